@@ -1,0 +1,15 @@
+"""Where it lives: URLs, engines, sessions and transactions."""
+
+from colonnade.database._database import DEFAULT_URL, Database, IsolationLevel
+from colonnade.database._sessions import SessionContext
+from colonnade.database._targets import Parameter
+from colonnade.database._urls import DatabaseURL
+
+__all__ = [
+    "DEFAULT_URL",
+    "Database",
+    "DatabaseURL",
+    "IsolationLevel",
+    "Parameter",
+    "SessionContext",
+]

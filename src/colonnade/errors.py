@@ -1,0 +1,64 @@
+"""Every error Colonnade raises of its own.
+
+    ColonnadeError
+    ├── ModelError             a class that cannot be what it says  (TypeError)
+    │   ├── ColumnTypeError        a field that cannot be a column  (ValueError)
+    │   └── PartialError           a schema that cannot be partial
+    ├── StoredValueError       the database holds what the model cannot  (ValueError)
+    ├── LazyLoadError          an attribute async code had not loaded
+    ├── DatabaseError          a database that cannot be used
+    │   ├── DatabaseURLError       a URL that does not say which  (ValueError)
+    │   ├── MissingDriverError     its driver is not installed  (ImportError)
+    │   └── UnreachableError       it does not answer  (ConnectionError)
+    └── CommandError           a command that cannot do what it was asked
+
+The builtin in brackets is a base too, so that code which expects it keeps working.
+No message holds a password.
+"""
+
+
+class ColonnadeError(Exception):
+    """Base of every error Colonnade raises of its own."""
+
+
+class ModelError(ColonnadeError, TypeError):
+    """A model class says something that cannot be done."""
+
+
+class ColumnTypeError(ModelError, ValueError):
+    """A field of a table has a type that no column can hold.
+
+    A ``ValueError`` too, as sqlmodel raises for the same.
+    """
+
+
+class PartialError(ModelError):
+    """``partial=True`` on a class that cannot be partial."""
+
+
+class StoredValueError(ColonnadeError, ValueError):
+    """The database holds a value that the model's type does not accept."""
+
+
+class LazyLoadError(ColonnadeError):
+    """Async code read an attribute that was not loaded: it would have had to wait."""
+
+
+class DatabaseError(ColonnadeError):
+    """A database that cannot be used."""
+
+
+class DatabaseURLError(DatabaseError, ValueError):
+    """A database URL with a part that cannot be understood."""
+
+
+class MissingDriverError(DatabaseError, ImportError):
+    """The driver a URL needs is not installed."""
+
+
+class UnreachableError(DatabaseError, ConnectionError):
+    """The database did not answer, or refused."""
+
+
+class CommandError(ColonnadeError):
+    """A command cannot do what it was asked; the message says what to do."""

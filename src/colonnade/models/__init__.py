@@ -1,0 +1,33 @@
+"""What a table is: the model class, its columns, mixins, ``Shape`` and derived schemas."""
+
+from colonnade.models._annotations import Bounds
+from colonnade.models._fields import Field, FieldFlags
+from colonnade.models._mixins import Timestamps, Versioned, statement_time
+from colonnade.models._model import SQLModel
+from colonnade.models._schemas import Schemas, schemas
+from colonnade.models._shape import (
+    ColumnShape,
+    ForeignKeyShape,
+    LinkShape,
+    RelationShape,
+    Shape,
+)
+from colonnade.models._types import UTCDateTime
+
+__all__ = [
+    "Bounds",
+    "ColumnShape",
+    "Field",
+    "FieldFlags",
+    "ForeignKeyShape",
+    "LinkShape",
+    "RelationShape",
+    "SQLModel",
+    "Schemas",
+    "Shape",
+    "Timestamps",
+    "UTCDateTime",
+    "Versioned",
+    "schemas",
+    "statement_time",
+]

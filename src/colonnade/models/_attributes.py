@@ -1,0 +1,67 @@
+"""The attributes of a mapped row: JSON that is tracked, and lazy loads that say what is wrong."""
+
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.exc import MissingGreenlet
+from sqlalchemy.orm import InstrumentedAttribute, RelationshipProperty
+
+from colonnade.errors import LazyLoadError
+from colonnade.models._tracking import Owner, is_tracked, track
+from colonnade.models._types import JSONValue
+
+
+class RowAttribute(InstrumentedAttribute[Any]):
+    """SQLAlchemy's attribute, with an error that helps where async code cannot load it."""
+
+    __slots__ = ()
+    inherit_cache = True
+
+    def __get__(self, instance: Any, owner: Any) -> Any:
+        try:
+            return super().__get__(instance, owner)
+        except MissingGreenlet:
+            raise LazyLoadError(_advice(self, type(instance).__name__)) from None
+
+
+class JSONAttribute(RowAttribute):
+    """An attribute whose value tells the row of changes inside it, from its first reading on."""
+
+    __slots__ = ()
+    inherit_cache = True
+
+    def __get__(self, instance: Any, owner: Any) -> Any:
+        value = super().__get__(instance, owner)
+        if instance is None or is_tracked(value):
+            return value
+        tracked = instance.__dict__[self.key] = track(value, Owner(instance, self.key))
+        return tracked
+
+
+def _advice(attribute: RowAttribute, model: str) -> str:
+    name = f"{model}.{attribute.key}"
+    if isinstance(attribute.property, RelationshipProperty):
+        return (
+            f"{name} was not loaded, and async code cannot load it when it is first read. Load "
+            f"it with the row: select({model}).options(selectinload({name})), or "
+            f'include=["{attribute.key}"] on a Resource; for a row you already have: '
+            f'await session.refresh(row, ["{attribute.key}"]).'
+        )
+    return (
+        f"{name} is not loaded any more (a commit expires every attribute unless the session has "
+        f"expire_on_commit=False, as those of Database.session() do), and async code cannot load "
+        f"it when it is read: await session.refresh(row) first."
+    )
+
+
+def install(base: type[Any]) -> None:
+    """Have every table below ``base`` use these attributes."""
+
+    def instrument(model: type[Any], key: str, attribute: Any) -> None:
+        if type(attribute) is not InstrumentedAttribute:
+            return
+        columns = getattr(attribute.property, "columns", ())
+        is_json = any(isinstance(column.type, JSONValue) for column in columns)
+        attribute.__class__ = JSONAttribute if is_json else RowAttribute
+
+    event.listen(base, "attribute_instrument", instrument, propagate=True)

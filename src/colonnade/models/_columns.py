@@ -1,0 +1,200 @@
+"""From a field to its column: the type a field gets where sqlmodel has none, or a lesser one."""
+
+import dataclasses
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from typing import Any, Literal, get_args, get_origin, is_typeddict
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, NaiveDatetime, TypeAdapter
+from pydantic.errors import PydanticUserError
+from pydantic.fields import FieldInfo
+from pydantic.networks import EmailStr
+from pydantic_core import PydanticUndefined as Undefined
+from sqlalchemy import BigInteger, Column, Integer
+from sqlalchemy.types import TypeEngine
+from sqlmodel import AutoString
+from sqlmodel.main import FieldInfoMetadata
+
+from colonnade.errors import ColumnTypeError
+from colonnade.models._annotations import Annotation
+from colonnade.models._fields import column_options, flags_of
+from colonnade.models._types import (
+    EXACT_DIGITS,
+    INT32,
+    TEXT_TYPES,
+    ExactDecimal,
+    JSONValue,
+    TextValue,
+    UTCDateTime,
+    enum_type,
+    is_integer,
+)
+
+_LEFT_TO_SQLMODEL = (str, float, bool, date, time, timedelta, bytes, UUID, EmailStr)
+_JSON_CLASSES = (list, dict, set, frozenset, tuple)
+
+
+def prepare_columns(model: type[BaseModel]) -> None:
+    """Give each field of a table-to-be the column type that sqlmodel then builds from.
+
+    Raises:
+        ColumnTypeError: A field has a type that no column can hold.
+
+    """
+    fields = model.__pydantic_fields__
+    for name in [name for name, field in fields.items() if flags_of(field).role is not None]:
+        fields[name] = fields.pop(name)  # what keeps itself comes last in the table
+    for name, field in fields.items():
+        # The schemas made from the table keep to ``frozen``; a row under construction cannot.
+        if field.frozen:
+            flags = dataclasses.replace(flags_of(field), frozen=True)
+            field.metadata = [flags, *field.metadata]
+            field.frozen = None
+        options = column_options(field)
+        if options.sa_column is not Undefined:
+            _set_option(field, options, sa_column=_own_column(options.sa_column))
+        elif options.sa_type is Undefined:
+            sa_type = _column_type(field, options, f"{model.__name__}.{name}")
+            if sa_type is not None:
+                _set_option(field, options, sa_type=sa_type)
+
+
+def _own_column(column: Any) -> Any:
+    """A column of the table's own: one object given in a shared base can have one table only."""
+    return column._copy() if isinstance(column, Column) else column
+
+
+def _set_option(field: FieldInfo, options: FieldInfoMetadata, **changed: Any) -> None:
+    # The metadata is shared with the class the field was inherited from: replace, never change.
+    new = dataclasses.replace(options, **changed)
+    field.metadata = [item for item in field.metadata if item is not options] + [new]
+
+
+def _column_type(
+    field: FieldInfo, options: FieldInfoMetadata, where: str
+) -> TypeEngine[Any] | None:
+    """The column type of a field; None where sqlmodel's own choice is right."""
+    annotation = Annotation.of_field(field)
+    kind = annotation.type
+    if annotation.is_unresolved:
+        raise ColumnTypeError(
+            f"{where}: the type {_name(kind)} is not known where the table is defined. Define or "
+            f"import it above the class (an import under TYPE_CHECKING does not count); "
+            f"if it is another table, make the field a Relationship()."
+        )
+    if get_origin(kind) is Literal:
+        return _literal_type(kind, where)
+    if is_json(kind):
+        return _json_type(kind, where)
+    if not isinstance(kind, type):
+        raise ColumnTypeError(
+            f"{where}: no column holds {_name(kind)}. Use one type, None aside, or name a column "
+            f"type with Field(sa_type=...)."
+        )
+    if issubclass(kind, Enum):
+        return enum_type(kind)
+    if issubclass(kind, Decimal):
+        return _decimal_type(annotation, where)
+    if issubclass(kind, TEXT_TYPES):
+        return TextValue(kind)
+    if issubclass(kind, (datetime, AwareDatetime)):
+        return None if _is_naive(annotation) else UTCDateTime()
+    if issubclass(kind, str) and annotation.bounds.max_length:
+        # The CHECK holds the length, with the same error on every database.
+        return AutoString()
+    if issubclass(kind, int) and not issubclass(kind, bool):
+        wide = options.primary_key is not True and _is_wide(annotation)
+        return BigInteger() if wide else None
+    if issubclass(kind, (*_LEFT_TO_SQLMODEL, NaiveDatetime)):
+        return None
+    raise ColumnTypeError(
+        f"{where}: no column holds {_name(kind)}. Name a column type with Field(sa_type=...), "
+        f"or make it a Pydantic model, which is stored as JSON."
+    )
+
+
+def _name(kind: Any) -> str:
+    text = getattr(kind, "__forward_arg__", None) or getattr(kind, "__name__", None)
+    return str(kind if text is None or get_args(kind) else text)
+
+
+def _literal_type(kind: Any, where: str) -> TypeEngine[Any]:
+    values = get_args(kind)
+    if all(isinstance(value, str) and not isinstance(value, Enum) for value in values):
+        return AutoString()
+    if all(is_integer(value) and not isinstance(value, Enum) for value in values):
+        return BigInteger() if any(value not in INT32 for value in values) else Integer()
+    enums = {type(value) for value in values}
+    if len(enums) == 1 and issubclass(only := enums.pop(), Enum):
+        return enum_type(only)
+    raise ColumnTypeError(
+        f"{where}: a column holds text or integers, and this Literal mixes or has others: "
+        f"{', '.join(map(repr, values))}. Make its values all text or all integers."
+    )
+
+
+def _is_wide(annotation: Annotation) -> bool:
+    """Whether the bounds admit more than an INTEGER column of PostgreSQL does."""
+    bounds = annotation.bounds
+    limits = (bounds.ge, bounds.gt, bounds.le, bounds.lt)
+    return any(is_integer(limit) and limit not in INT32 for limit in limits)
+
+
+def _is_naive(annotation: Annotation) -> bool:
+    """Whether the last of Pydantic's time-zone constraints asks for naive datetimes."""
+    naive = annotation.type is NaiveDatetime
+    for item in annotation.metadata:
+        if item is AwareDatetime or isinstance(item, AwareDatetime):
+            naive = False
+        elif item is NaiveDatetime or isinstance(item, NaiveDatetime):
+            naive = True
+    return naive
+
+
+def _decimal_type(annotation: Annotation, where: str) -> TypeEngine[Any]:
+    bounds = annotation.bounds
+    precision, scale = bounds.max_digits, bounds.decimal_places
+    if precision is None or scale is None:
+        raise ColumnTypeError(
+            f"{where}: how many digits must a Decimal keep? Say so, and it is exact on every "
+            f"database: Field(max_digits=12, decimal_places=2). To round where a database does, "
+            f"say Field(sa_type=Numeric)."
+        )
+    if precision > EXACT_DIGITS:
+        raise ColumnTypeError(
+            f"{where}: a Decimal of {precision} digits is not exact on SQLite, which keeps "
+            f"{EXACT_DIGITS}. Use max_digits={EXACT_DIGITS} or less; for PostgreSQL alone, say "
+            f"Field(sa_type=Numeric({precision}, {scale}))."
+        )
+    return ExactDecimal(precision, scale)
+
+
+def is_json(kind: Any) -> bool:
+    """Whether a type is stored as JSON: containers, models, dataclasses, typed dicts."""
+    origin = get_origin(kind) or kind
+    if is_typeddict(origin):
+        return True
+    if not isinstance(origin, type):
+        return False
+    if getattr(origin, "_fields", None) is not None and issubclass(origin, tuple):
+        return True
+    return issubclass(origin, (*_JSON_CLASSES, BaseModel)) or dataclasses.is_dataclass(origin)
+
+
+def _json_type(kind: Any, where: str) -> TypeEngine[Any]:
+    model = get_origin(kind) or kind
+    if isinstance(model, type) and getattr(model, "model_config", {}).get("table"):
+        raise ColumnTypeError(
+            f"{where}: {_name(kind)} is a table. Make the field a Relationship(), or store a copy "
+            f"by its schema."
+        )
+    try:
+        adapter: TypeAdapter[Any] = TypeAdapter(kind)
+        adapter.json_schema(mode="serialization")
+    except PydanticUserError as error:
+        raise ColumnTypeError(
+            f"{where}: {_name(kind)} cannot be written as JSON: {error.message.splitlines()[0]}"
+        ) from error
+    return JSONValue(adapter, where)

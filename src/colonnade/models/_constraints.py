@@ -1,0 +1,160 @@
+"""What the schema promises, the database keeps: bounds as CHECKs, and every constraint named.
+
+Names follow SQLAlchemy's customary convention (``pk_``, ``fk_``, ``uq_``, ``ck_``), or the
+metadata's own ``naming_convention`` where it has one.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from datetime import date, datetime, time
+from decimal import Decimal
+from typing import Any, Literal, get_args, get_origin
+
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    ColumnElement,
+    Date,
+    DateTime,
+    ForeignKeyConstraint,
+    Integer,
+    LargeBinary,
+    Numeric,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+    Time,
+    UniqueConstraint,
+    func,
+    literal,
+    literal_column,
+)
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.elements import conv
+from sqlalchemy.sql.functions import GenericFunction
+from sqlmodel import AutoString
+
+from colonnade.models._annotations import Annotation
+from colonnade.models._types import EnumInteger, EnumText, ExactDecimal, JSONValue, UTCDateTime
+
+LONGEST_NAME = 63
+"""Bytes in a PostgreSQL identifier (NAMEDATALEN - 1); a longer name would be cut in silence."""
+
+_COMPARE: dict[str, Any] = {
+    "ge": lambda column, bound: column >= bound,
+    "gt": lambda column, bound: column > bound,
+    "le": lambda column, bound: column <= bound,
+    "lt": lambda column, bound: column < bound,
+}
+_LENGTHS = {"min_length": "ge", "max_length": "le"}
+
+
+class json_length(GenericFunction[int]):  # noqa: N801 - the name of an SQL function
+    """The number of items in a JSON array."""
+
+    type = Integer()
+    inherit_cache = True
+
+
+@compiles(json_length, "postgresql")
+def _json_length_postgresql(element: Any, compiler: Any, **kwargs: Any) -> str:
+    return f"jsonb_array_length({compiler.process(element.clauses, **kwargs)})"
+
+
+@compiles(json_length)
+def _json_length(element: Any, compiler: Any, **kwargs: Any) -> str:
+    return f"json_array_length({compiler.process(element.clauses, **kwargs)})"
+
+
+def add_checks(table: Table, column: Column[Any], annotation: Annotation) -> None:
+    """Give a column the CHECKs that its field's values and bounds amount to."""
+    for kind, condition in _conditions(column, annotation):
+        name = constraint_name("ck", table.name, column.name, kind)
+        table.append_constraint(CheckConstraint(condition, name=name))
+
+
+def _conditions(
+    column: Column[Any], annotation: Annotation
+) -> Iterator[tuple[str, ColumnElement[bool]]]:
+    choices = choices_of(column, annotation)
+    if choices is not None:
+        kind: Any = Integer() if isinstance(choices[0], int) else Text()
+        yield "values", column.in_([literal(choice, kind) for choice in choices])
+    for name, bound in annotation.bounds.items():
+        if name in _LENGTHS:
+            length = _length(column, annotation)
+            if length is not None:
+                yield name, _COMPARE[_LENGTHS[name]](length, literal(bound, Integer()))
+        elif name in _COMPARE:
+            limit = _limit(column, bound)
+            if limit is not None:
+                yield name, _COMPARE[name](column, limit)
+
+
+def choices_of(column: Column[Any], annotation: Annotation) -> tuple[str | int, ...] | None:
+    """What a ``Literal`` or ``Enum`` column may hold; None of any other column."""
+    if isinstance(column.type, EnumText):
+        allowed = column.type.choices
+        if get_origin(annotation.type) is Literal:  # some members of the enum
+            return tuple(column.type._stored(member) for member in get_args(annotation.type))
+        return allowed
+    if get_origin(annotation.type) is Literal and isinstance(
+        column.type, AutoString | String | Integer
+    ):
+        return get_args(annotation.type)
+    return None
+
+
+def _length(column: Column[Any], annotation: Annotation) -> ColumnElement[int] | None:
+    if isinstance(column.type, AutoString | String | LargeBinary):
+        return func.length(column)
+    if isinstance(column.type, JSONValue) and (get_origin(annotation.type) or annotation.type) in (
+        list,
+        set,
+        frozenset,
+        tuple,
+    ):
+        return json_length(column)
+    return None
+
+
+def _limit(column: Column[Any], bound: Any) -> ColumnElement[Any] | None:
+    """A bound as SQL, if the column holds values as they are (an encrypted one would not)."""
+    if isinstance(column.type, Integer | Numeric | ExactDecimal | EnumInteger):
+        number = Decimal(repr(bound)) if isinstance(bound, float) else bound
+        if isinstance(number, Decimal) and not number.is_finite():
+            return None
+        return literal_column(f"{number:f}" if isinstance(number, Decimal) else str(number))
+    if isinstance(column.type, UTCDateTime) and isinstance(bound, datetime):
+        return literal(bound, column.type)
+    if isinstance(column.type, DateTime | Date | Time) and isinstance(bound, date | time):
+        return literal(bound, column.type)
+    return None
+
+
+def name_constraints(table: Table) -> None:
+    """Name each constraint that has no name yet."""
+    for constraint in table.constraints:
+        if constraint.name is not None:
+            continue
+        columns = [column.name for column in getattr(constraint, "columns", ())]
+        if isinstance(constraint, PrimaryKeyConstraint):
+            constraint.name = constraint_name("pk", table.name)
+        elif isinstance(constraint, UniqueConstraint):
+            constraint.name = constraint_name("uq", table.name, *columns)
+        elif isinstance(constraint, ForeignKeyConstraint):
+            target = constraint.elements[0].target_fullname.rsplit(".", 1)[0].rsplit(".", 1)[-1]
+            constraint.name = constraint_name("fk", table.name, *columns, target)
+        elif isinstance(constraint, CheckConstraint) and not constraint._type_bound:
+            digest = hashlib.sha256(str(constraint.sqltext).encode()).hexdigest()[:8]
+            constraint.name = constraint_name("ck", table.name, digest)
+
+
+def constraint_name(*parts: str) -> conv:
+    """The parts joined, shortened with a hash where a database would cut the name."""
+    name = "_".join(parts)
+    if len(name.encode()) > LONGEST_NAME:
+        digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+        name = name.encode()[: LONGEST_NAME - 9].decode(errors="ignore") + "_" + digest
+    return conv(name)

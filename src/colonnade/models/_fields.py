@@ -1,0 +1,167 @@
+"""``Field``: sqlmodel's, with who may see and set it."""
+
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import sqlmodel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined as Undefined
+from pydantic_core import PydanticUndefinedType as UndefinedType
+from sqlalchemy import Column
+from sqlalchemy.types import TypeEngine
+from sqlmodel.main import FieldInfoMetadata
+
+Role = Literal["created_at", "updated_at", "version"]
+
+
+@dataclass(frozen=True, slots=True)
+class FieldFlags:
+    """What Colonnade knows of a field beyond its type.
+
+    Attributes:
+        secret: Never in a read schema, nor filtered or sorted by.
+        readonly: In neither the create nor the update schema.
+        frozen: In the create schema, not in the update one.
+        role: What keeps the column, when it is not the user.
+
+    """
+
+    secret: bool = False
+    readonly: bool = False
+    frozen: bool = False
+    role: Role | None = None
+
+
+def flags_of(field: FieldInfo) -> FieldFlags:
+    """The flags a field was given; none of them set if it was made without any."""
+    for item in field.metadata:
+        if isinstance(item, FieldFlags):
+            return item
+    return FieldFlags(frozen=bool(field.frozen))
+
+
+def column_options(field: FieldInfo) -> FieldInfoMetadata:
+    """What sqlmodel's ``Field`` was told about the column."""
+    for item in field.metadata:
+        if isinstance(item, FieldInfoMetadata):
+            return item
+    return FieldInfoMetadata(
+        **{name: getattr(field, name, Undefined) for name in FieldInfoMetadata.__dataclass_fields__}
+    )
+
+
+def Field(  # noqa: N802 - a class in all but name, as in Pydantic and sqlmodel
+    default: Any = Undefined,
+    *,
+    secret: bool = False,
+    readonly: bool = False,
+    frozen: bool = False,
+    default_factory: Callable[[], Any] | None = None,
+    alias: str | None = None,
+    validation_alias: str | None = None,
+    serialization_alias: str | None = None,
+    title: str | None = None,
+    description: str | None = None,
+    examples: list[Any] | None = None,
+    exclude: Set[int | str] | Mapping[int | str, Any] | Any = None,
+    include: Set[int | str] | Mapping[int | str, Any] | Any = None,
+    const: bool | None = None,
+    gt: Any = None,
+    ge: Any = None,
+    lt: Any = None,
+    le: Any = None,
+    multiple_of: float | None = None,
+    max_digits: int | None = None,
+    decimal_places: int | None = None,
+    min_items: int | None = None,
+    max_items: int | None = None,
+    unique_items: bool | None = None,
+    min_length: int | None = None,
+    max_length: int | None = None,
+    pattern: str | None = None,
+    allow_mutation: bool = True,
+    regex: str | None = None,
+    discriminator: Any = None,
+    repr: bool = True,  # noqa: A002 - Pydantic's name
+    primary_key: bool | UndefinedType = Undefined,
+    foreign_key: str | UndefinedType = Undefined,
+    ondelete: Literal["CASCADE", "SET NULL", "RESTRICT"] | UndefinedType = Undefined,
+    unique: bool | UndefinedType = Undefined,
+    nullable: bool | UndefinedType = Undefined,
+    index: bool | UndefinedType = Undefined,
+    sa_type: TypeEngine[Any] | type[TypeEngine[Any]] | UndefinedType = Undefined,
+    sa_column: Column[Any] | UndefinedType = Undefined,
+    sa_column_args: Sequence[Any] | UndefinedType = Undefined,
+    sa_column_kwargs: Mapping[str, Any] | UndefinedType = Undefined,
+    schema_extra: dict[str, Any] | None = None,
+) -> Any:
+    """A field of a model: sqlmodel's ``Field`` and five arguments more.
+
+    Args:
+        default: The value when none is given.
+        secret: Never in a read schema, and nobody can filter or sort by it. A secret field is
+            left out of ``repr`` as well.
+        readonly: In neither the create nor the update schema: the program alone sets it.
+        frozen: In the create schema, not in the update one. On a schema, Pydantic's meaning.
+        examples: Shown in the OpenAPI document.
+        pattern: A regular expression that a text has to match (checked by the schema alone).
+        gt, ge, lt, le, min_length, max_length: Checked by every schema, and by the database as
+            named CHECK constraints.
+        max_digits, decimal_places: Of a ``Decimal``; both make it exact on every database.
+        schema_extra: Anything else that Pydantic's ``Field`` takes.
+
+    The other arguments are sqlmodel's.
+
+    Raises:
+        RuntimeError: Arguments that exclude each other, as in sqlmodel.
+
+    """
+    extra = dict(schema_extra or {})
+    for name, value in (("pattern", pattern), ("examples", examples), ("frozen", frozen or None)):
+        if value is not None:
+            extra[name] = value
+    # sqlmodel's overloads say which arguments exclude each other; it checks that itself.
+    make: Callable[..., FieldInfo] = sqlmodel.Field
+    field = make(
+        default,
+        default_factory=default_factory,
+        alias=alias,
+        validation_alias=validation_alias,
+        serialization_alias=serialization_alias,
+        title=title,
+        description=description,
+        exclude=exclude,
+        include=include,
+        const=const,
+        gt=gt,
+        ge=ge,
+        lt=lt,
+        le=le,
+        multiple_of=multiple_of,
+        max_digits=max_digits,
+        decimal_places=decimal_places,
+        min_items=min_items,
+        max_items=max_items,
+        unique_items=unique_items,
+        min_length=min_length,
+        max_length=max_length,
+        allow_mutation=allow_mutation,
+        regex=regex,
+        discriminator=discriminator,
+        repr=repr and not secret,
+        primary_key=primary_key,
+        foreign_key=foreign_key,
+        ondelete=ondelete,
+        unique=unique,
+        nullable=nullable,
+        index=index,
+        sa_type=sa_type,
+        sa_column=sa_column,
+        sa_column_args=sa_column_args,
+        sa_column_kwargs=sa_column_kwargs,
+        schema_extra=extra,
+    )
+    if secret or readonly or frozen:
+        field.metadata.append(FieldFlags(secret=secret, readonly=readonly, frozen=frozen))
+    return field

@@ -1,0 +1,191 @@
+"""``SQLModel``: sqlmodel's, with a metaclass beside sqlmodel's own.
+
+A class definition passes here once: quoted annotations are looked up, a partial or derived
+schema gets its fields, sqlmodel builds Pydantic's class and the table's columns (asking
+``prepare_columns`` for their types by way of Pydantic's own hook), SQLAlchemy maps it, and the
+table gets its constraints.
+"""
+
+import builtins
+from datetime import datetime
+from typing import Any, ClassVar, Literal, Self, dataclass_transform
+
+import sqlmodel
+from pydantic import MISSING, BaseModel
+from sqlalchemy import Column, ColumnDefault, Table
+from sqlmodel.main import FieldInfo, RelationshipInfo, SQLModelMetaclass, get_annotations
+
+from colonnade.errors import ModelError
+from colonnade.models import _attributes, _constraints
+from colonnade.models._annotations import Annotation, defining_namespace, evaluate
+from colonnade.models._columns import prepare_columns
+from colonnade.models._fields import Field, flags_of
+from colonnade.models._partial import partial_namespace
+from colonnade.models._types import UTCDateTime, as_utc
+
+View = Literal["create", "update", "read"]
+
+
+@dataclass_transform(kw_only_default=True, field_specifiers=(Field, sqlmodel.Field, FieldInfo))
+class ModelMetaclass(SQLModelMetaclass):
+    """Makes the classes below ``SQLModel``."""
+
+    def __new__(
+        mcs,
+        name: str,
+        bases: tuple[type[Any], ...],
+        namespace: dict[str, Any],
+        *,
+        partial: bool = False,
+        schema: View | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        body = _with_annotations(namespace)
+        table = bool(kwargs.get("table") or body.get("model_config", {}).get("table"))
+        if schema is not None:
+            bases = _derived_bases(name, bases, schema, plain=not (table or partial))
+        if partial:
+            body = partial_namespace(name, bases, body, table=table)
+        if table:
+            # Where Pydantic's hook finds it: see SQLModel.__pydantic_init_subclass__.
+            body["model_config"] = {**body.get("model_config", {}), "table": True}
+        return super().__new__(mcs, name, bases, body, **kwargs)
+
+    def __init__(
+        cls,
+        name: str,
+        bases: tuple[type[Any], ...],
+        namespace: dict[str, Any],
+        *,
+        partial: bool = False,
+        schema: View | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if schema is not None:
+            bases = cls.__bases__
+        if _is_new_table(cls, bases):
+            _map_version(cls)
+        super().__init__(name, bases, namespace, **kwargs)
+        if _is_new_table(cls, bases):
+            _finish_table(cls)
+
+
+def _with_annotations(namespace: dict[str, Any]) -> dict[str, Any]:
+    """The class body with its quoted annotations looked up, as far as their names are known."""
+    annotations = get_annotations(namespace)
+    if not any(isinstance(annotation, str) for annotation in annotations.values()):
+        return dict(namespace)
+    names = defining_namespace(namespace)
+    resolved = {
+        name: evaluate(annotation, names, lenient=isinstance(value, RelationshipInfo))
+        if isinstance(annotation, str)
+        else annotation
+        for name, annotation in annotations.items()
+        for value in (namespace.get(name),)
+    }
+    return {**namespace, "__annotations__": resolved}
+
+
+def _derived_bases(
+    name: str, bases: tuple[type[Any], ...], view: View, *, plain: bool
+) -> tuple[type[Any], ...]:
+    from colonnade.models._schemas import schemas  # it makes classes of this metaclass
+
+    tables = [base for base in bases if getattr(base, "model_config", {}).get("table")]
+    if len(tables) != 1 or not plain:
+        raise ModelError(
+            f'{name}: schema="{view}" derives a schema from one table, the first base: '
+            f'class {name}(Task, schema="{view}"), without table or partial.'
+        )
+    derived = getattr(schemas(tables[0]), view)
+    return tuple(derived if base is tables[0] else base for base in bases)
+
+
+def _is_new_table(cls: type[Any], bases: tuple[type[Any], ...]) -> bool:
+    def is_table(model: type[Any]) -> bool:
+        return bool(getattr(model, "model_config", {}).get("table"))
+
+    return is_table(cls) and not any(is_table(base) for base in bases)
+
+
+def _map_version(cls: Any) -> None:
+    """Have the ORM check the version that a ``Versioned`` table keeps."""
+    for name, field in cls.model_fields.items():
+        if flags_of(field).role == "version":
+            given = dict(getattr(cls, "__mapper_args__", {}))
+            cls.__mapper_args__ = {"version_id_col": cls.__dict__[name], **given}
+
+
+def _finish_table(cls: Any) -> None:
+    table: Table = cls.__table__
+    moments = set()
+    for name, field in cls.model_fields.items():
+        column: Column[Any] | None = getattr(cls.__mapper__.c, name, None)
+        if column is None:
+            continue
+        _constraints.add_checks(table, column, Annotation.of_field(field))
+        if isinstance(column.type, UTCDateTime):
+            moments.add(name)
+        if flags_of(field).role == "version":
+            column.onupdate = ColumnDefault(column + 1, for_update=True)
+    _constraints.name_constraints(table)
+    cls.__colonnade_moments__ = frozenset(moments)
+
+
+class SQLModel(sqlmodel.SQLModel, metaclass=ModelMetaclass):
+    """Base of tables (``table=True``) and schemas; sqlmodel's, and what DESIGN calls a view of it.
+
+    Class arguments:
+        table: The class is a table.
+        partial: Every inherited field may be absent, and is then unset. Constraints stay;
+            None is accepted only where the column is nullable.
+        schema: ``"create"``, ``"update"`` or ``"read"``: the class is that schema of the one
+            table it names as its base, as ``schemas(Table)`` derives it, with what its body
+            adds. To an editor it has the table's fields; at run time it is no subclass of it.
+
+    Raises:
+        ColumnTypeError: A field of a table has a type that no column can hold.
+        PartialError: The class cannot be partial.
+
+    """
+
+    __colonnade_moments__: ClassVar[frozenset[str]] = frozenset()
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        if cls.model_config.get("table") and not hasattr(cls, "__table__"):
+            prepare_columns(cls)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self.__colonnade_moments__ and isinstance(value, datetime):
+            value = as_utc(value)
+        super().__setattr__(name, value)
+
+    def sqlmodel_update(
+        self,
+        obj: builtins.dict[str, Any] | BaseModel,
+        *,
+        update: builtins.dict[str, Any] | None = None,
+    ) -> Self:
+        """Set on this object what another one says, and return this object.
+
+        Args:
+            obj: A dict or a model. What is absent from a partial model is left as it is.
+            update: Values that count instead of ``obj``'s.
+
+        Raises:
+            ValueError: ``obj`` is neither.
+
+        """
+        if isinstance(obj, BaseModel):
+            given = {name: getattr(obj, name) for name in type(obj).model_fields}
+            present = {name: value for name, value in given.items() if value is not MISSING}
+            if len(present) < len(given):
+                obj = present
+        elif isinstance(obj, dict):
+            obj = {name: value for name, value in obj.items() if value is not MISSING}
+        return super().sqlmodel_update(obj, update=update)
+
+
+_attributes.install(SQLModel)

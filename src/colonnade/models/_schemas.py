@@ -1,0 +1,269 @@
+"""``schemas(Task)``: what a request may say of a row, and what a response does."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from inspect import getattr_static
+from types import FunctionType
+from typing import Annotated, Any, ClassVar, Optional
+from weakref import WeakKeyDictionary
+
+import pydantic
+from annotated_types import Ge, Le
+from pydantic import (
+    MISSING,
+    AllowInfNan,
+    AwareDatetime,
+    ConfigDict,
+    PlainSerializer,
+    SerializeAsAny,
+    WrapSerializer,
+    computed_field,
+    field_serializer,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined as Undefined
+from sqlmodel.main import FieldInfoMetadata
+
+from colonnade.models._fields import FieldFlags
+from colonnade.models._mixins import SetWhenStored
+from colonnade.models._model import ModelMetaclass, SQLModel, View
+from colonnade.models._partial import SHOWN, absent, deferred
+from colonnade.models._shape import ColumnShape, Shape
+
+_CONFIG: dict[View, ConfigDict] = {
+    "create": ConfigDict(extra="forbid"),
+    "update": ConfigDict(extra="forbid"),
+    "read": ConfigDict(),
+}
+_NOT_FOR_SCHEMAS = (FieldFlags, FieldInfoMetadata, SetWhenStored)
+_SERIALIZERS = (PlainSerializer, WrapSerializer, SerializeAsAny)
+_NOT_INHERITED = ("table", "registry", "read_from_attributes", "read_with_orm_mode", "title")
+
+_Field = tuple[Any, FieldInfo]
+
+
+@dataclass(frozen=True, slots=True)
+class Schemas:
+    """The schemas of a table.
+
+    Attributes:
+        create: What a request says to make a row. Without keys the database makes, timestamps,
+            versions and read-only fields; unknown fields are refused.
+        update: The same, each field absent or given; without the primary key and frozen fields.
+        read: What a response says of a row. Without secret fields.
+
+    """
+
+    create: type[SQLModel]
+    update: type[SQLModel]
+    read: type[SQLModel]
+
+
+_made: WeakKeyDictionary[type[Any], Schemas] = WeakKeyDictionary()
+
+
+def schemas(model: type[Any]) -> Schemas:
+    """The schemas of a table, Colonnade's or sqlmodel's; made once.
+
+    To name one, extend it, or annotate with it, write the class form:
+    ``class TaskCreate(Task, schema="create"): ...``.
+
+    Raises:
+        ModelError: ``model`` is not a table.
+
+    """
+    made = _made.get(model)
+    if made is None:
+        shape = Shape.of(model)
+        made = _made[model] = Schemas(
+            create=_create(shape), update=_update(shape), read=_read(shape)
+        )
+    return made
+
+
+def _create(shape: Shape) -> type[SQLModel]:
+    columns = [one for one in shape.columns.values() if not one.readonly]
+    return _make(shape, "create", {one.name: _given(one) for one in columns})
+
+
+def _update(shape: Shape) -> type[SQLModel]:
+    columns = [one for one in shape.columns.values() if not (one.readonly or one.frozen)]
+    return _make(shape, "update", {one.name: _changed(one) for one in columns})
+
+
+def _read(shape: Shape) -> type[SQLModel]:
+    columns = [one for one in shape.columns.values() if not (one.secret or one.field.exclude)]
+    # Keys first and what keeps itself last: the order a reader looks for.
+    columns.sort(key=lambda one: (not one.primary_key, one.role is not None))
+    return _make(shape, "read", {one.name: _shown(one) for one in columns})
+
+
+def _make(shape: Shape, view: View, fields: dict[str, _Field]) -> type[SQLModel]:
+    model = shape.model
+    name = f"{model.__name__}{view.capitalize()}"
+    inherited = {
+        key: value for key, value in model.model_config.items() if key not in _NOT_INHERITED
+    }
+    namespace: dict[str, Any] = {
+        "__module__": model.__module__,
+        "__qualname__": name,
+        "__doc__": f"What a {_SAYS[view]} says of a {model.__name__}.",
+        "model_config": {**inherited, **_CONFIG[view]},
+        **_methods(model),
+        **dict(_decorated(model, view, frozenset(fields))),
+        **{field: info for field, (_, info) in fields.items()},
+    }
+    namespace["__annotations__"] = {
+        **dict.fromkeys(model.__class_vars__ & namespace.keys(), ClassVar),
+        **{field: annotation for field, (annotation, _) in fields.items()},
+    }
+    made: type[SQLModel] = ModelMetaclass(name, (SQLModel,), namespace)
+    return made
+
+
+_SAYS: dict[View, str] = {
+    "create": "request to create",
+    "update": "request to update",
+    "read": "response",
+}
+
+
+def _given(one: ColumnShape) -> _Field:
+    """A field of the create schema: as narrow as the column, absent only if it has a default."""
+    kind: Any = AwareDatetime if one.is_aware else one.annotation.type
+    constraints = [
+        item for item in one.annotation.metadata if not isinstance(item, _NOT_FOR_SCHEMAS)
+    ]
+    constraints += _width(one)
+    if one.field.discriminator is not None:
+        constraints.append(pydantic.Field(discriminator=one.field.discriminator))
+    if constraints:
+        kind = Annotated[kind, *constraints]
+    if one.nullable:
+        kind = Optional[kind]  # noqa: UP045 - ``kind`` may be a Literal or a forward reference
+    default = _default(one)
+    if default is MISSING:
+        kind = kind | MISSING
+    info = _info(one.field, default)
+    if default is Undefined and one.field.default_factory is not None:
+        info = _info(one.field, default_factory=one.field.default_factory)
+    return kind, info
+
+
+def _changed(one: ColumnShape) -> _Field:
+    """A field of the update schema: the same, absent or given, and never with a default."""
+    kind, info = _given(one)
+    field = FieldInfo.from_annotated_attribute(kind, info)
+    return absent(field, nullable=one.nullable)
+
+
+def _shown(one: ColumnShape) -> _Field:
+    """A field of the read schema: any value the column holds, always there."""
+    kind: Any = one.python_type
+    serializers = [item for item in one.annotation.metadata if isinstance(item, _SERIALIZERS)]
+    if serializers:
+        kind = Annotated[kind, *serializers]
+    if one.nullable:
+        kind = Optional[kind]  # noqa: UP045 - as above
+    return kind, _info(one.field)
+
+
+def _width(one: ColumnShape) -> list[Any]:
+    """What the column's type excludes and the field's does not."""
+    if one.kind == "float":
+        return [AllowInfNan(False)]
+    if one.integer_bits is None:
+        return []
+    limit = 2 ** (one.integer_bits - 1)
+    bounds = one.bounds
+    lower = [] if bounds.ge is not None or bounds.gt is not None else [Ge(-limit)]
+    upper = [] if bounds.le is not None or bounds.lt is not None else [Le(limit - 1)]
+    return [*lower, *upper]
+
+
+def _default(one: ColumnShape) -> Any:
+    """What an absent field of a create request is; ``MISSING``: left to the column's default."""
+    default = one.field.default
+    if default is not Undefined and not (default is None and not one.nullable):
+        left = default is None and one.column.server_default is not None
+        return MISSING if left else default
+    if one.field.default_factory is not None:
+        return Undefined
+    return MISSING if one.has_default and not one.nullable else Undefined
+
+
+def _info(field: FieldInfo, default: Any = Undefined, **options: Any) -> FieldInfo:
+    make: Callable[..., FieldInfo] = pydantic.Field
+    if default is not Undefined:
+        options["default"] = default
+    return make(
+        repr=field.repr,
+        **options,
+        **{key: value for key in SHOWN if (value := getattr(field, key)) is not None},
+    )
+
+
+def _methods(model: type[Any]) -> dict[str, Any]:
+    """The model's methods, properties and constants: its validators may call them."""
+    found: dict[str, Any] = {}
+    for base in reversed(model.__mro__[: model.__mro__.index(_root(model))]):
+        for name, value in vars(base).items():
+            is_method = isinstance(value, FunctionType | classmethod | staticmethod | property)
+            if not name.startswith("__") and (is_method or name in model.__class_vars__):
+                found[name] = value
+    return found
+
+
+def _root(model: type[Any]) -> type[Any]:
+    import sqlmodel
+
+    return next(base for base in model.__mro__ if base in (SQLModel, sqlmodel.SQLModel))
+
+
+def _decorated(model: type[Any], view: View, names: frozenset[str]) -> Iterator[tuple[str, Any]]:
+    """The model's validators for a request, its serializers for a response, made anew."""
+    decorators = model.__pydantic_decorators__
+    if view == "read":
+        for name, one in decorators.field_serializers.items():
+            if fields := _applicable(one.info.fields, names):
+                wrap: Any = field_serializer(
+                    *fields,
+                    mode=one.info.mode,
+                    return_type=one.info.return_type,
+                    when_used=one.info.when_used,
+                )
+                yield name, wrap(_raw(model, one))
+        for name, one in decorators.model_serializers.items():
+            serializer: Any = model_serializer(
+                mode=one.info.mode, when_used=one.info.when_used, return_type=one.info.return_type
+            )
+            yield name, serializer(_raw(model, one))
+        for name, one in decorators.computed_fields.items():
+            compute: Any = computed_field(
+                return_type=one.info.return_type,
+                alias=one.info.alias,
+                title=one.info.title,
+                description=one.info.description,
+            )
+            yield name, compute(_raw(model, one))
+        return
+    for name, one in decorators.field_validators.items():
+        if fields := _applicable(one.info.fields, names):
+            yield name, field_validator(*fields, mode=one.info.mode)(_raw(model, one))
+    for name, one in decorators.model_validators.items():
+        validator = _raw(model, one)
+        if view == "update" and one.info.mode == "after" and callable(validator):
+            validator = deferred(validator, names)
+        yield name, model_validator(mode=one.info.mode)(validator)
+
+
+def _applicable(fields: tuple[str, ...], names: frozenset[str]) -> list[str]:
+    return [field for field in fields if field == "*" or field in names]
+
+
+def _raw(model: type[Any], decorator: Any) -> Any:
+    """A decorated method as it was written, not yet bound to a class."""
+    return getattr_static(model, decorator.cls_var_name)

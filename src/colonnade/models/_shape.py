@@ -1,0 +1,464 @@
+"""``Shape``: a table read once, for every room that has to know what it is."""
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal, get_args, get_origin
+from uuid import UUID
+from weakref import WeakKeyDictionary
+
+from pydantic.fields import FieldInfo
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKeyConstraint,
+    SmallInteger,
+    Table,
+    UniqueConstraint,
+    inspect,
+)
+from sqlalchemy import Enum as NativeEnum
+from sqlalchemy.orm import RelationshipDirection, RelationshipProperty
+from sqlmodel import SQLModel
+
+from colonnade.errors import ModelError
+from colonnade.models._annotations import Annotation, Bounds
+from colonnade.models._columns import is_json
+from colonnade.models._constraints import choices_of
+from colonnade.models._fields import FieldFlags, Role, flags_of
+
+ColumnKind = Literal[
+    "text", "integer", "float", "boolean", "decimal", "datetime", "date", "time", "timedelta",
+    "uuid", "bytes", "enum", "literal", "json", "ip", "path", "other",
+]  # fmt: skip
+
+RelationKind = Literal["one", "many", "many_to_many", "association"]
+
+_KINDS: tuple[tuple[type[Any] | tuple[type[Any], ...], ColumnKind], ...] = (
+    (Enum, "enum"),
+    (bool, "boolean"),
+    (int, "integer"),
+    (float, "float"),
+    (Decimal, "decimal"),
+    (datetime, "datetime"),
+    (date, "date"),
+    (time, "time"),
+    (timedelta, "timedelta"),
+    (UUID, "uuid"),
+    (bytes, "bytes"),
+    (str, "text"),
+    (Path, "path"),
+    (
+        (
+            ipaddress.IPv4Address, ipaddress.IPv6Address, ipaddress.IPv4Network,
+            ipaddress.IPv6Network, ipaddress.IPv4Interface, ipaddress.IPv6Interface,
+        ),
+        "ip",
+    ),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnShape:
+    """One column of a table.
+
+    Attributes:
+        name: The field's name, as the program says it.
+        column: SQLAlchemy's column.
+        field: Pydantic's field.
+        annotation: The field's annotation, taken apart.
+        kind: What it holds.
+        nullable: Whether it takes NULL.
+        primary_key: Whether it is the primary key, or part of it.
+        unique: Whether no two rows have the same value in it, by a constraint or index on it
+            alone.
+        generated: Whether the database makes its value when none is given: a serial key, an
+            identity, a computed column.
+        has_default: Whether a row can be stored without giving it: it has a default, in
+            Python or in the database, or takes NULL.
+        foreign_key: What it refers to, as ``("project", "id")``; None if nothing, or only
+            together with other columns.
+        choices: What a ``Literal`` or ``Enum`` may hold, as it is stored.
+        flags: Who may see and set it.
+
+    """
+
+    name: str
+    column: Column[Any]
+    field: FieldInfo
+    annotation: Annotation
+    kind: ColumnKind
+    nullable: bool
+    primary_key: bool
+    unique: bool
+    generated: bool
+    has_default: bool
+    foreign_key: tuple[str, str] | None
+    choices: tuple[str | int, ...] | None
+    flags: FieldFlags
+
+    @property
+    def bounds(self) -> Bounds:
+        """The limits its field puts on its value."""
+        return self.annotation.bounds
+
+    @property
+    def integer_bits(self) -> int | None:
+        """The width of an integer column on PostgreSQL: 16, 32 or 64; None of another kind."""
+        if self.kind != "integer":
+            return None
+        if isinstance(self.column.type, SmallInteger):
+            return 16
+        return 64 if isinstance(self.column.type, BigInteger) else 32
+
+    @property
+    def python_type(self) -> Any:
+        """The type of its values, None and constraints aside."""
+        return datetime if self.kind == "datetime" else self.annotation.type
+
+    @property
+    def is_aware(self) -> bool:
+        """Whether it holds moments: datetimes with an offset, kept in UTC."""
+        return self.kind == "datetime" and bool(getattr(self.column.type, "timezone", False))
+
+    @property
+    def secret(self) -> bool:
+        """Whether it is never read, filtered or sorted by."""
+        return self.flags.secret
+
+    @property
+    def readonly(self) -> bool:
+        """Whether no request sets it."""
+        return self.flags.readonly or self.generated
+
+    @property
+    def frozen(self) -> bool:
+        """Whether it is set once and never updated."""
+        return self.flags.frozen or self.primary_key
+
+    @property
+    def role(self) -> Role | None:
+        """What keeps it, if it is a timestamp or version."""
+        return self.flags.role
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKeyShape:
+    """A foreign key, of one column or several.
+
+    Attributes:
+        name: Its constraint's name.
+        columns: The columns of this table.
+        table: The table referred to.
+        target_columns: The columns referred to, in the same order.
+        ondelete: What the database does when the row referred to goes.
+
+    """
+
+    name: str | None
+    columns: tuple[str, ...]
+    table: str
+    target_columns: tuple[str, ...]
+    ondelete: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LinkShape:
+    """The table between two others.
+
+    Attributes:
+        table: The link table.
+        model: Its model, if it has one.
+        fields: The columns of its own, beyond the two keys.
+
+    """
+
+    table: Table
+    model: type[Any] | None
+    fields: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RelationShape:
+    """A relation of a table to another, or to itself.
+
+    Attributes:
+        name: The attribute's name.
+        kind: ``one``: a foreign key here, or unique there. ``many``: a foreign key there.
+            ``many_to_many``: through a link table. ``association``: to the rows of a link
+            table that has fields of its own, each leading on to one row of a third table.
+        target: The model it leads to.
+        nullable: Whether a ``one`` may be None.
+        self_referential: Whether it leads to the same table.
+        link: The link table of a ``many_to_many`` or ``association``.
+        back_populates: The relation that leads back.
+        pairs: (here, there) names of the columns that join; through a link, those of the
+            local side and the link table.
+        property: SQLAlchemy's relationship.
+
+    """
+
+    name: str
+    kind: RelationKind
+    target: type[Any]
+    nullable: bool
+    self_referential: bool
+    link: LinkShape | None
+    back_populates: str | None
+    pairs: tuple[tuple[str, str], ...]
+    property: RelationshipProperty[Any]
+
+    @property
+    def is_list(self) -> bool:
+        """Whether it leads to a list of rows."""
+        return self.kind != "one"
+
+
+class Shape:
+    """What a table is: its columns, key, foreign keys and relations.
+
+    Use ``Shape.of(Task)``: a table is read once. Relations are read when they are first asked
+    for, since they need every model to be defined.
+
+    Attributes:
+        model: The model.
+        table: SQLAlchemy's table.
+        columns: The columns by field name, in the order of the table.
+
+    """
+
+    def __init__(self, model: type[SQLModel]) -> None:
+        self.model = model
+        self.table: Table = inspect(model).local_table
+        names = {column: name for name, column in inspect(model).c.items()}
+        fields = model.model_fields
+        self.columns: Mapping[str, ColumnShape] = MappingProxyType(
+            {
+                names[column]: _column_shape(names[column], column, fields[names[column]])
+                for column in self.table.columns
+                if names.get(column) in fields
+            }
+        )
+
+    @classmethod
+    def of(cls, model: type[Any]) -> "Shape":
+        """The shape of a table, sqlmodel's own tables included.
+
+        Raises:
+            ModelError: ``model`` is not a table.
+
+        """
+        shape = _shapes.get(model)
+        if shape is None:
+            if not getattr(model, "model_config", {}).get("table") or not hasattr(
+                model, "__table__"
+            ):
+                raise ModelError(
+                    f"{getattr(model, '__name__', model)!s} is not a table. If it should be one: "
+                    f"class {getattr(model, '__name__', 'Task')}(..., table=True)."
+                )
+            shape = _shapes[model] = cls(model)
+        return shape
+
+    @property
+    def name(self) -> str:
+        """The table's name in the database."""
+        return self.table.name
+
+    @cached_property
+    def primary_key(self) -> tuple[ColumnShape, ...]:
+        """The columns of the primary key, in its order."""
+        by_column = {shape.column: shape for shape in self.columns.values()}
+        return tuple(by_column[column] for column in self.table.primary_key)
+
+    @cached_property
+    def foreign_keys(self) -> tuple[ForeignKeyShape, ...]:
+        """The foreign keys, in the order of their columns."""
+        found = (
+            ForeignKeyShape(
+                name=None if constraint.name is None else str(constraint.name),
+                columns=tuple(column.name for column in constraint.columns),
+                table=constraint.elements[0].target_fullname.rsplit(".", 1)[0],
+                target_columns=tuple(
+                    element.target_fullname.rsplit(".", 1)[1] for element in constraint.elements
+                ),
+                ondelete=constraint.ondelete,
+            )
+            for constraint in self.table.foreign_key_constraints
+        )
+        order = [column.name for column in self.table.columns]
+        return tuple(sorted(found, key=lambda key: order.index(key.columns[0])))
+
+    @cached_property
+    def version(self) -> ColumnShape | None:
+        """The column ``Versioned`` keeps."""
+        return next((one for one in self.columns.values() if one.role == "version"), None)
+
+    @cached_property
+    def relations(self) -> Mapping[str, RelationShape]:
+        """The relations by name.
+
+        Raises:
+            sqlalchemy.exc.InvalidRequestError: A relation names a model that is not defined.
+
+        """
+        return MappingProxyType(
+            {
+                relation.key: _relation_shape(relation)
+                for relation in inspect(self.model).relationships
+            }
+        )
+
+    @cached_property
+    def link_fields(self) -> tuple[str, ...] | None:
+        """If this is a link table, the fields of its own; None if it is not.
+
+        A link table's primary key is made of two foreign keys or more, and of nothing else.
+        """
+        return _link_fields(self.table)
+
+    def __repr__(self) -> str:
+        return f"Shape({self.model.__name__})"
+
+
+_shapes: WeakKeyDictionary[type[Any], Shape] = WeakKeyDictionary()
+
+
+def _column_shape(name: str, column: Column[Any], field: FieldInfo) -> ColumnShape:
+    annotation = Annotation.of_field(field)
+    generated = _is_generated(column, field)
+    keys = [key for key in column.foreign_keys if len(_elements(key)) == 1]
+    target = keys[0].target_fullname.rsplit(".", 1) if keys else None
+    return ColumnShape(
+        name=name,
+        column=column,
+        field=field,
+        annotation=annotation,
+        kind=_kind(annotation),
+        nullable=bool(column.nullable),
+        primary_key=column.primary_key,
+        unique=_is_unique(column),
+        generated=generated,
+        has_default=(
+            generated
+            or bool(column.nullable)
+            or column.server_default is not None
+            or _has_python_default(column, field)
+        ),
+        foreign_key=(target[0], target[1]) if target else None,
+        choices=_choices(column, annotation),
+        flags=flags_of(field),
+    )
+
+
+def _elements(key: Any) -> Any:
+    return key.constraint.elements if key.constraint is not None else [key]
+
+
+def _kind(annotation: Annotation) -> ColumnKind:
+    origin = get_origin(annotation.type)
+    if origin is Literal:
+        is_enum = isinstance(get_args(annotation.type)[0], Enum)
+        return "enum" if is_enum else "literal"
+    if isinstance(annotation.type, type) and origin is None:
+        for types, kind in _KINDS:
+            if issubclass(annotation.type, types):
+                return kind
+        if annotation.type.__name__ in {"AwareDatetime", "NaiveDatetime"}:
+            return "datetime"
+        if annotation.type.__name__ == "EmailStr":
+            return "text"
+    return "json" if is_json(annotation.type) else "other"
+
+
+def _choices(column: Column[Any], annotation: Annotation) -> tuple[str | int, ...] | None:
+    if isinstance(column.type, NativeEnum):
+        return tuple(column.type.enums)
+    return choices_of(column, annotation)
+
+
+def _is_generated(column: Column[Any], field: FieldInfo) -> bool:
+    if column.computed is not None or column.identity is not None:
+        return True
+    if not column.primary_key:
+        return False
+    if column.server_default is not None:
+        return True
+    is_serial = column.table is not None and column.table.autoincrement_column is column
+    # ``id: int = Field(primary_key=True)`` asks the program for the key.
+    return is_serial and not field.is_required()
+
+
+def _has_python_default(column: Column[Any], field: FieldInfo) -> bool:
+    if field.default_factory is not None:
+        return True
+    default = column.default
+    return default is not None and getattr(default, "arg", None) is not None
+
+
+def _is_unique(column: Column[Any]) -> bool:
+    table = column.table
+    sets = [set(index.columns) for index in table.indexes if index.unique]
+    sets += [set(c.columns) for c in table.constraints if isinstance(c, UniqueConstraint)]
+    return {column} in [*sets, set(table.primary_key.columns)]
+
+
+def _link_fields(table: Table) -> tuple[str, ...] | None:
+    key = set(table.primary_key.columns)
+    constraints = [
+        constraint
+        for constraint in table.constraints
+        if isinstance(constraint, ForeignKeyConstraint) and set(constraint.columns) <= key
+    ]
+    covered = {column for constraint in constraints for column in constraint.columns}
+    if len(constraints) < 2 or covered != key:
+        return None
+    return tuple(column.name for column in table.columns if column not in key)
+
+
+def _model_of(table: Table, relation: RelationshipProperty[Any]) -> type[Any] | None:
+    for mapper in relation.parent.registry.mappers:
+        if mapper.local_table is table:
+            return mapper.class_
+    return None
+
+
+def _relation_shape(relation: RelationshipProperty[Any]) -> RelationShape:
+    target = relation.mapper.class_
+    kind: RelationKind = "many" if relation.uselist else "one"
+    link: LinkShape | None = None
+    if isinstance(relation.secondary, Table):
+        own = _link_fields(relation.secondary) or ()
+        kind = "many_to_many"
+        link = LinkShape(relation.secondary, _model_of(relation.secondary, relation), own)
+    elif relation.uselist and isinstance(relation.mapper.local_table, Table):
+        own = _link_fields(relation.mapper.local_table) or ()
+        if own:
+            kind = "association"
+            link = LinkShape(relation.mapper.local_table, target, own)
+    local = [column for column, _ in relation.local_remote_pairs]
+    is_foreign = relation.direction is RelationshipDirection.MANYTOONE
+    return RelationShape(
+        name=relation.key,
+        kind=kind,
+        target=target,
+        nullable=kind == "one" and (not is_foreign or any(c.nullable for c in local)),
+        self_referential=relation.mapper is relation.parent,
+        link=link,
+        back_populates=relation.back_populates,
+        pairs=tuple((here.name, there.name) for here, there in _pairs(relation)),
+        property=relation,
+    )
+
+
+def _pairs(relation: RelationshipProperty[Any]) -> list[tuple[Any, Any]]:
+    """(here, there): ``synchronize_pairs`` puts the column that is referred to first."""
+    pairs = list(relation.synchronize_pairs)
+    is_foreign = relation.direction is RelationshipDirection.MANYTOONE
+    return [(there, here) for here, there in pairs] if is_foreign else pairs
