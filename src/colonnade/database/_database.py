@@ -279,8 +279,8 @@ class Database:
             )
         if self.url.memory and self._memory is None:
             # A database in memory is there as long as a connection to it is.
-            arguments = {**target.connect_args, "timeout": self._busy_timeout}
-            self._memory = sqlite3.connect(**arguments)
+            name = f"{target.url.database}?vfs=memdb"
+            self._memory = sqlite3.connect(name, uri=True, check_same_thread=False)
         return target
 
     def _args(self, target: Target) -> dict[str, Any]:

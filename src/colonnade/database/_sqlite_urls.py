@@ -45,11 +45,9 @@ def read(rest: str) -> dict[str, Any]:
     mode = dict(parse_qsl(query)).get("mode")
     if mode is not None:
         uri["mode"] = mode
-    database = f"file:{quote(file)}?{urlencode(uri)}" if uri or path.startswith("file:") else file
-    if database != file:
-        connect["uri"] = True
+    is_uri = bool(uri) or path.startswith("file:")
     return {
-        **_targets(database, connect),
+        **_targets(f"file:{quote(file)}" if is_uri else file, uri if is_uri else None, connect),
         "parameters": tuple(parameters),
         "shown": f"sqlite:///{path}" + (f"?{urlencode(uri)}" if uri else ""),
     }
@@ -58,22 +56,23 @@ def read(rest: str) -> dict[str, Any]:
 def _memory(connect: dict[str, Any], parameters: list[Parameter]) -> dict[str, Any]:
     # A name of its own, which every connection of this process can open: see
     # https://sqlite.org/src/file/src/memdb.c
-    database = f"file:/colonnade-{uuid4().hex}?vfs=memdb"
+    name = f"file:/colonnade-{uuid4().hex}"
     return {
-        **_targets(database, {**connect, "uri": True}),
+        **_targets(name, {"vfs": "memdb"}, connect),
         "parameters": tuple(parameters),
         "memory": True,
         "shown": "sqlite://",
     }
 
 
-def _targets(database: str, connect: dict[str, Any]) -> dict[str, Any]:
-    # The database goes in ``connect_args``: SQLAlchemy would make a relative path absolute
-    # and take a URI apart.
-    args = {**connect, "database": database, "check_same_thread": False, "isolation_level": None}
+def _targets(database: str, uri: dict[str, str] | None, connect: dict[str, Any]) -> dict[str, Any]:
+    args = {**connect, "check_same_thread": False, "isolation_level": None}
+    query = {} if uri is None else {**uri, "uri": "true"}
     return {
-        "sync": Target(URL.create("sqlite+pysqlite", database=database), args),
-        "asynchronous": Target(URL.create("sqlite+aiosqlite", database=database), args),
+        "sync": Target(URL.create("sqlite+pysqlite", database=database, query=query), args),
+        "asynchronous": Target(
+            URL.create("sqlite+aiosqlite", database=database, query=query), args
+        ),
     }
 
 

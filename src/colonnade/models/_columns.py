@@ -1,6 +1,7 @@
 """From a field to its column: the type a field gets where sqlmodel has none, or a lesser one."""
 
 import dataclasses
+from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -12,7 +13,19 @@ from pydantic.errors import PydanticUserError
 from pydantic.fields import FieldInfo
 from pydantic.networks import EmailStr
 from pydantic_core import PydanticUndefined as Undefined
-from sqlalchemy import BigInteger, Column, Integer
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    Float,
+    Integer,
+    Interval,
+    LargeBinary,
+    Time,
+    Uuid,
+)
 from sqlalchemy.types import TypeEngine
 from sqlmodel import AutoString
 from sqlmodel.main import FieldInfoMetadata
@@ -32,12 +45,23 @@ from colonnade.models._types import (
     is_integer,
 )
 
-_LEFT_TO_SQLMODEL = (str, float, bool, date, time, timedelta, bytes, UUID, EmailStr)
+_SCALARS: tuple[tuple[type[Any], type[TypeEngine[Any]]], ...] = (
+    (str, AutoString),  # without a length: the CHECK holds it, with one error on every database
+    (EmailStr, AutoString),
+    (float, Float),
+    (bool, Boolean),
+    (int, Integer),
+    (date, Date),
+    (time, Time),
+    (timedelta, Interval),
+    (bytes, LargeBinary),
+    (UUID, Uuid),
+)
 _JSON_CLASSES = (list, dict, set, frozenset, tuple)
 
 
 def prepare_columns(model: type[BaseModel]) -> None:
-    """Give each field of a table-to-be the column type that sqlmodel then builds from.
+    """Give each field of a table-to-be the column type that sqlmodel then builds a column of.
 
     Raises:
         ColumnTypeError: A field has a type that no column can hold.
@@ -55,10 +79,13 @@ def prepare_columns(model: type[BaseModel]) -> None:
         options = column_options(field)
         if options.sa_column is not Undefined:
             _set_option(field, options, sa_column=_own_column(options.sa_column))
-        elif options.sa_type is Undefined:
-            sa_type = _column_type(field, options, f"{model.__name__}.{name}")
-            if sa_type is not None:
-                _set_option(field, options, sa_type=sa_type)
+            continue
+        changed: dict[str, Any] = {}
+        if options.sa_type is Undefined:
+            changed["sa_type"] = _column_type(field, options, f"{model.__name__}.{name}")
+        if options.nullable is Undefined and Annotation.of_field(field).nullable:
+            changed["nullable"] = options.primary_key is not True
+        _set_option(field, options, **changed)
 
 
 def _own_column(column: Any) -> Any:
@@ -72,10 +99,7 @@ def _set_option(field: FieldInfo, options: FieldInfoMetadata, **changed: Any) ->
     field.metadata = [item for item in field.metadata if item is not options] + [new]
 
 
-def _column_type(
-    field: FieldInfo, options: FieldInfoMetadata, where: str
-) -> TypeEngine[Any] | None:
-    """The column type of a field; None where sqlmodel's own choice is right."""
+def _column_type(field: FieldInfo, options: FieldInfoMetadata, where: str) -> TypeEngine[Any]:
     annotation = Annotation.of_field(field)
     kind = annotation.type
     if annotation.is_unresolved:
@@ -99,20 +123,35 @@ def _column_type(
         return _decimal_type(annotation, where)
     if issubclass(kind, TEXT_TYPES):
         return TextValue(kind)
-    if issubclass(kind, (datetime, AwareDatetime)):
-        return None if _is_naive(annotation) else UTCDateTime()
-    if issubclass(kind, str) and annotation.bounds.max_length:
-        # The CHECK holds the length, with the same error on every database.
-        return AutoString()
-    if issubclass(kind, int) and not issubclass(kind, bool):
-        wide = options.primary_key is not True and _is_wide(annotation)
-        return BigInteger() if wide else None
-    if issubclass(kind, (*_LEFT_TO_SQLMODEL, NaiveDatetime)):
-        return None
+    if issubclass(kind, (datetime, AwareDatetime, NaiveDatetime)):
+        return DateTime() if _is_naive(annotation) else UTCDateTime()
+    if issubclass(kind, int) and options.primary_key is not True and _is_wide(annotation):
+        return BigInteger()
+    for python_type, column_type in _SCALARS:
+        if issubclass(kind, python_type):
+            return column_type()
     raise ColumnTypeError(
         f"{where}: no column holds {_name(kind)}. Name a column type with Field(sa_type=...), "
         f"or make it a Pydantic model, which is stored as JSON."
     )
+
+
+def explain_schema_error(
+    name: str, annotations: Mapping[str, Any], error: PydanticUserError
+) -> ColumnTypeError | None:
+    """Which field of a table Pydantic could not make a schema of, if it is one of them."""
+    for field, annotation in annotations.items():
+        try:
+            TypeAdapter(annotation)
+        except PydanticUserError as cause:
+            if cause.code == error.code:
+                return ColumnTypeError(
+                    f"{name}.{field}: {_name(annotation)} cannot be stored, as JSON or otherwise: "
+                    f"{error.message.splitlines()[0]}"
+                )
+        except NameError:
+            continue
+    return None
 
 
 def _name(kind: Any) -> str:

@@ -16,6 +16,7 @@ from sqlalchemy import (
     ColumnElement,
     Date,
     DateTime,
+    Float,
     ForeignKeyConstraint,
     Integer,
     LargeBinary,
@@ -121,7 +122,7 @@ def _length(column: Column[Any], annotation: Annotation) -> ColumnElement[int] |
 
 def _limit(column: Column[Any], bound: Any) -> ColumnElement[Any] | None:
     """A bound as SQL, if the column holds values as they are (an encrypted one would not)."""
-    if isinstance(column.type, Integer | Numeric | ExactDecimal | EnumInteger):
+    if isinstance(column.type, Integer | Numeric | Float | ExactDecimal | EnumInteger):
         number = Decimal(repr(bound)) if isinstance(bound, float) else bound
         if isinstance(number, Decimal) and not number.is_finite():
             return None

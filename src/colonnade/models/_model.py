@@ -7,21 +7,22 @@ table gets its constraints.
 """
 
 import builtins
-from datetime import datetime
-from typing import Any, ClassVar, Literal, Self, dataclass_transform
+from typing import Any, Literal, Self, dataclass_transform
 
 import sqlmodel
 from pydantic import MISSING, BaseModel
+from pydantic.errors import PydanticSchemaGenerationError
 from sqlalchemy import Column, ColumnDefault, Table
 from sqlmodel.main import FieldInfo, RelationshipInfo, SQLModelMetaclass, get_annotations
 
 from colonnade.errors import ModelError
 from colonnade.models import _attributes, _constraints
 from colonnade.models._annotations import Annotation, defining_namespace, evaluate
-from colonnade.models._columns import prepare_columns
+from colonnade.models._columns import explain_schema_error, prepare_columns
 from colonnade.models._fields import Field, flags_of
+from colonnade.models._moments import show_as_stored
 from colonnade.models._partial import partial_namespace
-from colonnade.models._types import UTCDateTime, as_utc
+from colonnade.models._types import UTCDateTime
 
 View = Literal["create", "update", "read"]
 
@@ -49,7 +50,11 @@ class ModelMetaclass(SQLModelMetaclass):
         if table:
             # Where Pydantic's hook finds it: see SQLModel.__pydantic_init_subclass__.
             body["model_config"] = {**body.get("model_config", {}), "table": True}
-        return super().__new__(mcs, name, bases, body, **kwargs)
+        try:
+            return super().__new__(mcs, name, bases, body, **kwargs)
+        except PydanticSchemaGenerationError as error:
+            explained = explain_schema_error(name, get_annotations(body), error) if table else None
+            raise (explained or error) from error
 
     def __init__(
         cls,
@@ -129,7 +134,7 @@ def _finish_table(cls: Any) -> None:
         if flags_of(field).role == "version":
             column.onupdate = ColumnDefault(column + 1, for_update=True)
     _constraints.name_constraints(table)
-    cls.__colonnade_moments__ = frozenset(moments)
+    show_as_stored(cls, frozenset(moments))
 
 
 class SQLModel(sqlmodel.SQLModel, metaclass=ModelMetaclass):
@@ -149,18 +154,11 @@ class SQLModel(sqlmodel.SQLModel, metaclass=ModelMetaclass):
 
     """
 
-    __colonnade_moments__: ClassVar[frozenset[str]] = frozenset()
-
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
         if cls.model_config.get("table") and not hasattr(cls, "__table__"):
             prepare_columns(cls)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name in self.__colonnade_moments__ and isinstance(value, datetime):
-            value = as_utc(value)
-        super().__setattr__(name, value)
 
     def sqlmodel_update(
         self,

@@ -233,6 +233,8 @@ class JSONValue(types.TypeDecorator[Any]):
         return dialect.type_descriptor(kind(none_as_null=True))
 
     def coerce_compared_value(self, op: OperatorType | None, value: Any) -> types.TypeEngine[Any]:
+        if op is None or getattr(op, "__name__", "") in _COMPARISONS:
+            return self
         # What SQLAlchemy asks of a decorated JSON, so that ``column["key"]`` takes a plain key.
         return cast("types.TypeEngine[Any]", self.impl_instance.coerce_compared_value(op, value))
 
