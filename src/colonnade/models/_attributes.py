@@ -3,8 +3,9 @@
 from typing import Any
 
 from sqlalchemy import event
-from sqlalchemy.exc import MissingGreenlet
-from sqlalchemy.orm import InstrumentedAttribute, RelationshipProperty
+from sqlalchemy.orm import InstrumentedAttribute, LoaderCallableStatus, RelationshipProperty
+from sqlalchemy.orm.attributes import PASSIVE_NO_FETCH, instance_state
+from sqlalchemy.util.concurrency import in_greenlet
 
 from colonnade.errors import LazyLoadError
 from colonnade.models._tracking import Owner, is_tracked, track
@@ -18,10 +19,16 @@ class RowAttribute(InstrumentedAttribute[Any]):
     inherit_cache = True
 
     def __get__(self, instance: Any, owner: Any) -> Any:
-        try:
+        if instance is None or self.key in instance.__dict__:
             return super().__get__(instance, owner)
-        except MissingGreenlet:
-            raise LazyLoadError(_advice(self, type(instance).__name__)) from None
+        state = instance_state(instance)
+        if state.async_session is None or in_greenlet():
+            return super().__get__(instance, owner)
+        # What needs no SQL (a row in the session already, say) is still answered.
+        value = self.impl.get(state, instance.__dict__, PASSIVE_NO_FETCH)
+        if value is LoaderCallableStatus.PASSIVE_NO_RESULT:
+            raise LazyLoadError(_advice(self, type(instance).__name__))
+        return value
 
 
 class JSONAttribute(RowAttribute):

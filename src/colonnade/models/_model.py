@@ -125,7 +125,7 @@ def _finish_table(cls: Any) -> None:
     table: Table = cls.__table__
     moments = set()
     for name, field in cls.model_fields.items():
-        column: Column[Any] | None = getattr(cls.__mapper__.c, name, None)
+        column: Column[Any] | None = cls.__mapper__.c.get(name)
         if column is None:
             continue
         _constraints.add_checks(table, column, Annotation.of_field(field))

@@ -215,6 +215,13 @@ def _plain(value: BaseModel) -> BaseModel:
     return plain
 
 
+def _restore(model: type[BaseModel], state: dict[Any, Any]) -> BaseModel:
+    """A pickled model, as its own class."""
+    restored = model.__new__(model)
+    restored.__setstate__(state)
+    return restored
+
+
 @cache
 def _tracked_class(model: type[BaseModel]) -> type[BaseModel]:
     """A subclass of ``model`` whose instances tell their row of changes."""
@@ -245,6 +252,6 @@ def _tracked_class(model: type[BaseModel]) -> type[BaseModel]:
         "__hash__": model.__hash__,
         "__copy__": lambda self: _plain(self).__copy__(),
         "__deepcopy__": lambda self, memo=None: _plain(self).__deepcopy__(memo),
-        "__reduce_ex__": lambda self, protocol: _plain(self).__reduce_ex__(protocol),
+        "__reduce_ex__": lambda self, protocol: (_restore, (model, _plain(self).__getstate__())),
     }
     return type(model)(model.__name__, (model,), namespace)

@@ -239,7 +239,16 @@ class JSONValue(types.TypeDecorator[Any]):
         return cast("types.TypeEngine[Any]", self.impl_instance.coerce_compared_value(op, value))
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
-        return None if value is None else self.adapter.dump_python(value, mode="json")
+        if value is None:
+            return None
+        try:
+            # A row takes any value (sqlmodel does not validate it): a dict for a model, say.
+            typed = self.adapter.validate_python(value)
+        except ValidationError as error:
+            raise ValueError(
+                f"{self.where} was given what its type does not accept: {error}"
+            ) from error
+        return self.adapter.dump_python(typed, mode="json")
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:
         if value is None:

@@ -1,0 +1,129 @@
+"""``Timestamps`` and ``Versioned``: columns that every statement keeps."""
+
+import asyncio
+import warnings
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy.orm.exc import StaleDataError
+
+from colonnade import Database, Field, SQLModel, Timestamps, Versioned, col, insert, select, update
+
+
+def row_class() -> type[Any]:
+    class Row(Timestamps, Versioned, SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        name: str = "x"
+
+    return Row
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def test_the_orm_sets_them(db: Database) -> None:
+    Row = row_class()
+    db.create_all()
+    before = now()
+    with db.session() as session:
+        row = Row()
+        assert (row.created_at, row.updated_at) == (None, None)
+        session.add(row)
+        session.commit()
+        assert before <= row.created_at == row.updated_at <= now()
+        assert row.created_at.tzinfo is UTC
+        assert row.version == 1
+        row.name = "y"
+        session.commit()
+        assert row.version == 2
+        assert row.created_at < row.updated_at <= now()
+        first = row.created_at
+        session.refresh(row)
+        assert row.created_at == first
+
+
+def test_core_sets_them_for_one_row_and_many(db: Database) -> None:
+    Row = row_class()
+    db.create_all()
+    with db.session() as session:
+        session.exec(insert(Row).values(name="one"))
+        session.exec(insert(Row), params=[{"name": "two"}, {"name": "three"}])
+        session.exec(insert(Row).values([{"name": "four"}, {"name": "five"}]))
+        session.commit()
+        rows = session.exec(select(Row)).all()
+        assert len(rows) == 5
+        assert all(row.created_at == row.updated_at and row.version == 1 for row in rows)
+        assert rows[3].created_at == rows[4].created_at
+        session.exec(update(Row).where(col(Row.name) != "one").values(name="z"))
+        session.connection().execute(update(Row).where(col(Row.name) == "one").values(name="y"))
+        session.commit()
+        session.expire_all()
+        assert all(row.version == 2 for row in session.exec(select(Row)))
+        assert all(row.updated_at > row.created_at for row in session.exec(select(Row)))
+
+
+def test_async_sets_them(db: Database) -> None:
+    Row = row_class()
+
+    async def main() -> None:
+        await db.create_all_async()
+        async with db.session() as session:
+            row = Row()
+            session.add(row)
+            await session.commit()
+            assert row.created_at == row.updated_at
+            row.name = "y"
+            await session.commit()
+            assert row.updated_at > row.created_at
+            assert row.version == 2
+
+    asyncio.run(main())
+
+
+def test_a_time_given_explicitly_is_kept(db: Database) -> None:
+    Row = row_class()
+    db.create_all()
+    old = datetime(2001, 1, 1, tzinfo=UTC)
+    with db.session() as session:
+        row = Row(created_at=old, updated_at=old + timedelta(days=1))
+        session.add(row)
+        session.commit()
+        session.refresh(row)
+        assert (row.created_at, row.updated_at) == (old, old + timedelta(days=1))
+
+
+def test_who_is_second_to_update_is_told(db: Database) -> None:
+    Row = row_class()
+    db.create_all()
+    with db.session() as session:
+        session.add(Row())
+        session.commit()
+    with db.session() as one, db.session() as two:
+        first, second = one.get(Row, 1), two.get(Row, 1)
+        first.name = "first"  # type: ignore[union-attr]
+        one.commit()
+        second.name = "second"  # type: ignore[union-attr]
+        with pytest.raises(StaleDataError):
+            two.commit()
+    with db.session() as session:
+        assert session.get(Row, 1).name == "first"  # type: ignore[union-attr]
+
+
+def test_a_row_that_is_not_stored_dumps_without_a_warning() -> None:
+    Row = row_class()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert Row().model_dump(mode="json")["created_at"] is None
+    properties = Row.model_json_schema(mode="serialization")["properties"]
+    assert properties["created_at"] == {
+        "format": "date-time", "title": "Created At", "type": "string", "default": None,
+    }  # fmt: skip
+
+
+def test_they_are_the_last_columns() -> None:
+    Row = row_class()
+    names = [column.name for column in Row.__table__.columns]  # type: ignore[attr-defined]
+    assert names[:2] == ["id", "name"]
+    assert set(names[2:]) == {"created_at", "updated_at", "version"}
