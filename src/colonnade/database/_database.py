@@ -247,6 +247,10 @@ class Database:
 
     async def ping_async(self) -> None:
         """``ping`` for async code."""
+        if self.url.backend == "sqlite":
+            # What keeps sqlite3 out keeps aiosqlite out; but when the latter fails to open a
+            # file, its thread may outlive the event loop, and complain of that.
+            await asyncio.to_thread(self.ping)
         try:
             async with self.async_engine.connect() as connection:
                 await connection.execute(text("SELECT 1"))

@@ -1,0 +1,306 @@
+"""Any URL that people paste is understood, or the part that is not is named."""
+
+import asyncio
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import psycopg
+import pytest
+import trustme
+from hypothesis import given
+from hypothesis import strategies as st
+
+from colonnade import Database, text
+from colonnade.database import DatabaseURL
+from colonnade.errors import DatabaseURLError
+
+NEON = "postgresql://u:p@ep-cool-darkness-a1b2c3d4-pooler.us-east-2.aws.neon.tech/db"
+NEON_DIRECT = "postgresql://u:p@ep-x.c-8.us-east-1.aws.neon.tech/db"
+
+
+def parts(url: DatabaseURL) -> tuple[Any, ...]:
+    """User, password, host, port and database, the same for both drivers."""
+    one, other = url.sync.url, url.asynchronous.url
+    found = tuple(
+        (each.username, each.password, each.host, each.port, each.database) for each in (one, other)
+    )
+    assert found[0] == found[1]
+    return found[0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "postgres://u:p@h:5432/db",
+        "postgresql://u:p@h:5432/db",
+        "postgresql+asyncpg://u:p@h:5432/db",
+        "postgresql+psycopg://u:p@h:5432/db",
+        "postgresql+psycopg2://u:p@h:5432/db",
+        "POSTGRESQL://u:p@h:5432/db",
+        "  'postgresql://u:p@h:5432/db'\n",
+        "psql 'postgresql://u:p@h:5432/db'",
+        'DATABASE_URL="postgresql://u:p@h:5432/db"',
+        "export DATABASE_URL=postgresql://u:p@h:5432/db",
+        "postgresql://u:p@h:5432/db?",
+        "postgresql://u@h/db?password=p&port=5432",
+        "postgresql:///db?host=h&port=5432&user=u&password=p",
+        "postgresql://u:p@h:5432/?dbname=db",
+    ],
+)
+def test_every_form_of_one_url_means_the_same(text: str) -> None:
+    url = DatabaseURL.parse(text)
+    assert parts(url) == ("u", "p", "h", 5432, "db")
+    assert url.sync.url.drivername == "postgresql+psycopg"
+    assert url.asynchronous.url.drivername == "postgresql+asyncpg"
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters="\x00%"), min_size=1, max_size=12))
+def test_any_password_written_with_escapes_is_read_back(password: str) -> None:
+    url = DatabaseURL.parse(f"postgresql://u:{quote(password, safe='')}@h/db?sslmode=require")
+    assert url.sync.url.password == password
+    assert "***" in str(url)
+    for shown in (str(url), repr(url), repr(url.sync), repr(Database(url.sync.url))):
+        assert f":{password}@" not in shown or password == "***"
+
+
+@pytest.mark.parametrize("password", ["p@ss", "a/b", "a#b", "a:b", "100%", "p@ss@word", "a?b"])
+def test_a_password_pasted_as_it_is_still_means_itself(password: str) -> None:
+    url = DatabaseURL.parse(f"postgresql://u:{password}@h:5432/db")
+    assert parts(url) == ("u", password, "h", 5432, "db")
+
+
+# Each row of what people paste: the text, what psycopg and what asyncpg is called with.
+TRANSLATED: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    ("?application_name=app", {"application_name": "app"},
+     {"server_settings": {"application_name": "app"}}),
+    ("?channel_binding=require", {"channel_binding": "require"}, {}),
+    ("?connect_timeout=3", {"connect_timeout": 3}, {"timeout": 3.0}),
+    ("?timeout=3", {"connect_timeout": 3}, {"timeout": 3.0}),
+    ("?command_timeout=7.5", {}, {"command_timeout": 7.5}),
+    ("?options=-c%20statement_timeout%3D5000", {"options": "-c statement_timeout=5000"},
+     {"server_settings": {"options": "-c statement_timeout=5000"}}),
+    ("?statement_timeout=5000", {"options": "-c statement_timeout=5000"},
+     {"server_settings": {"options": "-c statement_timeout=5000"}}),
+    ("?options=-c%20work_mem%3D8MB&lock_timeout=9",
+     {"options": "-c work_mem=8MB -c lock_timeout=9"},
+     {"server_settings": {"options": "-c work_mem=8MB -c lock_timeout=9"}}),
+    ("?schema=app", {"options": "-c search_path=app"},
+     {"server_settings": {"options": "-c search_path=app"}}),
+    ("?search_path=a,b%20c", {"options": "-c search_path=a,b\\ c"},
+     {"server_settings": {"options": "-c search_path=a,b\\ c"}}),
+    ("?keepalives=1&keepalives_idle=30", {"keepalives": "1", "keepalives_idle": "30"}, {}),
+    ("?gssencmode=disable", {"gssencmode": "disable"}, {}),
+    ("?target_session_attrs=read-write", {"target_session_attrs": "read-write"},
+     {"target_session_attrs": "read-write"}),
+    ("?sslnegotiation=direct&sslmode=require", {"sslnegotiation": "direct", "sslmode": "require"},
+     {"direct_tls": True}),
+    ("?statement_cache_size=0", {}, {"statement_cache_size": 0}),
+    ("?prepared_statement_cache_size=10", {}, {"prepared_statement_cache_size": 10}),
+    ("?prepare_threshold=3", {"prepare_threshold": 3}, {}),
+    ("?sslmode=disable", {"sslmode": "disable"}, {"ssl": False}),
+    ("?sslmode=prefer", {"sslmode": "prefer"}, {"ssl": "prefer"}),
+    ("?ssl=false", {"sslmode": "disable"}, {"ssl": False}),
+    ("?client_encoding=utf8", {"client_encoding": "utf8"}, {}),
+    ("?pgbouncer=true", {"prepare_threshold": None},
+     {"statement_cache_size": 0, "prepared_statement_cache_size": 0}),
+    ("?pool_mode=transaction", {"prepare_threshold": None}, {"statement_cache_size": 0}),
+    ("?host=h1:5432&host=h2:5433", {"host": "h1,h2", "port": "5432,5433"},
+     {"host": ["h1", "h2"], "port": [5432, 5433]}),
+    ("?host=h1,h2&port=6000", {"host": "h1,h2", "port": "6000,6000"},
+     {"host": ["h1", "h2"], "port": [6000, 6000]}),
+    ("?host=/run/pg&port=6000", {"host": "/run/pg", "port": "6000"},
+     {"host": "/run/pg", "port": 6000}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("query", "psycopg_args", "asyncpg_args"), TRANSLATED)
+def test_parameters_reach_both_drivers(
+    query: str, psycopg_args: dict[str, Any], asyncpg_args: dict[str, Any]
+) -> None:
+    url = DatabaseURL.parse(f"postgresql://u:p@/db{query}")
+    sync = {"connect_timeout": 10, **psycopg_args}
+    assert {key: url.sync.connect_args.get(key) for key in sync} == sync
+    asynchronous = {"timeout": 10.0, **asyncpg_args}
+    found = {key: url.asynchronous.connect_args.get(key) for key in asynchronous}
+    assert found == asynchronous
+
+
+def test_several_hosts_before_the_path() -> None:
+    url = DatabaseURL.parse("postgresql://u:p@h1:5432,h2:5433,[::1]/db")
+    assert url.sync.connect_args["host"] == "h1,h2,::1"
+    assert url.sync.connect_args["port"] == "5432,5433,5432"
+    assert url.asynchronous.connect_args["host"] == ["h1", "h2", "::1"]
+    assert str(url) == "postgresql://u:***@h1:5432,h2:5433,::1/db"
+
+
+def test_an_ipv6_address_and_an_escaped_socket() -> None:
+    assert parts(DatabaseURL.parse("postgresql://u:p@[::1]:5433/db"))[2:4] == ("::1", 5433)
+    socket = DatabaseURL.parse("postgresql://u:p@%2Frun%2Fpg/db")
+    assert socket.sync.connect_args["host"] == "/run/pg"
+
+
+def test_neon_pooled_and_direct_are_told_apart() -> None:
+    pooled = DatabaseURL.parse(f"{NEON}?sslmode=require&channel_binding=require")
+    direct = DatabaseURL.parse(NEON_DIRECT)
+    assert (pooled.neon, pooled.pooled) == (True, True)
+    assert (direct.neon, direct.pooled) == (True, False)
+    # Neon's pooler supports prepared statements, so they stay on.
+    assert "statement_cache_size" not in pooled.asynchronous.connect_args
+    context = pooled.asynchronous.connect_args["ssl"]
+    assert isinstance(context, ssl.SSLContext)
+    assert pooled.sync.connect_args["sslmode"] == "require"
+
+
+def test_what_neons_pooler_would_swallow_is_dropped_and_said() -> None:
+    url = DatabaseURL.parse(f"{NEON}?statement_timeout=5000")
+    assert "options" not in url.sync.connect_args
+    (note,) = url.parameters
+    assert (note.name, note.sync, note.asynchronous) == ("statement_timeout", None, None)
+    assert "SET LOCAL" in note.why
+    direct = DatabaseURL.parse(f"{NEON_DIRECT}?statement_timeout=5000")
+    assert direct.sync.connect_args["options"] == "-c statement_timeout=5000"
+
+
+@pytest.mark.parametrize(
+    ("mode", "verify", "hostname"),
+    [
+        ("require", ssl.CERT_NONE, False),
+        ("verify-ca", ssl.CERT_REQUIRED, False),
+        ("verify-full", ssl.CERT_REQUIRED, True),
+    ],
+)
+def test_sslmode_is_an_ssl_context_that_checks_as_libpq_does(
+    mode: str, verify: ssl.VerifyMode, hostname: bool
+) -> None:
+    url = DatabaseURL.parse(f"postgresql://h/db?sslmode={mode}")
+    context = url.asynchronous.connect_args["ssl"]
+    assert (context.verify_mode, context.check_hostname) == (verify, hostname)
+
+
+def test_require_with_a_ca_verifies_it(tmp_path: Path) -> None:
+    ca = trustme.CA()
+    ca.cert_pem.write_to_path(tmp_path / "ca.pem")
+    url = DatabaseURL.parse(f"postgresql://h/db?sslmode=require&sslrootcert={tmp_path / 'ca.pem'}")
+    context = url.asynchronous.connect_args["ssl"]
+    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, False)
+    assert len(context.get_ca_certs()) == 1  # and trusts no other
+
+
+@pytest.mark.parametrize(
+    ("text", "database", "memory", "shown"),
+    [
+        ("sqlite:///tasks.db", "tasks.db", False, "sqlite:///tasks.db"),
+        ("sqlite+aiosqlite:///tasks.db", "tasks.db", False, "sqlite:///tasks.db"),
+        ("sqlite:////var/tasks.db", "/var/tasks.db", False, "sqlite:////var/tasks.db"),
+        ("sqlite:///a%20b.db", "a b.db", False, "sqlite:///a b.db"),
+        ("sqlite://", None, True, "sqlite://"),
+        ("sqlite:///", None, True, "sqlite://"),
+        ("sqlite:///:memory:", None, True, "sqlite://"),
+        ("sqlite+aiosqlite:///:memory:", None, True, "sqlite://"),
+        ("sqlite:///file::memory:?cache=shared&uri=true", None, True, "sqlite://"),
+        ("sqlite:///file:x?mode=memory&cache=shared&uri=true", None, True, "sqlite://"),
+        ("sqlite:///file:x.db?mode=ro&uri=true", "file:x.db", False, "sqlite:///file:x.db?mode=ro"),
+        ("sqlite:///x.db?mode=ro", "file:x.db", False, "sqlite:///x.db?mode=ro"),
+    ],
+)
+def test_sqlite(text: str, database: str | None, memory: bool, shown: str) -> None:
+    url = DatabaseURL.parse(text)
+    assert (url.backend, url.memory, str(url)) == ("sqlite", memory, shown)
+    assert url.sync.url.drivername == "sqlite+pysqlite"
+    assert url.asynchronous.url.drivername == "sqlite+aiosqlite"
+    if memory:
+        assert dict(url.sync.url.query) == {"vfs": "memdb", "uri": "true"}
+        assert url.sync.url.database == url.asynchronous.url.database
+        assert DatabaseURL.parse(text).sync.url.database != url.sync.url.database
+    else:
+        assert url.sync.url.database == database
+
+
+def test_sqlite_parameters(tmp_path: Path) -> None:
+    url = DatabaseURL.parse("sqlite:///x.db?timeout=2.5&cache=shared&check_same_thread=false")
+    assert url.sync.connect_args["timeout"] == 2.5
+    assert [note.name for note in url.parameters if note.sync is None] == [
+        "cache",
+        "check_same_thread",
+    ]
+
+
+WRONG: list[tuple[str, str]] = [
+    ("", "no database URL"),
+    ("tasks.db", "no database URL"),
+    ("host=h dbname=db", "no database URL"),
+    ("mysql://u:p@h/db", "mysql:// is no database"),
+    ("postgrsql://u:p@h/db", "Did you mean postgresql://"),
+    ("postgresql+pymysql://u:p@h/db", r"\+pymysql is no driver"),
+    ("postgresql://u:secret@h:54x/db", "port is not a number"),
+    ("postgresql://u:secret@h:99999/db", "port is not a number"),
+    (
+        "postgresql://u:secret@h/db?ssl_mode=require",
+        "ssl_mode is no parameter.*Did you mean sslmode",
+    ),
+    ("postgresql://u:secret@h/db?sslmode=on", "sslmode=on is none of disable"),
+    ("postgresql://u:secret@h/db?connect_timeout=soon", "connect_timeout=soon is not a number"),
+    ("postgresql://u:secret@h/db?statement_cache_size=-1", "statement_cache_size=-1"),
+    ("postgresql://u:secret@h/db?target_session_attrs=rw", "target_session_attrs=rw is none of"),
+    ("postgresql://u:secret@h/db?sslmode=verify-full&sslrootcert=/no/file", "sslrootcert"),
+    ("postgresql://u:secret@h/db?pool_mode=often", "pool_mode=often"),
+    ("postgresql://u:secret@h1,h2/db?port=1,2,3", "2 hosts and 3 ports"),
+    ("postgresql://u:secret@h/db?port=x", "port=x"),
+    ("postgresql://u:secret@a:b:c/db", "port is not a number"),
+    ("postgresql://u:secret@[::1/db", "IPv6 address in brackets"),
+    ("sqlite://tasks.db", "sqlite:///tasks.db for a file here"),
+    ("sqlite:///x.db?mod=ro", "mod is no parameter"),
+    ("sqlite:///x.db?timeout=long", "timeout=long is not a number"),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), WRONG)
+def test_a_url_with_a_wrong_part_names_it_and_not_the_password(text: str, message: str) -> None:
+    with pytest.raises(DatabaseURLError, match=message) as caught:
+        Database(text or " ")
+    assert "secret" not in str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def server(postgresql: str) -> Iterator[tuple[str, str]]:
+    """User and socket directory of the server, for URLs of every form."""
+    info = psycopg.conninfo.conninfo_to_dict(postgresql)
+    yield str(info["user"]), str(info["host"])
+
+
+SHOWN = [
+    ("application_name=from%20here", "application_name", "from here"),
+    ("statement_timeout=4321", "statement_timeout", "4321ms"),
+    ("options=-c%20statement_timeout%3D4322", "statement_timeout", "4322ms"),
+    ("lock_timeout=17", "lock_timeout", "17ms"),
+    ("schema=app", "search_path", "app"),
+    ("search_path=a,b", "search_path", "a,b"),
+    ("timezone=Asia/Tokyo", "TimeZone", "Asia/Tokyo"),
+    ("channel_binding=prefer&keepalives_idle=30&gssencmode=disable", "is_superuser", "on"),
+    ("target_session_attrs=read-write", "transaction_read_only", "off"),
+    ("sslmode=prefer&connect_timeout=3&pgbouncer=true", "is_superuser", "on"),
+    ("statement_cache_size=0&prepared_statement_cache_size=0&command_timeout=9",
+     "is_superuser", "on"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("query", "setting", "value"), SHOWN)
+def test_a_real_server_is_told_by_both_drivers(
+    server: tuple[str, str], query: str, setting: str, value: str
+) -> None:
+    user, host = server
+    db = Database(f"postgresql://{user}@/postgres?host={host}&{query}")
+    statement = text(f"SHOW {setting}")
+
+    with db.engine.connect() as connection:
+        assert connection.execute(statement).scalar_one() == value
+
+    async def main() -> None:
+        async with db.async_engine.connect() as connection:
+            assert (await connection.execute(statement)).scalar_one() == value
+
+    asyncio.run(main())
+    db.dispose()
