@@ -1,0 +1,125 @@
+"""The tables. A schema is a view of one: ``partial=True``, ``schema="read"``."""
+
+from datetime import UTC, datetime
+from typing import Literal, Optional
+
+from colonnade import Field, Relationship, SQLModel, Timestamps
+
+Status = Literal["pending", "in_progress", "completed", "cancelled"]
+Priority = Literal["low", "medium", "high"]
+WorkerType = Literal["human", "agent"]
+Role = Literal["assignee", "reviewer", "observer"]
+
+
+class ProjectBase(SQLModel):
+    name: str = Field(min_length=1, max_length=200, index=True)
+    slug: str = Field(max_length=80, pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", unique=True)
+    description: str | None = None
+
+
+class Project(ProjectBase, Timestamps, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+
+    tasks: list["Task"] = Relationship(back_populates="project", passive_deletes="all")
+
+
+class ProjectRead(Project, schema="read"):
+    """A project as the API shows it."""
+
+
+class TaskLabel(SQLModel, table=True):
+    """A plain link: which task has which label."""
+
+    task_id: int | None = Field(
+        default=None, foreign_key="task.id", primary_key=True, ondelete="CASCADE"
+    )
+    label_id: int | None = Field(
+        default=None, foreign_key="label.id", primary_key=True, ondelete="CASCADE"
+    )
+
+
+class Label(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    name: str = Field(max_length=40, unique=True)
+
+    tasks: list["Task"] = Relationship(back_populates="labels", link_model=TaskLabel)
+
+
+class LabelRead(Label, schema="read"):
+    """A label as the API shows it."""
+
+
+class TaskAssignment(SQLModel, table=True):
+    """A link with fields of its own: who does what on a task, since when."""
+
+    task_id: int | None = Field(
+        default=None, foreign_key="task.id", primary_key=True, ondelete="CASCADE"
+    )
+    worker_id: str | None = Field(
+        default=None, foreign_key="worker.id", primary_key=True, ondelete="CASCADE"
+    )
+    role: Role = "assignee"
+    assigned_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
+
+    task: Optional["Task"] = Relationship(back_populates="assignments")
+    worker: Optional["Worker"] = Relationship(back_populates="assignments")
+
+
+class AssignmentRead(TaskAssignment, schema="read"):
+    """An assignment as the API shows it."""
+
+
+class Worker(SQLModel, table=True):
+    """Somebody who works: a person, or an agent such as ``@claude-code``."""
+
+    id: str = Field(primary_key=True, max_length=60, pattern=r"^@[a-z0-9]+(-[a-z0-9]+)*$")
+    name: str = Field(min_length=1, max_length=200)
+    type: WorkerType
+
+    assignments: list[TaskAssignment] = Relationship(
+        back_populates="worker", passive_deletes="all"
+    )
+
+
+class WorkerRead(Worker, schema="read"):
+    """A worker as the API shows it."""
+
+
+class TaskBase(SQLModel):
+    title: str = Field(min_length=1, max_length=200, index=True)
+    description: str | None = None
+    status: Status = Field(default="pending", index=True)
+    priority: Priority = "medium"
+    progress_percent: int = Field(default=0, ge=0, le=100)
+    project_id: int | None = Field(
+        default=None, foreign_key="project.id", index=True, ondelete="CASCADE"
+    )
+    parent_id: int | None = Field(
+        default=None, foreign_key="task.id", index=True, ondelete="CASCADE"
+    )
+
+
+class Task(TaskBase, Timestamps, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+
+    project: Project | None = Relationship(back_populates="tasks")
+    parent: Optional["Task"] = Relationship(
+        back_populates="subtasks", sa_relationship_kwargs={"remote_side": "Task.id"}
+    )
+    subtasks: list["Task"] = Relationship(back_populates="parent", passive_deletes="all")
+    assignments: list[TaskAssignment] = Relationship(
+        back_populates="task", passive_deletes="all"
+    )
+    labels: list[Label] = Relationship(back_populates="tasks", link_model=TaskLabel)
+
+
+class TaskCreate(TaskBase):
+    """What a POST says."""
+
+
+class TaskUpdate(TaskBase, partial=True):
+    """What a PATCH says: every field may be absent, and stays as it is then."""
+
+
+class TaskRead(Task, schema="read"):
+    """A task as the API shows it."""

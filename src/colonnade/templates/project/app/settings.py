@@ -1,0 +1,13 @@
+"""What can be set from the environment, or in a file named .env."""
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore")
+
+    database_url: str = "sqlite:///tasks.db"
+    echo_sql: bool = False
+
+
+settings = Settings()
