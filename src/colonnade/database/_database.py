@@ -7,7 +7,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib.util import find_spec
 from typing import Any, Literal, TypeVar
 from weakref import WeakKeyDictionary
@@ -328,15 +328,13 @@ def _dispose_with_loop(engine: AsyncEngine) -> AsyncGenerator[None]:
             await engine.dispose()
 
     generator = wait()
-    try:
+    with suppress(StopIteration):
         generator.__anext__().send(None)
-    except StopIteration:
-        pass
     return generator
 
 
 def _optimize(engine: Engine) -> None:
-    """Have SQLite refresh what its planner knows: https://sqlite.org/pragma.html#pragma_optimize"""
+    """Have SQLite refresh what its planner knows: https://sqlite.org/pragma.html."""
     try:
         with engine.connect() as connection:
             connection.exec_driver_sql("PRAGMA optimize")

@@ -33,8 +33,9 @@ def _sqlstate(error: BaseException | None) -> str | None:
 
 
 def delays() -> Iterator[float]:
-    """Seconds to wait after each failed attempt but the last: random, so that two units that
-    met once do not meet again.
+    """Seconds to wait after each failed attempt but the last.
+
+    Random, so that two units of work that met once do not meet again.
     """
     for attempt in range(ATTEMPTS - 1):
         yield random.uniform(0, FIRST_DELAY * 2**attempt)  # noqa: S311 - no secret

@@ -117,10 +117,8 @@ def Field(  # noqa: N802 - a class in all but name, as in Pydantic and sqlmodel
         RuntimeError: Arguments that exclude each other, as in sqlmodel.
 
     """
-    extra = dict(schema_extra or {})
-    for name, value in (("pattern", pattern), ("examples", examples), ("frozen", frozen or None)):
-        if value is not None:
-            extra[name] = value
+    more = {"pattern": pattern, "examples": examples, "frozen": frozen or None}
+    given = {name: value for name, value in more.items() if value is not None}
     # sqlmodel's overloads say which arguments exclude each other; it checks that itself.
     make: Callable[..., FieldInfo] = sqlmodel.Field
     field = make(
@@ -160,7 +158,7 @@ def Field(  # noqa: N802 - a class in all but name, as in Pydantic and sqlmodel
         sa_column=sa_column,
         sa_column_args=sa_column_args,
         sa_column_kwargs=sa_column_kwargs,
-        schema_extra=extra,
+        schema_extra={**(schema_extra or {}), **given},
     )
     if secret or readonly or frozen:
         field.metadata.append(FieldFlags(secret=secret, readonly=readonly, frozen=frozen))

@@ -119,7 +119,7 @@ def absent(field: FieldInfo, *, nullable: bool) -> tuple[Any, FieldInfo]:
         **{key: value for key in SHOWN if (value := getattr(field, key)) is not None},
     )
     info.metadata.extend(markers)
-    return Union[kind, MISSING], info
+    return Union[kind, MISSING], info  # noqa: UP007 - ``kind`` may be a forward reference
 
 
 def is_nullable(field: FieldInfo) -> bool:

@@ -200,7 +200,7 @@ class RelationShape:
         back_populates: The relation that leads back.
         pairs: (here, there) names of the columns that join; through a link, those of the
             local side and the link table.
-        property: SQLAlchemy's relationship.
+        orm: SQLAlchemy's relationship.
 
     """
 
@@ -212,7 +212,7 @@ class RelationShape:
     link: LinkShape | None
     back_populates: str | None
     pairs: tuple[tuple[str, str], ...]
-    property: RelationshipProperty[Any]
+    orm: RelationshipProperty[Any]
 
     @property
     def is_list(self) -> bool:
@@ -453,7 +453,7 @@ def _relation_shape(relation: RelationshipProperty[Any]) -> RelationShape:
         link=link,
         back_populates=relation.back_populates,
         pairs=tuple((here.name, there.name) for here, there in _pairs(relation)),
-        property=relation,
+        orm=relation,
     )
 
 

@@ -252,6 +252,6 @@ def _tracked_class(model: type[BaseModel]) -> type[BaseModel]:
         "__hash__": model.__hash__,
         "__copy__": lambda self: _plain(self).__copy__(),
         "__deepcopy__": lambda self, memo=None: _plain(self).__deepcopy__(memo),
-        "__reduce_ex__": lambda self, protocol: (_restore, (model, _plain(self).__getstate__())),
+        "__reduce_ex__": lambda self, _: (_restore, (model, _plain(self).__getstate__())),
     }
     return type(model)(model.__name__, (model,), namespace)

@@ -2,10 +2,10 @@
 
 from typing import Annotated
 
-from colonnade import AsyncSession, Database
 from fastapi import Depends
 
 from app.settings import settings
+from colonnade import AsyncSession, Database
 
 db = Database(settings.database_url, echo=settings.echo_sql)
 

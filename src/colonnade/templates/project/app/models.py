@@ -76,9 +76,7 @@ class Worker(SQLModel, table=True):
     name: str = Field(min_length=1, max_length=200)
     type: WorkerType
 
-    assignments: list[TaskAssignment] = Relationship(
-        back_populates="worker", passive_deletes="all"
-    )
+    assignments: list[TaskAssignment] = Relationship(back_populates="worker", passive_deletes="all")
 
 
 class WorkerRead(Worker, schema="read"):
@@ -107,9 +105,7 @@ class Task(TaskBase, Timestamps, table=True):
         back_populates="subtasks", sa_relationship_kwargs={"remote_side": "Task.id"}
     )
     subtasks: list["Task"] = Relationship(back_populates="parent", passive_deletes="all")
-    assignments: list[TaskAssignment] = Relationship(
-        back_populates="task", passive_deletes="all"
-    )
+    assignments: list[TaskAssignment] = Relationship(back_populates="task", passive_deletes="all")
     labels: list[Label] = Relationship(back_populates="tasks", link_model=TaskLabel)
 
 

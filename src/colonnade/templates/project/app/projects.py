@@ -1,11 +1,11 @@
 """The endpoints of projects."""
 
-from colonnade import col, select
 from fastapi import APIRouter, HTTPException
 
 from app.database import Session
 from app.models import Project, ProjectRead
 from app.tasks import Limit, Offset
+from colonnade import col, select
 
 router = APIRouter(prefix="/projects", tags=["projects"])
 

@@ -4,10 +4,9 @@ import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from colonnade import select
-
 from app.database import db
 from app.models import Label, Project, Role, Status, Task, TaskAssignment, Worker, WorkerType
+from colonnade import select
 
 PROJECTS = {
     "web": ("Website relaunch", ["landing page", "sign-up form", "search", "cookie notice"]),

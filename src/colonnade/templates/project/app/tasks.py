@@ -2,7 +2,6 @@
 
 from typing import Annotated
 
-from colonnade import col, select
 from fastapi import APIRouter, HTTPException, Query, Response
 from sqlalchemy.orm import selectinload
 
@@ -17,6 +16,7 @@ from app.models import (
     TaskRead,
     TaskUpdate,
 )
+from colonnade import col, select
 
 router = APIRouter(prefix="/tasks", tags=["tasks"])
 

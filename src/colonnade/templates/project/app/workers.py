@@ -1,22 +1,27 @@
 """The endpoints of workers."""
 
-from colonnade import col, select
-from fastapi import APIRouter, HTTPException
+from fastapi import APIRouter, HTTPException, Query
 
 from app.database import Session
 from app.models import AssignmentRead, TaskAssignment, Worker, WorkerRead, WorkerType
 from app.tasks import Limit, Offset
+from typing import Annotated
+
+from colonnade import col, select
 
 router = APIRouter(prefix="/workers", tags=["workers"])
 
 
 @router.get("", response_model=list[WorkerRead])
 async def list_workers(
-    session: Session, type: WorkerType | None = None, limit: Limit = 50, offset: Offset = 0
+    session: Session,
+    kind: Annotated[WorkerType | None, Query(alias="type")] = None,
+    limit: Limit = 50,
+    offset: Offset = 0,
 ) -> list[Worker]:
     statement = select(Worker).order_by(col(Worker.id)).limit(limit).offset(offset)
-    if type is not None:
-        statement = statement.where(Worker.type == type)
+    if kind is not None:
+        statement = statement.where(Worker.type == kind)
     return list((await session.exec(statement)).all())
 
 

@@ -10,6 +10,7 @@ os.environ["DATABASE_URL"] = "sqlite://"
 
 from app.database import db
 from app.main import app
+
 from colonnade import SQLModel
 
 

@@ -1,0 +1,138 @@
+"""The command line: what there is, one look, one rule for exit codes.
+
+0: done. 1: it found something wrong, or failed. 2: it was called wrongly.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from colonnade.cli import _console
+from colonnade.errors import ColonnadeError
+
+app = typer.Typer(
+    name="colonnade",
+    help="The data layer for FastAPI built on SQLModel: write the table once.",
+    epilog="Exit code 0: done. 1: something is wrong, and it says what. 2: called wrongly.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+DatabaseURLOption = Annotated[
+    Optional[str],  # noqa: UP045 - typer reads it at run time on every Python supported
+    typer.Option(
+        "--database-url",
+        metavar="URL",
+        help="Use this database instead of SQLite, such as postgresql://user:pass@host/db.",
+        show_default=False,
+    ),
+]
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """The data layer for FastAPI built on SQLModel: write the table once."""
+    if version:
+        from colonnade import __version__
+
+        _console.out.print(f"colonnade {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def demo(
+    directory: Annotated[
+        Optional[Path],  # noqa: UP045 - as above
+        typer.Option(help="Lay the project out here and keep it.", show_default="temporary"),
+    ] = None,
+    host: Annotated[str, typer.Option(help="Listen on this address.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Listen on this port.", min=0, max=65535)] = 8000,
+    database_url: DatabaseURLOption = None,
+) -> None:
+    """Serve the task API with a few hundred tasks in it: nothing to set up.
+
+    Projects, tasks with subtasks, the humans and agents that work on them, and who has which
+    role in what. Stop it with Ctrl-C; without --directory, nothing is left behind.
+
+    Examples:
+      colonnade demo
+
+      colonnade demo --directory tasks --database-url postgresql://me@localhost/tasks
+    """
+    from colonnade.cli._demo import serve_demo
+
+    serve_demo(directory, host, port, database_url)
+
+
+@app.command()
+def new(
+    name: Annotated[
+        Optional[str],  # noqa: UP045 - as above
+        typer.Argument(help="The project's name, and the directory made for it."),
+    ] = None,
+    directory: Annotated[
+        Optional[Path],  # noqa: UP045 - as above
+        typer.Option(help="Use this directory instead of one of that name."),
+    ] = None,
+) -> None:
+    """Start a project: models, an app, settings, sample data and tests.
+
+    Nothing is overwritten. Without NAME it asks for one on a terminal.
+
+    Example:
+      colonnade new tracker && cd tracker && pytest
+    """
+    from colonnade.templates import lay_out
+
+    if name is None:
+        if not sys.stdin.isatty():
+            raise typer.BadParameter("say what to call it: colonnade new NAME", param_hint="NAME")
+        name = typer.prompt("Name of the project")
+    target = directory or Path(name)
+    written = lay_out(target, name)
+    _console.out.print(f"[bold]{name}[/bold]: {len(written)} files in {target}")
+    _console.panel(
+        "Next",
+        [f"cd {target}", 'pip install -e ".\\[test]"', "pytest", "uvicorn app.main:app --reload"],
+    )
+
+
+@app.command()
+def doctor(
+    url: Annotated[
+        Optional[str],  # noqa: UP045 - as above
+        typer.Argument(help="The database. Without it: DATABASE_URL.", show_default=False),
+    ] = None,
+) -> None:
+    """Say what a database URL means, whether it can be reached, and what to change.
+
+    Shows where each parameter goes for the sync and the async driver, and which are dropped
+    and why; then connects with both. The password is never shown.
+
+    Example:
+      colonnade doctor 'postgresql://me:secret@host/db?sslmode=require'
+    """
+    from colonnade.cli._doctor import report
+
+    if not report(url):
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Run the command line, with one line instead of a traceback for what is foreseen."""
+    # Only ours are settled here: anything else is a mistake of ours and keeps its traceback.
+    try:
+        app()
+    except ColonnadeError as error:
+        _console.err.print(f"[bold red]error:[/bold red] {_console.escaped(str(error))}")
+        sys.exit(1)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

@@ -1,0 +1,85 @@
+"""``colonnade demo``: lay the project out, fill it, serve it."""
+
+import os
+import socket
+import sys
+import tempfile
+from contextlib import ExitStack
+from importlib import import_module
+from pathlib import Path
+
+from colonnade.cli import _console
+from colonnade.database import Database
+from colonnade.errors import CommandError
+from colonnade.templates import lay_out
+
+
+def serve_demo(directory: Path | None, host: str, port: int, database_url: str | None) -> None:
+    """Serve the task API until it is stopped.
+
+    Args:
+        directory: Where the project goes, to stay; None: a temporary one.
+        host: The address to listen on.
+        port: The port to listen on; 0: any that is free.
+        database_url: The database; None: an SQLite file in the directory.
+
+    Raises:
+        CommandError: The port is taken, or the directory cannot be used.
+        DatabaseError: The database cannot be used.
+    """
+    with ExitStack() as stack:
+        listener = stack.enter_context(_listen(host, port))
+        if database_url is not None:
+            Database(database_url).ping()
+        if directory is None:
+            directory = Path(
+                stack.enter_context(
+                    tempfile.TemporaryDirectory(prefix="colonnade-", ignore_cleanup_errors=True)
+                )
+            )
+        lay_out(directory, "tasks")
+        os.environ["DATABASE_URL"] = database_url or f"sqlite:///{directory.absolute()}/tasks.db"
+        sys.path.insert(0, str(directory.absolute()))
+        with _console.out.status("Filling the database"):
+            count = import_module("app.sample").fill()
+        _introduce(listener, count, directory)
+        _serve(listener)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise CommandError(
+            f"Cannot listen on {host}:{port}: {error.strerror}. "
+            f"Choose another port: colonnade demo --port {port + 1 if port < 65535 else 8000}"
+        ) from error
+    return listener
+
+
+def _introduce(listener: socket.socket, count: int, directory: Path) -> None:
+    host, port = listener.getsockname()[:2]
+    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    database = import_module("app.database").db
+    _console.panel(
+        "Colonnade demo",
+        [
+            f"[bold]{url}/docs[/bold]",
+            f"{count} tasks in {_console.escaped(str(database.url))}",
+            f"The code is in {directory}",
+            "",
+            f"curl '{url}/tasks?status=in_progress&limit=3'",
+            f'curl --json \'{{"title": "Try it"}}\' {url}/tasks',
+        ],
+    )
+
+
+def _serve(listener: socket.socket) -> None:
+    import uvicorn
+
+    config = uvicorn.Config(import_module("app.main").app, log_level="warning")
+    uvicorn.Server(config).run(sockets=[listener])

@@ -1,0 +1,43 @@
+"""``colonnade doctor``: a diagnosis, printed."""
+
+import asyncio
+
+from rich.table import Table
+
+from colonnade.cli._console import err, escaped, out
+from colonnade.database import Parameter, Way, diagnose
+
+
+def report(url: str | None) -> bool:
+    """Print what was found; whether the database can be used.
+
+    Raises:
+        DatabaseURLError: The URL cannot be understood.
+    """
+    with err.status("Connecting"):
+        found = asyncio.run(diagnose(url))
+    out.print(f"[bold]{escaped(found.url)}[/bold]\n{escaped(found.kind)}")
+    if found.parameters:
+        out.print(_parameters(found.parameters))
+    for way in found.ways:
+        out.print(_way(way))
+    for advice in found.advice:
+        out.print(f"[yellow]to change:[/yellow] {escaped(advice)}")
+    return found.healthy
+
+
+def _parameters(parameters: tuple[Parameter, ...]) -> Table:
+    table = Table("parameter", "value", "sync", "async", "why", box=None, pad_edge=False)
+    for one in parameters:
+        cells = (one.name, one.value, one.sync or "dropped", one.asynchronous or "dropped", one.why)
+        table.add_row(*map(escaped, cells))
+    return table
+
+
+def _way(way: Way) -> str:
+    name = f"{way.name} ({way.driver})"
+    if way.error:
+        return f"[red]✗[/red] {name}: {escaped(way.error)}"
+    tls = f", TLS {escaped(way.tls)}" if way.tls else ""
+    times = f"connected in {way.connect_ms:.1f} ms, round trip {way.round_trip_ms:.2f} ms"
+    return f"[green]✓[/green] {name}: {escaped(way.server)}{tls}, {times}"

@@ -1,0 +1,219 @@
+"""What a URL means, and what answers there: the findings behind ``colonnade doctor``."""
+
+import asyncio
+import sqlite3
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from colonnade.database._database import Database
+from colonnade.database._targets import Parameter
+from colonnade.errors import DatabaseError
+
+ROUNDS = 5
+"""Statements timed; the median is reported."""
+
+OLDEST = {"sqlite": (3, 36, 0), "postgresql": (15,)}
+"""The oldest versions supported: SQLite 3.36 has the ``memdb`` that is shared by name."""
+
+
+@dataclass
+class Way:
+    """How the database answered one of the drivers.
+
+    Attributes:
+        name: ``sync`` or ``async``.
+        driver: The driver's package.
+        error: Why it could not be connected to; empty if it could.
+        server: The server and its version.
+        tls: What secures the connection; empty for a file.
+        connect_ms: Milliseconds for the first connection.
+        round_trip_ms: Milliseconds for a statement, the median of ``ROUNDS``.
+    """
+
+    name: str
+    driver: str
+    error: str = ""
+    server: str = ""
+    tls: str = ""
+    connect_ms: float = 0.0
+    round_trip_ms: float = 0.0
+
+
+@dataclass
+class Diagnosis:
+    """What was found.
+
+    Attributes:
+        url: The URL, without its password.
+        kind: What it means: a file, in memory, pooled or direct.
+        parameters: What became of each parameter.
+        ways: How it answered, sync and async.
+        advice: What to change.
+    """
+
+    url: str
+    kind: str
+    parameters: tuple[Parameter, ...]
+    ways: list[Way] = field(default_factory=list)
+    advice: list[str] = field(default_factory=list)
+
+    @property
+    def healthy(self) -> bool:
+        """Whether both drivers connected."""
+        return all(not way.error for way in self.ways)
+
+
+async def diagnose(url: str | None = None) -> Diagnosis:
+    """Understand a URL, connect sync and async, and say what to change.
+
+    Args:
+        url: The URL; DATABASE_URL of the environment when it is None.
+
+    Raises:
+        DatabaseURLError: The URL cannot be understood.
+    """
+    db = Database(url)
+    made = _would_be_made(db)
+    found = Diagnosis(str(db.url), _kind(db), db.url.parameters)
+    try:
+        found.ways.append(await asyncio.to_thread(_sync_way, db))
+        found.ways.append(await _async_way(db))
+    finally:
+        await db.dispose_async()
+        for path in made:
+            path.unlink(missing_ok=True)
+    if made and found.healthy:
+        found.advice.append("The file is not there yet; it is made when it is first used.")
+    found.advice.extend(_advice(db, found))
+    return found
+
+
+def _would_be_made(db: Database) -> list[Path]:
+    """The files that connecting makes: to look at a database is not to make one."""
+    if db.url.backend != "sqlite" or db.url.memory:
+        return []
+    path = str(db.url.sync.url.database).removeprefix("file:")
+    return [] if Path(path).exists() else [Path(path + end) for end in ("", "-wal", "-shm")]
+
+
+def _kind(db: Database) -> str:
+    if db.url.memory:
+        return "an SQLite database in memory, gone with the process"
+    if db.url.backend == "sqlite":
+        path = Path(db.url.sync.url.database or "").absolute()
+        return f"the SQLite file {path}"
+    server = "Neon" if db.url.neon else "PostgreSQL"
+    return f"{server}, {'through a pooler in transaction mode' if db.url.pooled else 'direct'}"
+
+
+def _sync_way(db: Database) -> Way:
+    way = Way("sync", db.url.sync.url.get_driver_name())
+    try:
+        started = time.perf_counter()
+        db.ping()
+        way.connect_ms = _since(started)
+        with db.engine.connect() as connection:
+            way.server, way.tls = _server(connection), _tls(connection)
+            connection.rollback()
+            times = []
+            for _ in range(ROUNDS):
+                started = time.perf_counter()
+                connection.execute(text("SELECT 1"))
+                times.append(_since(started))
+            way.round_trip_ms = median(times)
+    except DatabaseError as error:
+        way.error = str(error)
+    return way
+
+
+async def _async_way(db: Database) -> Way:
+    way = Way("async", db.url.asynchronous.url.get_driver_name())
+    try:
+        started = time.perf_counter()
+        await db.ping_async()
+        way.connect_ms = _since(started)
+        async with db.async_engine.connect() as connection:
+            way.server = await connection.run_sync(_server)
+            way.tls = await connection.run_sync(_tls)
+            await connection.rollback()
+            way.round_trip_ms = await _median_ms(connection)
+    except DatabaseError as error:
+        way.error = str(error)
+    return way
+
+
+async def _median_ms(connection: AsyncConnection) -> float:
+    times = []
+    for _ in range(ROUNDS):
+        started = time.perf_counter()
+        await connection.execute(text("SELECT 1"))
+        times.append(_since(started))
+    return median(times)
+
+
+def _since(started: float) -> float:
+    return (time.perf_counter() - started) * 1000
+
+
+def _server(connection: Connection) -> str:
+    if connection.dialect.name == "sqlite":
+        mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar()
+        return f"SQLite {sqlite3.sqlite_version}, journal mode {mode}"
+    version = str(connection.execute(text("SHOW server_version")).scalar())
+    whole = str(connection.execute(text("SELECT version()")).scalar())
+    for name in ("CockroachDB", "YugabyteDB"):
+        if name.lower() in whole.lower() or f"-{name[:2].upper()}-" in whole:
+            return f"{name} {version}"
+    return f"PostgreSQL {version}"
+
+
+def _tls(connection: Connection) -> str:
+    if connection.dialect.name == "sqlite":
+        return ""
+    statement = text("SELECT ssl, version, cipher FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
+    row = connection.execute(statement).first()
+    if row is None:
+        return "unknown: the server does not say"
+    return f"{row.version}, {row.cipher}" if row.ssl else "none"
+
+
+def _advice(db: Database, found: Diagnosis) -> list[str]:
+    url = db.url
+    given = {parameter.name: parameter.value for parameter in url.parameters}
+    mode = given.get("sslmode") or given.get("ssl")
+    advice = []
+    if url.backend == "postgresql":
+        local = not url.sync.url.host or url.sync.url.host in ("localhost", "127.0.0.1", "::1")
+        if not local and mode not in ("verify-full", "verify-ca"):
+            advice.append(
+                "The server's certificate is not verified: say sslmode=verify-full (and "
+                "sslrootcert=FILE if its CA is your own)."
+            )
+        if url.neon and not url.pooled:
+            advice.append(
+                "For an application, Neon's pooled host (-pooler in its name) takes more "
+                "connections; keep the direct one for migrations."
+            )
+    if url.memory:
+        advice.append("Use sqlite:///FILE.db to keep what is stored.")
+    for way in found.ways:
+        version = _version(way.server)
+        oldest = OLDEST[url.backend]
+        if version and version < oldest:
+            advice.append(
+                f"{way.server.split(',')[0]} is older than {'.'.join(map(str, oldest))}, the "
+                f"oldest that is supported."
+            )
+            break
+    return advice
+
+
+def _version(server: str) -> tuple[int, ...]:
+    words = server.replace(",", "").split()
+    numbers = words[1].split(".") if len(words) > 1 else []
+    return tuple(int(number) for number in numbers if number.isdigit())
