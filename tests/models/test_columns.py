@@ -27,7 +27,7 @@ from colonnade import (
     text,
     update,
 )
-from colonnade.errors import ColumnTypeError, StoredValueError
+from colonnade.errors import ColumnTypeError, ModelError, StoredValueError
 
 
 class Priority(enum.Enum):
@@ -429,3 +429,33 @@ def test_core_statements_convert_as_rows_do(db: Database) -> None:
             Priority.HIGH,
             Priority.LOW,
         ]
+
+
+def test_a_table_that_names_no_key_has_id() -> None:
+    class Row(SQLModel, table=True):
+        id: int
+
+    assert [column.name for column in sa.inspect(Row).primary_key] == ["id"]
+
+
+def test_a_table_without_a_key_says_what_to_add() -> None:
+    with pytest.raises(ModelError, match=r"Row is a table without a primary key.*Field\(default"):
+
+        class Row(SQLModel, table=True):
+            name: str
+
+
+def test_a_key_may_be_said_elsewhere() -> None:
+    class Row(SQLModel, table=True):
+        __table_args__ = (sa.PrimaryKeyConstraint("a", "b"),)
+        a: int
+        b: int
+        id: int
+
+    assert [column.name for column in sa.inspect(Row).primary_key] == ["a", "b"]
+
+    class Other(SQLModel, table=True):
+        key: int = Field(sa_column=Column(sa.Integer, primary_key=True))
+        id: int
+
+    assert [column.name for column in sa.inspect(Other).primary_key] == ["key"]

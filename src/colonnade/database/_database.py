@@ -56,7 +56,6 @@ class Database:
 
     Raises:
         DatabaseURLError: The URL cannot be understood.
-
     """
 
     def __init__(
@@ -93,7 +92,6 @@ class Database:
 
         Raises:
             MissingDriverError: The sync driver is not installed.
-
         """
         with self._lock:
             if self._engine is None:
@@ -109,7 +107,6 @@ class Database:
         Raises:
             DatabaseError: No event loop is running.
             MissingDriverError: The async driver is not installed.
-
         """
         try:
             loop = asyncio.get_running_loop()
@@ -153,7 +150,6 @@ class Database:
 
         Raises:
             UnreachableError: The database cannot be connected to; the message says why.
-
         """
         await self.ping_async()
         try:
@@ -166,7 +162,6 @@ class Database:
 
         Args:
             metadata: Whose; those of every ``SQLModel`` when it is None.
-
         """
         (metadata or SQLModel.metadata).create_all(self.engine)
 
@@ -192,7 +187,6 @@ class Database:
 
         Raises:
             sqlalchemy.exc.DBAPIError: It failed, or met a conflict every time.
-
         """
         pauses = _retry.delays()
         while True:
@@ -237,7 +231,6 @@ class Database:
 
         Raises:
             UnreachableError: The database cannot be connected to; the message says why.
-
         """
         try:
             with self.engine.connect() as connection:

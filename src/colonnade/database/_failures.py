@@ -41,7 +41,6 @@ def unreachable(error: BaseException, url: DatabaseURL) -> UnreachableError:
     Args:
         error: What the driver or SQLAlchemy raised.
         url: Where to.
-
     """
     return UnreachableError(f"Cannot connect to {url}: {_reason(error, url)}.")
 

@@ -126,7 +126,6 @@ def read(
 
     Raises:
         DatabaseURLError: A parameter is unknown or has a value it cannot have.
-
     """
     reading = _Reading(user, password, hosts, database)
     pairs = list(query)

@@ -41,7 +41,6 @@ def configure(engine: Engine, *, memory: bool) -> None:
     Args:
         engine: The engine, or the sync side of an async one.
         memory: Whether the database is in memory, which has no write-ahead log.
-
     """
 
     @event.listens_for(engine, "connect")

@@ -24,7 +24,6 @@ def read(rest: str) -> dict[str, Any]:
 
     Raises:
         DatabaseURLError: The path or a parameter is wrong.
-
     """
     path, _, query = rest.partition("?")
     if path and not path.startswith("/"):

@@ -14,7 +14,6 @@ class Target:
         url: SQLAlchemy's URL, without parameters.
         connect_args: What the driver's ``connect`` is given beside it.
         engine_args: What ``create_engine`` is given.
-
     """
 
     url: URL
@@ -32,7 +31,6 @@ class Parameter:
         sync: Where it went for the sync driver; None if it was dropped.
         asynchronous: Where it went for the async driver; None if it was dropped.
         why: Why it was dropped or changed.
-
     """
 
     name: str

@@ -32,7 +32,6 @@ def read(
 
     Raises:
         DatabaseURLError: A mode that does not exist, or a file that cannot be read.
-
     """
     parameters = dict(given)
     mode = parameters.pop("ssl", None)

@@ -49,7 +49,6 @@ class DatabaseURL:
             ``-pooler`` host, ``pgbouncer=true`` or ``pool_mode=transaction``.
         neon: Whether the server is Neon's.
         memory: Whether it is an SQLite database in memory.
-
     """
 
     backend: Backend
@@ -75,7 +74,6 @@ class DatabaseURL:
         Raises:
             DatabaseURLError: Some part of it cannot be understood; the message names the part
                 and never holds the password.
-
         """
         if isinstance(text, URL):
             text = text.render_as_string(hide_password=False)

@@ -56,7 +56,6 @@ class Annotation:
             such as ``list[str]`` or ``Literal["a"]`` stays whole.
         nullable: Whether it admits None.
         metadata: What ``Annotated`` and the field carried, innermost first.
-
     """
 
     type: Any
@@ -162,7 +161,6 @@ def evaluate(annotation: str, names: Mapping[str, Any], *, lenient: bool = False
 
     Returns:
         The object, or ``annotation`` itself when a name in it is not known yet.
-
     """
     space = _Lenient(names) if lenient else dict(names)
     try:

@@ -23,6 +23,7 @@ from sqlalchemy import (
     Integer,
     Interval,
     LargeBinary,
+    PrimaryKeyConstraint,
     Time,
     Uuid,
 )
@@ -30,7 +31,7 @@ from sqlalchemy.types import TypeEngine
 from sqlmodel import AutoString
 from sqlmodel.main import FieldInfoMetadata
 
-from colonnade.errors import ColumnTypeError
+from colonnade.errors import ColumnTypeError, ModelError
 from colonnade.models._annotations import Annotation
 from colonnade.models._fields import column_options, flags_of
 from colonnade.models._types import (
@@ -65,11 +66,12 @@ def prepare_columns(model: type[BaseModel]) -> None:
 
     Raises:
         ColumnTypeError: A field has a type that no column can hold.
-
+        ModelError: It has no primary key.
     """
     fields = model.__pydantic_fields__
     for name in [name for name, field in fields.items() if flags_of(field).role is not None]:
         fields[name] = fields.pop(name)  # what keeps itself comes last in the table
+    _choose_key(model)
     for name, field in fields.items():
         # The schemas made from the table keep to ``frozen``; a row under construction cannot.
         if field.frozen:
@@ -86,6 +88,27 @@ def prepare_columns(model: type[BaseModel]) -> None:
         if options.nullable is Undefined and Annotation.of_field(field).nullable:
             changed["nullable"] = options.primary_key is not True
         _set_option(field, options, **changed)
+
+
+def _choose_key(model: type[BaseModel]) -> None:
+    """A table that names no primary key has ``id``, if there is a field of that name."""
+    fields = model.__pydantic_fields__
+    arguments = getattr(model, "__table_args__", ())
+    if any(_is_key(field) for field in fields.values()) or any(
+        isinstance(argument, PrimaryKeyConstraint) for argument in arguments
+    ):
+        return
+    if "id" not in fields:
+        raise ModelError(
+            f"{model.__name__} is a table without a primary key: give it one, such as "
+            f"id: int | None = Field(default=None, primary_key=True)."
+        )
+    _set_option(fields["id"], column_options(fields["id"]), primary_key=True)
+
+
+def _is_key(field: FieldInfo) -> bool:
+    options = column_options(field)
+    return options.primary_key is True or bool(getattr(options.sa_column, "primary_key", False))
 
 
 def _own_column(column: Any) -> Any:

@@ -24,7 +24,6 @@ class FieldFlags:
         readonly: In neither the create nor the update schema.
         frozen: In the create schema, not in the update one.
         role: What keeps the column, when it is not the user.
-
     """
 
     secret: bool = False
@@ -115,7 +114,6 @@ def Field(  # noqa: N802 - a class in all but name, as in Pydantic and sqlmodel
 
     Raises:
         RuntimeError: Arguments that exclude each other, as in sqlmodel.
-
     """
     more = {"pattern": pattern, "examples": examples, "frozen": frozen or None}
     given = {name: value for name, value in more.items() if value is not None}

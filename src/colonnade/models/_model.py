@@ -151,7 +151,6 @@ class SQLModel(sqlmodel.SQLModel, metaclass=ModelMetaclass):
     Raises:
         ColumnTypeError: A field of a table has a type that no column can hold.
         PartialError: The class cannot be partial.
-
     """
 
     @classmethod
@@ -174,7 +173,6 @@ class SQLModel(sqlmodel.SQLModel, metaclass=ModelMetaclass):
 
         Raises:
             ValueError: ``obj`` is neither.
-
         """
         if isinstance(obj, BaseModel):
             given = {name: getattr(obj, name) for name in type(obj).model_fields}

@@ -45,7 +45,6 @@ def partial_namespace(
 
     Raises:
         PartialError: It has nothing to make partial, or cannot be partial.
-
     """
     if table:
         raise PartialError(
@@ -97,7 +96,6 @@ def absent(field: FieldInfo, *, nullable: bool) -> tuple[Any, FieldInfo]:
     Args:
         field: The field that has to be there.
         nullable: Whether it accepts None when it is there. Its other constraints are kept.
-
     """
     markers = [item for item in field.metadata if isinstance(item, FieldFlags | FieldInfoMetadata)]
     constraints = [item for item in field.metadata if item not in markers]

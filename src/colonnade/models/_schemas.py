@@ -54,7 +54,6 @@ class Schemas:
             versions and read-only fields; unknown fields are refused.
         update: The same, each field absent or given; without the primary key and frozen fields.
         read: What a response says of a row. Without secret fields.
-
     """
 
     create: type[SQLModel]
@@ -73,7 +72,6 @@ def schemas(model: type[Any]) -> Schemas:
 
     Raises:
         ModelError: ``model`` is not a table.
-
     """
     made = _made.get(model)
     if made is None:

@@ -86,7 +86,6 @@ class ColumnShape:
             together with other columns.
         choices: What a ``Literal`` or ``Enum`` may hold, as it is stored.
         flags: Who may see and set it.
-
     """
 
     name: str
@@ -158,7 +157,6 @@ class ForeignKeyShape:
         table: The table referred to.
         target_columns: The columns referred to, in the same order.
         ondelete: What the database does when the row referred to goes.
-
     """
 
     name: str | None
@@ -176,7 +174,6 @@ class LinkShape:
         table: The link table.
         model: Its model, if it has one.
         fields: The columns of its own, beyond the two keys.
-
     """
 
     table: Table
@@ -201,7 +198,6 @@ class RelationShape:
         pairs: (here, there) names of the columns that join; through a link, those of the
             local side and the link table.
         orm: SQLAlchemy's relationship.
-
     """
 
     name: str
@@ -230,7 +226,6 @@ class Shape:
         model: The model.
         table: SQLAlchemy's table.
         columns: The columns by field name, in the order of the table.
-
     """
 
     def __init__(self, model: type[SQLModel]) -> None:
@@ -252,7 +247,6 @@ class Shape:
 
         Raises:
             ModelError: ``model`` is not a table.
-
         """
         shape = _shapes.get(model)
         if shape is None:
@@ -306,7 +300,6 @@ class Shape:
 
         Raises:
             sqlalchemy.exc.InvalidRequestError: A relation names a model that is not defined.
-
         """
         return MappingProxyType(
             {

@@ -61,7 +61,6 @@ class EnumText(types.TypeDecorator[Enum]):
 
     Args:
         enum_class: The enum.
-
     """
 
     impl = String
@@ -148,7 +147,6 @@ class ExactDecimal(types.TypeDecorator[Decimal]):
     Args:
         precision: Digits in all, at most ``EXACT_DIGITS``.
         scale: Digits after the point.
-
     """
 
     impl = Numeric
@@ -217,7 +215,6 @@ class JSONValue(types.TypeDecorator[Any]):
     Args:
         adapter: Pydantic's adapter of the type, such as ``list[str]`` or a model.
         where: The field it is for, for messages.
-
     """
 
     impl = JSON
