@@ -2,7 +2,6 @@
 
 import asyncio
 import ssl
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -265,10 +264,10 @@ def test_a_url_with_a_wrong_part_names_it_and_not_the_password(text: str, messag
 
 
 @pytest.fixture(scope="module")
-def server(postgresql: str) -> Iterator[tuple[str, str]]:
+def server(postgresql: str) -> tuple[str, str]:
     """User and socket directory of the server, for URLs of every form."""
     info = psycopg.conninfo.conninfo_to_dict(postgresql)
-    yield str(info["user"]), str(info["host"])
+    return str(info["user"]), str(info["host"])
 
 
 SHOWN = [

@@ -129,7 +129,7 @@ def main() -> None:
     """Run the command line, with one line instead of a traceback for what is foreseen."""
     # Only ours are settled here: anything else is a mistake of ours and keeps its traceback.
     try:
-        app()
+        app(prog_name="colonnade")
     except ColonnadeError as error:
         _console.err.print(f"[bold red]error:[/bold red] {_console.escaped(str(error))}")
         sys.exit(1)

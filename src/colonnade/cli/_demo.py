@@ -1,10 +1,11 @@
 """``colonnade demo``: lay the project out, fill it, serve it."""
 
 import os
+import signal
 import socket
 import sys
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from importlib import import_module
 from pathlib import Path
 
@@ -82,4 +83,7 @@ def _serve(listener: socket.socket) -> None:
     import uvicorn
 
     config = uvicorn.Config(import_module("app.main").app, log_level="warning")
-    uvicorn.Server(config).run(sockets=[listener])
+    # uvicorn raises the signal it was stopped by again, once it has shut down.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    with suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[listener])

@@ -1,6 +1,6 @@
-"""A row shows the moments it has stored: aware, in UTC, as reading it back would."""
+"""A row that was given naive datetimes shows the moments it stored: aware, in UTC."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import event
@@ -9,7 +9,10 @@ from colonnade.models._types import as_utc
 
 
 def show_as_stored(model: type[Any], names: frozenset[str]) -> None:
-    """Have the rows of a table show their datetimes in UTC once they are stored.
+    """Have the rows of a table show naive datetimes in UTC once they are stored.
+
+    Read back they are aware, and a response must not depend on who asks. An aware datetime says
+    what it means, and stays the object it is.
 
     Args:
         model: The table.
@@ -21,7 +24,7 @@ def show_as_stored(model: type[Any], names: frozenset[str]) -> None:
     def convert(mapper: object, connection: object, row: Any) -> None:
         for name in names:
             value = row.__dict__.get(name)
-            if isinstance(value, datetime) and value.tzinfo is not UTC:
+            if isinstance(value, datetime) and value.utcoffset() is None:
                 setattr(row, name, as_utc(value))
 
     event.listen(model, "before_insert", convert)

@@ -3,16 +3,17 @@
 from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Query, Response
-from sqlalchemy.orm import selectinload
 
 from app.database import Session
 from app.models import (
     AssignmentRead,
+    Label,
     LabelRead,
     Status,
     Task,
     TaskAssignment,
     TaskCreate,
+    TaskLabel,
     TaskRead,
     TaskUpdate,
 )
@@ -104,9 +105,7 @@ async def list_assignments(task_id: int, session: Session) -> list[TaskAssignmen
 
 
 @router.get("/{task_id}/labels", response_model=list[LabelRead])
-async def list_labels(task_id: int, session: Session) -> list[LabelRead]:
-    statement = select(Task).where(col(Task.id) == task_id).options(selectinload(Task.labels))
-    task = (await session.exec(statement)).first()
-    if task is None:
-        raise HTTPException(status_code=404, detail="Task not found")
-    return [LabelRead.model_validate(label) for label in task.labels]
+async def list_labels(task_id: int, session: Session) -> list[Label]:
+    await find(session, task_id)
+    statement = select(Label).join(TaskLabel).where(TaskLabel.task_id == task_id)
+    return list((await session.exec(statement.order_by(col(Label.name)))).all())

@@ -1,0 +1,251 @@
+"""The commands, run as a person would run them."""
+
+import json
+import os
+import pty
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from colonnade import __version__
+
+
+def colonnade(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "colonnade", *arguments],
+        cwd=cwd,
+        env={**os.environ, "COLUMNS": "200", **environment},
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=60,
+        check=False,
+    )
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.mark.parametrize("command", ["", "demo", "new", "doctor"])
+def test_help_teaches(command: str, tmp_path: Path) -> None:
+    done = colonnade(*command.split(), "--help", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "Usage: colonnade" in done.stdout
+    if command:
+        assert f"colonnade {command}" in done.stdout.split("Usage:")[1].split("\n", 1)[1]
+
+
+def test_every_command_is_in_the_documentation(tmp_path: Path) -> None:
+    from colonnade.cli._app import app
+
+    page = Path(__file__).parents[2].joinpath("docs", "commands.md").read_text()
+    for command in app.registered_commands:
+        assert command.callback is not None
+        assert f"## colonnade {command.callback.__name__}" in page
+
+
+def test_version(tmp_path: Path) -> None:
+    assert colonnade("--version", cwd=tmp_path).stdout == f"colonnade {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["bogus"], 2, "No such command"),
+        (["demo", "--port", "x"], 2, "Invalid value for '--port'"),
+        (["demo", "--port", "70000"], 2, "less than or equal to 65535"),
+        (["new"], 2, "colonnade new NAME"),
+        (["new", "a b"], 1, "'a b' is no name"),
+        (["new", "x", "--directory", "/proc/none/x"], 1, "Cannot write /proc/none/x"),
+        (["doctor", "mysql://u:secret@h/db"], 1, "mysql:// is no database"),
+        (["demo", "--database-url", "postgresql://u:secret@127.0.0.1:1/db", "--port", "0"], 1,
+         "nothing listens on that port"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_done_is_said_in_a_line(
+    arguments: list[str], code: int, message: str, tmp_path: Path
+) -> None:
+    done = colonnade(*arguments, cwd=tmp_path)
+    assert done.returncode == code
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "secret" not in done.stderr + done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_new_lays_out_a_project_whose_tests_pass(tmp_path: Path) -> None:
+    done = colonnade("new", "tracker", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "cd tracker" in done.stdout
+    project = tmp_path / "tracker"
+    assert 'name = "tracker"' in (project / "pyproject.toml").read_text()
+    assert (project / ".gitignore").exists()
+    assert "{{" not in "".join(path.read_text() for path in project.rglob("*.*") if path.is_file())
+    tests = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+        cwd=project, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert tests.returncode == 0, tests.stdout
+    sample = subprocess.run(
+        [sys.executable, "-m", "app.sample"],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "332 tasks in sqlite:///tasks.db" in sample.stdout
+
+
+def test_the_template_is_typed_and_clean(tmp_path: Path) -> None:
+    colonnade("new", "tracker", cwd=tmp_path)
+    checked = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "app"],
+        cwd=tmp_path / "tracker", capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert checked.returncode == 0, checked.stdout
+
+
+def test_new_overwrites_nothing(tmp_path: Path) -> None:
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "mine.txt").write_text("mine")
+    done = colonnade("new", "taken", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "nothing is overwritten" in done.stderr
+    assert [path.name for path in (tmp_path / "taken").iterdir()] == ["mine.txt"]
+
+
+def test_new_asks_on_a_terminal(tmp_path: Path) -> None:
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "colonnade", "new"],
+        cwd=tmp_path, stdin=slave, stdout=slave, stderr=slave,
+    )  # fmt: skip
+    os.close(slave)
+    os.write(master, b"asked\n")
+    assert process.wait(timeout=60) == 0
+    os.close(master)
+    assert (tmp_path / "asked" / "app" / "models.py").exists()
+
+
+class Demo:
+    """A running demo."""
+
+    def __init__(self, port: int) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+
+    def __call__(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        request = urllib.request.Request(
+            self.url + path,
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                return answer.status, json.loads(answer.read() or "null")
+        except urllib.error.HTTPError as error:
+            return error.code, json.loads(error.read())
+
+    def wait(self, process: subprocess.Popen[str]) -> None:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            try:
+                self("GET", "/projects")
+            except OSError:
+                assert process.poll() is None, process.communicate()
+                time.sleep(0.1)
+            else:
+                return
+        pytest.fail("the demo did not start")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def demo(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Demo]:
+    port = free_port()
+    arguments = ["demo", "--port", str(port)]
+    if request.param == "postgresql":
+        arguments += ["--database-url", request.getfixturevalue("postgresql_database")]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "colonnade", *arguments],
+        cwd=tmp_path,
+        env={**os.environ, "TMPDIR": str(tmp_path), "COLUMNS": "100"},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    running = Demo(port)
+    running.wait(process)
+    yield running
+    taken = colonnade("demo", "--port", str(port), cwd=tmp_path)
+    assert taken.returncode == 1
+    assert f"Cannot listen on 127.0.0.1:{port}: Address already in use" in taken.stderr
+    assert f"--port {port + 1}" in taken.stderr
+    process.terminate()
+    out, err = process.communicate(timeout=20)
+    assert f"{running.url}/docs" in out
+    assert "332 tasks" in out
+    assert out.count("curl ") == 2
+    assert "Traceback" not in err
+    assert list(tmp_path.iterdir()) == []  # nothing is left behind
+
+
+def test_the_demo_creates_lists_reads_patches_and_deletes_a_task(demo: Demo) -> None:
+    status, task = demo("POST", "/tasks", {"title": "Try it"})
+    assert (status, task["title"], task["status"]) == (201, "Try it", "pending")
+    path = f"/tasks/{task['id']}"
+    assert demo("GET", path) == (200, task)
+    status, tasks = demo("GET", "/tasks?limit=100&offset=300")
+    assert (status, tasks[-1]) == (200, task)
+    status, patched = demo("PATCH", path, {"progress_percent": 50})
+    assert (status, patched["progress_percent"], patched["title"]) == (200, 50, "Try it")
+    assert demo("PATCH", path, {"status": "nonsense"})[0] == 422
+    assert demo("PATCH", path, {"parent_id": task["id"]})[0] == 409
+    assert demo("DELETE", path) == (200, {"ok": True})
+    assert demo("GET", path)[0] == 404
+    assert len(demo("GET", "/projects")[1]) == 5
+    assert demo("GET", "/workers/@claude-code")[1]["type"] == "agent"
+    everything = [
+        one for page in range(4) for one in demo("GET", f"/tasks?limit=100&offset={page}00")[1]
+    ]
+    nested = {one["parent_id"] for one in everything} & {
+        one["id"] for one in everything if one["parent_id"]
+    }
+    assert demo("GET", f"/tasks/{nested.pop()}/subtasks")[1]  # below a task that is below one
+    schemas = demo("GET", "/openapi.json")[1]["components"]["schemas"]
+    assert {"TaskCreate", "TaskUpdate", "TaskRead"} <= set(schemas)
+
+
+def test_doctor_on_a_healthy_database(database_url: str, tmp_path: Path) -> None:
+    done = colonnade("doctor", database_url, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("✓") == 2
+    assert "round trip" in done.stdout
+    assert ("PostgreSQL 18" in done.stdout) == database_url.startswith("postgresql")
+    assert not (tmp_path / "test.db").exists()  # to look is not to make
+
+
+def test_doctor_tells_where_each_parameter_goes_and_why_one_is_dropped(tmp_path: Path) -> None:
+    url = "postgresql://me:hunter2@127.0.0.1:1/db?sslmode=require&channel_binding=require&password=hunter3"
+    done = colonnade("doctor", url, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "hunter" not in done.stdout + done.stderr
+    assert "an SSLContext" in done.stdout
+    assert "asyncpg has no channel binding" in done.stdout
+    assert done.stdout.count("✗") == 2
+    assert "nothing listens on that port" in done.stdout
+
+
+def test_doctor_reads_the_environment(tmp_path: Path) -> None:
+    done = colonnade("doctor", cwd=tmp_path, DATABASE_URL="sqlite://")
+    assert done.returncode == 0
+    assert "in memory" in done.stdout
+    assert "sqlite:///FILE.db" in done.stdout

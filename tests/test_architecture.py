@@ -1,0 +1,81 @@
+"""Imports point left, and importing Colonnade costs little."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import colonnade
+
+SOURCE = Path(colonnade.__file__).parent
+# What each room may use, itself and the errors aside: DESIGN, "The house".
+ALLOWED = {
+    "errors": set(),
+    "models": set(),
+    "database": set(),
+    "templates": set(),
+    "cli": {"database", "models", "templates"},
+    "__init__": {"database", "models"},
+    "__main__": {"cli"},
+}
+
+
+def room(path: Path) -> str:
+    first = path.relative_to(SOURCE).parts[0]
+    return first.removesuffix(".py")
+
+
+def imports(path: Path) -> list[str]:
+    found = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found += [f"{node.module}.{alias.name}" for alias in node.names]
+    return found
+
+
+MODULES = [path for path in SOURCE.rglob("*.py") if "project" not in path.parts]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_a_room_uses_only_what_is_left_of_it(path: Path) -> None:
+    for name in imports(path):
+        parts = name.split(".")
+        if parts[0] != "colonnade" or len(parts) < 2:
+            continue
+        used = parts[1]
+        if used in ("__version__", room(path), "errors"):
+            continue
+        assert used in ALLOWED[room(path)], f"{path} imports {name}"
+        is_door = len(parts) < 3 or not parts[2].startswith("_")
+        assert is_door, f"{path} imports {name}, which is private to its room"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_fastapi_and_alembic_stay_out_of_these_rooms(path: Path) -> None:
+    used = {name.split(".")[0] for name in imports(path)}
+    assert not used & {"fastapi", "alembic"}
+
+
+def test_importing_colonnade_imports_no_driver_and_no_command_line() -> None:
+    late = ["typer", "rich", "alembic", "uvicorn", "asyncpg", "psycopg", "aiosqlite"]
+    code = f"import colonnade, sys; print([name for name in {late} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_the_error_tree_is_drawn_as_it_is() -> None:
+    from colonnade import errors
+
+    drawn = [
+        line.replace("│", " ").replace("├──", "   ").replace("└──", "   ").split()[0]
+        for line in (errors.__doc__ or "").splitlines()
+        if "Error" in line and line.startswith("    ")
+    ]
+    defined = [name for name, one in vars(errors).items() if isinstance(one, type)]
+    assert drawn == defined
+    for name in defined:
+        assert issubclass(getattr(errors, name), errors.ColonnadeError)
