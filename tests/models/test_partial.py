@@ -34,7 +34,7 @@ class TaskUpdate(TaskBase, partial=True):
 
 
 def test_what_is_absent_is_unset() -> None:
-    update = TaskUpdate()
+    update = TaskUpdate.model_validate({})
     assert update.model_fields_set == set()
     assert update.title is MISSING  # type: ignore[comparison-overlap]
     assert update.model_dump() == {}
@@ -124,11 +124,11 @@ def test_sqlmodel_update_skips_what_is_absent() -> None:
 def test_several_bases_and_fields_of_its_own() -> None:
     class Named(SQLModel):
         name: str = Field(max_length=3)
-        label: str
+        label: Any
 
     class Sized(SQLModel):
         size: int = Field(ge=0)
-        label: int = 3
+        label: Any = 3
 
     class Update(Named, Sized, partial=True):
         reason: str
@@ -210,7 +210,7 @@ def test_a_mistake_in_a_rule_is_not_taken_for_an_absent_field() -> None:
         pass
 
     with pytest.raises(AttributeError, match="no_such_attribute"):
-        Update()
+        Update.model_validate({})
 
 
 def test_default_factories_are_not_called_and_aliases_stay() -> None:
@@ -237,7 +237,7 @@ def test_validate_default_does_not_validate_absence() -> None:
     class Update(Base, partial=True):
         pass
 
-    assert Update().model_dump() == {}
+    assert Update.model_validate({}).model_dump() == {}
 
 
 def table_and_partial() -> None:
@@ -262,7 +262,7 @@ def of_a_value() -> None:
     class Value(RootModel[int]):
         pass
 
-    class Update(Value, SQLModel, partial=True):
+    class Update(Value, SQLModel, partial=True):  # type: ignore[misc, metaclass, no-untyped-call]
         pass
 
 
@@ -309,7 +309,7 @@ def test_a_valid_patch_dumps_as_it_was_given(patch: dict[str, Any]) -> None:
 
 @given(PATCHES)
 def test_a_patch_over_a_row_is_the_row_with_the_patch(patch: dict[str, Any]) -> None:
-    whole = {
+    whole: dict[str, Any] = {
         "title": "t",
         "description": None,
         "status": "pending",

@@ -28,7 +28,7 @@ class Settings(BaseModel):
     nested: dict[str, list[int]] = {}
 
 
-def row_class() -> type[Any]:
+def row_class() -> Any:
     class Row(SQLModel, table=True):
         id: int | None = Field(default=None, primary_key=True)
         data: dict[str, Any] = Field(default_factory=lambda: {"list": [3, 1], "dict": {"a": 1}})
@@ -94,15 +94,15 @@ def test_a_change_in_place_is_saved(db: Database, change: Callable[[Any], object
         session.commit()
     assert expected != before
     with db.session() as session:
-        assert session.get(Row, 1).model_dump() == expected
+        assert session.get_one(Row, 1).model_dump() == expected
         # And again, on a row that was read.
-        change_again = session.get(Row, 1)
+        change_again = session.get_one(Row, 1)
         change_again.data["again"] = [1]
         session.commit()
         change_again.data["again"].append(2)
         session.commit()
     with db.session() as session:
-        assert session.get(Row, 1).data["again"] == [1, 2]
+        assert session.get_one(Row, 1).data["again"] == [1, 2]
 
 
 def test_a_value_held_over_a_commit_still_tells_its_row(db: Database) -> None:
@@ -116,7 +116,7 @@ def test_a_value_held_over_a_commit_still_tells_its_row(db: Database) -> None:
             held.append(number)
             session.commit()
     with db.session() as session:
-        assert session.get(Row, 1).data["list"] == [3, 1, 0, 1, 2]
+        assert session.get_one(Row, 1).data["list"] == [3, 1, 0, 1, 2]
 
 
 def test_reading_changes_nothing(db: Database) -> None:
@@ -126,7 +126,7 @@ def test_reading_changes_nothing(db: Database) -> None:
         session.add(Row())
         session.commit()
     with db.session() as session:
-        row = session.get(Row, 1)
+        row = session.get_one(Row, 1)
         assert (row.data, row.items, row.settings.tags, list(row.names)) == (
             {"list": [3, 1], "dict": {"a": 1}}, [1, {"a": []}], [], ["a"],
         )  # fmt: skip

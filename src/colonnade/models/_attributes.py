@@ -4,7 +4,8 @@ from typing import Any
 
 from sqlalchemy import event
 from sqlalchemy.orm import InstrumentedAttribute, LoaderCallableStatus, RelationshipProperty
-from sqlalchemy.orm.attributes import PASSIVE_NO_FETCH, instance_state
+from sqlalchemy.orm.attributes import instance_state
+from sqlalchemy.orm.base import PassiveFlag
 from sqlalchemy.util.concurrency import in_greenlet
 
 from colonnade.errors import LazyLoadError
@@ -25,7 +26,7 @@ class RowAttribute(InstrumentedAttribute[Any]):
         if state.async_session is None or in_greenlet():
             return super().__get__(instance, owner)
         # What needs no SQL (a row in the session already, say) is still answered.
-        value = self.impl.get(state, instance.__dict__, PASSIVE_NO_FETCH)
+        value = self.impl.get(state, instance.__dict__, PassiveFlag.PASSIVE_NO_FETCH)
         if value is LoaderCallableStatus.PASSIVE_NO_RESULT:
             raise LazyLoadError(_advice(self, type(instance).__name__))
         return value

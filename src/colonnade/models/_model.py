@@ -13,7 +13,8 @@ import sqlmodel
 from pydantic import MISSING, BaseModel
 from pydantic.errors import PydanticSchemaGenerationError
 from sqlalchemy import Column, ColumnDefault, Table
-from sqlmodel.main import FieldInfo, RelationshipInfo, SQLModelMetaclass, get_annotations
+from sqlmodel._compat import get_annotations
+from sqlmodel.main import FieldInfo, RelationshipInfo, SQLModelMetaclass
 
 from colonnade.errors import ModelError
 from colonnade.models import _attributes, _constraints

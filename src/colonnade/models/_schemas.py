@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from inspect import getattr_static
-from types import FunctionType
+from types import FunctionType, new_class
 from typing import Annotated, Any, ClassVar, Optional
 from weakref import WeakKeyDictionary
 
@@ -29,7 +29,7 @@ from sqlmodel.main import FieldInfoMetadata
 
 from colonnade.models._fields import FieldFlags
 from colonnade.models._mixins import SetWhenStored
-from colonnade.models._model import ModelMetaclass, SQLModel, View
+from colonnade.models._model import SQLModel, View
 from colonnade.models._partial import SHOWN, absent, deferred
 from colonnade.models._shape import ColumnShape, Shape
 
@@ -118,7 +118,7 @@ def _make(shape: Shape, view: View, fields: dict[str, _Field]) -> type[SQLModel]
         **dict.fromkeys(model.__class_vars__ & namespace.keys(), ClassVar),
         **{field: annotation for field, (annotation, _) in fields.items()},
     }
-    made: type[SQLModel] = ModelMetaclass(name, (SQLModel,), namespace)
+    made: type[SQLModel] = new_class(name, (SQLModel,), {}, lambda body: body.update(namespace))
     return made
 
 
@@ -250,12 +250,14 @@ def _decorated(model: type[Any], view: View, names: frozenset[str]) -> Iterator[
         return
     for name, one in decorators.field_validators.items():
         if fields := _applicable(one.info.fields, names):
-            yield name, field_validator(*fields, mode=one.info.mode)(_raw(model, one))
+            validate: Any = field_validator(*fields, mode=one.info.mode)
+            yield name, validate(_raw(model, one))
     for name, one in decorators.model_validators.items():
         validator = _raw(model, one)
         if view == "update" and one.info.mode == "after" and callable(validator):
             validator = deferred(validator, names)
-        yield name, model_validator(mode=one.info.mode)(validator)
+        whole: Any = model_validator(mode=one.info.mode)
+        yield name, whole(validator)
 
 
 def _applicable(fields: tuple[str, ...], names: frozenset[str]) -> list[str]:

@@ -8,6 +8,7 @@ itself, so nothing is compared and nothing is kept alive.
 import weakref
 from collections.abc import Callable, Iterable
 from functools import cache, wraps
+from types import new_class
 from typing import Any, SupportsIndex
 
 from pydantic import BaseModel
@@ -92,7 +93,7 @@ class TrackedList(list[Any]):
         super().__setitem__(index, item)
         self._owner.changed()
 
-    def __iadd__(self, items: Iterable[Any]) -> "TrackedList":  # type: ignore[misc, override]  # list's overloads
+    def __iadd__(self, items: Iterable[Any]) -> "TrackedList":  # type: ignore[misc]  # list's overloads
         self.extend(items)
         return self
 
@@ -127,7 +128,7 @@ class TrackedDict(dict[Any, Any]):
             super().__setitem__(key, track(item, self._owner))
         self._owner.changed()
 
-    def __ior__(self, other: Any) -> "TrackedDict":  # type: ignore[misc, override]  # dict's overloads
+    def __ior__(self, other: Any) -> "TrackedDict":  # type: ignore[misc]  # dict's overloads
         self.update(other)
         return self
 
@@ -208,8 +209,8 @@ def _plain(value: BaseModel) -> BaseModel:
     """The same model, sharing its values, as an instance of the class its author wrote."""
     if not hasattr(type(value), "__colonnade_tracked__"):
         return value
-    model = type(value).__mro__[1]
-    plain: BaseModel = model.__new__(model)
+    model: type[BaseModel] = type(value).__mro__[1]
+    plain = model.__new__(model)
     for slot in ("__dict__", *_MODEL_SLOTS):
         object.__setattr__(plain, slot, getattr(value, slot))
     return plain
@@ -238,7 +239,7 @@ def _tracked_class(model: type[BaseModel]) -> type[BaseModel]:
         return change
 
     def equal(self: Any, other: Any) -> bool:
-        return _plain(self) == untracked(other)
+        return bool(_plain(self) == untracked(other))
 
     namespace = {
         "__module__": model.__module__,
@@ -254,4 +255,7 @@ def _tracked_class(model: type[BaseModel]) -> type[BaseModel]:
         "__deepcopy__": lambda self, memo=None: _plain(self).__deepcopy__(memo),
         "__reduce_ex__": lambda self, _: (_restore, (model, _plain(self).__getstate__())),
     }
-    return type(model)(model.__name__, (model,), namespace)
+    tracked: type[BaseModel] = new_class(
+        model.__name__, (model,), {}, lambda body: body.update(namespace)
+    )
+    return tracked

@@ -119,7 +119,7 @@ _COMPARISONS = frozenset({"eq", "ne", "lt", "le", "gt", "ge", "in_op", "not_in_o
 class EnumInteger(EnumText):
     """An ``Enum`` whose values are all integers, as an integer. See ``EnumText``."""
 
-    impl = Integer
+    impl = Integer  # type: ignore[assignment]  # mypy narrows the base's to String
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> types.TypeEngine[Any]:
@@ -233,7 +233,7 @@ class JSONValue(types.TypeDecorator[Any]):
         if op is None or getattr(op, "__name__", "") in _COMPARISONS:
             return self
         # What SQLAlchemy asks of a decorated JSON, so that ``column["key"]`` takes a plain key.
-        return cast("types.TypeEngine[Any]", self.impl_instance.coerce_compared_value(op, value))
+        return self.impl_instance.coerce_compared_value(op, value)
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
         if value is None:
