@@ -1,0 +1,42 @@
+"""What importing Colonnade costs, against importing sqlmodel and FastAPI.
+
+    python benchmarks/imports.py [ROUNDS]
+
+Both are timed in alternation, each in a fresh interpreter; the ratio of the medians is what counts.
+"""
+
+import subprocess
+import sys
+from statistics import median
+
+CONTENDERS = {"sqlmodel, fastapi": "import sqlmodel, fastapi", "colonnade": "import colonnade"}
+TARGET = 1.15
+
+
+def seconds(statement: str) -> float:
+    code = (
+        "import time; started = time.perf_counter()\n"
+        f"{statement}\n"
+        "print(time.perf_counter() - started)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return float(done.stdout)
+
+
+def main() -> None:
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 9
+    times: dict[str, list[float]] = {name: [] for name in CONTENDERS}
+    for statement in CONTENDERS.values():
+        seconds(statement)  # compiled and in the file cache
+    for _ in range(rounds):
+        for name, statement in CONTENDERS.items():
+            times[name].append(seconds(statement))
+    for name, found in times.items():
+        spread = f"{min(found) * 1000:.0f}-{max(found) * 1000:.0f}"
+        print(f"{name:20} {median(found) * 1000:6.0f} ms ({spread})")
+    base, ours = (median(found) for found in times.values())
+    print(f"ratio {ours / base:.2f} (at most {TARGET} is aimed at)")
+
+
+if __name__ == "__main__":
+    main()
