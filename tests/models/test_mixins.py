@@ -115,7 +115,8 @@ def test_a_row_that_is_not_stored_dumps_without_a_warning() -> None:
     Row = row_class()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert Row().model_dump(mode="json")["created_at"] is None
+        assert Row().model_dump(mode="json") == {"name": "x", "id": None}
+        assert Row().created_at is Row().version is None
     properties = Row.model_json_schema(mode="serialization")["properties"]
     assert properties["created_at"] == {
         "format": "date-time", "title": "Created At", "type": "string", "default": None,
@@ -127,3 +128,19 @@ def test_they_are_the_last_columns() -> None:
     names = [column.name for column in Row.__table__.columns]
     assert names[:2] == ["id", "name"]
     assert set(names[2:]) == {"created_at", "updated_at", "version"}
+
+
+def test_a_row_that_is_merged_leaves_them_to_the_stored_one(db: Database) -> None:
+    Row = row_class()
+    db.create_all()
+    with db.session() as session:
+        session.add(Row(id=1))
+        session.commit()
+        first = session.get_one(Row, 1).created_at
+    with db.session() as session:
+        session.merge(Row(id=1, name="merged"))
+        session.merge(Row.model_validate({"id": 2, "name": "new"}))
+        session.commit()
+        row = session.get_one(Row, 1)
+        assert (row.name, row.created_at, row.version) == ("merged", first, 2)
+        assert session.get_one(Row, 2).created_at is not None

@@ -37,11 +37,8 @@ def statement_time(context: Any) -> datetime:
 
 def _kept(role: Role, **column: Any) -> Any:
     """A field that the program never sets, and that every statement keeps."""
-    default = 1 if role == "version" else None
-    field = Field(default=default, nullable=False, sa_column_kwargs=column)
-    field.metadata.append(FieldFlags(readonly=True, role=role))
-    if role != "version":
-        field.metadata.append(SetWhenStored())
+    field = Field(default=None, nullable=False, sa_column_kwargs=column)
+    field.metadata += [FieldFlags(readonly=True, role=role), SetWhenStored()]
     return field
 
 

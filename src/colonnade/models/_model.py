@@ -7,7 +7,7 @@ table gets its constraints.
 """
 
 import builtins
-from typing import Any, Literal, Self, dataclass_transform
+from typing import Any, ClassVar, Literal, Self, dataclass_transform
 
 import sqlmodel
 from pydantic import MISSING, BaseModel
@@ -125,6 +125,7 @@ def _map_version(cls: Any) -> None:
 def _finish_table(cls: Any) -> None:
     table: Table = cls.__table__
     moments = set()
+    kept = set()
     for name, field in cls.model_fields.items():
         column: Column[Any] | None = cls.__mapper__.c.get(name)
         if column is None:
@@ -132,10 +133,14 @@ def _finish_table(cls: Any) -> None:
         _constraints.add_checks(table, column, Annotation.of_field(field))
         if isinstance(column.type, UTCDateTime):
             moments.add(name)
-        if flags_of(field).role == "version":
+        role = flags_of(field).role
+        if role is not None:
+            kept.add(name)
+        if role == "version":
             column.onupdate = ColumnDefault(column + 1, for_update=True)
     _constraints.name_constraints(table)
     show_as_stored(cls, frozenset(moments))
+    cls.__colonnade_kept__ = frozenset(kept)
 
 
 class SQLModel(sqlmodel.SQLModel, metaclass=ModelMetaclass):
@@ -154,11 +159,21 @@ class SQLModel(sqlmodel.SQLModel, metaclass=ModelMetaclass):
         PartialError: The class cannot be partial.
     """
 
+    __colonnade_kept__: ClassVar[frozenset[str]] = frozenset()
+
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
         if cls.model_config.get("table") and not hasattr(cls, "__table__"):
             prepare_columns(cls)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if value is None and name in self.__colonnade_kept__ and self.__dict__.get(name) is None:
+            # What the database keeps is not set, rather than set to None: a row that is merged
+            # would take the None along.
+            self.__dict__.pop(name, None)
+            return
+        super().__setattr__(name, value)
 
     def sqlmodel_update(
         self,
