@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import asynccontextmanager, suppress
 from importlib.util import find_spec
 from typing import Any, Literal, TypeVar
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, finalize
 
 from sqlalchemy import URL, Engine, MetaData, create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
@@ -98,6 +98,7 @@ class Database:
                 target = self._prepared(self.url.sync)
                 self._engine = create_engine(target.url, poolclass=QueuePool, **self._args(target))
                 self._configure(self._engine)
+                finalize(self, self._engine.dispose)
             return self._engine
 
     @property
@@ -278,6 +279,7 @@ class Database:
             # A database in memory is there as long as a connection to it is.
             name = f"{target.url.database}?vfs=memdb"
             self._memory = sqlite3.connect(name, uri=True, check_same_thread=False)
+            finalize(self, self._memory.close)
         return target
 
     def _args(self, target: Target) -> dict[str, Any]:
