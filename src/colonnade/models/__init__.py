@@ -4,14 +4,9 @@ from colonnade.models._annotations import Bounds
 from colonnade.models._fields import Field, FieldFlags
 from colonnade.models._mixins import Timestamps, Versioned, statement_time
 from colonnade.models._model import SQLModel
+from colonnade.models._relation_shapes import LinkShape, RelationShape
 from colonnade.models._schemas import Schemas, schemas
-from colonnade.models._shape import (
-    ColumnShape,
-    ForeignKeyShape,
-    LinkShape,
-    RelationShape,
-    Shape,
-)
+from colonnade.models._shape import ColumnShape, ForeignKeyShape, Shape
 from colonnade.models._types import UTCDateTime
 
 __all__ = [

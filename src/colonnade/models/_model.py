@@ -144,7 +144,7 @@ def _finish_table(cls: Any) -> None:
 
 
 class SQLModel(sqlmodel.SQLModel, metaclass=ModelMetaclass):
-    """Base of tables (``table=True``) and schemas; sqlmodel's, and what DESIGN calls a view of it.
+    """Base of tables (``table=True``) and of schemas: sqlmodel's, with more column types.
 
     Class arguments:
         table: The class is a table.

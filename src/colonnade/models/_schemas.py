@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from inspect import getattr_static
 from types import FunctionType, new_class
 from typing import Annotated, Any, ClassVar, Optional
-from weakref import WeakKeyDictionary
 
 import pydantic
 from annotated_types import Ge, Le
@@ -61,7 +60,7 @@ class Schemas:
     read: type[SQLModel]
 
 
-_made: WeakKeyDictionary[type[Any], Schemas] = WeakKeyDictionary()
+_made: dict[type[Any], Schemas] = {}
 
 
 def schemas(model: type[Any]) -> Schemas:

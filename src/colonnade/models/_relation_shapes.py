@@ -1,0 +1,116 @@
+"""The relations of a table: of which kind each is, and what joins it."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import ForeignKeyConstraint, Table
+from sqlalchemy.orm import RelationshipDirection, RelationshipProperty
+
+RelationKind = Literal["one", "many", "many_to_many", "association"]
+
+
+@dataclass(frozen=True, slots=True)
+class LinkShape:
+    """The table between two others.
+
+    Attributes:
+        table: The link table.
+        model: Its model, if it has one.
+        fields: The columns of its own, beyond the two keys.
+    """
+
+    table: Table
+    model: type[Any] | None
+    fields: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RelationShape:
+    """A relation of a table to another, or to itself.
+
+    Attributes:
+        name: The attribute's name.
+        kind: ``one``: a foreign key here, or unique there. ``many``: a foreign key there.
+            ``many_to_many``: through a link table. ``association``: to the rows of a link
+            table that has fields of its own, each leading on to one row of a third table.
+        target: The model it leads to.
+        nullable: Whether a ``one`` may be None.
+        self_referential: Whether it leads to the same table.
+        link: The link table of a ``many_to_many`` or ``association``.
+        back_populates: The relation that leads back.
+        pairs: (here, there) names of the columns that join; through a link, those of the
+            local side and the link table.
+        orm: SQLAlchemy's relationship.
+    """
+
+    name: str
+    kind: RelationKind
+    target: type[Any]
+    nullable: bool
+    self_referential: bool
+    link: LinkShape | None
+    back_populates: str | None
+    pairs: tuple[tuple[str, str], ...]
+    orm: RelationshipProperty[Any]
+
+    @property
+    def is_list(self) -> bool:
+        """Whether it leads to a list of rows."""
+        return self.kind != "one"
+
+
+def relation_shape(relation: RelationshipProperty[Any]) -> RelationShape:
+    """The shape of a relation that SQLAlchemy has configured."""
+    target = relation.mapper.class_
+    kind: RelationKind = "many" if relation.uselist else "one"
+    link: LinkShape | None = None
+    if isinstance(relation.secondary, Table):
+        own = link_fields(relation.secondary) or ()
+        kind = "many_to_many"
+        link = LinkShape(relation.secondary, _model_of(relation.secondary, relation), own)
+    elif relation.uselist and isinstance(relation.mapper.local_table, Table):
+        own = link_fields(relation.mapper.local_table) or ()
+        if own:
+            kind = "association"
+            link = LinkShape(relation.mapper.local_table, target, own)
+    local = [column for column, _ in relation.local_remote_pairs]
+    is_foreign = relation.direction is RelationshipDirection.MANYTOONE
+    return RelationShape(
+        name=relation.key,
+        kind=kind,
+        target=target,
+        nullable=kind == "one" and (not is_foreign or any(c.nullable for c in local)),
+        self_referential=relation.mapper is relation.parent,
+        link=link,
+        back_populates=relation.back_populates,
+        pairs=tuple((here.name, there.name) for here, there in _pairs(relation)),
+        orm=relation,
+    )
+
+
+def _pairs(relation: RelationshipProperty[Any]) -> list[tuple[Any, Any]]:
+    """(here, there): ``synchronize_pairs`` puts the column that is referred to first."""
+    pairs = list(relation.synchronize_pairs)
+    is_foreign = relation.direction is RelationshipDirection.MANYTOONE
+    return [(there, here) for here, there in pairs] if is_foreign else pairs
+
+
+def _model_of(table: Table, relation: RelationshipProperty[Any]) -> type[Any] | None:
+    for mapper in relation.parent.registry.mappers:
+        if mapper.local_table is table:
+            return mapper.class_
+    return None
+
+
+def link_fields(table: Table) -> tuple[str, ...] | None:
+    """The columns of its own that a link table has; None if the table is none."""
+    key = set(table.primary_key.columns)
+    constraints = [
+        constraint
+        for constraint in table.constraints
+        if isinstance(constraint, ForeignKeyConstraint) and set(constraint.columns) <= key
+    ]
+    covered = {column for constraint in constraints for column in constraint.columns}
+    if len(constraints) < 2 or covered != key:
+        return None
+    return tuple(column.name for column in table.columns if column not in key)
