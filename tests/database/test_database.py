@@ -117,6 +117,19 @@ def test_a_loops_connections_are_closed_with_it(db: Database) -> None:
     assert engine.pool.checkedin() == 0
 
 
+def test_a_database_made_and_forgotten_inside_a_loop_is_closed_with_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        db = Database(f"sqlite:///{tmp_path / 'x.db'}")
+        async with db.session() as session:
+            await (await session.connection()).execute(text("SELECT 1"))
+
+    asyncio.run(main())
+    gc.collect()
+    assert caplog.text == ""
+
+
 def test_async_code_is_needed_for_the_async_engine(db: Database) -> None:
     with pytest.raises(DatabaseError, match="No event loop is running"):
         _ = db.async_engine

@@ -102,6 +102,7 @@ VALUES: list[tuple[Any, Any]] = [
     (Theme, Theme(name="dark", colours=["black"])),
     (list[Theme], [Theme(), Theme(name="x")]),
     (Point, {"x": 1, "y": 2}),
+    (list[int] | dict[str, int] | None, {"a": 1}),
     (list[Decimal], [Decimal("1.10")]),
     (datetime, datetime(2024, 2, 29, 12, 30, 1, 123456, tzinfo=UTC)),
     (NaiveDatetime, datetime(2024, 2, 29, 12, 30, 1, 123456)),

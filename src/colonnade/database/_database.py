@@ -266,6 +266,7 @@ class Database:
             found = self._async_engines.pop(asyncio.get_running_loop(), None)
         if found is not None:
             await found[1].aclose()
+            _waiting[asyncio.get_running_loop()].remove(found[1])
         await asyncio.to_thread(self.dispose)
 
     def _prepared(self, target: Target) -> Target:
@@ -300,6 +301,11 @@ class Database:
                 engine.sync_engine.dispose(close=False)
 
 
+_waiting: WeakKeyDictionary[asyncio.AbstractEventLoop, list[AsyncGenerator[None]]] = (
+    WeakKeyDictionary()
+)
+
+
 def _default_url() -> str:
     url = os.environ.get("DATABASE_URL")
     if not url:
@@ -325,6 +331,8 @@ def _dispose_with_loop(engine: AsyncEngine) -> AsyncGenerator[None]:
     generator = wait()
     with suppress(StopIteration):
         generator.__anext__().send(None)
+    # Were it collected with its Database, the loop would close it halfway through its own end.
+    _waiting.setdefault(asyncio.get_running_loop(), []).append(generator)
     return generator
 
 

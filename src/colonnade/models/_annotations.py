@@ -84,6 +84,7 @@ class Annotation:
                 rest = [arm for arm in arms if arm is not NoneType]
                 nullable = nullable or len(rest) < len(arms)
                 if len(rest) != 1:
+                    annotation = Union[tuple(rest)]  # noqa: UP007 - of what is only known now
                     break
                 annotation = rest[0]
             elif origin is Literal and None in get_args(annotation):

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
-from typing import Any, Literal, get_args, get_origin, is_typeddict
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, is_typeddict
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, NaiveDatetime, TypeAdapter
@@ -234,8 +235,10 @@ def _decimal_type(annotation: Annotation, where: str) -> TypeEngine[Any]:
 
 
 def is_json(kind: Any) -> bool:
-    """Whether a type is stored as JSON: containers, models, dataclasses, typed dicts."""
+    """Whether a type is stored as JSON: containers, models, dataclasses, unions of such."""
     origin = get_origin(kind) or kind
+    if origin is Union or origin is UnionType:
+        return all(is_json(Annotation.of(arm).type) for arm in get_args(kind))
     if is_typeddict(origin):
         return True
     if not isinstance(origin, type):

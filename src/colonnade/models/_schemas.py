@@ -35,7 +35,7 @@ from colonnade.models._shape import ColumnShape, Shape
 _CONFIG: dict[View, ConfigDict] = {
     "create": ConfigDict(extra="forbid"),
     "update": ConfigDict(extra="forbid"),
-    "read": ConfigDict(),
+    "read": ConfigDict(validate_by_name=True, validate_by_alias=True),  # from a row, by name
 }
 _NOT_FOR_SCHEMAS = (FieldFlags, FieldInfoMetadata, SetWhenStored)
 _SERIALIZERS = (PlainSerializer, WrapSerializer, SerializeAsAny)
