@@ -238,6 +238,7 @@ def test_lifespan_says_why_it_cannot_start() -> None:
         ("postgresql://u:pw@/db?host=/nowhere", "no server on that socket"),
         ("sqlite:////no/such/directory/x.db", "directory /no/such/directory does not exist"),
         ("sqlite:////tmp", "/tmp is a directory"),
+        ("sqlite:////proc/x.db", "directory /proc cannot be written"),
     ],
 )
 def test_an_unreachable_database_says_why_in_sync_and_async_code(url: str, message: str) -> None:

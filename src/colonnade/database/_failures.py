@@ -14,6 +14,10 @@ _MEANINGS: tuple[tuple[str, str], ...] = (
     (r"no pg_hba\.conf entry|28000", "the server does not let this user in from here"),
     (r"database \"?[^\"]*\"? does not exist|3D000", "there is no database of that name"),
     (r"role \"?[^\"]*\"? does not exist", "there is no user of that name"),
+    (
+        r"does not match host name|[Hh]ostname mismatch|IP address mismatch",
+        "its TLS certificate is for another host name",
+    ),
     (r"certificate verify failed|CERTIFICATE_VERIFY", "its TLS certificate could not be verified"),
     (
         r"does not support SSL|rejected SSL|SSL upgrade",
