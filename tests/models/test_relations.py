@@ -163,7 +163,7 @@ def test_an_attribute_expired_by_a_stock_async_session_is_named_too(
             task = Task(title="t")
             session.add(task)
             await session.commit()
-            with pytest.raises(LazyLoadError, match=re.escape("Task.title is not loaded any more")):
+            with pytest.raises(LazyLoadError, match=re.escape("Task.title is not loaded")):
                 _ = task.title
             await session.refresh(task)
             assert task.title == "t"

@@ -82,6 +82,7 @@ class Database:
             asyncio.AbstractEventLoop, tuple[AsyncEngine, AsyncGenerator[None]]
         ] = WeakKeyDictionary()
         self._memory: sqlite3.Connection | None = None
+        self._finalizer: finalize[Any, Any]
 
     def __repr__(self) -> str:
         return f"Database({str(self.url)!r})"
@@ -98,7 +99,7 @@ class Database:
                 target = self._prepared(self.url.sync)
                 self._engine = create_engine(target.url, poolclass=QueuePool, **self._args(target))
                 self._configure(self._engine)
-                finalize(self, self._engine.dispose)
+                self._finalizer = finalize(self, self._engine.dispose)
             return self._engine
 
     @property
@@ -256,6 +257,7 @@ class Database:
         with self._lock:
             engine, self._engine = self._engine, None
         if engine is not None:
+            self._finalizer.detach()
             if self.url.backend == "sqlite":
                 _optimize(engine)
             engine.dispose()

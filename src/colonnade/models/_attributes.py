@@ -56,9 +56,9 @@ def _advice(attribute: RowAttribute, model: str) -> str:
             f'await session.refresh(row, ["{attribute.key}"]).'
         )
     return (
-        f"{name} is not loaded any more (a commit expires every attribute unless the session has "
-        f"expire_on_commit=False, as those of Database.session() do), and async code cannot load "
-        f"it when it is read: await session.refresh(row) first."
+        f"{name} is not loaded (the query deferred it, or a commit expired it, which the sessions "
+        f"of Database.session() do not let happen), and async code cannot load it when it is "
+        f'read: await session.refresh(row, ["{attribute.key}"]) first.'
     )
 
 
