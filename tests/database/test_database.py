@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlmodel import Session
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from colonnade import Database, Field, SQLModel, Timestamps, select, text
+from colonnade import Database, Field, SQLModel, Timestamps, insert, select, text
 from colonnade.errors import DatabaseError, MissingDriverError, UnreachableError
 
 
@@ -327,9 +327,10 @@ def test_a_transaction_is_not_run_again_for_an_error_of_its_own(db: Database) ->
 
     def work(session: Session) -> None:
         calls.append(1)
-        session.add_all([Row(id=1), Row(id=1)])
+        for _ in range(2):
+            session.exec(insert(Row).values(id=1))
 
-    with pytest.raises((IntegrityError, Exception)):
+    with pytest.raises(IntegrityError):
         db.transaction(work)
     assert len(calls) == 1
 

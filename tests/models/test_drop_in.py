@@ -200,4 +200,4 @@ def test_a_subclass_of_a_table_is_no_second_table() -> None:
     class View(Row):
         pass
 
-    assert View.__table__ is Row.__table__  # type: ignore[attr-defined]
+    assert View.__table__ is Row.__table__

@@ -7,7 +7,7 @@ table gets its constraints.
 """
 
 import builtins
-from typing import Any, ClassVar, Literal, Self, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, dataclass_transform
 
 import sqlmodel
 from pydantic import MISSING, BaseModel
@@ -160,6 +160,8 @@ class SQLModel(sqlmodel.SQLModel, metaclass=ModelMetaclass):
     """
 
     __colonnade_kept__: ClassVar[frozenset[str]] = frozenset()
+    if TYPE_CHECKING:
+        __table__: ClassVar[Table]
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
