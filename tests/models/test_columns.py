@@ -46,6 +46,16 @@ class Shade(enum.Enum):
     LIGHT = (9, 9, 9)
 
 
+class Mixed(enum.Enum):
+    TEXT = "a"
+    NUMBER = 1
+
+
+class Answer(enum.Enum):
+    YES = True
+    NO = False
+
+
 class Rights(enum.Flag):
     READ = 1
     WRITE = 2
@@ -89,6 +99,8 @@ VALUES: list[tuple[Any, Any]] = [
     (Priority | None, None),
     (Level, Level.TWO),
     (Shade, Shade.LIGHT),
+    (Mixed, Mixed.NUMBER),
+    (Answer, Answer.NO),
     (Rights, Rights.READ | Rights.WRITE),
     (Annotated[Decimal, Field(max_digits=15, decimal_places=2)], Decimal("9999999999999.99")),
     (Annotated[Decimal, Field(max_digits=15, decimal_places=15)], Decimal("0.100000000000003")),

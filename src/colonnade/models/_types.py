@@ -69,7 +69,9 @@ class EnumText(types.TypeDecorator[Enum]):
     def __init__(self, enum_class: type[Enum]) -> None:
         super().__init__()
         self.enum_class = enum_class
-        self._by_value = all(isinstance(member.value, str | int) for member in enum_class)
+        values = [member.value for member in enum_class]
+        texts = all(isinstance(value, str) for value in values)
+        self._by_value = texts or all(is_integer(value) for value in values)
 
     @property
     def choices(self) -> tuple[str | int, ...] | None:
