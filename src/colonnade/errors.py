@@ -10,11 +10,14 @@
     │   ├── DatabaseURLError       a URL that does not say which  (ValueError)
     │   ├── MissingDriverError     its driver is not installed  (ImportError)
     │   └── UnreachableError       it does not answer  (ConnectionError)
+    ├── QueryError             a request that asks for what cannot be asked  (ValueError)
     └── CommandError           a command that cannot do what it was asked
 
 The builtin in brackets is a base too, so that code which expects it keeps working.
 No message holds a password.
 """
+
+from typing import Any
 
 
 class ColonnadeError(Exception):
@@ -58,6 +61,20 @@ class MissingDriverError(DatabaseError, ImportError):
 
 class UnreachableError(DatabaseError, ConnectionError):
     """The database did not answer, or refused."""
+
+
+class QueryError(ColonnadeError, ValueError):
+    """The query of a request cannot be answered as it stands.
+
+    Attributes:
+        errors: What is wrong, one dict each, as Pydantic and FastAPI write them: ``type``,
+            ``loc``, ``msg`` and ``input``.
+    """
+
+    def __init__(self, errors: list[dict[str, Any]]) -> None:
+        self.errors = errors
+        where = ".".join(str(part) for part in errors[0]["loc"]) if errors else "query"
+        super().__init__(f"{where}: {errors[0]['msg']}" if errors else where)
 
 
 class CommandError(ColonnadeError):

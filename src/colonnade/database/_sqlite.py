@@ -6,10 +6,14 @@ SQLITE_BUSY_SNAPSHOT whenever another connection had written in between, however
 timeout: https://sqlite.org/rescode.html#busy_snapshot
 """
 
+import math
 import re
+from collections.abc import Callable
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
+from pydantic_core import to_jsonable_python
 from sqlalchemy import Connection, Engine, event
 
 BUSY_TIMEOUT = 5.0
@@ -35,6 +39,30 @@ def is_write(statement: str) -> bool:
     return verb not in _READS
 
 
+def _float_text(value: float | None) -> str | None:
+    """A number as JSON writes it: the shortest text that is this double."""
+    if value is None or not math.isfinite(value):
+        return None
+    return repr(value)
+
+
+def _timedelta_text(value: str | None) -> str | None:
+    """A duration, which SQLAlchemy stores as a moment so long after 1970, as Pydantic writes it."""
+    if value is None:
+        return None
+    return str(to_jsonable_python(datetime.fromisoformat(value) - _EPOCH))
+
+
+_EPOCH = datetime(1970, 1, 1)
+
+FUNCTIONS: dict[str, Callable[[Any], str | None]] = {
+    "colonnade_float": _float_text,
+    "colonnade_timedelta": _timedelta_text,
+}
+"""SQL functions that every connection has, for values that SQLite itself writes inexactly: its
+``json_array`` is wrong for most doubles."""
+
+
 def configure(engine: Engine, *, memory: bool) -> None:
     """Set each connection of an engine up, and have it begin before it writes.
 
@@ -54,6 +82,8 @@ def configure(engine: Engine, *, memory: bool) -> None:
                 _use_log(cursor)
         finally:
             cursor.close()
+        for name, function in FUNCTIONS.items():
+            connection.create_function(name, 1, function, deterministic=True)
 
     @event.listens_for(engine, "before_cursor_execute")
     def begin(

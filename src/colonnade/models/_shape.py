@@ -60,7 +60,7 @@ _KINDS: tuple[tuple[type[Any] | tuple[type[Any], ...], ColumnKind], ...] = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ColumnShape:
     """One column of a table.
 
@@ -121,6 +121,13 @@ class ColumnShape:
     def is_aware(self) -> bool:
         """Whether it holds moments: datetimes with an offset, kept in UTC."""
         return self.kind == "datetime" and bool(getattr(self.column.type, "timezone", False))
+
+    def accepts(self, field: FieldInfo) -> bool:
+        """Whether a schema's field is of this column's type, constraints and None aside."""
+        there = Annotation.of_field(field)
+        if there.metadata and any(hasattr(item, "func") for item in there.metadata):
+            return False  # a validator, which may change the value
+        return there.type == self.python_type or _kind(there) == self.kind == "text"
 
     @property
     def secret(self) -> bool:

@@ -1,0 +1,60 @@
+"""What is asked: filters, ordering, pages and includes; one ``Page`` is one SELECT."""
+
+from colonnade.query._cursors import Place, write_cursor
+from colonnade.query._filters import (
+    LONGEST_LIST,
+    OPERATORS,
+    Filter,
+    FilterReader,
+    Operator,
+    Parameter,
+    operators_of,
+)
+from colonnade.query._includes import PER_PARENT, Include, Includes, paths, read_includes
+from colonnade.query._ordering import Ordered, Ordering, key_ordering, read_ordering, sortable
+from colonnade.query._page import Count, Page
+from colonnade.query._parameters import OPTIONS, Option, PageReader
+from colonnade.query._relations import Joined
+from colonnade.query._scopes import NO_SCOPES, Scope, Scopes, on_source
+from colonnade.query._surfaces import Reached, Surface, nearest, public_name
+from colonnade.query._values import read_value, value_adapter, value_type, without_nul
+
+__all__ = [
+    "LONGEST_LIST",
+    "NO_SCOPES",
+    "OPERATORS",
+    "OPTIONS",
+    "PER_PARENT",
+    "Count",
+    "Filter",
+    "FilterReader",
+    "Include",
+    "Includes",
+    "Joined",
+    "Operator",
+    "Option",
+    "Ordered",
+    "Ordering",
+    "Page",
+    "PageReader",
+    "Parameter",
+    "Place",
+    "Reached",
+    "Scope",
+    "Scopes",
+    "Surface",
+    "key_ordering",
+    "nearest",
+    "on_source",
+    "operators_of",
+    "paths",
+    "public_name",
+    "read_includes",
+    "read_ordering",
+    "read_value",
+    "sortable",
+    "value_adapter",
+    "value_type",
+    "without_nul",
+    "write_cursor",
+]

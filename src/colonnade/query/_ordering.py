@@ -1,0 +1,127 @@
+"""Ordering: by several columns, nulls in one place on every database, the key always last."""
+
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, FromClause, UnaryExpression, and_, or_, tuple_
+from sqlalchemy import false as sql_false
+
+from colonnade.errors import QueryError
+from colonnade.models import ColumnShape
+from colonnade.query._surfaces import Surface, nearest
+from colonnade.query._values import is_ordered
+
+MOST_COLUMNS = 8
+"""Columns that a request may sort by, the key aside."""
+
+
+class Ordered(NamedTuple):
+    """A column to sort by."""
+
+    column: ColumnShape
+    descending: bool
+
+    def reversed(self) -> "Ordered":
+        """The other direction."""
+        return Ordered(self.column, not self.descending)
+
+    def on(self, source: FromClause) -> UnaryExpression[Any]:
+        """The expression to sort by.
+
+        NULL is greater than every value: last when ascending, first when descending. It is
+        what PostgreSQL does by itself, so that its indexes serve both directions.
+        """
+        column = source.c[self.column.column.key]
+        if not self.column.nullable:
+            return column.desc() if self.descending else column.asc()
+        if self.descending:
+            return column.desc().nulls_first()
+        return column.asc().nulls_last()
+
+
+Ordering = tuple[Ordered, ...]
+
+
+def sortable(surface: Surface) -> list[str]:
+    """The names of the columns that can be sorted by."""
+    return [name for name, column in surface.columns.items() if is_ordered(column)]
+
+
+def key_ordering(surface: Surface) -> Ordering:
+    """By the key, ascending."""
+    return tuple(Ordered(column, False) for column in surface.key)
+
+
+def read_ordering(text: str | None, surface: Surface) -> Ordering:
+    """``-created_at,title`` as an ordering that no two rows tie in: the key comes last.
+
+    Raises:
+        QueryError: It names what cannot be sorted by, or something twice.
+    """
+    asked: list[Ordered] = []
+    errors: list[dict[str, Any]] = []
+    names = text.split(",") if text else []
+    for given in names:
+        name = given.strip().removeprefix("-").removeprefix("+")
+        column = surface.columns.get(name)
+        message = None
+        if column is None or not is_ordered(column):
+            message = f"{name!r} cannot be sorted by.{nearest(name, sortable(surface))}"
+        elif any(one.column is column for one in asked):
+            message = f"{name} is named twice"
+        elif len(asked) == MOST_COLUMNS:
+            message = f"Sort by at most {MOST_COLUMNS} columns"
+        else:
+            asked.append(Ordered(column, given.strip().startswith("-")))
+        if message is not None:
+            loc = ("query", "order_by")
+            errors.append({"type": "order_by", "loc": loc, "msg": message, "input": given})
+    if errors:
+        raise QueryError(errors)
+    # The key goes the way of the last column, so that one index serves both.
+    descending = asked[-1].descending if asked else False
+    rest = [column for column in surface.key if all(one.column is not column for one in asked)]
+    return (*asked, *(Ordered(column, descending) for column in rest))
+
+
+def beyond(
+    ordering: Ordering, nulls: tuple[bool, ...], binds: list[Any], source: FromClause
+) -> ColumnElement[bool]:
+    """The condition on rows that come after a place in an ordering.
+
+    Args:
+        ordering: The ordering.
+        nulls: Which of the place's values are NULL.
+        binds: The place's values, as parameters; those of NULL are not used.
+        source: What has the columns.
+    """
+    columns = [source.c[one.column.column.key] for one in ordering]
+    directions = {one.descending for one in ordering}
+    if len(directions) == 1 and not any(one.column.nullable for one in ordering):
+        here: ColumnElement[Any] = tuple_(*columns)
+        there: ColumnElement[Any] = tuple_(*binds)
+        return here < there if directions.pop() else here > there
+    result: ColumnElement[bool] = sql_false()
+    for position in reversed(range(len(ordering))):
+        one, column, bind = ordering[position], columns[position], binds[position]
+        same = column.is_(None) if nulls[position] else column == bind
+        after = _after(one, column, bind, nulls[position])
+        result = or_(after, and_(same, result))
+    # What an index on the first column can start from.
+    first = or_(
+        _after(ordering[0], columns[0], binds[0], nulls[0]),
+        columns[0].is_(None) if nulls[0] else columns[0] == binds[0],
+    )
+    if not nulls[0] and not ordering[0].column.nullable:
+        first = columns[0] <= binds[0] if ordering[0].descending else columns[0] >= binds[0]
+    return and_(first, result)
+
+
+def _after(
+    one: Ordered, column: ColumnElement[Any], bind: Any, is_null: bool
+) -> ColumnElement[bool]:
+    if one.descending:
+        # NULL came first, then the values downwards.
+        return column.is_not(None) if is_null else column < bind
+    if is_null:
+        return sql_false()
+    return or_(column > bind, column.is_(None)) if one.column.nullable else column > bind

@@ -1,0 +1,143 @@
+"""``Page``: what a request asks for, as one value; one Page is one SELECT."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Self, TypeVar
+
+from sqlalchemy import BigInteger, ColumnElement, FromClause, Select, and_, bindparam, func, select
+
+from colonnade.query._cursors import Place
+from colonnade.query._filters import Clauses, Filter
+from colonnade.query._includes import Includes
+from colonnade.query._ordering import Ordering, beyond
+from colonnade.query._scopes import NO_SCOPES, Scopes, on_source
+from colonnade.query._surfaces import Surface
+from colonnade.query._values import compared_type
+
+Count = Literal["none", "exact", "estimated"]
+SelectT = TypeVar("SelectT", bound=Select[Any])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Page:
+    """What a request asks for: which rows, in which order, how many, and what of each.
+
+    Take it in an endpoint of your own: ``query: Page = Depends(tasks.query)``. ``apply`` puts
+    it on a ``select()``; ``tasks.answer(query)`` answers with it as the generated list does.
+
+    Attributes:
+        surface: The table, and what of it may be asked.
+        filter: The conditions.
+        ordering: The order, the key always last.
+        limit: Rows at most.
+        offset: Rows left out first.
+        place: The place a cursor stands for; None without a cursor.
+        count: Whether to count all rows that meet the conditions.
+        fields: The fields of an answer; None: all of them.
+        include: The relations of an answer.
+        scopes: What of each table can be reached.
+        conditions: What the program itself asks of the rows: see ``where``.
+        question: The filters and the order as text, which a cursor belongs to.
+    """
+
+    surface: Surface
+    filter: Filter = field(default_factory=Filter)
+    ordering: Ordering = ()
+    limit: int = 100
+    offset: int = 0
+    place: Place | None = None
+    count: Count = "none"
+    fields: tuple[str, ...] | None = None
+    include: Includes = ()
+    scopes: Scopes = NO_SCOPES
+    conditions: tuple[ColumnElement[bool], ...] = ()
+    question: str = ""
+
+    def where(self, *conditions: ColumnElement[bool] | bool) -> Self:
+        """The same page of fewer rows: those of which ``conditions`` hold as well.
+
+        Args:
+            conditions: Conditions on the table's columns, such as ``Task.owner_id == 3``.
+        """
+        given: tuple[Any, ...] = conditions
+        return replace(self, conditions=(*self.conditions, *given))
+
+    def apply(self, statement: SelectT) -> SelectT:
+        """A ``select()`` of the table with this page's conditions, scope, order and limits.
+
+        Args:
+            statement: Such as ``select(Task)``, joined and narrowed further if you like.
+        """
+        table = self.surface.shape.table
+        chosen = statement.where(self._clause(table)).params(self.parameters())
+        ordered = chosen.order_by(*(one.on(table) for one in self._direction()))
+        return ordered.limit(self.limit).offset(self.offset or None)
+
+    def rows(self) -> Select[Any]:
+        """The SELECT of the page's rows, all columns; reversed if the page goes backwards.
+
+        Its parameters beside ``parameters()`` are ``limit_`` and, with an offset, ``offset_``.
+        """
+        source = self.surface.shape.table.alias()
+        return (
+            select(*source.c)
+            .where(self._clause(source))
+            .order_by(*(one.on(source) for one in self._direction()))
+            .limit(bindparam("limit_", type_=BigInteger()))
+            .offset(bindparam("offset_", type_=BigInteger()) if self.offset else None)
+        )
+
+    def total(self) -> Select[Any]:
+        """The SELECT that counts the rows of every page."""
+        source = self.surface.shape.table.alias()
+        return select(func.count()).select_from(source).where(self._clause(source, placed=False))
+
+    def matching(self) -> tuple[FromClause, ColumnElement[bool]]:
+        """A source of the table's rows, and the condition on those of every page."""
+        source = self.surface.shape.table.alias()
+        return source, self._clause(source, placed=False)
+
+    def parameters(self) -> dict[str, Any]:
+        """The values of the parameters in the SELECTs."""
+        found = {f"v{index}": value for index, value in enumerate(self.filter.values)}
+        found.update(self.scopes.binds())
+        if self.place is not None:
+            values = enumerate(self.place.values)
+            found.update((f"after_{index}", value) for index, value in values if value is not None)
+        return found
+
+    @property
+    def structure(self) -> object | None:
+        """What two pages of one SQL text have in common; None if that cannot be known."""
+        scopes = self.scopes.structure
+        if scopes is None or self.conditions:
+            return None
+        nulls = None
+        if self.place is not None:
+            nulls = (self.place.backwards, tuple(value is None for value in self.place.values))
+        ordering = tuple((one.column.name, one.descending) for one in self.ordering)
+        shown = (self.fields, self.include, self.count == "exact", self.offset > 0)
+        return self.filter.node, ordering, nulls, shown, scopes
+
+    @property
+    def backwards(self) -> bool:
+        """Whether its rows are selected from the last to the first."""
+        return self.place is not None and self.place.backwards
+
+    def _direction(self) -> Ordering:
+        if self.backwards:
+            return tuple(one.reversed() for one in self.ordering)
+        return self.ordering
+
+    def _clause(self, source: FromClause, *, placed: bool = True) -> ColumnElement[bool]:
+        table = self.surface.shape.table
+        clauses = [Clauses(self.scopes).clause(self.filter.node, self.surface, source)]
+        clauses += self.scopes.clauses(table, source)
+        clauses += [on_source(condition, table, source) for condition in self.conditions]
+        if placed and self.place is not None:
+            nulls = tuple(value is None for value in self.place.values)
+            binds = [
+                bindparam(f"after_{index}", type_=compared_type(one.column))
+                for index, one in enumerate(self.ordering)
+            ]
+            clauses.append(beyond(self._direction(), nulls, binds, source))
+        return and_(*clauses)

@@ -1,0 +1,203 @@
+"""``PageReader``: the query string of a list, read into a ``Page``."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, Literal, get_args
+
+from pydantic_core import to_json
+
+from colonnade.errors import QueryError
+from colonnade.query._cursors import read_cursor
+from colonnade.query._filters import Filter, FilterReader, Parameter, filter_parameters
+from colonnade.query._includes import Includes, read_includes
+from colonnade.query._ordering import read_ordering
+from colonnade.query._page import Count, Page
+from colonnade.query._scopes import NO_SCOPES, Scopes
+from colonnade.query._surfaces import Surface, nearest
+
+Option = Literal["limit", "offset", "cursor", "count", "order_by", "fields", "include", "where"]
+OPTIONS: frozenset[str] = frozenset(get_args(Option))
+"""Parameters that are no filters; a column of such a name is filtered by ``limit__eq``."""
+
+DEFAULT_LIMIT = 100
+"""Rows in a page when the request does not say."""
+
+FURTHEST_OFFSET = 2**63 - 1
+"""What both databases take."""
+
+
+class PageReader:
+    """Reads query strings about one table.
+
+    Args:
+        surface: The table, and what may be asked of it.
+        max_limit: Rows in a page at most.
+        options: The parameters beside filters that may be given.
+        filters: Whether filters may be given.
+    """
+
+    def __init__(
+        self,
+        surface: Surface,
+        *,
+        max_limit: int = 1000,
+        options: frozenset[str] = OPTIONS,
+        filters: bool = True,
+    ) -> None:
+        self.surface = surface
+        self.max_limit = max_limit
+        self.default_limit = min(DEFAULT_LIMIT, max_limit)
+        self.options = options
+        self._filters = filters
+
+    @cached_property
+    def parameters(self) -> Mapping[str, Parameter]:
+        """The filters, by name."""
+        return dict(filter_parameters(self.surface, OPTIONS)) if self._filters else {}
+
+    @cached_property
+    def nothing_asked(self) -> Page:
+        """The page of a request without a query string."""
+        return self._page({}, NO_SCOPES)
+
+    def read(self, query: list[tuple[str, str]], scopes: Scopes = NO_SCOPES) -> Page:
+        """The page that a query string asks for.
+
+        Args:
+            query: Names and values, decoded, in their order.
+            scopes: What of each table may be reached.
+
+        Raises:
+            QueryError: Something in it is unknown or wrong; all of it is named.
+        """
+        if not query and not scopes:
+            return self.nothing_asked
+        given: dict[str, list[str]] = {}
+        for name, value in query:
+            given.setdefault(name, []).append(value)
+        return self._page(given, scopes)
+
+    def _page(self, given: dict[str, list[str]], scopes: Scopes) -> Page:
+        found = _Reading(self, given)
+        limit = found.integer("limit", self.default_limit, 1, self.max_limit)
+        offset = found.integer("offset", 0, 0, FURTHEST_OFFSET)
+        count = found.count()
+        fields = found.fields()
+        include: Includes = found.part(lambda: read_includes(found.one("include"), self.surface))
+        ordering = found.part(lambda: read_ordering(found.one("order_by"), self.surface))
+        reader = FilterReader(self.surface)
+        found.filters(reader)
+        asked: Filter = found.part(reader.finish)
+        question = ""
+        place = None
+        cursor = found.one("cursor")
+        if cursor is not None and "offset" in given:
+            found.wrong("cursor", "cursor", "Say cursor or offset, not both", cursor)
+        found.finish()
+        if "cursor" in self.options:
+            question = _question(self.surface, given, ordering)
+            if cursor is not None:
+                place = read_cursor(cursor, question, ordering)
+        return Page(
+            surface=self.surface,
+            filter=asked,
+            ordering=ordering,
+            limit=limit,
+            offset=offset,
+            place=place,
+            count=count,
+            fields=fields,
+            include=include,
+            scopes=scopes,
+            question=question,
+        )
+
+
+class _Reading:
+    """One query string being read: what it gave, and what was wrong with it."""
+
+    def __init__(self, reader: PageReader, given: dict[str, list[str]]) -> None:
+        self._reader = reader
+        self._given = given
+        self._errors: list[dict[str, Any]] = []
+        for name in given:
+            if name not in reader.options and name not in reader.parameters:
+                known = [*reader.options, *reader.parameters]
+                message = f"There is no parameter {name}.{nearest(name, known)}"
+                self.wrong(name, "unknown_parameter", message, given[name][0])
+
+    def wrong(self, name: str, kind: str, message: str, given: Any) -> None:
+        loc = ("query", name)
+        self._errors.append({"type": kind, "loc": loc, "msg": message, "input": given})
+
+    def part(self, read: Any) -> Any:
+        """What ``read`` returns; its mistakes are kept with the others."""
+        try:
+            return read()
+        except QueryError as error:
+            self._errors += error.errors
+            return ()
+
+    def finish(self) -> None:
+        if self._errors:
+            raise QueryError(self._errors)
+
+    def one(self, name: str) -> str | None:
+        values = self._given.get(name) if name in self._reader.options else None
+        if not values:
+            return None
+        if len(values) > 1:
+            self.wrong(name, "repeated", f"{name} can be given once", values)
+        return values[0]
+
+    def integer(self, name: str, default: int, least: int, most: int) -> int:
+        text = self.one(name)
+        if text is None:
+            return default
+        digits = text.removeprefix("-")
+        value = int(text) if digits.isascii() and digits.isdigit() and len(digits) < 20 else None
+        if value is None or not least <= value <= most:
+            self.wrong(name, "int_range", f"{name} is an integer from {least} to {most}", text)
+            return default
+        return value
+
+    def count(self) -> Count:
+        text = self.one("count")
+        for known in get_args(Count):
+            if text == known:
+                found: Count = known
+                return found
+        if text is not None:
+            self.wrong("count", "count", "count is none, exact or estimated", text)
+        return "none"
+
+    def fields(self) -> tuple[str, ...] | None:
+        text = self.one("fields")
+        if text is None:
+            return None
+        names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
+        columns = self._reader.surface.columns
+        unknown = [name for name in names if name not in columns]
+        for name in unknown:
+            message = f"{name!r} is no field here.{nearest(name, columns)}"
+            self.wrong("fields", "fields", message, text)
+        return names
+
+    def filters(self, reader: FilterReader) -> None:
+        for name, texts in self._given.items():
+            found = self._reader.parameters.get(name)
+            if found is not None:
+                reader.parameter(name, texts, found)
+        where = self.one("where")
+        if where is not None:
+            reader.where(where)
+
+
+_PLACES = frozenset(("cursor", "limit", "offset", "count", "fields", "include", "order_by"))
+
+
+def _question(surface: Surface, given: dict[str, list[str]], ordering: Any) -> str:
+    """The part of a query string that a cursor belongs to, as one text."""
+    filters = sorted((name, texts) for name, texts in given.items() if name not in _PLACES)
+    order = [(one.column.name, one.descending) for one in ordering]
+    return to_json([surface.shape.name, order, filters]).decode()

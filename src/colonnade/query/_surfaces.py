@@ -1,0 +1,145 @@
+"""``Surface``: what of a table a request may name, as the outside knows it."""
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, get_args
+
+from pydantic import BaseModel
+
+from colonnade.errors import ModelError
+from colonnade.models import ColumnShape, RelationShape, Shape, schemas
+
+DEEPEST = 8
+"""Relations that an include may follow one another: more is a mistake, or a loop."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Surface:
+    """What of a table can be read, filtered and sorted, under the names a client knows.
+
+    Attributes:
+        shape: The table.
+        read: The schema a row is shown by. Secret fields are not in it.
+        columns: The columns in it, by the name they have in JSON.
+        relations: The relations that may be included and filtered across, by that name.
+        always: Those of the relations that the schema itself has: every answer shows them.
+    """
+
+    shape: Shape
+    read: type[BaseModel]
+    columns: Mapping[str, ColumnShape]
+    relations: Mapping[str, "Reached"]
+    always: frozenset[str]
+
+    @classmethod
+    def of(
+        cls, model: type[Any], read: type[BaseModel] | None = None, include: Iterable[str] = ()
+    ) -> "Surface":
+        """The surface of a table.
+
+        Args:
+            model: The table.
+            read: The schema of an answer; ``schemas(model).read`` when it is None.
+            include: The relations that may be included, as ``project`` or
+                ``assignments.worker``.
+
+        Raises:
+            ModelError: A path in ``include`` or a field of ``read`` leads nowhere.
+        """
+        return _surface(Shape.of(model), read, [path.split(".") for path in include])
+
+    @property
+    def key(self) -> tuple[ColumnShape, ...]:
+        """The columns of the primary key, shown or not."""
+        return self.shape.primary_key
+
+    def tables(self) -> Iterator[Any]:
+        """Every table it reaches, the link tables on the way included."""
+        yield self.shape.table
+        for reached in self.relations.values():
+            if reached.relation.link is not None:
+                yield reached.relation.link.table
+            yield from reached.surface.tables()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reached:
+    """A relation, and the surface it leads to."""
+
+    relation: RelationShape
+    surface: Surface
+
+
+def public_name(name: str, field: Any) -> str:
+    """The name a field has in JSON."""
+    return str(field.serialization_alias or field.alias or name)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """What was probably meant, for the end of a message; empty if nothing is near."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f" Did you mean {near[0]}?" if near else ""
+
+
+def _surface(shape: Shape, read: type[BaseModel] | None, paths: list[list[str]]) -> Surface:
+    schema = read or schemas(shape.model).read
+    columns: dict[str, ColumnShape] = {}
+    always: dict[str, Any] = {}
+    for name, field in schema.model_fields.items():
+        if field.exclude:
+            continue
+        column = shape.columns.get(name)
+        if column is not None and not column.secret:
+            columns[public_name(name, field)] = column
+        elif column is None and name in shape.relations:
+            always[public_name(name, field)] = (name, field)
+        elif column is not None or field.is_required():
+            raise ModelError(
+                f"{schema.__name__}.{name} is "
+                + ("secret" if column is not None else "neither a column nor a relation")
+                + f" of {shape.model.__name__}"
+            )
+    relations: dict[str, Reached] = {}
+    for public, (name, field) in always.items():
+        below = [path[1:] for path in paths if path[0] == name and len(path) > 1]
+        relations[public] = _reached(shape, name, below, _nested_schema(field.annotation))
+    for path in paths:
+        name = path[0]
+        if any(reached.relation.name == name for reached in relations.values()):
+            continue
+        if name not in shape.relations:
+            raise ModelError(
+                f"include names {name!r}, which is no relation of {shape.model.__name__}: it has "
+                f"{', '.join(shape.relations) or 'none'}.{nearest(name, shape.relations)}"
+            )
+        below = [other[1:] for other in paths if other[0] == name and len(other) > 1]
+        if len(path) > DEEPEST:
+            raise ModelError(f"include goes deeper than {DEEPEST} relations: {'.'.join(path)}")
+        relations[name] = _reached(shape, name, below, None)
+    return Surface(
+        shape=shape,
+        read=schema,
+        columns=MappingProxyType(columns),
+        relations=MappingProxyType(relations),
+        always=frozenset(always),
+    )
+
+
+def _reached(
+    shape: Shape, name: str, below: list[list[str]], read: type[BaseModel] | None
+) -> Reached:
+    relation = shape.relations[name]
+    return Reached(relation, _surface(Shape.of(relation.target), read, below))
+
+
+def _nested_schema(annotation: Any) -> type[BaseModel] | None:
+    """The schema in ``list[WorkerRead]`` or ``WorkerRead | None``; None if it is the table."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return None if annotation.model_config.get("table") else annotation
+    for argument in get_args(annotation):
+        found = _nested_schema(argument)
+        if found is not None:
+            return found
+    return None

@@ -1,0 +1,136 @@
+"""From the text of a request to a value a column can be compared with."""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from functools import lru_cache
+from typing import Annotated, Any
+from uuid import UUID
+
+from annotated_types import Ge, Le
+from pydantic import AfterValidator, AllowInfNan, AwareDatetime, NaiveDatetime, TypeAdapter
+from sqlalchemy import LargeBinary, Numeric
+from sqlalchemy.types import TypeEngine
+
+from colonnade.models import ColumnShape
+
+EPOCH = datetime(1970, 1, 1)
+LONGEST_NUMBER = 10**30
+"""A number further from zero than this fits no column that is compared with it exactly."""
+
+
+def without_nul(text: str) -> str:
+    """Text that a database can hold: PostgreSQL has no NUL in text, nor any lone surrogate.
+
+    Raises:
+        ValueError: It has one.
+    """
+    if "\0" in text:
+        raise ValueError("Text must not contain NUL characters")
+    if not text.isascii() and any("\ud800" <= sign <= "\udfff" for sign in text):
+        raise ValueError("Text must not contain lone surrogates")
+    return text
+
+
+def _in_utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("In UTC this is outside of the years 1 to 9999") from None
+
+
+def _storable_span(value: timedelta) -> timedelta:
+    try:
+        EPOCH + value
+    except OverflowError:
+        raise ValueError("A duration must not be longer than about 7,900 years") from None
+    return value
+
+
+def _of_no_zone(value: time) -> time:
+    if value.tzinfo is not None:
+        raise ValueError("A time of day has no offset here")
+    return value
+
+
+def _comparable(value: Decimal) -> Decimal:
+    if abs(value) > LONGEST_NUMBER or int(value.as_tuple().exponent) < -30:
+        raise ValueError("A number of at most 30 digits on each side of the point")
+    return value
+
+
+PlainText = Annotated[str, AfterValidator(without_nul)]
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+Span = Annotated[timedelta, AfterValidator(_storable_span)]
+TimeOfDay = Annotated[time, AfterValidator(_of_no_zone)]
+
+_SIMPLE: dict[str, Any] = {
+    "text": PlainText,
+    "path": PlainText,
+    "float": Annotated[float, AllowInfNan(False)],
+    "boolean": bool,
+    "decimal": Annotated[Decimal, AllowInfNan(False), AfterValidator(_comparable)],
+    "date": date,
+    "time": TimeOfDay,
+    "timedelta": Span,
+    "uuid": UUID,
+}
+
+
+def value_type(column: ColumnShape) -> Any:
+    """The type of a value that a column is compared with, constraints of the field aside."""
+    if column.kind == "integer":
+        limit = 2 ** ((column.integer_bits or 64) - 1)
+        return Annotated[int, Ge(-limit), Le(limit - 1)]
+    if column.kind == "datetime":
+        return Moment if column.is_aware else NaiveDatetime
+    if column.kind in _SIMPLE:
+        return _SIMPLE[column.kind]
+    return column.python_type
+
+
+@lru_cache(maxsize=4096)
+def value_adapter(column: ColumnShape) -> TypeAdapter[Any]:
+    """Pydantic's adapter of ``value_type``; ValidationError is what it raises."""
+    return TypeAdapter(value_type(column))
+
+
+@lru_cache(maxsize=4096)
+def read_value(column: ColumnShape) -> Callable[[Any], Any]:
+    """A function from a text, or a value of JSON, to one the column is compared with.
+
+    It raises ``pydantic.ValidationError`` for what the column cannot hold.
+    """
+    adapter = value_adapter(column)
+    whole = bool(column.choices) and isinstance((column.choices or ("",))[0], int)
+
+    def read(value: Any) -> Any:
+        if isinstance(value, str):
+            if whole and value.lstrip("-").isdecimal() and len(value) < 20:
+                return adapter.validate_python(int(value))
+            return adapter.validate_strings(value)
+        if isinstance(value, bool) and column.kind != "boolean":
+            return adapter.validate_python(str(value).lower(), strict=True)
+        return adapter.validate_python(value)
+
+    return read
+
+
+@lru_cache(maxsize=4096)
+def compared_type(column: ColumnShape) -> TypeEngine[Any]:
+    """The type a value is sent as when it is compared with a column."""
+    if column.kind == "decimal":
+        return Numeric(asdecimal=True)  # a price may be compared with more digits than it has
+    return column.column.type
+
+
+def is_text(column: ColumnShape) -> bool:
+    """Whether a column holds text of any kind, which can be searched."""
+    return column.kind in {"text", "path"}
+
+
+def is_ordered(column: ColumnShape) -> bool:
+    """Whether a column's values can be sorted and are more or less than one another."""
+    return column.kind not in {"json", "bytes", "other"} and not isinstance(
+        column.column.type, LargeBinary
+    )

@@ -1,0 +1,20 @@
+"""How it travels: SELECT to JSON text, on each database; the row path; input to values."""
+
+from colonnade.rows._forms import Backend, Form, form_of
+from colonnade.rows._input import InputError, Inputs
+from colonnade.rows._statements import page_statement, row_columns, state_text
+from colonnade.rows._views import View, array_of, joined_rows
+
+__all__ = [
+    "Backend",
+    "Form",
+    "InputError",
+    "Inputs",
+    "View",
+    "array_of",
+    "form_of",
+    "joined_rows",
+    "page_statement",
+    "row_columns",
+    "state_text",
+]

@@ -1,0 +1,361 @@
+"""Forms: how a column's value is written as JSON text by the database, and read back.
+
+A form is exact when the text, parsed, equals what Pydantic writes of the value. A form that is
+not carries the value whole, and Pydantic writes it in the end: the row path.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from enum import Enum
+from functools import lru_cache
+from typing import Any, Literal, Union, get_args, get_origin
+from uuid import UUID
+
+import sqlmodel
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Date,
+    DateTime,
+    Float,
+    Integer,
+    Interval,
+    LargeBinary,
+    Numeric,
+    String,
+    Text,
+    Time,
+    Uuid,
+    case,
+    cast,
+    extract,
+    func,
+    literal_column,
+    types,
+)
+from sqlalchemy import Enum as NativeEnum
+from sqlalchemy.sql.elements import ColumnElement
+
+from colonnade.models import ColumnShape
+
+Backend = Literal["sqlite", "postgresql"]
+Text_ = ColumnElement[str]
+
+MOST_PLACES = 6
+"""Places after the point up to which ``str(Decimal)`` never uses an exponent: the rule is in
+https://docs.python.org/3/library/decimal.html, "to-scientific-string"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How a column is written.
+
+    Attributes:
+        text: From the column and the kind of database, to an SQL expression of JSON text, which
+            is NULL for NULL.
+        read: From what the text says, parsed, to the value in Python.
+        why_not: Why the text is not what Pydantic writes; None when it is.
+    """
+
+    text: Callable[[ColumnElement[Any], Backend], Text_]
+    read: Callable[[Any], Any]
+    why_not: str | None = None
+
+    def of(self, column: ColumnShape, source: Any, backend: Backend) -> Text_:
+        """The JSON text of a column of ``source``, ``null`` for NULL."""
+        text = self.text(source.c[column.column.key], backend)
+        return func.coalesce(text, quoted("null")) if column.nullable else text
+
+
+def quoted(text: str) -> Text_:
+    """A text as a literal of SQL."""
+    return literal_column("'" + text.replace("'", "''") + "'", Text())
+
+
+@lru_cache(maxsize=4096)
+def form_of(column: ColumnShape) -> Form:
+    """The form of a column."""
+    form = _form_of_type(column.column.type, column)
+    if form.why_not is None and column.kind == "json" and not _is_plain_json(column.python_type):
+        return Form(form.text, form.read, f"{column.name} is {_name(column)} inside, as JSON")
+    return form
+
+
+def _name(column: ColumnShape) -> str:
+    return str(getattr(column.python_type, "__name__", column.python_type))
+
+
+def _form_of_type(kind: types.TypeEngine[Any], column: ColumnShape) -> Form:
+    if isinstance(kind, sqlmodel.UTCDateTime):
+        return _MOMENT
+    if isinstance(kind, Interval):
+        return _DURATION
+    if isinstance(kind, types.TypeDecorator):
+        return _decorated(kind, column)
+    if isinstance(kind, NativeEnum):
+        return _native_enum(kind, column)
+    if isinstance(kind, DateTime):
+        return _MOMENT if kind.timezone else _NAIVE
+    if isinstance(kind, Numeric) and not isinstance(kind, Float):
+        return _numeric(kind, column)
+    for known, form in _FORMS:
+        if isinstance(kind, known):
+            return form
+    return Form(_generic, _same, f"{column.name} is of a type whose JSON is not known: {kind!r}")
+
+
+def _decorated(kind: types.TypeDecorator[Any], column: ColumnShape) -> Form:
+    """A type with Python of its own: exact if it is one of ours that has a form."""
+    inner = _form_of_type(kind.impl_instance, column)
+
+    def read(value: Any) -> Any:
+        return kind.process_result_value(inner.read(value), None)  # type: ignore[arg-type]
+
+    choices = getattr(kind, "choices", None)
+    name = type(kind).__name__
+    if name in {"EnumText", "EnumInteger"}:
+        enum_class: type[Enum] = kind.enum_class
+        return _enum(enum_class, inner, read, column, has_choices=choices is not None)
+    if name == "ExactDecimal":
+        return Form(
+            inner.text, lambda value: None if value is None else Decimal(value), inner.why_not
+        )
+    if name == "TextValue":
+        return Form(inner.text, read)
+    if name == "JSONValue":
+        return Form(_json, read, inner.why_not)
+    if isinstance(kind, sqlmodel.AutoString):
+        return _TEXT
+    return Form(inner.text, read, f"{column.name} is stored by {name}, which Python has to read")
+
+
+def _enum(
+    enum_class: type[Enum],
+    inner: Form,
+    read: Callable[[Any], Any],
+    column: ColumnShape,
+    *,
+    has_choices: bool,
+) -> Form:
+    values = [member.value for member in enum_class]
+    if all(type(value) is int for value in values):
+        return Form(inner.text, read)
+    if not all(type(value) is str for value in values) or not has_choices:
+        return Form(inner.text, read, f"{column.name} is an enum stored by its members' names")
+    names = {
+        member.name: member.value
+        for member in enum_class
+        if member.name not in values and member.name != member.value
+    }
+    return Form(_renamed(names), read)
+
+
+def _native_enum(kind: NativeEnum, column: ColumnShape) -> Form:
+    enum_class = kind.enum_class
+    if enum_class is None:
+        return _TEXT
+    named = {member.name: member.value for member in enum_class}
+    if not all(type(value) is str for value in named.values()):
+        return Form(_text, lambda value: value and enum_class[value], f"{column.name} is an enum")
+    return Form(_renamed(named), lambda value: None if value is None else enum_class(value))
+
+
+def _renamed(names: dict[str, str]) -> Callable[[ColumnElement[Any], Backend], Text_]:
+    """The text of a column in which some values stand for others: names of an enum's members."""
+
+    def text(column: ColumnElement[Any], backend: Backend) -> Text_:
+        plain = cast(column, Text())
+        if not names:
+            return _text(plain, backend)
+        changed = case(
+            *((plain == quoted(name), quoted(value)) for name, value in names.items()), else_=plain
+        )
+        return _text(changed, backend)
+
+    return text
+
+
+def _numeric(kind: Numeric[Any], column: ColumnShape) -> Form:
+    scale = kind.scale
+    if not kind.asdecimal:
+        return _FLOAT
+
+    def text(expression: ColumnElement[Any], backend: Backend) -> Text_:
+        plain: Text_ = cast(expression, Text())
+        if backend == "sqlite":
+            plain = func.printf(quoted(f"%.{10 if scale is None else scale}f"), expression)
+        return quoted('"') + plain + quoted('"')
+
+    def read(value: str | None) -> Decimal | None:
+        return None if value is None else Decimal(value)
+
+    if scale is None or scale > MOST_PLACES:
+        return Form(text, read, f"{column.name} is a decimal of more than {MOST_PLACES} places")
+    return Form(text, read)
+
+
+def _text(column: ColumnElement[Any], backend: Backend) -> Text_:
+    if backend == "sqlite":
+        return func.json_quote(column, type_=Text())
+    return cast(func.to_json(cast(column, Text())), Text())
+
+
+def _plain(column: ColumnElement[Any], backend: Backend) -> Text_:
+    return cast(column, Text())
+
+
+def _boolean(column: ColumnElement[Any], backend: Backend) -> Text_:
+    if backend == "postgresql":
+        return cast(column, Text())
+    number = cast(column, Integer())
+    return case((number == 0, quoted("false")), (number != 0, quoted("true")), else_=None)
+
+
+def _float(column: ColumnElement[Any], backend: Backend) -> Text_:
+    if backend == "sqlite":
+        return func.colonnade_float(column, type_=Text())
+    text: Text_ = cast(cast(column, types.Double()), Text())
+    for word in ("NaN", "Infinity", "-Infinity"):
+        text = func.nullif(text, quoted(word), type_=Text())
+    return func.coalesce(text, quoted("null"), type_=Text())
+
+
+def _json(column: ColumnElement[Any], backend: Backend) -> Text_:
+    if backend == "sqlite":
+        return func.json(cast(column, Text()), type_=Text())
+    return cast(column, Text())
+
+
+def _uuid(column: ColumnElement[Any], backend: Backend) -> Text_:
+    text = cast(column, Text())
+    if backend == "sqlite":
+        parts = [func.substr(text, start, length, type_=Text()) for start, length in _UUID_PARTS]
+        dashed: Text_ = parts[0]
+        for part in parts[1:]:
+            dashed = dashed + quoted("-") + part
+        text = case((func.length(text) == 32, dashed), else_=text)  # type: ignore[assignment]
+    return quoted('"') + text + quoted('"')
+
+
+_UUID_PARTS = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
+
+
+def _moment(suffix: str) -> Callable[[ColumnElement[Any], Backend], Text_]:
+    """A datetime: a fraction of six digits, or none; ``Z`` if it is aware."""
+
+    def text(column: ColumnElement[Any], backend: Backend) -> Text_:
+        if backend == "postgresql":
+            utc = func.timezone(quoted("UTC"), column) if suffix else column
+            seconds = func.to_char(
+                utc, quoted('"\\""YYYY-MM-DD"T"HH24:MI:SS.US"' + suffix + '\\""')
+            )
+            return func.replace(
+                seconds, quoted(f'.000000{suffix}"'), quoted(f'{suffix}"'), type_=Text()
+            )
+        stored = cast(column, Text())
+        return (
+            quoted('"')
+            + func.substr(stored, 1, 10, type_=Text())
+            + quoted("T")
+            + func.replace(func.substr(stored, 12), quoted(".000000"), quoted(""), type_=Text())
+            + quoted(suffix + '"')
+        )
+
+    return text
+
+
+_TO_CHAR = 'YYYY-MM-DD"T"HH24:MI:SS.US'
+
+
+def _date(column: ColumnElement[Any], backend: Backend) -> Text_:
+    if backend == "postgresql":
+        return cast(func.to_json(column), Text())
+    return quoted('"') + cast(column, Text()) + quoted('"')
+
+
+def _time(column: ColumnElement[Any], backend: Backend) -> Text_:
+    if backend == "postgresql":
+        text: Text_ = func.to_char(cast(column, Interval()), quoted("HH24:MI:SS.US"), type_=Text())
+    else:
+        text = cast(column, Text())
+    return (
+        quoted('"') + func.replace(text, quoted(".000000"), quoted(""), type_=Text()) + quoted('"')
+    )
+
+
+def _timedelta(column: ColumnElement[Any], backend: Backend) -> Text_:
+    text: Text_ = func.colonnade_timedelta(cast(column, Text()), type_=Text())
+    if backend == "postgresql":
+        seconds = extract("epoch", column)
+        sign = case((seconds < 0, quoted("-PT")), else_=quoted("PT"))
+        text = sign + cast(func.abs(seconds), Text()) + quoted("S")
+    return quoted('"') + text + quoted('"')
+
+
+def _bytes(column: ColumnElement[Any], backend: Backend) -> Text_:
+    if backend == "sqlite":
+        text: Text_ = func.hex(column, type_=Text())
+    else:
+        text = func.encode(column, quoted("hex"), type_=Text())
+    return quoted('"') + text + quoted('"')
+
+
+def _generic(column: ColumnElement[Any], backend: Backend) -> Text_:
+    if backend == "sqlite":
+        return func.json_quote(column, type_=Text())
+    return cast(func.to_json(column), Text())
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _read(parse: Callable[[str], Any]) -> Callable[[Any], Any]:
+    return lambda value: None if value is None else parse(value)
+
+
+def _read_moment(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+_TEXT = Form(_text, _same)
+_FLOAT = Form(_float, lambda value: None if value is None else float(value))
+_MOMENT = Form(_moment("Z"), _read(_read_moment))
+_NAIVE = Form(_moment(""), _read(datetime.fromisoformat))
+
+_DURATION = Form(_timedelta, _same, "a duration: PostgreSQL and Pydantic write it differently")
+
+_FORMS: tuple[tuple[type[Any], Form], ...] = (
+    (Boolean, Form(_boolean, _same)),
+    (Integer, Form(_plain, _same)),
+    (Float, _FLOAT),
+    (String, _TEXT),
+    (Date, Form(_date, _read(date.fromisoformat))),
+    (Time, Form(_time, _read(time.fromisoformat))),
+    (Uuid, Form(_uuid, _read(UUID))),
+    (JSON, Form(_json, _same)),
+    (
+        LargeBinary,
+        Form(_bytes, _read(bytes.fromhex), "bytes: PostgreSQL has no text with NUL in it"),
+    ),
+)
+
+_PLAIN = (str, int, bool, type(None), object)
+
+
+def _is_plain_json(annotation: Any) -> bool:
+    """Whether JSON of this type is the same after Pydantic has read and written it.
+
+    Not floats, of which ``1e23`` is another number than JSONB's 100000000000000000000000; not
+    models, which have defaults, aliases and serializers.
+    """
+    origin = get_origin(annotation)
+    if annotation is Any or annotation in _PLAIN or annotation in (list, dict):
+        return True
+    if origin is Literal:
+        return True
+    if origin in (list, dict, tuple, Union) or str(origin) == "<class 'types.UnionType'>":
+        return all(one is Ellipsis or _is_plain_json(one) for one in get_args(annotation))
+    return False

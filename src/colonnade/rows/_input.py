@@ -1,0 +1,186 @@
+"""Input to values: what a request says of a row, as what its columns are given."""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import MISSING, BaseModel, ValidationError
+from pydantic_core import from_json, to_json
+
+from colonnade.errors import QueryError
+from colonnade.models import ColumnShape, Shape, schemas
+from colonnade.query import value_adapter, without_nul
+
+InputError = QueryError
+"""What a body that cannot be taken raises: its ``errors`` are as FastAPI writes them."""
+
+DEEPEST_JSON = 100
+"""How deep a JSON value may be nested: SQLite refuses more than 1,000, Pydantic 255."""
+
+
+class Inputs:
+    """Reads the bodies of requests about one table.
+
+    Args:
+        shape: The table.
+        schema: What a body may say.
+        whole: Whether it says all of a row, so that the model validates it as well.
+    """
+
+    def __init__(self, shape: Shape, schema: type[BaseModel], *, whole: bool) -> None:
+        self.shape = shape
+        self.schema = schema
+        self._derived = schema in (schemas(shape.model).create, schemas(shape.model).update)
+        self._whole = whole
+        self._checks = {
+            name: check
+            for name, column in shape.columns.items()
+            if (check := _check(column)) is not None
+        }
+
+    def read(self, body: bytes, loc: tuple[Any, ...] = ("body",)) -> dict[str, Any]:
+        """The values of a body that is JSON, by field.
+
+        Raises:
+            QueryError: The schema, the model or a column does not take it.
+        """
+        if not body:
+            raise QueryError([_wrong("missing", loc, "A body of JSON is required", None)])
+        try:
+            made = self.schema.model_validate_json(body)
+        except ValidationError as error:
+            raise QueryError(located(error, loc)) from None
+        except RecursionError:
+            raise QueryError([_wrong("too_deep", loc, "JSON nested too deep", None)]) from None
+        if b"NaN" in body or b"Infinity" in body:
+            _refuse_nan(body, loc)
+        return self.values(made, loc)
+
+    def values(self, made: BaseModel, loc: tuple[Any, ...] = ("body",)) -> dict[str, Any]:
+        """The values that an instance of the schema gives, checked against their columns."""
+        if self._whole:
+            given = {name: getattr(made, name) for name in type(made).model_fields}
+        else:
+            given = {name: getattr(made, name) for name in made.model_fields_set}
+        columns = self.shape.columns
+        found = {
+            name: value for name, value in given.items() if value is not MISSING and name in columns
+        }
+        if self._whole and not self._derived:
+            found = self.validated(found, loc)
+        return self.checked(found, loc)
+
+    def validated(self, values: dict[str, Any], loc: tuple[Any, ...] = ("body",)) -> dict[str, Any]:
+        """The values as the model itself validates them.
+
+        Raises:
+            QueryError: It does not accept them.
+        """
+        try:
+            row = self.shape.model.model_validate(values)
+        except ValidationError as error:
+            raise QueryError(located(error, loc)) from None
+        return {name: getattr(row, name) for name in values}
+
+    def checked(self, values: dict[str, Any], loc: tuple[Any, ...] = ("body",)) -> dict[str, Any]:
+        """The values, each fit for its column.
+
+        Raises:
+            QueryError: One is not: a NUL in text, a moment without an offset, a number that is
+                too wide.
+        """
+        errors: list[dict[str, Any]] = []
+        for name, value in values.items():
+            check = self._checks.get(name)
+            if check is None or value is None:
+                continue
+            try:
+                values[name] = check(value)
+            except ValidationError as error:
+                errors += located(error, (*loc, name))
+            except (ValueError, OverflowError, RecursionError) as error:
+                errors.append(_wrong("value_error", (*loc, name), str(error), None))
+        if errors:
+            raise QueryError(errors)
+        return values
+
+
+def located(error: ValidationError, loc: tuple[Any, ...]) -> list[dict[str, Any]]:
+    """Pydantic's errors, each at its place in the request."""
+    return [
+        {
+            "type": one["type"],
+            "loc": (*loc, *one["loc"]),
+            "msg": one["msg"],
+            "input": one.get("input"),
+        }
+        for one in error.errors(include_url=False, include_context=False)
+    ]
+
+
+def _wrong(kind: str, loc: tuple[Any, ...], message: str, given: Any) -> dict[str, Any]:
+    return {"type": kind, "loc": loc, "msg": message, "input": given}
+
+
+def _refuse_nan(body: bytes, loc: tuple[Any, ...]) -> None:
+    try:
+        from_json(body, allow_inf_nan=False)
+    except ValueError:
+        message = "JSON has no NaN and no Infinity"
+        raise QueryError([_wrong("finite_number", loc, message, None)]) from None
+
+
+def _check(column: ColumnShape) -> Callable[[Any], Any] | None:
+    """What a value has to pass to be stored in a column; None: whatever its type lets through."""
+    if column.kind == "json":
+        return _plain_json
+    if column.kind == "text":
+        return lambda value: without_nul(value) if isinstance(value, str) else value
+    if column.kind in {"path", "other"}:
+        return lambda value: without_nul(str(value)) and value
+    if column.kind == "datetime":
+        return _moment if column.is_aware else None
+    if column.kind in {"integer", "time", "timedelta", "float"}:
+        adapter = value_adapter(column)
+        return adapter.validate_python
+    return None
+
+
+def _moment(value: datetime) -> datetime:
+    if value.tzinfo is None:
+        raise ValueError("Input should have timezone info: 2026-01-31T12:00:00Z")
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("In UTC this is outside of the years 1 to 9999") from None
+
+
+def _plain_json(value: Any) -> Any:
+    """The value, if it is JSON that both databases hold.
+
+    Raises:
+        ValueError: It has NUL in a text, a number that is none, or is nested too deep.
+    """
+    try:
+        plain = from_json(to_json(value, inf_nan_mode="constants"), allow_inf_nan=True)
+    except ValueError as error:
+        raise ValueError(f"This is no JSON: {error}") from None
+    for depth, part in _parts(plain):
+        if depth > DEEPEST_JSON:
+            raise ValueError(f"JSON nested deeper than {DEEPEST_JSON}")
+        if isinstance(part, str):
+            without_nul(part)
+        elif isinstance(part, float) and part - part != 0:
+            raise ValueError("A number has to be finite")
+    return value
+
+
+def _parts(value: Any) -> Iterator[tuple[int, Any]]:
+    waiting: list[tuple[int, Any]] = [(0, value)]
+    while waiting:
+        depth, part = waiting.pop()
+        yield depth, part
+        if isinstance(part, Mapping):
+            waiting += [(depth + 1, one) for one in (*part.keys(), *part.values())]
+        elif isinstance(part, list):
+            waiting += [(depth + 1, one) for one in part]

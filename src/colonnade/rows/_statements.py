@@ -1,0 +1,60 @@
+"""The statements whose answer is JSON text."""
+
+from typing import Any
+
+from sqlalchemy import BigInteger, ColumnElement, FromClause, Select, bindparam, case, func, select
+
+from colonnade.models import ColumnShape, Shape
+from colonnade.query import Page, Scopes
+from colonnade.rows._forms import Backend, form_of
+from colonnade.rows._views import View, array_of, joined_rows
+
+
+def page_statement(page: Page, view: View, backend: Backend) -> Select[Any]:
+    """The SELECT that answers a page.
+
+    One row: ``body``, the JSON array; ``found``, the rows there are up to one more than the
+    page has; ``first`` and ``last``, the sort values of the page's outermost rows in the order
+    they were selected, ``last`` only if the page is full; ``total``, with an exact count. Its
+    parameters beside the page's own: ``limit_`` and ``shown_``, one less.
+    """
+    rows = page.rows().subquery()
+    number = func.row_number().over()
+    shown: Any = bindparam("shown_", type_=BigInteger())
+    place = array_of([form_of(one.column).of(one.column, rows, backend) for one in page.ordering])
+    numbered = select(
+        view.text(rows, page.scopes, backend).label("j"),
+        number.label("n"),
+        case((number.in_([1, shown]), place), else_=None).label("c"),
+    ).subquery()
+    source: FromClause = numbered
+    if page.backwards:
+        turned = select(numbered).order_by(numbered.c.n.desc())
+        source = turned.limit(bindparam("limit_", type_=BigInteger())).subquery()
+    columns: list[Any] = [
+        joined_rows(source.c.j, backend, only=source.c.n <= shown).label("body"),
+        func.count().label("found"),
+        func.max(source.c.c).filter(source.c.n == 1).label("first"),
+        func.max(source.c.c).filter(source.c.n == shown).label("last"),
+    ]
+    if page.count == "exact":
+        columns.append(page.total().scalar_subquery().label("total"))
+    return select(*columns).select_from(source)
+
+
+def row_columns(
+    view: View, shape: Shape, source: FromClause, scopes: Scopes, backend: Backend
+) -> list[ColumnElement[Any]]:
+    """What is selected, or returned, of one row: its JSON as ``body``, and its ``state``.
+
+    The state is what a tag tells one version of the row from another by: the version of a
+    ``Versioned`` table, else all of its columns.
+    """
+    body = view.text(source, scopes, backend).label("body")
+    return [body, state_text(shape, source, backend).label("state")]
+
+
+def state_text(shape: Shape, source: FromClause, backend: Backend) -> ColumnElement[str]:
+    """The JSON text of what differs between two versions of a row."""
+    columns: list[ColumnShape] = [shape.version] if shape.version else list(shape.columns.values())
+    return array_of([form_of(one).of(one, source, backend) for one in columns])
