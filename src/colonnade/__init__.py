@@ -154,6 +154,8 @@ from colonnade.models import (
     Versioned,
     schemas,
 )
+from colonnade.query import Page
+from colonnade.resources import Problem, Resource, Unscoped, problems
 
 __version__ = "0.1.0"
 
@@ -220,10 +222,13 @@ __all__ = [
     "LargeBinary",
     "MetaData",
     "Numeric",
+    "Page",
     "PickleType",
     "PrimaryKeyConstraint",
+    "Problem",
     "QueuePool",
     "Relationship",
+    "Resource",
     "SQLModel",
     "Schemas",
     "Sequence",
@@ -243,6 +248,7 @@ __all__ = [
     "Unicode",
     "UnicodeText",
     "UniqueConstraint",
+    "Unscoped",
     "Uuid",
     "Versioned",
     "alias",
@@ -290,6 +296,7 @@ __all__ = [
     "outerjoin",
     "outparam",
     "over",
+    "problems",
     "schemas",
     "select",
     "table",

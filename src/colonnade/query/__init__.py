@@ -12,9 +12,9 @@ from colonnade.query._filters import (
 )
 from colonnade.query._includes import PER_PARENT, Include, Includes, paths, read_includes
 from colonnade.query._ordering import Ordered, Ordering, key_ordering, read_ordering, sortable
-from colonnade.query._page import Count, Page
+from colonnade.query._page import Count, Page, Within, key_clause
 from colonnade.query._parameters import OPTIONS, Option, PageReader
-from colonnade.query._relations import Joined
+from colonnade.query._relations import Joined, correlated
 from colonnade.query._scopes import NO_SCOPES, Scope, Scopes, on_source
 from colonnade.query._surfaces import Reached, Surface, nearest, public_name
 from colonnade.query._values import read_value, value_adapter, value_type, without_nul
@@ -43,6 +43,9 @@ __all__ = [
     "Scope",
     "Scopes",
     "Surface",
+    "Within",
+    "correlated",
+    "key_clause",
     "key_ordering",
     "nearest",
     "on_source",

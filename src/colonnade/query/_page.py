@@ -3,18 +3,79 @@
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self, TypeVar
 
-from sqlalchemy import BigInteger, ColumnElement, FromClause, Select, and_, bindparam, func, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    FromClause,
+    Select,
+    and_,
+    bindparam,
+    exists,
+    func,
+    literal_column,
+    select,
+)
 
+from colonnade.models import RelationShape, Shape
 from colonnade.query._cursors import Place
 from colonnade.query._filters import Clauses, Filter
 from colonnade.query._includes import Includes
 from colonnade.query._ordering import Ordering, beyond
+from colonnade.query._relations import Joined
 from colonnade.query._scopes import NO_SCOPES, Scopes, on_source
 from colonnade.query._surfaces import Surface
 from colonnade.query._values import compared_type
 
 Count = Literal["none", "exact", "estimated"]
 SelectT = TypeVar("SelectT", bound=Select[Any])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Within:
+    """The rows that a relation of one row leads to.
+
+    Attributes:
+        shape: The table of that row.
+        relation: Its relation.
+        key: The row's key.
+    """
+
+    shape: Shape
+    relation: RelationShape
+    key: tuple[Any, ...]
+
+    def narrow(self, statement: Select[Any], source: FromClause, page: "Page") -> Select[Any]:
+        """``statement``, of rows of ``source`` alone that the relation leads to."""
+        parent = self.shape.table.alias()
+        joined = Joined(self.relation, parent, page.scopes, target=source)
+        links = (one for one in joined.froms if one is not source)
+        return statement.select_from(parent, *links).where(
+            self._is(parent, page.scopes), joined.condition
+        )
+
+    def exists(self, scopes: Scopes) -> ColumnElement[bool]:
+        """Whether the row is there, and can be reached."""
+        parent = self.shape.table.alias()
+        return exists(
+            select(literal_column("1")).select_from(parent).where(self._is(parent, scopes))
+        )
+
+    def parameters(self) -> dict[str, Any]:
+        """The values of the parameters in the conditions."""
+        return {f"key_{index}": value for index, value in enumerate(self.key)}
+
+    def _is(self, parent: FromClause, scopes: Scopes) -> ColumnElement[bool]:
+        return and_(key_clause(self.shape, parent), *scopes.clauses(self.shape.table, parent))
+
+
+def key_clause(shape: Shape, source: FromClause) -> ColumnElement[bool]:
+    """The condition on the row whose key is the parameters ``key_0``, ``key_1`` and so on."""
+    return and_(
+        *(
+            source.c[one.column.key] == bindparam(f"key_{index}", type_=one.column.type)
+            for index, one in enumerate(shape.primary_key)
+        )
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,6 +98,8 @@ class Page:
         scopes: What of each table can be reached.
         conditions: What the program itself asks of the rows: see ``where``.
         question: The filters and the order as text, which a cursor belongs to.
+        within: The row whose relation is asked for; None: the rows of the table.
+        url: What was asked, path and query string, for the links to other pages.
     """
 
     surface: Surface
@@ -51,6 +114,8 @@ class Page:
     scopes: Scopes = NO_SCOPES
     conditions: tuple[ColumnElement[bool], ...] = ()
     question: str = ""
+    within: "Within | None" = None
+    url: str = ""
 
     def where(self, *conditions: ColumnElement[bool] | bool) -> Self:
         """The same page of fewer rows: those of which ``conditions`` hold as well.
@@ -79,8 +144,7 @@ class Page:
         """
         source = self.surface.shape.table.alias()
         return (
-            select(*source.c)
-            .where(self._clause(source))
+            self._chosen(select(*source.c), source)
             .order_by(*(one.on(source) for one in self._direction()))
             .limit(bindparam("limit_", type_=BigInteger()))
             .offset(bindparam("offset_", type_=BigInteger()) if self.offset else None)
@@ -89,17 +153,25 @@ class Page:
     def total(self) -> Select[Any]:
         """The SELECT that counts the rows of every page."""
         source = self.surface.shape.table.alias()
-        return select(func.count()).select_from(source).where(self._clause(source, placed=False))
+        return self._chosen(select(func.count()), source, placed=False)
 
-    def matching(self) -> tuple[FromClause, ColumnElement[bool]]:
-        """A source of the table's rows, and the condition on those of every page."""
+    def all_rows(self) -> Select[Any]:
+        """The SELECT of a constant for each row of every page, for a planner to estimate."""
         source = self.surface.shape.table.alias()
-        return source, self._clause(source, placed=False)
+        return self._chosen(select(literal_column("1")), source, placed=False)
+
+    def _chosen(
+        self, statement: Select[Any], source: FromClause, *, placed: bool = True
+    ) -> Select[Any]:
+        statement = statement.select_from(source).where(self._clause(source, placed=placed))
+        return statement if self.within is None else self.within.narrow(statement, source, self)
 
     def parameters(self) -> dict[str, Any]:
         """The values of the parameters in the SELECTs."""
         found = {f"v{index}": value for index, value in enumerate(self.filter.values)}
         found.update(self.scopes.binds())
+        if self.within is not None:
+            found.update(self.within.parameters())
         if self.place is not None:
             values = enumerate(self.place.values)
             found.update((f"after_{index}", value) for index, value in values if value is not None)
@@ -116,7 +188,8 @@ class Page:
             nulls = (self.place.backwards, tuple(value is None for value in self.place.values))
         ordering = tuple((one.column.name, one.descending) for one in self.ordering)
         shown = (self.fields, self.include, self.count == "exact", self.offset > 0)
-        return self.filter.node, ordering, nulls, shown, scopes
+        within = None if self.within is None else self.within.relation.name
+        return self.filter.node, ordering, nulls, shown, scopes, within
 
     @property
     def backwards(self) -> bool:

@@ -17,8 +17,15 @@ class Joined:
         link: The rows of the link table between, if there is one.
     """
 
-    def __init__(self, relation: RelationShape, source: FromClause, scopes: Scopes) -> None:
-        self.target: FromClause = Shape.of(relation.target).table.alias()
+    def __init__(
+        self,
+        relation: RelationShape,
+        source: FromClause,
+        scopes: Scopes,
+        target: FromClause | None = None,
+    ) -> None:
+        table = Shape.of(relation.target).table
+        self.target: FromClause = table.alias() if target is None else target
         self.link: FromClause | None = None
         secondary = relation.orm.secondary
         conditions: list[ColumnElement[bool]] = []
@@ -30,7 +37,7 @@ class Joined:
             conditions.extend(scopes.clauses(secondary, link))
         else:
             conditions.append(_adapted(relation, source, self.target, None))
-        conditions.extend(scopes.clauses(Shape.of(relation.target).table, self.target))
+        conditions.extend(scopes.clauses(table, self.target))
         self._source = source
         self.condition = and_(*conditions)
 
@@ -38,10 +45,23 @@ class Joined:
         source: Any = self.link if column.table is secondary else self.target
         return source.c[column.key]
 
+    @property
+    def froms(self) -> tuple[FromClause, ...]:
+        """What the rows are selected from."""
+        return (self.target,) if self.link is None else (self.target, self.link)
+
     def select(self, *columns: Any) -> Select[Any]:
         """A SELECT of the rows, correlated to the row it comes from."""
         froms = [self.target] if self.link is None else [self.target, self.link]
         return select(*columns).select_from(*froms).where(self.condition).correlate(self._source)
+
+
+def correlated(statement: Select[Any], source: Any) -> Select[Any]:
+    """``statement``, about the row of ``source`` that the statement around it has.
+
+    What an INSERT returns is no FROM clause, and has nothing to correlate to.
+    """
+    return statement.correlate(source) if isinstance(source, FromClause) else statement
 
 
 def _adapted(

@@ -2,7 +2,7 @@
 
 from colonnade.rows._forms import Backend, Form, form_of
 from colonnade.rows._input import InputError, Inputs
-from colonnade.rows._statements import page_statement, row_columns, state_text
+from colonnade.rows._statements import Inserted, page_statement, row_columns, state_text
 from colonnade.rows._views import View, array_of, joined_rows
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "Form",
     "InputError",
     "Inputs",
+    "Inserted",
     "View",
     "array_of",
     "form_of",

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
-from pydantic import MISSING, BaseModel, ValidationError
+from pydantic import MISSING, BaseModel, TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 
 from colonnade.errors import QueryError
@@ -44,17 +45,43 @@ class Inputs:
         Raises:
             QueryError: The schema, the model or a column does not take it.
         """
+        return self.values(self.parse(body, loc), loc)
+
+    def parse(self, body: bytes, loc: tuple[Any, ...] = ("body",)) -> BaseModel:
+        """A body that is JSON, as an instance of the schema.
+
+        Raises:
+            QueryError: The schema does not take it.
+        """
+        made: BaseModel = self._parsed(self.schema.model_validate_json, body, loc)
+        return made
+
+    def parse_list(self, body: bytes, loc: tuple[Any, ...] = ("body",)) -> list[BaseModel]:
+        """A body that is a JSON array, as instances of the schema.
+
+        Raises:
+            QueryError: The schema does not take one of them.
+        """
+        made: list[BaseModel] = self._parsed(self._several.validate_json, body, loc)
+        return made
+
+    @cached_property
+    def _several(self) -> TypeAdapter[Any]:
+        several: Any = list[self.schema]  # type: ignore[name-defined]
+        return TypeAdapter(several)
+
+    def _parsed(self, parse: Callable[[bytes], Any], body: bytes, loc: tuple[Any, ...]) -> Any:
         if not body:
             raise QueryError([_wrong("missing", loc, "A body of JSON is required", None)])
         try:
-            made = self.schema.model_validate_json(body)
+            made = parse(body)
         except ValidationError as error:
             raise QueryError(located(error, loc)) from None
         except RecursionError:
             raise QueryError([_wrong("too_deep", loc, "JSON nested too deep", None)]) from None
         if b"NaN" in body or b"Infinity" in body:
             _refuse_nan(body, loc)
-        return self.values(made, loc)
+        return made
 
     def values(self, made: BaseModel, loc: tuple[Any, ...] = ("body",)) -> dict[str, Any]:
         """The values that an instance of the schema gives, checked against their columns."""
@@ -66,9 +93,16 @@ class Inputs:
         found = {
             name: value for name, value in given.items() if value is not MISSING and name in columns
         }
-        if self._whole and not self._derived:
-            found = self.validated(found, loc)
+        if self._whole:
+            found = {name: value for name, value in found.items() if not self._is_left(name, value)}
+            if not self._derived:
+                found = self.validated(found, loc)
         return self.checked(found, loc)
+
+    def _is_left(self, name: str, value: Any) -> bool:
+        """Whether a value of None leaves the column to its default."""
+        column = self.shape.columns[name]
+        return value is None and not column.nullable and column.has_default
 
     def validated(self, values: dict[str, Any], loc: tuple[Any, ...] = ("body",)) -> dict[str, Any]:
         """The values as the model itself validates them.
@@ -92,6 +126,8 @@ class Inputs:
         errors: list[dict[str, Any]] = []
         for name, value in values.items():
             check = self._checks.get(name)
+            if value is None and not self.shape.columns[name].nullable:
+                errors.append(_wrong("not_null", (*loc, name), "Input should not be null", None))
             if check is None or value is None:
                 continue
             try:

@@ -2,12 +2,45 @@
 
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, FromClause, Select, bindparam, case, func, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    FromClause,
+    Select,
+    Table,
+    bindparam,
+    case,
+    func,
+    literal_column,
+    select,
+)
 
 from colonnade.models import ColumnShape, Shape
 from colonnade.query import Page, Scopes
 from colonnade.rows._forms import Backend, form_of
 from colonnade.rows._views import View, array_of, joined_rows
+
+
+class Inserted:
+    """The row that an INSERT makes, for what it returns.
+
+    A subquery in RETURNING names the columns of the row as they are: SQLAlchemy would put the
+    table into the subquery's FROM, and it would be about every row.
+
+    Attributes:
+        c: The columns, by key.
+    """
+
+    def __init__(self, table: Table) -> None:
+        name = _quoted(table.name)
+        self.c: dict[str, ColumnElement[Any]] = {
+            column.key: literal_column(f"{name}.{_quoted(column.name)}", column.type)
+            for column in table.columns
+        }
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def page_statement(page: Page, view: View, backend: Backend) -> Select[Any]:
@@ -43,7 +76,7 @@ def page_statement(page: Page, view: View, backend: Backend) -> Select[Any]:
 
 
 def row_columns(
-    view: View, shape: Shape, source: FromClause, scopes: Scopes, backend: Backend
+    view: View, shape: Shape, source: Any, scopes: Scopes, backend: Backend
 ) -> list[ColumnElement[Any]]:
     """What is selected, or returned, of one row: its JSON as ``body``, and its ``state``.
 
@@ -54,7 +87,7 @@ def row_columns(
     return [body, state_text(shape, source, backend).label("state")]
 
 
-def state_text(shape: Shape, source: FromClause, backend: Backend) -> ColumnElement[str]:
+def state_text(shape: Shape, source: Any, backend: Backend) -> ColumnElement[str]:
     """The JSON text of what differs between two versions of a row."""
     columns: list[ColumnShape] = [shape.version] if shape.version else list(shape.columns.values())
     return array_of([form_of(one).of(one, source, backend) for one in columns])

@@ -8,11 +8,20 @@ from typing import Any
 from pydantic import BaseModel, PlainSerializer, SerializeAsAny, WrapSerializer
 from pydantic.fields import FieldInfo
 from pydantic_core import to_json
-from sqlalchemy import FromClause, Text, func, select
+from sqlalchemy import Text, func, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from colonnade.models import ColumnShape
-from colonnade.query import Include, Includes, Joined, Reached, Scopes, Surface, key_ordering
+from colonnade.query import (
+    Include,
+    Includes,
+    Joined,
+    Reached,
+    Scopes,
+    Surface,
+    correlated,
+    key_ordering,
+)
 from colonnade.rows._forms import Backend, Form, form_of, quoted
 
 _SERIALIZERS = (PlainSerializer, WrapSerializer, SerializeAsAny)
@@ -68,7 +77,7 @@ class View:
     def _own_reasons(self) -> tuple[str, ...]:
         return tuple(_reasons(self))
 
-    def text(self, source: FromClause, scopes: Scopes, backend: Backend) -> ColumnElement[str]:
+    def text(self, source: Any, scopes: Scopes, backend: Backend) -> ColumnElement[str]:
         """An SQL expression: a row of ``source`` as the JSON text of an object.
 
         Args:
@@ -88,7 +97,7 @@ class View:
         self,
         include: Include,
         reached: Reached,
-        source: FromClause,
+        source: Any,
         scopes: Scopes,
         backend: Backend,
     ) -> ColumnElement[str]:
@@ -100,7 +109,7 @@ class View:
         chosen = joined.select(*joined.target.c).order_by(*order).limit(include.limit).subquery()
         texts = select(self.text(chosen, scopes, backend).label("j")).subquery()
         whole = joined_rows(texts.c.j, backend)
-        return select(whole).select_from(texts).correlate(source).scalar_subquery()
+        return correlated(select(whole).select_from(texts), source).scalar_subquery()
 
     def render(self, row: dict[str, Any]) -> bytes:
         """The JSON of a row by way of Pydantic: the row path.

@@ -1,12 +1,6 @@
-"""The database, and a session of it for an endpoint."""
-
-from typing import Annotated
-
-from fastapi import Depends
+"""The database."""
 
 from app.settings import settings
-from colonnade import AsyncSession, Database
+from colonnade import Database
 
 db = Database(settings.database_url, echo=settings.echo_sql)
-
-Session = Annotated[AsyncSession, Depends(db.get_async_session)]

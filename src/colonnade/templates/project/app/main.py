@@ -3,12 +3,11 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse
-from sqlalchemy.exc import IntegrityError
+from fastapi import FastAPI
 
-from app import projects, tasks, workers
 from app.database import db
+from app.resources import labels, projects, tasks, workers
+from colonnade import problems
 
 
 @asynccontextmanager
@@ -19,11 +18,6 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 app = FastAPI(title="{{ name }}", lifespan=lifespan)
-for module in (tasks, projects, workers):
-    app.include_router(module.router)
-
-
-@app.exception_handler(IntegrityError)
-async def conflict(request: Request, error: IntegrityError) -> JSONResponse:
-    """What the database refuses: a key that is taken, a row that is not there."""
-    return JSONResponse({"detail": "That conflicts with what is stored"}, status_code=409)
+for resource in (tasks, projects, workers, labels):
+    app.include_router(resource)
+problems(app)  # every error looks like those of the resources

@@ -1,4 +1,4 @@
-"""The tables. A schema is a view of one: ``partial=True``, ``schema="read"``."""
+"""The tables."""
 
 from datetime import UTC, datetime
 from typing import Literal, Optional
@@ -23,10 +23,6 @@ class Project(ProjectBase, Timestamps, table=True):
     tasks: list["Task"] = Relationship(back_populates="project", passive_deletes="all")
 
 
-class ProjectRead(Project, schema="read"):
-    """A project as the API shows it."""
-
-
 class TaskLabel(SQLModel, table=True):
     """A plain link: which task has which label."""
 
@@ -45,10 +41,6 @@ class Label(SQLModel, table=True):
     tasks: list["Task"] = Relationship(back_populates="labels", link_model=TaskLabel)
 
 
-class LabelRead(Label, schema="read"):
-    """A label as the API shows it."""
-
-
 class TaskAssignment(SQLModel, table=True):
     """A link with fields of its own: who does what on a task, since when."""
 
@@ -65,10 +57,6 @@ class TaskAssignment(SQLModel, table=True):
     worker: Optional["Worker"] = Relationship(back_populates="assignments")
 
 
-class AssignmentRead(TaskAssignment, schema="read"):
-    """An assignment as the API shows it."""
-
-
 class Worker(SQLModel, table=True):
     """Somebody who works: a person, or an agent such as ``@claude-code``."""
 
@@ -77,10 +65,6 @@ class Worker(SQLModel, table=True):
     type: WorkerType
 
     assignments: list[TaskAssignment] = Relationship(back_populates="worker", passive_deletes="all")
-
-
-class WorkerRead(Worker, schema="read"):
-    """A worker as the API shows it."""
 
 
 class TaskBase(SQLModel):
@@ -107,15 +91,6 @@ class Task(TaskBase, Timestamps, table=True):
     subtasks: list["Task"] = Relationship(back_populates="parent", passive_deletes="all")
     assignments: list[TaskAssignment] = Relationship(back_populates="task", passive_deletes="all")
     labels: list[Label] = Relationship(back_populates="tasks", link_model=TaskLabel)
-
-
-class TaskCreate(TaskBase):
-    """What a POST says."""
-
-
-class TaskUpdate(TaskBase, partial=True):
-    """What a PATCH says: every field may be absent, and stays as it is then."""
-
-
-class TaskRead(Task, schema="read"):
-    """A task as the API shows it."""
+    workers: list[Worker] = Relationship(
+        link_model=TaskAssignment, sa_relationship_kwargs={"viewonly": True}
+    )

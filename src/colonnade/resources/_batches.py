@@ -1,0 +1,185 @@
+"""Batches: many rows in one request, all of them or none."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from fastapi import Request, Response
+from pydantic import ValidationError
+from pydantic_core import from_json, to_json
+from sqlalchemy import Connection, delete, insert, tuple_
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from colonnade.errors import QueryError
+from colonnade.query import Scopes, read_value
+from colonnade.resources._hooks import in_session
+from colonnade.resources._reads import JSON_TYPE, query_of
+from colonnade.resources._subject import rendered
+from colonnade.resources._writes import DONE, Values, Writes, json_body, set_scope
+from colonnade.rows import Inserted
+
+
+class Batches:
+    """The operations on many rows of one subject.
+
+    Args:
+        writes: The operations on one.
+        most: Rows in a batch at most.
+    """
+
+    def __init__(self, writes: Writes, most: int) -> None:
+        self.writes = writes
+        self.subject = writes.subject
+        self.most = most
+
+    async def create(self, request: Request) -> Response:
+        """Create rows: 201, in the order of the body."""
+        scopes = self.subject.scopes(request)
+        inputs = self.subject.create
+        made = inputs.parse_list(await json_body(request))
+        self._bounded(len(made), ("body",))
+        rows = [inputs.values(one, ("body", index)) for index, one in enumerate(made)]
+        if self.writes.hooks.any("create"):
+            work = self._hooked(rows, scopes)
+        else:
+            work = self.subject.run(
+                lambda connection: self._insert(connection, rows, scopes), begin=True
+            )
+        return self._answer(await self.writes.explained(work, rows), 201)
+
+    async def update(self, request: Request) -> Response:
+        """Change rows, each named by its key in the body: 200, in the order of the body."""
+        scopes = self.subject.scopes(request)
+        changes = self._changes(await json_body(request))
+        self._bounded(len(changes), ("body",))
+        writes = self.writes
+
+        def work(connection: Connection) -> list[Any]:
+            return [
+                writes.change(connection, key, dict(values), scopes, None)
+                for key, values in changes
+            ]
+
+        async def hooked(session: AsyncSession, run: Callable[..., Awaitable[Any]]) -> list[Any]:
+            found = []
+            for key, values in changes:
+                found.append(await writes.hooked(session, run, "update", values, scopes, key))
+            return found
+
+        if writes.hooks.any("update"):
+            unit = self.subject.translated(in_session(self.subject.db, hooked), False)
+        else:
+            unit = self.subject.run(work, begin=True)
+        rows = [values for _, values in changes]
+        return self._answer(await writes.explained(unit, rows), 200)
+
+    async def delete(self, request: Request) -> Response:
+        """Delete the rows of these keys: 200."""
+        scopes = self.subject.scopes(request)
+        segments = []
+        for name, value in query_of(request):
+            if name != "key":
+                message = f"There is no parameter {name}: say key=1&key=2"
+                raise QueryError([_wrong(("query", name), message)])
+            segments.append(value)
+        if not segments:
+            raise QueryError([_wrong(("query", "key"), "Say which rows: key=1&key=2")])
+        self._bounded(len(segments), ("query", "key"))
+        keys = list(dict.fromkeys(self.subject.key(segment) for segment in segments))
+        writes = self.writes
+
+        async def hooked(session: AsyncSession, run: Callable[..., Awaitable[Any]]) -> None:
+            for key in keys:
+                await writes.hooked(session, run, "delete", {}, scopes, key)
+
+        if writes.hooks.any("delete"):
+            await self.subject.translated(in_session(self.subject.db, hooked), True)
+        else:
+            await self.subject.run(
+                lambda connection: self._remove(connection, keys, scopes),
+                begin=True,
+                deleting=True,
+            )
+        return Response(DONE, 200, media_type=JSON_TYPE)
+
+    async def _hooked(self, rows: list[Values], scopes: Scopes) -> list[Any]:
+        writes = self.writes
+
+        async def unit(session: AsyncSession, run: Callable[..., Awaitable[Any]]) -> list[Any]:
+            return [
+                await writes.hooked(session, run, "create", values, scopes, ()) for values in rows
+            ]
+
+        return await self.subject.translated(in_session(self.subject.db, unit), False)
+
+    def _insert(self, connection: Connection, rows: list[Values], scopes: Scopes) -> list[Any]:
+        """Insert rows: those without a scope to keep in as few statements as can be."""
+        if scopes or self.writes.trees or len({tuple(sorted(row)) for row in rows}) != 1:
+            return [self.writes.insert(connection, dict(row), scopes) for row in rows]
+        shape = self.subject.shape
+        for row in rows:
+            set_scope(row, None)
+        returned = self.writes.returned(Inserted(shape.table), scopes)
+        statement = insert(shape.table).returning(*returned, sort_by_parameter_order=True)
+        columns = shape.columns
+        given = [{columns[name].column.key: row[name] for name in row} for row in rows]
+        return list(connection.execute(statement, given).all())
+
+    def _remove(self, connection: Connection, keys: list[tuple[Any, ...]], scopes: Scopes) -> None:
+        table = self.subject.shape.table
+        columns = [one.column for one in self.subject.shape.primary_key]
+        chosen: Any = (
+            columns[0].in_([key[0] for key in keys])
+            if len(columns) == 1
+            else tuple_(*columns).in_(keys)
+        )
+        statement = delete(table).where(chosen, *scopes.clauses(table, table)).returning(*columns)
+        gone = connection.execute(statement, dict(scopes.binds())).all()
+        if len(gone) < len(keys):
+            raise self.subject.not_found()
+
+    def _changes(self, body: bytes) -> list[tuple[tuple[Any, ...], Values]]:
+        """The key and the values of each row of the body."""
+        try:
+            given = from_json(body or b"null", allow_inf_nan=False)
+        except ValueError as error:
+            raise QueryError([_wrong(("body",), f"This is no JSON: {error}")]) from None
+        if not isinstance(given, list):
+            raise QueryError([_wrong(("body",), "The body is a JSON array of objects")])
+        errors: list[dict[str, Any]] = []
+        found = []
+        for index, row in enumerate(given):
+            try:
+                found.append(self._change(row, ("body", index)))
+            except QueryError as error:
+                errors += error.errors
+        if errors:
+            raise QueryError(errors[:100])
+        return found
+
+    def _change(self, row: Any, loc: tuple[Any, ...]) -> tuple[tuple[Any, ...], Values]:
+        if not isinstance(row, dict):
+            raise QueryError([_wrong(loc, "Each row is a JSON object")])
+        rest = dict(row)
+        key = []
+        for column in self.subject.shape.primary_key:
+            if column.name not in rest:
+                raise QueryError([_wrong((*loc, column.name), "The key of the row is required")])
+            try:
+                key.append(read_value(column)(rest.pop(column.name)))
+            except ValidationError as error:
+                message = error.errors()[0]["msg"]
+                raise QueryError([_wrong((*loc, column.name), message)]) from None
+        return tuple(key), self.subject.update.read(to_json(rest), loc)
+
+    def _bounded(self, count: int, loc: tuple[Any, ...]) -> None:
+        if not 1 <= count <= self.most:
+            raise QueryError([_wrong(loc, f"A batch has 1 to {self.most} rows, not {count}")])
+
+    def _answer(self, rows: list[Any], status: int) -> Response:
+        view = self.subject.view
+        body = b"[" + b",".join(rendered(view, row.body) for row in rows) + b"]"
+        return Response(body, status, media_type=JSON_TYPE)
+
+
+def _wrong(loc: tuple[Any, ...], message: str) -> dict[str, Any]:
+    return {"type": "batch", "loc": loc, "msg": message, "input": None}

@@ -1,0 +1,204 @@
+"""What the database refused, as a problem that names field and constraint."""
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from sqlalchemy import Index, MetaData, PrimaryKeyConstraint, Table, UniqueConstraint
+from sqlalchemy.exc import DBAPIError, StatementError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from colonnade.models import Shape
+from colonnade.resources._problems import Problem
+
+_UNIQUE, _FOREIGN, _CHECK, _NOT_NULL = "23505", "23503", "23514", "23502"
+_BUSY = frozenset(("40001", "40P01", "55P03", "53300", "57P03", "57014"))
+_SQLITE: tuple[tuple[str, str], ...] = (
+    (r"UNIQUE constraint failed: (?P<columns>.+)", _UNIQUE),
+    (r"FOREIGN KEY constraint failed", _FOREIGN),
+    (r"CHECK constraint failed: (?P<name>.+)", _CHECK),
+    (r"NOT NULL constraint failed: (?P<columns>.+)", _NOT_NULL),
+    (r"database (?:table )?is locked|database schema is locked", "40001"),
+    (r"string or blob too big|datatype mismatch|too large to convert", "22001"),
+)
+
+
+class Refusal:
+    """What a database said, whichever driver it came by.
+
+    Attributes:
+        state: The SQLSTATE; SQLite's messages are given the one that PostgreSQL has.
+        constraint: The constraint's name, if the database tells.
+        table: The table's name, if the database tells.
+        columns: The columns' names, if the database tells.
+    """
+
+    def __init__(self, error: DBAPIError) -> None:
+        cause = _driver_error(error)
+        diagnosis = getattr(cause, "diag", cause)
+        self.state = str(getattr(cause, "sqlstate", None) or "")
+        self.constraint: str | None = getattr(diagnosis, "constraint_name", None)
+        self.table: str | None = getattr(diagnosis, "table_name", None)
+        column = getattr(diagnosis, "column_name", None)
+        self.columns: tuple[str, ...] = (column,) if column else ()
+        self.detail = str(
+            getattr(diagnosis, "message_detail", None) or getattr(cause, "detail", None) or ""
+        )
+        if not self.state:
+            self._read_sqlite(str(cause))
+
+    def _read_sqlite(self, message: str) -> None:
+        for pattern, state in _SQLITE:
+            match = re.search(pattern, message)
+            if match is None:
+                continue
+            self.state = state
+            found = match.groupdict()
+            self.constraint = found.get("name")
+            named = [part.strip() for part in (found.get("columns") or "").split(",")]
+            if named[0].startswith("index "):
+                self.constraint = named[0].removeprefix("index ").strip("'")
+            elif named[0]:
+                self.table = named[0].rpartition(".")[0] or None
+                self.columns = tuple(name.rpartition(".")[2] for name in named)
+            return
+
+
+def _driver_error(error: DBAPIError) -> BaseException:
+    """The driver's own error, beneath SQLAlchemy's adapters."""
+    cause: BaseException = error.orig or error
+    while cause.__cause__ is not None and not getattr(cause, "constraint_name", None):
+        cause = cause.__cause__
+    return cause
+
+
+def problem_of(error: Exception, shape: Shape, *, deleting: bool = False) -> Problem | None:
+    """The problem that an error of the database amounts to; None if it is no fault of a request.
+
+    Args:
+        error: What was raised.
+        shape: The table that was written.
+        deleting: Whether a row was deleted: then a foreign key is one that refers to it.
+    """
+    if isinstance(error, PoolTimeoutError):
+        return busy()
+    if isinstance(error, DBAPIError):
+        return _of_refusal(Refusal(error), shape, deleting=deleting)
+    if isinstance(error, StatementError) and isinstance(error.orig, ValueError | OverflowError):
+        return Problem(422, str(error.orig), kind="invalid")
+    return None
+
+
+def busy() -> Problem:
+    """The database has no time now."""
+    detail = "The database is busy: try again shortly."
+    return Problem(503, detail, kind="busy", headers={"Retry-After": "1"})
+
+
+def _of_refusal(refusal: Refusal, shape: Shape, *, deleting: bool) -> Problem | None:
+    state = refusal.state
+    name = shape.model.__name__
+    if state == _UNIQUE:
+        fields = _fields(refusal, shape)
+        named = " and ".join(fields) or "key"
+        detail = f"There is a {name} with this {named} already."
+        constraint = refusal.constraint or _unique_name(refusal, shape)
+        return _conflict("unique", detail, fields, constraint)
+    if state in {_FOREIGN, "23001"}:
+        return _foreign(refusal, shape, deleting=deleting)
+    if state == _CHECK:
+        return _invalid(refusal, shape, "is outside of what the database takes")
+    if state == _NOT_NULL:
+        return _invalid(refusal, shape, "must not be null")
+    if state == "23P01":
+        return _conflict("exclusion", "This overlaps a row that is there.", (), refusal.constraint)
+    if state.startswith("22"):
+        return Problem(422, "A value does not fit its column.", kind="invalid")
+    return busy() if state in _BUSY else None
+
+
+def _foreign(refusal: Refusal, shape: Shape, *, deleting: bool) -> Problem:
+    if deleting or refusal.state == "23001" or "still referenced" in refusal.detail:
+        by = f" in {refusal.table}" if refusal.table and refusal.table != shape.name else ""
+        detail = f"Other rows{by} refer to this {shape.model.__name__}."
+        return _conflict("referenced", detail, (), refusal.constraint)
+    return missing_row(_fields(refusal, shape), refusal.constraint)
+
+
+def missing_row(fields: Iterable[str], constraint: str | None) -> Problem:
+    """The conflict of a foreign key that names no row, or none that can be reached."""
+    named = tuple(fields)
+    subject = " and ".join(named) or "A foreign key"
+    return _conflict("foreign_key", f"{subject} names a row that is not there.", named, constraint)
+
+
+def _conflict(kind: str, detail: str, fields: Iterable[str], constraint: str | None) -> Problem:
+    errors = [
+        {"loc": ["body", name], "field": name, "constraint": constraint or kind, "message": detail}
+        for name in fields
+    ]
+    if not errors and constraint:
+        errors = [{"constraint": constraint, "message": detail}]
+    return Problem(409, detail, kind=kind, errors=errors)
+
+
+def _invalid(refusal: Refusal, shape: Shape, what: str) -> Problem:
+    fields = _fields(refusal, shape)
+    detail = f"{' and '.join(fields) or 'A value'} {what}."
+    constraint = refusal.constraint or ("not_null" if refusal.state == _NOT_NULL else "check")
+    errors = [
+        {"loc": ["body", name], "field": name, "constraint": constraint, "message": detail}
+        for name in fields
+    ]
+    return Problem(422, detail, kind="invalid", errors=errors)
+
+
+def _fields(refusal: Refusal, shape: Shape) -> tuple[str, ...]:
+    """The fields a constraint is about."""
+    if refusal.columns:
+        return _named(refusal.columns, shape)
+    if refusal.constraint is None:
+        return ()
+    for table in _tables(refusal, shape):
+        columns = _columns_of(refusal.constraint, table)
+        if columns:
+            return _named(columns, shape)
+    return ()
+
+
+def _tables(refusal: Refusal, shape: Shape) -> Iterator[Table]:
+    metadata: MetaData = shape.table.metadata
+    yield shape.table
+    if refusal.table is not None and refusal.table in metadata.tables:
+        yield metadata.tables[refusal.table]
+
+
+def _columns_of(constraint: str, table: Table) -> tuple[str, ...]:
+    named: list[Any] = [*table.constraints, *table.indexes]
+    for one in named:
+        if one.name == constraint:
+            return tuple(column.name for column in one.columns)
+    if constraint == f"{table.name}_pkey":
+        return tuple(column.name for column in table.primary_key)
+    for unique in table.constraints:
+        if isinstance(unique, UniqueConstraint) and constraint == (
+            f"{table.name}_{'_'.join(column.name for column in unique.columns)}_key"
+        ):
+            return tuple(column.name for column in unique.columns)
+    return ()
+
+
+def _unique_name(refusal: Refusal, shape: Shape) -> str | None:
+    """The name of the constraint over the columns that SQLite names."""
+    for table in _tables(refusal, shape):
+        named: list[Any] = [*table.constraints, *(one for one in table.indexes if one.unique)]
+        for one in named:
+            unique = isinstance(one, UniqueConstraint | PrimaryKeyConstraint | Index)
+            if unique and {column.name for column in one.columns} == set(refusal.columns):
+                return None if one.name is None else str(one.name)
+    return None
+
+
+def _named(columns: Iterable[str], shape: Shape) -> tuple[str, ...]:
+    names = {one.column.name: one.name for one in shape.columns.values()}
+    return tuple(names.get(column, column) for column in columns)

@@ -1,0 +1,76 @@
+"""Hooks: what the program does before and after a write, in its transaction."""
+
+from collections.abc import Awaitable, Callable
+from inspect import iscoroutinefunction
+from typing import Any, Literal, TypeVar
+
+from sqlalchemy import Connection
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from colonnade.database import Database
+
+Written = Literal["create", "update", "delete"]
+Hook = Callable[..., Any]
+HookT = TypeVar("HookT", bound=Hook)
+T = TypeVar("T")
+
+
+class Hooks:
+    """The hooks of one Resource.
+
+    A hook is called with a session in the write's transaction and one thing more:
+
+    - before create and update, the values by field, which it may change;
+    - before delete, the key of the row, as a tuple;
+    - after create and update, the row, as an instance of the model;
+    - after delete, the key again.
+
+    A sync hook is given a ``Session``, an async one an ``AsyncSession``. What it raises undoes
+    the write.
+    """
+
+    def __init__(self) -> None:
+        self._hooks: dict[tuple[str, Written], list[Hook]] = {}
+
+    def add(self, when: Literal["before", "after"], operation: Written, hook: Hook) -> None:
+        """Add a hook, to run after those that are there."""
+        self._hooks.setdefault((when, operation), []).append(hook)
+
+    def any(self, operation: Written) -> bool:
+        """Whether an operation has hooks."""
+        return ("before", operation) in self._hooks or ("after", operation) in self._hooks
+
+    def has(self, when: Literal["before", "after"], operation: Written) -> bool:
+        """Whether an operation has hooks of this kind."""
+        return (when, operation) in self._hooks
+
+    async def run(
+        self,
+        when: Literal["before", "after"],
+        operation: Written,
+        session: AsyncSession,
+        subject: Any,
+    ) -> None:
+        """Call the hooks, one after another."""
+        for hook in self._hooks.get((when, operation), []):
+            if iscoroutinefunction(hook):
+                await hook(session, subject)
+                continue
+            returned = await session.run_sync(lambda sync, hook=hook: hook(sync, subject))  # type: ignore[misc]
+            if isinstance(returned, Awaitable):
+                await returned
+
+
+async def in_session(
+    db: Database, work: Callable[[AsyncSession, Callable[..., Any]], Awaitable[T]]
+) -> T:
+    """Run a unit of work with hooks in it: a session, and a way to run Core statements on it."""
+
+    async def unit(session: AsyncSession) -> T:
+        async def on_connection(statements: Callable[[Connection], Any]) -> Any:
+            connection = await session.connection()
+            return await connection.run_sync(statements)
+
+        return await work(session, on_connection)
+
+    return await db.transaction_async(unit)

@@ -1,0 +1,438 @@
+"""The generated routes of a Resource: an endpoint for each operation, and what is said of it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal
+
+from fastapi import Body as FastAPIBody
+from fastapi import Request, Response, params
+from fastapi.routing import APIRouter
+from starlette.routing import BaseRoute
+
+from colonnade.errors import QueryError
+from colonnade.models import RelationShape
+from colonnade.query import Page, PageReader, Reached, Within
+from colonnade.resources import _documents as documents
+from colonnade.resources import _scoping
+from colonnade.resources._batches import Batches
+from colonnade.resources._hooks import Hooks
+from colonnade.resources._links import Link
+from colonnade.resources._names import plural, snake
+from colonnade.resources._reads import DEEPEST_TREE, Reads, answer_page, query_of, url_of
+from colonnade.resources._route import ResourceRoute
+from colonnade.resources._subject import Subject
+from colonnade.resources._writes import Writes
+from colonnade.rows import View
+
+Operation = Literal["list", "read", "create", "update", "delete", "batch", "link"]
+Guards = Mapping[Operation, Sequence[params.Depends]]
+Endpoint = Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a Resource offers of its table.
+
+    Attributes:
+        operations: Which operations there are.
+        guards: The dependencies of each.
+        hooks: What the program does before and after writes.
+        max_limit: Rows in a page, and in a batch, at most.
+        scopes: The dependencies that answer scopes.
+    """
+
+    operations: frozenset[Operation]
+    guards: Guards
+    hooks: Hooks
+    max_limit: int
+    scopes: list[params.Depends]
+
+
+class Operations:
+    """Makes the generated routes of one Resource.
+
+    Args:
+        router: The Resource, for what it says of all its routes.
+        subject: Its table.
+        reads: The reading operations.
+        offer: What it offers.
+    """
+
+    def __init__(self, router: APIRouter, subject: Subject, reads: Reads, offer: Offer) -> None:
+        self.router = router
+        self.subject = subject
+        self.reads = reads
+        self.offer = offer
+        self.writes = Writes(subject, offer.hooks)
+        self.batches = Batches(self.writes, offer.max_limit)
+        self.made: list[BaseRoute] = []
+        self.key = subject.keys.name
+        self.one = f"/{{{self.key}}}"
+        self.name = snake(subject.name)
+        self.names = plural(subject.name).replace("-", "_")
+
+    def routes(self) -> list[BaseRoute]:
+        """The routes, for this once."""
+        operations = self.offer.operations
+        makers: dict[Operation, Callable[[], None]] = {
+            "list": self._list,
+            "create": self._create,
+            "read": self._read,
+            "update": self._update,
+            "delete": self._delete,
+            "batch": self._batch,
+        }
+        for operation, make in makers.items():
+            if operation in operations:
+                make()
+        for name, reached in self._related().items():
+            if "list" in operations:
+                self._relation(name, reached)
+            if "link" in operations and Link.fits(self.subject, reached.relation):
+                self._links(name, Link(self.subject, reached.relation))
+        return self.made
+
+    def _related(self) -> dict[str, Reached]:
+        """The relations that are lists: those in ``include``, and those to the table itself."""
+        found = {
+            name: reached
+            for name, reached in self.subject.surface.relations.items()
+            if reached.relation.is_list
+        }
+        for name, relation in self.subject.shape.relations.items():
+            if relation.self_referential and relation.is_list and name not in found:
+                found[name] = Reached(relation, self.subject.surface)
+        return found
+
+    def _add(
+        self,
+        path: str,
+        method: str,
+        endpoint: Endpoint,
+        operation: Operation | tuple[Operation, ...],
+        *,
+        name: str,
+        summary: str,
+        answer: Any,
+        responses: dict[int | str, dict[str, Any]],
+        parameters: Sequence[dict[str, Any]] = (),
+        scopes: Sequence[params.Depends] = (),
+        status: int = 200,
+    ) -> None:
+        asked = (operation,) if isinstance(operation, str) else operation
+        guards = [guard for one in asked for guard in self.offer.guards.get(one, ())]
+        needed = [*self.offer.scopes, *scopes]
+        if needed:
+            responses = {**documents.responses(403), **responses}
+        router = self.router
+        route = ResourceRoute(
+            router.prefix + path,
+            endpoint,
+            response_model=answer,
+            status_code=status,
+            tags=list(router.tags),
+            dependencies=[*router.dependencies, *guards, *needed],
+            summary=summary,
+            responses={**router.responses, **responses},
+            deprecated=router.deprecated,
+            methods=[method],
+            name=name,
+            include_in_schema=router.include_in_schema,
+            dependency_overrides_provider=router.dependency_overrides_provider,
+            openapi_extra={"parameters": list(parameters)} if parameters else None,
+            generate_unique_id_function=router.generate_unique_id_function,
+        )
+        self.made.append(route)
+
+    def _key_parameter(self) -> dict[str, Any]:
+        return documents.path_parameter(self.key, self.subject.shape.primary_key)
+
+    def _list(self) -> None:
+        reads, subject = self.reads, self.subject
+
+        async def list_rows(request: Request) -> Response:
+            page = reads.reader.read(query_of(request), subject.scopes(request))
+            return await reads.page(with_url(page, request))
+
+        self._add(
+            "",
+            "GET",
+            list_rows,
+            "list",
+            name=f"list_{self.names}",
+            summary=f"List {_words(self.names)}",
+            answer=Annotated[Any, documents.Rows(subject.surface, several=True)],
+            responses=documents.responses(headers=("Link", "X-Total-Count"), says="The rows"),
+            parameters=documents.page_parameters(reads.reader),
+        )
+
+    def _create(self) -> None:
+        writes = self.writes
+
+        async def create_row(request: Request, body: Any) -> Response:
+            return await writes.create(request)
+
+        self._add(
+            "",
+            "POST",
+            _taking(create_row, documents.Body(self.subject.create.schema)),
+            "create",
+            name=f"create_{self.name}",
+            summary=f"Create a {_words(self.name)}",
+            answer=Annotated[Any, documents.Rows(self.subject.surface, chosen=False)],
+            responses=documents.responses(
+                409, 413, success=201, headers=("Location", "ETag"), says="The row"
+            ),
+            status=201,
+        )
+
+    def _read(self) -> None:
+        reads, subject, key = self.reads, self.subject, self.key
+
+        async def read_row(request: Request) -> Response:
+            return await reads.row(request, subject.key(request.path_params[key]))
+
+        responses = documents.responses(404, headers=("ETag",), says="The row")
+        responses[304] = {"description": "The client has it already"}
+        self._add(
+            self.one,
+            "GET",
+            read_row,
+            "read",
+            name=f"read_{self.name}",
+            summary=f"Read a {_words(self.name)}",
+            answer=Annotated[Any, documents.Rows(subject.surface)],
+            responses=responses,
+            parameters=[
+                self._key_parameter(),
+                *documents.page_parameters(reads.row_reader),
+                documents.header_parameter("If-None-Match", "The ETag of an answer"),
+            ],
+        )
+
+    def _update(self) -> None:
+        writes, subject, key = self.writes, self.subject, self.key
+
+        async def update_row(request: Request, body: Any) -> Response:
+            return await writes.update(request, subject.key(request.path_params[key]))
+
+        self._add(
+            self.one,
+            "PATCH",
+            _taking(update_row, documents.Body(self.subject.update.schema)),
+            "update",
+            name=f"update_{self.name}",
+            summary=f"Change a {_words(self.name)}",
+            answer=Annotated[Any, documents.Rows(subject.surface, chosen=False)],
+            responses=documents.responses(404, 409, 412, 413, headers=("ETag",), says="The row"),
+            parameters=[
+                self._key_parameter(),
+                documents.header_parameter("If-Match", "The ETag of the row as it was read"),
+            ],
+        )
+
+    def _delete(self) -> None:
+        writes, subject, key = self.writes, self.subject, self.key
+
+        async def delete_row(request: Request) -> Response:
+            return await writes.delete(request, subject.key(request.path_params[key]))
+
+        self._add(
+            self.one,
+            "DELETE",
+            delete_row,
+            "delete",
+            name=f"delete_{self.name}",
+            summary=f"Delete a {_words(self.name)}",
+            answer=dict[Literal["ok"], Literal[True]],
+            responses=documents.responses(404, 409, 412),
+            parameters=[
+                self._key_parameter(),
+                documents.header_parameter("If-Match", "The ETag of the row as it was read"),
+            ],
+        )
+
+    def _batch(self) -> None:
+        operations = self.offer.operations
+        batches, most = self.batches, self.offer.max_limit
+        rows = Annotated[Any, documents.Rows(self.subject.surface, several=True, chosen=False)]
+        words = _words(self.names)
+
+        async def create_rows(request: Request, body: Any) -> Response:
+            return await batches.create(request)
+
+        async def update_rows(request: Request, body: Any) -> Response:
+            return await batches.update(request)
+
+        async def delete_rows(request: Request) -> Response:
+            return await batches.delete(request)
+
+        if "create" in operations:
+            self._add(
+                ":batch",
+                "POST",
+                _taking(create_rows, documents.Body(self.subject.create.schema, several=most)),
+                ("batch", "create"),
+                name=f"create_{self.names}",
+                summary=f"Create {words}, all or none",
+                answer=rows,
+                responses=documents.responses(409, 413, success=201, says="The rows"),
+                status=201,
+            )
+        if "update" in operations:
+            keys = self.subject.shape.primary_key
+            body = documents.Body(self.subject.update.schema, also=keys, several=most)
+            self._add(
+                ":batch",
+                "PATCH",
+                _taking(update_rows, body),
+                ("batch", "update"),
+                name=f"update_{self.names}",
+                summary=f"Change {words}, all or none",
+                answer=rows,
+                responses=documents.responses(404, 409, 412, 413, says="The rows"),
+            )
+        if "delete" in operations:
+            self._add(
+                ":batch",
+                "DELETE",
+                delete_rows,
+                ("batch", "delete"),
+                name=f"delete_{self.names}",
+                summary=f"Delete {words}, all or none",
+                answer=dict[Literal["ok"], Literal[True]],
+                responses=documents.responses(404, 409),
+                parameters=[documents.keys_parameter(most)],
+            )
+
+    def _relation(self, name: str, reached: Reached) -> None:
+        subject, reads, key = self.subject, self.reads, self.key
+        reader = PageReader(reached.surface, max_limit=self.offer.max_limit)
+        relation = reached.relation
+        lister = _Related(subject, reached, reader)
+        is_tree = relation.self_referential and relation.kind == "many" and len(relation.pairs) == 1
+
+        async def list_related(request: Request) -> Response:
+            identity = subject.key(request.path_params[key])
+            if is_tree and (depth := _depth(request)) is not None:
+                return await reads.tree(request, identity, relation, depth)
+            return await lister.answer(request, identity)
+
+        parameters = [self._key_parameter(), *documents.page_parameters(reader)]
+        if is_tree:
+            parameters.append(documents.depth_parameter(DEEPEST_TREE))
+        self._add(
+            f"{self.one}/{name}",
+            "GET",
+            list_related,
+            "list",
+            name=f"list_{self.name}_{name}",
+            summary=f"List the {_words(name)} of a {_words(self.name)}",
+            answer=Annotated[Any, documents.Rows(reached.surface, several=True)],
+            responses=documents.responses(404, headers=("Link", "X-Total-Count"), says="The rows"),
+            parameters=parameters,
+        )
+
+    def _links(self, name: str, link: Link) -> None:
+        subject, key = self.subject, self.key
+        known = {one.dependency for one in self.offer.scopes}
+        asked = _scoping.dependencies(subject.db, link.tables())
+        scopes = [one for one in asked if one.dependency not in known]
+
+        async def put_link(request: Request, body: Any = None) -> Response:
+            identity = subject.key(request.path_params[key])
+            return await link.put(request, identity, request.path_params["target"])
+
+        async def delete_link(request: Request) -> Response:
+            identity = subject.key(request.path_params[key])
+            return await link.delete(request, identity, request.path_params["target"])
+
+        endpoint: Endpoint = put_link
+        answer: Any = dict[Literal["ok"], Literal[True]]
+        if link.view is not None:
+            answer = Annotated[Any, documents.Rows(link.view.surface, chosen=False)]
+        if link.schema is not None:
+            body = documents.Body(link.schema, without=link.key_fields)
+            endpoint = _taking(put_link, body, default=None)
+        path = f"{self.one}/{name}/{{target}}"
+        parameters = [
+            self._key_parameter(),
+            documents.path_parameter("target", link.keys.columns),
+        ]
+        words = f"the {_words(name)} of a {_words(self.name)}"
+        self._add(
+            path,
+            "PUT",
+            endpoint,
+            "link",
+            name=f"link_{self.name}_{name}",
+            summary=f"Add to {words}",
+            answer=answer,
+            responses=documents.responses(404, 409, 413, says="The link"),
+            parameters=parameters,
+            scopes=scopes,
+        )
+        self._add(
+            path,
+            "DELETE",
+            delete_link,
+            "link",
+            name=f"unlink_{self.name}_{name}",
+            summary=f"Take away from {words}",
+            answer=dict[Literal["ok"], Literal[True]],
+            responses=documents.responses(404, 409),
+            parameters=parameters,
+            scopes=scopes,
+        )
+
+
+class _Related:
+    """A relation of a row, as a list of its own."""
+
+    def __init__(self, subject: Subject, reached: Reached, reader: PageReader) -> None:
+        self.subject = subject
+        self.relation: RelationShape = reached.relation
+        self.reader = reader
+        self._views: dict[object, View] = {}
+
+    async def answer(self, request: Request, key: tuple[Any, ...]) -> Response:
+        """The page of it that a request asks for."""
+        scopes = self.subject.scopes(request)
+        within = Within(self.subject.shape, self.relation, key)
+        page = replace(
+            self.reader.read(query_of(request), scopes), within=within, url=url_of(request)
+        )
+        view = self._views.get((page.fields, page.include))
+        if view is None:
+            view = View(self.reader.surface, page.fields, page.include)
+            self._views = {**self._views, (page.fields, page.include): view}
+        return await answer_page(self.subject, self.subject.plans, page, view)
+
+
+def with_url(page: Page, request: Request) -> Page:
+    """The page, with what was asked, for the links to other pages."""
+    return replace(page, url=url_of(request))
+
+
+def _taking(endpoint: Endpoint, body: documents.Body, default: Any = ...) -> Endpoint:
+    """The endpoint, with a body that is documented and that it reads itself."""
+    endpoint.__annotations__["body"] = Annotated[Any, FastAPIBody(), body]
+    if default is not ...:
+        endpoint.__defaults__ = (default,)
+    return endpoint
+
+
+def _depth(request: Request) -> int | None:
+    text = request.query_params.get("depth")
+    if text is None:
+        return None
+    if text == "all":
+        return DEEPEST_TREE
+    if text.isdecimal() and len(text) < 5 and 1 <= int(text) <= DEEPEST_TREE:
+        return int(text)
+    message = f"depth is all, or 1 to {DEEPEST_TREE}"
+    raise QueryError([{"type": "depth", "loc": ("query", "depth"), "msg": message, "input": text}])
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")

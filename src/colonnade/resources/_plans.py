@@ -1,0 +1,64 @@
+"""Plans: statements that are made once for all requests of one shape."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import Connection, CursorResult
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.base import Executable
+from sqlalchemy.sql.elements import ClauseElement
+
+MOST = 500
+"""Plans kept by each Resource: shapes of requests, of which a client can make up many."""
+
+
+class Plan:
+    """A statement that is made once; SQLAlchemy keeps its SQL text.
+
+    Args:
+        statement: The statement, its values as named parameters.
+    """
+
+    __slots__ = ("statement",)
+
+    def __init__(self, statement: Executable) -> None:
+        self.statement = statement
+
+    def run(self, connection: Connection, parameters: dict[str, Any]) -> CursorResult[Any]:
+        """Execute it."""
+        return connection.execute(self.statement, parameters)
+
+
+class Plans:
+    """The plans of one Resource, the least used forgotten."""
+
+    def __init__(self) -> None:
+        self._plans: OrderedDict[object, Plan] = OrderedDict()
+
+    def get(self, structure: object | None, make: Callable[[], Plan]) -> Plan:
+        """The plan of a structure, made by ``make`` if it is new; always new for None."""
+        if structure is None:
+            return make()
+        plan = self._plans.get(structure)
+        if plan is None:
+            plan = self._plans[structure] = make()
+            if len(self._plans) > MOST:
+                self._plans.popitem(last=False)
+        else:
+            self._plans.move_to_end(structure)
+        return plan
+
+
+class Explain(Executable, ClauseElement):
+    """EXPLAIN of a SELECT, as JSON; PostgreSQL."""
+
+    inherit_cache = False
+
+    def __init__(self, statement: ClauseElement) -> None:
+        self.statement = statement
+
+
+@compiles(Explain)
+def _explain(element: Explain, compiler: Any, **kwargs: Any) -> str:
+    return f"EXPLAIN (FORMAT JSON) {compiler.process(element.statement, **kwargs)}"

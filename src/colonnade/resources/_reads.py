@@ -1,0 +1,285 @@
+"""Reading: pages, single rows, relations of a row, trees."""
+
+from dataclasses import replace
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlencode
+
+from fastapi import Request, Response
+from pydantic_core import from_json
+from sqlalchemy import BigInteger, Connection, bindparam, cast, func, literal_column, select
+from sqlalchemy import Table as SQLTable
+
+from colonnade.errors import QueryError
+from colonnade.models import RelationShape
+from colonnade.query import (
+    Page,
+    PageReader,
+    Scopes,
+    Surface,
+    Within,
+    key_clause,
+    key_ordering,
+    write_cursor,
+)
+from colonnade.resources._plans import Explain, Plan, Plans
+from colonnade.resources._subject import Subject, rendered, rendered_rows
+from colonnade.resources._tags import is_unchanged, tag_of
+from colonnade.rows import Backend, View, joined_rows, page_statement, row_columns
+
+JSON_TYPE = "application/json"
+DEEPEST_TREE = 100
+"""Levels of a tree that one request reads at most."""
+
+MOST_PARAMETERS = 500
+"""Parameters of a query string; Python's own limit is none."""
+
+
+def query_of(request: Request) -> list[tuple[str, str]]:
+    """The query string of a request, name by name.
+
+    Raises:
+        QueryError: It has more parameters than any request needs.
+    """
+    raw: bytes = request.scope["query_string"]
+    if not raw:
+        return []
+    try:
+        return parse_qsl(
+            raw.decode("latin-1"), keep_blank_values=True, max_num_fields=MOST_PARAMETERS
+        )
+    except ValueError:
+        message = f"At most {MOST_PARAMETERS} parameters"
+        raise QueryError(
+            [{"type": "too_long", "loc": ("query",), "msg": message, "input": None}]
+        ) from None
+
+
+def url_of(request: Request) -> str:
+    """What was asked: path and query string, as they were written."""
+    raw: bytes = request.scope["query_string"]
+    path = quote(str(request.scope["path"]), safe="/@:!$&'()*+;=,~-._")
+    return f"{path}?{raw.decode('latin-1')}" if raw else path
+
+
+class Reads:
+    """The reading operations of one subject.
+
+    Args:
+        subject: The table.
+        max_limit: Rows in a page at most.
+    """
+
+    def __init__(self, subject: Subject, max_limit: int) -> None:
+        self.subject = subject
+        self.reader = PageReader(subject.surface, max_limit=max_limit)
+        self.row_reader = PageReader(
+            subject.surface, options=frozenset(("fields", "include")), filters=False
+        )
+        self.tree_reader = PageReader(
+            subject.surface,
+            max_limit=max_limit,
+            options=frozenset(("fields", "include", "limit", "offset")),
+            filters=False,
+        )
+
+    async def page(self, page: Page) -> Response:
+        """The answer to a page of the table."""
+        view = self.subject.view_of(page.fields, page.include)
+        return await answer_page(self.subject, self.subject.plans, page, view)
+
+    async def row(self, request: Request, key: tuple[Any, ...]) -> Response:
+        """One row; 304 if the client has it already."""
+        subject = self.subject
+        scopes = subject.scopes(request)
+        asked = self.row_reader.read(query_of(request), scopes)
+        view = subject.view_of(asked.fields, asked.include)
+        structure = ("row", view.fields, asked.include, scopes.structure)
+        plan = subject.plans.get(
+            None if scopes.structure is None else structure, lambda: self._row_plan(view, scopes)
+        )
+        parameters = {f"key_{index}": value for index, value in enumerate(key)}
+        parameters.update(scopes.binds())
+        found = await subject.run(lambda connection: plan.run(connection, parameters).first())
+        if found is None:
+            raise subject.not_found()
+        body = rendered(view, found.body)
+        tag = tag_of(found.state, body, versioned=subject.versioned)
+        if is_unchanged(request.headers.get("if-none-match"), tag):
+            return Response(status_code=304, headers={"ETag": tag})
+        return Response(body, 200, {"ETag": tag}, JSON_TYPE)
+
+    def _row_plan(self, view: View, scopes: Scopes) -> Plan:
+        shape = self.subject.shape
+        source = shape.table.alias()
+        columns = row_columns(view, shape, source, scopes, self.subject.backend)
+        statement = select(*columns).where(
+            key_clause(shape, source), *scopes.clauses(shape.table, source)
+        )
+        return Plan(statement)
+
+    async def tree(
+        self, request: Request, key: tuple[Any, ...], relation: RelationShape, depth: int
+    ) -> Response:
+        """The rows below a row of a self-referential relation, parents first."""
+        subject = self.subject
+        scopes = subject.scopes(request)
+        query = [(name, value) for name, value in query_of(request) if name != "depth"]
+        page = replace(self.tree_reader.read(query, scopes), url=url_of(request))
+        view = subject.view_of(page.fields, page.include)
+        within = Within(subject.shape, relation, key)
+        plan = Plan(_tree_statement(within, view, page, subject.backend))
+        parameters = {
+            **page.parameters(),
+            **within.parameters(),
+            **_window(page),
+            "offset_": page.offset,
+            "depth_": depth,
+        }
+        found = await subject.run(lambda connection: plan.run(connection, parameters).one())
+        if not found.parent:
+            raise subject.not_found()
+        headers = _offset_links(page, found.found > page.limit)
+        return Response(rendered_rows(view, found.body), 200, headers, JSON_TYPE)
+
+
+async def answer_page(subject: Subject, plans: Plans, page: Page, view: View) -> Response:
+    """Answer with a page.
+
+    Args:
+        subject: The table the route is about.
+        plans: Where plans of pages of this surface are kept.
+        page: What is asked, of this table or one of its relations.
+        view: How each row is shown.
+    """
+    if page.count == "estimated" and subject.backend == "sqlite":
+        page = replace(page, count="exact")  # its planner does not say how many it expects
+    structure = page.structure
+    plan = plans.get(
+        None if structure is None else ("page", structure),
+        lambda: _page_plan(page, view, subject.backend),
+    )
+    parameters = {**page.parameters(), **_window(page)}
+    if page.offset:
+        parameters["offset_"] = page.offset
+    estimate = page.count == "estimated"
+
+    def work(connection: Connection) -> Any:
+        found = plan.run(connection, parameters).one()
+        return found, _estimate(connection, page, parameters) if estimate else None
+
+    found, estimated = await subject.run(work)
+    if page.within is not None and not found.parent:
+        raise subject.not_found()
+    headers = _links(page, found)
+    if page.count != "none":
+        headers["X-Total-Count"] = str(found.total if estimated is None else estimated)
+    return Response(rendered_rows(view, found.body), 200, headers, JSON_TYPE)
+
+
+def _page_plan(page: Page, view: View, backend: Backend) -> Plan:
+    statement = page_statement(page, view, backend)
+    if page.within is not None:
+        statement = statement.add_columns(page.within.exists(page.scopes).label("parent"))
+    return Plan(statement)
+
+
+def _estimate(connection: Connection, page: Page, parameters: dict[str, Any]) -> int:
+    """How many rows PostgreSQL's planner expects."""
+    plan = Plan(Explain(page.all_rows())).run(connection, parameters).scalar_one()
+    told = from_json(plan) if isinstance(plan, str) else plan
+    return int(told[0]["Plan"]["Plan Rows"])
+
+
+def _window(page: Page) -> dict[str, int]:
+    return {"limit_": page.limit + 1, "shown_": page.limit}
+
+
+def _links(page: Page, found: Any) -> dict[str, str]:
+    """The Link header: by offset if that is how the client asks, by cursor otherwise."""
+    more = found.found > page.limit
+    if page.offset or not page.url:
+        return _offset_links(page, more) if page.url else {}
+    links: list[str] = []
+    if not found.found:
+        return {}
+    if page.backwards:
+        links.append(_link(page, "next", found.first, backwards=False))
+        if more:
+            links.append(_link(page, "prev", found.last, backwards=True))
+    else:
+        if more:
+            links.append(_link(page, "next", found.last, backwards=False))
+        if page.place is not None:
+            links.append(_link(page, "prev", found.first, backwards=True))
+    return {"Link": ", ".join(links)} if links else {}
+
+
+def _link(page: Page, rel: str, values: str, *, backwards: bool) -> str:
+    cursor = write_cursor(values, page.question, backwards=backwards)
+    return f'<{_changed(page.url, {"cursor": cursor})}>; rel="{rel}"'
+
+
+def _offset_links(page: Page, more: bool) -> dict[str, str]:
+    links: list[str] = []
+    if more:
+        following = _changed(page.url, {"offset": str(page.offset + page.limit)})
+        links.append(f'<{following}>; rel="next"')
+    if page.offset:
+        before = _changed(page.url, {"offset": str(max(0, page.offset - page.limit))})
+        links.append(f'<{before}>; rel="prev"')
+    return {"Link": ", ".join(links)} if links else {}
+
+
+def _changed(url: str, values: dict[str, str]) -> str:
+    path, _, query = url.partition("?")
+    given = parse_qsl(query, keep_blank_values=True)
+    kept = [pair for pair in given if pair[0] not in {"cursor", "offset"}]
+    return f"{path}?{urlencode([*kept, *values.items()])}"
+
+
+def _tree_statement(within: Within, view: View, page: Page, backend: Backend) -> Any:
+    """The rows below one, level by level: ``body``, ``found`` and whether the row is ``parent``."""
+    shape = within.shape
+    table: SQLTable = shape.table
+    (here, there), *_ = within.relation.pairs
+    top = table.alias()
+    parent = table.alias()
+    level = cast(literal_column("1"), BigInteger()).label("level_")
+    tree = (
+        select(*top.c, level)
+        .select_from(top, parent)
+        .where(
+            key_clause(shape, parent),
+            *page.scopes.clauses(table, parent),
+            top.c[there] == parent.c[here],
+            *page.scopes.clauses(table, top),
+        )
+        .cte("tree", recursive=True)
+    )
+    below = table.alias()
+    tree = tree.union_all(
+        select(*below.c, tree.c.level_ + 1)
+        .select_from(below, tree)
+        .where(
+            below.c[there] == tree.c[here],
+            tree.c.level_ < bindparam("depth_", type_=BigInteger()),
+            *page.scopes.clauses(table, below),
+        )
+    )
+    surface: Surface = view.surface
+    rows = (
+        select(tree)
+        .order_by(tree.c.level_, *(one.on(tree) for one in key_ordering(surface)))
+        .limit(bindparam("limit_", type_=BigInteger()))
+        .offset(bindparam("offset_", type_=BigInteger()))
+        .subquery()
+    )
+    numbered = select(
+        view.text(rows, page.scopes, backend).label("j"), func.row_number().over().label("n")
+    ).subquery()
+    shown = numbered.c.n <= bindparam("shown_", type_=BigInteger())
+    return select(
+        joined_rows(numbered.c.j, backend, only=shown).label("body"),
+        func.count().label("found"),
+        within.exists(page.scopes).label("parent"),
+    ).select_from(numbered)

@@ -1,0 +1,263 @@
+"""``Resource``: a table's whole HTTP surface, as an APIRouter."""
+
+from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
+from typing import Any, Literal, TypeVar, get_args
+
+from fastapi import APIRouter, Request, Response, params
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
+from starlette.routing import BaseRoute
+
+from colonnade.database import Database
+from colonnade.errors import ModelError, QueryError
+from colonnade.models import Shape, schemas
+from colonnade.query import Page, Surface, nearest
+from colonnade.resources import _scoping
+from colonnade.resources._hooks import Hooks, Written
+from colonnade.resources._names import plural
+from colonnade.resources._operations import Guards, Offer, Operation, Operations, with_url
+from colonnade.resources._reads import Reads, query_of
+from colonnade.resources._route import ResourceRoute, Routes, replaced
+from colonnade.resources._subject import Subject
+
+OPERATIONS: frozenset[Operation] = frozenset(get_args(Operation))
+HookT = TypeVar("HookT", bound=Callable[..., Any])
+
+
+class Resource(APIRouter):
+    """The HTTP surface of a table: include it in an app as any router.
+
+    Its routes are made when it is included. Endpoints that you add to it match first; one with
+    the method and path of a generated route takes its place.
+
+    Args:
+        model: The table.
+        db: Where it is.
+        create: What a POST says; ``schemas(model).create`` by default.
+        update: What a PATCH says; ``schemas(model).update`` by default.
+        read: What an answer says; ``schemas(model).read`` by default. Relations that it has
+            come with every answer.
+        include: The relations that requests may include, filter across, and read as lists of
+            their own, such as ``["project", "assignments.worker"]``.
+        scope: A dependency that says which rows a request may reach: a mapping of fields to
+            values, which a new row is given; a condition; or None, which refuses. It is the
+            table's, for every Resource of the database. ``Unscoped`` leaves it out here.
+        operations: Which operations there are: ``list`` (relations and trees included),
+            ``read``, ``create``, ``update``, ``delete``, ``batch`` (the three of them on many
+            rows) and ``link``.
+        dependencies: Dependencies of all routes, or of each operation's: those of ``create``,
+            ``update`` and ``delete`` guard their batches too.
+        max_limit: Rows in a page, and in a batch, at most.
+        prefix: The path; the model's name in the plural by default.
+        tags: Tags in the OpenAPI document; the prefix by default.
+        responses: Answers that every route may have, for the OpenAPI document.
+        deprecated: Whether the document shows its routes as deprecated.
+        include_in_schema: Whether they are in the document.
+
+    Raises:
+        ModelError: The model is no table, or something is asked of it that it does not have.
+    """
+
+    def __init__(
+        self,
+        model: type[Any],
+        db: Database,
+        *,
+        create: type[BaseModel] | None = None,
+        update: type[BaseModel] | None = None,
+        read: type[BaseModel] | None = None,
+        include: Sequence[str] = (),
+        scope: Any = None,
+        operations: set[Operation] | frozenset[Operation] = OPERATIONS,
+        dependencies: Sequence[params.Depends] | Guards = (),
+        max_limit: int = 1000,
+        prefix: str | None = None,
+        tags: list[str | Enum] | None = None,
+        responses: dict[int | str, dict[str, Any]] | None = None,
+        deprecated: bool | None = None,
+        include_in_schema: bool = True,
+    ) -> None:
+        self._shape = Shape.of(model)
+        if max_limit < 1:
+            raise ModelError(f"max_limit is at least 1, not {max_limit}")
+        self._guards = _guards(dependencies)
+        _known_operations(operations, self._guards)
+        self._operations = frozenset(operations)
+        path = f"/{plural(model.__name__)}" if prefix is None else prefix
+        super().__init__(
+            prefix=path,
+            tags=tags or [path.strip("/")],
+            dependencies=None if isinstance(dependencies, Mapping) else list(dependencies),
+            route_class=ResourceRoute,
+            responses=responses,
+            deprecated=deprecated,
+            include_in_schema=include_in_schema,
+        )
+        self.routes = Routes(self._made)
+        self._db = db
+        self._schemas = (create, update, read)
+        self._include = tuple(include)
+        self._scoped = scope is not _scoping.Unscoped
+        if scope is not None and self._scoped:
+            _scoping.declare(db, self._shape, scope)
+        self._max_limit = max_limit
+        self._hooks = Hooks()
+        self._subject: Subject | None = None
+
+    @property
+    def model(self) -> type[Any]:
+        """The table."""
+        return self._shape.model
+
+    @property
+    def create(self) -> type[BaseModel]:
+        """The schema of a POST."""
+        return self._schemas[0] or schemas(self.model).create
+
+    @property
+    def update(self) -> type[BaseModel]:
+        """The schema of a PATCH."""
+        return self._schemas[1] or schemas(self.model).update
+
+    @property
+    def read(self) -> type[BaseModel]:
+        """The schema of a row in an answer."""
+        return self._schemas[2] or schemas(self.model).read
+
+    @property
+    def why_not_exact(self) -> tuple[str, ...]:
+        """Why Pydantic writes the answers; empty when the database does."""
+        return self.subject.view.why_not
+
+    @property
+    def subject(self) -> Subject:
+        """The table as its operations know it.
+
+        Raises:
+            ModelError: ``include`` or a schema names what the model does not have.
+        """
+        if self._subject is None:
+            surface = Surface.of(self.model, self._schemas[2], self._include)
+            self._subject = Subject(
+                self._db, surface, self.create, self.update, scoped=self._scoped
+            )
+            self._reads = Reads(self._subject, self._max_limit)
+        return self._subject
+
+    @property
+    def scopes(self) -> list[params.Depends]:
+        """The dependencies that an endpoint outside of the Resource needs to use ``query``."""
+        return _scoping.dependencies(self._db, self.subject.tables())
+
+    def query(self, request: Request) -> Page:
+        """A dependency: the page that a request asks for, with filters, order and limits.
+
+        ``query: Page = Depends(tasks.query)``. Its parameters are those of the generated list.
+
+        Raises:
+            RequestValidationError: The query string is not valid: a 422.
+        """
+        subject = self.subject
+        try:
+            page = self._reads.reader.read(query_of(request), subject.scopes(request))
+        except QueryError as error:
+            raise RequestValidationError(error.errors) from None
+        return with_url(page, request)
+
+    async def answer(self, page: Page) -> Response:
+        """Answer with a page, as the generated list does.
+
+        Args:
+            page: From ``query``, narrowed by ``page.where(...)`` if you like.
+        """
+        self.subject  # noqa: B018 - it is made when it is first asked for
+        return await self._reads.page(page)
+
+    def before(self, operation: Written) -> Callable[[HookT], HookT]:
+        """Have a function called before a write, in its transaction.
+
+        It is called with the session and the values by field, which it may change; of a
+        delete, with the key as a tuple. See ``docs/resources.md``.
+        """
+        return self._hook("before", operation)
+
+    def after(self, operation: Written) -> Callable[[HookT], HookT]:
+        """Have a function called after a write, in its transaction.
+
+        It is called with the session and the row; of a delete, with the key as a tuple.
+        """
+        return self._hook("after", operation)
+
+    def _hook(
+        self, when: Literal["before", "after"], operation: Written
+    ) -> Callable[[HookT], HookT]:
+        if operation not in get_args(Written):
+            raise ModelError(f"Hooks are of create, update and delete, not of {operation!r}")
+
+        def add(hook: HookT) -> HookT:
+            self._hooks.add(when, operation, hook)
+            return hook
+
+        return add
+
+    # The routes
+
+    def _made(self, own: list[BaseRoute]) -> list[BaseRoute]:
+        """The generated routes, those left out whose place an endpoint of the user takes."""
+        subject = self.subject
+        _refuse_cascades(self._shape, self._operations)
+        _refuse_key_in_update(self._shape, self.update)
+        tables = subject.tables()
+        _scoping.reach(self._db, tables, by=f"the Resource of {self.model.__name__}")
+        scopes = _scoping.dependencies(self._db, tables)
+        for route in own:
+            if isinstance(route, ResourceRoute):
+                route.dependencies = [*route.dependencies, *scopes]
+        taken = {one for route in own for one in replaced(route)}
+        offer = Offer(self._operations, self._guards, self._hooks, self._max_limit, scopes)
+        made = Operations(self, subject, self._reads, offer).routes()
+        return [route for route in made if not replaced(route) & taken]
+
+
+def _guards(dependencies: Sequence[params.Depends] | Guards) -> Guards:
+    return dependencies if isinstance(dependencies, Mapping) else {}
+
+
+def _known_operations(operations: Any, guards: Guards) -> None:
+    for name in (*operations, *guards):
+        if name not in OPERATIONS:
+            known = ", ".join(get_args(Operation))
+            raise ModelError(f"{name!r} is no operation: {known}.{nearest(str(name), OPERATIONS)}")
+
+
+def _refuse_cascades(shape: Shape, operations: frozenset[Operation]) -> None:
+    """A DELETE is the database's: what only the ORM would delete along has to be its rule."""
+    if "delete" not in operations:
+        return
+    for relation in shape.relations.values():
+        orm = relation.orm
+        if not orm.cascade.delete or relation.kind in {"one", "many_to_many"}:
+            continue
+        target = Shape.of(relation.target)
+        theirs = {there for _, there in relation.pairs}
+        for key in target.foreign_keys:
+            if set(key.columns) == theirs and (key.ondelete or "").upper() not in {
+                "CASCADE",
+                "SET NULL",
+            }:
+                columns = ", ".join(key.columns)
+                raise ModelError(
+                    f"{shape.model.__name__}.{relation.name} has cascade_delete, which only the "
+                    f"ORM sees; a Resource deletes in SQL. Have the database do it: "
+                    f'Field(..., ondelete="CASCADE") on {relation.target.__name__}.{columns}.'
+                )
+
+
+def _refuse_key_in_update(shape: Shape, update: type[BaseModel]) -> None:
+    for one in shape.primary_key:
+        if one.name in update.model_fields:
+            raise ModelError(
+                f"{update.__name__}.{one.name} is the primary key, which no update changes: "
+                f"leave it out of the schema."
+            )

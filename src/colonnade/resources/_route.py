@@ -1,0 +1,105 @@
+"""The routes of a Resource: when they are made, and how their errors are answered."""
+
+import re
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from typing import Any, SupportsIndex
+
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute
+from starlette.types import Message, Receive
+
+from colonnade.errors import QueryError
+from colonnade.resources._problems import Problem, response_of
+
+LARGEST_BODY = 4 * 1024 * 1024
+"""Bytes in the body of a request; a thousand rows of four kilobytes."""
+
+
+class ResourceRoute(APIRoute):
+    """A route whose errors, those of validation included, are answered as problems."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def answer(request: Request) -> Response:
+            try:
+                return await handle(_bounded(request))
+            except (Problem, RequestValidationError, QueryError) as error:
+                return response_of(error)
+
+        return answer
+
+
+def _bounded(request: Request) -> Request:
+    """The request, refusing a body that is too large as it is read."""
+    length = request.headers.get("content-length", "")
+    if length.isdecimal() and int(length) > LARGEST_BODY:
+        raise _too_large()
+    return Request(request.scope, _counting(request.receive), request._send)
+
+
+def _counting(receive: Receive) -> Callable[[], Awaitable[Message]]:
+    size = 0
+
+    async def counted() -> Message:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size > LARGEST_BODY:
+            raise _too_large()
+        return message
+
+    return counted
+
+
+def _too_large() -> Problem:
+    return Problem(413, f"The body has more than {LARGEST_BODY} bytes.", kind="too_large")
+
+
+class Routes(list[BaseRoute]):
+    """The routes of a Resource, made when they are first read: when it is included.
+
+    What the user adds comes before what is generated, however late it is added, and takes the
+    place of a generated route of the same path and method.
+
+    Args:
+        make: Makes the generated routes, given those of the user.
+    """
+
+    def __init__(self, make: Callable[[list[BaseRoute]], list[BaseRoute]]) -> None:
+        super().__init__()
+        self._make: Callable[[list[BaseRoute]], list[BaseRoute]] | None = make
+        self._own = 0
+
+    def __iter__(self) -> Iterator[BaseRoute]:
+        if self._make is not None:
+            make, self._make = self._make, None
+            try:
+                self.extend(make(list(self)))
+            except BaseException:
+                self._make = make
+                raise
+        return super().__iter__()
+
+    def append(self, route: BaseRoute) -> None:
+        """Add a route of the user's."""
+        taken = replaced(route)
+        for index in range(len(self) - 1, self._own - 1, -1):
+            if replaced(self[index]) & taken:
+                del self[index]
+        self.insert(self._own, route)
+        self._own += 1
+
+    def __reversed__(self) -> Iterator[BaseRoute]:
+        return reversed(list(self))
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
+        return list, (list(self),)
+
+
+def replaced(route: BaseRoute) -> set[tuple[str, str]]:
+    """The paths, with no names in them, and methods that a route answers."""
+    path = re.sub(r"\{[^}]*\}", "{}", getattr(route, "path", ""))
+    return {(path, method) for method in getattr(route, "methods", None) or ()}

@@ -1,0 +1,110 @@
+"""Scopes: which dependency says what of a table a request may reach; one for each table.
+
+A dependency's answer is kept with the request, by a dependency of our own that FastAPI solves
+with the others, so that overrides, caching and sub-dependencies work as everywhere.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from fastapi import Depends, Request, params
+from sqlalchemy import Table
+
+from colonnade.database import Database
+from colonnade.errors import ModelError
+from colonnade.models import Shape
+from colonnade.query import NO_SCOPES, Scope, Scopes
+
+_KEPT = "colonnade.scopes"
+
+
+class Unscoped:
+    """``Resource(Task, db, scope=Unscoped)``: every row, although the table has a scope."""
+
+
+class _Registry:
+    """The scopes of one database's tables, and who reaches them."""
+
+    def __init__(self) -> None:
+        self.scopes: dict[Table, tuple[Any, Callable[..., Any]]] = {}
+        self.reached: dict[Table, str] = {}
+
+
+_registries: WeakKeyDictionary[Database, _Registry] = WeakKeyDictionary()
+
+
+def _registry(db: Database) -> _Registry:
+    return _registries.setdefault(db, _Registry())
+
+
+def declare(db: Database, shape: Shape, scope: Any) -> None:
+    """Make a dependency the scope of a table.
+
+    Args:
+        db: The database.
+        shape: The table.
+        scope: The dependency, with or without ``Depends()`` around it.
+
+    Raises:
+        ModelError: The table has another scope, or is reached without one already.
+    """
+    dependency: Any = scope.dependency if isinstance(scope, params.Depends) else scope
+    registry = _registry(db)
+    name = shape.model.__name__
+    known = registry.scopes.get(shape.table)
+    if known is not None and known[0] is not dependency:
+        raise ModelError(
+            f"{name} has a scope already, and a table has one: leave scope= out to share it, or "
+            f"say scope=Unscoped."
+        )
+    if known is None and shape.table in registry.reached:
+        raise ModelError(
+            f"{name} is given a scope after {registry.reached[shape.table]} was built, which "
+            f"reaches it without: make the Resource with the scope before that one is included."
+        )
+    registry.scopes[shape.table] = known or (dependency, _keeping(shape, dependency))
+
+
+def reach(db: Database, tables: Iterable[Table], by: str) -> None:
+    """Note that a built Resource reaches these tables."""
+    for table in tables:
+        _registry(db).reached.setdefault(table, by)
+
+
+def dependencies(db: Database, tables: Iterable[Table]) -> list[params.Depends]:
+    """What a route that reaches these tables depends on."""
+    scopes = _registry(db).scopes
+    return [Depends(scopes[table][1]) for table in dict.fromkeys(tables) if table in scopes]
+
+
+def scopes_of(request: Request, db: Database, tables: Iterable[Table]) -> Scopes:
+    """The scopes that a request's dependencies answered for these tables.
+
+    Raises:
+        ModelError: One of the dependencies was not asked: the route is not a Resource's.
+    """
+    declared = _registry(db).scopes
+    if not declared:
+        return NO_SCOPES
+    kept: dict[Table, Scope] = request.scope.get(_KEPT, {})
+    found: dict[Table, Scope] = {}
+    for table in tables:
+        if table in kept:
+            found[table] = kept[table]
+        elif table in declared:
+            raise ModelError(
+                f"The scope of {table.name} was not asked on this route: add the endpoint to the "
+                f"Resource, or give it dependencies=tasks.scopes."
+            )
+    return Scopes(found) if found else NO_SCOPES
+
+
+def _keeping(shape: Shape, dependency: Callable[..., Any]) -> Callable[..., Any]:
+    async def keep_scope(
+        request: Request,
+        answer: Any = Depends(dependency),  # noqa: B008 - as FastAPI has it
+    ) -> None:
+        request.scope.setdefault(_KEPT, {})[shape.table] = Scope.of(shape, answer)
+
+    return keep_scope

@@ -1,0 +1,153 @@
+"""``Subject``: the table a resource is about, with all that its operations share."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from fastapi import Request
+from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
+from sqlalchemy import Connection, Table
+from sqlalchemy.exc import SQLAlchemyError
+
+from colonnade.database import Database
+from colonnade.errors import QueryError
+from colonnade.models import Shape
+from colonnade.query import Includes, Scopes, Surface, read_includes
+from colonnade.resources import _scoping
+from colonnade.resources._failures import problem_of
+from colonnade.resources._keys import Keys
+from colonnade.resources._plans import Plans
+from colonnade.resources._problems import Problem
+from colonnade.rows import Backend, Inputs, View
+
+T = TypeVar("T")
+
+
+class Subject:
+    """A table, how it is shown and what may be said of it.
+
+    Args:
+        db: Where it is.
+        surface: What of it may be asked.
+        create: What a request to create says.
+        update: What a request to update says.
+        scoped: Whether the table's own scope applies.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        surface: Surface,
+        create: type[BaseModel],
+        update: type[BaseModel],
+        *,
+        scoped: bool = True,
+    ) -> None:
+        self.db = db
+        self.surface = surface
+        self.shape: Shape = surface.shape
+        self.backend: Backend = db.url.backend
+        self.keys = Keys(self.shape.primary_key)
+        self.create = Inputs(self.shape, create, whole=True)
+        self.update = Inputs(self.shape, update, whole=False)
+        self.plans = Plans()
+        self.always: Includes = read_includes(None, surface)
+        self.view = View(surface, None, self.always)
+        self._views: dict[object, View] = {(None, self.always): self.view}
+        self._scoped = scoped
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.shape.model.__name__
+
+    @property
+    def versioned(self) -> bool:
+        """Whether the table keeps the version of each row."""
+        return self.shape.version is not None
+
+    def tables(self) -> tuple[Table, ...]:
+        """Every table a request may reach whose scope applies."""
+        targets = [
+            self.shape.table.metadata.tables.get(key.table) for key in self.shape.foreign_keys
+        ]
+        reached = [*self.surface.tables(), *(table for table in targets if table is not None)]
+        own = self.shape.table
+        return tuple(dict.fromkeys(table for table in reached if self._scoped or table is not own))
+
+    def scopes(self, request: Request) -> Scopes:
+        """The scopes of a request.
+
+        Raises:
+            Problem: 403, the table's own scope refuses.
+        """
+        scopes = _scoping.scopes_of(request, self.db, self.tables())
+        own = scopes.get(self.shape.table)
+        if own is not None and own.refused:
+            raise Problem(403, f"No {self.name} can be reached here.", kind="scope")
+        return scopes
+
+    def key(self, segment: str) -> tuple[Any, ...]:
+        """The key in a path.
+
+        Raises:
+            Problem: 404, no row can have it.
+            QueryError: It is not of its columns' types.
+        """
+        try:
+            key = self.keys.read(segment)
+        except ValidationError as error:
+            raise QueryError(self.keys.errors(error, ("path", self.keys.name))) from None
+        if key is None:
+            raise self.not_found()
+        return key
+
+    def not_found(self) -> Problem:
+        """No row of that key can be reached."""
+        return Problem(404, f"There is no such {self.name}.", kind="not_found")
+
+    def view_of(self, fields: tuple[str, ...] | None, include: Includes) -> View:
+        """The view of these fields and relations."""
+        asked = (fields, include)
+        view = self._views.get(asked)
+        if view is None:
+            view = View(self.surface, fields, include)
+            if len(self._views) < 200:
+                self._views[asked] = view
+        return view
+
+    async def run(
+        self,
+        work: Callable[[Connection], T],
+        *,
+        begin: bool = False,
+        deleting: bool = False,
+    ) -> T:
+        """Run statements on the database; what it refuses becomes a problem.
+
+        Raises:
+            Problem: The database refused what the request asked.
+        """
+        return await self.translated(self.db.run_async(work, begin=begin), deleting)
+
+    async def translated(self, work: Awaitable[T], deleting: bool) -> T:
+        """``work``, with what the database refuses as a problem."""
+        try:
+            return await work
+        except SQLAlchemyError as error:
+            problem = problem_of(error, self.shape, deleting=deleting)
+            if problem is None:
+                raise
+            raise problem from error
+
+
+def rendered(view: View, text: str) -> bytes:
+    """The body of one row, by the path its view takes."""
+    return text.encode() if view.is_exact else view.render(from_json(text))
+
+
+def rendered_rows(view: View, text: str) -> bytes:
+    """The body of several rows."""
+    if view.is_exact:
+        return text.encode()
+    return b"[" + b",".join(map(view.render, from_json(text))) + b"]"

@@ -1,0 +1,50 @@
+"""Entity tags: which version of a row an answer shows, and in which view (RFC 9110, 8.8.3).
+
+A tag is ``"row-view"``. ``row`` tells the row's versions apart: the number of a ``Versioned``
+table, else a digest of all its columns; ``If-Match`` compares it alone, so that a row read with
+``?fields=`` can be written under the same tag. ``view`` is a digest of the answer, which
+``If-None-Match`` compares as well.
+"""
+
+import re
+from hashlib import blake2b
+
+DIGEST = 8
+"""Bytes: two states of one row are taken for the same once in 2^64."""
+
+_TAG = re.compile(r'(?:W/)?"([^"]*)"')
+
+
+def row_part(state: str, *, versioned: bool) -> str:
+    """The part of a tag that tells the versions of a row apart.
+
+    Args:
+        state: What the database says of the version: see ``rows.state_text``.
+        versioned: Whether that is the number of a ``Versioned`` table.
+    """
+    return state.strip("[]") if versioned else _digest(state.encode())
+
+
+def tag_of(state: str, body: bytes, *, versioned: bool) -> str:
+    """The tag of an answer."""
+    return f'"{row_part(state, versioned=versioned)}-{_digest(body)}"'
+
+
+def is_unchanged(if_none_match: str | None, tag: str) -> bool:
+    """Whether the client has this answer already."""
+    if if_none_match is None:
+        return False
+    return if_none_match.strip() == "*" or tag.strip('"') in _TAG.findall(if_none_match)
+
+
+def expected_rows(if_match: str | None) -> frozenset[str] | None:
+    """The versions of the row that a write is for; None: any."""
+    if if_match is None or if_match.strip() == "*":
+        return None
+    # Strong comparison: a weak tag never matches (RFC 9110, 13.1.1).
+    strong = re.findall(r'(?:^|,)\s*"([^"]*)"', if_match)
+    return frozenset(tag.partition("-")[0] for tag in strong)
+
+
+def _digest(data: bytes) -> str:
+    return blake2b(data, digest_size=DIGEST).hexdigest()

@@ -1,0 +1,33 @@
+"""The HTTP surface of each table: add an endpoint of your own to any of them."""
+
+from fastapi import Depends, Response
+
+from app.database import db
+from app.models import Label, Project, Task, TaskBase, Worker
+from colonnade import Page, Resource, col
+
+
+class TaskCreate(TaskBase):
+    """What a POST says."""
+
+
+class TaskUpdate(TaskBase, partial=True):
+    """What a PATCH says: every field may be absent, and stays as it is then."""
+
+
+projects = Resource(Project, db, include=["tasks"])
+workers = Resource(Worker, db, include=["assignments.task"])
+labels = Resource(Label, db, include=["tasks"])
+tasks = Resource(
+    Task,
+    db,
+    create=TaskCreate,
+    update=TaskUpdate,
+    include=["project", "parent", "subtasks", "labels", "workers", "assignments.worker"],
+)
+
+
+@tasks.get("/open")
+async def open_tasks(query: Page = Depends(tasks.query)) -> Response:
+    """Tasks somebody has to do, with the filters and pages of the list."""
+    return await tasks.answer(query.where(col(Task.status).in_(["pending", "in_progress"])))
