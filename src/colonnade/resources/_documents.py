@@ -49,7 +49,7 @@ Refs = Mapping[type[BaseModel], JsonSchemaValue]
 class Documented:
     """An annotation that takes anything, and is documented as something.
 
-    For Pydantic it is a union of the models it mentions, so that each of them is in the
+    For Pydantic it is a tuple of the models it mentions, so that each of them is in the
     document under its name, and can be referred to.
     """
 
@@ -64,9 +64,10 @@ class Documented:
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        mentioned = [handler.generate_schema(model) for model in self.models()]
+        # Each twice: Pydantic makes a definition of what is used more than once.
+        mentioned: Any = tuple[(*self.models(), *self.models())]  # type: ignore[misc]
         return core_schema.json_or_python_schema(
-            json_schema=core_schema.tuple_schema(mentioned),
+            json_schema=handler.generate_schema(mentioned),
             python_schema=core_schema.any_schema(),
         )
 

@@ -19,7 +19,7 @@ from colonnade.resources._hooks import Hooks
 from colonnade.resources._links import Link
 from colonnade.resources._names import plural, snake
 from colonnade.resources._reads import DEEPEST_TREE, Reads, answer_page, query_of, url_of
-from colonnade.resources._route import ResourceRoute
+from colonnade.resources._route import GeneratedRoute
 from colonnade.resources._subject import Subject
 from colonnade.resources._writes import Writes
 from colonnade.rows import View
@@ -125,7 +125,7 @@ class Operations:
         if needed:
             responses = {**documents.responses(403), **responses}
         router = self.router
-        route = ResourceRoute(
+        route = GeneratedRoute(
             router.prefix + path,
             endpoint,
             response_model=answer,

@@ -186,6 +186,7 @@ def _numeric(kind: Numeric[Any], column: ColumnShape) -> Form:
         plain: Text_ = cast(expression, Text())
         if backend == "sqlite":
             plain = func.printf(quoted(f"%.{10 if scale is None else scale}f"), expression)
+            plain = _null_for_null(plain, expression)
         return quoted('"') + plain + quoted('"')
 
     def read(value: str | None) -> Decimal | None:
@@ -288,18 +289,26 @@ def _time(column: ColumnElement[Any], backend: Backend) -> Text_:
 def _timedelta(column: ColumnElement[Any], backend: Backend) -> Text_:
     text: Text_ = func.colonnade_timedelta(cast(column, Text()), type_=Text())
     if backend == "postgresql":
-        seconds = extract("epoch", column)
-        sign = case((seconds < 0, quoted("-PT")), else_=quoted("PT"))
-        text = sign + cast(func.abs(seconds), Text()) + quoted("S")
+        # Days apart from seconds: Pydantic reads no more than 2^32 of a unit.
+        seconds = func.abs(extract("epoch", column))
+        days = func.trunc(seconds / literal_column("86400"))
+        sign = case((extract("epoch", column) < 0, quoted("-P")), else_=quoted("P"))
+        rest = seconds - days * literal_column("86400")
+        text = sign + cast(days, Text()) + quoted("DT") + cast(rest, Text()) + quoted("S")
     return quoted('"') + text + quoted('"')
 
 
 def _bytes(column: ColumnElement[Any], backend: Backend) -> Text_:
     if backend == "sqlite":
-        text: Text_ = func.hex(column, type_=Text())
+        text: Text_ = _null_for_null(func.hex(column, type_=Text()), column)
     else:
         text = func.encode(column, quoted("hex"), type_=Text())
     return quoted('"') + text + quoted('"')
+
+
+def _null_for_null(text: Text_, column: ColumnElement[Any]) -> Text_:
+    """The text of a function that has one for NULL as well."""
+    return case((column.is_not(None), text), else_=None)
 
 
 def _generic(column: ColumnElement[Any], backend: Backend) -> Text_:

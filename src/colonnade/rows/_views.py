@@ -150,7 +150,9 @@ class View:
                 values[reached.relation.name] = view._instances(row[include.name])
         if self.fields is not None:
             return self.surface.read.model_construct(**values)
-        return self.surface.read.model_validate(values, by_name=True, by_alias=True)
+        validator = self.surface.read.__pydantic_validator__
+        made: BaseModel = validator.validate_python(values, by_name=True, by_alias=True)
+        return made
 
     def _instances(self, value: Any) -> Any:
         if isinstance(value, list):

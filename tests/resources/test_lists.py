@@ -1,0 +1,390 @@
+"""Lists over HTTP: filters, order, pages, counts, fields and includes."""
+
+import json
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from fastapi.testclient import TestClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from colonnade import Database, Field, Resource, SQLModel
+from tests.resources.world import serving, statements
+
+
+@pytest.fixture
+def tasks(models: SimpleNamespace, store: Any) -> None:
+    """Two projects; tasks 1 to 6, three with a project, some with more."""
+    web, app = (
+        models.Project(id=1, name="Web", slug="web"),
+        models.Project(id=2, name="App", slug="app"),
+    )
+    ana, bot = models.Worker(id="@ana"), models.Worker(id="@bot", type="agent")
+    urgent = models.Label(id=1, name="urgent")
+    store(web, app, ana, bot, urgent)
+    day = datetime(2026, 1, 1, tzinfo=UTC)
+    store(
+        models.Task(id=1, title="100% done", status="completed", progress=100, project_id=1),
+        models.Task(id=2, title="Alpha", description="x_y", progress=10, project_id=1, due=day),
+        models.Task(id=3, title="beta", description="", progress=10, project_id=2),
+        models.Task(id=4, title="Gamma", status="in_progress", progress=50, parent_id=2),
+        models.Task(id=5, title="delta_", description="XxY", progress=10, parent_id=4),
+        models.Task(id=6, title="a,b", progress=0, due=day),
+    )
+    store(
+        models.Assignment(task_id=1, worker_id="@ana"),
+        models.Assignment(task_id=1, worker_id="@bot", role="reviewer"),
+        models.Assignment(task_id=2, worker_id="@bot"),
+        models.TaskLabel(task_id=1, label_id=1),
+    )
+
+
+def ids(client: TestClient, query: str) -> list[int]:
+    answer = client.get(f"/tasks?{query}")
+    assert answer.status_code == 200, answer.text
+    return [task["id"] for task in answer.json()]
+
+
+@pytest.mark.usefixtures("tasks")
+class TestFilters:
+    OPERATORS = (
+        ("status=completed", [1]),
+        ("status__eq=completed", [1]),
+        ("status__ne=pending", [1, 4]),
+        ("progress__lt=10", [6]),
+        ("progress__lte=10", [2, 3, 5, 6]),
+        ("progress__gt=50", [1]),
+        ("progress__gte=50", [1, 4]),
+        ("progress__in=0,100", [1, 6]),
+        ("progress__in=[0, 100]", [1, 6]),
+        ("progress__not_in=10,50", [1, 6]),
+        ('title__in=["a,b","Alpha"]', [2, 6]),
+        ("description__is_null=true", [1, 4, 6]),
+        ("description__is_null=false", [2, 3, 5]),
+        ("description=", [3]),
+        ("description__ne=x_y", [1, 3, 4, 5, 6]),
+        ("description__not_in=x_y", [1, 3, 4, 5, 6]),
+        ("title__contains=%25", [1]),
+        ("title__contains=_", [5]),
+        ("description__icontains=X_Y", [2]),
+        ("title__contains=alpha", []),
+        ("title__icontains=alpha", [2]),
+        ("title__startswith=de", [5]),
+        ("title__startswith=DE", []),
+        ("title__istartswith=DE", [5]),
+        ("title__endswith=ta", [3]),
+        ("title__endswith=TA_", []),
+        ("title__iendswith=TA_", [5]),
+        ("title__contains=", [1, 2, 3, 4, 5, 6]),
+        ("due=2026-01-01T00:00:00Z", [2, 6]),
+        ("due__lt=2026-01-01T01:00:00%2B01:00", []),
+        ("due__lte=2026-01-01T01:00:00%2B01:00", [2, 6]),
+        ("status=pending&progress=10", [2, 3, 5]),
+        ("project__slug=web", [1, 2]),
+        ("project__slug__in=web,app", [1, 2, 3]),
+        ("assignments__role=reviewer", [1]),
+        ("workers__type=agent", [1, 2]),
+        ("workers__id=@bot", [1, 2]),
+        ("labels__name=urgent", [1]),
+        ("subtasks__title=delta_", [4]),
+    )
+
+    def test_each_operator(self, client: TestClient) -> None:
+        for query, found in self.OPERATORS:
+            assert ids(client, query) == found
+
+    WHERE = (
+        ({"status": "completed"}, [1]),
+        ({"progress": {"gte": 10, "lt": 60}}, [2, 3, 4, 5]),
+        ({"progress__gte": 50}, [1, 4]),
+        ({"or": [{"status": "completed"}, {"progress": 0}]}, [1, 6]),
+        ({"and": [{"progress": 10}, {"title__istartswith": "A"}]}, [2]),
+        ({"not": {"description__is_null": True}}, [2, 3, 5]),
+        ({"not": {"description": "x_y"}}, [1, 3, 4, 5, 6]),
+        ({"project": {"slug": "web"}}, [1, 2]),
+        ({"project": {}}, [1, 2, 3]),
+        ({"not": {"project": {}}}, [4, 5, 6]),
+        ({"assignments": {"worker": {"type": "agent"}, "role": "assignee"}}, [2]),
+        ({"not": {"assignments": {"role": "assignee"}}}, [3, 4, 5, 6]),
+        ({"or": []}, []),
+        ({"and": []}, [1, 2, 3, 4, 5, 6]),
+        ({}, [1, 2, 3, 4, 5, 6]),
+        ({"title": {"in": []}}, []),
+        ({"due__gt": "2025-01-01T00:00:00Z", "or": [{"id": 2}, {"id": 3}]}, [2]),
+    )
+
+    def test_where(self, client: TestClient) -> None:
+        for where, found in self.WHERE:
+            assert ids(client, f"where={quote(json.dumps(where))}") == found
+
+    def test_a_relation_to_many_does_not_multiply_rows(self, client: TestClient) -> None:
+        answer = client.get("/tasks?assignments__role__in=assignee,reviewer&count=exact&limit=1")
+        assert [task["id"] for task in answer.json()] == [1]
+        assert answer.headers["X-Total-Count"] == "2"
+
+    WRONG = (
+        ("unknown=1", "unknown"),
+        ("progress=ten", "progress"),
+        ("progress=99999999999", "progress"),
+        ("progress__in=1,x", "progress__in"),
+        ("progress__contains=1", "progress__contains"),
+        ("status=nonsense", "status"),
+        ("due=2026-01-01T00:00:00", "due"),
+        ("due__gt=yesterday", "due__gt"),
+        ("tags=a", "tags"),
+        ("title=%00", "title"),
+        ("status=pending&status=completed", "status"),
+        ("project__slug__nope=1", "project__slug__nope"),
+        ("workers__token=hidden", "workers__token"),
+        ("parent__title=x", "parent__title"),
+        ("limit=0", "limit"),
+        ("limit=100000000", "limit"),
+        ("limit=-1", "limit"),
+        ("limit=x", "limit"),
+        ("offset=-1", "offset"),
+        ("offset=99999999999999999999", "offset"),
+        ("order_by=nope", "order_by"),
+        ("order_by=tags", "order_by"),
+        ("order_by=title,-title", "order_by"),
+        ("order_by=metadata", "order_by"),
+        ("fields=nope", "fields"),
+        ("fields=", "fields"),
+        ("include=parent", "include"),
+        ("include=project.tasks", "include"),
+        ("include=assignments:101", "include"),
+        ("count=some", "count"),
+        ("cursor=nonsense", "cursor"),
+        ("cursor=", "cursor"),
+        ("where={", "where"),
+        ("where=[]", "where"),
+        ('where={"nope":1}', "nope"),
+        ('where={"progress":"x"}', "progress"),
+        ('where={"progress":true}', "progress"),
+        ('where={"progress":null}', "progress"),
+        ('where={"progress":{"like":1}}', "like"),
+        ('where={"workers":{"token":"hidden"}}', "token"),
+        ('where={"or":{}}', "or"),
+        ('where={"title":"\\u0000"}', "title"),
+        ("where=" + '{"not":' * 40 + "{}" + "}" * 40, "not"),
+        ("where=" + "[" * 3000 + "]" * 3000, "where"),
+        ("_sa_instance_state=1", "_sa_instance_state"),
+        ("__class__=1", "__class__"),
+        ("_connector=OR", "_connector"),
+    )
+
+    def test_what_cannot_be_asked_is_a_problem_that_names_it(self, client: TestClient) -> None:
+        for query, field in self.WRONG:
+            answer = client.get(f"/tasks?{query}")
+            assert answer.status_code == 422, answer.text
+            assert field in [error.get("field") for error in answer.json()["errors"]]
+
+    def test_too_many_values_and_too_many_conditions(self, client: TestClient) -> None:
+        many = ",".join(map(str, range(5_000)))
+        assert client.get(f"/tasks?id__in={many}").status_code == 422
+        where = json.dumps({"or": [{"id": number} for number in range(101)]})
+        assert client.get("/tasks", params={"where": where}).status_code == 422
+
+    def test_a_mistake_is_told_what_was_meant(self, client: TestClient) -> None:
+        assert "status" in client.get("/tasks?statsu=pending").json()["detail"]
+
+
+def test_a_column_named_like_a_parameter(db: Database) -> None:
+    class Quota(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        limit: int
+        where: str = ""
+
+    db.create_all()
+    with serving(Resource(Quota, db)) as client:
+        for limit in (5, 10):
+            client.post("/quotas", json={"limit": limit})
+        assert [row["limit"] for row in client.get("/quotas?limit__eq=5&limit=1").json()] == [5]
+        assert len(client.get("/quotas?limit=1").json()) == 1
+
+
+@pytest.mark.usefixtures("tasks")
+class TestOrder:
+    ORDERS = (
+        ("progress", [6, 2, 3, 5, 4, 1]),
+        ("-progress", [1, 4, 5, 3, 2, 6]),
+        ("-progress,id", [1, 4, 2, 3, 5, 6]),
+        ("due", [2, 6, 1, 3, 4, 5]),
+        ("-due", [5, 4, 3, 1, 6, 2]),
+        ("status,-progress", [1, 4, 5, 3, 2, 6]),
+        ("-id", [6, 5, 4, 3, 2, 1]),
+    )
+
+    def test_nulls_are_greatest_and_the_key_breaks_ties(self, client: TestClient) -> None:
+        for order, found in self.ORDERS:
+            assert ids(client, f"order_by={order}") == found
+
+
+@pytest.mark.usefixtures("tasks")
+class TestPages:
+    def walk(self, client: TestClient, url: str | None, rel: str = "next") -> list[list[int]]:
+        pages = []
+        while url is not None:
+            answer = client.get(url)
+            pages.append([task["id"] for task in answer.json()])
+            url = answer.links.get(rel, {}).get("url")
+        return pages
+
+    def test_by_cursor(self, client: TestClient) -> None:
+        pages = self.walk(client, "/tasks?limit=4&order_by=-due&fields=id")
+        assert pages == [[5, 4, 3, 1], [6, 2]]
+
+    def test_backwards(self, client: TestClient) -> None:
+        url = "/tasks?limit=2&order_by=-progress&fields=id"
+        second = client.get(client.get(url).links["next"]["url"])
+        third = client.get(second.links["next"]["url"]).links["prev"]["url"]
+        assert self.walk(client, third, "prev") == [[5, 3], [1, 4]]
+
+    def test_a_page_that_is_full_and_last_has_no_next(self, client: TestClient) -> None:
+        assert "Link" not in client.get("/tasks?limit=6").headers
+
+    def test_by_offset(self, client: TestClient) -> None:
+        answer = client.get("/tasks?limit=2&offset=2")
+        assert [task["id"] for task in answer.json()] == [3, 4]
+        assert set(answer.links) == {"next", "prev"}
+        assert client.get(answer.links["next"]["url"]).json()[0]["id"] == 5
+
+    def test_past_the_end_there_is_nothing_and_the_count_is_right(self, client: TestClient) -> None:
+        answer = client.get("/tasks?offset=50&count=exact")
+        assert (answer.json(), answer.headers["X-Total-Count"]) == ([], "6")
+
+    def test_counts(self, client: TestClient) -> None:
+        assert "X-Total-Count" not in client.get("/tasks").headers
+        exact = client.get("/tasks?count=exact&status=pending&limit=1")
+        assert exact.headers["X-Total-Count"] == "4"
+        assert int(client.get("/tasks?count=estimated").headers["X-Total-Count"]) >= 1
+
+    def test_a_cursor_belongs_to_its_question(self, client: TestClient) -> None:
+        link = client.get("/tasks?limit=2&order_by=title").links["next"]["url"]
+        cursor = link.partition("cursor=")[2]
+        for other in ("order_by=progress", "order_by=title&status=pending", "order_by=-title"):
+            answer = client.get(f"/tasks?limit=2&{other}&cursor={cursor}")
+            assert answer.status_code == 422, other
+        assert client.get(f"/tasks?limit=3&order_by=title&cursor={cursor}").status_code == 200
+
+    def test_an_altered_cursor_is_refused(self, client: TestClient) -> None:
+        link = client.get("/tasks?limit=2").links["next"]["url"]
+        cursor = link.partition("cursor=")[2]
+        for index in range(len(cursor)):
+            other = "A" if cursor[index] != "A" else "B"
+            altered = cursor[:index] + other + cursor[index + 1 :]
+            assert client.get(f"/tasks?limit=2&cursor={altered}").status_code == 422
+
+    def test_a_row_that_goes_does_not_shift_a_cursor(self, client: TestClient) -> None:
+        link = client.get("/tasks?limit=2").links["next"]["url"]
+        client.delete("/tasks/1")
+        assert client.get(link).json()[0]["id"] == 3
+
+
+@pytest.mark.usefixtures("tasks")
+class TestShape:
+    def test_fields(self, client: TestClient) -> None:
+        assert client.get("/tasks?fields=title,id&limit=1").json() == [
+            {"title": "100% done", "id": 1}
+        ]
+        assert client.get("/tasks/2?fields=title").json() == {"title": "Alpha"}
+
+    def test_includes(self, client: TestClient) -> None:
+        (task, *_) = client.get("/tasks?include=project,assignments.worker,labels").json()
+        assert task["project"]["slug"] == "web"
+        assert [one["worker"]["id"] for one in task["assignments"]] == ["@ana", "@bot"]
+        assert "token" not in task["assignments"][0]["worker"]
+        assert task["labels"][0]["name"] == "urgent"
+        assert "subtasks" not in task
+
+    def test_includes_of_one_row(self, client: TestClient) -> None:
+        task = client.get("/tasks/6?include=project,labels&fields=id").json()
+        assert task == {"id": 6, "project": None, "labels": []}
+
+    def test_a_secret_is_nowhere(self, client: TestClient) -> None:
+        created = client.post("/workers", json={"id": "@new", "token": "s3cret"})
+        assert created.status_code == 201
+        for answer in (created, client.get("/workers"), client.get("/workers/@new")):
+            assert "s3cret" not in answer.text
+            assert "token" not in answer.text
+        assert client.get("/workers?order_by=token").status_code == 422
+        assert client.get("/workers?token=s3cret").status_code == 422
+        assert client.get("/workers?fields=token").status_code == 422
+
+
+class TestWalks:
+    """A walk over the pages visits each row once, whatever the order, values and nulls."""
+
+    @given(
+        rows=st.lists(
+            st.tuples(
+                st.none() | st.integers(0, 2),
+                st.none() | st.sampled_from(["", "a", "b'", "é"]),
+                st.sampled_from([0.1, -0.0, 1e300, 2.5]),
+            ),
+            max_size=12,
+        ),
+        order=st.lists(
+            st.sampled_from(["a", "b", "c"]).flatmap(
+                lambda name: st.sampled_from([name, "-" + name])
+            ),
+            max_size=3,
+            unique_by=lambda name: name.removeprefix("-"),
+        ),
+        limit=st.integers(1, 5),
+    )
+    @settings(
+        max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    )
+    def test_every_row_once_there_and_back(
+        self, pages: SimpleNamespace, rows: list[Any], order: list[str], limit: int
+    ) -> None:
+        client = pages.client
+        pages.fill(rows)
+        url: str | None = (
+            f"/rows?limit={limit}&order_by={','.join(order)}" if order else f"/rows?limit={limit}"
+        )
+        whole = client.get(f"/rows?limit=1000&{str(url).partition('&')[2]}").json()
+        assert len(whole) == len(rows)
+        seen: list[Any] = []
+        last = None
+        while url is not None:
+            last = client.get(url)
+            seen += last.json()
+            url = last.links.get("next", {}).get("url")
+        assert seen == whole
+        back: list[Any] = [] if last is None else last.json()
+        url = None if last is None else last.links.get("prev", {}).get("url")
+        while url is not None:
+            before = client.get(url)
+            back = before.json() + back
+            url = before.links.get("prev", {}).get("url")
+        assert back == whole
+
+    @pytest.fixture
+    def pages(self, db: Database) -> Any:
+        class Row(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            a: int | None
+            b: str | None
+            c: float
+
+        db.create_all()
+
+        def fill(rows: list[Any]) -> None:
+            with db.engine.begin() as connection:
+                connection.execute(Row.__table__.delete())
+                for a, b, c in rows:
+                    connection.execute(Row.__table__.insert(), {"a": a, "b": b, "c": c})
+
+        with serving(Resource(Row, db)) as client:
+            yield SimpleNamespace(client=client, fill=fill)
+
+
+def test_an_estimate_asks_the_planner(db: Database, client: TestClient) -> None:
+    client.get("/tasks")
+    with statements(db, client) as seen:
+        client.get("/tasks?count=estimated")
+    assert len(seen) == (2 if db.url.backend == "postgresql" else 1)
