@@ -50,7 +50,7 @@ def ids(client: TestClient, query: str) -> list[int]:
 
 @pytest.mark.usefixtures("tasks")
 class TestFilters:
-    OPERATORS = (
+    OPERATORS: tuple[tuple[str, list[int]], ...] = (
         ("status=completed", [1]),
         ("status__eq=completed", [1]),
         ("status__ne=pending", [1, 4]),
@@ -96,7 +96,7 @@ class TestFilters:
         for query, found in self.OPERATORS:
             assert ids(client, query) == found
 
-    WHERE = (
+    WHERE: tuple[tuple[Any, list[int]], ...] = (
         ({"status": "completed"}, [1]),
         ({"progress": {"gte": 10, "lt": 60}}, [2, 3, 4, 5]),
         ({"progress__gte": 50}, [1, 4]),

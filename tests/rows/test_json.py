@@ -106,7 +106,7 @@ def tables(draw: st.DrawFn) -> Made:
         nullable = draw(st.booleans())
         alias = draw(st.sampled_from([None, "as " + name, "it's \"" + name]))
         annotations[f"{name}_"] = kind.annotation | None if nullable else kind.annotation
-        shown = {"serialization_alias": alias} if alias else {}
+        shown: dict[str, Any] = {"serialization_alias": alias} if alias else {}
         namespace[f"{name}_"] = Field(**kind.field, **shown)
         values[f"{name}_"] = st.none() | kind.values if nullable else kind.values
     number = next(_numbers)

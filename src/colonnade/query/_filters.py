@@ -60,7 +60,8 @@ DEEPEST_WHERE = 16
 """How deep ``where`` may be nested."""
 
 
-class Compare(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Compare:
     """A column compared with ``operands`` values; for ``is_null``, 0: it is, 1: it is not."""
 
     column: str
@@ -68,25 +69,29 @@ class Compare(NamedTuple):
     operands: int
 
 
-class All(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class All:
     """Every one of the conditions holds."""
 
     all: tuple[Any, ...]
 
 
-class AnyOf(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class AnyOf:
     """At least one of the conditions holds."""
 
     any: tuple[Any, ...]
 
 
-class Not(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Not:
     """The condition does not hold."""
 
     negated: Any
 
 
-class Related(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Related:
     """The relation leads to a row of which the condition holds."""
 
     relation: str

@@ -27,6 +27,7 @@ from colonnade.rows import View
 Operation = Literal["list", "read", "create", "update", "delete", "batch", "link"]
 Guards = Mapping[Operation, Sequence[params.Depends]]
 Endpoint = Callable[..., Any]
+Parameters = Callable[[], list[dict[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ class Operations:
         summary: str,
         answer: Any,
         responses: dict[int | str, dict[str, Any]],
-        parameters: Sequence[dict[str, Any]] = (),
+        parameters: Parameters = list,
         scopes: Sequence[params.Depends] = (),
         status: int = 200,
     ) -> None:
@@ -139,7 +140,7 @@ class Operations:
             name=name,
             include_in_schema=router.include_in_schema,
             dependency_overrides_provider=router.dependency_overrides_provider,
-            openapi_extra={"parameters": list(parameters)} if parameters else None,
+            openapi_extra=documents.Operation(parameters),
             generate_unique_id_function=router.generate_unique_id_function,
         )
         self.made.append(route)
@@ -163,7 +164,7 @@ class Operations:
             summary=f"List {_words(self.names)}",
             answer=Annotated[Any, documents.Rows(subject.surface, several=True)],
             responses=documents.responses(headers=("Link", "X-Total-Count"), says="The rows"),
-            parameters=documents.page_parameters(reads.reader),
+            parameters=lambda: documents.page_parameters(reads.reader),
         )
 
     def _create(self) -> None:
@@ -203,7 +204,7 @@ class Operations:
             summary=f"Read a {_words(self.name)}",
             answer=Annotated[Any, documents.Rows(subject.surface)],
             responses=responses,
-            parameters=[
+            parameters=lambda: [
                 self._key_parameter(),
                 *documents.page_parameters(reads.row_reader),
                 documents.header_parameter("If-None-Match", "The ETag of an answer"),
@@ -225,7 +226,7 @@ class Operations:
             summary=f"Change a {_words(self.name)}",
             answer=Annotated[Any, documents.Rows(subject.surface, chosen=False)],
             responses=documents.responses(404, 409, 412, 413, headers=("ETag",), says="The row"),
-            parameters=[
+            parameters=lambda: [
                 self._key_parameter(),
                 documents.header_parameter("If-Match", "The ETag of the row as it was read"),
             ],
@@ -246,7 +247,7 @@ class Operations:
             summary=f"Delete a {_words(self.name)}",
             answer=dict[Literal["ok"], Literal[True]],
             responses=documents.responses(404, 409, 412),
-            parameters=[
+            parameters=lambda: [
                 self._key_parameter(),
                 documents.header_parameter("If-Match", "The ETag of the row as it was read"),
             ],
@@ -302,7 +303,7 @@ class Operations:
                 summary=f"Delete {words}, all or none",
                 answer=dict[Literal["ok"], Literal[True]],
                 responses=documents.responses(404, 409),
-                parameters=[documents.keys_parameter(most)],
+                parameters=lambda: [documents.keys_parameter(most)],
             )
 
     def _relation(self, name: str, reached: Reached) -> None:
@@ -318,9 +319,10 @@ class Operations:
                 return await reads.tree(request, identity, relation, depth)
             return await lister.answer(request, identity)
 
-        parameters = [self._key_parameter(), *documents.page_parameters(reader)]
-        if is_tree:
-            parameters.append(documents.depth_parameter(DEEPEST_TREE))
+        def parameters() -> list[dict[str, Any]]:
+            found = [self._key_parameter(), *documents.page_parameters(reader)]
+            return [*found, documents.depth_parameter(DEEPEST_TREE)] if is_tree else found
+
         self._add(
             f"{self.one}/{name}",
             "GET",
@@ -355,10 +357,13 @@ class Operations:
             body = documents.Body(link.schema, without=link.key_fields)
             endpoint = _taking(put_link, body, default=None)
         path = f"{self.one}/{name}/{{target}}"
-        parameters = [
-            self._key_parameter(),
-            documents.path_parameter("target", link.keys.columns),
-        ]
+
+        def parameters() -> list[dict[str, Any]]:
+            return [
+                self._key_parameter(),
+                documents.path_parameter("target", link.keys.columns),
+            ]
+
         words = f"the {_words(name)} of a {_words(self.name)}"
         self._add(
             path,
