@@ -28,12 +28,20 @@ def client(db: Database, models: SimpleNamespace) -> Iterator[TestClient]:
 
 @pytest.fixture
 def store(db: Database) -> Any:
-    """Stores rows of any tables, and answers their keys."""
+    """Stores rows of any tables; keys that are made come after those that are given."""
 
-    def add(*rows: Any) -> list[Any]:
+    def add(*rows: Any) -> None:
         with db.session() as session:
             session.add_all(rows)
             session.commit()
-            return [getattr(row, "id", None) for row in rows]
+            serial = {
+                type(row).__tablename__ for row in rows if isinstance(getattr(row, "id", 0), int)
+            }
+            for table in serial if db.url.backend == "postgresql" else ():
+                if "id" in SQLModel.metadata.tables[table].columns:
+                    session.connection().exec_driver_sql(
+                        f"SELECT setval('{table}_id_seq', (SELECT max(id) FROM {table}))"
+                    )
+            session.commit()
 
     return add

@@ -1,6 +1,6 @@
 """What of each table a request may reach: a scope, put into every SELECT that touches it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -106,6 +106,11 @@ class Scopes:
     def get(self, table: Table) -> Scope | None:
         """The scope of a table; None if it has none."""
         return self._scopes.get(table)
+
+    def fields(self, table: Table) -> Collection[str]:
+        """The fields of a table that its scope says."""
+        scope = self._scopes.get(table)
+        return () if scope is None else scope.values.keys()
 
     def clauses(self, table: Table, source: FromClause) -> Iterator[ColumnElement[bool]]:
         """The condition on ``source``, rows of ``table``, if that has a scope."""

@@ -37,7 +37,8 @@ class Batches:
         inputs = self.subject.create
         made = inputs.parse_list(await json_body(request))
         self._bounded(len(made), ("body",))
-        rows = [inputs.values(one, ("body", index)) for index, one in enumerate(made)]
+        said = scopes.fields(self.subject.shape.table)
+        rows = [inputs.values(one, ("body", index), said) for index, one in enumerate(made)]
         if self.writes.hooks.any("create"):
             work = self._hooked(rows, scopes)
         else:

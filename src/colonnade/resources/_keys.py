@@ -16,8 +16,9 @@ from colonnade.query import read_value
 
 _ESCAPES = {"~": "~0", "/": "~1", ",": "~2"}
 _MEANINGS = {"0": "~", "1": "/", "2": ",", "3": ".", "4": ""}
-_SAFE = "@:!$&'()*+;=,~"
-"""Signs that a segment of a path may have as they are: RFC 3986, 3.3."""
+_SAFE = "@:!$'()*,~"
+"""Signs that a segment of a path may have as they are (RFC 3986, 3.3), and a value of a query
+string too."""
 
 
 class Keys:

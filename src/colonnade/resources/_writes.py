@@ -63,13 +63,14 @@ class Writes:
         """Create a row: 201."""
         subject = self.subject
         scopes = subject.scopes(request)
-        values = subject.create.read(await json_body(request))
+        body = await json_body(request)
+        values = subject.create.read(body, said=scopes.fields(subject.shape.table))
         row = await self._unit("create", values, scopes)
-        body = rendered(subject.view, row.body)
+        answer = rendered(subject.view, row.body)
         path = request.url.path.rstrip("/")
         key = subject.keys.write(_json(row.key))
-        tag = tag_of(row.state, body, versioned=subject.versioned)
-        return Response(body, 201, {"Location": f"{path}/{key}", "ETag": tag}, JSON_TYPE)
+        tag = tag_of(row.state, answer, versioned=subject.versioned)
+        return Response(answer, 201, {"Location": f"{path}/{key}", "ETag": tag}, JSON_TYPE)
 
     async def update(self, request: Request, key: tuple[Any, ...]) -> Response:
         """Change what the body names: 200."""

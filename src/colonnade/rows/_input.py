@@ -1,6 +1,6 @@
 """Input to values: what a request says of a row, as what its columns are given."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
@@ -39,13 +39,15 @@ class Inputs:
             if (check := _check(column)) is not None
         }
 
-    def read(self, body: bytes, loc: tuple[Any, ...] = ("body",)) -> dict[str, Any]:
-        """The values of a body that is JSON, by field.
+    def read(
+        self, body: bytes, loc: tuple[Any, ...] = ("body",), said: Collection[str] = ()
+    ) -> dict[str, Any]:
+        """The values of a body that is JSON, by field: see ``parse`` and ``values``.
 
         Raises:
             QueryError: The schema, the model or a column does not take it.
         """
-        return self.values(self.parse(body, loc), loc)
+        return self.values(self.parse(body, loc), loc, said)
 
     def parse(self, body: bytes, loc: tuple[Any, ...] = ("body",)) -> BaseModel:
         """A body that is JSON, as an instance of the schema.
@@ -83,10 +85,21 @@ class Inputs:
             _refuse_nan(body, loc)
         return made
 
-    def values(self, made: BaseModel, loc: tuple[Any, ...] = ("body",)) -> dict[str, Any]:
-        """The values that an instance of the schema gives, checked against their columns."""
+    def values(
+        self, made: BaseModel, loc: tuple[Any, ...] = ("body",), said: Collection[str] = ()
+    ) -> dict[str, Any]:
+        """The values that an instance of the schema gives, checked against their columns.
+
+        Args:
+            made: The instance.
+            loc: Where it is in the request, for messages.
+            said: Fields that somebody else says: a default does not speak against that, only
+                what the body itself gives.
+        """
         if self._whole:
-            given = {name: getattr(made, name) for name in type(made).model_fields}
+            left = set(said) - made.model_fields_set
+            names = (name for name in type(made).model_fields if name not in left)
+            given = {name: getattr(made, name) for name in names}
         else:
             given = {name: getattr(made, name) for name in made.model_fields_set}
         columns = self.shape.columns
