@@ -34,11 +34,9 @@ def store(db: Database) -> Any:
         with db.session() as session:
             session.add_all(rows)
             session.commit()
-            serial = {
-                type(row).__tablename__ for row in rows if isinstance(getattr(row, "id", 0), int)
-            }
-            for table in serial if db.url.backend == "postgresql" else ():
-                if "id" in SQLModel.metadata.tables[table].columns:
+            numbered = [row for row in rows if isinstance(getattr(row, "id", None), int)]
+            for table in {str(row.__tablename__) for row in numbered}:
+                if db.url.backend == "postgresql":
                     session.connection().exec_driver_sql(
                         f"SELECT setval('{table}_id_seq', (SELECT max(id) FROM {table}))"
                     )

@@ -72,6 +72,40 @@ def demo(
 
 
 @app.command()
+def serve(
+    target: Annotated[
+        str, typer.Argument(help="A module that has tables, such as app.models; or a database URL.")
+    ],
+    host: Annotated[str, typer.Option(help="Listen on this address.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Listen on this port.", min=0, max=65535)] = 8000,
+    database_url: DatabaseURLOption = None,
+    writable: Annotated[
+        Optional[bool],  # noqa: UP045 - as above
+        typer.Option(
+            "--writable/--read-only",
+            help="Whether rows can be written. The tables of a module can, those of a URL cannot.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Put tables on HTTP: those of a module, or of a database without any code.
+
+    Lists with filters, pages and includes, single rows, relations; with writing, everything a
+    Resource has. Tables that a module has and its database lacks are made.
+
+    Examples:
+      colonnade serve app.models
+
+      colonnade serve sqlite:///shop.db
+
+      colonnade serve postgresql://me@localhost/shop --writable
+    """
+    from colonnade.cli._serve import serve_target
+
+    serve_target(target, host, port, database_url, writable=writable)
+
+
+@app.command()
 def new(
     name: Annotated[
         Optional[str],  # noqa: UP045 - as above

@@ -1,17 +1,16 @@
 """``colonnade demo``: lay the project out, fill it, serve it."""
 
 import os
-import signal
 import socket
 import sys
 import tempfile
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
 
 from colonnade.cli import _console
+from colonnade.cli._server import listen, serve, url_of
 from colonnade.database import Database
-from colonnade.errors import CommandError
 from colonnade.templates import lay_out
 
 
@@ -29,7 +28,7 @@ def serve_demo(directory: Path | None, host: str, port: int, database_url: str |
         DatabaseError: The database cannot be used.
     """
     with ExitStack() as stack:
-        listener = stack.enter_context(_listen(host, port))
+        listener = stack.enter_context(listen(host, port))
         if database_url is not None:
             Database(database_url).ping()
         if directory is None:
@@ -44,27 +43,11 @@ def serve_demo(directory: Path | None, host: str, port: int, database_url: str |
         with _console.out.status("Filling the database"):
             count = import_module("app.sample").fill()
         _introduce(listener, count, directory)
-        _serve(listener)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        raise CommandError(
-            f"Cannot listen on {host}:{port}: {error.strerror}. "
-            f"Choose another port: colonnade demo --port {port + 1 if port < 65535 else 8000}"
-        ) from error
-    return listener
+        serve(import_module("app.main").app, listener)
 
 
 def _introduce(listener: socket.socket, count: int, directory: Path) -> None:
-    host, port = listener.getsockname()[:2]
-    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    url = url_of(listener)
     database = import_module("app.database").db
     _console.panel(
         "Colonnade demo",
@@ -77,13 +60,3 @@ def _introduce(listener: socket.socket, count: int, directory: Path) -> None:
             f'curl --json \'{{"title": "Try it"}}\' {url}/tasks',
         ],
     )
-
-
-def _serve(listener: socket.socket) -> None:
-    import uvicorn
-
-    config = uvicorn.Config(import_module("app.main").app, log_level="warning")
-    # uvicorn raises the signal it was stopped by again, once it has shut down.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets=[listener])

@@ -4,6 +4,7 @@ from colonnade.models._annotations import Bounds
 from colonnade.models._fields import Field, FieldFlags
 from colonnade.models._mixins import Timestamps, Versioned, statement_time
 from colonnade.models._model import SQLModel
+from colonnade.models._reflection import Reflection, reflect_models
 from colonnade.models._relation_shapes import LinkShape, RelationShape
 from colonnade.models._schemas import Schemas, schemas
 from colonnade.models._shape import ColumnShape, ForeignKeyShape, Shape
@@ -16,6 +17,7 @@ __all__ = [
     "FieldFlags",
     "ForeignKeyShape",
     "LinkShape",
+    "Reflection",
     "RelationShape",
     "SQLModel",
     "Schemas",
@@ -23,6 +25,7 @@ __all__ = [
     "Timestamps",
     "UTCDateTime",
     "Versioned",
+    "reflect_models",
     "schemas",
     "statement_time",
 ]

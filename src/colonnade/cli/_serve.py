@@ -1,0 +1,133 @@
+"""``colonnade serve``: the tables of a module, or of a database without any code, on HTTP."""
+
+import sys
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+
+from colonnade.cli import _console
+from colonnade.cli._server import listen, serve, url_of
+from colonnade.database import Database
+from colonnade.errors import CommandError, ModelError
+from colonnade.models import Shape, reflect_models
+from colonnade.resources import OPERATIONS, Operation, Resource, problems
+
+READING: frozenset[Operation] = frozenset(("list", "read"))
+
+
+def serve_target(
+    target: str, host: str, port: int, database_url: str | None, *, writable: bool | None
+) -> None:
+    """Serve the tables of a module or a database until it is stopped.
+
+    Args:
+        target: A module's name, or a database URL.
+        host: The address to listen on.
+        port: The port to listen on; 0: any that is free.
+        database_url: The database of a module's tables.
+        writable: Whether rows can be written; None: those of a module can.
+
+    Raises:
+        CommandError: There is no such module, or it has no tables.
+        DatabaseError: The database cannot be used.
+    """
+    with listen(host, port) as listener:
+        if "://" in target:
+            app = app_of_url(target, writable=bool(writable))
+        else:
+            app = app_of_module(target, database_url, writable=writable is not False)
+        tables: list[str] = app.state.tables
+        _console.panel(
+            app.title,
+            [
+                f"[bold]{url_of(listener)}/docs[/bold]",
+                f"{len(tables)} tables: {_console.escaped(', '.join(tables))}",
+                *(f"left out: {_console.escaped(one)}" for one in app.state.skipped),
+                "rows can be written" if app.state.writable else "read only: --writable to write",
+            ],
+        )
+        serve(app, listener)
+
+
+def app_of_module(name: str, database_url: str | None, *, writable: bool) -> FastAPI:
+    """An app with the tables of a module, which are made where they are missing.
+
+    Raises:
+        CommandError: There is no such module, or it has no tables.
+    """
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        module = import_module(name)
+    except ImportError as error:
+        raise CommandError(
+            f"Cannot import {name}: {error}. Give a module such as app.models, or a database URL."
+        ) from error
+    found = [one for one in vars(module).values() if _is_table(one)]
+    if not found:
+        raise CommandError(f"{name} has no tables: classes with table=True.")
+    own = [one for one in vars(module).values() if isinstance(one, Database)]
+    db = own[0] if own and database_url is None else Database(database_url)
+    db.ping()
+    if writable:
+        db.create_all(found[0].metadata)
+    return _app(name, db, list(dict.fromkeys(found)), [], writable=writable)
+
+
+def app_of_url(url: str, *, writable: bool) -> FastAPI:
+    """An app with the tables of a database.
+
+    Raises:
+        CommandError: It has no tables.
+    """
+    db = Database(url)
+    db.ping()
+    with db.engine.connect() as connection:
+        found = reflect_models(connection)
+    if not found.models:
+        raise CommandError(f"{db.url} has no tables.")
+    skipped = [f"{name}, since {why}" for name, why in found.skipped.items()]
+    return _app(str(db.url), db, list(found.models.values()), skipped, writable=writable)
+
+
+def _app(
+    title: str, db: Database, models: Iterable[type[Any]], skipped: list[str], *, writable: bool
+) -> FastAPI:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with db.lifespan(app):
+            yield
+
+    app = FastAPI(title=title, lifespan=lifespan)
+    tables: list[str] = []
+    left: list[str] = list(skipped)
+    for model in models:
+        shape = Shape.of(model)
+        if shape.link_fields == ():
+            continue  # it is the lists on either side
+        operations = OPERATIONS if writable else READING
+        resource = Resource(model, db, include=list(shape.relations), operations=operations)
+        try:
+            app.include_router(resource)
+        except ModelError as error:
+            left.append(f"deleting {shape.name}: {error}")
+            operations -= {"delete"}
+            app.include_router(
+                Resource(model, db, include=list(shape.relations), operations=operations)
+            )
+        tables.append(shape.name)
+    problems(app)
+    app.state.tables, app.state.skipped, app.state.writable = tables, left, writable
+    return app
+
+
+def _is_table(candidate: Any) -> bool:
+    try:
+        Shape.of(candidate)
+    except ModelError:
+        return False
+    return isinstance(candidate, type)

@@ -1,0 +1,46 @@
+"""Listening and serving, for the commands that do."""
+
+import signal
+import socket
+import sys
+from contextlib import suppress
+from typing import Any
+
+from colonnade.errors import CommandError
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that is bound, so that a port which is taken is told before all else.
+
+    Raises:
+        CommandError: The port is taken, or the address is not this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise CommandError(
+            f"Cannot listen on {host}:{port}: {error.strerror}. "
+            f"Choose another port: --port {port + 1 if port < 65535 else 8000}"
+        ) from error
+    return listener
+
+
+def url_of(listener: socket.socket) -> str:
+    """Where a browser finds it."""
+    host, port = listener.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def serve(app: Any, listener: socket.socket) -> None:
+    """Serve an app until it is stopped."""
+    import uvicorn
+
+    config = uvicorn.Config(app, log_level="warning")
+    # uvicorn raises the signal it was stopped by again, once it has shut down.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    with suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[listener])

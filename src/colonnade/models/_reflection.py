@@ -1,0 +1,233 @@
+"""Models of a database that has none: its tables, read from the database itself."""
+
+import keyword
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType, new_class
+from typing import Any, Optional
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    DateTime,
+    Float,
+    ForeignKeyConstraint,
+    Integer,
+    MetaData,
+    Numeric,
+    Table,
+    UniqueConstraint,
+    and_,
+)
+from sqlalchemy import Enum as NativeEnum
+from sqlalchemy.orm import registry, relationship
+from sqlalchemy.types import NullType, TypeEngine
+
+from colonnade.models._fields import Field
+from colonnade.models._model import SQLModel
+from colonnade.models._relation_shapes import link_fields
+from colonnade.models._types import UTCDateTime
+
+
+@dataclass(frozen=True, slots=True)
+class Reflection:
+    """The models of a database.
+
+    Attributes:
+        models: A model of each table, by the table's name.
+        skipped: The tables that have none, and why.
+    """
+
+    models: Mapping[str, type[Any]]
+    skipped: Mapping[str, str] = field(default_factory=dict)
+
+
+def reflect_models(connection: Connection, schema: str | None = None) -> Reflection:
+    """Models of every table of a database, with relations along its foreign keys.
+
+    A foreign key ``task.project_id`` is ``Task.project`` and ``Project.tasks``; a table that
+    only links two others is a list on either side. The models are in a registry of their own.
+
+    Args:
+        connection: Where to read from.
+        schema: The schema; None: the one that is the default.
+    """
+    stored = MetaData()
+    stored.reflect(connection, schema=schema)
+    kept = {
+        table.name: table
+        for table in stored.sorted_tables
+        if table.primary_key.columns and not table.name.startswith("sqlite_")
+    }
+    skipped = {
+        table.name: "it has no primary key"
+        for table in stored.sorted_tables
+        if table.name not in kept and not table.name.startswith("sqlite_")
+    }
+    own = registry()
+    base = new_class("Base", (SQLModel,), {"registry": own})
+    names: set[str] = set()
+    models = {
+        name: _model(base, table, _unused(_class_name(name), names), connection)
+        for name, table in kept.items()
+    }
+    for name, table in kept.items():
+        _relate(models, models[name], table)
+    own.configure()
+    return Reflection(MappingProxyType(models), MappingProxyType(skipped))
+
+
+def _model(base: Any, table: Table, name: str, connection: Connection) -> type[Any]:
+    annotations: dict[str, Any] = {}
+    body: dict[str, Any] = {"__tablename__": table.name, "__module__": __name__}
+    for column in table.columns:
+        attribute = _attribute_name(column.name, annotations)
+        kind = _column_type(column, connection.dialect.name)
+        annotation = _python_type(kind)
+        serial = table.autoincrement_column is column or column.server_default is not None
+        optional = bool(column.nullable) or serial
+        annotations[attribute] = Optional[annotation] if optional else annotation  # noqa: UP045
+        alias: dict[str, Any] = {"alias": column.name} if attribute != column.name else {}
+        options: dict[str, Any] = {"default": None} if optional else {}
+        body[attribute] = Field(
+            **options,
+            **alias,
+            sa_column=Column(
+                column.name,
+                kind,
+                primary_key=column.primary_key,
+                nullable=column.nullable,
+                server_default=column.server_default,
+                autoincrement=column.autoincrement,
+            ),
+        )
+    body["__table_args__"] = (*_constraints(table), {"schema": table.schema})
+    body["__annotations__"] = annotations
+    made: type[Any] = new_class(name, (base,), {"table": True}, lambda space: space.update(body))
+    return made
+
+
+def _constraints(table: Table) -> Iterable[Any]:
+    for constraint in table.constraints:
+        columns = [column.name for column in getattr(constraint, "columns", ())]
+        if isinstance(constraint, ForeignKeyConstraint):
+            targets = [element.target_fullname for element in constraint.elements]
+            rule = constraint.ondelete
+            yield ForeignKeyConstraint(columns, targets, name=constraint.name, ondelete=rule)
+        elif isinstance(constraint, UniqueConstraint):
+            yield UniqueConstraint(*columns, name=constraint.name)
+
+
+def _column_type(column: Column[Any], dialect: str) -> TypeEngine[Any]:
+    kind = column.type
+    if dialect == "sqlite":
+        if isinstance(kind, Integer):
+            return BigInteger() if not column.primary_key else Integer()
+        if isinstance(kind, Numeric) and not isinstance(kind, Float) and kind.scale is None:
+            return Float()
+    if isinstance(kind, DateTime) and getattr(kind, "timezone", False):
+        return UTCDateTime()
+    return kind
+
+
+def _python_type(kind: TypeEngine[Any]) -> Any:
+    if isinstance(kind, UTCDateTime):
+        return datetime
+    if isinstance(kind, NativeEnum):
+        return str
+    if isinstance(kind, NullType):
+        return Any
+    try:
+        found = kind.python_type
+    except NotImplementedError:
+        return Any
+    return Any if found in (dict, list, object) else found
+
+
+def _relate(models: Mapping[str, type[Any]], model: type[Any], table: Table) -> None:
+    """Add the relations along a table's foreign keys, to it and to what it refers to."""
+    if link_fields(table) == () and _link(models, model, table):
+        return
+    for constraint in sorted(table.foreign_key_constraints, key=lambda one: list(one.column_keys)):
+        target = models.get(constraint.referred_table.name)
+        if target is None:
+            continue
+        here, there = model.__table__.c, target.__table__.c
+        pairs = [(here[one.parent.name], there[one.column.name]) for one in constraint.elements]
+        join = and_(*(one == two for one, two in pairs))
+        foreign = [one for one, _ in pairs]
+        one_name = _free(target_name(constraint), model)
+        many = re.sub(r"_id$", "", "_".join(constraint.column_keys))
+        plain = _singular(constraint.referred_table.name) in (many, one_name)
+        listed = _free(_plural(table.name) if plain else f"{many}_{_plural(table.name)}", target)
+        remote = [two for _, two in pairs]
+        options: dict[str, Any] = {"primaryjoin": join, "foreign_keys": foreign, "viewonly": True}
+        setattr(model, one_name, relationship(target, remote_side=remote, uselist=False, **options))
+        setattr(target, listed, relationship(model, remote_side=foreign, uselist=True, **options))
+
+
+def _link(models: Mapping[str, type[Any]], model: type[Any], table: Table) -> bool:
+    """Relate two tables through one that only links them."""
+    constraints = list(table.foreign_key_constraints)
+    ends = [models.get(one.referred_table.name) for one in constraints]
+    if len(constraints) != 2 or None in ends or ends[0] is ends[1]:
+        return False
+    first: Any = ends[0]
+    second: Any = ends[1]
+    for one, two in ((first, second), (second, first)):
+        name = _free(_plural(two.__tablename__), one)
+        setattr(one, name, relationship(two, secondary=model.__table__, viewonly=True))
+    return True
+
+
+def target_name(constraint: ForeignKeyConstraint) -> str:
+    """What the row that a foreign key refers to is called: ``project`` for ``project_id``."""
+    if len(constraint.column_keys) == 1 and constraint.column_keys[0].endswith("_id"):
+        return constraint.column_keys[0].removesuffix("_id")
+    return _singular(constraint.referred_table.name)
+
+
+def _free(name: str, model: Any) -> str:
+    name = _identifier(name)
+    while hasattr(model, name):
+        name += "_"
+    return name
+
+
+def _unused(name: str, taken: set[str]) -> str:
+    while name in taken:
+        name += "_"
+    taken.add(name)
+    return name
+
+
+def _class_name(table: str) -> str:
+    words = re.split(r"[^0-9A-Za-z]+", _singular(table))
+    return _identifier("".join(word[:1].upper() + word[1:] for word in words if word) or "Table")
+
+
+def _attribute_name(column: str, taken: Mapping[str, Any]) -> str:
+    name = _identifier(column)
+    while name in taken or hasattr(SQLModel, name):
+        name += "_"
+    return name
+
+
+def _identifier(name: str) -> str:
+    found = re.sub(r"\W+", "_", name).lstrip("_") or "column"
+    if found[0].isdigit():
+        found = f"n{found}"
+    return f"{found}_" if keyword.iskeyword(found) else found
+
+
+def _singular(name: str) -> str:
+    if name.endswith("ies"):
+        return name[:-3] + "y"
+    return name[:-1] if name.endswith("s") and not name.endswith("ss") else name
+
+
+def _plural(name: str) -> str:
+    return name if name.endswith("s") else f"{name}s"
