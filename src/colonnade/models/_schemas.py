@@ -13,6 +13,7 @@ from pydantic import (
     AllowInfNan,
     AwareDatetime,
     ConfigDict,
+    GetJsonSchemaHandler,
     PlainSerializer,
     SerializeAsAny,
     WrapSerializer,
@@ -23,6 +24,8 @@ from pydantic import (
     model_validator,
 )
 from pydantic.fields import FieldInfo
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 from pydantic_core import PydanticUndefined as Undefined
 from sqlmodel.main import FieldInfoMetadata
 
@@ -135,6 +138,8 @@ def _given(one: ColumnShape) -> _Field:
         item for item in one.annotation.metadata if not isinstance(item, _NOT_FOR_SCHEMAS)
     ]
     constraints += _width(one)
+    if one.kind in {"text", "path", "json"}:
+        constraints.append(WithoutNul())
     if one.field.discriminator is not None:
         constraints.append(pydantic.Field(discriminator=one.field.discriminator))
     if constraints:
@@ -166,6 +171,27 @@ def _shown(one: ColumnShape) -> _Field:
     if one.nullable:
         kind = Optional[kind]  # noqa: UP045 - as above
     return kind, _info(one.field)
+
+
+class WithoutNul:
+    """Says in the JSON schema that a text has no NUL, which PostgreSQL holds nowhere."""
+
+    def __get_pydantic_json_schema__(
+        self, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        found: JsonSchemaValue = _with_pattern(handler(core))
+        return found
+
+
+def _with_pattern(schema: Any) -> Any:
+    if isinstance(schema, list):
+        return [_with_pattern(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    changed = {key: _with_pattern(value) for key, value in schema.items()}
+    if schema.get("type") == "string" and not schema.keys() & {"pattern", "enum", "format"}:
+        changed["pattern"] = "^[^\\u0000]*$"
+    return changed
 
 
 def _width(one: ColumnShape) -> list[Any]:

@@ -1,5 +1,6 @@
 """From the text of a request to a value a column can be compared with."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -59,6 +60,8 @@ def _comparable(value: Decimal) -> Decimal:
     return value
 
 
+_IS_NO_NUMBER = re.compile(r"[^0-9.+\-\s]|\d-\d")
+
 PlainText = Annotated[str, AfterValidator(without_nul)]
 Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 Span = Annotated[timedelta, AfterValidator(_storable_span)]
@@ -104,7 +107,11 @@ def read_value(column: ColumnShape) -> Callable[[Any], Any]:
     adapter = value_adapter(column)
     whole = bool(column.choices) and isinstance((column.choices or ("",))[0], int)
 
+    temporal = column.kind in {"datetime", "date", "time", "timedelta"}
+
     def read(value: Any) -> Any:
+        if temporal and not (isinstance(value, str) and _IS_NO_NUMBER.search(value)):
+            return adapter.validate_python(object())  # Pydantic would count seconds from 1970
         if isinstance(value, str):
             if whole and value.lstrip("-").isdecimal() and len(value) < 20:
                 return adapter.validate_python(int(value))

@@ -85,7 +85,7 @@ class Batches:
         if not segments:
             raise QueryError([_wrong(("query", "key"), "Say which rows: key=1&key=2")])
         self._bounded(len(segments), ("query", "key"))
-        keys = list(dict.fromkeys(self.subject.key(segment) for segment in segments))
+        keys = list(dict.fromkeys(self.subject.key(one, ("query", "key")) for one in segments))
         writes = self.writes
 
         async def hooked(session: AsyncSession, run: Callable[..., Awaitable[Any]]) -> None:

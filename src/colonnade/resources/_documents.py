@@ -311,14 +311,15 @@ def depth_parameter(most: int) -> dict[str, Any]:
     return _query("depth", schema, description)
 
 
-def keys_parameter(most: int) -> dict[str, Any]:
+def keys_parameter(most: int, columns: tuple[ColumnShape, ...]) -> dict[str, Any]:
     """The keys of a batch to delete."""
+    items = path_parameter("key", columns)["schema"]
     return {
         "name": "key",
         "in": "query",
         "required": True,
         "description": "The key of a row, once for each",
-        "schema": {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": most},
+        "schema": {"type": "array", "items": items, "minItems": 1, "maxItems": most},
     }
 
 

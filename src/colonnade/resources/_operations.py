@@ -303,7 +303,7 @@ class Operations:
                 summary=f"Delete {words}, all or none",
                 answer=dict[Literal["ok"], Literal[True]],
                 responses=documents.responses(404, 409),
-                parameters=lambda: [documents.keys_parameter(most)],
+                parameters=lambda: [documents.keys_parameter(most, self.subject.shape.primary_key)],
             )
 
     def _relation(self, name: str, reached: Reached) -> None:

@@ -87,8 +87,8 @@ class Subject:
             raise Problem(403, f"No {self.name} can be reached here.", kind="scope")
         return scopes
 
-    def key(self, segment: str) -> tuple[Any, ...]:
-        """The key in a path.
+    def key(self, segment: str, loc: tuple[Any, ...] = ()) -> tuple[Any, ...]:
+        """The key in a path, or at ``loc``.
 
         Raises:
             Problem: 404, no row can have it.
@@ -97,7 +97,7 @@ class Subject:
         try:
             key = self.keys.read(segment)
         except ValidationError as error:
-            raise QueryError(self.keys.errors(error, ("path", self.keys.name))) from None
+            raise QueryError(self.keys.errors(error, loc or ("path", self.keys.name))) from None
         if key is None:
             raise self.not_found()
         return key

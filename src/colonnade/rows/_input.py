@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from pydantic import MISSING, BaseModel, TypeAdapter, ValidationError
-from pydantic_core import from_json, to_json
+from pydantic_core import PydanticKnownError, from_json, to_json
 
 from colonnade.errors import QueryError
 from colonnade.models import ColumnShape, Shape, schemas
@@ -17,6 +17,18 @@ InputError = QueryError
 
 DEEPEST_JSON = 100
 """How deep a JSON value may be nested: SQLite refuses more than 1,000, Pydantic 255."""
+
+
+_JSON_TYPES: dict[str, tuple[tuple[type, ...], str]] = {
+    "integer": ((int, float), "int_type"),
+    "float": ((int, float), "float_type"),
+    "decimal": ((int, float, str), "decimal_type"),
+    "boolean": ((bool,), "bool_type"),
+    "datetime": ((str,), "datetime_type"),
+    "date": ((str,), "date_type"),
+    "time": ((str,), "time_type"),
+    "timedelta": ((str,), "time_delta_type"),
+}
 
 
 class Inputs:
@@ -33,11 +45,23 @@ class Inputs:
         self.schema = schema
         self._derived = schema in (schemas(shape.model).create, schemas(shape.model).update)
         self._whole = whole
+        self._types = dict(self._json_types())
         self._checks = {
             name: check
             for name, column in shape.columns.items()
             if (check := _check(column)) is not None
         }
+
+    def _json_types(self) -> Iterator[tuple[str, tuple[tuple[type, ...], str]]]:
+        """By the name in JSON, the types a value may have there, and Pydantic's name for others.
+
+        Pydantic takes ``true`` for 1 and a number for a moment; the documented schema does not.
+        """
+        for name, field in self.schema.model_fields.items():
+            column = self.shape.columns.get(name)
+            if column is not None and column.kind in _JSON_TYPES and column.accepts(field):
+                alias = field.validation_alias or field.alias
+                yield alias if isinstance(alias, str) else name, _JSON_TYPES[column.kind]
 
     def read(
         self, body: bytes, loc: tuple[Any, ...] = ("body",), said: Collection[str] = ()
@@ -81,9 +105,29 @@ class Inputs:
             raise QueryError(located(error, loc)) from None
         except RecursionError:
             raise QueryError([_wrong("too_deep", loc, "JSON nested too deep", None)]) from None
-        if b"NaN" in body or b"Infinity" in body:
-            _refuse_nan(body, loc)
+        try:
+            raw = from_json(body, allow_inf_nan=False)
+        except ValueError:
+            message = "JSON has no NaN and no Infinity"
+            raise QueryError([_wrong("finite_number", loc, message, None)]) from None
+        rows = [(loc, raw)]
+        if isinstance(raw, list):
+            rows = [((*loc, index), row) for index, row in enumerate(raw)]
+        errors = [error for where, row in rows for error in self._mistyped(row, where)]
+        if errors:
+            raise QueryError(errors[:100])
         return made
+
+    def _mistyped(self, row: dict[str, Any], loc: tuple[Any, ...]) -> Iterator[dict[str, Any]]:
+        """What is of another type in JSON than is documented, though Pydantic takes it."""
+        for name, value in row.items():
+            expected = self._types.get(name)
+            if expected is None or value is None:
+                continue
+            types, kind = expected
+            if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+                message = PydanticKnownError(kind).message()  # type: ignore[arg-type]
+                yield _wrong(kind, (*loc, name), message, None)
 
     def values(
         self, made: BaseModel, loc: tuple[Any, ...] = ("body",), said: Collection[str] = ()
@@ -169,14 +213,6 @@ def located(error: ValidationError, loc: tuple[Any, ...]) -> list[dict[str, Any]
 
 def _wrong(kind: str, loc: tuple[Any, ...], message: str, given: Any) -> dict[str, Any]:
     return {"type": kind, "loc": loc, "msg": message, "input": given}
-
-
-def _refuse_nan(body: bytes, loc: tuple[Any, ...]) -> None:
-    try:
-        from_json(body, allow_inf_nan=False)
-    except ValueError:
-        message = "JSON has no NaN and no Infinity"
-        raise QueryError([_wrong("finite_number", loc, message, None)]) from None
 
 
 def _check(column: ColumnShape) -> Callable[[Any], Any] | None:
