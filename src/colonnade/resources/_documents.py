@@ -255,7 +255,7 @@ def _operand(operator: Operator, column: ColumnShape) -> dict[str, Any]:
 
 def _option(name: str, reader: PageReader) -> tuple[dict[str, Any], str]:
     surface = reader.surface
-    listed = {"type": "array", "minItems": 1, "uniqueItems": True}
+    listed = {"type": "array", "minItems": 1}
     order = [sign + column for column in sortable(surface) for sign in ("", "-")]
     options: dict[str, tuple[dict[str, Any], str]] = {
         "limit": (_integer(1, reader.max_limit, reader.default_limit), "Rows at most"),

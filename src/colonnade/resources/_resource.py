@@ -13,6 +13,7 @@ from colonnade.database import Database
 from colonnade.errors import ModelError, QueryError
 from colonnade.models import Shape, schemas
 from colonnade.query import Page, Surface, nearest
+from colonnade.resources import _documents as documents
 from colonnade.resources import _scoping
 from colonnade.resources._hooks import Hooks, Written
 from colonnade.resources._names import plural
@@ -203,6 +204,16 @@ class Resource(APIRouter):
 
     # The routes
 
+    def _complete(self, route: ResourceRoute, scopes: list[params.Depends]) -> None:
+        """Give an endpoint of the user's what it needs of the Resource, and its document too."""
+        route.dependencies = [*route.dependencies, *scopes]
+        problems = documents.responses()
+        route.responses = {422: problems[422], **route.responses}
+        if any(one.call == self.query for one in route.dependant.dependencies):
+            reader = self._reads.reader
+            known = documents.Operation(lambda: documents.page_parameters(reader))
+            route.openapi_extra = route.openapi_extra or known
+
     def _made(self, own: list[BaseRoute]) -> list[BaseRoute]:
         """The generated routes, those left out whose place an endpoint of the user takes."""
         subject = self.subject
@@ -213,7 +224,7 @@ class Resource(APIRouter):
         scopes = _scoping.dependencies(self._db, tables)
         for route in own:
             if isinstance(route, ResourceRoute):
-                route.dependencies = [*route.dependencies, *scopes]
+                self._complete(route, scopes)
         taken = {one for route in own for one in replaced(route)}
         offer = Offer(self._operations, self._guards, self._hooks, self._max_limit, scopes)
         made = Operations(self, subject, self._reads, offer).routes()

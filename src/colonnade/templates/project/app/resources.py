@@ -3,17 +3,8 @@
 from fastapi import Depends, Response
 
 from app.database import db
-from app.models import Label, Project, Task, TaskBase, Worker
+from app.models import Label, Project, Task, Worker
 from colonnade import Page, Resource, col
-
-
-class TaskCreate(TaskBase):
-    """What a POST says."""
-
-
-class TaskUpdate(TaskBase, partial=True):
-    """What a PATCH says: every field may be absent, and stays as it is then."""
-
 
 projects = Resource(Project, db, include=["tasks"])
 workers = Resource(Worker, db, include=["assignments.task"])
@@ -21,8 +12,6 @@ labels = Resource(Label, db, include=["tasks"])
 tasks = Resource(
     Task,
     db,
-    create=TaskCreate,
-    update=TaskUpdate,
     include=["project", "parent", "subtasks", "labels", "workers", "assignments.worker"],
 )
 
