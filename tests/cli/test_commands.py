@@ -37,7 +37,7 @@ def free_port() -> int:
         return port
 
 
-@pytest.mark.parametrize("command", ["", "demo", "new", "doctor"])
+@pytest.mark.parametrize("command", ["", "demo", "serve", "new", "doctor"])
 def test_help_teaches(command: str, tmp_path: Path) -> None:
     done = colonnade(*command.split(), "--help", cwd=tmp_path)
     assert done.returncode == 0
@@ -138,11 +138,17 @@ def test_new_asks_on_a_terminal(tmp_path: Path) -> None:
     assert (tmp_path / "asked" / "app" / "models.py").exists()
 
 
-class Demo:
-    """A running demo."""
+class Served:
+    """An app that a command serves.
 
-    def __init__(self, port: int) -> None:
+    Args:
+        port: The port it listens on.
+        path: A path that answers once it runs.
+    """
+
+    def __init__(self, port: int, path: str) -> None:
         self.url = f"http://127.0.0.1:{port}"
+        self.path = path
 
     def __call__(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         request = urllib.request.Request(
@@ -161,17 +167,17 @@ class Demo:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             try:
-                self("GET", "/projects")
+                self("GET", self.path)
             except OSError:
                 assert process.poll() is None, process.communicate()
                 time.sleep(0.1)
             else:
                 return
-        pytest.fail("the demo did not start")
+        pytest.fail("it did not start")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def demo(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Demo]:
+def demo(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Served]:
     port = free_port()
     arguments = ["demo", "--port", str(port)]
     if request.param == "postgresql":
@@ -182,7 +188,7 @@ def demo(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Demo]:
         env={**os.environ, "TMPDIR": str(tmp_path), "COLUMNS": "100"},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    running = Demo(port)
+    running = Served(port, "/projects")
     running.wait(process)
     yield running
     taken = colonnade("demo", "--port", str(port), cwd=tmp_path)
@@ -198,7 +204,7 @@ def demo(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Demo]:
     assert list(tmp_path.iterdir()) == []  # nothing is left behind
 
 
-def test_the_demo_creates_lists_reads_patches_and_deletes_a_task(demo: Demo) -> None:
+def test_the_demo_creates_lists_reads_patches_and_deletes_a_task(demo: Served) -> None:
     status, task = demo("POST", "/tasks", {"title": "Try it"})
     assert (status, task["title"], task["status"]) == (201, "Try it", "pending")
     path = f"/tasks/{task['id']}"

@@ -74,7 +74,11 @@ def demo(
 @app.command()
 def serve(
     target: Annotated[
-        str, typer.Argument(help="A module that has tables, such as app.models; or a database URL.")
+        str,
+        typer.Argument(
+            metavar="TARGET",
+            help="A module that has tables, such as app.models; or a database URL.",
+        ),
     ],
     host: Annotated[str, typer.Option(help="Listen on this address.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Listen on this port.", min=0, max=65535)] = 8000,

@@ -1,7 +1,8 @@
 """``colonnade serve``: the tables of a module, or of a database without any code, on HTTP."""
 
+import re
 import sys
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from importlib import import_module
 from pathlib import Path
@@ -75,27 +76,41 @@ def app_of_module(name: str, database_url: str | None, *, writable: bool) -> Fas
     db.ping()
     if writable:
         db.create_all(found[0].metadata)
-    return _app(name, db, list(dict.fromkeys(found)), [], writable=writable)
+    return _app(name, db, dict.fromkeys(found), [], writable=writable)
 
 
 def app_of_url(url: str, *, writable: bool) -> FastAPI:
     """An app with the tables of a database.
 
     Raises:
-        CommandError: It has no tables.
+        CommandError: It has no tables, or is a file that is not there.
+        DatabaseError: It cannot be used.
     """
     db = Database(url)
+    if db.url.file is not None and not db.url.file.exists():
+        raise CommandError(f"There is no file {db.url.file}.")
     db.ping()
     with db.engine.connect() as connection:
         found = reflect_models(connection)
     if not found.models:
         raise CommandError(f"{db.url} has no tables.")
     skipped = [f"{name}, since {why}" for name, why in found.skipped.items()]
-    return _app(str(db.url), db, list(found.models.values()), skipped, writable=writable)
+    paths = {model: _path(name) for name, model in found.models.items()}
+    return _app(str(db.url), db, paths, skipped, writable=writable)
+
+
+def _path(table: str) -> str:
+    """The path of a table: its own name, as far as a path can hold it."""
+    return "/" + re.sub(r"[^\w.~-]+", "-", table)
 
 
 def _app(
-    title: str, db: Database, models: Iterable[type[Any]], skipped: list[str], *, writable: bool
+    title: str,
+    db: Database,
+    paths: Mapping[type[Any], str | None],
+    skipped: list[str],
+    *,
+    writable: bool,
 ) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -103,31 +118,38 @@ def _app(
             yield
 
     app = FastAPI(title=title, lifespan=lifespan)
-    tables: list[str] = []
     left: list[str] = list(skipped)
-    for model in models:
-        shape = Shape.of(model)
-        if shape.link_fields == ():
-            continue  # it is the lists on either side
+    tables = _served([Shape.of(model) for model in paths])
+    for shape in tables:
+        options: dict[str, Any] = {"prefix": paths[shape.model], "include": list(shape.relations)}
         operations = OPERATIONS if writable else READING
-        resource = Resource(model, db, include=list(shape.relations), operations=operations)
         try:
-            app.include_router(resource)
+            app.include_router(Resource(shape.model, db, operations=operations, **options))
         except ModelError as error:
             left.append(f"deleting {shape.name}: {error}")
             operations -= {"delete"}
-            app.include_router(
-                Resource(model, db, include=list(shape.relations), operations=operations)
-            )
-        tables.append(shape.name)
+            app.include_router(Resource(shape.model, db, operations=operations, **options))
     problems(app)
-    app.state.tables, app.state.skipped, app.state.writable = tables, left, writable
+    app.state.tables = [shape.name for shape in tables]
+    app.state.skipped, app.state.writable = left, writable
     return app
 
 
+def _served(shapes: list[Shape]) -> list[Shape]:
+    """The tables that have a path of their own.
+
+    A table that only links two others is the lists on either side instead.
+    """
+    relations = [one for shape in shapes for one in shape.relations.values()]
+    lists = {one.link.table for one in relations if one.kind == "many_to_many" and one.link}
+    return [one for one in shapes if one.link_fields != () or one.table not in lists]
+
+
 def _is_table(candidate: Any) -> bool:
+    if not isinstance(candidate, type):
+        return False
     try:
         Shape.of(candidate)
     except ModelError:
         return False
-    return isinstance(candidate, type)
+    return True

@@ -95,18 +95,17 @@ async def diagnose(url: str | None = None) -> Diagnosis:
 
 def _would_be_made(db: Database) -> list[Path]:
     """The files that connecting makes: to look at a database is not to make one."""
-    if db.url.backend != "sqlite" or db.url.memory:
+    file = db.url.file
+    if file is None or file.exists():
         return []
-    path = str(db.url.sync.url.database).removeprefix("file:")
-    return [] if Path(path).exists() else [Path(path + end) for end in ("", "-wal", "-shm")]
+    return [Path(f"{file}{end}") for end in ("", "-wal", "-shm")]
 
 
 def _kind(db: Database) -> str:
     if db.url.memory:
         return "an SQLite database in memory, gone with the process"
-    if db.url.backend == "sqlite":
-        path = Path(db.url.sync.url.database or "").absolute()
-        return f"the SQLite file {path}"
+    if db.url.file is not None:
+        return f"the SQLite file {db.url.file.absolute()}"
     server = "Neon" if db.url.neon else "PostgreSQL"
     return f"{server}, {'through a pooler in transaction mode' if db.url.pooled else 'direct'}"
 

@@ -8,6 +8,7 @@ import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import parse_qsl, unquote
 
@@ -62,6 +63,14 @@ class DatabaseURL:
 
     def __str__(self) -> str:
         return self.shown
+
+    @property
+    def file(self) -> Path | None:
+        """The file of an SQLite database that has one."""
+        if self.backend != "sqlite" or self.memory:
+            return None
+        path = str(self.sync.url.database)
+        return Path(unquote(path.removeprefix("file:")) if path.startswith("file:") else path)
 
     @classmethod
     def parse(cls, text: str | URL) -> "DatabaseURL":

@@ -2,13 +2,20 @@
 
 import keyword
 import re
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from itertools import chain, count
 from types import MappingProxyType, new_class
-from typing import Any, Optional
+from typing import Any, Optional, Union, get_args
+from uuid import UUID
 
+from pydantic import ConfigDict
 from sqlalchemy import (
+    ARRAY,
+    JSON,
     BigInteger,
     Column,
     Connection,
@@ -23,13 +30,24 @@ from sqlalchemy import (
     and_,
 )
 from sqlalchemy import Enum as NativeEnum
+from sqlalchemy.exc import SAWarning
 from sqlalchemy.orm import registry, relationship
-from sqlalchemy.types import NullType, TypeEngine
+from sqlalchemy.sql.elements import quoted_name
+from sqlalchemy.types import TypeEngine
 
 from colonnade.models._fields import Field
 from colonnade.models._model import SQLModel
 from colonnade.models._relation_shapes import link_fields
 from colonnade.models._types import UTCDateTime
+
+RESERVED = frozenset({"metadata", "registry"})
+"""What SQLAlchemy keeps for itself on a declarative class."""
+
+KNOWN = frozenset((bool, int, float, Decimal, str, bytes, datetime, date, time, timedelta, UUID))
+"""What a column that is no array and no JSON may be in Python."""
+
+BYTES = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
+"""Of bytes that are in a database already, nobody knows that they are text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +74,9 @@ def reflect_models(connection: Connection, schema: str | None = None) -> Reflect
         schema: The schema; None: the one that is the default.
     """
     stored = MetaData()
-    stored.reflect(connection, schema=schema)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Did not recognize type", SAWarning)
+        stored.reflect(connection, schema=schema)
     kept = {
         table.name: table
         for table in stored.sorted_tables
@@ -69,11 +89,8 @@ def reflect_models(connection: Connection, schema: str | None = None) -> Reflect
     }
     own = registry()
     base = new_class("Base", (SQLModel,), {"registry": own})
-    names: set[str] = set()
-    models = {
-        name: _model(base, table, _unused(_class_name(name), names), connection)
-        for name, table in kept.items()
-    }
+    names = _class_names(kept)
+    models = {name: _model(base, table, names[name], connection) for name, table in kept.items()}
     for name, table in kept.items():
         _relate(models, models[name], table)
     own.configure()
@@ -82,21 +99,29 @@ def reflect_models(connection: Connection, schema: str | None = None) -> Reflect
 
 def _model(base: Any, table: Table, name: str, connection: Connection) -> type[Any]:
     annotations: dict[str, Any] = {}
-    body: dict[str, Any] = {"__tablename__": table.name, "__module__": __name__}
+    body: dict[str, Any] = {
+        "__tablename__": quoted_name(table.name, quote=True),
+        "__module__": __name__,
+    }
     for column in table.columns:
         attribute = _attribute_name(column.name, annotations)
         kind = _column_type(column, connection.dialect.name)
         annotation = _python_type(kind)
+        # What has no type in Python is text to read, and nothing to write.
+        readonly = annotation is None
         serial = table.autoincrement_column is column or column.server_default is not None
         optional = bool(column.nullable) or serial
+        annotation = Any if readonly else annotation
         annotations[attribute] = Optional[annotation] if optional else annotation  # noqa: UP045
         alias: dict[str, Any] = {"alias": column.name} if attribute != column.name else {}
         options: dict[str, Any] = {"default": None} if optional else {}
         body[attribute] = Field(
             **options,
             **alias,
+            readonly=readonly,
             sa_column=Column(
-                column.name,
+                # Not every word that SQLite reserves is known to SQLAlchemy: NOTHING is not.
+                quoted_name(column.name, quote=True),
                 kind,
                 primary_key=column.primary_key,
                 nullable=column.nullable,
@@ -106,6 +131,8 @@ def _model(base: Any, table: Table, name: str, connection: Connection) -> type[A
         )
     body["__table_args__"] = (*_constraints(table), {"schema": table.schema})
     body["__annotations__"] = annotations
+    if any(bytes in (one, *get_args(one)) for one in annotations.values()):
+        body["model_config"] = BYTES
     made: type[Any] = new_class(name, (base,), {"table": True}, lambda space: space.update(body))
     return made
 
@@ -134,17 +161,21 @@ def _column_type(column: Column[Any], dialect: str) -> TypeEngine[Any]:
 
 
 def _python_type(kind: TypeEngine[Any]) -> Any:
+    """The annotation of a type; None if there is none."""
     if isinstance(kind, UTCDateTime):
         return datetime
     if isinstance(kind, NativeEnum):
         return str
-    if isinstance(kind, NullType):
+    if isinstance(kind, JSON):
         return Any
+    if isinstance(kind, ARRAY):
+        item: Any = _python_type(kind.item_type)
+        return None if item is None else list[Union[item, None]]  # noqa: UP007 - made here
     try:
         found = kind.python_type
     except NotImplementedError:
-        return Any
-    return Any if found in (dict, list, object) else found
+        return None
+    return found if found in KNOWN else None
 
 
 def _relate(models: Mapping[str, type[Any]], model: type[Any], table: Table) -> None:
@@ -157,16 +188,43 @@ def _relate(models: Mapping[str, type[Any]], model: type[Any], table: Table) -> 
             continue
         here, there = model.__table__.c, target.__table__.c
         pairs = [(here[one.parent.name], there[one.column.name]) for one in constraint.elements]
+        foreign, remote = [one for one, _ in pairs], [two for _, two in pairs]
         join = and_(*(one == two for one, two in pairs))
-        foreign = [one for one, _ in pairs]
-        one_name = _free(target_name(constraint), model)
-        many = re.sub(r"_id$", "", "_".join(constraint.column_keys))
-        plain = _singular(constraint.referred_table.name) in (many, one_name)
-        listed = _free(_plural(table.name) if plain else f"{many}_{_plural(table.name)}", target)
-        remote = [two for _, two in pairs]
         options: dict[str, Any] = {"primaryjoin": join, "foreign_keys": foreign, "viewonly": True}
-        setattr(model, one_name, relationship(target, remote_side=remote, uselist=False, **options))
-        setattr(target, listed, relationship(model, remote_side=foreign, uselist=True, **options))
+        one, many = _relation_names(table, constraint)
+        # The tables' own names for what they hold come first; a relation makes way.
+        setattr(
+            model,
+            _free(one, model),
+            relationship(target, remote_side=remote, uselist=False, **options),
+        )
+        setattr(
+            target,
+            _free(many, target),
+            relationship(model, remote_side=foreign, uselist=True, **options),
+        )
+
+
+def _relation_names(table: Table, constraint: ForeignKeyConstraint) -> tuple[str, str]:
+    """What a foreign key's row is called, and what the rows that refer to it are.
+
+    ``task.project_id`` is ``project`` and ``tasks``. Two keys to one table are told apart by
+    their columns: ``owner_id`` and ``reviewer_id`` are ``owner_tasks`` and ``reviewer_tasks``.
+    """
+    referred = constraint.referred_table
+    keys = [one for one in table.foreign_key_constraints if one.referred_table is referred]
+    column = "_".join(constraint.column_keys)
+    stem = column.removesuffix("_id")
+    alone = len(keys) == 1
+    if stem != column and len(constraint.column_keys) == 1:
+        one = stem
+    else:
+        one = _singular(referred.name) if alone else f"{column}_{_singular(referred.name)}"
+    if referred is table and stem == "parent":
+        return one, "children"
+    return one, _plural(table.name) if alone and referred is not table else (
+        f"{stem}_{_plural(table.name)}"
+    )
 
 
 def _link(models: Mapping[str, type[Any]], model: type[Any], table: Table) -> bool:
@@ -183,13 +241,6 @@ def _link(models: Mapping[str, type[Any]], model: type[Any], table: Table) -> bo
     return True
 
 
-def target_name(constraint: ForeignKeyConstraint) -> str:
-    """What the row that a foreign key refers to is called: ``project`` for ``project_id``."""
-    if len(constraint.column_keys) == 1 and constraint.column_keys[0].endswith("_id"):
-        return constraint.column_keys[0].removesuffix("_id")
-    return _singular(constraint.referred_table.name)
-
-
 def _free(name: str, model: Any) -> str:
     name = _identifier(name)
     while hasattr(model, name):
@@ -197,21 +248,24 @@ def _free(name: str, model: Any) -> str:
     return name
 
 
-def _unused(name: str, taken: set[str]) -> str:
-    while name in taken:
-        name += "_"
-    taken.add(name)
-    return name
+def _class_names(tables: Iterable[str]) -> dict[str, str]:
+    """A name for the class of each table: ``Task`` for ``tasks``, unless ``task`` is there too."""
+    names: dict[str, str] = {}
+    for table in sorted(tables, key=lambda table: table != _singular(table)):
+        numbered = (f"{_class_name(table)}{number}" for number in count(2))
+        wished = chain((_class_name(_singular(table)), _class_name(table)), numbered)
+        names[table] = next(name for name in wished if name not in names.values())
+    return names
 
 
 def _class_name(table: str) -> str:
-    words = re.split(r"[^0-9A-Za-z]+", _singular(table))
+    words = re.split(r"[^0-9A-Za-z]+", table)
     return _identifier("".join(word[:1].upper() + word[1:] for word in words if word) or "Table")
 
 
 def _attribute_name(column: str, taken: Mapping[str, Any]) -> str:
     name = _identifier(column)
-    while name in taken or hasattr(SQLModel, name):
+    while name in taken or name in RESERVED or hasattr(SQLModel, name):
         name += "_"
     return name
 

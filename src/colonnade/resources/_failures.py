@@ -67,9 +67,13 @@ class Refusal:
 def _driver_error(error: DBAPIError) -> BaseException:
     """The driver's own error, beneath SQLAlchemy's adapters."""
     cause: BaseException = error.orig or error
-    while cause.__cause__ is not None and not getattr(cause, "constraint_name", None):
+    found = cause
+    while cause.__cause__ is not None:
         cause = cause.__cause__
-    return cause
+        # Beneath what asyncpg says of a value that is of the wrong type is a bare TypeError.
+        if getattr(cause, "sqlstate", None) or not getattr(found, "sqlstate", None):
+            found = cause
+    return found
 
 
 def problem_of(error: Exception, shape: Shape, *, deleting: bool = False) -> Problem | None:

@@ -1,0 +1,166 @@
+"""``colonnade serve``: tables on HTTP without an application."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.cli.test_commands import Served, colonnade, free_port
+
+TABLES = """
+create table projects (id {serial} primary key, name varchar(40) not null unique);
+create table tasks (
+    id {serial} primary key, title varchar(40) not null, project_id integer references projects(id)
+);
+create table labels (id integer primary key, name varchar(40));
+create table task_labels (
+    task_id integer references tasks(id), label_id integer references labels(id),
+    primary key (task_id, label_id)
+);
+create table journal (line varchar(80));
+insert into projects (name) values ('Site');
+insert into tasks (title, project_id) values ('Write', 1), ('Read', null);
+insert into labels values (1, 'now');
+insert into task_labels values (1, 1)
+"""
+MODULE = """
+from colonnade import Field, Relationship, SQLModel
+
+class Project(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    name: str
+    tasks: list["Task"] = Relationship(back_populates="project", passive_deletes="all")
+
+class Task(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    title: str
+    project_id: int | None = Field(default=None, foreign_key="project.id", ondelete="CASCADE")
+    project: Project | None = Relationship(back_populates="tasks")
+"""
+
+Serve = Callable[..., Served]
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Serve]:
+    running: list[tuple[Served, subprocess.Popen[str]]] = []
+
+    def start(*arguments: str, path: str) -> Served:
+        port = free_port()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "colonnade", "serve", *arguments, "--port", str(port)],
+            cwd=tmp_path, env={**os.environ, "COLUMNS": "200"},
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        served = Served(port, path)
+        running.append((served, process))
+        served.wait(process)
+        return served
+
+    yield start
+    for served, process in running:
+        process.terminate()
+        out, err = process.communicate(timeout=20)
+        assert f"{served.url}/docs" in out
+        assert "Traceback" not in err
+        assert "secret" not in out + err
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def existing(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database with tables that no code knows."""
+    if request.param == "sqlite":
+        with closing(sqlite3.connect(tmp_path / "shop.db")) as connection:
+            connection.executescript(TABLES.format(serial="integer"))
+        return "sqlite:///shop.db"
+    url: str = request.getfixturevalue("postgresql_database")
+    with psycopg.connect(url) as connection:
+        connection.execute(TABLES.format(serial="serial").encode())
+    return url
+
+
+def test_a_database_without_code_is_read(serve: Serve, existing: str) -> None:
+    served = serve(existing, path="/tasks")
+    task = {"id": 1, "title": "Write", "project_id": 1}
+    assert served("GET", "/tasks/1") == (200, task)
+    assert served("GET", "/tasks?project__name=Site&include=project,labels") == (
+        200,
+        [{**task, "project": {"id": 1, "name": "Site"}, "labels": [{"id": 1, "name": "now"}]}],
+    )
+    assert served("GET", "/projects/1/tasks") == (200, [task])
+    assert served("GET", "/labels/1/tasks") == (200, [task])
+    for method, path, body in (
+        ("POST", "/tasks", {"title": "x"}),
+        ("PATCH", "/tasks/1", {"title": "x"}),
+        ("DELETE", "/tasks/1", None),
+        ("PUT", "/tasks/2/labels/1", None),
+        ("POST", "/tasks:batch", []),
+    ):
+        assert served(method, path, body)[0] in (404, 405), path
+    assert served("GET", "/journal")[0] == 404  # it has no key
+
+
+def test_and_written_when_it_is_said(serve: Serve, existing: str) -> None:
+    served = serve(existing, "--writable", path="/tasks")
+    assert served("POST", "/tasks", {"title": "New", "project_id": 1})[0] == 201
+    assert served("PATCH", "/tasks/3", {"title": "Newer"})[1]["title"] == "Newer"
+    assert served("PUT", "/tasks/3/labels/1", None)[0] == 200
+    assert [row["id"] for row in served("GET", "/labels/1/tasks")[1]] == [1, 3]
+    assert served("DELETE", "/projects/1")[0] == 409  # the database's own rules hold
+    assert served("DELETE", "/tasks/2") == (200, {"ok": True})
+
+
+def test_the_tables_of_a_module(serve: Serve, tmp_path: Path) -> None:
+    (tmp_path / "models.py").write_text(MODULE)
+    served = serve("models", "--database-url", "sqlite:///made.db", path="/tasks")
+    assert served("POST", "/projects", {"name": "Site"})[0] == 201
+    assert served("POST", "/tasks", {"title": "Write", "project_id": 1})[0] == 201
+    (row,) = served("GET", "/tasks?include=project")[1]
+    assert row["project"] == {"id": 1, "name": "Site"}
+    assert set(served("GET", "/openapi.json")[1]["paths"]) >= {"/projects/{id}/tasks", "/tasks"}
+
+
+def test_the_tables_of_a_module_to_read_alone(serve: Serve, tmp_path: Path) -> None:
+    (tmp_path / "models.py").write_text(
+        MODULE
+        + "\nfrom colonnade import Database\ndb = Database('sqlite:///own.db')\ndb.create_all()"
+    )
+    served = serve("models", "--read-only", path="/tasks")
+    assert served("GET", "/tasks") == (200, [])
+    assert served("POST", "/tasks", {"title": "x"})[0] == 405
+    assert (tmp_path / "own.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        ([], 2, "Missing argument 'TARGET'"),
+        (["nowhere.models"], 1, "Cannot import nowhere.models"),
+        (["json"], 1, "json has no tables"),
+        (["sqlite:///nothing.db"], 1, "There is no file nothing.db"),
+        (["postgresql://u:secret@127.0.0.1:1/db"], 1, "nothing listens on that port"),
+        (["sqlite://"], 1, "sqlite:// has no tables"),
+        (["mysql://u:secret@h/db"], 1, "mysql:// is no database"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_served_is_said_in_a_line(
+    arguments: list[str], code: int, message: str, tmp_path: Path
+) -> None:
+    done = colonnade("serve", *arguments, "--port", "0", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "secret" not in done.stderr
+    assert list(tmp_path.iterdir()) == []  # to look is not to make
+
+
+def test_nobody_else_reaches_it_unless_told(tmp_path: Path) -> None:
+    shown: Any = colonnade("serve", "--help", cwd=tmp_path).stdout
+    assert "default: 127.0.0.1" in shown
