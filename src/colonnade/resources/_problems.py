@@ -13,6 +13,10 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from colonnade.errors import QueryError
 
 MEDIA_TYPE = "application/problem+json"
+MOST_ERRORS = 20
+"""Errors that an answer tells of; how many more there are is in its detail."""
+LONGEST_TEXT = 300
+"""Characters of what a request got wrong that are said back."""
 
 
 class ProblemError(BaseModel):
@@ -90,25 +94,32 @@ def response_of(error: Exception) -> Response:
     raise error
 
 
+def _brief(part: Any) -> Any:
+    if isinstance(part, str) and len(part) > LONGEST_TEXT:
+        return f"{part[: LONGEST_TEXT - 1]}…"
+    return part
+
+
 def _invalid(errors: Iterable[Mapping[str, Any]]) -> Response:
-    told = [_told(error) for error in errors]
+    found = list(errors)
+    told = [_told(error) for error in found[:MOST_ERRORS]]
     first = told[0] if told else {"message": "The request is not valid"}
     where = ".".join(str(part) for part in first.get("loc", ()))
     detail = f"{where}: {first['message']}" if where else first["message"]
-    if len(told) > 1:
-        detail += f" (and {len(told) - 1} more)"
+    if len(found) > 1:
+        detail += f" (and {len(found) - 1} more)"
     return _response(422, detail, "invalid", told, None)
 
 
 def _told(error: Mapping[str, Any]) -> dict[str, Any]:
     """An error without the input, which may be secret."""
-    loc = list(error.get("loc", ()))
+    loc = [_brief(part) for part in error.get("loc", ())]
     names = [part for part in loc[1:] if isinstance(part, str)]
     told: dict[str, Any] = {"loc": loc}
     if names:
         told["field"] = names[-1]
     told["constraint"] = error.get("type", "")
-    told["message"] = error.get("msg", "")
+    told["message"] = _brief(error.get("msg", ""))
     return told
 
 
