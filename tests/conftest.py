@@ -1,6 +1,7 @@
 """Every behaviour test runs on each database: SQLite in a file and in memory, PostgreSQL."""
 
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,13 +12,41 @@ import pytest
 from sqlmodel.main import default_registry
 
 from colonnade import Database, SQLModel
+from tests.servers import installed_server, server_directory
 
 BACKENDS = ("sqlite", "memory", "postgresql")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--linguistic",
+        action="store_true",
+        help="Use the PostgreSQL that is installed, with text in the order of a language (ICU).",
+    )
+
+
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real server, from the package that carries one; its URL."""
+def postgresql(request: pytest.FixtureRequest) -> str:
+    """A real server; its URL."""
+    wanted = "linguistic" if request.config.getoption("--linguistic") else "packaged"
+    url: str = request.getfixturevalue(f"{wanted}_postgresql")
+    return url
+
+
+@pytest.fixture(scope="session")
+def linguistic_postgresql() -> Iterator[str]:
+    """The server that is installed, on a linguistic collation."""
+    collated = ["--locale-provider=icu", "--icu-locale=en", "--locale=C.UTF-8", "-E", "UTF8"]
+    with (
+        server_directory() as directory,
+        installed_server(directory, initdb=["-U", "me", "-A", "trust", *collated]) as port,
+    ):
+        yield f"postgresql://me@localhost:{port}/postgres"
+
+
+@pytest.fixture(scope="session")
+def packaged_postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The server that a package carries."""
     # Its socket's path may have 107 characters at most.
     os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
     with warnings.catch_warnings():
@@ -42,7 +71,7 @@ def postgresql_database(postgresql: str) -> Iterator[str]:
     name = f"test_{uuid4().hex}"
     with psycopg.connect(postgresql, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
-        yield postgresql.replace("/postgres?", f"/{name}?")
+        yield re.sub(r"/postgres(?=\?|$)", f"/{name}", postgresql)
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 

@@ -4,11 +4,6 @@ The package that carries PostgreSQL is built without TLS, so this wants an insta
 """
 
 import asyncio
-import os
-import shutil
-import socket
-import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,54 +12,33 @@ import trustme
 
 from colonnade import Database, text
 from colonnade.errors import UnreachableError
-
-INSTALLED = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+from tests.servers import INSTALLED, give_to_server, installed_server, server_directory
 
 pytestmark = pytest.mark.skipif(
     not INSTALLED, reason="no PostgreSQL with TLS is installed (apt-get install postgresql)"
 )
 
 
-def run_as_server(*command: str) -> None:
-    """Run a command as a user that PostgreSQL agrees to run as."""
-    user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
-    subprocess.run([*user, *command], check=True, capture_output=True, cwd="/")
-
-
 @pytest.fixture(scope="module")
 def server() -> Iterator[tuple[str, Path]]:
     """A server that takes TLS only; its URL without parameters, and its directory."""
-    directory = Path(tempfile.mkdtemp(prefix="tls-"))  # not pytest's, which is root's alone
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(directory / "ca.pem")
-    trustme.CA().cert_pem.write_to_path(directory / "other.pem")
-    certificate = authority.issue_cert("localhost")
-    certificate.private_key_and_cert_chain_pem.write_to_path(directory / "server.pem")
-    (directory / "password").write_text("p@ss/w#rd")
-    directory.chmod(0o755)
-    if os.geteuid() == 0:
-        for path in (directory, *directory.iterdir()):
-            shutil.chown(path, "postgres")
-    (directory / "server.pem").chmod(0o600)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    binaries, data = INSTALLED[-1].parent, directory / "data"
-    run_as_server(
-        str(binaries / "initdb"), "-D", str(data), "-U", "me", "-A", "scram-sha-256",
-        "--pwfile", str(directory / "password"),
-    )  # fmt: skip
-    options = (
-        f"-c ssl=on -c ssl_cert_file={directory}/server.pem -c ssl_key_file={directory}/server.pem "
-        f"-c port={port} -c listen_addresses=localhost -c unix_socket_directories={directory} "
-        f"-c fsync=off"
-    )
-    run_as_server("sh", "-c", f"echo 'hostssl all all all scram-sha-256' > {data}/pg_hba.conf")
-    control = str(binaries / "pg_ctl")
-    run_as_server(control, "-D", str(data), "-o", options, "-l", f"{directory}/log", "-w", "start")
-    yield f"postgresql://me:p@ss/w#rd@HOST:{port}/postgres", directory
-    run_as_server(control, "-D", str(data), "-m", "immediate", "stop")
-    shutil.rmtree(directory)
+    with server_directory() as directory:
+        authority = trustme.CA()
+        authority.cert_pem.write_to_path(directory / "ca.pem")
+        trustme.CA().cert_pem.write_to_path(directory / "other.pem")
+        certificate = authority.issue_cert("localhost")
+        certificate.private_key_and_cert_chain_pem.write_to_path(directory / "server.pem")
+        (directory / "password").write_text("p@ss/w#rd")
+        give_to_server(*directory.iterdir())
+        (directory / "server.pem").chmod(0o600)
+        own = f"{directory}/server.pem"
+        with installed_server(
+            directory,
+            initdb=["-U", "me", "-A", "scram-sha-256", "--pwfile", f"{directory}/password"],
+            options=f"-c ssl=on -c ssl_cert_file={own} -c ssl_key_file={own}",
+            hba="hostssl all all all scram-sha-256",
+        ) as port:
+            yield f"postgresql://me:p@ss/w#rd@HOST:{port}/postgres", directory
 
 
 @pytest.fixture

@@ -131,6 +131,12 @@ class TestTrees:
         assert client.patch("/tasks/3", json={"parent_id": 2}).json()["parent_id"] == 2
         assert client.patch("/tasks/3", json={"parent_id": None}).json()["parent_id"] is None
 
+    def test_a_new_row_that_guesses_its_key(self, client: TestClient) -> None:
+        last = client.post("/tasks", json={"title": "Last"}).json()["id"]
+        for guess in (last + 1, last + 2):  # PostgreSQL has counted on by then
+            answer = client.post("/tasks", json={"title": "Below itself", "parent_id": guess})
+            assert (answer.status_code, answer.json()["errors"][0]["field"]) == (409, "parent_id")
+
     def test_a_new_row_with_a_key_of_its_own(self, db: Database) -> None:
         class Folder(SQLModel, table=True):
             path: str = Field(primary_key=True)

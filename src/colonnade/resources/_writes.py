@@ -220,7 +220,7 @@ class Writes:
         own = scopes.get(subject.shape.table)
         set_scope(values, own)
         self._refuse_self(values)
-        foreign = self._scoped_keys(values, scopes)
+        foreign = self._scoped_keys(values, scopes, creating=True)
         names = tuple(sorted(values))
         structure = ("insert", names, tuple(key.name or key.columns for key in foreign))
         plan = subject.plans.get(
@@ -413,16 +413,21 @@ class Writes:
         found.update(scopes.binds())
         return found
 
-    def _scoped_keys(self, values: Values, scopes: Scopes) -> list[ForeignKeyShape]:
-        """The foreign keys that are given, into tables that have a scope."""
-        if not scopes:
-            return []
+    def _scoped_keys(
+        self, values: Values, scopes: Scopes, *, creating: bool = False
+    ) -> list[ForeignKeyShape]:
+        """The foreign keys that are given, and that the database alone would let through.
+
+        Those into tables that have a scope; and of a row that is created those into its own
+        table, since a key that is guessed before the database makes it would refer to itself.
+        """
+        own = self.subject.shape.table if creating and self.trees else None
         return [
             key
             for key in self.subject.shape.foreign_keys
             if all(values.get(self._field(name)) is not None for name in key.columns)
             and (target := self._target(key)) is not None
-            and scopes.get(target) is not None
+            and (target is own or scopes.get(target) is not None)
         ]
 
     def _field(self, column: str) -> str:
@@ -598,15 +603,6 @@ class Writes:
             parameters["parent_"] = parent
             if Plan(statement).run(connection, parameters).scalar_one():
                 raise cycle(shape, relation)
-
-
-def _lock(connection: Connection, name: str) -> None:
-    """Keep other writes of this kind waiting until the transaction ends."""
-    if connection.dialect.name == "postgresql":
-        key = func.hashtextextended(name, 0)
-        connection.execute(select(func.pg_advisory_xact_lock(key)))
-    else:
-        connection.execute(select(literal_column("1")).with_for_update())
 
 
 def cycle(shape: Shape, relation: RelationShape) -> Problem:

@@ -1,0 +1,150 @@
+"""Requests at the same time: what one at a time would have said."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
+from typing import Any
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+
+from colonnade import Database
+from tests.resources.world import everything
+
+Ask = Callable[..., Awaitable[Any]]
+
+
+@pytest.fixture
+def together(db: Database, models: SimpleNamespace) -> Callable[..., Any]:
+    """Runs a story whose requests may be in flight at once."""
+    app = FastAPI(lifespan=db.lifespan)
+    for resource in everything(db, models):
+        app.include_router(resource)
+
+    def run(story: Callable[[Ask], Awaitable[None]]) -> None:
+        async def tell() -> None:
+            transport = httpx2.ASGITransport(app)
+            async with (
+                db.lifespan(app),
+                httpx2.AsyncClient(transport=transport, base_url="http://test") as client,
+            ):
+                await story(client.request)
+
+        asyncio.run(tell())
+
+    return run
+
+
+def statuses(answers: list[Any]) -> Counter[int]:
+    return Counter(answer.status_code for answer in answers)
+
+
+def test_moves_at_the_same_time_make_no_cycle(together: Any) -> None:
+    async def story(ask: Ask) -> None:
+        for _ in range(8):
+            rows = [{"title": title} for title in "ABC"]
+            a, b, c = [row["id"] for row in (await ask("POST", "/tasks:batch", json=rows)).json()]
+            moves = ((a, b), (b, c), (c, a))
+            answers = await asyncio.gather(
+                *(ask("PATCH", f"/tasks/{one}", json={"parent_id": above}) for one, above in moves)
+            )
+            assert statuses(list(answers)) == {200: 2, 409: 1}
+
+    together(story)
+
+
+@pytest.mark.parametrize(
+    ("path", "create", "change"),
+    [
+        ("/tasks", {"title": "x"}, {"title": "y"}),
+        ("/projects", {"name": "x", "slug": "x"}, {"name": "y"}),  # a versioned table
+    ],
+)
+def test_of_writes_on_one_tag_one_wins(
+    together: Any, path: str, create: dict[str, Any], change: dict[str, Any]
+) -> None:
+    async def story(ask: Ask) -> None:
+        created = await ask("POST", path, json=create)
+        url, tag = created.headers["Location"], created.headers["ETag"]
+        for _ in range(4):
+            headers = {"If-Match": tag}
+            answers = await asyncio.gather(
+                *(
+                    ask("PATCH", url, json={key: f"{value}{n}"}, headers=headers)
+                    for n in range(6)
+                    for key, value in change.items()
+                )
+            )
+            assert statuses(list(answers)) == {200: 1, 412: 5}
+            (won,) = [one for one in answers if one.status_code == 200]
+            read = await ask("GET", url)
+            assert (read.json(), read.headers["ETag"]) == (won.json(), won.headers["ETag"])
+            tag, change_key = won.headers["ETag"], next(iter(change))
+            change[change_key] += "z"
+
+    together(story)
+
+
+def test_a_delete_on_a_tag_and_a_change_on_it(together: Any) -> None:
+    async def story(ask: Ask) -> None:
+        for _ in range(5):
+            created = await ask("POST", "/tasks", json={"title": "x"})
+            url, headers = created.headers["Location"], {"If-Match": created.headers["ETag"]}
+            changed, deleted = await asyncio.gather(
+                ask("PATCH", url, json={"title": "y"}, headers=headers),
+                ask("DELETE", url, headers=headers),
+            )
+            assert (changed.status_code, deleted.status_code) in {(200, 412), (404, 200)}
+
+    together(story)
+
+
+def test_no_change_of_a_version_is_lost(together: Any) -> None:
+    async def story(ask: Ask) -> None:
+        await ask("POST", "/projects", json={"name": "x", "slug": "x"})
+        await asyncio.gather(
+            *(ask("PATCH", "/projects/1", json={"name": f"{n}"}) for n in range(12))
+        )
+        assert (await ask("GET", "/projects/1")).json()["version"] == 13
+
+    together(story)
+
+
+def test_of_creates_of_one_value_one_wins(together: Any) -> None:
+    async def story(ask: Ask) -> None:
+        project = {"name": "x", "slug": "x"}
+        answers = await asyncio.gather(*(ask("POST", "/projects", json=project) for _ in range(8)))
+        assert statuses(list(answers)) == {201: 1, 409: 7}
+
+    together(story)
+
+
+def test_a_link_is_put_once(together: Any) -> None:
+    async def story(ask: Ask) -> None:
+        await ask("POST", "/tasks", json={"title": "x"})
+        await ask("POST", "/labels", json={"name": "x"})
+        for method in ("PUT", "DELETE"):
+            answers = await asyncio.gather(*(ask(method, "/tasks/1/labels/1") for _ in range(8)))
+            assert statuses(list(answers)) == {200: 8}
+            there = (await ask("GET", "/tasks/1/labels")).json()
+            assert len(there) == (method == "PUT")
+
+    together(story)
+
+
+def test_a_parent_that_goes_meanwhile(together: Any) -> None:
+    async def story(ask: Ask) -> None:
+        for _ in range(8):
+            parent = (await ask("POST", "/tasks", json={"title": "x"})).json()["id"]
+            deleted, *children = await asyncio.gather(
+                ask("DELETE", f"/tasks/{parent}"),
+                *(ask("POST", "/tasks", json={"title": "y", "parent_id": parent}) for _ in "123"),
+            )
+            assert deleted.status_code == 200
+            assert set(statuses(children)) <= {201, 409}
+            below = await ask("GET", f"/tasks?parent_id={parent}&count=exact")
+            assert below.headers["X-Total-Count"] == "0"
+
+    together(story)

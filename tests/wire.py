@@ -1,0 +1,88 @@
+"""A proxy before PostgreSQL that counts round trips."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from urllib.parse import parse_qs, urlsplit, urlunsplit
+
+
+class Wire:
+    """What goes to and fro between clients and a server.
+
+    Args:
+        url: The database's URL.
+
+    Attributes:
+        trips: How often a client has said something and waited for the answer.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._parts = urlsplit(url)
+        self._asking = False
+        self._sockets: list[socket.socket] = []
+        self._threads: list[threading.Thread] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.trips = 0
+
+    @property
+    def url(self) -> str:
+        """The database's URL, by way of the proxy."""
+        user, port = self._parts.username, self._listener.getsockname()[1]
+        location = f"{user}@127.0.0.1:{port}"
+        return urlunsplit(self._parts._replace(netloc=location, query="sslmode=disable"))
+
+    def start(self) -> None:
+        """Take connections."""
+        self._run(self._accept)
+
+    def stop(self) -> None:
+        """Cut every connection."""
+        for one in (self._listener, *self._sockets):
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+        for thread in list(self._threads):
+            thread.join()
+        for one in (self._listener, *self._sockets):
+            one.close()
+
+    def _run(self, work: Callable[..., None], *arguments: object) -> None:
+        thread = threading.Thread(target=work, args=arguments, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                server = self._connect()
+                self._sockets += [client, server]
+                self._run(self._pass_on, client, server, True)
+                self._run(self._pass_on, server, client, False)
+
+    def _connect(self) -> socket.socket:
+        directory = parse_qs(self._parts.query).get("host")
+        if not directory:
+            return socket.create_connection((self._parts.hostname, self._parts.port or 5432))
+        server = socket.socket(socket.AF_UNIX)
+        server.connect(f"{directory[0]}/.s.PGSQL.5432")
+        return server
+
+    def _pass_on(self, source: socket.socket, target: socket.socket, asking: bool) -> None:
+        with suppress(OSError):
+            while content := source.recv(1 << 16):
+                # What is said in several parts before an answer comes is said once.
+                self.trips += asking and not self._asking
+                self._asking = asking
+                target.sendall(content)
+        with suppress(OSError):
+            target.shutdown(socket.SHUT_WR)
+
+
+@contextmanager
+def wire(url: str) -> Iterator[Wire]:
+    """A proxy before the database of this URL."""
+    counted = Wire(url)
+    counted.start()
+    yield counted
+    counted.stop()
