@@ -1,40 +1,15 @@
 """The commands, run as a person would run them."""
 
-import json
 import os
 import pty
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from colonnade import __version__
-
-
-def colonnade(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "colonnade", *arguments],
-        cwd=cwd,
-        env={**os.environ, "COLUMNS": "200", **environment},
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        timeout=60,
-        check=False,
-    )
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+from tests.cli.running import Served, colonnade
 
 
 @pytest.mark.parametrize("command", ["", "demo", "serve", "new", "doctor"])
@@ -136,72 +111,6 @@ def test_new_asks_on_a_terminal(tmp_path: Path) -> None:
     assert process.wait(timeout=60) == 0
     os.close(master)
     assert (tmp_path / "asked" / "app" / "models.py").exists()
-
-
-class Served:
-    """An app that a command serves.
-
-    Args:
-        port: The port it listens on.
-        path: A path that answers once it runs.
-    """
-
-    def __init__(self, port: int, path: str) -> None:
-        self.url = f"http://127.0.0.1:{port}"
-        self.path = path
-
-    def __call__(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-        request = urllib.request.Request(
-            self.url + path,
-            method=method,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"Content-Type": "application/json"},
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=20) as answer:
-                return answer.status, json.loads(answer.read() or "null")
-        except urllib.error.HTTPError as error:
-            return error.code, json.loads(error.read())
-
-    def wait(self, process: subprocess.Popen[str]) -> None:
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            try:
-                self("GET", self.path)
-            except OSError:
-                assert process.poll() is None, process.communicate()
-                time.sleep(0.1)
-            else:
-                return
-        pytest.fail("it did not start")
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def demo(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Served]:
-    port = free_port()
-    arguments = ["demo", "--port", str(port)]
-    if request.param == "postgresql":
-        arguments += ["--database-url", request.getfixturevalue("postgresql_database")]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "colonnade", *arguments],
-        cwd=tmp_path,
-        env={**os.environ, "TMPDIR": str(tmp_path), "COLUMNS": "100"},
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    running = Served(port, "/projects")
-    running.wait(process)
-    yield running
-    taken = colonnade("demo", "--port", str(port), cwd=tmp_path)
-    assert taken.returncode == 1
-    assert f"Cannot listen on 127.0.0.1:{port}: Address already in use" in taken.stderr
-    assert f"--port {port + 1}" in taken.stderr
-    process.terminate()
-    out, err = process.communicate(timeout=20)
-    assert f"{running.url}/docs" in out
-    assert "332 tasks" in out
-    assert out.count("curl ") == 2
-    assert "Traceback" not in err
-    assert list(tmp_path.iterdir()) == []  # nothing is left behind
 
 
 def test_the_demo_creates_lists_reads_patches_and_deletes_a_task(demo: Served) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.cli.test_commands import Served, colonnade, free_port
+from tests.cli.running import Served, colonnade, free_port
 
 TABLES = """
 create table projects (id {serial} primary key, name varchar(40) not null unique);

@@ -1,9 +1,13 @@
 """Many rows in one request, all of them or none."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+
+from colonnade import AsyncSession, Database, Resource, Session, select
+from tests.resources.world import serving
 
 
 @pytest.fixture(autouse=True)
@@ -81,6 +85,37 @@ def test_one_that_is_wrong_and_none_is_changed(client: TestClient, body: Any, st
 def test_rows_are_deleted_by_their_keys(client: TestClient) -> None:
     assert client.delete("/tasks:batch?key=1&key=3&key=1").json() == {"ok": True}
     assert titles(client) == ["b"]
+
+
+def test_a_row_that_another_takes_along_is_deleted_with_it(client: TestClient) -> None:
+    assert client.patch("/tasks/2", json={"parent_id": 1}).status_code == 200
+    assert client.delete("/tasks:batch?key=1&key=2").json() == {"ok": True}
+    assert titles(client) == ["c"]
+
+
+def test_hooks_of_a_deletion_see_every_row_that_goes(
+    db: Database, models: SimpleNamespace, client: TestClient
+) -> None:
+    tasks = Resource(models.Task, db)
+    calls: list[tuple[str, int, bool]] = []
+
+    @tasks.before("delete")
+    def before(session: Session, key: tuple[int]) -> None:
+        calls.append(("before", key[0], session.get(models.Task, key) is not None))
+
+    @tasks.after("delete")
+    async def after(session: AsyncSession, key: tuple[int]) -> None:
+        found = await session.exec(select(models.Task).where(models.Task.id == key[0]))
+        calls.append(("after", key[0], found.first() is not None))
+
+    assert client.patch("/tasks/2", json={"parent_id": 1}).status_code == 200
+    with serving(tasks) as hooked:
+        assert hooked.delete("/tasks:batch?key=1&key=2").json() == {"ok": True}
+        assert hooked.delete("/tasks:batch?key=3&key=99").status_code == 404
+    assert calls[:4] == [
+        ("before", 1, True), ("before", 2, True), ("after", 1, False), ("after", 2, False),
+    ]  # fmt: skip
+    assert titles(client) == ["c"]
 
 
 @pytest.mark.parametrize(

@@ -221,6 +221,15 @@ class TestOrder:
         for order, found in self.ORDERS:
             assert ids(client, f"order_by={order}") == found
 
+    def test_a_list_of_names_is_written_with_commas_or_as_a_parameter_repeated(
+        self, client: TestClient
+    ) -> None:
+        assert ids(client, "order_by=status&order_by=-progress") == [1, 4, 5, 3, 2, 6]
+        (row, *_) = client.get(
+            "/tasks?fields=id&fields=title&include=labels&include=project"
+        ).json()
+        assert set(row) == {"id", "title", "labels", "project"}
+
 
 @pytest.mark.usefixtures("tasks")
 class TestPages:

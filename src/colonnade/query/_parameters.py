@@ -83,8 +83,8 @@ class PageReader:
         offset = found.integer("offset", 0, 0, FURTHEST_OFFSET)
         count = found.count()
         fields = found.fields()
-        include: Includes = found.part(lambda: read_includes(found.one("include"), self.surface))
-        ordering = found.part(lambda: read_ordering(found.one("order_by"), self.surface))
+        include: Includes = found.part(lambda: read_includes(found.listed("include"), self.surface))
+        ordering = found.part(lambda: read_ordering(found.listed("order_by"), self.surface))
         reader = FilterReader(self.surface)
         found.filters(reader)
         asked: Filter = found.part(reader.finish)
@@ -150,6 +150,11 @@ class _Reading:
             self.wrong(name, "repeated", f"{name} can be given once", values)
         return values[0]
 
+    def listed(self, name: str) -> str | None:
+        """A list, written with commas or as the parameter repeated, as clients differ."""
+        values = self._given.get(name) if name in self._reader.options else None
+        return ",".join(values) if values else None
+
     def integer(self, name: str, default: int, least: int, most: int) -> int:
         text = self.one(name)
         if text is None:
@@ -172,7 +177,7 @@ class _Reading:
         return "none"
 
     def fields(self) -> tuple[str, ...] | None:
-        text = self.one("fields")
+        text = self.listed("fields")
         if text is None:
             return None
         names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))

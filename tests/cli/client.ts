@@ -1,0 +1,116 @@
+// What a front end does with the demo, through a client generated from its OpenAPI document:
+// openapi-typescript makes api.d.ts, openapi-fetch sends. Run with the demo's URL.
+
+import assert from "node:assert/strict";
+import createClient from "openapi-fetch";
+import type { components, paths } from "./api.d.ts";
+
+type Task = components["schemas"]["TaskRead"];
+type Problem = components["schemas"]["ProblemDetails"];
+
+const api = createClient<paths>({ baseUrl: process.argv[2] ?? "" });
+
+async function createsReadsPatchesAndDeletes(): Promise<void> {
+  const made = await api.POST("/tasks", { body: { title: "From TypeScript", priority: "high" } });
+  const task: Task = made.data!;
+  assert.equal(made.response.status, 201);
+  assert.equal(made.response.headers.get("Location"), `/tasks/${task.id}`);
+
+  const path = { id: task.id };
+  const etag = made.response.headers.get("ETag")!;
+  const patched = await api.PATCH("/tasks/{id}", {
+    params: { path, header: { "If-Match": etag } },
+    body: { progress_percent: 50, description: null },
+  });
+  assert.equal(patched.data!.progress_percent, 50);
+
+  const late = await api.PATCH("/tasks/{id}", {
+    params: { path, header: { "If-Match": etag } },
+    body: { progress_percent: 60 },
+  });
+  assert.equal(late.error!.status, 412);
+
+  assert.deepEqual((await api.DELETE("/tasks/{id}", { params: { path } })).data, { ok: true });
+  const gone = await api.GET("/tasks/{id}", { params: { path } });
+  const problem: Problem = gone.error!;
+  assert.equal(problem.status, 404);
+}
+
+async function filtersOrdersAndIncludes(): Promise<void> {
+  const { data, response } = await api.GET("/tasks", {
+    params: {
+      query: {
+        status__in: ["pending", "in_progress"],
+        progress_percent__lt: 50,
+        project__slug: "web",
+        order_by: ["-progress_percent"],
+        include: ["project", "assignments.worker"],
+        count: "exact",
+        limit: 5,
+      },
+    },
+  });
+  assert.equal(data!.length, 5);
+  assert.ok(Number(response.headers.get("X-Total-Count")) > 5);
+  const first = data![0]!;
+  assert.equal(first.project!.slug, "web");
+  assert.ok(first.progress_percent! >= data![4]!.progress_percent!);
+  for (const assignment of first.assignments!) {
+    const worker: components["schemas"]["WorkerRead"] = assignment.worker!;
+    assert.equal(assignment.worker_id, worker.id);
+  }
+  const few = await api.GET("/tasks", { params: { query: { fields: ["id", "title"], limit: 1 } } });
+  assert.deepEqual(Object.keys(few.data![0]!), ["id", "title"]);
+}
+
+async function linksAndReadsTrees(): Promise<void> {
+  const made = await api.POST("/tasks:batch", {
+    body: [{ title: "Above" }, { title: "Beside" }],
+  });
+  const [above, beside] = made.data!;
+  const below = await api.PATCH("/tasks/{id}", {
+    params: { path: { id: beside!.id } },
+    body: { parent_id: above!.id },
+  });
+  assert.equal(below.data!.parent_id, above!.id);
+  const tree = await api.GET("/tasks/{id}/subtasks", {
+    params: { path: { id: above!.id }, query: { depth: "all" } },
+  });
+  assert.deepEqual(tree.data!.map((task) => task.title), ["Beside"]);
+
+  const target = "@claude-code";
+  const link = { path: { id: above!.id, target } };
+  const put = await api.PUT("/tasks/{id}/workers/{target}", {
+    params: link,
+    body: { role: "reviewer" },
+  });
+  assert.equal(put.data!.role, "reviewer");
+  const workers = await api.GET("/tasks/{id}/workers", { params: { path: { id: above!.id } } });
+  assert.deepEqual(workers.data!.map((worker) => worker.id), [target]);
+  assert.deepEqual((await api.DELETE("/tasks/{id}/workers/{target}", { params: link })).data, {
+    ok: true,
+  });
+
+  const key = made.data!.map((task) => task.id);
+  assert.ok((await api.DELETE("/tasks:batch", { params: { query: { key } } })).data);
+}
+
+async function isToldWhatIsWrong(): Promise<void> {
+  // @ts-expect-error: no such status, which the server says as well
+  const wrong = await api.POST("/tasks", { body: { title: "x", status: "nonsense" } });
+  assert.equal(wrong.error!.errors?.[0]?.field, "status");
+  // @ts-expect-error: a title is needed
+  assert.equal((await api.POST("/tasks", { body: {} })).response.status, 422);
+  // @ts-expect-error: no such filter
+  const unknown = await api.GET("/tasks", { params: { query: { colour: "red" } } });
+  assert.equal(unknown.error!.status, 422);
+  // @ts-expect-error: a number is compared with a number
+  const text = await api.GET("/tasks", { params: { query: { progress_percent__lt: "half" } } });
+  assert.equal(text.error!.errors?.[0]?.field, "progress_percent__lt");
+}
+
+await createsReadsPatchesAndDeletes();
+await filtersOrdersAndIncludes();
+await linksAndReadsTrees();
+await isToldWhatIsWrong();
+console.log("done");
