@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from pydantic_core import to_jsonable_python
+from pydantic_core import to_json, to_jsonable_python
 from sqlalchemy import Connection, Engine, event
 
 BUSY_TIMEOUT = 5.0
@@ -39,11 +39,18 @@ def is_write(statement: str) -> bool:
     return verb not in _READS
 
 
-def _float_text(value: float | None) -> str | None:
+def _float_text(value: Any) -> str | None:
     """A number as JSON writes it: the shortest text that is this double."""
-    if value is None or not math.isfinite(value):
-        return None
-    return repr(value)
+    if value is None or isinstance(value, str | bytes):
+        return None if value is None else _stored_text(value)  # SQLite holds anything anywhere
+    return repr(float(value)) if math.isfinite(value) else None
+
+
+def _stored_text(value: Any) -> str:
+    """A value as it is stored, as JSON: a number, a text, ``["00ff"]`` of bytes."""
+    if isinstance(value, float) and math.isfinite(value):
+        return repr(value)
+    return to_json([value.hex()] if isinstance(value, bytes) else value).decode()
 
 
 def _timedelta_text(value: str | None) -> str | None:
@@ -57,6 +64,7 @@ _EPOCH = datetime(1970, 1, 1)
 
 FUNCTIONS: dict[str, Callable[[Any], str | None]] = {
     "colonnade_float": _float_text,
+    "colonnade_stored": _stored_text,
     "colonnade_timedelta": _timedelta_text,
 }
 """SQL functions that every connection has, for values that SQLite itself writes inexactly: its

@@ -19,6 +19,7 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     UniqueConstraint,
+    Uuid,
     inspect,
 )
 from sqlalchemy import Enum as NativeEnum
@@ -30,6 +31,7 @@ from colonnade.models._columns import is_json
 from colonnade.models._constraints import choices_of
 from colonnade.models._fields import FieldFlags, Role, flags_of
 from colonnade.models._relation_shapes import RelationShape, link_fields, relation_shape
+from colonnade.models._types import EnumText
 
 ColumnKind = Literal[
     "text", "integer", "float", "boolean", "decimal", "datetime", "date", "time", "timedelta",
@@ -111,6 +113,14 @@ class ColumnShape:
         if isinstance(self.column.type, SmallInteger):
             return 16
         return 64 if isinstance(self.column.type, BigInteger) else 32
+
+    @property
+    def spellings(self) -> Mapping[Any, tuple[str, ...]] | None:
+        """Of an enum whose members are stored in more ways than one, the texts of each.
+
+        sqlmodel writes their names, Colonnade their values.
+        """
+        return self.column.type.spellings if isinstance(self.column.type, EnumText) else None
 
     @property
     def python_type(self) -> Any:
@@ -286,7 +296,7 @@ def _column_shape(name: str, column: Column[Any], field: FieldInfo) -> ColumnSha
         column=column,
         field=field,
         annotation=annotation,
-        kind=_kind(annotation),
+        kind=_stored_kind(_kind(annotation), column),
         nullable=bool(column.nullable),
         primary_key=column.primary_key,
         unique=_is_unique(column),
@@ -305,6 +315,13 @@ def _column_shape(name: str, column: Column[Any], field: FieldInfo) -> ColumnSha
 
 def _elements(key: Any) -> Any:
     return key.constraint.elements if key.constraint is not None else [key]
+
+
+def _stored_kind(kind: ColumnKind, column: Column[Any]) -> ColumnKind:
+    """What a column holds: a field that is text may be less than any text in the database."""
+    if kind == "text" and isinstance(column.type, NativeEnum):
+        return "literal"
+    return "uuid" if kind == "text" and isinstance(column.type, Uuid) else kind
 
 
 def _kind(annotation: Annotation) -> ColumnKind:

@@ -1,9 +1,11 @@
 """Column types: a value goes to the database and comes back the same, on every database."""
 
 import ipaddress
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum, Flag
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
@@ -79,6 +81,17 @@ class EnumText(types.TypeDecorator[Enum]):
         if issubclass(self.enum_class, Flag):
             return None
         return tuple(self._stored(member) for member in self.enum_class)
+
+    @cached_property
+    def spellings(self) -> Mapping[Enum, tuple[str, ...]] | None:
+        """The texts that stand for each member; None if each has one."""
+        if not self._by_value or not all(isinstance(one.value, str) for one in self.enum_class):
+            return None
+        values = {member.value for member in self.enum_class}
+        names = {one: [one.name] if one.name not in values else [] for one in self.enum_class}
+        if not any(names.values()):
+            return None
+        return {member: (member.value, *names[member]) for member in self.enum_class}
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str | int | None:
         return None if value is None else self._stored(self._member(value))

@@ -1,6 +1,7 @@
 """What is asked: filters, ordering, pages and includes; one ``Page`` is one SELECT."""
 
-from colonnade.query._cursors import Place, write_cursor
+from colonnade.query._comparisons import place_text
+from colonnade.query._cursors import Place
 from colonnade.query._filters import (
     LONGEST_LIST,
     OPERATORS,
@@ -17,7 +18,13 @@ from colonnade.query._parameters import OPTIONS, Option, PageReader
 from colonnade.query._relations import Joined, correlated
 from colonnade.query._scopes import NO_SCOPES, Scope, Scopes, on_source
 from colonnade.query._surfaces import Reached, Surface, nearest, public_name
-from colonnade.query._values import read_value, value_adapter, value_type, without_nul
+from colonnade.query._values import (
+    read_value,
+    sort_value,
+    value_adapter,
+    value_type,
+    without_nul,
+)
 
 __all__ = [
     "LONGEST_LIST",
@@ -51,13 +58,14 @@ __all__ = [
     "on_source",
     "operators_of",
     "paths",
+    "place_text",
     "public_name",
     "read_includes",
     "read_ordering",
     "read_value",
+    "sort_value",
     "sortable",
     "value_adapter",
     "value_type",
     "without_nul",
-    "write_cursor",
 ]

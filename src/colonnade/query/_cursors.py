@@ -1,48 +1,68 @@
 """Cursors: a place in an ordering, as opaque text.
 
-A cursor is the sort values of a row. It is unsigned and grants nothing: whoever makes one up
-could as well have asked with a filter. It has a checksum over the question it belongs to, so
-that one of another query, or a damaged one, is refused rather than answered wrongly.
+A cursor is the sort values of a row, as the database stores them; of a row whose values are
+long, its key. It is unsigned and grants nothing: whoever makes one up could as well have asked
+with a filter. It has a checksum over the question it belongs to, so that one of another query,
+or a damaged one, is refused rather than answered wrongly.
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 
 from colonnade.errors import QueryError
 from colonnade.query._ordering import Ordering
-from colonnade.query._values import read_value
+from colonnade.query._values import without_nul
 
 CHECKSUM = 6
 """Bytes: one damaged cursor in 2^48 is taken for a good one."""
 
+LONGEST_VALUES = 1500
+"""Characters of sort values in a cursor: with one of 2,000, a URL is within what servers take
+(8,000 octets at least, RFC 9110, 4.1)."""
+
 LONGEST = 20_000
-"""Characters; the values of a row's sort columns, which may be long texts."""
+"""Characters of a cursor that is read: a key may be long as well."""
+
+_SIGNS = {(False, False): b">", (True, False): b"<", (False, True): b"+", (True, True): b"-"}
+_MEANINGS = {sign: meaning for meaning, sign in _SIGNS.items()}
 
 
 class Place(NamedTuple):
     """A row's place in an ordering.
 
     Attributes:
-        values: The row's values in the columns of the ordering.
+        values: What the row has in the columns of the ordering; or in those of its key.
         backwards: Whether the page is the one that ends before it.
+        by_key: Whether the values are those of the key alone.
     """
 
     values: tuple[Any, ...]
     backwards: bool
+    by_key: bool = False
 
 
-def write_cursor(values: str, question: str, *, backwards: bool) -> str:
+def key_positions(ordering: Ordering) -> list[int]:
+    """Where in an ordering the columns of the key are."""
+    return [index for index, one in enumerate(ordering) if one.column.primary_key]
+
+
+def write_cursor(values: str, question: str, ordering: Ordering, *, backwards: bool) -> str:
     """The cursor of a row.
 
     Args:
         values: A JSON array of its sort values, as the database wrote it.
         question: What was asked: see ``read_cursor``.
+        ordering: The ordering.
         backwards: Whether the page is the one that ends before the row.
     """
-    payload = (b"<" if backwards else b">") + values.encode()
+    by_key = len(values) > LONGEST_VALUES
+    if by_key:
+        whole = from_json(values)
+        values = to_json([whole[index] for index in key_positions(ordering)]).decode()
+    payload = _SIGNS[backwards, by_key] + values.encode()
     return _encoded(_checksum(payload, question) + payload)
 
 
@@ -59,18 +79,32 @@ def read_cursor(text: str, question: str, ordering: Ordering) -> Place:
     """
     try:
         payload = _payload(text, question)
-        given = from_json(payload[1:])
-        values = tuple(
-            None if value is None and one.column.nullable else read_value(one.column)(value)
-            for one, value in zip(ordering, given, strict=True)
-        )
-    except (ValueError, TypeError):
+        backwards, by_key = _MEANINGS[payload[:1]]
+        columns = [ordering[index] for index in key_positions(ordering)] if by_key else ordering
+        given = zip(columns, from_json(payload[1:]), strict=True)
+        values = tuple(_value(value, nullable=one.column.nullable) for one, value in given)
+    except (ValueError, TypeError, KeyError):
         message = "This is no cursor of this query: follow the links, with nothing else changed"
         loc = ("query", "cursor")
         raise QueryError(
             [{"type": "cursor", "loc": loc, "msg": message, "input": text[:100]}]
         ) from None
-    return Place(values, payload[:1] == b"<")
+    return Place(values, backwards, by_key)
+
+
+def _value(given: Any, *, nullable: bool) -> Any:
+    """A value as ``place_text`` has written it; ValueError or TypeError if it cannot have."""
+    if given is None and nullable:
+        return None
+    if isinstance(given, list) and len(given) == 1:
+        return bytes.fromhex(given[0])
+    if isinstance(given, str):
+        return without_nul(given)
+    if isinstance(given, bool) or not isinstance(given, int | float):
+        raise TypeError("not a stored value")
+    if isinstance(given, int) and not -(2**63) <= given < 2**63:
+        raise ValueError("wider than any column")
+    return given
 
 
 def _payload(text: str, question: str) -> bytes:

@@ -13,25 +13,20 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from pydantic import ValidationError
 from pydantic_core import from_json
-from sqlalchemy import (
-    ColumnElement,
-    FromClause,
-    Integer,
-    String,
-    and_,
-    bindparam,
-    exists,
-    func,
-    not_,
-    or_,
-)
+from sqlalchemy import ColumnElement, FromClause, String, and_, bindparam, exists, func, not_, or_
 from sqlalchemy import false as sql_false
 from sqlalchemy import true as sql_true
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.functions import GenericFunction
 
 from colonnade.errors import QueryError
 from colonnade.models import ColumnShape
+from colonnade.query._comparisons import (
+    NUMBERS,
+    exact_number,
+    full_moment,
+    is_among,
+    list_type,
+    text_position,
+)
 from colonnade.query._relations import Joined
 from colonnade.query._scopes import Scopes
 from colonnade.query._surfaces import Surface, nearest
@@ -44,6 +39,7 @@ Operator = Literal[
 
 OPERATORS: tuple[Operator, ...] = get_args(Operator)
 _EQUAL: tuple[Operator, ...] = ("eq", "ne", "in", "not_in")
+_LISTS: tuple[Operator, ...] = ("in", "not_in")
 _ORDER: tuple[Operator, ...] = ("lt", "lte", "gt", "gte")
 _SEARCH: tuple[Operator, ...] = (
     "contains", "icontains", "startswith", "istartswith", "endswith", "iendswith",
@@ -53,20 +49,26 @@ LONGEST_LIST = 1000
 """Values in one ``in`` or ``not_in``."""
 
 MOST_CONDITIONS = 100
-"""Conditions in one request: a filter that is longer is built by a program that should ask
-otherwise, and PostgreSQL plans each of them."""
+"""Conditions in one request, and objects in ``where``: a filter that is longer is built by a
+program that should ask otherwise, and PostgreSQL plans each of them."""
+
+KEPT_CONDITIONS = 20
+"""Conditions of a filter whose SQL is kept: who makes up longer ones should not fill the memory."""
 
 DEEPEST_WHERE = 16
 """How deep ``where`` may be nested."""
 
 
+TEXT = String()
+
+
 @dataclass(frozen=True, slots=True)
 class Compare:
-    """A column compared with ``operands`` values; for ``is_null``, 0: it is, 1: it is not."""
+    """A column compared with a value, or a list of them; ``negated``: it is not null."""
 
     column: str
     operator: Operator
-    operands: int
+    negated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +112,16 @@ class Filter:
 
     Attributes:
         node: The structure.
-        values: The values, in the order of the structure.
+        values: The values, in the order of the structure; that of a list is a tuple.
     """
 
     node: Node = EVERY_ROW
     values: tuple[Any, ...] = ()
+
+    @property
+    def is_long(self) -> bool:
+        """Whether it has so many conditions that its SQL is not worth keeping."""
+        return len(self.values) > KEPT_CONDITIONS
 
 
 def operators_of(column: ColumnShape) -> tuple[Operator, ...]:
@@ -139,7 +146,8 @@ class FilterReader:
     nodes: list[Node] = field(default_factory=list)
     values: list[Any] = field(default_factory=list)
     errors: list[dict[str, Any]] = field(default_factory=list)
-    _count: int = 0
+    _conditions: int = 0
+    _objects: int = 0
 
     def finish(self) -> Filter:
         """Everything that was read.
@@ -191,6 +199,10 @@ class FilterReader:
             message = f"where is nested deeper than {DEEPEST_WHERE}"
             self._wrong(*_at(loc), "too_deep", message, None)
             return None
+        self._objects += 1
+        if self._objects > MOST_CONDITIONS:
+            self._too_many(loc, self._objects, "objects in where")
+            return None
         parts = [
             self._part(name, value, surface, (*loc, name), depth) for name, value in asked.items()
         ]
@@ -206,7 +218,6 @@ class FilterReader:
             inner = self._where(value, surface, loc, depth + 1)
             return None if inner is None else Not(inner)
         if name in surface.relations:
-            self._count_one(loc)
             inner = self._where(value, surface.relations[name].surface, loc, depth + 1)
             return None if inner is None else Related(name, inner)
         column, operator = _column_and_operator(name, surface)
@@ -254,7 +265,10 @@ class FilterReader:
         given: Any,
         loc: tuple[Any, ...],
     ) -> Compare | None:
-        self._count_one(loc)
+        self._conditions += 1
+        if self._conditions > MOST_CONDITIONS:
+            self._too_many(loc, self._conditions, "conditions")
+            return None
         if operator not in operators_of(column):
             fitting = ", ".join(operators_of(column))
             message = f"{operator} does not fit {name}, which takes {fitting}"
@@ -262,8 +276,8 @@ class FilterReader:
             return None
         try:
             if operator == "is_null":
-                return Compare(name, operator, 0 if _truth(given) else 1)
-            values = _operands(column, operator, given)
+                return Compare(name, operator, negated=not _truth(given))
+            value = _operand(column, operator, given)
         except ValidationError as error:
             for one in error.errors(include_url=False, include_context=False):
                 self._wrong(*_at(loc), one["type"], one["msg"], one["input"])
@@ -271,13 +285,12 @@ class FilterReader:
         except ValueError as error:
             self._wrong(*_at(loc), "value_error", str(error), None)
             return None
-        self.values.extend(values)
-        return Compare(name, operator, len(values))
+        self.values.append(value)
+        return Compare(name, operator)
 
-    def _count_one(self, loc: tuple[Any, ...]) -> None:
-        self._count += 1
-        if self._count == MOST_CONDITIONS + 1:
-            message = f"A request can have {MOST_CONDITIONS} conditions"
+    def _too_many(self, loc: tuple[Any, ...], count: int, what: str) -> None:
+        if count == MOST_CONDITIONS + 1:
+            message = f"A request can have {MOST_CONDITIONS} {what}"
             self._wrong(*_at(loc), "too_long", message, None)
 
     def _wrong(
@@ -352,29 +365,31 @@ def _column_and_operator(name: str, surface: Surface) -> tuple[str | None, Opera
     return None, None
 
 
-def _operands(column: ColumnShape, operator: Operator, given: Any) -> list[Any]:
+def _operand(column: ColumnShape, operator: Operator, given: Any) -> Any:
+    """The value, or the tuple of values, that a column is compared with."""
     read = read_value(column)
-    if operator in {"in", "not_in"}:
+    if operator in _LISTS:
         if not isinstance(given, list):
             raise ValueError(f"{operator} has a list")
         if len(given) > LONGEST_LIST:
             raise ValueError(f"{operator} has at most {LONGEST_LIST} values, not {len(given)}")
-        return _padded([read(one) for one in given])
+        return _spelled(column, tuple(read(one) for one in given))
     if operator in _SEARCH:
         if not isinstance(given, str):
             raise ValueError(f"{operator} has a text")
-        return [without_nul(given)]
+        return without_nul(given)
     if given is None:
         raise ValueError("To ask for null, say is_null")
-    return [read(given)]
+    value = read(given)
+    return _spelled(column, (value,)) if column.spellings else value
 
 
-def _padded(values: list[Any]) -> list[Any]:
-    """The values, the last repeated up to a power of two: few lengths are few SQL texts."""
-    if not values:
+def _spelled(column: ColumnShape, values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The values in every way that they are stored."""
+    spellings = column.spellings
+    if not spellings:
         return values
-    length = 1 << (len(values) - 1).bit_length()
-    return values + [values[-1]] * (length - len(values))
+    return tuple(spelling for value in values for spelling in spellings[value])
 
 
 def _truth(given: Any) -> bool:
@@ -387,23 +402,6 @@ def _truth(given: Any) -> bool:
 
 def _at(loc: tuple[Any, ...]) -> tuple[str, tuple[Any, ...]]:
     return loc[0], loc[1:]
-
-
-class text_position(GenericFunction[int]):  # noqa: N801 - the name of an SQL function
-    """Where a text begins in another, counted from 1; 0 if it does not."""
-
-    type = Integer()
-    inherit_cache = True
-
-
-@compiles(text_position)
-def _instr(element: Any, compiler: Any, **kwargs: Any) -> str:
-    return f"instr({compiler.process(element.clauses, **kwargs)})"
-
-
-@compiles(text_position, "postgresql")
-def _strpos(element: Any, compiler: Any, **kwargs: Any) -> str:
-    return f"strpos({compiler.process(element.clauses, **kwargs)})"
 
 
 class Clauses:
@@ -435,11 +433,10 @@ class Clauses:
     ) -> ColumnElement[bool]:
         column: ColumnElement[Any] = source.c[shape.column.key]
         if node.operator == "is_null":
-            return column.is_not(None) if node.operands else column.is_(None)
-        kind: Any = String() if node.operator in _SEARCH else compared_type(shape)
-        binds = [bindparam(f"v{self._next + index}", type_=kind) for index in range(node.operands)]
-        self._next += node.operands
-        clause = _clause(node.operator, column, binds)
+            return column.is_not(None) if node.negated else column.is_(None)
+        bind = f"v{self._next}"
+        self._next += 1
+        clause = _clause(node.operator, shape, column, bind)
         if not shape.nullable:
             return clause
         if node.operator in {"ne", "not_in"}:
@@ -448,20 +445,30 @@ class Clauses:
 
 
 def _clause(
-    operator: Operator, column: ColumnElement[Any], binds: list[Any]
+    operator: Operator, shape: ColumnShape, column: ColumnElement[Any], bind: str
 ) -> ColumnElement[bool]:
-    if operator == "in":
-        return column.in_(binds) if binds else sql_false()
-    if operator == "not_in":
-        return column.not_in(binds) if binds else sql_true()
     if operator in _SEARCH:
-        return _search(operator, column, binds[0])
+        return _search(operator, column, bindparam(bind, type_=TEXT))
+    kind = compared_type(shape)
+    compared = column
+    if shape.kind == "datetime" and shape.column.server_default is not None:
+        compared = full_moment(column, type_=kind)
+    if operator in _LISTS or shape.spellings:
+        found = _among(compared, TEXT if shape.spellings else kind, bind)
+        return not_(found) if operator in {"ne", "not_in"} else found
+    value: Any = bindparam(bind, type_=kind)
     comparisons: Mapping[str, Any] = {
-        "eq": column.__eq__, "ne": column.__ne__, "lt": column.__lt__,
-        "lte": column.__le__, "gt": column.__gt__, "gte": column.__ge__,
+        "eq": compared.__eq__, "ne": compared.__ne__, "lt": compared.__lt__,
+        "lte": compared.__le__, "gt": compared.__gt__, "gte": compared.__ge__,
     }  # fmt: skip
-    clause: ColumnElement[bool] = comparisons[operator](binds[0])
+    clause: ColumnElement[bool] = comparisons[operator](value)
     return clause
+
+
+def _among(column: ColumnElement[Any], kind: Any, bind: str) -> ColumnElement[bool]:
+    if isinstance(kind, NUMBERS):
+        column = exact_number(column, type_=kind)
+    return is_among(column, bindparam(bind, type_=list_type(kind)))
 
 
 def _search(operator: Operator, column: Any, value: Any) -> ColumnElement[bool]:

@@ -8,7 +8,7 @@ from sqlalchemy import false as sql_false
 from colonnade.errors import QueryError
 from colonnade.models import ColumnShape
 from colonnade.query._surfaces import Surface, nearest
-from colonnade.query._values import is_ordered
+from colonnade.query._values import is_ordered, sort_value
 
 MOST_COLUMNS = 8
 """Columns that a request may sort by, the key aside."""
@@ -30,7 +30,7 @@ class Ordered(NamedTuple):
         NULL is greater than every value: last when ascending, first when descending. It is
         what PostgreSQL does by itself, so that its indexes serve both directions.
         """
-        column = source.c[self.column.column.key]
+        column = sort_value(self.column, source)
         if not self.column.nullable:
             return column.desc() if self.descending else column.asc()
         if self.descending:
@@ -94,7 +94,7 @@ def beyond(
         binds: The place's values, as parameters; those of NULL are not used.
         source: What has the columns.
     """
-    columns = [source.c[one.column.column.key] for one in ordering]
+    columns = [sort_value(one.column, source) for one in ordering]
     directions = {one.descending for one in ordering}
     if len(directions) == 1 and not any(one.column.nullable for one in ordering):
         here: ColumnElement[Any] = tuple_(*columns)
@@ -125,3 +125,18 @@ def _after(
     if is_null:
         return sql_false()
     return or_(column > bind, column.is_(None)) if one.column.nullable else column > bind
+
+
+def beyond_row(ordering: Ordering, here: FromClause, source: FromClause) -> ColumnElement[bool]:
+    """The condition on rows of ``source`` that come after the row of ``here``."""
+    result: ColumnElement[bool] = sql_false()
+    for one in reversed(ordering):
+        there, column = sort_value(one.column, here), sort_value(one.column, source)
+        after, same = (column < there if one.descending else column > there), column == there
+        if one.column.nullable:
+            first, last = (there, column) if one.descending else (column, there)
+            # NULL is greater than every value.
+            after = or_(after, and_(first.is_(None), last.is_not(None)))
+            same = or_(same, and_(column.is_(None), there.is_(None)))
+        result = or_(after, and_(same, result))
+    return result

@@ -1,5 +1,6 @@
 """``Page``: what a request asks for, as one value; one Page is one SELECT."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self, TypeVar
 
@@ -15,16 +16,18 @@ from sqlalchemy import (
     literal_column,
     select,
 )
+from sqlalchemy import Enum as NativeEnum
 
 from colonnade.models import RelationShape, Shape
-from colonnade.query._cursors import Place
-from colonnade.query._filters import Clauses, Filter
+from colonnade.query._comparisons import of_text
+from colonnade.query._cursors import Place, key_positions, write_cursor
+from colonnade.query._filters import TEXT, Clauses, Filter
 from colonnade.query._includes import Includes
-from colonnade.query._ordering import Ordering, beyond
+from colonnade.query._ordering import Ordered, Ordering, beyond, beyond_row
 from colonnade.query._relations import Joined
 from colonnade.query._scopes import NO_SCOPES, Scopes, on_source
 from colonnade.query._surfaces import Surface
-from colonnade.query._values import compared_type
+from colonnade.query._values import sort_value
 
 Count = Literal["none", "exact", "estimated"]
 SelectT = TypeVar("SelectT", bound=Select[Any])
@@ -177,15 +180,25 @@ class Page:
             found.update((f"after_{index}", value) for index, value in values if value is not None)
         return found
 
+    def cursor(self, values: str, *, backwards: bool) -> str:
+        """The cursor of a row of this page.
+
+        Args:
+            values: Its sort values, as ``rows.page_statement`` has them.
+            backwards: Whether it is of the page that ends before the row.
+        """
+        return write_cursor(values, self.question, self.ordering, backwards=backwards)
+
     @property
     def structure(self) -> object | None:
-        """What two pages of one SQL text have in common; None if that cannot be known."""
+        """What two pages of one SQL text have in common; None if that is not worth knowing."""
         scopes = self.scopes.structure
-        if scopes is None or self.conditions:
+        if scopes is None or self.conditions or self.filter.is_long:
             return None
         nulls = None
         if self.place is not None:
-            nulls = (self.place.backwards, tuple(value is None for value in self.place.values))
+            values, backwards, by_key = self.place
+            nulls = (backwards, by_key, tuple(value is None for value in values))
         ordering = tuple((one.column.name, one.descending) for one in self.ordering)
         shown = (self.fields, self.include, self.count == "exact", self.offset > 0)
         within = None if self.within is None else self.within.relation.name
@@ -207,10 +220,36 @@ class Page:
         clauses += self.scopes.clauses(table, source)
         clauses += [on_source(condition, table, source) for condition in self.conditions]
         if placed and self.place is not None:
-            nulls = tuple(value is None for value in self.place.values)
-            binds = [
-                bindparam(f"after_{index}", type_=compared_type(one.column))
-                for index, one in enumerate(self.ordering)
-            ]
-            clauses.append(beyond(self._direction(), nulls, binds, source))
+            clauses.append(self._after(self.place, source))
         return and_(*clauses)
+
+    def _after(self, place: Place, source: FromClause) -> ColumnElement[bool]:
+        """The condition on rows that come after a place."""
+        if not place.by_key:
+            nulls = tuple(value is None for value in place.values)
+            return beyond(self._direction(), nulls, _stored(self.ordering), source)
+        table = self.surface.shape.table
+        here = table.alias()
+        key = [self.ordering[index] for index in key_positions(self.ordering)]
+        same = [
+            sort_value(one.column, here) == bind
+            for one, bind in zip(key, _stored(key), strict=True)
+        ]
+        # Inside its scope: a place is no way to learn of other rows.
+        row: Select[Any] = select(literal_column("1")).where(
+            *same, *self.scopes.clauses(table, here)
+        )
+        return exists(row.where(beyond_row(self._direction(), here, source)).correlate(source))
+
+
+def _stored(columns: Sequence[Ordered]) -> list[ColumnElement[Any]]:
+    """The values of a cursor, as what the columns are compared with."""
+    return [
+        of_text(
+            bindparam(f"after_{index}", type_=TEXT),
+            type_=TEXT
+            if isinstance(one.column.column.type, NativeEnum)
+            else one.column.column.type,
+        )
+        for index, one in enumerate(columns)
+    ]

@@ -41,6 +41,8 @@ class Scope:
         """
         if answer is None:
             return cls(shape, refused=True)
+        if hasattr(answer, "__clause_element__"):
+            answer = answer.__clause_element__()  # ``Task.public``, a column that is a condition
         if isinstance(answer, ColumnElement):
             return cls(shape, condition=answer)
         if not isinstance(answer, Mapping):
@@ -71,27 +73,29 @@ class Scope:
             return None
         return "refused" if self.refused else tuple(self.values)
 
-    def clause(self, source: FromClause) -> ColumnElement[bool]:
-        """The condition on ``source``, which has the table's columns."""
+    def clause(self, source: FromClause, prefix: str = "scope_") -> ColumnElement[bool]:
+        """The condition on ``source``, which has the table's columns.
+
+        Args:
+            source: The rows.
+            prefix: What the names of its parameters begin with.
+        """
         if self.refused:
             return false()
         if self.condition is not None:
             return on_source(self.condition, self.table, source)
-        columns = [(name, self.shape.columns[name].column) for name in self.values]
+        columns = [self.shape.columns[name].column for name in self.values]
         return and_(
             *(
-                source.c[column.key] == bindparam(self._bind(name), type_=column.type)
-                for name, column in columns
+                source.c[column.key] == bindparam(f"{prefix}{index}", type_=column.type)
+                for index, column in enumerate(columns)
             )
         )
 
-    def binds(self) -> Iterator[tuple[str, Any]]:
+    def binds(self, prefix: str) -> Iterator[tuple[str, Any]]:
         """The values of the parameters in ``clause``."""
-        for name, value in self.values.items():
-            yield self._bind(name), value
-
-    def _bind(self, name: str) -> str:
-        return f"scope_{self.table.name}_{name}"
+        for index, value in enumerate(self.values.values()):
+            yield f"{prefix}{index}", value
 
 
 class Scopes:
@@ -99,6 +103,8 @@ class Scopes:
 
     def __init__(self, scopes: Mapping[Table, Scope] | None = None) -> None:
         self._scopes = dict(scopes or {})
+        # By position: names made of those of tables and columns would meet.
+        self._prefixes = {table: f"scope_{index}_" for index, table in enumerate(self._scopes)}
 
     def __bool__(self) -> bool:
         return bool(self._scopes)
@@ -116,12 +122,12 @@ class Scopes:
         """The condition on ``source``, rows of ``table``, if that has a scope."""
         scope = self._scopes.get(table)
         if scope is not None:
-            yield scope.clause(source)
+            yield scope.clause(source, self._prefixes[table])
 
     def binds(self) -> Iterator[tuple[str, Any]]:
         """The values of every parameter in the clauses."""
-        for scope in self._scopes.values():
-            yield from scope.binds()
+        for table, scope in self._scopes.items():
+            yield from scope.binds(self._prefixes[table])
 
     @property
     def structure(self) -> object | None:

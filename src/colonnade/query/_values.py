@@ -5,19 +5,21 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from functools import lru_cache
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from annotated_types import Ge, Le
 from pydantic import AfterValidator, AllowInfNan, AwareDatetime, NaiveDatetime, TypeAdapter
-from sqlalchemy import LargeBinary, Numeric
+from sqlalchemy import ColumnElement, LargeBinary, Numeric
+from sqlalchemy import Enum as NativeEnum
 from sqlalchemy.types import TypeEngine
 
 from colonnade.models import ColumnShape
+from colonnade.query._comparisons import as_text
 
 EPOCH = datetime(1970, 1, 1)
-LONGEST_NUMBER = 10**30
-"""A number further from zero than this fits no column that is compared with it exactly."""
+MOST_DIGITS = 60
+"""Digits on each side of the point; what has more fits no column that is compared with it."""
 
 
 def without_nul(text: str) -> str:
@@ -55,12 +57,14 @@ def _of_no_zone(value: time) -> time:
 
 
 def _comparable(value: Decimal) -> Decimal:
-    if abs(value) > LONGEST_NUMBER or int(value.as_tuple().exponent) < -30:
-        raise ValueError("A number of at most 30 digits on each side of the point")
-    return value
+    # By its digits: arithmetic with a number such as 1e9999999 overflows.
+    if value and (value.adjusted() >= MOST_DIGITS or int(value.as_tuple().exponent) < -MOST_DIGITS):
+        raise ValueError(f"A number of at most {MOST_DIGITS} digits on each side of the point")
+    return value if value else Decimal(0)
 
 
 _IS_NO_NUMBER = re.compile(r"[^0-9.+\-\s]|\d-\d")
+_INTEGER = re.compile(r"-?[0-9]{1,19}")
 
 PlainText = Annotated[str, AfterValidator(without_nul)]
 Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
@@ -87,6 +91,10 @@ def value_type(column: ColumnShape) -> Any:
         return Annotated[int, Ge(-limit), Le(limit - 1)]
     if column.kind == "datetime":
         return Moment if column.is_aware else NaiveDatetime
+    if column.kind == "uuid" and column.python_type is str:
+        return Annotated[UUID, AfterValidator(str)]
+    if column.kind == "literal" and column.python_type is str:
+        return Literal[column.choices or ("",)]
     if column.kind in _SIMPLE:
         return _SIMPLE[column.kind]
     return column.python_type
@@ -113,7 +121,7 @@ def read_value(column: ColumnShape) -> Callable[[Any], Any]:
         if temporal and not (isinstance(value, str) and _IS_NO_NUMBER.search(value)):
             return adapter.validate_python(object())  # Pydantic would count seconds from 1970
         if isinstance(value, str):
-            if whole and value.lstrip("-").isdecimal() and len(value) < 20:
+            if whole and _INTEGER.fullmatch(value):
                 return adapter.validate_python(int(value))
             return adapter.validate_strings(value)
         if isinstance(value, bool) and column.kind != "boolean":
@@ -129,6 +137,12 @@ def compared_type(column: ColumnShape) -> TypeEngine[Any]:
     if column.kind == "decimal":
         return Numeric(asdecimal=True)  # a price may be compared with more digits than it has
     return column.column.type
+
+
+def sort_value(column: ColumnShape, source: Any) -> ColumnElement[Any]:
+    """What a column of ``source`` is sorted by."""
+    value: ColumnElement[Any] = source.c[column.column.key]
+    return as_text(value) if isinstance(column.column.type, NativeEnum) else value
 
 
 def is_text(column: ColumnShape) -> bool:

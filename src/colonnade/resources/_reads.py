@@ -19,7 +19,6 @@ from colonnade.query import (
     Within,
     key_clause,
     key_ordering,
-    write_cursor,
 )
 from colonnade.resources._plans import Explain, Plan, Plans
 from colonnade.resources._subject import Subject, rendered, rendered_rows
@@ -215,7 +214,7 @@ def _links(page: Page, found: Any) -> dict[str, str]:
 
 
 def _link(page: Page, rel: str, values: str, *, backwards: bool) -> str:
-    cursor = write_cursor(values, page.question, backwards=backwards)
+    cursor = page.cursor(values, backwards=backwards)
     return f'<{_changed(page.url, {"cursor": cursor})}>; rel="{rel}"'
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import (
 )
 
 from colonnade.models import ColumnShape, Shape
-from colonnade.query import Page, Scopes
+from colonnade.query import Page, Scopes, place_text, sort_value
 from colonnade.rows._forms import Backend, form_of
 from colonnade.rows._views import View, array_of, joined_rows
 
@@ -54,7 +54,7 @@ def page_statement(page: Page, view: View, backend: Backend) -> Select[Any]:
     rows = page.rows().subquery()
     number = func.row_number().over()
     shown: Any = bindparam("shown_", type_=BigInteger())
-    place = array_of([form_of(one.column).of(one.column, rows, backend) for one in page.ordering])
+    place = array_of([place_text(sort_value(one.column, rows)) for one in page.ordering])
     numbered = select(
         view.text(rows, page.scopes, backend).label("j"),
         number.label("n"),
@@ -88,6 +88,11 @@ def row_columns(
 
 
 def state_text(shape: Shape, source: Any, backend: Backend) -> ColumnElement[str]:
-    """The JSON text of what differs between two versions of a row."""
-    columns: list[ColumnShape] = [shape.version] if shape.version else list(shape.columns.values())
+    """The JSON text of what differs between two versions of a row.
+
+    Without what is secret: a digest of it can be guessed at.
+    """
+    columns: list[ColumnShape] = [one for one in shape.columns.values() if not one.secret]
+    if shape.version is not None:
+        columns = [shape.version]
     return array_of([form_of(one).of(one, source, backend) for one in columns])
