@@ -19,7 +19,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
 from sqlmodel import Session, SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from colonnade.database import _retry, _sqlite
+from colonnade.database import _asyncpg, _retry, _sqlite
 from colonnade.database._failures import unreachable
 from colonnade.database._sessions import SessionContext
 from colonnade.database._targets import Target
@@ -340,6 +340,8 @@ class Database:
     def _configure(self, engine: Engine) -> None:
         if self.url.backend == "sqlite":
             _sqlite.configure(engine, memory=self.url.memory)
+        elif engine.driver == "asyncpg":
+            _asyncpg.configure(engine)
 
     def _drop_closed_loops(self) -> None:
         """Forget the engines of loops that were closed without a word."""

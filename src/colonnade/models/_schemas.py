@@ -98,7 +98,12 @@ def _read(shape: Shape) -> type[SQLModel]:
     columns = [one for one in shape.columns.values() if not (one.secret or one.field.exclude)]
     # Keys first and what keeps itself last: the order a reader looks for.
     columns.sort(key=lambda one: (not one.primary_key, one.role is not None))
-    return _make(shape, "read", {one.name: _shown(one) for one in columns})
+    fields = {one.name: _shown(one) for one in columns}
+    mentioned = _mentioned(shape.model)
+    for one in shape.columns.values():
+        if one.name not in fields and one.name in mentioned:
+            fields[one.name] = _hidden(one)
+    return _make(shape, "read", fields)
 
 
 def _make(shape: Shape, view: View, fields: dict[str, _Field]) -> type[SQLModel]:
@@ -171,6 +176,34 @@ def _shown(one: ColumnShape) -> _Field:
     if one.nullable:
         kind = Optional[kind]  # noqa: UP045 - as above
     return kind, _info(one.field)
+
+
+def _hidden(one: ColumnShape) -> _Field:
+    """A field that no answer has, there for what is computed of it."""
+    kind, _ = _shown(one)
+    info: FieldInfo = pydantic.Field(exclude=True, repr=False)
+    return kind, info
+
+
+def _mentioned(model: type[Any]) -> set[str]:
+    """The names that computed fields and serializers mention, and methods they may call."""
+    decorators = model.__pydantic_decorators__
+    groups: list[dict[str, Any]] = [
+        decorators.computed_fields,
+        decorators.field_serializers,
+        decorators.model_serializers,
+    ]
+    made = [_raw(model, one) for group in groups for one in group.values()]
+    if not made:
+        return set()
+    functions = (getattr(one, "wrapped", one) for one in (*made, *_methods(model).values()))
+    return {name for one in functions for name in _names(one)}
+
+
+def _names(member: Any) -> tuple[str, ...]:
+    function = getattr(member, "fget", None) or getattr(member, "__func__", None) or member
+    code = getattr(function, "__code__", None)
+    return code.co_names if code is not None else ()
 
 
 class WithoutNul:

@@ -9,6 +9,9 @@ from colonnade.query._surfaces import Surface, nearest
 PER_PARENT = 100
 """Rows of an included list with each row it belongs to, unless the request asks for fewer."""
 
+MOST_ROWS = 2_000_000
+"""Rows that an answer may have at most, those of relations included: lists in lists multiply."""
+
 _PART = re.compile(r"([^.:,]+)(?::(\d{1,4}))?")
 
 
@@ -59,6 +62,16 @@ def paths(surface: Surface, prefix: str = "") -> list[str]:
         found.append(prefix + name)
         found += paths(reached.surface, f"{prefix}{name}.")
     return found
+
+
+def rows_with_each(include: Includes, surface: Surface) -> int:
+    """How many rows of relations may come with a row at most."""
+    total = 0
+    for one in include:
+        reached = surface.relations[one.name]
+        count = one.limit if reached.relation.is_list else 1
+        total += count * (1 + rows_with_each(one.below, reached.surface))
+    return total
 
 
 def _add(path: str, tree: dict[str, Any], surface: Surface, most: int) -> str | None:

@@ -9,7 +9,7 @@ from pydantic_core import to_json
 from colonnade.errors import QueryError
 from colonnade.query._cursors import read_cursor
 from colonnade.query._filters import Filter, FilterReader, Parameter, filter_parameters
-from colonnade.query._includes import Includes, read_includes
+from colonnade.query._includes import MOST_ROWS, Includes, read_includes, rows_with_each
 from colonnade.query._ordering import read_ordering
 from colonnade.query._page import Count, Page
 from colonnade.query._scopes import NO_SCOPES, Scopes
@@ -21,6 +21,9 @@ OPTIONS: frozenset[str] = frozenset(get_args(Option))
 
 DEFAULT_LIMIT = 100
 """Rows in a page when the request does not say."""
+
+MOST_UNKNOWN = 20
+"""Unknown parameters that are told of, each with what may have been meant."""
 
 FURTHEST_OFFSET = 2**63 - 1
 """What both databases take."""
@@ -85,6 +88,13 @@ class PageReader:
         fields = found.fields()
         include: Includes = found.part(lambda: read_includes(found.listed("include"), self.surface))
         ordering = found.part(lambda: read_ordering(found.listed("order_by"), self.surface))
+        rows = limit * (1 + rows_with_each(include, self.surface))
+        if rows > MOST_ROWS:
+            message = (
+                f"This may be {rows:,} rows, and {MOST_ROWS:,} are the most: ask for fewer with "
+                f"limit=10, or with include={include[0].name}:10"
+            )
+            found.wrong("include", "too_many", message, None)
         reader = FilterReader(self.surface)
         found.filters(reader)
         asked: Filter = found.part(reader.finish)
@@ -120,11 +130,12 @@ class _Reading:
         self._reader = reader
         self._given = given
         self._errors: list[dict[str, Any]] = []
-        for name in given:
-            if name not in reader.options and name not in reader.parameters:
-                known = [*reader.options, *reader.parameters]
-                message = f"There is no parameter {name}.{nearest(name, known)}"
-                self.wrong(name, "unknown_parameter", message, given[name][0])
+        options, filters = reader.options, reader.parameters
+        unknown = [name for name in given if name not in options and name not in filters]
+        known = [*options, *filters] if unknown else []
+        for name in unknown[:MOST_UNKNOWN]:
+            message = f"There is no parameter {name}.{nearest(name, known)}"
+            self.wrong(name, "unknown_parameter", message, given[name][0])
 
     def wrong(self, name: str, kind: str, message: str, given: Any) -> None:
         loc = ("query", name)
@@ -180,13 +191,12 @@ class _Reading:
         text = self.listed("fields")
         if text is None:
             return None
-        names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
+        names = dict.fromkeys(name.strip() for name in text.split(","))
         columns = self._reader.surface.columns
-        unknown = [name for name in names if name not in columns]
-        for name in unknown:
+        for name in [name for name in names if name not in columns][:MOST_UNKNOWN]:
             message = f"{name!r} is no field here.{nearest(name, columns)}"
             self.wrong("fields", "fields", message, text)
-        return names
+        return tuple(name for name in columns if name in names)  # in one order: one SQL text
 
     def filters(self, reader: FilterReader) -> None:
         for name, texts in self._given.items():

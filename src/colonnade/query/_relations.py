@@ -2,7 +2,17 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Select, Table, and_, select
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Select,
+    Table,
+    UniqueConstraint,
+    and_,
+    exists,
+    literal_column,
+    select,
+)
 from sqlalchemy.sql.visitors import replacement_traverse
 
 from colonnade.models import RelationShape, Shape
@@ -14,7 +24,9 @@ class Joined:
 
     Attributes:
         target: The rows it leads to.
-        link: The rows of the link table between, if there is one.
+        froms: What they are selected from: with them the rows of the link table between, if
+            that links two rows once at most.
+        condition: What joins them.
     """
 
     def __init__(
@@ -25,35 +37,64 @@ class Joined:
         target: FromClause | None = None,
     ) -> None:
         table = Shape.of(relation.target).table
-        self.target: FromClause = table.alias() if target is None else target
-        self.link: FromClause | None = None
-        secondary = relation.orm.secondary
-        conditions: list[ColumnElement[bool]] = []
-        if isinstance(secondary, Table):
-            self.link = link = secondary.alias()
-            conditions.append(_adapted(relation, source, link, secondary))
-            second: Any = relation.orm.secondaryjoin
-            conditions.append(_replaced(second, lambda column: self._far(column, secondary)))
-            conditions.extend(scopes.clauses(secondary, link))
-        else:
-            conditions.append(_adapted(relation, source, self.target, None))
-        conditions.extend(scopes.clauses(table, self.target))
         self._source = source
-        self.condition = and_(*conditions)
+        self.target: FromClause = table.alias() if target is None else target
+        self.froms: tuple[FromClause, ...] = (self.target,)
+        self._renamed: dict[Table, FromClause] = {table: self.target}
+        secondary = relation.orm.secondary
+        if isinstance(secondary, Table):
+            joined = self._through(relation, secondary, scopes)
+        else:
+            joined = _adapted(relation, source, self.target, None)
+        self.condition = and_(joined, *scopes.clauses(table, self.target))
+        self._ordering = relation.orm.order_by or ()
 
-    def _far(self, column: Any, secondary: Table) -> Any:
-        source: Any = self.link if column.table is secondary else self.target
-        return source.c[column.key]
+    def _through(
+        self, relation: RelationShape, secondary: Table, scopes: Scopes
+    ) -> ColumnElement[bool]:
+        """The condition that leads through a link table."""
+        link = secondary.alias()
 
-    @property
-    def froms(self) -> tuple[FromClause, ...]:
-        """What the rows are selected from."""
-        return (self.target,) if self.link is None else (self.target, self.link)
+        def far(column: Any) -> Any:
+            return (link if column.table is secondary else self.target).c[column.key]
+
+        second: Any = relation.orm.secondaryjoin
+        joined = and_(
+            _adapted(relation, self._source, link, secondary),
+            _replaced(second, far),
+            *scopes.clauses(secondary, link),
+        )
+        if _links_once(relation, secondary):
+            self.froms = (self.target, link)
+            self._renamed[secondary] = link
+            return joined
+        # Two links between the same rows do not make the row two.
+        linked: Select[Any] = select(literal_column("1")).select_from(link).where(joined)
+        return exists(correlated(linked, self._source).correlate(self.target))
+
+    def ordering(self) -> list[Any]:
+        """The relationship's own ``order_by``, as far as it is one of the rows' columns."""
+
+        def renamed(element: Any, **_: Any) -> Any:
+            table: Any = getattr(element, "table", None)
+            rows = self._renamed.get(table)
+            return None if rows is None else rows.c[element.key]
+
+        return [replacement_traverse(one, {}, renamed) for one in self._ordering]
 
     def select(self, *columns: Any) -> Select[Any]:
         """A SELECT of the rows, correlated to the row it comes from."""
-        froms = [self.target] if self.link is None else [self.target, self.link]
-        return select(*columns).select_from(*froms).where(self.condition).correlate(self._source)
+        statement = select(*columns).select_from(*self.froms).where(self.condition)
+        return correlated(statement, self._source)
+
+
+def _links_once(relation: RelationShape, link: Table) -> bool:
+    """Whether a link table has a key over what it refers to both sides with."""
+    second = relation.orm.secondary_synchronize_pairs or ()
+    referring = {there.key for _, there in (*relation.orm.synchronize_pairs, *second)}
+    keys = [link.primary_key.columns, *(one.columns for one in link.indexes if one.unique)]
+    keys += [one.columns for one in link.constraints if isinstance(one, UniqueConstraint)]
+    return any(key and {column.key for column in key} <= referring for key in keys)
 
 
 def correlated(statement: Select[Any], source: Any) -> Select[Any]:

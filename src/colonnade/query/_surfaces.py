@@ -7,12 +7,17 @@ from types import MappingProxyType
 from typing import Any, get_args
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from colonnade.errors import ModelError
 from colonnade.models import ColumnShape, RelationShape, Shape, schemas
 
 DEEPEST = 8
 """Relations that an include may follow one another: more is a mistake, or a loop."""
+
+
+LONGEST_NAME = 60
+"""Characters of a name that is compared with others: it takes time, and clients choose it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,14 +84,61 @@ def public_name(name: str, field: Any) -> str:
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """What was probably meant, for the end of a message; empty if nothing is near."""
+    if len(name) > LONGEST_NAME:
+        return ""
     near = difflib.get_close_matches(name, list(known), n=1)
     return f" Did you mean {near[0]}?" if near else ""
 
 
-def _surface(shape: Shape, read: type[BaseModel] | None, paths: list[list[str]]) -> Surface:
+def _surface(
+    shape: Shape, read: type[BaseModel] | None, paths: list[list[str]], depth: int = 0
+) -> Surface:
     schema = read or schemas(shape.model).read
+    if depth > DEEPEST:
+        raise ModelError(
+            f"{schema.__name__} has relations that lead back to it without end: give the inner "
+            f"one a schema without them."
+        )
+    columns, always = _fields(schema, shape)
+    relations: dict[str, Reached] = {}
+    for public, (name, field) in always.items():
+        below = [path[1:] for path in paths if path[0] == name and len(path) > 1]
+        nested = _nested_schema(field.annotation)
+        relations[public] = _reached(shape, name, below, nested, depth + 1)
+    for path in paths:
+        name = path[0]
+        if any(reached.relation.name == name for reached in relations.values()):
+            continue
+        if name not in shape.relations:
+            raise ModelError(
+                f"include names {name!r}, which is no relation of {shape.model.__name__}: it has "
+                f"{', '.join(shape.relations) or 'none'}.{nearest(name, shape.relations)}"
+            )
+        below = [other[1:] for other in paths if other[0] == name and len(other) > 1]
+        if len(path) > DEEPEST:
+            raise ModelError(f"include goes deeper than {DEEPEST} relations: {'.'.join(path)}")
+        relations[name] = _reached(shape, name, below, None, depth + 1)
+    twice = columns.keys() & relations.keys()
+    if twice:
+        raise ModelError(
+            f"{schema.__name__} calls a column {min(twice)!r}, as a relation is called: give one "
+            f"of them another name."
+        )
+    return Surface(
+        shape=shape,
+        read=schema,
+        columns=MappingProxyType(columns),
+        relations=MappingProxyType(relations),
+        always=frozenset(always),
+    )
+
+
+def _fields(
+    schema: type[BaseModel], shape: Shape
+) -> tuple[dict[str, ColumnShape], dict[str, tuple[str, FieldInfo]]]:
+    """The columns and the relations that a schema has, by their names in JSON."""
     columns: dict[str, ColumnShape] = {}
-    always: dict[str, Any] = {}
+    always: dict[str, tuple[str, FieldInfo]] = {}
     for name, field in schema.model_fields.items():
         if field.exclude:
             continue
@@ -101,37 +153,14 @@ def _surface(shape: Shape, read: type[BaseModel] | None, paths: list[list[str]])
                 + ("secret" if column is not None else "neither a column nor a relation")
                 + f" of {shape.model.__name__}"
             )
-    relations: dict[str, Reached] = {}
-    for public, (name, field) in always.items():
-        below = [path[1:] for path in paths if path[0] == name and len(path) > 1]
-        relations[public] = _reached(shape, name, below, _nested_schema(field.annotation))
-    for path in paths:
-        name = path[0]
-        if any(reached.relation.name == name for reached in relations.values()):
-            continue
-        if name not in shape.relations:
-            raise ModelError(
-                f"include names {name!r}, which is no relation of {shape.model.__name__}: it has "
-                f"{', '.join(shape.relations) or 'none'}.{nearest(name, shape.relations)}"
-            )
-        below = [other[1:] for other in paths if other[0] == name and len(other) > 1]
-        if len(path) > DEEPEST:
-            raise ModelError(f"include goes deeper than {DEEPEST} relations: {'.'.join(path)}")
-        relations[name] = _reached(shape, name, below, None)
-    return Surface(
-        shape=shape,
-        read=schema,
-        columns=MappingProxyType(columns),
-        relations=MappingProxyType(relations),
-        always=frozenset(always),
-    )
+    return columns, always
 
 
 def _reached(
-    shape: Shape, name: str, below: list[list[str]], read: type[BaseModel] | None
+    shape: Shape, name: str, below: list[list[str]], read: type[BaseModel] | None, depth: int
 ) -> Reached:
     relation = shape.relations[name]
-    return Reached(relation, _surface(Shape.of(relation.target), read, below))
+    return Reached(relation, _surface(Shape.of(relation.target), read, below, depth))
 
 
 def _nested_schema(annotation: Any) -> type[BaseModel] | None:

@@ -12,7 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from colonnade.errors import QueryError
 from colonnade.query import Scopes, read_value
 from colonnade.resources._hooks import in_session
-from colonnade.resources._reads import JSON_TYPE, query_of
+from colonnade.resources._reads import JSON_TYPE, MOST_PARAMETERS, query_of
 from colonnade.resources._subject import rendered
 from colonnade.resources._writes import DONE, Values, Writes, json_body, set_scope
 from colonnade.rows import Inserted
@@ -78,7 +78,7 @@ class Batches:
         """Delete the rows of these keys: 200."""
         scopes = self.subject.scopes(request)
         segments = []
-        for name, value in query_of(request):
+        for name, value in query_of(request, max(MOST_PARAMETERS, self.most)):
             if name != "key":
                 message = f"There is no parameter {name}: say key=1&key=2"
                 raise QueryError([_wrong(("query", name), message)])

@@ -20,9 +20,8 @@ from colonnade.resources._links import Link
 from colonnade.resources._names import plural, snake
 from colonnade.resources._reads import DEEPEST_TREE, Reads, answer_page, query_of, url_of
 from colonnade.resources._route import GeneratedRoute
-from colonnade.resources._subject import Subject
+from colonnade.resources._subject import Subject, Views
 from colonnade.resources._writes import Writes
-from colonnade.rows import View
 
 Operation = Literal["list", "read", "create", "update", "delete", "batch", "link"]
 Guards = Mapping[Operation, Sequence[params.Depends]]
@@ -398,7 +397,7 @@ class _Related:
         self.subject = subject
         self.relation: RelationShape = reached.relation
         self.reader = reader
-        self._views: dict[object, View] = {}
+        self.views = Views(reader.surface)
 
     async def answer(self, request: Request, key: tuple[Any, ...]) -> Response:
         """The page of it that a request asks for."""
@@ -407,10 +406,7 @@ class _Related:
         page = replace(
             self.reader.read(query_of(request), scopes), within=within, url=url_of(request)
         )
-        view = self._views.get((page.fields, page.include))
-        if view is None:
-            view = View(self.reader.surface, page.fields, page.include)
-            self._views = {**self._views, (page.fields, page.include): view}
+        view = self.views.get(page.fields, page.include)
         return await answer_page(self.subject, self.subject.plans, page, view)
 
 

@@ -18,16 +18,18 @@ class Plan:
 
     Args:
         statement: The statement, its values as named parameters.
+        once: Whether it will not come again, so that its text is not kept.
     """
 
-    __slots__ = ("statement",)
+    __slots__ = ("_options", "statement")
 
-    def __init__(self, statement: Executable) -> None:
+    def __init__(self, statement: Executable, *, once: bool = False) -> None:
         self.statement = statement
+        self._options: dict[str, Any] = {"compiled_cache": None} if once else {}
 
     def run(self, connection: Connection, parameters: dict[str, Any]) -> CursorResult[Any]:
         """Execute it."""
-        return connection.execute(self.statement, parameters)
+        return connection.execute(self.statement, parameters, execution_options=self._options)
 
 
 class Plans:

@@ -33,8 +33,12 @@ MOST_PARAMETERS = 500
 """Parameters of a query string; Python's own limit is none."""
 
 
-def query_of(request: Request) -> list[tuple[str, str]]:
+def query_of(request: Request, most: int = MOST_PARAMETERS) -> list[tuple[str, str]]:
     """The query string of a request, name by name.
+
+    Args:
+        request: The request.
+        most: Parameters it may have.
 
     Raises:
         QueryError: It has more parameters than any request needs.
@@ -43,11 +47,9 @@ def query_of(request: Request) -> list[tuple[str, str]]:
     if not raw:
         return []
     try:
-        return parse_qsl(
-            raw.decode("latin-1"), keep_blank_values=True, max_num_fields=MOST_PARAMETERS
-        )
+        return parse_qsl(raw.decode("latin-1"), keep_blank_values=True, max_num_fields=most)
     except ValueError:
-        message = f"At most {MOST_PARAMETERS} parameters"
+        message = f"At most {most} parameters"
         raise QueryError(
             [{"type": "too_long", "loc": ("query",), "msg": message, "input": None}]
         ) from None
@@ -83,7 +85,7 @@ class Reads:
 
     async def page(self, page: Page) -> Response:
         """The answer to a page of the table."""
-        view = self.subject.view_of(page.fields, page.include)
+        view = self.subject.views.get(page.fields, page.include)
         return await answer_page(self.subject, self.subject.plans, page, view)
 
     async def row(self, request: Request, key: tuple[Any, ...]) -> Response:
@@ -91,7 +93,7 @@ class Reads:
         subject = self.subject
         scopes = subject.scopes(request)
         asked = self.row_reader.read(query_of(request), scopes)
-        view = subject.view_of(asked.fields, asked.include)
+        view = subject.views.get(asked.fields, asked.include)
         structure = ("row", view.fields, asked.include, scopes.structure)
         plan = subject.plans.get(
             None if scopes.structure is None else structure, lambda: self._row_plan(view, scopes)
@@ -124,7 +126,7 @@ class Reads:
         scopes = subject.scopes(request)
         query = [(name, value) for name, value in query_of(request) if name != "depth"]
         page = replace(self.tree_reader.read(query, scopes), url=url_of(request))
-        view = subject.view_of(page.fields, page.include)
+        view = subject.views.get(page.fields, page.include)
         within = Within(subject.shape, relation, key)
         plan = Plan(_tree_statement(within, view, page, subject.backend))
         parameters = {
@@ -179,7 +181,7 @@ def _page_plan(page: Page, view: View, backend: Backend) -> Plan:
     statement = page_statement(page, view, backend)
     if page.within is not None:
         statement = statement.add_columns(page.within.exists(page.scopes).label("parent"))
-    return Plan(statement)
+    return Plan(statement, once=page.filter.is_long)
 
 
 def _estimate(connection: Connection, page: Page, parameters: dict[str, Any]) -> int:

@@ -23,6 +23,31 @@ from colonnade.rows import Backend, Inputs, View
 T = TypeVar("T")
 
 
+MOST_VIEWS = 200
+"""Views kept of a table; clients can ask for any number."""
+
+
+class Views:
+    """The views of one table, each made when it is first asked for.
+
+    Args:
+        surface: The table.
+    """
+
+    def __init__(self, surface: Surface) -> None:
+        self._surface = surface
+        self._made: dict[object, View] = {}
+
+    def get(self, fields: tuple[str, ...] | None, include: Includes) -> View:
+        """The view of these fields and relations."""
+        view = self._made.get((fields, include))
+        if view is None:
+            view = View(self._surface, fields, include)
+            if len(self._made) < MOST_VIEWS:
+                self._made[fields, include] = view
+        return view
+
+
 class Subject:
     """A table, how it is shown and what may be said of it.
 
@@ -52,8 +77,8 @@ class Subject:
         self.update = Inputs(self.shape, update, whole=False)
         self.plans = Plans()
         self.always: Includes = read_includes(None, surface)
-        self.view = View(surface, None, self.always)
-        self._views: dict[object, View] = {(None, self.always): self.view}
+        self.views = Views(surface)
+        self.view = self.views.get(None, self.always)
         self._scoped = scoped
 
     @property
@@ -105,16 +130,6 @@ class Subject:
     def not_found(self) -> Problem:
         """No row of that key can be reached."""
         return Problem(404, f"There is no such {self.name}.", kind="not_found")
-
-    def view_of(self, fields: tuple[str, ...] | None, include: Includes) -> View:
-        """The view of these fields and relations."""
-        asked = (fields, include)
-        view = self._views.get(asked)
-        if view is None:
-            view = View(self.surface, fields, include)
-            if len(self._views) < 200:
-                self._views[asked] = view
-        return view
 
     async def run(
         self,

@@ -4,7 +4,7 @@ A form is exact when the text, parsed, equals what Pydantic writes of the value.
 not carries the value whole, and Pydantic writes it in the end: the row path.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -79,9 +79,24 @@ def quoted(text: str) -> Text_:
 def form_of(column: ColumnShape) -> Form:
     """The form of a column."""
     form = _form_of_type(column.column.type, column)
-    if form.why_not is None and column.kind == "json" and not _is_plain_json(column.python_type):
+    if form.why_not is not None:
+        return form
+    if column.kind == "json" and not _is_plain_json(column.python_type):
         return Form(form.text, form.read, f"{column.name} is {_name(column)} inside, as JSON")
+    kind = column.column.type
+    if column.kind not in _held(kind, column.kind):
+        why = f"{column.name} is {_name(column)}, in a column of type {type(kind).__name__}"
+        return Form(form.text, form.read, why)
     return form
+
+
+def _held(kind: types.TypeEngine[Any], otherwise: str) -> Collection[str]:
+    """What of Python the database's text of a type is exact for; ``otherwise`` if unknown."""
+    if isinstance(kind, Numeric | Float):
+        return ("decimal",) if kind.asdecimal else ("float",)
+    if isinstance(kind, sqlmodel.AutoString):
+        kind = kind.impl_instance
+    return next((kinds for known, kinds in _HOLDING if isinstance(kind, known)), (otherwise,))
 
 
 def _name(column: ColumnShape) -> str:
@@ -101,6 +116,8 @@ def _form_of_type(kind: types.TypeEngine[Any], column: ColumnShape) -> Form:
         return _MOMENT if kind.timezone else _NAIVE
     if isinstance(kind, Numeric) and not isinstance(kind, Float):
         return _numeric(kind, column)
+    if isinstance(kind, Time) and kind.timezone:
+        return Form(_generic, _read(time.fromisoformat), f"{column.name} is a time with an offset")
     for known, form in _FORMS:
         if isinstance(kind, known):
             return form
@@ -210,7 +227,8 @@ def _padded(column: ColumnElement[Any], backend: Backend) -> Text_:
 
 
 def _plain(column: ColumnElement[Any], backend: Backend) -> Text_:
-    return cast(column, Text())
+    # Whatever the type of its column, a row of SQLite may hold any text.
+    return func.json_quote(column, type_=Text()) if backend == "sqlite" else cast(column, Text())
 
 
 def _boolean(column: ColumnElement[Any], backend: Backend) -> Text_:
@@ -237,13 +255,14 @@ def _json(column: ColumnElement[Any], backend: Backend) -> Text_:
 
 def _uuid(column: ColumnElement[Any], backend: Backend) -> Text_:
     text = cast(column, Text())
-    if backend == "sqlite":
-        parts = [func.substr(text, start, length, type_=Text()) for start, length in _UUID_PARTS]
-        dashed: Text_ = parts[0]
-        for part in parts[1:]:
-            dashed = dashed + quoted("-") + part
-        text = case((func.length(text) == 32, dashed), else_=text)  # type: ignore[assignment]
-    return quoted('"') + text + quoted('"')
+    if backend == "postgresql":
+        return quoted('"') + text + quoted('"')
+    parts = [func.substr(text, start, length, type_=Text()) for start, length in _UUID_PARTS]
+    dashed: Text_ = parts[0]
+    for part in parts[1:]:
+        dashed = dashed + quoted("-") + part
+    whole = case((func.length(text) == 32, dashed), else_=text)
+    return func.json_quote(whole, type_=Text())
 
 
 _UUID_PARTS = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
@@ -262,13 +281,13 @@ def _moment(suffix: str) -> Callable[[ColumnElement[Any], Backend], Text_]:
                 seconds, quoted(f'.000000{suffix}"'), quoted(f'{suffix}"'), type_=Text()
             )
         stored = cast(column, Text())
-        return (
-            quoted('"')
-            + func.substr(stored, 1, 10, type_=Text())
+        whole = (
+            func.substr(stored, 1, 10, type_=Text())
             + quoted("T")
             + func.replace(func.substr(stored, 12), quoted(".000000"), quoted(""), type_=Text())
-            + quoted(suffix + '"')
+            + quoted(suffix)
         )
+        return func.json_quote(whole, type_=Text())
 
     return text
 
@@ -276,14 +295,14 @@ def _moment(suffix: str) -> Callable[[ColumnElement[Any], Backend], Text_]:
 def _date(column: ColumnElement[Any], backend: Backend) -> Text_:
     if backend == "postgresql":
         return cast(func.to_json(column), Text())
-    return quoted('"') + cast(column, Text()) + quoted('"')
+    return func.json_quote(cast(column, Text()), type_=Text())
 
 
 def _time(column: ColumnElement[Any], backend: Backend) -> Text_:
-    if backend == "postgresql":
-        text: Text_ = func.to_char(cast(column, Interval()), quoted("HH24:MI:SS.US"), type_=Text())
-    else:
-        text = cast(column, Text())
+    if backend == "sqlite":
+        text: Text_ = func.replace(cast(column, Text()), quoted(".000000"), quoted(""))
+        return func.json_quote(text, type_=Text())
+    text = func.to_char(cast(column, Interval()), quoted("HH24:MI:SS.US"), type_=Text())
     return (
         quoted('"') + func.replace(text, quoted(".000000"), quoted(""), type_=Text()) + quoted('"')
     )
@@ -310,8 +329,11 @@ def _bytes(column: ColumnElement[Any], backend: Backend) -> Text_:
 
 
 def _null_for_null(text: Text_, column: ColumnElement[Any]) -> Text_:
-    """The text of a function that has one for NULL as well."""
-    return case((column.is_not(None), text), else_=None)
+    """The text of a function that has one for NULL as well; SQLite.
+
+    Not by IS NOT NULL, which is true of NULL in a RETURNING of SQLite 3.40.
+    """
+    return case((func.typeof(column) != quoted("null"), text), else_=None)
 
 
 def _generic(column: ColumnElement[Any], backend: Backend) -> Text_:
@@ -353,6 +375,19 @@ _FORMS: tuple[tuple[type[Any], Form], ...] = (
         LargeBinary,
         Form(_bytes, _read(bytes.fromhex), "bytes: PostgreSQL has no text with NUL in it"),
     ),
+)
+
+# What of Python each type of column holds, as the database writes it.
+_HOLDING: tuple[tuple[type[Any], tuple[str, ...]], ...] = (
+    (Boolean, ("boolean",)),
+    (Integer, ("integer", "literal")),
+    (NativeEnum, ("enum", "literal")),
+    (String, ("text", "literal")),
+    (DateTime, ("datetime",)),
+    (Date, ("date",)),
+    (Time, ("time",)),
+    (Uuid, ("uuid",)),
+    (JSON, ("json", "other", "text", "integer", "boolean")),
 )
 
 _PLAIN = (str, int, bool, type(None), object)

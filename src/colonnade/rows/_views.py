@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import add
 from typing import Any
 
-from pydantic import BaseModel, PlainSerializer, SerializeAsAny, WrapSerializer
+import annotated_types
+from pydantic import AllowInfNan, AwareDatetime, BaseModel, NaiveDatetime, Strict
 from pydantic.fields import FieldInfo
 from pydantic_core import to_json
-from sqlalchemy import Text, func, select
+from sqlalchemy import Text, cast, func, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from colonnade.models import ColumnShape
@@ -24,11 +26,21 @@ from colonnade.query import (
 )
 from colonnade.rows._forms import Backend, Form, form_of, quoted
 
-_SERIALIZERS = (PlainSerializer, WrapSerializer, SerializeAsAny)
+MOST_IN_A_ROW = 200
+"""Pieces of text that are joined in one expression."""
+
 _SERIALIZING = (
     "ser_json_timedelta", "ser_json_temporal", "ser_json_bytes", "ser_json_inf_nan",
-    "json_encoders", "extra_fields_behavior",
+    "json_encoders", "extra_fields_behavior", "str_to_lower", "str_to_upper",
+    "str_strip_whitespace",
 )  # fmt: skip
+_CHECKS = (annotated_types.BaseMetadata, AllowInfNan, Strict, AwareDatetime, NaiveDatetime)
+_NAMES = frozenset(
+    # Pydantic's own, which it does not export; sqlmodel's and ours.
+    ("_PydanticGeneralMetadata", "PydanticGeneralMetadata", "StringConstraints", "FieldFlags",
+     "FieldInfoMetadata", "SetWhenStored", "WithoutNul")
+)  # fmt: skip
+_CHANGES = ("strip_whitespace", "to_upper", "to_lower", "coerce_numbers_to_str")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +67,7 @@ class View:
         self.surface = surface
         self.fields = fields
         names = surface.columns if fields is None else fields
-        self.columns = [
-            Shown(name, surface.columns[name], form_of(surface.columns[name])) for name in names
-        ]
+        self.columns = [_shown(name, surface.columns[name]) for name in names]
         self.relations: list[tuple[Include, Reached, View]] = []
         for one in include:
             reached = surface.relations[one.name]
@@ -77,6 +87,21 @@ class View:
     def _own_reasons(self) -> tuple[str, ...]:
         return tuple(_reasons(self))
 
+    @cached_property
+    def _told(self) -> list[Shown]:
+        """The columns in ``text``: where Pydantic writes this level, all that its schema has.
+
+        What the schema leaves out of an answer, its serializers may read.
+        """
+        if not self._own_reasons:
+            return self.columns
+        columns = self.surface.shape.columns
+        return [
+            _shown(name, columns[name])
+            for name in self.surface.read.model_fields
+            if name in columns
+        ]
+
     def text(self, source: Any, scopes: Scopes, backend: Backend) -> ColumnElement[str]:
         """An SQL expression: a row of ``source`` as the JSON text of an object.
 
@@ -86,7 +111,7 @@ class View:
             backend: The kind of database.
         """
         pieces: list[str | ColumnElement[str]] = []
-        for shown in self.columns:
+        for shown in self._told:
             pieces += [_name(shown.name), shown.form.of(shown.column, source, backend)]
         for include, reached, view in self.relations:
             related = view._related(include, reached, source, scopes, backend)
@@ -105,7 +130,10 @@ class View:
         if not reached.relation.is_list:
             one = joined.select(self.text(joined.target, scopes, backend)).limit(1)
             return func.coalesce(one.scalar_subquery(), quoted("null"), type_=Text())
-        order = [one.on(joined.target) for one in key_ordering(self.surface)]
+        order = [
+            *joined.ordering(),
+            *(one.on(joined.target) for one in key_ordering(self.surface)),
+        ]
         chosen = joined.select(*joined.target.c).order_by(*order).limit(include.limit).subquery()
         texts = select(self.text(chosen, scopes, backend).label("j")).subquery()
         whole = joined_rows(texts.c.j, backend)
@@ -119,7 +147,7 @@ class View:
         """
         if self.is_exact:
             return to_json(row)
-        own = self._rendered(row)
+        own = self._rendered(row) if self._own_reasons else self._told_as_is(row)
         parts = [own[1:-1]] if len(own) > 2 else []
         for include, _, view in self.relations:
             if include.name not in self.surface.always:
@@ -133,25 +161,38 @@ class View:
             return b"[" + b",".join(map(self.render, value)) + b"]"
         return self.render(value)
 
+    def _told_as_is(self, row: dict[str, Any]) -> bytes:
+        """What the database wrote of this level, and Pydantic of what is in it always."""
+        parts = [to_json(one.name) + b":" + to_json(row[one.name]) for one in self.columns]
+        for include, _, view in self.relations:
+            if include.name in self.surface.always:
+                parts.append(to_json(include.name) + b":" + view._many(row[include.name]))
+        return b"{" + b",".join(parts) + b"}"
+
     def _rendered(self, row: dict[str, Any]) -> bytes:
         """The row's own fields, and the relations that the schema itself has."""
         schema = self.surface.read
         made = self.instance(row)
-        include = None if self.fields is None else {shown.column.name for shown in self.columns}
+        include = None
+        if self.fields is not None:
+            include = {shown.column.name for shown in self.columns}
+            include |= {
+                reached.relation.name
+                for name, reached in self.surface.relations.items()
+                if name in self.surface.always
+            }
         return schema.__pydantic_serializer__.to_json(made, by_alias=True, include=include)
 
     def instance(self, row: dict[str, Any]) -> BaseModel:
         """The read schema of a row that ``text`` told of."""
         values: dict[str, Any] = {
-            shown.column.name: shown.form.read(row[shown.name]) for shown in self.columns
+            shown.column.name: shown.form.read(row[shown.name]) for shown in self._told
         }
         for include, reached, view in self.relations:
             if include.name in self.surface.always:
                 values[reached.relation.name] = view._instances(row[include.name])
-        if self.fields is not None:
-            return self.surface.read.model_construct(**values)
         validator = self.surface.read.__pydantic_validator__
-        made: BaseModel = validator.validate_python(values, by_name=True, by_alias=True)
+        made: BaseModel = validator.validate_python(values, by_name=True, by_alias=False)
         return made
 
     def _instances(self, value: Any) -> Any:
@@ -190,6 +231,10 @@ def _separated(pieces: list[str | ColumnElement[str]]) -> list[str | ColumnEleme
     return found
 
 
+def _shown(name: str, column: ColumnShape) -> Shown:
+    return Shown(name, column, form_of(column))
+
+
 def _concatenated(pieces: list[str | ColumnElement[str]]) -> ColumnElement[str]:
     """The pieces one after another; neighbouring literals become one."""
     merged: list[str | ColumnElement[str]] = []
@@ -198,11 +243,15 @@ def _concatenated(pieces: list[str | ColumnElement[str]]) -> ColumnElement[str]:
             merged[-1] += piece
         else:
             merged.append(piece)
-    parts = [quoted(piece) if isinstance(piece, str) else piece for piece in merged]
-    whole = parts[0]
-    for part in parts[1:]:
-        whole = whole + part
-    return whole
+    return _joined([quoted(piece) if isinstance(piece, str) else piece for piece in merged])
+
+
+def _joined(parts: list[ColumnElement[str]]) -> ColumnElement[str]:
+    """The parts one after another. SQLite takes expressions 1,000 deep at most: a cast is one."""
+    if len(parts) <= MOST_IN_A_ROW:
+        return reduce(add, parts)
+    rows = range(0, len(parts), MOST_IN_A_ROW)
+    return _joined([cast(_joined(parts[at : at + MOST_IN_A_ROW]), Text()) for at in rows])
 
 
 def _reasons(view: View) -> Iterator[str]:
@@ -220,7 +269,7 @@ def _reasons(view: View) -> Iterator[str]:
         for one in found:
             yield f"{name}.{one} is {kind}"
     for option in _SERIALIZING:
-        if schema.model_config.get(option) is not None:
+        if schema.model_config.get(option) not in (None, False):
             yield f"{name} has model_config[{option!r}]"
     if schema.model_config.get("extra") == "allow":
         yield f"{name} allows extra fields"
@@ -242,7 +291,19 @@ def _is_relation(view: View, name: str) -> bool:
 def _field_reasons(where: str, field: FieldInfo, shown: Shown) -> Iterator[str]:
     if shown.form.why_not is not None:
         yield f"{where}: {shown.form.why_not}"
-    if any(isinstance(item, _SERIALIZERS) for item in field.metadata):
-        yield f"{where} has a serializer"
+    if field.exclude_if is not None:
+        yield f"{where} has exclude_if"
+    for item in field.metadata:
+        if not _only_checks(item):
+            yield f"{where} has {type(item).__name__}, which may change what is written"
     if not shown.column.accepts(field):
         yield f"{where} is of another type than its column"
+
+
+def _only_checks(item: Any) -> bool:
+    """Whether what a field is annotated with leaves its value as it is."""
+    if any(getattr(item, name, None) for name in _CHANGES):
+        return False
+    if isinstance(item, _CHECKS) or item in (AwareDatetime, NaiveDatetime):
+        return True
+    return type(item).__name__ in _NAMES

@@ -1,0 +1,74 @@
+"""Dates of asyncpg: all that Python has, as themselves.
+
+asyncpg sends ``date.max`` and ``datetime.max`` as ``infinity``, and their minima as ``-infinity``.
+9999-12-31, which people write for "no end", is then another date for everybody else.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Engine, event
+
+EPOCH = datetime(2000, 1, 1)
+"""What PostgreSQL counts from: https://www.postgresql.org/docs/current/datatype-datetime.html"""
+
+_DAY_ZERO = EPOCH.toordinal()
+_SECOND = 1_000_000
+_INFINITY = 2**63 - 1
+_INFINITE_DAY = 2**31 - 1
+
+
+def configure(engine: Engine) -> None:
+    """Have each connection of an asyncpg engine send and read dates as they are.
+
+    Args:
+        engine: The sync side of an async engine.
+    """
+
+    @event.listens_for(engine, "connect")
+    def set_up(connection: Any, record: object) -> None:
+        connection.run_async(_set_codecs)
+
+
+async def _set_codecs(connection: Any) -> None:
+    for name, (encode, decode) in _CODECS.items():
+        await connection.set_type_codec(
+            name, schema="pg_catalog", encoder=encode, decoder=decode, format="tuple"
+        )
+
+
+def _days_of(value: date) -> tuple[int]:
+    return (value.toordinal() - _DAY_ZERO,)
+
+
+def _day_of(days: tuple[int]) -> date:
+    if abs(days[0]) >= _INFINITE_DAY:
+        return date.max if days[0] > 0 else date.min
+    return date.fromordinal(days[0] + _DAY_ZERO)
+
+
+def _codec(epoch: datetime) -> tuple[Callable[[Any], tuple[int]], Callable[[tuple[int]], datetime]]:
+    """The codec of moments counted from ``epoch``, with its zone or without."""
+
+    def encode(value: date) -> tuple[int]:
+        moment = value if isinstance(value, datetime) else datetime(*value.timetuple()[:3])
+        if epoch.tzinfo is not None and moment.tzinfo is None:
+            moment = moment.astimezone()
+        since = moment - epoch
+        return ((since.days * 86_400 + since.seconds) * _SECOND + since.microseconds,)
+
+    def decode(microseconds: tuple[int]) -> datetime:
+        if abs(microseconds[0]) >= _INFINITY:
+            found = datetime.max if microseconds[0] > 0 else datetime.min
+            return found.replace(tzinfo=epoch.tzinfo)
+        return epoch + timedelta(microseconds=microseconds[0])
+
+    return encode, decode
+
+
+_CODECS: dict[str, tuple[Callable[[Any], tuple[int]], Callable[[tuple[int]], date]]] = {
+    "date": (_days_of, _day_of),
+    "timestamp": _codec(EPOCH),
+    "timestamptz": _codec(EPOCH.replace(tzinfo=UTC)),
+}
