@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
+from functools import cached_property
 from importlib.util import find_spec
 from typing import Any, Literal, TypeVar
 from weakref import WeakKeyDictionary, finalize
@@ -21,6 +22,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from colonnade.database import _asyncpg, _retry, _sqlite
 from colonnade.database._failures import unreachable
+from colonnade.database._secret import secret_of
 from colonnade.database._sessions import SessionContext
 from colonnade.database._targets import Target
 from colonnade.database._urls import DatabaseURL
@@ -86,6 +88,11 @@ class Database:
 
     def __repr__(self) -> str:
         return f"Database({str(self.url)!r})"
+
+    @cached_property
+    def secret(self) -> bytes:
+        """A secret that every process on this database has: a key for digests, 32 bytes."""
+        return secret_of(self.url)
 
     @property
     def engine(self) -> Engine:

@@ -22,7 +22,7 @@ from colonnade.query import (
 )
 from colonnade.resources._plans import Explain, Plan, Plans
 from colonnade.resources._subject import Subject, rendered, rendered_rows
-from colonnade.resources._tags import is_unchanged, tag_of
+from colonnade.resources._tags import is_unchanged
 from colonnade.rows import Backend, View, joined_rows, page_statement, row_columns
 
 JSON_TYPE = "application/json"
@@ -104,7 +104,7 @@ class Reads:
         if found is None:
             raise subject.not_found()
         body = rendered(view, found.body)
-        tag = tag_of(found.state, body, versioned=subject.versioned)
+        tag = subject.tags.of(found.state, body)
         if is_unchanged(request.headers.get("if-none-match"), tag):
             return Response(status_code=304, headers={"ETag": tag})
         return Response(body, 200, {"ETag": tag}, JSON_TYPE)

@@ -18,6 +18,7 @@ from colonnade.resources._failures import problem_of
 from colonnade.resources._keys import Keys
 from colonnade.resources._plans import Plans
 from colonnade.resources._problems import Problem
+from colonnade.resources._tags import Tags
 from colonnade.rows import Backend, Inputs, View
 
 T = TypeVar("T")
@@ -79,6 +80,7 @@ class Subject:
         self.always: Includes = read_includes(None, surface)
         self.views = Views(surface)
         self.view = self.views.get(None, self.always)
+        self.tags = Tags(db.secret, versioned=self.versioned)
         self._scoped = scoped
 
     @property

@@ -1,8 +1,8 @@
 """Entity tags: which version of a row an answer shows, and in which view (RFC 9110, 8.8.3).
 
 A tag is ``"row-view"``. ``row`` tells the row's versions apart: the number of a ``Versioned``
-table, else a digest of all its columns; ``If-Match`` compares it alone, so that a row read with
-``?fields=`` can be written under the same tag. ``view`` is a digest of the answer, which
+table, else a keyed digest of all its columns; ``If-Match`` compares it alone, so that a row read
+with ``?fields=`` can be written under the same tag. ``view`` is a digest of the answer, which
 ``If-None-Match`` compares as well.
 """
 
@@ -15,19 +15,33 @@ DIGEST = 8
 _TAG = re.compile(r'(?:W/)?"([^"]*)"')
 
 
-def row_part(state: str, *, versioned: bool) -> str:
-    """The part of a tag that tells the versions of a row apart.
+class Tags:
+    """The tags of one table's rows.
 
     Args:
-        state: What the database says of the version: see ``rows.state_text``.
-        versioned: Whether that is the number of a ``Versioned`` table.
+        secret: The key of the digests: a row has columns that nobody is shown, and a digest
+            without a key is a way to guess at them.
+        versioned: Whether the table is ``Versioned``.
     """
-    return state.strip("[]") if versioned else _digest(state.encode())
 
+    def __init__(self, secret: bytes, *, versioned: bool) -> None:
+        self._secret = secret
+        self._versioned = versioned
 
-def tag_of(state: str, body: bytes, *, versioned: bool) -> str:
-    """The tag of an answer."""
-    return f'"{row_part(state, versioned=versioned)}-{_digest(body)}"'
+    def row(self, state: str) -> str:
+        """The part of a tag that tells the versions of a row apart.
+
+        Args:
+            state: What the database says of the version: see ``rows.state_text``.
+        """
+        return state.strip("[]") if self._versioned else self._digest(state.encode())
+
+    def of(self, state: str, body: bytes) -> str:
+        """The tag of an answer."""
+        return f'"{self.row(state)}-{self._digest(body)}"'
+
+    def _digest(self, data: bytes) -> str:
+        return blake2b(data, key=self._secret, digest_size=DIGEST).hexdigest()
 
 
 def is_unchanged(if_none_match: str | None, tag: str) -> bool:
@@ -44,7 +58,3 @@ def expected_rows(if_match: str | None) -> frozenset[str] | None:
     # Strong comparison: a weak tag never matches (RFC 9110, 13.1.1).
     strong = re.findall(r'(?:^|,)\s*"([^"]*)"', if_match)
     return frozenset(tag.partition("-")[0] for tag in strong)
-
-
-def _digest(data: bytes) -> str:
-    return blake2b(data, digest_size=DIGEST).hexdigest()

@@ -29,7 +29,7 @@ from colonnade.resources._plans import Plan
 from colonnade.resources._problems import Problem
 from colonnade.resources._reads import JSON_TYPE
 from colonnade.resources._subject import Subject, rendered
-from colonnade.resources._tags import expected_rows, row_part, tag_of
+from colonnade.resources._tags import expected_rows
 from colonnade.rows import Inserted, array_of, form_of, row_columns
 
 DONE = to_json({"ok": True})
@@ -69,7 +69,7 @@ class Writes:
         answer = rendered(subject.view, row.body)
         path = request.url.path.rstrip("/")
         key = subject.keys.write(_json(row.key))
-        tag = tag_of(row.state, answer, versioned=subject.versioned)
+        tag = subject.tags.of(row.state, answer)
         return Response(answer, 201, {"Location": f"{path}/{key}", "ETag": tag}, JSON_TYPE)
 
     async def update(self, request: Request, key: tuple[Any, ...]) -> Response:
@@ -80,7 +80,7 @@ class Writes:
         expected = expected_rows(request.headers.get("if-match"))
         row = await self._unit("update", values, scopes, key, expected)
         body = rendered(subject.view, row.body)
-        tag = tag_of(row.state, body, versioned=subject.versioned)
+        tag = subject.tags.of(row.state, body)
         return Response(body, 200, {"ETag": tag}, JSON_TYPE)
 
     async def delete(self, request: Request, key: tuple[Any, ...]) -> Response:
@@ -504,8 +504,7 @@ class Writes:
         return row
 
     def _is_expected(self, row: Any, expected: frozenset[str] | None) -> bool:
-        versioned = self.subject.versioned
-        return expected is None or row_part(row.state, versioned=versioned) in expected
+        return expected is None or self.subject.tags.row(row.state) in expected
 
     def changed(self) -> Problem:
         """The row is not the one that ``If-Match`` names."""

@@ -88,11 +88,6 @@ def row_columns(
 
 
 def state_text(shape: Shape, source: Any, backend: Backend) -> ColumnElement[str]:
-    """The JSON text of what differs between two versions of a row.
-
-    Without what is secret: a digest of it can be guessed at.
-    """
-    columns: list[ColumnShape] = [one for one in shape.columns.values() if not one.secret]
-    if shape.version is not None:
-        columns = [shape.version]
+    """The JSON text of what differs between two versions of a row, secrets included."""
+    columns: list[ColumnShape] = [shape.version] if shape.version else list(shape.columns.values())
     return array_of([form_of(one).of(one, source, backend) for one in columns])
