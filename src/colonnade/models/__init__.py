@@ -6,7 +6,7 @@ from colonnade.models._mixins import Timestamps, Versioned, statement_time
 from colonnade.models._model import SQLModel
 from colonnade.models._reflection import Reflection, reflect_models
 from colonnade.models._relation_shapes import LinkShape, RelationShape
-from colonnade.models._schemas import Schemas, schemas
+from colonnade.models._schemas import Schemas, schemas, whole_schema
 from colonnade.models._shape import ColumnShape, ForeignKeyShape, Shape
 from colonnade.models._types import UTCDateTime
 
@@ -28,4 +28,5 @@ __all__ = [
     "reflect_models",
     "schemas",
     "statement_time",
+    "whole_schema",
 ]

@@ -6,11 +6,11 @@ is a value like any other, taken only where the column is nullable.
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
-from inspect import getattr_static
+from inspect import getattr_static, signature
 from typing import Annotated, Any, Optional, Union
 
 import pydantic
-from pydantic import MISSING, BaseModel, RootModel, model_validator
+from pydantic import MISSING, BaseModel, RootModel, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from sqlmodel.main import FieldInfoMetadata
 
@@ -138,7 +138,7 @@ def _without_none(annotation: Any) -> Any:
 def _deferred_validators(
     bases: Iterable[type[Any]], namespace: Mapping[str, Any], names: frozenset[str]
 ) -> dict[str, Any]:
-    """The bases' ``model_validator(mode="after")``s, judging only what is there."""
+    """The bases' validators of more than one field, judging only what is there."""
     found: dict[str, Any] = {}
     for base in reversed(tuple(bases)):
         decorators = getattr(base, "__pydantic_decorators__", None)
@@ -147,7 +147,48 @@ def _deferred_validators(
                 validator = getattr_static(base, decorator.cls_var_name)
                 if callable(validator) and not hasattr(validator, "__colonnade_deferred__"):
                     found[name] = model_validator(mode="after")(deferred(validator, names))
+        for name, decorator in getattr(decorators, "field_validators", {}).items():
+            validator = getattr_static(base, decorator.cls_var_name)
+            if name not in namespace and takes_info(validator, decorator.info.mode):
+                again: Any = field_validator(*decorator.info.fields, mode=decorator.info.mode)
+                found[name] = again(_seeing_what_is_there(validator))
     return found
+
+
+def takes_info(validator: Any, mode: str) -> bool:
+    """Whether a field's validator is told of the other fields, by its last argument."""
+    function = getattr(validator, "__func__", validator)
+    arguments = len(signature(function).parameters) - isinstance(validator, classmethod)
+    return arguments > (2 if mode == "wrap" else 1)
+
+
+class _Seen:
+    """What a validator is told, without the fields that are absent."""
+
+    def __init__(self, info: Any) -> None:
+        self._info = info
+        self.data = {name: one for name, one in info.data.items() if one is not MISSING}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._info, name)
+
+
+def _seeing_what_is_there(validator: Any) -> Any:
+    """A field's validator, left for the whole row when it asks for a field that is absent."""
+    function = getattr(validator, "__func__", validator)
+
+    @wraps(function)
+    def run(*args: Any) -> Any:
+        *others, info = args
+        seen = info if isinstance(info, _Seen) else _Seen(info)
+        try:
+            return function(*others, seen)
+        except KeyError as error:
+            if error.args[0] in seen.data or error.args[0] not in info.data:
+                raise
+            return others[isinstance(validator, classmethod)]
+
+    return type(validator)(run) if isinstance(validator, classmethod | staticmethod) else run
 
 
 def deferred(validator: Callable[..., Any], names: frozenset[str]) -> Callable[..., Any]:

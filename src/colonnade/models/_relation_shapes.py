@@ -38,7 +38,7 @@ class RelationShape:
         self_referential: Whether it leads to the same table.
         link: The link table of a ``many_to_many`` or ``association``.
         back_populates: The relation that leads back.
-        pairs: (here, there) names of the columns that join; through a link, those of the
+        pairs: (here, there) keys of the columns that join; through a link, those of the
             local side and the link table.
         orm: SQLAlchemy's relationship.
     """
@@ -83,7 +83,7 @@ def relation_shape(relation: RelationshipProperty[Any]) -> RelationShape:
         self_referential=relation.mapper is relation.parent,
         link=link,
         back_populates=relation.back_populates,
-        pairs=tuple((here.name, there.name) for here, there in _pairs(relation)),
+        pairs=tuple((here.key, there.key) for here, there in _pairs(relation)),
         orm=relation,
     )
 

@@ -12,6 +12,7 @@ from pydantic import (
     MISSING,
     AllowInfNan,
     AwareDatetime,
+    BaseModel,
     ConfigDict,
     GetJsonSchemaHandler,
     PlainSerializer,
@@ -32,7 +33,7 @@ from sqlmodel.main import FieldInfoMetadata
 from colonnade.models._fields import FieldFlags
 from colonnade.models._mixins import SetWhenStored
 from colonnade.models._model import SQLModel, View
-from colonnade.models._partial import SHOWN, absent, deferred
+from colonnade.models._partial import SHOWN, absent, deferred, takes_info
 from colonnade.models._shape import ColumnShape, Shape
 
 _CONFIG: dict[View, ConfigDict] = {
@@ -307,15 +308,66 @@ def _decorated(model: type[Any], view: View, names: frozenset[str]) -> Iterator[
             yield name, compute(_raw(model, one))
         return
     for name, one in decorators.field_validators.items():
-        if fields := _applicable(one.info.fields, names):
-            validate: Any = field_validator(*fields, mode=one.info.mode)
-            yield name, validate(_raw(model, one))
+        # One that is told of other fields waits for the whole row: see ``whole_schema``.
+        waits = view == "update" and takes_info(_raw(model, one), one.info.mode)
+        if not waits and (fields := _applicable(one.info.fields, names)):
+            yield name, _again(model, one, fields)
     for name, one in decorators.model_validators.items():
         validator = _raw(model, one)
         if view == "update" and one.info.mode == "after" and callable(validator):
             validator = deferred(validator, names)
         whole: Any = model_validator(mode=one.info.mode)
         yield name, whole(validator)
+
+
+def whole_schema(model: type[Any]) -> type[BaseModel] | None:
+    """What validates a row that was changed in part: the rules over more than one field.
+
+    Its fields take anything, since each was validated when it came: a validator that changes a
+    value, such as one that hashes a password, must not see it again.
+
+    Returns:
+        None if the model has no such rule.
+    """
+    if model not in _wholes:
+        _wholes[model] = _whole(Shape.of(model))
+    return _wholes[model]
+
+
+_wholes: dict[type[Any], type[BaseModel] | None] = {}
+
+
+def _whole(shape: Shape) -> type[BaseModel] | None:
+    model, decorators = shape.model, shape.model.__pydantic_decorators__
+    rules: dict[str, Any] = {}
+    names = frozenset(shape.columns)
+    for name, one in decorators.field_validators.items():
+        fields = _applicable(one.info.fields, names)
+        if fields and takes_info(_raw(model, one), one.info.mode):
+            rules[name] = _again(model, one, fields)
+    validate: Any = model_validator
+    for name, rule in decorators.model_validators.items():
+        rules[name] = validate(mode=rule.info.mode)(_raw(model, rule))
+    if not rules:
+        return None
+    namespace = {
+        "__module__": model.__module__,
+        **_methods(model),
+        **rules,
+        "__annotations__": {
+            **dict.fromkeys(model.__class_vars__, ClassVar),
+            **dict.fromkeys(shape.columns, Any),
+        },
+    }
+    name = f"{model.__name__}Whole"
+    made: type[SQLModel] = new_class(name, (SQLModel,), {}, lambda body: body.update(namespace))
+    return made
+
+
+def _again(model: type[Any], decorator: Any, fields: list[str]) -> Any:
+    """A field's validator for another class."""
+    validate: Any = field_validator(*fields, mode=decorator.info.mode)
+    return validate(_raw(model, decorator))
 
 
 def _applicable(fields: tuple[str, ...], names: frozenset[str]) -> list[str]:

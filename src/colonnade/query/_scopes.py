@@ -1,6 +1,6 @@
 """What of each table a request may reach: a scope, put into every SELECT that touches it."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -113,10 +113,10 @@ class Scopes:
         """The scope of a table; None if it has none."""
         return self._scopes.get(table)
 
-    def fields(self, table: Table) -> Collection[str]:
-        """The fields of a table that its scope says."""
+    def values(self, table: Table) -> Mapping[str, Any]:
+        """What the scope of a table says of its rows' fields."""
         scope = self._scopes.get(table)
-        return () if scope is None else scope.values.keys()
+        return {} if scope is None else scope.values
 
     def clauses(self, table: Table, source: FromClause) -> Iterator[ColumnElement[bool]]:
         """The condition on ``source``, rows of ``table``, if that has a scope."""

@@ -11,11 +11,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from colonnade.errors import QueryError
 from colonnade.query import Scopes, read_value
+from colonnade.resources._bodies import json_body
 from colonnade.resources._hooks import in_session
+from colonnade.resources._keeping import Values, set_scope
 from colonnade.resources._reads import JSON_TYPE, MOST_PARAMETERS, query_of
 from colonnade.resources._subject import rendered
-from colonnade.resources._writes import DONE, Values, Writes, json_body, set_scope
-from colonnade.rows import Inserted
+from colonnade.resources._writes import DONE, Writes
+from colonnade.rows import Returned
 
 
 class Batches:
@@ -35,9 +37,9 @@ class Batches:
         """Create rows: 201, in the order of the body."""
         scopes = self.subject.scopes(request)
         inputs = self.subject.create
-        made = inputs.parse_list(await json_body(request))
+        said = scopes.values(self.subject.shape.table)
+        made = inputs.parse_list(await json_body(request), said=said)
         self._bounded(len(made), ("body",))
-        said = scopes.fields(self.subject.shape.table)
         rows = [inputs.values(one, ("body", index), said) for index, one in enumerate(made)]
         if self.writes.hooks.any("create"):
             work = self._hooked(rows, scopes)
@@ -68,7 +70,7 @@ class Batches:
             return found
 
         if writes.hooks.any("update"):
-            unit = self.subject.translated(in_session(self.subject.db, hooked), False)
+            unit = self.subject.translated(in_session(self.subject.db, hooked))
         else:
             unit = self.subject.run(work, begin=True)
         rows = [values for _, values in changes]
@@ -92,13 +94,15 @@ class Batches:
         async def hooked(session: AsyncSession, run: Callable[..., Awaitable[Any]]) -> None:
             # All rows go at once: one that another takes along is there until then.
             for key in keys:
+                await run(lambda connection, key=key: writes.seen(connection, key, scopes, None))
                 await writes.hooks.run("before", "delete", session, key)
+            await session.flush()
             await run(lambda connection: self._remove(connection, keys, scopes))
             for key in keys:
                 await writes.hooks.run("after", "delete", session, key)
 
         if writes.hooks.any("delete"):
-            await self.subject.translated(in_session(self.subject.db, hooked), True)
+            await self.subject.translated(in_session(self.subject.db, hooked), deleting=True)
         else:
             await self.subject.run(
                 lambda connection: self._remove(connection, keys, scopes),
@@ -116,16 +120,17 @@ class Batches:
                 for values in rows
             ]
 
-        return await self.subject.translated(in_session(self.subject.db, unit), False)
+        return await self.subject.translated(in_session(self.subject.db, unit))
 
     def _insert(self, connection: Connection, rows: list[Values], scopes: Scopes) -> list[Any]:
         """Insert rows: those without a scope to keep in as few statements as can be."""
-        if scopes or self.writes.trees or len({tuple(sorted(row)) for row in rows}) != 1:
+        singly = scopes or self.writes.trees or self.subject.rereads
+        if singly or len({tuple(sorted(row)) for row in rows}) != 1:
             return [self.writes.insert(connection, dict(row), scopes) for row in rows]
         shape = self.subject.shape
         for row in rows:
             set_scope(row, None)
-        returned = self.writes.returned(Inserted(shape.table), scopes)
+        returned = self.writes.returned(Returned(shape.table), scopes)
         statement = insert(shape.table).returning(*returned, sort_by_parameter_order=True)
         columns = shape.columns
         given = [{columns[name].column.key: row[name] for name in row} for row in rows]

@@ -123,10 +123,15 @@ def _of_refusal(refusal: Refusal, shape: Shape, *, deleting: bool) -> Problem | 
 
 def _foreign(refusal: Refusal, shape: Shape, *, deleting: bool) -> Problem:
     if deleting or refusal.state == "23001" or "still referenced" in refusal.detail:
-        by = f" in {refusal.table}" if refusal.table and refusal.table != shape.name else ""
-        detail = f"Other rows{by} refer to this {shape.model.__name__}."
-        return _conflict("referenced", detail, (), refusal.constraint)
+        return referenced(shape, refusal.table, refusal.constraint)
     return missing_row(_fields(refusal, shape), refusal.constraint)
+
+
+def referenced(shape: Shape, table: str | None, constraint: str | None) -> Problem:
+    """The conflict of a row that others refer to."""
+    by = f" in {table}" if table and table != shape.name else ""
+    detail = f"Other rows{by} refer to this {shape.model.__name__}."
+    return _conflict("referenced", detail, (), constraint)
 
 
 def missing_row(fields: Iterable[str], constraint: str | None) -> Problem:

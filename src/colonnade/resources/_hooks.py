@@ -53,7 +53,7 @@ class Hooks:
     ) -> None:
         """Call the hooks, one after another."""
         for hook in self._hooks.get((when, operation), []):
-            if iscoroutinefunction(hook):
+            if iscoroutinefunction(hook) or iscoroutinefunction(type(hook).__call__):
                 await hook(session, subject)
                 continue
             returned = await session.run_sync(lambda sync, hook=hook: hook(sync, subject))  # type: ignore[misc]
@@ -73,4 +73,6 @@ async def in_session(
 
         return await work(session, on_connection)
 
-    return await db.transaction_async(unit)
+    # SQLite takes its lock with the first write: what was read before may have changed by then.
+    level: Literal["SERIALIZABLE"] | None = "SERIALIZABLE" if db.url.backend == "sqlite" else None
+    return await db.transaction_async(unit, isolation_level=level)

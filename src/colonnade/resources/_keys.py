@@ -6,6 +6,8 @@ the comma that joins the parts of a composite key, ``~3`` a dot where the whole 
 ``..``, which clients would take for a step in the path, and ``~4`` is the empty text.
 """
 
+import re
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -13,6 +15,10 @@ from pydantic import ValidationError
 
 from colonnade.models import ColumnShape
 from colonnade.query import read_value
+
+_PLACEHOLDER = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+"""What Starlette takes between braces: https://www.starlette.io/routing/#path-parameters"""
+_TAKEN = frozenset(("target", "body", "request"))
 
 _ESCAPES = {"~": "~0", "/": "~1", ",": "~2"}
 _MEANINGS = {"0": "~", "1": "/", "2": ",", "3": ".", "4": ""}
@@ -30,12 +36,14 @@ class Keys:
 
     def __init__(self, columns: tuple[ColumnShape, ...]) -> None:
         self.columns = columns
-        self._read = [read_value(column) for column in columns]
+        self._read = [_reader(column) for column in columns]
 
     @property
     def name(self) -> str:
-        """What a key is called in a path."""
-        return self.columns[0].name if len(self.columns) == 1 else "key"
+        """What a key is called in a path: as its column is, if a path can have that."""
+        name = self.columns[0].name
+        is_own = len(self.columns) == 1 and name not in _TAKEN and _PLACEHOLDER.fullmatch(name)
+        return name if is_own else "key"
 
     def read(self, segment: str) -> tuple[Any, ...] | None:
         """The key that a decoded segment of a path stands for; None if no row can have it.
@@ -49,7 +57,12 @@ class Keys:
         texts = [_plain(part) for part in parts]
         if any(text is None or "\0" in text for text in texts):
             return None
-        return tuple(read(text) for read, text in zip(self._read, texts, strict=True))
+        try:
+            return tuple(read(text) for read, text in zip(self._read, texts, strict=True))
+        except ValidationError:
+            raise
+        except ValueError:
+            return None  # not hexadecimal
 
     def errors(self, error: ValidationError, where: tuple[Any, ...]) -> list[dict[str, Any]]:
         """Pydantic's errors about a key, as FastAPI writes them."""
@@ -63,6 +76,11 @@ class Keys:
             values: The values of the key as JSON has them, in the order of the columns.
         """
         return quote(",".join(_escaped(str(value)) for value in values), safe=_SAFE)
+
+
+def _reader(column: ColumnShape) -> Callable[[Any], Any]:
+    """Bytes are in hexadecimal in a path, as the database writes them."""
+    return bytes.fromhex if column.kind == "bytes" else read_value(column)
 
 
 def _escaped(text: str) -> str:

@@ -1,5 +1,6 @@
 """Links: the rows of a table between two others, put and taken away by their keys."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json, to_json
 from sqlalchemy import (
     Connection,
+    ForeignKeyConstraint,
     Select,
     Table,
     and_,
@@ -18,17 +20,30 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql import operators, visitors
 
 from colonnade.errors import QueryError
 from colonnade.models import ColumnShape, RelationShape, Shape, schemas
 from colonnade.query import Scopes, Surface, read_includes
 from colonnade.resources import _scoping
+from colonnade.resources._bodies import json_body
+from colonnade.resources._failures import missing_row
+from colonnade.resources._foreign_keys import ForeignKeys
+from colonnade.resources._keeping import (
+    Judge,
+    Values,
+    explained,
+    refuse_leaving,
+    stay_inside,
+    stored_row,
+)
 from colonnade.resources._keys import Keys
 from colonnade.resources._plans import Plan
+from colonnade.resources._problems import Problem
 from colonnade.resources._reads import JSON_TYPE
 from colonnade.resources._subject import Subject, rendered
-from colonnade.resources._writes import DONE, json_body, refuse_leaving
-from colonnade.rows import Inputs, Inserted, View
+from colonnade.resources._writes import DONE
+from colonnade.rows import Inputs, Returned, View
 
 
 class Side:
@@ -74,45 +89,55 @@ class Link:
 
     Args:
         subject: The table the relation is of.
-        relation: The relation, through a link table.
+        relation: The relation, through a link table: see ``fits``.
     """
 
     def __init__(self, subject: Subject, relation: RelationShape) -> None:
         self.subject = subject
         self.relation = relation
-        link = relation.link
-        if link is None:
+        link, sides = relation.link, _sides(subject.shape, relation)
+        if link is None or sides is None:
             raise ValueError(relation.name)
         self.table = link.table
-        near, far = _sides(subject.shape, relation, link.table)
-        self.near, self.far = near, far
+        self.near, self.far = sides
         self.shape = None if link.model is None else Shape.of(link.model)
         self.keys = Keys(_key_columns(relation, self.far, self.shape))
         self.target_name = relation.target.__name__
         self.inputs: Inputs | None = None
         self.view: View | None = None
+        self._judge: Judge | None = None
+        self._foreign: ForeignKeys | None = None
         if self.shape is not None:
             self.inputs = Inputs(self.shape, schemas(self.shape.model).create, whole=True)
             surface = Surface.of(self.shape.model)
             self.view = View(surface, None, read_includes(None, surface))
+            self._judge = Judge(self.inputs)
+            self._foreign = ForeignKeys(self.shape)
 
     @classmethod
     def fits(cls, subject: Subject, relation: RelationShape) -> bool:
-        """Whether a relation's links can be put and taken away by the keys of both rows."""
-        if relation.link is None:
+        """Whether a relation's links can be put and taken away by the keys of both rows.
+
+        It leads through a link table whose key is those of the two rows, on no condition but
+        that they are equal.
+        """
+        if relation.link is None or not _is_plain(relation):
             return False
-        near, far = _sides(subject.shape, relation, relation.link.table)
-        own = {column.key for column in subject.shape.table.primary_key}
+        sides = _sides(subject.shape, relation)
+        if sides is None:
+            return False
+        near, far = sides
+        key = {column.key for column in relation.link.table.primary_key}
         return (
-            {column.key for column in near.targets} == own
-            and bool(far.columns)
-            and {column.key for column in far.targets}
-            == {column.key for column in far.table.primary_key}
+            _keys(near.targets) == _keys(subject.shape.table.primary_key)
+            and _keys(far.targets) == _keys(far.table.primary_key)
+            and key == _keys(near.columns) | _keys(far.columns)
         )
 
     def tables(self) -> tuple[Table, ...]:
         """The tables whose scopes a link has to keep."""
-        return (*self.subject.tables(), self.table, self.far.table)
+        referred = () if self._foreign is None else self._foreign.targets()
+        return tuple(dict.fromkeys((*self.subject.tables(), self.table, self.far.table, *referred)))
 
     @property
     def schema(self) -> type[BaseModel] | None:
@@ -122,7 +147,7 @@ class Link:
     @property
     def key_fields(self) -> frozenset[str]:
         """The fields of the link that the path says."""
-        keys = {column.key for column in (*self.near.columns, *self.far.columns)}
+        keys = _keys((*self.near.columns, *self.far.columns))
         if self.shape is None:
             return frozenset()
         return frozenset(one.name for one in self.shape.columns.values() if one.column.key in keys)
@@ -131,38 +156,60 @@ class Link:
         """Link two rows; said again, it changes what the body names."""
         scopes = self._scopes(request)
         there = self._key(segment)
-        values, given = self._read(await json_body(request), key, there)
+        keys = {**self.near.parameters(key), **self.far.parameters(there)}
+        path = self._path(key, there)
+        values, given = self._read(await json_body(request), path, scopes)
         own = scopes.get(self.table)
-        refuse_leaving(values, own)
-        if own is not None and self.shape is not None:
-            values.update(own.values)
-        plan = Plan(self._upsert(values, given, scopes))
-        parameters = {f"new_{name}": value for name, value in values.items()}
-        parameters |= {**self.near.parameters(key), **self.far.parameters(there)}
-        parameters.update(scopes.binds())
-
-        def work(connection: Connection) -> Any:
-            row = plan.run(connection, parameters).first()
-            if row is None:
-                self._explain(connection, parameters, scopes)
-            return row
-
-        row = await self.subject.run(work)
-        if self.view is None or row is None:
+        judged = bool(self._judge) and bool(given)
+        several = judged or (own is not None and own.condition is not None)
+        work = self.subject.run(
+            lambda connection: self._put(connection, dict(values), given, path, keys, scopes),
+            begin=several,
+            shape=self.shape,
+        )
+        if self._foreign is not None:
+            row = await explained(self.subject, work, self._foreign, [{**values, **path}])
+        else:
+            row = await work
+        if self.view is None:
             return Response(DONE, 200, media_type=JSON_TYPE)
         return Response(rendered(self.view, row.body), 200, media_type=JSON_TYPE)
+
+    def _put(
+        self,
+        connection: Connection,
+        values: Values,
+        given: frozenset[str],
+        path: Values,
+        keys: Values,
+        scopes: Scopes,
+    ) -> Any:
+        if self.shape is not None and self._judge and given:
+            stored = stored_row(connection, self.shape, self._is_link(), self.table, keys)
+            if stored is not None:
+                said = {name: values[name] for name in given if name in values}
+                changes = self._judge.changes(stored, said)
+                values, given = {**values, **changes}, given | changes.keys()
+        parameters = {
+            f"new_{self._column(name).column.key}": value for name, value in values.items()
+        } | keys
+        parameters.update(scopes.binds())
+        row = Plan(self._upsert(values, given, path, scopes)).run(connection, parameters).first()
+        if row is None:
+            raise self._why_not(connection, {**values, **path}, parameters, scopes)
+        if self.shape is not None:
+            own = scopes.get(self.table)
+            stay_inside(connection, own, self.shape, self._is_link(), self.table, keys)
+        return row
 
     async def delete(self, request: Request, key: tuple[Any, ...], segment: str) -> Response:
         """Unlink two rows, whether or not they were linked."""
         scopes = self._scopes(request)
         there = self._key(segment)
-        columns = [*self.near.columns, *self.far.columns]
-        binds = [*self.near.binds(), *self.far.binds()]
-        same = [column == bind for column, bind in zip(columns, binds, strict=True)]
         sides = [self.near.is_there(scopes), self.far.is_there(scopes)]
         statement: Any = (
             delete(self.table)
-            .where(*same, *sides, *scopes.clauses(self.table, self.table))
+            .where(self._is_link(), *sides, *scopes.clauses(self.table, self.table))
             .returning(literal_column("1"))
         )
         parameters = {**self.near.parameters(key), **self.far.parameters(there)}
@@ -170,14 +217,18 @@ class Link:
 
         def work(connection: Connection) -> None:
             if Plan(statement).run(connection, parameters).first() is None:
-                self._explain(connection, parameters, scopes)
+                self._require_both(connection, parameters, scopes)
 
-        await self.subject.run(work, deleting=True)
+        await self.subject.run(work, deleting=True, shape=self.shape)
         return Response(DONE, 200, media_type=JSON_TYPE)
 
     def _scopes(self, request: Request) -> Scopes:
         self.subject.scopes(request)
-        return _scoping.scopes_of(request, self.subject.db, self.tables())
+        scopes = _scoping.scopes_of(request, self.subject.db, self.tables())
+        own = scopes.get(self.table)
+        if own is not None and own.refused:
+            raise Problem(403, "No link can be reached here.", kind="scope")
+        return scopes
 
     def _key(self, segment: str) -> tuple[Any, ...]:
         try:
@@ -188,16 +239,28 @@ class Link:
             raise self._no_target()
         return key
 
+    def _path(self, key: tuple[Any, ...], there: tuple[Any, ...]) -> Values:
+        """The fields of the link that the path says, with what it says."""
+        if self.shape is None:
+            return {}
+        by_key = {one.column.key: one.name for one in self.shape.columns.values()}
+        columns = [*self.near.columns, *self.far.columns]
+        return dict(zip((by_key[column.key] for column in columns), (*key, *there), strict=True))
+
     def _no_target(self) -> Exception:
         problem = self.subject.not_found()
         problem.detail = f"There is no such {self.target_name}."
         return problem
 
-    def _read(
-        self, body: bytes, key: tuple[Any, ...], there: tuple[Any, ...]
-    ) -> tuple[dict[str, Any], frozenset[str]]:
-        """The values of the link row by field, and the names of those the body gives."""
-        if self.inputs is None or self.shape is None:
+    def _is_link(self) -> Any:
+        """The condition on the link of the two rows."""
+        columns = [*self.near.columns, *self.far.columns]
+        binds = [*self.near.binds(), *self.far.binds()]
+        return and_(*(column == bind for column, bind in zip(columns, binds, strict=True)))
+
+    def _read(self, body: bytes, path: Values, scopes: Scopes) -> tuple[Values, frozenset[str]]:
+        """The values of the link row by field, and the names of those that are said."""
+        if self.inputs is None:
             if body.strip() not in (b"", b"{}"):
                 raise QueryError([_wrong(("body",), "This link has no fields of its own")])
             return {}, frozenset()
@@ -205,15 +268,16 @@ class Link:
         taken = self.key_fields & given.keys()
         if taken:
             raise QueryError([_wrong(("body", name), f"{name} is in the path") for name in taken])
-        by_key = {one.column.key: one.name for one in self.shape.columns.values()}
-        columns = [*self.near.columns, *self.far.columns]
-        keys = dict(zip((by_key[column.key] for column in columns), (*key, *there), strict=True))
-        made = self.inputs.parse(to_json({**given, **keys}))
-        names = frozenset(made.model_fields_set) - keys.keys()
-        values = self.inputs.values(made)
-        return {name: value for name, value in values.items() if name not in keys}, names
+        own = scopes.get(self.table)
+        refuse_leaving(path, own)
+        said = {} if own is None else {**own.values}
+        made = self.inputs.parse(to_json({**given, **path}), said=said)
+        values = self.inputs.values(made, said=said)
+        refuse_leaving(values, own)
+        values = {name: one for name, one in {**values, **said}.items() if name not in path}
+        return values, frozenset(made.model_fields_set) - path.keys() - said.keys()
 
-    def _upsert(self, values: dict[str, Any], given: frozenset[str], scopes: Scopes) -> Any:
+    def _upsert(self, values: Values, given: frozenset[str], path: Values, scopes: Scopes) -> Any:
         postgres = self.subject.backend == "postgresql"
         make: Any = postgresql.insert if postgres else sqlite.insert
         columns = [*self.near.columns, *self.far.columns]
@@ -221,27 +285,31 @@ class Link:
         changes: dict[Any, Any] = {}
         for name in values:
             column = self._column(name)
-            bind = bindparam(f"new_{name}", type_=column.column.type)
+            bind = bindparam(f"new_{column.column.key}", type_=column.column.type)
             columns.append(column.column)
             binds.append(bind)
-            if name in given:
+            if name in given and not column.frozen:
                 changes[column.column.key] = bind
         if changes and self.shape is not None:
-            changes |= _kept(self.shape)
+            changes = {**_kept(self.shape), **changes}
         # An update of nothing, so that a link which is there is returned as well.
         first = self.near.columns[0]
         changes = changes or {first.key: self.near.binds()[0]}
-        chosen = select(*binds).where(self.near.is_there(scopes), self.far.is_there(scopes))
-        statement = make(self.table).from_select(columns, chosen)
-        key = [column.name for column in self.table.primary_key]
+        reachable = [self.near.is_there(scopes), self.far.is_there(scopes)]
+        if self._foreign is not None:
+            asked = self._foreign.to_ask(
+                {**values, **path}, scopes, creating=True, besides=self.key_fields
+            )
+            reachable += self._foreign.reachable(asked, values, scopes, "new_")
+        statement = make(self.table).from_select(columns, select(*binds).where(*reachable))
         statement = statement.on_conflict_do_update(
-            index_elements=key,
+            index_elements=[column.name for column in self.table.primary_key],
             set_=changes,
             where=next(scopes.clauses(self.table, self.table), None),
         )
         if self.view is None:
             return statement.returning(literal_column("1"))
-        text = self.view.text(Inserted(self.table), scopes, self.subject.backend)
+        text = self.view.text(Returned(self.table), scopes, self.subject.backend)
         return statement.returning(text.label("body"))
 
     def _column(self, name: str) -> ColumnShape:
@@ -249,7 +317,20 @@ class Link:
             raise KeyError(name)
         return self.shape.columns[name]
 
-    def _explain(self, connection: Connection, parameters: dict[str, Any], scopes: Scopes) -> None:
+    def _why_not(
+        self, connection: Connection, values: Values, parameters: Values, scopes: Scopes
+    ) -> Problem:
+        """Why no link was put: asked after the fact, to answer the error."""
+        self._require_both(connection, parameters, scopes)
+        if self._foreign is not None:
+            asked = self._foreign.to_ask(values, scopes, creating=True, besides=self.key_fields)
+            for one in asked:
+                here = select(*self._foreign.reachable([one], values, scopes, "new_"))
+                if not connection.execute(here, parameters).scalar_one():
+                    return missing_row(one.names, None)
+        return Problem(409, "This link is there, and not within reach.", kind="scope")
+
+    def _require_both(self, connection: Connection, parameters: Values, scopes: Scopes) -> None:
         """Raise for the row that is not there, if one is not."""
         found = connection.execute(
             select(
@@ -263,22 +344,46 @@ class Link:
             raise self._no_target()
 
 
-def _sides(shape: Shape, relation: RelationShape, table: Table) -> tuple[Side, Side]:
+def _keys(columns: Iterable[Any]) -> set[str]:
+    return {column.key for column in columns}
+
+
+def _is_plain(relation: RelationShape) -> bool:
+    """Whether a relation joins by equal columns, and on no other condition."""
     orm = relation.orm
+    for condition in (orm.primaryjoin, orm.secondaryjoin):
+        for part in visitors.iterate(condition) if condition is not None else ():
+            if part.__visit_name__ == "bindparam":
+                return False
+            operator = getattr(part, "operator", operators.eq)
+            if part.__visit_name__ == "binary" and operator is not operators.eq:
+                return False
+    return True
+
+
+def _sides(shape: Shape, relation: RelationShape) -> tuple[Side, Side] | None:
+    """The two sides of a relation's link table; None if they are more, or cannot be told."""
+    orm, link = relation.orm, relation.link
+    if link is None:
+        return None
+    near = [(there, here) for here, there in orm.synchronize_pairs]
     if relation.kind == "many_to_many":
-        near = [(there, here) for here, there in orm.synchronize_pairs]
         far = [(there, here) for here, there in orm.secondary_synchronize_pairs or ()]
         target = Shape.of(relation.target).table
     else:
-        near = [(there, here) for here, there in orm.synchronize_pairs]
-        taken = {column.key for column, _ in near}
+        taken = _keys(column for column, _ in near)
+        rest = {column.key for column in link.table.primary_key} - taken
         keys = [
-            next(iter(column.foreign_keys))
-            for column in table.primary_key
-            if column.key not in taken and column.foreign_keys
+            one
+            for one in link.table.constraints
+            if isinstance(one, ForeignKeyConstraint) and _keys(one.columns) == rest
         ]
-        far = [(key.parent, key.column) for key in keys]
-        target = keys[0].column.table if keys else shape.table
+        if len(keys) != 1:
+            return None
+        far = [(element.parent, element.column) for element in keys[0].elements]
+        target = keys[0].referred_table
+    if not near or not far:
+        return None
     return (
         Side([one for one, _ in near], shape.table, [two for _, two in near], "key_"),
         Side([one for one, _ in far], target, [two for _, two in far], "target_"),
@@ -301,10 +406,14 @@ def _kept(shape: Shape) -> dict[str, Any]:
     """What the database keeps, which an ON CONFLICT has to be told."""
     kept: dict[str, Any] = {}
     for one in shape.columns.values():
+        default: Any = one.column.onupdate
         if one.role == "updated_at":
             kept[one.column.key] = datetime.now(UTC)
         elif one.role == "version":
             kept[one.column.key] = one.column + 1
+        elif default is not None and hasattr(default, "arg"):
+            # SQLAlchemy calls it with the context of a statement, which there is none of here.
+            kept[one.column.key] = default.arg(None) if default.is_callable else default.arg
     return kept
 
 

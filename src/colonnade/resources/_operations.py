@@ -66,6 +66,7 @@ class Operations:
         self.writes = Writes(subject, offer.hooks)
         self.batches = Batches(self.writes, offer.max_limit)
         self.made: list[BaseRoute] = []
+        self.links: list[Link] = []
         self.key = subject.keys.name
         self.one = f"/{{{self.key}}}"
         self.name = snake(subject.name)
@@ -336,6 +337,7 @@ class Operations:
 
     def _links(self, name: str, link: Link) -> None:
         subject, key = self.subject, self.key
+        self.links.append(link)
         known = {one.dependency for one in self.offer.scopes}
         asked = _scoping.dependencies(subject.db, link.tables())
         scopes = [one for one in asked if one.dependency not in known]

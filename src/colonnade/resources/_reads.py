@@ -55,10 +55,20 @@ def query_of(request: Request, most: int = MOST_PARAMETERS) -> list[tuple[str, s
         ) from None
 
 
+def path_of(request: Request) -> str:
+    """The path that was asked, as clients have it, ready for a URL."""
+    path = str(request.scope["path"])
+    # What a proxy took away from the path it passes on: ``FastAPI(root_path="/api")``.
+    root = str(request.scope.get("app_root_path", request.scope.get("root_path", "")))
+    if not path.startswith(f"{root}/"):
+        path = root + path
+    return quote(path, safe="/@:!$&'()*+;=,~-._")
+
+
 def url_of(request: Request) -> str:
     """What was asked: path and query string, as they were written."""
     raw: bytes = request.scope["query_string"]
-    path = quote(str(request.scope["path"]), safe="/@:!$&'()*+;=,~-._")
+    path = path_of(request)
     return f"{path}?{raw.decode('latin-1')}" if raw else path
 
 
@@ -105,7 +115,7 @@ class Reads:
             raise subject.not_found()
         body = rendered(view, found.body)
         tag = subject.tags.of(found.state, body)
-        if is_unchanged(request.headers.get("if-none-match"), tag):
+        if is_unchanged(request.headers.getlist("if-none-match"), tag):
             return Response(status_code=304, headers={"ETag": tag})
         return Response(body, 200, {"ETag": tag}, JSON_TYPE)
 

@@ -95,7 +95,7 @@ class Resource(APIRouter):
             deprecated=deprecated,
             include_in_schema=include_in_schema,
         )
-        self.routes = Routes(self._made)
+        self.routes = Routes(self._made, self._complete)
         self._db = db
         self._schemas = (create, update, read)
         self._include = tuple(include)
@@ -204,8 +204,11 @@ class Resource(APIRouter):
 
     # The routes
 
-    def _complete(self, route: ResourceRoute, scopes: list[params.Depends]) -> None:
+    def _complete(self, route: BaseRoute) -> None:
         """Give an endpoint of the user's what it needs of the Resource, and its document too."""
+        if not isinstance(route, ResourceRoute):
+            return
+        scopes = self.scopes
         route.dependencies = [*route.dependencies, *scopes]
         problems = documents.responses()
         route.responses = {422: problems[422], **route.responses}
@@ -218,16 +221,16 @@ class Resource(APIRouter):
         """The generated routes, those left out whose place an endpoint of the user takes."""
         subject = self.subject
         _refuse_cascades(self._shape, self._operations)
-        _refuse_key_in_update(self._shape, self.update)
+        _refuse_closed(self._shape, self.create, self.update)
         tables = subject.tables()
         _scoping.reach(self._db, tables, by=f"the Resource of {self.model.__name__}")
         scopes = _scoping.dependencies(self._db, tables)
-        for route in own:
-            if isinstance(route, ResourceRoute):
-                self._complete(route, scopes)
         taken = {one for route in own for one in replaced(route)}
         offer = Offer(self._operations, self._guards, self._hooks, self._max_limit, scopes)
-        made = Operations(self, subject, self._reads, offer).routes()
+        operations = Operations(self, subject, self._reads, offer)
+        made = operations.routes()
+        linked = [table for link in operations.links for table in link.tables()]
+        _scoping.reach(self._db, linked, by=f"the Resource of {self.model.__name__}")
         return [route for route in made if not replaced(route) & taken]
 
 
@@ -251,7 +254,7 @@ def _refuse_cascades(shape: Shape, operations: frozenset[Operation]) -> None:
         if not orm.cascade.delete or relation.kind in {"one", "many_to_many"}:
             continue
         target = Shape.of(relation.target)
-        theirs = {there for _, there in relation.pairs}
+        theirs = {target.table.c[there].name for _, there in relation.pairs}
         for key in target.foreign_keys:
             if set(key.columns) == theirs and (key.ondelete or "").upper() not in {
                 "CASCADE",
@@ -265,10 +268,13 @@ def _refuse_cascades(shape: Shape, operations: frozenset[Operation]) -> None:
                 )
 
 
-def _refuse_key_in_update(shape: Shape, update: type[BaseModel]) -> None:
-    for one in shape.primary_key:
-        if one.name in update.model_fields:
-            raise ModelError(
-                f"{update.__name__}.{one.name} is the primary key, which no update changes: "
-                f"leave it out of the schema."
-            )
+def _refuse_closed(shape: Shape, create: type[BaseModel], update: type[BaseModel]) -> None:
+    """A schema of the program's own opens no door that its table closes."""
+    for schema, doors in ((create, ("readonly", "role")), (update, ("readonly", "role", "frozen"))):
+        for one in shape.columns.values():
+            if one.name not in schema.model_fields or not any(getattr(one, door) for door in doors):
+                continue
+            why = "is kept by the database" if one.readonly or one.role else "is set once"
+            if one.primary_key:
+                why = "is the primary key, which no update changes" if schema is update else why
+            raise ModelError(f"{schema.__name__}.{one.name} {why}: leave it out of the schema.")

@@ -80,18 +80,27 @@ class Routes(list[BaseRoute]):
 
     Args:
         make: Makes the generated routes, given those of the user.
+        complete: Gives a route of the user's what it needs of the Resource.
     """
 
-    def __init__(self, make: Callable[[list[BaseRoute]], list[BaseRoute]]) -> None:
+    def __init__(
+        self,
+        make: Callable[[list[BaseRoute]], list[BaseRoute]],
+        complete: Callable[[BaseRoute], None],
+    ) -> None:
         super().__init__()
         self._make: Callable[[list[BaseRoute]], list[BaseRoute]] | None = make
+        self._complete = complete
         self._own = 0
 
     def __iter__(self) -> Iterator[BaseRoute]:
         if self._make is not None:
             make, self._make = self._make, None
             try:
-                self.extend(make(list(self)))
+                made = make(list(self))
+                for route in self:
+                    self._complete(route)
+                self.extend(made)
             except BaseException:
                 self._make = make
                 raise
@@ -99,6 +108,8 @@ class Routes(list[BaseRoute]):
 
     def append(self, route: BaseRoute) -> None:
         """Add a route of the user's."""
+        if self._make is None:
+            self._complete(route)
         taken = replaced(route)
         for index in range(len(self) - 1, self._own - 1, -1):
             if replaced(self[index]) & taken:

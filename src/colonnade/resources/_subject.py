@@ -80,6 +80,7 @@ class Subject:
         self.always: Includes = read_includes(None, surface)
         self.views = Views(surface)
         self.view = self.views.get(None, self.always)
+        self.rereads = _leads_back(self.view, self.shape.table)
         self.tags = Tags(db.secret, versioned=self.versioned)
         self._scoped = scoped
 
@@ -98,7 +99,14 @@ class Subject:
         targets = [
             self.shape.table.metadata.tables.get(key.table) for key in self.shape.foreign_keys
         ]
-        reached = [*self.surface.tables(), *(table for table in targets if table is not None)]
+        # Relations to the table itself are lists of a row, included or not.
+        links = [
+            relation.link.table
+            for relation in self.shape.relations.values()
+            if relation.self_referential and relation.link is not None
+        ]
+        known = [table for table in targets if table is not None]
+        reached = [*self.surface.tables(), *known, *links]
         own = self.shape.table
         return tuple(dict.fromkeys(table for table in reached if self._scoped or table is not own))
 
@@ -139,23 +147,41 @@ class Subject:
         *,
         begin: bool = False,
         deleting: bool = False,
+        shape: Shape | None = None,
     ) -> T:
         """Run statements on the database; what it refuses becomes a problem.
+
+        Args:
+            work: Called with a connection.
+            begin: Whether it is several statements, in one transaction.
+            deleting: Whether it deletes.
+            shape: The table that is written; the subject's own by default.
 
         Raises:
             Problem: The database refused what the request asked.
         """
-        return await self.translated(self.db.run_async(work, begin=begin), deleting)
+        running = self.db.run_async(work, begin=begin)
+        return await self.translated(running, deleting=deleting, shape=shape)
 
-    async def translated(self, work: Awaitable[T], deleting: bool) -> T:
+    async def translated(
+        self, work: Awaitable[T], *, deleting: bool = False, shape: Shape | None = None
+    ) -> T:
         """``work``, with what the database refuses as a problem."""
         try:
             return await work
         except SQLAlchemyError as error:
-            problem = problem_of(error, self.shape, deleting=deleting)
+            problem = problem_of(error, shape or self.shape, deleting=deleting)
             if problem is None:
                 raise
             raise problem from error
+
+
+def _leads_back(view: View, table: Table) -> bool:
+    """Whether relations that every answer has lead to the table itself."""
+    return any(
+        below.surface.shape.table is table or _leads_back(below, table)
+        for _, _, below in view.relations
+    )
 
 
 def rendered(view: View, text: str) -> bytes:

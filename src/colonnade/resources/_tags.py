@@ -44,17 +44,26 @@ class Tags:
         return blake2b(data, key=self._secret, digest_size=DIGEST).hexdigest()
 
 
-def is_unchanged(if_none_match: str | None, tag: str) -> bool:
-    """Whether the client has this answer already."""
-    if if_none_match is None:
-        return False
-    return if_none_match.strip() == "*" or tag.strip('"') in _TAG.findall(if_none_match)
+def is_unchanged(if_none_match: list[str], tag: str) -> bool:
+    """Whether the client has this answer already.
+
+    Args:
+        if_none_match: The header, each line of it.
+        tag: The answer's.
+    """
+    told = ",".join(if_none_match)
+    return told.strip() == "*" or tag.strip('"') in _TAG.findall(told)
 
 
-def expected_rows(if_match: str | None) -> frozenset[str] | None:
-    """The versions of the row that a write is for; None: any."""
-    if if_match is None or if_match.strip() == "*":
+def expected_rows(if_match: list[str]) -> frozenset[str] | None:
+    """The versions of the row that a write is for; None: any.
+
+    Args:
+        if_match: The header, each line of it.
+    """
+    told = ",".join(if_match)
+    if not if_match or told.strip() == "*":
         return None
     # Strong comparison: a weak tag never matches (RFC 9110, 13.1.1).
-    strong = re.findall(r'(?:^|,)\s*"([^"]*)"', if_match)
+    strong = re.findall(r'(?:^|,)\s*"([^"]*)"', told)
     return frozenset(tag.partition("-")[0] for tag in strong)

@@ -1,8 +1,8 @@
 """How it travels: SELECT to JSON text, on each database; the row path; input to values."""
 
 from colonnade.rows._forms import Backend, Form, form_of
-from colonnade.rows._input import InputError, Inputs
-from colonnade.rows._statements import Inserted, page_statement, row_columns, state_text
+from colonnade.rows._input import InputError, Inputs, located
+from colonnade.rows._statements import Returned, page_statement, row_columns, state_text
 from colonnade.rows._views import View, array_of, joined_rows
 
 __all__ = [
@@ -10,11 +10,12 @@ __all__ = [
     "Form",
     "InputError",
     "Inputs",
-    "Inserted",
+    "Returned",
     "View",
     "array_of",
     "form_of",
     "joined_rows",
+    "located",
     "page_statement",
     "row_columns",
     "state_text",

@@ -1,12 +1,16 @@
 """Input to values: what a request says of a row, as what its columns are given."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from decimal import ROUND_HALF_UP, Context, Decimal
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
-from pydantic import MISSING, BaseModel, TypeAdapter, ValidationError
+from pydantic import MISSING, AliasChoices, AliasPath, BaseModel, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticKnownError, from_json, to_json
+from sqlalchemy import Numeric
 
 from colonnade.errors import QueryError
 from colonnade.models import ColumnShape, Shape, schemas
@@ -15,9 +19,14 @@ from colonnade.query import value_adapter, without_nul
 InputError = QueryError
 """What a body that cannot be taken raises: its ``errors`` are as FastAPI writes them."""
 
+MOST_DIGITS = 500
+"""Digits of a number that is rounded: what has more fits no column, and the database says so."""
+
 DEEPEST_JSON = 100
 """How deep a JSON value may be nested: SQLite refuses more than 1,000, Pydantic 255."""
 
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 _JSON_TYPES: dict[str, tuple[tuple[type, ...], str]] = {
     "integer": ((int, float), "int_type"),
@@ -46,6 +55,8 @@ class Inputs:
         self._derived = schema in (schemas(shape.model).create, schemas(shape.model).update)
         self._whole = whole
         self._types = dict(self._json_types())
+        # A schema that does not say what it does with unknown fields has them refused.
+        self._known = None if schema.model_config.get("extra") else set(_known(schema))
         self._checks = {
             name: check
             for name, column in shape.columns.items()
@@ -60,35 +71,43 @@ class Inputs:
         for name, field in self.schema.model_fields.items():
             column = self.shape.columns.get(name)
             if column is not None and column.kind in _JSON_TYPES and column.accepts(field):
-                alias = field.validation_alias or field.alias
-                yield alias if isinstance(alias, str) else name, _JSON_TYPES[column.kind]
+                yield _json_name(name, field), _JSON_TYPES[column.kind]
 
     def read(
-        self, body: bytes, loc: tuple[Any, ...] = ("body",), said: Collection[str] = ()
+        self, body: bytes, loc: tuple[Any, ...] = ("body",), said: Mapping[str, Any] = NOTHING
     ) -> dict[str, Any]:
         """The values of a body that is JSON, by field: see ``parse`` and ``values``.
 
         Raises:
             QueryError: The schema, the model or a column does not take it.
         """
-        return self.values(self.parse(body, loc), loc, said)
+        return self.values(self.parse(body, loc, said), loc, said)
 
-    def parse(self, body: bytes, loc: tuple[Any, ...] = ("body",)) -> BaseModel:
+    def parse(
+        self, body: bytes, loc: tuple[Any, ...] = ("body",), said: Mapping[str, Any] = NOTHING
+    ) -> BaseModel:
         """A body that is JSON, as an instance of the schema.
+
+        Args:
+            body: The body.
+            loc: Where it is in the request, for messages.
+            said: Values by field that somebody else says, which a body need not.
 
         Raises:
             QueryError: The schema does not take it.
         """
-        made: BaseModel = self._parsed(self.schema.model_validate_json, body, loc)
+        made: BaseModel = self._parsed(self.schema.model_validate_json, body, loc, said)
         return made
 
-    def parse_list(self, body: bytes, loc: tuple[Any, ...] = ("body",)) -> list[BaseModel]:
+    def parse_list(
+        self, body: bytes, loc: tuple[Any, ...] = ("body",), said: Mapping[str, Any] = NOTHING
+    ) -> list[BaseModel]:
         """A body that is a JSON array, as instances of the schema.
 
         Raises:
             QueryError: The schema does not take one of them.
         """
-        made: list[BaseModel] = self._parsed(self._several.validate_json, body, loc)
+        made: list[BaseModel] = self._parsed(self._several.validate_json, body, loc, said)
         return made
 
     @cached_property
@@ -96,11 +115,17 @@ class Inputs:
         several: Any = list[self.schema]  # type: ignore[name-defined]
         return TypeAdapter(several)
 
-    def _parsed(self, parse: Callable[[bytes], Any], body: bytes, loc: tuple[Any, ...]) -> Any:
+    def _parsed(
+        self,
+        parse: Callable[[bytes], Any],
+        body: bytes,
+        loc: tuple[Any, ...],
+        said: Mapping[str, Any],
+    ) -> Any:
         if not body:
             raise QueryError([_wrong("missing", loc, "A body of JSON is required", None)])
         try:
-            made = parse(body)
+            made = parse(self._told(body, said))
         except ValidationError as error:
             raise QueryError(located(error, loc)) from None
         except RecursionError:
@@ -113,10 +138,40 @@ class Inputs:
         rows = [(loc, raw)]
         if isinstance(raw, list):
             rows = [((*loc, index), row) for index, row in enumerate(raw)]
-        errors = [error for where, row in rows for error in self._mistyped(row, where)]
+        errors = [
+            error
+            for where, row in rows
+            for error in (*self._mistyped(row, where), *self._unknown(row, where))
+        ]
         if errors:
             raise QueryError(errors[:100])
         return made
+
+    def _told(self, body: bytes, said: Mapping[str, Any]) -> bytes:
+        """The body, with what the schema asks for and somebody else says."""
+        fields = self.schema.model_fields
+        asked = {
+            _json_name(name, fields[name]): value
+            for name, value in said.items()
+            if name in fields and fields[name].is_required()
+        }
+        if not asked:
+            return body
+        try:
+            raw = from_json(body)
+        except ValueError:
+            return body  # which is what the schema is going to say
+        for row in raw if isinstance(raw, list) else [raw]:
+            if isinstance(row, dict):
+                row.update({name: asked[name] for name in asked.keys() - row.keys()})
+        return to_json(raw)
+
+    def _unknown(self, row: Any, loc: tuple[Any, ...]) -> Iterator[dict[str, Any]]:
+        """The fields of a body that the schema does not have."""
+        if self._known is not None and isinstance(row, dict):
+            for name in row.keys() - self._known:
+                message = "Extra inputs are not permitted"
+                yield _wrong("extra_forbidden", (*loc, name), message, None)
 
     def _mistyped(self, row: dict[str, Any], loc: tuple[Any, ...]) -> Iterator[dict[str, Any]]:
         """What is of another type in JSON than is documented, though Pydantic takes it."""
@@ -130,15 +185,18 @@ class Inputs:
                 yield _wrong(kind, (*loc, name), message, None)
 
     def values(
-        self, made: BaseModel, loc: tuple[Any, ...] = ("body",), said: Collection[str] = ()
+        self,
+        made: BaseModel,
+        loc: tuple[Any, ...] = ("body",),
+        said: Mapping[str, Any] = NOTHING,
     ) -> dict[str, Any]:
         """The values that an instance of the schema gives, checked against their columns.
 
         Args:
             made: The instance.
             loc: Where it is in the request, for messages.
-            said: Fields that somebody else says: a default does not speak against that, only
-                what the body itself gives.
+            said: What somebody else says: a default does not speak against that, only what the
+                body itself gives.
         """
         if self._whole:
             left = set(said) - made.model_fields_set
@@ -154,7 +212,29 @@ class Inputs:
             found = {name: value for name, value in found.items() if not self._is_left(name, value)}
             if not self._derived:
                 found = self.validated(found, loc)
+        elif not self._derived:
+            found |= self._changes(found, loc)
         return self.checked(found, loc)
+
+    def _changes(self, values: dict[str, Any], loc: tuple[Any, ...]) -> dict[str, Any]:
+        """Changes that a schema of the program's own took, as the table's own would take them.
+
+        Not those of a field that it has of a base of the table's: it has its rules with it.
+        """
+        model, update = self.shape.model, schemas(self.shape.model).update
+        shared = [base for base in model.__mro__ if base in self.schema.__mro__]
+        known = {name for base in shared for name in getattr(base, "model_fields", ())}
+        own = {name: one for name, one in values.items() if name not in known}
+        given = {
+            _json_name(name, update.model_fields[name]): value
+            for name, value in own.items()
+            if name in update.model_fields
+        }
+        try:
+            made = update.model_validate(given)
+        except ValidationError as error:
+            raise QueryError(located(error, loc)) from None
+        return {name: getattr(made, name) for name in made.model_fields_set}
 
     def _is_left(self, name: str, value: Any) -> bool:
         """Whether a value of None leaves the column to its default."""
@@ -167,8 +247,10 @@ class Inputs:
         Raises:
             QueryError: It does not accept them.
         """
+        fields = self.shape.model.model_fields
+        given = {_json_name(name, fields[name]): value for name, value in values.items()}
         try:
-            row = self.shape.model.model_validate(values)
+            row = self.shape.model.model_validate(given)
         except ValidationError as error:
             raise QueryError(located(error, loc)) from None
         return {name: getattr(row, name) for name in values}
@@ -211,6 +293,23 @@ def located(error: ValidationError, loc: tuple[Any, ...]) -> list[dict[str, Any]
     ]
 
 
+def _json_name(name: str, field: FieldInfo) -> str:
+    """What a field is called in a body."""
+    alias = field.validation_alias or field.alias
+    return alias if isinstance(alias, str) else name
+
+
+def _known(schema: type[BaseModel]) -> Iterator[str]:
+    """Every name that a field of a schema may be given under."""
+    for name, field in schema.model_fields.items():
+        yield name
+        for alias in (field.alias, field.validation_alias):
+            for one in alias.choices if isinstance(alias, AliasChoices) else [alias]:
+                first = one.path[0] if isinstance(one, AliasPath) else one
+                if isinstance(first, str):
+                    yield first
+
+
 def _wrong(kind: str, loc: tuple[Any, ...], message: str, given: Any) -> dict[str, Any]:
     return {"type": kind, "loc": loc, "msg": message, "input": given}
 
@@ -225,10 +324,29 @@ def _check(column: ColumnShape) -> Callable[[Any], Any] | None:
         return lambda value: without_nul(str(value)) and value
     if column.kind == "datetime":
         return _moment if column.is_aware else None
-    if column.kind in {"integer", "time", "timedelta", "float"}:
+    if column.kind == "decimal":
+        return _rounding(column)
+    is_narrower = column.kind in {"literal", "uuid"} and column.python_type is str
+    if is_narrower or column.kind in {"integer", "time", "timedelta", "float"}:
         adapter = value_adapter(column)
         return adapter.validate_python
     return None
+
+
+def _rounding(column: ColumnShape) -> Callable[[Any], Any] | None:
+    """A decimal as PostgreSQL would store it: SQLite would keep more places than it shows."""
+    kind = column.column.type
+    if not isinstance(kind, Numeric) or kind.scale is None:
+        return None  # ours refuse what they cannot keep
+    unit = Decimal(1).scaleb(-kind.scale)
+    context = Context(prec=1000, rounding=ROUND_HALF_UP)
+
+    def rounded(value: Any) -> Any:
+        if not isinstance(value, Decimal) or abs(value.adjusted()) > MOST_DIGITS:
+            return value
+        return value.quantize(unit, context=context)
+
+    return rounded
 
 
 def _moment(value: datetime) -> datetime:

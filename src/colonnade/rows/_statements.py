@@ -21,8 +21,8 @@ from colonnade.rows._forms import Backend, form_of
 from colonnade.rows._views import View, array_of, joined_rows
 
 
-class Inserted:
-    """The row that an INSERT makes, for what it returns.
+class Returned:
+    """The row that an INSERT or UPDATE makes, for what it returns.
 
     A subquery in RETURNING names the columns of the row as they are: SQLAlchemy would put the
     table into the subquery's FROM, and it would be about every row.

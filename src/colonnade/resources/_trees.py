@@ -1,0 +1,126 @@
+"""Trees: rows of a table that refer to rows of the same table, and never to themselves."""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, exists, func, literal_column, or_, select
+
+from colonnade.models import Shape
+from colonnade.query import key_clause
+from colonnade.resources._foreign_keys import ForeignKeys, Reference, Values
+from colonnade.resources._problems import Problem
+
+
+class Trees:
+    """The foreign keys of a table into itself.
+
+    Args:
+        foreign: The table's foreign keys.
+    """
+
+    def __init__(self, foreign: ForeignKeys) -> None:
+        self.shape: Shape = foreign.shape
+        self.references = foreign.to_itself
+
+    def __bool__(self) -> bool:
+        return bool(self.references)
+
+    def new_parents(self, values: Values) -> list[Reference]:
+        """Those whose parent a write says."""
+        return [one for one in self.references if one.is_given(values)]
+
+    def refuse_self(self, values: Values) -> None:
+        """A row whose key the client chooses may name itself as its parent.
+
+        Raises:
+            Problem: It does: 409.
+        """
+        for one in self.references:
+            there = [self._field(column) for column in one.columns]
+            own = [values.get(name) for name in there if name is not None]
+            if one.is_whole(values) and own == [values[name] for name in one.names]:
+                raise self._cycle(one)
+
+    def lock(self, connection: Connection, references: list[Reference]) -> None:
+        """Keep others from moving rows until the transaction ends, or two could make a cycle.
+
+        SQLite's transaction has locked everybody out already.
+        """
+        if connection.dialect.name != "postgresql":
+            return
+        for one in references:
+            name = f"{self.shape.table.fullname}.{','.join(one.names)}"
+            connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))
+
+    def refuse_cycle(
+        self,
+        connection: Connection,
+        key: tuple[Any, ...],
+        values: Values,
+        references: list[Reference],
+    ) -> None:
+        """A row cannot be below itself; ask under ``lock``.
+
+        Raises:
+            Problem: It would be: 409.
+        """
+        parameters = {f"key_{index}": value for index, value in enumerate(key)}
+        columns = self.shape.columns
+        parameters |= {f"new_{columns[name].column.key}": value for name, value in values.items()}
+        for one in references:
+            if connection.execute(self._is_below_itself(one, values), parameters).scalar_one():
+                raise self._cycle(one)
+
+    def _is_below_itself(self, reference: Reference, values: Values) -> Any:
+        """Whether the row, with the values it is to have, is among those above it."""
+        table = self.shape.table
+        mine, start, step = table.alias(), table.alias(), table.alias()
+        here = [field.column.key for field in reference.fields]
+        there = [column.key for column in reference.columns]
+        parent = [
+            reference.bind(field, "new_") if field.name in values else mine.c[field.column.key]
+            for field in reference.fields
+        ]
+        first = select(
+            *(start.c[name].label(f"key{index}") for index, name in enumerate(there)),
+            *(start.c[name].label(f"parent{index}") for index, name in enumerate(here)),
+        ).where(_same([start.c[name] for name in there], parent))
+        if not reference.is_whole(values):
+            first = first.where(key_clause(self.shape, mine))
+        above = first.cte("above", recursive=True)
+        parents = [above.c[f"parent{index}"] for index in range(len(here))]
+        above = above.union(
+            select(*(step.c[name] for name in there), *(step.c[name] for name in here))
+            .select_from(step, above)
+            .where(_same([step.c[name] for name in there], parents))
+        )
+        own = []
+        for column in reference.columns:
+            field = self._shape_of(column)
+            said = field is not None and field.name in values
+            own.append(reference.bind(field, "new_") if said and field else mine.c[column.key])
+        keys = [above.c[f"key{index}"] for index in range(len(there))]
+        among = exists(select(literal_column("1")).select_from(above).where(_same(keys, own)))
+        return (
+            select(func.count())
+            .select_from(mine)
+            .where(key_clause(self.shape, mine), or_(among, _same(parent, own)))
+        )
+
+    def _shape_of(self, column: Any) -> Any:
+        return next((one for one in self.shape.columns.values() if one.column is column), None)
+
+    def _field(self, column: Any) -> str | None:
+        found = self._shape_of(column)
+        return None if found is None else str(found.name)
+
+    def _cycle(self, reference: Reference) -> Problem:
+        field = reference.names[-1]
+        detail = (
+            f"A {self.shape.model.__name__} cannot be below itself: {field} would make a cycle."
+        )
+        error = {"loc": ["body", field], "field": field, "constraint": "cycle", "message": detail}
+        return Problem(409, detail, kind="cycle", errors=[error])
+
+
+def _same(left: list[Any], right: list[Any]) -> ColumnElement[bool]:
+    return and_(*(one == other for one, other in zip(left, right, strict=True)))
