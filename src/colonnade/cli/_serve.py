@@ -2,9 +2,10 @@
 
 import re
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from importlib import import_module
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,9 @@ def app_of_url(url: str, *, writable: bool) -> FastAPI:
         DatabaseError: It cannot be used.
     """
     db = Database(url)
+    if db.url.file is not None and not writable and "mode=" not in url:
+        # Nothing of a file that is only read changes: no log is begun, no statistics are kept.
+        db = Database(f"{url}{'&' if '?' in url else '?'}mode=ro")
     if db.url.file is not None and not db.url.file.exists():
         raise CommandError(f"There is no file {db.url.file}.")
     db.ping()
@@ -95,13 +99,19 @@ def app_of_url(url: str, *, writable: bool) -> FastAPI:
     if not found.models:
         raise CommandError(f"{db.url} has no tables.")
     skipped = [f"{name}, since {why}" for name, why in found.skipped.items()]
-    paths = {model: _path(name) for name, model in found.models.items()}
+    paths = dict(zip(found.models.values(), _paths(found.models), strict=True))
     return _app(str(db.url), db, paths, skipped, writable=writable)
 
 
-def _path(table: str) -> str:
-    """The path of a table: its own name, as far as a path can hold it."""
-    return "/" + re.sub(r"[^\w.~-]+", "-", table)
+def _paths(tables: Iterable[str]) -> Iterator[str]:
+    """The path of each table: its own name, as far as a path can hold it, numbered if taken."""
+    taken = {"docs", "redoc", "openapi.json"}
+    for table in tables:
+        name = re.sub(r"[^\w.~-]+", "-", table)
+        numbered = chain((name,), (f"{name}-{number}" for number in count(2)))
+        path = next(one for one in numbered if one not in taken)
+        taken.add(path)
+        yield f"/{path}"
 
 
 def _app(

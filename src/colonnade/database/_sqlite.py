@@ -8,6 +8,7 @@ timeout: https://sqlite.org/rescode.html#busy_snapshot
 
 import math
 import re
+import sqlite3
 from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
@@ -115,9 +116,14 @@ def configure(engine: Engine, *, memory: bool) -> None:
 def _use_log(cursor: Any) -> None:
     """Write-ahead logging, unless the file is there already in it or cannot be written."""
     cursor.execute("PRAGMA journal_mode")
-    if cursor.fetchone()[0] != "wal":
+    if cursor.fetchone()[0] == "wal":
+        return
+    try:
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.fetchone()
+    except sqlite3.OperationalError as error:
+        if "readonly" not in str(error):
+            raise
 
 
 def _locks(context: Any) -> bool:

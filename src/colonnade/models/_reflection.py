@@ -28,9 +28,17 @@ from sqlalchemy import (
     Table,
     UniqueConstraint,
     and_,
+    inspect,
+    text,
 )
 from sqlalchemy import Enum as NativeEnum
-from sqlalchemy.exc import SAWarning
+from sqlalchemy.exc import (
+    ArgumentError,
+    NoReferencedColumnError,
+    NoReferencedTableError,
+    SAWarning,
+    UnreflectableTableError,
+)
 from sqlalchemy.orm import registry, relationship
 from sqlalchemy.sql.elements import quoted_name
 from sqlalchemy.types import TypeEngine
@@ -42,6 +50,9 @@ from colonnade.models._types import UTCDateTime
 
 RESERVED = frozenset({"metadata", "registry"})
 """What SQLAlchemy keeps for itself on a declarative class."""
+
+UNWRITABLE = frozenset({"cls", "__pydantic_self__"})
+"""Names that the constructor of a model has for itself, so that no body can say them."""
 
 KNOWN = frozenset((bool, int, float, Decimal, str, bytes, datetime, date, time, timedelta, UUID))
 """What a column that is no array and no JSON may be in Python."""
@@ -74,17 +85,24 @@ def reflect_models(connection: Connection, schema: str | None = None) -> Reflect
         schema: The schema; None: the one that is the default.
     """
     stored = MetaData()
+    inspector: Any = inspect(connection)  # it asks for what all tables have once
+    skipped: dict[str, str] = {}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Did not recognize type", SAWarning)
-        stored.reflect(connection, schema=schema)
+        for name in sorted(inspector.get_table_names(schema)):
+            try:
+                # Without what foreign keys lead to, which may not be there.
+                Table(name, stored, schema=schema, autoload_with=inspector, resolve_fks=False)
+            except (ArgumentError, UnreflectableTableError) as error:
+                skipped[name] = f"it cannot be read: {error}"
     kept = {
         table.name: table
-        for table in stored.sorted_tables
+        for table in stored.tables.values()
         if table.primary_key.columns and not table.name.startswith("sqlite_")
     }
-    skipped = {
+    skipped |= {
         table.name: "it has no primary key"
-        for table in stored.sorted_tables
+        for table in stored.tables.values()
         if table.name not in kept and not table.name.startswith("sqlite_")
     }
     own = registry()
@@ -97,21 +115,47 @@ def reflect_models(connection: Connection, schema: str | None = None) -> Reflect
     return Reflection(MappingProxyType(models), MappingProxyType(skipped))
 
 
+def _referred(constraint: ForeignKeyConstraint) -> Table | None:
+    """What a foreign key refers to; None if it is not there, or in another schema."""
+    try:
+        table = constraint.referred_table
+        return table if all(one.column is not None for one in constraint.elements) else None
+    except (NoReferencedTableError, NoReferencedColumnError):
+        return None
+
+
+def _numbered_by_hand(table: Table, connection: Connection) -> bool:
+    """Whether SQLite makes no value of a table's integer key: it does for INTEGER alone, not INT.
+
+    https://sqlite.org/lang_createtable.html#rowid
+    """
+    if connection.dialect.name != "sqlite":
+        return False
+    kinds = connection.execute(
+        text("SELECT upper(type) FROM pragma_table_info(:name) WHERE pk > 0"), {"name": table.name}
+    )
+    return kinds.scalars().all() != ["INTEGER"]
+
+
 def _model(base: Any, table: Table, name: str, connection: Connection) -> type[Any]:
     annotations: dict[str, Any] = {}
     body: dict[str, Any] = {
         "__tablename__": quoted_name(table.name, quote=True),
         "__module__": __name__,
     }
+    by_hand = _numbered_by_hand(table, connection)
     for column in table.columns:
         attribute = _attribute_name(column.name, annotations)
         kind = _column_type(column, connection.dialect.name)
         annotation = _python_type(kind)
         # What has no type in Python is text to read, and nothing to write.
-        readonly = annotation is None
-        serial = table.autoincrement_column is column or column.server_default is not None
-        optional = bool(column.nullable) or serial
-        annotation = Any if readonly else annotation
+        readonly = annotation is None or column.name in UNWRITABLE
+        counted = table.autoincrement_column is column and not by_hand
+        serial = counted or column.server_default is not None
+        # SQLite takes NULL in a key that does not say NOT NULL; no row can be asked for by it.
+        nullable = bool(column.nullable) and not column.primary_key
+        optional = nullable or serial
+        annotation = Any if annotation is None else annotation
         annotations[attribute] = Optional[annotation] if optional else annotation  # noqa: UP045
         alias: dict[str, Any] = {"alias": column.name} if attribute != column.name else {}
         options: dict[str, Any] = {"default": None} if optional else {}
@@ -124,9 +168,9 @@ def _model(base: Any, table: Table, name: str, connection: Connection) -> type[A
                 quoted_name(column.name, quote=True),
                 kind,
                 primary_key=column.primary_key,
-                nullable=column.nullable,
+                nullable=nullable,
                 server_default=column.server_default,
-                autoincrement=column.autoincrement,
+                autoincrement=counted or (column.autoincrement if not by_hand else False),
             ),
         )
     body["__table_args__"] = (*_constraints(table), {"schema": table.schema})
@@ -141,7 +185,11 @@ def _constraints(table: Table) -> Iterable[Any]:
     for constraint in table.constraints:
         columns = [column.name for column in getattr(constraint, "columns", ())]
         if isinstance(constraint, ForeignKeyConstraint):
-            targets = [element.target_fullname for element in constraint.elements]
+            referred = _referred(constraint)
+            names = [one.column.name for one in constraint.elements] if referred is not None else []
+            if referred is None or any("." in name for name in (referred.name, *names)):
+                continue  # SQLAlchemy would take a name with a dot apart
+            targets = [f"{referred.fullname}.{name}" for name in names]
             rule = constraint.ondelete
             yield ForeignKeyConstraint(columns, targets, name=constraint.name, ondelete=rule)
         elif isinstance(constraint, UniqueConstraint):
@@ -152,7 +200,7 @@ def _column_type(column: Column[Any], dialect: str) -> TypeEngine[Any]:
     kind = column.type
     if dialect == "sqlite":
         if isinstance(kind, Integer):
-            return BigInteger() if not column.primary_key else Integer()
+            return BigInteger()
         if isinstance(kind, Numeric) and not isinstance(kind, Float) and kind.scale is None:
             return Float()
     if isinstance(kind, DateTime) and getattr(kind, "timezone", False):
@@ -183,7 +231,8 @@ def _relate(models: Mapping[str, type[Any]], model: type[Any], table: Table) -> 
     if link_fields(table) == () and _link(models, model, table):
         return
     for constraint in sorted(table.foreign_key_constraints, key=lambda one: list(one.column_keys)):
-        target = models.get(constraint.referred_table.name)
+        referred = _referred(constraint)
+        target = None if referred is None else models.get(referred.name)
         if target is None:
             continue
         here, there = model.__table__.c, target.__table__.c
@@ -212,7 +261,7 @@ def _relation_names(table: Table, constraint: ForeignKeyConstraint) -> tuple[str
     their columns: ``owner_id`` and ``reviewer_id`` are ``owner_tasks`` and ``reviewer_tasks``.
     """
     referred = constraint.referred_table
-    keys = [one for one in table.foreign_key_constraints if one.referred_table is referred]
+    keys = [one for one in table.foreign_key_constraints if _referred(one) is referred]
     column = "_".join(constraint.column_keys)
     stem = column.removesuffix("_id")
     alone = len(keys) == 1
@@ -230,7 +279,8 @@ def _relation_names(table: Table, constraint: ForeignKeyConstraint) -> tuple[str
 def _link(models: Mapping[str, type[Any]], model: type[Any], table: Table) -> bool:
     """Relate two tables through one that only links them."""
     constraints = list(table.foreign_key_constraints)
-    ends = [models.get(one.referred_table.name) for one in constraints]
+    tables = [_referred(one) for one in constraints]
+    ends = [None if one is None else models.get(one.name) for one in tables]
     if len(constraints) != 2 or None in ends or ends[0] is ends[1]:
         return False
     first: Any = ends[0]

@@ -65,17 +65,17 @@ class Within:
 
     def parameters(self) -> dict[str, Any]:
         """The values of the parameters in the conditions."""
-        return {f"key_{index}": value for index, value in enumerate(self.key)}
+        return {f"at_key_{index}": value for index, value in enumerate(self.key)}
 
     def _is(self, parent: FromClause, scopes: Scopes) -> ColumnElement[bool]:
         return and_(key_clause(self.shape, parent), *scopes.clauses(self.shape.table, parent))
 
 
 def key_clause(shape: Shape, source: FromClause) -> ColumnElement[bool]:
-    """The condition on the row whose key is the parameters ``key_0``, ``key_1`` and so on."""
+    """The condition on the row whose key is the parameters ``at_key_0``, ``at_key_1`` and so on."""
     return and_(
         *(
-            source.c[one.column.key] == bindparam(f"key_{index}", type_=one.column.type)
+            source.c[one.column.key] == bindparam(f"at_key_{index}", type_=one.column.type)
             for index, one in enumerate(shape.primary_key)
         )
     )

@@ -179,14 +179,15 @@ class Batches:
             raise QueryError([_wrong(loc, "Each row is a JSON object")])
         rest = dict(row)
         key = []
-        for column in self.subject.shape.primary_key:
-            if column.name not in rest:
-                raise QueryError([_wrong((*loc, column.name), "The key of the row is required")])
+        subject = self.subject
+        for name, column in zip(subject.key_names, subject.shape.primary_key, strict=True):
+            if name not in rest:
+                raise QueryError([_wrong((*loc, name), "The key of the row is required")])
             try:
-                key.append(read_value(column)(rest.pop(column.name)))
+                key.append(read_value(column)(rest.pop(name)))
             except ValidationError as error:
                 message = error.errors()[0]["msg"]
-                raise QueryError([_wrong((*loc, column.name), message)]) from None
+                raise QueryError([_wrong((*loc, name), message)]) from None
         return tuple(key), self.subject.update.read(to_json(rest), loc)
 
     def _bounded(self, count: int, loc: tuple[Any, ...]) -> None:

@@ -104,7 +104,7 @@ class Body(Documented):
     Args:
         schema: What it says.
         without: Fields that it does not say.
-        also: Columns that it says beside the schema's fields.
+        also: Columns that it says beside the schema's fields, by name.
         several: Whether it is an array, and of how many at most.
     """
 
@@ -113,12 +113,12 @@ class Body(Documented):
         schema: type[BaseModel],
         *,
         without: frozenset[str] = frozenset(),
-        also: tuple[ColumnShape, ...] = (),
+        also: Mapping[str, ColumnShape] | None = None,
         several: int | None = None,
     ) -> None:
         self.schema = schema
         self.without = without
-        self.also = also
+        self.also = also or {}
         self.several = several
 
     def models(self) -> list[type[BaseModel]]:
@@ -196,11 +196,11 @@ def _some_fields(surface: Surface, refs: Refs, handler: GetJsonSchemaHandler) ->
 
 
 def _changed(
-    schema: JsonSchemaValue, without: frozenset[str], also: tuple[ColumnShape, ...]
+    schema: JsonSchemaValue, without: frozenset[str], also: Mapping[str, ColumnShape]
 ) -> JsonSchemaValue:
     kept = {name: one for name, one in schema.get("properties", {}).items() if name not in without}
     required = [name for name in schema.get("required", []) if name not in without]
-    keys = {one.name: value_schema(one) for one in also}
+    keys = {name: value_schema(one) for name, one in also.items()}
     changed = {**schema, "properties": {**keys, **kept}}
     changed.pop("title", None)
     changed.pop("required", None)

@@ -385,8 +385,8 @@ def _sides(shape: Shape, relation: RelationShape) -> tuple[Side, Side] | None:
     if not near or not far:
         return None
     return (
-        Side([one for one, _ in near], shape.table, [two for _, two in near], "key_"),
-        Side([one for one, _ in far], target, [two for _, two in far], "target_"),
+        Side([one for one, _ in near], shape.table, [two for _, two in near], "near_"),
+        Side([one for one, _ in far], target, [two for _, two in far], "far_"),
     )
 
 

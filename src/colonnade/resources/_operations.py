@@ -281,7 +281,8 @@ class Operations:
                 status=201,
             )
         if "update" in operations:
-            keys = self.subject.shape.primary_key
+            subject = self.subject
+            keys = dict(zip(subject.key_names, subject.shape.primary_key, strict=True))
             body = documents.Body(self.subject.update.schema, also=keys, several=most)
             self._add(
                 ":batch",

@@ -108,7 +108,7 @@ class Reads:
         plan = subject.plans.get(
             None if scopes.structure is None else structure, lambda: self._row_plan(view, scopes)
         )
-        parameters = {f"key_{index}": value for index, value in enumerate(key)}
+        parameters = {f"at_key_{index}": value for index, value in enumerate(key)}
         parameters.update(scopes.binds())
         found = await subject.run(lambda connection: plan.run(connection, parameters).first())
         if found is None:

@@ -1,6 +1,7 @@
 """``Subject``: the table a resource is about, with all that its operations share."""
 
 from collections.abc import Awaitable, Callable
+from functools import cached_property
 from typing import Any, TypeVar
 
 from fastapi import Request
@@ -88,6 +89,12 @@ class Subject:
     def name(self) -> str:
         """The model's name."""
         return self.shape.model.__name__
+
+    @cached_property
+    def key_names(self) -> tuple[str, ...]:
+        """What the columns of the key are called in JSON."""
+        shown = {column.name: name for name, column in self.surface.columns.items()}
+        return tuple(shown.get(one.name, one.name) for one in self.shape.primary_key)
 
     @property
     def versioned(self) -> bool:

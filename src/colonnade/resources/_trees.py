@@ -63,7 +63,7 @@ class Trees:
         Raises:
             Problem: It would be: 409.
         """
-        parameters = {f"key_{index}": value for index, value in enumerate(key)}
+        parameters = {f"at_key_{index}": value for index, value in enumerate(key)}
         columns = self.shape.columns
         parameters |= {f"new_{columns[name].column.key}": value for name, value in values.items()}
         for one in references:

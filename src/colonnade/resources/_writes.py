@@ -469,7 +469,7 @@ def _json(text: str) -> list[Any]:
 
 def _key(key: tuple[Any, ...]) -> Values:
     """The values of the parameters in ``key_clause``."""
-    return {f"key_{index}": value for index, value in enumerate(key)}
+    return {f"at_key_{index}": value for index, value in enumerate(key)}
 
 
 def _many(match: frozenset[str] | None) -> bool:
