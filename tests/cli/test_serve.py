@@ -11,7 +11,9 @@ from typing import Any
 
 import psycopg
 import pytest
+from fastapi.testclient import TestClient
 
+from colonnade.cli._serve import app_of_url
 from tests.cli.running import Served, colonnade, free_port
 
 TABLES = """
@@ -115,6 +117,48 @@ def test_and_written_when_it_is_said(serve: Serve, existing: str) -> None:
     assert [row["id"] for row in served("GET", "/labels/1/tasks")[1]] == [1, 3]
     assert served("DELETE", "/projects/1")[0] == 409  # the database's own rules hold
     assert served("DELETE", "/tasks/2") == (200, {"ok": True})
+
+
+def test_a_file_that_is_only_read_stays_as_it_is(serve: Serve, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "shop.db")) as connection:
+        connection.executescript(TABLES.format(serial="integer"))
+    before = (tmp_path / "shop.db").read_bytes()
+    served = serve("sqlite:///shop.db", path="/tasks")
+    assert len(served("GET", "/tasks?title__contains=e&order_by=-title")[1]) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["shop.db"]
+    assert (tmp_path / "shop.db").read_bytes() == before
+
+
+ODD_TABLES = """
+create table "a b" (id integer primary key, n int);
+create table "a-b" (id integer primary key, n int);
+create table docs (id integer primary key);
+create table counted (id integer primary key, n int);
+create table lost (id integer primary key, gone_id integer references nowhere(id));
+create table by_hand (id int primary key, n int);
+create table "größen" ("größe" integer primary key, "Order ID" int);
+create table "my.table" (id integer primary key);
+create table below (id integer primary key, my_id integer references "my.table"(id));
+insert into counted values (3000000000, 1)
+"""
+
+
+def test_a_database_with_odd_names(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "odd.db")) as connection:
+        connection.executescript(ODD_TABLES)
+    app = app_of_url(f"sqlite:///{tmp_path}/odd.db", writable=True)
+    with TestClient(app) as client:
+        assert client.get("/a-b").json() == client.get("/a-b-2").json() == []
+        assert client.get("/docs-2").json() == []
+        assert client.get("/counted/3000000000").json()["id"] == 3000000000
+        assert client.post("/counted:batch", json=[{}, {}]).json()[1]["id"] == 3000000002
+        assert client.get("/counted?limit=1").links["next"]
+        assert client.post("/by_hand", json={"n": 1}).status_code == 422
+        assert client.post("/by_hand", json={"id": 5, "n": 1}).headers["Location"] == "/by_hand/5"
+        size = client.post("/größen", json={"Order ID": 4}).json()
+        assert client.patch("/größen:batch", json=[{**size, "Order ID": 5}]).status_code == 200
+        assert client.get(f"/größen/{size['größe']}").json()["Order ID"] == 5
+        assert client.get("/below?include=my").json() == client.get("/lost").json() == []
 
 
 def test_the_tables_of_a_module(serve: Serve, tmp_path: Path) -> None:

@@ -6,13 +6,14 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from ipaddress import IPv4Address, IPv6Network
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 from uuid import UUID
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel, computed_field, field_serializer
+from pydantic import BaseModel, StringConstraints, computed_field, field_serializer
+from sqlalchemy import Integer, Numeric
 
 from colonnade import Database, Field, Relationship, Schemas, SQLModel, Versioned, schemas, select
 from colonnade.query import NO_SCOPES, PageReader, Surface
@@ -248,6 +249,90 @@ class TestThePath:
         assert by_database(db, Name)[0]["whole"] == "Ada Lovelace"
         assert by_database(db, Name, "fields=last") == [{"last": "Lovelace"}]
 
+    def test_a_computed_field_of_what_nobody_sees(self, db: Database) -> None:
+        class Account(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            password: str | None = Field(default=None, secret=True)
+            first: str = Field(default="a", exclude=True)
+
+            @computed_field  # type: ignore[prop-decorator]
+            @property
+            def is_safe(self) -> bool:
+                return self.password is not None and self.first == "a"
+
+        db.create_all()
+        with db.session() as session:
+            session.add_all([Account(password="x"), Account()])
+            session.commit()
+        rows = [{"id": 1, "is_safe": True}, {"id": 2, "is_safe": False}]
+        assert by_database(db, Account) == by_pydantic(db, Account) == rows
+        assert by_database(db, Account, "fields=id") == [{"id": 1}, {"id": 2}]
+
+    def test_a_serializer_of_a_field_that_is_not_asked_for(self, db: Database) -> None:
+        class Book(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            title: str
+            name: str
+
+            @field_serializer("name")
+            def whole(self, name: str) -> str:
+                return f"{self.title}: {name}"
+
+        db.create_all()
+        with db.session() as session:
+            session.add(Book(title="t", name="n"))
+            session.commit()
+        assert by_database(db, Book, "fields=name") == [{"name": "t: n"}]
+
+    def test_a_field_of_another_type_than_its_column(self, db: Database) -> None:
+        class Odd(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            ratio: float = Field(sa_type=Numeric(10, 2))
+            count: int = Field(sa_type=Numeric(20, 0))
+            flag: bool = Field(sa_type=Integer)
+
+        assert len(self.why(Odd)) == 3
+        db.create_all()
+        with db.session() as session:
+            session.add(Odd(ratio=1.5, count=3, flag=True))
+            session.commit()
+        assert by_database(db, Odd) == [{"id": 1, "ratio": 1.5, "count": 3, "flag": True}]
+
+    def test_what_changes_a_value_on_the_way(self, words: Any, db: Database) -> None:
+        class Loud(SQLModel):
+            id: int
+            word: Annotated[str, StringConstraints(to_upper=True)]
+
+        class Shy(SQLModel):
+            id: int
+            word: str | None = Field(schema_extra={"exclude_if": lambda word: len(word) > 3})
+
+        class Short(SQLModel):
+            id: int
+            word: Annotated[str, StringConstraints(max_length=100)]
+
+        assert self.why(words, read=Loud)
+        assert by_database(db, words, read=Loud)[0]["word"].startswith("A\tB")
+        assert by_database(db, words, read=Shy) == [{"id": 1}]
+        assert self.why(words, read=Short) == ()
+
+    def test_names_that_are_each_others(self, db: Database) -> None:
+        class Swap(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            a: str = Field(alias="b")
+            b: str = Field(alias="a")
+            data: bytes = b""
+
+        db.create_all()
+        with db.session() as session:
+            make: Any = Swap
+            swap = make(data=b"")
+            swap.a, swap.b = "A", "B"
+            session.add(swap)
+            session.commit()
+        assert by_database(db, Swap) == [{"id": 1, "b": "A", "a": "B", "data": ""}]
+        assert by_database(db, Swap, "fields=a") == [{"a": "B"}]
+
     def test_a_serializer(self, db: Database) -> None:
         class Price(SQLModel, table=True):
             id: int | None = Field(default=None, primary_key=True)
@@ -332,7 +417,16 @@ class TestIncludes:
             name: str
             players: list[PlayerBrief] = []
 
+        class TeamLoud(TeamWithPlayers):
+            @computed_field  # type: ignore[prop-decorator]
+            @property
+            def loud(self) -> str:
+                return self.name.upper()
+
         assert issubclass(derived.read, SQLModel)
+        for shown in (TeamWithPlayers, TeamLoud):
+            (first, _) = by_database(db, team, "fields=name", read=shown)
+            assert first == {"name": "Reds", "players": [{"id": n} for n in range(1, 6)]}
         assert by_database(db, team, read=TeamWithPlayers)[0] == {
             "name": "Reds",
             "players": [{"id": number} for number in range(1, 6)],
@@ -352,6 +446,7 @@ class TestIncludes:
             def loud(self) -> str:
                 return self.name.upper()
 
+        assert by_database(db, team, "fields=name", read=TeamShown)[0] == {"name": "Reds"}
         rows = by_database(db, team, "include=players:1", read=TeamShown, include=["players"])
         assert rows[0] == {
             "id": 1,

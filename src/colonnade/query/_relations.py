@@ -1,5 +1,6 @@
 """From a row to the rows a relation leads to: the condition that joins them."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import (
@@ -9,11 +10,9 @@ from sqlalchemy import (
     Table,
     UniqueConstraint,
     and_,
-    exists,
-    literal_column,
     select,
 )
-from sqlalchemy.sql.visitors import replacement_traverse
+from sqlalchemy.sql.visitors import iterate, replacement_traverse
 
 from colonnade.models import RelationShape, Shape
 from colonnade.query._scopes import Scopes
@@ -24,8 +23,7 @@ class Joined:
 
     Attributes:
         target: The rows it leads to.
-        froms: What they are selected from: with them the rows of the link table between, if
-            that links two rows once at most.
+        froms: What they are selected from: with them the rows of the link table between.
         condition: What joins them.
     """
 
@@ -53,24 +51,22 @@ class Joined:
         self, relation: RelationShape, secondary: Table, scopes: Scopes
     ) -> ColumnElement[bool]:
         """The condition that leads through a link table."""
-        link = secondary.alias()
+        second: Any = relation.orm.secondaryjoin
+        link: FromClause = secondary.alias()
+        scope = list(scopes.clauses(secondary, link))
+        if not _links_once(relation, secondary):
+            # Two links between the same rows do not make the row two.
+            used = {*_columns(relation.orm.primaryjoin), *_columns(second)}
+            columns = [link.c[one.key] for one in secondary.columns if one in used]
+            link, scope = select(*columns).where(*scope).distinct().subquery(), []
 
         def far(column: Any) -> Any:
             return (link if column.table is secondary else self.target).c[column.key]
 
-        second: Any = relation.orm.secondaryjoin
-        joined = and_(
-            _adapted(relation, self._source, link, secondary),
-            _replaced(second, far),
-            *scopes.clauses(secondary, link),
-        )
-        if _links_once(relation, secondary):
-            self.froms = (self.target, link)
-            self._renamed[secondary] = link
-            return joined
-        # Two links between the same rows do not make the row two.
-        linked: Select[Any] = select(literal_column("1")).select_from(link).where(joined)
-        return exists(correlated(linked, self._source).correlate(self.target))
+        self.froms = (self.target, link)
+        self._renamed[secondary] = link
+        near = _adapted(relation, self._source, link, secondary)
+        return and_(near, _replaced(second, far), *scope)
 
     def ordering(self) -> list[Any]:
         """The relationship's own ``order_by``, as far as it is one of the rows' columns."""
@@ -86,6 +82,14 @@ class Joined:
         """A SELECT of the rows, correlated to the row it comes from."""
         statement = select(*columns).select_from(*self.froms).where(self.condition)
         return correlated(statement, self._source)
+
+
+def _columns(condition: Any) -> Iterator[Any]:
+    """The columns in a relation's condition, as their tables have them."""
+    for part in iterate(condition):
+        table = getattr(part, "table", None)
+        if table is not None and hasattr(part, "key"):
+            yield table.c[part.key]
 
 
 def _links_once(relation: RelationShape, link: Table) -> bool:

@@ -191,8 +191,12 @@ class View:
         for include, reached, view in self.relations:
             if include.name in self.surface.always:
                 values[reached.relation.name] = view._instances(row[include.name])
-        validator = self.surface.read.__pydantic_validator__
-        made: BaseModel = validator.validate_python(values, by_name=True, by_alias=False)
+        read = self.surface.read
+        # By alias where there is one: it comes before a name, and may be that of another field.
+        given = {_given_name(name, read.model_fields[name]): one for name, one in values.items()}
+        made: BaseModel = read.__pydantic_validator__.validate_python(
+            given, by_name=True, by_alias=True
+        )
         return made
 
     def _instances(self, value: Any) -> Any:
@@ -229,6 +233,11 @@ def _separated(pieces: list[str | ColumnElement[str]]) -> list[str | ColumnEleme
     for index, piece in enumerate(pieces):
         found.append("," + piece if index and isinstance(piece, str) else piece)
     return found
+
+
+def _given_name(name: str, field: FieldInfo) -> str:
+    alias = field.validation_alias
+    return alias if isinstance(alias, str) else name
 
 
 def _shown(name: str, column: ColumnShape) -> Shown:
