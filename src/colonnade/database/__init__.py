@@ -1,6 +1,7 @@
 """Where it lives: URLs, engines, sessions and transactions."""
 
 from colonnade.database._database import DEFAULT_URL, Database, IsolationLevel
+from colonnade.database._direct import DirectConnection, NotDirect, Prepared
 from colonnade.database._doctor import Diagnosis, Way, diagnose
 from colonnade.database._sessions import SessionContext
 from colonnade.database._targets import Parameter
@@ -11,8 +12,11 @@ __all__ = [
     "Database",
     "DatabaseURL",
     "Diagnosis",
+    "DirectConnection",
     "IsolationLevel",
+    "NotDirect",
     "Parameter",
+    "Prepared",
     "SessionContext",
     "Way",
     "diagnose",

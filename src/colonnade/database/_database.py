@@ -17,10 +17,12 @@ from sqlalchemy import URL, Connection, Engine, MetaData, create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
+from sqlalchemy.util import greenlet_spawn
 from sqlmodel import Session, SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from colonnade.database import _asyncpg, _retry, _sqlite
+from colonnade.database._direct import NotDirect, is_watched, run_direct
 from colonnade.database._failures import unreachable
 from colonnade.database._secret import secret_of
 from colonnade.database._sessions import SessionContext
@@ -243,7 +245,8 @@ class Database:
 
         Args:
             work: Called with a connection. Without ``begin`` each of its statements is a
-                transaction of its own, which costs one round trip.
+                transaction of its own, which costs one round trip; unless a log or a listener
+                wants to see it, the driver runs it itself.
             begin: Run it in one transaction, and again if the database asks for that. On
                 SQLite it locks out other writers from the start.
 
@@ -258,18 +261,30 @@ class Database:
             try:
                 if self.url.backend == "sqlite":
                     return await asyncio.to_thread(self._run, work, begin)
-                async with self._for_core(begin).connect() as connection:
-                    if not begin:
-                        return await connection.run_sync(work)
-                    async with connection.begin():
-                        return await connection.run_sync(work)
+                return await self._run_async(work, begin)
             except SQLAlchemyError as error:
                 pause = next(pauses, None) if _retry.can_run_again(error) else None
                 if pause is None:
                     raise
             await asyncio.sleep(pause)
 
+    async def _run_async(self, work: Callable[[Connection], T], begin: bool) -> T:
+        engine = self.async_engine
+        if not begin and not is_watched(engine.sync_engine, 0):
+            with suppress(NotDirect):
+                found: T = await greenlet_spawn(run_direct, engine.sync_engine, work)
+                return found
+        async with self._for_core(begin).connect() as connection:
+            if not begin:
+                return await connection.run_sync(work)
+            async with connection.begin():
+                return await connection.run_sync(work)
+
     def _run(self, work: Callable[[Connection], T], begin: bool) -> T:
+        if not begin and not is_watched(self.engine, _sqlite.LISTENERS):
+            with suppress(NotDirect):
+                found: T = run_direct(self.engine, work)
+                return found
         level = "SERIALIZABLE" if begin else "AUTOCOMMIT"
         with self.engine.execution_options(isolation_level=level).connect() as connection:
             if not begin:

@@ -20,6 +20,9 @@ from sqlalchemy import Connection, Engine, event
 BUSY_TIMEOUT = 5.0
 """Seconds to wait for another connection's write, as Python's own ``sqlite3`` does."""
 
+LISTENERS = 1
+"""Listeners of statements that ``configure`` adds to an engine."""
+
 _READS = frozenset(
     ("SELECT", "VALUES", "PRAGMA", "EXPLAIN", "ATTACH", "DETACH", "VACUUM", "BEGIN", "COMMIT",
      "END", "ROLLBACK", "RELEASE", "")

@@ -35,6 +35,9 @@ def statement_time(context: Any) -> datetime:
     return _times.setdefault(context, datetime.now(UTC))
 
 
+statement_time.needs_context = False  # type: ignore[attr-defined]  # any object of the statement's
+
+
 def _kept(role: Role, **column: Any) -> Any:
     """A field that the program never sets, and that every statement keeps."""
     field = Field(default=None, nullable=False, sa_column_kwargs=column)

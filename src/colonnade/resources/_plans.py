@@ -2,12 +2,14 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
-from sqlalchemy import Connection, CursorResult
+from sqlalchemy import Connection
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.base import Executable
 from sqlalchemy.sql.elements import ClauseElement
+
+from colonnade.database import DirectConnection, NotDirect, Prepared
 
 MOST = 500
 """Plans kept by each Resource: shapes of requests, of which a client can make up many."""
@@ -21,15 +23,22 @@ class Plan:
         once: Whether it will not come again, so that its text is not kept.
     """
 
-    __slots__ = ("_options", "statement")
+    __slots__ = ("_options", "_prepared", "statement")
 
     def __init__(self, statement: Executable, *, once: bool = False) -> None:
         self.statement = statement
         self._options: dict[str, Any] = {"compiled_cache": None} if once else {}
+        self._prepared: Prepared | Literal[False] | None = None
 
-    def run(self, connection: Connection, parameters: dict[str, Any]) -> CursorResult[Any]:
-        """Execute it."""
-        return connection.execute(self.statement, parameters, execution_options=self._options)
+    def run(self, connection: Connection | DirectConnection, parameters: dict[str, Any]) -> Any:
+        """Execute it: rows, in what is asked as SQLAlchemy's result is."""
+        if not isinstance(connection, DirectConnection):
+            return connection.execute(self.statement, parameters, execution_options=self._options)
+        if self._prepared is None:
+            self._prepared = connection.prepare(self.statement, parameters) or False
+        if self._prepared is False:
+            raise NotDirect(self.statement)
+        return connection.run(self._prepared, parameters)
 
 
 class Plans:

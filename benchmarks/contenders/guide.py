@@ -1,0 +1,87 @@
+"""The guide's endpoints, written by hand: sqlmodel, an AsyncSession, ``response_model``."""
+
+import os
+from collections.abc import AsyncIterator
+
+from fastapi import Depends, FastAPI, HTTPException
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.orm import selectinload
+from sqlmodel import select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from benchmarks.contenders.tables import (
+    Task,
+    TaskAssignment,
+    TaskCreate,
+    TaskNested,
+    TaskRead,
+    TaskUpdate,
+)
+
+url = os.environ["DATABASE_URL"].replace("postgresql://", "postgresql+asyncpg://")
+engine = create_async_engine(
+    url.replace("sqlite://", "sqlite+aiosqlite://"), pool_size=10, max_overflow=20
+)
+app = FastAPI()
+
+
+async def get_session() -> AsyncIterator[AsyncSession]:
+    async with AsyncSession(engine) as session:
+        yield session
+
+
+@app.post("/tasks", response_model=TaskRead, status_code=201)
+async def create_task(task: TaskCreate, session: AsyncSession = Depends(get_session)):
+    row = Task.model_validate(task)
+    session.add(row)
+    await session.commit()
+    await session.refresh(row)
+    return row
+
+
+# The guide has no order, and so no stable pages: one is added, by the key.
+@app.get("/tasks", response_model=list[TaskRead])
+async def list_tasks(
+    session: AsyncSession = Depends(get_session), offset: int = 0, limit: int = 100
+):
+    found = await session.exec(select(Task).order_by(Task.id).offset(offset).limit(limit))
+    return found.all()
+
+
+@app.get("/tasks/nested", response_model=list[TaskNested])
+async def list_nested(session: AsyncSession = Depends(get_session), limit: int = 100):
+    related = selectinload(Task.assignments).selectinload(TaskAssignment.worker)
+    statement = select(Task).options(selectinload(Task.project), related)
+    found = await session.exec(statement.order_by(Task.id).limit(limit))
+    return found.all()
+
+
+@app.get("/tasks/filtered", response_model=list[TaskRead])
+async def list_filtered(status: str, session: AsyncSession = Depends(get_session), limit: int = 20):
+    statement = select(Task).where(Task.status == status)
+    found = await session.exec(
+        statement.order_by(Task.created_at.desc(), Task.id.desc()).limit(limit)
+    )
+    return found.all()
+
+
+@app.get("/tasks/{task_id}", response_model=TaskRead)
+async def get_task(task_id: int, session: AsyncSession = Depends(get_session)):
+    task = await session.get(Task, task_id)
+    if not task:
+        raise HTTPException(status_code=404, detail="Task not found")
+    return task
+
+
+@app.patch("/tasks/{task_id}", response_model=TaskRead)
+async def update_task(
+    task_id: int, change: TaskUpdate, session: AsyncSession = Depends(get_session)
+):
+    task = await session.get(Task, task_id)
+    if not task:
+        raise HTTPException(status_code=404, detail="Task not found")
+    task.sqlmodel_update(change.model_dump(exclude_unset=True))
+    session.add(task)
+    await session.commit()
+    await session.refresh(task)
+    return task

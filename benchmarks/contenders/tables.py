@@ -1,0 +1,83 @@
+"""The guide's tables, as stock sqlmodel takes them.
+
+What the guide has and sqlmodel refuses is changed as little as can be: a ``Literal`` becomes text,
+and a naive ``datetime.now`` an aware one.
+"""
+
+from datetime import UTC, datetime
+from typing import Optional
+
+from sqlmodel import Field, Relationship, SQLModel
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Project(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    name: str = Field(index=True)
+    slug: str = Field(unique=True)
+
+
+class Worker(SQLModel, table=True):
+    id: str = Field(primary_key=True)
+    name: str
+    type: str
+
+
+class TaskAssignment(SQLModel, table=True):
+    __tablename__ = "task_assignment"
+    task_id: int | None = Field(default=None, foreign_key="task.id", primary_key=True)
+    worker_id: str | None = Field(default=None, foreign_key="worker.id", primary_key=True)
+    role: str = "assignee"
+    assigned_at: datetime = Field(default_factory=now)
+    worker: Optional["Worker"] = Relationship()
+
+
+class TaskBase(SQLModel):
+    title: str = Field(max_length=200, index=True)
+    description: str | None = None
+    status: str = "pending"
+    priority: str = "medium"
+    progress_percent: int = Field(default=0, ge=0, le=100)
+    project_id: int | None = Field(default=None, foreign_key="project.id", index=True)
+
+
+class Task(TaskBase, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    created_at: datetime = Field(default_factory=now)
+    updated_at: datetime = Field(default_factory=now)
+    project: Project | None = Relationship()
+    assignments: list[TaskAssignment] = Relationship()
+
+
+class TaskCreate(TaskBase):
+    pass
+
+
+class TaskUpdate(SQLModel):
+    title: str | None = None
+    description: str | None = None
+    status: str | None = None
+    priority: str | None = None
+    progress_percent: int | None = Field(default=None, ge=0, le=100)
+
+
+class TaskRead(TaskBase):
+    id: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class AssignmentRead(SQLModel):
+    task_id: int
+    worker_id: str
+    role: str
+    assigned_at: datetime
+    worker: Worker | None
+
+
+class TaskNested(TaskRead):
+    project: Project | None
+    assignments: list[AssignmentRead]
