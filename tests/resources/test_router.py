@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from typing import Annotated, Any
 
 import pytest
-from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Request, Response
 from fastapi.testclient import TestClient
 from pydantic import field_validator, model_validator
 
@@ -333,6 +333,30 @@ class TestDocuments:
         problem = paths["/tasks/{id}"]["patch"]["responses"]["412"]["content"]
         assert list(problem) == ["application/problem+json"]
         assert "token" not in json.dumps(document["components"]["schemas"]["WorkerRead"])
+
+    def test_parameters_of_a_dependency_join_those_of_the_route(
+        self, db: Database, models: SimpleNamespace
+    ) -> None:
+        def owned(user: Annotated[int, Header()]) -> dict[str, int]:
+            return {"owner_id": user}
+
+        tasks = Resource(models.Task, db, scope=owned, include=["project"])
+
+        @tasks.get("/mine")
+        async def mine(query: Annotated[Page, Depends(tasks.query)]) -> Response:
+            return await tasks.answer(query)
+
+        with serving(tasks) as client:
+            paths = client.get("/openapi.json").json()["paths"]
+            for path in ("/tasks", "/tasks/mine"):
+                names = {one["name"] for one in paths[path]["get"]["parameters"]}
+                assert {"user", "limit", "status", "project__slug"} <= names
+            names = {one["name"] for one in paths["/tasks/{id}"]["patch"]["parameters"]}
+            assert names == {"user", "id", "If-Match"}
+            assert set(paths["/tasks"]["post"]["responses"]) & {"200", "201", "403"} == {
+                "201",
+                "403",
+            }
 
     def test_operation_ids_are_the_apps_to_choose(
         self, db: Database, models: SimpleNamespace

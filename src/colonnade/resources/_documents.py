@@ -63,6 +63,10 @@ class Operation(dict[str, Any]):
     def items(self) -> Any:
         return {"parameters": self._parameters()}.items()
 
+    def __getitem__(self, name: str) -> Any:
+        # FastAPI asks for it by name where a dependency has parameters of its own.
+        return self._parameters() if name == "parameters" else super().__getitem__(name)
+
 
 class Documented:
     """An annotation that takes anything, and is documented as something.

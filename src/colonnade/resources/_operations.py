@@ -124,7 +124,7 @@ class Operations:
         guards = [guard for one in asked for guard in self.offer.guards.get(one, ())]
         needed = [*self.offer.scopes, *scopes]
         if needed:
-            responses = {**documents.responses(403), **responses}
+            responses = {403: documents.responses(403)[403], **responses}
         router = self.router
         route = GeneratedRoute(
             router.prefix + path,
