@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from importlib import import_module
 from typing import Any
 
 from fastapi import Request, Response
@@ -19,7 +20,6 @@ from sqlalchemy import (
     literal_column,
     select,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql import operators, visitors
 
 from colonnade.errors import QueryError
@@ -278,8 +278,9 @@ class Link:
         return values, frozenset(made.model_fields_set) - path.keys() - said.keys()
 
     def _upsert(self, values: Values, given: frozenset[str], path: Values, scopes: Scopes) -> Any:
-        postgres = self.subject.backend == "postgresql"
-        make: Any = postgresql.insert if postgres else sqlite.insert
+        # The one that is in use is loaded already.
+        dialect = import_module(f"sqlalchemy.dialects.{self.subject.backend}")
+        make: Any = dialect.insert
         columns = [*self.near.columns, *self.far.columns]
         binds = [*self.near.binds(), *self.far.binds()]
         changes: dict[Any, Any] = {}
