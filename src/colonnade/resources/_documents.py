@@ -76,7 +76,7 @@ class Documented:
     """
 
     def models(self) -> list[type[BaseModel]]:
-        """The models that it mentions."""
+        """The models that it mentions; each kind of annotation says."""
         raise NotImplementedError
 
     def document(self, refs: Refs, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
@@ -87,6 +87,7 @@ class Documented:
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
         # Each twice: Pydantic makes a definition of what is used more than once.
+        # The checker wants to know the types of a tuple that is made here.
         mentioned: Any = tuple[(*self.models(), *self.models())]  # type: ignore[misc]
         return core_schema.json_or_python_schema(
             json_schema=handler.generate_schema(mentioned),

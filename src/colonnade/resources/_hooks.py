@@ -56,6 +56,7 @@ class Hooks:
             if iscoroutinefunction(hook) or iscoroutinefunction(type(hook).__call__):
                 await hook(session, subject)
                 continue
+            # The checker cannot infer a lambda with a default.
             returned = await session.run_sync(lambda sync, hook=hook: hook(sync, subject))  # type: ignore[misc]
             if isinstance(returned, Awaitable):
                 await returned

@@ -129,6 +129,7 @@ def _decorated(kind: types.TypeDecorator[Any], column: ColumnShape) -> Form:
     inner = _form_of_type(kind.impl_instance, column)
 
     def read(value: Any) -> Any:
+        # None of ours asks which dialect it is.
         return kind.process_result_value(inner.read(value), None)  # type: ignore[arg-type]
 
     choices = getattr(kind, "choices", None)

@@ -112,6 +112,7 @@ class Inputs:
 
     @cached_property
     def _several(self) -> TypeAdapter[Any]:
+        # A type that is known when it runs.
         several: Any = list[self.schema]  # type: ignore[name-defined]
         return TypeAdapter(several)
 
@@ -181,6 +182,7 @@ class Inputs:
                 continue
             types, kind = expected
             if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+                # One of the names in _JSON_TYPES, which are Pydantic's.
                 message = PydanticKnownError(kind).message()  # type: ignore[arg-type]
                 yield _wrong(kind, (*loc, name), message, None)
 
