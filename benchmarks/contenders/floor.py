@@ -4,10 +4,12 @@ import asyncio
 import os
 import sqlite3
 import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,39 +20,37 @@ IS_POSTGRESQL = URL.startswith("postgresql")
 COLUMNS = "title, description, status, priority, progress_percent, project_id"
 
 
-def _moment(column: str) -> str:
+NAMES = ("id", "title", "description", "status", "priority", "progress_percent", "project_id",
+         "created_at", "updated_at")  # fmt: skip
+NUMBERS, NULLABLE = ("id", "progress_percent", "project_id"), ("description", "project_id")
+
+
+def _object() -> str:
+    """The row as JSON, with moments as Pydantic writes them."""
     if not IS_POSTGRESQL:
-        rest = f"replace(substr({column},12),'.000000','')"
-        return f"json_quote(substr({column},1,10)||'T'||{rest}||'Z')"
-    written = f'to_char(timezone(\'UTC\',{column}),\'"\\""YYYY-MM-DD"T"HH24:MI:SS.US"Z\\""\')'
+        pairs = (f"'{name}',{_moment(name) if name.endswith('_at') else name}" for name in NAMES)
+        return f"json_object({','.join(pairs)})"
+    pieces = []
+    for name in NAMES:
+        value = f"{name}::text" if name in NUMBERS else f"to_json({name}::text)::text"
+        value = _moment(name) if name.endswith("_at") else value
+        value = f"coalesce({value},'null')" if name in NULLABLE else value
+        pieces.append(f"'\"{name}\":'||{value}")
+    return "'{'||" + "||','||".join(pieces) + "||'}'"
+
+
+def _moment(name: str) -> str:
+    if not IS_POSTGRESQL:
+        return f"replace(replace({name},' ','T'),'.000000','')||'Z'"
+    written = f'to_char(timezone(\'UTC\',{name}),\'"\\""YYYY-MM-DD"T"HH24:MI:SS.US"Z\\""\')'
     return f"replace({written},'.000000Z\"','Z\"')"
-
-
-def _text(column: str) -> str:
-    return f"to_json({column}::text)::text" if IS_POSTGRESQL else f"json_quote({column})"
-
-
-def _number(column: str) -> str:
-    return f"{column}::text" if IS_POSTGRESQL else f"json_quote({column})"
-
-
-def _object(alias: str = "") -> str:
-    parts = {"id": _number, "title": _text, "description": _text, "status": _text,
-             "priority": _text, "progress_percent": _number, "project_id": _number,
-             "created_at": _moment, "updated_at": _moment}  # fmt: skip
-    nullable = {"description", "project_id"}
-    written = []
-    for name, write in parts.items():
-        value = write(alias + name)
-        value = f"coalesce({value},'null')" if name in nullable else value
-        written.append(f"'\"{name}\":'||{value}")
-    return "'{'||" + "||','||".join(written) + "||'}'"
 
 
 AGGREGATE = "string_agg(j,',')" if IS_POSTGRESQL else "group_concat(j,',')"
 LIST = (
     f"SELECT '['||coalesce({AGGREGATE},'')||']' FROM (SELECT {_object()} AS j FROM "
-    f"(SELECT * FROM task ORDER BY id LIMIT {'$1' if IS_POSTGRESQL else '?'}) AS t) AS u"
+    f"(SELECT * FROM task WHERE id > {'$1' if IS_POSTGRESQL else '?'} ORDER BY id "
+    f"LIMIT {'$2' if IS_POSTGRESQL else '?'}) AS t) AS u"
 )
 FILTERED = (
     f"SELECT '['||coalesce({AGGREGATE},'')||']' FROM (SELECT {_object()} AS j FROM "
@@ -68,6 +68,20 @@ CHANGE = (
     f"UPDATE task SET progress_percent = {'$1' if IS_POSTGRESQL else '?'}, updated_at = {NOW} "
     f"WHERE id = {'$2' if IS_POSTGRESQL else '?'} RETURNING {_object()}"
 )
+REMOVE = f"DELETE FROM task WHERE id = {'$1' if IS_POSTGRESQL else '?'} RETURNING '{{\"ok\":true}}'"
+_ROWS = (
+    "json_to_recordset($1) AS r(title text, description text, status text, priority text, "
+    "progress_percent int, project_id int)"
+)
+_EACH = ",".join(f"value->>'{name.strip()}'" for name in COLUMNS.split(","))
+BATCH = (
+    f"WITH made AS (INSERT INTO task ({COLUMNS}, created_at, updated_at) SELECT {COLUMNS}, "
+    f"now(), now() FROM {_ROWS} RETURNING {_object()} AS j) "
+    f"SELECT '['||string_agg(j,',')||']' FROM made"
+    if IS_POSTGRESQL
+    else f"INSERT INTO task ({COLUMNS}, created_at, updated_at) SELECT {_EACH}, {NOW}, {NOW} "
+    f"FROM json_each(?) RETURNING {_object()}"
+)
 DEFAULTS = {"description": None, "status": "pending", "priority": "medium", "progress_percent": 0,
             "project_id": None}  # fmt: skip
 
@@ -84,19 +98,26 @@ def _connection() -> sqlite3.Connection:
 
 
 async def ask(sql: str, *values: Any) -> str | None:
-    global pool
     if not IS_POSTGRESQL:
 
         def run() -> str | None:
-            row = _connection().execute(sql, values).fetchone()
-            return row and row[0]
+            rows = _connection().execute(sql, values).fetchall()
+            if sql is BATCH:
+                return "[" + ",".join(row[0] for row in rows) + "]"
+            return rows[0][0] if rows else None
 
         return await asyncio.to_thread(run)
-    if pool is None:
-        # No reset query on release, as under SQLAlchemy's pool.
-        pool = await asyncpg.create_pool(URL, min_size=10, max_size=30, reset=_nothing)
     async with pool.acquire() as connection:
         return await connection.fetchval(sql, *values)
+
+
+@asynccontextmanager
+async def lifespan(app: Starlette) -> AsyncIterator[None]:
+    global pool
+    if IS_POSTGRESQL:
+        # No reset query on release, as under SQLAlchemy's pool.
+        pool = await asyncpg.create_pool(URL, min_size=10, max_size=30, reset=_nothing)
+    yield
 
 
 async def _nothing(connection: Any) -> None: ...
@@ -110,7 +131,13 @@ async def tasks(request: Request) -> Response:
     if request.method == "POST":
         body = {**DEFAULTS, **from_json(await request.body())}
         return _json(await ask(CREATE, *(body[name.strip()] for name in COLUMNS.split(","))), 201)
-    return _json(await ask(LIST, int(request.query_params.get("limit", 100))))
+    asked = request.query_params
+    return _json(await ask(LIST, int(asked.get("after", 0)), int(asked.get("limit", 100))))
+
+
+async def batch(request: Request) -> Response:
+    rows = [{**DEFAULTS, **one} for one in from_json(await request.body())]
+    return _json(await ask(BATCH, to_json(rows).decode()), 201)
 
 
 async def filtered(request: Request) -> Response:
@@ -123,13 +150,17 @@ async def task(request: Request) -> Response:
     if request.method == "PATCH":
         body = from_json(await request.body())
         return _json(await ask(CHANGE, body["progress_percent"], key))
+    if request.method == "DELETE":
+        return _json(await ask(REMOVE, key))
     return _json(await ask(ROW, key))
 
 
 app = Starlette(
+    lifespan=lifespan,
     routes=[
         Route("/tasks", tasks, methods=["GET", "POST"]),
         Route("/tasks/filtered", filtered),
-        Route("/tasks/{id}", task, methods=["GET", "PATCH"]),
-    ]
+        Route("/tasks/{id}", task, methods=["GET", "PATCH", "DELETE"]),
+        Route("/tasks:batch", batch, methods=["POST"]),
+    ],
 )

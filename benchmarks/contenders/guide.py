@@ -10,6 +10,11 @@ from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from benchmarks.contenders.tables import (
+    Project,
+    ProjectAssignments,
+    ProjectRead,
+    ProjectTasks,
+    ProjectWorkers,
     Task,
     TaskAssignment,
     TaskCreate,
@@ -39,6 +44,17 @@ async def create_task(task: TaskCreate, session: AsyncSession = Depends(get_sess
     return row
 
 
+# The guide has no batch: this is the least that stores a list at once and answers it.
+@app.post("/tasks:batch", response_model=list[TaskRead], status_code=201)
+async def create_tasks(tasks: list[TaskCreate], session: AsyncSession = Depends(get_session)):
+    rows = [Task.model_validate(task) for task in tasks]
+    session.add_all(rows)
+    await session.flush()
+    answer = [TaskRead.model_validate(row, from_attributes=True) for row in rows]
+    await session.commit()
+    return answer
+
+
 # The guide has no order, and so no stable pages: one is added, by the key.
 @app.get("/tasks", response_model=list[TaskRead])
 async def list_tasks(
@@ -65,6 +81,29 @@ async def list_filtered(status: str, session: AsyncSession = Depends(get_session
     return found.all()
 
 
+# Projects with nothing, tasks, their assignments, and the workers of those.
+tasks_of = selectinload(Project.tasks)
+assignments_of = tasks_of.selectinload(Task.assignments)
+LEVELS = (
+    (ProjectRead, ()),
+    (ProjectTasks, (tasks_of,)),
+    (ProjectAssignments, (assignments_of,)),
+    (ProjectWorkers, (assignments_of.selectinload(TaskAssignment.worker),)),
+)
+
+
+def listing_projects(options):
+    async def list_projects(session: AsyncSession = Depends(get_session), limit: int = 10):
+        statement = select(Project).options(*options).order_by(Project.id).limit(limit)
+        return (await session.exec(statement)).all()
+
+    return list_projects
+
+
+for levels, (model, options) in enumerate(LEVELS):
+    app.get(f"/projects/{levels}", response_model=list[model])(listing_projects(options))
+
+
 @app.get("/tasks/{task_id}", response_model=TaskRead)
 async def get_task(task_id: int, session: AsyncSession = Depends(get_session)):
     task = await session.get(Task, task_id)
@@ -85,3 +124,13 @@ async def update_task(
     await session.commit()
     await session.refresh(task)
     return task
+
+
+@app.delete("/tasks/{task_id}")
+async def delete_task(task_id: int, session: AsyncSession = Depends(get_session)):
+    task = await session.get(Task, task_id)
+    if not task:
+        raise HTTPException(status_code=404, detail="Task not found")
+    await session.delete(task)
+    await session.commit()
+    return {"ok": True}

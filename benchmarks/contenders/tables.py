@@ -18,6 +18,7 @@ class Project(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
     name: str = Field(index=True)
     slug: str = Field(unique=True)
+    tasks: list["Task"] = Relationship(back_populates="project")
 
 
 class Worker(SQLModel, table=True):
@@ -48,7 +49,7 @@ class Task(TaskBase, table=True):
     id: int | None = Field(default=None, primary_key=True)
     created_at: datetime = Field(default_factory=now)
     updated_at: datetime = Field(default_factory=now)
-    project: Project | None = Relationship()
+    project: Project | None = Relationship(back_populates="tasks")
     assignments: list[TaskAssignment] = Relationship()
 
 
@@ -70,14 +71,49 @@ class TaskRead(TaskBase):
     updated_at: datetime
 
 
-class AssignmentRead(SQLModel):
+class ProjectRead(SQLModel):
+    id: int
+    name: str
+    slug: str
+
+
+class WorkerRead(SQLModel):
+    id: str
+    name: str
+    type: str
+
+
+class AssignmentFlat(SQLModel):
     task_id: int
     worker_id: str
     role: str
     assigned_at: datetime
-    worker: Worker | None
+
+
+class AssignmentRead(AssignmentFlat):
+    worker: WorkerRead | None
 
 
 class TaskNested(TaskRead):
-    project: Project | None
+    project: ProjectRead | None
     assignments: list[AssignmentRead]
+
+
+class TaskAssigned(TaskRead):
+    assignments: list[AssignmentFlat]
+
+
+class TaskWorked(TaskRead):
+    assignments: list[AssignmentRead]
+
+
+class ProjectTasks(ProjectRead):
+    tasks: list[TaskRead]
+
+
+class ProjectAssignments(ProjectRead):
+    tasks: list[TaskAssigned]
+
+
+class ProjectWorkers(ProjectRead):
+    tasks: list[TaskWorked]

@@ -146,16 +146,18 @@ from colonnade.database import Database
 from colonnade.errors import ColonnadeError
 from colonnade.models import (
     Field,
+    Idempotency,
     Schemas,
     Shape,
     SQLModel,
     Timestamps,
     UTCDateTime,
+    UUIDKey,
     Versioned,
     schemas,
 )
 from colonnade.query import Page
-from colonnade.resources import Problem, Resource, Unscoped, problems
+from colonnade.resources import Problem, ReadYourWrites, Resource, Unscoped, problems
 
 __version__ = "0.1.0"
 
@@ -215,6 +217,7 @@ __all__ = [
     "Float",
     "ForeignKey",
     "ForeignKeyConstraint",
+    "Idempotency",
     "Identity",
     "Index",
     "Integer",
@@ -227,6 +230,7 @@ __all__ = [
     "PrimaryKeyConstraint",
     "Problem",
     "QueuePool",
+    "ReadYourWrites",
     "Relationship",
     "Resource",
     "SQLModel",
@@ -245,6 +249,7 @@ __all__ = [
     "TupleType",
     "TypeDecorator",
     "UTCDateTime",
+    "UUIDKey",
     "Unicode",
     "UnicodeText",
     "UniqueConstraint",

@@ -9,8 +9,14 @@
     ├── DatabaseError          a database that cannot be used
     │   ├── DatabaseURLError       a URL that does not say which  (ValueError)
     │   ├── MissingDriverError     its driver is not installed  (ImportError)
-    │   └── UnreachableError       it does not answer  (ConnectionError)
+    │   ├── UnreachableError       it does not answer  (ConnectionError)
+    │   ├── UncertainCommitError   it was lost before it said whether it committed
+    │   └── StatementTimeoutError  it did not answer a statement in time  (TimeoutError)
     ├── QueryError             a request that asks for what cannot be asked  (ValueError)
+    ├── ProjectError           a project whose parts cannot be found
+    ├── MigrationError         a migration that cannot be written or run
+    ├── FixtureError           a test cannot have what it asks for
+    ├── CheckError             a check that cannot be made as it was asked for
     └── CommandError           a command that cannot do what it was asked
 
 The builtin in brackets is a base too, so that code which expects it keeps working.
@@ -63,6 +69,18 @@ class UnreachableError(DatabaseError, ConnectionError):
     """The database did not answer, or refused."""
 
 
+class UncertainCommitError(DatabaseError):
+    """The connection was lost after COMMIT was sent: whether it took place is not known.
+
+    What was written is there as a whole or not at all. A unit of work that may be carried out
+    twice is run again instead: ``db.transaction(work, idempotent=True)``.
+    """
+
+
+class StatementTimeoutError(DatabaseError, TimeoutError):
+    """No answer to a statement came within ``statement_timeout``; the connection was given up."""
+
+
 class QueryError(ColonnadeError, ValueError):
     """The query of a request cannot be answered as it stands.
 
@@ -75,6 +93,22 @@ class QueryError(ColonnadeError, ValueError):
         self.errors = errors
         where = ".".join(str(part) for part in errors[0]["loc"]) if errors else "query"
         super().__init__(f"{where}: {errors[0]['msg']}" if errors else where)
+
+
+class ProjectError(ColonnadeError):
+    """A project does not say where its parts are, or they cannot be imported."""
+
+
+class MigrationError(ColonnadeError):
+    """A migration that cannot be written or run, or did not come to its end."""
+
+
+class FixtureError(ColonnadeError):
+    """A test cannot have the app or the database that it asks for; the message says what to do."""
+
+
+class CheckError(ColonnadeError):
+    """A check of code was asked for in a way that cannot be done: a setting, a path, a code."""
 
 
 class CommandError(ColonnadeError):

@@ -23,6 +23,10 @@ def run(*command: str, cwd: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+NPM_TIMEOUT = 60
+"""Seconds; with a registry that answers it takes ten."""
+
+
 @pytest.fixture(scope="session")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with the generator, the compiler and the client library in it."""
@@ -31,10 +35,13 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if npm is None or shutil.which("node") is None:
         pytest.skip("Node.js is not installed")
     options = ("--no-audit", "--no-fund", "--no-package-lock", "--prefix", ".")
-    done = subprocess.run(
-        [npm, "install", *options, *PACKAGES],
-        cwd=directory, capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
+    try:
+        done = subprocess.run(
+            [npm, "install", *options, *PACKAGES],
+            cwd=directory, capture_output=True, text=True, timeout=NPM_TIMEOUT, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        pytest.skip(f"npm's registry does not answer within {NPM_TIMEOUT} seconds")
     if done.returncode != 0:
         pytest.skip(f"npm cannot install {' '.join(PACKAGES)}: {done.stderr[-300:]}")
     return directory

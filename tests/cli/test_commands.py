@@ -2,17 +2,19 @@
 
 import os
 import pty
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from colonnade import __version__
+from colonnade import Database, __version__
+from colonnade.errors import UnreachableError
 from tests.cli.running import Served, colonnade
 
 
-@pytest.mark.parametrize("command", ["", "demo", "serve", "new", "doctor"])
+@pytest.mark.parametrize("command", ["", "demo", "serve", "new", "test-db", "doctor"])
 def test_help_teaches(command: str, tmp_path: Path) -> None:
     done = colonnade(*command.split(), "--help", cwd=tmp_path)
     assert done.returncode == 0
@@ -27,7 +29,7 @@ def test_every_command_is_in_the_documentation(tmp_path: Path) -> None:
     page = Path(__file__).parents[2].joinpath("docs", "commands.md").read_text()
     for command in app.registered_commands:
         assert command.callback is not None
-        assert f"## colonnade {command.callback.__name__}" in page
+        assert f"## colonnade {command.name or command.callback.__name__}" in page
 
 
 def test_version(tmp_path: Path) -> None:
@@ -44,7 +46,8 @@ def test_version(tmp_path: Path) -> None:
         (["new", "a b"], 1, "'a b' is no name"),
         (["new", "x", "--directory", "/proc/none/x"], 1, "Cannot write /proc/none/x"),
         (["doctor", "mysql://u:secret@h/db"], 1, "mysql:// is no database"),
-        (["demo", "--database-url", "postgresql://u:secret@127.0.0.1:1/db", "--port", "0"], 1,
+        (["demo", "--port", "0", "--database-url",
+          "postgresql://u:secret@127.0.0.1:1/db?pool_timeout=0.2"], 1,
          "nothing listens on that port"),
     ],
 )  # fmt: skip
@@ -59,7 +62,7 @@ def test_what_cannot_be_done_is_said_in_a_line(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_new_lays_out_a_project_whose_tests_pass(tmp_path: Path) -> None:
+def test_new_lays_out_a_project(tmp_path: Path) -> None:
     done = colonnade("new", "tracker", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "cd tracker" in done.stdout
@@ -67,11 +70,6 @@ def test_new_lays_out_a_project_whose_tests_pass(tmp_path: Path) -> None:
     assert 'name = "tracker"' in (project / "pyproject.toml").read_text()
     assert (project / ".gitignore").exists()
     assert "{{" not in "".join(path.read_text() for path in project.rglob("*.*") if path.is_file())
-    tests = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
-        cwd=project, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert tests.returncode == 0, tests.stdout
     sample = subprocess.run(
         [sys.executable, "-m", "app.sample"],
         cwd=project,
@@ -82,10 +80,31 @@ def test_new_lays_out_a_project_whose_tests_pass(tmp_path: Path) -> None:
     assert "332 tasks in sqlite:///tasks.db" in sample.stdout
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [["--database", "sqlite"], ["--database", "postgresql"], ["--database", "sqlite://"],
+     ["--database", "sqlite", "--database", "postgresql", "-n", "2"]],
+    ids=" ".join,
+)  # fmt: skip
+def test_the_tests_of_a_new_project_pass_on_any_database_in_any_order(
+    arguments: list[str], tmp_path: Path
+) -> None:
+    colonnade("new", "tracker", cwd=tmp_path)
+    project = tmp_path / "tracker"
+    there = sorted(path.name for path in (project / "tests").iterdir())
+    assert there == ["test_migrations.py", "test_tasks.py"]  # and no conftest.py
+    tests = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", *arguments],
+        cwd=project, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert tests.returncode == 0, tests.stdout
+    assert not (project / "tasks.db").exists()
+
+
 def test_the_template_is_typed_and_clean(tmp_path: Path) -> None:
     colonnade("new", "tracker", cwd=tmp_path)
     checked = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "app"],
+        [sys.executable, "-m", "mypy", "--strict", "app", "tests"],
         cwd=tmp_path / "tracker", capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert checked.returncode == 0, checked.stdout
@@ -149,7 +168,7 @@ def test_doctor_on_a_healthy_database(database_url: str, tmp_path: Path) -> None
 
 
 def test_doctor_tells_where_each_parameter_goes_and_why_one_is_dropped(tmp_path: Path) -> None:
-    url = "postgresql://me:hunter2@127.0.0.1:1/db?sslmode=require&channel_binding=require&password=hunter3"
+    url = "postgresql://me:hunter2@127.0.0.1:1/db?pool_timeout=0.2&sslmode=require&channel_binding=require&password=hunter3"
     done = colonnade("doctor", url, cwd=tmp_path)
     assert done.returncode == 1
     assert "hunter" not in done.stdout + done.stderr
@@ -164,3 +183,45 @@ def test_doctor_reads_the_environment(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert "in memory" in done.stdout
     assert "sqlite:///FILE.db" in done.stdout
+
+
+def test_test_db_runs_a_command_on_a_database_with_the_projects_tables(tmp_path: Path) -> None:
+    colonnade("new", "tracker", cwd=tmp_path)
+    code = (
+        "from app.sample import fill; from app.database import db; "
+        "print(db.url.backend, db.ping(), fill())"
+    )
+    command = ["test-db", "--", sys.executable, "-c", code]
+    done = colonnade(*command, cwd=tmp_path / "tracker")
+    assert done.stdout.split() == ["postgresql", "None", "332"], done.stderr
+    empty = ["test-db", "--empty", "--", sys.executable, "-c", "raise SystemExit(3)"]
+    assert colonnade(*empty, cwd=tmp_path / "tracker").returncode == 3
+    done = colonnade("test-db", "--", "nowhere-to-be-found", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (
+        1,
+        "error: There is no command nowhere-to-be-found.\n",
+    )
+
+
+def test_test_db_prints_its_url_and_stops_when_it_is_told(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "colonnade", "test-db"],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        # A shell's job in the background ignores it, and so would what that starts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        database = Database(process.stdout.readline().strip(), pool_timeout=2)
+        database.ping()
+        database.dispose()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+    with pytest.raises(UnreachableError):
+        database.ping()
+
+
+def test_test_db_needs_a_project_that_can_be_imported(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text('[tool.colonnade]\napp = "nowhere:app"\n')
+    done = colonnade("test-db", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "No module named 'nowhere'" in done.stderr

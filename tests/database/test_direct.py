@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +11,9 @@ from sqlalchemy import Connection, bindparam, event, insert, literal, select, te
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from colonnade import Database, Field, Timestamps, Versioned
-from colonnade.database import DirectConnection
+from colonnade.database import Plan, Several, with_database
+from colonnade.database._direct import DirectConnection
+from colonnade.errors import UnreachableError
 
 
 @pytest.fixture
@@ -74,6 +76,43 @@ def test_what_only_sqlalchemy_can_make_it_makes(db: Database, notes: Any) -> Non
     assert seen == [True, False]
 
 
+@pytest.mark.only_on("sqlite")
+def test_several_are_one_transaction(db: Database, notes: Any) -> None:
+    table = notes.__table__
+    plan = Plan(insert(table).returning(table.c.id, table.c.created_at))
+
+    def several(*texts: str) -> Several[Any]:
+        return Several(
+            [plan.one({"text": one, "tags": [], "kind": "k", "at": None}) for one in texts]
+        )
+
+    rows = run(db, several("a", "b"), begin=True)
+    assert [row.id for row in rows] == [1, 2]
+    assert rows[0].created_at == rows[1].created_at
+    with pytest.raises(IntegrityError):
+        run(db, several("c", "a"), begin=True)
+    assert run(db, several("d"), begin=True)[0].id == 3
+    with db.engine.connect() as connection:
+        kept = connection.scalars(select(table.c.text).order_by(table.c.id)).all()
+    assert kept == ["a", "b", "d"]
+
+
+@pytest.mark.only_on("sqlite")
+def test_several_wait_for_whoever_writes_and_say_so_in_the_end(db: Database, notes: Any) -> None:
+    if db.url.memory:
+        pytest.skip("its lock is another")
+    table = notes.__table__
+    plan = Plan(insert(table).returning(table.c.id))
+    values: dict[str, Any] = {"text": "a", "tags": [], "kind": "k", "at": None}
+    impatient = Database(f"{db.url.sync.url.set(drivername='sqlite')}?timeout=0.1")
+    with db.engine.begin() as connection:
+        connection.execute(insert(table), {**values, "text": "b"})
+        with pytest.raises(DBAPIError, match="locked"):
+            run(impatient, Several([plan.one(values)]), begin=True)
+    assert run(impatient, Several([plan.one(values)]), begin=True)
+    impatient.dispose()
+
+
 def test_whoever_watches_sees(
     db: Database, database_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -128,3 +167,89 @@ def test_a_statement_that_is_cut_short_leaves_a_pool_that_works(db: Database) ->
         return await db.run_async(lambda connection: connection.execute(text("SELECT 7")).scalar())
 
     assert asyncio.run(cut()) == 7
+
+
+def test_connections_beyond_the_pool_are_closed(database_url: str) -> None:
+    db = Database(database_url, pool_size=1, max_overflow=3)
+    if db.url.backend == "sqlite":
+        pytest.skip("sync connections, which are closed by themselves")
+    name = "of_a_small_pool"
+    slow = Plan(text("SELECT set_config('application_name', :name, false), pg_sleep(0.2)"))
+    count = Plan(text("SELECT count(*) FROM pg_stat_activity WHERE application_name = :name"))
+
+    async def several() -> Any:
+        bound = slow.bound({"name": name}, list)
+        await asyncio.gather(*(db.run_async(bound) for _ in range(4)))
+        left = 4
+        for _ in range(100):  # the server takes a moment to see that one is closed
+            left = await db.run_async(count.bound({"name": name}, lambda rows: rows.scalar_one()))
+            if left == 1:
+                break
+            await asyncio.sleep(0.02)
+        return left
+
+    assert asyncio.run(several()) == 1
+    db.dispose()
+
+
+def test_a_connection_that_was_closed_is_opened_anew(db: Database) -> None:
+    if db.url.backend == "sqlite":
+        pytest.skip("sync connections, which need no greenlet to open")
+    one = Plan(select(literal(1))).bound({}, lambda rows: rows.scalar_one())
+
+    async def twice() -> list[Any]:
+        first = await db.run_async(one)
+        async with db.async_engine.connect() as connection:
+            await connection.invalidate()
+        return [first, await db.run_async(one)]
+
+    assert asyncio.run(twice()) == [1, 1]
+
+
+@pytest.fixture
+def small(database_url: str) -> Iterator[Database]:
+    db = Database(database_url, pool_size=2, max_overflow=3)
+    if db.url.backend == "sqlite":
+        pytest.skip("threads, of which there are few")
+    yield db
+    db.dispose()
+
+
+def opened_by(db: Database, statement: str, clients: int) -> int:
+    """How many connections are opened when so many clients run a statement at once, twice."""
+    opened: list[Any] = []
+    bound = Plan(text(statement)).bound({}, list)
+
+    async def client() -> None:
+        for _ in range(2):
+            await db.run_async(bound)
+
+    async def together() -> None:
+        engine = db.async_engine.sync_engine
+        event.listen(engine, "connect", lambda connection, record: opened.append(connection))
+        await asyncio.gather(*(client() for _ in range(clients)))
+
+    asyncio.run(together())
+    return len(opened)
+
+
+def test_more_clients_than_connections_share_those_of_the_pool(small: Database) -> None:
+    assert opened_by(small, "SELECT 1", clients=40) == 2
+
+
+def test_a_statement_that_waits_long_for_a_connection_gets_its_own(small: Database) -> None:
+    assert opened_by(small, "SELECT pg_sleep(0.3)", clients=4) >= 4
+
+
+@pytest.mark.parametrize("url", ["postgresql://me@127.0.0.1:1/none", "sqlite:////nowhere/at.db"])
+def test_a_database_that_is_not_there_is_no_error_of_a_driver(url: str) -> None:
+    db = Database(url, pool_timeout=0.2)
+    with pytest.raises((DBAPIError, UnreachableError)) as caught:
+        run(db, lambda connection: connection.execute(text("SELECT 1")))
+    assert not type(caught.value).__module__.startswith(("asyncpg", "sqlite3"))
+
+
+def test_a_server_that_refuses_says_why(postgresql_database: str) -> None:
+    db = Database(with_database(postgresql_database, "absent"))
+    with pytest.raises(UnreachableError, match="no database of that name"):
+        run(db, lambda connection: connection.execute(text("SELECT 1")))

@@ -8,37 +8,24 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import trustme
 
 from colonnade import Database, text
 from colonnade.errors import UnreachableError
-from tests.servers import INSTALLED, give_to_server, installed_server, server_directory
-
-pytestmark = pytest.mark.skipif(
-    not INSTALLED, reason="no PostgreSQL with TLS is installed (apt-get install postgresql)"
-)
+from tests.servers import certify, installed, running, workshop
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[tuple[str, Path]]:
     """A server that takes TLS only; its URL without parameters, and its directory."""
-    with server_directory() as directory:
-        authority = trustme.CA()
-        authority.cert_pem.write_to_path(directory / "ca.pem")
-        trustme.CA().cert_pem.write_to_path(directory / "other.pem")
-        certificate = authority.issue_cert("localhost")
-        certificate.private_key_and_cert_chain_pem.write_to_path(directory / "server.pem")
-        (directory / "password").write_text("p@ss/w#rd")
-        give_to_server(*directory.iterdir())
-        (directory / "server.pem").chmod(0o600)
-        own = f"{directory}/server.pem"
-        with installed_server(
-            directory,
-            initdb=["-U", "me", "-A", "scram-sha-256", "--pwfile", f"{directory}/password"],
-            options=f"-c ssl=on -c ssl_cert_file={own} -c ssl_key_file={own}",
-            hba="hostssl all all all scram-sha-256",
-        ) as port:
-            yield f"postgresql://me:p@ss/w#rd@HOST:{port}/postgres", directory
+    programs = installed()
+    if programs is None:
+        pytest.skip("no PostgreSQL with TLS is installed (apt-get install postgresql)")
+    with workshop() as directory, running(programs, directory, certify(directory)) as server:
+        server.ask("ALTER USER me PASSWORD 'p@ss/w#rd'")
+        (server.data / "pg_hba.conf").write_text("hostssl all all all scram-sha-256\n")
+        server.stop()
+        server.start()
+        yield f"postgresql://me:p@ss/w#rd@HOST:{server.port}/postgres", directory
 
 
 @pytest.fixture

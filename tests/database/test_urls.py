@@ -90,7 +90,7 @@ TRANSLATED: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
      {"server_settings": {"options": "-c search_path=app"}}),
     ("?search_path=a,b%20c", {"options": "-c search_path=a,b\\ c"},
      {"server_settings": {"options": "-c search_path=a,b\\ c"}}),
-    ("?keepalives=1&keepalives_idle=30", {"keepalives": "1", "keepalives_idle": "30"}, {}),
+    ("?keepalives=1&keepalives_idle=30", {"keepalives": 1, "keepalives_idle": 30}, {}),
     ("?gssencmode=disable", {"gssencmode": "disable"}, {}),
     ("?target_session_attrs=read-write", {"target_session_attrs": "read-write"},
      {"target_session_attrs": "read-write"}),
@@ -264,9 +264,9 @@ def test_a_url_with_a_wrong_part_names_it_and_not_the_password(text: str, messag
 
 
 @pytest.fixture(scope="module")
-def server(postgresql: str) -> tuple[str, str]:
+def server(postgresql_server: str) -> tuple[str, str]:
     """User and socket directory of the server, for URLs of every form."""
-    info = psycopg.conninfo.conninfo_to_dict(postgresql)
+    info = psycopg.conninfo.conninfo_to_dict(postgresql_server)
     return str(info["user"]), str(info["host"])
 
 
@@ -303,3 +303,16 @@ def test_a_real_server_is_told_by_both_drivers(
 
     asyncio.run(main())
     db.dispose()
+
+
+def test_the_server_behind_neons_pooler() -> None:
+    pooled = DatabaseURL.parse(
+        "postgresql://me:p%40ss@ep-a-b-123-pooler.eu-central-1.aws.neon.tech/db?sslmode=require"
+    )
+    direct = pooled.direct
+    for target in (direct.sync, direct.asynchronous):
+        assert target.url.host == "ep-a-b-123.eu-central-1.aws.neon.tech"
+        assert target.url.password == "p@ss"
+    assert (pooled.pooled, direct.pooled) == (True, False)
+    assert "-pooler" not in str(direct)
+    assert direct.direct is direct

@@ -373,7 +373,7 @@ REFUSED: list[tuple[Any, str]] = [
     (Literal[b"a"], "all text or all integers"),
     (int | str, "no column holds"),
     (list[type], "list.* cannot be written as JSON"),
-    (list[asyncio.Future], "list.*Future.* cannot be stored, as JSON or otherwise"),  # type: ignore[type-arg]
+    (list[asyncio.Future], "list.*Future.* cannot be stored, as JSON or otherwise"),  # type: ignore[type-arg]  # a type that nothing can store
     (Decimal, "how many digits"),
     (Annotated[Decimal, Field(max_digits=16, decimal_places=2)], "16 digits is not exact"),
     (complex, "no column holds complex"),

@@ -1,14 +1,29 @@
 """``Timestamps`` and ``Versioned``: columns that every statement keeps."""
 
 import asyncio
+import time
 import warnings
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import RFC_4122
 
 import pytest
 from sqlalchemy.orm.exc import StaleDataError
 
-from colonnade import Database, Field, SQLModel, Timestamps, Versioned, col, insert, select, update
+from colonnade import (
+    Database,
+    Field,
+    SQLModel,
+    Timestamps,
+    UUIDKey,
+    Versioned,
+    col,
+    insert,
+    schemas,
+    select,
+    update,
+)
+from colonnade.models import uuid7
 
 
 def row_class() -> Any:
@@ -144,3 +159,22 @@ def test_a_row_that_is_merged_leaves_them_to_the_stored_one(db: Database) -> Non
         row = session.get_one(Row, 1)
         assert (row.name, row.created_at, row.version) == ("merged", first, 2)
         assert session.get_one(Row, 2).created_at is not None
+
+
+def test_a_uuid_key_is_made_by_the_program_and_grows() -> None:
+    class Event(UUIDKey, table=True):
+        name: str
+
+    made = [Event(name="x").id for _ in range(2000)]
+    assert made == sorted(made)
+    assert len(set(made)) == 2000
+    assert {(one.version, one.variant) for one in made} == {(7, RFC_4122)}
+    # The first 48 bits are the milliseconds since 1970.
+    assert abs((made[-1].int >> 80) / 1000 - time.time()) < 60
+    assert not schemas(Event).create.model_fields["id"].is_required()  # a client may make it
+
+
+def test_a_uuid_key_grows_when_the_clock_goes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = uuid7()
+    monkeypatch.setattr(time, "time_ns", lambda: 0)
+    assert uuid7() > first

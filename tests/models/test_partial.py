@@ -36,7 +36,7 @@ class TaskUpdate(TaskBase, partial=True):
 def test_what_is_absent_is_unset() -> None:
     update = TaskUpdate.model_validate({})
     assert update.model_fields_set == set()
-    assert update.title is MISSING  # type: ignore[comparison-overlap]
+    assert update.title is MISSING  # type: ignore[comparison-overlap]  # absent, which the base's type has not
     assert update.model_dump() == {}
     assert update.model_dump(exclude_unset=True) == {}
     assert update.model_dump_json() == "{}"
@@ -144,7 +144,7 @@ def test_a_partial_schema_of_a_partial_one() -> None:
     class Narrower(TaskUpdate, partial=True):
         extra: int
 
-    assert Narrower(extra=1).model_dump() == {"extra": 1}  # type: ignore[call-arg]
+    assert Narrower(extra=1).model_dump() == {"extra": 1}  # type: ignore[call-arg]  # a field that the checker cannot know
     with pytest.raises(ValidationError):
         Narrower.model_validate({"extra": 1, "progress_percent": 101})
 
@@ -193,7 +193,7 @@ def test_a_rule_over_several_fields_judges_only_what_is_there() -> None:
     assert Update.model_validate({"status": "done"}).model_dump() == {"status": "done"}
     assert Update.model_validate({"status": "open"}).model_dump() == {"status": "open"}
     assert Update.model_validate({"note": "x"}).note == "x"
-    assert Update.model_validate({"note": "x"}).status is MISSING  # type: ignore[comparison-overlap]
+    assert Update.model_validate({"note": "x"}).status is MISSING  # type: ignore[comparison-overlap]  # absent, which the base's type has not
 
 
 def test_a_mistake_in_a_rule_is_not_taken_for_an_absent_field() -> None:
@@ -202,7 +202,7 @@ def test_a_mistake_in_a_rule_is_not_taken_for_an_absent_field() -> None:
 
         @model_validator(mode="after")
         def wrong(self) -> "Base":
-            return self.no_such_attribute  # type: ignore[attr-defined, no-any-return]
+            return self.no_such_attribute  # type: ignore[attr-defined, no-any-return]  # the mistake
 
     class Update(Base, partial=True):
         pass
@@ -260,13 +260,13 @@ def of_a_value() -> None:
     class Value(RootModel[int]):
         pass
 
-    class Update(Value, SQLModel, partial=True):  # type: ignore[misc, metaclass, no-untyped-call]
+    class Update(Value, SQLModel, partial=True):  # type: ignore[misc, metaclass, no-untyped-call]  # stock generic bases
         pass
 
 
 def of_an_unknown_type() -> None:
     class Base(SQLModel):
-        later: "Later"  # type: ignore[name-defined]  # noqa: F821
+        later: "Later"  # type: ignore[name-defined]  # defined later  # noqa: F821
 
     class Update(Base, partial=True):
         pass

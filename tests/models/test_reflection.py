@@ -152,7 +152,7 @@ POSTGRESQL = {
 }
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.only_on("postgresql")
 @pytest.mark.parametrize("kind", POSTGRESQL)
 def test_types_of_postgresql(db: Database, kind: str) -> None:
     written, shown = POSTGRESQL[kind]
@@ -185,7 +185,7 @@ UNKNOWN = {
 }
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.only_on("postgresql")
 @pytest.mark.parametrize("kind", UNKNOWN)
 def test_what_has_no_type_in_python_is_read_and_not_written(db: Database, kind: str) -> None:
     written, shown = UNKNOWN[kind]

@@ -324,6 +324,28 @@ def test_the_class_form_is_a_schema_with_more_to_it(db: Database) -> None:
     assert set(names["TaskOut"]["required"]) >= {"id", "title", "due", "created_at"}
 
 
+def test_the_class_form_keeps_the_init_of_a_class_beside_it() -> None:
+    made: list[dict[str, Any]] = []
+
+    class Note(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        text: str
+
+    class Noted(SQLModel):
+        def __init__(self, /, **data: Any) -> None:
+            made.append(data)
+            super().__init__(**data)
+
+    class NoteIn(Note, Noted, schema="create"): ...
+
+    assert NoteIn(text="a").text == "a"
+    assert NoteIn.model_validate_json('{"text": "b"}').text == "b"
+    assert made == [{"text": "a"}, {"text": "b"}]
+    # Without one, Pydantic goes past sqlmodel's, which is for tables.
+    assert NoteIn.__pydantic_custom_init__
+    assert not schemas(Note).create.__pydantic_custom_init__
+
+
 def test_the_class_form_needs_one_table() -> None:
     class Plain(SQLModel):
         name: str
@@ -344,7 +366,7 @@ def test_what_shapes_the_output_is_in_read() -> None:
         def upper(self, value: str) -> str:
             return value.upper()
 
-        @computed_field  # type: ignore[prop-decorator]
+        @computed_field  # type: ignore[prop-decorator]  # mypy has no stacked property decorators
         @property
         def shout(self) -> str:
             return self.name + "!"

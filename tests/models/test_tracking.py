@@ -175,7 +175,9 @@ JSON = st.recursive(
 
 
 @settings(
-    max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+    max_examples=40,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    deadline=None,
 )
 @given(st.lists(st.tuples(st.text("ab", min_size=1, max_size=2), JSON), max_size=4))
 def test_any_sequence_of_changes_is_what_is_read_back(changes: list[tuple[str, Any]]) -> None:

@@ -1,13 +1,30 @@
 """Many rows in one request, all of them or none."""
 
+import itertools
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from hypothesis import HealthCheck, given, settings
+from pydantic_core import to_json
+from sqlalchemy import ARRAY, Integer, String, TypeDecorator, func
+from sqlalchemy import Enum as SAEnum
+from sqlalchemy.dialects.postgresql import INET
 
-from colonnade import AsyncSession, Database, Resource, Session, select
-from tests.resources.world import serving
+from colonnade import (
+    AsyncSession,
+    Database,
+    Field,
+    Resource,
+    Session,
+    SQLModel,
+    Versioned,
+    schemas,
+    select,
+)
+from tests.resources.world import serving, statements
+from tests.rows.test_json import Made, tables
 
 
 @pytest.fixture(autouse=True)
@@ -125,3 +142,170 @@ def test_hooks_of_a_deletion_see_every_row_that_goes(
 def test_one_that_is_wrong_and_none_is_deleted(client: TestClient, query: str, status: int) -> None:
     assert client.delete(f"/tasks:batch?{query}").status_code == status
     assert titles(client) == ["a", "b", "c"]
+
+
+# One way for all rows at once, which no row can tell from a request of its own
+
+
+@settings(
+    max_examples=25,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+@given(made=tables())
+def test_rows_are_as_if_each_came_alone(db: Database, made: Made) -> None:
+    table = made.model.__table__
+    table.create(db.engine)
+    create = schemas(made.model).create
+    bodies = [to_json(create.model_construct(**row), by_alias=False) for row in made.rows]
+    headers = {"Content-Type": "application/json"}
+    try:
+        with serving(Resource(made.model, db, prefix="/rows")) as client:
+            alone = [client.post("/rows", content=body, headers=headers) for body in bodies]
+            batch = b"[" + b",".join(bodies) + b"]"
+            together = client.post("/rows:batch", content=batch, headers=headers)
+    finally:
+        table.drop(db.engine)
+        SQLModel.metadata.remove(table)
+    assert {one.status_code for one in alone} <= {201}
+    assert together.status_code == (201 if bodies else 422), together.text
+    if bodies:
+        assert [{**row, "id": 0} for row in together.json()] == [
+            {**one.json(), "id": 0} for one in alone
+        ]
+
+
+def test_many_rows_are_answered_in_their_order(client: TestClient) -> None:
+    given = [{"title": f"{(number * 7919) % 1000}"} for number in range(1000)]
+    made = client.post("/tasks:batch", json=given).json()
+    assert [{"title": row["title"]} for row in made] == given
+    assert [row["id"] for row in made] == list(range(4, 1004))
+    assert len({row["created_at"] for row in made}) == 1
+
+
+def test_some_rows_have_a_parent(client: TestClient) -> None:
+    made = client.post(
+        "/tasks:batch", json=[{"title": "d", "parent_id": 1}, {"title": "e"}, {"title": "f"}]
+    )
+    assert [(row["title"], row["parent_id"]) for row in made.json()] == [
+        ("d", 1), ("e", None), ("f", None),
+    ]  # fmt: skip
+
+
+def test_what_is_made_for_each_row_is_another_for_each(db: Database) -> None:
+    numbers = itertools.count(1)
+
+    class Ticket(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        title: str
+        code: int = Field(
+            default=0, readonly=True, sa_column_kwargs={"default": lambda: next(numbers)}
+        )
+
+    db.create_all()
+    with serving(Resource(Ticket, db)) as client:
+        made = client.post("/tickets:batch", json=[{"title": "a"}, {"title": "b"}]).json()
+    assert [row["code"] for row in made] == [1, 2]
+
+
+class Shouted(TypeDecorator[str]):
+    """A type that SQL is written around."""
+
+    impl = String
+    cache_ok = True
+
+    def bind_expression(self, bindparam: Any) -> Any:
+        return func.upper(bindparam)
+
+
+@pytest.mark.only_on("postgresql")
+def test_values_that_make_no_plain_array(db: Database) -> None:
+    class Series(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        points: list[int] = Field(sa_type=ARRAY(Integer))
+        mood: str = Field(sa_type=SAEnum("good", "bad", name="mood"))
+        address: str = Field(sa_type=INET)
+        name: str = Field(sa_type=Shouted)
+
+    db.create_all()
+    with serving(Resource(Series, db, prefix="/series")) as client:
+        rows = [
+            {"points": [1, 2], "mood": "good", "address": "10.0.0.1", "name": "a"},
+            {"points": [], "mood": "bad", "address": "10.0.0.2", "name": "b"},
+        ]
+        made = client.post("/series:batch", json=rows)
+        assert [(row["points"], row["mood"], row["name"]) for row in made.json()] == [
+            ([1, 2], "good", "A"), ([], "bad", "B"),
+        ]  # fmt: skip
+        changes = [{"id": 2, "points": [3], "name": "c"}, {"id": 1, "points": [4, 5], "name": "d"}]
+        changed = client.patch("/series:batch", json=changes).json()
+        assert [(row["points"], row["name"]) for row in changed] == [([3], "C"), ([4, 5], "D")]
+
+
+def test_many_rows_are_changed_in_the_order_of_the_body(client: TestClient) -> None:
+    made = client.post("/tasks:batch", json=[{"title": str(n)} for n in range(500)]).json()
+    changes = [{"id": row["id"], "progress": row["id"] % 100} for row in reversed(made)]
+    changed = client.patch("/tasks:batch", json=changes).json()
+    assert [{"id": row["id"], "progress": row["progress"]} for row in changed] == changes
+    assert {row["updated_at"] > row["created_at"] for row in changed} == {True}
+
+
+def test_a_row_that_is_named_twice_is_changed_twice(client: TestClient) -> None:
+    changed = client.patch(
+        "/tasks:batch",
+        json=[{"id": 1, "title": "x"}, {"id": 2, "title": "y"}, {"id": 1, "title": "z"}],
+    )
+    assert [row["title"] for row in changed.json()] == ["x", "y", "z"]
+    assert titles(client) == ["z", "y", "c"]
+
+
+def test_values_that_are_unique_change_places_in_the_order_of_the_body(db: Database) -> None:
+    class Step(Versioned, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        place: int = Field(unique=True)
+
+    db.create_all()
+    with serving(Resource(Step, db)) as client:
+        keys = range(1, 31)
+        client.post("/steps:batch", json=[{"place": key} for key in keys])
+        up = [{"id": key, "place": key + 1} for key in reversed(keys)]
+        with statements(db, client) as seen:
+            changed = client.patch("/steps:batch", json=up)
+        assert len([one for one in seen if one.startswith("UPDATE")]) == len(up)
+        assert changed.status_code == 200, changed.text
+        assert [{"id": row["id"], "place": row["place"]} for row in changed.json()] == up
+        assert {row["version"] for row in changed.json()} == {2}
+        down = [{"id": key, "place": key} for key in keys]
+        assert client.patch("/steps:batch", json=down[::-1]).status_code == 409
+        assert client.patch("/steps:batch", json=down).status_code == 200
+
+
+def test_rows_of_a_key_of_two_columns(db: Database) -> None:
+    class Seat(Versioned, table=True):
+        line: str = Field(primary_key=True)
+        number: int = Field(primary_key=True)
+        taken: bool = False
+        tags: list[str] = Field(default_factory=list)
+
+    db.create_all()
+    with serving(Resource(Seat, db)) as client:
+        client.post("/seats:batch", json=[{"line": a, "number": n} for a in "AB" for n in (1, 2)])
+        changes = [
+            {"line": "B", "number": 1, "taken": True, "tags": ["x"]},
+            {"line": "A", "number": 2, "taken": False, "tags": []},
+        ]
+        changed = client.patch("/seats:batch", json=changes).json()
+        assert changed == [{**one, "version": 2} for one in changes]
+        assert client.patch("/seats:batch", json=[{**changes[0], "number": 9}]).status_code == 404
+
+
+def test_keys_that_the_client_chooses(db: Database) -> None:
+    class Word(SQLModel, table=True):
+        name: str = Field(primary_key=True)
+
+    db.create_all()
+    with serving(Resource(Word, db)) as client:
+        made = client.post("/words:batch", json=[{"name": name} for name in "cab"])
+        assert [row["name"] for row in made.json()] == ["c", "a", "b"]
+        again = client.post("/words:batch", json=[{"name": name} for name in "xay"])
+        assert again.status_code == 409
+        assert [row["name"] for row in client.get("/words").json()] == ["a", "b", "c"]

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from types import SimpleNamespace
-from typing import Annotated, Any
+from typing import Annotated, Any, Optional
 from urllib.parse import quote
 
 import pytest
@@ -11,7 +11,7 @@ from fastapi import Header
 from fastapi.testclient import TestClient
 from pydantic import BaseModel
 
-from colonnade import Database, Resource
+from colonnade import Database, Field, Relationship, Resource, SQLModel
 from tests.resources.world import everything, serving
 
 
@@ -266,3 +266,32 @@ def test_a_body_that_does_not_fit_its_column(client: TestClient) -> None:
         assert (answer.status_code, answer.headers["Content-Type"]) == (
             422, "application/problem+json",
         )  # fmt: skip
+
+
+def test_tables_are_called_what_they_like(db: Database) -> None:
+    class Tree(SQLModel, table=True):  # as a tree's own query might be
+        id: int | None = Field(default=None, primary_key=True)
+        parent_id: int | None = Field(default=None, foreign_key="tree.id", index=True)
+        kept_id: int | None = Field(default=None, foreign_key="kept.id", index=True)
+        parent: Optional["Tree"] = Relationship(
+            back_populates="below", sa_relationship_kwargs={"remote_side": "Tree.id"}
+        )
+        below: list["Tree"] = Relationship(back_populates="parent")
+        kept: Optional["Kept"] = Relationship()
+
+    class Kept(SQLModel, table=True):  # as a page's rows might be
+        id: int | None = Field(default=None, primary_key=True)
+        name: str
+
+    db.create_all()
+    trees = Resource(Tree, db, include=["kept", "below"])
+    with serving(trees, Resource(Kept, db)) as client:
+        client.post("/kepts", json={"name": "k"})
+        client.post("/trees", json={"kept_id": 1})
+        client.post("/trees", json={"parent_id": 1})
+        assert client.get("/trees?include=kept&fields=id&limit=1").json() == [
+            {"id": 1, "kept": {"id": 1, "name": "k"}}
+        ]
+        below = client.get("/trees/1/below?depth=all&fields=id").json()
+        assert below == [{"id": 2}]
+        assert [one["name"] for one in client.get("/kepts").json()] == ["k"]

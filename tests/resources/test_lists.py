@@ -10,6 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import event
 
 from colonnade import Database, Field, Resource, SQLModel
 from tests.resources.world import serving, statements
@@ -323,73 +324,71 @@ class TestShape:
         assert client.get("/workers?fields=token").status_code == 422
 
 
-class TestWalks:
-    """A walk over the pages visits each row once, whatever the order, values and nulls."""
+@pytest.fixture
+def pages(db: Database) -> Any:
+    class Row(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        a: int | None
+        b: str | None
+        c: float
 
-    @given(
-        rows=st.lists(
-            st.tuples(
-                st.none() | st.integers(0, 2),
-                st.none() | st.sampled_from(["", "a", "b'", "é"]),
-                st.sampled_from([0.1, -0.0, 1e300, 2.5]),
-            ),
-            max_size=12,
+    db.create_all()
+
+    def fill(rows: list[Any]) -> None:
+        with db.engine.begin() as connection:
+            connection.execute(Row.__table__.delete())
+            for a, b, c in rows:
+                connection.execute(Row.__table__.insert(), {"a": a, "b": b, "c": c})
+
+    with serving(Resource(Row, db)) as client:
+        yield SimpleNamespace(client=client, fill=fill)
+
+
+@given(
+    rows=st.lists(
+        st.tuples(
+            st.none() | st.integers(0, 2),
+            st.none() | st.sampled_from(["", "a", "b'", "é"]),
+            st.sampled_from([0.1, -0.0, 1e300, 2.5]),
         ),
-        order=st.lists(
-            st.sampled_from(["a", "b", "c"]).flatmap(
-                lambda name: st.sampled_from([name, "-" + name])
-            ),
-            max_size=3,
-            unique_by=lambda name: name.removeprefix("-"),
-        ),
-        limit=st.integers(1, 5),
+        max_size=12,
+    ),
+    order=st.lists(
+        st.sampled_from(["a", "b", "c"]).flatmap(lambda name: st.sampled_from([name, "-" + name])),
+        max_size=3,
+        unique_by=lambda name: name.removeprefix("-"),
+    ),
+    limit=st.integers(1, 5),
+)
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+def test_a_walk_visits_each_row_once_there_and_back(
+    pages: SimpleNamespace, rows: list[Any], order: list[str], limit: int
+) -> None:
+    client = pages.client
+    pages.fill(rows)
+    url: str | None = (
+        f"/rows?limit={limit}&order_by={','.join(order)}" if order else f"/rows?limit={limit}"
     )
-    @settings(
-        max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-    )
-    def test_every_row_once_there_and_back(
-        self, pages: SimpleNamespace, rows: list[Any], order: list[str], limit: int
-    ) -> None:
-        client = pages.client
-        pages.fill(rows)
-        url: str | None = (
-            f"/rows?limit={limit}&order_by={','.join(order)}" if order else f"/rows?limit={limit}"
-        )
-        whole = client.get(f"/rows?limit=1000&{str(url).partition('&')[2]}").json()
-        assert len(whole) == len(rows)
-        seen: list[Any] = []
-        last = None
-        while url is not None:
-            last = client.get(url)
-            seen += last.json()
-            url = last.links.get("next", {}).get("url")
-        assert seen == whole
-        back: list[Any] = [] if last is None else last.json()
-        url = None if last is None else last.links.get("prev", {}).get("url")
-        while url is not None:
-            before = client.get(url)
-            back = before.json() + back
-            url = before.links.get("prev", {}).get("url")
-        assert back == whole
-
-    @pytest.fixture
-    def pages(self, db: Database) -> Any:
-        class Row(SQLModel, table=True):
-            id: int | None = Field(default=None, primary_key=True)
-            a: int | None
-            b: str | None
-            c: float
-
-        db.create_all()
-
-        def fill(rows: list[Any]) -> None:
-            with db.engine.begin() as connection:
-                connection.execute(Row.__table__.delete())
-                for a, b, c in rows:
-                    connection.execute(Row.__table__.insert(), {"a": a, "b": b, "c": c})
-
-        with serving(Resource(Row, db)) as client:
-            yield SimpleNamespace(client=client, fill=fill)
+    whole = client.get(f"/rows?limit=1000&{str(url).partition('&')[2]}").json()
+    assert len(whole) == len(rows)
+    seen: list[Any] = []
+    last = None
+    while url is not None:
+        last = client.get(url)
+        seen += last.json()
+        url = last.links.get("next", {}).get("url")
+    assert seen == whole
+    back: list[Any] = [] if last is None else last.json()
+    url = None if last is None else last.links.get("prev", {}).get("url")
+    while url is not None:
+        before = client.get(url)
+        back = before.json() + back
+        url = before.links.get("prev", {}).get("url")
+    assert back == whole
 
 
 def test_an_estimate_asks_the_planner(db: Database, client: TestClient) -> None:
@@ -397,3 +396,19 @@ def test_an_estimate_asks_the_planner(db: Database, client: TestClient) -> None:
     with statements(db, client) as seen:
         client.get("/tasks?count=estimated")
     assert len(seen) == (2 if db.url.backend == "postgresql" else 1)
+
+
+@pytest.mark.only_on("sqlite")
+def test_places_of_text_and_integers_need_no_python(db: Database, client: TestClient) -> None:
+    """A function of Python's waits for the interpreter, which other threads have."""
+    client.post("/tasks:batch", json=[{"title": title} for title in ("zz", "zy", "zx")])
+    called: list[object] = []
+
+    def replace(connection: Any, *_: object) -> None:
+        connection.create_function("colonnade_stored", 1, called.append)
+
+    event.listen(db.engine, "checkout", replace)
+    page = client.get("/tasks?order_by=-title&limit=2")
+    assert [row["title"] for row in page.json()] == ["zz", "zy"]
+    assert client.get(page.links["next"]["url"]).json()[0]["title"] == "zx"
+    assert called == []

@@ -38,6 +38,26 @@ class TestEndpoints:
             assert client.get("/tasks/export").json() == "mine"
             assert client.get("/tasks/1").status_code == 404
 
+    def test_those_outside_of_its_prefix_are_found(
+        self, db: Database, models: SimpleNamespace
+    ) -> None:
+        tasks = Resource(models.Task, db)
+        tasks.mount("/elsewhere", Response("mine"))
+        outer = APIRouter(prefix="/v1")
+        outer.include_router(tasks)
+        app = FastAPI()
+        app.include_router(outer, prefix="/api")
+        with TestClient(app) as client:
+            assert client.get("/api/v1/tasks").json() == []
+            assert client.get("/api/v1/elsewhere/there").text == "mine"
+
+    def test_a_path_of_no_route_and_a_method_of_none(self, client: TestClient) -> None:
+        assert client.get("/tasks/1/nothing").status_code == 404
+        assert client.get("/tasks-and-more").status_code == 404
+        assert client.put("/tasks").status_code == 405
+        assert client.put("/tasks/1").status_code == 405
+        assert client.get("/tasks/").status_code == 200  # redirected
+
     def test_one_of_a_generated_path_takes_its_place(
         self, db: Database, models: SimpleNamespace
     ) -> None:
@@ -164,9 +184,9 @@ class TestOperations:
 
     def test_unknown_names(self, db: Database, models: SimpleNamespace) -> None:
         with pytest.raises(ModelError, match="Did you mean delete"):
-            Resource(models.Task, db, operations={"delet"})  # type: ignore[arg-type]
+            Resource(models.Task, db, operations={"delet"})  # type: ignore[arg-type]  # the mistake
         with pytest.raises(ModelError, match="no operation"):
-            Resource(models.Task, db, dependencies={"remove": []})  # type: ignore[dict-item]
+            Resource(models.Task, db, dependencies={"remove": []})  # type: ignore[dict-item]  # the mistake
         wrong = Resource(models.Task, db, include=["projet"])
         with pytest.raises(ModelError, match="Did you mean project"), serving(wrong):
             pass
@@ -244,7 +264,7 @@ class TestHooks:
 
     def test_of_no_write(self, db: Database, models: SimpleNamespace) -> None:
         with pytest.raises(ModelError, match="create, update and delete"):
-            Resource(models.Task, db).before("list")  # type: ignore[arg-type]
+            Resource(models.Task, db).before("list")  # type: ignore[arg-type]  # the mistake
 
 
 class TestValidation:

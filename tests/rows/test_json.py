@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, StringConstraints, computed_field, field_serializer
-from sqlalchemy import Integer, Numeric
+from sqlalchemy import Dialect, Integer, Numeric, String, TypeDecorator
 
 from colonnade import Database, Field, Relationship, Schemas, SQLModel, Versioned, schemas, select
 from colonnade.query import NO_SCOPES, PageReader, Surface
@@ -125,7 +125,7 @@ def tables(draw: st.DrawFn) -> Made:
 def by_database(db: Database, model: Any, query: str = "", **surface: Any) -> Any:
     """What an answer of the database says, parsed."""
     reader = PageReader(Surface.of(model, **surface))
-    page = reader.read([tuple(part.split("=")) for part in query.split("&") if part])  # type: ignore[misc]
+    page = reader.read([tuple(part.split("=")) for part in query.split("&") if part])  # type: ignore[misc]  # two parts, which split does not tell
     view = View(reader.surface, page.fields, page.include)
     statement = page_statement(page, view, db.url.backend)
     window = {**page.parameters(), "limit_": page.limit + 1, "shown_": page.limit}
@@ -220,6 +220,40 @@ def test_a_table_of_more_columns_than_a_function_takes_arguments(db: Database) -
     assert by_database(db, wide) == by_pydantic(db, wide)
 
 
+class Trimmed(TypeDecorator[str]):
+    """A type that only writes in its own way."""
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return value and value.strip()
+
+
+class Tagged(TypeDecorator[str]):
+    """A type that asks for the dialect."""
+
+    impl = String
+    cache_ok = True
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
+        return value if dialect.name == "oracle" else f"<{value}>"
+
+
+def test_types_with_python_of_their_own(db: Database) -> None:
+    class Word(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        trimmed: str = Field(sa_type=Trimmed)
+        tagged: str = Field(sa_type=Tagged)
+
+    db.create_all()
+    with db.session() as session:
+        session.add(Word(trimmed=" a ", tagged="b"))
+        session.commit()
+    rows = [{"id": 1, "trimmed": "a", "tagged": "<b>"}]
+    assert by_database(db, Word) == by_pydantic(db, Word) == rows
+
+
 class TestThePath:
     """A schema that only Pydantic can write is written by Pydantic, and says why."""
 
@@ -235,7 +269,7 @@ class TestThePath:
             first: str
             last: str
 
-            @computed_field  # type: ignore[prop-decorator]
+            @computed_field  # type: ignore[prop-decorator]  # mypy has no stacked property decorators
             @property
             def whole(self) -> str:
                 return f"{self.first} {self.last}"
@@ -255,7 +289,7 @@ class TestThePath:
             password: str | None = Field(default=None, secret=True)
             first: str = Field(default="a", exclude=True)
 
-            @computed_field  # type: ignore[prop-decorator]
+            @computed_field  # type: ignore[prop-decorator]  # mypy has no stacked property decorators
             @property
             def is_safe(self) -> bool:
                 return self.password is not None and self.first == "a"
@@ -418,7 +452,7 @@ class TestIncludes:
             players: list[PlayerBrief] = []
 
         class TeamLoud(TeamWithPlayers):
-            @computed_field  # type: ignore[prop-decorator]
+            @computed_field  # type: ignore[prop-decorator]  # mypy has no stacked property decorators
             @property
             def loud(self) -> str:
                 return self.name.upper()
@@ -441,7 +475,7 @@ class TestIncludes:
             id: int
             name: str
 
-            @computed_field  # type: ignore[prop-decorator]
+            @computed_field  # type: ignore[prop-decorator]  # mypy has no stacked property decorators
             @property
             def loud(self) -> str:
                 return self.name.upper()

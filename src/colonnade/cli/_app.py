@@ -138,8 +138,41 @@ def new(
     _console.out.print(f"[bold]{name}[/bold]: {len(written)} files in {target}")
     _console.panel(
         "Next",
-        [f"cd {target}", 'pip install -e ".\\[test]"', "pytest", "uvicorn app.main:app --reload"],
+        [
+            f"cd {target}",
+            'pip install -e ".\\[test]"',
+            "pytest",
+            "colonnade upgrade",
+            "uvicorn app.main:app --reload",
+        ],
     )
+
+
+@app.command("test-db", context_settings={"ignore_unknown_options": True})
+def serve_test_db(
+    command: Annotated[
+        Optional[list[str]],  # noqa: UP045 - as above
+        typer.Argument(
+            metavar="[-- COMMAND ...]",
+            help="Run this with DATABASE_URL set, and stop when it ends.",
+            show_default=False,
+        ),
+    ] = None,
+    empty: Annotated[bool, typer.Option("--empty", help="Make no tables.")] = False,
+) -> None:
+    r"""Start a PostgreSQL server to try things on, and print its URL.
+
+    It comes with colonnade\[test] and forgets everything when it stops. It has the tables of the
+    project here, if \[tool.colonnade] in pyproject.toml names its app or models.
+
+    Examples:
+      colonnade test-db
+
+      colonnade test-db -- uvicorn app.main:app --reload
+    """
+    from colonnade.cli._test_db import run_test_db
+
+    raise typer.Exit(run_test_db(command or [], empty=empty))
 
 
 @app.command()

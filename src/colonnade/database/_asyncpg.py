@@ -1,14 +1,17 @@
-"""Dates of asyncpg: all that Python has, as themselves.
+"""What asyncpg is told: when to connect, and that all dates of Python are as they are.
 
 asyncpg sends ``date.max`` and ``datetime.max`` as ``infinity``, and their minima as ``-infinity``.
 9999-12-31, which people write for "no end", is then another date for everybody else.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from datetime import UTC, date, datetime, timedelta
+from importlib import import_module
 from typing import Any
 
 from sqlalchemy import Engine, event
+
+from colonnade.database._liveness import keep_alive
 
 EPOCH = datetime(2000, 1, 1)
 """What PostgreSQL counts from: https://www.postgresql.org/docs/current/datatype-datetime.html"""
@@ -19,15 +22,35 @@ _INFINITY = 2**63 - 1
 _INFINITE_DAY = 2**31 - 1
 
 
-def configure(engine: Engine) -> None:
-    """Have each connection of an asyncpg engine send and read dates as they are.
+class Opening:
+    """A connection that is opened when it is awaited, and nothing before.
+
+    SQLAlchemy's pool finds out that it needs a connection where it may not be able to wait for
+    one; of a coroutine Python would complain then that it was never awaited.
+
+    Args:
+        arguments: Those of ``asyncpg.connect``.
+    """
+
+    def __init__(self, **arguments: Any) -> None:
+        self._arguments = arguments
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        opening: Awaitable[Any] = import_module("asyncpg").connect(**self._arguments)
+        return opening.__await__()
+
+
+def configure(engine: Engine, keepalives: Mapping[str, int]) -> None:
+    """Have each connection of an asyncpg engine send and read dates as they are, and stay alive.
 
     Args:
         engine: The sync side of an async engine.
+        keepalives: What the URL says of TCP's, by libpq's names.
     """
 
     @event.listens_for(engine, "connect")
     def set_up(connection: Any, record: object) -> None:
+        keep_alive(connection.driver_connection._transport, keepalives)
         connection.run_async(_set_codecs)
 
 

@@ -3,32 +3,38 @@
 import asyncio
 import logging
 import os
-import sqlite3
-import threading
-import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, suppress
-from functools import cached_property
-from importlib.util import find_spec
-from typing import Any, Literal, TypeVar
-from weakref import WeakKeyDictionary, finalize
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import (
+    AbstractContextManager,
+    asynccontextmanager,
+    contextmanager,
+)
+from dataclasses import replace
+from functools import partial
+from typing import Self, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, MetaData, create_engine, text
+from sqlalchemy import URL, Connection, Engine, MetaData, text
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
-from sqlalchemy.util import greenlet_spawn
+from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import Session, SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from colonnade.database import _asyncpg, _retry, _sqlite
-from colonnade.database._direct import NotDirect, is_watched, run_direct
-from colonnade.database._failures import unreachable
-from colonnade.database._secret import secret_of
+from colonnade.database import _health, _sqlite
+from colonnade.database._engines import EngineOptions, Engines
+from colonnade.database._failures import as_unreachable
+from colonnade.database._health import Health
+from colonnade.database._hops import run_in_thread
+from colonnade.database._limits import narrowed
+from colonnade.database._positions import position_of, text_of
+from colonnade.database._reading import Reading
+from colonnade.database._replicas import NO_REPLICAS, PATIENCE, Replicas
+from colonnade.database._retry import Attempts
+from colonnade.database._schema import create_missing
 from colonnade.database._sessions import SessionContext
-from colonnade.database._targets import Target
+from colonnade.database._statements import Telling
+from colonnade.database._units import IsolationLevel, run_unit, run_unit_async
 from colonnade.database._urls import DatabaseURL
-from colonnade.errors import DatabaseError, MissingDriverError
+from colonnade.errors import DatabaseError, DatabaseURLError
 
 logger = logging.getLogger("colonnade.database")
 
@@ -36,10 +42,6 @@ DEFAULT_URL = "sqlite:///colonnade.db"
 """The database when neither the program nor DATABASE_URL names one."""
 
 T = TypeVar("T")
-
-IsolationLevel = Literal["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"]
-
-_PACKAGES = {"psycopg": "psycopg", "asyncpg": "asyncpg", "aiosqlite": "aiosqlite"}
 
 
 class Database:
@@ -55,8 +57,25 @@ class Database:
         echo: Log every statement.
         pool_size: Connections kept open.
         max_overflow: Connections beyond those, closed after use.
-        pool_timeout: Seconds to wait for a connection when all are in use.
+        pool_timeout: Seconds in which a connection has to be there: waiting for one when all are
+            in use, and trying to open one at a server that sleeps, restarts or fails over.
         busy_timeout: Seconds to wait for another connection's write, on SQLite.
+        statement_timeout: Seconds that a statement may take; None for no limit, or that of the
+            server. See ``docs/reliability.md`` for what becomes of one that takes longer.
+        replicas: URLs of servers that follow this one: reads of Resources and of
+            ``session(read_only=True)`` go to them in turn.
+        max_replica_lag: Seconds that a replica may be behind; one further behind is left out.
+        direct_url: The server itself, where ``url`` leads to a pooler in transaction mode: what
+            needs a session goes there, such as migrations. Neon's is known; of the others, it is
+            ``DATABASE_URL_UNPOOLED`` or ``DIRECT_URL`` of the environment when ``url`` is from
+            there too.
+        log_statements: Have each statement told of in the log ``colonnade.statements``, with its
+            time and without its values.
+        slow_statement: Seconds from which on a statement is told of there as a warning.
+        explain_slow: Have the database's plan told with it.
+        telemetry: Whether statements are spans of OpenTelemetry; by default, when its
+            instrumentation of SQLAlchemy is installed and a tracer provider is set by the time
+            of the first statement.
 
     Raises:
         DatabaseURLError: The URL cannot be understood.
@@ -64,37 +83,74 @@ class Database:
 
     def __init__(
         self,
-        url: str | URL | None = None,
+        url: str | URL | DatabaseURL | None = None,
         *,
         echo: bool = False,
         pool_size: int = 10,
         max_overflow: int = 20,
-        pool_timeout: float = 30.0,
+        pool_timeout: float = 15.0,
         busy_timeout: float = _sqlite.BUSY_TIMEOUT,
+        statement_timeout: float | None = None,
+        replicas: Sequence[str | URL | DatabaseURL] = (),
+        max_replica_lag: float = 10.0,
+        direct_url: str | URL | DatabaseURL | None = None,
+        log_statements: bool = False,
+        slow_statement: float | None = None,
+        explain_slow: bool = False,
+        telemetry: bool | None = None,
     ) -> None:
-        self.url = DatabaseURL.parse(url or _default_url())
-        self._engine_args: dict[str, Any] = {
-            "echo": echo,
-            "pool_size": pool_size,
-            "max_overflow": max_overflow,
-            "pool_timeout": pool_timeout,
-        }
-        self._busy_timeout = busy_timeout
-        self._lock = threading.Lock()
-        self._engine: Engine | None = None
-        self._async_engines: WeakKeyDictionary[
-            asyncio.AbstractEventLoop, tuple[AsyncEngine, AsyncGenerator[None]]
-        ] = WeakKeyDictionary()
-        self._memory: sqlite3.Connection | None = None
-        self._finalizer: finalize[Any, Any]
+        if statement_timeout is not None and not statement_timeout > 0:
+            raise ValueError(f"statement_timeout is more than 0 seconds, not {statement_timeout}")
+        self._options = EngineOptions(
+            echo=echo,
+            pool_size=pool_size,
+            max_overflow=max_overflow,
+            pool_timeout=pool_timeout,
+            busy_timeout=busy_timeout,
+            statement_timeout=statement_timeout,
+            telling=Telling(log_statements, slow_statement, explain_slow),
+            telemetry=telemetry,
+        )
+        self._engines = Engines(DatabaseURL.parse(url or _default_url()), self._options)
+        self._reading = Reading(self._engines, self._follow(replicas, max_replica_lag))
+        direct = direct_url or (_direct_url() if url is None else None)
+        self._direct = None if direct is None else DatabaseURL.parse(direct)
+        self._is_lent = False
+
+    def _follow(self, replicas: Sequence[str | URL | DatabaseURL], max_lag: float) -> Replicas:
+        if replicas and self.url.backend == "sqlite":
+            raise DatabaseURLError("replicas are servers' of PostgreSQL: SQLite has none.")
+        options = replace(self._options, pool_timeout=min(self._options.pool_timeout, PATIENCE))
+        engines = [Engines(DatabaseURL.parse(one), options) for one in replicas]
+        for one in engines:
+            if one.url.backend == "sqlite":
+                raise DatabaseURLError(f"The replica {one.url} is not PostgreSQL.")
+        return Replicas(engines, max_lag)
 
     def __repr__(self) -> str:
         return f"Database({str(self.url)!r})"
 
-    @cached_property
+    @property
+    def url(self) -> DatabaseURL:
+        """Where it is; as text, without the password."""
+        return self._engines.url
+
+    @property
+    def direct(self) -> DatabaseURL:
+        """The server itself, past a pooler where one is known of."""
+        if self._direct is None or self._is_lent:
+            return self.url.direct
+        return self._direct
+
+    @property
+    def is_pooled(self) -> bool:
+        """Whether a pooler in transaction mode is known of; the first connection may show one."""
+        return self._engines.pooler.found
+
+    @property
     def secret(self) -> bytes:
         """A secret that every process on this database has: a key for digests, 32 bytes."""
-        return secret_of(self.url)
+        return self._engines.secret
 
     @property
     def engine(self) -> Engine:
@@ -103,13 +159,7 @@ class Database:
         Raises:
             MissingDriverError: The sync driver is not installed.
         """
-        with self._lock:
-            if self._engine is None:
-                target = self._prepared(self.url.sync)
-                self._engine = create_engine(target.url, poolclass=QueuePool, **self._args(target))
-                self._configure(self._engine)
-                self._finalizer = finalize(self, self._engine.dispose)
-            return self._engine
+        return self._engines.sync
 
     @property
     def async_engine(self) -> AsyncEngine:
@@ -119,31 +169,92 @@ class Database:
             DatabaseError: No event loop is running.
             MissingDriverError: The async driver is not installed.
         """
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            raise DatabaseError(
-                "No event loop is running. In sync code, use `with db.session()`."
-            ) from None
-        with self._lock:
-            self._drop_closed_loops()
-            found = self._async_engines.get(loop)
-            if found is None:
-                target = self._prepared(self.url.asynchronous)
-                engine = create_async_engine(
-                    target.url, poolclass=AsyncAdaptedQueuePool, **self._args(target)
-                )
-                self._configure(engine.sync_engine)
-                found = self._async_engines[loop] = engine, _dispose_with_loop(engine)
-            return found[0]
+        return self._engines.of_loop().engine
 
-    def session(self) -> SessionContext:
+    def has(self, engine: Engine) -> bool:
+        """Whether an engine, or the sync side of an async one, is one of this database's."""
+        return any(engine.pool is one.pool for own in self._all() for one in own.made())
+
+    @property
+    def replicas(self) -> list[DatabaseURL]:
+        """Where reads may go."""
+        return self._reading.replicas.urls
+
+    @contextmanager
+    def following(self, position: str | None = None) -> Iterator[None]:
+        """Read nothing older inside than a position, nor than what is written inside.
+
+        For what reads its own writes over several requests: see ``written_position``. What is
+        written is found in the same task and what it starts without this too.
+
+        Args:
+            position: From ``written_position``; what is none counts for nothing.
+        """
+        with self._reading.following(position_of(position)):
+            yield
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether ``following`` is around."""
+        return self._reading.is_followed
+
+    async def written_position(self) -> str | None:
+        """How far the database has come with what was written here; None if nothing was.
+
+        Such as ``0/3000148``; asked of the primary. Where that does not answer within a second, it
+        is beyond everything, so that whoever brings it back is sent to the primary.
+        """
+        position = await self._reading.written_async()
+        return None if position is None else text_of(position)
+
+    @contextmanager
+    def using(self, url: str | URL | DatabaseURL) -> Iterator[Self]:
+        """Be another database for a while: every session, Resource and statement goes there.
+
+        For tests. The connections of the block stay open over ``dispose()``, so that an
+        application which is started and stopped for each test need not connect again each time;
+        they are closed at its end.
+
+        Args:
+            url: The other database.
+
+        Raises:
+            DatabaseURLError: The URL cannot be understood.
+        """
+        before = self._engines, self._reading, self._is_lent
+        borrowed = Engines(DatabaseURL.parse(url), self._options)
+        self._engines, self._reading, self._is_lent = borrowed, Reading(borrowed, NO_REPLICAS), True
+        try:
+            yield self
+        finally:
+            self._engines, self._reading, self._is_lent = before
+            borrowed.dispose()
+
+    def statement_timeout(self, seconds: float) -> AbstractContextManager[None]:
+        """Let statements take no longer inside: ``with db.statement_timeout(0.5): ...``.
+
+        Holds for what the block calls, async code included, where it is less than that of the
+        Database. As a FastAPI dependency, an ``async def`` that yields inside of it.
+
+        Args:
+            seconds: How long.
+
+        Raises:
+            ValueError: It is no time.
+        """
+        return narrowed(seconds)
+
+    def session(self, *, read_only: bool = False) -> SessionContext:
         """A session: ``with db.session()`` a ``Session``, ``async with`` an ``AsyncSession``.
 
         Commit yourself; what is not committed is rolled back at the end. What was read stays
         readable after a commit.
+
+        Args:
+            read_only: Whether it writes nothing: then it may be a replica's, and the database
+                refuses what it writes.
         """
-        return SessionContext(self)
+        return SessionContext(self._engines, self._reading, read_only=read_only)
 
     def get_session(self) -> Iterator[Session]:
         """A FastAPI dependency for sync endpoints: ``Depends(db.get_session)``."""
@@ -162,7 +273,8 @@ class Database:
         Raises:
             UnreachableError: The database cannot be connected to; the message says why.
         """
-        await self.ping_async()
+        if not self._is_lent:  # whoever has lent it knows that it is there
+            await self.ping_async()
         try:
             yield
         finally:
@@ -174,17 +286,27 @@ class Database:
         Args:
             metadata: Whose; those of every ``SQLModel`` when it is None.
         """
-        (metadata or SQLModel.metadata).create_all(self.engine)
+        with self.engine.begin() as connection:
+            create_missing(metadata or SQLModel.metadata, connection)
 
     async def create_all_async(self, metadata: MetaData | None = None) -> None:
         """``create_all`` for async code."""
+        if self.url.backend == "sqlite":
+            await self._engines.threads.run(partial(self.create_all, metadata))
+            return
         async with self.async_engine.begin() as connection:
-            await connection.run_sync((metadata or SQLModel.metadata).create_all)
+            await connection.run_sync(partial(create_missing, metadata or SQLModel.metadata))
 
     def transaction(
-        self, work: Callable[[Session], T], *, isolation_level: IsolationLevel | None = None
+        self,
+        work: Callable[[Session], T],
+        *,
+        isolation_level: IsolationLevel | None = None,
+        idempotent: bool = False,
     ) -> T:
         """Run a unit of work in a transaction, and again if the database asks for that.
+
+        It is run again too where the connection was lost before COMMIT was sent.
 
         Args:
             work: Called with a session, and committed when it returns. It may be called
@@ -192,52 +314,39 @@ class Database:
                 a rollback does not undo.
             isolation_level: The transaction's. On SQLite, ``SERIALIZABLE`` locks out other
                 writers from the start.
+            idempotent: Whether the unit may be carried out twice and the outcome is the same.
+                Then it is run again also where nobody knows whether it was committed.
 
         Returns:
             What ``work`` returned.
 
         Raises:
             sqlalchemy.exc.DBAPIError: It failed, or met a conflict every time.
+            UncertainCommitError: The connection was lost after COMMIT was sent.
+            UnreachableError: There was no connection to be had.
         """
-        pauses = _retry.delays()
-        while True:
-            try:
-                with self.session() as session:
-                    if isolation_level is not None:
-                        session.connection(execution_options={"isolation_level": isolation_level})
-                    result = work(session)
-                    session.commit()
-                    return result
-            except SQLAlchemyError as error:
-                pause = next(pauses, None) if _retry.can_run_again(error) else None
-                if pause is None:
-                    raise
-            time.sleep(pause)
+        attempts = Attempts(self._engines.outage, idempotent=idempotent)
+        return run_unit(self.session, attempts, work, isolation_level)
 
     async def transaction_async(
         self,
         work: Callable[[AsyncSession], Awaitable[T]],
         *,
         isolation_level: IsolationLevel | None = None,
+        idempotent: bool = False,
     ) -> T:
         """``transaction`` for async code."""
-        pauses = _retry.delays()
-        while True:
-            try:
-                async with self.session() as session:
-                    if isolation_level is not None:
-                        options = {"isolation_level": isolation_level}
-                        await session.connection(execution_options=options)
-                    result = await work(session)
-                    await session.commit()
-                    return result
-            except SQLAlchemyError as error:
-                pause = next(pauses, None) if _retry.can_run_again(error) else None
-                if pause is None:
-                    raise
-            await asyncio.sleep(pause)
+        attempts = Attempts(self._engines.outage, idempotent=idempotent)
+        return await run_unit_async(self.session, attempts, work, isolation_level)
 
-    async def run_async(self, work: Callable[[Connection], T], *, begin: bool = False) -> T:
+    async def run_async(
+        self,
+        work: Callable[[Connection], T],
+        *,
+        begin: bool = False,
+        idempotent: bool = False,
+        read_only: bool = False,
+    ) -> T:
         """Run Core statements from async code, in one go.
 
         On PostgreSQL they run on the event loop's own engine; on SQLite in one hop to a thread,
@@ -249,52 +358,43 @@ class Database:
                 wants to see it, the driver runs it itself.
             begin: Run it in one transaction, and again if the database asks for that. On
                 SQLite it locks out other writers from the start.
+            idempotent: Whether it may be carried out twice, as what only reads may: then it is
+                run again where the connection was lost.
+            read_only: Whether it only reads: then it may be run on a replica.
 
         Returns:
             What ``work`` returned.
 
         Raises:
             sqlalchemy.exc.DBAPIError: It failed, or met a conflict every time.
+            UncertainCommitError: The connection was lost, and it may have been carried out.
+            UnreachableError: There was no connection to be had.
         """
-        pauses = _retry.delays()
+        attempts = Attempts(
+            self._engines.outage, idempotent=idempotent or read_only, at_once=not begin
+        )
         while True:
             try:
-                if self.url.backend == "sqlite":
-                    return await asyncio.to_thread(self._run, work, begin)
-                return await self._run_async(work, begin)
-            except SQLAlchemyError as error:
-                pause = next(pauses, None) if _retry.can_run_again(error) else None
+                return await self._run_once(work, begin, read_only, attempts)
+            except (SQLAlchemyError, DatabaseError) as error:
+                pause = attempts.pause_after(error)
                 if pause is None:
                     raise
             await asyncio.sleep(pause)
 
-    async def _run_async(self, work: Callable[[Connection], T], begin: bool) -> T:
-        engine = self.async_engine
-        if not begin and not is_watched(engine.sync_engine, 0):
-            with suppress(NotDirect):
-                found: T = await greenlet_spawn(run_direct, engine.sync_engine, work)
-                return found
-        async with self._for_core(begin).connect() as connection:
-            if not begin:
-                return await connection.run_sync(work)
-            async with connection.begin():
-                return await connection.run_sync(work)
-
-    def _run(self, work: Callable[[Connection], T], begin: bool) -> T:
-        if not begin and not is_watched(self.engine, _sqlite.LISTENERS):
-            with suppress(NotDirect):
-                found: T = run_direct(self.engine, work)
-                return found
-        level = "SERIALIZABLE" if begin else "AUTOCOMMIT"
-        with self.engine.execution_options(isolation_level=level).connect() as connection:
-            if not begin:
-                return work(connection)
-            with connection.begin():
-                return work(connection)
-
-    def _for_core(self, begin: bool) -> AsyncEngine:
-        engine = self.async_engine
-        return engine if begin else engine.execution_options(isolation_level="AUTOCOMMIT")
+    async def _run_once(
+        self, work: Callable[[Connection], T], begin: bool, read_only: bool, attempts: Attempts
+    ) -> T:
+        if self.url.backend == "sqlite":
+            return await run_in_thread(self._engines, work, begin=begin)
+        if read_only and self._reading.replicas:
+            return await self._reading.over_async(
+                lambda engines: engines.of_loop().run(work, begin=begin, attempts=attempts)
+            )
+        result = await self._engines.of_loop().run(work, begin=begin, attempts=attempts)
+        if not read_only:
+            self._reading.note_write()
+        return result
 
     def ping(self) -> None:
         """Connect and ask for nothing.
@@ -302,80 +402,49 @@ class Database:
         Raises:
             UnreachableError: The database cannot be connected to; the message says why.
         """
-        try:
-            with self.engine.connect() as connection:
-                connection.execute(text("SELECT 1"))
-        except (SQLAlchemyError, OSError, sqlite3.Error) as error:
-            raise unreachable(error, self.url) from error
+        with as_unreachable(self.url), self.engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
 
     async def ping_async(self) -> None:
         """``ping`` for async code."""
         if self.url.backend == "sqlite":
-            # What keeps sqlite3 out keeps aiosqlite out; but when the latter fails to open a
-            # file, its thread may outlive the event loop, and complain of that.
-            await asyncio.to_thread(self.ping)
-        try:
-            async with self.async_engine.connect() as connection:
-                await connection.execute(text("SELECT 1"))
-        except (SQLAlchemyError, OSError, sqlite3.Error) as error:
-            raise unreachable(error, self.url) from error
+            # One library opens the file for both, and this is one hop where aiosqlite makes four.
+            await self._engines.threads.run(self.ping)
+            return
+        with as_unreachable(self.url):
+            await self.run_async(
+                lambda connection: connection.execute(text("SELECT 1")), idempotent=True
+            )
+
+    def health(self, patience: float = _health.PATIENCE) -> Health:
+        """Whether the database answers, and which migrations it is at.
+
+        Args:
+            patience: Seconds in which it has to answer.
+        """
+        return _health.ask(self._engines, patience)
+
+    async def health_async(self, patience: float = _health.PATIENCE) -> Health:
+        """``health`` for async code."""
+        return await _health.ask_async(self._engines, patience)
 
     def dispose(self) -> None:
-        """Close the connections of sync code. A database in memory keeps what it holds."""
-        with self._lock:
-            engine, self._engine = self._engine, None
-        if engine is not None:
-            self._finalizer.detach()
-            if self.url.backend == "sqlite":
-                _optimize(engine)
-            engine.dispose()
+        """Close the connections of sync code. A database in memory keeps what it holds.
+
+        Statements that async code has running on SQLite are waited for, 5 seconds at most.
+        """
+        if not self._is_lent:
+            for engines in self._all():
+                engines.dispose()
 
     async def dispose_async(self) -> None:
         """Close the connections of the running event loop, and those of sync code."""
-        with self._lock:
-            found = self._async_engines.pop(asyncio.get_running_loop(), None)
-        if found is not None:
-            await found[1].aclose()
-            _waiting[asyncio.get_running_loop()].remove(found[1])
-        await asyncio.to_thread(self.dispose)
+        if not self._is_lent:
+            for engines in self._all():
+                await engines.dispose_async()
 
-    def _prepared(self, target: Target) -> Target:
-        package = _PACKAGES.get(target.url.get_driver_name())
-        if package is not None and find_spec(package) is None:
-            raise MissingDriverError(
-                f"{self.url.backend} needs the driver {package}, which is not installed: "
-                f"pip install 'colonnade[{self.url.backend}]'"
-            )
-        if self.url.memory and self._memory is None:
-            # A database in memory is there as long as a connection to it is.
-            name = f"{target.url.database}?vfs=memdb"
-            self._memory = sqlite3.connect(name, uri=True, check_same_thread=False)
-            finalize(self, self._memory.close)
-        return target
-
-    def _args(self, target: Target) -> dict[str, Any]:
-        connect_args = dict(target.connect_args)
-        if self.url.backend == "sqlite":
-            connect_args.setdefault("timeout", self._busy_timeout)
-        return {**self._engine_args, **target.engine_args, "connect_args": connect_args}
-
-    def _configure(self, engine: Engine) -> None:
-        if self.url.backend == "sqlite":
-            _sqlite.configure(engine, memory=self.url.memory)
-        elif engine.driver == "asyncpg":
-            _asyncpg.configure(engine)
-
-    def _drop_closed_loops(self) -> None:
-        """Forget the engines of loops that were closed without a word."""
-        for loop, (engine, _) in list(self._async_engines.items()):
-            if loop.is_closed():
-                del self._async_engines[loop]
-                engine.sync_engine.dispose(close=False)
-
-
-_waiting: WeakKeyDictionary[asyncio.AbstractEventLoop, list[AsyncGenerator[None]]] = (
-    WeakKeyDictionary()
-)
+    def _all(self) -> list[Engines]:
+        return [self._engines, *self._reading.replicas.engines()]
 
 
 def _default_url() -> str:
@@ -386,32 +455,6 @@ def _default_url() -> str:
     return url
 
 
-def _dispose_with_loop(engine: AsyncEngine) -> AsyncGenerator[None]:
-    """Close an engine's connections when its event loop ends.
-
-    An event loop closes the async generators that were started in it before it goes
-    (``loop.shutdown_asyncgens``, which ``asyncio.run`` and every runner calls), so one that
-    waits is told in time.
-    """
-
-    async def wait() -> AsyncGenerator[None]:
-        try:
-            yield
-        finally:
-            await engine.dispose()
-
-    generator = wait()
-    with suppress(StopIteration):
-        generator.__anext__().send(None)
-    # Were it collected with its Database, the loop would close it halfway through its own end.
-    _waiting.setdefault(asyncio.get_running_loop(), []).append(generator)
-    return generator
-
-
-def _optimize(engine: Engine) -> None:
-    """Have SQLite refresh what its planner knows: https://sqlite.org/pragma.html."""
-    try:
-        with engine.connect() as connection:
-            connection.exec_driver_sql("PRAGMA optimize")
-    except SQLAlchemyError:
-        logger.debug("PRAGMA optimize failed", exc_info=True)
+def _direct_url() -> str | None:
+    """What Neon's integrations, and Prisma's convention, call it."""
+    return os.environ.get("DATABASE_URL_UNPOOLED") or os.environ.get("DIRECT_URL") or None

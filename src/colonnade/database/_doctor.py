@@ -6,10 +6,12 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from colonnade.database._capabilities import capabilities_of
 from colonnade.database._database import Database
 from colonnade.database._targets import Parameter
 from colonnade.errors import DatabaseError
@@ -30,7 +32,7 @@ class Way:
         driver: The driver's package.
         error: Why it could not be connected to; empty if it could.
         server: The server and its version.
-        tls: What secures the connection; empty for a file.
+        tls: What secures the connection, and what of it was verified; empty for a file.
         connect_ms: Milliseconds for the first connection.
         round_trip_ms: Milliseconds for a statement, the median of ``ROUNDS``.
     """
@@ -83,6 +85,7 @@ async def diagnose(url: str | None = None) -> Diagnosis:
     try:
         found.ways.append(await asyncio.to_thread(_sync_way, db))
         found.ways.append(await _async_way(db))
+        found.kind = _kind(db)
     finally:
         await db.dispose_async()
         for path in made:
@@ -107,7 +110,10 @@ def _kind(db: Database) -> str:
     if db.url.file is not None:
         return f"the SQLite file {db.url.file.absolute()}"
     server = "Neon" if db.url.neon else "PostgreSQL"
-    return f"{server}, {'through a pooler in transaction mode' if db.url.pooled else 'direct'}"
+    if not db.is_pooled:
+        return f"{server}, direct"
+    found = "" if db.url.pooled else ", as it shows itself"
+    return f"{server}, through a pooler in transaction mode{found}"
 
 
 def _sync_way(db: Database) -> Way:
@@ -117,7 +123,7 @@ def _sync_way(db: Database) -> Way:
         db.ping()
         way.connect_ms = _since(started)
         with db.engine.connect() as connection:
-            way.server, way.tls = _server(connection), _tls(connection)
+            way.server, way.tls = _server(connection), _tls(connection, db)
             connection.rollback()
             times = []
             for _ in range(ROUNDS):
@@ -138,7 +144,7 @@ async def _async_way(db: Database) -> Way:
         way.connect_ms = _since(started)
         async with db.async_engine.connect() as connection:
             way.server = await connection.run_sync(_server)
-            way.tls = await connection.run_sync(_tls)
+            way.tls = await connection.run_sync(_tls, db)
             await connection.rollback()
             way.round_trip_ms = await _median_ms(connection)
     except DatabaseError as error:
@@ -164,21 +170,40 @@ def _server(connection: Connection) -> str:
         mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar()
         return f"SQLite {sqlite3.sqlite_version}, journal mode {mode}"
     version = str(connection.execute(text("SHOW server_version")).scalar())
-    whole = str(connection.execute(text("SELECT version()")).scalar())
-    for name in ("CockroachDB", "YugabyteDB"):
-        if name.lower() in whole.lower() or f"-{name[:2].upper()}-" in whole:
-            return f"{name} {version}"
-    return f"PostgreSQL {version}"
+    found = capabilities_of(connection)
+    return f"{found.name} {version}"
 
 
-def _tls(connection: Connection) -> str:
+def _tls(connection: Connection, db: Database) -> str:
+    """What secures the way to the server, as the driver itself has it: a pooler has its own."""
     if connection.dialect.name == "sqlite":
         return ""
-    statement = text("SELECT ssl, version, cipher FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
-    row = connection.execute(statement).first()
-    if row is None:
-        return "unknown: the server does not say"
-    return f"{row.version}, {row.cipher}" if row.ssl else "none"
+    driver: Any = connection.connection.driver_connection
+    if connection.dialect.driver == "asyncpg":
+        tls = driver._transport.get_extra_info("ssl_object")
+        told = f"{tls.version()}, {tls.cipher()[0]}" if tls is not None else ""
+    else:
+        tls = driver.pgconn.ssl_in_use
+        told = "in use" if tls else ""
+    if not told:
+        return "none"
+    return f"{told}, {_verified(db, connection.dialect.driver)}"
+
+
+def _verified(db: Database, driver: str) -> str:
+    """What of the server's certificate was verified, by what was asked for."""
+    given = {parameter.name: parameter.value for parameter in db.url.parameters}
+    mode = given.get("sslmode") or given.get("ssl") or "prefer"
+    if mode == "verify-full":
+        found = "its certificate and its name verified"
+    elif mode == "verify-ca" or (mode == "require" and "sslrootcert" in given):
+        found = "its certificate verified, not its name"
+    else:
+        found = "nothing verified"
+    if given.get("channel_binding") == "require":
+        bound = driver == "psycopg"
+        found += ", bound to the password" if bound else ", not bound: asyncpg cannot"
+    return found
 
 
 def _advice(db: Database, found: Diagnosis) -> list[str]:
@@ -198,6 +223,16 @@ def _advice(db: Database, found: Diagnosis) -> list[str]:
                 "For an application, Neon's pooled host (-pooler in its name) takes more "
                 "connections; keep the direct one for migrations."
             )
+    if db.is_pooled and not url.pooled:
+        advice.append(
+            "A pooler stands before the server. Say pool_mode=transaction, so that it need not be "
+            "asked; or pool_mode=session if each connection is one of the server's, which is "
+            "faster: statements stay prepared."
+        )
+    if db.is_pooled and db.direct is url:
+        advice.append(
+            "Migrations need the server itself: Database(direct_url=...), or DATABASE_URL_UNPOOLED."
+        )
     if url.memory:
         advice.append("Use sqlite:///FILE.db to keep what is stored.")
     for way in found.ways:

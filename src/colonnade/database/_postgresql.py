@@ -7,12 +7,16 @@ from typing import Any, TypeVar
 
 from sqlalchemy import URL
 
-from colonnade.database import _tls
+from colonnade.database import _liveness, _prepared, _tls
 from colonnade.database._targets import Parameter, Target
 from colonnade.errors import DatabaseURLError
 
 CONNECT_TIMEOUT = 10.0
 """Seconds to wait for a connection when the URL does not say: libpq would wait for ever."""
+
+READ_WRITE = "read-write"
+"""Of several hosts the one that takes writes, unless the URL says otherwise: the others are its
+standbys, one of which may be the next."""
 
 _SETTINGS = frozenset(
     (
@@ -32,11 +36,6 @@ _SETTINGS = frozenset(
 
 _LIBPQ_ONLY = {
     "channel_binding": "asyncpg has no channel binding; TLS and SCRAM stay",
-    "keepalives": "asyncpg never sets TCP keepalive",
-    "keepalives_idle": "asyncpg never sets TCP keepalive",
-    "keepalives_interval": "asyncpg never sets TCP keepalive",
-    "keepalives_count": "asyncpg never sets TCP keepalive",
-    "tcp_user_timeout": "asyncpg has no such option",
     "gssencmode": "asyncpg does not encrypt by GSSAPI",
     "gssdelegation": "asyncpg has no such option",
     "require_auth": "asyncpg has no such option",
@@ -69,6 +68,7 @@ _ASYNCPG_INTEGERS = frozenset(
         "max_cacheable_statement_size",
     )
 )
+_KEEPALIVES = frozenset(("keepalives", *_liveness.LIBPQ))
 _BOTH = frozenset(("passfile", "krbsrvname", "gsslib"))
 _SESSION_TARGETS = frozenset(
     ("any", "read-write", "read-only", "primary", "standby", "prefer-standby")
@@ -77,10 +77,11 @@ _SECRET = frozenset(("password", "sslpassword"))
 
 _KNOWN = sorted(
     {
-        *_SETTINGS, *_LIBPQ_ONLY, *_TLS, *_ASYNCPG_INTEGERS, *_BOTH, "application_name",
-        "command_timeout", "connect_timeout", "connection_limit", "dbname", "host", "options",
-        "password", "pgbouncer", "pool_mode", "pool_timeout", "port", "prepare_threshold",
-        "schema", "sslnegotiation", "target_session_attrs", "timeout", "user",
+        *_SETTINGS, *_LIBPQ_ONLY, *_TLS, *_ASYNCPG_INTEGERS, *_BOTH, *_KEEPALIVES,
+        "application_name", "command_timeout", "connect_timeout", "connection_limit", "dbname",
+        "host", "options", "password", "pgbouncer", "pool_mode", "pool_timeout", "port",
+        "prepare_threshold", "prepared_statements", "schema", "sslnegotiation",
+        "target_session_attrs", "timeout", "user",
     }
 )  # fmt: skip
 
@@ -98,6 +99,9 @@ class _Reading:
     database: str | None
     neon: bool = False
     pooled: bool = False
+    told: bool = False
+    prepares: bool | None = None
+    keepalives: dict[str, int] = field(default_factory=dict)
     sync: dict[str, Any] = field(default_factory=dict)
     asynchronous: dict[str, Any] = field(default_factory=dict)
     engine: dict[str, Any] = field(default_factory=dict)
@@ -173,6 +177,9 @@ def _read_parameter(reading: _Reading, name: str, value: str) -> None:
     elif name in _ASYNCPG_INTEGERS:
         reading.asynchronous[name] = _number(name, value, int)
         reading.note(name, value, None, name, "psycopg prepares by itself: see prepare_threshold")
+    elif name in _KEEPALIVES:
+        reading.keepalives[name] = _number(name, value, int)
+        reading.note(name, value, name, "a socket option")
     elif name in _BOTH:
         reading.sync[name] = reading.asynchronous[name] = value
         reading.note(name, value, name, name)
@@ -264,8 +271,18 @@ def _pooler(reading: _Reading, name: str, value: str) -> None:
     allowed = ("transaction", "session") if name == "pool_mode" else ("true", "false")
     if value.lower() not in allowed:
         raise DatabaseURLError(f"{name}={value} is neither {allowed[0]} nor {allowed[1]}.")
+    reading.told = True
     reading.pooled = value.lower() == transaction or reading.pooled
-    reading.note(name, value, "no prepared statements", "no named prepared statements")
+    named = "no prepared statements" if reading.pooled else "prepared statements"
+    reading.note(name, value, named, named)
+
+
+def _prepared_statements(reading: _Reading, name: str, value: str) -> None:
+    if value.lower() not in ("true", "false"):
+        raise DatabaseURLError(f"{name}={value} is neither true nor false.")
+    reading.prepares = value.lower() == "true"
+    named = "by name" if reading.prepares else "not by name"
+    reading.note(name, value, named, named)
 
 
 def _pool(reading: _Reading, name: str, value: str) -> None:
@@ -296,6 +313,7 @@ _SPECIAL: dict[str, Callable[[_Reading, str, str], None]] = {
     "pool_timeout": _pool,
     "port": _port,
     "prepare_threshold": _prepare_threshold,
+    "prepared_statements": _prepared_statements,
     "schema": _schema,
     "sslnegotiation": _sslnegotiation,
     "target_session_attrs": _target_session_attrs,
@@ -313,12 +331,12 @@ def _finish(reading: _Reading) -> dict[str, Any]:
     reading.sync["connect_timeout"] = max(2, round(reading.timeout))
     reading.asynchronous["timeout"] = reading.timeout
     sync_engine, async_engine = dict(reading.engine), dict(reading.engine)
-    if reading.pooled and not reading.neon:
-        # Neon's pooler keeps prepared statements apart by connection, others may not.
-        reading.sync.setdefault("prepare_threshold", None)
-        reading.asynchronous.setdefault("statement_cache_size", 0)
-        reading.asynchronous.setdefault("prepared_statement_cache_size", 0)
-        reading.asynchronous["prepared_statement_name_func"] = lambda: ""
+    # Neon's pooler keeps prepared statements apart by connection, others may not.
+    unprepared = reading.pooled and not reading.neon
+    if unprepared if reading.prepares is None else not reading.prepares:
+        reading.sync = {**_prepared.UNPREPARED["psycopg"], **reading.sync}
+        reading.asynchronous = {**reading.asynchronous, **_prepared.UNPREPARED["asyncpg"]}
+    reading.sync.update(_liveness.LIBPQ | reading.keepalives)
     sync_tls, async_tls = _tls.read(reading.tls, direct="direct_tls" in reading.asynchronous)
     reading.sync.update(sync_tls)
     reading.asynchronous.update(async_tls)
@@ -332,6 +350,9 @@ def _finish(reading: _Reading) -> dict[str, Any]:
     }
     if host is None and reading.hosts:
         _several_hosts(reading)
+    if len(reading.hosts) > 1 and "target_session_attrs" not in reading.sync:
+        reading.sync["target_session_attrs"] = READ_WRITE
+        reading.asynchronous["target_session_attrs"] = READ_WRITE
     return {
         "sync": Target(URL.create("postgresql+psycopg", **parts), reading.sync, sync_engine),
         "asynchronous": Target(
@@ -339,6 +360,8 @@ def _finish(reading: _Reading) -> dict[str, Any]:
         ),
         "parameters": tuple(reading.parameters),
         "pooled": reading.pooled,
+        "told": reading.told or reading.neon or reading.prepares is not None,
+        "keepalives": reading.keepalives,
         "neon": reading.neon,
         "shown": _shown(reading),
     }

@@ -1,9 +1,15 @@
 """When a unit of work is run again, and after how long: no I/O of its own."""
 
 import random
+import time
 from collections.abc import Iterator
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import event
+from sqlalchemy.orm import Session
+
+from colonnade.database._outages import Outage
+from colonnade.database._troubles import Trouble, trouble_of
+from colonnade.errors import UncertainCommitError
 
 ATTEMPTS = 6
 """How often a unit of work is run before its error is raised."""
@@ -11,25 +17,61 @@ ATTEMPTS = 6
 FIRST_DELAY = 0.02
 """Seconds before the second attempt, at most; each further delay is up to twice as long."""
 
-_AGAIN = frozenset(("40001", "40P01"))
-"""serialization_failure and deadlock_detected: the server took the whole unit back, and asks
-for another try. https://www.postgresql.org/docs/current/mvcc-serialization-failure-handling.html"""
 
+class Attempts:
+    """The attempts at one unit of work: whether another follows an error, and when.
 
-def can_run_again(error: BaseException) -> bool:
-    """Whether the database undid the whole unit of work and another try may succeed."""
-    if not isinstance(error, DBAPIError):
-        return False
-    return _sqlstate(error.orig) in _AGAIN or "database is locked" in str(error.orig)
+    What the database undid is run again. What was cut off is run again if it cannot have been
+    committed, or if it does not matter how often it is.
 
+    Args:
+        outage: What is known of the server; it is told when that takes no writes any more.
+        idempotent: Whether the unit may be carried out twice, and the outcome is the same.
+        at_once: Whether each of its statements is committed with itself.
 
-def _sqlstate(error: BaseException | None) -> str | None:
-    while error is not None:
-        state = getattr(error, "sqlstate", None)
-        if isinstance(state, str):
-            return state
-        error = error.__cause__
-    return None
+    Attributes:
+        committing: Whether COMMIT may have been sent.
+        committed: Whether the unit has committed a part of itself, which no rollback undoes: it is
+            not run again then, whatever is said of it.
+    """
+
+    def __init__(self, outage: Outage, *, idempotent: bool = False, at_once: bool = False) -> None:
+        self._outage = outage
+        self._idempotent = idempotent
+        self._at_once = at_once
+        self._pauses = delays()
+        self.committing = at_once
+        self.committed = False
+
+    def watch(self, session: Session) -> None:
+        """See whether the unit commits by itself."""
+
+        @event.listens_for(session, "after_commit")
+        def note(session: Session) -> None:
+            # A savepoint that is released tells of itself in the same way.
+            self.committed = self.committed or not session.in_nested_transaction()
+
+    def pause_after(self, error: Exception) -> float | None:
+        """Seconds until the next attempt; None if there is none, and the error is to be raised.
+
+        Raises:
+            UncertainCommitError: The connection was lost, and nobody knows whether the unit was
+                committed.
+        """
+        trouble = trouble_of(error)
+        if trouble is Trouble.MOVED:
+            self._outage.moved = time.monotonic()
+        unknown = trouble in {Trouble.LOST, Trouble.STALLED}
+        if unknown and self.committing and not self._idempotent:
+            raise UncertainCommitError(
+                "The connection was lost, or given up, after the last statement was sent: whether "
+                "it was carried out is not known."
+            ) from error
+        again = trouble in {Trouble.CONFLICT, Trouble.LOST, Trouble.MOVED}
+        if not again or self.committed:
+            return None
+        self.committing = self._at_once
+        return next(self._pauses, None)
 
 
 def delays() -> Iterator[float]:

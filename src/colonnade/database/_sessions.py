@@ -1,25 +1,38 @@
 """What ``Database.session()`` answers: a session for ``with`` and for ``async with``."""
 
 from types import TracebackType
-from typing import TYPE_CHECKING
 
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import Session
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-if TYPE_CHECKING:
-    from colonnade.database._database import Database
+from colonnade.database._engines import Engines
+from colonnade.database._reading import READ_ONLY, Reading
 
 
 class SessionContext:
-    """Opens a ``Session`` in ``with``, an ``AsyncSession`` in ``async with``; for one use."""
+    """Opens a ``Session`` in ``with``, an ``AsyncSession`` in ``async with``; for one use.
 
-    __slots__ = ("_async_session", "_database", "_session")
+    Args:
+        engines: What the database is reached by.
+        reading: Where its reads go.
+        read_only: Whether the session writes nothing, and may be a replica's.
+    """
 
-    def __init__(self, database: "Database") -> None:
-        self._database = database
+    __slots__ = ("_async_session", "_engines", "_read_only", "_reading", "_session")
+
+    def __init__(self, engines: Engines, reading: Reading, *, read_only: bool) -> None:
+        self._engines = engines
+        self._reading = reading
+        self._read_only = read_only
 
     def __enter__(self) -> Session:
-        self._session = Session(self._database.engine, expire_on_commit=False)
+        if self._read_only:
+            self._session = self._reading.over(self._reader)
+        else:
+            self._session = Session(self._engines.sync, expire_on_commit=False)
+            self._note_writes(self._session)
         return self._session
 
     def __exit__(
@@ -31,7 +44,12 @@ class SessionContext:
         self._session.close()
 
     async def __aenter__(self) -> AsyncSession:
-        self._async_session = AsyncSession(self._database.async_engine, expire_on_commit=False)
+        if self._read_only:
+            self._async_session = await self._reading.over_async(self._async_reader)
+        else:
+            engine = self._engines.of_loop().engine
+            self._async_session = AsyncSession(engine, expire_on_commit=False)
+            self._note_writes(self._async_session.sync_session)
         return self._async_session
 
     async def __aexit__(
@@ -42,3 +60,31 @@ class SessionContext:
     ) -> None:
         # SQLAlchemy's own way out, which a cancelled task cannot cut short.
         await self._async_session.__aexit__(exc_type, exc, traceback)
+
+    def _reader(self, engines: Engines) -> Session:
+        """A session that only reads; it is connected, so that another can be asked if it fails."""
+        session = Session(engines.sync.execution_options(**READ_ONLY), expire_on_commit=False)
+        try:
+            session.connection()
+        except BaseException:
+            session.close()
+            raise
+        return session
+
+    async def _async_reader(self, engines: Engines) -> AsyncSession:
+        engine = engines.of_loop().engine.sync_engine.execution_options(**READ_ONLY)
+        session = AsyncSession(AsyncEngine(engine), expire_on_commit=False)
+        try:
+            await session.connection()
+        except BaseException:
+            await session.close()
+            raise
+        return session
+
+    def _note_writes(self, session: Session) -> None:
+        if self._reading.replicas:
+
+            @event.listens_for(session, "after_commit")
+            def note(session: Session) -> None:
+                if not session.in_nested_transaction():
+                    self._reading.note_write()

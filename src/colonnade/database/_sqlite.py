@@ -9,6 +9,7 @@ timeout: https://sqlite.org/rescode.html#busy_snapshot
 import math
 import re
 import sqlite3
+import time
 from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
@@ -16,12 +17,18 @@ from typing import Any
 
 from pydantic_core import to_json, to_jsonable_python
 from sqlalchemy import Connection, Engine, event
+from sqlalchemy.exc import OperationalError
+
+from colonnade.database._limits import narrower
+
+STEPS = 50_000
+"""Steps of SQLite's machine between two looks at the time: about a millisecond."""
 
 BUSY_TIMEOUT = 5.0
 """Seconds to wait for another connection's write, as Python's own ``sqlite3`` does."""
 
 LISTENERS = 1
-"""Listeners of statements that ``configure`` adds to an engine."""
+"""Listeners of statements that ``begin_before_writes`` adds to an engine."""
 
 _READS = frozenset(
     ("SELECT", "VALUES", "PRAGMA", "EXPLAIN", "ATTACH", "DETACH", "VACUUM", "BEGIN", "COMMIT",
@@ -75,27 +82,98 @@ FUNCTIONS: dict[str, Callable[[Any], str | None]] = {
 ``json_array`` is wrong for most doubles."""
 
 
-def configure(engine: Engine, *, memory: bool) -> None:
-    """Set each connection of an engine up, and have it begin before it writes.
+class TimedCursor(sqlite3.Cursor):
+    """A cursor of a connection that looks at the time."""
+
+    connection: "FileConnection"
+
+    def execute(self, *args: Any) -> Any:
+        """Run a statement."""
+        self.connection.start()
+        return super().execute(*args)
+
+    def executemany(self, *args: Any) -> Any:
+        """Run a statement for each row of values."""
+        self.connection.start()
+        return super().executemany(*args)
+
+
+class FileConnection(sqlite3.Connection):
+    """A connection that is set up when it is opened: in one hop, where the driver has a thread.
 
     Args:
-        engine: The engine, or the sync side of an async one.
-        memory: Whether the database is in memory, which has no write-ahead log.
+        limit: Seconds that a statement may take; None for no limit.
+        args: Those of ``sqlite3.Connection``.
+        kwargs: Those of ``sqlite3.Connection``.
     """
 
-    @event.listens_for(engine, "connect")
-    def set_up(connection: Any, record: object) -> None:
-        cursor = connection.cursor()
+    def __init__(self, limit: float | None, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._limit = limit
+        self._narrow: float | None = None
+        self._end = math.inf
+        self._is_timed = False
         try:
-            # Before all else: switching to the log, too, may have to wait.
-            cursor.execute("PRAGMA foreign_keys=ON")
-            cursor.execute("PRAGMA synchronous=NORMAL")
-            if not memory:
-                _use_log(cursor)
-        finally:
-            cursor.close()
+            self._set_up()
+        except BaseException:
+            self.close()
+            raise
+
+    def narrow(self) -> None:
+        """A statement begins, which keeps the limit of the code that calls."""
+        self._narrow = narrower(self._limit)
+        self.start()
+
+    def cursor(self, factory: Any = None) -> Any:
+        """A cursor, whose statements keep the limit."""
+        return super().cursor(factory or TimedCursor)
+
+    def start(self) -> None:
+        """A statement begins: it has so long from now."""
+        limit = self._narrow or self._limit
+        if limit is None:
+            self._end = math.inf
+            return
+        self._end = time.monotonic() + limit
+        if not self._is_timed:
+            # Not before there is a limit: Python's lock is taken for each call.
+            self._is_timed = True
+            self.set_progress_handler(self._is_over, STEPS)
+
+    def _is_over(self) -> int:
+        return time.monotonic() > self._end
+
+    def _set_up(self) -> None:
+        self.execute("PRAGMA foreign_keys=ON")
+        self.execute("PRAGMA synchronous=NORMAL")
+        self._use_log()
+        self._add_functions()
+
+    def _add_functions(self) -> None:
         for name, function in FUNCTIONS.items():
-            connection.create_function(name, 1, function, deterministic=True)
+            self.create_function(name, 1, function, deterministic=True)
+
+    def _use_log(self) -> None:
+        """Write-ahead logging, unless the file is there already in it or cannot be written."""
+        if self.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
+            return
+        try:
+            self.execute("PRAGMA journal_mode=WAL").fetchone()
+        except sqlite3.OperationalError as error:
+            if "readonly" not in str(error):
+                raise
+
+
+class MemoryConnection(FileConnection):
+    """One to a database in memory, which has no log and synchronises nothing."""
+
+    def _set_up(self) -> None:
+        self.execute("PRAGMA foreign_keys=ON")
+        self._add_functions()
+
+
+def begin_before_writes(engine: Engine) -> None:
+    """Have an engine's connections begin a transaction before they write."""
 
     @event.listens_for(engine, "before_cursor_execute")
     def begin(
@@ -106,7 +184,12 @@ def configure(engine: Engine, *, memory: bool) -> None:
         context: Any,
         executemany: bool,
     ) -> None:
+        _raw(connection).narrow()
         level = connection.get_execution_options().get("isolation_level")
+        reads_only = connection.get_execution_options().get("sqlite_readonly")
+        if reads_only and is_write(statement):
+            refused = sqlite3.OperationalError("attempt to write a readonly database")
+            raise OperationalError(statement, None, refused)
         if level == "AUTOCOMMIT":
             return
         if level != "SERIALIZABLE" and not (is_write(statement) or _locks(context)):
@@ -116,17 +199,10 @@ def configure(engine: Engine, *, memory: bool) -> None:
             cursor.execute("BEGIN IMMEDIATE")
 
 
-def _use_log(cursor: Any) -> None:
-    """Write-ahead logging, unless the file is there already in it or cannot be written."""
-    cursor.execute("PRAGMA journal_mode")
-    if cursor.fetchone()[0] == "wal":
-        return
-    try:
-        cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.fetchone()
-    except sqlite3.OperationalError as error:
-        if "readonly" not in str(error):
-            raise
+def _raw(connection: Connection) -> Any:
+    """SQLite's own connection, which aiosqlite has in a thread."""
+    driver_connection: Any = connection.connection.driver_connection
+    return getattr(driver_connection, "_conn", driver_connection)
 
 
 def _locks(context: Any) -> bool:

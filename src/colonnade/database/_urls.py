@@ -7,10 +7,10 @@ what the sync driver (psycopg, sqlite3) and the async one (asyncpg, aiosqlite) a
 import difflib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 from sqlalchemy import URL
 
@@ -48,6 +48,9 @@ class DatabaseURL:
         parameters: What became of each parameter.
         pooled: Whether a pooler in transaction mode stands before the server: Neon's
             ``-pooler`` host, ``pgbouncer=true`` or ``pool_mode=transaction``.
+        told: Whether ``pooled`` is certain, as said or by the host's name, so that the server need
+            not be asked.
+        keepalives: What the URL says of TCP's, by libpq's names.
         neon: Whether the server is Neon's.
         memory: Whether it is an SQLite database in memory.
     """
@@ -57,12 +60,34 @@ class DatabaseURL:
     asynchronous: Target = field(repr=False)
     parameters: tuple[Parameter, ...] = ()
     pooled: bool = False
+    told: bool = False
+    keepalives: Mapping[str, int] = field(default_factory=dict, repr=False)
     neon: bool = False
     memory: bool = False
     shown: str = field(default="", repr=True)
 
     def __str__(self) -> str:
         return self.shown
+
+    @property
+    def direct(self) -> "DatabaseURL":
+        """The server itself, where Neon's pooler stands before it; else this URL.
+
+        https://neon.com/docs/connect/connection-pooling: a session's settings and locks do not
+        last through a pooler.
+        """
+        host = self.sync.url.host or ""
+        first, dot, rest = host.partition(".")
+        if not (self.neon and first.endswith("-pooler")):
+            return self
+        plain = first.removesuffix("-pooler") + dot + rest
+        return replace(
+            self,
+            sync=replace(self.sync, url=self.sync.url.set(host=plain)),
+            asynchronous=replace(self.asynchronous, url=self.asynchronous.url.set(host=plain)),
+            pooled=False,
+            shown=self.shown.replace(host, plain),
+        )
 
     @property
     def file(self) -> Path | None:
@@ -73,24 +98,53 @@ class DatabaseURL:
         return Path(unquote(path.removeprefix("file:")) if path.startswith("file:") else path)
 
     @classmethod
-    def parse(cls, text: str | URL) -> "DatabaseURL":
+    def parse(cls, text: "str | URL | DatabaseURL") -> "DatabaseURL":
         """Understand a URL.
 
         Args:
             text: Any form that people paste: with or without a driver, ``postgres://``, quoted,
-                after ``psql`` or ``DATABASE_URL=``.
+                after ``psql`` or ``DATABASE_URL=``. One that is understood already is answered
+                as it is: the same database, where it is in memory.
 
         Raises:
             DatabaseURLError: Some part of it cannot be understood; the message names the part
                 and never holds the password.
         """
+        if isinstance(text, DatabaseURL):
+            return text
         if isinstance(text, URL):
             text = text.render_as_string(hide_password=False)
-        cleaned = _PASTED.sub("", text.strip()).strip().strip("\"'")
-        backend, rest = _split_scheme(cleaned)
+        backend, rest = _split_scheme(_cleaned(text))
         if backend == "sqlite":
             return cls(backend="sqlite", **_sqlite_urls.read(rest))
         return cls(backend="postgresql", **_read_postgresql(rest))
+
+
+def with_database(text: str, name: str) -> str:
+    """The URL of another database on a PostgreSQL server.
+
+    Args:
+        text: The URL of one, as ``DatabaseURL.parse`` takes it.
+        name: The other's name.
+
+    Returns:
+        A URL; it holds the password, if ``text`` does.
+
+    Raises:
+        DatabaseURLError: It is no URL of PostgreSQL.
+    """
+    backend, rest = _split_scheme(_cleaned(text))
+    if backend != "postgresql":
+        raise DatabaseURLError(f"There is no server behind {DatabaseURL.parse(text)}.")
+    at = rest.rfind("@", 0, _query_start(rest)) + 1
+    location, _, query = rest[at:].partition("?")
+    kept = [(key, value) for key, value in parse_qsl(query) if key != "dbname"]
+    parameters = f"?{urlencode(kept, safe='/')}" if kept else ""
+    return f"postgresql://{rest[:at]}{location.partition('/')[0]}/{quote(name)}{parameters}"
+
+
+def _cleaned(text: str) -> str:
+    return _PASTED.sub("", text.strip()).strip().strip("\"'")
 
 
 def _split_scheme(text: str) -> tuple[Backend, str]:
@@ -99,6 +153,11 @@ def _split_scheme(text: str) -> tuple[Backend, str]:
         raise DatabaseURLError(f"This is no database URL, which has '://': write {_EXAMPLES}.")
     name, _, driver = scheme.lower().partition("+")
     backend = _SCHEMES.get(name)
+    if name == "cockroachdb":
+        raise DatabaseURLError(
+            "cockroachdb:// needs a dialect for SQLAlchemy 2.1, of which there is none yet: "
+            "sqlalchemy-cockroachdb 2.0 is for 2.0. See docs/distributed.md."
+        )
     if backend is None:
         near = difflib.get_close_matches(name, _SCHEMES, n=1)
         meant = f" Did you mean {near[0]}://?" if near else ""

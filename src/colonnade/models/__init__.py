@@ -1,14 +1,24 @@
 """What a table is: the model class, its columns, mixins, ``Shape`` and derived schemas."""
 
 from colonnade.models._annotations import Bounds
+from colonnade.models._clock import now, stop_clock
 from colonnade.models._fields import Field, FieldFlags
-from colonnade.models._mixins import Timestamps, Versioned, statement_time
+from colonnade.models._idempotency import Idempotency
+from colonnade.models._mixins import Timestamps, UUIDKey, Versioned, statement_time
 from colonnade.models._model import SQLModel
-from colonnade.models._reflection import Reflection, reflect_models
+from colonnade.models._reflection import (
+    Reflection,
+    attribute_name,
+    class_names,
+    plural,
+    reflect_models,
+    relation_names,
+)
 from colonnade.models._relation_shapes import LinkShape, RelationShape
 from colonnade.models._schemas import Schemas, schemas, whole_schema
 from colonnade.models._shape import ColumnShape, ForeignKeyShape, Shape
 from colonnade.models._types import UTCDateTime
+from colonnade.models._uuids import uuid7
 
 __all__ = [
     "Bounds",
@@ -16,6 +26,7 @@ __all__ = [
     "Field",
     "FieldFlags",
     "ForeignKeyShape",
+    "Idempotency",
     "LinkShape",
     "Reflection",
     "RelationShape",
@@ -24,9 +35,17 @@ __all__ = [
     "Shape",
     "Timestamps",
     "UTCDateTime",
+    "UUIDKey",
     "Versioned",
+    "attribute_name",
+    "class_names",
+    "now",
+    "plural",
     "reflect_models",
+    "relation_names",
     "schemas",
     "statement_time",
+    "stop_clock",
+    "uuid7",
     "whole_schema",
 ]

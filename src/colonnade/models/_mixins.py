@@ -1,14 +1,17 @@
-"""Columns that keep themselves: ``Timestamps`` and ``Versioned``."""
+"""Columns that keep themselves: ``Timestamps`` and ``Versioned``; keys that need no sequence."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 from weakref import WeakKeyDictionary
 
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+from colonnade.models._clock import now
 from colonnade.models._fields import Field, FieldFlags, Role
 from colonnade.models._model import SQLModel
+from colonnade.models._uuids import uuid7
 
 
 class SetWhenStored:
@@ -32,7 +35,7 @@ def statement_time(context: Any) -> datetime:
     Args:
         context: SQLAlchemy's execution context, which asks for a column's default.
     """
-    return _times.setdefault(context, datetime.now(UTC))
+    return _times.setdefault(context, now())
 
 
 statement_time.needs_context = False  # type: ignore[attr-defined]  # any object of the statement's
@@ -66,3 +69,14 @@ class Versioned(SQLModel):
     """
 
     version: int = _kept("version", default=1)
+
+
+class UUIDKey(SQLModel):
+    """Adds ``id``: a UUID of version 7, made by the program.
+
+    No sequence has to hand it out, so that many servers can insert at once, and a client of the
+    database knows it before the row is stored. Those made later sort later, which keeps an index
+    compact.
+    """
+
+    id: UUID = Field(default_factory=uuid7, primary_key=True)

@@ -46,6 +46,7 @@ class ModelMetaclass(SQLModelMetaclass):
         table = bool(kwargs.get("table") or body.get("model_config", {}).get("table"))
         if schema is not None:
             bases = _derived_bases(name, bases, schema, plain=not (table or partial))
+            body = {**_own_init(bases), **body}
         if partial:
             body = partial_namespace(name, bases, body, table=table)
         if table:
@@ -105,6 +106,13 @@ def _derived_bases(
         )
     derived = getattr(schemas(tables[0]), view)
     return tuple(derived if base is tables[0] else base for base in bases)
+
+
+def _own_init(bases: tuple[type[Any], ...]) -> dict[str, Any]:
+    """The ``__init__`` of a class beside a derived schema, which has Pydantic's before it."""
+    usual = (object.__init__, BaseModel.__init__, sqlmodel.SQLModel.__init__)
+    own = [base.__init__ for base in bases if base.__init__ not in usual]
+    return {"__init__": own[0]} if own else {}
 
 
 def _is_new_table(cls: type[Any], bases: tuple[type[Any], ...]) -> bool:

@@ -107,7 +107,7 @@ def reflect_models(connection: Connection, schema: str | None = None) -> Reflect
     }
     own = registry()
     base = new_class("Base", (SQLModel,), {"registry": own})
-    names = _class_names(kept)
+    names = class_names(kept)
     models = {name: _model(base, table, names[name], connection) for name, table in kept.items()}
     for name, table in kept.items():
         _relate(models, models[name], table)
@@ -115,7 +115,7 @@ def reflect_models(connection: Connection, schema: str | None = None) -> Reflect
     return Reflection(MappingProxyType(models), MappingProxyType(skipped))
 
 
-def _referred(constraint: ForeignKeyConstraint) -> Table | None:
+def referred_table(constraint: ForeignKeyConstraint) -> Table | None:
     """What a foreign key refers to; None if it is not there, or in another schema."""
     try:
         table = constraint.referred_table
@@ -145,7 +145,7 @@ def _model(base: Any, table: Table, name: str, connection: Connection) -> type[A
     }
     by_hand = _numbered_by_hand(table, connection)
     for column in table.columns:
-        attribute = _attribute_name(column.name, annotations)
+        attribute = attribute_name(column.name, annotations)
         kind = _column_type(column, connection.dialect.name)
         annotation = _python_type(kind)
         # What has no type in Python is text to read, and nothing to write.
@@ -185,7 +185,7 @@ def _constraints(table: Table) -> Iterable[Any]:
     for constraint in table.constraints:
         columns = [column.name for column in getattr(constraint, "columns", ())]
         if isinstance(constraint, ForeignKeyConstraint):
-            referred = _referred(constraint)
+            referred = referred_table(constraint)
             names = [one.column.name for one in constraint.elements] if referred is not None else []
             if referred is None or any("." in name for name in (referred.name, *names)):
                 continue  # SQLAlchemy would take a name with a dot apart
@@ -221,7 +221,7 @@ def _python_type(kind: TypeEngine[Any]) -> Any:
         return None if item is None else list[Union[item, None]]  # noqa: UP007 - made here
     try:
         found = kind.python_type
-    except NotImplementedError:
+    except NotImplementedError:  # a type that says nothing of Python
         return None
     return found if found in KNOWN else None
 
@@ -231,7 +231,7 @@ def _relate(models: Mapping[str, type[Any]], model: type[Any], table: Table) -> 
     if link_fields(table) == () and _link(models, model, table):
         return
     for constraint in sorted(table.foreign_key_constraints, key=lambda one: list(one.column_keys)):
-        referred = _referred(constraint)
+        referred = referred_table(constraint)
         target = None if referred is None else models.get(referred.name)
         if target is None:
             continue
@@ -240,7 +240,7 @@ def _relate(models: Mapping[str, type[Any]], model: type[Any], table: Table) -> 
         foreign, remote = [one for one, _ in pairs], [two for _, two in pairs]
         join = and_(*(one == two for one, two in pairs))
         options: dict[str, Any] = {"primaryjoin": join, "foreign_keys": foreign, "viewonly": True}
-        one, many = _relation_names(table, constraint)
+        one, many = relation_names(table, constraint)
         # The tables' own names for what they hold come first; a relation makes way.
         setattr(
             model,
@@ -254,39 +254,39 @@ def _relate(models: Mapping[str, type[Any]], model: type[Any], table: Table) -> 
         )
 
 
-def _relation_names(table: Table, constraint: ForeignKeyConstraint) -> tuple[str, str]:
+def relation_names(table: Table, constraint: ForeignKeyConstraint) -> tuple[str, str]:
     """What a foreign key's row is called, and what the rows that refer to it are.
 
     ``task.project_id`` is ``project`` and ``tasks``. Two keys to one table are told apart by
     their columns: ``owner_id`` and ``reviewer_id`` are ``owner_tasks`` and ``reviewer_tasks``.
     """
     referred = constraint.referred_table
-    keys = [one for one in table.foreign_key_constraints if _referred(one) is referred]
+    keys = [one for one in table.foreign_key_constraints if referred_table(one) is referred]
     column = "_".join(constraint.column_keys)
     stem = column.removesuffix("_id")
     alone = len(keys) == 1
     if stem != column and len(constraint.column_keys) == 1:
         one = stem
     else:
-        one = _singular(referred.name) if alone else f"{column}_{_singular(referred.name)}"
+        one = singular(referred.name) if alone else f"{column}_{singular(referred.name)}"
     if referred is table and stem == "parent":
         return one, "children"
-    return one, _plural(table.name) if alone and referred is not table else (
-        f"{stem}_{_plural(table.name)}"
+    return one, plural(table.name) if alone and referred is not table else (
+        f"{stem}_{plural(table.name)}"
     )
 
 
 def _link(models: Mapping[str, type[Any]], model: type[Any], table: Table) -> bool:
     """Relate two tables through one that only links them."""
     constraints = list(table.foreign_key_constraints)
-    tables = [_referred(one) for one in constraints]
+    tables = [referred_table(one) for one in constraints]
     ends = [None if one is None else models.get(one.name) for one in tables]
     if len(constraints) != 2 or None in ends or ends[0] is ends[1]:
         return False
     first: Any = ends[0]
     second: Any = ends[1]
     for one, two in ((first, second), (second, first)):
-        name = _free(_plural(two.__tablename__), one)
+        name = _free(plural(two.__tablename__), one)
         setattr(one, name, relationship(two, secondary=model.__table__, viewonly=True))
     return True
 
@@ -298,12 +298,12 @@ def _free(name: str, model: Any) -> str:
     return name
 
 
-def _class_names(tables: Iterable[str]) -> dict[str, str]:
+def class_names(tables: Iterable[str]) -> dict[str, str]:
     """A name for the class of each table: ``Task`` for ``tasks``, unless ``task`` is there too."""
     names: dict[str, str] = {}
-    for table in sorted(tables, key=lambda table: table != _singular(table)):
+    for table in sorted(tables, key=lambda table: table != singular(table)):
         numbered = (f"{_class_name(table)}{number}" for number in count(2))
-        wished = chain((_class_name(_singular(table)), _class_name(table)), numbered)
+        wished = chain((_class_name(singular(table)), _class_name(table)), numbered)
         names[table] = next(name for name in wished if name not in names.values())
     return names
 
@@ -313,7 +313,7 @@ def _class_name(table: str) -> str:
     return _identifier("".join(word[:1].upper() + word[1:] for word in words if word) or "Table")
 
 
-def _attribute_name(column: str, taken: Mapping[str, Any]) -> str:
+def attribute_name(column: str, taken: Mapping[str, Any]) -> str:
     name = _identifier(column)
     while name in taken or name in RESERVED or hasattr(SQLModel, name):
         name += "_"
@@ -327,11 +327,11 @@ def _identifier(name: str) -> str:
     return f"{found}_" if keyword.iskeyword(found) else found
 
 
-def _singular(name: str) -> str:
+def singular(name: str) -> str:
     if name.endswith("ies"):
         return name[:-3] + "y"
     return name[:-1] if name.endswith("s") and not name.endswith("ss") else name
 
 
-def _plural(name: str) -> str:
+def plural(name: str) -> str:
     return name if name.endswith("s") else f"{name}s"

@@ -2,15 +2,8 @@
 
 from colonnade.query._comparisons import place_text
 from colonnade.query._cursors import Place
-from colonnade.query._filters import (
-    LONGEST_LIST,
-    OPERATORS,
-    Filter,
-    FilterReader,
-    Operator,
-    Parameter,
-    operators_of,
-)
+from colonnade.query._filter_reader import LONGEST_LIST, FilterReader, Parameter
+from colonnade.query._filters import OPERATORS, Filter, Operator, operators_of
 from colonnade.query._includes import PER_PARENT, Include, Includes, paths, read_includes
 from colonnade.query._ordering import Ordered, Ordering, key_ordering, read_ordering, sortable
 from colonnade.query._page import Count, Page, Within, key_clause

@@ -142,7 +142,10 @@ class place_text(GenericFunction[str]):  # noqa: N801 - the name of an SQL funct
 
 @compiles(place_text)
 def _stored(element: Any, compiler: Any, **kwargs: Any) -> str:
-    return f"colonnade_stored({compiler.process(element.clauses, **kwargs)})"
+    value = compiler.process(element.clauses, **kwargs)
+    # A function of Python's waits for the interpreter, which other threads have: seldom, therefore.
+    own = f"colonnade_stored({value})"
+    return f"CASE WHEN typeof({value}) IN ('real', 'blob') THEN {own} ELSE json_quote({value}) END"
 
 
 @compiles(place_text, "postgresql")

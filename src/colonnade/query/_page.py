@@ -19,9 +19,10 @@ from sqlalchemy import (
 from sqlalchemy import Enum as NativeEnum
 
 from colonnade.models import RelationShape, Shape
+from colonnade.query._clauses import TEXT, Clauses
 from colonnade.query._comparisons import of_text
 from colonnade.query._cursors import Place, key_positions, write_cursor
-from colonnade.query._filters import TEXT, Clauses, Filter
+from colonnade.query._filters import Filter
 from colonnade.query._includes import Includes
 from colonnade.query._ordering import Ordered, Ordering, beyond, beyond_row
 from colonnade.query._relations import Joined

@@ -1,14 +1,16 @@
 """``PageReader``: the query string of a list, read into a ``Page``."""
 
-from collections.abc import Mapping
-from functools import cached_property
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property, lru_cache
 from typing import Any, Literal, get_args
 
 from pydantic_core import to_json
 
 from colonnade.errors import QueryError
 from colonnade.query._cursors import read_cursor
-from colonnade.query._filters import Filter, FilterReader, Parameter, filter_parameters
+from colonnade.query._filter_reader import FilterReader, Parameter, filter_parameters
+from colonnade.query._filters import Filter
 from colonnade.query._includes import MOST_ROWS, Includes, read_includes, rows_with_each
 from colonnade.query._ordering import read_ordering
 from colonnade.query._page import Count, Page
@@ -24,6 +26,12 @@ DEFAULT_LIMIT = 100
 
 MOST_UNKNOWN = 20
 """Unknown parameters that are told of, each with what may have been meant."""
+
+PAGES_KEPT = 200
+"""Query strings that a reader knows again."""
+
+MOST_KEPT = 8
+"""Parameters of such a query string."""
 
 FURTHEST_OFFSET = 2**63 - 1
 """What both databases take."""
@@ -52,35 +60,49 @@ class PageReader:
         self.default_limit = min(DEFAULT_LIMIT, max_limit)
         self.options = options
         self._filters = filters
+        self._kept = lru_cache(maxsize=PAGES_KEPT)(self._page)
 
     @cached_property
     def parameters(self) -> Mapping[str, Parameter]:
         """The filters, by name."""
         return dict(filter_parameters(self.surface, OPTIONS)) if self._filters else {}
 
-    @cached_property
-    def nothing_asked(self) -> Page:
-        """The page of a request without a query string."""
-        return self._page({}, NO_SCOPES)
-
-    def read(self, query: list[tuple[str, str]], scopes: Scopes = NO_SCOPES) -> Page:
+    def read(
+        self, query: Sequence[tuple[str, str]], scopes: Scopes = NO_SCOPES, url: str = ""
+    ) -> Page:
         """The page that a query string asks for.
 
         Args:
             query: Names and values, decoded, in their order.
             scopes: What of each table may be reached.
+            url: What was asked, path and query string, for the links to other pages.
 
         Raises:
             QueryError: Something in it is unknown or wrong; all of it is named.
         """
-        if not query and not scopes:
-            return self.nothing_asked
+        asked = tuple(query)
+        if len(asked) > MOST_KEPT:
+            return replace(self._page(asked), scopes=scopes, url=url)
+        # Clients ask the same again and again; but for a cursor, which comes once.
+        rest = tuple(one for one in asked if one[0] != "cursor")
+        if len(rest) == len(asked):
+            page = self._kept(asked)
+            return replace(page, scopes=scopes, url=url) if scopes or url else page
+        if len(rest) != len(asked) - 1 or not self._takes_cursor(rest):
+            return replace(self._page(asked), scopes=scopes, url=url)
+        page = self._kept(rest)
+        cursor = next(value for name, value in asked if name == "cursor")
+        place = read_cursor(cursor, page.question, page.ordering)
+        return replace(page, scopes=scopes, url=url, place=place)
+
+    def _takes_cursor(self, rest: tuple[tuple[str, str], ...]) -> bool:
+        """Whether a cursor may come with the other parameters."""
+        return "cursor" in self.options and all(name != "offset" for name, _ in rest)
+
+    def _page(self, query: tuple[tuple[str, str], ...]) -> Page:
         given: dict[str, list[str]] = {}
         for name, value in query:
             given.setdefault(name, []).append(value)
-        return self._page(given, scopes)
-
-    def _page(self, given: dict[str, list[str]], scopes: Scopes) -> Page:
         found = _Reading(self, given)
         limit = found.integer("limit", self.default_limit, 1, self.max_limit)
         offset = found.integer("offset", 0, 0, FURTHEST_OFFSET)
@@ -118,7 +140,6 @@ class PageReader:
             count=count,
             fields=fields,
             include=include,
-            scopes=scopes,
             question=question,
         )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import date, time, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, Table, and_, bindparam, false
@@ -92,6 +93,19 @@ class Scope:
             )
         )
 
+    def told(self) -> str:
+        """What it says, as text."""
+        if self.condition is not None:
+            compiled = self.condition.compile()
+            # Moments differ each time they are asked, and tell nobody from anybody.
+            said = {
+                name: value
+                for name, value in compiled.params.items()
+                if not isinstance(value, date | time | timedelta)
+            }
+            return repr((str(compiled), sorted(said.items(), key=str)))
+        return "refused" if self.refused else repr(sorted(self.values.items(), key=str))
+
     def binds(self, prefix: str) -> Iterator[tuple[str, Any]]:
         """The values of the parameters in ``clause``."""
         for index, value in enumerate(self.values.values()):
@@ -128,6 +142,12 @@ class Scopes:
         """The values of every parameter in the clauses."""
         for table, scope in self._scopes.items():
             yield from scope.binds(self._prefixes[table])
+
+    def told(self) -> Iterator[str]:
+        """What they say, as text: the same of two requests that reach the same rows."""
+        for table, scope in self._scopes.items():
+            yield table.fullname
+            yield scope.told()
 
     @property
     def structure(self) -> object | None:

@@ -6,18 +6,19 @@ from typing import Any
 from fastapi import Request, Response
 from pydantic import ValidationError
 from pydantic_core import from_json, to_json
-from sqlalchemy import Connection, and_, delete, func, insert, select, tuple_
+from sqlalchemy import Connection, and_, delete, func, select, tuple_
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from colonnade.database import Several
 from colonnade.errors import QueryError
 from colonnade.query import Scopes, read_value
-from colonnade.resources._bodies import json_body
+from colonnade.resources._bodies import JSONBody, json_body
 from colonnade.resources._hooks import in_session
-from colonnade.resources._keeping import Values, set_scope
-from colonnade.resources._reads import JSON_TYPE, MOST_PARAMETERS, query_of
+from colonnade.resources._keeping import Values
+from colonnade.resources._many import ManyRows
+from colonnade.resources._reads import MOST_PARAMETERS, query_of
 from colonnade.resources._subject import rendered
 from colonnade.resources._writes import DONE, Writes
-from colonnade.rows import Returned
 
 
 class Batches:
@@ -32,22 +33,41 @@ class Batches:
         self.writes = writes
         self.subject = writes.subject
         self.most = most
+        self._many = ManyRows(writes.statements)
 
     async def create(self, request: Request) -> Response:
         """Create rows: 201, in the order of the body."""
         scopes = self.subject.scopes(request)
         inputs = self.subject.create
         said = scopes.values(self.subject.shape.table)
-        made = inputs.parse_list(await json_body(request), said=said)
+        body = await json_body(request)
+        made = inputs.parse_list(body, said=said)
         self._bounded(len(made), ("body",))
         rows = [inputs.values(one, ("body", index), said) for index, one in enumerate(made)]
-        if self.writes.hooks.any("create"):
-            work = self._hooked(rows, scopes)
+        writes = self.writes
+
+        def insert(connection: Connection) -> list[Any]:
+            return self._insert(connection, rows, scopes)
+
+        async def hooked(session: AsyncSession, run: Callable[..., Awaitable[Any]]) -> list[Any]:
+            return [
+                await writes.hooked(session, run, "create", dict(values), scopes, ())
+                for values in rows
+            ]
+
+        between = hooked if writes.hooks.any("create") else None
+        once = writes.once(request, body, scopes)
+        if once is not None:
+            work = once.answer(insert, between, lambda made: self._answer(made, 201))
+            answer: Response = await writes.explained(work, rows)
+            return answer
+        if between is not None:
+            unit = self.subject.translated(in_session(self.subject.db, between))
+        elif (many := self._many.insertion(rows, scopes)) is not None:
+            unit = self.subject.run(many, begin=isinstance(many, Several))
         else:
-            work = self.subject.run(
-                lambda connection: self._insert(connection, rows, scopes), begin=True
-            )
-        return self._answer(await self.writes.explained(work, rows), 201)
+            unit = self.subject.run(insert, begin=True)
+        return self._answer(await writes.explained(unit, rows), 201)
 
     async def update(self, request: Request) -> Response:
         """Change rows, each named by its key in the body: 200, in the order of the body."""
@@ -72,7 +92,8 @@ class Batches:
         if writes.hooks.any("update"):
             unit = self.subject.translated(in_session(self.subject.db, hooked))
         else:
-            unit = self.subject.run(work, begin=True)
+            many = None if writes.judges else self._many.alteration(changes, scopes)
+            unit = self.subject.run(many or work, begin=True)
         rows = [values for _, values in changes]
         return self._answer(await writes.explained(unit, rows), 200)
 
@@ -109,32 +130,14 @@ class Batches:
                 begin=True,
                 deleting=True,
             )
-        return Response(DONE, 200, media_type=JSON_TYPE)
-
-    async def _hooked(self, rows: list[Values], scopes: Scopes) -> list[Any]:
-        writes = self.writes
-
-        async def unit(session: AsyncSession, run: Callable[..., Awaitable[Any]]) -> list[Any]:
-            return [
-                await writes.hooked(session, run, "create", dict(values), scopes, ())
-                for values in rows
-            ]
-
-        return await self.subject.translated(in_session(self.subject.db, unit))
+        return JSONBody(DONE)
 
     def _insert(self, connection: Connection, rows: list[Values], scopes: Scopes) -> list[Any]:
-        """Insert rows: those without a scope to keep in as few statements as can be."""
-        singly = scopes or self.writes.trees or self.subject.rereads
-        if singly or len({tuple(sorted(row)) for row in rows}) != 1:
-            return [self.writes.insert(connection, dict(row), scopes) for row in rows]
-        shape = self.subject.shape
-        for row in rows:
-            set_scope(row, None)
-        returned = self.writes.returned(Returned(shape.table), scopes)
-        statement = insert(shape.table).returning(*returned, sort_by_parameter_order=True)
-        columns = shape.columns
-        given = [{columns[name].column.key: row[name] for name in row} for row in rows]
-        return list(connection.execute(statement, given).all())
+        """Insert rows, in as few statements as can be."""
+        many = self._many.insertion(rows, scopes)
+        if many is not None:
+            return many(connection)
+        return [self.writes.insert(connection, dict(row), scopes) for row in rows]
 
     def _remove(self, connection: Connection, keys: list[tuple[Any, ...]], scopes: Scopes) -> None:
         table = self.subject.shape.table
@@ -197,7 +200,7 @@ class Batches:
     def _answer(self, rows: list[Any], status: int) -> Response:
         view = self.subject.view
         body = b"[" + b",".join(rendered(view, row.body) for row in rows) + b"]"
-        return Response(body, status, media_type=JSON_TYPE)
+        return JSONBody(body, status)
 
 
 def _wrong(loc: tuple[Any, ...], message: str) -> dict[str, Any]:

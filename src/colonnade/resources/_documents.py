@@ -1,5 +1,6 @@
 """What the OpenAPI document says of the generated routes."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
@@ -33,7 +34,7 @@ _SAYS = {
     412: "The row is no longer the one that If-Match names",
     413: "The body is too large",
     422: "Something in the request is not valid",
-    503: "The database is busy",
+    503: "The database is busy or cannot be reached",
 }
 _PROBLEM = {"$ref": f"#/components/schemas/{ProblemDetails.__name__}"}
 _HEADERS: dict[str, dict[str, Any]] = {
@@ -68,27 +69,27 @@ class Operation(dict[str, Any]):
         return self._parameters() if name == "parameters" else super().__getitem__(name)
 
 
-class Documented:
+class Documented(ABC):
     """An annotation that takes anything, and is documented as something.
 
     For Pydantic it is a tuple of the models it mentions, so that each of them is in the
     document under its name, and can be referred to.
     """
 
+    @abstractmethod
     def models(self) -> list[type[BaseModel]]:
         """The models that it mentions; each kind of annotation says."""
-        raise NotImplementedError
 
+    @abstractmethod
     def document(self, refs: Refs, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """The JSON schema, given that of each model."""
-        raise NotImplementedError
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
         # Each twice: Pydantic makes a definition of what is used more than once.
         # The checker wants to know the types of a tuple that is made here.
-        mentioned: Any = tuple[(*self.models(), *self.models())]  # type: ignore[misc]
+        mentioned: Any = tuple[(*self.models(), *self.models())]  # type: ignore[misc]  # made here
         return core_schema.json_or_python_schema(
             json_schema=handler.generate_schema(mentioned),
             python_schema=core_schema.any_schema(),

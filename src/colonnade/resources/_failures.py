@@ -1,24 +1,29 @@
 """What the database refused, as a problem that names field and constraint."""
 
+import logging
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from sqlalchemy import Index, MetaData, PrimaryKeyConstraint, Table, UniqueConstraint
 from sqlalchemy.exc import DBAPIError, StatementError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from colonnade.database import Trouble, trouble_of
+from colonnade.errors import UncertainCommitError
 from colonnade.models import Shape
 from colonnade.resources._problems import Problem
 
+logger = logging.getLogger("colonnade.resources")
+
+RETRY_AFTER = "1"
+"""Seconds after which a client may ask again where the database had no time or was not there."""
+
 _UNIQUE, _FOREIGN, _CHECK, _NOT_NULL = "23505", "23503", "23514", "23502"
-_BUSY = frozenset(("40001", "40P01", "55P03", "53300", "57P03", "57014"))
 _SQLITE: tuple[tuple[str, str], ...] = (
     (r"UNIQUE constraint failed: (?P<columns>.+)", _UNIQUE),
     (r"FOREIGN KEY constraint failed", _FOREIGN),
     (r"CHECK constraint failed: (?P<name>.+)", _CHECK),
     (r"NOT NULL constraint failed: (?P<columns>.+)", _NOT_NULL),
-    (r"database (?:table )?is locked|database schema is locked", "40001"),
     (r"string or blob too big|datatype mismatch|too large to convert", "22001"),
 )
 
@@ -84,8 +89,9 @@ def problem_of(error: Exception, shape: Shape, *, deleting: bool = False) -> Pro
         shape: The table that was written.
         deleting: Whether a row was deleted: then a foreign key is one that refers to it.
     """
-    if isinstance(error, PoolTimeoutError):
-        return busy()
+    unavailable = unavailable_of(error)
+    if unavailable is not None:
+        return unavailable
     if isinstance(error, DBAPIError):
         return _of_refusal(Refusal(error), shape, deleting=deleting)
     if isinstance(error, StatementError) and isinstance(error.orig, ValueError | OverflowError):
@@ -93,10 +99,36 @@ def problem_of(error: Exception, shape: Shape, *, deleting: bool = False) -> Pro
     return None
 
 
-def busy() -> Problem:
-    """The database has no time now."""
-    detail = "The database is busy: try again shortly."
-    return Problem(503, detail, kind="busy", headers={"Retry-After": "1"})
+_UNAVAILABLE: dict[Trouble, tuple[str, str]] = {
+    Trouble.CONFLICT: ("busy", "The database is busy: try again shortly."),
+    Trouble.BUSY: ("busy", "The database is busy: try again shortly."),
+    Trouble.STALLED: ("busy", "The database did not answer in time: try again shortly."),
+    Trouble.FULL: ("full", "The database has no space left: nothing was changed."),
+    Trouble.LOST: ("unavailable", "The database cannot be reached: try again shortly."),
+    Trouble.MOVED: ("unavailable", "The database takes no writes now: try again shortly."),
+    Trouble.UNREACHABLE: ("unavailable", "The database cannot be reached: try again shortly."),
+}
+
+
+def unavailable_of(error: BaseException) -> Problem | None:
+    """The 503 that an error of the database amounts to; None if it is none of time or reach."""
+    trouble = trouble_of(error)
+    if trouble is None:
+        return None
+    kind, detail = _UNAVAILABLE[trouble]
+    if isinstance(error, UncertainCommitError):
+        kind = "uncertain"
+        detail = (
+            "The connection to the database was lost: whether this was carried out is not known. "
+            "Read before you ask again."
+        )
+    logger.warning("Answered 503, %s: %s", kind, _reason(error))
+    return Problem(503, detail, kind=kind, headers={"Retry-After": RETRY_AFTER})
+
+
+def _reason(error: BaseException) -> str:
+    """What the database said, without the statement and its values."""
+    return str(getattr(error, "orig", None) or error).partition("\n")[0]
 
 
 def _of_refusal(refusal: Refusal, shape: Shape, *, deleting: bool) -> Problem | None:
@@ -118,7 +150,7 @@ def _of_refusal(refusal: Refusal, shape: Shape, *, deleting: bool) -> Problem | 
         return _conflict("exclusion", "This overlaps a row that is there.", (), refusal.constraint)
     if state.startswith("22"):
         return Problem(422, "A value does not fit its column.", kind="invalid")
-    return busy() if state in _BUSY else None
+    return None
 
 
 def _foreign(refusal: Refusal, shape: Shape, *, deleting: bool) -> Problem:

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from colonnade.database import Database
+from colonnade.resources._overrides import given_session
 
 Written = Literal["create", "update", "delete"]
 Hook = Callable[..., Any]
@@ -57,15 +58,24 @@ class Hooks:
                 await hook(session, subject)
                 continue
             # The checker cannot infer a lambda with a default.
-            returned = await session.run_sync(lambda sync, hook=hook: hook(sync, subject))  # type: ignore[misc]
+            returned = await session.run_sync(lambda sync, hook=hook: hook(sync, subject))  # type: ignore[misc]  # mypy infers no lambda with a default
             if isinstance(returned, Awaitable):
                 await returned
 
 
 async def in_session(
-    db: Database, work: Callable[[AsyncSession, Callable[..., Any]], Awaitable[T]]
+    db: Database,
+    work: Callable[[AsyncSession, Callable[..., Any]], Awaitable[T]],
+    *,
+    idempotent: bool = False,
 ) -> T:
-    """Run a unit of work with hooks in it: a session, and a way to run Core statements on it."""
+    """Run a unit of work with hooks in it: a session, and a way to run Core statements on it.
+
+    Args:
+        db: The database.
+        work: The unit.
+        idempotent: Whether it may be carried out twice and the outcome is the same.
+    """
 
     async def unit(session: AsyncSession) -> T:
         async def on_connection(statements: Callable[[Connection], Any]) -> Any:
@@ -74,6 +84,9 @@ async def in_session(
 
         return await work(session, on_connection)
 
+    given = given_session()
+    if given is not None:
+        return await given.transaction(unit)
     # SQLite takes its lock with the first write: what was read before may have changed by then.
     level: Literal["SERIALIZABLE"] | None = "SERIALIZABLE" if db.url.backend == "sqlite" else None
-    return await db.transaction_async(unit, isolation_level=level)
+    return await db.transaction_async(unit, isolation_level=level, idempotent=idempotent)

@@ -6,12 +6,12 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 from sqlalchemy import ColumnElement, Connection, FromClause, func, select
 
+from colonnade.database import Plan
 from colonnade.errors import QueryError
 from colonnade.models import Shape, whole_schema
 from colonnade.query import Scope
 from colonnade.resources._failures import referenced
 from colonnade.resources._foreign_keys import ForeignKeys
-from colonnade.resources._plans import Plan
 from colonnade.resources._problems import Problem
 from colonnade.resources._subject import Subject
 from colonnade.rows import Inputs, located
@@ -141,6 +141,8 @@ async def explained(
     except Problem as problem:
         if problem.kind != "foreign_key" or problem.errors:
             raise
-        found = await subject.run(lambda connection: foreign.missing(connection, rows))
+        found = await subject.run(
+            lambda connection: foreign.missing(connection, rows), idempotent=True
+        )
         # Every row it refers to is there: then it is itself one that others refer to.
         raise found or referenced(foreign.shape, None, None) from problem

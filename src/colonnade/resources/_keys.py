@@ -92,6 +92,8 @@ def _escaped(text: str) -> str:
 
 
 def _plain(text: str) -> str | None:
+    if "~" not in text:
+        return text
     first, *rest = text.split("~")
     found = [first]
     for part in rest:

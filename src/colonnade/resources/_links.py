@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from importlib import import_module
 from typing import Any
 
 from fastapi import Request, Response
@@ -22,11 +21,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql import operators, visitors
 
+from colonnade.database import Plan
 from colonnade.errors import QueryError
 from colonnade.models import ColumnShape, RelationShape, Shape, schemas
 from colonnade.query import Scopes, Surface, read_includes
 from colonnade.resources import _scoping
-from colonnade.resources._bodies import json_body
+from colonnade.resources._bodies import JSONBody, json_body
 from colonnade.resources._failures import missing_row
 from colonnade.resources._foreign_keys import ForeignKeys
 from colonnade.resources._keeping import (
@@ -38,10 +38,9 @@ from colonnade.resources._keeping import (
     stored_row,
 )
 from colonnade.resources._keys import Keys
-from colonnade.resources._plans import Plan
 from colonnade.resources._problems import Problem
-from colonnade.resources._reads import JSON_TYPE
 from colonnade.resources._subject import Subject, rendered
+from colonnade.resources._upserts import upsert
 from colonnade.resources._writes import DONE
 from colonnade.rows import Inputs, Returned, View
 
@@ -172,8 +171,8 @@ class Link:
         else:
             row = await work
         if self.view is None:
-            return Response(DONE, 200, media_type=JSON_TYPE)
-        return Response(rendered(self.view, row.body), 200, media_type=JSON_TYPE)
+            return JSONBody(DONE)
+        return JSONBody(rendered(self.view, row.body))
 
     def _put(
         self,
@@ -220,11 +219,11 @@ class Link:
                 self._require_both(connection, parameters, scopes)
 
         await self.subject.run(work, deleting=True, shape=self.shape)
-        return Response(DONE, 200, media_type=JSON_TYPE)
+        return JSONBody(DONE)
 
     def _scopes(self, request: Request) -> Scopes:
         self.subject.scopes(request)
-        scopes = _scoping.scopes_of(request, self.subject.db, self.tables())
+        scopes = _scoping.scopes_of(request, self.subject.db, self.tables)
         own = scopes.get(self.table)
         if own is not None and own.refused:
             raise Problem(403, "No link can be reached here.", kind="scope")
@@ -278,9 +277,6 @@ class Link:
         return values, frozenset(made.model_fields_set) - path.keys() - said.keys()
 
     def _upsert(self, values: Values, given: frozenset[str], path: Values, scopes: Scopes) -> Any:
-        # The one that is in use is loaded already.
-        dialect = import_module(f"sqlalchemy.dialects.{self.subject.backend}")
-        make: Any = dialect.insert
         columns = [*self.near.columns, *self.far.columns]
         binds = [*self.near.binds(), *self.far.binds()]
         changes: dict[Any, Any] = {}
@@ -302,7 +298,9 @@ class Link:
                 {**values, **path}, scopes, creating=True, besides=self.key_fields
             )
             reachable += self._foreign.reachable(asked, values, scopes, "new_")
-        statement = make(self.table).from_select(columns, select(*binds).where(*reachable))
+        statement = upsert(self.table, self.subject.backend).from_select(
+            columns, select(*binds).where(*reachable)
+        )
         statement = statement.on_conflict_do_update(
             index_elements=[column.name for column in self.table.primary_key],
             set_=changes,

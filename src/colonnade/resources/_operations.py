@@ -10,15 +10,16 @@ from fastapi.routing import APIRouter
 from starlette.routing import BaseRoute
 
 from colonnade.errors import QueryError
-from colonnade.models import RelationShape
-from colonnade.query import Page, PageReader, Reached, Within
+from colonnade.models import Idempotency, RelationShape
+from colonnade.query import PageReader, Reached, Within
 from colonnade.resources import _documents as documents
 from colonnade.resources import _scoping
 from colonnade.resources._batches import Batches
 from colonnade.resources._hooks import Hooks
+from colonnade.resources._idempotency import HEADER
 from colonnade.resources._links import Link
 from colonnade.resources._names import plural, snake
-from colonnade.resources._reads import DEEPEST_TREE, Reads, answer_page, query_of, url_of
+from colonnade.resources._reads import DEEPEST_TREE, Reads, answer_page, asked_page
 from colonnade.resources._route import GeneratedRoute
 from colonnade.resources._subject import Subject, Views
 from colonnade.resources._writes import Writes
@@ -39,6 +40,7 @@ class Offer:
         hooks: What the program does before and after writes.
         max_limit: Rows in a page, and in a batch, at most.
         scopes: The dependencies that answer scopes.
+        idempotency: Where answers are kept for requests that come twice.
     """
 
     operations: frozenset[Operation]
@@ -46,6 +48,7 @@ class Offer:
     hooks: Hooks
     max_limit: int
     scopes: list[params.Depends]
+    idempotency: type[Idempotency] | None
 
 
 class Operations:
@@ -63,7 +66,7 @@ class Operations:
         self.subject = subject
         self.reads = reads
         self.offer = offer
-        self.writes = Writes(subject, offer.hooks)
+        self.writes = Writes(subject, offer.hooks, offer.idempotency)
         self.batches = Batches(self.writes, offer.max_limit)
         self.made: list[BaseRoute] = []
         self.links: list[Link] = []
@@ -143,17 +146,23 @@ class Operations:
             openapi_extra=documents.Operation(parameters),
             generate_unique_id_function=router.generate_unique_id_function,
         )
+        route.db = self.subject.db
         self.made.append(route)
 
     def _key_parameter(self) -> dict[str, Any]:
         return documents.path_parameter(self.key, self.subject.shape.primary_key)
 
+    def _key_header(self) -> list[dict[str, Any]]:
+        if self.offer.idempotency is None:
+            return []
+        says = "The request's own: sent again with the same, it is answered the same"
+        return [documents.header_parameter(HEADER, says)]
+
     def _list(self) -> None:
         reads, subject = self.reads, self.subject
 
         async def list_rows(request: Request) -> Response:
-            page = reads.reader.read(query_of(request), subject.scopes(request))
-            return await reads.page(with_url(page, request))
+            return await reads.page(asked_page(reads.reader, subject, request))
 
         self._add(
             "",
@@ -184,6 +193,7 @@ class Operations:
             responses=documents.responses(
                 409, 413, success=201, headers=("Location", "ETag"), says="The row"
             ),
+            parameters=self._key_header,
             status=201,
         )
 
@@ -278,6 +288,7 @@ class Operations:
                 summary=f"Create {words}, all or none",
                 answer=rows,
                 responses=documents.responses(409, 413, success=201, says="The rows"),
+                parameters=self._key_header,
                 status=201,
             )
         if "update" in operations:
@@ -404,18 +415,10 @@ class _Related:
 
     async def answer(self, request: Request, key: tuple[Any, ...]) -> Response:
         """The page of it that a request asks for."""
-        scopes = self.subject.scopes(request)
         within = Within(self.subject.shape, self.relation, key)
-        page = replace(
-            self.reader.read(query_of(request), scopes), within=within, url=url_of(request)
-        )
+        page = replace(asked_page(self.reader, self.subject, request), within=within)
         view = self.views.get(page.fields, page.include)
         return await answer_page(self.subject, self.subject.plans, page, view)
-
-
-def with_url(page: Page, request: Request) -> Page:
-    """The page, with what was asked, for the links to other pages."""
-    return replace(page, url=url_of(request))
 
 
 def _taking(endpoint: Endpoint, body: documents.Body, default: Any = ...) -> Endpoint:

@@ -1,44 +1,17 @@
-"""Plans: statements that are made once for all requests of one shape."""
+"""The plans of a Resource: statements that are made once for all requests of one shape."""
 
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
-from sqlalchemy import Connection
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.base import Executable
 from sqlalchemy.sql.elements import ClauseElement
 
-from colonnade.database import DirectConnection, NotDirect, Prepared
+from colonnade.database import Plan
 
 MOST = 500
 """Plans kept by each Resource: shapes of requests, of which a client can make up many."""
-
-
-class Plan:
-    """A statement that is made once; SQLAlchemy keeps its SQL text.
-
-    Args:
-        statement: The statement, its values as named parameters.
-        once: Whether it will not come again, so that its text is not kept.
-    """
-
-    __slots__ = ("_options", "_prepared", "statement")
-
-    def __init__(self, statement: Executable, *, once: bool = False) -> None:
-        self.statement = statement
-        self._options: dict[str, Any] = {"compiled_cache": None} if once else {}
-        self._prepared: Prepared | Literal[False] | None = None
-
-    def run(self, connection: Connection | DirectConnection, parameters: dict[str, Any]) -> Any:
-        """Execute it: rows, in what is asked as SQLAlchemy's result is."""
-        if not isinstance(connection, DirectConnection):
-            return connection.execute(self.statement, parameters, execution_options=self._options)
-        if self._prepared is None:
-            self._prepared = connection.prepare(self.statement, parameters) or False
-        if self._prepared is False:
-            raise NotDirect(self.statement)
-        return connection.run(self._prepared, parameters)
 
 
 class Plans:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi import HTTPException, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from pydantic_core import to_json
@@ -61,24 +61,6 @@ class Problem(HTTPException):
         super().__init__(status_code, detail, headers)
         self.kind = kind
         self.errors = errors
-
-
-def problems(app: FastAPI) -> None:
-    """Have every error of an app answered as a problem, not those of its Resources alone.
-
-    Covers ``HTTPException``, the validation of requests, and what is raised and not caught,
-    of which nothing but the status is told.
-    """
-
-    async def on_http(request: Request, error: Exception) -> Response:
-        return response_of(error)
-
-    async def on_crash(request: Request, error: Exception) -> Response:
-        return response_of(Problem(500, "Something went wrong here.", kind="internal"))
-
-    app.add_exception_handler(StarletteHTTPException, on_http)
-    app.add_exception_handler(RequestValidationError, on_http)
-    app.add_exception_handler(Exception, on_crash)
 
 
 def response_of(error: Exception) -> Response:

@@ -1,14 +1,17 @@
 """Reading: pages, single rows, relations of a row, trees."""
 
+import re
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
 from fastapi import Request, Response
 from pydantic_core import from_json
-from sqlalchemy import BigInteger, Connection, bindparam, cast, func, literal_column, select
+from sqlalchemy import BigInteger, bindparam, cast, func, literal_column, select
 from sqlalchemy import Table as SQLTable
 
+from colonnade.database import Plan
 from colonnade.errors import QueryError
 from colonnade.models import RelationShape
 from colonnade.query import (
@@ -20,17 +23,20 @@ from colonnade.query import (
     key_clause,
     key_ordering,
 )
-from colonnade.resources._plans import Explain, Plan, Plans
+from colonnade.resources._bodies import JSONBody
+from colonnade.resources._plans import Explain, Plans
 from colonnade.resources._subject import Subject, rendered, rendered_rows
 from colonnade.resources._tags import is_unchanged
 from colonnade.rows import Backend, View, joined_rows, page_statement, row_columns
 
-JSON_TYPE = "application/json"
 DEEPEST_TREE = 100
 """Levels of a tree that one request reads at most."""
 
 MOST_PARAMETERS = 500
 """Parameters of a query string; Python's own limit is none."""
+
+
+_PLACE = re.compile(r"(?:(?<=&)|^)(?:cursor|offset)=[^&]*&?")
 
 
 def query_of(request: Request, most: int = MOST_PARAMETERS) -> list[tuple[str, str]]:
@@ -62,6 +68,11 @@ def path_of(request: Request) -> str:
     root = str(request.scope.get("app_root_path", request.scope.get("root_path", "")))
     if not path.startswith(f"{root}/"):
         path = root + path
+    return _quoted(path)
+
+
+@lru_cache(maxsize=1024)
+def _quoted(path: str) -> str:
     return quote(path, safe="/@:!$&'()*+;=,~-._")
 
 
@@ -70,6 +81,16 @@ def url_of(request: Request) -> str:
     raw: bytes = request.scope["query_string"]
     path = path_of(request)
     return f"{path}?{raw.decode('latin-1')}" if raw else path
+
+
+def asked_page(reader: PageReader, subject: Subject, request: Request) -> Page:
+    """The page that a request asks for.
+
+    Raises:
+        QueryError: Its query string is not valid.
+        Problem: 403, the table's own scope refuses.
+    """
+    return reader.read(query_of(request), subject.scopes(request), url_of(request))
 
 
 class Reads:
@@ -110,14 +131,14 @@ class Reads:
         )
         parameters = {f"at_key_{index}": value for index, value in enumerate(key)}
         parameters.update(scopes.binds())
-        found = await subject.run(lambda connection: plan.run(connection, parameters).first())
+        found = await subject.read(plan.first(parameters))
         if found is None:
             raise subject.not_found()
         body = rendered(view, found.body)
         tag = subject.tags.of(found.state, body)
         if is_unchanged(request.headers.getlist("if-none-match"), tag):
             return Response(status_code=304, headers={"ETag": tag})
-        return Response(body, 200, {"ETag": tag}, JSON_TYPE)
+        return JSONBody(body, 200, {"ETag": tag})
 
     def _row_plan(self, view: View, scopes: Scopes) -> Plan:
         shape = self.subject.shape
@@ -135,7 +156,7 @@ class Reads:
         subject = self.subject
         scopes = subject.scopes(request)
         query = [(name, value) for name, value in query_of(request) if name != "depth"]
-        page = replace(self.tree_reader.read(query, scopes), url=url_of(request))
+        page = self.tree_reader.read(query, scopes, url_of(request))
         view = subject.views.get(page.fields, page.include)
         within = Within(subject.shape, relation, key)
         plan = Plan(_tree_statement(within, view, page, subject.backend))
@@ -146,11 +167,11 @@ class Reads:
             "offset_": page.offset,
             "depth_": depth,
         }
-        found = await subject.run(lambda connection: plan.run(connection, parameters).one())
+        found = await subject.read(plan.one(parameters))
         if not found.parent:
             raise subject.not_found()
         headers = _offset_links(page, found.found > page.limit)
-        return Response(rendered_rows(view, found.body), 200, headers, JSON_TYPE)
+        return JSONBody(rendered_rows(view, found.body), 200, headers)
 
 
 async def answer_page(subject: Subject, plans: Plans, page: Page, view: View) -> Response:
@@ -172,19 +193,15 @@ async def answer_page(subject: Subject, plans: Plans, page: Page, view: View) ->
     parameters = {**page.parameters(), **_window(page)}
     if page.offset:
         parameters["offset_"] = page.offset
-    estimate = page.count == "estimated"
-
-    def work(connection: Connection) -> Any:
-        found = plan.run(connection, parameters).one()
-        return found, _estimate(connection, page, parameters) if estimate else None
-
-    found, estimated = await subject.run(work)
+    found = await subject.read(plan.one(parameters))
     if page.within is not None and not found.parent:
         raise subject.not_found()
     headers = _links(page, found)
-    if page.count != "none":
-        headers["X-Total-Count"] = str(found.total if estimated is None else estimated)
-    return Response(rendered_rows(view, found.body), 200, headers, JSON_TYPE)
+    if page.count == "estimated":
+        headers["X-Total-Count"] = str(await _estimate(subject, page, parameters))
+    elif page.count == "exact":
+        headers["X-Total-Count"] = str(found.total)
+    return JSONBody(rendered_rows(view, found.body), 200, headers)
 
 
 def _page_plan(page: Page, view: View, backend: Backend) -> Plan:
@@ -194,9 +211,10 @@ def _page_plan(page: Page, view: View, backend: Backend) -> Plan:
     return Plan(statement, once=page.filter.is_long)
 
 
-def _estimate(connection: Connection, page: Page, parameters: dict[str, Any]) -> int:
+async def _estimate(subject: Subject, page: Page, parameters: dict[str, Any]) -> int:
     """How many rows PostgreSQL's planner expects."""
-    plan = Plan(Explain(page.all_rows())).run(connection, parameters).scalar_one()
+    explain = Plan(Explain(page.all_rows()))
+    plan = await subject.read(lambda connection: explain.run(connection, parameters).scalar_one())
     told = from_json(plan) if isinstance(plan, str) else plan
     return int(told[0]["Plan"]["Plan Rows"])
 
@@ -243,6 +261,9 @@ def _offset_links(page: Page, more: bool) -> dict[str, str]:
 
 def _changed(url: str, values: dict[str, str]) -> str:
     path, _, query = url.partition("?")
+    rest = _PLACE.sub("", query).strip("&")
+    if "cursor" not in rest and "offset" not in rest:  # nor is there one in another writing
+        return f"{path}?{rest}{'&' if rest else ''}{urlencode(values)}"
     given = parse_qsl(query, keep_blank_values=True)
     kept = [pair for pair in given if pair[0] not in {"cursor", "offset"}]
     return f"{path}?{urlencode([*kept, *values.items()])}"
@@ -265,7 +286,7 @@ def _tree_statement(within: Within, view: View, page: Page, backend: Backend) ->
             top.c[there] == parent.c[here],
             *page.scopes.clauses(table, top),
         )
-        .cte("tree", recursive=True)
+        .cte("colonnade_tree", recursive=True)
     )
     below = table.alias()
     tree = tree.union_all(

@@ -7,18 +7,19 @@ from typing import Any, Literal, TypeVar, get_args
 from fastapi import APIRouter, Request, Response, params
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Match
+from starlette.types import Scope
 
 from colonnade.database import Database
 from colonnade.errors import ModelError, QueryError
-from colonnade.models import Shape, schemas
+from colonnade.models import Idempotency, Shape, schemas
 from colonnade.query import Page, Surface, nearest
 from colonnade.resources import _documents as documents
 from colonnade.resources import _scoping
 from colonnade.resources._hooks import Hooks, Written
 from colonnade.resources._names import plural
-from colonnade.resources._operations import Guards, Offer, Operation, Operations, with_url
-from colonnade.resources._reads import Reads, query_of
+from colonnade.resources._operations import Guards, Offer, Operation, Operations
+from colonnade.resources._reads import Reads, asked_page
 from colonnade.resources._route import ResourceRoute, Routes, replaced
 from colonnade.resources._subject import Subject
 
@@ -50,6 +51,9 @@ class Resource(APIRouter):
         dependencies: Dependencies of all routes, or of each operation's: those of ``create``,
             ``update`` and ``delete`` guard their batches too.
         max_limit: Rows in a page, and in a batch, at most.
+        idempotency: A table of answers, ``class RequestKey(Idempotency, table=True)``: a POST
+            that comes again with the same ``Idempotency-Key`` is answered as it was. Without it
+            the header means nothing.
         prefix: The path; the model's name in the plural by default.
         tags: Tags in the OpenAPI document; the prefix by default.
         responses: Answers that every route may have, for the OpenAPI document.
@@ -73,6 +77,7 @@ class Resource(APIRouter):
         operations: set[Operation] | frozenset[Operation] = OPERATIONS,
         dependencies: Sequence[params.Depends] | Guards = (),
         max_limit: int = 1000,
+        idempotency: type[Idempotency] | None = None,
         prefix: str | None = None,
         tags: list[str | Enum] | None = None,
         responses: dict[int | str, dict[str, Any]] | None = None,
@@ -95,14 +100,16 @@ class Resource(APIRouter):
             deprecated=deprecated,
             include_in_schema=include_in_schema,
         )
-        self.routes = Routes(self._made, self._complete)
-        self._db = db
+        self.routes: Routes = Routes(self._made, self._complete)
+        self._head = path.partition("{")[0]  # what a path here begins with, wherever it is included
+        self.db = db
         self._schemas = (create, update, read)
         self._include = tuple(include)
         self._scoped = scope is not _scoping.Unscoped
         if scope is not None and self._scoped:
             _scoping.declare(db, self._shape, scope)
         self._max_limit = max_limit
+        self._idempotency = idempotency
         self._hooks = Hooks()
         self._subject: Subject | None = None
 
@@ -140,16 +147,14 @@ class Resource(APIRouter):
         """
         if self._subject is None:
             surface = Surface.of(self.model, self._schemas[2], self._include)
-            self._subject = Subject(
-                self._db, surface, self.create, self.update, scoped=self._scoped
-            )
+            self._subject = Subject(self.db, surface, self.create, self.update, scoped=self._scoped)
             self._reads = Reads(self._subject, self._max_limit)
         return self._subject
 
     @property
     def scopes(self) -> list[params.Depends]:
         """The dependencies that an endpoint outside of the Resource needs to use ``query``."""
-        return _scoping.dependencies(self._db, self.subject.tables())
+        return _scoping.dependencies(self.db, self.subject.tables())
 
     def query(self, request: Request) -> Page:
         """A dependency: the page that a request asks for, with filters, order and limits.
@@ -159,12 +164,10 @@ class Resource(APIRouter):
         Raises:
             RequestValidationError: The query string is not valid: a 422.
         """
-        subject = self.subject
         try:
-            page = self._reads.reader.read(query_of(request), subject.scopes(request))
+            return asked_page(self._reads.reader, self.subject, request)
         except QueryError as error:
             raise RequestValidationError(error.errors) from None
-        return with_url(page, request)
 
     async def answer(self, page: Page) -> Response:
         """Answer with a page, as the generated list does.
@@ -204,10 +207,17 @@ class Resource(APIRouter):
 
     # The routes
 
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Whether a route of this Resource answers a request; no to most without asking each."""
+        if self._head not in scope["path"] and self.routes.are_all_below(self._head):
+            return Match.NONE, {}
+        return super().matches(scope)
+
     def _complete(self, route: BaseRoute) -> None:
         """Give an endpoint of the user's what it needs of the Resource, and its document too."""
         if not isinstance(route, ResourceRoute):
             return
+        route.db = self.db
         scopes = self.scopes
         route.dependencies = [*route.dependencies, *scopes]
         problems = documents.responses()
@@ -223,14 +233,16 @@ class Resource(APIRouter):
         _refuse_cascades(self._shape, self._operations)
         _refuse_closed(self._shape, self.create, self.update)
         tables = subject.tables()
-        _scoping.reach(self._db, tables, by=f"the Resource of {self.model.__name__}")
-        scopes = _scoping.dependencies(self._db, tables)
+        _scoping.reach(self.db, tables, by=f"the Resource of {self.model.__name__}")
+        scopes = _scoping.dependencies(self.db, tables)
         taken = {one for route in own for one in replaced(route)}
-        offer = Offer(self._operations, self._guards, self._hooks, self._max_limit, scopes)
+        offer = Offer(
+            self._operations, self._guards, self._hooks, self._max_limit, scopes, self._idempotency
+        )
         operations = Operations(self, subject, self._reads, offer)
         made = operations.routes()
         linked = [table for link in operations.links for table in link.tables()]
-        _scoping.reach(self._db, linked, by=f"the Resource of {self.model.__name__}")
+        _scoping.reach(self.db, linked, by=f"the Resource of {self.model.__name__}")
         return [route for route in made if not replaced(route) & taken]
 
 

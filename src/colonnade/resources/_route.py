@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from functools import partial
 from inspect import getclosurevars, isfunction, signature
 from typing import Any, SupportsIndex
 
@@ -10,14 +9,24 @@ from fastapi import Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from starlette.routing import BaseRoute
-from starlette.types import Message, Receive
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.routing import BaseRoute, Match
+from starlette.types import Message, Receive, Scope
 
-from colonnade.errors import QueryError
+from colonnade.database import Database
+from colonnade.errors import DatabaseError, QueryError
+from colonnade.resources._departures import ClientGoneError, answering
+from colonnade.resources._failures import unavailable_of
+from colonnade.resources._overrides import is_overridden, overriding
+from colonnade.resources._positions import follow
 from colonnade.resources._problems import Problem, response_of
 
 LARGEST_BODY = 4 * 1024 * 1024
 """Bytes in the body of a request; a thousand rows of four kilobytes."""
+
+
+CLIENT_GONE = 499
+"""The status in the log of a request whose client did not wait: nginx's, which no client sees."""
 
 
 class Unparsed(Request):
@@ -31,15 +40,40 @@ class ResourceRoute(APIRoute):
     """A route whose errors, those of validation included, are answered as problems."""
 
     request_class: type[Request] = Request
+    db: Database | None = None
+    """Where the Resource's table is."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
 
+        async def bounded(request: Request) -> Response:
+            return await handle(self.bounded(request))
+
+        return self.answering(bounded)
+
+    def answering(
+        self, handle: Callable[[Request], Awaitable[Response]]
+    ) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The handler, with its errors as problems, in the session of an override if there is."""
+
         async def answer(request: Request) -> Response:
             try:
-                return await handle(self.bounded(request))
+                if self.db is not None and is_overridden(self.db, request):
+                    async with overriding(self.db, request):
+                        return await handle(request)
+                with answering(request):
+                    if self.db is not None and self.db.replicas:
+                        return await follow(self.db, request, handle)
+                    return await handle(request)
             except (Problem, RequestValidationError, QueryError) as error:
                 return response_of(error)
+            except ClientGoneError:
+                return Response(status_code=CLIENT_GONE)
+            except (SQLAlchemyError, DatabaseError) as error:
+                unavailable = unavailable_of(error)
+                if unavailable is None:
+                    raise
+                return response_of(unavailable)
 
         return answer
 
@@ -56,20 +90,28 @@ class GeneratedRoute(ResourceRoute):
 
     request_class = Unparsed
 
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Whether this route answers a request; no at once to a path that ends otherwise.
+
+        FastAPI asks the routes of a router that is included twice.
+        """
+        if not scope["path"].endswith(self.path.rpartition("}")[2]):
+            return Match.NONE, {}
+        return super().matches(scope)
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """FastAPI's, or past it where no dependency needs it: that costs as much as a statement."""
         handle = super().get_route_handler()
-        bare = _without_dependencies(handle)
-        if bare is None:
+        endpoint = _without_dependencies(handle)
+        if endpoint is None:
             return handle
+        if "body" not in signature(endpoint).parameters:
+            return self.answering(endpoint)
 
-        async def answer(request: Request) -> Response:
-            try:
-                return await bare(request=self.bounded(request))
-            except (Problem, RequestValidationError, QueryError) as error:
-                return response_of(error)
+        async def bounded(request: Request) -> Response:
+            return await endpoint(self.bounded(request), body=None)
 
-        return answer
+        return self.answering(bounded)
 
 
 def _without_dependencies(handle: Any) -> Callable[..., Awaitable[Response]] | None:
@@ -78,7 +120,7 @@ def _without_dependencies(handle: Any) -> Callable[..., Awaitable[Response]] | N
     What it depends on, those of the app and of the inclusion too, FastAPI tells nobody: the
     handler has it. Whatever does not look as expected is left to FastAPI.
     """
-    for _ in range(2):  # ours is around FastAPI's
+    for _ in range(3):  # ours are around FastAPI's
         found = getclosurevars(handle).nonlocals if isfunction(handle) else {}
         dependant = found.get("dependant")
         if isinstance(dependant, Dependant):
@@ -89,7 +131,7 @@ def _without_dependencies(handle: Any) -> Callable[..., Awaitable[Response]] | N
     if dependant.dependencies or dependant.call is None:
         return None
     call: Callable[..., Awaitable[Response]] = dependant.call
-    return partial(call, body=None) if "body" in signature(call).parameters else call
+    return call
 
 
 def _counting(receive: Receive) -> Callable[[], Awaitable[Message]]:
@@ -130,6 +172,7 @@ class Routes(list[BaseRoute]):
         self._make: Callable[[list[BaseRoute]], list[BaseRoute]] | None = make
         self._complete = complete
         self._own = 0
+        self._below = ("", 0)
 
     def __iter__(self) -> Iterator[BaseRoute]:
         if self._make is not None:
@@ -154,6 +197,14 @@ class Routes(list[BaseRoute]):
                 del self[index]
         self.insert(self._own, route)
         self._own += 1
+
+    def are_all_below(self, head: str) -> bool:
+        """Whether the path of every route begins with ``head``."""
+        if self._below != (head, len(self)):
+            if not all(getattr(route, "path", "").startswith(head) for route in self):
+                return False
+            self._below = (head, len(self))
+        return True
 
     def __reversed__(self) -> Iterator[BaseRoute]:
         return reversed(list(self))

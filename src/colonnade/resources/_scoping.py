@@ -78,8 +78,13 @@ def dependencies(db: Database, tables: Iterable[Table]) -> list[params.Depends]:
     return [Depends(scopes[table][1]) for table in dict.fromkeys(tables) if table in scopes]
 
 
-def scopes_of(request: Request, db: Database, tables: Iterable[Table]) -> Scopes:
+def scopes_of(request: Request, db: Database, tables: Callable[[], Iterable[Table]]) -> Scopes:
     """The scopes that a request's dependencies answered for these tables.
+
+    Args:
+        request: The request.
+        db: Where the tables are.
+        tables: Tells them, if any table of the database has a scope.
 
     Raises:
         ModelError: One of the dependencies was not asked: the route is not a Resource's.
@@ -89,7 +94,7 @@ def scopes_of(request: Request, db: Database, tables: Iterable[Table]) -> Scopes
         return NO_SCOPES
     kept: dict[Table, Scope] = request.scope.get(_KEPT, {})
     found: dict[Table, Scope] = {}
-    for table in tables:
+    for table in tables():
         if table in kept:
             found[table] = kept[table]
         elif table in declared:

@@ -11,12 +11,14 @@ from sqlalchemy import Connection, Table
 from sqlalchemy.exc import SQLAlchemyError
 
 from colonnade.database import Database
-from colonnade.errors import QueryError
+from colonnade.errors import DatabaseError, QueryError
 from colonnade.models import Shape
 from colonnade.query import Includes, Scopes, Surface, read_includes
 from colonnade.resources import _scoping
+from colonnade.resources._departures import while_there
 from colonnade.resources._failures import problem_of
 from colonnade.resources._keys import Keys
+from colonnade.resources._overrides import given_session
 from colonnade.resources._plans import Plans
 from colonnade.resources._problems import Problem
 from colonnade.resources._tags import Tags
@@ -73,17 +75,29 @@ class Subject:
         self.db = db
         self.surface = surface
         self.shape: Shape = surface.shape
-        self.backend: Backend = db.url.backend
         self.keys = Keys(self.shape.primary_key)
         self.create = Inputs(self.shape, create, whole=True)
         self.update = Inputs(self.shape, update, whole=False)
-        self.plans = Plans()
+        self._plans: dict[Backend, Plans] = {}
         self.always: Includes = read_includes(None, surface)
         self.views = Views(surface)
         self.view = self.views.get(None, self.always)
         self.rereads = _leads_back(self.view, self.shape.table)
-        self.tags = Tags(db.secret, versioned=self.versioned)
+        self.tags = Tags(lambda: db.secret, versioned=self.versioned)
         self._scoped = scoped
+
+    @property
+    def backend(self) -> Backend:
+        """What the database is now; tests may run one after another."""
+        return self.db.url.backend
+
+    @property
+    def plans(self) -> Plans:
+        """The statements for that."""
+        plans = self._plans.get(self.backend)
+        if plans is None:
+            plans = self._plans[self.backend] = Plans()
+        return plans
 
     @property
     def name(self) -> str:
@@ -123,7 +137,7 @@ class Subject:
         Raises:
             Problem: 403, the table's own scope refuses.
         """
-        scopes = _scoping.scopes_of(request, self.db, self.tables())
+        scopes = _scoping.scopes_of(request, self.db, self.tables)
         own = scopes.get(self.shape.table)
         if own is not None and own.refused:
             raise Problem(403, f"No {self.name} can be reached here.", kind="scope")
@@ -153,6 +167,8 @@ class Subject:
         work: Callable[[Connection], T],
         *,
         begin: bool = False,
+        idempotent: bool = False,
+        read_only: bool = False,
         deleting: bool = False,
         shape: Shape | None = None,
     ) -> T:
@@ -161,25 +177,49 @@ class Subject:
         Args:
             work: Called with a connection.
             begin: Whether it is several statements, in one transaction.
+            idempotent: Whether it may be carried out twice, as what only reads may.
+            read_only: Whether it only reads, and may be asked of a replica.
             deleting: Whether it deletes.
             shape: The table that is written; the subject's own by default.
 
         Raises:
             Problem: The database refused what the request asked.
         """
-        running = self.db.run_async(work, begin=begin)
-        return await self.translated(running, deleting=deleting, shape=shape)
+        try:
+            given = given_session()
+            if given is not None:
+                return await given.run(work, begin=begin)
+            return await while_there(
+                self.db.run_async(work, begin=begin, idempotent=idempotent, read_only=read_only)
+            )
+        except (SQLAlchemyError, DatabaseError) as error:
+            self._refuse(error, shape, deleting)
+            raise
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Run a statement that only reads.
+
+        Args:
+            work: Called with a connection.
+
+        Raises:
+            Problem: The database refused what the request asked.
+        """
+        return await self.run(work, read_only=True)
 
     async def translated(
         self, work: Awaitable[T], *, deleting: bool = False, shape: Shape | None = None
     ) -> T:
         """``work``, with what the database refuses as a problem."""
         try:
-            return await work
-        except SQLAlchemyError as error:
-            problem = problem_of(error, shape or self.shape, deleting=deleting)
-            if problem is None:
-                raise
+            return await while_there(work)
+        except (SQLAlchemyError, DatabaseError) as error:
+            self._refuse(error, shape, deleting)
+            raise
+
+    def _refuse(self, error: Exception, shape: Shape | None, deleting: bool) -> None:
+        problem = problem_of(error, shape or self.shape, deleting=deleting)
+        if problem is not None:
             raise problem from error
 
 

@@ -7,6 +7,7 @@ with ``?fields=`` can be written under the same tag. ``view`` is a digest of the
 """
 
 import re
+from collections.abc import Callable
 from hashlib import blake2b
 
 DIGEST = 8
@@ -19,12 +20,12 @@ class Tags:
     """The tags of one table's rows.
 
     Args:
-        secret: The key of the digests: a row has columns that nobody is shown, and a digest
+        secret: Answers the key of the digests: a row has columns that nobody is shown, and a digest
             without a key is a way to guess at them.
         versioned: Whether the table is ``Versioned``.
     """
 
-    def __init__(self, secret: bytes, *, versioned: bool) -> None:
+    def __init__(self, secret: Callable[[], bytes], *, versioned: bool) -> None:
         self._secret = secret
         self._versioned = versioned
 
@@ -41,7 +42,7 @@ class Tags:
         return f'"{self.row(state)}-{self._digest(body)}"'
 
     def _digest(self, data: bytes) -> str:
-        return blake2b(data, key=self._secret, digest_size=DIGEST).hexdigest()
+        return blake2b(data, key=self._secret(), digest_size=DIGEST).hexdigest()
 
 
 def is_unchanged(if_none_match: list[str], tag: str) -> bool:
@@ -51,6 +52,8 @@ def is_unchanged(if_none_match: list[str], tag: str) -> bool:
         if_none_match: The header, each line of it.
         tag: The answer's.
     """
+    if not if_none_match:
+        return False
     told = ",".join(if_none_match)
     return told.strip() == "*" or tag.strip('"') in _TAG.findall(told)
 

@@ -5,30 +5,32 @@ from typing import Any
 
 from fastapi import Request, Response
 from pydantic_core import from_json, to_json
-from sqlalchemy import Connection, bindparam, delete, insert, literal_column, select, update
+from sqlalchemy import Connection, literal_column, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from colonnade.database import Plan
+from colonnade.models import Idempotency
 from colonnade.query import Scope, Scopes, key_clause
-from colonnade.resources._bodies import json_body
+from colonnade.resources._bodies import JSONBody, json_body
 from colonnade.resources._failures import missing_row
 from colonnade.resources._foreign_keys import ForeignKeys, Reference
 from colonnade.resources._hooks import Hooks, Written, in_session
+from colonnade.resources._idempotency import Once, Receipt, Receipts
 from colonnade.resources._keeping import (
     Judge,
     Values,
     explained,
     refuse_leaving,
-    set_scope,
     stay_inside,
     stored_row,
 )
-from colonnade.resources._plans import Plan
 from colonnade.resources._problems import Problem
-from colonnade.resources._reads import JSON_TYPE, path_of
+from colonnade.resources._reads import path_of
 from colonnade.resources._subject import Subject, rendered
 from colonnade.resources._tags import expected_rows
 from colonnade.resources._trees import Trees
-from colonnade.rows import Returned, array_of, form_of, row_columns
+from colonnade.resources._write_statements import WriteStatements, key_parameters
+from colonnade.rows import form_of
 
 DONE = to_json({"ok": True})
 
@@ -39,14 +41,24 @@ class Writes:
     Args:
         subject: The table.
         hooks: What the program does before and after.
+        idempotency: Where answers are kept for requests that come twice.
     """
 
-    def __init__(self, subject: Subject, hooks: Hooks) -> None:
+    def __init__(
+        self, subject: Subject, hooks: Hooks, idempotency: type[Idempotency] | None
+    ) -> None:
         self.subject = subject
         self.hooks = hooks
+        self.receipts = Receipts(subject, idempotency) if idempotency is not None else None
         self.foreign = ForeignKeys(subject.shape)
         self.trees = Trees(self.foreign)
+        self.statements = WriteStatements(subject, self.foreign, self.trees)
         self._judge = Judge(subject.update)
+
+    @property
+    def judges(self) -> bool:
+        """Whether the model has rules over several fields, which a row that is changed keeps."""
+        return bool(self._judge)
 
     # One row
 
@@ -55,15 +67,36 @@ class Writes:
         subject = self.subject
         scopes = subject.scopes(request)
         said = scopes.values(subject.shape.table)
-        values = subject.create.read(await json_body(request), said=said)
-        row = await self._unit("create", values, scopes)
-        answer = rendered(subject.view, row.body)
-        key = subject.keys.write(_json(row.key))
-        headers = {
-            "Location": f"{path_of(request).rstrip('/')}/{key}",
-            "ETag": subject.tags.of(row.state, answer),
-        }
-        return Response(answer, 201, headers, JSON_TYPE)
+        body = await json_body(request)
+        values = subject.create.read(body, said=said)
+        path = path_of(request).rstrip("/")
+
+        def respond(row: Any) -> Response:
+            answer = rendered(subject.view, row.body)
+            key = subject.keys.write(_json(row.key))
+            headers = {"Location": f"{path}/{key}", "ETag": subject.tags.of(row.state, answer)}
+            return JSONBody(answer, 201, headers)
+
+        once = self.once(request, body, scopes)
+        if once is None:
+            return respond(await self._unit("create", values, scopes))
+
+        def insert(connection: Connection) -> Any:
+            return self.insert(connection, dict(values), scopes)
+
+        async def hooked(session: AsyncSession, run: Callable[..., Awaitable[Any]]) -> Any:
+            return await self.hooked(session, run, "create", dict(values), scopes, ())
+
+        between = hooked if self.hooks.any("create") else None
+        answer: Response = await self.explained(once.answer(insert, between, respond), [values])
+        return answer
+
+    def once(self, request: Request, body: bytes, scopes: Scopes) -> Once | None:
+        """How a request with an ``Idempotency-Key`` is answered; None for one without."""
+        if self.receipts is None:
+            return None
+        receipt = Receipt.of(request, body, scopes)
+        return None if receipt is None else Once(self.receipts, receipt)
 
     async def update(self, request: Request, key: tuple[Any, ...]) -> Response:
         """Change what the body names: 200."""
@@ -73,14 +106,14 @@ class Writes:
         expected = expected_rows(request.headers.getlist("if-match"))
         row = await self._unit("update", values, scopes, key, expected)
         body = rendered(subject.view, row.body)
-        return Response(body, 200, {"ETag": subject.tags.of(row.state, body)}, JSON_TYPE)
+        return JSONBody(body, 200, {"ETag": subject.tags.of(row.state, body)})
 
     async def delete(self, request: Request, key: tuple[Any, ...]) -> Response:
         """Delete a row: 200."""
         scopes = self.subject.scopes(request)
         expected = expected_rows(request.headers.getlist("if-match"))
         await self._unit("delete", {}, scopes, key, expected)
-        return Response(DONE, 200, media_type=JSON_TYPE)
+        return JSONBody(DONE)
 
     async def _unit(
         self,
@@ -102,6 +135,8 @@ class Writes:
                 return await self.hooked(session, run, operation, given, scopes, key, expected)
 
             work = subject.translated(in_session(subject.db, unit), deleting=deleting)
+        elif self._is_alone(operation, values, scopes, expected):
+            work = self._alone(operation, dict(values), scopes, key, expected)
         else:
             work = subject.run(
                 lambda connection: self._statement(
@@ -111,6 +146,33 @@ class Writes:
                 deleting=deleting,
             )
         return await self.explained(work, [values])
+
+    async def _alone(
+        self,
+        operation: Written,
+        values: Values,
+        scopes: Scopes,
+        key: tuple[Any, ...],
+        expected: frozenset[str] | None,
+    ) -> Any:
+        """A write that is one statement; why it met no row is asked after it."""
+        subject = self.subject
+        if operation == "create":
+            statement, asked = self.statements.insertion(values, scopes)
+        elif operation == "update":
+            refuse_leaving(values, scopes.get(subject.shape.table))
+            statement, asked = self.statements.alteration(key, values, scopes, expected)
+        else:
+            statement, asked = self.statements.deletion(key, scopes, expected), []
+        row = await subject.run(statement, deleting=operation == "delete")
+        if row is not None:
+            return row
+        if operation == "create":
+            raise _unreachable(asked)
+        raise await subject.run(
+            lambda connection: self._why_not(connection, key, scopes, expected, asked),
+            idempotent=True,
+        )
 
     async def explained(self, work: Awaitable[Any], rows: list[Values]) -> Any:
         """``work``, with the foreign key named that the database did not name."""
@@ -184,34 +246,11 @@ class Writes:
             Problem: A foreign key names no row that can be reached, or the row itself could not
                 be reached.
         """
-        subject = self.subject
-        own = scopes.get(subject.shape.table)
-        set_scope(values, own)
-        self.trees.refuse_self(values)
-        asked = self.foreign.to_ask(values, scopes, creating=True)
-        names = tuple(sorted(values))
-        structure = ("insert", names, tuple(one.names for one in asked), scopes.structure)
-        plan = subject.plans.get(
-            None if scopes.structure is None else structure,
-            lambda: self._insert_plan(names, asked, values, scopes),
-        )
-        row = plan.run(connection, self._parameters(values, scopes, prefix="")).first()
+        statement, asked = self.statements.insertion(values, scopes)
+        row = statement(connection)
         if row is None:
-            raise missing_row((name for one in asked for name in one.names), None)
+            raise _unreachable(asked)
         return self._written(connection, row, scopes)
-
-    def _insert_plan(
-        self, names: tuple[str, ...], asked: list[Reference], values: Values, scopes: Scopes
-    ) -> Plan:
-        shape = self.subject.shape
-        table = shape.table
-        columns = [shape.columns[name].column for name in names]
-        statement: Any = insert(table)
-        if asked:
-            given = [bindparam(column.key, type_=column.type) for column in columns]
-            chosen = select(*given).where(*self.foreign.reachable(asked, values, scopes, ""))
-            statement = statement.from_select(columns, chosen)
-        return Plan(statement.returning(*self.returned(Returned(table), scopes)))
 
     def change(
         self,
@@ -226,58 +265,26 @@ class Writes:
         Raises:
             Problem: 404, 409 or 412.
         """
-        subject = self.subject
-        refuse_leaving(values, scopes.get(subject.shape.table))
+        refuse_leaving(values, scopes.get(self.subject.shape.table))
         parents = self.trees.new_parents(values)
         self.trees.lock(connection, parents)
-        judged = bool(self._judge) and bool(values)
-        if parents or judged or (expected is not None and not subject.versioned) or not values:
+        judged = self.judges and bool(values)
+        compared = expected is not None and not self.subject.versioned
+        if parents or judged or compared or not values:
             row = self.seen(connection, key, scopes, expected)
             if not values:
                 return row
         if judged:
             values = self._judged(connection, key, values)
-        asked = self.foreign.to_ask(values, scopes, creating=False)
         if parents:
+            asked = self.foreign.to_ask(values, scopes, creating=False)
             self._require(connection, key, asked, values, scopes)
             self.trees.refuse_cycle(connection, key, values, parents)
-        match = expected if subject.versioned else None
-        names = tuple(sorted(values))
-        structure = ("update", names, tuple(one.names for one in asked), match is None)
-        plan = subject.plans.get(
-            None if scopes.structure is None or _many(match) else (structure, scopes.structure),
-            lambda: self._update_plan(names, asked, values, scopes, match),
-        )
-        parameters = self._parameters(values, scopes, prefix="new_") | _key(key) | _versions(match)
-        row = plan.run(connection, parameters).first()
+        statement, asked = self.statements.alteration(key, values, scopes, expected)
+        row = statement(connection)
         if row is None:
             raise self._why_not(connection, key, scopes, expected, asked)
         return self._written(connection, row, scopes)
-
-    def _update_plan(
-        self,
-        names: tuple[str, ...],
-        asked: list[Reference],
-        values: Values,
-        scopes: Scopes,
-        match: frozenset[str] | None,
-    ) -> Plan:
-        shape = self.subject.shape
-        table = shape.table
-        columns = [shape.columns[name].column for name in names]
-        changes = {one: bindparam(f"new_{one.key}", type_=one.type) for one in columns}
-        statement = (
-            update(table)
-            .where(
-                key_clause(shape, table),
-                *scopes.clauses(table, table),
-                *self._versions_clause(match),
-                *self.foreign.reachable(asked, values, scopes, "new_", table),
-            )
-            .values(changes)
-            .returning(*self.returned(Returned(table), scopes))
-        )
-        return Plan(statement)
 
     def remove(
         self,
@@ -291,27 +298,9 @@ class Writes:
         Raises:
             Problem: 404, 409 or 412.
         """
-        subject = self.subject
-        shape = subject.shape
-        match = expected if subject.versioned else None
-        if expected is not None and not subject.versioned:
+        if expected is not None and not self.subject.versioned:
             self.seen(connection, key, scopes, expected)
-        table = shape.table
-        structure = ("delete", match is None, scopes.structure)
-        plan = subject.plans.get(
-            None if scopes.structure is None or _many(match) else structure,
-            lambda: Plan(
-                delete(table)
-                .where(
-                    key_clause(shape, table),
-                    *scopes.clauses(table, table),
-                    *self._versions_clause(match),
-                )
-                .returning(literal_column("1"))
-            ),
-        )
-        parameters = {**_key(key), **dict(scopes.binds()), **_versions(match)}
-        if plan.run(connection, parameters).first() is None:
+        if self.statements.deletion(key, scopes, expected)(connection) is None:
             raise self._why_not(connection, key, scopes, expected, [])
 
     def current(
@@ -327,12 +316,12 @@ class Writes:
         """
         shape = self.subject.shape
         source = shape.table.alias()
-        statement = select(*self.returned(source, scopes)).where(
+        statement = select(*self.statements.returned(source, scopes)).where(
             key_clause(shape, source), *scopes.clauses(shape.table, source)
         )
         if lock:
             statement = statement.with_for_update(of=source)
-        return Plan(statement).run(connection, _key(key) | dict(scopes.binds())).first()
+        return Plan(statement).run(connection, key_parameters(key) | dict(scopes.binds())).first()
 
     def seen(
         self,
@@ -370,15 +359,19 @@ class Writes:
         several = self.subject.rereads or (own is not None and own.condition is not None)
         if operation == "create":
             return several
-        judged = bool(self._judge) and bool(values)
+        judged = self.judges and bool(values)
         return compared or several or judged or bool(self.trees.new_parents(values))
 
-    def returned(self, source: Any, scopes: Scopes) -> list[Any]:
-        """What a write returns of its row: ``body``, ``state`` and ``key``."""
-        subject = self.subject
-        columns = row_columns(subject.view, subject.shape, source, scopes, subject.backend)
-        key = [form_of(one).of(one, source, subject.backend) for one in subject.shape.primary_key]
-        return [*columns, array_of(key).label("key")]
+    def _is_alone(
+        self,
+        operation: Written,
+        values: Values,
+        scopes: Scopes,
+        expected: frozenset[str] | None,
+    ) -> bool:
+        """Whether a write is the statement that writes, and nothing else."""
+        several = self._takes_several(operation, values, scopes, expected)
+        return not several and (bool(values) or operation != "update")
 
     def _written(self, connection: Connection, row: Any, scopes: Scopes) -> Any:
         """The row that was written, once it is known to be within its scope."""
@@ -387,19 +380,6 @@ class Writes:
             # Its relations lead to its own table, of which RETURNING sees what was before.
             return self.current(connection, self._identity(row), scopes) or row
         return row
-
-    def _parameters(self, values: Values, scopes: Scopes, *, prefix: str) -> Values:
-        columns = self.subject.shape.columns
-        found = {f"{prefix}{columns[name].column.key}": value for name, value in values.items()}
-        found.update(scopes.binds())
-        return found
-
-    def _versions_clause(self, match: frozenset[str] | None) -> list[Any]:
-        version = self.subject.shape.version
-        if match is None or version is None:
-            return []
-        binds = [bindparam(name, type_=version.column.type) for name in _versions(match)]
-        return [version.column.in_(binds)]
 
     def _require(
         self,
@@ -416,7 +396,7 @@ class Writes:
         row = shape.table.alias()
         reachable = self.foreign.reachable(asked, values, scopes, "new_", row)
         statement: Any = select(literal_column("1")).where(key_clause(shape, row), *reachable)
-        parameters = self._parameters(values, scopes, prefix="new_") | _key(key)
+        parameters = self.statements.parameters(values, scopes, prefix="new_") | key_parameters(key)
         if Plan(statement).run(connection, parameters).first() is None:
             raise missing_row((name for one in asked for name in one.names), None)
 
@@ -448,7 +428,9 @@ class Writes:
         """The changes that the model makes of a row with these values, judged whole."""
         shape = self.subject.shape
         source = shape.table.alias()
-        stored = stored_row(connection, shape, key_clause(shape, source), source, _key(key))
+        stored = stored_row(
+            connection, shape, key_clause(shape, source), source, key_parameters(key)
+        )
         if stored is None:
             raise self.subject.not_found()
         return self._judge.changes(stored, values)
@@ -457,26 +439,16 @@ class Writes:
         shape = self.subject.shape
         source = shape.table.alias()
         if own is not None and own.condition is not None:
-            parameters = _key(self._identity(row))
+            parameters = key_parameters(self._identity(row))
             where = key_clause(shape, source)
             stay_inside(connection, own, shape, where, source, parameters)
+
+
+def _unreachable(asked: list[Reference]) -> Problem:
+    """No row was inserted, since one that a foreign key names cannot be reached."""
+    return missing_row((name for one in asked for name in one.names), None)
 
 
 def _json(text: str) -> list[Any]:
     found: list[Any] = from_json(text)
     return found
-
-
-def _key(key: tuple[Any, ...]) -> Values:
-    """The values of the parameters in ``key_clause``."""
-    return {f"at_key_{index}": value for index, value in enumerate(key)}
-
-
-def _many(match: frozenset[str] | None) -> bool:
-    return match is not None and len(match) != 1
-
-
-def _versions(match: frozenset[str] | None) -> Values:
-    """The versions in an ``If-Match``, as parameters; a tag that is none matches no row."""
-    found = [int(text) if text.isdecimal() and len(text) < 10 else -1 for text in match or ()]
-    return {f"match_{index}": value for index, value in enumerate(found)}

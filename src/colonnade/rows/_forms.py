@@ -37,11 +37,16 @@ from sqlalchemy import (
     types,
 )
 from sqlalchemy import Enum as NativeEnum
+from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.sql.functions import Function
 
 from colonnade.models import ColumnShape
 
 Backend = Literal["sqlite", "postgresql"]
+
+_NO_DIALECT = DefaultDialect()
+"""For types that ask: what is read back came as JSON, which is no dialect's own."""
 Text_ = ColumnElement[str]
 
 MOST_PLACES = 6
@@ -73,6 +78,18 @@ class Form:
 def quoted(text: str) -> Text_:
     """A text as a literal of SQL."""
     return literal_column("'" + text.replace("'", "''") + "'", Text())
+
+
+def json_argument(text: Text_) -> ColumnElement[Any]:
+    """What SQLite's JSON functions take for a JSON text: the value itself where that is quoted."""
+    if isinstance(text, Function):
+        if text.name == "coalesce" and len(text.clauses) == 2:
+            return json_argument(next(iter(text.clauses)))  # of NULL they make null themselves
+        if text.name == "json_quote":
+            return next(iter(text.clauses))
+        if text.name == "json":
+            return text
+    return func.json(text, type_=Text())
 
 
 @lru_cache(maxsize=4096)
@@ -127,10 +144,11 @@ def _form_of_type(kind: types.TypeEngine[Any], column: ColumnShape) -> Form:
 def _decorated(kind: types.TypeDecorator[Any], column: ColumnShape) -> Form:
     """A type with Python of its own: exact if it is one of ours that has a form."""
     inner = _form_of_type(kind.impl_instance, column)
+    if type(kind).process_result_value is types.TypeDecorator.process_result_value:
+        return _TEXT if isinstance(kind, sqlmodel.AutoString) else inner
 
     def read(value: Any) -> Any:
-        # None of ours asks which dialect it is.
-        return kind.process_result_value(inner.read(value), None)  # type: ignore[arg-type]
+        return kind.process_result_value(inner.read(value), _NO_DIALECT)
 
     choices = getattr(kind, "choices", None)
     name = type(kind).__name__
@@ -145,8 +163,6 @@ def _decorated(kind: types.TypeDecorator[Any], column: ColumnShape) -> Form:
         return Form(inner.text, read)
     if name == "JSONValue":
         return Form(_json, read, inner.why_not)
-    if isinstance(kind, sqlmodel.AutoString):
-        return _TEXT
     return Form(inner.text, read, f"{column.name} is stored by {name}, which Python has to read")
 
 
@@ -281,14 +297,9 @@ def _moment(suffix: str) -> Callable[[ColumnElement[Any], Backend], Text_]:
             return func.replace(
                 seconds, quoted(f'.000000{suffix}"'), quoted(f'{suffix}"'), type_=Text()
             )
-        stored = cast(column, Text())
-        whole = (
-            func.substr(stored, 1, 10, type_=Text())
-            + quoted("T")
-            + func.replace(func.substr(stored, 12), quoted(".000000"), quoted(""), type_=Text())
-            + quoted(suffix)
-        )
-        return func.json_quote(whole, type_=Text())
+        stored = func.replace(cast(column, Text()), quoted(" "), quoted("T"))
+        whole: Text_ = func.replace(stored, quoted(".000000"), quoted(""), type_=Text())
+        return func.json_quote(whole + quoted(suffix) if suffix else whole, type_=Text())
 
     return text
 

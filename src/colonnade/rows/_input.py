@@ -1,6 +1,6 @@
 """Input to values: what a request says of a row, as what its columns are given."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Context, Decimal
 from functools import cached_property
@@ -55,6 +55,12 @@ class Inputs:
         self._derived = schema in (schemas(shape.model).create, schemas(shape.model).update)
         self._whole = whole
         self._types = dict(self._json_types())
+        # The fields that are columns, and whether a value of None leaves one to its default.
+        self._columns = {
+            name: not shape.columns[name].nullable and shape.columns[name].has_default
+            for name in schema.model_fields
+            if name in shape.columns
+        }
         # A schema that does not say what it does with unknown fields has them refused.
         self._known = None if schema.model_config.get("extra") else set(_known(schema))
         self._checks = {
@@ -113,7 +119,7 @@ class Inputs:
     @cached_property
     def _several(self) -> TypeAdapter[Any]:
         # A type that is known when it runs.
-        several: Any = list[self.schema]  # type: ignore[name-defined]
+        several: Any = list[self.schema]  # type: ignore[name-defined]  # made here
         return TypeAdapter(several)
 
     def _parsed(
@@ -142,7 +148,8 @@ class Inputs:
         errors = [
             error
             for where, row in rows
-            for error in (*self._mistyped(row, where), *self._unknown(row, where))
+            if isinstance(row, dict)
+            for error in self._misfits(row, where)
         ]
         if errors:
             raise QueryError(errors[:100])
@@ -167,15 +174,8 @@ class Inputs:
                 row.update({name: asked[name] for name in asked.keys() - row.keys()})
         return to_json(raw)
 
-    def _unknown(self, row: Any, loc: tuple[Any, ...]) -> Iterator[dict[str, Any]]:
-        """The fields of a body that the schema does not have."""
-        if self._known is not None and isinstance(row, dict):
-            for name in row.keys() - self._known:
-                message = "Extra inputs are not permitted"
-                yield _wrong("extra_forbidden", (*loc, name), message, None)
-
-    def _mistyped(self, row: dict[str, Any], loc: tuple[Any, ...]) -> Iterator[dict[str, Any]]:
-        """What is of another type in JSON than is documented, though Pydantic takes it."""
+    def _misfits(self, row: dict[str, Any], loc: tuple[Any, ...]) -> Iterator[dict[str, Any]]:
+        """What Pydantic takes though it is not documented: another type in JSON, unknown fields."""
         for name, value in row.items():
             expected = self._types.get(name)
             if expected is None or value is None:
@@ -183,8 +183,12 @@ class Inputs:
             types, kind = expected
             if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
                 # One of the names in _JSON_TYPES, which are Pydantic's.
-                message = PydanticKnownError(kind).message()  # type: ignore[arg-type]
+                message = PydanticKnownError(kind).message()  # type: ignore[arg-type]  # a Literal
                 yield _wrong(kind, (*loc, name), message, None)
+        if self._known is not None and not row.keys() <= self._known:
+            for name in row.keys() - self._known:
+                message = "Extra inputs are not permitted"
+                yield _wrong("extra_forbidden", (*loc, name), message, None)
 
     def values(
         self,
@@ -200,22 +204,20 @@ class Inputs:
             said: What somebody else says: a default does not speak against that, only what the
                 body itself gives.
         """
-        if self._whole:
-            left = set(said) - made.model_fields_set
-            names = (name for name in type(made).model_fields if name not in left)
-            given = {name: getattr(made, name) for name in names}
-        else:
-            given = {name: getattr(made, name) for name in made.model_fields_set}
-        columns = self.shape.columns
-        found = {
-            name: value for name, value in given.items() if value is not MISSING and name in columns
-        }
-        if self._whole:
-            found = {name: value for name, value in found.items() if not self._is_left(name, value)}
-            if not self._derived:
-                found = self.validated(found, loc)
-        elif not self._derived:
-            found |= self._changes(found, loc)
+        given = made.model_fields_set
+        named: Iterable[str] = self._columns
+        if not self._whole:
+            named = given & self._columns.keys()
+        elif said:
+            named = [name for name in self._columns if name in given or name not in said]
+        found = {}
+        for name in named:
+            value = getattr(made, name)
+            if value is MISSING or (value is None and self._whole and self._columns[name]):
+                continue
+            found[name] = value
+        if not self._derived:
+            found |= self.validated(found, loc) if self._whole else self._changes(found, loc)
         return self.checked(found, loc)
 
     def _changes(self, values: dict[str, Any], loc: tuple[Any, ...]) -> dict[str, Any]:
@@ -237,11 +239,6 @@ class Inputs:
         except ValidationError as error:
             raise QueryError(located(error, loc)) from None
         return {name: getattr(made, name) for name in made.model_fields_set}
-
-    def _is_left(self, name: str, value: Any) -> bool:
-        """Whether a value of None leaves the column to its default."""
-        column = self.shape.columns[name]
-        return value is None and not column.nullable and column.has_default
 
     def validated(self, values: dict[str, Any], loc: tuple[Any, ...] = ("body",)) -> dict[str, Any]:
         """The values as the model itself validates them.
@@ -267,9 +264,12 @@ class Inputs:
         errors: list[dict[str, Any]] = []
         for name, value in values.items():
             check = self._checks.get(name)
-            if value is None and not self.shape.columns[name].nullable:
-                errors.append(_wrong("not_null", (*loc, name), "Input should not be null", None))
-            if check is None or value is None:
+            if value is None:
+                if not self.shape.columns[name].nullable:
+                    message = "Input should not be null"
+                    errors.append(_wrong("not_null", (*loc, name), message, None))
+                continue
+            if check is None:
                 continue
             try:
                 values[name] = check(value)
@@ -321,7 +321,7 @@ def _check(column: ColumnShape) -> Callable[[Any], Any] | None:
     if column.kind == "json":
         return _plain_json
     if column.kind == "text":
-        return lambda value: without_nul(value) if isinstance(value, str) else value
+        return _text
     if column.kind in {"path", "other"}:
         return lambda value: without_nul(str(value)) and value
     if column.kind == "datetime":
@@ -331,8 +331,12 @@ def _check(column: ColumnShape) -> Callable[[Any], Any] | None:
     is_narrower = column.kind in {"literal", "uuid"} and column.python_type is str
     if is_narrower or column.kind in {"integer", "time", "timedelta", "float"}:
         adapter = value_adapter(column)
-        return adapter.validate_python
+        return adapter.validator.validate_python
     return None
+
+
+def _text(value: Any) -> Any:
+    return without_nul(value) if isinstance(value, str) else value
 
 
 def _rounding(column: ColumnShape) -> Callable[[Any], Any] | None:

@@ -51,28 +51,57 @@ def page_statement(page: Page, view: View, backend: Backend) -> Select[Any]:
     they were selected, ``last`` only if the page is full; ``total``, with an exact count. Its
     parameters beside the page's own: ``limit_`` and ``shown_``, one less.
     """
+    make = _from_numbered if page.backwards else _from_kept
+    columns = make(page, view, backend)
+    if page.count == "exact":
+        columns.append(page.total().scalar_subquery().label("total"))
+    return select(*columns)
+
+
+def _from_numbered(page: Page, view: View, backend: Backend) -> list[Any]:
+    """The columns of a page's statement, from rows that are numbered, and so can be turned."""
     rows = page.rows().subquery()
     number = func.row_number().over()
-    shown: Any = bindparam("shown_", type_=BigInteger())
-    place = array_of([place_text(sort_value(one.column, rows)) for one in page.ordering])
+    shown: Any = _shown()
     numbered = select(
         view.text(rows, page.scopes, backend).label("j"),
         number.label("n"),
-        case((number.in_([1, shown]), place), else_=None).label("c"),
+        case((number.in_([1, shown]), _place(page, rows, backend)), else_=None).label("c"),
     ).subquery()
     source: FromClause = numbered
     if page.backwards:
         turned = select(numbered).order_by(numbered.c.n.desc())
         source = turned.limit(bindparam("limit_", type_=BigInteger())).subquery()
-    columns: list[Any] = [
+    return [
         joined_rows(source.c.j, backend, only=source.c.n <= shown).label("body"),
-        func.count().label("found"),
+        func.count(source.c.n).label("found"),
         func.max(source.c.c).filter(source.c.n == 1).label("first"),
         func.max(source.c.c).filter(source.c.n == shown).label("last"),
     ]
-    if page.count == "exact":
-        columns.append(page.total().scalar_subquery().label("total"))
-    return select(*columns).select_from(source)
+
+
+def _from_kept(page: Page, view: View, backend: Backend) -> list[Any]:
+    """The same, from rows that are kept aside, which costs less than to number them."""
+    kept = page.rows().cte("colonnade_kept").prefix_with("MATERIALIZED")
+    rows = select(kept).limit(_shown()).subquery()
+    texts = select(view.text(rows, page.scopes, backend).label("j")).subquery()
+    outermost = select(_place(page, kept, backend)).limit(1)
+    return [
+        select(joined_rows(texts.c.j, backend)).scalar_subquery().label("body"),
+        select(func.count()).select_from(kept).scalar_subquery().label("found"),
+        outermost.scalar_subquery().label("first"),
+        outermost.offset(_shown() - 1).scalar_subquery().label("last"),
+    ]
+
+
+def _shown() -> Any:
+    return bindparam("shown_", type_=BigInteger())
+
+
+def _place(page: Page, rows: Any, backend: Backend) -> ColumnElement[str]:
+    """A row's place in the ordering, for a cursor."""
+    texts = [place_text(sort_value(one.column, rows)) for one in page.ordering]
+    return array_of(texts, backend)
 
 
 def row_columns(
@@ -90,4 +119,4 @@ def row_columns(
 def state_text(shape: Shape, source: Any, backend: Backend) -> ColumnElement[str]:
     """The JSON text of what differs between two versions of a row, secrets included."""
     columns: list[ColumnShape] = [shape.version] if shape.version else list(shape.columns.values())
-    return array_of([form_of(one).of(one, source, backend) for one in columns])
+    return array_of([form_of(one).of(one, source, backend) for one in columns], backend)

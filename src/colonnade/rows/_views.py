@@ -1,6 +1,6 @@
 """``View``: what an answer has of a row, with which relations; and the path it is written on."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from operator import add
@@ -24,10 +24,14 @@ from colonnade.query import (
     correlated,
     key_ordering,
 )
-from colonnade.rows._forms import Backend, Form, form_of, quoted
+from colonnade.rows._forms import Backend, Form, form_of, json_argument, quoted
 
 MOST_IN_A_ROW = 200
 """Pieces of text that are joined in one expression."""
+
+MOST_IN_AN_OBJECT = 60
+"""Members of an object that SQLite's ``json_object`` makes: a function takes 127 arguments at most,
+100 before version 3.48 in some builds (https://sqlite.org/limits.html)."""
 
 _SERIALIZING = (
     "ser_json_timedelta", "ser_json_temporal", "ser_json_bytes", "ser_json_inf_nan",
@@ -110,12 +114,14 @@ class View:
             scopes: What of each table may be reached.
             backend: The kind of database.
         """
-        pieces: list[str | ColumnElement[str]] = []
-        for shown in self._told:
-            pieces += [_name(shown.name), shown.form.of(shown.column, source, backend)]
+        texts = {shown.name: shown.form.of(shown.column, source, backend) for shown in self._told}
         for include, reached, view in self.relations:
-            related = view._related(include, reached, source, scopes, backend)
-            pieces += [_name(include.name), related]
+            texts[include.name] = view._related(include, reached, source, scopes, backend)
+        if backend == "sqlite" and len(texts) <= MOST_IN_AN_OBJECT:
+            return _object(texts)
+        pieces: list[str | ColumnElement[str]] = []
+        for name, text in texts.items():
+            pieces += [_name(name), text]
         return _concatenated(["{", *_separated(pieces), "}"])
 
     def _related(
@@ -205,6 +211,14 @@ class View:
         return None if value is None else self.instance(value)
 
 
+def _object(texts: dict[str, ColumnElement[str]]) -> ColumnElement[str]:
+    """An object of JSON texts by SQLite's own function: half the time of joining them."""
+    arguments: list[ColumnElement[Any]] = []
+    for name, text in texts.items():
+        arguments += [quoted(name), json_argument(text)]
+    return func.json_object(*arguments, type_=Text())
+
+
 def joined_rows(texts: ColumnElement[str], backend: Backend, only: Any = None) -> Any:
     """The JSON array of the texts of a subquery's rows, in its order."""
     if backend == "postgresql":
@@ -216,8 +230,10 @@ def joined_rows(texts: ColumnElement[str], backend: Backend, only: Any = None) -
     return quoted("[") + func.coalesce(joined, quoted(""), type_=Text()) + quoted("]")
 
 
-def array_of(texts: list[ColumnElement[str]]) -> ColumnElement[str]:
+def array_of(texts: Sequence[ColumnElement[str]], backend: Backend) -> ColumnElement[str]:
     """The JSON array of several JSON texts."""
+    if backend == "sqlite" and len(texts) <= MOST_IN_AN_OBJECT:
+        return func.json_array(*map(json_argument, texts), type_=Text())
     pieces: list[str | ColumnElement[str]] = ["["]
     for index, text in enumerate(texts):
         pieces += [",", text] if index else [text]

@@ -30,7 +30,7 @@ class TaskLabel(SQLModel, table=True):
         default=None, foreign_key="task.id", primary_key=True, ondelete="CASCADE"
     )
     label_id: int | None = Field(
-        default=None, foreign_key="label.id", primary_key=True, ondelete="CASCADE"
+        default=None, foreign_key="label.id", primary_key=True, index=True, ondelete="CASCADE"
     )
 
 
@@ -48,7 +48,7 @@ class TaskAssignment(SQLModel, table=True):
         default=None, foreign_key="task.id", primary_key=True, ondelete="CASCADE"
     )
     worker_id: str | None = Field(
-        default=None, foreign_key="worker.id", primary_key=True, ondelete="CASCADE"
+        default=None, foreign_key="worker.id", primary_key=True, index=True, ondelete="CASCADE"
     )
     role: Role = "assignee"
     assigned_at: datetime = Field(default_factory=lambda: datetime.now(UTC))

@@ -3,10 +3,12 @@
 import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from app.database import db
 from app.models import Label, Project, Role, Status, Task, TaskAssignment, Worker, WorkerType
-from colonnade import select
+from colonnade import func, select
+from colonnade.migrations import upgrade
 
 PROJECTS = {
     "web": ("Website relaunch", ["landing page", "sign-up form", "search", "cookie notice"]),
@@ -71,7 +73,7 @@ def place(task: Task, project: Project, labels: list[Label], chance: random.Rand
 
 def fill() -> int:
     """Store the sample, unless there is a project already; how many tasks there are."""
-    db.create_all()
+    upgrade(db, Path(__file__).parent)
     chance = random.Random(7)
     with db.session() as session:
         if session.exec(select(Project)).first() is None:
@@ -86,7 +88,7 @@ def fill() -> int:
                     for task in tasks:
                         place(task, project, labels, chance)
             session.commit()
-        return len(session.exec(select(Task.id)).all())
+        return session.exec(select(func.count()).select_from(Task)).one()
 
 
 if __name__ == "__main__":

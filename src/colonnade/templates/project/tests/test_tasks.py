@@ -1,10 +1,16 @@
-"""What the task endpoints answer."""
+"""What the task endpoints answer. The fixtures come with Colonnade."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from app import sample
+from app.models import Task, TaskAssignment
 from fastapi.testclient import TestClient
+from httpx2 import AsyncClient
+
+from colonnade import AsyncSession, Database, Session
+from colonnade.testing import counts, frozen, make
 
 
 def create(client: TestClient, **fields: Any) -> dict[str, Any]:
@@ -62,6 +68,37 @@ def test_subtasks_go_with_their_parent_and_no_task_is_its_own_ancestor(client: T
     assert cycle.status_code == 409
     client.delete(f"/tasks/{parent['id']}")
     assert client.get("/tasks").json() == []
+
+
+def test_a_patch_changes_what_it_names(client: TestClient, session: Session) -> None:
+    task = make(Task, priority="low")
+    session.add(task)
+    session.commit()
+    assert client.patch(f"/tasks/{task.id}", json={"priority": "high"}).status_code == 200
+    assert task.priority == "high"
+
+
+def test_open_tasks_and_all_that_goes_with_them_are_one_statement(
+    client: TestClient, session: Session, database: Database
+) -> None:
+    session.add_all(make(TaskAssignment, task=make(Task, status="pending")) for _ in range(3))
+    session.add(make(Task, status="completed"))
+    session.commit()
+    with counts(database, at_most=1):
+        tasks = client.get("/tasks/open", params={"include": "assignments.worker"}).json()
+    assert [task["assignments"][0]["worker"]["id"][0] for task in tasks] == ["@"] * 3
+
+
+async def test_the_newest_comes_first(
+    async_client: AsyncClient, async_session: AsyncSession
+) -> None:
+    with frozen(datetime(2026, 1, 1, tzinfo=UTC)) as clock:
+        for title in ("Older", "Newer"):
+            async_session.add(make(Task, title=title))
+            await async_session.commit()
+            clock.tick(60)
+    answer = await async_client.get("/tasks", params={"order_by": "-created_at"})
+    assert [task["title"] for task in answer.json()] == ["Newer", "Older"]
 
 
 def test_the_sample_is_believable(client: TestClient) -> None:

@@ -1,0 +1,191 @@
+"""Colonnade against what people would pick instead.
+
+    python -m benchmarks                   everything; writes the tables and charts of docs/
+    python -m benchmarks compare --only guide floor --database SQLite
+    python -m benchmarks growth
+    python -m benchmarks start
+    python -m benchmarks testing           what a test costs; not in "everything"
+    python -m benchmarks profile           a flame graph of a workload, by py-spy
+    python -m benchmarks report            the tables and charts again, of what is saved
+
+What counts are ratios: the rates are those of this machine. Nothing is written when contenders do
+not answer the same, when one of them fails, or when the machine does something else.
+"""
+
+import argparse
+import json
+import os
+import platform
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from benchmarks import charts, comparison, growth, report, start, testing
+from benchmarks.databases import DATABASES, fill
+from benchmarks.quiet import OtherLoadError
+from benchmarks.serving import CONTENDERS, FailedError, Served
+from benchmarks.workloads import WORKLOADS
+
+PACKAGES = (
+    "colonnade", "fastapi", "starlette", "uvicorn", "uvloop", "httptools", "pydantic", "sqlmodel",
+    "sqlalchemy", "asyncpg", "aiosqlite", "fastcrud", "advanced-alchemy", "django", "django-ninja",
+)  # fmt: skip
+RAISED = (comparison.DisagreementError, FailedError, OtherLoadError)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parts = ("all", "compare", "growth", "start", "testing", "profile", "report")
+    parser.add_argument("part", nargs="?", choices=parts, default="all")
+    parser.add_argument("--seconds", type=int, default=1, help="of each load (1)")
+    parser.add_argument("--rounds", type=int, default=3, help="of each comparison (3)")
+    parser.add_argument("--only", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
+    parser.add_argument("--database", nargs="+", choices=DATABASES, default=list(DATABASES))
+    names = [one.name for one in WORKLOADS]
+    parser.add_argument("--workload", choices=names, default="one row", help="of a profile")
+    asked = parser.parse_args()
+    if shutil.which("wrk") is None and asked.part not in ("report", "testing"):
+        raise SystemExit("wrk is not installed: apt-get install wrk")
+    try:
+        run(asked)
+    except RAISED as error:
+        raise SystemExit(f"{error}\nNo table is printed.") from None
+
+
+def run(asked: argparse.Namespace) -> None:
+    """Measure what is asked, and tell it."""
+    if asked.part == "report":
+        write(json.loads(report.SAVED.read_text()))
+    elif asked.part == "compare":
+        names = [name for name in CONTENDERS if name in {*asked.only, report.OURS}]
+        found = comparison.compare(asked.database, names, asked.seconds, asked.rounds)
+        saved = {"comparison": comparison.as_json(found)}
+        print("\n\n".join(report.comparison_table(saved, one) for one in asked.database))
+    elif asked.part == "growth":
+        found_curves = {
+            one: growth.as_json(growth.curves(one, asked.seconds)) for one in asked.database
+        }
+        for one in asked.database:
+            print(report.growth_table({"growth": found_curves}, one))
+    elif asked.part == "start":
+        print(report.start_table(measured_start(asked)))
+    elif asked.part == "testing":
+        tests_alone(asked)
+    elif asked.part == "profile":
+        profile(asked)
+    else:
+        everything(asked)
+
+
+def everything(asked: argparse.Namespace) -> None:
+    """Measure all, save it, and write it into the documents."""
+    names = list(CONTENDERS)
+    kept = json.loads(report.SAVED.read_text()) if report.SAVED.exists() else {}
+    saved: dict[str, Any] = {"machine": machine(), "testing": kept.get("testing", {})}
+    found = comparison.compare(list(DATABASES), names, asked.seconds, asked.rounds)
+    saved["comparison"] = comparison.as_json(found)
+    saved["growth"] = {one: growth.as_json(growth.curves(one, asked.seconds)) for one in DATABASES}
+    saved |= measured_start(asked)
+    report.SAVED.parent.mkdir(exist_ok=True)
+    report.SAVED.write_text(json.dumps(_rounded(saved), indent=1) + "\n")
+    write(json.loads(report.SAVED.read_text()))
+
+
+def tests_alone(asked: argparse.Namespace) -> None:
+    """Measure what tests cost, and put it beside what is saved."""
+    found = {one: testing.overheads(one, asked.rounds) for one in asked.database}
+    if set(found) == set(DATABASES):
+        saved = json.loads(report.SAVED.read_text()) | {"testing": _rounded(found)}
+        report.SAVED.write_text(json.dumps(saved, indent=1) + "\n")
+        write(saved)
+    print(report.testing_table({"testing": found}))
+
+
+def measured_start(asked: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "imports": start.imports(5),
+        "start": {one: start.as_json(start.starts(one, 3)) for one in asked.database},
+    }
+
+
+def write(saved: dict[str, Any]) -> None:
+    """Write what was measured into the documents, and draw its charts."""
+    for path in report.PAGES:
+        path.write_text(report.filled(path.read_text(), saved))
+        print(f"wrote {path.relative_to(report.ROOT)}", file=sys.stderr)
+    for path in charts.draw(saved, report.SAVED.parent):
+        print(f"drew {path.relative_to(report.ROOT)}", file=sys.stderr)
+    print(report.summary_table(saved), "\n", report.targets_table(saved), sep="\n")
+
+
+def profile(asked: argparse.Namespace) -> None:
+    """A flame graph of Colonnade, and one of the floor, under load."""
+    workload = next(one for one in WORKLOADS if one.name == asked.workload)
+    for database in asked.database:
+        with DATABASES[database]() as url:
+            fill(url)
+            for name in ("Colonnade", "floor"):
+                file = f"{name}-{database}-{workload.name}.svg".lower().replace(" ", "-")
+                path = report.SAVED.parent / file
+                command = [str(Path(sys.executable).with_name("py-spy")), "record", "--rate", "200",
+                           "--duration", "8", "--output", str(path), "--pid"]  # fmt: skip
+                with Served(name, url) as served:
+                    served.load(workload, 2)
+                    recording = subprocess.Popen(
+                        [*command, str(served.process.pid)],
+                        stdout=subprocess.DEVNULL,
+                        stderr=subprocess.DEVNULL,
+                    )
+                    served.load(workload, 10)
+                    recording.wait()
+                titled(path, f"{name}, {database}: {workload.name}")
+                print(f"drew docs/benchmarks/{file}", file=sys.stderr)
+
+
+def titled(path: Path, title: str) -> None:
+    """Give a flame graph a title: by itself it has the command, with paths of this machine."""
+    pattern = re.compile(r'(<text id="title"[^>]*>)[^<]*')
+    path.write_text(pattern.sub(lambda found: found[1] + title, path.read_text()))
+
+
+def machine() -> dict[str, Any]:
+    """Where and with what is measured."""
+    import psycopg
+
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    processor = next((line for line in lines if line.startswith("model name")), ": unknown")
+    with DATABASES["PostgreSQL"]() as url, psycopg.connect(url) as connection:
+        postgresql = connection.info.parameter_status("server_version")
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "processor": processor.partition(":")[2].strip(),
+        "processors": os.cpu_count(),
+        "kernel": platform.release().partition("-")[0],
+        "python": platform.python_version(),
+        "postgresql": postgresql,
+        "sqlite": sqlite3.sqlite_version,
+        "packages": {name: version(name) for name in PACKAGES},
+    }
+
+
+def _rounded(value: Any) -> Any:
+    """The same to five digits: more is noise."""
+    if isinstance(value, float):
+        return float(f"{value:.5g}")
+    if isinstance(value, dict):
+        return {key: _rounded(one) for key, one in value.items()}
+    return [_rounded(one) for one in value] if isinstance(value, list) else value
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,247 @@
+"""Colonnade, and what people would pick instead: the same requests, in alternating rounds."""
+
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from itertools import count
+from typing import Any
+from urllib.parse import urlsplit
+
+from tests.wire import Wire, wire
+
+from benchmarks import quiet
+from benchmarks.databases import DATABASES, TASKS, add_tasks, fill, remove_tasks
+from benchmarks.serving import Load, Served
+from benchmarks.workloads import BIG, PAGE_10000, WORKLOADS, Workload
+
+FASTEST = 15_000
+"""Requests a second that none of them reaches: so many rows there are to delete."""
+
+TRIES = 5
+"""Times a round is measured at most when something else takes the processors."""
+
+OWN = frozenset(("id", "created_at", "updated_at"))
+"""What a row that is written has of its own, and is not compared."""
+
+COUNTED = 10
+"""Requests over which round trips are counted."""
+
+
+class DisagreementError(Exception):
+    """Contenders that do not answer the same rows are not compared."""
+
+
+@dataclass
+class Measured:
+    """What one contender came to on one workload.
+
+    Attributes:
+        loads: A load each round.
+        trips: Round trips to PostgreSQL a request; None on SQLite.
+        statements: Statements PostgreSQL ran for it.
+    """
+
+    loads: list[Load] = field(default_factory=list)
+    trips: float | None = None
+    statements: float | None = None
+
+
+Found = dict[str, dict[str, Measured]]
+
+
+def compare(
+    databases: Sequence[str], names: Sequence[str], seconds: int, rounds: int
+) -> dict[str, Found]:
+    """Measure contenders on databases: by database, workload and contender.
+
+    Raises:
+        DisagreementError: They do not answer the same rows.
+        FailedError: One of them answers an error.
+        OtherLoadError: The machine does something else.
+    """
+    quiet.check()
+    found: dict[str, Found] = {}
+    for database in databases:
+        with DATABASES[database]() as url:
+            fill(url)
+            found[database] = on_database(url, names, seconds, rounds)
+            if database == "PostgreSQL":
+                remove_tasks(url, TASKS)
+                count_trips(url, names, found[database])
+    return found
+
+
+def on_database(
+    url: str,
+    names: Sequence[str],
+    seconds: int,
+    rounds: int,
+    workloads: Sequence[Workload] = WORKLOADS,
+) -> Found:
+    """Measure contenders on one database."""
+    found: Found = {}
+    tasks = Tasks(url)
+    with ExitStack() as stack:
+        servers = [stack.enter_context(Served(name, url)) for name in names]
+        for workload in workloads:
+            able = [one for one in servers if workload.path_of(one.name) is not None]
+            tasks.prepare(workload, len(able))
+            known = {}
+            if workload is PAGE_10000:
+                ours = next(one for one in able if one.name == "Colonnade")
+                known = {"cursor": cursor_of(ours, BIG - 100)}
+            agree(able, workload, first=tasks.first, **known)
+            results = found[workload.name] = {one.name: Measured() for one in able}
+            if workload is workloads[0]:  # to fill the pools
+                for one in able:
+                    one_round(tasks, one, workload, 1, known)
+            for _ in range(rounds):
+                for one in able:
+                    load = one_round(tasks, one, workload, seconds, known)
+                    results[one.name].loads.append(load)
+            told = ", ".join(f"{name} {one.loads[-1].rate:,.0f}" for name, one in results.items())
+            print(f"  {workload.name}: {told}", file=sys.stderr, flush=True)
+    return found
+
+
+def one_round(
+    tasks: "Tasks",
+    served: Served,
+    workload: Workload,
+    seconds: int,
+    known: dict[str, str],
+    clients: int = 0,
+) -> Load:
+    """One load, measured again if something else disturbed it."""
+    for tries in range(TRIES):
+        if workload.consumes:
+            tasks.prepare(workload, FASTEST * seconds)
+        try:
+            with quiet.watched():
+                return served.load(workload, seconds, clients=clients, first=tasks.first, **known)
+        except quiet.OtherLoadError:
+            if tries == TRIES - 1:
+                raise
+    raise AssertionError("not reached")
+
+
+class Tasks:
+    """The tasks beside those that are always there.
+
+    Args:
+        url: The database.
+
+    Attributes:
+        first: The id before the first of those that are there to be deleted. It never comes
+            twice: what a client that is gone had asked may be done late.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.first = TASKS
+        self._url = url
+        self._last = TASKS
+
+    def prepare(self, workload: Workload, wanted: int) -> None:
+        """Have as many as a workload needs.
+
+        Args:
+            workload: The workload.
+            wanted: How many it deletes.
+        """
+        if workload.consumes:
+            remove_tasks(self._url, TASKS)
+            self.first, self._last = self._last, self._last + wanted
+            add_tasks(self._url, self.first + 1, self._last)
+        elif workload.rows not in {TASKS, self._last}:
+            remove_tasks(self._url, TASKS)
+            add_tasks(self._url, TASKS + 1, workload.rows)
+            self._last = workload.rows
+
+
+def cursor_of(served: Served, offset: int) -> str:
+    """The cursor that comes after so many tasks, by following the links of Colonnade.
+
+    Args:
+        served: Colonnade.
+        offset: How many tasks come before.
+    """
+    first = offset % 1000 or 1000
+    path = f"/tasks?limit={first}&fields=id"
+    for _ in range(first, offset + 1, 1000):
+        served.get(path)
+        path = next_path(served.links).replace(f"limit={first}", "limit=1000")
+    return path.partition("cursor=")[2].partition("&")[0]
+
+
+def next_path(links: str) -> str:
+    """The path of the next page, from a Link header."""
+    return links.partition('>; rel="next"')[0].rpartition("<")[2]
+
+
+def agree(servers: Sequence[Served], workload: Workload, *, first: int = 0, **known: str) -> None:
+    """Have each contender answer once, and compare the rows.
+
+    Raises:
+        DisagreementError: They differ.
+    """
+    known_rows: tuple[str, Any] | None = None
+    for number, served in enumerate(servers, first + 1):
+        rows = told(served.ask(workload, id=number, **known), workload)
+        if served.name in workload.answers:
+            continue
+        if known_rows is None:
+            known_rows = served.name, rows
+        elif rows != known_rows[1]:
+            raise DisagreementError(
+                f"{served.name} and {known_rows[0]} do not answer the same on {workload.name}, so "
+                f"that nothing is measured:\n{str(rows)[:500]}\n{str(known_rows[1])[:500]}"
+            )
+
+
+def told(answer: Any, workload: Workload) -> Any:
+    """What an answer says, in one form."""
+    rows = answer.get("data", answer) if isinstance(answer, dict) else answer
+    if "assignments" in workload.name:
+        for row in rows:  # a relation without an order has its rows in any
+            row["assignments"].sort(key=lambda one: one["worker_id"])
+    if workload.method == "GET" or rows is None:
+        return rows
+    written = rows if isinstance(rows, list) else [rows]
+    return [{name: value for name, value in row.items() if name not in OWN} for row in written]
+
+
+def count_trips(url: str, names: Sequence[str], found: Found) -> None:
+    """Count round trips and statements a request, once each contender has warmed up."""
+    tasks = Tasks(url)
+    with wire(url) as counted:
+        # By TCP, and without parameters: not every driver knows the same.
+        through = urlsplit(counted.url)._replace(query="").geturl()
+        for name in names:
+            with Served(name, through) as served:
+                for workload in WORKLOADS:
+                    if workload.rows == TASKS and name in found.get(workload.name, {}):
+                        _count(tasks, served, workload, counted, found[workload.name][name])
+
+
+def _count(tasks: Tasks, served: Served, workload: Workload, counted: Wire, into: Measured) -> None:
+    tasks.prepare(workload, 4 * COUNTED)
+    numbers = count(tasks.first + 1)
+    for _ in range(2 * COUNTED):
+        served.ask(workload, id=next(numbers))
+    before = counted.trips, counted.statements
+    for _ in range(COUNTED):
+        served.ask(workload, id=next(numbers))
+    into.trips = (counted.trips - before[0]) / COUNTED
+    into.statements = (counted.statements - before[1]) / COUNTED
+
+
+def as_json(found: dict[str, Found]) -> dict[str, Any]:
+    """What is saved."""
+    return {
+        database: {
+            workload: {name: asdict(one) for name, one in results.items()}
+            for workload, results in of_database.items()
+        }
+        for database, of_database in found.items()
+    }

@@ -1,0 +1,147 @@
+"""Advanced Alchemy: its repository in FastAPI endpoints, by its own extension."""
+
+import os
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from advanced_alchemy.base import DefaultBase
+from advanced_alchemy.exceptions import NotFoundError
+from advanced_alchemy.extensions.fastapi import (
+    AdvancedAlchemy,
+    AsyncSessionConfig,
+    EngineConfig,
+    SQLAlchemyAsyncConfig,
+)
+from advanced_alchemy.filters import LimitOffset, OrderBy
+from advanced_alchemy.repository import SQLAlchemyAsyncRepository
+from advanced_alchemy.types import DateTimeUTC
+from fastapi import Depends, FastAPI, HTTPException
+from sqlalchemy import ForeignKey
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column, relationship, selectinload
+
+from benchmarks.contenders.tables import TaskCreate, TaskNested, TaskRead, TaskUpdate
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Project(DefaultBase):
+    __tablename__ = "project"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    slug: Mapped[str]
+
+
+class Worker(DefaultBase):
+    __tablename__ = "worker"
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    type: Mapped[str]
+
+
+class TaskAssignment(DefaultBase):
+    __tablename__ = "task_assignment"
+    task_id: Mapped[int] = mapped_column(ForeignKey("task.id"), primary_key=True)
+    worker_id: Mapped[str] = mapped_column(ForeignKey("worker.id"), primary_key=True)
+    role: Mapped[str] = mapped_column(default="assignee")
+    assigned_at: Mapped[datetime] = mapped_column(DateTimeUTC(timezone=True), default=now)
+    worker: Mapped[Worker] = relationship()
+
+
+class Task(DefaultBase):
+    __tablename__ = "task"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    title: Mapped[str]
+    description: Mapped[str | None]
+    status: Mapped[str] = mapped_column(default="pending")
+    priority: Mapped[str] = mapped_column(default="medium")
+    progress_percent: Mapped[int] = mapped_column(default=0)
+    project_id: Mapped[int | None] = mapped_column(ForeignKey("project.id"))
+    created_at: Mapped[datetime] = mapped_column(DateTimeUTC(timezone=True), default=now)
+    updated_at: Mapped[datetime] = mapped_column(
+        DateTimeUTC(timezone=True), default=now, onupdate=now
+    )
+    project: Mapped[Project | None] = relationship()
+    assignments: Mapped[list[TaskAssignment]] = relationship(passive_deletes="all")
+
+
+class Tasks(SQLAlchemyAsyncRepository[Task]):
+    model_type = Task
+
+
+url = os.environ["DATABASE_URL"].replace("postgresql://", "postgresql+asyncpg://")
+config = SQLAlchemyAsyncConfig(
+    connection_string=url.replace("sqlite://", "sqlite+aiosqlite://"),
+    engine_config=EngineConfig(pool_size=10, max_overflow=20),
+    session_config=AsyncSessionConfig(expire_on_commit=False),
+    commit_mode="manual",
+)
+app = FastAPI()
+alchemy = AdvancedAlchemy(config=config, app=app)
+
+
+def get_tasks(
+    session: Annotated[AsyncSession, Depends(alchemy.provide_session())],
+) -> Tasks:
+    return Tasks(session=session)
+
+
+Given = Annotated[Tasks, Depends(get_tasks)]
+
+
+@app.post("/tasks", response_model=TaskRead, status_code=201)
+async def create_task(task: TaskCreate, tasks: Given) -> Any:
+    return await tasks.add(Task(**task.model_dump()), auto_commit=True)
+
+
+@app.post("/tasks:batch", response_model=list[TaskRead], status_code=201)
+async def create_tasks(given: list[TaskCreate], tasks: Given) -> Any:
+    return await tasks.add_many([Task(**one.model_dump()) for one in given], auto_commit=True)
+
+
+@app.get("/tasks", response_model=list[TaskRead])
+async def list_tasks(tasks: Given, offset: int = 0, limit: int = 100) -> Any:
+    return await tasks.list(LimitOffset(limit, offset), OrderBy("id"))
+
+
+@app.get("/tasks/nested", response_model=list[TaskNested])
+async def list_nested(tasks: Given, limit: int = 100) -> Any:
+    load = [
+        selectinload(Task.project),
+        selectinload(Task.assignments).selectinload(TaskAssignment.worker),
+    ]
+    return await tasks.list(LimitOffset(limit, 0), OrderBy("id"), load=load)
+
+
+@app.get("/tasks/filtered", response_model=list[TaskRead])
+async def list_filtered(status: str, tasks: Given, limit: int = 20) -> Any:
+    order = [OrderBy("created_at", "desc"), OrderBy("id", "desc")]
+    return await tasks.list(Task.status == status, *order, LimitOffset(limit, 0))
+
+
+@app.get("/tasks/{task_id}", response_model=TaskRead)
+async def get_task(task_id: int, tasks: Given) -> Any:
+    try:
+        return await tasks.get(task_id)
+    except NotFoundError:
+        raise HTTPException(404, "Task not found") from None
+
+
+@app.patch("/tasks/{task_id}", response_model=TaskRead)
+async def update_task(task_id: int, change: TaskUpdate, tasks: Given) -> Any:
+    try:
+        row = Task(id=task_id, **change.model_dump(exclude_unset=True))
+        return await tasks.update(row, auto_commit=True)
+    except NotFoundError:
+        raise HTTPException(404, "Task not found") from None
+
+
+@app.delete("/tasks/{task_id}")
+async def delete_task(task_id: int, tasks: Given) -> dict[str, bool]:
+    try:
+        await tasks.delete(task_id, auto_commit=True)
+    except NotFoundError:
+        raise HTTPException(404, "Task not found") from None
+    return {"ok": True}

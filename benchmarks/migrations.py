@@ -1,0 +1,272 @@
+"""Migrations: how long writers wait while a table in use is changed, and how long a history takes.
+
+    python -m benchmarks.migrations [--rows 1000000] [--revisions 200]
+
+On the PostgreSQL that ``colonnade[test]`` brings along. Writers insert and update as fast as one
+connection each can, while each change is made twice: by the steps that ``colonnade migrate``
+writes, and as Alembic's autogenerate writes it. What is told is the longest wait of any write.
+"""
+
+import argparse
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlmodel import SQLModel
+
+from colonnade import Database
+from colonnade.database import with_database
+from colonnade.errors import MigrationError
+from colonnade.migrations import Choices, History, Patience, find_drift, move, write_revision
+from colonnade.project import Project
+from colonnade.testing import postgresql_server
+
+LOCK_TIMEOUT = 0.2
+WRITERS = 3
+
+TABLE = """
+CREATE TABLE task (
+    id serial PRIMARY KEY,
+    title varchar NOT NULL,
+    status varchar NOT NULL CONSTRAINT ck_task_status_values CHECK (status IN ('open', 'done')),
+    progress integer NOT NULL CONSTRAINT ck_task_progress_le CHECK (progress <= 100)
+)
+"""
+
+OURS = {
+    "another value in a Literal": """steps.replace_check(
+        "ck_task_status_values", "task", "status IN ('open', 'done', 'waiting')")""",
+    "another bound": 'steps.replace_check("ck_task_progress_le", "task", "progress <= 1000")',
+    "a renamed column": 'steps.rename_column("task", "title", "name")',
+    "a new required column": """op.add_column("task", sa.Column("owner", sa.String()))
+    steps.require("task", "owner", "nobody")""",
+    "an index": 'steps.add_index("ix_task_status", "task", ["status"])',
+}
+PLAIN = {
+    "another value in a Literal": """op.drop_constraint("ck_task_status_values", "task")
+    op.create_check_constraint("ck_task_status_values", "task",
+        "status IN ('open', 'done', 'waiting')")""",
+    "another bound": """op.drop_constraint("ck_task_progress_le", "task")
+    op.create_check_constraint("ck_task_progress_le", "task", "progress <= 1000")""",
+    "a renamed column": 'op.alter_column("task", "title", new_column_name="name")',
+    "a new required column": """op.add_column("task", sa.Column("owner", sa.String()))
+    op.execute("UPDATE task SET owner = 'nobody'")
+    op.alter_column("task", "owner", nullable=False)""",
+    "an index": 'op.create_index("ix_task_status", "task", ["status"])',
+}
+
+INSERTS = (
+    "INSERT INTO task (title, status, progress) VALUES ('x', 'open', 1)",
+    "INSERT INTO task (name, status, progress) VALUES ('x', 'open', 1)",
+    "INSERT INTO task (title, status, progress, owner) VALUES ('x', 'open', 1, 'me')",
+)
+"""As the code writes rows before a change, and after one."""
+
+REVISION = """
+import sqlalchemy as sa
+from alembic import op
+from colonnade.migrations import steps
+
+revision = "{revision}"
+down_revision = {after}
+
+
+def upgrade() -> None:
+    {body}
+
+
+def downgrade() -> None:
+    op.execute("SELECT 1")
+"""
+
+
+class Writers:
+    """Connections that write all the time, and the longest any of their writes took."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._stop = threading.Event()
+        self._longest = [0.0] * WRITERS
+        self.count = 0
+        self.failed: list[str] = []
+        self._threads = [threading.Thread(target=self._write, args=(n,)) for n in range(WRITERS)]
+
+    def __enter__(self) -> "Writers":
+        for thread in self._threads:
+            thread.start()
+        time.sleep(0.5)
+        self._longest[:] = [0.0] * WRITERS
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    @property
+    def longest(self) -> float:
+        """Seconds."""
+        return max(self._longest)
+
+    def _write(self, number: int) -> None:
+        turn, form = number, 0
+        with self._database.engine.connect() as connection:
+            while not self._stop.is_set():
+                turn += WRITERS
+                began = time.perf_counter()
+                try:
+                    connection.execute(sa.text(INSERTS[form]))
+                    connection.execute(
+                        sa.text("UPDATE task SET progress = 2 WHERE id = :id"), {"id": turn}
+                    )
+                    connection.commit()
+                except (sa.exc.ProgrammingError, sa.exc.IntegrityError):  # new code takes over
+                    connection.rollback()
+                    form = (form + 1) % len(INSERTS)
+                except sa.exc.DBAPIError as error:
+                    connection.rollback()
+                    self.failed.append(str(error.orig).splitlines()[0])
+                took = time.perf_counter() - began
+                self._longest[number] = max(self._longest[number], took)
+                self.count += 1
+
+
+@contextmanager
+def database_on(server: str, name: str) -> Iterator[Database]:
+    with Database(server).engine.execution_options(isolation_level="AUTOCOMMIT").connect() as one:
+        one.execute(sa.text(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+        one.execute(sa.text(f"CREATE DATABASE {name}"))
+    database = Database(with_database(server, name))
+    try:
+        yield database
+    finally:
+        database.dispose()
+
+
+def under_load(server: str, rows: int) -> list[tuple[str, ...]]:
+    """Each change, ours and plain: what it took, and how long a write waited."""
+    found = []
+    for change in OURS:
+        line = [change]
+        for name, bodies in (("ours", OURS), ("plain", PLAIN)):
+            with (
+                database_on(server, f"load_{name}") as database,
+                tempfile.TemporaryDirectory() as root,
+            ):
+                with database.engine.begin() as connection:
+                    connection.execute(sa.text(TABLE))
+                    connection.execute(
+                        sa.text(
+                            "INSERT INTO task (title, status, progress) "
+                            "SELECT 'task ' || n, 'open', n % 100 FROM generate_series(1, :n) n"
+                        ),
+                        {"n": rows},
+                    )
+                write(Path(root), "one", None, bodies[change])
+                history = history_in(Path(root))
+                with Writers(database) as writers:
+                    began = time.perf_counter()
+                    move(history, database, guarded=False,
+                         patience=Patience(LOCK_TIMEOUT, 100))  # fmt: skip
+                    took = time.perf_counter() - began
+                    time.sleep(0.2)
+                failed = f" ({len(writers.failed)} failed)" if writers.failed else ""
+                line += [f"{took:.1f} s", f"{writers.longest * 1000:,.0f} ms{failed}"]
+        print(*line, sep=" | ", flush=True)
+        found.append(tuple(line))
+    return found
+
+
+def rates(server: str, rows: int) -> dict[str, float]:
+    """Bytes a second of a table that PostgreSQL checks, indexes and writes anew."""
+    with database_on(server, "rates") as database, database.engine.begin() as connection:
+        connection.execute(sa.text(TABLE))
+        connection.execute(
+            sa.text("INSERT INTO task (title, status, progress) "
+                    "SELECT repeat('x', 60), 'open', n % 100 FROM generate_series(1, :n) n"),
+            {"n": rows},
+        )  # fmt: skip
+        size = connection.scalar(sa.text("SELECT pg_total_relation_size('task')")) or 0
+        said = {
+            "READ": "ALTER TABLE task ADD CONSTRAINT ck CHECK (length(title) < 100)",
+            "BUILT": "CREATE INDEX ix ON task (title)",
+            "WRITTEN": "ALTER TABLE task ALTER progress TYPE bigint",
+        }
+        measured = {}
+        for name, sql in said.items():
+            began = time.perf_counter()
+            connection.execute(sa.text(sql))
+            measured[name] = size / (time.perf_counter() - began)
+    return measured
+
+
+def write(root: Path, revision: str, after: str | None, body: str) -> None:
+    folder = root / "migrations" / "versions"
+    folder.mkdir(parents=True, exist_ok=True)
+    text = REVISION.format(revision=revision, after=repr(after), body=body)
+    (folder / f"{revision}.py").write_text(text)
+
+
+def history_in(root: Path) -> History:
+    history = History(Project(root))
+    history.config.attributes["metadata"] = SQLModel.metadata
+    return history
+
+
+def timed(work: Callable[[], object]) -> str:
+    began = time.perf_counter()
+    work()
+    return f"{time.perf_counter() - began:.1f} s"
+
+
+def long_history(database: Database, revisions: int) -> tuple[str, ...]:
+    """How long a history takes to run, and to be replayed and compared."""
+    with tempfile.TemporaryDirectory() as root:
+        after = None
+        for number in range(revisions):
+            body = (
+                f'op.create_table("t{number}", sa.Column("id", sa.Integer, primary_key=True))'
+                if number % 10 == 0
+                else f'op.add_column("t{number // 10 * 10}", sa.Column("c{number}", sa.Integer))'
+            )
+            write(Path(root), f"r{number:04}", after, body)
+            after = f"r{number:04}"
+        history = history_in(Path(root))
+        up = timed(lambda: move(history, database))
+        none = timed(lambda: move(history, database))
+        drift = timed(lambda: find_drift(history, database, SQLModel.metadata, url=database.url))
+        writing = timed(
+            lambda: write_revision(history, database.url, SQLModel.metadata, "x", Choices(
+                aside=frozenset(f"t{n}" for n in range(0, revisions, 10))
+            ))
+        )  # fmt: skip
+    return up, none, drift, writing
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--revisions", type=int, default=200)
+    chosen = parser.parse_args()
+    with postgresql_server() as server:
+        print("rates, MB/s:", {k: f"{v / 1e6:.0f}" for k, v in rates(server, chosen.rows).items()})
+        print("change | steps: took | longest write | plain: took | longest write")
+        under_load(server, chosen.rows)
+        print("history | upgrade | upgrade again | drift | migrate")
+        with database_on(server, "long") as database:
+            print("PostgreSQL", *long_history(database, chosen.revisions), sep=" | ")
+    with tempfile.TemporaryDirectory() as root:
+        database = Database(f"sqlite:///{root}/long.db")
+        print("SQLite", *long_history(database, chosen.revisions), sep=" | ")
+        database.dispose()
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except MigrationError as error:
+        raise SystemExit(str(error)) from error

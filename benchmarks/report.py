@@ -1,0 +1,239 @@
+"""What was measured, as the tables of the documentation."""
+
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+SAVED = DOCS / "benchmarks" / "results.json"
+PAGES = (ROOT / "README.md", DOCS / "benchmarks.md", DOCS / "testing.md")
+OURS, ON_FASTAPI = "Colonnade", "floor on FastAPI"
+
+TARGETS: tuple[tuple[str, str, str, str, float], ...] = (
+    # what, workload, database, against, at least
+    ("list of 100", "list of 100", "PostgreSQL", "guide", 8),
+    ("list of 100", "list of 100", "SQLite", "guide", 10),
+    ("nested list", "list of 100, with project and assignments.worker", "PostgreSQL", "guide", 15),
+    ("nested list", "list of 100, with project and assignments.worker", "SQLite", "guide", 15),
+    ("one row", "one row", "PostgreSQL", "guide", 5),
+    ("one row", "one row", "SQLite", "guide", 5),
+    ("create", "create", "PostgreSQL", "guide", 6),
+    ("create", "create", "SQLite", "guide", 6),
+    ("patch", "patch", "PostgreSQL", "guide", 6),
+    ("patch", "patch", "SQLite", "guide", 6),
+    ("list of 100", "list of 100", "PostgreSQL", "FastCRUD", 12),
+    ("list of 100", "list of 100", "SQLite", "FastCRUD", 12),
+    ("one row", "one row", "PostgreSQL", "FastCRUD", 8),
+    ("one row", "one row", "SQLite", "FastCRUD", 8),
+    ("list of 100", "list of 100", "PostgreSQL", "floor", 0.9),
+    ("list of 100", "list of 100", "SQLite", "floor", 0.9),
+    ("one row", "one row", "PostgreSQL", "floor", 0.8),
+    ("one row", "one row", "SQLite", "floor", 0.8),
+)
+"""The aims of the design, where they are about two contenders on one workload."""
+
+
+def ratios(results: dict[str, Any], against: str, of: str = OURS) -> list[float]:
+    """Colonnade's rate by another's, round by round."""
+    pairs = zip(results[of]["loads"], results[against]["loads"], strict=True)
+    return [one["rate"] / other["rate"] for one, other in pairs]
+
+
+def spread(values: list[float]) -> str:
+    """The median, with the least and the greatest."""
+    return f"{median(values):.2f}x ({min(values):.2f} to {max(values):.2f})"
+
+
+def comparison_table(saved: dict[str, Any], database: str) -> str:
+    """Rates, processor time, round trips and Colonnade's ratio to each other."""
+    has_trips = database == "PostgreSQL"
+    more = ("round trips", "statements") if has_trips else ()
+    lines = _head(database, "contender", "requests/s", "CPU ms", *more, "Colonnade is")
+    for workload, results in saved["comparison"][database].items():
+        for name, one in results.items():
+            loads = one["loads"]
+            counted = [_count(one["trips"]), _count(one["statements"])] if has_trips else []
+            lines.append(
+                _row(
+                    workload,
+                    name,
+                    _rate(median(load["rate"] for load in loads)),
+                    f"{median(load['cpu'] for load in loads):.3f}",
+                    *counted,
+                    "" if name == OURS else spread(ratios(results, name)),
+                )
+            )
+    return "\n".join(lines)
+
+
+def summary_table(saved: dict[str, Any]) -> str:
+    """How many times as many requests a second, for the README."""
+    others = ("guide", "FastCRUD", "Advanced Alchemy", "Django Ninja", "floor")
+    lines = _head("PostgreSQL / SQLite", "Colonnade, requests/s", *(f"by {one}" for one in others))
+    databases = list(saved["comparison"])
+    for workload in saved["comparison"][databases[0]]:
+        found = [saved["comparison"][database][workload] for database in databases]
+        rates = [_rate(median(load["rate"] for load in one[OURS]["loads"])) for one in found]
+        cells = [
+            " / ".join(f"{median(ratios(one, name)):.1f}x" for one in found)
+            if name in found[0]
+            else "-"
+            for name in others
+        ]
+        lines.append(_row(workload, " / ".join(rates), *cells))
+    return "\n".join(lines)
+
+
+def targets_table(saved: dict[str, Any]) -> str:
+    """Each aim of the design, with what was measured; beside it the floor's own ratio."""
+    lines = _head("aim", "database", "against", "at least", "measured", "the floor's", "met")
+    for what, workload, database, against, least in TARGETS:
+        results = saved["comparison"][database][workload]
+        found = ratios(results, against)
+        floor = "" if against == "floor" or "floor" not in results else _floor(results, against)
+        met = "yes" if median(found) >= least else "no"
+        lines.append(_row(what, database, against, f"{least:g}x", spread(found), floor, met))
+    for database, of_database in saved["comparison"].items():
+        pages = {
+            page: of_database[f"page {page} of 1,000,000 rows"][OURS] for page in ("1", "10,000")
+        }
+        slower = ratios(pages, "10,000", of="1")
+        met = "yes" if median(slower) <= 1.2 else "no"
+        lines.append(
+            _row(
+                "page 10,000 by cursor", database, "page 1", "1.2x at most", spread(slower), "", met
+            )
+        )
+    trips = [
+        results[OURS]["trips"]
+        for workload, results in saved["comparison"]["PostgreSQL"].items()
+        if results[OURS]["trips"] is not None and "batch" not in workload
+    ]
+    met = "yes" if set(trips) == {1.0} else "no"
+    lines.append(_row("round trips a request", "PostgreSQL", "", "1", _count(max(trips)), "", met))
+    imports = saved["imports"]
+    base, ours = imports["sqlmodel, fastapi"], imports["colonnade"]
+    slower = [one / other for one, other in zip(ours, base, strict=True)]
+    met = "yes" if median(slower) <= 1.15 else "no"
+    lines.append(_row("import", "", "sqlmodel, fastapi", "1.15x at most", spread(slower), "", met))
+    return "\n".join(lines)
+
+
+def fastapi_table(saved: dict[str, Any]) -> str:
+    """What of the floor FastAPI leaves, and what of that Colonnade does."""
+    lines = _head("", "database", "floor on FastAPI, by the floor", "Colonnade, by that")
+    for database, workloads in saved["comparison"].items():
+        for workload, results in workloads.items():
+            if ON_FASTAPI in results:
+                left = spread(ratios(results, "floor", of=ON_FASTAPI))
+                lines.append(_row(workload, database, left, spread(ratios(results, ON_FASTAPI))))
+    return "\n".join(lines)
+
+
+def growth_table(saved: dict[str, Any], database: str) -> str:
+    """The points of the curves, as numbers."""
+    lines = _head(database, "", "requests/s, and p99 in ms, at each point")
+    for curve in saved["growth"][database]:
+        points = ", ".join(f"{point:,}" for point in curve["points"])
+        lines.append(_row(f"**{curve['what']}**", "", points))
+        for name, loads in curve["lines"].items():
+            told = ", ".join(f"{load['rate']:,.0f} ({load['p99']:.1f})" for load in loads)
+            if curve["held"]:
+                told = ", ".join(f"{held:,.0f} {curve['unit']}" for held in curve["held"][name])
+            lines.append(_row("", name, told))
+    return "\n".join(lines)
+
+
+def start_table(saved: dict[str, Any]) -> str:
+    """What it costs to start."""
+    lines = _head("start", "the guide's app", "Colonnade's", "ratio")
+    for database, found in saved["start"].items():
+        for what, unit, scale in (("first_answer", "s", 1), ("memory", "MiB", 2**20)):
+            guide, ours = (found[name][what] for name in ("guide", OURS))
+            times = [one / other for one, other in zip(ours, guide, strict=True)]
+            title = {
+                "first_answer": "process start to first answer",
+                "memory": "memory of a worker after a second of lists",
+            }[what]
+            digits = 2 if unit == "s" else 0
+            cells = (f"{median(one) / scale:.{digits}f} {unit}" for one in (guide, ours))
+            lines.append(_row(f"{title}, {database}", *cells, spread(times)))
+    imports = saved["imports"]
+    base, ours = imports["sqlmodel, fastapi"], imports["colonnade"]
+    times = [one / other for one, other in zip(ours, base, strict=True)]
+    lines.append(
+        _row("`import sqlmodel, fastapi` / `import colonnade`", f"{median(base):.2f} s",
+             f"{median(ours):.2f} s", spread(times))
+    )  # fmt: skip
+    return "\n".join(lines)
+
+
+def testing_table(saved: dict[str, Any]) -> str:
+    """What a test costs beyond one that does nothing."""
+    databases = list(saved["testing"])
+    lines = _head("a test with", *databases)
+    for name in saved["testing"][databases[0]]:
+        costs = [saved["testing"][database][name] for database in databases]
+        more = "" if name.startswith("nothing") else "+"
+        cells = (f"{more}{median(one):.1f} ms ({min(one):.1f} to {max(one):.1f})" for one in costs)
+        lines.append(_row(name, *cells))
+    return "\n".join(lines)
+
+
+def machine_text(saved: dict[str, Any]) -> str:
+    """Where and with what it was measured."""
+    machine = saved["machine"]
+    packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
+    return (
+        f"Measured on {machine['date']}: {machine['processor']}, {machine['processors']} "
+        f"processors, Linux {machine['kernel']}, Python {machine['python']}, PostgreSQL "
+        f"{machine['postgresql']}, SQLite {machine['sqlite']}; {packages}."
+    )
+
+
+PARTS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "machine": machine_text,
+    "summary": summary_table,
+    "targets": targets_table,
+    "fastapi": fastapi_table,
+    "postgresql": lambda saved: comparison_table(saved, "PostgreSQL"),
+    "sqlite": lambda saved: comparison_table(saved, "SQLite"),
+    "growth-postgresql": lambda saved: growth_table(saved, "PostgreSQL"),
+    "growth-sqlite": lambda saved: growth_table(saved, "SQLite"),
+    "start": start_table,
+    "testing": testing_table,
+}
+"""What a document can have between ``<!-- measured: NAME -->`` and ``<!-- end -->``."""
+
+
+def filled(text: str, saved: dict[str, Any]) -> str:
+    """A document with what was measured in its places."""
+    for name, make in PARTS.items():
+        opening = f"<!-- measured: {name} -->\n"
+        before, found, rest = text.partition(opening)
+        if found:
+            _, end, after = rest.partition("<!-- end -->")
+            text = f"{before}{opening}\n{make(saved)}\n\n{end}{after}"
+    return text
+
+
+def _floor(results: dict[str, Any], against: str) -> str:
+    return f"{median(ratios(results, against, of='floor')):.2f}x"
+
+
+def _rate(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:,.1f}"
+
+
+def _count(value: float | None) -> str:
+    return "" if value is None else f"{value:g}"
+
+
+def _head(*titles: str) -> list[str]:
+    return [_row(*titles), "|" + "---|" * len(titles)]
+
+
+def _row(*cells: str) -> str:
+    return "| " + " | ".join(cells) + " |"

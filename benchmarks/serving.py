@@ -1,0 +1,225 @@
+"""A contender, served by uvicorn, and the load on it."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from benchmarks.databases import TASKS
+from benchmarks.imports import NOT_COMPILED
+from benchmarks.workloads import Workload
+
+ROOT = Path(__file__).parents[1]
+CONTENDERS = {
+    "guide": "benchmarks.contenders.guide",
+    "FastCRUD": "benchmarks.contenders.fastcrud_app",
+    "Advanced Alchemy": "benchmarks.contenders.alchemy_app",
+    "Django Ninja": "benchmarks.contenders.ninja_app",
+    "floor": "benchmarks.contenders.floor",
+    "floor on FastAPI": "benchmarks.contenders.floor_on_fastapi",
+    "Colonnade": "benchmarks.contenders.colonnade_app",
+}
+SCRIPT = """
+wrk.method = {method!r}
+wrk.body = {body!r}
+wrk.headers["Content-Type"] = "application/json"
+local path, n = {path!r}, {first}
+local before, name, after = path:match("^(.*){{(%a+)}}(.*)$")
+if before then
+    request = function()
+        n = n + 1
+        local number = name == "row" and n % {tasks} + 1 or n
+        return wrk.format(nil, before .. string.format("%d", number) .. after)
+    end
+end
+done = function(summary, latency, requests)
+    local errors = summary.errors
+    io.write(string.format('RESULT {{"requests": %d, "microseconds": %d, "errors": %d, '
+        .. '"p50": %d, "p99": %d}}\\n', summary.requests, summary.duration,
+        errors.status + errors.read + errors.write + errors.connect + errors.timeout,
+        latency:percentile(50), latency:percentile(99)))
+end
+"""
+
+
+class FailedError(Exception):
+    """A contender that does not start, or does not answer, is not compared."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a load came to.
+
+    Attributes:
+        rate: Requests a second.
+        cpu: Milliseconds of processor time a request, of the server's processes.
+        p50: Milliseconds that half of the requests took at most.
+        p99: Milliseconds that 99 of 100 took at most.
+    """
+
+    rate: float
+    cpu: float
+    p50: float
+    p99: float
+
+
+class Served:
+    """A contender, served by uvicorn on httptools and uvloop, as ``uvicorn[standard]`` has it.
+
+    Args:
+        name: The contender.
+        url: Its database.
+        workers: Processes.
+
+    Raises:
+        FailedError: It does not start.
+    """
+
+    def __init__(self, name: str, url: str, *, workers: int = 1) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port: int = probe.getsockname()[1]
+        self.name = name
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.began = time.perf_counter()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "uvicorn", f"{CONTENDERS[name]}:app", "--port", str(self.port),
+             "--workers", str(workers), "--log-level", "warning", "--no-access-log"],
+            cwd=ROOT, env={**os.environ, "DATABASE_URL": url, NOT_COMPILED: ""},
+        )  # fmt: skip
+
+    def __enter__(self) -> "Served":
+        for _ in range(3000):
+            try:
+                socket.create_connection(("127.0.0.1", self.port)).close()
+            except OSError:
+                if self.process.poll() is not None:
+                    raise FailedError(f"{self.name} does not start.") from None
+                time.sleep(0.01)
+            else:
+                return self
+        raise FailedError(f"{self.name} does not listen.")
+
+    def __exit__(self, *_: object) -> None:
+        self.process.send_signal(signal.SIGINT)
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            for one in self.processes():
+                one.kill()
+            self.process.wait()
+
+    def ask(self, workload: Workload, **names: Any) -> Any:
+        """The answer to one request, parsed.
+
+        Raises:
+            FailedError: It is an error.
+        """
+        path = str(workload.path_of(self.name)).format(**{"row": 7, **names})
+        return self.get(path, method=workload.method, body=workload.body)
+
+    def get(self, path: str, *, method: str = "GET", body: str = "") -> Any:
+        """The answer of a path, parsed.
+
+        Raises:
+            FailedError: It is an error.
+        """
+        request = urllib.request.Request(
+            f"{self.url}{path}",
+            method=method,
+            data=body.encode() or None,
+            headers={"Content-Type": "application/json"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                self.links: str = answer.headers.get("Link", "")
+                return json.load(answer)
+        except (OSError, ValueError) as error:
+            told = error.read().decode()[:300] if isinstance(error, urllib.error.HTTPError) else ""
+            raise FailedError(f"{self.name}: {method} {path}: {error} {told}") from error
+
+    def processes(self) -> list[psutil.Process]:
+        """The processes that serve."""
+        first = psutil.Process(self.process.pid)
+        return [first, *first.children(recursive=True)]
+
+    def cpu(self) -> float:
+        """Seconds of processor time so far."""
+        times = [one.cpu_times() for one in self.processes()]
+        return float(sum(one.user + one.system for one in times))
+
+    def _finish(self) -> None:
+        """Wait until it has done what clients that are gone had asked: it may be writes."""
+        for _ in range(40):
+            before = self.cpu()
+            time.sleep(0.05)
+            if self.cpu() == before:
+                return
+
+    def memory(self) -> int:
+        """Bytes it holds now."""
+        return int(sum(one.memory_info().rss for one in self.processes()))
+
+    def load(
+        self,
+        workload: Workload,
+        seconds: int,
+        *,
+        clients: int = 0,
+        first: int = 0,
+        **names: Any,
+    ) -> Load:
+        """Have clients ask as often as they can.
+
+        Args:
+            workload: What they ask.
+            seconds: How long.
+            clients: How many they are; the workload's number by default.
+            first: The task before the first that is there for it, if it consumes them.
+            names: What stands for names in the path.
+
+        Raises:
+            FailedError: An answer was an error.
+        """
+        path = str(workload.path_of(self.name))
+        if not workload.varies:
+            path = path.format(**names)
+        script = SCRIPT.format(
+            method=workload.method, body=workload.body, path=path, first=first, tasks=TASKS
+        )
+        with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
+            file.write(script)
+            file.flush()
+            before = self.cpu()
+            done = subprocess.run(
+                ["wrk", "-t1", f"-c{clients or workload.clients}", f"-d{seconds}s",
+                 "--timeout", "20s", "-s", file.name,
+                 f"{self.url}{'/' if workload.varies else path}"],
+                capture_output=True, text=True, check=True,
+            )  # fmt: skip
+        taken = self.cpu() - before
+        self._finish()
+        line = next(line for line in done.stdout.splitlines() if line.startswith("RESULT"))
+        found = json.loads(line.removeprefix("RESULT"))
+        if found["errors"] or not found["requests"]:
+            raise FailedError(
+                f"{self.name} failed {found['errors']} of {found['requests']} requests of "
+                f"{workload.name}: {workload.method} {path}"
+            )
+        return Load(
+            rate=found["requests"] / found["microseconds"] * 1e6,
+            cpu=taken / found["requests"] * 1000,
+            p50=found["p50"] / 1000,
+            p99=found["p99"] / 1000,
+        )

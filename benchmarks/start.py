@@ -1,0 +1,68 @@
+"""What it costs to start: imports, the first answer of a new process, memory of a worker."""
+
+import statistics
+import sys
+import time
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from benchmarks import quiet
+from benchmarks.databases import DATABASES, fill
+from benchmarks.imports import CONTENDERS, seconds
+from benchmarks.serving import Served
+from benchmarks.workloads import LIST, ROW
+
+NAMES = ("guide", "Colonnade")
+
+
+@dataclass
+class Start:
+    """What one app came to.
+
+    Attributes:
+        first_answer: Seconds from the start of the process to its first answer, each time.
+        memory: Bytes that a worker holds after some load.
+    """
+
+    first_answer: list[float] = field(default_factory=list)
+    memory: list[int] = field(default_factory=list)
+
+
+def starts(database: str, times: int) -> dict[str, Start]:
+    """Start each app several times, in turn.
+
+    Raises:
+        FailedError: One of them does not answer.
+        OtherLoadError: The machine does something else.
+    """
+    quiet.check()
+    found = {name: Start() for name in NAMES}
+    with DATABASES[database]() as url:
+        fill(url)
+        for _ in range(times):
+            for name in NAMES:
+                with Served(name, url) as served:
+                    served.ask(ROW)
+                    found[name].first_answer.append(time.perf_counter() - served.began)
+                    served.load(LIST, 1)
+                    found[name].memory.append(served.memory())
+    for name, one in found.items():
+        first, held = statistics.median(one.first_answer), statistics.median(one.memory)
+        print(f"  {name}: {first:.2f} s, {held / 2**20:.0f} MiB", file=sys.stderr, flush=True)
+    return found
+
+
+def imports(times: int) -> dict[str, list[float]]:
+    """Seconds that imports take, each in a process of its own, in turn."""
+    found: dict[str, list[float]] = {name: [] for name in CONTENDERS}
+    for turn in range(-1, times):  # the first is to have them compiled, and in the file cache
+        for name, statement in CONTENDERS.items():
+            taken = seconds(statement)
+            if turn >= 0:
+                found[name].append(taken)
+    return found
+
+
+def as_json(found: dict[str, Start]) -> dict[str, Any]:
+    """What is saved."""
+    return {name: asdict(one) for name, one in found.items()}

@@ -1,0 +1,114 @@
+"""What is asked of each contender."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from benchmarks.databases import TASKS
+
+BATCH = json.dumps([{"title": f"New {n}", "priority": "high"} for n in range(1000)])
+BIG = 1_000_000
+"""Rows of the large table."""
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One kind of request.
+
+    Attributes:
+        name: What it is.
+        path: Its path. ``{row}`` is one task after another; ``{id}`` a task of its own for each
+            request, and ``{cursor}`` the cursor of page 10,000.
+        others: The path of contenders that have another; None if they cannot.
+        method: Its method.
+        body: What it sends.
+        rows: How many tasks there have to be.
+        clients: How many ask at once.
+        answers: Contenders whose answer has not the rows, and why: they are not compared.
+    """
+
+    name: str
+    path: str
+    others: Mapping[str, str | None] = field(default_factory=dict)
+    method: str = "GET"
+    body: str = ""
+    rows: int = TASKS
+    clients: int = 8
+    answers: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def consumes(self) -> bool:
+        """Whether each request needs a task of its own."""
+        return "{id}" in self.path
+
+    @property
+    def varies(self) -> bool:
+        """Whether each request has another path."""
+        return self.consumes or "{row}" in self.path
+
+    def path_of(self, contender: str) -> str | None:
+        """The path that a contender is asked; None if it cannot."""
+        return self.others.get(contender, self.path)
+
+
+LIST = Workload(
+    "list of 100", "/tasks?limit=100", {"FastCRUD": "/tasks?limit=100&offset=0&sort=id"}
+)
+NESTED = Workload(
+    "list of 100, with project and assignments.worker",
+    "/tasks/nested?limit=100",
+    {
+        "Colonnade": "/tasks?limit=100&include=project,assignments.worker",
+        "FastCRUD": None,
+        "floor": None,
+        "floor on FastAPI": None,
+    },
+)
+FILTERED = Workload(
+    "filtered and sorted page of 20",
+    "/tasks/filtered?status=completed&limit=20",
+    {
+        "Colonnade": "/tasks?status=completed&order_by=-created_at&limit=20",
+        "FastCRUD": "/tasks?status=completed&sort=-created_at,-id&limit=20&offset=0",
+        "floor on FastAPI": None,
+    },
+)
+ROW = Workload("one row", "/tasks/{row}")
+CREATE = Workload("create", "/tasks", method="POST", body='{"title": "New", "priority": "high"}')
+PATCH = Workload(
+    "patch",
+    "/tasks/{row}",
+    method="PATCH",
+    body='{"progress_percent": 50}',
+    answers={"FastCRUD": "it answers null"},
+)
+DELETE = Workload(
+    "delete",
+    "/tasks/{id}",
+    {"floor on FastAPI": None},
+    method="DELETE",
+    answers={"FastCRUD": "it answers with a message"},
+)
+BATCHED = Workload(
+    "batch of 1,000, one client", "/tasks:batch", {"FastCRUD": None, "floor on FastAPI": None},
+    method="POST", body=BATCH,
+    clients=1,
+)  # fmt: skip
+PAGE_1 = Workload(
+    "page 1 of 1,000,000 rows", LIST.path, {**LIST.others, "floor on FastAPI": None}, rows=BIG
+)
+PAGE_10000 = Workload(
+    "page 10,000 of 1,000,000 rows",
+    "/tasks?limit=100&offset=999900",
+    {
+        "Colonnade": "/tasks?limit=100&cursor={cursor}",
+        "FastCRUD": "/tasks?limit=100&sort=id&offset=999900",
+        "floor": "/tasks?limit=100&after=999900",
+        "floor on FastAPI": None,
+    },
+    rows=BIG,
+)
+
+WORKLOADS = (
+    LIST, NESTED, FILTERED, ROW, CREATE, PATCH, DELETE, BATCHED, PAGE_1, PAGE_10000
+)  # fmt: skip

@@ -1,0 +1,273 @@
+"""``colonnade check``: what the options ask for, and what is printed."""
+
+import difflib
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import typer
+
+from colonnade import lint
+from colonnade.cli import _console
+from colonnade.errors import CheckError
+from colonnade.lint import reports
+
+STDIN = Path("-")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the command line asks for."""
+
+    paths: tuple[Path, ...] = ()
+    fix: bool = False
+    unsafe: bool = False
+    diff: bool = False
+    select: tuple[str, ...] | None = None
+    ignore: tuple[str, ...] | None = None
+    format: str = "text"
+    baseline: Path | None = None
+    write_baseline: Path | None = None
+    models: str | None = None
+    database_url: str | None = None
+    statistics: bool = False
+    jobs: int | None = None
+    cached: bool = True
+    stdin_filename: Path | None = None
+
+
+def run(asked: Asked) -> int:
+    """Check, print, and say how much was found.
+
+    Raises:
+        CheckError: Something asked for cannot be done.
+        typer.BadParameter: Options that do not go together, or that mean nothing.
+    """
+    contents, paths = _given(asked)
+    settings = _settings(asked, paths)
+    if asked.models is not None:
+        from colonnade.cli._check_schema import review_schema
+
+        found = review_schema(asked.models, asked.database_url)
+        chosen = [one for one in found if lint.selected(settings, one, one.path)]
+        return _told(asked, settings, lint.Report(chosen), {})
+    if asked.database_url is not None:
+        raise typer.BadParameter("it goes with --models", param_hint="--database-url")
+    jobs = asked.jobs or lint.default_jobs()
+    with _progress() as progress:
+        try:
+            if asked.fix or asked.diff:
+                fixed = lint.fix(
+                    settings, paths, unsafe=asked.unsafe, jobs=jobs, cached=asked.cached,
+                    progress=progress, contents=contents,
+                )  # fmt: skip
+            else:
+                report = lint.check(settings, paths, jobs=jobs, cached=asked.cached,
+                                    progress=progress, contents=contents)  # fmt: skip
+        except CheckError as error:
+            raise typer.BadParameter(str(error)) from None
+    if asked.fix or asked.diff:
+        return _fixed(asked, settings, fixed, contents)
+    return _told(asked, settings, report, contents)
+
+
+def _settings(asked: Asked, paths: list[Path]) -> lint.Settings:
+    """The settings of the project that the first path is in, with what the command line says."""
+    start = paths[0] if paths else Path.cwd()
+    try:
+        settings = lint.Settings.find(start if start.is_dir() else start.parent)
+    except CheckError as error:
+        raise typer.BadParameter(str(error)) from None
+    if asked.select is not None:
+        settings = replace(settings, select=asked.select)
+    if asked.ignore is not None:
+        settings = replace(settings, ignore=(*settings.ignore, *asked.ignore))
+    return settings
+
+
+def _given(asked: Asked) -> tuple[dict[Path, bytes], list[Path]]:
+    """What standard input holds, if it is a file, and the paths to check."""
+    if STDIN not in asked.paths:
+        return {}, list(asked.paths)
+    name = asked.stdin_filename or Path("stdin.py")
+    paths = [name if path == STDIN else path for path in asked.paths]
+    return {name.absolute(): sys.stdin.buffer.read()}, paths
+
+
+def _fixed(
+    asked: Asked, settings: lint.Settings, fixed: lint.Fixed, contents: dict[Path, bytes]
+) -> int:
+    for name in fixed.failed:
+        message = "its fixes would be no Python, and were not made; please report this"
+        _console.err.print(f"[bold red]error:[/bold red] {_console.escaped(name)}: {message}")
+    if asked.diff:
+        for path, after in sorted(fixed.after.items()):
+            _print_diff(path, fixed.before[path], after)
+        _console.err.print(f"{_times(fixed.count, 'fix', 'fixes')} would be made.")
+        return fixed.count
+    if contents:  # what came from standard input goes to standard output
+        for path, data in contents.items():
+            sys.stdout.buffer.write(fixed.after.get(path, data))
+        return len(fixed.report.findings)
+    try:
+        fixed.write()
+    except OSError as error:
+        raise CheckError(f"Cannot write {error.filename}: {error.strerror}") from None
+    found = _told(asked, settings, fixed.report, contents)
+    if fixed.count and asked.format in ("text", "concise"):
+        _console.out.print(f"Fixed {fixed.count}.")
+    return found
+
+
+def _print_diff(path: Path, before: bytes, after: bytes) -> None:
+    here = Path.cwd()
+    name = str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+    lines = difflib.unified_diff(
+        before.decode(errors="replace").splitlines(),
+        after.decode(errors="replace").splitlines(),
+        name, name, lineterm="",
+    )  # fmt: skip
+    for line in lines:
+        color = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "default")
+        _console.out.print(f"[{color}]{_console.escaped(reports.masked(line))}[/{color}]")
+
+
+def _told(
+    asked: Asked, settings: lint.Settings, report: lint.Report, contents: dict[Path, bytes]
+) -> int:
+    """Print a report, without what the baseline has; how much is left."""
+    for name, reason in report.skipped:
+        _console.err.print(f"not checked: {_console.escaped(name)} ({reason})")
+    findings = report.findings
+    if asked.write_baseline is not None:
+        count = lint.write_baseline(asked.write_baseline, findings, settings.root)
+        _console.out.print(f"{_times(count, 'finding')} in {asked.write_baseline}.")
+        return 0
+    baseline = asked.baseline or (settings.root / settings.baseline if settings.baseline else None)
+    if baseline is not None:
+        try:
+            known = lint.read_baseline(baseline)
+        except CheckError as error:
+            raise typer.BadParameter(str(error), param_hint="--baseline") from None
+        findings, report.known = lint.beyond(findings, known, settings.root)
+    if asked.statistics:
+        _print_statistics(findings)
+        return len(findings)
+    texts = reports.Texts(contents)
+    match asked.format:
+        case "json":
+            print(reports.as_json(findings, texts))  # noqa: T201 - as it is, without rich
+        case "sarif":
+            from colonnade import __version__
+
+            print(reports.as_sarif(findings, texts, __version__))  # noqa: T201 - as above
+        case "github":
+            for line in reports.as_github(findings):
+                print(line)  # noqa: T201 - as above
+        case style:
+            for line in reports.as_text(findings, texts, frames=style == "text"):
+                _console.out.print(line)
+            _console.out.print(_summary(findings, report))
+    return len(findings)
+
+
+def _summary(findings: list[lint.Finding], report: lint.Report) -> str:
+    known = f" ({report.known} more in the baseline)" if report.known else ""
+    if not findings:
+        files = f"{_times(report.files, 'file')} checked: " if report.files else ""
+        return f"{files}nothing found{known}."
+    safe = sum(one.fix is not None and one.fix.safe for one in findings)
+    unsafe = sum(one.fix is not None and not one.fix.safe for one in findings)
+    said = f"Found {_times(len(findings), 'mistake')} in {_times(report.files, 'file')}{known}."
+    if safe:
+        said += f" --fix mends {safe}."
+    if unsafe:
+        said += f" --fix --unsafe-fixes mends {unsafe}{' more' if safe else ''}."
+    return said
+
+
+def _print_statistics(findings: list[lint.Finding]) -> None:
+    names = {rule.code: rule.name for rule in lint.all_rules()}
+    for code, count in Counter(one.code for one in findings).most_common():
+        _console.out.print(f"{count:>6}  {code}  {names.get(code, '')}")
+
+
+def _times(count: int, name: str, several: str | None = None) -> str:
+    return f"{count:,} {name if count == 1 else several or f'{name}s'}"
+
+
+@contextmanager
+def _progress() -> Iterator[lint.Progress | None]:
+    """A bar on a terminal, once there is enough to do."""
+    if not _console.err.is_terminal:
+        yield None
+        return
+    from rich.progress import Progress, TaskID
+
+    with Progress(console=_console.err, transient=True) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def show(what: str, done: int, total: int) -> None:
+            if total < 50:
+                return
+            if what not in tasks:
+                tasks[what] = bar.add_task(what, total=total)
+            bar.update(tasks[what], completed=done)
+
+        yield show
+
+
+def explain(code: str) -> None:
+    """Print what a rule is about.
+
+    Raises:
+        typer.BadParameter: There is no such rule.
+    """
+    from colonnade.lint.schema import schema_rules
+
+    for rule in (*lint.all_rules(), *schema_rules()):
+        if rule.code == code.strip().upper():
+            _console.out.print(f"[bold]{rule.code}[/bold] {rule.name}")
+            _console.out.print(f"\n{_console.escaped(rule.summary())}\n")
+            _console.out.print(_console.escaped(rule.reason()))
+            for title, example in lint.examples(rule):
+                indented = "\n".join(f"    {line}".rstrip() for line in example.splitlines())
+                _console.out.print(f"\n[bold]{title}[/bold]\n\n{_console.escaped(indented)}")
+            _console.out.print(f"\n{FIXES[rule.fixes]}")
+            if rule.source:
+                _console.out.print(f"Source: {rule.source}")
+            return
+    raise typer.BadParameter(
+        f"there is no rule {code}; `colonnade check --rules` lists them", param_hint="--explain"
+    )
+
+
+FIXES = {
+    "safe": "--fix mends it.",
+    "unsafe": "--fix --unsafe-fixes mends it; look at what it did.",
+    "never": "It is mended by hand.",
+}
+
+
+def list_rules() -> None:
+    """Print every rule in a line."""
+    from colonnade.lint.schema import schema_rules
+
+    for rule in (*lint.all_rules(), *schema_rules()):
+        star = {"safe": "*", "unsafe": "?", "never": " "}[rule.fixes]
+        _console.out.print(f"{rule.code} {star} {rule.name:<30} {_console.escaped(rule.summary())}")
+    _console.out.print("\n* --fix mends it    ? --fix --unsafe-fixes mends it")
+
+
+def serve_editor() -> None:
+    """Speak to an editor.
+
+    Raises:
+        CheckError: pygls is not installed.
+    """
+    from colonnade.cli._editor import serve
+
+    serve()

@@ -1,0 +1,133 @@
+"""The command that reviews code: its arguments and its help."""
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from colonnade.cli._app import app
+
+_Codes = Optional[list[str]]  # noqa: UP045 - typer reads it at run time on every Python supported
+_Text = Optional[str]  # noqa: UP045 - as above
+_File = Optional[Path]  # noqa: UP045 - as above
+
+
+class Format(str, Enum):  # noqa: UP042 - typer shows its values
+    """How findings are told."""
+
+    TEXT = "text"
+    CONCISE = "concise"
+    JSON = "json"
+    SARIF = "sarif"
+    GITHUB = "github"
+
+
+@app.command()
+def check(
+    paths: Annotated[
+        Optional[list[Path]],  # noqa: UP045 - as above
+        typer.Argument(
+            metavar="PATHS",
+            help="Files and folders; - for standard input.",
+            show_default="the project here",
+        ),
+    ] = None,
+    fix: Annotated[bool, typer.Option("--fix", help="Make the fixes that are safe.")] = False,
+    unsafe_fixes: Annotated[
+        bool,
+        typer.Option("--unsafe-fixes", help="With --fix or --diff: those too that want a look."),
+    ] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="Show what --fix would do.")] = False,
+    select: Annotated[
+        _Codes, typer.Option(metavar="CODE", help="Only these: CLN301, or CLN3 for all of those.")
+    ] = None,
+    ignore: Annotated[_Codes, typer.Option(metavar="CODE", help="All but these.")] = None,
+    output_format: Annotated[
+        Format, typer.Option("--format", help="How findings are told.")
+    ] = Format.TEXT,
+    baseline: Annotated[
+        _File, typer.Option(metavar="FILE", help="Leave out the findings that are in this file.")
+    ] = None,
+    write_baseline: Annotated[
+        _File,
+        typer.Option(metavar="FILE", help="Write what is found to this file, as what is known."),
+    ] = None,
+    models: Annotated[
+        _Text,
+        typer.Option(
+            metavar="MODULE",
+            help="Import this module and review its tables: keys, indexes, cascades, types.",
+        ),
+    ] = None,
+    database_url: Annotated[
+        _Text,
+        typer.Option(
+            metavar="URL", help="With --models: drift and indexes of this database as well."
+        ),
+    ] = None,
+    explain: Annotated[
+        _Text, typer.Option(metavar="CODE", help="Say what a rule is about.")
+    ] = None,
+    rules: Annotated[bool, typer.Option("--rules", help="List the rules.")] = False,
+    statistics: Annotated[
+        bool, typer.Option("--statistics", help="Count the findings of each rule instead.")
+    ] = False,
+    jobs: Annotated[
+        Optional[int],  # noqa: UP045 - as above
+        typer.Option(min=1, help="Processes to use at most.", show_default="one a processor"),
+    ] = None,
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Remember nothing in .colonnade_cache.")
+    ] = False,
+    exit_zero: Annotated[
+        bool, typer.Option("--exit-zero", help="Exit with 0 even if something is found.")
+    ] = False,
+    stdin_filename: Annotated[
+        _File, typer.Option(metavar="FILE", help="What - is, for the rules and the messages.")
+    ] = None,
+    lsp: Annotated[
+        bool, typer.Option("--lsp", help="Speak to an editor on standard input and output.")
+    ] = False,
+) -> None:
+    r"""Review SQLModel, SQLAlchemy and FastAPI code: what goes wrong, why, and what is right.
+
+    Code is parsed and never imported; Markdown and notebooks are read too. Settings are in
+    \[tool.colonnade.check] of pyproject.toml; a line that ends with # noqa: CLN101 is left alone.
+
+    Examples:
+      colonnade check
+
+      colonnade check app --fix
+
+      colonnade check --explain CLN205
+
+      colonnade check --models app.models --database-url postgresql://me@localhost/app
+    """
+    from colonnade.cli import _check
+
+    if explain is not None:
+        _check.explain(explain)
+        return
+    if rules:
+        _check.list_rules()
+        return
+    if lsp:
+        _check.serve_editor()
+        return
+    asked = _check.Asked(
+        paths=tuple(paths or ()), fix=fix, unsafe=unsafe_fixes, diff=diff,
+        select=_listed(select), ignore=_listed(ignore), format=output_format.value,
+        baseline=baseline, write_baseline=write_baseline, models=models,
+        database_url=database_url, statistics=statistics, jobs=jobs, cached=not no_cache,
+        stdin_filename=stdin_filename,
+    )  # fmt: skip
+    found = _check.run(asked)
+    raise typer.Exit(1 if found and not exit_zero else 0)
+
+
+def _listed(codes: list[str] | None) -> tuple[str, ...] | None:
+    """Codes, given one by one or with commas."""
+    if codes is None:
+        return None
+    return tuple(code.strip().upper() for one in codes for code in one.split(",") if code.strip())

@@ -1,0 +1,65 @@
+"""``colonnade check --models``: the tables of a module that is imported, and of a database."""
+
+import sys
+from importlib import import_module
+from pathlib import Path
+
+from sqlalchemy import MetaData
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import registry
+
+from colonnade.database import Database
+from colonnade.errors import CheckError
+from colonnade.lint import Finding
+from colonnade.lint.schema import review_database, review_metadata
+
+
+def review_schema(module: str, database_url: str | None) -> list[Finding]:
+    """What the rules find in the tables that a module defines, and in a database.
+
+    Raises:
+        CheckError: The module cannot be imported, has no tables, or they do not fit together.
+        DatabaseError: The database cannot be reached.
+    """
+    found: list[Finding] = []
+    bases = _bases(module)
+    for metadata, registries in bases.items():
+        try:
+            found += review_metadata(metadata, list(registries))
+        except SQLAlchemyError as error:
+            raise CheckError(f"The models do not fit together: {error}") from None
+    if database_url is not None:
+        from colonnade.migrations import database_drift
+
+        database = Database(database_url)
+        database.ping()
+        with database.engine.connect() as connection:
+            drift = [one for metadata in bases for one in database_drift(connection, metadata)]
+            found += review_database(connection, drift)
+        database.dispose()
+    return list(dict.fromkeys(found))
+
+
+def _bases(name: str) -> dict[MetaData, set[registry]]:
+    """The metadata that a module has tables in, and where their classes are registered.
+
+    Raises:
+        CheckError: It cannot be imported, or has no tables.
+    """
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        module = import_module(name)
+    except Exception as error:  # whatever a user's module raises
+        raise CheckError(f"{name} cannot be imported: {type(error).__name__}: {error}") from error
+    found: dict[MetaData, set[registry]] = {}
+    for one in vars(module).values():
+        registered = getattr(one, "registry", None) or getattr(one, "_sa_registry", None)
+        metadata = getattr(one, "metadata", None)
+        if isinstance(one, type) and isinstance(metadata, MetaData) and metadata.tables:
+            found.setdefault(metadata, set())
+            if isinstance(registered, registry):
+                found[metadata].add(registered)
+    if not found:
+        raise CheckError(f"{name} has no tables: import the classes that have them there.")
+    return found

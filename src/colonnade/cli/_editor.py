@@ -1,0 +1,163 @@
+"""``colonnade check --lsp``: findings in an editor while code is written, fixes as quick fixes."""
+
+import asyncio
+from pathlib import Path
+
+from colonnade.errors import CheckError, ColonnadeError
+
+try:
+    from lsprotocol import types
+    from pygls.lsp.server import LanguageServer
+    from pygls.uris import to_fs_path
+    from pygls.workspace import TextDocument
+except ImportError:
+    raise CheckError(
+        "An editor is spoken to by pygls, which is not installed: pip install 'colonnade[lsp]'"
+    ) from None
+
+from colonnade import __version__, lint
+
+PAUSE = 0.3  # seconds without a change before a document is checked
+SHOWN = (".py", ".pyi", ".md", ".markdown")
+
+
+class Editor(LanguageServer):
+    """Checks the documents that are open, as they are in the editor."""
+
+    def __init__(self) -> None:
+        super().__init__("colonnade", __version__)
+        self._waiting: dict[str, asyncio.Task[None]] = {}
+        self._running = asyncio.Lock()
+        self._found: dict[str, list[lint.Finding]] = {}
+
+    def changed(self, uri: str, *, pause: float = PAUSE) -> None:
+        """A document is another than it was: check it when its writer pauses."""
+        if uri in self._waiting:
+            self._waiting.pop(uri).cancel()
+        self._waiting[uri] = asyncio.ensure_future(self._check_soon(uri, pause))
+
+    def closed(self, uri: str) -> None:
+        """A document is no longer shown."""
+        if uri in self._waiting:
+            self._waiting.pop(uri).cancel()
+        self._found.pop(uri, None)
+        self._publish(uri, [])
+
+    def fixes(self, uri: str, within: types.Range) -> list[types.CodeAction]:
+        """The fixes of what was found in a part of a document."""
+        document = self.workspace.get_text_document(uri)
+        actions = []
+        for finding in self._found.get(uri, []):
+            diagnostic = self._diagnostic(document, finding)
+            touches = (
+                diagnostic.range.start.line <= within.end.line
+                and within.start.line <= diagnostic.range.end.line
+            )
+            if finding.fix is not None and touches:
+                changes = [
+                    types.TextEdit(self._span(document, edit.start, edit.end), edit.text)
+                    for edit in finding.fix.edits
+                ]
+                actions.append(
+                    types.CodeAction(
+                        title=f"{finding.fix.message} ({finding.code})",
+                        kind=types.CodeActionKind.QuickFix,
+                        diagnostics=[diagnostic],
+                        is_preferred=finding.fix.safe,
+                        edit=types.WorkspaceEdit(changes={uri: changes}),
+                    )
+                )
+        return actions
+
+    async def _check_soon(self, uri: str, pause: float) -> None:
+        await asyncio.sleep(pause)
+        path = Path(to_fs_path(uri) or "")
+        if path.suffix not in SHOWN:
+            return
+        contents = {
+            Path(to_fs_path(one) or ""): document.source.encode()
+            for one, document in self.workspace.text_documents.items()
+        }
+        async with self._running:
+            try:
+                found = await asyncio.to_thread(_check, path, contents)
+            except ColonnadeError as error:
+                self.window_log_message(
+                    types.LogMessageParams(types.MessageType.Error, f"colonnade: {error}")
+                )
+                return
+        self._found[uri] = found
+        document = self.workspace.get_text_document(uri)
+        self._publish(uri, [self._diagnostic(document, one) for one in found])
+
+    def _publish(self, uri: str, diagnostics: list[types.Diagnostic]) -> None:
+        self.text_document_publish_diagnostics(
+            types.PublishDiagnosticsParams(uri=uri, diagnostics=diagnostics)
+        )
+
+    def _diagnostic(self, document: TextDocument, finding: lint.Finding) -> types.Diagnostic:
+        start = types.Position(finding.line - 1, finding.column - 1)
+        end = types.Position(
+            max(finding.end_line, finding.line) - 1, max(finding.end_column, 1) - 1
+        )
+        rule = next((one for one in lint.all_rules() if one.code == finding.code), None)
+        source = rule.source if rule is not None else None
+        advice = f"\n{finding.advice}" if finding.advice else ""
+        return types.Diagnostic(
+            range=document.position_codec.range_to_client_units(
+                document.lines, types.Range(start, end)
+            ),
+            message=f"{finding.message}{advice}",
+            severity=types.DiagnosticSeverity.Warning,
+            code=finding.code,
+            code_description=types.CodeDescription(source) if source else None,
+            source="colonnade",
+        )
+
+    def _span(self, document: TextDocument, start: int, end: int) -> types.Range:
+        source = lint.read(document.source.encode(), Path(document.path).suffix)
+        first, last = source.place(start), source.place(end)
+        span = types.Range(
+            types.Position(first[0] - 1, first[1] - 1), types.Position(last[0] - 1, last[1] - 1)
+        )
+        return document.position_codec.range_to_client_units(document.lines, span)
+
+
+def _check(path: Path, contents: dict[Path, bytes]) -> list[lint.Finding]:
+    settings = lint.Settings.find(path.parent)
+    return lint.check(settings, [path], contents=contents).findings
+
+
+def make_server() -> Editor:
+    """A language server with all that it answers."""
+    server = Editor()
+
+    @server.feature(types.TEXT_DOCUMENT_DID_OPEN)
+    def opened(ls: Editor, params: types.DidOpenTextDocumentParams) -> None:
+        ls.changed(params.text_document.uri, pause=0)
+
+    @server.feature(types.TEXT_DOCUMENT_DID_CHANGE)
+    def changed(ls: Editor, params: types.DidChangeTextDocumentParams) -> None:
+        ls.changed(params.text_document.uri)
+
+    @server.feature(types.TEXT_DOCUMENT_DID_SAVE)
+    def saved(ls: Editor, params: types.DidSaveTextDocumentParams) -> None:
+        ls.changed(params.text_document.uri, pause=0)
+
+    @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
+    def closed(ls: Editor, params: types.DidCloseTextDocumentParams) -> None:
+        ls.closed(params.text_document.uri)
+
+    @server.feature(
+        types.TEXT_DOCUMENT_CODE_ACTION,
+        types.CodeActionOptions(code_action_kinds=[types.CodeActionKind.QuickFix]),
+    )
+    def actions(ls: Editor, params: types.CodeActionParams) -> list[types.CodeAction]:
+        return ls.fixes(params.text_document.uri, params.range)
+
+    return server
+
+
+def serve() -> None:
+    """Speak to an editor until it goes."""
+    make_server().start_io()

@@ -1,0 +1,298 @@
+"""The commands that change a database's tables: their arguments and their help."""
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from colonnade.cli._app import app
+
+DatabaseURLOption = Annotated[
+    Optional[str],  # noqa: UP045 - typer reads it at run time on every Python supported
+    typer.Option(
+        "--database-url", metavar="URL", help="This database, not the project's.",
+        show_default=False,
+    ),
+]  # fmt: skip
+ShadowOption = Annotated[
+    Optional[str],  # noqa: UP045 - as above
+    typer.Option(
+        "--shadow-url", metavar="URL", show_default=False,
+        help="Replay the history on this server, or in SQLite (sqlite://).",
+    ),
+]  # fmt: skip
+MessageOption = Annotated[
+    Optional[str],  # noqa: UP045 - as above
+    typer.Option("-m", "--message", help="What the revision says of itself.",
+                 show_default="what it does"),
+]  # fmt: skip
+AllowOption = Annotated[
+    Optional[list[str]],  # noqa: UP045 - as above
+    typer.Option(
+        "--allow", metavar="WHAT", show_default=False,
+        help="Run a step that the guard stopped, as it named it: loses-data:task.title.",
+    ),
+]  # fmt: skip
+SQLOption = Annotated[bool, typer.Option("--sql", help="Print the SQL, and run nothing.")]
+LockTimeoutOption = Annotated[
+    float,
+    typer.Option(help="Seconds a statement waits for a lock on PostgreSQL; then it is tried again.",
+                 min=0.001),
+]  # fmt: skip
+AttemptsOption = Annotated[int, typer.Option(help="How often, for want of locks.", min=1)]
+WaitOption = Annotated[float, typer.Option(help="Seconds to wait for another runner.", min=0)]
+_Several = Optional[list[str]]  # noqa: UP045 - as above
+
+
+@app.command(rich_help_panel="Migrations")
+def migrate(
+    message: MessageOption = None,
+    rename: Annotated[
+        _Several,
+        typer.Option(
+            metavar="OLD:NEW",
+            show_default=False,
+            help="task.title:name, or tasks:task for a table.",
+        ),
+    ] = None,
+    aside: Annotated[
+        _Several,
+        typer.Option(
+            metavar="NAME",
+            show_default=False,
+            help="Not renamed but gone: keep it aside, as NAME__dropped.",
+        ),
+    ] = None,
+    drop: Annotated[
+        _Several,
+        typer.Option(
+            metavar="NAME", show_default=False, help="Gone, or aside: drop it with what it holds."
+        ),
+    ] = None,
+    fill: Annotated[
+        _Several,
+        typer.Option(
+            metavar="COLUMN=VALUE",
+            show_default=False,
+            help="What rows that are there get: task.owner=nobody.",
+        ),
+    ] = None,
+    map_: Annotated[
+        _Several,
+        typer.Option(
+            "--map",
+            metavar="COLUMN:OLD=NEW",
+            show_default=False,
+            help="What a value becomes: task.status:canceled=cancelled.",
+        ),
+    ] = None,
+    zone: Annotated[
+        str | None,
+        typer.Option(
+            show_default=False,
+            help="The zone that times without one are in, such as UTC.",
+        ),
+    ] = None,
+    empty: Annotated[bool, typer.Option("--empty", help="Write one to fill in by hand.")] = False,
+    merge: Annotated[bool, typer.Option("--merge", help="Join the heads of a history.")] = False,
+    eject: Annotated[
+        bool, typer.Option("--eject", help="Hand over Alembic's own files, to be edited.")
+    ] = False,
+    database_url: DatabaseURLOption = None,
+    shadow_url: ShadowOption = None,
+) -> None:
+    r"""Write a revision: what the models have become since the last one.
+
+    \[tool.colonnade] in pyproject.toml names the app or the models; revisions are in
+    migrations/versions. They are replayed in a throwaway database and compared there, so that it
+    does not matter what the database at hand holds. What is renamed, and what old rows get in a
+    new column, is asked on a terminal, and has to be said elsewhere.
+
+    Examples:
+      colonnade migrate -m "tasks have an owner" --fill task.owner=nobody
+
+      colonnade migrate --rename task.title:name
+    """  # fmt: skip
+    from colonnade.cli import _migrations as commands
+
+    if eject:
+        commands.run_eject()
+    elif merge:
+        commands.run_merge(message)
+    else:
+        commands.run_migrate(
+            message, url=database_url, shadow_url=shadow_url, rename=rename or [],
+            aside=aside or [], drop=drop or [], fill=fill or [], mapped=map_ or [], zone=zone,
+            empty=empty,
+        )  # fmt: skip
+
+
+@app.command(rich_help_panel="Migrations")
+def upgrade(
+    target: Annotated[str, typer.Argument(help="A revision, +1, or head.")] = "head",
+    allow: AllowOption = None,
+    sql: SQLOption = False,
+    lock_timeout: LockTimeoutOption = 1.0,
+    attempts: AttemptsOption = 30,
+    wait: WaitOption = 60.0,
+    database_url: DatabaseURLOption = None,
+) -> None:
+    """Run the revisions that a database does not have.
+
+    Before anything is run, each step is looked at: one that would lock others out for longer than
+    the lock timeout, lose data, or could not be undone is not run unless it is allowed, and the
+    safe way is told. One runner at a time; interrupted, it can be run again.
+
+    Examples:
+      colonnade upgrade
+
+      colonnade upgrade --sql > review.sql
+    """
+    _move("upgrade", target, allow, sql, lock_timeout, attempts, wait, database_url)
+
+
+@app.command(rich_help_panel="Migrations", context_settings={"ignore_unknown_options": True})
+def downgrade(
+    target: Annotated[str, typer.Argument(help="A revision, -1, or base.")] = "-1",
+    allow: AllowOption = None,
+    sql: SQLOption = False,
+    lock_timeout: LockTimeoutOption = 1.0,
+    attempts: AttemptsOption = 30,
+    wait: WaitOption = 60.0,
+    database_url: DatabaseURLOption = None,
+) -> None:
+    """Take revisions back: the last one, or all after TARGET.
+
+    Example:
+      colonnade downgrade -1
+    """
+    _move("downgrade", target, allow, sql, lock_timeout, attempts, wait, database_url)
+
+
+def _move(
+    direction: str,
+    target: str,
+    allow: list[str] | None,
+    sql: bool,
+    lock_timeout: float,
+    attempts: int,
+    wait: float,
+    database_url: str | None,
+) -> None:
+    from colonnade.cli._migrations import run_move
+    from colonnade.migrations import Patience
+
+    run_move(
+        "upgrade" if direction == "upgrade" else "downgrade",
+        target,
+        url=database_url,
+        allow=allow or [],
+        sql=sql,
+        patience=Patience(lock_timeout, attempts, wait),
+    )
+
+
+@app.command(rich_help_panel="Migrations")
+def current(database_url: DatabaseURLOption = None) -> None:
+    """Say which revision a database is at.
+
+    Example:
+      colonnade current
+    """
+    from colonnade.cli._migrations import run_current
+
+    run_current(database_url)
+
+
+@app.command(rich_help_panel="Migrations")
+def history(database_url: DatabaseURLOption = None) -> None:
+    """List the revisions, the oldest first, and mark those that the database has.
+
+    Example:
+      colonnade history
+    """
+    from colonnade.cli._migrations import run_history
+
+    run_history(database_url)
+
+
+@app.command(rich_help_panel="Migrations")
+def drift(
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Models and history alone, as in CI.")
+    ] = False,
+    database_url: DatabaseURLOption = None,
+    shadow_url: ShadowOption = None,
+) -> None:
+    """Say where models, history and database disagree; exit code 1 if they do.
+
+    The history is replayed in a throwaway database, and what comes of it is compared with the
+    models and with the database.
+
+    Example:
+      colonnade drift
+    """
+    from colonnade.cli._migrations import run_drift
+
+    if not run_drift(database_url, shadow_url, offline=offline):
+        raise typer.Exit(1)
+
+
+@app.command(rich_help_panel="Migrations")
+def stamp(
+    revision: Annotated[str, typer.Argument(help="A revision, head, or base.")],
+    database_url: DatabaseURLOption = None,
+) -> None:
+    """Say that a database is at a revision, and run nothing.
+
+    For tables that create_all() or somebody else has made.
+
+    Example:
+      colonnade stamp head
+    """
+    from colonnade.cli._migrations import run_stamp
+
+    run_stamp(revision, database_url)
+
+
+@app.command(rich_help_panel="Migrations")
+def squash(
+    message: MessageOption = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Even if revisions run SQL or Python of their own.")
+    ] = False,
+    database_url: DatabaseURLOption = None,
+    shadow_url: ShadowOption = None,
+) -> None:
+    """Make one revision of all.
+
+    It keeps the id of the newest: a database that is there stays there, one that is behind has to
+    be upgraded before.
+
+    Example:
+      colonnade squash -m "the tables as of version 2"
+    """
+    from colonnade.cli._migrations import run_squash
+
+    run_squash(message, database_url, shadow_url, force=force)
+
+
+@app.command(rich_help_panel="Migrations")
+def adopt(
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="The module to write.", dir_okay=False)
+    ] = Path("models.py"),
+    database_url: DatabaseURLOption = None,
+    shadow_url: ShadowOption = None,
+) -> None:
+    """Write models of a database that has tables, and a first revision that it is at.
+
+    Relations are along the foreign keys. Nothing is overwritten, and of the database nothing is
+    changed but that it is told its revision. Without --database-url: DATABASE_URL.
+
+    Example:
+      colonnade adopt --database-url postgresql://me@localhost/shop -o app/models.py
+    """
+    from colonnade.cli._migrations import run_adopt
+
+    run_adopt(output, database_url, shadow_url)

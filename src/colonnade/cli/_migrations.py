@@ -1,0 +1,326 @@
+"""``colonnade migrate`` and its kin: what is asked, what is shown."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import typer
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.prompt import IntPrompt, Prompt
+from sqlalchemy import MetaData
+
+from colonnade.cli import _console
+from colonnade.database import Database, DatabaseURL
+from colonnade.errors import CommandError, MigrationError
+from colonnade.migrations import (
+    Choices,
+    Direction,
+    History,
+    Patience,
+    RefusedError,
+    Watcher,
+    adopted,
+    defined_by,
+    eject,
+    find_drift,
+    merge,
+    models_of,
+    move,
+    sql_of,
+    squash,
+    stamp,
+    where,
+    write_revision,
+)
+from colonnade.project import Project
+
+
+class Terminal:
+    """A person at a terminal, who can be asked."""
+
+    def choose(self, question: str, answers: Sequence[str]) -> int:
+        """Which of some answers is right."""
+        _console.err.print(_console.escaped(f"{question}:"))
+        for number, answer in enumerate(answers, 1):
+            _console.err.print(f"  {number}. {_console.escaped(answer)}")
+        numbers = [str(number) for number in range(1, len(answers) + 1)]
+        return IntPrompt.ask("Which", choices=numbers, console=_console.err) - 1
+
+    def say(self, question: str, default: str | None = None) -> str:
+        """An answer in words of one's own."""
+        asked = _console.escaped(question)
+        if default is None:
+            return Prompt.ask(asked, console=_console.err)
+        return Prompt.ask(asked, default=default, console=_console.err)
+
+
+class Shown(Watcher):
+    """How an upgrade goes, as it goes."""
+
+    def __init__(self, progress: Progress, history: History, verb: str) -> None:
+        self._progress = progress
+        self._history = history
+        self._verb = verb
+        self._all: TaskID | None = None
+        self._step: TaskID | None = None
+
+    def began(self, revision: str, number: int, total: int) -> None:
+        if self._all is None:
+            self._all = self._progress.add_task(self._verb, total=total)
+        self._progress.update(
+            self._all, completed=number - 1, description=f"{self._verb} {revision}"
+        )
+
+    def progressed(self, what: str, done: int, total: int) -> None:
+        if self._step is None:
+            self._step = self._progress.add_task(f"  {what}", total=total)
+        self._progress.update(self._step, completed=done, total=total, description=f"  {what}")
+
+    def ended(self, revision: str, seconds: float) -> None:
+        if self._step is not None:
+            self._progress.remove_task(self._step)
+            self._step = None
+        if self._all is not None:
+            self._progress.advance(self._all)
+        if self._verb != "replaying":
+            name = _console.escaped(self._history.name(revision))
+            self._progress.console.print(f"[green]✓[/green] {name}  {seconds:.1f} s")
+
+    def waits(self, why: str) -> None:
+        self._progress.console.print(f"[yellow]waiting:[/yellow] {_console.escaped(why)}")
+
+
+@contextmanager
+def _shown(history: History, verb: str) -> Iterator[Shown]:
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(
+        *columns, console=_console.err, transient=True, disable=not _console.err.is_terminal
+    ) as progress:
+        yield Shown(progress, history, verb)
+
+
+def _project() -> tuple[History, MetaData]:
+    project = Project.find(Path.cwd())
+    if not project.packages:
+        raise CommandError(
+            f"Which tables? Say where they are in {project.root / 'pyproject.toml'}:\n\n"
+            '[tool.colonnade]\napp = "app.main:app"  # or: models = "app.models"'
+        )
+    metadata = models_of(project)
+    history = History(project)
+    if history.is_foreign:
+        raise CommandError(
+            f"{project.settings} has an env.py of its own, which these commands cannot run: use "
+            "alembic's, or have it connect as Colonnade's does (`colonnade migrate --eject` in an "
+            "empty project shows one)."
+        )
+    return history, metadata
+
+
+def _database(history: History, url: str | None) -> Database:
+    return Database(url) if url else history.project.choose_database()
+
+
+def _pairs(given: Sequence[str], separator: str, option: str) -> dict[str, str]:
+    pairs = {}
+    for one in given:
+        left, found, right = one.partition(separator)
+        if not found or not left or not right:
+            raise typer.BadParameter(f"{one!r} is not left{separator}right", param_hint=option)
+        pairs[left] = right
+    return pairs
+
+
+def run_migrate(
+    message: str | None,
+    *,
+    url: str | None,
+    shadow_url: str | None,
+    rename: Sequence[str],
+    aside: Sequence[str],
+    drop: Sequence[str],
+    fill: Sequence[str],
+    mapped: Sequence[str],
+    zone: str | None,
+    empty: bool,
+) -> None:
+    """Write a revision."""
+    maps: dict[str, dict[str, str]] = {}
+    for column, values in ((one.partition(":")[0], one.partition(":")[2]) for one in mapped):
+        maps.setdefault(column, {}).update(_pairs([values], "=", "--map"))
+    history, metadata = _project()
+    choices = Choices(
+        renames=_pairs(rename, ":", "--rename"),
+        aside=frozenset(aside),
+        drops=frozenset(drop),
+        fills=_pairs(fill, "=", "--fill"),
+        maps=maps,
+        zone=zone,
+        asker=Terminal() if sys.stdin.isatty() else None,
+    )
+    where_to = DatabaseURL.parse(shadow_url) if shadow_url else _database(history, url).direct
+    written, waiting = write_revision(history, where_to, metadata, message, choices, empty=empty)
+    if written is None:
+        _console.out.print("Nothing has changed: the models are as the history leaves them.")
+    else:
+        _console.out.print(_console.escaped(str(_relative(written.path))))
+        for step in written.steps:
+            _console.out.print(f"  {_console.escaped(step)}")
+        _console.out.print("Read it; then: colonnade upgrade")
+    if waiting:
+        _console.err.print(
+            f"Still aside: {', '.join(waiting)}. When nothing misses them: "
+            f"colonnade migrate {' '.join(f'--drop {one}' for one in waiting)}"
+        )
+
+
+def _relative(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def run_move(
+    direction: Direction,
+    target: str,
+    *,
+    url: str | None,
+    allow: Sequence[str],
+    sql: bool,
+    patience: Patience,
+) -> None:
+    """Upgrade or downgrade a database."""
+    history, _ = _project()
+    database = _database(history, url)
+    if sql:
+        print(sql_of(history, database, direction, target), end="")  # noqa: T201 - to be piped
+        return
+    with _shown(history, "upgrading" if direction == "upgrade" else "taking back") as shown:
+        try:
+            done = move(
+                history, database, direction, target,
+                allow=frozenset(allow), patience=patience, watcher=shown,
+            )  # fmt: skip
+        except RefusedError as error:
+            raise MigrationError(str(error)) from error
+    heads, _ = where(history, database)
+    at = ", ".join(map(history.name, heads)) or "the beginning"
+    if not done:
+        _console.out.print(_console.escaped(f"Nothing to do: {database.url} is at {at}."))
+    else:
+        _console.out.print(_console.escaped(f"{database.url} is at {at}."))
+
+
+def run_current(url: str | None) -> None:
+    """Say where a database is."""
+    history, _ = _project()
+    database = _database(history, url)
+    heads, behind = where(history, database)
+    for head in heads or ("",):
+        name = history.name(head) if head else "no revision"
+        follow = f", {behind} behind" if behind else ", the newest" if head else ""
+        _console.out.print(_console.escaped(f"{database.url}: {name}{follow}"))
+
+
+def run_history(url: str | None) -> None:
+    """List the revisions, and mark those that a database has."""
+    history, _ = _project()
+    if history.is_empty:
+        _console.out.print("No revision yet: colonnade migrate writes the first.")
+        return
+    database = _database(history, url)
+    heads, _ = where(history, database)
+    applied = {
+        one.revision for head in heads for one in history.script.iterate_revisions(head, "base")
+    }
+    for revision in history.revisions:
+        mark = "[green]✓[/green]" if revision.revision in applied else "·"
+        at = "  [bold]<- here[/bold]" if revision.revision in heads else ""
+        told = _console.escaped(f"{revision.revision}  {revision.doc}")
+        _console.out.print(f"{mark} {told}{at}")
+
+
+def run_drift(url: str | None, shadow_url: str | None, *, offline: bool) -> bool:
+    """Compare models, history and database; whether they agree."""
+    history, metadata = _project()
+    database = _database(history, url)
+    where_to = DatabaseURL.parse(shadow_url) if shadow_url else database.direct
+    with _shown(history, "replaying") as shown:
+        found = find_drift(
+            history, None if offline else database, metadata, url=where_to, watcher=shown
+        )
+    for one in found:
+        _console.out.print(f"[red]✗[/red] {_console.escaped(str(one))}")
+    if not found:
+        sides = "Models and history" if offline else "Models, history and database"
+        _console.out.print(f"[green]✓[/green] {sides} agree.")
+    return not found
+
+
+def run_squash(
+    message: str | None, url: str | None, shadow_url: str | None, *, force: bool
+) -> None:
+    """Make one revision of all."""
+    history, metadata = _project()
+    where_to = DatabaseURL.parse(shadow_url) if shadow_url else _database(history, url).direct
+    with _shown(history, "replaying") as shown:
+        written = squash(history, where_to, metadata, message, force=force, watcher=shown)
+    _console.out.print(_console.escaped(str(_relative(written.path))))
+
+
+def run_stamp(revision: str, url: str | None) -> None:
+    """Say that a database is at a revision."""
+    history, _ = _project()
+    database = _database(history, url)
+    stamp(history, database, revision)
+    run_current(url)
+
+
+def run_merge(message: str | None) -> None:
+    """Write a revision that follows several."""
+    history, _ = _project()
+    _console.out.print(_console.escaped(str(_relative(merge(history, message)))))
+
+
+def run_eject() -> None:
+    """Hand Alembic's files over to the project."""
+    project = Project.find(Path.cwd())
+    for path in eject(project):
+        _console.out.print(_console.escaped(str(_relative(path))))
+    _console.out.print("They are yours now: alembic's own commands work, and these use them too.")
+
+
+def run_adopt(output: Path, url: str | None, shadow_url: str | None) -> None:
+    """Write models of a database, and a first revision that it is at."""
+    project = Project.find(Path.cwd())
+    history = History(project)
+    if output.exists():
+        raise CommandError(f"{output} is there already, and nothing is overwritten.")
+    if not history.is_empty:
+        raise CommandError(f"There is a history in {history.folder} already.")
+    database = Database(url)
+    adoption = adopted(database)
+    if not adoption.models:
+        raise CommandError(f"{database.url} has no table that could have a model.")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(adoption.source, encoding="utf-8")
+    history.config.attributes["metadata"] = metadata = defined_by(output)
+    where_to = DatabaseURL.parse(shadow_url) if shadow_url else database.direct
+    written, _ = write_revision(history, where_to, metadata, "adopted")
+    stamp(history, database, "head")
+    _console.out.print(f"{_console.escaped(str(output))}: {', '.join(adoption.models)}")
+    if written is not None:
+        _console.out.print(_console.escaped(str(_relative(written.path))))
+    for note in adoption.notes:
+        _console.out.print(f"[yellow]left out:[/yellow] {_console.escaped(note)}")
+    if project.models is None and project.app is None:
+        module = ".".join(output.with_suffix("").parts)
+        _console.panel("In pyproject.toml", ["\\[tool.colonnade]", f'models = "{module}"'])

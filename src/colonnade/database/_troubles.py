@@ -1,0 +1,95 @@
+"""What kind of trouble an error of a database is: what is known of the work, and what to do.
+
+https://www.postgresql.org/docs/current/errcodes-appendix.html has the codes.
+"""
+
+import re
+from collections.abc import Iterator
+from enum import Enum
+
+from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from colonnade.errors import StatementTimeoutError, UncertainCommitError, UnreachableError
+
+
+class Trouble(Enum):
+    """What an error of the database says of the work that met it."""
+
+    CONFLICT = "it was undone, and the database asks for another try"
+    LOST = "the connection ended before the answer: it may have been done or not"
+    MOVED = "the server does not take writes any more: nothing was done"
+    UNREACHABLE = "there was no connection to be had: nothing was done"
+    STALLED = "no answer came in time: it may have been done or not"
+    BUSY = "it took too long, or there was no room: it was undone"
+    FULL = "there is no space left: it was undone"
+
+
+_STATES = {
+    "40001": Trouble.CONFLICT,  # serialization_failure
+    "40P01": Trouble.CONFLICT,  # deadlock_detected
+    "25006": Trouble.MOVED,  # read_only_sql_transaction: a primary that is a standby now
+    "55P03": Trouble.BUSY,  # lock_not_available
+    "57014": Trouble.BUSY,  # query_canceled: statement_timeout among others
+    "25P04": Trouble.BUSY,  # transaction_timeout
+    "53100": Trouble.FULL,  # disk_full
+    "53200": Trouble.BUSY,  # out_of_memory
+    "53300": Trouble.UNREACHABLE,  # too_many_connections
+    "57P01": Trouble.LOST,  # admin_shutdown
+    "57P02": Trouble.LOST,  # crash_shutdown
+    "57P03": Trouble.UNREACHABLE,  # cannot_connect_now
+    "57P05": Trouble.LOST,  # idle_session_timeout
+    "25P03": Trouble.LOST,  # idle_in_transaction_session_timeout
+}
+_SQLITE = (
+    (r"database (?:table )?is locked|database schema is locked", Trouble.CONFLICT),
+    (r"database or disk is full|disk I/O error", Trouble.FULL),
+    (r"^interrupted$", Trouble.BUSY),
+)
+
+
+def trouble_of(error: BaseException) -> Trouble | None:
+    """What an error means; None if it is the database's answer to what was asked.
+
+    Args:
+        error: What SQLAlchemy or Colonnade raised.
+    """
+    if isinstance(error, UnreachableError | PoolTimeoutError):
+        return Trouble.UNREACHABLE
+    if isinstance(error, UncertainCommitError | DisconnectionError):
+        return Trouble.LOST
+    if isinstance(error, StatementTimeoutError):
+        return Trouble.STALLED
+    if not isinstance(error, DBAPIError):
+        return None
+    state = sqlstate_of(error)
+    if state in _STATES:
+        return _STATES[state]
+    if error.connection_invalidated or (state or "").startswith("08"):
+        return Trouble.LOST
+    if state is None:
+        for pattern, trouble in _SQLITE:
+            if re.search(pattern, str(error.orig)):
+                return trouble
+    return None
+
+
+def sqlstate_of(error: BaseException) -> str | None:
+    """The five characters of the database's error; None where it has none."""
+    for cause in causes_of(error):
+        state = getattr(cause, "sqlstate", None)
+        if isinstance(state, str):
+            return state
+    return None
+
+
+def causes_of(error: BaseException) -> Iterator[BaseException]:
+    """An error and what it came from, SQLAlchemy's wrapping (which quotes SQL) left out."""
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        wrapped = getattr(current, "orig", None) if isinstance(current, SQLAlchemyError) else None
+        if wrapped is None:
+            yield current
+        current = wrapped or current.__cause__ or current.__context__

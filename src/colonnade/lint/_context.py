@@ -1,0 +1,224 @@
+"""A module as a rule sees it: what is in it, what it holds, and how a finding in it is made."""
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import PurePath
+
+from colonnade.lint import _library as lib
+from colonnade.lint._edits import Editor
+from colonnade.lint._findings import Finding, Fix
+from colonnade.lint._flow import Flow, Read
+from colonnade.lint._hints import Hint
+from colonnade.lint._models import Model
+from colonnade.lint._modules import FUNCTIONS, Function, Module
+from colonnade.lint._project import Place, Project
+from colonnade.lint._values import Kind, Value
+
+VERBS = frozenset({"get", "post", "put", "patch", "delete", "head", "options", "api_route"})
+LOOPS = (ast.For, ast.AsyncFor, ast.While)
+COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+TEST_FILES = re.compile(r"^(test_.*|.*_tests?|conftest|tests?)$")
+TEST_FOLDERS = frozenset({"test", "tests", "testing", "e2e"})
+MIGRATIONS = frozenset({"alembic", "migrations", "versions"})
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A function that answers requests.
+
+    Attributes:
+        node: The function.
+        verb: The HTTP method it is for, small.
+        route: The call in its decorator.
+    """
+
+    node: Function
+    verb: str
+    route: ast.Call
+
+    def option(self, name: str) -> ast.expr | None:
+        """A keyword of its route."""
+        return next((one.value for one in self.route.keywords if one.arg == name), None)
+
+
+class Context:
+    """A module and everything that is known of it.
+
+    Attributes:
+        module: The module.
+        project: The project it is part of.
+        place: Its names, in the project.
+        edit: Makes the edits of fixes.
+    """
+
+    def __init__(self, module: Module, project: Project) -> None:
+        self.module = module
+        self.project = project
+        self.place = Place(project, module)
+        self.edit = Editor(module)
+
+    # What is in it.
+
+    @cached_property
+    def models(self) -> list[Model]:
+        """The tables and schemas it defines."""
+        found = (self.project.model(self.module.qualified(node)) for node in self.module.classes)
+        return [one for one in found if one is not None and one.module is self.module]
+
+    @cached_property
+    def flows(self) -> list[Flow]:
+        """Its functions and its own statements, walked."""
+        nodes = [self.module.tree, *self.module.functions]
+        found = [self.project.flow(node, self.module) for node in nodes]
+        return [flow for flow in found if flow is not None]
+
+    @cached_property
+    def endpoints(self) -> list[Endpoint]:
+        """The functions that answer requests."""
+        return [
+            Endpoint(node, call.func.attr, call)
+            for node in self.module.functions
+            for call in node.decorator_list
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute)
+            if call.func.attr in VERBS and self._is_route(call, call.func.value)
+        ]
+
+    def _is_route(self, call: ast.Call, router: ast.expr) -> bool:
+        receiver = self.value(router)
+        if receiver is not None and receiver.kind is Kind.INSTANCE:
+            if receiver.name in (lib.FASTAPI, lib.API_ROUTER):
+                return True
+            if not self.project.ancestry(receiver.name).isdisjoint({lib.FASTAPI, lib.API_ROUTER}):
+                return True
+        first = call.args[0] if call.args else None
+        return (
+            isinstance(first, ast.Constant)
+            and isinstance(first.value, str)
+            and (first.value == "" or first.value.startswith("/"))
+        )
+
+    @cached_property
+    def served(self) -> frozenset[Function]:
+        """The functions that run within a request: endpoints and what they depend on."""
+        found = {one.node for one in self.endpoints}
+        found |= {
+            node
+            for node in self.module.functions
+            if self.module.qualified(node) in self.project.names.dependencies
+        }
+        return frozenset(found)
+
+    @cached_property
+    def is_test(self) -> bool:
+        """Whether it is a test, by its name or its folder's."""
+        path = PurePath(self.module.path)
+        in_folder = not TEST_FOLDERS.isdisjoint(path.parts[:-1])
+        return in_folder or TEST_FILES.match(path.stem) is not None
+
+    @cached_property
+    def is_migration(self) -> bool:
+        """Whether it is a file of Alembic's."""
+        return self.module.facts.migrations and not MIGRATIONS.isdisjoint(
+            PurePath(self.module.path).parts
+        )
+
+    # What is known of a node.
+
+    @cached_property
+    def _values(self) -> dict[ast.AST, Value]:
+        found: dict[ast.AST, Value] = {}
+        for flow in self.flows:
+            found.update(flow.values)
+        return found
+
+    def value(self, node: ast.AST | None) -> Value | None:
+        """What an expression holds."""
+        return self._values.get(node) if node is not None else None
+
+    @cached_property
+    def reads(self) -> list[Read]:
+        """The reads of rows that are expired or not loaded."""
+        return [read for flow in self.flows for read in flow.reads.values()]
+
+    def meaning(self, node: ast.expr | None) -> str:
+        """The one name of what an expression means."""
+        return self.place.meaning(node) if node is not None else ""
+
+    def hint(self, node: ast.expr | None) -> Hint:
+        """What an annotation says."""
+        return self.place.hint(node)
+
+    def session(self, call: ast.Call, names: frozenset[str] = lib.SESSIONS) -> Value | None:
+        """The session that a method is called on, if it is one of these classes'."""
+        held = self.value(call.func.value) if isinstance(call.func, ast.Attribute) else None
+        return held if held is not None and held.is_instance(names) else None
+
+    def loops(self, node: ast.AST) -> Iterator[ast.AST]:
+        """The loops of its own function that run a node again and again, the nearest first."""
+        inner = node
+        for one in self.module.above(node):
+            if isinstance(one, (*FUNCTIONS, ast.Lambda, ast.ClassDef)):
+                return
+            if (isinstance(one, LOOPS) and not _begins(one, inner)) or (
+                isinstance(one, COMPREHENSIONS) and inner is not one.generators[0]
+            ):
+                yield one
+            inner = one
+
+    # How a finding is made.
+
+    def find(
+        self,
+        code: str,
+        node: ast.AST,
+        message: str,
+        *,
+        fix: Fix | None = None,
+        advice: str | None = None,
+        whole: bool = True,
+        hidden: bool = False,
+    ) -> Finding:
+        """A finding at a node.
+
+        Args:
+            code: The rule's code.
+            node: Where it is.
+            message: What is wrong there.
+            fix: What mends it.
+            advice: What to do, when nothing can mend it.
+            whole: Whether all of the node is meant; else the name of a class or a function, or
+                the first line.
+            hidden: Whether the text there is a secret.
+        """
+        line, offset, end_line, end_offset = _extent(node, whole=whole)
+        piece = self.module.piece
+        if not whole and isinstance(node, (*FUNCTIONS, ast.ClassDef)):
+            text = piece.text_lines[line - 1]
+            at = re.search(rf"\b{re.escape(node.name)}\b", text[offset:])
+            if at is not None:
+                start = len(text[: offset + at.start()].encode())
+                offset, end_line, end_offset = start, line, start + len(node.name.encode())
+        first, column = piece.place(line, offset)
+        last, end_column = piece.place(end_line, end_offset)
+        fix = fix if self.module.source.editable else None
+        return Finding(
+            self.module.path, first, column, code, " ".join(message.split()), last, end_column,
+            piece.cell, advice, fix, hidden,
+        )  # fmt: skip
+
+
+def _begins(loop: ast.AST, inner: ast.AST) -> bool:
+    """Whether a node is what a loop begins with, which runs once."""
+    return inner is getattr(loop, "iter", None)
+
+
+def _extent(node: ast.AST, *, whole: bool) -> tuple[int, int, int, int]:
+    line, offset = getattr(node, "lineno", 1), getattr(node, "col_offset", 0)
+    end_line = getattr(node, "end_lineno", None) or line
+    end_offset = getattr(node, "end_col_offset", None) or offset
+    if not whole and end_line > line:
+        end_line, end_offset = line, offset
+    return line, offset, end_line, end_offset

@@ -1,0 +1,210 @@
+"""What one file tells the others: small, kept in the cache, enough to follow a name.
+
+A file's facts name things as its imports do; ``Names`` makes of them what the project means.
+"""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+QUERIES = frozenset({"select", "update", "delete", "insert", "exists", "aliased"})
+LOOKUPS = frozenset({"get", "get_one", "query"})
+DEFINITION = ""  # what a name exports when it is defined where it stands
+
+
+@dataclass(slots=True)
+class ClassFact:
+    """A class, as its own statement has it."""
+
+    bases: tuple[str, ...]
+    table: bool
+
+
+@dataclass(slots=True)
+class Facts:
+    """What one piece of Python tells the others.
+
+    Attributes:
+        exports: Its names, and the dotted path each stands for; DEFINITION for its own.
+        stars: The modules it imports everything of.
+        classes: Its classes, those at its top level.
+        queried: Dotted paths of what it selects, gets or changes.
+        depends: Dotted paths of what endpoints depend on, each with whether it ends before the
+            answer is sent (``scope="function"``).
+        expiring: For each maker of async sessions, whether rows expire on commit.
+        migrations: Whether it is part of a history of Alembic's.
+        imports: Dotted paths of what it imports, those inside functions too.
+    """
+
+    exports: dict[str, str] = field(default_factory=dict)
+    stars: tuple[str, ...] = ()
+    classes: dict[str, ClassFact] = field(default_factory=dict)
+    queried: frozenset[str] = frozenset()
+    depends: frozenset[tuple[str, bool]] = frozenset()
+    expiring: tuple[bool, ...] = ()
+    migrations: bool = False
+    imports: tuple[str, ...] = ()
+
+
+def absolute(name: str, package: str) -> str:
+    """The dotted path of a relative import, ``..models`` in ``app.api`` being ``app.models``."""
+    dots = len(name) - len(name.lstrip("."))
+    if not dots:
+        return name
+    parts = package.split(".") if package else []
+    kept = parts[: len(parts) - dots + 1]
+    return ".".join([*kept, *filter(None, [name[dots:]])])
+
+
+def gather(tree: ast.Module, package: str, *, uses: bool = True) -> Facts:
+    """The facts of a tree.
+
+    Args:
+        tree: A module.
+        package: The package that its relative imports count from.
+        uses: Whether what is inside functions may matter: not in a file that does not speak of
+            any of the libraries.
+    """
+    facts = Facts()
+    stars: list[str] = []
+    for statement in top_level(tree.body):
+        _note(statement, package, facts, stars)
+    facts.stars = tuple(stars)
+    _note_uses(tree, package, facts, whole=uses)
+    return facts
+
+
+def top_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """The statements that run when a module is imported, those inside ``if`` and ``try`` too."""
+    for statement in body:
+        yield statement
+        for name in ("body", "orelse", "handlers", "finalbody"):
+            if isinstance(statement, ast.If | ast.Try | ast.TryStar | ast.With | ast.ExceptHandler):
+                inner = getattr(statement, name, [])
+                for one in inner:
+                    yield from top_level(one.body if isinstance(one, ast.ExceptHandler) else [one])
+
+
+def _note(statement: ast.stmt, package: str, facts: Facts, stars: list[str]) -> None:  # noqa: C901, PLR0912 - one case a statement
+    match statement:
+        case ast.Import(names):
+            for alias in names:
+                name = alias.asname or alias.name.split(".")[0]
+                facts.exports[name] = alias.name if alias.asname else name
+        case ast.ImportFrom():
+            source = absolute("." * statement.level + (statement.module or ""), package)
+            for alias in statement.names:
+                if alias.name == "*":
+                    stars.append(source)
+                else:
+                    facts.exports.setdefault(alias.asname or alias.name, f"{source}.{alias.name}")
+        case ast.ClassDef():
+            facts.exports[statement.name] = DEFINITION
+            facts.classes[statement.name] = ClassFact(
+                tuple(name for base in statement.bases if (name := written(base))),
+                is_table(statement),
+            )
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+            facts.exports[name] = DEFINITION
+        case ast.Assign(targets=targets):
+            for target in targets:
+                if isinstance(target, ast.Name):
+                    facts.exports.setdefault(target.id, DEFINITION)
+        case ast.AnnAssign(target=ast.Name(id=name)):
+            facts.exports.setdefault(name, DEFINITION)
+        case _ if type(statement).__name__ == "TypeAlias":  # which Python 3.11 has not
+            facts.exports.setdefault(alias_name(statement), DEFINITION)
+
+
+def alias_name(statement: ast.stmt) -> str:
+    """The name that a ``type X = ...`` gives."""
+    name: ast.Name = vars(statement)["name"]
+    return name.id
+
+
+def is_table(node: ast.ClassDef) -> bool:
+    """Whether a class says ``table=True``."""
+    return any(
+        keyword.arg == "table"
+        and isinstance(keyword.value, ast.Constant)
+        and keyword.value.value is True
+        for keyword in node.keywords
+    )
+
+
+def written(node: ast.expr) -> str:
+    """The dotted path an expression is; empty when it is none.
+
+    A class's subscript (``Base[T]``) is the class.
+    """
+    parts: list[str] = []
+    while True:
+        if isinstance(node, ast.Attribute):
+            parts.append(node.attr)
+            node = node.value
+        elif isinstance(node, ast.Subscript):
+            node = node.value
+        elif isinstance(node, ast.Name):
+            parts.append(node.id)
+            return ".".join(reversed(parts))
+        else:
+            return ""
+
+
+def _note_uses(tree: ast.Module, package: str, facts: Facts, *, whole: bool) -> None:
+    queried: set[str] = set()
+    depends: set[tuple[str, bool]] = set()
+    expiring: list[bool] = []
+    imports = {*facts.exports.values(), *facts.stars} - {DEFINITION}
+    for node in ast.walk(tree) if whole else ():
+        if isinstance(node, ast.ImportFrom):
+            source = absolute("." * node.level + (node.module or ""), package)
+            imports.update(f"{source}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Import):
+            imports.update(alias.name for alias in node.names)
+        if not isinstance(node, ast.Call):
+            continue
+        name = _last(node.func)
+        if name in QUERIES or (name in LOOKUPS and isinstance(node.func, ast.Attribute)):
+            queried.update(
+                path
+                for argument in node.args
+                if isinstance(argument, ast.Name | ast.Attribute) and (path := written(argument))
+            )
+        elif name in ("Depends", "Security") and node.args:
+            early = any(
+                keyword.arg == "scope"
+                and isinstance(keyword.value, ast.Constant)
+                and keyword.value.value == "function"
+                for keyword in node.keywords
+            )
+            depends.add((written(node.args[0]), early))
+        elif name in ("async_sessionmaker", "AsyncSession", "sessionmaker"):
+            expiring += _expiring(node, name)
+    facts.imports = tuple(sorted(imports))
+    facts.queried = frozenset(queried)
+    facts.depends = frozenset(depends)
+    facts.expiring = tuple(expiring)
+    facts.migrations = any(
+        path.startswith(("alembic", "colonnade.migrations")) for path in facts.exports.values()
+    )
+
+
+def _expiring(node: ast.Call, name: str) -> list[bool]:
+    given = {keyword.arg: keyword.value for keyword in node.keywords}
+    if None in given:  # **options: who knows
+        return []
+    if name == "sessionmaker" and "AsyncSession" not in ast.dump(given.get("class_", ast.Pass())):
+        return []
+    value = given.get("expire_on_commit", ast.Constant(value=True))
+    return [bool(value.value)] if isinstance(value, ast.Constant) else []
+
+
+def _last(node: ast.expr) -> str:
+    match node:
+        case ast.Name(id=name):
+            return name
+        case ast.Attribute(attr=name):
+            return name
+        case _:
+            return ""

@@ -1,0 +1,164 @@
+"""Fixes are exact edits of the text, made again and again until nothing is left to mend."""
+
+import ast
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from colonnade.lint._findings import Edit, Finding
+from colonnade.lint._running import Progress, Report, check
+from colonnade.lint._settings import Settings
+from colonnade.lint._sources import Piece, Source, UnreadableError, read
+
+ROUNDS = 20  # of fixes that make room for others; each file settles in two or three
+
+
+@dataclass
+class Fixed:
+    """What fixing has done.
+
+    Attributes:
+        report: What is left.
+        before: What each changed file held.
+        after: What it holds now.
+        count: How many findings were mended.
+        failed: Files whose fixes would have been no Python, which were left as they are.
+    """
+
+    report: Report
+    before: dict[Path, bytes] = field(default_factory=dict)
+    after: dict[Path, bytes] = field(default_factory=dict)
+    count: int = 0
+    failed: list[str] = field(default_factory=list)
+
+    def write(self) -> None:
+        """Write the changed files.
+
+        Raises:
+            OSError: One cannot be written.
+        """
+        for path, data in self.after.items():
+            path.write_bytes(data)
+
+
+def fix(
+    settings: Settings,
+    paths: list[Path],
+    *,
+    unsafe: bool = False,
+    jobs: int = 1,
+    cached: bool = True,
+    progress: Progress | None = None,
+    contents: dict[Path, bytes] | None = None,
+) -> Fixed:
+    """Mend what can be mended; nothing is written.
+
+    Args:
+        settings: The project's.
+        paths: Files and folders, as for ``check``.
+        unsafe: Whether fixes that change what the program does are made too.
+        jobs: How many processes to use at most.
+        cached: Whether to keep what was found.
+        progress: As for ``check``.
+        contents: What files hold that are not what the disk has.
+
+    Raises:
+        CheckError: As for ``check``.
+    """
+    held = dict(contents or {})
+    given = dict(held)
+    done = Fixed(Report())
+    for _ in range(ROUNDS):
+        done.report = check(
+            settings, paths, jobs=jobs, cached=cached, progress=progress, contents=held
+        )
+        changed = False
+        for shown, findings in _mendable(done.report.findings, unsafe=unsafe).items():
+            path = Path(shown).absolute()
+            if shown in done.failed:
+                continue
+            data = held.get(path)
+            old = path.read_bytes() if data is None else data
+            new, count = _mended(old, path.suffix, findings)
+            if new is None:
+                done.failed.append(shown)
+            elif new != old:
+                done.before.setdefault(path, given.get(path, old) if path in given else old)
+                held[path] = done.after[path] = new
+                done.count += count
+                changed = True
+        if not changed:
+            break
+    return done
+
+
+def _mendable(findings: Iterable[Finding], *, unsafe: bool) -> dict[str, list[Finding]]:
+    found: dict[str, list[Finding]] = {}
+    for one in findings:
+        if one.fix is not None and (one.fix.safe or unsafe):
+            found.setdefault(one.path, []).append(one)
+    return found
+
+
+def _mended(data: bytes, suffix: str, findings: list[Finding]) -> tuple[bytes | None, int]:
+    """A file with what was found in it mended; None if that would be no Python."""
+    source = read(data, suffix)
+    text, count = apply(source, findings)
+    new = text.encode(source.encoding)
+    try:
+        for before, after in zip(source.pieces, read(new, suffix).pieces, strict=False):
+            if _parses(before) and not _parses(after):
+                return None, 0
+    except UnreadableError:
+        return None, 0
+    return new, count
+
+
+def _parses(piece: Piece) -> bool:
+    """Whether a piece compiles, which refuses more than its parser does."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            compile(piece.code, "fixed", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True
+
+
+def apply(source: Source, findings: Iterable[Finding]) -> tuple[str, int]:
+    """A file's text with the fixes of findings made, as far as they do not overlap.
+
+    Returns:
+        The text, and how many fixes were made.
+    """
+    taken: list[Edit] = []
+    count = 0
+    for finding in sorted(findings):
+        edits = finding.fix.edits if finding.fix is not None else ()
+        fresh = [edit for edit in edits if edit not in taken]
+        if edits and not any(_overlap(edit, other) for edit in fresh for other in taken):
+            taken += fresh
+            count += 1
+    return edited(source.text, taken), count
+
+
+def edited(text: str, edits: Iterable[Edit]) -> str:
+    """A text with edits made that do not overlap; their line ends are the text's."""
+    ends = "\r\n" if "\r\n" in text else "\n"
+    parts = []
+    place = 0
+    for edit in sorted(edits):
+        parts += [text[place : edit.start], edit.text.replace("\n", ends)]
+        place = edit.end
+    return "".join([*parts, text[place:]])
+
+
+def _overlap(one: Edit, other: Edit) -> bool:
+    """Whether two edits touch the same text; two insertions at one place do not."""
+    if one.start == one.end == other.start == other.end:
+        return False
+    if one.start == one.end or other.start == other.end:
+        point, wide = (one.start, other) if one.start == one.end else (other.start, one)
+        return wide.start < point < wide.end
+    return one.start < other.end and other.start < one.end

@@ -1,0 +1,72 @@
+"""The documentation's page of rules, made of the rules."""
+
+from collections.abc import Iterable, Iterator
+
+from colonnade.lint._rule import Described
+from colonnade.lint.rules import all_rules
+
+HEAD = """# Rules
+
+What [`colonnade check`](check.md) finds, why it is wrong, and what is right. `colonnade check
+--explain CLN101` prints the same. This page is made of the rules, and their tests are its examples:
+in the wrong ones a comment marks each line that is found.
+
+"""
+GROUPS = {
+    "CLN0": "Files",
+    "CLN1": "Models and schemas",
+    "CLN2": "Sessions and transactions",
+    "CLN3": "Queries",
+    "CLN4": "Configuration",
+    "CLN5": "Tables and databases: `--models`, `--database-url`",
+}
+FIXES = {
+    "safe": "Mended by `--fix`.",
+    "unsafe": "Mended by `--fix --unsafe-fixes`; look at what it did.",
+    "never": "Mended by hand.",
+}
+SHORT = {"safe": "yes", "unsafe": "to look at", "never": ""}
+
+
+def rules_page() -> str:
+    """The page, in Markdown."""
+    from colonnade.lint.schema import schema_rules
+
+    rules: list[Described] = [*all_rules(), *schema_rules()]
+    return HEAD + "".join(_contents(rules)) + "".join(_groups(rules))
+
+
+def _contents(rules: Iterable[Described]) -> Iterator[str]:
+    yield "| code | name | what it finds | fixed |\n|---|---|---|---|\n"
+    for rule in rules:
+        anchor = f"{rule.code.lower()}-{rule.name}"
+        summary = rule.summary().replace("|", "\\|")
+        yield f"| [{rule.code}](#{anchor}) | {rule.name} | {summary} | {SHORT[rule.fixes]} |\n"
+    yield "\n"
+
+
+def _groups(rules: list[Described]) -> Iterator[str]:
+    for start, title in GROUPS.items():
+        yield f"## {title}\n\n"
+        for rule in rules:
+            if rule.code.startswith(start):
+                yield from _rule(rule)
+
+
+def _rule(rule: Described) -> Iterator[str]:
+    yield f"### {rule.code} {rule.name}\n\n**{rule.summary()}**\n\n"
+    if rule.reason():
+        yield f"{rule.reason()}\n\n"
+    for title, example in examples(rule):
+        yield f"{title}:\n\n```py\n{example}\n```\n\n"
+    yield f"{FIXES[rule.fixes]}"
+    yield f" [Source]({rule.source}).\n\n" if rule.source else "\n\n"
+
+
+def examples(rule: Described) -> Iterator[tuple[str, str]]:
+    """A rule's wrong example, and of its right one what is different."""
+    if not rule.bad:
+        return
+    wrong, right = (text.strip().split("\n\n\n") for text in (rule.bad, rule.good))
+    yield "Wrong", "\n\n\n".join(wrong)
+    yield "Right", "\n\n\n".join([block for block in right if block not in wrong] or right)

@@ -1,0 +1,95 @@
+"""Findings for people: the place, what is wrong, the code around it, what to do."""
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+from rich.markup import escape
+
+from colonnade.lint._findings import Finding
+from colonnade.lint._sources import Source, UnreadableError, read
+
+AROUND = 2  # lines of code that are shown before and after
+PASSWORD = re.compile(r"(://[^:/@\s\"']*:)([^@\s\"']+)(?=@)")
+
+
+class Texts:
+    """What files hold, read once.
+
+    Args:
+        contents: What files hold that are not what the disk has.
+    """
+
+    def __init__(self, contents: dict[Path, bytes] | None = None) -> None:
+        self._contents = contents or {}
+        self.source = cache(self._source)
+
+    def _source(self, path: str) -> Source | None:
+        file = Path(path)
+        try:
+            data = self._contents.get(file.absolute())
+            return read(file.read_bytes() if data is None else data, file.suffix)
+        except (OSError, UnreadableError):
+            return None
+
+    def lines(self, path: str, cell: int | None) -> list[str]:
+        """The lines of a file, or of a cell of a notebook."""
+        source = self.source(path)
+        if source is None:
+            return []
+        if cell is not None:
+            return next((p.text_lines for p in source.pieces if p.cell == cell), [])
+        return re.split(r"\r\n|\r|\n", source.text)
+
+
+def masked(line: str) -> str:
+    """A line of code without the passwords of the URLs in it; its columns stay."""
+    return PASSWORD.sub(lambda match: match[1] + "*" * len(match[2]), line)
+
+
+def as_text(findings: Iterable[Finding], texts: Texts, *, frames: bool = True) -> Iterator[str]:
+    """Each finding, in rich's markup.
+
+    Args:
+        findings: What was found.
+        texts: Where the code comes from.
+        frames: Whether the code is shown.
+    """
+    for one in findings:
+        mendable = one.fix is not None
+        star = f"[cyan]\\[{'*' if one.fix and one.fix.safe else '?'}][/cyan] " if mendable else ""
+        cell = f"cell {one.cell}:" if one.cell else ""
+        yield (
+            f"[bold]{escape(one.path)}[/bold]:{cell}{one.line}:{one.column}: "
+            f"[bold red]{one.code}[/bold red] {star}{escape(one.message)}"
+        )
+        if frames:
+            yield from _frame(one, texts.lines(one.path, one.cell))
+            help_ = one.fix.message if one.fix is not None else one.advice
+            if help_:
+                yield f"   [cyan]= help:[/cyan] {escape(help_)}"
+            yield ""
+
+
+def _frame(finding: Finding, lines: list[str]) -> Iterator[str]:
+    """The code around a finding, with what is meant underlined."""
+    if not lines or finding.line > len(lines):
+        return
+    first = max(1, finding.line - AROUND)
+    last = min(len(lines), finding.line + AROUND)
+    wide = len(str(last))
+    yield f"[cyan]{' ' * wide} |[/cyan]"
+    for number in range(first, last + 1):
+        line = masked(lines[number - 1]).replace("\t", "    ")
+        yield f"[cyan]{number:>{wide}} |[/cyan] {escape(line)}".rstrip()
+        if number == finding.line:
+            yield f"[cyan]{' ' * wide} |[/cyan] {_underline(finding, lines[number - 1])}"
+    yield f"[cyan]{' ' * wide} |[/cyan]"
+
+
+def _underline(finding: Finding, line: str) -> str:
+    start = len(line[: finding.column - 1].replace("\t", "    "))
+    end = finding.end_column - 1 if finding.end_line == finding.line else len(line.rstrip())
+    width = max(1, len(line[finding.column - 1 : end].replace("\t", "    ")))
+    return f"{' ' * start}[bold red]{'^' * width} {finding.code}[/bold red]"

@@ -1,0 +1,42 @@
+"""The engines that a module makes."""
+
+import ast
+import re
+from collections.abc import Iterator
+
+from colonnade.lint import _library as lib
+from colonnade.lint._context import Context
+
+URL = re.compile(
+    r"\b(?P<scheme>(?:postgres(?:ql)?|mysql|mariadb|oracle|mssql|cockroachdb|mongodb|redis|amqp)"
+    r"(?:\+\w+)?)://(?P<user>[^:/@\s{}]*):(?P<password>[^@/\s]+)@(?P<host>[^/\s:?]*)"
+)
+
+
+ENGINES = ("create_engine", "create_async_engine")
+
+
+def engines(at: Context) -> Iterator[tuple[ast.Call, dict[str | None, ast.expr], str | None]]:
+    """Each call that makes an engine: its options, and the URL if it is written here."""
+    for call in at.module.called(*ENGINES):
+        if at.meaning(call.func) in (lib.CREATE_ENGINE, lib.CREATE_ASYNC_ENGINE):
+            options = {one.arg: one.value for one in call.keywords}
+            node = call.args[0] if call.args else options.get("url")
+            yield call, options, url_text(at, node)
+
+
+def url_text(at: Context, node: ast.expr | None) -> str | None:
+    """The constant text of an expression, with `{}` for what is put into it."""
+    match node:
+        case ast.Constant(value=str(text)):
+            return text
+        case ast.JoinedStr(values=values):
+            return "".join(
+                str(one.value) if isinstance(one, ast.Constant) else "{}" for one in values
+            )
+        case ast.Name():
+            found = at.project.definition(at.meaning(node))
+            value = getattr(found[0], "value", None) if found is not None else None
+            if isinstance(value, ast.Constant | ast.JoinedStr):
+                return url_text(at, value)
+    return None

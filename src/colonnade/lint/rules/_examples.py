@@ -1,0 +1,30 @@
+"""What the examples of several rules begin with."""
+
+HEAD = """
+engine = create_engine("sqlite:///tasks.db")
+
+
+class Project(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    name: str
+    tasks: list["Task"] = Relationship(back_populates="project")
+
+
+class Task(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    title: str
+    done: bool = False
+    project_id: int | None = Field(default=None, foreign_key="project.id", index=True)
+    project: Project | None = Relationship(back_populates="tasks")
+"""
+
+
+def models(*names: str, before: str = "") -> str:
+    """Two tables and an engine, imported with other names of sqlmodel's and other imports."""
+    functions = sorted({"create_engine", "select", *names})
+    imports = ", ".join(["Field", "Relationship", "Session", "SQLModel", *functions])
+    first = f"{before}\n" if before else ""
+    return f"\n{first}from sqlmodel import {imports}\n{HEAD}"
+
+
+SYNC = models()

@@ -1,0 +1,39 @@
+"""Loops, and what they go over."""
+
+import ast
+
+from colonnade.lint._context import COMPREHENSIONS
+
+TIMES = ("range(", "retr", "attempt", "chunk", "batch", "itertools.count", "page", "metadata",
+         ".columns", ".foreign_keys", "tables", "models")  # fmt: skip
+
+
+def _rounds(loop: ast.AST) -> list[ast.comprehension | ast.For | ast.AsyncFor]:
+    """What a loop goes through: a ``for``, or those of a comprehension; a ``while`` has none."""
+    if isinstance(loop, COMPREHENSIONS):
+        return [*loop.generators]
+    return [loop] if isinstance(loop, ast.For | ast.AsyncFor) else []
+
+
+def loop_names(loop: ast.AST) -> set[str]:
+    """The names that are other in each round."""
+    return {
+        one.id
+        for part in _rounds(loop)
+        for one in ast.walk(part.target)
+        if isinstance(one, ast.Name) and one.id != "_"
+    }
+
+
+def is_known(loop: ast.AST) -> bool:
+    """Whether a loop goes over a few things the programmer wrote, or tries, or pages."""
+    parts = _rounds(loop)
+    if not parts:
+        return False
+    over = parts[0].iter
+    if isinstance(over, ast.Tuple | ast.List | ast.Dict | ast.Set):
+        return True
+    if isinstance(over, ast.Name) and over.id.isupper():
+        return True
+    text = ast.unparse(over).lower()
+    return any(word in text for word in TIMES)

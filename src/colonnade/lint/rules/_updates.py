@@ -1,0 +1,16 @@
+"""Update schemas, and the tables they are for."""
+
+from collections.abc import Iterator
+
+from colonnade.lint._context import Context
+from colonnade.lint._models import Model
+from colonnade.lint._schemas import is_update, subject
+
+
+def updates(at: Context) -> Iterator[tuple[Model, Model]]:
+    for schema in at.models:
+        partial = any(keyword.arg == "partial" for keyword in schema.node.keywords)
+        if is_update(schema) and not partial:
+            table = subject(schema)
+            if table is not None:
+                yield schema, table

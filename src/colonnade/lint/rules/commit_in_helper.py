@@ -1,0 +1,100 @@
+"""CLN213."""
+
+import ast
+from collections.abc import Iterator
+
+from colonnade.lint._context import Context
+from colonnade.lint._findings import Finding
+from colonnade.lint._modules import FUNCTIONS
+from colonnade.lint._rule import Rule
+from colonnade.lint.rules._examples import SYNC
+
+
+class CommitInHelper(Rule):
+    """A function commits a session that it was given, and its caller goes on writing.
+
+    The caller's work is no longer all or nothing: what comes before the call is stored even if what
+    comes after fails. Let the function add and flush, and the one that made the session commit.
+    Found at the call, where a function that commits is followed by more writes to the same session.
+    """
+
+    code = "CLN213"
+    name = "commit-in-helper"
+    in_tests = False
+    in_migrations = False
+    source = "https://docs.sqlalchemy.org/en/21/orm/session_basics.html#when-do-i-construct-a-session-when-do-i-commit-it-and-when-do-i-close-it"
+    bad = f"""{SYNC}
+
+def add_project(session: Session, name: str) -> Project:
+    project = Project(name=name)
+    session.add(project)
+    session.commit()
+    return project
+
+
+def begin(session: Session, name: str) -> None:
+    project = add_project(session, name)  # CLN213
+    session.add(Task(title="Begin", project_id=project.id))
+    session.commit()
+"""
+    good = f"""{SYNC}
+
+def add_project(session: Session, name: str) -> Project:
+    project = Project(name=name)
+    session.add(project)
+    session.flush()
+    return project
+
+
+def begin(session: Session, name: str) -> None:
+    project = add_project(session, name)
+    session.add(Task(title="Begin", project_id=project.id))
+    session.commit()
+"""
+
+    def check(self, at: Context) -> Iterator[Finding]:
+        for flow in at.flows:
+            if isinstance(flow.node, ast.Module):
+                continue
+            writes = [
+                (node, source)
+                for node, source in flow.commits
+                if isinstance(node, ast.Call) and at.module.function(node) is flow.node and source
+            ]
+            for place, (node, source) in enumerate(writes):
+                later = [
+                    one for one, same in writes[place + 1 :] if same == source and one is not node
+                ]
+                if not later or not isinstance(node, ast.Call) or _is_commit(node):
+                    continue
+                if any("commit" in (one.arg or "") for one in node.keywords):
+                    continue  # it is told whether to
+                if any(_follows(at, node, one) for one in later):
+                    name = at.edit.text(node.func)
+                    message = f"`{name}` commits `{source}`, in the middle of what is done here"
+                    advice = "Let it flush, and commit here, at the end"
+                    yield at.find(self.code, node, message, advice=advice, whole=False)
+                    break
+
+
+def _is_commit(node: ast.Call) -> bool:
+    return isinstance(node.func, ast.Attribute) and node.func.attr == "commit"
+
+
+def _follows(at: Context, first: ast.AST, second: ast.AST) -> bool:
+    """Whether one statement runs after another on the same way: in its block, or one around it."""
+    before = [at.module.statement(first), *at.module.above(first)]
+    chain = {one for one in (at.module.statement(second), *at.module.above(second)) if one}
+    for one in before:
+        parent = at.module.parent(one) if one is not None else None
+        for name in ("body", "orelse", "finalbody"):
+            body = getattr(parent, name, [])
+            if isinstance(body, list) and one in body:
+                later = body[body.index(one) + 1 :]
+                if any(isinstance(end, ast.Return | ast.Raise) for end in body[body.index(one) :]):
+                    return False
+                if any(statement in chain for statement in later):
+                    return True
+        if isinstance(one, (*FUNCTIONS, ast.ExceptHandler)):
+            return False
+    return False

@@ -1,0 +1,69 @@
+"""CLN307."""
+
+import ast
+from collections.abc import Iterator
+
+from colonnade.lint import _library as lib
+from colonnade.lint._context import Context
+from colonnade.lint._findings import Edit, Finding, Fix
+from colonnade.lint._rule import Rule
+from colonnade.lint.rules._examples import SYNC
+
+
+class ExecuteForExec(Rule):
+    """A `Session` of sqlmodel runs a select with `execute()`, where `exec()` fits.
+
+    `execute` gives tuples, and sqlmodel marks it as deprecated for this: `exec` gives the rows
+    themselves, with their types.
+    """
+
+    code = "CLN307"
+    name = "execute-for-exec"
+    fixes = "safe"
+    source = "https://sqlmodel.tiangolo.com/tutorial/select/#sqlmodels-sessionexec"
+    bad = f"""{SYNC}
+
+def tasks(session: Session):
+    return session.execute(select(Task)).scalars().all()  # CLN307
+"""
+    good = f"""{SYNC}
+
+def tasks(session: Session):
+    return session.exec(select(Task)).all()
+"""
+
+    def check(self, at: Context) -> Iterator[Finding]:
+        sessions = frozenset({lib.SQLMODEL_SESSION, lib.SQLMODEL_ASYNC_SESSION})
+        for call in at.module.called("execute"):
+            if at.session(call, sessions) is None or len(call.args) != 1 or call.keywords:
+                continue
+            statement = at.value(call.args[0])
+            if statement is None or statement.name != lib.SQLMODEL_SELECT or not statement.item:
+                continue
+            func = call.func
+            scalars = self._scalars(at, call)
+            fix = None
+            if scalars is not None and isinstance(func, ast.Attribute):
+                asked, whole = scalars
+                end = at.edit.end(func)
+                edits = (
+                    Edit(end - len("execute"), end, "exec"),
+                    at.edit.between(asked.value, whole, ""),
+                )
+                fix = Fix("Use `exec()`", edits, safe=True)
+            message = "`exec()` gives the rows themselves, with their types"
+            yield at.find(self.code, call, message, fix=fix, whole=False)
+
+    def _scalars(self, at: Context, call: ast.Call) -> tuple[ast.Attribute, ast.Call] | None:
+        """The ``.scalars`` that follows, and the call of it."""
+        node: ast.AST | None = at.module.parent(call)
+        if isinstance(node, ast.Await):
+            node = at.module.parent(node)
+        outer = at.module.parent(node) if node is not None else None
+        if (
+            isinstance(node, ast.Attribute)
+            and node.attr == "scalars"
+            and isinstance(outer, ast.Call)
+        ):
+            return None if outer.args or outer.keywords else (node, outer)
+        return None

@@ -1,0 +1,93 @@
+"""CLN210."""
+
+import ast
+from collections.abc import Iterator
+
+from colonnade.lint import _library as lib
+from colonnade.lint._context import Context
+from colonnade.lint._findings import Finding
+from colonnade.lint._rule import Rule
+from colonnade.lint._values import Kind
+
+
+class GlobalSession(Rule):
+    """A session of the module is used by endpoints.
+
+    All requests share it, threads and tasks at once: their transactions mix, one's error breaks the
+    others' ("This Session's transaction has been rolled back"), and it keeps old rows for ever.
+    Make one for each request, in a dependency.
+    """
+
+    code = "CLN210"
+    name = "global-session"
+    source = "https://fastapi.tiangolo.com/tutorial/sql-databases/#create-a-session-dependency"
+    bad = """
+from fastapi import FastAPI
+from sqlmodel import Field, Session, SQLModel, create_engine
+
+engine = create_engine("sqlite:///tasks.db")
+session = Session(engine)
+app = FastAPI()
+
+
+class Task(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    title: str
+
+
+@app.get("/tasks/{key}")
+def title(key: int) -> str:
+    return session.get_one(Task, key).title  # CLN210
+"""
+    good = """
+from fastapi import FastAPI
+from sqlmodel import Field, Session, SQLModel, create_engine
+
+engine = create_engine("sqlite:///tasks.db")
+app = FastAPI()
+
+
+class Task(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    title: str
+
+
+@app.get("/tasks/{key}")
+def title(key: int) -> str:
+    with Session(engine) as session:
+        return session.get_one(Task, key).title
+"""
+
+    def check(self, at: Context) -> Iterator[Finding]:
+        for function in at.served:
+            bound = {
+                one.id
+                for one in ast.walk(function)
+                if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)
+            }
+            arguments = function.args
+            bound |= {one.arg for one in (*arguments.args, *arguments.kwonlyargs)}
+            for node in ast.walk(function):
+                if not isinstance(node, ast.Name) or node.id in bound:
+                    continue
+                held = at.value(node)
+                made = held.node if held is not None and held.is_instance(lib.SESSIONS) else None
+                if made is not None and held is not None and _is_session(at, node):
+                    message = f"all requests share `{node.id}`, which is made once for the module"
+                    yield at.find(self.code, node, message)
+                    break
+
+
+def _is_session(at: Context, node: ast.Name) -> bool:
+    """Whether a name is a session itself, not a scoped one or what makes them."""
+    name = at.meaning(node)
+    found = at.project.definition(name)
+    value = getattr(found[0], "value", None) if found is not None else None
+    if not isinstance(value, ast.Call) or found is None:
+        return False
+    flow = at.project.flow(found[1].tree, found[1])
+    function = flow.value(value.func) if flow is not None else None
+    return function is not None and (
+        function.kind is Kind.FACTORY
+        or (function.kind is Kind.SYMBOL and function.name in lib.SESSIONS)
+    )

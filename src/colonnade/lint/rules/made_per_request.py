@@ -1,0 +1,91 @@
+"""CLN211."""
+
+import ast
+from collections.abc import Iterator
+
+from colonnade.lint import _library as lib
+from colonnade.lint._context import Context
+from colonnade.lint._findings import Finding
+from colonnade.lint._modules import Function
+from colonnade.lint._rule import Rule
+from colonnade.lint._values import Kind
+
+ENGINES = (lib.ENGINE, lib.ASYNC_ENGINE)
+
+
+class MadePerRequest(Rule):
+    """An engine, or a sessionmaker, is made for each request.
+
+    An engine is a pool of connections: a new one for each request connects anew each time, and
+    leaves its connections behind until the garbage collector finds them. A sessionmaker only costs
+    time. Make both once, for the module.
+    """
+
+    code = "CLN211"
+    name = "made-per-request"
+    in_tests = False
+    source = "https://docs.sqlalchemy.org/en/21/core/connections.html#basic-usage"
+    bad = """
+from fastapi import Depends, FastAPI
+from sqlmodel import Session, create_engine
+
+app = FastAPI()
+
+
+def get_session():
+    engine = create_engine("sqlite:///tasks.db")  # CLN211
+    with Session(engine) as session:
+        yield session
+
+
+@app.get("/tasks")
+def tasks(session: Session = Depends(get_session)):
+    return load(session)
+"""
+    good = """
+from fastapi import Depends, FastAPI
+from sqlmodel import Session, create_engine
+
+app = FastAPI()
+engine = create_engine("sqlite:///tasks.db")
+
+
+def get_session():
+    with Session(engine) as session:
+        yield session
+
+
+@app.get("/tasks")
+def tasks(session: Session = Depends(get_session)):
+    return load(session)
+"""
+
+    def check(self, at: Context) -> Iterator[Finding]:
+        for call in at.module.calls:
+            held = at.value(call)
+            if held is None or held.node is not call:
+                continue
+            engine = held.is_instance(set(ENGINES))
+            if not engine and held.kind is not Kind.FACTORY:
+                continue
+            function = at.module.function(call)
+            if function is not None and function in at.served and not _kept(function, call, at):
+                what = "an engine" if engine else "a sessionmaker"
+                message = f"`{function.name}` makes {what} for each request"
+                yield at.find(self.code, call, message, advice="Make it once, for the module")
+
+
+def _kept(function: Function, call: ast.Call, at: Context) -> bool:
+    """Whether what is made is kept: cached, or assigned to a global or an attribute."""
+    if any("cache" in ast.unparse(one) for one in function.decorator_list):
+        return True
+    parent = at.module.parent(call)
+    targets = getattr(parent, "targets", [])
+    shared = {
+        name for one in ast.walk(function) if isinstance(one, ast.Global) for name in one.names
+    }
+    return any(
+        isinstance(one, ast.Attribute | ast.Subscript)
+        or (isinstance(one, ast.Name) and one.id in shared)
+        for one in targets
+    )

@@ -1,0 +1,97 @@
+"""CLN101."""
+
+import ast
+from collections.abc import Iterator
+
+from colonnade.lint._context import Context
+from colonnade.lint._findings import Finding, Fix
+from colonnade.lint._models import Attribute, Model
+from colonnade.lint._rule import Rule
+from colonnade.lint._schemas import WORDS
+from colonnade.lint._values import Kind
+
+
+class MissingTable(Rule):
+    """A model is used as a table, but does not say `table=True`.
+
+    Without it the class is a schema: no table is made, `select()` of it raises, relations and
+    primary keys in it mean nothing. It counts as used as a table when it is selected or got from a
+    session anywhere in the project, when it has a `Relationship`, or defines a primary key and
+    nobody inherits it.
+    """
+
+    code = "CLN101"
+    name = "missing-table"
+    fixes = "safe"
+    bad = """
+from sqlmodel import Field, Session, SQLModel, select
+
+
+class Task(SQLModel):  # CLN101
+    id: int | None = Field(default=None, primary_key=True)
+    title: str
+
+
+def tasks(session: Session):
+    return session.exec(select(Task)).all()
+"""
+    good = """
+from sqlmodel import Field, Session, SQLModel, select
+
+
+class Task(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    title: str
+
+
+def tasks(session: Session):
+    return session.exec(select(Task)).all()
+"""
+
+    def check(self, at: Context) -> Iterator[Finding]:
+        stored = {model.name: call for call, model in _stored(at)}
+        for model in at.models:
+            reason = _used(model) or ("is stored in a session" if model.name in stored else "")
+            if reason and _lacks_table(model):
+                edit = at.edit.add_base_keyword(model.node, "table=True")
+                fix = Fix("Add `table=True`", (edit,), safe=True) if edit else None
+                message = f"`{model.title}` {reason}, but has no table"
+                yield at.find(self.code, model.node, message, fix=fix, whole=False)
+        for call, model in _stored(at):
+            if model.module is not at.module and _lacks_table(model):
+                place = f"{model.module.path}, line {model.node.lineno}"
+                message = f"this stores a `{model.title}`, which has no table ({place})"
+                yield at.find(self.code, call, message, advice="Add `table=True` to its class")
+
+
+def _lacks_table(model: Model) -> bool:
+    says = any(keyword.arg == "table" for keyword in model.node.keywords)
+    return model.sqlmodel and not model.table and model.whole and not says
+
+
+def _stored(at: Context) -> Iterator[tuple[ast.Call, Model]]:
+    """What is given to a session to store, and is of a model of the project."""
+    for call in at.module.called("add", "merge", "delete", "refresh"):
+        held = at.value(call.args[0]) if call.args and at.session(call) is not None else None
+        if held is not None and held.kind is Kind.INSTANCE:
+            model = at.project.model(held.name)
+            if model is not None:
+                yield call, model
+
+
+def _used(model: Model) -> str:
+    """How a model is used as a table; empty if it is not."""
+    names = model.project.names
+    if not model.sqlmodel or model.table:
+        return ""
+    if any(one in names.tables for one in model.ancestry):
+        return ""  # a table's heir is a schema of it, and selecting it is another mistake
+    heirs = names.heirs.get(model.name, frozenset())
+    if model.name in names.queried and not heirs:
+        return "is queried"
+    if any(relation.name in model.own for relation in model.relations.values()):
+        return "has relations"
+    own = [one for one in model.own.values() if isinstance(one, Attribute)]
+    if not heirs and any(one.primary_key for one in own) and not WORDS.search(model.title):
+        return "has a primary key"
+    return ""

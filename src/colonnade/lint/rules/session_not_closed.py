@@ -1,0 +1,101 @@
+"""CLN215."""
+
+import ast
+from collections.abc import Iterator
+
+from colonnade.lint import _library as lib
+from colonnade.lint._context import Context
+from colonnade.lint._findings import Finding
+from colonnade.lint._modules import Function
+from colonnade.lint._rule import Rule
+from colonnade.lint._values import Kind
+from colonnade.lint.rules._examples import SYNC
+
+
+class SessionNotClosed(Rule):
+    """A session is made and never closed.
+
+    Its connection stays checked out until the garbage collector finds it: under load the pool runs
+    empty, and requests wait for half a minute and fail. Make it in a `with`.
+    """
+
+    code = "CLN215"
+    name = "session-not-closed"
+    in_tests = False
+    in_migrations = False
+    bad = f"""{SYNC}
+
+def count() -> int:
+    session = Session(engine)  # CLN215
+    return len(session.exec(select(Task.id)).all())  # noqa: CLN310
+"""
+    good = f"""{SYNC}
+
+def count() -> int:
+    with Session(engine) as session:
+        return len(session.exec(select(Task.id)).all())  # noqa: CLN310
+"""
+
+    def check(self, at: Context) -> Iterator[Finding]:
+        for call in at.module.calls:
+            made = at.value(call)
+            if made is None or not made.is_instance(lib.SESSIONS) or not _makes_one(at, call):
+                continue
+            parent = at.module.parent(call)
+            function = at.module.function(call)
+            if function is None or not isinstance(parent, ast.Assign) or _on_connection(at, call):
+                continue
+            target = parent.targets[0]
+            lent = at.module.qualified(function) in at.project.names.dependencies
+            if isinstance(target, ast.Name) and not _seen_to(function, target.id, call, lent=lent):
+                message = f"`{target.id}` is never closed, nor its connection given back"
+                yield at.find(self.code, call, message, advice="Make it in a `with`")
+
+
+def _on_connection(at: Context, call: ast.Call) -> bool:
+    """Whether a session uses a connection that is somebody else's."""
+    given = [*call.args, *(one.value for one in call.keywords if one.arg == "bind")]
+    engines = {lib.ENGINE, lib.ASYNC_ENGINE}
+    return any(
+        (held := at.value(one)) is None or not held.is_instance(engines) for one in given[:1]
+    )
+
+
+def _makes_one(at: Context, call: ast.Call) -> bool:
+    held = at.value(call.func)
+    return held is not None and (
+        held.kind is Kind.FACTORY or (held.kind is Kind.SYMBOL and held.name in lib.SESSIONS)
+    )
+
+
+def _seen_to(function: Function, name: str, call: ast.Call, *, lent: bool) -> bool:
+    """Whether a session is closed, entered, or handed to someone who may.
+
+    What a dependency yields is lent to FastAPI, which closes nothing.
+    """
+    for node in ast.walk(function):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            if node.value.id == name and node.attr in ("close", "aclose", "__exit__", "remove"):
+                return True
+        if isinstance(node, ast.Call) and node is not call:
+            given = [*node.args, *(one.value for one in node.keywords)]
+            if any(isinstance(one, ast.Name) and one.id == name for one in given):
+                return True
+        values: list[ast.expr | None] = []
+        if isinstance(node, ast.Yield) and lent:
+            continue
+        if isinstance(node, ast.Return | ast.Yield | ast.withitem):
+            values = [node.context_expr if isinstance(node, ast.withitem) else node.value]
+        elif isinstance(node, ast.Assign) and node.value is not call:
+            values = [node.value]
+        if any(_mentions(one, name) for one in values):
+            return True
+    return False
+
+
+def _mentions(node: ast.expr | None, name: str) -> bool:
+    if isinstance(node, ast.Tuple | ast.List):
+        return any(_mentions(one, name) for one in node.elts)
+    if isinstance(node, ast.Dict):
+        return any(_mentions(one, name) for one in node.values)
+    return isinstance(node, ast.Name) and node.id == name

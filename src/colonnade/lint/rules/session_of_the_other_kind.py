@@ -1,0 +1,141 @@
+"""CLN201: a session of one kind on an engine of the other."""
+
+import ast
+from collections.abc import Iterator
+
+from colonnade.lint import _library as lib
+from colonnade.lint._context import Context
+from colonnade.lint._findings import Edit, Finding, Fix
+from colonnade.lint._rule import Rule
+from colonnade.lint._values import Kind, Value
+
+ASYNC_NAME = ("sqlmodel.ext.asyncio.session", "AsyncSession")
+
+
+class SessionOfTheOtherKind(Rule):
+    """A sync `Session` is on an async engine, or entered with `async with`; or the reverse.
+
+    `Session(async_engine)` fails when it is used ("greenlet_spawn has not been called", or
+    `'AsyncEngine' object has no attribute ...`), `async with Session(...)` at once. An async engine
+    wants `AsyncSession`, and its calls `await`.
+    """
+
+    code = "CLN201"
+    name = "session-of-the-other-kind"
+    fixes = "safe"
+    bad = """
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlmodel import Session, text
+
+engine = create_async_engine("sqlite+aiosqlite:///tasks.db")
+
+
+async def ready() -> None:
+    async with Session(engine, expire_on_commit=False) as session:  # CLN201
+        await session.exec(text("SELECT 1"))
+"""
+    good = """
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlmodel import text
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+engine = create_async_engine("sqlite+aiosqlite:///tasks.db")
+
+
+async def ready() -> None:
+    async with AsyncSession(engine, expire_on_commit=False) as session:
+        await session.exec(text("SELECT 1"))
+"""
+
+    def check(self, at: Context) -> Iterator[Finding]:
+        for call in at.module.calls:
+            held = at.value(call.func)
+            if held is None or held.kind is not Kind.SYMBOL:
+                continue
+            if held.name in lib.SESSIONS:
+                yield from self._judge(at, call, held.name)
+            elif held.name in (lib.SESSIONMAKER, lib.ASYNC_SESSIONMAKER):
+                yield from self._judge_maker(at, call, held.name)
+        for call in at.module.called("create_all", "drop_all"):
+            given = at.value(call.args[0]) if call.args else None
+            if given is not None and given.is_instance({lib.ASYNC_ENGINE}):
+                message = f"`{at.edit.text(call.func)}` is sync, and the engine is async"
+                advice = "Within `async with engine.begin() as c`: `await c.run_sync(...)`"
+                yield at.find(self.code, call, message, advice=advice)
+        yield from self._entered(at)
+
+    def _judge(self, at: Context, call: ast.Call, name: str) -> Iterator[Finding]:
+        engine = _engine(at, call)
+        is_async = name in lib.ASYNC_SESSIONS
+        if engine is not None and (engine.name == lib.ASYNC_ENGINE) != is_async:
+            yield self._found(at, call, call.func, is_async=is_async)
+
+    def _judge_maker(self, at: Context, call: ast.Call, name: str) -> Iterator[Finding]:
+        engine = _engine(at, call)
+        made = at.value(call)
+        session = made.item if made is not None else None
+        if engine is None or session is None:
+            return
+        is_async = session.name in lib.ASYNC_SESSIONS
+        if (engine.name == lib.ASYNC_ENGINE) == is_async:
+            return
+        if name == lib.SESSIONMAKER and not any(one.arg == "class_" for one in call.keywords):
+            message = "this makes sync sessions, on an async engine"
+            named = at.edit.name_of(*ASYNC_NAME)
+            fix = None
+            if named is not None:
+                edits = (at.edit.add_argument(call, f"class_={named[0]}"), *named[1])
+                fix = Fix("Make `AsyncSession`s", edits, safe=True)
+            yield at.find(self.code, call, message, fix=fix)
+        else:
+            yield self._found(at, call, call.func, is_async=is_async)
+
+    def _found(self, at: Context, call: ast.Call, name: ast.expr, *, is_async: bool) -> Finding:
+        if is_async:
+            message = f"`{at.edit.text(name)}` is async, and the engine is not"
+            return at.find(
+                self.code, call, message, advice="Use `create_async_engine`, or `Session`"
+            )
+        message = f"`{at.edit.text(name)}` is sync, and the engine is async"
+        return at.find(self.code, call, message, fix=_made_async(at, call, name))
+
+    def _entered(self, at: Context) -> Iterator[Finding]:
+        blocks: list[ast.With | ast.AsyncWith] = [*at.module.nodes(ast.With)]
+        for node in (*blocks, *at.module.nodes(ast.AsyncWith)):
+            for item in node.items:
+                held = at.value(item.context_expr)
+                if held is None or held.kind is not Kind.INSTANCE or held.name not in lib.SESSIONS:
+                    continue
+                is_async = held.name in lib.ASYNC_SESSIONS
+                if is_async == isinstance(node, ast.AsyncWith):
+                    continue
+                call = item.context_expr
+                if isinstance(call, ast.Call) and _engine(at, call) is not None and not is_async:
+                    continue  # found already, by its engine, or with an engine of its own kind
+                want = "async with" if is_async else "with"
+                message = f"this session is entered by `{want}`"
+                if not isinstance(call, ast.Name):
+                    yield at.find(self.code, call, message)
+
+
+def _engine(at: Context, call: ast.Call) -> Value | None:
+    bind = call.args[0] if call.args else None
+    for keyword in call.keywords:
+        if keyword.arg == "bind":
+            bind = keyword.value
+    held = at.value(bind)
+    engines = {lib.ENGINE, lib.ASYNC_ENGINE}
+    return held if held is not None and held.is_instance(engines) else None
+
+
+def _made_async(at: Context, call: ast.Call, name: ast.expr) -> Fix | None:
+    """Name AsyncSession instead, where it is entered by ``async with`` already."""
+    parent = at.module.parent(call)
+    around = at.module.parent(parent) if parent is not None else None
+    if not isinstance(around, ast.AsyncWith) or not isinstance(name, ast.Name):
+        return None
+    named = at.edit.name_of(*ASYNC_NAME)
+    if named is None:
+        return None
+    edits: tuple[Edit, ...] = (at.edit.replace(name, named[0]), *named[1])
+    return Fix("Use `AsyncSession`", edits, safe=True)

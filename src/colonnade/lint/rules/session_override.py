@@ -1,0 +1,113 @@
+"""CLN217."""
+
+import ast
+from collections.abc import Iterator
+
+from colonnade.lint import _library as lib
+from colonnade.lint._context import Context
+from colonnade.lint._findings import Finding
+from colonnade.lint._given import given, returned
+from colonnade.lint._rule import Rule
+from colonnade.lint._values import Kind, Value
+
+
+class SessionOverride(Rule):
+    """A test puts a session of the other kind in a dependency's place.
+
+    The endpoint awaits what it is given: a sync session's results cannot be awaited ("object
+    ScalarResult can't be used in 'await' expression"), and a sync endpoint cannot await an async
+    one. The override has to give what the dependency gives. With Colonnade's test fixtures there is
+    nothing to override.
+    """
+
+    code = "CLN217"
+    name = "session-override"
+    bad = """
+import pytest
+from fastapi import Depends, FastAPI
+from fastapi.testclient import TestClient
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlmodel import Session, create_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+app = FastAPI()
+engine = create_async_engine("sqlite+aiosqlite:///tasks.db")
+
+
+async def get_session():
+    async with AsyncSession(engine, expire_on_commit=False) as session:
+        yield session
+
+
+@pytest.fixture
+def session():
+    with Session(create_engine("sqlite://")) as session:
+        yield session
+
+
+@pytest.fixture
+def client(session):
+    app.dependency_overrides[get_session] = lambda: session  # CLN217
+    return TestClient(app)
+"""
+    good = """
+import pytest
+from fastapi import Depends, FastAPI
+from fastapi.testclient import TestClient
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+app = FastAPI()
+engine = create_async_engine("sqlite+aiosqlite:///tasks.db")
+
+
+async def get_session():
+    async with AsyncSession(engine, expire_on_commit=False) as session:
+        yield session
+
+
+async def get_test_session():
+    test_engine = create_async_engine("sqlite+aiosqlite://")
+    async with AsyncSession(test_engine, expire_on_commit=False) as session:
+        yield session
+
+
+@pytest.fixture
+def client():
+    app.dependency_overrides[get_session] = get_test_session
+    return TestClient(app)
+"""
+
+    def check(self, at: Context) -> Iterator[Finding]:
+        for node in at.module.nodes(ast.Assign):
+            target = node.targets[0]
+            if not isinstance(target, ast.Subscript):
+                continue
+            over = target.value
+            if not isinstance(over, ast.Attribute) or over.attr != "dependency_overrides":
+                continue
+            wanted = given(at.project, at.meaning(target.slice))
+            got = self._gives(at, node.value)
+            if _kind(wanted) and _kind(got) and _kind(wanted) != _kind(got):
+                name = at.edit.text(target.slice)
+                message = f"`{name}` gives {_kind(wanted)} session, and this {_kind(got)} one"
+                yield at.find(self.code, node, message)
+
+    def _gives(self, at: Context, node: ast.expr) -> Value | None:
+        if isinstance(node, ast.Lambda):
+            return at.value(node.body)
+        held = at.value(node)
+        if held is None or held.kind is not Kind.SYMBOL:
+            return None
+        if isinstance(held.node, ast.FunctionDef | ast.AsyncFunctionDef):
+            flow_value = returned(at.project, held.node, at.module)
+            if flow_value is not None and flow_value.kind is Kind.AWAITABLE:
+                return flow_value.item
+            return flow_value
+        return given(at.project, held.name)
+
+
+def _kind(value: Value | None) -> str:
+    if value is None or not value.is_instance(lib.SESSIONS):
+        return ""
+    return "an async" if value.name in lib.ASYNC_SESSIONS else "a sync"

@@ -1,0 +1,76 @@
+"""CLN111."""
+
+import ast
+from collections.abc import Iterator
+
+from colonnade.lint._context import Context
+from colonnade.lint._findings import Finding, Fix
+from colonnade.lint._rule import Rule
+from colonnade.lint.rules._defaults import utc_now
+
+UTC_NOW = "datetime.datetime.utcnow"
+
+
+class UTCNow(Rule):
+    """`datetime.utcnow()` gives a time in UTC that does not say so.
+
+    Everything that reads it takes it for local time: `timestamp()`, comparison with aware times,
+    sqlmodel's columns. Deprecated since Python 3.12.
+    """
+
+    code = "CLN111"
+    name = "utcnow"
+    in_tests = False
+    in_migrations = False
+    fixes = "unsafe"
+    source = "https://docs.python.org/3/library/datetime.html#datetime.datetime.utcnow"
+    bad = """
+from datetime import datetime
+
+from sqlmodel import Field, Session, SQLModel
+
+
+class Task(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    done_at: datetime | None = None
+
+
+def finish(session: Session, task: Task) -> None:
+    task.done_at = datetime.utcnow()  # CLN111
+    session.add(task)
+"""
+    good = """
+from datetime import datetime, timezone
+
+from sqlmodel import Field, Session, SQLModel
+
+
+class Task(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    done_at: datetime | None = None
+
+
+def finish(session: Session, task: Task) -> None:
+    task.done_at = datetime.now(timezone.utc)
+    session.add(task)
+"""
+
+    def check(self, at: Context) -> Iterator[Finding]:
+        for call in at.module.called("utcnow", "utcfromtimestamp"):
+            name = at.meaning(call.func)
+            if name not in (UTC_NOW, "datetime.datetime.utcfromtimestamp"):
+                continue
+            fix = None
+            written = utc_now(at, call.func)
+            if written is not None and name == UTC_NOW and not _is_written(at, call):
+                datetime, zone, imports = written
+                edit = at.edit.replace(call, f"{datetime}.now({zone})")
+                fix = Fix("Say that it is UTC", (edit, *imports), safe=False)
+            message = "this time is in UTC and does not say so"
+            yield at.find(self.code, call, message, fix=fix)
+
+
+def _is_written(at: Context, call: ast.Call) -> bool:
+    """Whether the time becomes a text at once, which would get an offset."""
+    parent = at.module.parent(call)
+    return isinstance(parent, ast.Attribute) and parent.attr in ("isoformat", "strftime")

@@ -1,0 +1,82 @@
+"""CLN103."""
+
+from collections.abc import Iterator
+
+from colonnade.lint._context import Context
+from colonnade.lint._findings import Finding, Fix
+from colonnade.lint._models import Model, Relation
+from colonnade.lint._rule import Rule
+
+
+class WrongBackPopulates(Rule):
+    """`back_populates` names what the other side does not have, or what does not name this one.
+
+    SQLAlchemy looks for it when the first query is made, and raises then: every query of the
+    program fails, not only those of these two tables.
+    """
+
+    code = "CLN103"
+    name = "wrong-back-populates"
+    fixes = "unsafe"
+    bad = """
+from sqlmodel import Field, Relationship, SQLModel
+
+
+class Project(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    tasks: list["Task"] = Relationship(back_populates="projects")  # CLN103
+
+
+class Task(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    project_id: int | None = Field(default=None, foreign_key="project.id", index=True)
+    project: Project | None = Relationship(back_populates="tasks")
+"""
+    good = """
+from sqlmodel import Field, Relationship, SQLModel
+
+
+class Project(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    tasks: list["Task"] = Relationship(back_populates="project")
+
+
+class Task(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    project_id: int | None = Field(default=None, foreign_key="project.id", index=True)
+    project: Project | None = Relationship(back_populates="tasks")
+"""
+
+    def check(self, at: Context) -> Iterator[Finding]:
+        for model in at.models:
+            for relation in model.own.values():
+                if isinstance(relation, Relation) and model.table and relation.back_populates:
+                    yield from self._judge(at, model, relation)
+
+    def _judge(self, at: Context, model: Model, relation: Relation) -> Iterator[Finding]:
+        target = at.project.model(relation.target)
+        if target is None or not target.whole or not target.table or relation.opaque:
+            return
+        named = relation.back_populates or ""
+        if target.defines(named):
+            return  # a declared_attr, which may be a relation
+        other = target.relations.get(named)
+        if other is None and named in target.members:
+            said = f"`{target.title}.{named}` is no relation"
+        elif other is None:
+            said = f"`{target.title}` has no `{named}`"
+        elif other.back_populates in model.relations and other.back_populates != relation.name:
+            said = f"`{target.title}.{named}` names `{other.back_populates}`, not this one"
+        else:
+            return
+        value = relation.options["back_populates"]
+        right = [
+            one.name
+            for one in target.relations.values()
+            if one.target == model.name and one.back_populates == relation.name
+        ]
+        fix = None
+        if len(right) == 1:
+            fix = Fix(f"Name `{right[0]}`", (at.edit.replace(value, f'"{right[0]}"'),), safe=False)
+        message = f'`back_populates="{named}"`: {said}'
+        yield at.find(self.code, value, message, fix=fix)

@@ -1,0 +1,41 @@
+"""CLN507."""
+
+from collections.abc import Iterator
+
+from sqlalchemy import (
+    Float,
+)
+
+from colonnade.lint._findings import Finding
+from colonnade.lint.rules.float_money import is_money
+from colonnade.lint.schema._rule import Schema, SchemaRule
+
+
+class FloatMoneyColumn(SchemaRule):
+    """A column of money is a float.
+
+    As CLN115, for every table however it is defined: 0.1 + 0.2 is not 0.3.
+    """
+
+    code = "CLN507"
+    name = "float-money-column"
+    source = (
+        "https://www.postgresql.org/docs/current/datatype-numeric.html#DATATYPE-NUMERIC-DECIMAL"
+    )
+    bad = """
+class Task(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    price: float = 0
+"""
+    good = """
+class Task(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    price: Decimal = Field(default=Decimal(0), max_digits=12, decimal_places=2)
+"""
+
+    def check(self, schema: Schema) -> Iterator[Finding]:
+        for table in schema.tables:
+            for column in table.columns:
+                if isinstance(column.type, Float) and is_money(column.name):
+                    message = f"`{table.name}.{column.name}` is money, and a float"
+                    yield schema.find(self.code, table, message, "Use NUMERIC: `Decimal`")

@@ -1,0 +1,49 @@
+"""CLN502."""
+
+from collections.abc import Iterator
+
+from colonnade.lint._findings import Finding
+from colonnade.lint.schema._rule import Schema, SchemaRule, names
+from colonnade.lint.schema.rules._keys import foreign_keys, indexed
+
+
+class LinkWithoutKey(SchemaRule):
+    """A link table does not have its two keys as its primary key.
+
+    The same link can be stored twice, and then shows twice in the relation; unlinking removes both.
+    Make the two foreign keys the primary key together, or at least UNIQUE.
+    """
+
+    code = "CLN502"
+    name = "link-without-key"
+    bad = """
+class TaskWorker(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    task_id: int = Field(foreign_key="task.id", index=True)
+    worker_id: int = Field(foreign_key="worker.id", index=True)
+"""
+    good = """
+class TaskWorker(SQLModel, table=True):
+    task_id: int = Field(foreign_key="task.id", primary_key=True)
+    worker_id: int = Field(foreign_key="worker.id", primary_key=True, index=True)
+"""
+
+    def check(self, schema: Schema) -> Iterator[Finding]:
+        links = {
+            relation.secondary
+            for mapper in schema.mappers.values()
+            for relation in mapper.relationships
+            if relation.secondary is not None
+        }
+        for table in schema.tables:
+            keys = foreign_keys(table)
+            if len(keys) != 2:
+                continue
+            both = {column for key in keys for column in key.columns}
+            others = [one for one in table.columns if one not in both and not one.primary_key]
+            if table not in links and others:
+                continue
+            if not any(unique and set(columns) == both for _, columns, unique in indexed(table)):
+                message = f"`{table.name}` links two tables, and can store one link twice"
+                advice = f"Make {names(sorted(both, key=lambda one: one.name))} its primary key"
+                yield schema.find(self.code, table, message, advice)

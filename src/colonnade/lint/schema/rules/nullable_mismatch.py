@@ -1,0 +1,68 @@
+"""CLN504."""
+
+import re
+from collections.abc import Iterator
+
+from sqlalchemy import (
+    Column,
+)
+from sqlalchemy.orm import RelationshipDirection
+
+from colonnade.lint._findings import Finding
+from colonnade.lint.schema._rule import Schema, SchemaRule, names
+
+
+class NullableMismatch(SchemaRule):
+    """A relation says it is always there, and its foreign key may be NULL.
+
+    `task.project.name` passes the type checker and raises AttributeError for a task without a
+    project. Say `Project | None`, or make the foreign key NOT NULL.
+    """
+
+    code = "CLN504"
+    name = "nullable-mismatch"
+    bad = """
+class Task(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    project_id: int | None = Field(default=None, foreign_key="project.id", index=True)
+    project: Project = Relationship(back_populates="tasks")
+"""
+    good = """
+class Task(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    project_id: int | None = Field(default=None, foreign_key="project.id", index=True)
+    project: Project | None = Relationship(back_populates="tasks")
+"""
+
+    def check(self, schema: Schema) -> Iterator[Finding]:
+        for table, mapper in schema.mappers.items():
+            for relation in mapper.relationships:
+                if relation.direction is not RelationshipDirection.MANYTOONE:
+                    continue
+                said = _annotation(mapper.class_, relation.key)
+                columns = [one for one in relation.local_columns if isinstance(one, Column)]
+                nullable = [one for one in columns if one.nullable]
+                if said and nullable and not re.search(r"Optional|None|Any", said):
+                    said_null = names(nullable)
+                    message = (
+                        f"`{relation.key}` is never None by its type, and {said_null} may be NULL"
+                    )
+                    advice = f"Annotate it `{said} | None`, or make the key NOT NULL"
+                    yield schema.find(self.code, table, message, advice)
+
+
+def _annotation(class_: type, name: str) -> str:
+    """What a relation is annotated with, as text; empty if that cannot be told."""
+    for base in class_.__mro__:
+        try:
+            said = vars(base).get("__annotations__", {}).get(name) or base.__annotations__.get(name)
+        except (AttributeError, NameError):
+            continue
+        if said is not None:
+            # sqlmodel wraps it: `sqlalchemy.orm.base.Mapped[app.models.Project]`
+            text = said if isinstance(said, str) else str(said)
+            if re.search(r"Optional|None|Any", text):
+                return text
+            found = re.search(r"(\w+)'?\)?[\]>]?$", text)
+            return found[1] if found else text
+    return ""

@@ -1,0 +1,52 @@
+"""What is worth asking of every history."""
+
+import sqlalchemy as sa
+from sqlalchemy import MetaData
+
+from colonnade.database import DatabaseURL
+from colonnade.errors import MigrationError
+from colonnade.migrations._describing import describe
+from colonnade.migrations._drift import differences
+from colonnade.migrations._environment import OURS
+from colonnade.migrations._history import History, explained
+from colonnade.migrations._running import Direction, Run
+from colonnade.migrations._shadow import shadow
+
+_THERE_AND_BACK: tuple[tuple[Direction, str], ...] = (
+    ("upgrade", "heads"),
+    ("downgrade", "base"),
+    ("upgrade", "heads"),
+)
+
+
+def check(history: History, url: DatabaseURL, metadata: MetaData) -> None:
+    """Have a history go up, down and up again in a throwaway database, and make the models' tables.
+
+    Args:
+        history: The history.
+        url: The kind of database.
+        metadata: The models' tables.
+
+    Raises:
+        MigrationError: It has two heads, a revision fails either way, its way down leaves tables,
+            or the models say something else.
+    """
+    history.head()
+    with shadow(url) as connection:
+        for direction, target in _THERE_AND_BACK:
+            run = Run(history, connection, direction, target)
+            with explained(history.folder, run):
+                run()
+            if direction == "downgrade":
+                left = set(sa.inspect(connection).get_table_names()) - OURS
+                connection.rollback()
+                if left:
+                    raise MigrationError(
+                        f"Taken back, the history leaves {', '.join(sorted(left))}."
+                    )
+        apart = [describe(one) for one in differences(connection, metadata, everything=True)]
+    if apart:
+        raise MigrationError(
+            f"The models are ahead of the history: {'; '.join(apart)}. `colonnade migrate` writes "
+            "what is missing."
+        )

@@ -1,0 +1,232 @@
+"""Steps on indexes and constraints."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import sqlalchemy as sa
+from alembic.operations import Operations
+
+from colonnade.migrations._step import (
+    Concurrent,
+    Condition,
+    Step,
+    checkable,
+    condition_text,
+    on_postgresql,
+    outside_transaction,
+    quoted,
+    run_sql,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class AddIndex(Concurrent, Step):
+    """Add an index while the table is written to."""
+
+    function = "add_index"
+    words = "add index {0.name}"
+    name: str
+    table: str
+    columns: Sequence[Any]
+    unique: bool = field(default=False, kw_only=True)
+    options: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
+
+    def run(self, operations: Operations) -> None:
+        keywords: dict[str, Any] = {"unique": self.unique, "schema": self.schema, **self.options}
+        if not on_postgresql(operations):
+            operations.create_index(self.name, self.table, list(self.columns), **keywords)
+            return
+        with outside_transaction(operations, patient=True):
+            if _drop_unfinished(operations, self.name, self.schema):
+                operations.create_index(
+                    self.name,
+                    self.table,
+                    list(self.columns),
+                    postgresql_concurrently=True,
+                    **keywords,
+                )
+
+
+def _drop_unfinished(operations: Operations, name: str, schema: str | None) -> bool:
+    """Drop an index that an interrupted build left behind; whether it has to be built."""
+    context = operations.migration_context
+    if context.as_sql or context.connection is None:
+        return True
+    index = quoted(operations, name, schema)
+    valid = context.connection.scalar(
+        sa.text("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(:name)"),
+        {"name": index},
+    )
+    if valid is False:
+        run_sql(operations, f"DROP INDEX CONCURRENTLY {index}")
+    return not valid
+
+
+@dataclass(frozen=True, eq=False)
+class DropIndex(Concurrent, Step):
+    """Drop an index while the table is written to."""
+
+    function = "drop_index"
+    words = "drop index {0.name}"
+    name: str
+    table: str
+
+    def run(self, operations: Operations) -> None:
+        index = quoted(operations, self.name, self.schema)
+        if not on_postgresql(operations):
+            run_sql(operations, f"DROP INDEX {index}")
+            return
+        with outside_transaction(operations, patient=True):
+            run_sql(operations, f"DROP INDEX CONCURRENTLY IF EXISTS {index}")
+
+
+@dataclass(frozen=True, eq=False)
+class AddCheck(Concurrent, Step):
+    """Add a CHECK; rows that are there already are looked at while others are written."""
+
+    function = "add_check"
+    words = "add {0.name} to {0.table}"
+    name: str
+    table: str
+    condition: Condition
+
+    replaces: ClassVar[bool] = False
+
+    def run(self, operations: Operations) -> None:
+        if not on_postgresql(operations):
+            with self.altering(operations) as batch:
+                if self.replaces:
+                    batch.drop_constraint(self.name, type_="check")
+                batch.create_check_constraint(self.name, checkable(self.condition))
+            return
+        definition = f"CHECK ({condition_text(operations, self.condition)})"
+        add_validated(operations, self.table, self.schema, self.name, definition)
+
+
+@dataclass(frozen=True, eq=False)
+class ReplaceCheck(AddCheck):
+    """Have a CHECK say something else."""
+
+    function = "replace_check"
+    words = "change {0.name}"
+    replaces = True
+
+
+@dataclass(frozen=True, eq=False)
+class DropCheck(Step):
+    """Drop a CHECK."""
+
+    function = "drop_check"
+    words = "drop {0.name} of {0.table}"
+    name: str
+    table: str
+
+    def run(self, operations: Operations) -> None:
+        with self.altering(operations) as batch:
+            batch.drop_constraint(self.name, type_="check")
+
+
+def add_validated(
+    operations: Operations, table: str, schema: str | None, name: str, definition: str
+) -> None:
+    """Add a constraint to a table of PostgreSQL; of the same name, instead of the one there is."""
+    sql_table, sql_name = quoted(operations, table, schema), quoted(operations, name)
+    with outside_transaction(operations):
+        run_sql(
+            operations,
+            f"ALTER TABLE {sql_table} DROP CONSTRAINT IF EXISTS {sql_name}, "
+            f"ADD CONSTRAINT {sql_name} {definition} NOT VALID",
+            f"ALTER TABLE {sql_table} VALIDATE CONSTRAINT {sql_name}",
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class AddForeignKey(Concurrent, Step):
+    """Add a foreign key; rows that are there already are looked at while others are written."""
+
+    function = "add_foreign_key"
+    words = "add {0.name} to {0.table}"
+    name: str
+    table: str
+    columns: Sequence[str]
+    target: str
+    target_columns: Sequence[str]
+    ondelete: str | None = field(default=None, kw_only=True)
+    onupdate: str | None = field(default=None, kw_only=True)
+    target_schema: str | None = field(default=None, kw_only=True)
+
+    def run(self, operations: Operations) -> None:
+        if not on_postgresql(operations):
+            with self.altering(operations) as batch:
+                batch.create_foreign_key(
+                    self.name,
+                    self.target,
+                    list(self.columns),
+                    list(self.target_columns),
+                    ondelete=self.ondelete,
+                    onupdate=self.onupdate,
+                )
+            return
+        here = ", ".join(quoted(operations, one) for one in self.columns)
+        there = ", ".join(quoted(operations, one) for one in self.target_columns)
+        target = quoted(operations, self.target, self.target_schema)
+        rules = "".join(
+            f" ON {event} {rule}"
+            for event, rule in (("DELETE", self.ondelete), ("UPDATE", self.onupdate))
+            if rule
+        )
+        definition = f"FOREIGN KEY ({here}) REFERENCES {target} ({there}){rules}"
+        add_validated(operations, self.table, self.schema, self.name, definition)
+
+
+@dataclass(frozen=True, eq=False)
+class DropForeignKey(Step):
+    """Drop a foreign key."""
+
+    function = "drop_foreign_key"
+    words = "drop {0.name} of {0.table}"
+    name: str
+    table: str
+
+    def run(self, operations: Operations) -> None:
+        with self.altering(operations) as batch:
+            batch.drop_constraint(self.name, type_="foreignkey")
+
+
+@dataclass(frozen=True, eq=False)
+class AddUnique(Concurrent, Step):
+    """Add a UNIQUE constraint while the table is written to."""
+
+    function = "add_unique"
+    words = "add {0.name} to {0.table}"
+    name: str
+    table: str
+    columns: Sequence[str]
+
+    def run(self, operations: Operations) -> None:
+        if not on_postgresql(operations):
+            with self.altering(operations) as batch:
+                batch.create_unique_constraint(self.name, list(self.columns))
+            return
+        AddIndex(self.name, self.table, self.columns, unique=True, schema=self.schema).run(
+            operations
+        )
+        table, name = quoted(operations, self.table, self.schema), quoted(operations, self.name)
+        with outside_transaction(operations):
+            if not self._is_there(operations):
+                run_sql(
+                    operations,
+                    f"ALTER TABLE {table} ADD CONSTRAINT {name} UNIQUE USING INDEX {name}",
+                )
+
+    def _is_there(self, operations: Operations) -> bool:
+        context = operations.migration_context
+        if context.as_sql or context.connection is None:
+            return False
+        asked = sa.text(
+            "SELECT count(*) FROM pg_constraint WHERE conname = :name "
+            "AND conrelid = to_regclass(:table)"
+        )
+        table = quoted(operations, self.table, self.schema)
+        return bool(context.connection.scalar(asked, {"name": self.name, "table": table}))

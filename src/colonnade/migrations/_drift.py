@@ -1,0 +1,192 @@
+"""Whether models, history and database agree, by replaying the history."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from alembic.autogenerate import produce_migrations
+from alembic.operations import ops
+from alembic.operations.ops import MigrateOperation
+from sqlalchemy import Connection, MetaData
+
+from colonnade.database import Database, DatabaseURL
+from colonnade.migrations._describing import describe, each
+from colonnade.migrations._environment import OURS, fresh_context, opened
+from colonnade.migrations._history import History
+from colonnade.migrations._running import Watcher, plan
+from colonnade.migrations._shadow import shadow
+from colonnade.migrations._stored import Key, Stored, stored_tables
+from colonnade.migrations._upgrading import heads_known
+from colonnade.migrations._writing import replay
+
+Between = Literal["models", "database"]
+Reflected = tuple[MetaData, Mapping[Key, Stored]]
+
+
+@dataclass(frozen=True)
+class Drift:
+    """One thing in which a side differs from the history.
+
+    Attributes:
+        between: Which side.
+        what: The difference, in words.
+    """
+
+    between: Between
+    what: str
+
+    def __str__(self) -> str:
+        return self.what
+
+
+def find_drift(
+    history: History,
+    database: Database | None,
+    metadata: MetaData,
+    *,
+    url: DatabaseURL,
+    watcher: Watcher | None = None,
+) -> list[Drift]:
+    """Where models, history and database disagree.
+
+    Args:
+        history: The history.
+        database: The database; None: models and history alone.
+        metadata: The models' tables.
+        url: The kind of database to replay in, and on PostgreSQL the server.
+        watcher: Told how the replay goes.
+
+    Raises:
+        MigrationError: The history cannot be replayed, or the database is ahead of it.
+    """
+    history.head()
+    found: list[Drift] = []
+    at: tuple[str, ...] = history.heads
+    if database is not None:
+        with opened(database) as connection:
+            at = heads_known(history, connection, database)
+            behind = len(plan(history, "upgrade", "heads", at))
+        if behind:
+            revisions = "revision" if behind == 1 else "revisions"
+            found.append(
+                Drift("database", f"The database is {behind} {revisions} behind: colonnade upgrade")
+            )
+    with shadow(url) as connection:
+        replay(history, connection, watcher=watcher)
+        models = differences(connection, metadata, everything=True)
+        found += [Drift("models", _said(one, "the history", "the models")) for one in models]
+        stored = _reflected(connection) if at == history.heads else None
+    if database is not None:
+        if stored is None:
+            stored = _replayed(history, url, at)
+        with opened(database) as connection:
+            told = [_said(one, "the database", "the history")
+                    for one in differences(connection, *stored)]  # fmt: skip
+        found += [Drift("database", one) for one in told]
+    return found
+
+
+def _replayed(history: History, url: DatabaseURL, at: tuple[str, ...]) -> Reflected:
+    """The tables of a history as of a revision."""
+    with shadow(url) as connection:
+        for revision in at:
+            replay(history, connection, revision)
+        return _reflected(connection)
+
+
+def _reflected(connection: Connection) -> Reflected:
+    metadata = MetaData()
+    metadata.reflect(connection, only=lambda name, _: name not in OURS)
+    stored = stored_tables(connection)
+    connection.rollback()
+    return metadata, stored
+
+
+def differences(
+    connection: Connection,
+    metadata: MetaData,
+    stored: Mapping[Key, Stored] | None = None,
+    *,
+    everything: bool = False,
+) -> Iterator[MigrateOperation]:
+    """What would make a database as a metadata says.
+
+    Args:
+        connection: The database.
+        metadata: The tables.
+        stored: How a database has stored them, if one has: what is read from it and stored again
+            is not always the same (PostgreSQL adds casts to casts).
+        everything: Whether a table that is only in the database is a difference too.
+    """
+    context = fresh_context(connection, metadata, everything=everything)
+    context.opts["colonnade_stored"] = stored
+    if not everything:
+        context.opts["include_object"] = _is_in(metadata)
+    found = produce_migrations(context, metadata)
+    connection.rollback()
+    assert found.upgrade_ops is not None
+    yield from each(found.upgrade_ops.ops)
+
+
+def database_drift(connection: Connection, metadata: MetaData) -> list[str]:
+    """How a database differs from a metadata, in words; its other tables are not looked at.
+
+    Args:
+        connection: The database.
+        metadata: The tables.
+    """
+    return [
+        _said(one, "the database", "the models") for one in differences(connection, metadata)
+    ]  # fmt: skip
+
+
+def _is_in(metadata: MetaData) -> Callable[..., bool]:
+    """Whether a table is one of a metadata's: what others have made is theirs."""
+
+    def is_in(_: object, name: str, kind: str, reflected: bool, __: object) -> bool:
+        return kind != "table" or not reflected or name in metadata.tables
+
+    return is_in
+
+
+def _said(operation: MigrateOperation, here: str, there: str) -> str:
+    """What an operation that would make one side like the other says of the two."""
+    here = here[0].upper() + here[1:]
+    added: Any = operation
+    match operation:
+        case ops.CreateTableOp():
+            return f"{here} lacks the table {operation.table_name}"
+        case ops.DropTableOp():
+            return f"{here} has the table {operation.table_name}, which is not in {there}"
+        case ops.AddColumnOp():
+            return f"{here} lacks the column {operation.table_name}.{operation.column.name}"
+        case ops.DropColumnOp():
+            name = f"{operation.table_name}.{operation.column_name}"
+            return f"{here} has the column {name}, which is not in {there}"
+        case ops.CreateIndexOp():
+            return f"{here} lacks the index {operation.index_name} of {operation.table_name}"
+        case ops.DropIndexOp():
+            table = operation.table_name
+            return f"{here} has the index {operation.index_name} of {table}, unlike {there}"
+        case ops.AddConstraintOp():
+            table = getattr(added, "source_table", None) or added.table_name
+            return f"{here} lacks the constraint {added.constraint_name} of {table}, unlike {there}"
+        case ops.DropConstraintOp():
+            name = str(operation.constraint_name or f"a {operation.constraint_type} constraint")
+            table = operation.table_name
+            return f"{here} has the constraint {name} of {table}, unlike {there}"
+        case ops.AlterColumnOp():
+            return f"{_different(operation)}, in {here[0].lower() + here[1:]} and in {there}"
+    return describe(operation)
+
+
+def _different(alter: ops.AlterColumnOp) -> str:
+    name = f"{alter.table_name}.{alter.column_name}"
+    if alter.modify_type is not None:
+        new = alter.modify_type
+        return f"{name} has another type ({alter.existing_type!r}, {new!r})"
+    if alter.modify_nullable is not None:
+        return f"{name} is NOT NULL on one side alone"
+    if alter.modify_server_default is not False:
+        return f"{name} has another default"
+    return f"{name} has another comment"

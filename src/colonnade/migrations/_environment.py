@@ -1,0 +1,171 @@
+"""What Alembic is told: the database, the tables, and how the two are compared."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, MetaData
+from sqlmodel import SQLModel
+
+from colonnade.database import Database
+from colonnade.errors import MigrationError
+from colonnade.migrations import _sqlite
+from colonnade.migrations._comparators import PLUGINS, type_differs
+from colonnade.migrations._journal import JOURNAL
+from colonnade.migrations._operations import ASIDE
+from colonnade.migrations._rendering import render_item
+from colonnade.project import Project
+
+VERSION_TABLE = "alembic_version"
+OURS = frozenset((VERSION_TABLE, JOURNAL))
+"""Tables that are no models'."""
+
+
+@contextmanager
+def connect(config: Config) -> Iterator[Connection]:
+    """A connection for Alembic's ``env.py``: the one that a command has, or one of its own.
+
+    Args:
+        config: Alembic's settings.
+    """
+    given = config.attributes.get("connection")
+    if given is not None:
+        yield given
+        return
+    with opened(project_of(config).choose_database()) as connection:
+        yield connection
+
+
+@contextmanager
+def opened(database: Database) -> Iterator[Connection]:
+    """A connection to change tables on.
+
+    Past a pooler, where a session is no session. On SQLite without foreign keys being
+    enforced, since a table is copied and dropped to change it; they are checked afterwards.
+
+    Args:
+        database: The database.
+
+    Raises:
+        UnreachableError: It cannot be connected to.
+        MigrationError: It is behind a pooler, and nobody says where the server itself is.
+    """
+    direct = database.direct
+    other = database if direct is database.url else Database(direct)
+    try:
+        other.ping()
+        if other.is_pooled:
+            raise MigrationError(
+                f"{other.url} is behind a pooler in transaction mode, where neither locks nor "
+                "settings last as long as a migration. Say where the server itself is: "
+                "Database(direct_url=...), DATABASE_URL_UNPOOLED beside DATABASE_URL, or "
+                "--database-url."
+            )
+        with other.engine.connect() as connection:
+            if other.url.backend != "sqlite":
+                yield connection
+                return
+            _sqlite.read_rules_of_keys(connection.dialect)
+            driver: Any = connection.connection.driver_connection
+            driver.execute("PRAGMA foreign_keys=OFF")
+            try:
+                with warnings.catch_warnings():
+                    _sqlite.leave_expression_indexes_to_us()
+                    yield connection
+            finally:
+                connection.rollback()
+                driver.execute("PRAGMA foreign_keys=ON")
+    finally:
+        if other is not database:
+            other.dispose()
+
+
+def project_of(config: Config) -> Project:
+    """The project that settings are for; those of an alembic.ini: the one it is in."""
+    found = config.attributes.get("project")
+    if found is None:
+        file = Path(config.config_file_name or "alembic.ini")
+        found = config.attributes["project"] = Project.find(file.absolute().parent)
+    return found
+
+
+def options_for(config: Config) -> dict[str, Any]:
+    """How Alembic compares and writes, for ``context.configure`` in an ``env.py``.
+
+    Args:
+        config: Alembic's settings.
+
+    Raises:
+        ProjectError: The project's models cannot be imported.
+    """
+    metadata = config.attributes.get("metadata")
+    if metadata is None:
+        metadata = models_of(project_of(config))
+    return {**options(metadata), **config.attributes.get("options", {})}
+
+
+def models_of(project: Project) -> MetaData:
+    """The tables of a project's models.
+
+    Raises:
+        ProjectError: They cannot be imported.
+    """
+    project.load()
+    return SQLModel.metadata
+
+
+def options(metadata: MetaData) -> dict[str, Any]:
+    """``options_for`` of given tables."""
+    return {
+        "target_metadata": metadata,
+        "render_as_batch": True,
+        "compare_type": type_differs,
+        "include_object": _is_compared(metadata),
+        "render_item": render_item,
+        "transaction_per_migration": True,
+        "transactional_ddl": True,
+        "include_schemas": any(table.schema for table in metadata.tables.values()),
+        "autogenerate_plugins": list(PLUGINS),
+        "user_module_prefix": None,
+    }
+
+
+def _is_compared(metadata: MetaData) -> Any:
+    """Whether a thing of a database is compared: what no model or revision made is left alone."""
+
+    def is_compared(
+        thing: Any, name: str | None, kind: str, reflected: bool, counterpart: Any
+    ) -> bool:
+        if kind == "table":
+            key = f"{thing.schema}.{name}" if thing.schema else name
+            return not reflected or (key in metadata.tables and name not in OURS)
+        return not (kind == "column" and reflected and str(name).endswith(ASIDE))
+
+    return is_compared
+
+
+def fresh_context(
+    connection: Connection, metadata: MetaData, *, everything: bool = False
+) -> MigrationContext:
+    """Alembic's context for comparing tables with a database.
+
+    Args:
+        connection: The database.
+        metadata: The tables.
+        everything: Whether a table that is only in the database is a difference too.
+    """
+    chosen = options(metadata)
+    if everything:
+        compared = chosen["include_object"]
+
+        def is_compared(thing: Any, name: str, kind: str, reflected: bool, other: Any) -> bool:
+            if kind == "table":
+                return name not in OURS and not str(name).endswith(ASIDE)
+            return bool(compared(thing, name, kind, reflected, other))
+
+        chosen["include_object"] = is_compared
+    return MigrationContext.configure(connection, opts=chosen)

@@ -1,0 +1,49 @@
+"""Run the migrations of a project that has an ``env.py`` of its own, as Alembic does."""
+
+import io
+from contextlib import redirect_stdout
+from pathlib import Path
+from urllib.parse import parse_qsl, urlencode
+
+from alembic import command
+from alembic.config import Config
+
+from colonnade.database import DatabaseURL
+from colonnade.errors import MigrationError
+
+
+def upgrade_with_alembic(settings: Path, text: str) -> None:
+    """Bring a database to the newest revision.
+
+    Args:
+        settings: The project's alembic.ini.
+        text: The URL of the database. An ``env.py`` that makes an async engine is given it with
+            the async driver.
+
+    Raises:
+        MigrationError: A migration failed; the message says which project's and why.
+    """
+    config = Config(settings, stdout=io.StringIO())
+    config.set_main_option("sqlalchemy.url", _url(config, text).replace("%", "%%"))
+    try:
+        with redirect_stdout(io.StringIO()):
+            command.upgrade(config, "head")
+    except Exception as error:
+        raise MigrationError(
+            f"The migrations of {settings} fail: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _url(config: Config, text: str) -> str:
+    """The URL as SQLAlchemy takes it, for the kind of engine that ``env.py`` makes."""
+    url = DatabaseURL.parse(text)
+    location = config.get_main_option("script_location") or "migrations"
+    file = Path(str(config.config_file_name)).parent / location / "env.py"
+    is_async = file.is_file() and "async_engine" in file.read_text(encoding="utf-8")
+    driver = (url.asynchronous if is_async else url.sync).url.drivername
+    rest, _, query = text.partition("://")[2].partition("?")
+    kept = parse_qsl(query)
+    if is_async:  # which passes every parameter on, and asyncpg has few
+        kept = [("ssl" if key == "sslmode" else key, value) for key, value in kept]
+        kept = [(key, value) for key, value in kept if key in {"host", "port", "ssl"}]
+    return f"{driver}://{rest}" + (f"?{urlencode(kept)}" if kept else "")

@@ -1,0 +1,99 @@
+"""What the revisions of a history said of columns and CHECKs, in their own words.
+
+A database says what it holds in its own: ``TIMESTAMP WITH TIME ZONE`` of PostgreSQL, or a CHECK
+with casts. Where a later revision has to undo something, it says it as it was said.
+"""
+
+from typing import Any
+
+import sqlalchemy as sa
+from alembic.operations import ops
+from sqlalchemy.types import TypeEngine
+
+from colonnade.migrations import _operations as own
+from colonnade.migrations._rendering import condition_of
+from colonnade.migrations._stored import with_name
+
+Name = tuple[str, str]
+"""A table's, and that of something in it."""
+
+
+class Ledger:
+    """What was said last of each column and CHECK.
+
+    Attributes:
+        types: The type of a column.
+        checks: The condition of a CHECK.
+    """
+
+    def __init__(self) -> None:
+        self.types: dict[Name, TypeEngine[Any]] = {}
+        self.checks: dict[Name, own.Condition] = {}
+
+    def note(self, operation: ops.MigrateOperation) -> None:
+        """Take note of an operation."""
+        match operation:
+            case ops.CreateTableOp():
+                for item in operation.columns:
+                    self._item(operation.table_name, item)
+            case ops.AddColumnOp():
+                self._item(operation.table_name, operation.column)
+            case ops.AlterColumnOp():
+                name = (operation.table_name, operation.column_name)
+                if operation.modify_type is not None:
+                    self.types[name] = operation.modify_type
+                if operation.modify_name is not None and name in self.types:
+                    self.types[operation.table_name, operation.modify_name] = self.types.pop(name)
+            case ops.RenameTableOp():
+                self._rename_table(operation.table_name, operation.new_table_name)
+            case ops.CreateCheckConstraintOp():
+                condition = operation.condition
+                self._check(operation.table_name, operation.constraint_name, condition)
+            case own.Step():
+                self._step(operation)
+
+    def _step(self, step: own.Step) -> None:
+        match step:
+            case own.AddCheck():
+                self.checks[step.table, step.name] = step.condition
+            case own.RenameCheck():
+                self.checks[step.table, step.new] = step.condition
+            case own.ChangeType():
+                self.types[step.table, step.column] = step.type_
+            case own.RenameTable():
+                self._rename_table(step.table, step.new)
+            case own.RenameColumn():
+                self._rename_column(step.table, step.column, step.new)
+            case own.PutAside():
+                self._rename_column(step.table, step.column, step.column + own.ASIDE)
+            case own.TakeBack():
+                self._rename_column(step.table, step.column + own.ASIDE, step.column)
+
+    def _item(self, table: str, item: Any) -> None:
+        if isinstance(item, sa.Column):
+            self.types[table, item.name] = item.type
+        elif isinstance(item, sa.CheckConstraint):
+            self._check(table, item.name, item.sqltext)
+
+    def _check(self, table: str, name: Any, condition: Any) -> None:
+        if name is not None:
+            self.checks[table, str(name)] = condition_of(condition)
+
+    def _rename_table(self, old: str, new: str) -> None:
+        self.types = {(new if t == old else t, n): kind for (t, n), kind in self.types.items()}
+        self.checks = {(new if t == old else t, n): one for (t, n), one in self.checks.items()}
+
+    def _rename_column(self, table: str, old: str, new: str) -> None:
+        if (table, old) in self.types:
+            self.types[table, new] = self.types.pop((table, old))
+        for (owner, name), condition in self.checks.items():
+            if owner == table:
+                self.checks[owner, name] = _renamed(condition, old, new)
+
+
+def _renamed(condition: own.Condition, old: str, new: str) -> own.Condition:
+    """A condition after a column has another name: databases do the same to what they hold."""
+    if isinstance(condition, own.by_dialect):
+        texts = {name: with_name(text, old, new) for name, text in condition.texts.items()}
+        return own.by_dialect(sqlite=texts["sqlite"], postgresql=texts["postgresql"])
+    return with_name(condition, old, new) if isinstance(condition, str) else condition

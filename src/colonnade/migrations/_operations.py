@@ -1,0 +1,61 @@
+"""Every step, as one module: ``own.AddIndex`` beside Alembic's ``ops.CreateIndexOp``."""
+
+from colonnade.migrations._constraint_steps import (
+    AddCheck,
+    AddForeignKey,
+    AddIndex,
+    AddUnique,
+    DropCheck,
+    DropForeignKey,
+    DropIndex,
+    ReplaceCheck,
+)
+from colonnade.migrations._name_steps import (
+    PutAside,
+    RenameCheck,
+    RenameColumn,
+    RenameIndex,
+    RenameTable,
+    TakeBack,
+)
+from colonnade.migrations._row_steps import (
+    ChangeType,
+    DropNotNull,
+    Fill,
+    ForEachBatch,
+    MapValues,
+    Require,
+    SetNotNull,
+    Work,
+)
+from colonnade.migrations._step import ASIDE, BATCH, Condition, Step, by_dialect
+
+__all__ = [
+    "ASIDE",
+    "BATCH",
+    "AddCheck",
+    "AddForeignKey",
+    "AddIndex",
+    "AddUnique",
+    "ChangeType",
+    "Condition",
+    "DropCheck",
+    "DropForeignKey",
+    "DropIndex",
+    "DropNotNull",
+    "Fill",
+    "ForEachBatch",
+    "MapValues",
+    "PutAside",
+    "RenameCheck",
+    "RenameColumn",
+    "RenameIndex",
+    "RenameTable",
+    "ReplaceCheck",
+    "Require",
+    "SetNotNull",
+    "Step",
+    "TakeBack",
+    "Work",
+    "by_dialect",
+]

@@ -1,0 +1,72 @@
+"""What a revision would do, found out without doing it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+from alembic.operations import BatchOperations, Operations, ops
+from alembic.operations.ops import MigrateOperation
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection
+from sqlmodel import SQLModel
+
+from colonnade.migrations._environment import options
+from colonnade.migrations._running import idle_batch
+
+
+@dataclass(frozen=True)
+class Recording:
+    """The operations of a revision.
+
+    Attributes:
+        operations: In their order.
+        is_whole: Whether that is all; not if it asks the database something on the way.
+    """
+
+    operations: tuple[MigrateOperation, ...]
+    is_whole: bool = True
+
+
+class _AsksError(Exception):
+    """The revision wants an answer from the database."""
+
+
+def record(connection: Connection, function: Callable[..., Any]) -> Recording:
+    """The operations of an ``upgrade`` or ``downgrade``.
+
+    Args:
+        connection: The database; nothing is run on it.
+        function: The revision's.
+    """
+    # Without the connection, so that nothing a revision does can run.
+    context: Any = MigrationContext.configure(
+        dialect=connection.dialect, opts=options(SQLModel.metadata)
+    )
+    context.autocommit_block = nullcontext
+    found: list[MigrateOperation] = []
+    operations: Any = Operations(context)
+
+    def note(operation: MigrateOperation) -> Any:
+        found.append(operation)
+        return operation.to_table() if isinstance(operation, ops.CreateTableOp) else None
+
+    @contextmanager
+    def batch(table_name: str, schema: str | None = None, **_: Any) -> Iterator[BatchOperations]:
+        recorder: Any = idle_batch(context)
+        recorder.impl.table_name, recorder.impl.schema = table_name, schema
+        recorder.invoke = note
+        yield recorder
+
+    def asks() -> None:
+        raise _AsksError
+
+    operations.invoke, operations.batch_alter_table, operations.get_bind = note, batch, asks
+    operations._install_proxy()
+    try:
+        function()
+    except Exception:
+        return Recording(tuple(found), is_whole=False)
+    finally:
+        operations._remove_proxy()
+    return Recording(tuple(found))

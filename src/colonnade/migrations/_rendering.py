@@ -1,0 +1,136 @@
+"""Operations written as Python: portable types, portable conditions, no noise."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from typing import Any, Literal, cast
+
+import sqlalchemy as sa
+from alembic.autogenerate import render
+from alembic.autogenerate.api import AutogenContext
+from alembic.autogenerate.render import renderers
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql.base import PGDialect
+from sqlalchemy.dialects.sqlite.base import SQLiteDialect
+from sqlalchemy.engine.interfaces import Dialect
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from colonnade.migrations._operations import Step, by_dialect
+
+STEPS = "from colonnade.migrations import steps"
+
+_SQLITE: Dialect = SQLiteDialect()
+_POSTGRESQL: Dialect = cast("Any", PGDialect)(paramstyle="named")  # others double percent signs
+_BIND = re.compile(r"(?<![:\w\\]):(?=\w)(?!\w+:)")
+"""A colon that SQLAlchemy's ``text()`` takes as the beginning of a parameter."""
+
+
+def render_item(kind: str, thing: Any, autogen_context: AutogenContext) -> str | Literal[False]:
+    """Alembic's hook: how a type or a CHECK is written; False: as Alembic does."""
+    if kind == "type":
+        plain = plain_type(thing)
+        if isinstance(plain, JSONB):
+            autogen_context.imports.add("from sqlalchemy.dialects import postgresql")
+            return "sa.JSON().with_variant(postgresql.JSONB(), 'postgresql')"
+        return False if plain is thing else render._repr_type(plain, autogen_context)
+    if kind == "check" and not thing._type_bound:
+        condition = condition_source(thing.sqltext, autogen_context, bound=True)
+        name = "" if thing.name is None else f", name={str(thing.name)!r}"
+        return f"sa.CheckConstraint({condition}{name})"
+    return False
+
+
+def plain_type(kind: TypeEngine[Any]) -> TypeEngine[Any]:
+    """What a column's type is to a database, as SQLAlchemy's general types say it.
+
+    A revision must not change when the model's own type does, nor name one database.
+    """
+    if kind._variant_mapping:
+        return kind
+    if isinstance(kind, TypeDecorator) and not type(kind).__module__.startswith("sqlalchemy."):
+        on_postgresql = kind.load_dialect_impl(_POSTGRESQL)
+        if isinstance(on_postgresql, JSONB):
+            return on_postgresql
+        return plain_type(kind.load_dialect_impl(_SQLITE))
+    if isinstance(kind, JSONB | sa.Enum | sa.ARRAY):
+        return kind
+    if type(kind).__name__.isupper() and type(kind).__module__.startswith("sqlalchemy."):
+        try:
+            generic = kind.as_generic()
+        except NotImplementedError:  # a type that only one database has
+            return kind
+        return kind if type(generic) is type(kind) else generic
+    return kind
+
+
+def postgresql_type(kind: TypeEngine[Any]) -> str:
+    """A type as PostgreSQL says it."""
+    return str(kind.compile(dialect=_POSTGRESQL))
+
+
+def postgresql_name(name: str) -> str:
+    """A name as PostgreSQL says it."""
+    return str(_POSTGRESQL.identifier_preparer.quote(name))
+
+
+def condition_of(expression: Any) -> str | by_dialect:
+    """A condition of a model, without the model."""
+    if isinstance(expression, str | by_dialect):
+        return expression
+    texts = {}
+    for dialect in (_SQLITE, _POSTGRESQL):
+        options: dict[str, Any] = {"literal_binds": True, "include_table": False}
+        compiled = expression.compile(dialect=dialect, compile_kwargs=options)
+        texts[dialect.name] = str(compiled)
+    if texts["sqlite"] == texts["postgresql"]:
+        return texts["sqlite"]
+    return by_dialect(sqlite=texts["sqlite"], postgresql=texts["postgresql"])
+
+
+def condition_source(
+    expression: Any, autogen_context: AutogenContext, *, bound: bool = False
+) -> str:
+    """A condition as Python.
+
+    Args:
+        expression: The condition.
+        autogen_context: Alembic's, which collects imports.
+        bound: Whether it is read by ``text()``, to which a colon begins a parameter.
+    """
+    condition = condition_of(expression)
+    if isinstance(condition, by_dialect):
+        autogen_context.imports.add(STEPS)
+        texts = ", ".join(f"{name}={text!r}" for name, text in condition.texts.items())
+        return f"steps.by_dialect({texts})"
+    return repr(_BIND.sub(r"\\:", str(condition)) if bound else condition)
+
+
+@renderers.dispatch_for(Step)
+def _render_step(autogen_context: AutogenContext, step: Step) -> str:
+    autogen_context.imports.add(STEPS)
+    arguments = []
+    for one in sorted(fields(step), key=lambda one: bool(one.kw_only)):
+        value = getattr(step, one.name)
+        default = one.default_factory() if one.default_factory is not MISSING else one.default
+        if value == default and default is not MISSING:
+            continue
+        said = _value(value, autogen_context)
+        arguments.append(f"{one.name}={said}" if one.kw_only else said)
+    return f"steps.{step.function}({', '.join(arguments)})"
+
+
+def _value(value: Any, autogen_context: AutogenContext) -> str:
+    if isinstance(value, TypeEngine):
+        return render._repr_type(value, autogen_context)
+    if isinstance(value, by_dialect):
+        return condition_source(value, autogen_context)
+    if isinstance(value, sa.Column):
+        return repr(str(value.name))
+    if isinstance(value, sa.ClauseElement):
+        return render._render_potential_expr(value, autogen_context)
+    if isinstance(value, Mapping):
+        pairs = (f"{key!r}: {_value(one, autogen_context)}" for key, one in value.items())
+        return "{" + ", ".join(pairs) + "}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(_value(one, autogen_context) for one in value)}]"
+    return repr(str(value) if isinstance(value, str) else value)

@@ -1,0 +1,280 @@
+"""Bring a database forwards or back: one runner at a time, patient, and able to begin again."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from random import uniform
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from colonnade.database import Database
+from colonnade.errors import MigrationError
+from colonnade.migrations._environment import VERSION_TABLE, opened
+from colonnade.migrations._finding import Finding
+from colonnade.migrations._guard import look_ahead
+from colonnade.migrations._history import History, explained
+from colonnade.migrations._journal import JOURNAL
+from colonnade.migrations._running import (
+    Direction,
+    OvertakenError,
+    Run,
+    Watcher,
+    current_heads,
+    is_for_want_of_a_lock,
+    plan,
+    revision_of,
+    sqlstate_of,
+)
+
+LOCK = 0x636F6C6F6E6E6164
+"""The key of PostgreSQL's advisory lock, ``colonnad`` in ASCII: one runner to a database."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long others are made to wait, and how long it waits for others.
+
+    Attributes:
+        lock_timeout: Seconds that a statement waits for a lock on PostgreSQL, while those who
+            come after it wait behind it.
+        attempts: How often a revision is tried that did not get its locks.
+        runner: Seconds to wait for another runner.
+    """
+
+    lock_timeout: float = 1.0
+    attempts: int = 30
+    runner: float = 60.0
+
+
+class RefusedError(MigrationError):
+    """Steps that need to be allowed have not been.
+
+    Attributes:
+        findings: The steps, and what is to be said of each.
+    """
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        self.findings = tuple(findings)
+        told = "\n\n".join(str(one) for one in findings)
+        names = list(dict.fromkeys(one.name for one in findings if one.kind != "fails"))
+        meant = f" If that is meant: --allow {' --allow '.join(names)}" if names else ""
+        super().__init__(f"{told}\n\nNothing was run.{meant}")
+
+
+def move(
+    history: History,
+    database: Database,
+    direction: Direction = "upgrade",
+    target: str = "heads",
+    *,
+    allow: frozenset[str] = frozenset(),
+    guarded: bool = True,
+    patience: Patience | None = None,
+    watcher: Watcher | None = None,
+) -> list[str]:
+    """Run the revisions between a database and another place in the history.
+
+    Args:
+        history: The history.
+        database: The database.
+        direction: ``upgrade`` or ``downgrade``.
+        target: A revision, the beginning of its id, ``head``, ``base``, ``+1`` or ``-1``.
+        allow: The findings of the guard that are meant: ``loses-data:task.title``, or a whole
+            kind, ``loses-data``.
+        guarded: Whether the guard looks at them first.
+        patience: How long to wait for what.
+        watcher: Told how it goes.
+
+    Returns:
+        The revisions that were run.
+
+    Raises:
+        RefusedError: A step is dangerous and was not allowed; nothing was run.
+        MigrationError: A revision failed, or could not be begun; the message says what is done.
+    """
+    patience, watcher = patience or Patience(), watcher or Watcher()
+    target = _target(history, direction, target)
+    with alone(database, patience.runner, watcher), opened(database) as connection:
+        heads = heads_known(history, connection, database)
+        with explained(history.folder):
+            steps = plan(history, direction, target, heads)
+        if not steps:
+            return []
+        if not heads and direction == "upgrade":
+            _check_unclaimed(history, connection, database)
+        if guarded:
+            found = look_ahead(history, connection, steps, direction, patience.lock_timeout)
+            refused = [one for one in found if not one.is_allowed(allow)]
+            if refused:
+                raise RefusedError(refused)
+        if connection.in_transaction():
+            connection.rollback()
+        _run(Run(history, connection, direction, target, watcher), database, patience)
+        return [revision_of(one) for one in steps]
+
+
+def _target(history: History, direction: Direction, target: str) -> str:
+    if direction == "upgrade" and target in ("head", "heads"):
+        history.head()
+        return "heads"
+    return target
+
+
+def heads_known(history: History, connection: Connection, database: Database) -> tuple[str, ...]:
+    """The revisions a database is at.
+
+    Raises:
+        MigrationError: The history does not have them.
+    """
+    heads = current_heads(connection)
+    for head in heads:
+        if not history.has(head):
+            raise MigrationError(
+                f"{database.url} is at revision {head}, which is not in {history.folder}: it is "
+                "ahead of this code, or has another history. Get the code that has it; or, if its "
+                "tables are those of a revision here, say so: colonnade stamp REVISION."
+            )
+    return heads
+
+
+def _check_unclaimed(history: History, connection: Connection, database: Database) -> None:
+    """Have no revision make tables that are there already, made by ``create_all``."""
+    there = set(sa.inspect(connection).get_table_names()) - {VERSION_TABLE, JOURNAL}
+    connection.rollback()
+    from colonnade.migrations._guard import tables_made
+
+    taken = sorted(there & tables_made(history, connection))
+    if taken:
+        raise MigrationError(
+            f"{database.url} has {', '.join(taken)} already and no revision to show for it, as "
+            "after create_all(). If its tables are as some revision leaves them, say so, and it "
+            "goes on from there: colonnade stamp REVISION (colonnade history lists them; "
+            "colonnade drift compares)."
+        )
+
+
+def _run(run: Run, database: Database, patience: Patience) -> None:
+    if run.connection.dialect.name == "postgresql":
+        milliseconds = max(1, round(patience.lock_timeout * 1000))
+        run.connection.exec_driver_sql(f"SET lock_timeout = {milliseconds}")
+        run.connection.commit()
+    attempts: dict[str | None, int] = {}
+    while True:
+        try:
+            run()
+        except OvertakenError:
+            run.connection.rollback()
+        except MigrationError as error:
+            raise MigrationError(f"{error} {_state(run, database)}") from error
+        except DBAPIError as error:
+            tried = attempts[run.current] = attempts.get(run.current, 0) + 1
+            if not is_for_want_of_a_lock(error) or tried >= patience.attempts:
+                raise MigrationError(_failed(run, database, error, tried)) from error
+            run.connection.rollback()
+            run.watcher.waits(f"{run.current}: {_who_waits(error)}")
+            time.sleep(uniform(0.5, 1.0) * min(0.2 * 2**tried, 5.0))  # noqa: S311
+        except Exception as error:
+            told = f"{type(error).__name__}: {error}"
+            raise MigrationError(
+                f"Revision {run.current} fails: {told}. {_state(run, database)}"
+            ) from error
+        else:
+            return
+
+
+def _who_waits(error: DBAPIError) -> str:
+    return str(error.orig).strip().splitlines()[0]
+
+
+def _failed(run: Run, database: Database, error: DBAPIError, tried: int) -> str:
+    name = "?" if run.current is None else run.history.name(run.current)
+    reason = _who_waits(error)
+    if is_for_want_of_a_lock(error):
+        reason = (
+            f"others used what it needs, at each of {tried} attempts ({reason}). Try again when "
+            "there is less to do, or with a longer --lock-timeout"
+        )
+    elif sqlstate_of(error) == "42501":
+        reason = f"the user may not do this ({reason}): run it as the owner of the tables"
+    return f"Revision {name} fails: {reason}. {_state(run, database)}"
+
+
+def _state(run: Run, database: Database) -> str:
+    """Where the database is, after a failure."""
+    connection = run.connection
+    try:
+        connection.rollback()
+        at = current_heads(connection)
+    except DBAPIError:
+        return "The connection is lost; what was committed is there, and it can be run again."
+    where = ", ".join(run.history.name(one) for one in at) or "the beginning"
+    done = run.journal.done if run.journal is not None else 0
+    if run.journal is not None:
+        done = run.journal._read()[0]
+    if done:
+        return (
+            f"{database.url} is at {where}; of the revision that failed, the first {done} steps "
+            "are done and stay: mend what follows them, and run it again, which goes on from there."
+        )
+    return f"Nothing of it is left; {database.url} is at {where}."
+
+
+@contextmanager
+def alone(database: Database, wait: float, watcher: Watcher) -> Iterator[None]:
+    """Be the only runner on a database.
+
+    By an advisory lock on PostgreSQL, held by a transaction of its own, which a pooler keeps on
+    one server connection, and which ends with the process. SQLite lets one write at a time, and
+    each revision looks whether it is still to be done once it holds that lock.
+
+    Raises:
+        MigrationError: Another runner was not done in time.
+    """
+    if database.url.backend != "postgresql":
+        yield
+        return
+    own = Database(database.direct)  # a pool of one connection would not have two
+    with closing_pool(own), opened(own) as connection:
+        deadline = time.monotonic() + wait
+        told = False
+        while not connection.scalar(sa.select(sa.func.pg_try_advisory_xact_lock(LOCK))):
+            who = _holder(connection)
+            if time.monotonic() >= deadline:
+                raise MigrationError(
+                    f"Another runner is at work on {database.url}: {who}. It was not done in "
+                    f"{wait:g} s; nothing was run."
+                )
+            if not told:
+                watcher.waits(f"another runner is at work: {who}")
+                told = True
+            time.sleep(0.2)
+        # A statement without parameters also drops the query before it, whose snapshot
+        # CREATE INDEX CONCURRENTLY would wait for.
+        connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+        yield
+        connection.rollback()
+
+
+@contextmanager
+def closing_pool(database: Database) -> Iterator[None]:
+    """Close a database's connections afterwards."""
+    try:
+        yield
+    finally:
+        database.dispose()
+
+
+def _holder(connection: Connection) -> str:
+    asked = sa.text(
+        "SELECT a.pid, a.usename, a.application_name, a.client_addr, a.xact_start "
+        "FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE l.locktype = 'advisory' "
+        "AND l.granted AND l.classid::bigint = :high AND l.objid::bigint = :low"
+    )
+    found = connection.execute(asked, {"high": LOCK >> 32, "low": LOCK & 0xFFFFFFFF}).first()
+    if found is None:
+        return "somebody"
+    where = f" from {found.client_addr}" if found.client_addr else ""
+    return f"process {found.pid} of {found.usename}{where}, since {found.xact_start:%H:%M:%S}"

@@ -1,0 +1,217 @@
+"""Write a revision: what the models have become since the last one."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from alembic.autogenerate import produce_migrations, render
+from alembic.autogenerate.api import AutogenContext
+from alembic.operations import Operations, ops
+from alembic.operations.ops import MigrateOperation
+from alembic.util import rev_id
+from sqlalchemy import Connection, MetaData
+
+from colonnade.database import DatabaseURL
+from colonnade.migrations._arranging import Arranger
+from colonnade.migrations._choices import Choices
+from colonnade.migrations._describing import describe, each, summary
+from colonnade.migrations._environment import fresh_context, options
+from colonnade.migrations._fields import Fields
+from colonnade.migrations._history import History, explained
+from colonnade.migrations._layout import lay_out
+from colonnade.migrations._ledger import Ledger
+from colonnade.migrations._renames import Gone, find_gone
+from colonnade.migrations._running import Run, Watcher
+from colonnade.migrations._shadow import shadow
+from colonnade.migrations._stored import stored_models
+
+
+@dataclass(frozen=True)
+class Change:
+    """The difference between a history and the models.
+
+    Attributes:
+        upgrade: What makes it.
+        downgrade: What takes it back.
+        aside: What was put aside earlier, and may be dropped.
+    """
+
+    upgrade: Sequence[MigrateOperation]
+    downgrade: Sequence[MigrateOperation]
+    aside: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Written:
+    """A revision that was written.
+
+    Attributes:
+        path: Its file.
+        revision: Its id.
+        message: What it says of itself.
+        steps: What it does, in words.
+    """
+
+    path: Path
+    revision: str
+    message: str
+    steps: tuple[str, ...]
+
+
+def replay(history: History, connection: Connection, target: str = "heads",
+           watcher: Watcher | None = None) -> Ledger:  # fmt: skip
+    """Run a history in an empty database; what its revisions said.
+
+    Raises:
+        MigrationError: A revision fails, or the history cannot be read.
+    """
+    ledger = Ledger()
+    run = Run(history, connection, target=target, watcher=watcher or Watcher(), note=ledger.note)
+    if not history.is_empty:
+        with explained(history.folder, run):
+            run()
+    return ledger
+
+
+def find_change(
+    connection: Connection, metadata: MetaData, ledger: Ledger, choices: Choices
+) -> Change:
+    """What the models have become since a history, which a database has replayed.
+
+    Args:
+        connection: The throwaway database; it is changed.
+        metadata: The models' tables.
+        ledger: What the history said.
+        choices: What was said of renames and such.
+
+    Raises:
+        MigrationError: Something has to be said, and there is nobody to ask.
+    """
+    gone = find_gone(connection, metadata, choices, ledger)
+    _apply(connection, gone, ledger)
+    context = fresh_context(connection, metadata, everything=True)
+    found = produce_migrations(context, metadata)
+    assert found.upgrade_ops is not None
+    assert found.downgrade_ops is not None
+    conditions = {
+        (table, name): condition
+        for (_, table), stored in stored_models(metadata, connection).items()
+        for name, condition in stored.checks.items()
+    }
+    dialect = connection.dialect.name
+    parts = (Fields(metadata), choices, ledger, conditions, dialect)
+    forwards = Arranger(*parts).arrange(found.upgrade_ops.ops)
+    backwards = Arranger(*parts, going_back=True).arrange(found.downgrade_ops.ops)
+    if connection.in_transaction():
+        connection.rollback()
+    last = [ops.ModifyTableOps(one.table_name, [one], schema=one.schema)
+            if isinstance(one, ops.DropColumnOp) else one for one in gone.last]  # fmt: skip
+    return Change([*gone.first, *forwards, *last], [*backwards, *gone.undo], gone.aside)
+
+
+def _apply(connection: Connection, gone: Gone, ledger: Ledger) -> None:
+    operations = Operations(fresh_context(connection, MetaData()))
+    for step in gone.first:
+        ledger.note(step)
+        operations.invoke(step)
+    connection.commit()
+
+
+def write_revision(
+    history: History,
+    url: DatabaseURL,
+    metadata: MetaData,
+    message: str | None = None,
+    choices: Choices | None = None,
+    *,
+    empty: bool = False,
+    watcher: Watcher | None = None,
+) -> tuple[Written | None, Sequence[str]]:
+    """Write the revision that brings a history up to the models.
+
+    The history is replayed in a throwaway database and compared there: what the database at hand
+    happens to hold does not matter, and is not touched.
+
+    Args:
+        history: The history.
+        url: The kind of database to compare on, and on PostgreSQL the server.
+        metadata: The models' tables.
+        message: What it says of itself; None: what it does.
+        choices: What was said of renames and such.
+        empty: Write one even if nothing has changed, to be filled in by hand.
+        watcher: Told how the replay goes.
+
+    Returns:
+        What was written, None if nothing has changed; and what is aside and may be dropped.
+
+    Raises:
+        MigrationError: The history has two heads or cannot be replayed, something has to be said,
+            or the file cannot be written.
+    """
+    head = history.head()
+    with shadow(url) as connection:
+        ledger = replay(history, connection, watcher=watcher)
+        change = find_change(connection, metadata, ledger, choices or Choices())
+        if not change.upgrade and not empty:
+            return None, change.aside
+        said = message or summary(change.upgrade) or "by hand"
+        written = write(history, connection, metadata, change, said, head)
+    return written, change.aside
+
+
+def write(
+    history: History,
+    connection: Connection,
+    metadata: MetaData,
+    change: Change,
+    message: str,
+    head: str | None,
+    revision: str | None = None,
+) -> Written:
+    """Write a revision's file."""
+    context = fresh_context(connection, metadata)
+    chosen = {**options(metadata), "sqlalchemy_module_prefix": "sa.",
+              "alembic_module_prefix": "op."}  # fmt: skip
+    autogen = AutogenContext(context, metadata, chosen)
+    upgrade, downgrade = (_body(autogen, one) for one in (change.upgrade, change.downgrade))
+    history.folder.mkdir(parents=True, exist_ok=True)
+    revision = revision or rev_id()
+    with explained(history.folder):
+        script = history.script.generate_revision(
+            revision,
+            message,
+            head=head or "base",
+            refresh=True,
+            upgrades=upgrade,
+            downgrades=downgrade,
+            imports="\n".join(sorted(autogen.imports)),
+        )
+    assert script is not None
+    path = Path(script.path)
+    path.write_text(tidy(path.read_text(encoding="utf-8")), encoding="utf-8")
+    history.forget()
+    steps = tuple(describe(one) for one in each(change.upgrade))
+    return Written(path, revision, message, steps)
+
+
+_NAMED = re.compile(r"\b(?:op|batch_op)\.f\(((?:'[^']*')|(?:\"[^\"]*\"))\)")
+"""Alembic's way to say that a naming convention has been applied: here all names are whole."""
+
+
+def _body(autogen: AutogenContext, operations: Sequence[MigrateOperation]) -> str:
+    source = render._render_cmd_body(ops.UpgradeOps(list(operations)), autogen)
+    return lay_out(_NAMED.sub(r"\1", source).replace(", unique=False)", ")")).strip()
+
+
+def tidy(source: str) -> str:
+    """A revision without an import that it does not use, or an empty line too many."""
+    body = source.partition("def upgrade")[2]
+    if "sa." not in body:
+        source = source.replace("import sqlalchemy as sa\n", "")
+    if "op." not in body:
+        source = source.replace("from alembic import op\n", "")
+    head, mark, rest = source.partition("revision: str")
+    head = re.sub(r"\n{3,}", "\n\n", head)
+    lines = [line.rstrip() for line in (head.rstrip("\n") + "\n\n" + mark + rest).splitlines()]
+    return "\n".join(lines).rstrip("\n") + "\n"

@@ -1,0 +1,26 @@
+<%def name="said(value)">${'"%s"' % value if isinstance(value, str) else repr(value).replace("'", '"')}</%def>\
+"""${message}
+
+Revision: ${up_revision}
+After: ${(", ".join(down_revision) if isinstance(down_revision, tuple) else down_revision) or "nothing"}
+Written: ${create_date.strftime("%Y-%m-%d %H:%M")}
+"""
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from alembic import op
+${imports if imports else ""}
+
+revision: str = ${said(up_revision)}
+down_revision: str | Sequence[str] | None = ${said(down_revision)}
+branch_labels: str | Sequence[str] | None = ${said(branch_labels)}
+depends_on: str | Sequence[str] | None = ${said(depends_on)}
+
+
+def upgrade() -> None:
+    ${upgrades if upgrades else "pass"}
+
+
+def downgrade() -> None:
+    ${downgrades if downgrades else "pass"}

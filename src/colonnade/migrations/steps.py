@@ -1,0 +1,270 @@
+"""What a revision can do to a table in use, each safe and able to be run again.
+
+``migrate`` writes them; in a revision of your own they are used the same way::
+
+    from colonnade.migrations import steps
+
+    def upgrade() -> None:
+        steps.add_index("ix_task_due", "task", ["due"])
+
+Each does on PostgreSQL its long part without making any write wait, for which it commits what
+came before it; on SQLite it is part of the revision's transaction. See ``docs/migrations.md``.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from alembic import op
+from sqlalchemy.types import TypeEngine
+
+from colonnade.migrations import _operations as operations
+from colonnade.migrations._operations import BATCH, Condition, Work, by_dialect
+
+__all__ = [
+    "add_check",
+    "add_foreign_key",
+    "add_index",
+    "add_unique",
+    "by_dialect",
+    "change_type",
+    "drop_check",
+    "drop_foreign_key",
+    "drop_index",
+    "drop_not_null",
+    "fill",
+    "for_each_batch",
+    "map_values",
+    "put_aside",
+    "rename_check",
+    "rename_column",
+    "rename_index",
+    "rename_table",
+    "replace_check",
+    "require",
+    "set_not_null",
+    "take_back",
+]
+
+
+def rename_table(table: str, new: str, *, schema: str | None = None) -> None:
+    """Give a table another name; foreign keys, indexes and views follow."""
+    op.invoke(operations.RenameTable(table, new, schema=schema))
+
+
+def rename_column(table: str, column: str, new: str, *, schema: str | None = None) -> None:
+    """Give a column another name; indexes, constraints and views follow."""
+    op.invoke(operations.RenameColumn(table, column, new, schema=schema))
+
+
+def rename_index(table: str, index: str, new: str, *, schema: str | None = None) -> None:
+    """Give an index another name."""
+    op.invoke(operations.RenameIndex(table, index, new, schema=schema))
+
+
+def rename_check(
+    table: str, check: str, new: str, condition: Condition, *, schema: str | None = None
+) -> None:
+    """Give a CHECK another name; SQLite has to be told what it says."""
+    op.invoke(operations.RenameCheck(table, check, new, condition, schema=schema))
+
+
+def put_aside(table: str, column: str, *, schema: str | None = None) -> None:
+    """Take a column out of use and keep what it holds, as ``<column>__dropped`` and nullable."""
+    op.invoke(operations.PutAside(table, column, schema=schema))
+
+
+def take_back(table: str, column: str, *, schema: str | None = None) -> None:
+    """Undo ``put_aside``; rows written since have no value in it."""
+    op.invoke(operations.TakeBack(table, column, schema=schema))
+
+
+def fill(
+    table: str,
+    column: str,
+    value: Any,
+    *,
+    schema: str | None = None,
+    batch: int = BATCH,
+) -> None:
+    """Give a column's NULLs a value, in batches.
+
+    Args:
+        table: The table.
+        column: The column.
+        value: Text, a number or a bool; or SQL, such as ``sa.func.now()`` or
+            ``sa.text("'2026-01-01'")``.
+        schema: The table's, if it is not the default one.
+        batch: Rows in one transaction, about.
+    """
+    op.invoke(operations.Fill(table, column, value, schema=schema, batch=batch))
+
+
+def map_values(
+    table: str,
+    column: str,
+    values: Mapping[Any, Any],
+    *,
+    schema: str | None = None,
+    batch: int = BATCH,
+) -> None:
+    """Change values of a column to others, in batches: ``{"canceled": "cancelled"}``."""
+    op.invoke(operations.MapValues(table, column, values, schema=schema, batch=batch))
+
+
+def change_type(
+    table: str,
+    column: str,
+    type_: TypeEngine[Any],
+    was: TypeEngine[Any],
+    *,
+    using: str | None = None,
+    schema: str | None = None,
+) -> None:
+    """Give a column another type. PostgreSQL may have to write the table anew for it.
+
+    Args:
+        table: The table.
+        column: The column.
+        type_: The new type.
+        was: The type it had.
+        using: How PostgreSQL makes a new value of an old one, as SQL.
+        schema: The table's, if it is not the default one.
+    """
+    op.invoke(operations.ChangeType(table, column, type_, was, using=using, schema=schema))
+
+
+def require(
+    table: str, column: str, value: Any, *, schema: str | None = None, batch: int = BATCH
+) -> None:
+    """Have a column need a value, and give the rows that have none one, in batches.
+
+    On PostgreSQL the value is the column's default meanwhile, for rows that are written by code
+    that does not know the column yet.
+
+    Args:
+        table: The table.
+        column: The column.
+        value: As in ``fill``.
+        schema: The table's, if it is not the default one.
+        batch: Rows in one transaction, about.
+    """
+    op.invoke(operations.Require(table, column, value, schema=schema, batch=batch))
+
+
+def set_not_null(table: str, column: str, *, schema: str | None = None) -> None:
+    """Have a column need a value. Fails, and leaves it as it was, where a row has none."""
+    op.invoke(operations.SetNotNull(table, column, schema=schema))
+
+
+def drop_not_null(table: str, column: str, *, schema: str | None = None) -> None:
+    """Have a column need no value."""
+    op.invoke(operations.DropNotNull(table, column, schema=schema))
+
+
+def add_index(
+    name: str,
+    table: str,
+    columns: Sequence[Any],
+    *,
+    unique: bool = False,
+    options: Mapping[str, Any] | None = None,
+    schema: str | None = None,
+) -> None:
+    """Add an index, CONCURRENTLY on PostgreSQL.
+
+    Args:
+        name: Its name.
+        table: The table.
+        columns: Names of columns, or SQL expressions.
+        unique: Whether no two rows may have the same.
+        options: Of one database, as Alembic has them: ``{"postgresql_using": "gin"}``.
+        schema: The table's, if it is not the default one.
+    """
+    op.invoke(
+        operations.AddIndex(
+            name, table, columns, unique=unique, options=options or {}, schema=schema
+        )
+    )
+
+
+def drop_index(name: str, table: str, *, schema: str | None = None) -> None:
+    """Drop an index, CONCURRENTLY on PostgreSQL."""
+    op.invoke(operations.DropIndex(name, table, schema=schema))
+
+
+def add_check(name: str, table: str, condition: Condition, *, schema: str | None = None) -> None:
+    """Add a CHECK: NOT VALID, then validated, on PostgreSQL."""
+    op.invoke(operations.AddCheck(name, table, condition, schema=schema))
+
+
+def replace_check(
+    name: str, table: str, condition: Condition, *, schema: str | None = None
+) -> None:
+    """Have a CHECK say something else; at no time is there none."""
+    op.invoke(operations.ReplaceCheck(name, table, condition, schema=schema))
+
+
+def drop_check(name: str, table: str, *, schema: str | None = None) -> None:
+    """Drop a CHECK."""
+    op.invoke(operations.DropCheck(name, table, schema=schema))
+
+
+def add_unique(name: str, table: str, columns: Sequence[str], *, schema: str | None = None) -> None:
+    """Add a UNIQUE constraint; on PostgreSQL from an index that is built CONCURRENTLY."""
+    op.invoke(operations.AddUnique(name, table, columns, schema=schema))
+
+
+def add_foreign_key(
+    name: str,
+    table: str,
+    columns: Sequence[str],
+    target: str,
+    target_columns: Sequence[str],
+    *,
+    ondelete: str | None = None,
+    onupdate: str | None = None,
+    schema: str | None = None,
+    target_schema: str | None = None,
+) -> None:
+    """Add a foreign key: NOT VALID, then validated, on PostgreSQL."""
+    op.invoke(
+        operations.AddForeignKey(
+            name,
+            table,
+            columns,
+            target,
+            target_columns,
+            ondelete=ondelete,
+            onupdate=onupdate,
+            schema=schema,
+            target_schema=target_schema,
+        )
+    )
+
+
+def drop_foreign_key(name: str, table: str, *, schema: str | None = None) -> None:
+    """Drop a foreign key."""
+    op.invoke(operations.DropForeignKey(name, table, schema=schema))
+
+
+def for_each_batch(
+    table: str,
+    work: Work,
+    *,
+    where: str | None = None,
+    batch: int = 1000,
+    schema: str | None = None,
+) -> None:
+    """Run a function over a table's rows, in the order of its key.
+
+    On PostgreSQL each batch is a transaction, which also stores how far the work has come: after
+    an interruption it goes on from there. On SQLite all is one transaction with the revision.
+
+    Args:
+        table: The table; it needs a primary key.
+        work: Called with the connection and the rows of a batch.
+        where: Which rows, as SQL. The default is all.
+        batch: Rows in a batch.
+        schema: The table's, if it is not the default one.
+    """
+    op.invoke(operations.ForEachBatch(table, work, where=where, batch=batch, schema=schema))

@@ -1,0 +1,215 @@
+"""The project at hand: what ``[tool.colonnade]`` in its pyproject.toml says, and what it has."""
+
+import inspect
+import sys
+import tomllib
+import traceback
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from colonnade.database import Database
+from colonnade.errors import ProjectError
+
+EXAMPLE = '[tool.colonnade]\napp = "app.main:app"'
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """What a project says of itself.
+
+    Attributes:
+        root: Where its pyproject.toml is.
+        app: Where its app is, as ``module:name``: the application, or what makes it.
+        models: A module whose import defines its tables, for a project without an app.
+        database: Where its Database is, as ``module:name``, when it has several.
+        migrations: Where its revisions are, when that is not ``migrations/versions``: a folder;
+            or an alembic.ini, when that is not beside pyproject.toml.
+    """
+
+    root: Path
+    app: str | None = None
+    models: str | None = None
+    database: str | None = None
+    migrations: str | None = None
+
+    @classmethod
+    def read(cls, root: Path) -> "Project":
+        """What the pyproject.toml in a directory says.
+
+        Raises:
+            ProjectError: It is no TOML, or one of its entries is no text.
+        """
+        file = root / "pyproject.toml"
+        try:
+            said = tomllib.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ProjectError(f"{file} cannot be read: {error}") from None
+        ours = said.get("tool", {}).get("colonnade", {})
+        entries = {name: ours.get(name) for name in ("app", "models", "database", "migrations")}
+        for name, value in entries.items():
+            if not isinstance(value, str | None):
+                raise ProjectError(f"{file}: {name} of [tool.colonnade] has to be text.")
+        if entries["app"] is None:  # as FastAPI's own command line has it
+            entries["app"] = said.get("tool", {}).get("fastapi", {}).get("entrypoint")
+        return cls(root, **entries)
+
+    @classmethod
+    def find(cls, directory: Path) -> "Project":
+        """The project that a directory is in: what the nearest pyproject.toml says.
+
+        Raises:
+            ProjectError: It cannot be read.
+        """
+        directory = directory.absolute()
+        above = (
+            one for one in (directory, *directory.parents) if (one / "pyproject.toml").exists()
+        )
+        return cls.read(next(above, directory))
+
+    @property
+    def settings(self) -> Path | None:
+        """Its alembic.ini, if it keeps Alembic's files itself.
+
+        Raises:
+            ProjectError: It names one that is not there.
+        """
+        named = self.migrations is not None and self.migrations.endswith(".ini")
+        file = self.root / (self.migrations if named and self.migrations else "alembic.ini")
+        if named and not file.is_file():
+            raise ProjectError(f"There is no {file}, which [tool.colonnade] names as migrations.")
+        return file if file.is_file() else None
+
+    @property
+    def versions(self) -> Path:
+        """The folder of its revisions, where it has no alembic.ini that says so."""
+        named = self.migrations is not None and not self.migrations.endswith(".ini")
+        return self.root / (self.migrations if named and self.migrations else "migrations/versions")
+
+    @property
+    def packages(self) -> frozenset[str]:
+        """The packages that its modules are in."""
+        named = (self.app, self.models, self.database)
+        return frozenset(one.partition(":")[0].partition(".")[0] for one in named if one)
+
+    @property
+    def without_app(self) -> str:
+        """What to say to who asks for an app, when there is none."""
+        return (
+            f"No app: say where it is in {self.root / 'pyproject.toml'}:\n\n{EXAMPLE}\n\n"
+            "or define a fixture `app` that returns it."
+        )
+
+    def load_app(self) -> Any:
+        """Its application.
+
+        Raises:
+            ProjectError: It does not say which, or that cannot be imported.
+        """
+        if self.app is None:
+            raise ProjectError(self.without_app)
+        found = self._load(self.app)
+        if inspect.isfunction(found) and not inspect.signature(found).parameters:
+            return found()
+        return found
+
+    def load(self) -> None:
+        """Import everything it names.
+
+        Raises:
+            ProjectError: Something cannot be imported.
+        """
+        self.load_models()
+        self.load_database()
+        if self.app is not None:
+            self.load_app()
+
+    def load_models(self) -> None:
+        """Have its tables defined.
+
+        Raises:
+            ProjectError: Its models cannot be imported.
+        """
+        if self.models is not None:
+            self._import(self.models)
+
+    def load_database(self) -> Database | None:
+        """The Database it names; None if it names none.
+
+        Raises:
+            ProjectError: There is none of that name.
+        """
+        if self.database is None:
+            return None
+        found = self._load(self.database)
+        if not isinstance(found, Database):
+            raise ProjectError(f"{self.database} is a {type(found).__name__}, not a Database.")
+        return found
+
+    def choose_database(self) -> Database:
+        """Its Database: the one it names, or that its modules have.
+
+        Raises:
+            ProjectError: Its modules have none, or several.
+        """
+        named = self.load_database()
+        if named is not None:
+            return named
+        found = self.databases()
+        if len(found) == 1:
+            return found[0]
+        file = self.root / "pyproject.toml"
+        if not found:
+            raise ProjectError(
+                f"No Database: say --database-url, or where the project has one in {file}:\n\n"
+                '[tool.colonnade]\ndatabase = "app.database:db"'
+            )
+        raise ProjectError(
+            f"There are {len(found)} Databases: {', '.join(map(str, (db.url for db in found)))}. "
+            f'Name the one meant in {file}: [tool.colonnade] database = "app.database:db".'
+        )
+
+    def databases(self) -> tuple[Database, ...]:
+        """The Databases that its modules have under a name."""
+        return _databases_in(self.packages, len(sys.modules))
+
+    def _load(self, place: str) -> Any:
+        name, colon, attribute = place.partition(":")
+        if not colon:
+            raise ProjectError(f"{place!r} has to be module:name, such as app.main:app.")
+        module = self._import(name)
+        try:
+            found: Any = module
+            for part in attribute.split("."):
+                found = getattr(found, part)
+        except AttributeError:
+            raise ProjectError(f"{name} has no {attribute}, which {place!r} asks for.") from None
+        return found
+
+    def _import(self, name: str) -> ModuleType:
+        for directory in (self.root, self.root / "src"):
+            if directory.is_dir() and str(directory) not in sys.path:
+                sys.path.append(str(directory))
+        try:
+            return import_module(name)
+        except Exception as error:
+            raise ProjectError(f"{name} cannot be imported:\n{_told(error, self.root)}") from error
+
+
+@lru_cache(maxsize=1)  # asked for each test; modules do not come and go
+def _databases_in(packages: frozenset[str], _: int) -> tuple[Database, ...]:
+    modules = [module for name, module in sys.modules.items() if name.partition(".")[0] in packages]
+    values = [value for module in modules for value in list(vars(module).values())]
+    return tuple(dict.fromkeys(value for value in values if isinstance(value, Database)))
+
+
+def _told(error: Exception, root: Path) -> str:
+    """An error and where it was raised, as far as that is in the project."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if Path(frame.filename).is_relative_to(root)]
+    own = [frame for frame in own if "site-packages" not in frame.filename]
+    said = traceback.format_exception_only(error)
+    return "".join([*traceback.format_list(own), *said]).rstrip()

@@ -1,0 +1,121 @@
+"""A filter's structure as the database's own conditions, its values bound when it is run."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import ColumnElement, FromClause, String, and_, bindparam, exists, func, not_, or_
+from sqlalchemy import false as sql_false
+from sqlalchemy import true as sql_true
+
+from colonnade.models import ColumnShape
+from colonnade.query._comparisons import (
+    NUMBERS,
+    exact_number,
+    full_moment,
+    is_among,
+    list_type,
+    text_position,
+)
+from colonnade.query._filters import (
+    LISTS,
+    SEARCH,
+    All,
+    AnyOf,
+    Compare,
+    Node,
+    Not,
+    Operator,
+    Related,
+)
+from colonnade.query._relations import Joined
+from colonnade.query._scopes import Scopes
+from colonnade.query._surfaces import Surface
+from colonnade.query._values import compared_type
+
+TEXT = String()
+
+
+class Clauses:
+    """Turns a structure into SQL, numbering the values as it goes."""
+
+    def __init__(self, scopes: Scopes) -> None:
+        self._scopes = scopes
+        self._next = 0
+
+    def clause(self, node: Node, surface: Surface, source: FromClause) -> ColumnElement[bool]:
+        """The condition on ``source``, which has the columns of the surface's table."""
+        if isinstance(node, All):
+            parts = [self.clause(one, surface, source) for one in node.all]
+            return and_(*parts) if parts else sql_true()
+        if isinstance(node, AnyOf):
+            parts = [self.clause(one, surface, source) for one in node.any]
+            return or_(*parts) if parts else sql_false()
+        if isinstance(node, Not):
+            return not_(self.clause(node.negated, surface, source))
+        if isinstance(node, Related):
+            reached = surface.relations[node.relation]
+            joined = Joined(reached.relation, source, self._scopes)
+            inner = self.clause(node.condition, reached.surface, joined.target)
+            return exists(joined.select(sql_true()).where(inner))
+        return self._compare(node, surface.columns[node.column], source)
+
+    def _compare(
+        self, node: Compare, shape: ColumnShape, source: FromClause
+    ) -> ColumnElement[bool]:
+        column: ColumnElement[Any] = source.c[shape.column.key]
+        if node.operator == "is_null":
+            return column.is_not(None) if node.negated else column.is_(None)
+        bind = f"v{self._next}"
+        self._next += 1
+        clause = _clause(node.operator, shape, column, bind)
+        if not shape.nullable:
+            return clause
+        if node.operator in {"ne", "not_in"}:
+            return or_(column.is_(None), clause)
+        return and_(column.is_not(None), clause)
+
+
+def _clause(
+    operator: Operator, shape: ColumnShape, column: ColumnElement[Any], bind: str
+) -> ColumnElement[bool]:
+    if operator in SEARCH:
+        return _search(operator, column, bindparam(bind, type_=TEXT))
+    kind = compared_type(shape)
+    compared = column
+    if shape.kind == "datetime" and shape.column.server_default is not None:
+        compared = full_moment(column, type_=kind)
+    if operator in LISTS or shape.spellings:
+        found = _among(compared, TEXT if shape.spellings else kind, bind)
+        return not_(found) if operator in {"ne", "not_in"} else found
+    value: Any = bindparam(bind, type_=kind)
+    comparisons: Mapping[str, Any] = {
+        "eq": compared.__eq__, "ne": compared.__ne__, "lt": compared.__lt__,
+        "lte": compared.__le__, "gt": compared.__gt__, "gte": compared.__ge__,
+    }  # fmt: skip
+    clause: ColumnElement[bool] = comparisons[operator](value)
+    return clause
+
+
+def _among(column: ColumnElement[Any], kind: Any, bind: str) -> ColumnElement[bool]:
+    if isinstance(kind, NUMBERS):
+        column = exact_number(column, type_=kind)
+    return is_among(column, bindparam(bind, type_=list_type(kind)))
+
+
+def _search(operator: Operator, column: Any, value: Any) -> ColumnElement[bool]:
+    """A search for text as it is: ``%`` and ``_`` mean themselves, on every database.
+
+    LIKE would fold case on SQLite and not on PostgreSQL, and needs escapes.
+    """
+    if operator in {"icontains", "istartswith", "iendswith"}:
+        column, value = func.lower(column), func.lower(value)
+    if operator.endswith("contains"):
+        return text_position(column, value) > 0
+    length = func.length(value)
+    if operator.endswith("startswith"):
+        found: ColumnElement[bool] = func.substr(column, 1, length) == value
+        return found
+    # substr counts from 1, and a text shorter than the value does not end with it.
+    start = func.length(column) - length + 1
+    ends: ColumnElement[bool] = and_(start >= 1, func.substr(column, start) == value)
+    return ends

@@ -1,0 +1,309 @@
+"""Filters as a request spells them, read into a structure and its values."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+from pydantic_core import from_json
+
+from colonnade.errors import QueryError
+from colonnade.models import ColumnShape
+from colonnade.query._filters import (
+    LISTS,
+    OPERATORS,
+    SEARCH,
+    All,
+    AnyOf,
+    Compare,
+    Filter,
+    Node,
+    Not,
+    Operator,
+    Related,
+    operators_of,
+)
+from colonnade.query._surfaces import Surface, nearest
+from colonnade.query._values import read_value, without_nul
+
+LONGEST_LIST = 1000
+"""Values in one ``in`` or ``not_in``."""
+
+
+MOST_CONDITIONS = 100
+"""Conditions in one request, and objects in ``where``: a filter that is longer is built by a
+program that should ask otherwise, and PostgreSQL plans each of them."""
+
+
+DEEPEST_WHERE = 16
+"""How deep ``where`` may be nested."""
+
+
+@dataclass(slots=True)
+class FilterReader:
+    """Reads conditions into one structure, keeping the mistakes it finds.
+
+    Attributes:
+        errors: What was wrong, as FastAPI words it: type, loc, msg and input.
+    """
+
+    surface: Surface
+    nodes: list[Node] = field(default_factory=list)
+    values: list[Any] = field(default_factory=list)
+    errors: list[dict[str, Any]] = field(default_factory=list)
+    _conditions: int = 0
+    _objects: int = 0
+
+    def finish(self) -> Filter:
+        """Everything that was read.
+
+        Raises:
+            QueryError: Some of it was wrong.
+        """
+        if self.errors:
+            raise QueryError(self.errors)
+        return Filter(All(tuple(self.nodes)), tuple(self.values))
+
+    def parameter(self, name: str, texts: list[str], found: "Parameter") -> None:
+        """Read a parameter of the query string.
+
+        Args:
+            name: Its name, for messages.
+            texts: What it was given, once for each time it was written.
+            found: What it means.
+        """
+        if found.operator in {"in", "not_in"}:
+            given: Any = [value for text in texts for value in split_list(text)]
+        elif len(texts) > 1:
+            self._wrong("query", [name], "repeated", f"{name} can be given once", texts)
+            return
+        else:
+            given = texts[0]
+        node: Node | None = self._compare(
+            found.column, found.shape, found.operator, given, ("query", name)
+        )
+        if node is not None:
+            self.nodes.append(Related(found.relation, node) if found.relation else node)
+
+    def where(self, text: str) -> None:
+        """Read the JSON of ``where``."""
+        try:
+            asked = from_json(text, allow_inf_nan=False)
+        except ValueError as error:
+            self._wrong("query", ["where"], "json_invalid", f"where is no JSON: {error}", text)
+            return
+        node = self._where(asked, self.surface, ("query", "where"), 0)
+        if node is not None:
+            self.nodes.append(node)
+
+    def _where(self, asked: Any, surface: Surface, loc: tuple[Any, ...], depth: int) -> Node | None:
+        if not isinstance(asked, dict):
+            self._wrong(*_at(loc), "dict_type", "A condition is a JSON object", asked)
+            return None
+        if depth > DEEPEST_WHERE:
+            message = f"where is nested deeper than {DEEPEST_WHERE}"
+            self._wrong(*_at(loc), "too_deep", message, None)
+            return None
+        self._objects += 1
+        if self._objects > MOST_CONDITIONS:
+            self._too_many(loc, self._objects, "objects in where")
+            return None
+        parts = [
+            self._part(name, value, surface, (*loc, name), depth) for name, value in asked.items()
+        ]
+        nodes = [part for part in parts if part is not None]
+        return nodes[0] if len(nodes) == 1 else All(tuple(nodes))
+
+    def _part(
+        self, name: str, value: Any, surface: Surface, loc: tuple[Any, ...], depth: int
+    ) -> Node | None:
+        if name in {"and", "or"}:
+            return self._several(name, value, surface, loc, depth)
+        if name == "not":
+            inner = self._where(value, surface, loc, depth + 1)
+            return None if inner is None else Not(inner)
+        if name in surface.relations:
+            inner = self._where(value, surface.relations[name].surface, loc, depth + 1)
+            return None if inner is None else Related(name, inner)
+        column, operator = _column_and_operator(name, surface)
+        if column is None:
+            known = [*surface.columns, *surface.relations]
+            message = f"{name} is no field here.{nearest(name, known)}"
+            self._wrong(*_at(loc), "unknown_field", message, value)
+            return None
+        if operator is None and isinstance(value, dict):
+            return self._operators(column, value, surface, loc)
+        return self._compare(column, surface.columns[column], operator or "eq", value, loc)
+
+    def _several(
+        self, name: str, value: Any, surface: Surface, loc: tuple[Any, ...], depth: int
+    ) -> Node | None:
+        if not isinstance(value, list):
+            self._wrong(*_at(loc), "list_type", f"{name} has a list of conditions", value)
+            return None
+        parts = [
+            self._where(one, surface, (*loc, index), depth + 1) for index, one in enumerate(value)
+        ]
+        nodes = tuple(part for part in parts if part is not None)
+        return All(nodes) if name == "and" else AnyOf(nodes)
+
+    def _operators(
+        self, column: str, value: dict[str, Any], surface: Surface, loc: tuple[Any, ...]
+    ) -> Node | None:
+        nodes = []
+        for operator, operand in value.items():
+            if operator not in OPERATORS:
+                message = f"{operator} is no operator.{nearest(operator, OPERATORS)}"
+                self._wrong(*_at((*loc, operator)), "unknown_operator", message, operand)
+                continue
+            shape = surface.columns[column]
+            node = self._compare(column, shape, operator, operand, (*loc, operator))
+            if node is not None:
+                nodes.append(node)
+        return nodes[0] if len(nodes) == 1 else All(tuple(nodes))
+
+    def _compare(
+        self,
+        name: str,
+        column: ColumnShape,
+        operator: Operator,
+        given: Any,
+        loc: tuple[Any, ...],
+    ) -> Compare | None:
+        self._conditions += 1
+        if self._conditions > MOST_CONDITIONS:
+            self._too_many(loc, self._conditions, "conditions")
+            return None
+        if operator not in operators_of(column):
+            fitting = ", ".join(operators_of(column))
+            message = f"{operator} does not fit {name}, which takes {fitting}"
+            self._wrong(*_at(loc), "unknown_operator", message, given)
+            return None
+        try:
+            if operator == "is_null":
+                return Compare(name, operator, negated=not _truth(given))
+            value = _operand(column, operator, given)
+        except ValidationError as error:
+            for one in error.errors(include_url=False, include_context=False):
+                self._wrong(*_at(loc), one["type"], one["msg"], one["input"])
+            return None
+        except ValueError as error:
+            self._wrong(*_at(loc), "value_error", str(error), None)
+            return None
+        self.values.append(value)
+        return Compare(name, operator)
+
+    def _too_many(self, loc: tuple[Any, ...], count: int, what: str) -> None:
+        if count == MOST_CONDITIONS + 1:
+            message = f"A request can have {MOST_CONDITIONS} {what}"
+            self._wrong(*_at(loc), "too_long", message, None)
+
+    def _wrong(
+        self, place: str, path: list[Any] | tuple[Any, ...], kind: str, message: str, given: Any
+    ) -> None:
+        if len(self.errors) < MOST_CONDITIONS:
+            loc = (place, *path)
+            self.errors.append({"type": kind, "loc": loc, "msg": message, "input": given})
+
+
+class Parameter(NamedTuple):
+    """What a filter's name in the query string means.
+
+    Attributes:
+        relation: The relation it goes across; None for a column of the table itself.
+        column: The column's public name.
+        operator: The comparison.
+        shape: The column.
+    """
+
+    relation: str | None
+    column: str
+    operator: Operator
+    shape: ColumnShape
+
+
+def filter_parameters(
+    surface: Surface, reserved: frozenset[str]
+) -> Iterator[tuple[str, Parameter]]:
+    """Every filter that the query string can have, with its name.
+
+    Args:
+        surface: The table.
+        reserved: Names that mean something else: ``limit`` is no filter, ``limit__eq`` is one.
+    """
+    yield from _of_columns(surface, None, reserved)
+    for name, reached in surface.relations.items():
+        yield from _of_columns(reached.surface, name, frozenset())
+
+
+def _of_columns(
+    surface: Surface, relation: str | None, reserved: frozenset[str]
+) -> Iterator[tuple[str, Parameter]]:
+    prefix = f"{relation}__" if relation else ""
+    for name, column in surface.columns.items():
+        for operator in operators_of(column):
+            found = Parameter(relation, name, operator, column)
+            if operator == "eq" and name not in reserved:
+                yield prefix + name, found
+            yield f"{prefix}{name}__{operator}", found
+
+
+def split_list(text: str) -> list[Any]:
+    """The values of a list in the query string: ``a,b``, or JSON, ``["a,b", "c"]``."""
+    if text.startswith("["):
+        try:
+            found = from_json(text)
+        except ValueError:
+            found = None
+        if isinstance(found, list):
+            return found
+    return text.split(",")
+
+
+def _column_and_operator(name: str, surface: Surface) -> tuple[str | None, Operator | None]:
+    if name in surface.columns:
+        return name, None
+    column, _, operator = name.rpartition("__")
+    for known in OPERATORS:
+        if operator == known and column in surface.columns:
+            return column, known
+    return None, None
+
+
+def _operand(column: ColumnShape, operator: Operator, given: Any) -> Any:
+    """The value, or the tuple of values, that a column is compared with."""
+    read = read_value(column)
+    if operator in LISTS:
+        if not isinstance(given, list):
+            raise ValueError(f"{operator} has a list")
+        if len(given) > LONGEST_LIST:
+            raise ValueError(f"{operator} has at most {LONGEST_LIST} values, not {len(given)}")
+        return _spelled(column, tuple(read(one) for one in given))
+    if operator in SEARCH:
+        if not isinstance(given, str):
+            raise ValueError(f"{operator} has a text")
+        return without_nul(given)
+    if given is None:
+        raise ValueError("To ask for null, say is_null")
+    value = read(given)
+    return _spelled(column, (value,)) if column.spellings else value
+
+
+def _spelled(column: ColumnShape, values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The values in every way that they are stored."""
+    spellings = column.spellings
+    if not spellings:
+        return values
+    return tuple(spelling for value in values for spelling in spellings[value])
+
+
+def _truth(given: Any) -> bool:
+    if isinstance(given, bool):
+        return given
+    if isinstance(given, str) and given.lower() in {"true", "1", "false", "0"}:
+        return given.lower() in {"true", "1"}
+    raise ValueError("is_null is true or false")
+
+
+def _at(loc: tuple[Any, ...]) -> tuple[str, tuple[Any, ...]]:
+    return loc[0], loc[1:]

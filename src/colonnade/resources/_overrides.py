@@ -1,0 +1,150 @@
+"""Sessions in the place of the database's own: ``app.dependency_overrides``, as tests use them.
+
+``app.dependency_overrides[db.get_async_session]``, or that of ``db.get_session``, says which
+session an endpoint works in. The statements of a Resource then run in that session's transaction.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, nullcontext, suppress
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+from fastapi import Depends, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.dependencies.utils import get_dependant, solve_dependencies
+from sqlalchemy import Connection
+from sqlalchemy.exc import InvalidRequestError
+from sqlalchemy.ext.asyncio import AsyncSession as AnyAsyncSession
+from sqlalchemy.orm import Session
+
+from colonnade.database import Database
+from colonnade.errors import DatabaseError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class GivenSession:
+    """The session of an override.
+
+    Attributes:
+        session: The session.
+        is_new: Whether the override made it for this request. What is written is committed
+            then, as an endpoint would; a session that was there before is the test's to commit.
+    """
+
+    session: Session | AnyAsyncSession
+    is_new: bool
+
+    async def run(self, work: Callable[[Connection], T], *, begin: bool) -> T:
+        """``Database.run_async``, in the session's transaction."""
+        return await self._in_session(partial(_run, work=work, begin=begin, commit=self.is_new))
+
+    async def transaction(self, work: Callable[[Any], Awaitable[T]]) -> T:
+        """``Database.transaction_async``, in the session's transaction.
+
+        Raises:
+            DatabaseError: The session is a sync one, and hooks get an async one.
+        """
+        session = self.session
+        if isinstance(session, Session):
+            raise DatabaseError(
+                "A Resource with hooks needs an AsyncSession: override db.get_async_session "
+                "rather than db.get_session."
+            )
+        async with session.begin_nested():
+            result = await work(session)
+        if self.is_new:
+            await session.commit()
+        return result
+
+    async def renew(self) -> None:
+        """Have the objects of the session show what a request has written past it."""
+        if not self.is_new:
+            await self._in_session(_renew)
+
+    async def _in_session(self, work: Callable[[Session], T]) -> T:
+        if isinstance(self.session, Session):
+            return await run_in_threadpool(work, self.session)
+        return await self.session.run_sync(work)
+
+
+_given: ContextVar[GivenSession | None] = ContextVar("colonnade_given_session", default=None)
+
+
+def given_session() -> GivenSession | None:
+    """The session that an override gives this request; None without one."""
+    return _given.get()
+
+
+def is_overridden(db: Database | None, request: Request) -> bool:
+    """Whether the app has an override for the sessions of a database."""
+    overrides = getattr(request.scope.get("app"), "dependency_overrides", None)
+    if not overrides or db is None:
+        return False
+    return db.get_async_session in overrides or db.get_session in overrides
+
+
+@asynccontextmanager
+async def overriding(db: Database, request: Request) -> AsyncIterator[None]:
+    """Let the statements inside run in the session of the override.
+
+    Raises:
+        DatabaseError: The override gives no session.
+    """
+    app = request.scope["app"]
+    is_async = db.get_async_session in app.dependency_overrides
+    youngest = Session().hash_key  # sessions are numbered as they are made
+    session = await _solved(db.get_async_session if is_async else db.get_session, request)
+    if not isinstance(session, Session | AnyAsyncSession):
+        raise DatabaseError(
+            f"dependency_overrides has a {type(session).__name__} for "
+            f"db.{'get_async_session' if is_async else 'get_session'}: it has to be a session."
+        )
+    sync = session if isinstance(session, Session) else session.sync_session
+    given = GivenSession(session, is_new=sync.hash_key > youngest)
+    token = _given.set(given)
+    try:
+        yield
+    finally:
+        _given.reset(token)
+    if request.method not in {"GET", "HEAD"}:
+        await given.renew()
+
+
+async def _solved(dependency: Callable[..., Any], request: Request) -> Any:
+    """What FastAPI solves a dependency to, overrides and all."""
+
+    def told(session: Any = Depends(dependency)) -> None:  # noqa: B008 - as FastAPI has it
+        ...
+
+    solved = await solve_dependencies(
+        request=request,
+        dependant=get_dependant(path=request.url.path, call=told),
+        dependency_overrides_provider=request.scope["app"],
+        async_exit_stack=request.scope["fastapi_inner_astack"],
+        embed_body_fields=False,
+    )
+    return solved.values.get("session")
+
+
+def _run(session: Session, *, work: Callable[[Connection], T], begin: bool, commit: bool) -> T:
+    session.flush()
+    connection = session.connection()
+    # What fails is undone alone. SQLite undoes a statement by itself, and a savepoint would
+    # take its one lock for a read.
+    several = begin or connection.dialect.name == "postgresql"
+    with connection.begin_nested() if several else nullcontext():
+        result = work(connection)
+    if commit:
+        session.commit()
+    return result
+
+
+def _renew(session: Session) -> None:
+    for instance in list(session.identity_map.values()):
+        if not session.is_modified(instance):
+            with suppress(InvalidRequestError):  # it is deleted
+                session.refresh(instance)

@@ -1,0 +1,168 @@
+"""The statements that write one row, each made once for all requests of its shape."""
+
+from typing import Any
+
+from sqlalchemy import bindparam, delete, insert, literal_column, select, update
+
+from colonnade.database import Bound, Plan
+from colonnade.query import Scopes, key_clause
+from colonnade.resources._foreign_keys import ForeignKeys, Reference
+from colonnade.resources._keeping import Values, set_scope
+from colonnade.resources._subject import Subject
+from colonnade.resources._trees import Trees
+from colonnade.rows import Returned, array_of, form_of, row_columns
+
+
+class WriteStatements:
+    """The statements of one subject.
+
+    Args:
+        subject: The table.
+        foreign: Its foreign keys.
+        trees: Its relations to itself.
+    """
+
+    def __init__(self, subject: Subject, foreign: ForeignKeys, trees: Trees) -> None:
+        self.subject = subject
+        self.foreign = foreign
+        self.trees = trees
+
+    def insertion(self, values: Values, scopes: Scopes) -> tuple[Bound[Any], list[Reference]]:
+        """The statement that inserts a row, with the foreign keys it asks about."""
+        subject = self.subject
+        set_scope(values, scopes.get(subject.shape.table))
+        self.trees.refuse_self(values)
+        asked = self.foreign.to_ask(values, scopes, creating=True)
+        names = tuple(sorted(values))
+        structure = ("insert", names, tuple(one.names for one in asked), scopes.structure)
+        plan = subject.plans.get(
+            None if scopes.structure is None else structure,
+            lambda: self._insert_plan(names, asked, values, scopes),
+        )
+        return plan.first(self.parameters(values, scopes, prefix="")), asked
+
+    def _insert_plan(
+        self, names: tuple[str, ...], asked: list[Reference], values: Values, scopes: Scopes
+    ) -> Plan:
+        shape = self.subject.shape
+        table = shape.table
+        columns = [shape.columns[name].column for name in names]
+        statement: Any = insert(table)
+        if asked:
+            given = [bindparam(column.key, type_=column.type) for column in columns]
+            chosen = select(*given).where(*self.foreign.reachable(asked, values, scopes, ""))
+            statement = statement.from_select(columns, chosen)
+        return Plan(statement.returning(*self.returned(Returned(table), scopes)))
+
+    def alteration(
+        self,
+        key: tuple[Any, ...],
+        values: Values,
+        scopes: Scopes,
+        expected: frozenset[str] | None,
+    ) -> tuple[Bound[Any], list[Reference]]:
+        """The statement that updates a row, with the foreign keys it asks about."""
+        subject = self.subject
+        asked = self.foreign.to_ask(values, scopes, creating=False)
+        match = expected if subject.versioned else None
+        names = tuple(sorted(values))
+        structure = ("update", names, tuple(one.names for one in asked), match is None)
+        plan = subject.plans.get(
+            None if scopes.structure is None or _many(match) else (structure, scopes.structure),
+            lambda: self._update_plan(names, asked, values, scopes, match),
+        )
+        parameters = (
+            self.parameters(values, scopes, prefix="new_") | key_parameters(key) | _versions(match)
+        )
+        return plan.first(parameters), asked
+
+    def _update_plan(
+        self,
+        names: tuple[str, ...],
+        asked: list[Reference],
+        values: Values,
+        scopes: Scopes,
+        match: frozenset[str] | None,
+    ) -> Plan:
+        shape = self.subject.shape
+        table = shape.table
+        columns = [shape.columns[name].column for name in names]
+        changes = {one: bindparam(f"new_{one.key}", type_=one.type) for one in columns}
+        statement = (
+            update(table)
+            .where(
+                key_clause(shape, table),
+                *scopes.clauses(table, table),
+                *self._versions_clause(match),
+                *self.foreign.reachable(asked, values, scopes, "new_", table),
+            )
+            .values(changes)
+            .returning(*self.returned(Returned(table), scopes))
+        )
+        return Plan(statement)
+
+    def deletion(
+        self, key: tuple[Any, ...], scopes: Scopes, expected: frozenset[str] | None
+    ) -> Bound[Any]:
+        """The statement that deletes a row."""
+        subject = self.subject
+        shape = subject.shape
+        match = expected if subject.versioned else None
+        table = shape.table
+        structure = ("delete", match is None, scopes.structure)
+        plan = subject.plans.get(
+            None if scopes.structure is None or _many(match) else structure,
+            lambda: Plan(
+                delete(table)
+                .where(
+                    key_clause(shape, table),
+                    *scopes.clauses(table, table),
+                    *self._versions_clause(match),
+                )
+                .returning(literal_column("1"))
+            ),
+        )
+        parameters = {**key_parameters(key), **dict(scopes.binds()), **_versions(match)}
+        return plan.first(parameters)
+
+    def returned(self, source: Any, scopes: Scopes) -> list[Any]:
+        """What a write returns of its row: ``body``, ``state`` and ``key``."""
+        subject = self.subject
+        columns = row_columns(subject.view, subject.shape, source, scopes, subject.backend)
+        key = [form_of(one).of(one, source, subject.backend) for one in subject.shape.primary_key]
+        return [*columns, array_of(key, subject.backend).label("key")]
+
+    def parameters(self, values: Values, scopes: Scopes, *, prefix: str) -> Values:
+        """The values of a statement's parameters, those of the scopes included.
+
+        Args:
+            values: What is written, by field.
+            scopes: The scopes of the request.
+            prefix: What the names of its own begin with.
+        """
+        columns = self.subject.shape.columns
+        found = {f"{prefix}{columns[name].column.key}": value for name, value in values.items()}
+        found.update(scopes.binds())
+        return found
+
+    def _versions_clause(self, match: frozenset[str] | None) -> list[Any]:
+        version = self.subject.shape.version
+        if match is None or version is None:
+            return []
+        binds = [bindparam(name, type_=version.column.type) for name in _versions(match)]
+        return [version.column.in_(binds)]
+
+
+def key_parameters(key: tuple[Any, ...]) -> Values:
+    """The values of the parameters in ``query.key_clause``."""
+    return {f"at_key_{index}": value for index, value in enumerate(key)}
+
+
+def _many(match: frozenset[str] | None) -> bool:
+    return match is not None and len(match) != 1
+
+
+def _versions(match: frozenset[str] | None) -> Values:
+    """The versions in an ``If-Match``, as parameters; a tag that is none matches no row."""
+    found = [int(text) if text.isdecimal() and len(text) < 10 else -1 for text in match or ()]
+    return {f"match_{index}": value for index, value in enumerate(found)}

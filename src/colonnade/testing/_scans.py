@@ -1,0 +1,149 @@
+"""``no_sequential_scans``: queries that read a whole large table."""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from colonnade.database import Database
+from colonnade.testing._statements import Statement, recorded, shortened, unseen
+
+_EXPLAINED = re.compile(r"\s*(?:SELECT|WITH|UPDATE|DELETE)\b", re.IGNORECASE)
+_SCAN = re.compile(r"SCAN (\S+)$")
+
+
+@dataclass(frozen=True, slots=True)
+class _Scan:
+    statement: Statement
+    table: str
+    rows: int
+    condition: str
+
+    def __str__(self) -> str:
+        condition = f", looking for {self.condition}" if self.condition else ""
+        lines = [
+            f"reads all {self.rows:,} rows of {self.table}{condition}:",
+            f"    {shortened(self.statement.sql)}",
+        ]
+        if self.statement.site is not None:
+            lines.append(f"    from {self.statement.site}: {self.statement.site.text}")
+        return "\n".join(lines)
+
+
+@contextmanager
+def no_sequential_scans(database: Database, *, over: int = 1000) -> Iterator[list[Statement]]:
+    """Find the queries for which the database reads a whole table, for want of an index.
+
+    After the block the planner's statistics are brought up to date, and each statement of it
+    explained on what is committed. A plan depends on how many rows there are: store as many as
+    production has at least in order of magnitude, for which ``make`` helps.
+
+    Args:
+        database: The database.
+        over: Rows; tables of up to as many may be read whole.
+
+    Yields:
+        The statements so far.
+
+    Raises:
+        AssertionError: A table of more rows was read whole; the message names statement, line,
+            table and condition.
+
+    Example:
+        ```python
+        session.add_all(make(Task) for _ in range(2000))
+        session.commit()
+        with no_sequential_scans(database, over=1000):
+            client.get("/tasks?status=pending&order_by=-created_at")
+        ```
+    """
+    with recorded(database) as found:
+        yield found
+    with unseen():
+        scans = _scans(database, found)
+    told = [str(scan) for scan in scans if scan.rows > over]
+    if told:
+        raise AssertionError(
+            "\n\n".join(told) + "\n\nAn index on the columns of the condition would serve: "
+            "Field(index=True), or Index(...) in __table_args__."
+        )
+
+
+def _scans(database: Database, found: list[Statement]) -> list[_Scan]:
+    explained = {statement.sql: statement for statement in found if _EXPLAINED.match(statement.sql)}
+    explain = _explain_postgresql if database.url.backend == "postgresql" else _explain_sqlite
+    options = {"isolation_level": "AUTOCOMMIT"}
+    with database.engine.connect().execution_options(**options) as connection:
+        if explained:
+            _analyze(connection)
+        return [
+            _Scan(statement, table, rows, condition)
+            for statement in explained.values()
+            for table, rows, condition in explain(connection, statement)
+        ]
+
+
+def _analyze(connection: Connection) -> None:
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("PRAGMA optimize=0x10002")  # statistics of every table
+        return
+    tables = connection.exec_driver_sql(
+        "SELECT string_agg(format('%%I.%%I', schemaname, relname), ', ') FROM pg_stat_user_tables"
+    ).scalar()
+    connection.exec_driver_sql(f"ANALYZE {tables}")
+
+
+def _explain_postgresql(
+    connection: Connection, statement: Statement
+) -> Iterator[tuple[str, int, str]]:
+    import psycopg
+
+    driver: Any = connection.connection.driver_connection
+    # asyncpg's statements number their parameters, psycopg's name them.
+    kind = psycopg.RawCursor if isinstance(statement.parameters, tuple | list) else psycopg.Cursor
+    with kind(driver) as cursor:
+        cursor.execute(f"EXPLAIN (FORMAT JSON) {statement.sql}", statement.parameters)
+        (told,) = cursor.fetchone() or ([],)
+    plan = json.loads(told) if isinstance(told, str) else told
+    for node, parent in _nodes(plan[0]["Plan"], {}):
+        stops_early = parent.get("Node Type") == "Limit" and "Filter" not in node
+        if node["Node Type"] == "Seq Scan" and not stops_early:
+            name = f"{node['Relation Name']}"
+            rows = connection.exec_driver_sql(
+                "SELECT greatest(reltuples, 0)::bigint FROM pg_class "
+                f"WHERE relname = '{name}' AND relkind = 'r'"
+            ).scalar()
+            yield name, int(rows or 0), node.get("Filter", "")
+
+
+def _nodes(node: dict[str, Any], parent: dict[str, Any]) -> Iterator[tuple[Any, Any]]:
+    yield node, parent
+    for below in node.get("Plans", ()):
+        yield from _nodes(below, node)
+
+
+def _stops_early(sql: str) -> bool:
+    """Whether the first rows do, whichever they are."""
+    asked = re.sub(r"\bWHERE 1 = 1\b(?! AND)", "", sql)
+    return re.search(r"\bLIMIT\b", asked) is not None and re.search(r"\bWHERE\b", asked) is None
+
+
+def _explain_sqlite(connection: Connection, statement: Statement) -> Iterator[tuple[str, int, str]]:
+    driver: Any = connection.connection.driver_connection
+    plan = driver.execute(f"EXPLAIN QUERY PLAN {statement.sql}", statement.parameters).fetchall()
+    tables = {
+        name for (name,) in driver.execute("SELECT name FROM sqlite_master WHERE type='table'")
+    }
+    for *_, detail in plan:
+        scanned = _SCAN.match(detail)
+        if scanned is None or _stops_early(statement.sql):
+            continue  # a search, or along an index
+        alias = re.search(rf'"?(\w+)"? AS "?{re.escape(scanned[1])}\b', statement.sql)
+        name = scanned[1] if scanned[1] in tables else alias[1] if alias else ""
+        if name in tables:
+            (rows,) = driver.execute(f'SELECT count(*) FROM "{name}"').fetchone()
+            yield name, rows, ""

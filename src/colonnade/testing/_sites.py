@@ -1,0 +1,104 @@
+"""Where in the program a statement comes from: the line of the user's, not a library's."""
+
+import ast
+import sys
+from dataclasses import dataclass
+from functools import lru_cache
+from linecache import getline
+from pathlib import Path
+from sysconfig import get_paths
+from types import FrameType
+
+import greenlet
+
+_LIBRARIES = tuple({get_paths()[name] for name in ("stdlib", "purelib", "platlib")})
+_OURS = str(Path(__file__).parent.parent)
+_LOOPS = (
+    ast.For,
+    ast.AsyncFor,
+    ast.While,
+    ast.ListComp,
+    ast.SetComp,
+    ast.DictComp,
+    ast.GeneratorExp,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A line of the user's program.
+
+    Attributes:
+        file: Its file.
+        line: Its number.
+        function: The function that it is in.
+    """
+
+    file: str
+    line: int
+    function: str
+
+    def __str__(self) -> str:
+        shown = Path(self.file)
+        if shown.is_relative_to(Path.cwd()):
+            shown = shown.relative_to(Path.cwd())
+        return f"{shown}:{self.line}"
+
+    @property
+    def text(self) -> str:
+        """What stands there."""
+        return getline(self.file, self.line).strip()
+
+    @property
+    def loop(self) -> "Site | None":
+        """The innermost loop around it; None if there is none."""
+        line = _loop_around(self.file, self.line)
+        return None if line is None else Site(self.file, line, self.function)
+
+
+def site() -> Site | None:
+    """The innermost line of the user's program that is being run; None if there is none.
+
+    Library code that SQLAlchemy runs in a greenlet belongs to the coroutine that waits for it.
+    """
+    here: greenlet.greenlet | None = greenlet.getcurrent()
+    frame: FrameType | None = sys._getframe(1)
+    while here is not None:
+        while frame is not None:
+            if _is_users(frame.f_code.co_filename):
+                return Site(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
+            frame = frame.f_back
+        here = here.parent
+        frame = None if here is None else here.gr_frame
+    return None
+
+
+def is_within(package: str) -> bool:
+    """Whether a function of a package is being run."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if frame.f_globals.get("__name__", "").partition(".")[0] == package:
+            return True
+        frame = frame.f_back
+    return False
+
+
+@lru_cache(maxsize=4096)
+def _is_users(file: str) -> bool:
+    # An environment may lie inside the project, and the project beside the standard library.
+    return not (file.startswith((*_LIBRARIES, _OURS, "<")) or "site-packages" in file)
+
+
+@lru_cache(maxsize=256)
+def _loops(file: str) -> list[tuple[int, int]]:
+    try:
+        tree = ast.parse(Path(file).read_text(encoding="utf-8"))
+    except (OSError, SyntaxError, UnicodeDecodeError):
+        return []
+    found = [node for node in ast.walk(tree) if isinstance(node, _LOOPS)]
+    return [(node.lineno, node.end_lineno or node.lineno) for node in found]
+
+
+def _loop_around(file: str, line: int) -> int | None:
+    around = [(last - first, first) for first, last in _loops(file) if first <= line <= last]
+    return min(around)[1] if around else None

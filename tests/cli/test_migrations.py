@@ -1,0 +1,169 @@
+"""From the demo, by the command line: change, migrate, upgrade, and back."""
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from colonnade import Database
+from colonnade.templates import lay_out
+
+CHANGES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ('"completed", "cancelled"]', '"completed", "cancelled", "on hold"]', ()),
+    ("Field(default=0, ge=0, le=100)", "Field(default=0, ge=0, le=1000)", ()),
+    ("    description: str | None = None\n    status", "    summary: str | None = None\n    status",
+     ("--rename", "task.description:summary")),
+    ('    priority: Priority = "medium"\n', '    priority: Priority = "medium"\n    owner: str\n',
+     ("--fill", "task.owner=nobody")),
+    ('priority: Priority = "medium"', 'priority: Priority = Field(default="medium", index=True)',
+     ()),
+)  # fmt: skip
+ROWS = "SELECT id, title, status, priority, progress_percent FROM task ORDER BY id"
+
+
+def run(project: Path, url: str, *arguments: str, code: int = 0) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", *arguments], cwd=project, capture_output=True, text=True,
+        env={**os.environ, "DATABASE_URL": url, "COLUMNS": "200"}, check=False,
+    )  # fmt: skip
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/tasks.db"
+    found: str = request.getfixturevalue("postgresql_database")
+    return found
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    lay_out(tmp_path / "tasks", "tasks")
+    return tmp_path / "tasks"
+
+
+def test_the_demo_changes_with_its_rows_and_back(project: Path, url: str) -> None:
+    run(project, url, "colonnade", "upgrade")
+    run(project, url, "app.sample")
+    database = Database(url)
+
+    def rows() -> list[object]:
+        with database.engine.connect() as connection:
+            return list(connection.exec_driver_sql(ROWS))
+
+    before = rows()
+    assert len(before) == 332
+    models = project / "app" / "models.py"
+    for number, (old, new, options) in enumerate(CHANGES, 1):
+        source = models.read_text()
+        assert old in source
+        models.write_text(source.replace(old, new))
+        run(project, url, "colonnade", "migrate", *options)
+        assert len(list((project / "migrations" / "versions").glob("*.py"))) == number + 1
+    assert "Nothing has changed" in run(project, url, "colonnade", "migrate")
+    run(project, url, "colonnade", "upgrade", "+1")
+    assert "4 behind" in run(project, url, "colonnade", "current")
+    run(project, url, "colonnade", "upgrade")
+    assert "agree" in run(project, url, "colonnade", "drift")
+    assert rows() == before
+    refused = run(project, url, "colonnade", "downgrade", "-5", code=1)
+    assert "loses-data:task.owner" in refused
+    run(project, url, "colonnade", "downgrade", "-5", "--allow", "loses-data:task.owner")
+    assert rows() == before
+    run(project, url, "colonnade", "upgrade")
+    assert rows() == before
+    assert "agree" in run(project, url, "colonnade", "drift")
+    assert run(project, url, "colonnade", "history").count("✓") == 6
+    database.dispose()
+
+
+def test_killed_in_the_middle_it_can_be_run_again(project: Path, url: str) -> None:
+    run(project, url, "colonnade", "upgrade")
+    run(project, url, "app.sample")
+    run(project, url, "colonnade", "migrate", "--empty", "-m", "slow")
+    (revision,) = (project / "migrations" / "versions").glob("*slow*.py")
+    source = revision.read_text()
+    revision.write_text(
+        source.partition("def upgrade")[0]
+        + "import os, time\nimport sqlalchemy as sa\nfrom alembic import op\n"
+        "from colonnade.migrations import steps\n\n\n"
+        "def upgrade():\n"
+        '    op.add_column("label", sa.Column("seen", sa.Integer()))\n'
+        '    steps.for_each_batch("task", slowly, batch=50)\n\n\n'
+        "def slowly(connection, rows):\n"
+        '    print("batch", flush=True)\n'
+        "    for row in rows:\n"
+        "        connection.execute(sa.text(\n"
+        "            \"UPDATE task SET title = title || '!' WHERE id = :id\"), {'id': row['id']})\n"
+        '    time.sleep(float(os.environ.get("SLOW", "0")))\n\n\n'
+        "def downgrade():\n"
+        '    op.drop_column("label", "seen")\n'
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "colonnade", "upgrade"], cwd=project, stdout=subprocess.PIPE,
+        env={**os.environ, "DATABASE_URL": url, "SLOW": "0.3"},
+    )  # fmt: skip
+    assert process.stdout is not None
+    for _ in range(3):
+        assert process.stdout.readline() == b"batch\n"
+    time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    run(project, url, "colonnade", "upgrade")
+    database = Database(url)
+    with database.engine.connect() as connection:
+        asked = "SELECT count(*) FROM task WHERE title LIKE :like"
+        done = connection.execute(text(asked), {"like": "%!"})
+        twice = connection.execute(text(asked), {"like": "%!!"})
+        assert (done.scalar_one(), twice.scalar_one()) == (332, 0)
+    database.dispose()
+    assert "agree" not in run(project, url, "colonnade", "drift", code=1)  # label.seen
+
+
+def test_a_database_without_code_is_adopted(project: Path, url: str, tmp_path: Path) -> None:
+    run(project, url, "colonnade", "upgrade")
+    database = Database(url)
+    with database.engine.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE alembic_version")
+    shop = tmp_path / "shop"
+    shop.mkdir()
+    told = run(shop, url, "colonnade", "adopt", "-o", "shop/models.py", "--database-url", url)
+    assert "Taskassignment" in told
+    (shop / "pyproject.toml").write_text('[tool.colonnade]\nmodels = "shop.models"\n')
+    assert "agree" in run(shop, url, "colonnade", "drift", "--database-url", url)
+    again = run(shop, url, "colonnade", "adopt", "-o", "shop/models.py", code=1)
+    assert "is there already, and nothing is overwritten" in again
+    database.dispose()
+
+
+def test_without_an_app_or_models_it_says_what_to_write(tmp_path: Path) -> None:
+    told = run(tmp_path, "sqlite:///x.db", "colonnade", "migrate", code=1)
+    assert 'app = "app.main:app"' in told
+
+
+def test_on_a_terminal_it_asks(project: Path) -> None:
+    models = project / "app" / "models.py"
+    source = models.read_text()
+    models.write_text(
+        source.replace("    name: str = Field(max_length=40", "    word: str = Field(max_length=40")
+    )
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "colonnade", "migrate"], cwd=project,
+        stdin=slave, stdout=slave, stderr=slave,
+    )  # fmt: skip
+    os.close(slave)
+    os.write(master, b"1\n")  # renamed to word
+    assert process.wait(timeout=60) == 0
+    os.close(master)
+    (revision,) = (project / "migrations" / "versions").glob("*rename*.py")
+    assert 'steps.rename_column("label", "name", "word")' in revision.read_text()

@@ -1,0 +1,39 @@
+"""What a file's findings follow from: itself, and all it reaches."""
+
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from colonnade.lint._reaching import reached_hashes
+
+FILES = "abcdefg"
+GRAPHS = st.fixed_dictionaries({name: st.sets(st.sampled_from(FILES)) for name in FILES})
+
+
+def reachable(graph: dict[str, set[str]], start: str) -> set[str]:
+    seen = {start}
+    waiting = [start]
+    while waiting:
+        for other in graph[waiting.pop()]:
+            if other not in seen:
+                seen.add(other)
+                waiting.append(other)
+    return seen
+
+
+@given(GRAPHS, st.sampled_from(FILES))
+def test_a_change_is_seen_by_those_who_reach_it_and_by_no_others(
+    graph: dict[str, set[str]], changed: str
+) -> None:
+    contents = dict.fromkeys(FILES, "same")
+    before = reached_hashes(graph, contents)
+    after = reached_hashes(graph, contents | {changed: "other"})
+    differ = {name for name in FILES if before[name] != after[name]}
+    assert differ == {name for name in FILES if changed in reachable(graph, name)}
+
+
+def test_long_chains_are_no_trouble() -> None:
+    names = [str(number) for number in range(5000)]
+    graph = {one: {other} for one, other in pairwise(names)} | {names[-1]: set()}
+    assert len(reached_hashes(graph, dict.fromkeys(names, ""))) == 5000

@@ -1,0 +1,113 @@
+"""What is printed, and what is not."""
+
+import json
+from pathlib import Path
+
+import pytest
+from rich.text import Text
+
+from colonnade.errors import CheckError
+from colonnade.lint import Settings, beyond, check, read_baseline, write_baseline
+from colonnade.lint.reports import Texts, as_github, as_json, as_sarif, as_text
+from tests.lint.test_sources import WRONG, notebook
+
+SECRET = """from sqlalchemy.ext.asyncio import create_async_engine
+
+engine = create_async_engine("postgresql+asyncpg://me:hunter5@db.io/x?sslmode=require", echo=True)
+"""
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_text_shows_the_code_and_what_to_do(here: Path) -> None:
+    (here / "a.py").write_text(WRONG)
+    found = check(Settings(here), cached=False).findings
+    lines = [Text.from_markup(line).plain for line in as_text(found, Texts())]
+    assert lines == [
+        "a.py:3:37: CLN404 [*] `pool_size` is nothing for SQLite",
+        "  |",
+        "1 | from sqlmodel import create_engine",
+        "2 |",
+        '3 | engine = create_engine("sqlite://", pool_size=5)',
+        "  |                                     ^^^^^^^^^^^ CLN404",
+        "4 |",
+        "  |",
+        "   = help: Remove it",
+        "",
+    ]
+    short = [Text.from_markup(line).plain for line in as_text(found, Texts(), frames=False)]
+    assert short == lines[:1]
+
+
+def test_no_report_has_a_password(here: Path) -> None:
+    (here / "a.py").write_text(SECRET)
+    found = check(Settings(here), cached=True).findings
+    assert {one.code for one in found} == {"CLN401", "CLN402", "CLN403"}
+    everything = "\n".join(
+        [*as_text(found, Texts()), as_json(found, Texts()), as_sarif(found, Texts(), "1"),
+         *as_github(found), *(path.read_text() for path in here.rglob("*.json"))]
+    )  # fmt: skip
+    assert "hunter" not in everything
+    assert "me:*******@db.io" in everything
+
+
+def test_json_has_what_a_program_needs(here: Path) -> None:
+    (here / "a.py").write_text(WRONG)
+    (here / "b.ipynb").write_bytes(notebook(WRONG))
+    found = json.loads(as_json(check(Settings(here), cached=False).findings, Texts()))
+    assert found[0] == {
+        "code": "CLN404", "path": "a.py", "line": 3, "column": 37, "end_line": 3,
+        "end_column": 48, "cell": None, "message": "`pool_size` is nothing for SQLite",
+        "advice": None,
+        "fix": {
+            "message": "Remove it", "safe": True,
+            "edits": [{"line": 3, "column": 35, "end_line": 3, "end_column": 48, "content": ""}],
+        },
+    }  # fmt: skip
+    assert (found[1]["path"], found[1]["cell"], found[1]["fix"]) == ("b.ipynb", 2, None)
+
+
+def test_sarif_names_rules_places_and_fixes(here: Path) -> None:
+    (here / "a.py").write_text(WRONG)
+    log = json.loads(as_sarif(check(Settings(here), cached=False).findings, Texts(), "1.2"))
+    run = log["runs"][0]
+    assert (log["version"], run["tool"]["driver"]["version"]) == ("2.1.0", "1.2")
+    assert [rule["id"] for rule in run["tool"]["driver"]["rules"]] == ["CLN404"]
+    result = run["results"][0]
+    place = result["locations"][0]["physicalLocation"]
+    assert place["artifactLocation"] == {"uri": "a.py"}
+    assert place["region"] == {"startLine": 3, "startColumn": 37, "endLine": 3, "endColumn": 48}
+    assert result["fixes"][0]["description"]["text"] == "Remove it"
+
+
+def test_github_shows_it_beside_the_code(here: Path) -> None:
+    (here / "50%, a:b.py").write_text(WRONG)
+    assert list(as_github(check(Settings(here), cached=False).findings)) == [
+        "::error title=Colonnade (CLN404),file=50%25%2C a%3Ab.py,line=3,endLine=3,col=37::"
+        "50%25, a:b.py:3:37: CLN404 `pool_size` is nothing for SQLite"
+    ]
+
+
+def test_a_baseline_knows_what_was_there_wherever_it_moves(here: Path) -> None:
+    (here / "a.py").write_text(WRONG)
+    file = here / "known.json"
+    assert write_baseline(file, check(Settings(here), cached=False).findings, here) == 1
+    (here / "a.py").write_text("# moved\n\n" + WRONG)
+    new, known = beyond(check(Settings(here), cached=False).findings, read_baseline(file), here)
+    assert (new, known) == ([], 1)
+    (here / "a.py").write_text(WRONG + WRONG.replace("engine =", "other ="))
+    new, known = beyond(check(Settings(here), cached=False).findings, read_baseline(file), here)
+    assert ([one.line for one in new], known) == ([6], 1)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"findings": [{}]}', '{"findings": [1]}'])
+def test_what_is_no_baseline_is_refused(text: str, here: Path) -> None:
+    (here / "known.json").write_text(text)
+    with pytest.raises(CheckError, match=r"known.json is no baseline"):
+        read_baseline(here / "known.json")
+    with pytest.raises(CheckError, match="write it with --write-baseline"):
+        read_baseline(here / "none.json")

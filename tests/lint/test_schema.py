@@ -1,0 +1,184 @@
+"""Rules about tables: an imported metadata, and a database that is running."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import orm
+
+from colonnade import Database
+from colonnade.lint.schema import (
+    SchemaRule,
+    metadata_rules,
+    review_database,
+    review_metadata,
+    schema_rules,
+)
+
+# Each example has a process of its own, whose tables are nobody else's: a fork, which has the
+# imports already.
+FORKING = """
+import json, os, sys
+import colonnade, sqlmodel
+from decimal import Decimal
+from colonnade import Field, Relationship, SQLModel
+from colonnade.lint.schema import review_metadata
+
+for name, code in json.load(sys.stdin).items():
+    if os.fork() == 0:
+        exec(code, globals())
+        found = review_metadata(SQLModel.metadata, [SQLModel._sa_registry])
+        print(json.dumps([name, [one.code for one in found]]), flush=True)
+        os._exit(0)
+    os.wait()
+"""
+PROJECT = """
+class Project(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    tasks: list["Task"] = Relationship(back_populates="project")
+"""
+KEYS = """
+class Worker(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+
+class Task(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+"""
+BEFORE = {
+    "CLN501": "class Project(SQLModel, table=True):\n    id: int = Field(primary_key=True)\n",
+    "CLN502": KEYS,
+    "CLN504": PROJECT,
+}
+
+
+@pytest.fixture(scope="module")
+def found_in_examples() -> dict[str, set[str]]:
+    """What is found in the wrong and in the right example of each rule."""
+    examples: dict[str, str] = {}
+    for rule in metadata_rules():
+        before = BEFORE.get(rule.code, "")
+        examples |= {f"{rule.code} bad": before + rule.bad, f"{rule.code} good": before + rule.good}
+    done = subprocess.run(
+        [sys.executable, "-c", FORKING],
+        input=json.dumps(examples), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stderr == ""
+    return {name: set(codes) for name, codes in map(json.loads, done.stdout.splitlines())}
+
+
+@pytest.mark.parametrize("rule", metadata_rules(), ids=lambda rule: rule.code)
+def test_its_wrong_example_is_found_and_its_right_one_is_not(
+    rule: SchemaRule, found_in_examples: dict[str, set[str]]
+) -> None:
+    assert rule.code in found_in_examples[f"{rule.code} bad"]
+    assert found_in_examples[f"{rule.code} good"] == set()
+
+
+def test_each_explains_itself() -> None:
+    for rule in schema_rules():
+        assert rule.summary().endswith(".")
+        assert rule.reason()
+
+
+class Base(orm.DeclarativeBase):
+    pass
+
+
+class Parent(Base):
+    __tablename__ = "parent"
+    id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+    children: orm.Mapped[list["Child"]] = orm.relationship(back_populates="parent")
+
+
+class Child(Base):
+    __tablename__ = "child"
+    id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+    parent_id: orm.Mapped[int] = orm.mapped_column(
+        sa.ForeignKey("parent.id", ondelete="CASCADE", name="fk"), index=True
+    )
+    parent: orm.Mapped[Parent] = orm.relationship(back_populates="children")
+
+
+def test_sqlalchemys_own_models_are_reviewed_at_their_classes() -> None:
+    (found,) = review_metadata(Base.metadata, [Base.registry])
+    assert (found.code, found.path) == ("CLN503", "tests/lint/test_schema.py")
+    line = Path(__file__).read_text().splitlines()[found.line - 1]
+    assert line[found.column - 1 : found.end_column - 1] == "Parent"
+
+
+def codes_of(*tables: sa.Table) -> list[str]:
+    return [one.code for one in review_metadata(tables[0].metadata, [])]
+
+
+def test_indexes_that_serve_a_foreign_key() -> None:
+    metadata = sa.MetaData(naming_convention={"fk": "fk_%(table_name)s_%(column_0_name)s"})
+    parent = sa.Table("parent", metadata, sa.Column("id", sa.Integer, primary_key=True))
+    key = sa.ForeignKey("parent.id")
+    child = sa.Table(
+        "child", metadata, sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("parent_id", sa.Integer, key), sa.Column("name", sa.String),
+    )  # fmt: skip
+    assert codes_of(parent) == ["CLN501"]
+    index = sa.Index("partial", child.c.parent_id, postgresql_where=child.c.name.is_(None))
+    assert codes_of(parent) == ["CLN501"]
+    child.indexes.remove(index)
+    sa.Index("other_first", child.c.name, child.c.parent_id)
+    assert codes_of(parent) == ["CLN501"]
+    sa.Index("first", child.c.parent_id, child.c.name)
+    assert codes_of(parent) == []
+    sa.Index("again", child.c.parent_id)
+    assert codes_of(parent) == ["CLN506"]
+
+
+def test_a_circle_is_told_once_and_a_table_that_refers_to_itself_is_none() -> None:
+    metadata = sa.MetaData()
+
+    def table(name: str, to: str) -> sa.Table:
+        return sa.Table(
+            name, metadata, sa.Column("id", sa.Integer, primary_key=True),
+            sa.Column("to", sa.Integer, sa.ForeignKey(f"{to}.id", name=f"fk_{name}"), index=True),
+        )  # fmt: skip
+
+    tables = [table("a", "b"), table("b", "c"), table("c", "a"), table("self", "self")]
+    found = review_metadata(tables[0].metadata, [])
+    assert [(one.code, one.message) for one in found] == [
+        ("CLN509", "tables refer to each other in a circle: a -> b -> c -> a")
+    ]
+
+
+def test_a_database_is_reviewed(db: Database) -> None:
+    with db.engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE parent (id INTEGER PRIMARY KEY)")
+        connection.exec_driver_sql(
+            "CREATE TABLE child (id INTEGER PRIMARY KEY, name TEXT,"
+            " parent_id INTEGER REFERENCES parent (id))"
+        )
+    with db.engine.connect() as connection:
+        found = review_database(connection, ["The database lacks the table x"])
+    assert [(one.code, one.path, one.message) for one in found][1:] == [
+        ("CLN512", "child", "the foreign key `parent_id` has no index")
+    ]
+    assert (found[0].code, found[0].message) == ("CLN510", "The database lacks the table x")
+
+
+def test_what_postgresql_counts_is_read(db: Database) -> None:
+    if db.url.backend != "postgresql":
+        pytest.skip("PostgreSQL alone counts")
+    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("CREATE TABLE big (id SERIAL PRIMARY KEY, name TEXT)")
+        connection.exec_driver_sql("CREATE INDEX big_name ON big (name)")
+        connection.exec_driver_sql(
+            "INSERT INTO big (name) SELECT 'x' FROM generate_series(1, 2000)"
+        )
+        for _ in range(110):
+            connection.exec_driver_sql("SELECT count(*) FROM big WHERE id + 1 = 0")
+        connection.exec_driver_sql("SELECT pg_stat_force_next_flush()")
+        connection.exec_driver_sql("ANALYZE big")
+        found = review_database(connection)
+        messages = {one.code: one.message for one in found}
+        connection.exec_driver_sql("DROP TABLE big")
+    assert messages["CLN511"].startswith("the index `big_name` (")
+    assert messages["CLN512"].startswith("`big` (2,000 rows) was read from end to end 1")

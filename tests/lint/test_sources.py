@@ -1,0 +1,176 @@
+"""Files as they come: documents, notebooks, encodings, and what is no Python at all."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from colonnade.lint import Settings, all_rules, check, check_sources, read
+from colonnade.lint._fixing import apply
+from colonnade.lint._sources import UnreadableError
+
+WRONG = 'from sqlmodel import create_engine\n\nengine = create_engine("sqlite://", pool_size=5)\n'
+RIGHT = 'from sqlmodel import create_engine\n\nengine = create_engine("sqlite://")\n'
+
+
+def found(data: bytes, suffix: str = ".py") -> list[tuple[int, int, str]]:
+    """Line, column and code of what is found in a file."""
+    findings = check_sources({f"code{suffix}": read(data, suffix)}, all_rules())
+    return [(one.line, one.column, one.code) for one in findings]
+
+
+def mended(data: bytes, suffix: str = ".py") -> bytes:
+    source = read(data, suffix)
+    text, _ = apply(source, check_sources({f"code{suffix}": source}, all_rules()))
+    return text.encode(source.encoding)
+
+
+@pytest.mark.parametrize(
+    ("before", "encoding"),
+    [("", "utf-8"), ("\ufeff", "utf-8"), ("# -*- coding: latin-1 -*-\n", "latin-1"),
+     ("# coding: cp1252\n", "cp1252")],
+)  # fmt: skip
+@pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
+def test_encodings_and_line_ends_are_kept(before: str, encoding: str, ends: str) -> None:
+    code = (before + "# Größe\n" + WRONG).replace("\n", ends).encode(encoding)
+    line = before.count("\n") + 4
+    assert found(code) == [(line, 37, "CLN404")]
+    assert mended(code) == (before + "# Größe\n" + RIGHT).replace("\n", ends).encode(encoding)
+
+
+def test_columns_are_characters() -> None:
+    code = WRONG.replace('"sqlite://"', '"sqlite:///größe 🏛.db"').encode()
+    assert found(code) == [(3, 48, "CLN404")]
+    assert b"pool_size" not in mended(code)
+    assert "größe 🏛".encode() in mended(code)
+
+
+DOCUMENT = f"""# A guide
+
+Text with `code` and a block that is no Python:
+
+```python
+def broken(:
+```
+
+1. A list:
+
+   ~~~~py
+   from sqlmodel import create_engine
+
+   engine = create_engine("sqlite://", pool_size=5)
+   ~~~~
+
+```sh
+pip install sqlmodel
+```
+
+```{{.python title="app.py"}}
+{WRONG}```
+"""
+
+
+def test_markdown_is_read_block_by_block_and_mended_in_place() -> None:
+    assert found(DOCUMENT.encode(), ".md") == [(14, 40, "CLN404"), (24, 37, "CLN404")]
+    text = mended(DOCUMENT.encode(), ".md").decode()
+    assert text == DOCUMENT.replace(", pool_size=5", "")
+
+
+def test_a_block_knows_the_blocks_before_it() -> None:
+    document = """
+```python
+from sqlmodel import Field, Session, SQLModel, create_engine, select
+
+class Task(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+```
+
+```python
+def page(session: Session, offset: int):
+    return session.exec(select(Task).offset(offset)).all()
+```
+"""
+    assert found(document.encode(), ".md") == [(11, 25, "CLN303")]
+
+
+def test_what_a_line_added_to_an_indented_block_begins_with() -> None:
+    document = """
+- A list:
+
+  ```python
+  import datetime as dt
+  from sqlalchemy.ext.asyncio import create_async_engine
+  from sqlmodel import Session
+  engine = create_async_engine("sqlite+aiosqlite://")
+  async def f():
+      async with Session(engine, expire_on_commit=False) as session:
+          await session.commit()
+  ```
+"""
+    text = mended(document.encode(), ".md").decode()
+    assert "\n  from sqlmodel.ext.asyncio.session import AsyncSession\n  import datetime" in text
+    assert found(text.encode(), ".md") == []
+
+
+def notebook(*cells: str) -> bytes:
+    return json.dumps({
+        "cells": [{"cell_type": "markdown", "source": ["# A title"]}]
+        + [{"cell_type": "code", "source": cell.splitlines(keepends=True)} for cell in cells],
+        "nbformat": 4,
+    }).encode()  # fmt: skip
+
+
+def test_notebooks_are_read_cell_by_cell() -> None:
+    data = notebook("%load_ext sql\n!pip install sqlmodel\nx = 1\nx?", "%%bash\nls (", WRONG)
+    findings = check_sources({"a.ipynb": read(data, ".ipynb")}, all_rules())
+    assert [(one.cell, one.line, one.code, one.fix) for one in findings] == [(4, 3, "CLN404", None)]
+
+
+@pytest.mark.parametrize(
+    ("data", "suffix", "message"),
+    [
+        (b"\xff\xfe\x00x", ".py", "its bytes are no utf-8"),
+        ("# Größe".encode("latin-1"), ".py", "name its encoding in its first line"),
+        (b"# coding: klingon\n", ".py", "unknown encoding"),
+        (b"{", ".ipynb", "no notebook"),
+        (b'{"cells": 3}', ".ipynb", "no notebook"),
+        (b"[]", ".ipynb", "no notebook"),
+        (b"\xff", ".md", "its bytes are no utf-8"),
+    ],
+)
+def test_what_cannot_be_read_says_why(data: bytes, suffix: str, message: str) -> None:
+    with pytest.raises(UnreadableError, match=message):
+        read(data, suffix)
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (b"def f(:\n", "invalid syntax"),
+        (b"x = 1\0\n", "null bytes"),
+        (b"print 'x'\n", "Missing parentheses"),
+        (b"a b\n", "no Python"),
+        (b"x = " + b"(" * 5000 + b")" * 5000, "too"),
+        (b"x = " + b"-" * 100_000 + b"1", "too deeply"),
+        (b"if x:\n\ty\n        z\n", "inconsistent use of tabs"),
+    ],
+)  # fmt: skip
+def test_what_is_no_python_is_a_finding(code: bytes, message: str, tmp_path: Path) -> None:
+    (tmp_path / "wrong.py").write_bytes(code)
+    (tmp_path / "other.py").write_text(WRONG)
+    report = check(Settings(tmp_path), [tmp_path], cached=False)
+    codes = {Path(one.path).name: one.code for one in report.findings}
+    assert codes == {"wrong.py": "CLN001", "other.py": "CLN404"}
+    assert any(message in one.message for one in report.findings)
+
+
+def test_code_that_is_long_rather_than_deep_is_checked_or_told() -> None:
+    code = "x = " + " + ".join(["'a'"] * 20_000) + "\n" + WRONG
+    codes = {code for _, _, code in found(code.encode())}
+    assert codes in ({"CLN404"}, {"CLN001"}, {"CLN001", "CLN404"})
+
+
+def test_a_file_that_wants_no_check_says_so() -> None:
+    assert found(b"# colonnade: noqa\n" + WRONG.encode()) == []
+    assert found(b"# colonnade: noqa: CLN404\n" + WRONG.encode()) == []
+    assert len(found(b"# colonnade: noqa: CLN101\n" + WRONG.encode())) == 1

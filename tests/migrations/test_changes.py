@@ -1,0 +1,390 @@
+"""What the models become is what a revision does; rows stay, and one revision is enough."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from enum import Enum
+from typing import Any, Literal
+
+import pytest
+import sqlalchemy as sa
+from pydantic import NaiveDatetime
+
+from colonnade import Field, SQLModel, Timestamps
+from colonnade.errors import MigrationError
+from tests.migrations.lab import Lab
+
+
+def first() -> None:
+    class Task(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        title: str = Field(max_length=200, index=True)
+        status: Literal["open", "done"] = "open"
+        progress: int = Field(default=0, ge=0, le=100)
+
+
+@pytest.fixture
+def started(lab: Lab) -> Lab:
+    """A table with rows in it."""
+    lab.change(first)
+    lab.run(
+        "INSERT INTO task (title, status, progress) VALUES ('a', 'open', 0), ('b', 'done', 100)"
+    )
+    return lab
+
+
+ROWS = [("a", "open", 0), ("b", "done", 100)]
+
+
+def settled(lab: Lab) -> None:
+    """Nothing is left to say, and back and forth again is as before."""
+    assert lab.drift() == []
+    assert lab.maybe() is None
+    lab.downgrade()
+    assert lab.rows("SELECT title, status, progress FROM task ORDER BY id") == ROWS
+    assert lab.drift() == ["The database is 1 revision behind: colonnade upgrade"]
+    lab.upgrade()
+    assert lab.drift() == []
+
+
+def test_a_value_more_in_a_literal(started: Lab) -> None:
+    def second() -> None:
+        class Task(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            title: str = Field(max_length=200, index=True)
+            status: Literal["open", "done", "it's: %(odd)s :x"] = "open"
+            progress: int = Field(default=0, ge=0, le=100)
+
+    text = started.change(second)
+    assert "steps.replace_check(" in text
+    started.run(
+        "INSERT INTO task (title, status, progress) VALUES ('c', 'it''s\\: %(odd)s \\:x', 5)"
+    )
+    started.run("DELETE FROM task WHERE title = 'c'")
+    settled(started)
+
+
+def test_another_bound(started: Lab) -> None:
+    def second() -> None:
+        class Task(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            title: str = Field(max_length=100, index=True)
+            status: Literal["open", "done"] = "open"
+            progress: int = Field(default=0, ge=0, lt=1000)
+
+    started.change(second)
+    started.run("INSERT INTO task (title, status, progress) VALUES ('c', 'open', 999)")
+    with pytest.raises(sa.exc.IntegrityError):
+        started.run("INSERT INTO task (title, status, progress) VALUES ('c', 'open', 1000)")
+    started.run("DELETE FROM task WHERE progress > 100")
+    settled(started)
+
+
+def renamed() -> None:
+    class Task(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        name: str = Field(max_length=200, index=True)
+        status: Literal["open", "done"] = "open"
+        progress: int = Field(default=0, ge=0, le=100)
+
+
+def test_a_renamed_column_keeps_what_it_holds(started: Lab) -> None:
+    text = started.change(renamed, renames={"task.title": "name"})
+    assert started.rows("SELECT name FROM task ORDER BY id") == [("a",), ("b",)]
+    assert 'steps.rename_column("task", "title", "name")' in text
+    assert 'steps.rename_index("task", "ix_task_title", "ix_task_name")' in text
+    assert "add_column" not in text
+    settled(started)
+
+
+def test_a_rename_is_asked_for_and_never_guessed(started: Lab) -> None:
+    started.models(renamed)
+    with pytest.raises(MigrationError, match=r"--rename task.title:name.*--aside.*--drop"):
+        started.migrate()
+
+
+def test_a_renamed_table_keeps_what_it_holds(started: Lab) -> None:
+    def second() -> None:
+        class Job(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            title: str = Field(max_length=200, index=True)
+            status: Literal["open", "done"] = "open"
+            progress: int = Field(default=0, ge=0, le=100)
+
+    started.models(second)
+    with pytest.raises(MigrationError, match="--rename task:job"):
+        started.migrate()
+    started.change(second, renames={"task": "job"})
+    assert started.rows("SELECT title, status, progress FROM job ORDER BY id") == ROWS
+    settled(started)
+
+
+def test_a_required_column_has_a_value_in_rows_that_are_there(started: Lab) -> None:
+    def second() -> None:
+        class Task(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            title: str = Field(max_length=200, index=True)
+            status: Literal["open", "done"] = "open"
+            progress: int = Field(default=0, ge=0, le=100)
+            owner: str = Field(max_length=20)
+            priority: Literal["low", "high"] = "low"
+            tags: list[str] = Field(default_factory=list)
+
+    started.models(second)
+    with pytest.raises(MigrationError, match=r"--fill task\.owner=VALUE"):
+        started.migrate()
+    text = started.change(second, fills={"task.owner": "nobody"})
+    assert 'steps.require("task", "owner", "nobody")' in text
+    assert started.rows("SELECT owner, priority FROM task") == [("nobody", "low")] * 2
+    settled(started)
+
+
+def test_timestamps_that_come_later_are_of_the_upgrade(started: Lab) -> None:
+    def second() -> None:
+        class Task(Timestamps, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            title: str = Field(max_length=200, index=True)
+            status: Literal["open", "done"] = "open"
+            progress: int = Field(default=0, ge=0, le=100)
+
+    started.change(second)
+    assert started.rows("SELECT count(*) FROM task WHERE created_at IS NOT NULL") == [(2,)]
+    settled(started)
+
+
+def test_an_index_a_unique_and_a_foreign_key_come_to_a_table_with_rows(started: Lab) -> None:
+    def second() -> None:
+        class Project(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+
+        class Task(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            title: str = Field(max_length=200, index=True, unique=True)
+            status: Literal["open", "done"] = Field(default="open", index=True)
+            progress: int = Field(default=0, ge=0, le=100)
+            project_id: int | None = Field(
+                default=None, foreign_key="project.id", ondelete="CASCADE"
+            )
+
+    text = started.change(second)
+    assert "steps.add_index(" in text
+    assert "steps.add_foreign_key(" in text
+    settled(started)
+
+
+def test_a_column_that_is_gone_is_put_aside_and_comes_back(started: Lab) -> None:
+    def second() -> None:
+        class Task(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            title: str = Field(max_length=200, index=True)
+            status: Literal["open", "done"] = "open"
+
+    started.change(second)
+    held = started.rows("SELECT progress__dropped FROM task ORDER BY id")
+    assert held == [(0,), (100,)]
+    started.run("INSERT INTO task (title, status) VALUES ('c', 'open')")
+    started.run("DELETE FROM task WHERE title = 'c'")
+    settled(started)
+    assert started.aside == ["task.progress"]
+    text = started.migrate(drops=frozenset({"task.progress"})).path.read_text()
+    assert 'batch_op.drop_column("progress__dropped")' in text
+
+
+def test_a_table_that_is_gone_is_put_aside(started: Lab) -> None:
+    def second() -> None:
+        class Other(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            colour: str
+            shape: str
+            size: int
+
+    started.change(second)
+    assert len(started.rows("SELECT * FROM task__dropped")) == 2
+    settled(started)
+
+
+def test_naive_times_become_aware_in_the_zone_that_is_said(lab: Lab) -> None:
+    if lab.db.url.backend == "sqlite":
+        pytest.skip("SQLite stores both alike")
+
+    def naive() -> None:
+        class Event(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            at: NaiveDatetime
+
+    def aware() -> None:
+        class Event(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            at: datetime
+
+    lab.change(naive)
+    lab.run("INSERT INTO event (at) VALUES ('2026-07-01 12:00')")
+    lab.models(aware)
+    with pytest.raises(MigrationError, match="--zone UTC"):
+        lab.migrate()
+    lab.change(aware, zone="Europe/Berlin")
+    found = lab.rows("SELECT at AT TIME ZONE 'UTC' FROM event")
+    assert found == [(datetime(2026, 7, 1, 10),)]
+    assert lab.drift() == []
+    lab.downgrade()
+    assert lab.rows("SELECT at FROM event") == [(datetime(2026, 7, 1, 12),)]
+
+
+def test_an_enum_stored_by_name_becomes_its_values(lab: Lab) -> None:
+    import sqlmodel
+
+    class Colour(Enum):
+        RED = "red"
+        BLUE = "blue"
+
+    def stock() -> None:
+        class Car(sqlmodel.SQLModel, table=True):
+            id: int | None = sqlmodel.Field(default=None, primary_key=True)
+            colour: Colour
+
+    def ours() -> None:
+        class Car(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            colour: Colour
+
+    lab.change(stock)
+    lab.run("INSERT INTO car (colour) VALUES ('RED'), ('BLUE')")
+    text = lab.change(ours)
+    assert "steps.map_values(" in text
+    assert lab.rows("SELECT colour FROM car ORDER BY id") == [("red",), ("blue",)]
+    assert lab.drift() == []
+
+
+def test_server_defaults_and_comments(started: Lab) -> None:
+    def second() -> None:
+        class Task(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            title: str = Field(
+                max_length=200, index=True, sa_column_kwargs={"comment": "What it is"}
+            )
+            status: Literal["open", "done"] = "open"
+            progress: int = Field(default=0, ge=0, le=100, sa_column_kwargs={"server_default": "7"})
+
+    started.change(second)
+    started.run("INSERT INTO task (title, status) VALUES ('c', 'open')")
+    assert started.rows("SELECT progress FROM task WHERE title = 'c'") == [(7,)]
+    started.run("DELETE FROM task WHERE title = 'c'")
+    settled(started)
+
+
+def test_what_others_have_made_is_left_alone(started: Lab) -> None:
+    started.run("CREATE TABLE _litestream_seq (id INTEGER PRIMARY KEY, seq INTEGER)")
+    assert started.maybe() is None
+    assert started.drift() == []
+
+
+def test_revisions_are_as_ruff_formats_them(started: Lab) -> None:
+    def second() -> None:
+        class Task(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            name: str = Field(max_length=200, index=True)
+            status: Literal["open", "done", "waiting for somebody", "given up for good"] = "open"
+            progress: int = Field(default=0, ge=0, le=100)
+            meta: dict[str, Any] = Field(default_factory=dict)
+            numbers: list[int] = Field(default_factory=list, max_length=3)
+
+    started.change(second, renames={"task.title": "name"})
+    for path in sorted(started.history.folder.glob("*.py")):
+        ruff = [sys.executable, "-m", "ruff"]
+        checked = subprocess.run(
+            [*ruff, "format", "--isolated", "--diff", str(path)],
+            check=False,
+            capture_output=True,
+            text=True,
+            cwd=path.parent,
+        )
+        assert checked.stdout == ""
+        linted = subprocess.run(
+            [*ruff, "check", "--isolated", "--select", "F,I,E4,E7,E9,W", str(path)],
+            check=False,
+            capture_output=True,
+            text=True,
+            cwd=path.parent,  # outside, where colonnade is somebody else's
+        )
+        assert linted.returncode == 0, linted.stdout
+
+
+def test_a_value_less_in_a_literal_and_what_becomes_of_it(started: Lab) -> None:
+    def second() -> None:
+        class Task(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            title: str = Field(max_length=200, index=True)
+            status: Literal["open", "finished"] = "open"
+            progress: int = Field(default=0, ge=0, le=100)
+
+    started.models(second)
+    started.migrate()
+    with pytest.raises(MigrationError, match=r"1 row does not meet [\s\S]*--map"):
+        started.upgrade()
+    for path in started.history.folder.glob("*change*.py"):
+        path.unlink()
+    started.reopen()
+    text = started.change(second, maps={"task.status": {"done": "finished"}})
+    assert 'steps.map_values("task", "status", {"done": "finished"})' in text
+    assert started.rows("SELECT status FROM task ORDER BY id") == [("open",), ("finished",)]
+    assert started.drift() == []
+
+
+def test_what_is_not_said_is_asked_of_a_person(started: Lab) -> None:
+    class Person:
+        def __init__(self) -> None:
+            self.heard: list[str] = []
+
+        def choose(self, question: str, answers: Sequence[str]) -> int:
+            self.heard += [question, *answers]
+            return 0
+
+        def say(self, question: str, default: str | None = None) -> str:
+            self.heard.append(question)
+            return "somebody"
+
+    def second() -> None:
+        class Task(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            name: str = Field(max_length=200, index=True)
+            status: Literal["open", "done"] = "open"
+            progress: int = Field(default=0, ge=0, le=100)
+            owner: str
+
+    person = Person()
+    started.change(second, asker=person)
+    assert person.heard == [
+        "The column task.title is",
+        "renamed to name",
+        "renamed to owner",
+        "gone: put it aside, with what it holds",
+        "gone: drop it, with what it holds",
+        "task.owner is new and NOT NULL. Rows that are there get",
+    ]
+    assert started.rows("SELECT name, owner FROM task ORDER BY id") == [
+        ("a", "somebody"),
+        ("b", "somebody"),
+    ]
+
+
+def test_rows_of_a_table_put_aside_stay_when_what_they_refer_to_goes(lab: Lab) -> None:
+    def owners() -> None:
+        class Owner(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+
+    def both() -> None:
+        owners()
+
+        class Thing(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            owner_id: int = Field(foreign_key="owner.id", ondelete="CASCADE")
+
+    lab.change(both)
+    lab.run("INSERT INTO owner (id) VALUES (1)", "INSERT INTO thing (owner_id) VALUES (1)")
+    lab.change(owners)
+    assert lab.drift() == []
+    lab.downgrade()
+    lab.upgrade()
+    lab.run("DELETE FROM owner")
+    assert lab.rows("SELECT count(*) FROM thing__dropped") == [(1,)]

@@ -1,0 +1,49 @@
+"""The table of docs/reliability.md, made of what was counted."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "docs" / "reliability" / "results.json"
+PAGE = ROOT / "docs" / "reliability.md"
+
+_TITLES = (
+    "fault", "times", "requests", "acknowledged", "refused or unanswered", "lost", "doubled",
+    "wrong answers", "longest pause", "slowest answer",
+)  # fmt: skip
+
+
+def table(told: dict[str, Any]) -> str:
+    """The table: a heading for each place, a line for each fault."""
+    lines = told["lines"]
+    parts = []
+    for place in dict.fromkeys(line["database"] for line in lines):
+        rows = [_row(line) for line in lines if line["database"] == place]
+        head = ["| " + " | ".join(_TITLES) + " |", "|---" * len(_TITLES) + "|"]
+        parts.append("\n".join([f"**{place}**", "", *head, *rows]))
+    how = f"`python -m tests.reliability --seed {told['seed']} --minutes {told['minutes']:g}`"
+    return f"{how}\n\n" + "\n\n".join(parts)
+
+
+def _row(line: dict[str, Any]) -> str:
+    cells = (
+        line["fault"], line["times"], f"{line['requests']:,}", f"{line['acknowledged']:,}",
+        f"{line['refused']:,}", line["lost"], line["doubled"], line["wrong"],
+        f"{line['longest_pause']:.1f} s", f"{line['slowest']:.1f} s",
+    )  # fmt: skip
+    return "| " + " | ".join(map(str, cells)) + " |"
+
+
+def filled(page: str, told: dict[str, Any]) -> str:
+    """The page, with the table in its place."""
+    made = f"<!-- counted -->\n\n{table(told)}\n\n<!-- end -->"
+    return re.sub(r"<!-- counted -->.*?<!-- end -->", lambda _: made, page, flags=re.DOTALL)
+
+
+def write(told: dict[str, Any]) -> None:
+    """Keep what was counted, and show it."""
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(told, indent=1) + "\n")
+    PAGE.write_text(filled(PAGE.read_text(), told))

@@ -1,0 +1,83 @@
+"""The application, as a process of its own, and where it stores."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import httpx2 as httpx
+
+from tests.reliability.load import CLIENTS
+from tests.servers import free_port
+
+ROOT = Path(__file__).parents[2]
+
+FILL = f"""
+from tests.reliability.app import db, Counter
+db.create_all()
+with db.session() as session:
+    session.add_all([Counter(id=index) for index in range({CLIENTS})])
+    session.commit()
+db.dispose()
+"""
+
+
+class Application:
+    """The application under uvicorn.
+
+    Args:
+        url: Where it stores.
+        log: The file of what it says.
+        settings: Variables of its environment.
+    """
+
+    def __init__(self, url: str, log: Path, **settings: str) -> None:
+        self.url = url
+        self.port = free_port()
+        self.log = log
+        self._settings = settings
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def base(self) -> str:
+        """Where it answers."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def fill(self) -> None:
+        """Make its tables, and a counter for each client."""
+        subprocess.run([sys.executable, "-c", FILL], env=self._environment(), cwd=ROOT, check=True)
+
+    def start(self) -> None:
+        """Start it."""
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    sys.executable, "-m", "uvicorn", "tests.reliability.app:app",
+                    "--port", str(self.port), "--log-level", "warning",
+                ],
+                env=self._environment(), cwd=ROOT, stdout=log, stderr=log,
+            )  # fmt: skip
+
+    async def until_ready(self, patience: float = 30) -> float:
+        """Wait until it answers a read; the seconds that took."""
+        started = time.monotonic()
+        async with httpx.AsyncClient(base_url=self.base, timeout=10) as client:
+            while True:
+                with suppress(httpx.HTTPError):
+                    if (await client.get("/entries?limit=1")).status_code == 200:
+                        return time.monotonic() - started
+                if time.monotonic() - started > patience:
+                    raise RuntimeError(f"The application does not answer: see {self.log}")
+                await asyncio.sleep(0.02)
+
+    def kill(self) -> None:
+        """Kill it, without a word."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(10)
+
+    def _environment(self) -> dict[str, str]:
+        return {**os.environ, "DATABASE_URL": self.url, **self._settings}

@@ -1,0 +1,164 @@
+"""``colonnade doctor`` on what it is for: servers that are fine, and those that are not."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import trustme
+
+from colonnade import Database
+from colonnade.database import capabilities_of, recognise
+from colonnade.errors import MigrationError, UnreachableError
+from colonnade.migrations import upgrade
+from tests.cli.running import colonnade
+from tests.servers import Bouncer, Server, certify, installed, running, workshop
+
+
+@pytest.fixture(scope="module")
+def secured() -> Iterator[tuple[Server, Path]]:
+    """A server that takes TLS and passwords only, with a CA of its own."""
+    programs = installed()
+    if programs is None:
+        pytest.skip("no PostgreSQL with TLS is installed (apt-get install postgresql)")
+    with workshop() as directory, running(programs, directory, certify(directory)) as server:
+        server.ask("ALTER USER me PASSWORD 'right'")
+        (server.data / "pg_hba.conf").write_text("hostssl all all all scram-sha-256\n")
+        server.stop()
+        server.start()
+        yield server, directory
+
+
+def test_a_good_url(server: Server, tmp_path: Path) -> None:
+    done = colonnade("doctor", server.url, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "PostgreSQL, direct" in done.stdout
+    assert done.stdout.count("✓") == 2
+    assert "TLS none" in done.stdout
+
+
+def test_a_pooled_one(
+    bouncer: Bouncer, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = colonnade("doctor", bouncer.url, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "through a pooler in transaction mode, as it shows itself" in done.stdout
+    assert "pool_mode=transaction" in done.stdout
+    assert "DATABASE_URL_UNPOOLED" in done.stdout
+    said = colonnade("doctor", f"{bouncer.url}?pool_mode=transaction", cwd=tmp_path)
+    assert said.returncode == 0
+    assert "as it shows itself" not in said.stdout
+
+
+def test_migrations_go_past_a_pooler(
+    bouncer: Bouncer, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool.colonnade]\n")
+    versions = tmp_path / "migrations" / "versions"
+    versions.mkdir(parents=True)
+    (versions / "0001_first.py").write_text(
+        '"""First."""\nrevision = "0001"\ndown_revision = None\n'
+        "def upgrade() -> None: ...\ndef downgrade() -> None: ...\n"
+    )
+    pooled = Database(bouncer.url)
+    with pytest.raises(MigrationError, match="DATABASE_URL_UNPOOLED"):
+        upgrade(pooled, tmp_path)
+    pooled.dispose()
+    told = Database(bouncer.url, direct_url=server.url)
+    upgrade(told, tmp_path)
+    told.dispose()
+    monkeypatch.setenv("DATABASE_URL", bouncer.url)
+    monkeypatch.setenv("DATABASE_URL_UNPOOLED", server.url)
+    found = Database()
+    assert (str(found.direct), str(found.url)) == (server.url, bouncer.url)
+    upgrade(found, tmp_path)
+    found.dispose()
+    assert server.ask("SELECT version_num FROM alembic_version") == [("0001",)]
+    # Of another database than that of the environment, it says nothing.
+    assert str(Database("sqlite://").direct) == "sqlite://"
+
+
+def test_a_sleeping_server_that_wakes(programs: Path, tmp_path: Path) -> None:
+    with workshop() as directory:
+        server = Server(programs, directory / "data")
+        server.make()
+        timer = threading.Timer(4.0, server.start)
+        timer.start()
+        try:
+            done = colonnade("doctor", server.url, cwd=tmp_path)
+        finally:
+            timer.join()
+            server.kill()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("✓") == 2
+    assert "Trying again" in done.stderr
+    assert "is reached again" in done.stderr
+
+
+def test_a_bad_password(secured: tuple[Server, Path], tmp_path: Path) -> None:
+    url = f"postgresql://me:wr0ng@localhost:{secured[0].port}/postgres?sslmode=require"
+    done = colonnade("doctor", url, cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stdout.count("the user or password is wrong") == 2
+    assert "wr0ng" not in done.stdout + done.stderr
+
+
+def test_a_wrong_ca_and_a_right_one(secured: tuple[Server, Path], tmp_path: Path) -> None:
+    server, directory = secured
+    url = f"postgresql://me:right@localhost:{server.port}/postgres?sslmode=verify-full&sslrootcert="
+    wrong = colonnade("doctor", f"{url}{directory}/other.pem", cwd=tmp_path)
+    assert wrong.returncode == 1
+    assert wrong.stdout.count("its TLS certificate could not be verified") == 2
+    right = colonnade("doctor", f"{url}{directory}/ca.pem", cwd=tmp_path)
+    assert right.returncode == 0, right.stdout + right.stderr
+    assert right.stdout.count("its certificate and its name verified") == 2
+    bound = colonnade("doctor", f"{url}{directory}/ca.pem&channel_binding=require", cwd=tmp_path)
+    assert "bound to the password" in bound.stdout
+    assert "not bound: asyncpg cannot" in bound.stdout
+
+
+def test_an_expired_certificate_is_refused(secured: tuple[Server, Path]) -> None:
+    server, directory = secured
+    own = directory / "server.pem"
+    before = own.read_bytes()
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(directory / "old-ca.pem")
+    expired = authority.issue_cert("localhost", not_after=yesterday)
+    own.write_bytes(expired.private_key_and_cert_chain_pem.bytes())
+    server.stop()
+    server.start(wait=False)
+    db = Database(
+        f"postgresql://me:right@localhost:{server.port}/postgres"
+        f"?sslmode=verify-full&sslrootcert={directory}/old-ca.pem"
+    )
+    said = "certificate (has expired|could not be verified)"
+    try:
+        with pytest.raises(UnreachableError, match=said):
+            db.ping()
+        with pytest.raises(UnreachableError, match="certificate has expired"):
+            asyncio.run(db.ping_async())
+    finally:
+        own.write_bytes(before)
+        server.stop()
+        server.start(wait=False)
+
+
+def test_servers_that_speak_the_protocol_are_told_apart(server: Server) -> None:
+    cockroach = "CockroachDB CCL v25.1.0 (x86_64-pc-linux-gnu, built 2025/02/10, go1.22.8)"
+    yugabyte = "PostgreSQL 15.2-YB-2.25.1.0-b0 on x86_64-pc-linux-gnu, compiled by clang, 64-bit"
+    assert recognise(cockroach).name == "CockroachDB"
+    assert not recognise(cockroach).advisory_locks
+    assert recognise(yugabyte).name == "YugabyteDB"
+    assert recognise("PostgreSQL 18.4 on x86_64-pc-linux-gnu").name == "PostgreSQL"
+    db = Database(server.url)
+    with db.engine.connect() as connection:
+        assert capabilities_of(connection).transactional_ddl
+        assert capabilities_of(connection) is capabilities_of(connection)
+    db.dispose()
+    memory = Database("sqlite://")
+    with memory.engine.connect() as connection:
+        assert not capabilities_of(connection).listen
+    memory.dispose()

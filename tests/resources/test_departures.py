@@ -1,0 +1,163 @@
+"""A client that goes away: what its request waits for in the database is cancelled."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from fastapi import Depends, FastAPI
+from sqlalchemy import Connection, text
+
+from colonnade import Database, Resource
+from tests.resources.world import serving
+
+SLOW = {
+    "postgresql": "SELECT pg_sleep(20)",
+    "sqlite": "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) "
+    "SELECT sum(i) FROM n",
+}
+
+
+def app_that_waits(db: Database, models: SimpleNamespace) -> tuple[FastAPI, list[str]]:
+    """An app whose list of tasks takes for ever, and what became of it."""
+    tasks = Resource(models.Task, db)
+    outcomes: list[str] = []
+
+    def work(connection: Connection) -> None:
+        try:
+            connection.execute(text(SLOW[db.url.backend]))
+        except BaseException as error:
+            outcomes.append(type(error).__name__)
+            raise
+
+    @tasks.get("")
+    async def slow() -> None:
+        await tasks.subject.read(work)
+
+    app = FastAPI()
+    app.include_router(tasks)
+    return app, outcomes
+
+
+async def stay(app: FastAPI, *, seconds: float) -> list[dict[str, Any]]:
+    """Ask for the tasks, and hang up after some seconds; what the app answered."""
+    gone = asyncio.Event()
+    asyncio.get_running_loop().call_later(seconds, gone.set)
+    begun = False
+
+    async def receive() -> dict[str, Any]:
+        nonlocal begun
+        if not begun:
+            begun = True
+            return {"type": "http.request", "body": b"", "more_body": False}
+        await gone.wait()
+        return {"type": "http.disconnect"}
+
+    return await ask(app, receive)
+
+
+async def ask(app: FastAPI, receive: Callable[[], Awaitable[Any]]) -> list[dict[str, Any]]:
+    """Ask for the tasks; what the app answered."""
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http", "method": "GET", "path": "/tasks", "raw_path": b"/tasks",
+        "query_string": b"", "headers": [], "http_version": "1.1", "scheme": "http",
+        "server": ("app", 80), "client": ("client", 1), "root_path": "",
+    }  # fmt: skip
+    await app(scope, receive, send)
+    return sent
+
+
+def test_its_statement_is_cancelled(db: Database, models: SimpleNamespace) -> None:
+    app, outcomes = app_that_waits(db, models)
+
+    async def main() -> None:
+        started = time.monotonic()
+        sent = await stay(app, seconds=0.4)
+        assert 0.3 < time.monotonic() - started < 3
+        assert sent[0]["status"] == 499  # for the log: nobody sees it
+        await db.dispose_async()
+
+    asyncio.run(main())
+    deadline = time.monotonic() + 5
+    while not outcomes and time.monotonic() < deadline:
+        time.sleep(0.01)  # on SQLite, a thread is on its way
+    assert len(outcomes) == 1
+
+
+def test_whoever_stays_is_answered(db: Database, models: SimpleNamespace) -> None:
+    app, _ = app_that_waits(db, models)
+
+    async def main() -> None:
+        with db.statement_timeout(0.5):
+            sent = await stay(app, seconds=20)
+        assert sent[0]["status"] == 503
+        await db.dispose_async()
+
+    asyncio.run(main())
+
+
+def test_a_server_that_tells_of_no_departure_is_not_asked_for_ever(
+    db: Database, models: SimpleNamespace
+) -> None:
+    app, _ = app_that_waits(db, models)
+    asked = 0
+
+    async def receive() -> dict[str, Any]:
+        nonlocal asked
+        asked += 1
+        if asked > 100:
+            await asyncio.sleep(20)
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def main() -> None:
+        with db.statement_timeout(0.5):
+            sent = await ask(app, receive)
+        assert sent[0]["status"] == 503
+        await db.dispose_async()
+
+    asyncio.run(main())
+    assert asked < 5
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.4])
+def test_a_cancelled_request_stays_cancelled(
+    db: Database, models: SimpleNamespace, seconds: float
+) -> None:
+    """By whoever runs the app, as at its shutdown: that is not the client."""
+    app, _ = app_that_waits(db, models)
+
+    async def main() -> None:
+        task = asyncio.create_task(stay(app, seconds=20))
+        await asyncio.sleep(seconds)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await db.dispose_async()
+
+    asyncio.run(main())
+
+
+def test_a_routes_statements_may_have_less_time(db: Database, models: SimpleNamespace) -> None:
+    """As docs/reliability.md has it: a dependency around one operation."""
+    if db.url.backend == "sqlite":
+        pytest.skip("there, nothing that a request can ask takes so long")
+
+    async def quickly() -> AsyncIterator[None]:
+        with db.statement_timeout(0.2):
+            yield
+
+    tasks = Resource(models.Task, db, dependencies={"list": [Depends(quickly)]})
+    with serving(tasks) as client, db.engine.connect() as holder:
+        assert client.get("/tasks").status_code == 200
+        holder.execute(text("LOCK TABLE task IN ACCESS EXCLUSIVE MODE"))
+        started = time.monotonic()
+        answer = client.get("/tasks")
+        assert (answer.status_code, answer.json()["type"]) == (503, "urn:colonnade:busy")
+        assert time.monotonic() - started < 2
