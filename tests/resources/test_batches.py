@@ -233,6 +233,7 @@ def test_values_that_make_no_plain_array(db: Database) -> None:
             {"points": [], "mood": "bad", "address": "10.0.0.2", "name": "b"},
         ]
         made = client.post("/series:batch", json=rows)
+        assert made.status_code == 201, made.text
         assert [(row["points"], row["mood"], row["name"]) for row in made.json()] == [
             ([1, 2], "good", "A"), ([], "bad", "B"),
         ]  # fmt: skip

@@ -29,6 +29,8 @@ CREATE TABLE label (id SERIAL PRIMARY KEY, name TEXT,
                     twice TEXT GENERATED ALWAYS AS (name || name) STORED);
 CREATE TABLE note (id SERIAL PRIMARY KEY, task_id INTEGER NOT NULL REFERENCES task(id));
 CREATE SEQUENCE numbers START 7;
+CREATE VIEW labels AS SELECT 1 AS n;
+CREATE TYPE size AS ENUM ('small');
 INSERT INTO label (name) VALUES ('seed')
 """
 
@@ -148,13 +150,31 @@ def test_the_schema_comes_back_on_sqlite(place: Place, home: Database) -> None:
 @pytest.mark.parametrize(
     "change",
     ["DROP TABLE note", "CREATE TABLE other (id INTEGER)", "ALTER TABLE task ADD COLUMN x TEXT",
-     "CREATE INDEX on task (parent_id)", "CREATE VIEW titles AS SELECT title FROM task"],
+     "CREATE INDEX on task (parent_id)", "CREATE VIEW titles AS SELECT title FROM task",
+     "ALTER TABLE task ALTER title TYPE VARCHAR", "ALTER TABLE label ALTER name SET NOT NULL",
+     "ALTER TABLE label ALTER name SET DEFAULT 'x'", "ALTER TYPE size ADD VALUE 'large'",
+     "ALTER TABLE note DROP CONSTRAINT note_task_id_fkey", "CREATE SCHEMA another",
+     "CREATE TYPE mood AS ENUM ('good')", "CREATE DOMAIN whole AS INTEGER CHECK (VALUE > 0)",
+     "CREATE FUNCTION one() RETURNS INTEGER LANGUAGE sql AS 'SELECT 1'",
+     "CREATE OR REPLACE VIEW labels AS SELECT 2 AS n",
+     "CREATE TRIGGER t BEFORE UPDATE ON task FOR EACH ROW "
+     "EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+     "CREATE POLICY mine ON task USING (true)", """CREATE COLLATION other FROM "C\""""],
 )  # fmt: skip
 def test_a_schema_that_is_another_is_given_up_on_postgresql(
     place: Place, home: Database, change: str
 ) -> None:
     execute(home, change)
     assert place.settle() == Settled(is_lost=True)
+
+
+@pytest.mark.only_on("postgresql")
+def test_temporary_tables_and_maintenance_are_no_other_schema(place: Place, home: Database) -> None:
+    execute(home, "CREATE TEMPORARY TABLE other (id SERIAL PRIMARY KEY, name TEXT DEFAULT 'x')")
+    with home.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        for statement in ("ANALYZE", "VACUUM", "TRUNCATE task CASCADE", "REINDEX TABLE note"):
+            connection.exec_driver_sql(statement)
+    assert place.settle() == Settled()
 
 
 @pytest.mark.only_on("postgresql")

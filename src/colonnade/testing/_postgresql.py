@@ -33,13 +33,46 @@ _SEQUENCES = """
 SELECT 'sequence', format('%I.%I', schemaname, sequencename), last_value::text, start_value::text
 FROM pg_sequences WHERE schemaname !~ '^pg_'
 """
+_CATALOGS = {
+    "pg_attrdef": "adrelid IN (TABLE relation)",
+    "pg_attribute": "attrelid IN (TABLE relation)",
+    "pg_collation": "collnamespace IN (TABLE space)",
+    "pg_constraint": "conrelid IN (TABLE relation) OR contypid <> 0 AND oid >= {first}",
+    "pg_enum": "oid >= {first}",
+    "pg_namespace": "oid IN (TABLE space)",
+    "pg_policy": "polrelid IN (TABLE relation)",
+    "pg_proc": "oid >= {first} AND pronamespace IN (TABLE space)",
+    "pg_rewrite": "ev_class IN (TABLE relation)",
+    "pg_trigger": "tgrelid IN (TABLE relation)",
+    "pg_type": "oid >= {first} AND typnamespace IN (TABLE space)",
+}
+"""Where the server keeps what a schema is made of, and which of its rows are of this one: not those
+of temporary tables."""
+
+_FIRST_OID = 16_384
+"""From which on objects are not the server's own: FirstNormalObjectId in access/transam.h."""
+
+# Relations by what they say: maintenance writes to their rows as well, and so makes xmin another.
 _SHAPE = """
-SELECT 'shape', sum(hashtextextended(concat_ws(' ', oid, relname, relnatts, relchecks,
-       relhastriggers, relhasrules), 0))::text, NULL, NULL
-FROM pg_class
-WHERE relnamespace NOT IN ('pg_catalog'::regnamespace, 'pg_toast'::regnamespace)
-  AND relpersistence <> 't'
-"""
+SELECT 'shape', (
+  WITH space AS MATERIALIZED (
+    SELECT oid FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
+  ), relation AS MATERIALIZED (
+    SELECT oid FROM pg_class WHERE oid >= {first} AND relnamespace IN (TABLE space)
+  )
+  SELECT concat_ws(' ', (
+    SELECT sum(hashtextextended(concat_ws(' ', oid, relname, relnatts, relchecks, relhastriggers,
+           relhasrules, relrowsecurity, relforcerowsecurity, relacl, reloptions), 0))
+    FROM pg_class WHERE oid IN (TABLE relation)
+  ), {catalogs})
+), NULL, NULL
+""".format(
+    first=_FIRST_OID,
+    catalogs=", ".join(
+        f"(SELECT concat(count(*), '/', sum(xmin::text::bigint)) FROM {catalog} WHERE {rows})"
+        for catalog, rows in _CATALOGS.items()
+    ).format(first=_FIRST_OID),
+)
 _OPEN = """
 SELECT 'open', pid::text, state, query FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid()
