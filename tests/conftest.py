@@ -6,6 +6,7 @@ The databases are those of Colonnade's own pytest plugin; each test has empty on
 import gc
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -84,6 +85,10 @@ def _forget_models() -> Iterator[None]:
 
 def _forget() -> None:
     SQLModel.metadata.clear()
+    # An enum that PostgreSQL has by name would go on being made with the tables of later tests.
+    dispatch: Any = SQLModel.metadata.dispatch
+    for listeners in (dispatch.before_create, dispatch.after_drop):
+        listeners.for_modify(dispatch).clear()
     for _ in range(5):
         # The registry holds its classes weakly, and stumbles over one that is collected meanwhile.
         with suppress(KeyError):
