@@ -1,6 +1,6 @@
 """A project in a test: its models change, revisions are written and run."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,11 +65,13 @@ class Lab:
         options.setdefault("guarded", False)
         return move(self.history, self.db, "downgrade", target, **options)
 
-    def change(self, define: Callable[[], object], **choices: Any) -> str:
+    def change(
+        self, define: Callable[[], object], *, allow: Sequence[str] = (), **choices: Any
+    ) -> str:
         """Change the models, write the revision, run it; its text."""
         self.models(define)
         written = self.migrate(**choices)
-        self.upgrade()
+        self.upgrade(allow=allow)
         return written.path.read_text()
 
     def drift(self) -> list[str]:

@@ -15,6 +15,7 @@ from colonnade.migrations import Adoption, models_source
 from colonnade.migrations._describing import describe
 from colonnade.migrations._drift import differences
 from colonnade.migrations._environment import opened
+from colonnade.migrations._ledger import Ledger
 from tests.migrations.lab import Lab
 from tests.migrations.test_column_kinds import every_kind, postgresql_kinds
 
@@ -29,7 +30,7 @@ def adopt(db: Database) -> tuple[Adoption, list[str]]:
         module: dict[str, object] = {"__name__": "adopted"}
         exec(compile(adoption.source, "adopted.py", "exec"), module)
         default_registry.configure()
-        found = differences(connection, SQLModel.metadata, everything=True)
+        found = differences(connection, SQLModel.metadata, ledger=Ledger())
         apart = [one for one in map(describe, found) if one != "drop heap"]
         adoption_again = models_source(connection)
     assert adoption_again == adoption
@@ -165,7 +166,7 @@ def law(db: Database, schema: str | None = None) -> tuple[Adoption, list[str]]:
         KEPT["__name__"] = "adopted"
         exec(compile(adoption.source, "adopted.py", "exec"), KEPT)
         default_registry.configure()
-        found = differences(connection, SQLModel.metadata, everything=True)
+        found = differences(connection, SQLModel.metadata, ledger=Ledger())
         return adoption, [describe(one) for one in found]
 
 

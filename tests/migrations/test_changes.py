@@ -13,6 +13,7 @@ from pydantic import NaiveDatetime
 
 from colonnade import Field, SQLModel, Timestamps
 from colonnade.errors import MigrationError
+from colonnade.migrations import check
 from tests.migrations.lab import Lab
 
 
@@ -140,6 +141,20 @@ def test_a_required_column_has_a_value_in_rows_that_are_there(started: Lab) -> N
     settled(started)
 
 
+def test_values_that_rows_get_are_as_they_were_said(started: Lab) -> None:
+    def second() -> None:
+        class Task(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            title: str = Field(max_length=200, index=True)
+            status: Literal["open", "done"] = "open"
+            progress: int = Field(default=0, ge=0, le=100)
+            owner: str
+            note: str = "50%: :x %(a)s"
+
+    started.change(second, fills={"task.owner": "100% :x"})
+    assert started.rows("SELECT owner, note FROM task") == [("100% :x", "50%: :x %(a)s")] * 2
+
+
 def test_timestamps_that_come_later_are_of_the_upgrade(started: Lab) -> None:
     def second() -> None:
         class Task(Timestamps, table=True):
@@ -189,6 +204,12 @@ def test_a_column_that_is_gone_is_put_aside_and_comes_back(started: Lab) -> None
     assert started.aside == ["task.progress"]
     text = started.migrate(drops=frozenset({"task.progress"})).path.read_text()
     assert 'batch_op.drop_column("progress__dropped")' in text
+    started.upgrade(allow=["loses-data"])
+    check(started.history, started.db.url, SQLModel.metadata)
+    started.downgrade()
+    assert started.rows("SELECT title, progress__dropped FROM task ORDER BY id") == [
+        ("a", None), ("b", None)
+    ]  # fmt: skip
 
 
 def test_a_table_that_is_gone_is_put_aside(started: Lab) -> None:
@@ -202,6 +223,10 @@ def test_a_table_that_is_gone_is_put_aside(started: Lab) -> None:
     started.change(second)
     assert len(started.rows("SELECT * FROM task__dropped")) == 2
     settled(started)
+    started.change(second, drops=frozenset({"task"}), allow=["loses-data"])
+    check(started.history, started.db.url, SQLModel.metadata)
+    started.downgrade()
+    assert started.rows("SELECT title, status, progress FROM task__dropped") == []
 
 
 def test_naive_times_become_aware_in_the_zone_that_is_said(lab: Lab) -> None:

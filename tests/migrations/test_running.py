@@ -110,7 +110,7 @@ FAILS = 2
         started.upgrade()
     done = started.rows("SELECT count(*) FROM task WHERE title LIKE '%!'")
     assert done == [(0 if started.db.url.backend == "sqlite" else 2,)]
-    path.write_text(path.read_text().replace("FAILS = 2", "FAILS = 0"))
+    path.write_text(path.read_text().replace("FAILS = 2", "FAILS = None"))
     started.history.forget()
     told: list[tuple[str, int, int]] = []
 

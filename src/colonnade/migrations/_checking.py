@@ -1,14 +1,16 @@
 """What is worth asking of every history."""
 
 import sqlalchemy as sa
-from sqlalchemy import MetaData
+from sqlalchemy import Connection, MetaData
 
 from colonnade.database import DatabaseURL
 from colonnade.errors import MigrationError
 from colonnade.migrations._describing import describe
 from colonnade.migrations._drift import differences
+from colonnade.migrations._enums import enums_in
 from colonnade.migrations._environment import OURS
 from colonnade.migrations._history import History, explained
+from colonnade.migrations._ledger import Ledger
 from colonnade.migrations._running import Direction, Run
 from colonnade.migrations._shadow import shadow
 
@@ -32,21 +34,28 @@ def check(history: History, url: DatabaseURL, metadata: MetaData) -> None:
             or the models say something else.
     """
     history.head()
+    ledger = Ledger()
     with shadow(url) as connection:
         for direction, target in _THERE_AND_BACK:
-            run = Run(history, connection, direction, target)
+            run = Run(history, connection, direction, target, note=ledger.note)
             with explained(history.folder, run):
                 run()
             if direction == "downgrade":
-                left = set(sa.inspect(connection).get_table_names()) - OURS
-                connection.rollback()
+                left = _left(connection)
                 if left:
-                    raise MigrationError(
-                        f"Taken back, the history leaves {', '.join(sorted(left))}."
-                    )
-        apart = [describe(one) for one in differences(connection, metadata, everything=True)]
+                    raise MigrationError(f"Taken back, the history leaves {', '.join(left)}.")
+        apart = [describe(one) for one in differences(connection, metadata, ledger=ledger)]
     if apart:
         raise MigrationError(
             f"The models are ahead of the history: {'; '.join(apart)}. `colonnade migrate` writes "
             "what is missing."
         )
+
+
+def _left(connection: Connection) -> list[str]:
+    """What is in a database that should be empty."""
+    tables = sorted(set(sa.inspect(connection).get_table_names()) - OURS)
+    is_asked = connection.dialect.name == "postgresql"
+    types = [f"the type {name}" for _, name in enums_in(connection)] if is_asked else []
+    connection.rollback()
+    return [*tables, *types]

@@ -18,7 +18,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.runtime.plugins import Plugin
 from alembic.util import PriorityDispatchResult
 
-from colonnade.migrations._rendering import condition_of
+from colonnade.migrations._rendering import condition_of, native_enum
 from colonnade.migrations._stored import Key, Stored, normal, stored_models, stored_tables
 
 OURS = "colonnade.compare"
@@ -53,6 +53,8 @@ def type_differs(
     column_type: object,
 ) -> bool | None:
     """Whether a column's type has changed; None: for Alembic to say."""
+    if context.dialect.name == "sqlite" and native_enum(column.type) is not None:
+        return not isinstance(inspected_type, sa.String)  # as long as its longest value, whatever
     there, model = _stored(context, _key(column.table))
     old = there and there.types.get(inspected.name)
     new = model and model.types.get(column.name)

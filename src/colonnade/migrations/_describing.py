@@ -86,6 +86,7 @@ def summary(found: Iterable[MigrateOperation]) -> str:
 
 _SMALL = (
     own.Fill, own.Require, own.SetNotNull, own.RenameCheck, own.RenameIndex, own.TakeBack,
-    own.AddCheck, own.AddForeignKey, ops.DropConstraintOp, ops.CreateIndexOp,
+    own.AddCheck, own.AddForeignKey, own.CreateEnum, own.DropEnum, ops.DropConstraintOp,
+    ops.CreateIndexOp,
 )  # fmt: skip
 """What follows from something else, mostly."""

@@ -1,6 +1,6 @@
 """Whether models, history and database agree, by replaying the history."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,14 +10,17 @@ from alembic.operations.ops import MigrateOperation
 from sqlalchemy import Connection, MetaData
 
 from colonnade.database import Database, DatabaseURL
+from colonnade.migrations import _operations as own
 from colonnade.migrations._describing import describe, each
+from colonnade.migrations._enums import changes, enums_in, find_types
 from colonnade.migrations._environment import OURS, fresh_context, opened
 from colonnade.migrations._history import History
+from colonnade.migrations._ledger import Ledger
 from colonnade.migrations._running import Watcher, plan
 from colonnade.migrations._shadow import shadow
 from colonnade.migrations._stored import Key, Stored, stored_tables
 from colonnade.migrations._upgrading import heads_known
-from colonnade.migrations._writing import replay
+from colonnade.migrations._writing import apply, replay
 
 Between = Literal["models", "database"]
 Reflected = tuple[MetaData, Mapping[Key, Stored]]
@@ -72,10 +75,10 @@ def find_drift(
                 Drift("database", f"The database is {behind} {revisions} behind: colonnade upgrade")
             )
     with shadow(url) as connection:
-        replay(history, connection, watcher=watcher)
-        models = differences(connection, metadata, everything=True)
-        found += [Drift("models", _said(one, "the history", "the models")) for one in models]
+        ledger = replay(history, connection, watcher=watcher)
         stored = _reflected(connection) if at == history.heads else None
+        models = differences(connection, metadata, ledger=ledger)
+        found += [Drift("models", _said(one, "the history", "the models")) for one in models]
     if database is not None:
         if stored is None:
             stored = _replayed(history, url, at)
@@ -107,7 +110,7 @@ def differences(
     metadata: MetaData,
     stored: Mapping[Key, Stored] | None = None,
     *,
-    everything: bool = False,
+    ledger: Ledger | None = None,
 ) -> Iterator[MigrateOperation]:
     """What would make a database as a metadata says.
 
@@ -116,16 +119,30 @@ def differences(
         metadata: The tables.
         stored: How a database has stored them, if one has: what is read from it and stored again
             is not always the same (PostgreSQL adds casts to casts).
-        everything: Whether a table that is only in the database is a difference too.
+        ledger: What the history said, which a throwaway database has replayed: what is only
+            there is a difference too. None: a database that others may have tables in.
     """
-    context = fresh_context(connection, metadata, everything=everything)
+    yield from _types(connection, metadata, ledger)
+    context = fresh_context(connection, metadata, everything=ledger is not None)
     context.opts["colonnade_stored"] = stored
-    if not everything:
+    if ledger is None:
         context.opts["include_object"] = _is_in(metadata)
     found = produce_migrations(context, metadata)
     connection.rollback()
     assert found.upgrade_ops is not None
     yield from each(found.upgrade_ops.ops)
+
+
+def _types(
+    connection: Connection, metadata: MetaData, ledger: Ledger | None
+) -> Iterator[MigrateOperation]:
+    """The enum types in which a database differs; a throwaway one has them as they are then."""
+    if ledger is not None:
+        found = find_types(connection, metadata, ledger)
+        apply(connection, found.first, ledger)
+        yield from (*found.first, *found.last)
+    elif connection.dialect.name == "postgresql":
+        yield from changes(enums_in(connection), metadata)
 
 
 def database_drift(connection: Connection, metadata: MetaData) -> list[str]:
@@ -154,6 +171,8 @@ def _said(operation: MigrateOperation, here: str, there: str) -> str:
     here = here[0].upper() + here[1:]
     added: Any = operation
     match operation:
+        case own.EnumStep():
+            return _said_of_type(operation, here, there)
         case ops.CreateTableOp():
             return f"{here} lacks the table {operation.table_name}"
         case ops.DropTableOp():
@@ -178,6 +197,21 @@ def _said(operation: MigrateOperation, here: str, there: str) -> str:
         case ops.AlterColumnOp():
             return f"{_different(operation)}, in {here[0].lower() + here[1:]} and in {there}"
     return describe(operation)
+
+
+def _said_of_type(step: own.EnumStep, here: str, there: str) -> str:
+    match step:
+        case own.ChangeEnum():
+            here = here[0].lower() + here[1:]
+            was, values = _listed(step.was), _listed(step.values)
+            return f"The type {step.name} has the values {was} in {here}, and {values} in {there}"
+        case own.DropEnum():
+            return f"{here} has the type {step.name}, which is not in {there}"
+    return f"{here} lacks the type {step.name}"
+
+
+def _listed(values: Iterable[str]) -> str:
+    return ", ".join(map(repr, values))
 
 
 def _different(alter: ops.AlterColumnOp) -> str:

@@ -63,8 +63,8 @@ def squash(
     if head is None or len(history.revisions) < 2:
         raise MigrationError("There is one revision at most: nothing to squash.")
     with shadow(url) as connection:
-        replay(history, connection, watcher=watcher)
-        apart = [describe(one) for one in differences(connection, metadata, everything=True)]
+        ledger = replay(history, connection, watcher=watcher)
+        apart = [describe(one) for one in differences(connection, metadata, ledger=ledger)]
         if apart:
             raise MigrationError(
                 f"The models are ahead of the history ({'; '.join(apart)}): colonnade migrate "

@@ -10,6 +10,8 @@ from sqlalchemy import Connection
 
 from colonnade.migrations import _operations as own
 from colonnade.migrations._describing import describe
+from colonnade.migrations._enums import Column as EnumColumn
+from colonnade.migrations._enums import columns_with
 from colonnade.migrations._facts import BUILT, READ, WRITTEN, Facts, count_where, facts_of
 from colonnade.migrations._finding import Finding
 from colonnade.migrations._rendering import condition_of, plain_type
@@ -52,6 +54,7 @@ class Judge:
             ops.CreateUniqueConstraintOp: self._add_constraint,
             ops.ExecuteSQLOp: self._execute,
             own.ChangeType: self._change_type,
+            own.ChangeEnum: self._change_enum,
             own.AddCheck: self._add_check,
             own.ReplaceCheck: self._add_check,
             own.SetNotNull: self._set_not_null,
@@ -154,6 +157,34 @@ class Judge:
 
     def _change_type(self, step: own.ChangeType) -> Iterator[Finding]:
         yield from self._retyped(step, step.table, step.column, step.schema, step.was, step.type_)
+
+    def _change_enum(self, step: own.ChangeEnum) -> Iterator[Finding]:
+        if self.dialect != "postgresql" or not step.is_new_type:
+            return
+        for column in columns_with(self.connection, (step.schema, step.name)):
+            yield from self._rewritten(step, column.table, column.schema)
+            if step.removed and column.table not in self._touched:
+                yield from self._without_value(step, column)
+        if len(set(step.mapping.values()) - set(step.was)) < len(step.mapping):
+            why = "several values become one, and which was which is not kept."
+            yield self._finding("cannot-undo", step.name, step, why)
+
+    def _without_value(self, step: own.ChangeEnum, column: EnumColumn) -> Iterator[Finding]:
+        """Rows that hold a value that goes."""
+        name = self.connection.dialect.identifier_preparer.quote(column.name)
+        values = ", ".join("'" + one.replace("'", "''") + "'" for one in step.removed)
+        holds = f"{name}::text[] &&" if column.is_array else f"{name}::text = ANY"
+        condition = f"{holds} (ARRAY[{values}])"
+        held = count_where(self.connection, column.table, column.schema, condition)
+        if held:
+            many = f"{held:,}{'' if held < 1000 else ' or more'}"
+            rows = "row has" if held == 1 else "rows have"
+            yield self._finding(
+                "fails", step.name, step,
+                f"{many} {rows} a value in {column.table}.{column.name} that goes: {values}.",
+                f'say what it becomes: mapping={{"{step.removed[0]}": ...}} of steps.change_enum, '
+                "or --map when the revision is written.",
+            )  # fmt: skip
 
     def _retyped(
         self,

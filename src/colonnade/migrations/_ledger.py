@@ -1,4 +1,4 @@
-"""What the revisions of a history said of columns and CHECKs, in their own words.
+"""What the revisions of a history said of columns, CHECKs and enum types, in their own words.
 
 A database says what it holds in its own: ``TIMESTAMP WITH TIME ZONE`` of PostgreSQL, or a CHECK
 with casts. Where a later revision has to undo something, it says it as it was said.
@@ -11,24 +11,34 @@ from alembic.operations import ops
 from sqlalchemy.types import TypeEngine
 
 from colonnade.migrations import _operations as own
-from colonnade.migrations._rendering import condition_of
+from colonnade.migrations._rendering import condition_of, native_enum
 from colonnade.migrations._stored import with_name
 
 Name = tuple[str, str]
 """A table's, and that of something in it."""
 
+EnumKey = tuple[str | None, str]
+"""An enum type's schema, None for the default one, and its name."""
+
 
 class Ledger:
-    """What was said last of each column and CHECK.
+    """What was said last of each column, CHECK and enum type.
 
     Attributes:
         types: The type of a column.
         checks: The condition of a CHECK.
+        enums: The values of an enum type.
     """
 
     def __init__(self) -> None:
         self.types: dict[Name, TypeEngine[Any]] = {}
         self.checks: dict[Name, own.Condition] = {}
+        self.enums: dict[EnumKey, tuple[str, ...]] = {}
+
+    def columns_with(self, key: EnumKey) -> list[Name]:
+        """The columns whose type is an enum type, or an array of it."""
+        kinds = {name: native_enum(kind) for name, kind in self.types.items()}
+        return [name for name, kind in kinds.items() if kind and (kind.schema, kind.name) == key]
 
     def note(self, operation: ops.MigrateOperation) -> None:
         """Take note of an operation."""
@@ -38,6 +48,8 @@ class Ledger:
                     self._item(operation.table_name, item)
             case ops.AddColumnOp():
                 self._item(operation.table_name, operation.column)
+            case ops.DropTableOp() | ops.DropColumnOp():
+                self._forget(operation)
             case ops.AlterColumnOp():
                 name = (operation.table_name, operation.column_name)
                 if operation.modify_type is not None:
@@ -54,6 +66,10 @@ class Ledger:
 
     def _step(self, step: own.Step) -> None:
         match step:
+            case own.DropEnum():
+                self.enums.pop((step.schema, step.name), None)
+            case own.EnumStep():
+                self.enums[step.schema, step.name] = tuple(step.values)
             case own.AddCheck():
                 self.checks[step.table, step.name] = step.condition
             case own.RenameCheck():
@@ -72,12 +88,21 @@ class Ledger:
     def _item(self, table: str, item: Any) -> None:
         if isinstance(item, sa.Column):
             self.types[table, item.name] = item.type
+            made = native_enum(item.type)
+            if made is not None and made.create_type:  # by the table, as Alembic has it
+                self.enums.setdefault((made.schema, str(made.name)), tuple(made.enums))
         elif isinstance(item, sa.CheckConstraint):
             self._check(table, item.name, item.sqltext)
 
     def _check(self, table: str, name: Any, condition: Any) -> None:
         if name is not None:
             self.checks[table, str(name)] = condition_of(condition)
+
+    def _forget(self, dropped: ops.DropTableOp | ops.DropColumnOp) -> None:
+        column = dropped.column_name if isinstance(dropped, ops.DropColumnOp) else None
+        for table, name in list(self.types):
+            if table == dropped.table_name and column in (None, name):
+                del self.types[table, name]
 
     def _rename_table(self, old: str, new: str) -> None:
         self.types = {(new if t == old else t, n): kind for (t, n), kind in self.types.items()}

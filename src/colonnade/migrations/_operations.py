@@ -10,6 +10,7 @@ from colonnade.migrations._constraint_steps import (
     DropIndex,
     ReplaceCheck,
 )
+from colonnade.migrations._enum_steps import ChangeEnum, CreateEnum, DropEnum, EnumStep
 from colonnade.migrations._name_steps import (
     PutAside,
     RenameCheck,
@@ -37,12 +38,16 @@ __all__ = [
     "AddForeignKey",
     "AddIndex",
     "AddUnique",
+    "ChangeEnum",
     "ChangeType",
     "Condition",
+    "CreateEnum",
     "DropCheck",
+    "DropEnum",
     "DropForeignKey",
     "DropIndex",
     "DropNotNull",
+    "EnumStep",
     "Fill",
     "ForEachBatch",
     "MapValues",

@@ -25,6 +25,7 @@ from colonnade.migrations._operations import (
     Step,
     TakeBack,
 )
+from colonnade.migrations._rendering import plain_type
 from colonnade.migrations._stored import names_in
 
 
@@ -35,12 +36,14 @@ class Gone:
     Attributes:
         first: What is done before all else.
         last: What is done after it.
+        undo_last: What undoes ``last``, without what was held, and comes first in a downgrade.
         undo: What undoes ``first``, and comes last in a downgrade.
         aside: What is aside already, and may be dropped.
     """
 
     first: list[Step] = field(default_factory=list)
     last: list[MigrateOperation] = field(default_factory=list)
+    undo_last: list[MigrateOperation] = field(default_factory=list)
     undo: list[Step] = field(default_factory=list)
     aside: list[str] = field(default_factory=list)
 
@@ -70,7 +73,7 @@ def find_gone(connection: Connection, metadata: MetaData, choices: Choices, ledg
     new = [key for key in wanted if key not in there]
     for key in sorted((one for one in there if one not in wanted), key=str):
         _table(gone, key, {n: set(there[n]) if n in there else set(wanted[n].columns.keys())
-                           for n in [key, *new]}, choices, inspector)  # fmt: skip
+                           for n in [key, *new]}, choices, ledger, inspector)  # fmt: skip
     moved = {(one.schema, one.new): (one.schema, one.table) for one in gone.first
              if isinstance(one, RenameTable)}  # fmt: skip
     for key, table in wanted.items():
@@ -95,6 +98,7 @@ def _table(
     key: tuple[str | None, str],
     columns: dict[tuple[str | None, str], set[str]],
     choices: Choices,
+    ledger: Ledger,
     inspector: sa.Inspector,
 ) -> None:
     schema, name = key
@@ -102,6 +106,7 @@ def _table(
         gone.aside.append(name.removesuffix(ASIDE))
         if name.removesuffix(ASIDE) in choices.drops or name in choices.drops:
             gone.last.append(ops.DropTableOp(name, schema=schema))
+            gone.undo_last.append(_as_it_is(inspector, ledger, name, schema))
         return
     taken = {one.new for one in gone.first if isinstance(one, RenameTable)}
     said = choices.renames.get(name)
@@ -120,6 +125,17 @@ def _table(
         for drop, add in _foreign_keys(inspector, name, schema):
             _add(gone, drop, [add])
     _add(gone, step, [step.reverse()])
+
+
+def _as_it_is(
+    inspector: sa.Inspector, ledger: Ledger, table: str, schema: str | None
+) -> MigrateOperation:
+    """What makes a table as a database has it, without its rows."""
+    found = sa.Table(table, sa.MetaData(), schema=schema)
+    inspector.reflect_table(found, None, resolve_fks=False)
+    for column in found.columns:
+        column.type = plain_type(ledger.types.get((table, column.name), column.type))
+    return ops.CreateTableOp.from_table(found)
 
 
 def _foreign_keys(
@@ -163,6 +179,9 @@ def _columns(
             gone.aside.append(plain)
             if plain in choices.drops or full in choices.drops:
                 gone.last.append(ops.DropColumnOp(table.name, name, schema=table.schema))
+                kind = plain_type(ledger.types.get((table.name, name), there[name]["type"]))
+                back = ops.AddColumnOp(table.name, sa.Column(name, kind), schema=table.schema)
+                gone.undo_last.append(back)
             elif full in choices.renames:
                 to = choices.renamed_to("column", full, new) or name
                 step = RenameColumn(table.name, name, to, schema=table.schema)
@@ -209,6 +228,8 @@ def _choice(step: PutAside, ledger: Ledger) -> str | None:
 
 def zero_of(kind: object) -> object:
     """A value for rows that have none, of a type: what stands for nothing in it."""
+    if isinstance(kind, sa.Enum):
+        return kind.enums[0]
     zeros: list[tuple[type[object], object]] = [
         (sa.Boolean, False),
         (sa.Integer, 0),

@@ -19,6 +19,9 @@ from colonnade.migrations._operations import Step, by_dialect
 
 STEPS = "from colonnade.migrations import steps"
 
+MAKES_TYPES = "colonnade_makes_types"
+"""The option that says that a revision's steps make enum types, and so its tables need not."""
+
 _SQLITE: Dialect = SQLiteDialect()
 _POSTGRESQL: Dialect = cast("Any", PGDialect)(paramstyle="named")  # others double percent signs
 _BIND = re.compile(r"(?<![:\w\\]):(?=\w)(?!\w+:)")
@@ -29,6 +32,9 @@ def render_item(kind: str, thing: Any, autogen_context: AutogenContext) -> str |
     """Alembic's hook: how a type or a CHECK is written; False: as Alembic does."""
     if kind == "type":
         plain = plain_type(thing)
+        enum = native_enum(plain)
+        if enum is plain and enum.create_type and autogen_context.opts.get(MAKES_TYPES):
+            plain = _existing(enum)
         if isinstance(plain, JSONB):
             autogen_context.imports.add("from sqlalchemy.dialects import postgresql")
             return "sa.JSON().with_variant(postgresql.JSONB(), 'postgresql')"
@@ -61,6 +67,34 @@ def plain_type(kind: TypeEngine[Any]) -> TypeEngine[Any]:
             return kind
         return kind if type(generic) is type(kind) else generic
     return kind
+
+
+def on_postgresql(kind: TypeEngine[Any]) -> TypeEngine[Any]:
+    """What a column's type is there, as SQLAlchemy's own types say it."""
+    kind = kind._variant_mapping.get("postgresql", kind)
+    while isinstance(kind, TypeDecorator):
+        kind = kind.load_dialect_impl(_POSTGRESQL)
+    return kind
+
+
+def native_enum(kind: TypeEngine[Any]) -> sa.Enum | None:
+    """The enum type that a column's type is on PostgreSQL, or is an array of; None if neither."""
+    found = on_postgresql(kind)
+    while isinstance(found, sa.ARRAY):
+        found = on_postgresql(found.item_type)
+    return found if isinstance(found, sa.Enum) and found.native_enum and found.name else None
+
+
+def _existing(kind: sa.Enum) -> sa.Enum:
+    """An enum type that is there already, as both databases understand it."""
+    return sa.Enum(
+        *kind.enums,
+        name=kind.name,
+        schema=kind.schema,
+        create_constraint=kind.create_constraint,
+        length=kind.length,
+        create_type=False,
+    )
 
 
 def postgresql_type(kind: TypeEngine[Any]) -> str:

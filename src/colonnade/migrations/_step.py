@@ -115,12 +115,12 @@ def quoted(operations: Operations, name: str, schema: str | None = None) -> str:
 
 
 def literal(operations: Operations, value: Any) -> str:
-    """A value as SQL."""
+    """A value as SQL, as the database reads it."""
     expression = value if isinstance(value, sa.ClauseElement) else sa.literal(value)
-    compiled = expression.compile(
-        dialect=operations.migration_context.dialect, compile_kwargs={"literal_binds": True}
-    )
-    return str(compiled)
+    dialect = operations.migration_context.dialect
+    sql = str(expression.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+    # What is to be run is said as text, in which SQLAlchemy doubles percent signs itself.
+    return sql.replace("%%", "%") if dialect.identifier_preparer._double_percents else sql
 
 
 def condition_text(operations: Operations, condition: Condition) -> str:

@@ -1,7 +1,7 @@
 """Write a revision: what the models have become since the last one."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,12 +16,15 @@ from colonnade.database import DatabaseURL
 from colonnade.migrations._arranging import Arranger
 from colonnade.migrations._choices import Choices
 from colonnade.migrations._describing import describe, each, summary
+from colonnade.migrations._enums import find_types
 from colonnade.migrations._environment import fresh_context, options
 from colonnade.migrations._fields import Fields
 from colonnade.migrations._history import History, explained
 from colonnade.migrations._layout import lay_out
 from colonnade.migrations._ledger import Ledger
-from colonnade.migrations._renames import Gone, find_gone
+from colonnade.migrations._operations import Step
+from colonnade.migrations._renames import find_gone
+from colonnade.migrations._rendering import MAKES_TYPES
 from colonnade.migrations._running import Run, Watcher
 from colonnade.migrations._shadow import shadow
 from colonnade.migrations._stored import stored_models
@@ -89,7 +92,9 @@ def find_change(
         MigrationError: Something has to be said, and there is nobody to ask.
     """
     gone = find_gone(connection, metadata, choices, ledger)
-    _apply(connection, gone, ledger)
+    apply(connection, gone.first, ledger)
+    types = find_types(connection, metadata, ledger, choices, gone.last)
+    apply(connection, types.first, ledger)
     context = fresh_context(connection, metadata, everything=True)
     found = produce_migrations(context, metadata)
     assert found.upgrade_ops is not None
@@ -105,17 +110,39 @@ def find_change(
     backwards = Arranger(*parts, going_back=True).arrange(found.downgrade_ops.ops)
     if connection.in_transaction():
         connection.rollback()
-    last = [ops.ModifyTableOps(one.table_name, [one], schema=one.schema)
-            if isinstance(one, ops.DropColumnOp) else one for one in gone.last]  # fmt: skip
-    return Change([*gone.first, *forwards, *last], [*backwards, *gone.undo], gone.aside)
+    last, back = map(_in_tables, (gone.last, gone.undo_last))
+    return Change(
+        [*gone.first, *types.first, *forwards, *last, *types.last],
+        [*types.undo_last, *back, *backwards, *types.undo_first, *gone.undo],
+        gone.aside,
+    )
 
 
-def _apply(connection: Connection, gone: Gone, ledger: Ledger) -> None:
-    operations = Operations(fresh_context(connection, MetaData()))
-    for step in gone.first:
-        ledger.note(step)
-        operations.invoke(step)
-    connection.commit()
+def _in_tables(found: Iterable[MigrateOperation]) -> list[MigrateOperation]:
+    """Operations, those on columns each in their table's."""
+    return [
+        ops.ModifyTableOps(one.table_name, [one], schema=one.schema)
+        if isinstance(one, ops.DropColumnOp | ops.AddColumnOp)
+        else one
+        for one in found
+    ]
+
+
+def apply(connection: Connection, steps: Iterable[Step], ledger: Ledger) -> None:
+    """Do in a throwaway database what comes before tables are compared.
+
+    Args:
+        connection: The database.
+        steps: What is done.
+        ledger: What the history said, which this is added to.
+    """
+    connection.rollback()  # Alembic leaves a transaction that it finds to its owner
+    context = fresh_context(connection, MetaData())
+    operations = Operations(context)
+    with context.begin_transaction(_per_migration=True):
+        for step in steps:
+            ledger.note(step)
+            operations.invoke(step)
 
 
 def write_revision(
@@ -172,7 +199,7 @@ def write(
     """Write a revision's file."""
     context = fresh_context(connection, metadata)
     chosen = {**options(metadata), "sqlalchemy_module_prefix": "sa.",
-              "alembic_module_prefix": "op."}  # fmt: skip
+              "alembic_module_prefix": "op.", MAKES_TYPES: True}  # fmt: skip
     autogen = AutogenContext(context, metadata, chosen)
     upgrade, downgrade = (_body(autogen, one) for one in (change.upgrade, change.downgrade))
     history.folder.mkdir(parents=True, exist_ok=True)

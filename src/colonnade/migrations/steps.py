@@ -26,8 +26,11 @@ __all__ = [
     "add_index",
     "add_unique",
     "by_dialect",
+    "change_enum",
     "change_type",
+    "create_enum",
     "drop_check",
+    "drop_enum",
     "drop_foreign_key",
     "drop_index",
     "drop_not_null",
@@ -131,6 +134,49 @@ def change_type(
         schema: The table's, if it is not the default one.
     """
     op.invoke(operations.ChangeType(table, column, type_, was, using=using, schema=schema))
+
+
+def create_enum(name: str, values: Sequence[str], *, schema: str | None = None) -> None:
+    """Make an enum type on PostgreSQL; SQLite has none.
+
+    Columns have it as ``sa.Enum(..., name=name, create_type=False)``.
+    """
+    op.invoke(operations.CreateEnum(name, values, schema=schema))
+
+
+def change_enum(
+    name: str,
+    values: Sequence[str],
+    was: Sequence[str],
+    *,
+    mapping: Mapping[str, str] | None = None,
+    schema: str | None = None,
+) -> None:
+    """Give an enum type other values, on PostgreSQL.
+
+    Values that come, or are called something else, change the type alone. Where some go, or the
+    order is another, every table that has the type is written anew. Fails, and leaves all as it
+    was, where a row has a value that goes.
+
+    Args:
+        name: The type.
+        values: Its values, in their order.
+        was: Those it had.
+        mapping: What values become that go: ``{"canceled": "cancelled"}``.
+        schema: The type's, if it is not the default one.
+    """
+    op.invoke(operations.ChangeEnum(name, values, was, mapping=mapping or {}, schema=schema))
+
+
+def drop_enum(name: str, values: Sequence[str], *, schema: str | None = None) -> None:
+    """Drop an enum type on PostgreSQL.
+
+    Args:
+        name: The type. Fails where a column still has it.
+        values: The values it had, for whoever reads the revision.
+        schema: The type's, if it is not the default one.
+    """
+    op.invoke(operations.DropEnum(name, values, schema=schema))
 
 
 def require(

@@ -1,0 +1,199 @@
+"""Enum types: those that models use, those that are there, and what makes one the other."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from alembic.operations import ops
+from alembic.operations.ops import MigrateOperation
+from sqlalchemy import Connection, MetaData, text
+
+from colonnade.errors import MigrationError
+from colonnade.migrations._choices import Choices
+from colonnade.migrations._ledger import EnumKey, Ledger
+from colonnade.migrations._operations import (
+    ASIDE,
+    ChangeEnum,
+    CreateEnum,
+    DropEnum,
+    EnumStep,
+)
+from colonnade.migrations._rendering import native_enum
+
+Values = tuple[str, ...]
+
+
+class Column(NamedTuple):
+    """A column that has an enum type, or arrays of it."""
+
+    schema: str | None
+    table: str
+    name: str
+    is_array: bool
+
+
+_VALUES = """
+SELECT CASE WHEN n.nspname = current_schema() THEN NULL ELSE n.nspname END, t.typname,
+       (SELECT json_agg(enumlabel ORDER BY enumsortorder) FROM pg_enum WHERE enumtypid = t.oid)
+FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+WHERE t.typtype = 'e' AND n.nspname !~ '^(pg_|information_schema$)'
+  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_type'::regclass
+                  AND d.objid = t.oid AND d.deptype = 'e')
+ORDER BY 1, 2
+"""
+"""Those of extensions are theirs."""
+
+_COLUMNS = """
+SELECT CASE WHEN n.nspname = current_schema() THEN NULL ELSE n.nspname END, c.relname, a.attname,
+       a.atttypid = t.typarray
+FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p')
+JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_type t ON a.atttypid IN (t.oid, t.typarray)
+JOIN pg_namespace s ON s.oid = t.typnamespace
+WHERE t.typname = :name AND s.nspname = coalesce(:schema, current_schema())
+  AND NOT a.attisdropped
+ORDER BY 1, 2, 3
+"""
+
+
+def enums_of(metadata: MetaData) -> dict[EnumKey, Values]:
+    """The enum types that a metadata's tables have on PostgreSQL."""
+    found: dict[EnumKey, Values] = {}
+    for _, kind in _native(metadata):
+        found[kind.schema, str(kind.name)] = tuple(kind.enums)
+    return found
+
+
+def enums_in(connection: Connection) -> dict[EnumKey, Values]:
+    """The enum types of a database on PostgreSQL."""
+    rows = connection.execute(text(_VALUES)).all()
+    return {(schema, name): tuple(values or ()) for schema, name, values in rows}
+
+
+def columns_with(connection: Connection, key: EnumKey) -> list[Column]:
+    """The columns of a database on PostgreSQL that have an enum type, or an array of it."""
+    schema, name = key
+    rows = connection.execute(text(_COLUMNS), {"schema": schema, "name": name})
+    return [Column(*row) for row in rows]
+
+
+def _native(metadata: MetaData) -> Iterator[tuple[sa.Column[Any], sa.Enum]]:
+    for table in metadata.sorted_tables:
+        for column in table.columns:
+            kind = native_enum(column.type)
+            if kind is not None:
+                yield column, kind
+
+
+@dataclass(frozen=True)
+class Types:
+    """What becomes of enum types.
+
+    Attributes:
+        first: What is done before tables are changed.
+        last: What is done after.
+    """
+
+    first: tuple[EnumStep, ...]
+    last: tuple[EnumStep, ...]
+
+    @property
+    def undo_last(self) -> list[MigrateOperation]:
+        """What undoes ``last``, before tables are changed back."""
+        return [step.reverse() for step in reversed(self.last)]
+
+    @property
+    def undo_first(self) -> list[MigrateOperation]:
+        """What undoes ``first``, after."""
+        return [step.reverse() for step in reversed(self.first)]
+
+
+def find_types(
+    connection: Connection,
+    metadata: MetaData,
+    ledger: Ledger,
+    choices: Choices | None = None,
+    dropped: Iterable[MigrateOperation] = (),
+) -> Types:
+    """What makes the enum types of a history those of the models.
+
+    SQLite has no such types: what the history said of them is in the ledger.
+
+    Args:
+        connection: A database with the history replayed.
+        metadata: The models' tables.
+        ledger: What the history said.
+        choices: What was said of values that go.
+        dropped: What is dropped of columns and tables that had been put aside.
+
+    Raises:
+        MigrationError: A value is to become one that the models do not have.
+    """
+    is_asked = connection.dialect.name == "postgresql"
+    there = enums_in(connection) if is_asked else ledger.enums
+    gone = {_dropped(one) for one in dropped}
+    last = []
+    for key in sorted(there.keys() - enums_of(metadata).keys(), key=str):
+        columns = (
+            [(column.table, column.name) for column in columns_with(connection, key)]
+            if is_asked
+            else ledger.columns_with(key)
+        )
+        if all(_goes(*column, gone) for column in columns):
+            last.append(DropEnum(key[1], there[key], schema=key[0]))
+    return Types(tuple(changes(there, metadata, choices)), tuple(last))
+
+
+def changes(
+    there: Mapping[EnumKey, Values], metadata: MetaData, choices: Choices | None = None
+) -> Iterator[EnumStep]:
+    """What makes enum types those of a metadata; what it does not have is left alone.
+
+    Args:
+        there: The types that are there.
+        metadata: The tables.
+        choices: What was said of values that go.
+
+    Raises:
+        MigrationError: A value is to become one that the type does not have.
+    """
+    mappings = _mappings(metadata, choices or Choices())
+    for key, values in enums_of(metadata).items():
+        schema, name = key
+        if key not in there:
+            yield CreateEnum(name, values, schema=schema)
+        elif there[key] != values:
+            goes = {old: new for old, new in mappings[key].items() if old in there[key]}
+            for new in goes.values():
+                if new not in values:
+                    raise MigrationError(
+                        f"The type {name} has no value {new!r} to map to: it has "
+                        f"{', '.join(map(repr, values))}."
+                    )
+            yield ChangeEnum(name, values, there[key], mapping=goes, schema=schema)
+
+
+def _mappings(metadata: MetaData, choices: Choices) -> dict[EnumKey, dict[str, str]]:
+    """What values of each type become, by what was said of its columns."""
+    found: dict[EnumKey, dict[str, str]] = {}
+    for column, kind in _native(metadata):
+        said = choices.maps.get(f"{column.table.name}.{column.name}", {})
+        found.setdefault((kind.schema, str(kind.name)), {}).update(said)
+    return found
+
+
+def _dropped(operation: MigrateOperation) -> tuple[str, str | None]:
+    column = operation.column_name if isinstance(operation, ops.DropColumnOp) else None
+    assert isinstance(operation, ops.DropColumnOp | ops.DropTableOp)
+    return operation.table_name, column
+
+
+def _goes(table: str, column: str, dropped: set[tuple[str, str | None]]) -> bool:
+    """Whether a column that no model has with this type goes, and so does its use of the type.
+
+    All do but those that are put aside.
+    """
+    if (table, None) in dropped or (table, column) in dropped:
+        return True
+    return not (table.endswith(ASIDE) or column.endswith(ASIDE))
