@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from enum import Enum
 from typing import Any, Literal
@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 from pydantic import NaiveDatetime
 
-from colonnade import Field, SQLModel, Timestamps
+from colonnade import Database, Field, SQLModel, Timestamps
 from colonnade.errors import MigrationError
 from colonnade.migrations import check
 from tests.migrations.lab import Lab
@@ -279,6 +279,34 @@ def test_an_enum_stored_by_name_becomes_its_values(lab: Lab) -> None:
     assert "steps.map_values(" in text
     assert lab.rows("SELECT colour FROM car ORDER BY id") == [("red",), ("blue",)]
     assert lab.drift() == []
+
+
+def test_another_type_and_a_default_of_it(lab: Lab, postgresql_database: str) -> None:
+    """Also on the other database than the revision was written on."""
+
+    def define(kind: type, default: str | None) -> Callable[[], object]:
+        def define() -> None:
+            class Task(SQLModel, table=True):
+                __annotations__ = {"id": int | None, "count": kind}
+                id = Field(default=None, primary_key=True)
+                count = Field(sa_column_kwargs={"server_default": default})
+
+        return define
+
+    lab.change(define(str, "5"))
+    lab.run("INSERT INTO task (count) VALUES ('7')")
+    lab.change(define(int, "6"))
+    lab.run("INSERT INTO task DEFAULT VALUES")
+    assert lab.rows("SELECT count FROM task ORDER BY id") == [(7,), (6,)]
+    assert lab.drift() == []
+    check(lab.history, lab.db.url, SQLModel.metadata)
+    lab.change(define(str, None))
+    assert lab.drift() == []
+    lab.db = Database(postgresql_database)
+    lab.upgrade()
+    assert lab.drift() == []
+    check(lab.history, lab.db.url, SQLModel.metadata)
+    lab.db.dispose()
 
 
 def test_server_defaults_and_comments(started: Lab) -> None:

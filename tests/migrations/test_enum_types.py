@@ -331,3 +331,31 @@ def test_the_sql_of_it_can_be_run_by_hand(lab: Lab) -> None:
         driver.commit()
     assert values_of(lab) == ["b", "a"]
     assert lab.drift() == []
+
+
+@pytest.mark.parametrize("default", [None, "a"])
+def test_text_becomes_a_type_and_a_type_another(lab: Lab, default: str | None) -> None:
+    def define(kind: Any) -> Callable[[], object]:
+        def define() -> None:
+            class Task(SQLModel, table=True):
+                id: int | None = Field(default=None, primary_key=True)
+                mood: str | None = Field(
+                    default=None, sa_type=kind, sa_column_kwargs={"server_default": default}
+                )
+
+        return define
+
+    lab.change(define(sa.String()))
+    holds(lab, "a", "b")
+    lab.change(define(sa.Enum("a", "b", name="mood")))
+    settled(lab)
+    lab.change(define(sa.Enum("b", "a", name="feeling")))
+    assert moods(lab) == ["a", "b"]
+    settled(lab)
+    for _ in range(2):
+        lab.downgrade()
+    assert moods(lab) == ["a", "b"]
+    lab.upgrade()
+    lab.run("INSERT INTO task DEFAULT VALUES")
+    assert moods(lab) == ["a", "b", default]
+    assert lab.drift() == []

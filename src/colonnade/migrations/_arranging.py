@@ -5,7 +5,7 @@ then what rows get, then constraints and indexes that come, and last the columns
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,6 +19,7 @@ from colonnade.migrations._ledger import Ledger
 from colonnade.migrations._renames import zero_of
 from colonnade.migrations._rendering import (
     condition_of,
+    native_enum,
     plain_type,
     postgresql_name,
     postgresql_type,
@@ -123,7 +124,12 @@ class Arranger:
             if self.going_back:
                 kind = self.ledger.types.get((table, name), kind)
                 was = alter.existing_type
-            steps.append(self._retyped(table, name, schema, kind, was))
+            retyped = self._retyped(table, name, schema, kind, was)
+            if retyped.using and alter.modify_server_default is not False:
+                # The old default may be none of the new type, nor the new one of the old.
+                retyped = replace(retyped, default=_sql_of(alter.modify_server_default))
+                alter.modify_server_default = False
+            steps.append(retyped)
             alter.modify_type = None
         if alter.modify_nullable is False:
             column = sa.Column(name, alter.existing_type or sa.String())
@@ -139,14 +145,13 @@ class Arranger:
         self, table: str, name: str, schema: str | None, kind: Any, was: Any
     ) -> own.ChangeType:
         new, old = plain_type(kind), plain_type(was) if was is not None else plain_type(kind)
-        using = None
-        column = postgresql_name(name)
-        if self.dialect == "postgresql":
-            using = self._using(f"{table}.{name}", column, old, new)
+        using = self._using(f"{table}.{name}", postgresql_name(name), old, new)
         return own.ChangeType(table, name, new, old, using=using, schema=schema)
 
     def _using(self, full: str, column: str, old: Any, new: Any) -> str | None:
         if isinstance(old, sa.DateTime) and isinstance(new, sa.DateTime):
+            if self.dialect != "postgresql":  # others store both alike
+                return None
             zone = "UTC"
             if old.timezone != new.timezone:
                 zone = (
@@ -155,9 +160,14 @@ class Arranger:
                     else self.choices.zone_of([full])
                 )
             return f"{column} AT TIME ZONE '{zone}'" if old.timezone != new.timezone else None
+        said = postgresql_type(new)
+        enums = native_enum(old), native_enum(new)
+        if enums[0] is not None and enums[1] is not None:
+            text = "text[]" if isinstance(new, sa.ARRAY) else "text"
+            is_same = (enums[0].schema, enums[0].name) == (enums[1].schema, enums[1].name)
+            return None if is_same else f"{column}::{text}::{said}"
         if type(old) is type(new) or (_is_text(old) and _is_text(new)):
             return None
-        said = postgresql_type(new)
         return f"{column}::{said}"
 
     def _constraint(self, added: ops.AddConstraintOp) -> Iterator[MigrateOperation]:
@@ -262,6 +272,15 @@ class Arranger:
             own.MapValues(table, *mapped, schema=schema),
             own.AddCheck(new_name, table, condition, schema=schema),
         ]
+
+
+def _sql_of(default: Any) -> Any:
+    """A default in the database as SQL; None if there is none."""
+    said = getattr(default, "arg", default)
+    if not isinstance(said, str):
+        return said
+    escaped = said.replace("'", "''").replace(":", "\\:")
+    return sa.text(f"'{escaped}'")
 
 
 def _is_text(kind: Any) -> bool:

@@ -101,13 +101,29 @@ class ChangeType(TableStep):
     type_: TypeEngine[Any]
     was: TypeEngine[Any]
     using: str | None = field(default=None, kw_only=True)
+    default: Any = field(default=False, kw_only=True)
 
     def run(self, operations: Operations) -> None:
         options: dict[str, Any] = {}
+        if self.default is not False:
+            if on_postgresql(operations):
+                run_sql(operations, self._with_default(operations))
+                return
+            options["server_default"] = self.default
         if on_postgresql(operations) and self.using:
             options["postgresql_using"] = self.using
         with self.altering(operations) as batch:
             batch.alter_column(self.column, type_=self.type_, existing_type=self.was, **options)
+
+    def _with_default(self, operations: Operations) -> str:
+        """All at once: PostgreSQL takes the old default away before, and sets the new one after."""
+        column = quoted(operations, self.column)
+        kind = self.type_.compile(dialect=operations.migration_context.dialect)
+        changes = ["DROP DEFAULT", f"TYPE {kind} USING {self.using or f'{column}::{kind}'}"]
+        if self.default is not None:
+            changes.append(f"SET DEFAULT {literal(operations, self.default)}")
+        altered = ", ".join(f"ALTER COLUMN {column} {change}" for change in changes)
+        return f"ALTER TABLE {self.sql_table(operations)} {altered}"
 
 
 @dataclass(frozen=True, eq=False)

@@ -121,6 +121,7 @@ def change_type(
     was: TypeEngine[Any],
     *,
     using: str | None = None,
+    default: Any = False,
     schema: str | None = None,
 ) -> None:
     """Give a column another type. PostgreSQL may have to write the table anew for it.
@@ -131,9 +132,15 @@ def change_type(
         type_: The new type.
         was: The type it had.
         using: How PostgreSQL makes a new value of an old one, as SQL.
+        default: Its default in the database from then on, as SQL; None if it has none any more.
+            The default is to leave it.
         schema: The table's, if it is not the default one.
     """
-    op.invoke(operations.ChangeType(table, column, type_, was, using=using, schema=schema))
+    op.invoke(
+        operations.ChangeType(
+            table, column, type_, was, using=using, default=default, schema=schema
+        )
+    )
 
 
 def create_enum(name: str, values: Sequence[str], *, schema: str | None = None) -> None:
