@@ -215,6 +215,10 @@ def _compare(url: str, record: Record) -> tuple[int, int]:
     lost += sum(
         1 for index, (known, sent) in record.counters.items() if not known <= values[index] <= sent
     )
+    for tokens in record.batches:
+        there = sum(token in stored for token in tokens)
+        if there not in {0, len(tokens)}:
+            record.wrong.append(f"{there} of {len(tokens)} entries of a batch are there")
     sent = record.acknowledged | record.keyed
     return lost, sum(1 for token in sent if stored.get(token, 0) > 1)
 

@@ -25,6 +25,7 @@ class Record:
         requests: How many requests were sent.
         acknowledged: The tokens of the entries that were acknowledged.
         keyed: The tokens of those that were sent under a key of their own, again and again.
+        batches: The tokens of those that were sent together, and are all there or none is.
         counters: For each client, the last value that was acknowledged, and the last sent.
         statuses: How often each status was answered; 0 for no answer.
         wrong: What should never be answered.
@@ -35,6 +36,7 @@ class Record:
     requests: int = 0
     acknowledged: set[UUID] = field(default_factory=set)
     keyed: set[UUID] = field(default_factory=set)
+    batches: list[list[UUID]] = field(default_factory=list)
     counters: dict[int, tuple[int, int]] = field(default_factory=dict)
     statuses: Counter[int] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
@@ -84,42 +86,60 @@ class Load:
         choose = random.Random(self._seed * 1000 + index)
         while not self._stopped:
             dice = choose.random()
-            if dice < 0.35:
-                await self._store_once(index, choose)
-            elif dice < 0.5:
+            if dice < 0.25:
+                await self._store_once(index, choose, count=1)
+            elif dice < 0.35:
+                await self._store_once(index, choose, count=choose.randint(2, 20))
+            elif dice < 0.45:
                 await self._store(index)
+            elif dice < 0.5:
+                await self._store_many(index, choose.randint(2, 20))
             elif dice < 0.65:
                 await self._count(index)
             else:
                 await self._read(choose)
             await asyncio.sleep(choose.uniform(0, 0.02))
 
-    async def _store_once(self, index: int, choose: random.Random) -> None:
-        """Store an entry under a key: again until it is acknowledged."""
-        token = uuid4()
-        self.record.keyed.add(token)
+    async def _store_once(self, index: int, choose: random.Random, *, count: int) -> None:
+        """Store entries under a key: again until they are acknowledged."""
+        path, body, tokens = self._entries(index, count)
+        self.record.keyed.update(tokens)
+        headers = {"Idempotency-Key": str(tokens[0])}
         give_up = time.monotonic() + 30
         while time.monotonic() < give_up:
-            body = {"token": str(token), "worker": index}
-            headers = {"Idempotency-Key": str(token)}
-            status, _ = await self._ask("POST", "/entries", json=body, headers=headers)
+            status, _ = await self._ask("POST", path, json=body, headers=headers)
             if status == 201:
-                self.record.acknowledged.add(token)
+                self.record.acknowledged.update(tokens)
                 return
             if status not in {0, 409, 503}:
                 return
             await asyncio.sleep(choose.uniform(0.05, 0.3))
 
+    def _entries(self, index: int, count: int) -> tuple[str, object, list[UUID]]:
+        """One new entry, or several together: where they are sent, the body, their tokens."""
+        tokens = [uuid4() for _ in range(count)]
+        entries = [{"token": str(token), "worker": index} for token in tokens]
+        if count == 1:
+            return "/entries", entries[0], tokens
+        self.record.batches.append(tokens)
+        return "/entries:batch", entries, tokens
+
     async def _store(self, index: int) -> None:
         """Store an entry, once."""
-        token = uuid4()
-        body = {"token": str(token), "worker": index}
-        status, position = await self._ask("POST", "/entries", json=body)
+        path, body, tokens = self._entries(index, 1)
+        status, position = await self._ask("POST", path, json=body)
         if status != 201:
             return
-        self.record.acknowledged.add(token)
+        self.record.acknowledged.update(tokens)
         if position:
-            await self._find(token, position)
+            await self._find(tokens[0], position)
+
+    async def _store_many(self, index: int, count: int) -> None:
+        """Store entries together, once."""
+        path, body, tokens = self._entries(index, count)
+        status, _ = await self._ask("POST", path, json=body)
+        if status == 201:
+            self.record.acknowledged.update(tokens)
 
     async def _find(self, token: UUID, position: str) -> None:
         """Find what was just written: with replicas, by the position that was answered."""
