@@ -17,6 +17,7 @@ from colonnade.resources._hooks import in_session
 from colonnade.resources._keeping import Values
 from colonnade.resources._many import ManyRows
 from colonnade.resources._reads import MOST_PARAMETERS, query_of
+from colonnade.resources._row_writes import Write
 from colonnade.resources._subject import rendered
 from colonnade.resources._writes import DONE, Writes
 
@@ -33,7 +34,7 @@ class Batches:
         self.writes = writes
         self.subject = writes.subject
         self.most = most
-        self._many = ManyRows(writes.statements)
+        self._many = ManyRows(writes.rows.statements)
 
     async def create(self, request: Request) -> Response:
         """Create rows: 201, in the order of the body."""
@@ -51,7 +52,7 @@ class Batches:
 
         async def hooked(session: AsyncSession, run: Callable[..., Awaitable[Any]]) -> list[Any]:
             return [
-                await writes.hooked(session, run, "create", dict(values), scopes, ())
+                await writes.hooked(session, run, Write("create", dict(values), scopes))
                 for values in rows
             ]
 
@@ -78,21 +79,21 @@ class Batches:
 
         def work(connection: Connection) -> list[Any]:
             return [
-                writes.change(connection, key, dict(values), scopes, None)
+                writes.rows(connection, Write("update", dict(values), scopes, key))
                 for key, values in changes
             ]
 
         async def hooked(session: AsyncSession, run: Callable[..., Awaitable[Any]]) -> list[Any]:
             found = []
             for key, values in changes:
-                given = dict(values)  # a unit of work may run again
-                found.append(await writes.hooked(session, run, "update", given, scopes, key))
+                write = Write("update", dict(values), scopes, key)
+                found.append(await writes.hooked(session, run, write))
             return found
 
         if writes.hooks.any("update"):
             unit = self.subject.translated(in_session(self.subject.db, hooked))
         else:
-            many = None if writes.judges else self._many.alteration(changes, scopes)
+            many = None if writes.rows.judges else self._many.alteration(changes, scopes)
             unit = self.subject.run(many or work, begin=True)
         rows = [values for _, values in changes]
         return self._answer(await writes.explained(unit, rows), 200)
@@ -115,7 +116,8 @@ class Batches:
         async def hooked(session: AsyncSession, run: Callable[..., Awaitable[Any]]) -> None:
             # All rows go at once: one that another takes along is there until then.
             for key in keys:
-                await run(lambda connection, key=key: writes.seen(connection, key, scopes, None))
+                write = Write("delete", {}, scopes, key)
+                await run(lambda connection, write=write: writes.rows.seen(connection, write))
                 await writes.hooks.run("before", "delete", session, key)
             await session.flush()
             await run(lambda connection: self._remove(connection, keys, scopes))
@@ -137,7 +139,8 @@ class Batches:
         many = self._many.insertion(rows, scopes)
         if many is not None:
             return many(connection)
-        return [self.writes.insert(connection, dict(row), scopes) for row in rows]
+        write = self.writes.rows
+        return [write(connection, Write("create", dict(row), scopes)) for row in rows]
 
     def _remove(self, connection: Connection, keys: list[tuple[Any, ...]], scopes: Scopes) -> None:
         table = self.subject.shape.table

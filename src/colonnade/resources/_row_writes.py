@@ -1,0 +1,243 @@
+"""Writing one row on a connection, and what a write has to keep."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic_core import from_json
+from sqlalchemy import Connection, literal_column, select
+
+from colonnade.database import Bound, Plan
+from colonnade.query import Scope, Scopes, key_clause
+from colonnade.resources._failures import missing_row
+from colonnade.resources._foreign_keys import ForeignKeys, Reference
+from colonnade.resources._hooks import Written
+from colonnade.resources._keeping import Judge, Values, refuse_leaving, stay_inside, stored_row
+from colonnade.resources._problems import Problem
+from colonnade.resources._subject import Subject
+from colonnade.resources._trees import Trees
+from colonnade.resources._write_statements import WriteStatements, key_parameters
+from colonnade.rows import form_of
+
+Key = tuple[Any, ...]
+
+
+@dataclass(slots=True)
+class Write:
+    """A write of one row, as it was asked for.
+
+    Attributes:
+        operation: What is done.
+        values: The values, by field; hooks may change them.
+        scopes: The scopes of the request.
+        key: The row's key; empty for one that is created.
+        expected: The versions of the row that the write is for; None: any.
+    """
+
+    operation: Written
+    values: Values
+    scopes: Scopes
+    key: Key = ()
+    expected: frozenset[str] | None = None
+
+    def afresh(self) -> "Write":
+        """The same with values of its own: a unit of work may run again."""
+        return Write(self.operation, dict(self.values), self.scopes, self.key, self.expected)
+
+
+class RowWrites:
+    """The writes of one subject's rows, in whichever transaction.
+
+    Args:
+        subject: The table.
+    """
+
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
+        self.foreign = ForeignKeys(subject.shape)
+        self.trees = Trees(self.foreign)
+        self.statements = WriteStatements(subject, self.foreign, self.trees)
+        self._judge = Judge(subject.update)
+
+    @property
+    def judges(self) -> bool:
+        """Whether the model has rules over several fields, which a row that is changed keeps."""
+        return bool(self._judge)
+
+    def __call__(self, connection: Connection, write: Write) -> Any:
+        """Do it: ``body``, ``state`` and ``key`` of the row; None of one that is deleted.
+
+        Raises:
+            Problem: 404, 409 or 412; a foreign key names no row that can be reached.
+        """
+        if write.operation == "create":
+            return self._insert(connection, write)
+        if write.operation == "update":
+            return self._change(connection, write)
+        return self._remove(connection, write)
+
+    def takes_several(self, write: Write) -> bool:
+        """Whether a write is several statements, and so a transaction."""
+        if write.operation == "delete":
+            return self._compares(write)
+        own = write.scopes.get(self.subject.shape.table)
+        several = self.subject.rereads or (own is not None and own.condition is not None)
+        if write.operation == "create":
+            return several
+        judged = self.judges and bool(write.values)
+        parents = self.trees.new_parents(write.values)
+        return self._compares(write) or several or judged or bool(parents)
+
+    def is_alone(self, write: Write) -> bool:
+        """Whether a write is the statement that writes, and nothing else."""
+        return not self.takes_several(write) and (bool(write.values) or write.operation != "update")
+
+    def statement(self, write: Write) -> tuple[Bound[Any], list[Reference]]:
+        """The statement that writes, with the foreign keys it asks about."""
+        if write.operation == "create":
+            return self.statements.insertion(write.values, write.scopes)
+        if write.operation == "update":
+            refuse_leaving(write.values, write.scopes.get(self.subject.shape.table))
+            return self.statements.alteration(write.key, write.values, write.scopes, write.expected)
+        return self.statements.deletion(write.key, write.scopes, write.expected), []
+
+    def identity(self, row: Any) -> Key:
+        """The key of a row that was written."""
+        forms = [form_of(one) for one in self.subject.shape.primary_key]
+        parts: list[Any] = from_json(row.key)
+        return tuple(form.read(part) for form, part in zip(forms, parts, strict=True))
+
+    def current(
+        self, connection: Connection, key: Key, scopes: Scopes, *, lock: bool = False
+    ) -> Any:
+        """The row as it is: ``body``, ``state`` and ``key``; None if it cannot be reached.
+
+        Args:
+            connection: Where to ask.
+            key: Its key.
+            scopes: The scopes of the request.
+            lock: Keep others from changing it until the transaction ends.
+        """
+        shape = self.subject.shape
+        source = shape.table.alias()
+        statement = select(*self.statements.returned(source, scopes)).where(
+            key_clause(shape, source), *scopes.clauses(shape.table, source)
+        )
+        if lock:
+            statement = statement.with_for_update(of=source)
+        return Plan(statement).run(connection, key_parameters(key) | dict(scopes.binds())).first()
+
+    def seen(self, connection: Connection, write: Write) -> Any:
+        """The row that a write is for, locked until the transaction ends.
+
+        Raises:
+            Problem: It cannot be reached, or is no longer the one the client saw.
+        """
+        row = self.current(connection, write.key, write.scopes, lock=True)
+        if row is None:
+            raise self.subject.not_found()
+        if not self._is_expected(row, write):
+            raise self._changed()
+        return row
+
+    def why_not(self, connection: Connection, write: Write, asked: list[Reference]) -> Problem:
+        """Why a write met no row: asked after the fact, to answer the error."""
+        row = self.current(connection, write.key, write.scopes)
+        if row is None:
+            return self.subject.not_found()
+        if asked and self._is_expected(row, write):
+            return unreachable(asked)
+        return self._changed()
+
+    def _insert(self, connection: Connection, write: Write) -> Any:
+        statement, asked = self.statements.insertion(write.values, write.scopes)
+        row = statement(connection)
+        if row is None:
+            raise unreachable(asked)
+        return self._written(connection, row, write.scopes)
+
+    def _change(self, connection: Connection, write: Write) -> Any:
+        refuse_leaving(write.values, write.scopes.get(self.subject.shape.table))
+        parents = self.trees.new_parents(write.values)
+        self.trees.lock(connection, parents)
+        judged = self.judges and bool(write.values)
+        if parents or judged or self._compares(write) or not write.values:
+            row = self.seen(connection, write)
+            if not write.values:
+                return row
+        if judged:
+            write.values = self._judged(connection, write)
+        if parents:
+            asked = self.foreign.to_ask(write.values, write.scopes, creating=False)
+            self._require(connection, write, asked)
+            self.trees.refuse_cycle(connection, write.key, write.values, parents)
+        statement, asked = self.statement(write)
+        row = statement(connection)
+        if row is None:
+            raise self.why_not(connection, write, asked)
+        return self._written(connection, row, write.scopes)
+
+    def _remove(self, connection: Connection, write: Write) -> None:
+        if self._compares(write):
+            self.seen(connection, write)
+        statement, asked = self.statement(write)
+        if statement(connection) is None:
+            raise self.why_not(connection, write, asked)
+
+    # What a write has to keep
+
+    def _written(self, connection: Connection, row: Any, scopes: Scopes) -> Any:
+        """The row that was written, once it is known to be within its scope."""
+        self._stay_inside(connection, row, scopes.get(self.subject.shape.table))
+        if self.subject.rereads:
+            # Its relations lead to its own table, of which RETURNING sees what was before.
+            return self.current(connection, self.identity(row), scopes) or row
+        return row
+
+    def _stay_inside(self, connection: Connection, row: Any, own: Scope | None) -> None:
+        shape = self.subject.shape
+        source = shape.table.alias()
+        if own is not None and own.condition is not None:
+            parameters = key_parameters(self.identity(row))
+            where = key_clause(shape, source)
+            stay_inside(connection, own, shape, where, source, parameters)
+
+    def _require(self, connection: Connection, write: Write, asked: list[Reference]) -> None:
+        """Refuse foreign keys out of reach, before anything is said of the rows they name."""
+        if not asked:
+            return
+        shape = self.subject.shape
+        row = shape.table.alias()
+        reachable = self.foreign.reachable(asked, write.values, write.scopes, "new_", row)
+        statement: Any = select(literal_column("1")).where(key_clause(shape, row), *reachable)
+        parameters = self.statements.parameters(write.values, write.scopes, prefix="new_")
+        parameters |= key_parameters(write.key)
+        if Plan(statement).run(connection, parameters).first() is None:
+            raise unreachable(asked)
+
+    def _judged(self, connection: Connection, write: Write) -> Values:
+        """The changes that the model makes of a row with these values, judged whole."""
+        shape = self.subject.shape
+        source = shape.table.alias()
+        stored = stored_row(
+            connection, shape, key_clause(shape, source), source, key_parameters(write.key)
+        )
+        if stored is None:
+            raise self.subject.not_found()
+        return self._judge.changes(stored, write.values)
+
+    def _compares(self, write: Write) -> bool:
+        """Whether the row's version has to be worked out from what it holds."""
+        return write.expected is not None and not self.subject.versioned
+
+    def _is_expected(self, row: Any, write: Write) -> bool:
+        return write.expected is None or self.subject.tags.row(row.state) in write.expected
+
+    def _changed(self) -> Problem:
+        """The row is not the one that ``If-Match`` names."""
+        detail = f"This {self.subject.name} was changed since it was read: read it again."
+        return Problem(412, detail, kind="changed")
+
+
+def unreachable(asked: list[Reference]) -> Problem:
+    """A row that a foreign key names cannot be reached."""
+    return missing_row((name for one in asked for name in one.names), None)
