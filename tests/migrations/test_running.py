@@ -317,3 +317,24 @@ op.execute("{last}")
     defaults = "SELECT column_name, column_default FROM information_schema.columns WHERE table_name"
     found = dict(lab.rows(f"{defaults} = 'task'"))
     assert (found["one"], found["two"]) == (None, "2")
+
+
+def test_columns_that_were_added_before_an_interruption_are_left_out(lab: Lab) -> None:
+    """Whatever failed then: here a statement of one's own, after a step that commits."""
+    lab.change(tasks)
+    revision = lab.write(
+        """
+with op.batch_alter_table("task", schema=None) as batch_op:
+    batch_op.add_column(sa.Column("size", sa.Integer(), nullable=True))
+steps.require("task", "size", 1)
+op.execute("SELECT nonsense")
+""",
+        "pass",
+    )
+    path = Path(lab.history.revisions[-1].path)
+    with pytest.raises(MigrationError, match="nonsense"):
+        lab.upgrade(guarded=False)
+    path.write_text(path.read_text().replace("SELECT nonsense", "SELECT 1"))
+    lab.history.forget()
+    assert lab.upgrade(guarded=False) == [revision]
+    lab.run("INSERT INTO task (title, size) VALUES ('a', 2)")

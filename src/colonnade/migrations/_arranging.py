@@ -16,9 +16,11 @@ from colonnade.migrations import _operations as own
 from colonnade.migrations._choices import Choices
 from colonnade.migrations._fields import Fields
 from colonnade.migrations._ledger import Ledger
-from colonnade.migrations._renames import zero_of
 from colonnade.migrations._rendering import (
     condition_of,
+    enum_key,
+    is_array,
+    literal_in,
     native_enum,
     plain_type,
     postgresql_name,
@@ -49,6 +51,9 @@ class Arranger:
     def arrange(self, found: Iterable[MigrateOperation]) -> list[MigrateOperation]:
         """The operations in our order."""
         found = list(found)
+        if self.going_back:
+            for one in found:
+                self._as_said(one)
         made = {one.table_name for one in found if isinstance(one, ops.CreateTableOp)}
         dropped = {one.table_name for one in found if isinstance(one, ops.DropTableOp)}
         arranged: list[MigrateOperation] = []
@@ -62,6 +67,25 @@ class Arranger:
             else:
                 arranged += self._table(one)
         return arranged
+
+    def _as_said(self, found: MigrateOperation) -> None:
+        """Have columns that come back be of the types that the history said."""
+        match found:
+            case ops.ModifyTableOps():
+                for one in found.ops:
+                    self._as_said(one)
+            case ops.AddColumnOp():
+                found.column = found.column._copy()
+                self._give_type(found.table_name, found.column)
+            case ops.CreateTableOp():
+                for column in found.columns:
+                    if isinstance(column, sa.Column):
+                        self._give_type(found.table_name, column)
+
+    def _give_type(self, table: str, column: sa.Column[Any]) -> None:
+        said = self.ledger.types.get((table, column.name))
+        if said is not None:
+            column.type = plain_type(said)
 
     def _table(self, modified: ops.ModifyTableOps) -> Iterator[MigrateOperation]:
         table, schema = modified.table_name, modified.schema
@@ -108,7 +132,7 @@ class Arranger:
     ) -> own.Require:
         if self.going_back:
             kind = self.ledger.types.get((table, column.name), column.type)
-            value: Any = zero_of(plain_type(kind))
+            value: Any = self.ledger.zero(plain_type(kind))
         else:
             value = self.fields.fill(table, column, self.choices, why)
         return own.Require(table, column.name, value, schema=schema)
@@ -125,11 +149,14 @@ class Arranger:
                 kind = self.ledger.types.get((table, name), kind)
                 was = alter.existing_type
             retyped = self._retyped(table, name, schema, kind, was)
-            if retyped.using and alter.modify_server_default is not False:
+            default = alter.modify_server_default
+            if default is False and (enum_key(retyped.type_) or enum_key(retyped.was)):
+                default = alter.existing_server_default or False
+            if retyped.using and default is not False:
                 # The old default may be none of the new type, nor the new one of the old.
-                retyped = replace(retyped, default=_sql_of(alter.modify_server_default))
+                retyped = replace(retyped, default=_sql_of(default))
                 alter.modify_server_default = False
-            steps.append(retyped)
+            steps += [*self._names_again(retyped), retyped]
             alter.modify_type = None
         if alter.modify_nullable is False:
             column = sa.Column(name, alter.existing_type or sa.String())
@@ -140,6 +167,17 @@ class Arranger:
             alter.modify_nullable = None
         alter.existing_type = plain_type(was) if was is not None else None
         return ([alter] if alter.has_changes() else []), steps
+
+    def _names_again(self, step: own.ChangeType) -> Iterator[own.MapValues]:
+        """Of an enum that is stored by value now, the names that its type had."""
+        enum = native_enum(step.type_)
+        if not self.going_back or enum is None:
+            return
+        check = f"ck_{step.table}_{step.column}_values"
+        _, pairs = self.fields.renamed_values(step.table, check) or ("", {})
+        names = {value: name for name, value in pairs.items() if name in enum.enums}
+        if names:
+            yield own.MapValues(step.table, step.column, names, schema=step.schema)
 
     def _retyped(
         self, table: str, name: str, schema: str | None, kind: Any, was: Any
@@ -161,11 +199,10 @@ class Arranger:
                 )
             return f"{column} AT TIME ZONE '{zone}'" if old.timezone != new.timezone else None
         said = postgresql_type(new)
-        enums = native_enum(old), native_enum(new)
-        if enums[0] is not None and enums[1] is not None:
-            text = "text[]" if isinstance(new, sa.ARRAY) else "text"
-            is_same = (enums[0].schema, enums[0].name) == (enums[1].schema, enums[1].name)
-            return None if is_same else f"{column}::{text}::{said}"
+        enums = enum_key(old), enum_key(new)
+        if enums != (None, None):
+            text = "text[]" if is_array(old) and is_array(new) else "text"
+            return None if enums[0] == enums[1] else f"{column}::{text}::{said}"
         if type(old) is type(new) or (_is_text(old) and _is_text(new)):
             return None
         return f"{column}::{said}"
@@ -277,6 +314,9 @@ class Arranger:
 def _sql_of(default: Any) -> Any:
     """A default in the database as SQL; None if there is none."""
     said = getattr(default, "arg", default)
+    if isinstance(said, sa.TextClause):
+        literal = literal_in(said.text)
+        return said if literal is None else sa.text(literal)
     if not isinstance(said, str):
         return said
     escaped = said.replace("'", "''").replace(":", "\\:")

@@ -18,7 +18,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.runtime.plugins import Plugin
 from alembic.util import PriorityDispatchResult
 
-from colonnade.migrations._rendering import condition_of, native_enum
+from colonnade.migrations._rendering import condition_of, enum_key
 from colonnade.migrations._stored import Key, Stored, normal, stored_models, stored_tables
 
 OURS = "colonnade.compare"
@@ -53,8 +53,13 @@ def type_differs(
     column_type: object,
 ) -> bool | None:
     """Whether a column's type has changed; None: for Alembic to say."""
-    if context.dialect.name == "sqlite" and native_enum(column.type) is not None:
-        return not isinstance(inspected_type, sa.String)  # as long as its longest value, whatever
+    said = context.opts.get("colonnade_types", {}).get((column.table.name, column.name))
+    if context.dialect.name == "sqlite" and said is not None:
+        # It has no such types, but the other database of the same history may.
+        if enum_key(said) != enum_key(column.type):
+            return True
+        if enum_key(said) is not None and isinstance(inspected_type, sa.String):
+            return False  # however long its longest value is
     there, model = _stored(context, _key(column.table))
     old = there and there.types.get(inspected.name)
     new = model and model.types.get(column.name)

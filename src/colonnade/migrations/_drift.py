@@ -125,6 +125,8 @@ def differences(
     yield from _types(connection, metadata, ledger)
     context = fresh_context(connection, metadata, everything=ledger is not None)
     context.opts["colonnade_stored"] = stored
+    if ledger is not None:
+        context.opts["colonnade_types"] = ledger.types
     if ledger is None:
         context.opts["include_object"] = _is_in(metadata)
     found = produce_migrations(context, metadata)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 from alembic.operations import Operations
 
+from colonnade.migrations._row_steps import MapValues
 from colonnade.migrations._step import (
     Step,
     literal,
@@ -31,10 +32,15 @@ class EnumStep(Step):
     def run(self, operations: Operations) -> None:
         if on_postgresql(operations):
             self.run_on_postgresql(operations)
+        else:
+            self.run_on_sqlite(operations)
 
     def run_on_postgresql(self, operations: Operations) -> None:
         """Do it where there are enum types."""
         raise NotImplementedError  # each step does
+
+    def run_on_sqlite(self, operations: Operations) -> None:
+        """Do what there is to do about rows."""
 
     def sql_type(self, operations: Operations) -> str:
         """The type's name as SQL."""
@@ -80,12 +86,14 @@ class ChangeEnum(EnumStep):
     Attributes:
         was: Its values before.
         mapping: What values become that go.
+        columns: Which have it, where rows may have to be changed: ``task.mood``.
     """
 
     function = "change_enum"
     words = "change the values of {0.name}"
     was: Sequence[str]
     mapping: Mapping[str, str] = field(default_factory=dict, kw_only=True)
+    columns: Sequence[str] = field(default=(), kw_only=True)
 
     @property
     def renamed(self) -> Mapping[str, str]:
@@ -116,16 +124,28 @@ class ChangeEnum(EnumStep):
         with outside_transaction(operations):
             run_sql(operations, *self._altered(operations))
 
+    def run_on_sqlite(self, operations: Operations) -> None:
+        for full in self.columns if self.mapping else ():
+            table, _, column = full.rpartition(".")
+            MapValues(table, column, self.mapping).run(operations)
+
     def reverse(self) -> Step:
         back = {new: old for old, new in self.renamed.items()}
-        return ChangeEnum(self.name, self.was, self.values, mapping=back, schema=self.schema)
+        return ChangeEnum(
+            self.name,
+            self.was,
+            self.values,
+            mapping=back,
+            columns=self.columns,
+            schema=self.schema,
+        )
 
     def _altered(self, operations: Operations) -> list[str]:
         name = self.sql_type(operations)
         there = self._values_there(operations)
         found = []
         for old, new in self.renamed.items():
-            if there is None or old in there:
+            if there is None or (old in there and new not in there):
                 values = literal(operations, old), literal(operations, new)
                 found.append(f"ALTER TYPE {name} RENAME VALUE {values[0]} TO {values[1]}")
         known = [self.renamed.get(value, value) for value in self.was]
@@ -147,8 +167,8 @@ class ChangeEnum(EnumStep):
 
     def _replaced(self, operations: Operations) -> str:
         name = self.sql_type(operations)
-        old = f"{self.name}__old"
-        return _REPLACE.format(
+        old = f"{self.name[:58]}__old"
+        body = _REPLACE.format(
             name=name,
             text=literal(operations, str(name)),
             old=quoted(operations, old),
@@ -156,23 +176,48 @@ class ChangeEnum(EnumStep):
             create=_create(operations, name, self.values),
             **self._retyping(operations, name),
         )
+        tag = "colonnade"
+        while f"${tag}$" in body:
+            tag += "_"
+        return f"DO ${tag}$\n{body}\n${tag}$"
 
     def _retyping(self, operations: Operations, name: str) -> dict[str, str]:
-        """What gives a column of one value, and one of an array, the new type."""
-        value, array = "{column}::text", "{column}::text[]"
-        pairs = [(literal(operations, a), literal(operations, b)) for a, b in self.mapping.items()]
-        cases = "".join(f" WHEN {was} THEN {new}" for was, new in pairs)
+        """What gives a column of one value, and one of an array, the new type.
+
+        As templates for PostgreSQL's ``format()``, with the table and the column.
+        """
+        value, array = "%2$s::text", "%2$s::text[]"
+        pairs = [
+            (_in_format(literal(operations, old)), _in_format(literal(operations, new)))
+            for old, new in self.mapping.items()
+        ]
+        cases = "".join(f" WHEN {old} THEN {new}" for old, new in pairs)
         if cases:
             value = f"CASE {value}{cases} ELSE {value} END"
-        for was, new in pairs:
-            array = f"array_replace({array}, {was}, {new})"
+        # An array is mapped value by value: by way of words that are no values of either type.
+        between = [literal(operations, word) for word in self._words_between(len(pairs))]
+        for (old, _), word in zip(pairs, between, strict=True):
+            array = f"array_replace({array}, {old}, {word})"
+        for (_, new), word in zip(pairs, between, strict=True):
+            array = f"array_replace({array}, {word}, {new})"
+        name = _in_format(name)
         return {
             kind: literal(
-                operations,
-                f"ALTER TABLE {{table}} ALTER {{column}} TYPE {new} USING ({using})::{new}",
+                operations, f"ALTER TABLE %1$s ALTER %2$s TYPE {new} USING ({using})::{new}"
             )
             for kind, new, using in (("value", name, value), ("array", f"{name}[]", array))
         }
+
+    def _words_between(self, count: int) -> list[str]:
+        word = "was"
+        while any(value.startswith(word) for value in (*self.was, *self.values)):
+            word += "_"
+        return [f"{word}{number}" for number in range(count)]
+
+
+def _in_format(text: str) -> str:
+    """Text as it is in a template of PostgreSQL's ``format()``."""
+    return text.replace("%", "%%")
 
 
 def _create(operations: Operations, name: str, values: Sequence[str]) -> str:
@@ -181,7 +226,6 @@ def _create(operations: Operations, name: str, values: Sequence[str]) -> str:
 
 
 _REPLACE = """
-DO $colonnade$
 DECLARE
   used json := (
     SELECT json_agg(json_build_object(
@@ -194,24 +238,18 @@ DECLARE
     WHERE t.oid = {text}::regtype AND NOT a.attisdropped
   );
   one json;
-  command text;
   altered text;
 BEGIN
   ALTER TYPE {name} RENAME TO {old};
   {create};
   FOR one IN SELECT json_array_elements(used) LOOP
-    command := CASE WHEN (one->>'is_array')::bool THEN {array} ELSE {value} END;
-    command := replace(replace(command, '{{table}}', one->>'table'), '{{column}}', one->>'column');
-    altered := 'ALTER TABLE ' || (one->>'table') || ' ALTER ' || (one->>'column');
-    EXECUTE altered || ' DROP DEFAULT';
-    EXECUTE command;
-    BEGIN
-      EXECUTE altered || ' SET DEFAULT ' || coalesce(one->>'default', 'NULL');
-    EXCEPTION WHEN invalid_text_representation THEN
-      NULL;  -- the default is no value any more
-    END;
+    altered := format('ALTER TABLE %s ALTER %s ', one->>'table', one->>'column');
+    EXECUTE altered || 'DROP DEFAULT';
+    EXECUTE format(CASE WHEN (one->>'is_array')::bool THEN {array} ELSE {value} END,
+                   one->>'table', one->>'column');
+    EXECUTE altered || 'SET DEFAULT ' || coalesce(one->>'default', 'NULL');
   END LOOP;
   DROP TYPE {was};
-END $colonnade$
+END
 """.strip()
 """Defaults are read before the type has another name, by which they would be shown."""

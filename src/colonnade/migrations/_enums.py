@@ -1,7 +1,7 @@
 """Enum types: those that models use, those that are there, and what makes one the other."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -18,8 +18,10 @@ from colonnade.migrations._operations import (
     CreateEnum,
     DropEnum,
     EnumStep,
+    SetDefault,
+    Step,
 )
-from colonnade.migrations._rendering import native_enum
+from colonnade.migrations._rendering import is_array, literal_in, native_enum
 
 Values = tuple[str, ...]
 
@@ -58,10 +60,23 @@ ORDER BY 1, 2, 3
 
 
 def enums_of(metadata: MetaData) -> dict[EnumKey, Values]:
-    """The enum types that a metadata's tables have on PostgreSQL."""
+    """The enum types that a metadata's tables have on PostgreSQL.
+
+    Raises:
+        MigrationError: Two columns say different things of one.
+    """
     found: dict[EnumKey, Values] = {}
-    for _, kind in _native(metadata):
-        found[kind.schema, str(kind.name)] = tuple(kind.enums)
+    for column, kind in _native(metadata):
+        values = tuple(kind.enums)
+        if not values:  # a column that only names the type
+            continue
+        known = found.setdefault((kind.schema, str(kind.name)), values)
+        if known != values:
+            raise MigrationError(
+                f"The type {kind.name} is said to have the values {_listed(known)}, and by "
+                f"{column.table.name}.{column.name} to have {_listed(values)}: define it once, "
+                "and have each column use that."
+            )
     return found
 
 
@@ -95,8 +110,8 @@ class Types:
         last: What is done after.
     """
 
-    first: tuple[EnumStep, ...]
-    last: tuple[EnumStep, ...]
+    first: tuple[Step, ...]
+    last: tuple[Step, ...]
 
     @property
     def undo_last(self) -> list[MigrateOperation]:
@@ -134,7 +149,7 @@ def find_types(
     there = enums_in(connection) if is_asked else ledger.enums
     gone = {_dropped(one) for one in dropped}
     last = []
-    for key in sorted(there.keys() - enums_of(metadata).keys(), key=str):
+    for key in sorted((there.keys() & ledger.enums.keys()) - enums_of(metadata).keys(), key=str):
         columns = (
             [(column.table, column.name) for column in columns_with(connection, key)]
             if is_asked
@@ -142,7 +157,33 @@ def find_types(
         )
         if all(_goes(*column, gone) for column in columns):
             last.append(DropEnum(key[1], there[key], schema=key[0]))
-    return Types(tuple(changes(there, metadata, choices)), tuple(last))
+    first: list[Step] = []
+    for step in changes(there, metadata, choices):
+        if isinstance(step, ChangeEnum):
+            first += _without_defaults(connection, step, ledger)
+        first.append(step)
+    return Types(tuple(first), tuple(last))
+
+
+def _without_defaults(
+    connection: Connection, step: ChangeEnum, ledger: Ledger
+) -> Iterator[SetDefault]:
+    """What drops the defaults that are no values any more; models that have others bring them."""
+    inspector = sa.inspect(connection)
+    for table, name in ledger.columns_with((step.schema, step.name)):
+        for schema in (None, step.schema):
+            if not inspector.has_table(table, schema):
+                continue
+            for column in inspector.get_columns(table, schema):
+                default = literal_in(column["default"] or "")
+                if column["name"] == name and default and _value(default) not in step.values:
+                    was = text(default.replace(":", "\\:"))
+                    yield SetDefault(table, name, None, was=was, schema=schema)
+            break
+
+
+def _value(literal: str) -> str:
+    return literal[1:-1].replace("''", "'")
 
 
 def changes(
@@ -164,14 +205,28 @@ def changes(
         if key not in there:
             yield CreateEnum(name, values, schema=schema)
         elif there[key] != values:
-            goes = {old: new for old, new in mappings[key].items() if old in there[key]}
-            for new in goes.values():
-                if new not in values:
+            goes = mappings[key]
+            for old, new in goes.items():
+                lacking = old if old not in there[key] else new
+                has = there[key] if old not in there[key] else values
+                if lacking not in has:
                     raise MigrationError(
-                        f"The type {name} has no value {new!r} to map to: it has "
-                        f"{', '.join(map(repr, values))}."
+                        f"--map {old}={new}: the type {name} has no value {lacking!r}, but "
+                        f"{_listed(has)}."
                     )
-            yield ChangeEnum(name, values, there[key], mapping=goes, schema=schema)
+            step = ChangeEnum(name, values, there[key], mapping=goes, schema=schema)
+            if step.mapping or step.removed:
+                step = replace(step, columns=_texts_with(metadata, key))
+            yield step
+
+
+def _texts_with(metadata: MetaData, key: EnumKey) -> list[str]:
+    """The columns that have a type and are text where there are none."""
+    return [
+        f"{column.table.name}.{column.name}"
+        for column, kind in _native(metadata)
+        if (kind.schema, kind.name) == key and not is_array(column.type)
+    ]
 
 
 def _mappings(metadata: MetaData, choices: Choices) -> dict[EnumKey, dict[str, str]]:
@@ -179,8 +234,18 @@ def _mappings(metadata: MetaData, choices: Choices) -> dict[EnumKey, dict[str, s
     found: dict[EnumKey, dict[str, str]] = {}
     for column, kind in _native(metadata):
         said = choices.maps.get(f"{column.table.name}.{column.name}", {})
-        found.setdefault((kind.schema, str(kind.name)), {}).update(said)
+        mapping = found.setdefault((kind.schema, str(kind.name)), {})
+        for old, new in said.items():
+            if mapping.setdefault(old, new) != new:
+                raise MigrationError(
+                    f"--map: {old!r} of the type {kind.name} becomes {mapping[old]!r} or {new!r}: "
+                    "the columns that share the type change together."
+                )
     return found
+
+
+def _listed(values: Iterable[str]) -> str:
+    return ", ".join(map(repr, values))
 
 
 def _dropped(operation: MigrateOperation) -> tuple[str, str | None]:

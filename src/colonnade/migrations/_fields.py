@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from decimal import Decimal
+from enum import Enum
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,6 +15,7 @@ from sqlmodel import SQLModel
 
 from colonnade.errors import MigrationError
 from colonnade.migrations._choices import Choices
+from colonnade.migrations._rendering import native_enum
 from colonnade.models import Shape
 
 
@@ -135,6 +137,10 @@ def plain_value(value: Any, column: sa.Column[Any]) -> Any:
     if isinstance(value, sa.ClauseElement):
         return value
     kind = column.type
+    enum = kind if isinstance(kind, sa.Enum) else native_enum(kind)
+    if enum is not None and isinstance(value, Enum):
+        stored: Any = enum
+        return str(stored._db_value_for_elem(value))
     if isinstance(kind, TypeDecorator):
         with suppress(NotImplementedError):  # one that leaves values as they are
             value = kind.process_bind_param(value, SQLiteDialect())

@@ -14,7 +14,7 @@ from colonnade.migrations._enums import Column as EnumColumn
 from colonnade.migrations._enums import columns_with
 from colonnade.migrations._facts import BUILT, READ, WRITTEN, Facts, count_where, facts_of
 from colonnade.migrations._finding import Finding
-from colonnade.migrations._rendering import condition_of, plain_type
+from colonnade.migrations._rendering import condition_of, enum_key, plain_type
 from colonnade.migrations._squawk import Kind, judge_sql
 from colonnade.migrations._stored import normal
 
@@ -57,6 +57,7 @@ class Judge:
             own.ChangeEnum: self._change_enum,
             own.AddCheck: self._add_check,
             own.ReplaceCheck: self._add_check,
+            own.SetDefault: self._set_default,
             own.SetNotNull: self._set_not_null,
             own.MapValues: self._map_values,
             own.Require: self._require,
@@ -159,22 +160,34 @@ class Judge:
         yield from self._retyped(step, step.table, step.column, step.schema, step.was, step.type_)
 
     def _change_enum(self, step: own.ChangeEnum) -> Iterator[Finding]:
-        if self.dialect != "postgresql" or not step.is_new_type:
+        if not step.is_new_type:
             return
-        for column in columns_with(self.connection, (step.schema, step.name)):
-            yield from self._rewritten(step, column.table, column.schema)
+        for column in self._columns_with(step):
+            if self.dialect == "postgresql":
+                yield from self._rewritten(step, column.table, column.schema)
             if step.removed and column.table not in self._touched:
                 yield from self._without_value(step, column)
         if len(set(step.mapping.values()) - set(step.was)) < len(step.mapping):
             why = "several values become one, and which was which is not kept."
             yield self._finding("cannot-undo", step.name, step, why)
 
+    def _columns_with(self, step: own.ChangeEnum) -> list[EnumColumn]:
+        """The columns of a type, by what they and their tables are called now."""
+        if self.dialect == "postgresql":
+            return columns_with(self.connection, (step.schema, step.name))
+        names = [full.rpartition(".") for full in step.columns]
+        return [
+            EnumColumn(None, self._names.get(table, table), column, False)
+            for table, _, column in names
+        ]
+
     def _without_value(self, step: own.ChangeEnum, column: EnumColumn) -> Iterator[Finding]:
         """Rows that hold a value that goes."""
         name = self.connection.dialect.identifier_preparer.quote(column.name)
         values = ", ".join("'" + one.replace("'", "''") + "'" for one in step.removed)
-        holds = f"{name}::text[] &&" if column.is_array else f"{name}::text = ANY"
-        condition = f"{holds} (ARRAY[{values}])"
+        condition = f"{name} IN ({values})"
+        if column.is_array:
+            condition = f"{name}::text[] && ARRAY[{values}]"
         held = count_where(self.connection, column.table, column.schema, condition)
         if held:
             many = f"{held:,}{'' if held < 1000 else ' or more'}"
@@ -285,6 +298,10 @@ class Judge:
         if self.dialect == "sqlite":
             yield from self._rewritten(step, step.table, step.schema)
 
+    def _set_default(self, step: own.SetDefault) -> Iterator[Finding]:
+        if self.dialect == "sqlite":
+            yield from self._rewritten(step, step.table, step.schema)
+
     def _require(self, step: own.Require) -> Iterator[Finding]:
         if self.dialect == "sqlite":
             yield from self._rewritten(step, step.table, step.schema)
@@ -346,6 +363,8 @@ def _rewrites(old: Any, new: Any) -> bool:
     """
     if old is None:
         return True
+    if enum_key(old) or enum_key(new):
+        return enum_key(old) != enum_key(new)
     if isinstance(old, sa.String) and isinstance(new, sa.String):
         return new.length is not None and (old.length is None or new.length < old.length)
     if isinstance(old, sa.Numeric) and type(old) is type(new):

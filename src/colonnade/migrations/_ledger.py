@@ -11,7 +11,7 @@ from alembic.operations import ops
 from sqlalchemy.types import TypeEngine
 
 from colonnade.migrations import _operations as own
-from colonnade.migrations._rendering import condition_of, native_enum
+from colonnade.migrations._rendering import condition_of, enum_of, is_array, native_enum
 from colonnade.migrations._stored import with_name
 
 Name = tuple[str, str]
@@ -69,7 +69,7 @@ class Ledger:
             case own.DropEnum():
                 self.enums.pop((step.schema, step.name), None)
             case own.EnumStep():
-                self.enums[step.schema, step.name] = tuple(step.values)
+                self._enum((step.schema, step.name), tuple(step.values))
             case own.AddCheck():
                 self.checks[step.table, step.name] = step.condition
             case own.RenameCheck():
@@ -89,7 +89,7 @@ class Ledger:
         if isinstance(item, sa.Column):
             self.types[table, item.name] = item.type
             made = native_enum(item.type)
-            if made is not None and made.create_type:  # by the table, as Alembic has it
+            if made is not None:  # by the table, as Alembic has it, or by hand
                 self.enums.setdefault((made.schema, str(made.name)), tuple(made.enums))
         elif isinstance(item, sa.CheckConstraint):
             self._check(table, item.name, item.sqltext)
@@ -97,6 +97,22 @@ class Ledger:
     def _check(self, table: str, name: Any, condition: Any) -> None:
         if name is not None:
             self.checks[table, str(name)] = condition_of(condition)
+
+    def _enum(self, key: EnumKey, values: tuple[str, ...]) -> None:
+        self.enums[key] = values
+        for name in self.columns_with(key):
+            kind = self.types[name]
+            if isinstance(kind, sa.Enum):
+                self.types[name] = enum_of(kind, values)
+
+    def zero(self, kind: TypeEngine[Any]) -> object:
+        """A value for rows that have none, of a type: what stands for nothing in it."""
+        if is_array(kind):
+            return sa.text("'{}'")
+        enum = native_enum(kind)
+        if enum is not None:
+            return self.enums.get((enum.schema, str(enum.name)), tuple(enum.enums))[0]
+        return next((zero for base, zero in _ZEROS if isinstance(kind, base)), "")
 
     def _forget(self, dropped: ops.DropTableOp | ops.DropColumnOp) -> None:
         column = dropped.column_name if isinstance(dropped, ops.DropColumnOp) else None
@@ -122,3 +138,13 @@ def _renamed(condition: own.Condition, old: str, new: str) -> own.Condition:
         texts = {name: with_name(text, old, new) for name, text in condition.texts.items()}
         return own.by_dialect(sqlite=texts["sqlite"], postgresql=texts["postgresql"])
     return with_name(condition, old, new) if isinstance(condition, str) else condition
+
+
+_ZEROS: tuple[tuple[type[TypeEngine[Any]], object], ...] = (
+    (sa.Boolean, False),
+    (sa.Integer, 0),
+    (sa.Numeric, 0),
+    (sa.JSON, sa.text("'[]'")),
+    (sa.DateTime, sa.func.now()),
+    (sa.Date, sa.text("CURRENT_DATE")),
+)

@@ -26,6 +26,7 @@ from colonnade.migrations._row_steps import (
     ForEachBatch,
     MapValues,
     Require,
+    SetDefault,
     SetNotNull,
     Work,
 )
@@ -58,6 +59,7 @@ __all__ = [
     "RenameTable",
     "ReplaceCheck",
     "Require",
+    "SetDefault",
     "SetNotNull",
     "Step",
     "TakeBack",

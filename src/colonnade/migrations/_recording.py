@@ -53,10 +53,7 @@ def record(connection: Connection, function: Callable[..., Any]) -> Recording:
 
     @contextmanager
     def batch(table_name: str, schema: str | None = None, **_: Any) -> Iterator[BatchOperations]:
-        recorder: Any = idle_batch(context)
-        recorder.impl.table_name, recorder.impl.schema = table_name, schema
-        recorder.invoke = note
-        yield recorder
+        yield idle_batch(context, table_name, schema, note)
 
     def asks() -> None:
         raise _AsksError

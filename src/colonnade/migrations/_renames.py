@@ -135,6 +135,9 @@ def _as_it_is(
     inspector.reflect_table(found, None, resolve_fks=False)
     for column in found.columns:
         column.type = plain_type(ledger.types.get((table, column.name), column.type))
+        said = getattr(getattr(column.server_default, "arg", None), "text", "")
+        if said.startswith("nextval("):  # a serial column, which is one on both databases
+            column.server_default = None
     return ops.CreateTableOp.from_table(found)
 
 
@@ -210,7 +213,7 @@ def _taking_back(step: PutAside, column: Any, ledger: Ledger) -> list[Step]:
     back: list[Step] = []
     if required:
         aside = f"{step.column}{ASIDE}"
-        value = _choice(step, ledger) or zero_of(kind)
+        value = _choice(step, ledger) or ledger.zero(kind)
         back.append(Require(step.table, aside, value, schema=step.schema))
     return [*back, TakeBack(step.table, step.column, schema=step.schema)]
 
@@ -224,18 +227,3 @@ def _choice(step: PutAside, ledger: Ledger) -> str | None:
             if found:
                 return found[1].replace("''", "'")
     return None
-
-
-def zero_of(kind: object) -> object:
-    """A value for rows that have none, of a type: what stands for nothing in it."""
-    if isinstance(kind, sa.Enum):
-        return kind.enums[0]
-    zeros: list[tuple[type[object], object]] = [
-        (sa.Boolean, False),
-        (sa.Integer, 0),
-        (sa.Numeric, 0),
-        (sa.JSON, sa.text("'[]'")),
-        (sa.DateTime, sa.func.now()),
-        (sa.Date, sa.text("CURRENT_DATE")),
-    ]
-    return next((zero for base, zero in zeros if isinstance(kind, base)), "")

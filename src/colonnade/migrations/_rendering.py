@@ -1,7 +1,7 @@
 """Operations written as Python: portable types, portable conditions, no noise."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields
 from typing import Any, Literal, cast
 
@@ -29,12 +29,16 @@ _BIND = re.compile(r"(?<![:\w\\]):(?=\w)(?!\w+:)")
 
 
 def render_item(kind: str, thing: Any, autogen_context: AutogenContext) -> str | Literal[False]:
-    """Alembic's hook: how a type or a CHECK is written; False: as Alembic does."""
+    """Alembic's hook: how a type, CHECK or default is written; False: as Alembic does."""
+    if kind == "server_default":
+        text = getattr(getattr(thing, "arg", thing), "text", None)
+        literal = literal_in(text) if isinstance(text, str) else None
+        return False if literal is None else f"sa.text({literal!r})"
     if kind == "type":
         plain = plain_type(thing)
         enum = native_enum(plain)
         if enum is plain and enum.create_type and autogen_context.opts.get(MAKES_TYPES):
-            plain = _existing(enum)
+            plain = enum_of(enum)
         if isinstance(plain, JSONB):
             autogen_context.imports.add("from sqlalchemy.dialects import postgresql")
             return "sa.JSON().with_variant(postgresql.JSONB(), 'postgresql')"
@@ -53,10 +57,13 @@ def plain_type(kind: TypeEngine[Any]) -> TypeEngine[Any]:
     """
     if kind._variant_mapping:
         return kind
+    enum = on_postgresql(kind)
+    if isinstance(enum, sa.Enum) and enum is native_enum(kind):
+        return kind if isinstance(kind, sa.Enum) else enum_of(enum)
     if isinstance(kind, TypeDecorator) and not type(kind).__module__.startswith("sqlalchemy."):
-        on_postgresql = kind.load_dialect_impl(_POSTGRESQL)
-        if isinstance(on_postgresql, JSONB):
-            return on_postgresql
+        there = kind.load_dialect_impl(_POSTGRESQL)
+        if isinstance(there, JSONB):
+            return there
         return plain_type(kind.load_dialect_impl(_SQLITE))
     if isinstance(kind, JSONB | sa.Enum | sa.ARRAY):
         return kind
@@ -67,6 +74,15 @@ def plain_type(kind: TypeEngine[Any]) -> TypeEngine[Any]:
             return kind
         return kind if type(generic) is type(kind) else generic
     return kind
+
+
+_LITERAL = re.compile(r"('(?:[^']|'')*')(?:::.*)?$")
+
+
+def literal_in(default: str) -> str | None:
+    """The text that a default is, in quotes; without its type, which PostgreSQL says with it."""
+    found = _LITERAL.match(default)
+    return None if found is None else found[1]
 
 
 def on_postgresql(kind: TypeEngine[Any]) -> TypeEngine[Any]:
@@ -85,14 +101,31 @@ def native_enum(kind: TypeEngine[Any]) -> sa.Enum | None:
     return found if isinstance(found, sa.Enum) and found.native_enum and found.name else None
 
 
-def _existing(kind: sa.Enum) -> sa.Enum:
-    """An enum type that is there already, as both databases understand it."""
+def enum_key(kind: TypeEngine[Any]) -> tuple[str | None, str, bool] | None:
+    """What tells an enum type from others: schema, name, whether it is an array; None if none."""
+    found = native_enum(kind)
+    return None if found is None else (found.schema, str(found.name), is_array(kind))
+
+
+def is_array(kind: TypeEngine[Any]) -> bool:
+    """Whether a column's type is an array on PostgreSQL."""
+    return isinstance(on_postgresql(kind), sa.ARRAY)
+
+
+def enum_of(kind: sa.Enum, values: Iterable[str] | None = None) -> sa.Enum:
+    """An enum type that is there already, as both databases understand it.
+
+    Args:
+        kind: The type.
+        values: Its values, if they are others.
+    """
+    given = kind.enums if values is None else tuple(values)
     return sa.Enum(
-        *kind.enums,
+        *given,
         name=kind.name,
         schema=kind.schema,
         create_constraint=kind.create_constraint,
-        length=kind.length,
+        length=max(kind.length or 0, *map(len, given)),
         create_type=False,
     )
 
@@ -160,6 +193,8 @@ def _value(value: Any, autogen_context: AutogenContext) -> str:
         return condition_source(value, autogen_context)
     if isinstance(value, sa.Column):
         return repr(str(value.name))
+    if isinstance(value, sa.TextClause):
+        return f"sa.text({value.text!r})"
     if isinstance(value, sa.ClauseElement):
         return render._render_potential_expr(value, autogen_context)
     if isinstance(value, Mapping):

@@ -13,6 +13,7 @@ from colonnade.migrations import _journal
 from colonnade.migrations._step import (
     BATCH,
     Concurrent,
+    Step,
     TableStep,
     literal,
     on_postgresql,
@@ -54,7 +55,7 @@ class MapValues(Concurrent, TableStep):
         pairs = [(literal(operations, old), literal(operations, new))
                  for old, new in self.values.items()]  # fmt: skip
         cases = " ".join(f"WHEN {old} THEN {new}" for old, new in pairs)
-        cases = f"CASE {column} {cases} END"
+        cases = f"CASE {column} {cases} ELSE {column} END"  # which says of what type it is
         update = f"UPDATE {self.sql_table(operations)} SET {column} = {cases}"  # noqa: S608
         olds = ", ".join(old for old, _ in pairs)
         _in_batches(operations, self, update, f"{column} IN ({olds})", self.batch)
@@ -124,6 +125,30 @@ class ChangeType(TableStep):
             changes.append(f"SET DEFAULT {literal(operations, self.default)}")
         altered = ", ".join(f"ALTER COLUMN {column} {change}" for change in changes)
         return f"ALTER TABLE {self.sql_table(operations)} {altered}"
+
+
+@dataclass(frozen=True, eq=False)
+class SetDefault(TableStep):
+    """Give a column another default in the database, or none."""
+
+    function = "set_default"
+    words = "change the default of {0.table}.{0.column}"
+    column: str
+    default: Any
+    was: Any = field(default=None, kw_only=True)
+
+    def run(self, operations: Operations) -> None:
+        if not on_postgresql(operations):
+            with self.altering(operations) as batch:
+                batch.alter_column(self.column, server_default=self.default)
+            return
+        column = quoted(operations, self.column)
+        drops = self.default is None
+        change = "DROP DEFAULT" if drops else f"SET DEFAULT {literal(operations, self.default)}"
+        run_sql(operations, f"ALTER TABLE {self.sql_table(operations)} ALTER {column} {change}")
+
+    def reverse(self) -> Step:
+        return SetDefault(self.table, self.column, self.was, was=self.default, schema=self.schema)
 
 
 @dataclass(frozen=True, eq=False)

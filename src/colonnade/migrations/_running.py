@@ -4,7 +4,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from types import SimpleNamespace
+from typing import Any, Literal, cast
 
 from alembic.operations import BatchOperations, Operations, ops
 from alembic.operations.ops import MigrateOperation
@@ -160,17 +161,24 @@ def revision_of(step: RevisionStep) -> str:
     return str(step.revision.revision)
 
 
-class _Nothing:
-    """Does whatever is asked of it by doing nothing."""
+def idle_batch(
+    context: MigrationContext,
+    table: str,
+    schema: str | None,
+    invoke: Callable[[MigrateOperation], Any],
+) -> BatchOperations:
+    """A batch on a table that does nothing.
 
-    def __getattr__(self, name: str) -> Callable[..., None]:
-        return lambda *_, **__: None
-
-
-def idle_batch(context: MigrationContext) -> BatchOperations:
-    """A batch whose operations do nothing."""
-    nothing: Any = _Nothing()
-    return BatchOperations(context, impl=nothing)
+    Args:
+        context: Alembic's.
+        table: The table.
+        schema: Its schema.
+        invoke: Called with each operation instead.
+    """
+    idle: Any = BatchOperations(context, impl=cast("Any", SimpleNamespace()))
+    idle.impl.table_name, idle.impl.schema = table, schema
+    idle.invoke = invoke
+    return cast("BatchOperations", idle)
 
 
 @contextmanager
@@ -234,16 +242,18 @@ class _Seen:
         return result
 
     @contextmanager
-    def batch(self, table_name: str, *args: Any, **keywords: Any) -> Iterator[BatchOperations]:
+    def batch(
+        self, table_name: str, schema: str | None = None, **keywords: Any
+    ) -> Iterator[BatchOperations]:
         stock = Operations.batch_alter_table
         if self.depth:
-            with stock(self.operations, table_name, *args, **keywords) as batch:
+            with stock(self.operations, table_name, schema, **keywords) as batch:
                 yield batch
             return
         if self._is_done():
-            yield self._noted(idle_batch(self.context))
+            yield idle_batch(self.context, table_name, schema, self._note)
             return
-        with self._inside(), stock(self.operations, table_name, *args, **keywords) as batch:
+        with self._inside(), stock(self.operations, table_name, schema, **keywords) as batch:
             yield self._noted(batch)
 
     def _noted(self, batch: BatchOperations) -> BatchOperations:

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from alembic.operations import BatchOperations, Operations
 from alembic.operations.ops import MigrateOperation
 from sqlalchemy import ColumnElement
+from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.ext.compiler import compiles
 
 ASIDE = "__dropped"
@@ -109,9 +110,10 @@ def on_postgresql(operations: Operations) -> bool:
 
 def quoted(operations: Operations, name: str, schema: str | None = None) -> str:
     """A name as SQL, with its schema."""
-    preparer = operations.migration_context.dialect.identifier_preparer
+    dialect = operations.migration_context.dialect
+    preparer = dialect.identifier_preparer
     table = preparer.quote(name)
-    return f"{preparer.quote_schema(schema)}.{table}" if schema else table
+    return _undoubled(dialect, f"{preparer.quote_schema(schema)}.{table}" if schema else table)
 
 
 def literal(operations: Operations, value: Any) -> str:
@@ -119,7 +121,11 @@ def literal(operations: Operations, value: Any) -> str:
     expression = value if isinstance(value, sa.ClauseElement) else sa.literal(value)
     dialect = operations.migration_context.dialect
     sql = str(expression.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
-    # What is to be run is said as text, in which SQLAlchemy doubles percent signs itself.
+    return _undoubled(dialect, sql)
+
+
+def _undoubled(dialect: Dialect, sql: str) -> str:
+    """SQL as it is: what is run is said as text, in which SQLAlchemy doubles percent signs."""
     return sql.replace("%%", "%") if dialect.identifier_preparer._double_percents else sql
 
 
@@ -130,7 +136,11 @@ def condition_text(operations: Operations, condition: Condition) -> str:
 
 def run_sql(operations: Operations, *statements: str) -> None:
     """Run statements that may have colons and percent signs in them."""
+    context = operations.migration_context
     for statement in statements:
+        if context.as_sql:
+            context.impl.static_output(f"{statement};\n")
+            continue
         operations.execute(sa.text(statement.replace(":", "\\:")))
 
 

@@ -11,8 +11,10 @@ from alembic.operations import Operations, ops
 from alembic.operations.ops import MigrateOperation
 from alembic.util import rev_id
 from sqlalchemy import Connection, MetaData
+from sqlalchemy.exc import DBAPIError
 
 from colonnade.database import DatabaseURL
+from colonnade.errors import MigrationError
 from colonnade.migrations._arranging import Arranger
 from colonnade.migrations._choices import Choices
 from colonnade.migrations._describing import describe, each, summary
@@ -96,6 +98,7 @@ def find_change(
     types = find_types(connection, metadata, ledger, choices, gone.last)
     apply(connection, types.first, ledger)
     context = fresh_context(connection, metadata, everything=True)
+    context.opts["colonnade_types"] = ledger.types
     found = produce_migrations(context, metadata)
     assert found.upgrade_ops is not None
     assert found.downgrade_ops is not None
@@ -142,7 +145,14 @@ def apply(connection: Connection, steps: Iterable[Step], ledger: Ledger) -> None
     with context.begin_transaction(_per_migration=True):
         for step in steps:
             ledger.note(step)
-            operations.invoke(step)
+            try:
+                operations.invoke(step)
+            except DBAPIError as error:
+                raise MigrationError(
+                    f"Comparing, it was tried to {step}: {str(error.orig).partition(chr(10))[0]}. "
+                    "What stands in the way has to go before, and to come back after: write that "
+                    "by hand (colonnade migrate --empty), with the step between."
+                ) from error
 
 
 def write_revision(
@@ -179,7 +189,12 @@ def write_revision(
     head = history.head()
     with shadow(url) as connection:
         ledger = replay(history, connection, watcher=watcher)
-        change = find_change(connection, metadata, ledger, choices or Choices())
+        try:
+            change = find_change(connection, metadata, ledger, choices or Choices())
+        except MigrationError:
+            if not empty:
+                raise
+            change = Change((), ())  # by hand, since it cannot be otherwise
         if not change.upgrade and not empty:
             return None, change.aside
         said = message or summary(change.upgrade) or "by hand"

@@ -44,6 +44,7 @@ __all__ = [
     "rename_table",
     "replace_check",
     "require",
+    "set_default",
     "set_not_null",
     "take_back",
 ]
@@ -157,9 +158,10 @@ def change_enum(
     was: Sequence[str],
     *,
     mapping: Mapping[str, str] | None = None,
+    columns: Sequence[str] = (),
     schema: str | None = None,
 ) -> None:
-    """Give an enum type other values, on PostgreSQL.
+    """Give an enum type other values.
 
     Values that come, or are called something else, change the type alone. Where some go, or the
     order is another, every table that has the type is written anew. Fails, and leaves all as it
@@ -170,9 +172,15 @@ def change_enum(
         values: Its values, in their order.
         was: Those it had.
         mapping: What values become that go: ``{"canceled": "cancelled"}``.
+        columns: Which have it: ``["task.status"]``. PostgreSQL knows; on SQLite, which has no
+            such types, these are the ones whose rows are changed.
         schema: The type's, if it is not the default one.
     """
-    op.invoke(operations.ChangeEnum(name, values, was, mapping=mapping or {}, schema=schema))
+    op.invoke(
+        operations.ChangeEnum(
+            name, values, was, mapping=mapping or {}, columns=columns, schema=schema
+        )
+    )
 
 
 def drop_enum(name: str, values: Sequence[str], *, schema: str | None = None) -> None:
@@ -202,6 +210,21 @@ def require(
         batch: Rows in one transaction, about.
     """
     op.invoke(operations.Require(table, column, value, schema=schema, batch=batch))
+
+
+def set_default(
+    table: str, column: str, default: Any, *, was: Any = None, schema: str | None = None
+) -> None:
+    """Give a column another default in the database.
+
+    Args:
+        table: The table.
+        column: The column.
+        default: Text, a number or a bool, or SQL; None: it has none any more.
+        was: The default it had, for whoever reads the revision.
+        schema: The table's, if it is not the default one.
+    """
+    op.invoke(operations.SetDefault(table, column, default, was=was, schema=schema))
 
 
 def set_not_null(table: str, column: str, *, schema: str | None = None) -> None:
