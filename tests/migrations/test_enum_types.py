@@ -322,16 +322,16 @@ def test_what_was_interrupted_is_done_again(lab: Lab) -> None:
 
 @ON_POSTGRESQL
 def test_the_sql_of_it_can_be_run_by_hand(lab: Lab) -> None:
-    lab.change(tasks("a", "b", "c"))
+    lab.change(tasks("a", "b", "c%"))
     holds(lab, "a")
-    lab.models(tasks("b", "a"))
+    lab.models(tasks("c%", "a", "50%"))
     lab.migrate()
     sql = sql_of(lab.history, lab.db, "upgrade", "head")
     with lab.db.engine.connect() as connection:
         driver: Any = connection.connection.driver_connection
         driver.execute(sql)
         driver.commit()
-    assert values_of(lab) == ["b", "a"]
+    assert values_of(lab) == ["c%", "a", "50%"]
     assert lab.drift() == []
 
 
