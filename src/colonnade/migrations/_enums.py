@@ -94,7 +94,7 @@ def columns_with(connection: Connection, key: EnumKey) -> list[Column]:
 
 
 def _native(metadata: MetaData) -> Iterator[tuple[sa.Column[Any], sa.Enum]]:
-    for table in metadata.sorted_tables:
+    for table in metadata.tables.values():
         for column in table.columns:
             kind = native_enum(column.type)
             if kind is not None:

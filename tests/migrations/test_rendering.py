@@ -1,0 +1,26 @@
+"""What a database says of its defaults, as both understand it."""
+
+import pytest
+
+from colonnade.migrations._rendering import literal_in
+
+
+@pytest.mark.parametrize(
+    ("default", "literal"),
+    [
+        ("'a'", "'a'"),
+        ("'a'::text", "'a'"),
+        ("'it''s'::mood", "'it''s'"),
+        ("'{a}'::mood[]", "'{a}'"),
+        ("'a'::character varying(5)", "'a'"),
+        ("'2026'::timestamp(3) with time zone", "'2026'"),
+        ("'x'::other.\"Feel ing\"", "'x'"),
+        ("'a'::text || 'b'::text", None),
+        ("'a' || 'b'", None),
+        ("'1 day'::interval + now()", None),
+        ("nextval('a'::regclass)", None),
+        ("now()", None),
+    ],
+)
+def test_a_text_is_told_from_an_expression(default: str, literal: str | None) -> None:
+    assert literal_in(default) == literal
