@@ -14,6 +14,7 @@ from alembic.operations.ops import MigrateOperation
 
 from colonnade.migrations import _operations as own
 from colonnade.migrations._choices import Choices
+from colonnade.migrations._describing import table_of
 from colonnade.migrations._fields import Fields
 from colonnade.migrations._ledger import Ledger
 from colonnade.migrations._rendering import (
@@ -25,6 +26,7 @@ from colonnade.migrations._rendering import (
     plain_type,
     postgresql_name,
     postgresql_type,
+    text_of,
 )
 from colonnade.migrations._stored import normal
 
@@ -228,9 +230,8 @@ class Arranger:
                     target_schema=added.kw.get("referent_schema"),
                 )
             case _:
-                other: Any = added  # a foreign key has a source_table, others a table_name
-                table = getattr(other, "source_table", None) or other.table_name
-                yield ops.ModifyTableOps(table, [added], schema=getattr(added, "schema", None))
+                table, schema = table_of(added), getattr(added, "schema", None)
+                yield ops.ModifyTableOps(str(table), [added], schema=schema)
 
     def _check(self, added: ops.CreateCheckConstraintOp) -> Iterator[MigrateOperation]:
         name, table = str(added.constraint_name), added.table_name
@@ -319,8 +320,7 @@ def _sql_of(default: Any) -> Any:
         return said if literal is None else sa.text(literal)
     if not isinstance(said, str):
         return said
-    escaped = said.replace("'", "''").replace(":", "\\:")
-    return sa.text(f"'{escaped}'")
+    return text_of(said)
 
 
 def _is_text(kind: Any) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import sqlalchemy as sa
 from alembic.operations import Operations
@@ -114,17 +114,26 @@ class ReplaceCheck(AddCheck):
 
 
 @dataclass(frozen=True, eq=False)
-class DropCheck(Step):
-    """Drop a CHECK."""
+class DropConstraint(Step):
+    """Drop a constraint of one kind."""
 
-    function = "drop_check"
     words = "drop {0.name} of {0.table}"
     name: str
     table: str
 
+    kind: ClassVar[Literal["check", "foreignkey"]]
+
     def run(self, operations: Operations) -> None:
         with self.altering(operations) as batch:
-            batch.drop_constraint(self.name, type_="check")
+            batch.drop_constraint(self.name, type_=self.kind)
+
+
+@dataclass(frozen=True, eq=False)
+class DropCheck(DropConstraint):
+    """Drop a CHECK."""
+
+    function = "drop_check"
+    kind = "check"
 
 
 def add_validated(
@@ -181,17 +190,11 @@ class AddForeignKey(Concurrent, Step):
 
 
 @dataclass(frozen=True, eq=False)
-class DropForeignKey(Step):
+class DropForeignKey(DropConstraint):
     """Drop a foreign key."""
 
     function = "drop_foreign_key"
-    words = "drop {0.name} of {0.table}"
-    name: str
-    table: str
-
-    def run(self, operations: Operations) -> None:
-        with self.altering(operations) as batch:
-            batch.drop_constraint(self.name, type_="foreignkey")
+    kind = "foreignkey"
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,6 +18,20 @@ def each(found: Iterable[MigrateOperation]) -> Iterator[MigrateOperation]:
             yield one
 
 
+def table_of(operation: MigrateOperation) -> str | None:
+    """The table that an operation is on; None if it is on none.
+
+    Alembic's operations on foreign keys have a ``source_table``, its others a ``table_name``.
+    """
+    names = (getattr(operation, name, None) for name in ("source_table", "table_name", "table"))
+    return next((str(name) for name in names if name), None)
+
+
+def listed(values: Iterable[str]) -> str:
+    """Values, as Python writes them."""
+    return ", ".join(map(repr, values))
+
+
 def describe(operation: MigrateOperation) -> str:
     """What an operation does, in a few words."""
     if isinstance(operation, own.Step):
@@ -42,8 +56,7 @@ def describe(operation: MigrateOperation) -> str:
             return f"drop {name} of {operation.table_name}"
         case ops.AddConstraintOp():
             added: Any = operation
-            table = getattr(added, "source_table", None) or added.table_name
-            return f"add {added.constraint_name} to {table}"
+            return f"add {added.constraint_name} to {table_of(operation)}"
         case ops.ExecuteSQLOp():
             text = " ".join(str(operation.sqltext).split())
             return f"run {text if len(text) <= 60 else text[:57] + '...'}"

@@ -1,6 +1,6 @@
 """Whether models, history and database agree, by replaying the history."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,7 +11,7 @@ from sqlalchemy import Connection, MetaData
 
 from colonnade.database import Database, DatabaseURL
 from colonnade.migrations import _operations as own
-from colonnade.migrations._describing import describe, each
+from colonnade.migrations._describing import describe, each, listed, table_of
 from colonnade.migrations._enums import changes, enums_in, find_types
 from colonnade.migrations._environment import OURS, fresh_context, opened
 from colonnade.migrations._history import History
@@ -187,10 +187,10 @@ def _said(operation: MigrateOperation, here: str, there: str) -> str:
         case ops.CreateIndexOp():
             return f"{here} lacks the index {operation.index_name} of {operation.table_name}"
         case ops.DropIndexOp():
-            table = operation.table_name
+            table = str(operation.table_name)
             return f"{here} has the index {operation.index_name} of {table}, unlike {there}"
         case ops.AddConstraintOp():
-            table = getattr(added, "source_table", None) or added.table_name
+            table = str(table_of(operation))
             return f"{here} lacks the constraint {added.constraint_name} of {table}, unlike {there}"
         case ops.DropConstraintOp():
             name = str(operation.constraint_name or f"a {operation.constraint_type} constraint")
@@ -205,15 +205,11 @@ def _said_of_type(step: own.EnumStep, here: str, there: str) -> str:
     match step:
         case own.ChangeEnum():
             here = here[0].lower() + here[1:]
-            was, values = _listed(step.was), _listed(step.values)
+            was, values = listed(step.was), listed(step.values)
             return f"The type {step.name} has the values {was} in {here}, and {values} in {there}"
         case own.DropEnum():
             return f"{here} has the type {step.name}, which is not in {there}"
     return f"{here} lacks the type {step.name}"
-
-
-def _listed(values: Iterable[str]) -> str:
-    return ", ".join(map(repr, values))
 
 
 def _different(alter: ops.AlterColumnOp) -> str:

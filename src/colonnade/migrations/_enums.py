@@ -11,6 +11,7 @@ from sqlalchemy import Connection, MetaData, text
 
 from colonnade.errors import MigrationError
 from colonnade.migrations._choices import Choices
+from colonnade.migrations._describing import listed
 from colonnade.migrations._ledger import EnumKey, Ledger
 from colonnade.migrations._operations import (
     ASIDE,
@@ -73,8 +74,8 @@ def enums_of(metadata: MetaData) -> dict[EnumKey, Values]:
         known = found.setdefault((kind.schema, str(kind.name)), values)
         if known != values:
             raise MigrationError(
-                f"The type {kind.name} is said to have the values {_listed(known)}, and by "
-                f"{column.table.name}.{column.name} to have {_listed(values)}: define it once, "
+                f"The type {kind.name} is said to have the values {listed(known)}, and by "
+                f"{column.table.name}.{column.name} to have {listed(values)}: define it once, "
                 "and have each column use that."
             )
     return found
@@ -212,7 +213,7 @@ def changes(
                 if lacking not in has:
                     raise MigrationError(
                         f"--map {old}={new}: the type {name} has no value {lacking!r}, but "
-                        f"{_listed(has)}."
+                        f"{listed(has)}."
                     )
             step = ChangeEnum(name, values, there[key], mapping=goes, schema=schema)
             if step.mapping or step.removed:
@@ -242,10 +243,6 @@ def _mappings(metadata: MetaData, choices: Choices) -> dict[EnumKey, dict[str, s
                     "the columns that share the type change together."
                 )
     return found
-
-
-def _listed(values: Iterable[str]) -> str:
-    return ", ".join(map(repr, values))
 
 
 def _dropped(operation: MigrateOperation) -> tuple[str, str | None]:

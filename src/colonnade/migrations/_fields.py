@@ -15,7 +15,7 @@ from sqlmodel import SQLModel
 
 from colonnade.errors import MigrationError
 from colonnade.migrations._choices import Choices
-from colonnade.migrations._rendering import native_enum
+from colonnade.migrations._rendering import native_enum, text_of
 from colonnade.models import Shape
 
 
@@ -149,8 +149,7 @@ def plain_value(value: Any, column: sa.Column[Any]) -> Any:
     if isinstance(value, Decimal):
         return sa.text(str(value))
     text = to_json(value).decode() if isinstance(value, list | dict) else str(value)
-    escaped = text.replace("'", "''").replace(":", "\\:")
-    return sa.text(f"'{escaped}'")
+    return text_of(text)
 
 
 PLAIN = frozenset((str, int, float, bool))

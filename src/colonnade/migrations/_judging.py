@@ -9,7 +9,7 @@ from alembic.operations.ops import MigrateOperation
 from sqlalchemy import Connection
 
 from colonnade.migrations import _operations as own
-from colonnade.migrations._describing import describe
+from colonnade.migrations._describing import describe, table_of
 from colonnade.migrations._enums import Column as EnumColumn
 from colonnade.migrations._enums import columns_with
 from colonnade.migrations._facts import BUILT, READ, WRITTEN, Facts, count_where, facts_of
@@ -32,8 +32,7 @@ class Judge:
 
     def judge(self, operation: MigrateOperation) -> Iterator[Finding]:
         """What is dangerous in an operation; those before it are remembered."""
-        table = getattr(operation, "source_table", None) or getattr(operation, "table_name", None)
-        table = table or getattr(operation, "table", None)
+        table = table_of(operation)
         if isinstance(operation, ops.CreateTableOp):
             self._made.add(operation.table_name)
         elif table not in self._made:
@@ -130,14 +129,13 @@ class Judge:
             self.connection, self._names.get(table, table), operation.schema, f"{name} IS NOT NULL"
         )
         if held:
-            many = f"{held:,}{'' if held < 1000 else ' or more'}"
             instead = (
                 f"let `colonnade migrate` put it aside as {column}{own.ASIDE}; drop it when "
                 "nothing has missed it for a while."
             )
             if column.endswith(own.ASIDE):
                 instead = "leave it aside."
-            why = f"{many} rows have a value in it."
+            why = f"{_many(held)} rows have a value in it."
             yield self._finding("loses-data", f"{table}.{column}", operation, why, instead)
 
     def _alter_column(self, operation: ops.AlterColumnOp) -> Iterator[Finding]:
@@ -190,11 +188,11 @@ class Judge:
             condition = f"{name}::text[] && ARRAY[{values}]"
         held = count_where(self.connection, column.table, column.schema, condition)
         if held:
-            many = f"{held:,}{'' if held < 1000 else ' or more'}"
-            rows = "row has" if held == 1 else "rows have"
+            have = "row has" if held == 1 else "rows have"
+            where = f"{column.table}.{column.name}"
             yield self._finding(
                 "fails", step.name, step,
-                f"{many} {rows} a value in {column.table}.{column.name} that goes: {values}.",
+                f"{_many(held)} {have} a value in {where} that goes: {values}.",
                 f'say what it becomes: mapping={{"{step.removed[0]}": ...}} of steps.change_enum, '
                 "or --map when the revision is written.",
             )  # fmt: skip
@@ -247,7 +245,7 @@ class Judge:
             )  # fmt: skip
 
     def _add_constraint(self, operation: Any) -> Iterator[Finding]:
-        table = getattr(operation, "source_table", None) or operation.table_name
+        table = str(table_of(operation))
         schema = getattr(operation, "schema", None)
         if self.dialect == "sqlite":
             yield from self._rewritten(operation, table, schema)
@@ -268,10 +266,9 @@ class Judge:
         if step.table not in self._touched:
             broken = count_where(self.connection, table, step.schema, f"NOT ({text})")
         if broken:
-            many = f"{broken:,}{'' if broken < 1000 else ' or more'}"
             rows = "row does" if broken == 1 else "rows do"
             yield self._finding(
-                "fails", step.name, step, f"{many} {rows} not meet {normal(text)}.",
+                "fails", step.name, step, f"{_many(broken)} {rows} not meet {normal(text)}.",
                 f'change them first: steps.map_values("{step.table}", ...), or --map when the '
                 "revision is written.",
             )  # fmt: skip
@@ -338,6 +335,11 @@ class Judge:
 
 _TOUCHING = (own.Fill, own.MapValues, own.Require, own.ForEachBatch, own.RenameColumn)
 """After these, rows are not what they are now."""
+
+
+def _many(count: int) -> str:
+    """How many rows: counting ends at a thousand."""
+    return f"{count:,}{'' if count < 1000 else ' or more'}"
 
 
 def _time(seconds: float) -> str:

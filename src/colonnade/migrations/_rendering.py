@@ -76,6 +76,12 @@ def plain_type(kind: TypeEngine[Any]) -> TypeEngine[Any]:
     return kind
 
 
+def text_of(value: str) -> sa.TextClause:
+    """A text as SQL that every database understands."""
+    escaped = value.replace("'", "''").replace(":", "\\:")
+    return sa.text(f"'{escaped}'")
+
+
 _LITERAL = re.compile(
     r"""('(?:[^']|'')*')  (?:::(?:[\w.\ ]|"[^"]*")+ (?:\([\d,\ ]+\)[\w\ ]*)? (?:\[\])*)? $""",
     re.VERBOSE,
