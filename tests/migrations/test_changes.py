@@ -384,6 +384,14 @@ def test_a_value_less_in_a_literal_and_what_becomes_of_it(started: Lab) -> None:
     assert started.drift() == []
 
 
+def test_values_that_change_places_are_mapped_once(started: Lab) -> None:
+    started.write("""steps.map_values("task", "status", {"open": "done", "done": "open"})""")
+    started.upgrade(guarded=False)
+    assert started.rows("SELECT title, status FROM task ORDER BY id") == [
+        ("a", "done"), ("b", "open")
+    ]  # fmt: skip
+
+
 def test_what_is_not_said_is_asked_of_a_person(started: Lab) -> None:
     class Person:
         def __init__(self) -> None:

@@ -321,6 +321,32 @@ def test_what_was_interrupted_is_done_again(lab: Lab) -> None:
 
 
 @ON_POSTGRESQL
+def test_a_rename_that_was_interrupted_is_not_done_to_what_came_in_its_place(lab: Lab) -> None:
+    lab.change(tasks("a", "b"))
+    holds(lab, "a")
+    change = 'steps.change_enum("mood", ["x", "b", "a"], ["a", "b"], mapping={"a": "x"})'
+    lab.write(f"{change}\n{change}")
+    lab.upgrade(guarded=False)
+    assert values_of(lab) == ["x", "b", "a"]
+    assert moods(lab) == ["x"]
+
+
+def test_rows_of_a_type_are_mapped_by_a_step_of_ones_own(lab: Lab) -> None:
+    lab.change(tasks("a", "b", "c"))
+    holds(lab, "a", "b", "c")
+    lab.write("""steps.map_values("task", "mood", {"a": "b", "c": "a"})""")
+    lab.upgrade(guarded=False)
+    assert moods(lab) == ["b", "b", "a"]
+
+
+def test_a_column_that_comes_back_has_the_values_of_its_type_by_then(lab: Lab) -> None:
+    lab.change(tasks("a", "b"))
+    lab.change(tasks("a", "b", "new"))
+    text = lab.change(tasks(), drops=frozenset({"task.mood"}))
+    assert text.partition("def downgrade")[2].count('"a", "b", "new"') == 2
+
+
+@ON_POSTGRESQL
 def test_the_sql_of_it_can_be_run_by_hand(lab: Lab) -> None:
     lab.change(tasks("a", "b", "c%"))
     holds(lab, "a")
@@ -468,11 +494,12 @@ def replayed_elsewhere(
     lab.db = Database(postgresql if on_sqlite else f"sqlite:///{directory}/other.db")
     lab.upgrade()
     settled(lab)
-    for _ in steps[1:]:
+    for behind in range(1, len(steps)):
         lab.downgrade()
-        lab.upgrade()
-        assert lab.drift() == []
-        lab.downgrade()
+        revisions = "1 revision" if behind == 1 else f"{behind} revisions"
+        assert lab.drift() == [f"The database is {revisions} behind: colonnade upgrade"]
+    lab.upgrade()
+    assert lab.drift() == []
     lab.db.dispose()
 
 

@@ -57,8 +57,19 @@ class MapValues(Concurrent, TableStep):
         cases = " ".join(f"WHEN {old} THEN {new}" for old, new in pairs)
         cases = f"CASE {column} {cases} ELSE {column} END"  # which says of what type it is
         update = f"UPDATE {self.sql_table(operations)} SET {column} = {cases}"  # noqa: S608
-        olds = ", ".join(old for old, _ in pairs)
-        _in_batches(operations, self, update, f"{column} IN ({olds})", self.batch)
+        where = f"{column} IN ({', '.join(old for old, _ in pairs)})"
+        if self._is_chained:
+            run_sql(operations, f"{update} WHERE {where}")
+        else:
+            _in_batches(operations, self, update, where, self.batch)
+
+    def commits(self, dialect: str) -> bool:
+        return super().commits(dialect) and not self._is_chained
+
+    @property
+    def _is_chained(self) -> bool:
+        """Whether a value becomes one that becomes another: no row may be gone over twice."""
+        return not self.values.keys().isdisjoint(self.values.values())
 
 
 def _in_batches(

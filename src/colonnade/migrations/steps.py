@@ -111,7 +111,10 @@ def map_values(
     schema: str | None = None,
     batch: int = BATCH,
 ) -> None:
-    """Change values of a column to others, in batches: ``{"canceled": "cancelled"}``."""
+    """Change values of a column to others, in batches: ``{"canceled": "cancelled"}``.
+
+    In one statement where a value becomes one that becomes another: ``{"a": "b", "b": "a"}``.
+    """
     op.invoke(operations.MapValues(table, column, values, schema=schema, batch=batch))
 
 
