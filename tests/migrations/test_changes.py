@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from enum import Enum
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -212,7 +213,9 @@ def test_a_column_that_is_gone_is_put_aside_and_comes_back(started: Lab) -> None
     ]  # fmt: skip
 
 
-def test_a_table_that_is_gone_is_put_aside(started: Lab) -> None:
+def test_a_table_that_is_gone_is_put_aside(
+    started: Lab, postgresql_database: str, tmp_path: Path
+) -> None:
     def second() -> None:
         class Other(SQLModel, table=True):
             id: int | None = Field(default=None, primary_key=True)
@@ -227,6 +230,11 @@ def test_a_table_that_is_gone_is_put_aside(started: Lab) -> None:
     check(started.history, started.db.url, SQLModel.metadata)
     started.downgrade()
     assert started.rows("SELECT title, status, progress FROM task__dropped") == []
+    on_sqlite = started.db.url.backend == "sqlite"
+    started.db = Database(postgresql_database if on_sqlite else f"sqlite:///{tmp_path}/other.db")
+    started.upgrade(allow=["loses-data"])
+    check(started.history, started.db.url, SQLModel.metadata)
+    started.db.dispose()
 
 
 def test_naive_times_become_aware_in_the_zone_that_is_said(lab: Lab) -> None:

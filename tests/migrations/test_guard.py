@@ -3,9 +3,11 @@
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from colonnade import Field, SQLModel
 from colonnade.migrations import Finding, RefusedError
+from colonnade.migrations._judging import _rewrites
 from tests.migrations.lab import Lab
 
 
@@ -64,6 +66,22 @@ def test_sql_that_deletes_is_seen(filled: Lab) -> None:
 
         os.remove(newest.path)
         filled.history.forget()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "is_written_anew"),
+    [
+        (sa.Enum("a", name="mood"), sa.String(), True),
+        (sa.String(), sa.Enum("a", name="mood"), True),
+        (sa.Enum("a", name="mood"), sa.Enum("a", name="feeling"), True),
+        (sa.Enum("a", name="mood"), sa.Enum("a", "b", name="mood"), False),
+        (sa.String(5), sa.String(9), False),
+        (sa.String(9), sa.String(5), True),
+        (sa.Integer(), sa.BigInteger(), True),
+    ],
+)
+def test_which_types_a_table_is_written_anew_for(old: Any, new: Any, is_written_anew: bool) -> None:
+    assert _rewrites(old, new) is is_written_anew
 
 
 @pytest.mark.parametrize("down", ["pass", "raise NotImplementedError"])

@@ -55,7 +55,7 @@ class Arranger:
         found = list(found)
         if self.going_back:
             for one in found:
-                self._as_said(one)
+                self.ledger.give(one)
         made = {one.table_name for one in found if isinstance(one, ops.CreateTableOp)}
         dropped = {one.table_name for one in found if isinstance(one, ops.DropTableOp)}
         arranged: list[MigrateOperation] = []
@@ -69,25 +69,6 @@ class Arranger:
             else:
                 arranged += self._table(one)
         return arranged
-
-    def _as_said(self, found: MigrateOperation) -> None:
-        """Have columns that come back be of the types that the history said."""
-        match found:
-            case ops.ModifyTableOps():
-                for one in found.ops:
-                    self._as_said(one)
-            case ops.AddColumnOp():
-                found.column = found.column._copy()
-                self._give_type(found.table_name, found.column)
-            case ops.CreateTableOp():
-                for column in found.columns:
-                    if isinstance(column, sa.Column):
-                        self._give_type(found.table_name, column)
-
-    def _give_type(self, table: str, column: sa.Column[Any]) -> None:
-        said = self.ledger.types.get((table, column.name))
-        if said is not None:
-            column.type = plain_type(said)
 
     def _table(self, modified: ops.ModifyTableOps) -> Iterator[MigrateOperation]:
         table, schema = modified.table_name, modified.schema

@@ -11,7 +11,14 @@ from alembic.operations import ops
 from sqlalchemy.types import TypeEngine
 
 from colonnade.migrations import _operations as own
-from colonnade.migrations._rendering import condition_of, enum_of, is_array, native_enum
+from colonnade.migrations._rendering import (
+    condition_of,
+    enum_of,
+    is_array,
+    native_enum,
+    plain_type,
+    unbound,
+)
 from colonnade.migrations._stored import with_name
 
 Name = tuple[str, str]
@@ -97,6 +104,37 @@ class Ledger:
     def _check(self, table: str, name: Any, condition: Any) -> None:
         if name is not None:
             self.checks[table, str(name)] = condition_of(condition)
+
+    def give(self, operation: ops.MigrateOperation) -> None:
+        """Have what comes back say what the history said, rather than what one database does."""
+        match operation:
+            case ops.ModifyTableOps():
+                for one in operation.ops:
+                    self.give(one)
+            case ops.AddColumnOp():
+                operation.column = operation.column._copy()
+                self._give_column(operation.table_name, operation.column)
+            case ops.CreateTableOp():
+                table = operation.table_name
+                for item in operation.columns:
+                    if isinstance(item, sa.Column):
+                        self._give_column(table, item)
+                operation.columns = [self._given_check(table, one) for one in operation.columns]
+
+    def _give_column(self, table: str, column: sa.Column[Any]) -> None:
+        said = self.types.get((table, column.name))
+        if said is not None:
+            column.type = plain_type(said)
+        default = getattr(getattr(column.server_default, "arg", None), "text", "")
+        if default.startswith("nextval("):  # a serial column, which is one on both databases
+            column.server_default = None
+
+    def _given_check(self, table: str, item: Any) -> Any:
+        said = isinstance(item, sa.CheckConstraint) and self.checks.get((table, str(item.name)))
+        if not said:
+            return item
+        condition = sa.text(unbound(said)) if isinstance(said, str) else said
+        return sa.CheckConstraint(condition, name=item.name)
 
     def _enum(self, key: EnumKey, values: tuple[str, ...]) -> None:
         self.enums[key] = values

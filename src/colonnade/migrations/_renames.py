@@ -133,12 +133,9 @@ def _as_it_is(
     """What makes a table as a database has it, without its rows."""
     found = sa.Table(table, sa.MetaData(), schema=schema)
     inspector.reflect_table(found, None, resolve_fks=False)
-    for column in found.columns:
-        column.type = plain_type(ledger.types.get((table, column.name), column.type))
-        said = getattr(getattr(column.server_default, "arg", None), "text", "")
-        if said.startswith("nextval("):  # a serial column, which is one on both databases
-            column.server_default = None
-    return ops.CreateTableOp.from_table(found)
+    made = ops.CreateTableOp.from_table(found)
+    ledger.give(made)
+    return made
 
 
 def _foreign_keys(

@@ -33,7 +33,7 @@ def render_item(kind: str, thing: Any, autogen_context: AutogenContext) -> str |
     if kind == "server_default":
         text = getattr(getattr(thing, "arg", thing), "text", None)
         literal = literal_in(text) if isinstance(text, str) else None
-        return False if literal is None else f"sa.text({_unbound(literal)!r})"
+        return False if literal is None else f"sa.text({unbound(literal)!r})"
     if kind == "type":
         plain = plain_type(thing)
         enum = native_enum(plain)
@@ -178,10 +178,10 @@ def condition_source(
         autogen_context.imports.add(STEPS)
         texts = ", ".join(f"{name}={text!r}" for name, text in condition.texts.items())
         return f"steps.by_dialect({texts})"
-    return repr(_unbound(str(condition)) if bound else condition)
+    return repr(unbound(str(condition)) if bound else condition)
 
 
-def _unbound(text: str) -> str:
+def unbound(text: str) -> str:
     """Text that ``text()`` finds no parameter in."""
     return _BIND.sub(r"\\:", text)
 
