@@ -59,8 +59,10 @@ def health_router(
         is_ready = found.reached
         wanted = heads()
         if found.reached and wanted is not None:
-            at_head = wanted == (found.revisions or ())
+            at_head = wanted == (found.revisions or ()) and not found.unfinished
             told["migrations"] = "at head" if at_head else "not at head"
+            if found.unfinished:
+                told["migrations"] = "unfinished"
             is_ready = at_head
         body = {"alive": True, "ready": is_ready, **told}
         return JSONResponse(body, 200 if is_ready else 503, {"Cache-Control": "no-store"})

@@ -163,7 +163,9 @@ def test_a_value_that_goes_is_missed_before_anything_is_done(lab: Lab) -> None:
     lab.change(tasks("a", "b", "c"))
     holds(lab, "a", "c", "c")
     lab.models(tasks("a", "b"))
-    lab.migrate()
+    with pytest.raises(MigrationError, match="task.mood can no longer be 'c'"):
+        lab.migrate()
+    lab.migrate(maps={"task.mood": {"c": ""}})
     with pytest.raises(RefusedError, match=r"fails:mood[^$]*2 rows have a value in task.mood"):
         lab.upgrade()
     with pytest.raises(MigrationError, match="Nothing of it is left"):
@@ -485,10 +487,15 @@ def replayed_elsewhere(
     lab: Lab, steps: Sequence[Any], postgresql: str, directory: Path, *, going: str
 ) -> None:
     """Write a history, and run it there and back on both databases."""
-    fills = {"task.mood": "b"}
     for define in steps:
-        goes = {going: frozenset({"task.mood"})} if define is GONE else {}
-        lab.change(define, allow=["loses-data"], fills=fills, **goes)
+        goes: dict[str, Any] = {going: frozenset({"task.mood"})} if define is GONE else {}
+        try:
+            lab.change(define, allow=["loses-data"], **goes)
+        except MigrationError as error:
+            goes["maps" if "no longer" in str(error) else "fills"] = (
+                {"task.mood": {"a": ""}} if "no longer" in str(error) else {"task.mood": "b"}
+            )
+            lab.change(define, allow=["loses-data"], **goes)
     settled(lab)
     on_sqlite = lab.db.url.backend == "sqlite"
     lab.db = Database(postgresql if on_sqlite else f"sqlite:///{directory}/other.db")
@@ -538,7 +545,7 @@ def test_rows_are_mapped_on_sqlite_too_and_a_value_that_goes_is_missed(lab: Lab)
     assert moods(lab) == ["a", "b"]
     lab.upgrade()
     lab.models(tasks("a", "c"))
-    lab.migrate()
+    lab.migrate(maps={"task.mood": {"x": ""}})
     with pytest.raises(RefusedError, match=r"1 row has a value in task\.mood that goes: 'x'"):
         lab.upgrade()
 
@@ -560,8 +567,8 @@ def test_what_stands_in_the_way_of_another_type_is_told(lab: Lab) -> None:
     lab.upgrade()
     lab.change(tasks("a", "b", "c"))
     lab.models(tasks("c", "a"))
-    with pytest.raises(MigrationError, match=r"change the values of mood: cannot alter type of a"):
-        lab.migrate()
+    with pytest.raises(MigrationError, match=r"change the values of mood.*cannot alter type of a"):
+        lab.migrate(maps={"task.mood": {"b": ""}})
     change = 'steps.change_enum("mood", ["c", "a"], ["a", "b", "c"])'
     lab.write(
         f"op.execute('DROP VIEW good')\n{change}\n"

@@ -6,8 +6,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.panel import Panel
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+out = Console(highlight=False, soft_wrap=True, emoji=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
+"""``:key:`` in a message is a name, not a picture of a key."""
 
 
 def panel(title: str, lines: Sequence[str]) -> None:

@@ -37,6 +37,7 @@ from colonnade.migrations import (
     sql_of,
     squash,
     stamp,
+    unfinished_of,
     where,
     write_revision,
 )
@@ -131,11 +132,13 @@ def _database(history: History, url: str | None) -> Database:
     return Database(url) if url else history.project.choose_database()
 
 
-def _pairs(given: Sequence[str], separator: str, option: str) -> dict[str, str]:
+def _pairs(
+    given: Sequence[str], separator: str, option: str, *, may_be_empty: bool = False
+) -> dict[str, str]:
     pairs = {}
     for one in given:
         left, found, right = one.partition(separator)
-        if not found or not left or not right:
+        if not found or not left or not (right or may_be_empty):
             raise typer.BadParameter(f"{one!r} is not left{separator}right", param_hint=option)
         pairs[left] = right
     return pairs
@@ -157,13 +160,13 @@ def run_migrate(
     """Write a revision."""
     maps: dict[str, dict[str, str]] = {}
     for column, values in ((one.partition(":")[0], one.partition(":")[2]) for one in mapped):
-        maps.setdefault(column, {}).update(_pairs([values], "=", "--map"))
+        maps.setdefault(column, {}).update(_pairs([values], "=", "--map", may_be_empty=True))
     history, metadata = _project()
     choices = Choices(
         renames=_pairs(rename, ":", "--rename"),
         aside=frozenset(aside),
         drops=frozenset(drop),
-        fills=_pairs(fill, "=", "--fill"),
+        fills=_pairs(fill, "=", "--fill", may_be_empty=True),
         maps=maps,
         zone=zone,
         asker=Terminal() if sys.stdin.isatty() else None,
@@ -228,6 +231,8 @@ def run_current(url: str | None) -> None:
         name = history.name(head) if head else "no revision"
         follow = f", {behind} behind" if behind else ", the newest" if head else ""
         _console.out.print(_console.escaped(f"{database.url}: {name}{follow}"))
+    for left in unfinished_of(history, database):
+        _console.out.print(f"[yellow]![/yellow] {_console.escaped(str(left))}")
 
 
 def run_history(url: str | None) -> None:
@@ -241,11 +246,16 @@ def run_history(url: str | None) -> None:
     applied = {
         one.revision for head in heads for one in history.script.iterate_revisions(head, "base")
     }
+    halves = {left.revision: left for left in unfinished_of(history, database)}
     for revision in history.revisions:
         mark = "[green]✓[/green]" if revision.revision in applied else "·"
+        if revision.revision in halves:
+            mark = "[yellow]![/yellow]"
         at = "  [bold]<- here[/bold]" if revision.revision in heads else ""
         told = _console.escaped(f"{revision.revision}  {revision.doc}")
         _console.out.print(f"{mark} {told}{at}")
+    for left in halves.values():
+        _console.out.print(_console.escaped(str(left)))
 
 
 def run_drift(url: str | None, shadow_url: str | None, *, offline: bool) -> bool:

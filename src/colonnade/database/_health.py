@@ -29,20 +29,30 @@ class Health:
         reason: Why not, if it did not; names the server, and no password.
         milliseconds: How long the answer took.
         revisions: The migrations it is at; None where it has none.
+        unfinished: The migrations of which it has a part, after an interruption.
     """
 
     reached: bool
     reason: str = ""
     milliseconds: float = 0.0
     revisions: tuple[str, ...] | None = None
+    unfinished: tuple[str, ...] = ()
 
 
-def _revisions(connection: Connection) -> tuple[str, ...] | None:
-    """The migrations that a database is at, as Alembic notes them; None where it notes none."""
-    if not inspect(connection).has_table("alembic_version"):
-        return None
+Migrations = tuple[tuple[str, ...] | None, tuple[str, ...]]
+"""The migrations that a database is at, None where it has none; and those that are unfinished."""
+
+
+def _revisions(connection: Connection) -> Migrations:
+    inspector = inspect(connection)
+    if not inspector.has_table("alembic_version"):
+        return None, ()
     rows = connection.execute(text("SELECT version_num FROM alembic_version ORDER BY 1"))
-    return tuple(row[0] for row in rows)
+    at = tuple(row[0] for row in rows)
+    if not inspector.has_table("colonnade_migration"):
+        return at, ()
+    halves = connection.execute(text("SELECT revision FROM colonnade_migration ORDER BY 1"))
+    return at, tuple(row[0] for row in halves)
 
 
 def ask(engines: Engines, patience: float) -> Health:
@@ -97,8 +107,8 @@ def _ask(engines: Engines, patience: float) -> Health:
     return _reached(started, found)
 
 
-def _reached(started: float, found: tuple[str, ...] | None) -> Health:
-    return Health(True, "", (time.perf_counter() - started) * 1000, found)
+def _reached(started: float, found: Migrations) -> Health:
+    return Health(True, "", (time.perf_counter() - started) * 1000, *found)
 
 
 def _silent(engines: Engines, patience: float) -> Health:

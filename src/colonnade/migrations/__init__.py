@@ -13,7 +13,7 @@ from colonnade.migrations._foreign import upgrade_with_alembic
 from colonnade.migrations._history import History
 from colonnade.migrations._operations import by_dialect
 from colonnade.migrations._programs import upgrade, upgrade_async
-from colonnade.migrations._review import sql_of, where
+from colonnade.migrations._review import sql_of, unfinished_of, where
 from colonnade.migrations._running import Direction, Watcher
 from colonnade.migrations._upgrading import Patience, RefusedError, move
 from colonnade.migrations._writing import Written, write_revision
@@ -47,6 +47,7 @@ __all__ = [
     "squash",
     "stamp",
     "steps",
+    "unfinished_of",
     "upgrade",
     "upgrade_async",
     "upgrade_with_alembic",

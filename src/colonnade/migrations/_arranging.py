@@ -1,34 +1,41 @@
 """What Alembic finds to be different, as steps that are safe on a table in use, in order.
 
 For each table: indexes and constraints that go, then columns that come, then what columns become,
-then what rows get, then constraints and indexes that come, and last the columns that go.
+then what rows get, then constraints and indexes that come, and last the columns that go. Foreign
+keys that stand in the way of a column's type or of a key are dropped before all of it, and come
+again after.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import sqlalchemy as sa
 from alembic.operations import ops
 from alembic.operations.ops import MigrateOperation
+from sqlalchemy import Connection
 
 from colonnade.migrations import _operations as own
 from colonnade.migrations._choices import Choices
+from colonnade.migrations._conversions import conversion, refusing
 from colonnade.migrations._describing import table_of
 from colonnade.migrations._fields import Fields
 from colonnade.migrations._ledger import Ledger
-from colonnade.migrations._rendering import (
-    condition_of,
+from colonnade.migrations._mapping import mapping_of
+from colonnade.migrations._neutral import neutral_for
+from colonnade.migrations._pairing import Pairing
+from colonnade.migrations._rendering import literal_in, text_of
+from colonnade.migrations._stored import Key, Stored
+from colonnade.migrations._types import (
     enum_key,
     is_array,
-    literal_in,
     native_enum,
     plain_type,
     postgresql_name,
     postgresql_type,
-    text_of,
 )
-from colonnade.migrations._stored import normal
+
+_Column = tuple[str | None, str, str]
 
 
 @dataclass
@@ -36,19 +43,25 @@ class Arranger:
     """Turns Alembic's operations into ours.
 
     Args:
+        connection: The throwaway database, which has the tables of the history.
         fields: The models' fields, for what rows get that are there.
         choices: What was said, and whom to ask.
         ledger: What the history says of its columns and CHECKs.
-        conditions: Each CHECK of the models as its database keeps it, by table and name.
+        before: The tables before, as the database keeps them.
+        after: The tables afterwards.
+        foreign_keys: The foreign keys that there are before.
         going_back: Whether it is a downgrade, for which nobody is asked.
     """
 
+    connection: Connection
     fields: Fields
     choices: Choices
     ledger: Ledger
-    conditions: dict[tuple[str, str], str]
-    dialect: str
+    before: Mapping[Key, Stored]
+    after: Mapping[Key, Stored]
+    foreign_keys: Sequence[own.AddForeignKey]
     going_back: bool = False
+    _last: list[MigrateOperation] = field(default_factory=list, init=False)
 
     def arrange(self, found: Iterable[MigrateOperation]) -> list[MigrateOperation]:
         """The operations in our order."""
@@ -58,7 +71,7 @@ class Arranger:
                 self.ledger.give(one)
         made = {one.table_name for one in found if isinstance(one, ops.CreateTableOp)}
         dropped = {one.table_name for one in found if isinstance(one, ops.DropTableOp)}
-        arranged: list[MigrateOperation] = []
+        arranged: list[MigrateOperation] = list(self._released(found))
         for one in found:
             if not isinstance(one, ops.ModifyTableOps):
                 arranged.append(one)
@@ -68,21 +81,62 @@ class Arranger:
                 arranged += one.ops
             else:
                 arranged += self._table(one)
-        return arranged
+        return [*arranged, *self._last]
+
+    def _released(self, found: Sequence[MigrateOperation]) -> Iterator[MigrateOperation]:
+        """Drop the foreign keys of columns that change their type, or are no key for a while."""
+        tables = [one for one in found if isinstance(one, ops.ModifyTableOps)]
+        changed = {column for one in tables for column in self._changed(one)}
+        if not changed:
+            return
+        known = {(key.schema, key.table, key.name): key for key in self.foreign_keys}
+        touched = {name: key for name, key in known.items() if changed & set(_columns_of(key))}
+        for one in tables:
+            for drop in [each for each in one.ops if isinstance(each, ops.DropConstraintOp)]:
+                name = one.schema, one.table_name, str(drop.constraint_name)
+                if touched.pop(name, None) is not None:
+                    one.ops.remove(drop)
+                    yield own.DropForeignKey(name[2], name[1], schema=name[0])
+            for new in [each for each in one.ops if isinstance(each, ops.CreateForeignKeyOp)]:
+                step = _foreign_key(new)
+                if changed & set(_columns_of(step)):
+                    one.ops.remove(new)
+                    self._last.append(step)
+        for key in touched.values():
+            yield own.DropForeignKey(key.name, key.table, schema=key.schema)
+            self._last.append(key)
+
+    def _changed(self, modified: ops.ModifyTableOps) -> Iterator[_Column]:
+        """The columns of a table that foreign keys cannot be on while it changes."""
+        table, schema = modified.table_name, modified.schema
+        stored = self.before.get((schema, table), Stored())
+        for one in modified.ops:
+            columns: Iterable[str] = ()
+            if isinstance(one, ops.AlterColumnOp) and one.modify_type is not None:
+                columns = [one.column_name]
+            elif isinstance(one, own.ChangeKey):
+                columns = one.was
+            elif isinstance(one, ops.DropConstraintOp) and one.constraint_type == "unique":
+                said = stored.uniques.get(str(one.constraint_name), "")
+                columns = said.partition("(")[2].partition(")")[0].split(", ")
+            for column in columns:
+                yield schema, table, column
 
     def _table(self, modified: ops.ModifyTableOps) -> Iterator[MigrateOperation]:
         table, schema = modified.table_name, modified.schema
-        left = self._paired(modified.ops, table, schema)
+        pairing = Pairing(self.before, self.after, self.ledger, self.going_back, self._mapping)
+        left = pairing.pair(modified.ops, table, schema)
         drops = [one for one in left if isinstance(one, ops.DropConstraintOp)]
         columns = [one for one in left if isinstance(one, ops.AddColumnOp)]
         alters = [one for one in left if isinstance(one, ops.AlterColumnOp)]
         gone = [one for one in left if isinstance(one, ops.DropColumnOp)]
         yield from (_drop_index(one) for one in left if isinstance(one, ops.DropIndexOp))
+        yield from self._before_dropped(drops, table, schema)
         later: list[MigrateOperation] = []
         together: list[MigrateOperation] = [*drops]
         for column in columns:
             together.append(column)
-            later += self._required(column)
+            later += self._filled(column)
         for alter in alters:
             rest, steps = self._altered(alter)
             together += rest
@@ -90,32 +144,40 @@ class Arranger:
         if together:
             yield ops.ModifyTableOps(table, together, schema=schema)
         yield from later
-        yield from (one for one in left if isinstance(one, own.Step))
+        yield from (
+            one for one in left if isinstance(one, own.Step) and not isinstance(one, own.AddIndex)
+        )
         for one in left:
             if isinstance(one, ops.AddConstraintOp):
-                yield from self._constraint(one)
-        yield from (_add_index(one) for one in left if isinstance(one, ops.CreateIndexOp))
+                yield from self._constraint(one, pairing)
+        yield from (one for one in left if isinstance(one, own.AddIndex))
         done = (ops.DropConstraintOp, ops.AddColumnOp, ops.AlterColumnOp, ops.DropColumnOp,
-                ops.DropIndexOp, ops.CreateIndexOp, ops.AddConstraintOp, own.Step)  # fmt: skip
+                ops.DropIndexOp, ops.AddConstraintOp, own.Step)  # fmt: skip
         yield from (one for one in left if not isinstance(one, done))
         if gone:
             yield ops.ModifyTableOps(table, gone, schema=schema)
 
-    def _required(self, added: ops.AddColumnOp) -> Iterator[MigrateOperation]:
-        """What follows a column that needs a value; the column itself comes without NOT NULL."""
+    def _filled(self, added: ops.AddColumnOp) -> Iterator[MigrateOperation]:
+        """What follows a new column for existing rows; itself it comes without NOT NULL."""
         column = added.column
-        if column.nullable or column.server_default is not None or column.computed is not None:
+        if column.server_default is not None or column.computed is not None:
             return
-        added.column = column = column._copy()
-        column.nullable = True
-        yield self._require(added.table_name, column, added.schema, "is new and NOT NULL")
+        added.column = column._copy()
+        added.column.primary_key = False
+        added.column.nullable = True
+        if not column.nullable:
+            yield self._require(added.table_name, column, added.schema, "is new and NOT NULL")
+        elif not self.going_back:
+            value = self.fields.fills(added.table_name, column, self.choices)
+            if value is not None:
+                yield own.Fill(added.table_name, column.name, value, schema=added.schema)
 
     def _require(
         self, table: str, column: sa.Column[Any], schema: str | None, why: str
     ) -> own.Require:
         if self.going_back:
-            kind = self.ledger.types.get((table, column.name), column.type)
-            value: Any = self.ledger.zero(plain_type(kind))
+            name = (schema, table, column.name)
+            value = neutral_for(self.connection, self.ledger, name, column.type)
         else:
             value = self.fields.fill(table, column, self.choices, why)
         return own.Require(table, column.name, value, schema=schema)
@@ -124,12 +186,12 @@ class Arranger:
         self, alter: ops.AlterColumnOp
     ) -> tuple[list[MigrateOperation], list[MigrateOperation]]:
         table, name, schema = alter.table_name, alter.column_name, alter.schema
-        was = self.ledger.types.get((table, name), alter.existing_type)
+        was = self.ledger.types.get((schema, table, name), alter.existing_type)
         steps: list[MigrateOperation] = []
         if alter.modify_type is not None:
             kind = alter.modify_type
             if self.going_back:
-                kind = self.ledger.types.get((table, name), kind)
+                kind = self.ledger.types.get((schema, table, name), kind)
                 was = alter.existing_type
             retyped = self._retyped(table, name, schema, kind, was)
             default = alter.modify_server_default
@@ -170,127 +232,98 @@ class Arranger:
         return own.ChangeType(table, name, new, old, using=using, schema=schema)
 
     def _using(self, full: str, column: str, old: Any, new: Any) -> str | None:
-        if isinstance(old, sa.DateTime) and isinstance(new, sa.DateTime):
-            if self.dialect != "postgresql":  # others store both alike
-                return None
-            zone = "UTC"
-            if old.timezone != new.timezone:
-                zone = (
-                    (self.choices.zone or "UTC")
-                    if self.going_back
-                    else self.choices.zone_of([full])
-                )
-            return f"{column} AT TIME ZONE '{zone}'" if old.timezone != new.timezone else None
         said = postgresql_type(new)
         enums = enum_key(old), enum_key(new)
         if enums != (None, None):
             text = "text[]" if is_array(old) and is_array(new) else "text"
             return None if enums[0] == enums[1] else f"{column}::{text}::{said}"
-        if type(old) is type(new) or (_is_text(old) and _is_text(new)):
-            return None
-        return f"{column}::{said}"
+        zone = "UTC"
+        if _gets_zone(old, new) and self.connection.dialect.name == "postgresql":
+            zone = (self.choices.zone or "UTC") if self.going_back else self.choices.zone_of([full])
+        found = conversion(old, new, zone)
+        return refusing(column, said) if found is None else found.value("postgresql", column)
 
-    def _constraint(self, added: ops.AddConstraintOp) -> Iterator[MigrateOperation]:
+    def _mapping(
+        self, table: str, check: str, old: Any, new: Any
+    ) -> tuple[str, Mapping[Any, Any]] | None:
+        """The column of a CHECK over values, and what those become that it does not accept now."""
+        column = self.fields.values_column(table, check)
+        if column is None:
+            return None
+        return mapping_of(self.choices, table, column, old, new, going_back=self.going_back)
+
+    def _before_dropped(
+        self, drops: Iterable[ops.DropConstraintOp], table: str, schema: str | None
+    ) -> Iterator[own.Step]:
+        """Going back past a CHECK over values that came, the values that rows had before."""
+        for drop in drops if self.going_back else ():
+            name = str(drop.constraint_name)
+            column = self.fields.values_column(table, name)
+            said = column and self.choices.maps.get(f"{table}.{column}", {})
+            back = {new: old for old, new in (said or {}).items() if new and new != old}
+            if column and back and len(back) == len(said or {}):
+                yield own.MapValues(table, column, back, schema=schema)
+
+    def _constraint(self, added: ops.AddConstraintOp, pairing: Pairing) -> Iterator[Any]:
         match added:
             case ops.CreateCheckConstraintOp():
-                yield from self._check(added)
+                yield from self._check(added, pairing)
             case ops.CreateUniqueConstraintOp() if added.constraint_name and not _special(added):
                 columns = [str(one) for one in added.columns]
                 name = str(added.constraint_name)
                 yield own.AddUnique(name, added.table_name, columns, schema=added.schema)
             case ops.CreateForeignKeyOp() if added.constraint_name and not _special(added):
-                yield own.AddForeignKey(
-                    str(added.constraint_name),
-                    added.source_table,
-                    [str(one) for one in added.local_cols],
-                    added.referent_table,
-                    [str(one) for one in added.remote_cols],
-                    ondelete=added.kw.get("ondelete"),
-                    onupdate=added.kw.get("onupdate"),
-                    schema=added.kw.get("source_schema"),
-                    target_schema=added.kw.get("referent_schema"),
-                )
+                yield _foreign_key(added)
             case _:
                 table, schema = table_of(added), getattr(added, "schema", None)
                 yield ops.ModifyTableOps(str(table), [added], schema=schema)
 
-    def _check(self, added: ops.CreateCheckConstraintOp) -> Iterator[MigrateOperation]:
-        name, table = str(added.constraint_name), added.table_name
-        condition: own.Condition = condition_of(added.condition)
-        if self.going_back:
-            condition = self.ledger.checks.get((table, name), condition)
+    def _check(self, added: ops.CreateCheckConstraintOp, pairing: Pairing) -> Iterator[own.Step]:
+        name, table, schema = str(added.constraint_name), added.table_name, added.schema
+        condition = pairing.said(added, table, schema)
+        column = self.fields.values_column(table, name)
+        mapped: Mapping[Any, Any] = {}
+        if not self.going_back and column is not None:
+            _, names = self.fields.renamed_values(table, name) or (column, {})
+            said = self.choices.mapped(f"{table}.{column}")
+            mapped = {**names, **{old: new for old, new in said.items() if new}}
+        if column is not None and mapped:
+            yield own.ReplaceCheck(
+                name, table, condition, column=column, values=mapped, schema=schema
+            )
         else:
-            values = self.fields.renamed_values(table, name)
-            if values:
-                column, mapping = values
-                yield own.MapValues(table, column, mapping, schema=added.schema)
-        yield own.AddCheck(name, table, condition, schema=added.schema)
+            yield own.AddCheck(name, table, condition, schema=schema)
 
-    def _paired(
-        self, found: Iterable[MigrateOperation], table: str, schema: str | None
-    ) -> list[MigrateOperation]:
-        """With one step for what is dropped and comes again, renamed or saying something else."""
-        left = list(found)
-        checks = [one for one in left if isinstance(one, ops.CreateCheckConstraintOp)]
-        for drop in [one for one in left if isinstance(one, ops.DropConstraintOp)]:
-            if drop.constraint_type != "check":
-                continue
-            twin = self._twin(drop, checks, table)
-            if twin is not None:
-                checks.remove(twin)
-                left.remove(twin)
-                place = left.index(drop)
-                left[place : place + 1] = self._changed(drop, twin, table, schema)
-        indexes = [one for one in left if isinstance(one, ops.CreateIndexOp)]
-        for gone in [one for one in left if isinstance(one, ops.DropIndexOp)]:
-            same = next((new for new in indexes if _signature(new) == _signature(gone)), None)
-            if same is not None and str(same.index_name) != str(gone.index_name):
-                indexes.remove(same)
-                left.remove(same)
-                names = str(gone.index_name), str(same.index_name)
-                left[left.index(gone)] = own.RenameIndex(table, *names, schema=schema)
-        return left
 
-    def _twin(
-        self,
-        drop: ops.DropConstraintOp,
-        checks: Iterable[ops.CreateCheckConstraintOp],
-        table: str,
-    ) -> ops.CreateCheckConstraintOp | None:
-        """The CHECK that comes in place of one: of the same name, or that says the same."""
-        name, condition = str(drop.constraint_name), _dropped(drop)
-        same = next((one for one in checks if str(one.constraint_name) == name), None)
-        if same is not None:
-            return same
-        return next((one for one in checks if self._says(one, table) == condition), None)
+def _columns_of(key: own.AddForeignKey) -> Iterator[_Column]:
+    for column in key.columns:
+        yield key.schema, key.table, column
+    for column in key.target_columns:
+        yield key.target_schema, key.target, column
 
-    def _says(self, added: ops.CreateCheckConstraintOp, table: str) -> str | None:
-        stored = self.conditions.get((table, str(added.constraint_name)))
-        if self.going_back:  # what comes is of the history, and was read from the database
-            stored = str(added.condition).replace("\\:", ":")
-        return None if stored is None else normal(stored.removeprefix("CHECK "))
 
-    def _changed(
-        self,
-        drop: ops.DropConstraintOp,
-        new: ops.CreateCheckConstraintOp,
-        table: str,
-        schema: str | None,
-    ) -> list[own.Step]:
-        old_name, new_name = str(drop.constraint_name), str(new.constraint_name)
-        condition: own.Condition = condition_of(new.condition)
-        if self.going_back:
-            condition = self.ledger.checks.get((table, new_name), condition)
-        if old_name != new_name:
-            return [own.RenameCheck(table, old_name, new_name, condition, schema=schema)]
-        mapped = None if self.going_back else self.fields.mapped(table, new_name, self.choices)
-        if mapped is None:
-            return [own.ReplaceCheck(new_name, table, condition, schema=schema)]
-        return [  # neither the old nor the new values may be all there are
-            own.DropCheck(new_name, table, schema=schema),
-            own.MapValues(table, *mapped, schema=schema),
-            own.AddCheck(new_name, table, condition, schema=schema),
-        ]
+def _foreign_key(added: ops.CreateForeignKeyOp) -> own.AddForeignKey:
+    rules = {name: added.kw.get(name) for name in ("ondelete", "onupdate")}
+    return own.AddForeignKey(
+        str(added.constraint_name),
+        added.source_table,
+        [str(one) for one in added.local_cols],
+        added.referent_table,
+        [str(one) for one in added.remote_cols],
+        **rules,
+        deferrable=added.kw.get("deferrable"),
+        initially=added.kw.get("initially"),
+        schema=added.kw.get("source_schema"),
+        target_schema=added.kw.get("referent_schema"),
+    )
+
+
+def _gets_zone(old: Any, new: Any) -> bool:
+    return (
+        isinstance(old, sa.DateTime)
+        and isinstance(new, sa.DateTime)
+        and old.timezone != new.timezone
+    )
 
 
 def _sql_of(default: Any) -> Any:
@@ -304,39 +337,13 @@ def _sql_of(default: Any) -> Any:
     return text_of(said)
 
 
-def _is_text(kind: Any) -> bool:
-    return isinstance(kind, sa.String) and not isinstance(kind, sa.Enum)
-
-
 def _special(added: Any) -> bool:
     """Whether a constraint says more than our steps do."""
-    plain = {"ondelete", "onupdate", "source_schema", "referent_schema"}
+    plain = {"ondelete", "onupdate", "source_schema", "referent_schema", "deferrable", "initially"}
+    if isinstance(added, ops.CreateUniqueConstraintOp):
+        plain -= {"deferrable", "initially"}
     return any(value is not None for key, value in added.kw.items() if key not in plain)
 
 
 def _drop_index(one: ops.DropIndexOp) -> own.DropIndex:
     return own.DropIndex(str(one.index_name), str(one.table_name), schema=one.schema)
-
-
-def _add_index(one: ops.CreateIndexOp) -> own.AddIndex:
-    columns = [str(c.name) if isinstance(c, sa.Column) else c for c in one.to_index().expressions]
-    options = {key: value for key, value in one.kw.items() if value is not None}
-    return own.AddIndex(
-        str(one.index_name),
-        one.table_name,
-        columns,
-        unique=bool(one.unique),
-        options=options,
-        schema=one.schema,
-    )
-
-
-def _dropped(drop: ops.DropConstraintOp) -> str:
-    reverse: Any = drop.reverse()
-    return normal(str(reverse.condition).replace("\\:", ":"))
-
-
-def _signature(one: Any) -> Any:
-    index = one.to_index()
-    columns = tuple(str(getattr(column, "name", column)) for column in index.expressions)
-    return columns, bool(index.unique), tuple(sorted(map(str, index.dialect_kwargs.items())))

@@ -13,6 +13,7 @@ from colonnade.migrations._history import History, explained
 from colonnade.migrations._ledger import Ledger
 from colonnade.migrations._running import Direction, Run
 from colonnade.migrations._shadow import shadow
+from colonnade.migrations._writing import noting
 
 _THERE_AND_BACK: tuple[tuple[Direction, str], ...] = (
     ("upgrade", "heads"),
@@ -37,7 +38,7 @@ def check(history: History, url: DatabaseURL, metadata: MetaData) -> None:
     ledger = Ledger()
     with shadow(url) as connection:
         for direction, target in _THERE_AND_BACK:
-            run = Run(history, connection, direction, target, note=ledger.note)
+            run = Run(history, connection, direction, target, note=noting(ledger, connection))
             with explained(history.folder, run):
                 run()
             if direction == "downgrade":

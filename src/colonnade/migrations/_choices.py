@@ -1,6 +1,6 @@
 """What a comparison cannot know: whether a name is new or another's, and what old rows hold."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -27,7 +27,7 @@ class Choices:
         aside: Columns and tables that are not renamed, and are put aside.
         drops: Columns and tables to be dropped with what they hold.
         fills: What rows that are there get in a new column, by ``task.owner``.
-        maps: What values become, by ``task.status``.
+        maps: What values become, by ``task.status``; empty: no row has the value.
         zone: The time zone that naive datetimes are in.
         asker: Whom to ask what was not said; None: nobody.
     """
@@ -39,6 +39,7 @@ class Choices:
     maps: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     zone: str | None = None
     asker: Asker | None = None
+    _used: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.zone is not None:
@@ -53,16 +54,8 @@ class Choices:
             candidates: What is new beside it.
 
         Raises:
-            MigrationError: It was not said, and there is nobody to ask; or what was said cannot
-                be.
+            MigrationError: It was not said, and there is nobody to ask.
         """
-        said = self.renames.get(old)
-        if said is not None:
-            new = said.rpartition(".")[2] if kind == "column" else said
-            if new not in candidates:
-                there = f": new are {', '.join(candidates)}" if candidates else ""
-                raise MigrationError(f"--rename {old}:{said}: there is no new {kind} {new}{there}.")
-            return new
         if old in self.aside or old in self.drops or not candidates:
             return None
         if self.asker is None:
@@ -88,13 +81,72 @@ class Choices:
             MigrationError: It was not said, and there is nobody to ask.
         """
         if column in self.fills:
+            self._used.add(f"--fill {column}")
             return self.fills[column]
         if self.asker is None:
             raise MigrationError(
-                f"{column} {why}, and has no default: say what rows that are there get, with "
+                f"{column} {why}, and has no default. Give existing rows a value with "
                 f"--fill {column}=VALUE, or give the field a default."
             )
-        return self.asker.say(f"{column} {why}. Rows that are there get", default)
+        return self.asker.say(f"{column} {why}. Existing rows get", default)
+
+    def mapped(self, column: str) -> dict[str, str]:
+        """What was said that values of a column become."""
+        if column in self.maps:
+            self._used.add(f"--map {column}")
+        return dict(self.maps.get(column, {}))
+
+    def becomes(self, column: str, value: str, left: Sequence[str]) -> str:
+        """What a value becomes that a column may no longer hold; empty: no row has it.
+
+        Args:
+            column: The column, as ``task.status``.
+            value: The value.
+            left: Those that it may hold now.
+
+        Raises:
+            MigrationError: There is nobody to ask.
+        """
+        if self.asker is None:
+            raise MigrationError(
+                f"{column} can no longer be {value!r}. Say what rows that have it get: "
+                f"--map {column}:{value}=VALUE, where VALUE is {_any_of(left)}. If no row has it: "
+                f"--map {column}:{value}="
+            )
+        answers = [*(f"becomes {one}" for one in left), "is in no row"]
+        number = self.asker.choose(f"{column} can no longer be {value!r}. It", answers)
+        return left[number] if number < len(left) else ""
+
+    def remember(self, column: str, value: str, becomes: str) -> None:
+        """Keep an answer, for the way back."""
+        known = {**self.maps, column: {**self.maps.get(column, {}), value: becomes}}
+        object.__setattr__(self, "maps", known)
+        self._used.add(f"--map {column}")
+
+    def check_used(self, columns: Container[str]) -> None:
+        """Have every value that was said for rows be used.
+
+        Args:
+            columns: The columns of the models, as ``task.status``.
+
+        Raises:
+            MigrationError: One is not, as where a name is misspelt.
+        """
+        said = [(f"--fill {one}", one) for one in self.fills]
+        said += [(f"--map {one}", one) for one in self.maps]
+        for option, column in said:
+            if option in self._used:
+                continue
+            if column not in columns:
+                raise MigrationError(
+                    f"{option}: the models have no column {column}. Name it as table.column."
+                )
+            why = (
+                "it is neither new nor NOT NULL since this revision, so that no row needs a value"
+                if option.startswith("--fill")
+                else "this revision does not change which values it may hold"
+            )
+            raise MigrationError(f"{option} would do nothing: {why}. Leave it out.")
 
     def zone_of(self, columns: Sequence[str]) -> str:
         """The time zone that naive datetimes of some columns are in.
@@ -106,8 +158,9 @@ class Choices:
             return self.zone
         if self.asker is None:
             raise MigrationError(
-                f"{_names(columns)} without a time zone so far. Say in which the stored times are: "
-                "--zone UTC, or --zone Europe/Berlin if that is what the servers' clocks showed."
+                f"{_names(columns)} without a time zone so far. Specify the time zone of the "
+                "stored values: --zone UTC, or --zone Europe/Berlin if that is what the servers' "
+                "clocks showed."
             )
         zone = self.asker.say(f"{_names(columns)} without a time zone. Stored times are in", "UTC")
         _check_zone(zone)
@@ -120,8 +173,17 @@ def _check_zone(zone: str) -> None:
         ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise MigrationError(
-            f"There is no time zone {zone!r}: UTC, Europe/Berlin are some."
+            f"Unknown time zone {zone!r}. Use an IANA name such as UTC or Europe/Berlin."
         ) from None
+
+
+def plain_name(name: str) -> str:
+    """A column's name without its table's, as either may be given."""
+    return name.rpartition(".")[2]
+
+
+def _any_of(values: Sequence[str]) -> str:
+    return " or ".join(map(repr, values)) if values else "a value that it may hold"
 
 
 def _names(names: Sequence[str]) -> str:

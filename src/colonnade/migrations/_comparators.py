@@ -1,15 +1,16 @@
-"""What Alembic's comparison misses: types and defaults as they are stored, and every CHECK."""
+"""What Alembic's comparison misses: all that databases keep of types, defaults and constraints."""
 
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
 from alembic.autogenerate.api import AutogenContext
-from alembic.autogenerate.compare import server_defaults
+from alembic.autogenerate.compare import constraints, server_defaults
 from alembic.operations.ops import (
     AlterColumnOp,
     CreateCheckConstraintOp,
     CreateIndexOp,
+    CreateUniqueConstraintOp,
     DropConstraintOp,
     DropIndexOp,
     ModifyTableOps,
@@ -18,8 +19,10 @@ from alembic.runtime.migration import MigrationContext
 from alembic.runtime.plugins import Plugin
 from alembic.util import PriorityDispatchResult
 
-from colonnade.migrations._rendering import condition_of, enum_key
+from colonnade.migrations._operations import ChangeComputed, ChangeKey
+from colonnade.migrations._rendering import computed_of, condition_of
 from colonnade.migrations._stored import Key, Stored, normal, stored_models, stored_tables
+from colonnade.migrations._types import enum_key
 
 OURS = "colonnade.compare"
 """The name of our plugin of Alembic's."""
@@ -53,7 +56,8 @@ def type_differs(
     column_type: object,
 ) -> bool | None:
     """Whether a column's type has changed; None: for Alembic to say."""
-    said = context.opts.get("colonnade_types", {}).get((column.table.name, column.name))
+    ledger = context.opts.get("colonnade_ledger")
+    said = ledger and ledger.types.get((column.table.schema, column.table.name, column.name))
     if context.dialect.name == "sqlite" and said is not None:
         # It has no such types, but the other database of the same history may.
         if enum_key(said) != enum_key(column.type):
@@ -61,9 +65,15 @@ def type_differs(
         if enum_key(said) is not None and isinstance(inspected_type, sa.String):
             return False  # however long its longest value is
     there, model = _stored(context, _key(column.table))
-    old = there and there.types.get(inspected.name)
-    new = model and model.types.get(column.name)
+    if there is None or model is None:
+        return None
+    old, new = (_whole_type(one, column.name) for one in (there, model))
     return None if old is None or new is None else old != new
+
+
+def _whole_type(stored: Stored, column: str) -> tuple[str, str | None] | None:
+    kind = stored.types.get(column)
+    return None if kind is None else (kind, stored.collations.get(column))
 
 
 def _compare_default(
@@ -138,7 +148,7 @@ def _drop(name: str, condition: str, table: sa.Table) -> DropConstraintOp:
     return DropConstraintOp.from_constraint(constraint)
 
 
-def _compare_expression_indexes(
+def _compare_indexes(
     autogen_context: AutogenContext,
     modify_ops: ModifyTableOps,
     schema: str | None,
@@ -146,38 +156,158 @@ def _compare_expression_indexes(
     there: sa.Table | None,
     model: sa.Table | None,
 ) -> PriorityDispatchResult:
-    """SQLite's indexes on expressions, which SQLAlchemy does not read."""
+    """Indexes and UNIQUE constraints, by what the database keeps of them.
+
+    Alembic's own comparison sees neither USING, operator classes and INCLUDE nor what makes a
+    constraint deferrable, and on SQLite no index on an expression.
+    """
     context = autogen_context.migration_context
-    if model is None or context.dialect.name != "sqlite":
-        return PriorityDispatchResult.CONTINUE
     stored, wanted = _stored(context, (schema, name))
-    if there is None:
-        stored = Stored()
-    if stored is None or wanted is None:
-        return PriorityDispatchResult.CONTINUE
-    indexes = {str(one.name): one for one in model.indexes}
-    for index in sorted(stored.indexes.keys() | wanted.indexes.keys()):
-        old, new = stored.indexes.get(index), wanted.indexes.get(index)
-        if old == new:
+    stored = Stored() if there is None or stored is None else stored
+    wanted = Stored() if model is None or wanted is None else wanted
+    if model is not None and not wanted.types:
+        return PriorityDispatchResult.CONTINUE  # a table that this database cannot make
+    found = modify_ops.ops
+    dropped = [
+        one for one in sorted(stored.indexes) if stored.indexes[one] != wanted.indexes.get(one)
+    ]
+    found.extend(_drop_index(context, schema, name, index, there) for index in dropped)
+    if there is not None:
+        _compare_uniques(found, stored, wanted, there, model)
+    indexes = {} if model is None else {str(one.name): one for one in model.indexes}
+    for index in sorted(wanted.indexes):
+        if stored.indexes.get(index) == wanted.indexes[index]:
             continue
-        if old is not None:
-            modify_ops.ops.append(DropIndexOp(index, name, schema=schema))
-        if new is not None and index in indexes:
-            modify_ops.ops.append(CreateIndexOp.from_index(indexes[index]))
+        if index in indexes:
+            found.append(CreateIndexOp.from_index(indexes[index]))
+        else:  # of a database that was read: SQLAlchemy reads no index on an expression
+            found.append(CreateIndexOp(index, name, [], schema=schema))
+    return PriorityDispatchResult.CONTINUE
+
+
+def _drop_index(
+    context: MigrationContext, schema: str | None, table: str, index: str, there: sa.Table | None
+) -> DropIndexOp:
+    """What drops an index, and makes it again as the history did."""
+    ledger = context.opts.get("colonnade_ledger")
+    said = ledger and ledger.indexes.get((schema, index))
+    if said is not None:
+        made = CreateIndexOp(
+            index, table, list(said.columns), schema=schema, unique=said.unique, **said.options
+        )
+        return DropIndexOp(index, table, schema=schema, _reverse=made)
+    for one in () if there is None else there.indexes:
+        if str(one.name) == index:
+            return DropIndexOp.from_index(one)
+    return DropIndexOp(index, table, schema=schema)
+
+
+def _compare_uniques(
+    found: list[Any], stored: Stored, wanted: Stored, there: sa.Table, model: sa.Table | None
+) -> None:
+    if model is None:
+        return
+    unnamed = {f"UNIQUE ({', '.join(one)})" for one in stored.unnamed_uniques}
+    read = _uniques(there)
+    for name in sorted(stored.uniques):
+        if stored.uniques[name] != wanted.uniques.get(name):
+            constraint = read.get(name) or _unique_of(name, stored.uniques[name], there)
+            found.append(DropConstraintOp.from_constraint(constraint))
+    objects = _uniques(model)
+    for name in sorted(wanted.uniques):
+        is_there = wanted.uniques[name] in (stored.uniques.get(name), *unnamed)
+        if not is_there and name in objects:
+            found.append(CreateUniqueConstraintOp.from_constraint(objects[name]))
+
+
+def _uniques(table: sa.Table) -> dict[str, sa.UniqueConstraint]:
+    return {
+        str(one.name): one
+        for one in table.constraints
+        if isinstance(one, sa.UniqueConstraint) and one.name is not None
+    }
+
+
+def _unique_of(name: str, definition: str, table: sa.Table) -> sa.UniqueConstraint:
+    columns = definition.partition("(")[2].rstrip(")").split(", ")
+    copy = sa.Table(table.name, sa.MetaData(), *(sa.Column(one) for one in columns),
+                    schema=table.schema)  # fmt: skip
+    constraint = sa.UniqueConstraint(*columns, name=name)
+    copy.append_constraint(constraint)
+    return constraint
+
+
+def _compare_keys(
+    autogen_context: AutogenContext,
+    modify_ops: ModifyTableOps,
+    schema: str | None,
+    name: str,
+    there: sa.Table | None,
+    model: sa.Table | None,
+) -> PriorityDispatchResult:
+    """Whether other columns are the primary key, which Alembic does not look at."""
+    stored, wanted = _stored(autogen_context.migration_context, (schema, name))
+    if there is None or model is None or stored is None or wanted is None:
+        return PriorityDispatchResult.CONTINUE
+    if stored.key != wanted.key:
+        columns, was = wanted.key, stored.key
+        modify_ops.ops.append(
+            ChangeKey(name, columns, was, name=wanted.key_name, was_name=stored.key_name,
+                      schema=schema)
+        )  # fmt: skip
+    return PriorityDispatchResult.CONTINUE
+
+
+def _compare_computed(
+    autogen_context: AutogenContext,
+    modify_ops: ModifyTableOps,
+    schema: str | None,
+    name: str,
+    there: sa.Table | None,
+    model: sa.Table | None,
+) -> PriorityDispatchResult:
+    """The expressions of computed columns, which Alembic sees and cannot change."""
+    context = autogen_context.migration_context
+    stored, wanted = _stored(context, (schema, name))
+    if there is None or model is None or stored is None or wanted is None:
+        return PriorityDispatchResult.CONTINUE
+    ledger = context.opts.get("colonnade_ledger")
+    for column in sorted(stored.computed.keys() | wanted.computed.keys()):
+        old, new = stored.computed.get(column), wanted.computed.get(column)
+        if old == new or column not in there.c or column not in model.c:
+            continue
+        said = ledger and ledger.defaults.get((schema, name, column))
+        was = there.c[column]
+        modify_ops.ops.append(
+            ChangeComputed(
+                name,
+                column,
+                model.c[column].type,
+                computed_of(model.c[column].server_default),
+                was.type,
+                computed_of(said if said is not None else was.server_default),
+                schema=schema,
+            )
+        )
     return PriorityDispatchResult.CONTINUE
 
 
 _plugin = Plugin(OURS)
 _plugin.add_autogenerate_comparator(_compare_checks, "table", "checkconstraints")
-_plugin.add_autogenerate_comparator(_compare_expression_indexes, "table", "expression_indexes")
+_plugin.add_autogenerate_comparator(_compare_indexes, "table", "indexes")
+_plugin.add_autogenerate_comparator(_compare_keys, "table", "keys")
+_plugin.add_autogenerate_comparator(_compare_computed, "table", "computed")
+_plugin.add_autogenerate_comparator(constraints._compare_foreign_keys, "table", "foreignkeys")
+_plugin.add_autogenerate_comparator(constraints._compare_nullable, "column", "nullable")
 _plugin.add_autogenerate_comparator(_compare_default, "column", "server_default")
 # Alembic's own, without its comparison of plain defaults, which fails where one is an identity.
-for _compare in (
-    server_defaults._compare_computed_default,
-    server_defaults._compare_identity_default,
-    server_defaults._setup_autoincrement,
-):
+for _compare in (server_defaults._compare_identity_default, server_defaults._setup_autoincrement):
     _plugin.add_autogenerate_comparator(_compare, "column", "server_default")
 
-PLUGINS = ("alembic.autogenerate.*", "~alembic.autogenerate.defaults", OURS)
+PLUGINS = (
+    "alembic.autogenerate.*",
+    "~alembic.autogenerate.defaults",
+    "~alembic.autogenerate.constraints",
+    OURS,
+)
 """What compares, as Alembic's option ``autogenerate_plugins`` has it."""

@@ -126,7 +126,7 @@ def differences(
     context = fresh_context(connection, metadata, everything=ledger is not None)
     context.opts["colonnade_stored"] = stored
     if ledger is not None:
-        context.opts["colonnade_types"] = ledger.types
+        context.opts["colonnade_ledger"] = ledger
     if ledger is None:
         context.opts["include_object"] = _is_in(metadata)
     found = produce_migrations(context, metadata)

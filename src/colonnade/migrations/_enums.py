@@ -14,15 +14,16 @@ from colonnade.migrations._choices import Choices
 from colonnade.migrations._describing import listed
 from colonnade.migrations._ledger import EnumKey, Ledger
 from colonnade.migrations._operations import (
-    ASIDE,
     ChangeEnum,
     CreateEnum,
     DropEnum,
     EnumStep,
     SetDefault,
     Step,
+    is_aside,
 )
-from colonnade.migrations._rendering import is_array, literal_in, native_enum
+from colonnade.migrations._rendering import literal_in
+from colonnade.migrations._types import is_array, native_enum
 
 Values = tuple[str, ...]
 
@@ -154,7 +155,7 @@ def find_types(
         columns = (
             [(column.table, column.name) for column in columns_with(connection, key)]
             if is_asked
-            else ledger.columns_with(key)
+            else [(table, column) for _, table, column in ledger.columns_with(key)]
         )
         if all(_goes(*column, gone) for column in columns):
             last.append(DropEnum(key[1], there[key], schema=key[0]))
@@ -171,16 +172,12 @@ def _without_defaults(
 ) -> Iterator[SetDefault]:
     """What drops the defaults that are no values any more; models that have others bring them."""
     inspector = sa.inspect(connection)
-    for table, name in ledger.columns_with((step.schema, step.name)):
-        for schema in (None, step.schema):
-            if not inspector.has_table(table, schema):
-                continue
-            for column in inspector.get_columns(table, schema):
-                default = literal_in(column["default"] or "")
-                if column["name"] == name and default and _value(default) not in step.values:
-                    was = text(default.replace(":", "\\:"))
-                    yield SetDefault(table, name, None, was=was, schema=schema)
-            break
+    for schema, table, name in ledger.columns_with((step.schema, step.name)):
+        for column in inspector.get_columns(table, schema):
+            default = literal_in(column["default"] or "")
+            if column["name"] == name and default and _value(default) not in step.values:
+                was = text(default.replace(":", "\\:"))
+                yield SetDefault(table, name, None, was=was, schema=schema)
 
 
 def _value(literal: str) -> str:
@@ -207,7 +204,7 @@ def changes(
             yield CreateEnum(name, values, schema=schema)
         elif there[key] != values:
             goes = mappings[key]
-            for old, new in goes.items():
+            for old, new in ((old, new) for old, new in goes.items() if new):
                 lacking = old if old not in there[key] else new
                 has = there[key] if old not in there[key] else values
                 if lacking not in has:
@@ -215,10 +212,29 @@ def changes(
                         f"--map {old}={new}: the type {name} has no value {lacking!r}, but "
                         f"{listed(has)}."
                     )
+            if choices is not None:
+                goes = _asked(metadata, key, there[key], goes, choices)
             step = ChangeEnum(name, values, there[key], mapping=goes, schema=schema)
             if step.mapping or step.removed:
                 step = replace(step, columns=_texts_with(metadata, key))
             yield step
+
+
+def _asked(
+    metadata: MetaData, key: EnumKey, was: Values, goes: Mapping[str, str], choices: Choices
+) -> dict[str, str]:
+    """What each value becomes that goes: what was said, or an answer; those that no row has not."""
+    values = enums_of(metadata)[key]
+    columns = [f"{column.table.name}.{column.name}" for column, kind in _native(metadata)
+               if (kind.schema, kind.name) == key]  # fmt: skip
+    said = [choices.mapped(column) for column in columns]
+    known = {value for mapping in said for value in mapping}
+    asked = {
+        value: choices.becomes(columns[0], value, values)
+        for value in was
+        if value not in values and value not in known
+    }
+    return {old: new for old, new in {**goes, **asked}.items() if new}
 
 
 def _texts_with(metadata: MetaData, key: EnumKey) -> list[str]:
@@ -258,4 +274,4 @@ def _goes(table: str, column: str, dropped: set[tuple[str, str | None]]) -> bool
     """
     if (table, None) in dropped or (table, column) in dropped:
         return True
-    return not (table.endswith(ASIDE) or column.endswith(ASIDE))
+    return not (is_aside(table) or is_aside(column))

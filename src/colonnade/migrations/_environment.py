@@ -15,8 +15,9 @@ from colonnade.database import Database
 from colonnade.errors import MigrationError
 from colonnade.migrations import _sqlite
 from colonnade.migrations._comparators import PLUGINS, type_differs
+from colonnade.migrations._conversions import UTF8
 from colonnade.migrations._journal import JOURNAL
-from colonnade.migrations._operations import ASIDE
+from colonnade.migrations._operations import is_aside
 from colonnade.migrations._rendering import render_item
 from colonnade.project import Project
 
@@ -72,6 +73,7 @@ def opened(database: Database) -> Iterator[Connection]:
             _sqlite.read_rules_of_keys(connection.dialect)
             driver: Any = connection.connection.driver_connection
             driver.execute("PRAGMA foreign_keys=OFF")
+            driver.create_function(UTF8, 1, _is_utf8, deterministic=True)
             try:
                 with warnings.catch_warnings():
                     _sqlite.leave_expression_indexes_to_us()
@@ -82,6 +84,13 @@ def opened(database: Database) -> Iterator[Connection]:
     finally:
         if other is not database:
             other.dispose()
+
+
+def _is_utf8(value: object) -> bool:
+    try:
+        return not isinstance(value, bytes) or bool(value.decode() or True)
+    except UnicodeDecodeError:
+        return False
 
 
 def project_of(config: Config) -> Project:
@@ -118,6 +127,18 @@ def models_of(project: Project) -> MetaData:
     return SQLModel.metadata
 
 
+ORIGINAL = "colonnade.original"
+"""Under which the ``info`` of a copied table has the table itself."""
+
+OTHERS = "colonnade.others"
+"""Under which a metadata's ``info`` has the tables of other metadatas, by schema and name."""
+
+
+def is_of_others(metadata: MetaData, schema: str | None, table: str) -> bool:
+    """Whether a table is another metadata's, which is not migrated here."""
+    return (schema, table) in metadata.info.get(OTHERS, {})
+
+
 def options(metadata: MetaData) -> dict[str, Any]:
     """``options_for`` of given tables."""
     return {
@@ -143,7 +164,7 @@ def _is_compared(metadata: MetaData) -> Any:
         if kind == "table":
             key = f"{thing.schema}.{name}" if thing.schema else name
             return not reflected or (key in metadata.tables and name not in OURS)
-        return not (kind == "column" and reflected and str(name).endswith(ASIDE))
+        return not (kind == "column" and reflected and is_aside(str(name)))
 
     return is_compared
 
@@ -164,7 +185,7 @@ def fresh_context(
 
         def is_compared(thing: Any, name: str, kind: str, reflected: bool, other: Any) -> bool:
             if kind == "table":
-                return name not in OURS and not str(name).endswith(ASIDE)
+                return name not in OURS and not is_aside(str(name))
             return bool(compared(thing, name, kind, reflected, other))
 
         chosen["include_object"] = is_compared

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
 
 READ = 250e6
 """Bytes a second that PostgreSQL reads of a table to check its rows.
@@ -74,23 +73,3 @@ def _row_size(connection: Connection, name: str) -> int:
     sizes = " + ".join(f"coalesce(length({preparer.quote(one)}), 1)" for one in columns)
     asked = sa.text(f"SELECT avg(size) FROM (SELECT {sizes} AS size FROM {name} LIMIT 1000)")  # noqa: S608
     return round(connection.execute(asked).scalar_one() or 0) + 8
-
-
-def count_where(connection: Connection, table: str, schema: str | None, condition: str) -> int:
-    """How many rows meet a condition, up to a thousand; 0 if it cannot be asked now."""
-    preparer = connection.dialect.identifier_preparer
-    name = preparer.quote(table)
-    if schema:
-        name = f"{preparer.quote_schema(schema)}.{name}"
-    escaped = condition.replace(":", "\\:")
-    asked = sa.text(f"SELECT count(*) FROM (SELECT 1 FROM {name} WHERE {escaped} LIMIT 1000) AS x")  # noqa: S608
-    nested = connection.begin_nested() if connection.dialect.name == "postgresql" else None
-    try:
-        return int(connection.execute(asked).scalar_one())
-    except DBAPIError:
-        if nested is not None:
-            nested.rollback()
-        return 0
-    finally:
-        if nested is not None and nested.is_active:
-            nested.rollback()

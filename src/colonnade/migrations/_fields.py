@@ -1,21 +1,17 @@
 """The fields of the models, for what rows that are there get in a new column."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
-from decimal import Decimal
-from enum import Enum
 from typing import Any
 
 import sqlalchemy as sa
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import PydanticUndefined, to_json
-from sqlalchemy.dialects.sqlite.base import SQLiteDialect
-from sqlalchemy.types import TypeDecorator
+from pydantic_core import PydanticUndefined
 from sqlmodel import SQLModel
 
 from colonnade.errors import MigrationError
 from colonnade.migrations._choices import Choices
-from colonnade.migrations._rendering import native_enum, text_of
+from colonnade.migrations._environment import ORIGINAL
+from colonnade.migrations._literals import for_each_row, plain_value
 from colonnade.models import Shape
 
 
@@ -30,8 +26,7 @@ class Fields:
         self._models = {
             model.__table__.name: model
             for model in _models(SQLModel)
-            if (table := getattr(model, "__table__", None)) is not None
-            and metadata.tables.get(table.key) is table
+            if (table := getattr(model, "__table__", None)) is not None and _is_in(metadata, table)
         }
 
     def fill(self, table: str, column: sa.Column[Any], choices: Choices, why: str) -> Any:
@@ -45,7 +40,20 @@ class Fields:
         known = self._column(table, column.name)
         if name in choices.fills or (default := self._default(table, column.name)) is None:
             return self._read(table, column.name, choices.fill(name, why))
-        return plain_value(default, known if known is not None else column)
+        return plain_value(default, (known if known is not None else column).type)
+
+    def fills(self, table: str, column: sa.Column[Any], choices: Choices) -> Any:
+        """What existing rows get in a new column that may be empty; None: nothing.
+
+        Raises:
+            MigrationError: The field does not take what was said.
+        """
+        name = f"{table}.{column.name}"
+        if name in choices.fills:
+            return self._read(table, column.name, choices.fill(name, ""))
+        default = self._field_default(table, column.name)
+        known = self._column(table, column.name)
+        return plain_value(default, (known if known is not None else column).type)
 
     def _column(self, table: str, name: str) -> sa.Column[Any] | None:
         model = self._models.get(table)
@@ -63,22 +71,17 @@ class Fields:
         )
 
     def _default(self, table: str, name: str) -> Any:
+        default = self._field_default(table, name)
+        return _column_default(self._column(table, name)) if default is None else default
+
+    def _field_default(self, table: str, name: str) -> Any:
+        """The default of a column's field, or SQL that makes one for each row; None: neither."""
         found = self._field(table, name)
-        column = self._column(table, name)
-        default: Any = None
-        if found is not None:
-            default = found[1].default
-            if default is PydanticUndefined and found[1].default_factory in (list, dict, set):
-                default = found[1].default_factory()
-        if default is PydanticUndefined or default is None:
-            kept = getattr(column, "default", None)
-            if kept is None:
-                return None
-            if kept.is_scalar:
-                return kept.arg
-            if kept.is_callable and column is not None and isinstance(column.type, sa.DateTime):
-                return sa.func.now()
-            return sa.func.now() if "statement_time" in repr(kept.arg) else None
+        if found is None:
+            return None
+        default = found[1].default
+        if default is PydanticUndefined:
+            default = None if found[1].default_factory is None else _made(found[1])
         return default
 
     def _read(self, table: str, name: str, text: str) -> Any:
@@ -96,20 +99,13 @@ class Fields:
                 raise MigrationError(
                     f"{table}.{name} does not take {text!r}: {error.errors()[0]['msg']}."
                 ) from None
-        return plain_value(value, column)
+        return plain_value(value, column.type)
 
-    def mapped(
-        self, table: str, check: str, choices: Choices
-    ) -> tuple[str, Mapping[Any, Any]] | None:
-        """The column of a CHECK over its values, and what was said that some of them become."""
-        for name, values in choices.maps.items():
-            owner, _, column = name.rpartition(".")
-            if owner == table and check == f"ck_{table}_{column}_values":
-                known = self._column(table, column)
-                if known is not None and isinstance(known.type, sa.Integer):
-                    return column, {int(old): int(new) for old, new in values.items()}
-                return column, values
-        return None
+    def values_column(self, table: str, check: str) -> str | None:
+        """The column that a CHECK lists the values of; None if it is not such a CHECK."""
+        model = self._models.get(table)
+        columns = () if model is None else model.__table__.columns
+        return next((one.name for one in columns if check == f"ck_{table}_{one.name}_values"), None)
 
     def renamed_values(self, table: str, check: str) -> tuple[str, Mapping[str, str]] | None:
         """The column of a CHECK over an enum's values, and its members' names, which rows may hold.
@@ -126,30 +122,35 @@ class Fields:
         return None
 
 
+def _is_in(metadata: sa.MetaData, table: sa.Table) -> bool:
+    """Whether a table is one of a metadata's, or one of these is a copy of it."""
+    found = metadata.tables.get(table.key)
+    return found is not None and found.info.get(ORIGINAL, found) is table
+
+
+def _made(field: Any) -> Any:
+    """What a default factory makes: a value, or SQL for one that differs in each row."""
+    if field.default_factory_takes_validated_data:
+        return None
+    first, second = field.default_factory(), field.default_factory()
+    if first == second:
+        return first
+    return for_each_row(first, second)
+
+
+def _column_default(column: sa.Column[Any] | None) -> Any:
+    """The default that SQLAlchemy keeps for a column, where one is known before a row is."""
+    kept = getattr(column, "default", None)
+    if kept is None:
+        return None
+    if kept.is_scalar:
+        return kept.arg
+    if kept.is_callable and column is not None and isinstance(column.type, sa.DateTime):
+        return sa.func.now()
+    return sa.func.now() if "statement_time" in repr(kept.arg) else None
+
+
 def _models(model: Any) -> Iterator[Any]:
     for one in model.__subclasses__():
         yield one
         yield from _models(one)
-
-
-def plain_value(value: Any, column: sa.Column[Any]) -> Any:
-    """A value as a revision says it: a plain one, or SQL that every database understands."""
-    if isinstance(value, sa.ClauseElement):
-        return value
-    kind = column.type
-    enum = kind if isinstance(kind, sa.Enum) else native_enum(kind)
-    if enum is not None and isinstance(value, Enum):
-        stored: Any = enum
-        return str(stored._db_value_for_elem(value))
-    if isinstance(kind, TypeDecorator):
-        with suppress(NotImplementedError):  # one that leaves values as they are
-            value = kind.process_bind_param(value, SQLiteDialect())
-    if value is None or type(value) in PLAIN:
-        return value
-    if isinstance(value, Decimal):
-        return sa.text(str(value))
-    text = to_json(value).decode() if isinstance(value, list | dict) else str(value)
-    return text_of(text)
-
-
-PLAIN = frozenset((str, int, float, bool))

@@ -24,6 +24,7 @@ class Finding:
         step: What it does.
         why: What would happen.
         instead: The safe way; empty if there is none.
+        table: The table whose rows it is about, as it is called now; empty if it is about none.
     """
 
     kind: Kind
@@ -32,6 +33,7 @@ class Finding:
     step: str
     why: str
     instead: str = ""
+    table: str = ""
 
     @property
     def name(self) -> str:

@@ -84,6 +84,14 @@ class Journal:
                 _table.drop(self.connection)
 
 
+def rows_of(connection: Connection) -> list[tuple[str, int]]:
+    """The revisions that are unfinished, and how many of their operations are done."""
+    if not sa.inspect(connection).has_table(JOURNAL):
+        return []
+    asked = sa.select(_table.c.revision, _table.c.done).order_by(_table.c.revision)
+    return [(row.revision, row.done) for row in connection.execute(asked)]
+
+
 def journal_of(context: MigrationContext) -> Journal | None:
     """The journal of the revision being run, if one is kept."""
     found: Journal | None = context.opts.get("colonnade_journal")

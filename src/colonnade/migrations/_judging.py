@@ -1,6 +1,6 @@
 """What one step would cost on the rows and sizes that its table has."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,11 +12,12 @@ from colonnade.migrations import _operations as own
 from colonnade.migrations._describing import describe, table_of
 from colonnade.migrations._enums import Column as EnumColumn
 from colonnade.migrations._enums import columns_with
-from colonnade.migrations._facts import BUILT, READ, WRITTEN, Facts, count_where, facts_of
+from colonnade.migrations._facts import BUILT, READ, WRITTEN, Facts, facts_of
 from colonnade.migrations._finding import Finding
-from colonnade.migrations._rendering import condition_of, enum_key, plain_type
+from colonnade.migrations._projection import Projection
+from colonnade.migrations._row_checks import RowChecks, many
 from colonnade.migrations._squawk import Kind, judge_sql
-from colonnade.migrations._stored import normal
+from colonnade.migrations._types import enum_key, plain_type
 
 
 class Judge:
@@ -25,21 +26,23 @@ class Judge:
         self.dialect = connection.dialect.name
         self.longest = longest
         self.revision = ""
+        self.projection = Projection(connection)
+        self._rows = RowChecks(self.projection)
         self._made: set[str] = set()
-        self._touched: set[str] = set()
-        self._names: dict[str, str] = {}
         self._facts: dict[tuple[str | None, str], Facts | None] = {}
 
     def judge(self, operation: MigrateOperation) -> Iterator[Finding]:
         """What is dangerous in an operation; those before it are remembered."""
         table = table_of(operation)
+        self._rows.revision = self.revision
         if isinstance(operation, ops.CreateTableOp):
             self._made.add(operation.table_name)
         elif table not in self._made:
             rule = self._rules().get(type(operation))
             if rule is not None:
                 yield from rule(operation)
-        self._remember(operation, table)
+        yield from self._rows.check(operation)
+        self.projection.apply(operation)
 
     def _rules(self) -> dict[type[Any], Callable[[Any], Iterator[Finding]]]:
         return {
@@ -61,26 +64,12 @@ class Judge:
             own.MapValues: self._map_values,
             own.Require: self._require,
             own.AddUnique: self._add_unique,
+            own.ChangeComputed: self._change_computed,
         }
-
-    def _remember(self, operation: Any, table: str | None) -> None:
-        if isinstance(operation, own.RenameTable):
-            self._names[operation.new] = self._names.get(table or "", table or "")
-        if isinstance(
-            operation, own.Fill | own.MapValues | own.Require | own.ForEachBatch | own.RenameColumn
-        ):
-            self._touched.add(operation.table)
-        if isinstance(operation, ops.ExecuteSQLOp | ops.BulkInsertOp):
-            self._touched.update(self._facts_known())
-        if isinstance(operation, ops.AddColumnOp | own.PutAside) and table is not None:
-            self._touched.add(table)
-
-    def _facts_known(self) -> set[str]:
-        return set(sa.inspect(self.connection).get_table_names())
 
     def facts(self, table: str, schema: str | None) -> Facts:
         """The size of a table as it is, whatever it will be called by then."""
-        key = (schema, self._names.get(table, table))
+        key = (schema, self.projection.real_name(schema, table))
         if key not in self._facts:
             self._facts[key] = facts_of(self.connection, key[1], schema)
         return self._facts[key] or Facts(0, 0)
@@ -125,18 +114,25 @@ class Judge:
     def _drop_column(self, operation: ops.DropColumnOp) -> Iterator[Finding]:
         table, column = operation.table_name, operation.column_name
         name = self.connection.dialect.identifier_preparer.quote(column)
-        held = count_where(
-            self.connection, self._names.get(table, table), operation.schema, f"{name} IS NOT NULL"
-        )
-        if held:
+        held = self.projection.count(operation.schema, table, f"{name} IS NOT NULL")
+        if held and not self._is_computed(operation):
             instead = (
                 f"let `colonnade migrate` put it aside as {column}{own.ASIDE}; drop it when "
                 "nothing has missed it for a while."
             )
-            if column.endswith(own.ASIDE):
+            if own.is_aside(column):
                 instead = "leave it aside."
-            why = f"{_many(held)} rows have a value in it."
+            why = f"{many(held)} rows have a value in it."
             yield self._finding("loses-data", f"{table}.{column}", operation, why, instead)
+
+    def _is_computed(self, operation: ops.DropColumnOp) -> bool:
+        """Whether the values of a column can be computed again."""
+        real = self.projection.real_name(operation.schema, operation.table_name)
+        inspector = sa.inspect(self.connection)
+        if not inspector.has_table(real, operation.schema):
+            return False
+        columns = inspector.get_columns(real, operation.schema)
+        return any(one["name"] == operation.column_name and "computed" in one for one in columns)
 
     def _alter_column(self, operation: ops.AlterColumnOp) -> Iterator[Finding]:
         table, column, schema = operation.table_name, operation.column_name, operation.schema
@@ -144,13 +140,11 @@ class Judge:
             yield from self._retyped(
                 operation, table, column, schema, operation.existing_type, operation.modify_type
             )
-        if operation.modify_nullable is False:
-            yield from self._nulls(operation, table, column, schema)
-            if self.dialect == "postgresql":
-                yield from self._locks(
-                    operation, table, schema, READ, "all readers and writers",
-                    f'steps.set_not_null("{table}", "{column}").',
-                )  # fmt: skip
+        if operation.modify_nullable is False and self.dialect == "postgresql":
+            yield from self._locks(
+                operation, table, schema, READ, "all readers and writers",
+                f'steps.set_not_null("{table}", "{column}").',
+            )  # fmt: skip
         if self.dialect == "sqlite":
             yield from self._rewritten(operation, table, schema)
 
@@ -163,7 +157,7 @@ class Judge:
         for column in self._columns_with(step):
             if self.dialect == "postgresql":
                 yield from self._rewritten(step, column.table, column.schema)
-            if step.removed and column.table not in self._touched:
+            if step.removed:
                 yield from self._without_value(step, column)
         if len(set(step.mapping.values()) - set(step.was)) < len(step.mapping):
             why = "several values become one, and which was which is not kept."
@@ -174,10 +168,7 @@ class Judge:
         if self.dialect == "postgresql":
             return columns_with(self.connection, (step.schema, step.name))
         names = [full.rpartition(".") for full in step.columns]
-        return [
-            EnumColumn(None, self._names.get(table, table), column, False)
-            for table, _, column in names
-        ]
+        return [EnumColumn(None, table, column, False) for table, _, column in names]
 
     def _without_value(self, step: own.ChangeEnum, column: EnumColumn) -> Iterator[Finding]:
         """Rows that hold a value that goes."""
@@ -186,13 +177,13 @@ class Judge:
         condition = f"{name} IN ({values})"
         if column.is_array:
             condition = f"{name}::text[] && ARRAY[{values}]"
-        held = count_where(self.connection, column.table, column.schema, condition)
+        held = self.projection.count(column.schema, column.table, condition)
         if held:
             have = "row has" if held == 1 else "rows have"
             where = f"{column.table}.{column.name}"
             yield self._finding(
                 "fails", step.name, step,
-                f"{_many(held)} {have} a value in {where} that goes: {values}.",
+                f"{many(held)} {have} a value in {where} that goes: {values}.",
                 f'say what it becomes: mapping={{"{step.removed[0]}": ...}} of steps.change_enum, '
                 "or --map when the revision is written.",
             )  # fmt: skip
@@ -208,10 +199,6 @@ class Judge:
     ) -> Iterator[Finding]:
         old = plain_type(was) if was is not None else None
         new = plain_type(new)
-        facts = self.facts(table, schema)
-        if facts.rows and old is not None and _loses(old, new) and self.dialect == "postgresql":
-            why = f"{facts} are cut to fit."
-            yield self._finding("loses-data", f"{table}.{column}", operation, why)
         if self.dialect == "sqlite" or _rewrites(old, new):
             instead = (
                 "add a column of the new type beside it, have the application write both, fill it "
@@ -259,39 +246,12 @@ class Judge:
         )  # fmt: skip
 
     def _add_check(self, step: own.AddCheck) -> Iterator[Finding]:
-        condition = condition_of(step.condition)
-        text = condition if isinstance(condition, str) else condition.texts[self.dialect]
-        table = self._names.get(step.table, step.table)
-        broken = 0
-        if step.table not in self._touched:
-            broken = count_where(self.connection, table, step.schema, f"NOT ({text})")
-        if broken:
-            rows = "row does" if broken == 1 else "rows do"
-            yield self._finding(
-                "fails", step.name, step, f"{_many(broken)} {rows} not meet {normal(text)}.",
-                f'change them first: steps.map_values("{step.table}", ...), or --map when the '
-                "revision is written.",
-            )  # fmt: skip
         if self.dialect == "sqlite":
             yield from self._rewritten(step, step.table, step.schema)
-
-    def _nulls(
-        self, operation: MigrateOperation, table: str, column: str, schema: str | None
-    ) -> Iterator[Finding]:
-        if table in self._touched:
-            return
-        name = self.connection.dialect.identifier_preparer.quote(column)
-        nulls = count_where(
-            self.connection, self._names.get(table, table), schema, f"{name} IS NULL"
-        )
-        if nulls:
-            yield self._finding(
-                "fails", f"{table}.{column}", operation, f"{nulls:,} rows have no value in it.",
-                f'steps.fill("{table}", "{column}", ...) before it.',
-            )  # fmt: skip
+        if isinstance(step, own.ReplaceCheck) and step.column is not None:
+            yield from self._merging(step, step.table, step.column, step.values)
 
     def _set_not_null(self, step: own.SetNotNull) -> Iterator[Finding]:
-        yield from self._nulls(step, step.table, step.column, step.schema)
         if self.dialect == "sqlite":
             yield from self._rewritten(step, step.table, step.schema)
 
@@ -306,26 +266,26 @@ class Judge:
     def _add_unique(self, step: own.AddUnique) -> Iterator[Finding]:
         if self.dialect == "sqlite":
             yield from self._rewritten(step, step.table, step.schema)
-        if step.table in self._touched:
-            return
-        quote = self.connection.dialect.identifier_preparer.quote
-        columns = ", ".join(quote(one) for one in step.columns)
-        table = quote(self._names.get(step.table, step.table))
-        some = " AND ".join(f"{quote(one)} IS NOT NULL" for one in step.columns)
-        twice = (
-            f"({columns}) IN (SELECT {columns} FROM {table} WHERE {some} GROUP BY {columns} "  # noqa: S608
-            "HAVING count(*) > 1)"
-        )
-        found = count_where(self.connection, self._names.get(step.table, step.table), step.schema,
-                            twice)  # fmt: skip
-        if found:
-            why = f"{found:,} rows have the same {', '.join(step.columns)} as others."
-            yield self._finding("fails", step.name, step, why, "make them differ first.")
 
     def _map_values(self, step: own.MapValues) -> Iterator[Finding]:
-        if len(set(step.values.values())) < len(step.values):
+        yield from self._merging(step, step.table, step.column, step.values)
+
+    def _merging(
+        self, step: own.Step, table: str, column: str, values: Mapping[Any, Any]
+    ) -> Iterator[Finding]:
+        if len(set(values.values())) < len(values):
             why = "several values become one, and which was which is not kept."
-            yield self._finding("cannot-undo", f"{step.table}.{step.column}", step, why)
+            yield self._finding("cannot-undo", f"{table}.{column}", step, why)
+
+    def _change_computed(self, step: own.ChangeComputed) -> Iterator[Finding]:
+        column = self.projection.quote(step.column)
+        if step.was is None:
+            held = self.projection.count(step.schema, step.table, f"{column} IS NOT NULL")
+            if held:
+                why = f"{many(held)} rows have a value in it, which is computed from then on."
+                yield self._finding("loses-data", f"{step.table}.{step.column}", step, why)
+        if step.expression is not None or self.dialect == "sqlite":
+            yield from self._rewritten(step, step.table, step.schema)
 
     def _execute(self, operation: ops.ExecuteSQLOp) -> Iterator[Finding]:
         sql = str(operation.sqltext)
@@ -333,28 +293,8 @@ class Judge:
             yield self._finding(kind, self.revision, operation, why)
 
 
-_TOUCHING = (own.Fill, own.MapValues, own.Require, own.ForEachBatch, own.RenameColumn)
-"""After these, rows are not what they are now."""
-
-
-def _many(count: int) -> str:
-    """How many rows: counting ends at a thousand."""
-    return f"{count:,}{'' if count < 1000 else ' or more'}"
-
-
 def _time(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
-
-
-def _loses(old: Any, new: Any) -> bool:
-    """Whether values are cut: a time of day from a moment, places from a number."""
-    if isinstance(old, sa.DateTime):
-        return isinstance(new, sa.Date | sa.Time)
-    if isinstance(old, sa.Numeric) and not isinstance(old, sa.Float):
-        if isinstance(new, sa.Integer):
-            return True
-        return isinstance(new, sa.Numeric) and (new.scale or 0) < (old.scale or 0)
-    return isinstance(old, sa.Float) and isinstance(new, sa.Integer)
 
 
 def _rewrites(old: Any, new: Any) -> bool:

@@ -1,10 +1,19 @@
 """Every step, as one module: ``own.AddIndex`` beside Alembic's ``ops.CreateIndexOp``."""
 
+from colonnade.migrations._column_steps import (
+    ChangeComputed,
+    ChangeType,
+    DropNotNull,
+    Require,
+    SetDefault,
+    SetNotNull,
+)
 from colonnade.migrations._constraint_steps import (
     AddCheck,
     AddForeignKey,
     AddIndex,
     AddUnique,
+    ChangeKey,
     DropCheck,
     DropForeignKey,
     DropIndex,
@@ -12,25 +21,29 @@ from colonnade.migrations._constraint_steps import (
 )
 from colonnade.migrations._enum_steps import ChangeEnum, CreateEnum, DropEnum, EnumStep
 from colonnade.migrations._name_steps import (
+    AsideStep,
+    CreateSchema,
+    DropSchema,
     PutAside,
     RenameCheck,
     RenameColumn,
+    RenameConstraint,
     RenameIndex,
     RenameTable,
     TakeBack,
 )
-from colonnade.migrations._row_steps import (
-    ChangeType,
-    DropNotNull,
-    Fill,
-    ForEachBatch,
-    MapValues,
-    Require,
-    SetDefault,
-    SetNotNull,
-    Work,
+from colonnade.migrations._row_steps import Fill, ForEachBatch, MapValues, Work
+from colonnade.migrations._step import (
+    ASIDE,
+    BATCH,
+    Condition,
+    Step,
+    TableStep,
+    aside_name,
+    before_aside,
+    by_dialect,
+    is_aside,
 )
-from colonnade.migrations._step import ASIDE, BATCH, Condition, Step, by_dialect
 
 __all__ = [
     "ASIDE",
@@ -39,15 +52,20 @@ __all__ = [
     "AddForeignKey",
     "AddIndex",
     "AddUnique",
+    "AsideStep",
+    "ChangeComputed",
     "ChangeEnum",
+    "ChangeKey",
     "ChangeType",
     "Condition",
     "CreateEnum",
+    "CreateSchema",
     "DropCheck",
     "DropEnum",
     "DropForeignKey",
     "DropIndex",
     "DropNotNull",
+    "DropSchema",
     "EnumStep",
     "Fill",
     "ForEachBatch",
@@ -55,6 +73,7 @@ __all__ = [
     "PutAside",
     "RenameCheck",
     "RenameColumn",
+    "RenameConstraint",
     "RenameIndex",
     "RenameTable",
     "ReplaceCheck",
@@ -62,7 +81,11 @@ __all__ = [
     "SetDefault",
     "SetNotNull",
     "Step",
+    "TableStep",
     "TakeBack",
     "Work",
+    "aside_name",
+    "before_aside",
     "by_dialect",
+    "is_aside",
 ]

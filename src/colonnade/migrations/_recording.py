@@ -1,8 +1,10 @@
 """What a revision would do, found out without doing it."""
 
+import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from alembic.operations import BatchOperations, Operations, ops
@@ -22,10 +24,17 @@ class Recording:
     Attributes:
         operations: In their order.
         is_whole: Whether that is all; not if it asks the database something on the way.
+        numbers: The number of the step that each is part of.
     """
 
     operations: tuple[MigrateOperation, ...]
     is_whole: bool = True
+    numbers: tuple[int, ...] = ()
+
+    @property
+    def steps(self) -> int:
+        """How many steps the revision has; the operations of a batch are one."""
+        return max(self.numbers, default=-1) + 1
 
 
 class _AsksError(Exception):
@@ -45,15 +54,18 @@ def record(connection: Connection, function: Callable[..., Any]) -> Recording:
     )
     context.autocommit_block = nullcontext
     found: list[MigrateOperation] = []
+    numbers: list[int] = []
+    count = itertools.count()
     operations: Any = Operations(context)
 
-    def note(operation: MigrateOperation) -> Any:
+    def note(operation: MigrateOperation, number: int | None = None) -> Any:
         found.append(operation)
+        numbers.append(next(count) if number is None else number)
         return operation.to_table() if isinstance(operation, ops.CreateTableOp) else None
 
     @contextmanager
     def batch(table_name: str, schema: str | None = None, **_: Any) -> Iterator[BatchOperations]:
-        yield idle_batch(context, table_name, schema, note)
+        yield idle_batch(context, table_name, schema, partial(note, number=next(count)))
 
     def asks() -> None:
         raise _AsksError
@@ -63,7 +75,7 @@ def record(connection: Connection, function: Callable[..., Any]) -> Recording:
     try:
         function()
     except Exception:
-        return Recording(tuple(found), is_whole=False)
+        return Recording(tuple(found), is_whole=False, numbers=tuple(numbers))
     finally:
         operations._remove_proxy()
-    return Recording(tuple(found))
+    return Recording(tuple(found), numbers=tuple(numbers))

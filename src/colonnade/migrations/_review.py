@@ -13,6 +13,7 @@ from colonnade.migrations._environment import opened
 from colonnade.migrations._history import History, explained
 from colonnade.migrations._running import Direction, Run, plan
 from colonnade.migrations._shadow import shadow
+from colonnade.migrations._unfinished import Unfinished, unfinished
 from colonnade.migrations._upgrading import heads_known
 from colonnade.migrations._writing import replay
 
@@ -90,6 +91,12 @@ def _traced(history: History, connection: Connection, direction: Direction, targ
     finally:
         event.remove(connection, "before_cursor_execute", note)
     return "\n\n".join(lines) + ("\n" if lines else "")
+
+
+def unfinished_of(history: History, database: Database) -> list[Unfinished]:
+    """The revisions that a database has half of, after an interruption."""
+    with opened(database) as connection:
+        return unfinished(history, connection)
 
 
 def where(history: History, database: Database) -> tuple[tuple[str, ...], int]:

@@ -1,4 +1,4 @@
-"""Steps on what columns are and what rows have in them."""
+"""Steps on what rows have in their columns."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,13 +7,11 @@ from typing import Any
 import sqlalchemy as sa
 from alembic.operations import Operations
 from sqlalchemy import Connection, RowMapping
-from sqlalchemy.types import TypeEngine
 
 from colonnade.migrations import _journal
 from colonnade.migrations._step import (
     BATCH,
     Concurrent,
-    Step,
     TableStep,
     literal,
     on_postgresql,
@@ -63,6 +61,20 @@ class MapValues(Concurrent, TableStep):
         else:
             _in_batches(operations, self, update, where, self.batch)
 
+    def run_once(self, operations: Operations) -> None:
+        """Run outside a transaction, and not once more when the step is run again."""
+        context = operations.migration_context
+        journal = _journal.journal_of(context)
+        if not self._is_chained or journal is None or context.connection is None:
+            self.run(operations)
+            return
+        if journal.resumed == "mapped":
+            return
+        run_sql(operations, "BEGIN")
+        self.run(operations)
+        journal.mark(journal.step, "mapped")
+        run_sql(operations, "COMMIT")
+
     def commits(self, dialect: str) -> bool:
         return super().commits(dialect) and not self._is_chained
 
@@ -101,157 +113,6 @@ def _in_batches(
             )
             _journal.report(context, f"{step.function} {step.table}", last, pages)
         run_sql(operations, f"{update} WHERE {where}")  # what was written meanwhile
-
-
-@dataclass(frozen=True, eq=False)
-class ChangeType(TableStep):
-    """Give a column another type."""
-
-    function = "change_type"
-    words = "change the type of {0.table}.{0.column}"
-    column: str
-    type_: TypeEngine[Any]
-    was: TypeEngine[Any]
-    using: str | None = field(default=None, kw_only=True)
-    default: Any = field(default=False, kw_only=True)
-
-    def run(self, operations: Operations) -> None:
-        options: dict[str, Any] = {}
-        if self.default is not False:
-            if on_postgresql(operations):
-                run_sql(operations, self._with_default(operations))
-                return
-            options["server_default"] = self.default
-        if on_postgresql(operations) and self.using:
-            options["postgresql_using"] = self.using
-        with self.altering(operations) as batch:
-            batch.alter_column(self.column, type_=self.type_, existing_type=self.was, **options)
-
-    def _with_default(self, operations: Operations) -> str:
-        """All at once: PostgreSQL takes the old default away before, and sets the new one after."""
-        column = quoted(operations, self.column)
-        kind = self.type_.compile(dialect=operations.migration_context.dialect)
-        changes = ["DROP DEFAULT", f"TYPE {kind} USING {self.using or f'{column}::{kind}'}"]
-        if self.default is not None:
-            changes.append(f"SET DEFAULT {literal(operations, self.default)}")
-        altered = ", ".join(f"ALTER COLUMN {column} {change}" for change in changes)
-        return f"ALTER TABLE {self.sql_table(operations)} {altered}"
-
-
-@dataclass(frozen=True, eq=False)
-class SetDefault(TableStep):
-    """Give a column another default in the database, or none."""
-
-    function = "set_default"
-    words = "change the default of {0.table}.{0.column}"
-    column: str
-    default: Any
-    was: Any = field(default=None, kw_only=True)
-
-    def run(self, operations: Operations) -> None:
-        if not on_postgresql(operations):
-            with self.altering(operations) as batch:
-                batch.alter_column(self.column, server_default=self.default)
-            return
-        column = quoted(operations, self.column)
-        drops = self.default is None
-        change = "DROP DEFAULT" if drops else f"SET DEFAULT {literal(operations, self.default)}"
-        run_sql(operations, f"ALTER TABLE {self.sql_table(operations)} ALTER {column} {change}")
-
-    def reverse(self) -> Step:
-        return SetDefault(self.table, self.column, self.was, was=self.default, schema=self.schema)
-
-
-@dataclass(frozen=True, eq=False)
-class SetNotNull(Concurrent, TableStep):
-    """Have a column need a value; no write waits while its rows are looked at."""
-
-    function = "set_not_null"
-    words = "set NOT NULL of {0.table}.{0.column}"
-    column: str
-
-    def run(self, operations: Operations) -> None:
-        if not on_postgresql(operations):
-            with self.altering(operations) as batch:
-                batch.alter_column(self.column, nullable=False)
-            return
-        table, column = self.sql_table(operations), quoted(operations, self.column)
-        name = quoted(operations, f"nn_{self.table}_{self.column}"[:63])
-        with outside_transaction(operations):
-            run_sql(
-                operations,
-                f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {name}, "
-                f"ADD CONSTRAINT {name} CHECK ({column} IS NOT NULL) NOT VALID",
-                f"ALTER TABLE {table} VALIDATE CONSTRAINT {name}",
-                f"ALTER TABLE {table} ALTER COLUMN {column} SET NOT NULL",
-                f"ALTER TABLE {table} DROP CONSTRAINT {name}",
-            )
-
-
-@dataclass(frozen=True, eq=False)
-class Require(Concurrent, TableStep):
-    """Have a column need a value, and give those that have none one.
-
-    On PostgreSQL the value is the column's default meanwhile, for rows that are written by code
-    that does not know the column yet.
-    """
-
-    function = "require"
-    words = "require {0.table}.{0.column}"
-    column: str
-    value: Any
-    batch: int = field(default=BATCH, kw_only=True)
-
-    def run(self, operations: Operations) -> None:
-        fill = Fill(self.table, self.column, self.value, schema=self.schema, batch=self.batch)
-        strict = SetNotNull(self.table, self.column, schema=self.schema)
-        if not on_postgresql(operations):
-            fill.run(operations)
-            strict.run(operations)
-            return
-        table, column = self.sql_table(operations), quoted(operations, self.column)
-        alter = f"ALTER TABLE {table} ALTER COLUMN {column}"
-        value = literal(operations, self.value)
-        own = self._has_default(operations)
-        if not own:
-            with outside_transaction(operations):
-                run_sql(operations, f"{alter} SET DEFAULT {value}")
-        fill.run(operations)
-        strict.run(operations)
-        if not own:
-            run_sql(operations, f"{alter} DROP DEFAULT")
-
-    def _has_default(self, operations: Operations) -> bool:
-        """Whether the column has a default to keep: not one that an interrupted run has set."""
-        context = operations.migration_context
-        if context.as_sql or context.connection is None:
-            return False
-        journal = _journal.journal_of(context)
-        if journal is not None and journal.resumed is not None:
-            return bool(journal.resumed == "own")
-        asked = sa.text(
-            "SELECT count(*) FROM pg_attrdef d JOIN pg_attribute a "
-            "ON a.attrelid = d.adrelid AND a.attnum = d.adnum "
-            "WHERE a.attrelid = to_regclass(:table) AND a.attname = :column"
-        )
-        there = {"table": self.sql_table(operations), "column": self.column}
-        found = bool(context.connection.scalar(asked, there))
-        if journal is not None:
-            journal.mark(journal.step, "own" if found else "set")
-        return found
-
-
-@dataclass(frozen=True, eq=False)
-class DropNotNull(TableStep):
-    """Have a column need no value."""
-
-    function = "drop_not_null"
-    words = "drop NOT NULL of {0.table}.{0.column}"
-    column: str
-
-    def run(self, operations: Operations) -> None:
-        with self.altering(operations) as batch:
-            batch.alter_column(self.column, nullable=True)
 
 
 Work = Callable[[Connection, Sequence[RowMapping]], None]

@@ -1,5 +1,7 @@
 """Run revisions: each once, each whole, or from where it was interrupted."""
 
+import itertools
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,11 +12,12 @@ from typing import Any, Literal, cast
 from alembic.operations import BatchOperations, Operations, ops
 from alembic.operations.ops import MigrateOperation
 from alembic.runtime.environment import EnvironmentContext
-from alembic.runtime.migration import MigrationContext, RevisionStep
+from alembic.runtime.migration import MigrationContext, MigrationStep, RevisionStep
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from colonnade.errors import MigrationError
+from colonnade.migrations._describing import describe
 from colonnade.migrations._history import History, explained
 from colonnade.migrations._journal import Journal
 from colonnade.migrations._operations import Step
@@ -63,6 +66,9 @@ class Run:
     note: Callable[[MigrateOperation], None] | None = None
     current: str | None = field(default=None, init=False)
     journal: Journal | None = field(default=None, init=False)
+    options: dict[str, Any] = field(default_factory=dict, init=False)
+    doing: str = field(default="", init=False)
+    commits: bool = field(default=False, init=False)
     _broken: int = field(default=0, init=False)
 
     def __call__(self) -> None:
@@ -111,7 +117,9 @@ class Run:
             on_sqlite = self.connection.dialect.name == "sqlite"
             self.journal = None if on_sqlite else Journal(self.connection, revision + down)
             context.opts["colonnade_journal"] = self.journal
-            with watched(context, self.journal, self.note):
+            self.options = context.opts
+            context.opts.pop("colonnade_undone", None)
+            with watched(context, self.journal, self.note, doing=self._doing):
                 written(**keywords)
             if self.journal is not None:
                 self.journal.clear()
@@ -120,6 +128,11 @@ class Run:
             self.watcher.ended(revision, time.monotonic() - began)
 
         return run
+
+    def _doing(self, operation: MigrateOperation) -> None:
+        self.doing = describe(operation)
+        dialect = self.connection.dialect.name
+        self.commits = isinstance(operation, Step) and operation.commits(dialect)
 
     def _claim(self, step: RevisionStep, context: MigrationContext) -> None:
         """On SQLite, have the one lock there is, and look whether this is still to be done."""
@@ -153,7 +166,15 @@ def plan(
     script = history.script
     if direction == "upgrade":
         return list(script._upgrade_revs(target, heads))  # type: ignore[arg-type]  # any sequence
-    return list(script._downgrade_revs(target, heads))  # type: ignore[arg-type]  # as above
+    back = re.fullmatch(r"-(\d+)", target)
+    if back is None:
+        return list(script._downgrade_revs(target, heads))  # type: ignore[arg-type]  # as above
+    # Alembic calls it ambiguous how many revisions below a merge of two branches are meant.
+    below = script.iterate_revisions(tuple(heads), "base") if heads else ()
+    return [
+        MigrationStep.downgrade_from_script(script.revision_map, one)
+        for one in itertools.islice(below, int(back[1]))
+    ]
 
 
 def revision_of(step: RevisionStep) -> str:
@@ -186,8 +207,17 @@ def watched(
     context: MigrationContext,
     journal: Journal | None,
     note: Callable[[MigrateOperation], None] | None,
+    applies: Callable[[MigrateOperation], bool] | None = None,
+    doing: Callable[[MigrateOperation], None] | None = None,
 ) -> Iterator[None]:
     """See the operations of a revision, and leave out those that are done already.
+
+    Args:
+        context: Alembic's.
+        journal: The revision's, if one is kept.
+        note: Called with each operation before it is run, or left out.
+        applies: Whether an operation is run at all; all are where it is None.
+        doing: Called with each operation that is run.
 
     ``alembic.op`` stands for an ``Operations`` that Alembic has installed: what is set on it is
     what revisions call.
@@ -196,6 +226,7 @@ def watched(
 
     operations: Any = op._proxy  # type: ignore[attr-defined]  # set at run time
     seen = _Seen(operations, context, journal, note)
+    seen.applies, seen.doing = applies, doing
     operations.invoke, operations.batch_alter_table = seen.invoke, seen.batch
     operations._install_proxy()
     try:
@@ -219,6 +250,8 @@ class _Seen:
         self.note = note
         self.number = -1
         self.depth = 0
+        self.applies: Callable[[MigrateOperation], bool] | None = None
+        self.doing: Callable[[MigrateOperation], None] | None = None
 
     def invoke(self, operation: Any) -> Any:
         stock = Operations.invoke
@@ -228,6 +261,8 @@ class _Seen:
             self._note(operation)
             return operation.to_table() if isinstance(operation, ops.CreateTableOp) else None
         self._note(operation)
+        if not self._begins(operation):
+            return None
         journal = self.journal
         commits = isinstance(operation, Step) and operation.commits(self.context.dialect.name)
         if journal is not None:
@@ -261,10 +296,18 @@ class _Seen:
 
         def invoke(operation: Any) -> Any:
             self._note(operation)
-            return stock(operation)
+            return stock(operation) if self._begins(operation) else None
 
         batch.invoke = invoke  # type: ignore[method-assign]  # what its methods call
         return batch
+
+    def _begins(self, operation: MigrateOperation) -> bool:
+        """Whether an operation is run, which is told."""
+        if self.applies is not None and not self.applies(operation):
+            return False
+        if self.doing is not None:
+            self.doing(operation)
+        return True
 
     def _is_done(self) -> bool:
         self.number += 1

@@ -10,10 +10,13 @@ from typing import Any
 
 import sqlalchemy as sa
 from alembic.ddl.sqlite import SQLiteImpl
-from alembic.util.sqla_compat import is_expression_index
 from sqlalchemy.exc import SAWarning
+from sqlalchemy.ext.compiler import compiles
 
-from colonnade.migrations._stored import checks_in, has_expression
+from colonnade.errors import MigrationError
+from colonnade.migrations._conversions import conversion
+from colonnade.migrations._stored import checks_in, collations_in, has_expression, uniques_of
+from colonnade.migrations._types import plain_type
 
 _TEMPORARY = "_alembic_tmp_"
 
@@ -26,6 +29,8 @@ class KeepingSQLiteImpl(SQLiteImpl):
 
     __dialect__ = "sqlite"
     transactional_ddl = True
+    retyped: tuple[str | None, Any] = (None, None)
+    """A column whose type a step changes, and the type it has: read back, a UUID is CHAR(32)."""
 
     def requires_recreate_in_batch(self, batch_op: Any) -> bool:
         if not super().requires_recreate_in_batch(batch_op):
@@ -40,28 +45,41 @@ class KeepingSQLiteImpl(SQLiteImpl):
         if column_info.get("primary_key"):
             column_info["nullable"] = False
 
-    def correct_for_autogen_constraints(
-        self,
-        conn_unique_constraints: Any,
-        conn_indexes: Any,
-        metadata_unique_constraints: Any,
-        metadata_indexes: Any,
-    ) -> None:
-        """A UNIQUE that has no name is the models' of the same columns, which have one."""
-        self._skip_functional_indexes(metadata_indexes, conn_indexes)
-        named = {_columns(one) for one in conn_unique_constraints if one.name}
-        for wanted in list(metadata_unique_constraints):
-            there = uniques_of(self.connection, wanted.table.name)
-            if _columns(wanted) in there and _columns(wanted) not in named:
-                metadata_unique_constraints.discard(wanted)
-                for one in list(conn_unique_constraints):
-                    if _columns(one) == _columns(wanted):
-                        conn_unique_constraints.discard(one)
+    def cast_for_batch_migrate(self, existing: Any, existing_transfer: Any, new_type: Any) -> None:
+        """Convert values by the form in which their type stores them, where Alembic would CAST.
 
-    def _skip_functional_indexes(self, metadata_indexes: Any, conn_indexes: Any) -> None:
-        """Leave those to our own comparison, without a word."""
-        for index in [one for one in metadata_indexes if is_expression_index(one)]:
-            metadata_indexes.discard(index)
+        Raises:
+            MigrationError: No conversion is known, and there are values.
+        """
+        column, was = self.retyped
+        old = was if column == existing.name else existing.type
+        found = conversion(plain_type(old), plain_type(new_type))
+        name = self.dialect.identifier_preparer.quote(existing.name)
+        source = existing_transfer["expr"]
+        if found is None:
+            self._check_empty(source, name, new_type)
+            existing_transfer["expr"] = _Converted(source, "NULL")
+        elif found.sqlite != "{c}":
+            existing_transfer["expr"] = _Converted(source, str(found.value("sqlite", name)))
+
+    def _check_empty(self, column: Any, name: str, new_type: Any) -> None:
+        if self.as_sql or self.connection is None:
+            return
+        table = self.dialect.identifier_preparer.quote(column.table.name)
+        query = f"SELECT {name} FROM {table} WHERE {name} IS NOT NULL LIMIT 1"  # noqa: S608
+        row = self.connection.exec_driver_sql(query).first()
+        if row is not None:
+            raise MigrationError(
+                f"{column.table.name}.{column.name} holds {row[0]!r}, and no conversion to "
+                f"{new_type!r} is known. Change such values first, or add a column of the new type."
+            )
+
+    def prep_table_for_batch(self, batch_impl: Any, table: Any) -> None:
+        """Copy no computed column: the new table computes it."""
+        super().prep_table_for_batch(batch_impl, table)
+        for key, column in batch_impl.columns.items():
+            if column.computed is not None:
+                batch_impl.column_transfers[key].pop("expr", None)
 
     def _remember(self, batch_op: Any) -> None:
         connection = self.connection
@@ -87,7 +105,7 @@ class KeepingSQLiteImpl(SQLiteImpl):
         )
         if re.search(r"\bAUTOINCREMENT\b", definition, re.IGNORECASE):
             batch_op.table_kwargs.setdefault("sqlite_autoincrement", True)
-        collations = _collations(definition)
+        collations = collations_in(definition)
         if collations:
             batch_op.reflect_kwargs["listeners"].append(
                 ("column_reflect", lambda _i, _t, column: _collate(column, collations))
@@ -149,33 +167,29 @@ def read_rules_of_keys(dialect: Any) -> None:
     dialect.get_foreign_keys = get_foreign_keys
 
 
-def _columns(constraint: Any) -> tuple[str, ...]:
-    return tuple(str(column.name) for column in constraint.columns)
+class _Converted(sa.ColumnElement[Any]):
+    """A column's value as another type stores it."""
+
+    inherit_cache = False
+
+    def __init__(self, column: sa.Column[Any], sql: str) -> None:
+        self.column = column
+        self.sql = sql
+        self.type = sa.types.NullType()
+
+    @property
+    def _from_objects(self) -> Any:
+        return self.column._from_objects
 
 
-def uniques_of(connection: Any, table: str) -> set[tuple[str, ...]]:
-    """The columns of each UNIQUE of a table, as SQLite itself knows them."""
-    quoted = table.replace('"', '""')
-    indexes = connection.execute(sa.text(f'PRAGMA index_list("{quoted}")')).all()
-    found = set()
-    for index in (row[1] for row in indexes if row[3] == "u"):
-        rows = connection.execute(sa.text(f'PRAGMA index_info("{index}")')).all()
-        found.add(tuple(str(row[2]) for row in rows))
-    return found
+@compiles(_Converted)
+def _compile_converted(element: _Converted, compiler: Any, **_: Any) -> str:
+    return element.sql
 
 
 def _is_there(connection: sa.Connection, name: str) -> bool:
     asked = sa.text("SELECT count(*) FROM sqlite_master WHERE name = :name")
     return bool(connection.scalar(asked, {"name": name}))
-
-
-_COLLATION = re.compile(
-    r"""(?:^|[,(])\s*("(?:[^"]|"")*"|\w+)\s[^,]*?\bCOLLATE\s+(\w+)""", re.IGNORECASE
-)
-
-
-def _collations(definition: str) -> dict[str, str]:
-    return {name.strip('"'): collation for name, collation in _COLLATION.findall(definition)}
 
 
 def _collate(column: Any, collations: dict[str, str]) -> None:

@@ -9,8 +9,9 @@ of the revision's transaction.
 The recipes: https://squawkhq.com/docs/rules and PostgreSQL's notes on ALTER TABLE.
 """
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+import re
+from collections.abc import Container, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -19,10 +20,40 @@ from alembic.operations import BatchOperations, Operations
 from alembic.operations.ops import MigrateOperation
 from sqlalchemy import ColumnElement
 from sqlalchemy.engine.interfaces import Dialect
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.compiler import compiles
 
 ASIDE = "__dropped"
-"""What the name of a column or table ends with that was put aside."""
+"""What the name of a column or table ends with that was put aside; a number may follow."""
+
+_ASIDE = re.compile(rf"(.+){ASIDE}\d*")
+
+
+def is_aside(name: str) -> bool:
+    """Whether a column or table of that name was put aside."""
+    return _ASIDE.fullmatch(name) is not None
+
+
+def before_aside(name: str) -> str:
+    """The name that something had before it was put aside."""
+    found = _ASIDE.fullmatch(name)
+    return name if found is None else found[1]
+
+
+def aside_name(name: str, taken: Container[str]) -> str:
+    """A name for something that is put aside, which nothing else has.
+
+    Args:
+        name: Its name.
+        taken: The names that are there.
+    """
+    number = 2
+    aside = f"{name}{ASIDE}"
+    while aside in taken:
+        aside = f"{name}{ASIDE}{number}"
+        number += 1
+    return aside
+
 
 BATCH = 10_000
 """Rows changed in one transaction: a fraction of a second on the slowest disks in use."""
@@ -118,10 +149,18 @@ def quoted(operations: Operations, name: str, schema: str | None = None) -> str:
 
 def literal(operations: Operations, value: Any) -> str:
     """A value as SQL, as the database reads it."""
-    expression = value if isinstance(value, sa.ClauseElement) else sa.literal(value)
     dialect = operations.migration_context.dialect
+    if isinstance(value, bytes):
+        return bytes_literal(value, dialect)
+    expression = value if isinstance(value, sa.ClauseElement) else sa.literal(value)
     sql = str(expression.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
     return _undoubled(dialect, sql)
+
+
+def bytes_literal(value: bytes, dialect: Dialect) -> str:
+    """Bytes as SQL, whatever they are: SQLAlchemy would write them as text."""
+    digits = value.hex()
+    return f"'\\x{digits}'::bytea" if dialect.name == "postgresql" else f"X'{digits}'"
 
 
 def _undoubled(dialect: Dialect, sql: str) -> str:
@@ -153,7 +192,10 @@ def outside_transaction(operations: Operations, *, patient: bool = False) -> Ite
         patient: Wait for locks as long as it takes: for statements that make nobody else wait.
     """
     context = operations.migration_context
-    with context.autocommit_block():
+    if context.opts.get("colonnade_outside"):  # inside a step that is there already
+        yield
+        return
+    with context.autocommit_block(), _marked(context.opts):
         if not patient or context.as_sql or context.connection is None:
             yield
             return
@@ -164,6 +206,36 @@ def outside_transaction(operations: Operations, *, patient: bool = False) -> Ite
         finally:
             if not context.connection.invalidated and not context.connection.closed:
                 run_sql(operations, f"SET lock_timeout = '{before}'")
+
+
+@contextmanager
+def _marked(options: dict[str, Any]) -> Iterator[None]:
+    options["colonnade_outside"] = True
+    try:
+        yield
+    finally:
+        del options["colonnade_outside"]
+
+
+@contextmanager
+def undone_on_failure(operations: Operations, *statements: str, but: str = "") -> Iterator[None]:
+    """Take back what a step has committed so far if it fails, so that nothing of it stays.
+
+    Args:
+        operations: Alembic's, outside a transaction.
+        statements: What takes it back.
+        but: What stays nevertheless.
+    """
+    context = operations.migration_context
+    try:
+        yield
+    except DBAPIError as error:
+        if context.as_sql or error.connection_invalidated:
+            raise
+        with suppress(DBAPIError):  # what stays then is told of as a step that was begun
+            run_sql(operations, *statements)
+            context.opts["colonnade_undone"] = but
+        raise
 
 
 def checkable(condition: Condition) -> Any:

@@ -1,4 +1,4 @@
-"""Columns and CHECKs as a database itself writes them down.
+"""Columns, constraints and indexes as a database itself writes them down.
 
 PostgreSQL keeps ``status IN ('a', 'b')`` as ``((status)::text = ANY (ARRAY[...]))``. What a model
 says is compared with what is stored by having the same database store the model's as well: in a
@@ -6,53 +6,83 @@ temporary table there, in memory for SQLite.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Column, Connection, MetaData, Table, create_engine, text
+from sqlalchemy.dialects.postgresql.base import RESERVED_WORDS as PG_RESERVED_WORDS
+from sqlalchemy.dialects.sqlite.base import SQLiteIdentifierPreparer
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.schema import CheckConstraint, CreateIndex, CreateTable
+from sqlalchemy.schema import CheckConstraint, CreateIndex, CreateTable, UniqueConstraint
+
+SQLITE_RESERVED_WORDS = SQLiteIdentifierPreparer.reserved_words
 
 Key = tuple[str | None, str]
 """A table: its schema, None for the default one, and its name."""
 
+_SCHEMA = "CASE WHEN n.nspname = current_schema() THEN NULL ELSE n.nspname END"
 _POSTGRESQL_COLUMNS = """
-SELECT CASE WHEN n.nspname = current_schema() THEN NULL ELSE n.nspname END, c.relname, a.attname,
-       format_type(a.atttypid, a.atttypmod), pg_get_expr(d.adbin, d.adrelid)
+SELECT {schema}, c.relname, a.attname, format_type(a.atttypid, a.atttypmod),
+       pg_get_expr(d.adbin, d.adrelid), a.attgenerated,
+       CASE WHEN a.attcollation <> t.typcollation THEN l.collname END
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+JOIN pg_type t ON t.oid = a.atttypid
+LEFT JOIN pg_collation l ON l.oid = a.attcollation
 LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
 WHERE c.relkind IN ('r', 'p') AND {where}
 """
-_POSTGRESQL_CHECKS = """
-SELECT CASE WHEN n.nspname = current_schema() THEN NULL ELSE n.nspname END, c.relname, k.conname,
-       pg_get_constraintdef(k.oid)
+_POSTGRESQL_CONSTRAINTS = """
+SELECT {schema}, c.relname, k.conname, k.contype, pg_get_constraintdef(k.oid),
+       (SELECT json_agg(a.attname ORDER BY p.number)
+        FROM unnest(k.conkey) WITH ORDINALITY p(attnum, number)
+        JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = p.attnum)
 FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
 JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE k.contype = 'c' AND {where}
+WHERE k.contype IN ('c', 'u', 'p') AND {where}
+"""
+_POSTGRESQL_INDEXES = """
+SELECT {schema}, c.relname, i.relname, x.indisunique, pg_get_indexdef(x.indexrelid)
+FROM pg_index x JOIN pg_class c ON c.oid = x.indrelid JOIN pg_class i ON i.oid = x.indexrelid
+JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE NOT EXISTS (SELECT FROM pg_constraint k
+                  WHERE k.conindid = i.oid AND k.contype IN ('p', 'u', 'x'))
+  AND {where}
 """
 _PERMANENT = "n.nspname !~ '^(pg_|information_schema$)'"
 _TEMPORARY = "n.oid = pg_my_temp_schema()"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Stored:
     """A table as it is stored.
 
     Attributes:
         types: Of each column.
         defaults: Of each column that has one in the database.
+        computed: The expression of each computed column.
+        collations: Of each column that has another than its type has.
         checks: The condition of each CHECK that has a name.
         unnamed: The conditions of those that have none.
-        indexes: Those on expressions, on SQLite.
+        indexes: How each index is made, but for its name and its table's.
+        uniques: What each UNIQUE constraint says that has a name.
+        unnamed_uniques: The columns of those that have none, on SQLite.
+        key: The columns of the primary key.
+        key_name: The name of the primary key, if it has one.
     """
 
     types: dict[str, str] = field(default_factory=dict)
     defaults: dict[str, str] = field(default_factory=dict)
+    computed: dict[str, str] = field(default_factory=dict)
+    collations: dict[str, str] = field(default_factory=dict)
     checks: dict[str, str] = field(default_factory=dict)
     unnamed: list[str] = field(default_factory=list)
     indexes: dict[str, str] = field(default_factory=dict)
+    uniques: dict[str, str] = field(default_factory=dict)
+    unnamed_uniques: set[tuple[str, ...]] = field(default_factory=set)
+    key: list[str] = field(default_factory=list)
+    key_name: str | None = None
 
 
 def stored_tables(connection: Connection) -> Mapping[Key, Stored]:
@@ -69,24 +99,60 @@ def stored_models(metadata: MetaData, connection: Connection) -> Mapping[Key, St
         metadata: The models' tables.
         connection: The database; on PostgreSQL, in a transaction, of which nothing remains.
     """
-    if connection.dialect.name == "postgresql":
-        return _model_on_postgresql(metadata, connection)
+    found: dict[Key, Stored] = {}
+    for schema in {table.schema for table in metadata.tables.values()}:
+        tables = [table for table in metadata.tables.values() if table.schema == schema]
+        if connection.dialect.name == "postgresql":
+            stored = _model_on_postgresql(tables, connection)
+        else:
+            stored = _model_on_sqlite(tables)
+        found.update({(schema, name): one for name, one in stored.items()})
+    return found
+
+
+def _model_on_sqlite(tables: Sequence[Table]) -> Mapping[str, Stored]:
     engine = create_engine("sqlite://")
     try:
         with engine.connect() as memory:
-            for table in metadata.tables.values():
-                plain = Table(table.name, MetaData(), *_parts(table))
+            for table in tables:
                 try:
-                    memory.execute(CreateTable(plain))
-                    for index in table.indexes:
-                        memory.execute(CreateIndex(index))
+                    _make(memory, table)
                 except DBAPIError:
                     continue
-            found = _read_sqlite(memory)
+            return {name: stored for (_, name), stored in _read_sqlite(memory).items()}
     finally:
         engine.dispose()
-    return {(table.schema, table.name): found.get((None, table.name), Stored())
-            for table in metadata.tables.values() if (None, table.name) in found}  # fmt: skip
+
+
+def _model_on_postgresql(tables: Sequence[Table], connection: Connection) -> Mapping[str, Stored]:
+    outer = connection.begin_nested()
+    try:
+        for table in tables:
+            inner = connection.begin_nested()
+            try:
+                _make(connection, table, "TEMPORARY")
+                inner.commit()
+            except DBAPIError:  # a type that is not there yet
+                inner.rollback()
+        found = _read_postgresql(connection, _TEMPORARY)
+    finally:
+        outer.rollback()
+    return {name: stored for (_, name), stored in found.items()}
+
+
+def _make(connection: Connection, table: Table, *prefixes: str) -> None:
+    """Make a table with all that is its own, without what refers to others."""
+    plain = Table(table.name, MetaData(), *_parts(table), prefixes=list(prefixes))
+    plain.primary_key.name = table.primary_key.name
+    for constraint in table.constraints:
+        if isinstance(constraint, UniqueConstraint):
+            copy = constraint._copy(target_table=plain)
+            plain.append_constraint(copy)
+    connection.execute(CreateTable(plain))
+    schema = "pg_temp" if prefixes else "main"
+    for index in table.indexes:
+        options = {"schema_translate_map": {table.schema: schema}}
+        connection.execute(CreateIndex(index), execution_options=options)
 
 
 def _parts(table: Table) -> Iterator[Column[Any] | CheckConstraint]:
@@ -102,39 +168,33 @@ def _parts(table: Table) -> Iterator[Column[Any] | CheckConstraint]:
             yield constraint._copy()
 
 
-def _model_on_postgresql(metadata: MetaData, connection: Connection) -> Mapping[Key, Stored]:
-    names: dict[str, Key] = {}
-    outer = connection.begin_nested()
-    try:
-        for number, table in enumerate(metadata.tables.values()):
-            name = f"colonnade_{number}"
-            plain = Table(name, MetaData(), *_parts(table), prefixes=["TEMPORARY"])
-            inner = connection.begin_nested()
-            try:
-                connection.execute(CreateTable(plain))
-                inner.commit()
-                names[name] = (table.schema, table.name)
-            except DBAPIError:  # a type that is not there yet
-                inner.rollback()
-        found = _read_postgresql(connection, _TEMPORARY)
-    finally:
-        outer.rollback()
-    return {names[name]: stored for (_, name), stored in found.items() if name in names}
-
-
 def _read_postgresql(connection: Connection, where: str) -> Mapping[Key, Stored]:
     tables: dict[Key, Stored] = {}
-    columns = connection.execute(text(_POSTGRESQL_COLUMNS.format(where=where)))
-    for schema, table, column, kind, default in columns:
-        stored = tables.setdefault((schema, table), Stored())
+
+    def rows(query: str) -> Iterator[Any]:
+        said = query.replace("{schema}", _SCHEMA).replace("{where}", where)
+        for schema, table, *row in connection.execute(text(said)):
+            yield tables.setdefault((schema, table), Stored()), *row
+
+    for stored, column, kind, default, generated, collation in rows(_POSTGRESQL_COLUMNS):
         stored.types[column] = kind
-        if default is not None:
+        if generated:
+            stored.computed[column] = default
+        elif default is not None:
             stored.defaults[column] = _default(default)
-    for schema, table, name, condition in connection.execute(
-        text(_POSTGRESQL_CHECKS.format(where=where))
-    ):
-        stored = tables.setdefault((schema, table), Stored())
-        stored.checks[name] = condition.removesuffix(" NOT VALID")
+        if collation is not None:
+            stored.collations[column] = collation
+    for stored, name, kind, definition, columns in rows(_POSTGRESQL_CONSTRAINTS):
+        if kind == "c":
+            stored.checks[name] = definition.removesuffix(" NOT VALID")
+        elif kind == "u":
+            stored.uniques[name] = definition
+        else:
+            stored.key[:] = columns
+            stored.key_name = name
+    for stored, name, unique, definition in rows(_POSTGRESQL_INDEXES):
+        kind = "UNIQUE " if unique else ""
+        stored.indexes[name] = kind + definition.partition(" USING ")[2]
     return tables
 
 
@@ -149,24 +209,111 @@ def _read_sqlite(connection: Connection) -> Mapping[Key, Stored]:
         text("SELECT name, sql FROM sqlite_master WHERE type = 'table' AND sql IS NOT NULL")
     )
     for name, sql in found.all():
-        stored = tables.setdefault((None, name), Stored())
-        quoted = name.replace('"', '""')
-        for row in connection.execute(text(f'PRAGMA table_xinfo("{quoted}")')).all():
-            stored.types[row[1]] = re.sub(r"\s*,\s*", ", ", row[2].upper())
-            if row[4] is not None:
-                stored.defaults[row[1]] = normal(row[4])
-        for check, condition in checks_in(sql):
-            if check is None:
-                stored.unnamed.append(condition)
-            else:
-                stored.checks[check] = normal(condition)
+        tables[None, name] = _sqlite_table(connection, name, sql)
     found = connection.execute(
         text("SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'index' AND sql != ''")
     )
     for name, table, sql in found.all():
-        if (None, table) in tables and has_expression(sql):
-            tables[None, table].indexes[name] = normal(sql)
+        if (None, table) in tables:
+            tables[None, table].indexes[name] = _sqlite_index(sql)
     return tables
+
+
+def _sqlite_table(connection: Connection, name: str, sql: str) -> Stored:
+    quoted = name.replace('"', '""')
+    named = constraint_names(sql)
+    stored = Stored(key_name=next((one for one, kind, _ in named if kind == "PRIMARY"), None))
+    key: list[tuple[int, str]] = []
+    generated = computed_in(sql)
+    for row in connection.execute(text(f'PRAGMA table_xinfo("{quoted}")')).all():
+        column = row[1]
+        stored.types[column] = re.sub(r"\s*,\s*", ", ", row[2].upper())
+        if column in generated:
+            stored.computed[column] = generated[column]
+        elif row[4] is not None:
+            stored.defaults[column] = normal(row[4])
+        if row[5]:
+            key.append((row[5], column))
+    stored.key[:] = [column for _, column in sorted(key)]
+    stored.collations.update(collations_in(sql))
+    for check, condition in checks_in(sql):
+        if check is None:
+            stored.unnamed.append(condition)
+        else:
+            stored.checks[check] = normal(condition)
+    uniques = {columns: one for one, kind, columns in named if kind == "UNIQUE"}
+    for columns in uniques_of(connection, name):
+        if columns in uniques:
+            stored.uniques[uniques[columns]] = f"UNIQUE ({', '.join(columns)})"
+        else:
+            stored.unnamed_uniques.add(columns)
+    return stored
+
+
+def uniques_of(connection: Connection, table: str) -> set[tuple[str, ...]]:
+    """The columns of each UNIQUE of a table, as SQLite itself knows them."""
+    quoted = table.replace('"', '""')
+    indexes = connection.execute(text(f'PRAGMA index_list("{quoted}")')).all()
+    found = set()
+    for index in (row[1] for row in indexes if row[3] == "u"):
+        rows = connection.execute(text(f'PRAGMA index_info("{index}")')).all()
+        found.add(tuple(str(row[2]) for row in rows))
+    return found
+
+
+def _sqlite_index(sql: str) -> str:
+    """How an index of SQLite is made, without its name and its table's."""
+    tokens = [one for one in _TOKEN.findall(sql) if not one.isspace()]
+    unique = "UNIQUE " if tokens[1].upper() == "UNIQUE" else ""
+    return unique + normal(" ".join(tokens[tokens.index("(") :]))
+
+
+def constraint_names(sql: str) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """The name, first word and columns of each constraint with a name in a CREATE TABLE of SQLite.
+
+    Columns are those of a constraint that stands by itself, or the one that it stands beside.
+    """
+    tokens = [one for one in _TOKEN.findall(sql) if not one.isspace()]
+    tokens = [one for one in tokens if not one.startswith(("--", "/*"))]
+    depth, column = 0, ""
+    for place, word in enumerate(tokens):
+        if depth == 1 and tokens[place - 1] in ("(", ","):
+            column = identifier(word)
+        depth += (word == "(") - (word == ")")
+        if word.upper() != "CONSTRAINT" or depth != 1:
+            continue
+        kind = tokens[place + 2].upper()
+        after = place + (4 if kind == "PRIMARY" else 3)
+        columns: tuple[str, ...] = (column,)
+        if tokens[after : after + 1] == ["("]:
+            inside = tokens[after + 1 : _closing(tokens, after)]
+            columns = tuple(identifier(one) for one in inside if one != ",")
+        yield identifier(tokens[place + 1]), kind, columns
+
+
+def computed_in(sql: str) -> dict[str, str]:
+    """The expression of each computed column in a CREATE TABLE of SQLite."""
+    tokens = [one for one in _TOKEN.findall(sql) if not one.isspace()]
+    depth, column, found = 0, "", {}
+    for place, word in enumerate(tokens):
+        if depth == 1 and tokens[place - 1] in ("(", ","):
+            column = identifier(word)
+        depth += (word == "(") - (word == ")")
+        is_as = word.upper() == "AS" and depth == 1 and tokens[place + 1 : place + 2] == ["("]
+        if is_as:
+            found[column] = normal(" ".join(tokens[place + 2 : _closing(tokens, place + 1)]))
+    return found
+
+
+def collations_in(sql: str) -> dict[str, str]:
+    """The collation of each column that names one in a CREATE TABLE of SQLite."""
+    return {identifier(name): identifier(collation) for name, collation in _COLLATION.findall(sql)}
+
+
+_COLLATION = re.compile(
+    r"""(?:^|[,(])\s*("(?:[^"]|"")*"|\w+)\s[^,]*?\bCOLLATE\s+("(?:[^"]|"")*"|\w+)""",
+    re.IGNORECASE,
+)
 
 
 def has_expression(sql: str) -> bool:
@@ -238,7 +385,8 @@ def normal(expression: str) -> str:
         if token.isspace() or token.startswith(("--", "/*")):
             continue
         plain = identifier(token)
-        tokens.append(plain if re.fullmatch(r"[A-Za-z_]\w*", plain) else token)
+        is_plain = re.fullmatch(r"[A-Za-z_]\w*", plain) and (plain == token or not _is_word(plain))
+        tokens.append(plain if is_plain else token)
     while tokens[:1] == ["("] and _closing(tokens, 0) == len(tokens) - 1:
         tokens = tokens[1:-1]
     return _joined(tokens)
@@ -269,10 +417,33 @@ def names_in(expression: str) -> set[str]:
     return {identifier(token) for token in _TOKEN.findall(expression) if not token.startswith("'")}
 
 
+def _is_word(name: str) -> bool:
+    """Whether a name is a word of SQL's, on either database."""
+    return name.lower() in PG_RESERVED_WORDS or name.lower() in SQLITE_RESERVED_WORDS
+
+
+def sql_name(name: str) -> str:
+    """A name as SQL that both databases understand."""
+    if re.fullmatch(r"[a-z_][a-z0-9_]*", name) and not _is_word(name):
+        return name
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literals_in(expression: str) -> list[str]:
+    """The numbers and the texts in quotes in an expression, in their order."""
+    tokens = _TOKEN.findall(expression)
+    return [
+        f"-{token}"
+        if token[0].isdigit() and "".join(tokens[:place]).rstrip()[-1:] == "-"
+        else token
+        for place, token in enumerate(tokens)
+        if token.startswith("'") or token[0].isdigit()
+    ]
+
+
 def with_name(expression: str, old: str, new: str) -> str:
     """An expression with one identifier in place of another."""
-    plain = re.fullmatch(r"[a-z_][a-z0-9_]*", new)
-    written = new if plain else '"' + new.replace('"', '""') + '"'
+    written = sql_name(new)
     return "".join(
         written if not token.startswith("'") and identifier(token) == old else token
         for token in _TOKEN.findall(expression)

@@ -11,12 +11,13 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from colonnade.database import Database
-from colonnade.errors import MigrationError
+from colonnade.errors import MigrationError, UnreachableError
+from colonnade.migrations._blocked import BlockedWatch
 from colonnade.migrations._environment import VERSION_TABLE, opened
 from colonnade.migrations._finding import Finding
 from colonnade.migrations._guard import look_ahead
 from colonnade.migrations._history import History, explained
-from colonnade.migrations._journal import JOURNAL
+from colonnade.migrations._journal import JOURNAL, Journal
 from colonnade.migrations._running import (
     Direction,
     OvertakenError,
@@ -28,6 +29,7 @@ from colonnade.migrations._running import (
     revision_of,
     sqlstate_of,
 )
+from colonnade.migrations._unfinished import take_back, unfinished
 
 LOCK = 0x636F6C6F6E6E6164
 """The key of PostgreSQL's advisory lock, ``colonnad`` in ASCII: one runner to a database."""
@@ -99,10 +101,13 @@ def move(
     target = _target(history, direction, target)
     with alone(database, patience.runner, watcher), opened(database) as connection:
         heads = heads_known(history, connection, database)
+        done = _taken_back(history, connection, direction, watcher)
+        if done and target == "-1":
+            return done
         with explained(history.folder):
             steps = plan(history, direction, target, heads)
         if not steps:
-            return []
+            return done
         if not heads and direction == "upgrade":
             _check_unclaimed(history, connection, database)
         if guarded:
@@ -113,7 +118,21 @@ def move(
         if connection.in_transaction():
             connection.rollback()
         _run(Run(history, connection, direction, target, watcher), database, patience)
-        return [revision_of(one) for one in steps]
+        return [*done, *(revision_of(one) for one in steps)]
+
+
+def _taken_back(
+    history: History, connection: Connection, direction: Direction, watcher: Watcher
+) -> list[str]:
+    """Take back what a run in the other direction has left unfinished; the revisions."""
+    taken = []
+    for left in unfinished(history, connection):
+        if left.direction != direction and history.has(left.revision):
+            with explained(history.folder):
+                take_back(history, connection, left, watcher)
+            watcher.ended(left.revision, 0.0)
+            taken.append(left.revision)
+    return taken
 
 
 def _target(history: History, direction: Direction, target: str) -> str:
@@ -161,6 +180,11 @@ def _run(run: Run, database: Database, patience: Patience) -> None:
         milliseconds = max(1, round(patience.lock_timeout * 1000))
         run.connection.exec_driver_sql(f"SET lock_timeout = {milliseconds}")
         run.connection.commit()
+    with BlockedWatch(run, database) as watch:
+        _try(run, database, patience, watch)
+
+
+def _try(run: Run, database: Database, patience: Patience, watch: BlockedWatch) -> None:
     attempts: dict[str | None, int] = {}
     while True:
         try:
@@ -172,10 +196,12 @@ def _run(run: Run, database: Database, patience: Patience) -> None:
         except DBAPIError as error:
             tried = attempts[run.current] = attempts.get(run.current, 0) + 1
             if not is_for_want_of_a_lock(error) or tried >= patience.attempts:
-                raise MigrationError(_failed(run, database, error, tried)) from error
+                raise MigrationError(_failed(run, database, error, tried, watch)) from error
             run.connection.rollback()
-            run.watcher.waits(f"{run.current}: {_who_waits(error)}")
+            run.watcher.waits(f"{run.doing}: {watch.seen or _reason(error)}")
             time.sleep(uniform(0.5, 1.0) * min(0.2 * 2**tried, 5.0))  # noqa: S311
+        except KeyboardInterrupt:
+            raise MigrationError(f"Interrupted. {_state(run, database)}") from None
         except Exception as error:
             told = f"{type(error).__name__}: {error}"
             raise MigrationError(
@@ -185,17 +211,20 @@ def _run(run: Run, database: Database, patience: Patience) -> None:
             return
 
 
-def _who_waits(error: DBAPIError) -> str:
+def _reason(error: DBAPIError) -> str:
     return str(error.orig).strip().splitlines()[0]
 
 
-def _failed(run: Run, database: Database, error: DBAPIError, tried: int) -> str:
+def _failed(
+    run: Run, database: Database, error: DBAPIError, tried: int, watch: BlockedWatch
+) -> str:
     name = "?" if run.current is None else run.history.name(run.current)
-    reason = _who_waits(error)
+    reason = _reason(error)
     if is_for_want_of_a_lock(error):
+        who = f"; last in the way: {watch.seen}" if watch.seen else ""
         reason = (
-            f"others used what it needs, at each of {tried} attempts ({reason}). Try again when "
-            "there is less to do, or with a longer --lock-timeout"
+            f"{run.doing} did not get its locks in {tried} attempts ({reason}{who}). Try again "
+            "when there is less to do, or with a longer --lock-timeout"
         )
     elif sqlstate_of(error) == "42501":
         reason = f"the user may not do this ({reason}): run it as the owner of the tables"
@@ -204,22 +233,43 @@ def _failed(run: Run, database: Database, error: DBAPIError, tried: int) -> str:
 
 def _state(run: Run, database: Database) -> str:
     """Where the database is, after a failure."""
-    connection = run.connection
     try:
-        connection.rollback()
-        at = current_heads(connection)
+        run.connection.rollback()
+        return _state_of(run, run.connection, database)
     except DBAPIError:
-        return "The connection is lost; what was committed is there, and it can be run again."
-    where = ", ".join(run.history.name(one) for one in at) or "the beginning"
-    done = run.journal.done if run.journal is not None else 0
-    if run.journal is not None:
-        done = run.journal._read()[0]
-    if done:
+        pass
+    try:  # the connection is lost, by an interruption or by the server
+        with opened(database) as connection:
+            return _state_of(run, connection, database)
+    except (DBAPIError, MigrationError, UnreachableError):
         return (
-            f"{database.url} is at {where}; of the revision that failed, the first {done} steps "
-            "are done and stay: mend what follows them, and run it again, which goes on from there."
+            f"The connection to {database.url} is lost. What was committed stays: `colonnade "
+            "current` shows how far it got, `colonnade upgrade` goes on from there."
         )
-    return f"Nothing of it is left; {database.url} is at {where}."
+
+
+def _state_of(run: Run, connection: Connection, database: Database) -> str:
+    left = next(
+        (one for one in unfinished(run.history, connection) if one.revision == run.current), None
+    )
+    undone = run.options.get("colonnade_undone")
+    if left is not None and left.done == 0 and undone is not None:
+        Journal(connection, left.name).clear()
+        connection.commit()
+        left = None
+    at = current_heads(connection)
+    where = ", ".join(run.history.name(one) for one in at) or "the beginning"
+    if left is None:
+        but = f" but {undone}" if undone else ""
+        return f"Nothing of it is left{but}; {database.url} is at {where}."
+    is_begun = run.commits and undone is None
+    begun = f", and the next ({run.doing}) was begun" if is_begun else ""
+    return (
+        f"{database.url} is at {where}; of {left.revision}, {left.done} of {left.total} steps are "
+        f"done and stay{begun}. Fix the cause and run `colonnade {left.direction}` again, which "
+        "goes on from there; or take it back with "
+        f"`colonnade {'downgrade' if left.direction == 'upgrade' else 'upgrade'}`."
+    )
 
 
 @contextmanager

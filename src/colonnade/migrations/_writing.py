@@ -1,7 +1,7 @@
 """Write a revision: what the models have become since the last one."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from alembic.operations.ops import MigrateOperation
 from alembic.util import rev_id
 from sqlalchemy import Connection, MetaData
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.schema import CreateSchema as CreateSchemaDDL
 
 from colonnade.database import DatabaseURL
 from colonnade.errors import MigrationError
@@ -21,15 +22,17 @@ from colonnade.migrations._describing import describe, each, summary
 from colonnade.migrations._enums import find_types
 from colonnade.migrations._environment import fresh_context, options
 from colonnade.migrations._fields import Fields
+from colonnade.migrations._foreign_keys import foreign_keys_in, foreign_keys_of
 from colonnade.migrations._history import History, explained
 from colonnade.migrations._layout import lay_out
 from colonnade.migrations._ledger import Ledger
-from colonnade.migrations._operations import Step
+from colonnade.migrations._operations import CreateSchema, Step
 from colonnade.migrations._renames import find_gone
 from colonnade.migrations._rendering import MAKES_TYPES
 from colonnade.migrations._running import Run, Watcher
 from colonnade.migrations._shadow import shadow
-from colonnade.migrations._stored import stored_models
+from colonnade.migrations._stored import stored_models, stored_tables
+from colonnade.migrations._trial import try_out
 
 
 @dataclass(frozen=True)
@@ -40,11 +43,13 @@ class Change:
         upgrade: What makes it.
         downgrade: What takes it back.
         aside: What was put aside earlier, and may be dropped.
+        is_applied: Whether a part of it was done in the throwaway database, to compare.
     """
 
     upgrade: Sequence[MigrateOperation]
     downgrade: Sequence[MigrateOperation]
     aside: Sequence[str] = ()
+    is_applied: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,11 +77,28 @@ def replay(history: History, connection: Connection, target: str = "heads",
         MigrationError: A revision fails, or the history cannot be read.
     """
     ledger = Ledger()
-    run = Run(history, connection, target=target, watcher=watcher or Watcher(), note=ledger.note)
+    note = noting(ledger, connection)
+    run = Run(history, connection, target=target, watcher=watcher or Watcher(), note=note)
     if not history.is_empty:
         with explained(history.folder, run):
             run()
     return ledger
+
+
+def noting(ledger: Ledger, connection: Connection) -> Callable[[MigrateOperation], None]:
+    """What takes note of each operation of a history in a throwaway database.
+
+    A history may rely on schemas that somebody has made in the database itself: they are made.
+    """
+
+    def note(operation: MigrateOperation) -> None:
+        schema = getattr(operation, "schema", None)
+        is_asked = connection.dialect.name == "postgresql"
+        if is_asked and isinstance(operation, ops.CreateTableOp) and schema is not None:
+            connection.execute(CreateSchemaDDL(schema, if_not_exists=True))
+        ledger.note(operation)
+
+    return note
 
 
 def find_change(
@@ -94,31 +116,42 @@ def find_change(
         MigrationError: Something has to be said, and there is nobody to ask.
     """
     gone = find_gone(connection, metadata, choices, ledger)
-    apply(connection, gone.first, ledger)
+    schemas = _schemas(metadata, ledger)
+    apply(connection, [*schemas, *gone.first], ledger)
     types = find_types(connection, metadata, ledger, choices, gone.last)
     apply(connection, types.first, ledger)
     context = fresh_context(connection, metadata, everything=True)
-    context.opts["colonnade_types"] = ledger.types
+    context.opts["colonnade_ledger"] = ledger
     found = produce_migrations(context, metadata)
     assert found.upgrade_ops is not None
     assert found.downgrade_ops is not None
-    conditions = {
-        (table, name): condition
-        for (_, table), stored in stored_models(metadata, connection).items()
-        for name, condition in stored.checks.items()
-    }
-    dialect = connection.dialect.name
-    parts = (Fields(metadata), choices, ledger, conditions, dialect)
-    forwards = Arranger(*parts).arrange(found.upgrade_ops.ops)
-    backwards = Arranger(*parts, going_back=True).arrange(found.downgrade_ops.ops)
+    there, models = stored_tables(connection), stored_models(metadata, connection)
+    parts = (connection, Fields(metadata), choices, ledger)
+    keys = foreign_keys_in(connection, there), foreign_keys_of(metadata)
+    forwards = Arranger(*parts, there, models, keys[0]).arrange(found.upgrade_ops.ops)
+    backwards = Arranger(*parts, models, there, keys[1], going_back=True).arrange(
+        found.downgrade_ops.ops
+    )
+    choices.check_used(
+        {f"{table.name}.{one.name}" for table in metadata.tables.values() for one in table.columns}
+    )
     if connection.in_transaction():
         connection.rollback()
     last, back = map(_in_tables, (gone.last, gone.undo_last))
+    unmade = [step.reverse() for step in reversed(schemas)]
     return Change(
-        [*gone.first, *types.first, *forwards, *last, *types.last],
-        [*types.undo_last, *back, *backwards, *types.undo_first, *gone.undo],
+        [*schemas, *gone.first, *types.first, *forwards, *last, *types.last],
+        [*types.undo_last, *back, *backwards, *types.undo_first, *gone.undo, *unmade],
         gone.aside,
+        bool(schemas or gone.first or types.first),
     )
+
+
+def _schemas(metadata: MetaData, ledger: Ledger) -> list[Step]:
+    """What makes the schemas of the models' tables that the history has none in."""
+    known = ledger.schemas | {schema for schema, _, _ in ledger.types if schema is not None}
+    wanted = {table.schema for table in metadata.tables.values() if table.schema is not None}
+    return [CreateSchema(schema) for schema in sorted(wanted - known)]
 
 
 def _in_tables(found: Iterable[MigrateOperation]) -> list[MigrateOperation]:
@@ -149,9 +182,9 @@ def apply(connection: Connection, steps: Iterable[Step], ledger: Ledger) -> None
                 operations.invoke(step)
             except DBAPIError as error:
                 raise MigrationError(
-                    f"Comparing, it was tried to {step}: {str(error.orig).partition(chr(10))[0]}. "
-                    "What stands in the way has to go before, and to come back after: write that "
-                    "by hand (colonnade migrate --empty), with the step between."
+                    f"Could not apply `{step}` while comparing schemas: "
+                    f"{str(error.orig).partition(chr(10))[0]}. Drop what depends on it before, and "
+                    "make it again after, in a revision of your own (colonnade migrate --empty)."
                 ) from error
 
 
@@ -199,7 +232,29 @@ def write_revision(
             return None, change.aside
         said = message or summary(change.upgrade) or "by hand"
         written = write(history, connection, metadata, change, said, head)
+        if change.upgrade and not change.is_applied:
+            _keep_if_it_runs(history, connection, ledger, written)
+    if change.upgrade and change.is_applied:  # the database is no longer as the history leaves it
+        with shadow(url) as connection:
+            ledger = replay(history, connection, head or "base")
+            _keep_if_it_runs(history, connection, ledger, written)
     return written, change.aside
+
+
+def _keep_if_it_runs(
+    history: History, connection: Connection, ledger: Ledger, written: Written
+) -> None:
+    """Try a revision that was written, and take its file away if it fails.
+
+    Raises:
+        MigrationError: It fails.
+    """
+    try:
+        try_out(history, connection, ledger, written.revision)
+    except BaseException:
+        written.path.unlink(missing_ok=True)
+        history.forget()
+        raise
 
 
 def write(

@@ -26,20 +26,25 @@ __all__ = [
     "add_index",
     "add_unique",
     "by_dialect",
+    "change_computed",
     "change_enum",
+    "change_key",
     "change_type",
     "create_enum",
+    "create_schema",
     "drop_check",
     "drop_enum",
     "drop_foreign_key",
     "drop_index",
     "drop_not_null",
+    "drop_schema",
     "fill",
     "for_each_batch",
     "map_values",
     "put_aside",
     "rename_check",
     "rename_column",
+    "rename_constraint",
     "rename_index",
     "rename_table",
     "replace_check",
@@ -65,6 +70,21 @@ def rename_index(table: str, index: str, new: str, *, schema: str | None = None)
     op.invoke(operations.RenameIndex(table, index, new, schema=schema))
 
 
+def rename_constraint(table: str, constraint: str, new: str, *, schema: str | None = None) -> None:
+    """Give a primary key, a UNIQUE or a foreign key another name."""
+    op.invoke(operations.RenameConstraint(table, constraint, new, schema=schema))
+
+
+def create_schema(name: str) -> None:
+    """Make a schema of PostgreSQL, unless it is there; SQLite has none."""
+    op.invoke(operations.CreateSchema(name))
+
+
+def drop_schema(name: str) -> None:
+    """Drop a schema of PostgreSQL, unless something of others is in it."""
+    op.invoke(operations.DropSchema(name))
+
+
 def rename_check(
     table: str, check: str, new: str, condition: Condition, *, schema: str | None = None
 ) -> None:
@@ -72,14 +92,25 @@ def rename_check(
     op.invoke(operations.RenameCheck(table, check, new, condition, schema=schema))
 
 
-def put_aside(table: str, column: str, *, schema: str | None = None) -> None:
-    """Take a column out of use and keep what it holds, as ``<column>__dropped`` and nullable."""
-    op.invoke(operations.PutAside(table, column, schema=schema))
+def put_aside(
+    table: str, column: str, *, name: str | None = None, schema: str | None = None
+) -> None:
+    """Take a column out of use and keep what it holds, nullable and under another name.
+
+    Args:
+        table: The table.
+        column: The column.
+        name: The other name. The default is ``<column>__dropped``.
+        schema: The table's, if it is not the default one.
+    """
+    op.invoke(operations.PutAside(table, column, name=name, schema=schema))
 
 
-def take_back(table: str, column: str, *, schema: str | None = None) -> None:
+def take_back(
+    table: str, column: str, *, name: str | None = None, schema: str | None = None
+) -> None:
     """Undo ``put_aside``; rows written since have no value in it."""
-    op.invoke(operations.TakeBack(table, column, schema=schema))
+    op.invoke(operations.TakeBack(table, column, name=name, schema=schema))
 
 
 def fill(
@@ -129,6 +160,9 @@ def change_type(
     schema: str | None = None,
 ) -> None:
     """Give a column another type. PostgreSQL may have to write the table anew for it.
+
+    On SQLite its values are converted by the form in which the old type stores them. Fails, and
+    leaves all as it was, where one cannot be.
 
     Args:
         table: The table.
@@ -215,6 +249,56 @@ def require(
     op.invoke(operations.Require(table, column, value, schema=schema, batch=batch))
 
 
+def change_computed(
+    table: str,
+    column: str,
+    type_: TypeEngine[Any],
+    expression: Condition | None,
+    was_type: TypeEngine[Any],
+    was: Condition | None,
+    *,
+    schema: str | None = None,
+) -> None:
+    """Have a computed column say something else, or make one a plain column and back.
+
+    Args:
+        table: The table.
+        column: The column.
+        type_: Its type.
+        expression: What it is computed from, as SQL; None: it is a plain column from then on.
+        was_type: The type it had.
+        was: What it was computed from; None: it was a plain column, whose values are lost.
+        schema: The table's, if it is not the default one.
+    """
+    op.invoke(
+        operations.ChangeComputed(table, column, type_, expression, was_type, was, schema=schema)
+    )
+
+
+def change_key(
+    table: str,
+    columns: Sequence[str],
+    was: Sequence[str],
+    *,
+    name: str | None = None,
+    was_name: str | None = None,
+    schema: str | None = None,
+) -> None:
+    """Make other columns the primary key; on PostgreSQL from an index built CONCURRENTLY.
+
+    Args:
+        table: The table.
+        columns: The columns of the key.
+        was: Those of the key that it has.
+        name: The key's name.
+        was_name: The name of the key that it has.
+        schema: The table's, if it is not the default one.
+    """
+    op.invoke(
+        operations.ChangeKey(table, columns, was, name=name, was_name=was_name, schema=schema)
+    )
+
+
 def set_default(
     table: str, column: str, default: Any, *, was: Any = None, schema: str | None = None
 ) -> None:
@@ -277,10 +361,30 @@ def add_check(name: str, table: str, condition: Condition, *, schema: str | None
 
 
 def replace_check(
-    name: str, table: str, condition: Condition, *, schema: str | None = None
+    name: str,
+    table: str,
+    condition: Condition,
+    *,
+    column: str | None = None,
+    values: Mapping[Any, Any] | None = None,
+    schema: str | None = None,
 ) -> None:
-    """Have a CHECK say something else; at no time is there none."""
-    op.invoke(operations.ReplaceCheck(name, table, condition, schema=schema))
+    """Have a CHECK say something else; at no time is there none.
+
+    Args:
+        name: Its name.
+        table: The table.
+        condition: What it says.
+        column: A column whose values become others, as the CHECK asks for.
+        values: What they become: ``{"canceled": "cancelled"}``. On PostgreSQL the new CHECK holds
+            for rows that are written from then on, then existing rows are changed, in batches.
+        schema: The table's, if it is not the default one.
+    """
+    op.invoke(
+        operations.ReplaceCheck(
+            name, table, condition, column=column, values=values or {}, schema=schema
+        )
+    )
 
 
 def drop_check(name: str, table: str, *, schema: str | None = None) -> None:
@@ -302,6 +406,8 @@ def add_foreign_key(
     *,
     ondelete: str | None = None,
     onupdate: str | None = None,
+    deferrable: bool | None = None,
+    initially: str | None = None,
     schema: str | None = None,
     target_schema: str | None = None,
 ) -> None:
@@ -315,6 +421,8 @@ def add_foreign_key(
             target_columns,
             ondelete=ondelete,
             onupdate=onupdate,
+            deferrable=deferrable,
+            initially=initially,
             schema=schema,
             target_schema=target_schema,
         )

@@ -1,0 +1,256 @@
+"""Revisions that were interrupted on the way: what is known of them, and how they are taken back.
+
+A revision whose steps commit on their way can end halfway, with some steps done. Forwards it goes
+on from there; back, each step of the other direction is run whose counterpart was done.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from alembic.operations import Operations, ops
+from alembic.operations.ops import MigrateOperation
+from sqlalchemy import Connection, MetaData
+
+from colonnade.migrations import _operations as own
+from colonnade.migrations._describing import table_of
+from colonnade.migrations._environment import fresh_context
+from colonnade.migrations._history import History
+from colonnade.migrations._journal import Journal, rows_of
+from colonnade.migrations._recording import Recording, record
+from colonnade.migrations._running import Direction, Watcher, watched
+
+DOWN = " (downgrade)"
+"""What follows the id of a revision in the journal while it is taken back."""
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """A revision that was interrupted.
+
+    Attributes:
+        revision: Its id.
+        direction: Which way it was going.
+        done: How many of its steps are done.
+        total: How many it has; 0 if that is not known.
+    """
+
+    revision: str
+    direction: Direction
+    done: int
+    total: int
+
+    @property
+    def name(self) -> str:
+        """What the journal has it under."""
+        return self.revision + (DOWN if self.direction == "downgrade" else "")
+
+    def __str__(self) -> str:
+        of = f" of {self.total}" if self.total else ""
+        going = "upgrade" if self.direction == "upgrade" else "downgrade"
+        other = "downgrade" if self.direction == "upgrade" else "upgrade"
+        return (
+            f"unfinished {going} of {self.revision}: {self.done}{of} steps are done. "
+            f"`colonnade {going}` finishes it, `colonnade {other}` takes it back."
+        )
+
+
+def unfinished(history: History, connection: Connection) -> list[Unfinished]:
+    """The revisions that a database has half of.
+
+    Args:
+        history: The history.
+        connection: The database.
+    """
+    found = []
+    for name, done in rows_of(connection):
+        revision = name.removesuffix(DOWN)
+        direction: Direction = "upgrade" if revision == name else "downgrade"
+        total = 0
+        if history.has(revision):
+            total = _recorded(history, connection, revision, direction).steps
+        found.append(Unfinished(revision, direction, done, total))
+    return found
+
+
+def _recorded(
+    history: History, connection: Connection, revision: str, direction: Direction
+) -> Recording:
+    module = next(one.module for one in history.revisions if one.revision == revision)
+    return record(connection, module.upgrade if direction == "upgrade" else module.downgrade)
+
+
+def take_back(history: History, connection: Connection, left: Unfinished, watcher: Watcher) -> None:
+    """Undo the steps of an interrupted revision that were done.
+
+    Args:
+        history: The history.
+        connection: The database.
+        left: The revision.
+        watcher: Told how it goes.
+    """
+    recording = _recorded(history, connection, left.revision, left.direction)
+    module = next(one.module for one in history.revisions if one.revision == left.revision)
+    function: Callable[[], None] = (
+        module.downgrade if left.direction == "upgrade" else module.upgrade
+    )
+    undoing = _Undoing(connection, recording, left.done)
+    if connection.in_transaction():
+        connection.rollback()
+    context = fresh_context(connection, MetaData())
+    context.opts["colonnade_report"] = watcher.progressed
+    with (
+        context.begin_transaction(_per_migration=True),
+        Operations.context(context),
+        watched(context, None, None, undoing.applies),
+    ):
+        function()
+    Journal(connection, left.name).clear()
+    connection.commit()
+
+
+class _Undoing:
+    """Which steps of the way back undo something that was done.
+
+    Args:
+        connection: The database.
+        recording: The steps of the way there.
+        done: How many of them are done; the next may have been begun.
+    """
+
+    def __init__(self, connection: Connection, recording: Recording, done: int) -> None:
+        self.connection = connection
+        self.done = done
+        self.numbers: dict[Any, int] = {}
+        for operation, number in zip(recording.operations, recording.numbers, strict=True):
+            self.numbers.setdefault(_identity(operation), number)
+
+    def applies(self, operation: MigrateOperation) -> bool:
+        """Whether a step is to be run."""
+        number = self.numbers.get(_identity(operation))
+        if number is not None and number > self.done:
+            return False
+        is_possible = self._is_possible(operation)
+        if is_possible is not None:
+            return is_possible
+        if number is None:
+            return self.done > 0
+        return number < self.done or isinstance(operation, _REPEATABLE)
+
+    def _is_possible(self, operation: Any) -> bool | None:  # noqa: C901, PLR0912 - one case each
+        """Whether there is what a step changes; None where a look does not tell."""
+        inspector = sa.inspect(self.connection)
+        table, schema = table_of(operation), getattr(operation, "schema", None)
+        columns = self._columns(inspector, table, schema)
+        match operation:
+            case ops.CreateTableOp():
+                return columns is None
+            case ops.DropTableOp():
+                return columns is not None
+            case own.RenameTable():
+                return columns is not None and not inspector.has_table(operation.new, schema)
+        if columns is None:
+            return False if table is not None else None
+        match operation:
+            case ops.AddColumnOp():
+                return operation.column.name not in columns
+            case ops.DropColumnOp():
+                return operation.column_name in columns
+            case own.RenameColumn():
+                return operation.column in columns and operation.new not in columns
+            case own.PutAside():
+                return operation.column in columns and operation.aside not in columns
+            case own.TakeBack():
+                return operation.aside in columns and operation.column not in columns
+            case own.DropIndex() | ops.DropIndexOp():
+                return _name(operation) in self._indexes(inspector, table, schema)
+            case ops.CreateIndexOp():
+                return _name(operation) not in self._indexes(inspector, table, schema)
+            case own.RenameIndex():
+                return operation.index in self._indexes(inspector, table, schema)
+            case own.DropCheck() | own.DropForeignKey() | ops.DropConstraintOp():
+                return _name(operation) in self._constraints(inspector, table, schema)
+            case own.RenameConstraint() | own.RenameCheck():
+                old = getattr(operation, "constraint", None) or getattr(operation, "check", None)
+                return old in self._constraints(inspector, table, schema)
+            case ops.AddConstraintOp() | own.AddUnique():
+                return _name(operation) not in self._constraints(inspector, table, schema)
+            case own.ChangeKey():
+                key = inspector.get_pk_constraint(str(table), schema)["constrained_columns"]
+                return list(key) != list(operation.columns)
+        column = getattr(operation, "column", None)
+        return False if isinstance(column, str) and column not in columns else None
+
+    @staticmethod
+    def _columns(inspector: sa.Inspector, table: str | None, schema: str | None) -> set[str] | None:
+        if table is None or not inspector.has_table(table, schema):
+            return None
+        return {one["name"] for one in inspector.get_columns(table, schema)}
+
+    @staticmethod
+    def _indexes(inspector: sa.Inspector, table: str | None, schema: str | None) -> set[Any]:
+        return {one["name"] for one in inspector.get_indexes(str(table), schema)}
+
+    @staticmethod
+    def _constraints(inspector: sa.Inspector, table: str | None, schema: str | None) -> set[Any]:
+        name = str(table)
+        found: list[Any] = [
+            *inspector.get_check_constraints(name, schema),
+            *inspector.get_unique_constraints(name, schema),
+            *inspector.get_foreign_keys(name, schema),
+            inspector.get_pk_constraint(name, schema),
+        ]
+        return {one["name"] for one in found}
+
+
+_REPEATABLE = (
+    own.Fill, own.MapValues, own.Require, own.ReplaceCheck, own.AddCheck, own.AddForeignKey,
+    own.DropNotNull, own.SetNotNull, own.ChangeEnum, own.AddIndex,
+)  # fmt: skip
+"""Steps that can be run once more, or undone, when only a part of them is done."""
+
+
+def _name(operation: Any) -> Any:
+    for attribute in ("constraint_name", "index_name", "name"):
+        found = getattr(operation, attribute, None)
+        if found is not None:
+            return str(found)
+    return None
+
+
+def _identity(operation: Any) -> Any:  # noqa: C901, PLR0912 - one case for each kind
+    """What a step and the one that undoes it have in common."""
+    table, schema = table_of(operation), getattr(operation, "schema", None)
+    match operation:
+        case ops.CreateTableOp() | ops.DropTableOp():
+            return "table", schema, table
+        case ops.AddColumnOp():
+            return "column", schema, table, operation.column.name
+        case ops.DropColumnOp():
+            return "column", schema, table, operation.column_name
+        case own.RenameTable():
+            return "rename", schema, frozenset((operation.table, operation.new))
+        case own.RenameColumn():
+            return "rename", schema, table, frozenset((operation.column, operation.new))
+        case own.RenameIndex():
+            return "rename", schema, table, frozenset((operation.index, operation.new))
+        case own.RenameConstraint():
+            return "rename", schema, table, frozenset((operation.constraint, operation.new))
+        case own.RenameCheck():
+            return "rename", schema, table, frozenset((operation.check, operation.new))
+        case own.AsideStep():
+            return "aside", schema, table, operation.column
+        case own.Require() | own.SetNotNull() | own.DropNotNull():
+            return "null", schema, table, operation.column
+        case own.AddIndex() | own.DropIndex() | ops.CreateIndexOp() | ops.DropIndexOp():
+            return "index", schema, _name(operation)
+        case own.ChangeType() | own.ChangeComputed() | own.MapValues() | own.SetDefault():
+            return type(operation).__name__, schema, table, operation.column
+        case own.EnumStep() | own.CreateSchema() | own.DropSchema():
+            return "type", schema, operation.name
+        case own.ChangeKey():
+            return "key", schema, table
+        case ops.AlterColumnOp():
+            return "alter", schema, table, operation.column_name
+    return "constraint", schema, table, _name(operation)
