@@ -4,12 +4,15 @@ import inspect
 import sys
 import tomllib
 import traceback
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+from sqlalchemy import MetaData
 
 from colonnade.database import Database
 from colonnade.errors import ProjectError
@@ -28,6 +31,8 @@ class Project:
         database: Where its Database is, as ``module:name``, when it has several.
         migrations: Where its revisions are, when that is not ``migrations/versions``: a folder;
             or an alembic.ini, when that is not beside pyproject.toml.
+        metadata: Where the MetaDatas are whose tables are migrated, or the base classes that have
+            them, each as ``module:name``. The default is those of every SQLModel.
     """
 
     root: Path
@@ -35,6 +40,7 @@ class Project:
     models: str | None = None
     database: str | None = None
     migrations: str | None = None
+    metadata: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, root: Path) -> "Project":
@@ -49,13 +55,21 @@ class Project:
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ProjectError(f"{file} cannot be read: {error}") from None
         ours = said.get("tool", {}).get("colonnade", {})
-        entries = {name: ours.get(name) for name in ("app", "models", "database", "migrations")}
+        names = ("app", "models", "database", "migrations")
+        entries = {name: ours.get(name) for name in names}
         for name, value in entries.items():
             if not isinstance(value, str | None):
                 raise ProjectError(f"{file}: {name} of [tool.colonnade] has to be text.")
+        metadata = ours.get("metadata", [])
+        metadata = [metadata] if isinstance(metadata, str) else metadata
+        if not isinstance(metadata, list) or not all(isinstance(one, str) for one in metadata):
+            raise ProjectError(
+                f"{file}: metadata of [tool.colonnade] has to be a list of module:name, such as "
+                '["app.models:Base"].'
+            )
         if entries["app"] is None:  # as FastAPI's own command line has it
             entries["app"] = said.get("tool", {}).get("fastapi", {}).get("entrypoint")
-        return cls(root, **entries)
+        return cls(root, **entries, metadata=tuple(metadata))
 
     @classmethod
     def find(cls, directory: Path) -> "Project":
@@ -78,6 +92,8 @@ class Project:
             ProjectError: It names one that is not there.
         """
         named = self.migrations is not None and self.migrations.endswith(".ini")
+        if self.migrations is not None and not named:
+            return None  # a folder of revisions, whatever else Alembic is used for here
         file = self.root / (self.migrations if named and self.migrations else "alembic.ini")
         if named and not file.is_file():
             raise ProjectError(f"There is no {file}, which [tool.colonnade] names as migrations.")
@@ -135,6 +151,46 @@ class Project:
         """
         if self.models is not None:
             self._import(self.models)
+
+    def load_metadata(self) -> list[MetaData]:
+        """The MetaDatas that it names; none if it names none.
+
+        Raises:
+            ProjectError: One of them is not there, or is something else.
+        """
+        found = []
+        for place in self.metadata:
+            thing = self._load(place)
+            metadata = thing if isinstance(thing, MetaData) else getattr(thing, "metadata", None)
+            if not isinstance(metadata, MetaData):
+                raise ProjectError(
+                    f"{place} is neither a MetaData nor a class that has one, as metadata of "
+                    "[tool.colonnade] has to be."
+                )
+            found.append(metadata)
+        return found
+
+    def other_metadata(self, known: Sequence[MetaData]) -> dict[str, MetaData]:
+        """The MetaDatas of its modules that are none of some, by where they are.
+
+        Args:
+            known: Those that are known.
+        """
+        found: dict[str, MetaData] = {}
+        seen = {id(one) for one in known}
+        modules = [
+            (name, module) for name, module in list(sys.modules.items())
+            if name.partition(".")[0] in self.packages
+        ]  # fmt: skip
+        for name, module in modules:
+            for attribute, value in list(vars(module).items()):
+                metadata = value if isinstance(value, MetaData) else None
+                if isinstance(value, type):
+                    metadata = getattr(value, "metadata", None)
+                if isinstance(metadata, MetaData) and metadata.tables and id(metadata) not in seen:
+                    seen.add(id(metadata))
+                    found[f"{name}:{attribute}"] = metadata
+        return found
 
     def load_database(self) -> Database | None:
         """The Database it names; None if it names none.

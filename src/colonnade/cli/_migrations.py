@@ -34,6 +34,7 @@ from colonnade.migrations import (
     merge,
     models_of,
     move,
+    others_of,
     sql_of,
     squash,
     stamp,
@@ -180,6 +181,14 @@ def run_migrate(
         for step in written.steps:
             _console.out.print(f"  {_console.escaped(step)}")
         _console.out.print("Read it; then: colonnade upgrade")
+    for label, count in others_of(metadata).items():
+        tables = "table" if count == 1 else "tables"
+        _console.err.print(
+            _console.escaped(
+                f"Left alone: {count} {tables} of {label}, which is another MetaData. To migrate "
+                f'several: [tool.colonnade] metadata = ["colonnade:SQLModel", "{label}"]'
+            )
+        )
     if waiting:
         _console.err.print(
             f"Still aside: {', '.join(waiting)}. When nothing misses them: "

@@ -5,6 +5,7 @@ from colonnade.database._database import DEFAULT_URL, Database
 from colonnade.database._doctor import Diagnosis, Way, diagnose
 from colonnade.database._health import Health
 from colonnade.database._loop_ends import LoopEnd
+from colonnade.database._metadata import ORIGINAL, merged, metadatas
 from colonnade.database._plans import Bound, Plan, Several
 from colonnade.database._sessions import SessionContext
 from colonnade.database._targets import Parameter
@@ -14,6 +15,7 @@ from colonnade.database._urls import DatabaseURL, with_database
 
 __all__ = [
     "DEFAULT_URL",
+    "ORIGINAL",
     "Bound",
     "Capabilities",
     "Database",
@@ -30,6 +32,8 @@ __all__ = [
     "Way",
     "capabilities_of",
     "diagnose",
+    "merged",
+    "metadatas",
     "recognise",
     "trouble_of",
     "with_database",

@@ -6,7 +6,7 @@ from colonnade.migrations._adoption import Adoption, models_source
 from colonnade.migrations._checking import check
 from colonnade.migrations._choices import Asker, Choices
 from colonnade.migrations._drift import Drift, database_drift, find_drift
-from colonnade.migrations._environment import connect, models_of, options_for
+from colonnade.migrations._environment import connect, models_of, options_for, others_of
 from colonnade.migrations._files import eject, merge, squash, stamp
 from colonnade.migrations._finding import Finding
 from colonnade.migrations._foreign import upgrade_with_alembic
@@ -43,6 +43,7 @@ __all__ = [
     "models_source",
     "move",
     "options_for",
+    "others_of",
     "sql_of",
     "squash",
     "stamp",

@@ -1,6 +1,7 @@
 """What Alembic is told: the database, the tables, and how the two are compared."""
 
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,10 +10,9 @@ from typing import Any
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, MetaData
-from sqlmodel import SQLModel
 
-from colonnade.database import Database
-from colonnade.errors import MigrationError
+from colonnade.database import Database, merged, metadatas
+from colonnade.errors import MigrationError, ProjectError
 from colonnade.migrations import _sqlite
 from colonnade.migrations._comparators import PLUGINS, type_differs
 from colonnade.migrations._conversions import UTF8
@@ -118,20 +118,34 @@ def options_for(config: Config) -> dict[str, Any]:
 
 
 def models_of(project: Project) -> MetaData:
-    """The tables of a project's models.
+    """The tables of a project's models: of the metadatas that it names, else of every SQLModel.
 
     Raises:
-        ProjectError: They cannot be imported.
+        ProjectError: They cannot be imported, or two of them have the same name.
     """
     project.load()
-    return SQLModel.metadata
+    found = project.load_metadata() or metadatas()
+    try:
+        metadata = merged(found)
+    except ValueError as error:
+        raise ProjectError(str(error)) from None
+    others = {
+        (table.schema, table.name): label
+        for label, other in project.other_metadata(found).items()
+        for table in other.tables.values()
+        if table.key not in metadata.tables
+    }
+    metadata.info[OTHERS] = others
+    return metadata
 
-
-ORIGINAL = "colonnade.original"
-"""Under which the ``info`` of a copied table has the table itself."""
 
 OTHERS = "colonnade.others"
 """Under which a metadata's ``info`` has the tables of other metadatas, by schema and name."""
+
+
+def others_of(metadata: MetaData) -> dict[str, int]:
+    """The MetaDatas of a project that are not migrated, and how many tables each has."""
+    return dict(Counter(metadata.info.get(OTHERS, {}).values()))
 
 
 def is_of_others(metadata: MetaData, schema: str | None, table: str) -> bool:

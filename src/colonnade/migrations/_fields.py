@@ -8,9 +8,9 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticUndefined
 from sqlmodel import SQLModel
 
+from colonnade.database import ORIGINAL
 from colonnade.errors import MigrationError
 from colonnade.migrations._choices import Choices
-from colonnade.migrations._environment import ORIGINAL
 from colonnade.migrations._literals import for_each_row, plain_value
 from colonnade.models import Shape
 

@@ -81,6 +81,8 @@ class Run:
         """
         config = self.history.config
         config.attributes["connection"] = self.connection
+        url = self.connection.engine.url.render_as_string(hide_password=False)
+        config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))  # revisions may read it
         if self.connection.dialect.name == "sqlite":
             self._broken = len(self._dangling())
         if self.connection.in_transaction():

@@ -1,0 +1,63 @@
+"""The MetaDatas that models' tables are in: SQLModel's, and those that a base class names."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import sqlmodel
+from sqlalchemy import MetaData, Table
+
+ORIGINAL = "colonnade.original"
+"""Under which the ``info`` of a copied table has the table itself."""
+
+
+def metadatas() -> list[MetaData]:
+    """Those of every table model, SQLModel's own first."""
+    found = [sqlmodel.SQLModel.metadata]
+    for model in _subclasses(sqlmodel.SQLModel):
+        table = model.__dict__.get("__table__")
+        if isinstance(table, Table) and table.metadata.tables.get(table.key) is table:
+            found.append(table.metadata)
+    return list({id(one): one for one in found}.values())
+
+
+def _subclasses(model: Any) -> Iterator[Any]:
+    for one in model.__subclasses__():
+        yield one
+        yield from _subclasses(one)
+
+
+def merged(found: Sequence[MetaData]) -> MetaData:
+    """Several MetaDatas as one: itself if there is one, else one with copies of their tables.
+
+    Args:
+        found: The MetaDatas.
+
+    Raises:
+        ValueError: Two of them have a table of the same name.
+    """
+    if len(found) == 1:
+        return found[0]
+    both = MetaData()
+    for table in (table for metadata in found for table in metadata.tables.values()):
+        if table.key in both.tables:
+            raise ValueError(
+                f"Two tables are called {table.key}, in two MetaDatas that share a database. Give "
+                "one of them another __tablename__."
+            )
+        copy = table.to_metadata(both)
+        copy.info[ORIGINAL] = table
+        _keep_names(table, copy)
+    return both
+
+
+def _keep_names(table: Table, copy: Table) -> None:
+    """Have indexes and constraints be called as they are, whatever their copies were called."""
+    for here, there in ((table.indexes, copy.indexes), (table.constraints, copy.constraints)):
+        names = {_signature(one): one.name for one in here}
+        for one in there:
+            one.name = names.get(_signature(one), one.name)
+
+
+def _signature(thing: Any) -> Any:
+    columns = tuple(str(getattr(one, "name", one)) for one in getattr(thing, "columns", ()))
+    return type(thing).__name__, columns, str(getattr(thing, "sqltext", ""))
