@@ -380,7 +380,7 @@ def test_a_value_less_in_a_literal_and_what_becomes_of_it(started: Lab) -> None:
             progress: int = Field(default=0, ge=0, le=100)
 
     started.models(second)
-    with pytest.raises(MigrationError, match="--map task.status:done=VALUE"):
+    with pytest.raises(MigrationError, match=r"--map task\.status:done=VALUE"):
         started.migrate()
     started.migrate(maps={"task.status": {"done": ""}})
     with pytest.raises(MigrationError, match=r"1 row does not meet [\s\S]*--map"):

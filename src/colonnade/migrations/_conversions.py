@@ -51,7 +51,12 @@ class Conversion:
     def value(self, dialect: str, column: str) -> str | None:
         """The new value as SQL; None if the database converts it by itself."""
         text = self.sqlite if dialect == "sqlite" else self.postgresql
-        return None if text is None else text.format(c=column)
+        if text is None or text == "{c}":
+            return text and column
+        said = text.format(c=column)
+        if dialect == "sqlite":  # printf() of NULL is 0
+            return f"CASE WHEN {column} IS NOT NULL THEN {said} END"
+        return said
 
     def unfit_rows(self, dialect: str, column: str) -> str | None:
         """The condition of rows that cannot be converted, as SQL; None if it is not known."""
@@ -193,6 +198,10 @@ _IS_NO_DAY = (
 )
 
 
+_IS_NO_ISO_DAY = "{c} !~ '^\\d\\d\\d\\d-\\d\\d-\\d\\d'"
+"""PostgreSQL takes ``tomorrow`` and ``infinity`` for dates, too."""
+
+
 def _instant(form: str, source: str) -> str:
     """A text as SQLite's date functions read it, with all of its fraction."""
     return (
@@ -250,6 +259,7 @@ def _text_to_datetime(_: Any, new: Any, there: str, __: str) -> Conversion:
         _instant("%Y-%m-%d %H:%M:%S", "{c}"),
         aware if _is_aware(new) else f"({aware}) AT TIME ZONE 'UTC'",
         unfit=f"({_IS_NO_DAY} OR {_UNREADABLE})",
+        unfit_postgresql=_IS_NO_ISO_DAY,
     )
 
 
@@ -323,12 +333,14 @@ _CONVERSIONS: dict[tuple[str, str], Any] = {
     ),
     ("text", "date"): _simple(
         unfit=f"({_IS_NO_DAY} OR length({{c}}) <> 10)",
+        unfit_postgresql=_IS_NO_ISO_DAY,
         lossy_postgresql="{c} ~ '\\d:\\d' AND {c}::timestamp <> {c}::date",
     ),
     ("text", "datetime"): _text_to_datetime,
     ("text", "time"): _simple(
         _instant("%H:%M:%S", "{c}"),
         unfit=f"({{c}} NOT GLOB '[0-9][0-9]:[0-9][0-9]*' OR {_UNREADABLE})",
+        unfit_postgresql="{c} !~ '^\\d\\d:\\d\\d'",
     ),
     ("text", "uuid"): _simple(
         _HEX, unfit=f"(length({_HEX}) <> 32 OR {_HEX} GLOB '*[^0-9a-f]*')"

@@ -121,6 +121,8 @@ class Ledger:
                 self._rename_index(step)
             case own.ChangeType():
                 self.types[schema, step.table, step.column] = step.type_
+                if step.default is not False:
+                    self._set_default((schema, step.table, step.column), step.default)
             case own.SetDefault():
                 self._set_default((schema, step.table, step.column), step.default)
             case own.RenameTable():

@@ -1,7 +1,7 @@
 """Values as SQL, each as the model's own column type stores it on each database."""
 
 from contextlib import suppress
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from enum import Enum
 from typing import Any
 from uuid import UUID
@@ -143,7 +143,8 @@ def candidates(kind: TypeEngine[Any], mentioned: list[str]) -> list[Any]:
     if isinstance(base, sa.Numeric | sa.Float):
         return [0, 1, -1, *(one + more for one in numbers for more in (0, 1, -1, 0.5, -0.5))]
     if isinstance(base, sa.Date | sa.DateTime | sa.Time):
-        return [neutral_value(kind), *(one for one in map(_moment(base), texts) if one is not None)]
+        near = [found for text in texts for found in _moments(base, text)]
+        return [neutral_value(kind), *(plain_value(one, kind) for one in near)]
     if isinstance(base, sa.LargeBinary):
         return [b"", *(b"0" * int(one) for one in numbers if 0 < one < 10_000)]
     if isinstance(base, sa.JSON):
@@ -156,18 +157,20 @@ def candidates(kind: TypeEngine[Any], mentioned: list[str]) -> list[Any]:
     return [neutral_value(kind)]
 
 
-def _moment(kind: TypeEngine[Any]) -> Any:
-    def read(text: str) -> Any:
-        try:
-            found = datetime.fromisoformat(text)
-        except ValueError:
-            return None
-        if isinstance(kind, sa.Date) and not isinstance(kind, sa.DateTime):
-            return plain_value(date(found.year, found.month, found.day), kind)
-        aware = getattr(kind, "timezone", False)
-        return plain_value(found.replace(tzinfo=UTC) if aware else found, kind)
-
-    return read
+def _moments(kind: TypeEngine[Any], text: str) -> list[Any]:
+    """The date or time that a text says, with the ones before and after it."""
+    try:
+        found = time.fromisoformat(text) if isinstance(kind, sa.Time) else None
+        instant = datetime.fromisoformat(text) if found is None else None
+    except ValueError:
+        return []
+    if instant is None:
+        return [found]
+    near = [instant + timedelta(days=days) for days in (0, 1, -1)]
+    if isinstance(kind, sa.Date):
+        return [one.date() for one in near]
+    aware = getattr(kind, "timezone", False)
+    return [one.replace(tzinfo=one.tzinfo or (UTC if aware else None)) for one in near]
 
 
 def _base(kind: TypeEngine[Any]) -> TypeEngine[Any]:

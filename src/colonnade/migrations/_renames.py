@@ -187,16 +187,22 @@ class _Finder:
         for schema, names in by_schema.items():
             for old, new in one_by_one(names):
                 self.gone.add(RenameTable(old, new, schema=schema))
-        for old_key, new_key in renames.items():
-            self.renamed[new_key] = old_key
-            self._rename_key(old_key, new_key)
+        self.renamed = {new: old for old, new in renames.items()}
+        self._rename_keys()
 
-    def _rename_key(self, old: Table, new: Table) -> None:
-        """The primary key's name follows the table's, so that a later table can have that."""
-        was = self.inspector.get_pk_constraint(old[1], old[0])["name"]
-        name = self.wanted[new].primary_key.name
-        if was and name and was != name:
-            self.gone.add(RenameConstraint(new[1], str(was), str(name), schema=new[0]))
+    def _rename_keys(self) -> None:
+        """The names of primary keys follow the tables', so that later tables can have those."""
+        names: dict[str, str] = {}
+        tables: dict[str, Table] = {}
+        for new, old in self.renamed.items():
+            was = self.inspector.get_pk_constraint(old[1], old[0])["name"]
+            name = self.wanted[new].primary_key.name
+            if was and name and was != name:
+                names[str(was)] = str(name)
+                tables[str(was)] = new
+        for was, name in one_by_one(names):
+            table = tables[name] = tables.pop(was)
+            self.gone.add(RenameConstraint(table[1], was, name, schema=table[0]))
 
     def _aside_table(self, schema: str | None, name: str) -> None:
         plain = before_aside(name)

@@ -231,7 +231,8 @@ class RowChecks:
                 value = self._one(step, unfit)
                 why = f"{_rows(held)} a value that {_a(step.type_)} cannot hold{value}."
                 yield self._fails(step, why)
-        elif self.dialect == "postgresql" and step.using is not None:
+                return
+        if self.dialect == "postgresql" and step.using is not None:
             rows = self.projection.rows(step.schema, step.table)
             if rows is None:
                 return
@@ -292,7 +293,7 @@ def _is_of_data(error: DBAPIError) -> bool:
 def _a(kind: Any) -> str:
     """A type in words."""
     name = sa.types.to_instance(kind).__class__.__name__
-    return f"{'an' if name[0] in 'AEIOU' else 'a'} {name}"
+    return f"{'an' if name[0] in 'AEIO' else 'a'} {name}"
 
 
 def _rows(count: int) -> str:

@@ -1,0 +1,142 @@
+"""What is said on the command line is done, or refused with the reason."""
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import pytest
+
+from colonnade import Field, SQLModel
+from colonnade.errors import MigrationError
+from tests.migrations.lab import Lab
+
+
+def table(title: str = "task", /, **columns: Any) -> Callable[[], object]:
+    """A table with columns that may be empty."""
+
+    def define() -> object:
+        annotations: dict[str, Any] = {"id": int | None} | {
+            one: kind | None for one, kind in columns.items()
+        }
+        body: dict[str, Any] = dict.fromkeys(columns)
+        body |= {"id": Field(default=None, primary_key=True), "__annotations__": annotations}
+        body |= {"__module__": __name__, "__tablename__": title}
+        make: Any = type(SQLModel)
+        return make(title.title(), (SQLModel,), body, table=True)
+
+    return define
+
+
+def states(*values: str) -> Callable[[], object]:
+    def define() -> object:
+        class Task(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            state: Literal[values]  # type: ignore[valid-type]
+
+        return Task
+
+    return define
+
+
+def test_a_renamed_column_whose_name_another_takes(lab: Lab) -> None:
+    lab.change(table(kind=str))
+    lab.run("INSERT INTO task (kind) VALUES ('precious')")
+    lab.change(table(category=str, kind=int), renames={"task.kind": "category"})
+    assert lab.rows("SELECT category, kind FROM task") == [("precious", None)]
+    lab.downgrade()
+    assert lab.rows("SELECT kind FROM task") == [("precious",)]
+
+
+@pytest.mark.parametrize("owner", ["task", "job"])
+def test_a_table_and_a_column_of_it_are_renamed_at_once(lab: Lab, owner: str) -> None:
+    lab.change(table(title=str, size=int))
+    lab.run("INSERT INTO task (title) VALUES ('a')")
+    renames = {"task": "job", f"{owner}.title": "name"}
+    lab.change(table("job", name=str, size=int), renames=renames)
+    assert lab.rows("SELECT name FROM job") == [("a",)]
+    assert lab.drift() == []
+    lab.downgrade()
+    assert lab.rows("SELECT title FROM task") == [("a",)]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "renames"),
+    [
+        ({"a": int, "b": str}, {"b": int, "c": str}, {"task.a": "b", "task.b": "c"}),
+        ({"a": int, "b": str}, {"b": int, "a": str}, {"task.a": "b", "task.b": "a"}),
+    ],
+    ids=["a chain", "two that change places"],
+)
+def test_columns_take_each_others_names(
+    lab: Lab, before: Any, after: Any, renames: dict[str, str]
+) -> None:
+    lab.change(table(**before))
+    lab.run("INSERT INTO task (a, b) VALUES (1, 'x')")
+    lab.change(table(**after), renames=renames)
+    names = ", ".join(renames.values())
+    assert lab.rows(f"SELECT {names} FROM task") == [(1, "x")]
+    lab.downgrade()
+    assert lab.rows("SELECT a, b FROM task") == [(1, "x")]
+
+
+def test_tables_change_places_with_their_keys(lab: Lab) -> None:
+    def both(first: Any, second: Any) -> Callable[[], object]:
+        return lambda: (table("one", **first)(), table("two", **second)())
+
+    lab.change(both({"a": int}, {"b": int}))
+    lab.run("INSERT INTO one (a) VALUES (1)", "INSERT INTO two (b) VALUES (2)")
+    lab.change(both({"b": int}, {"a": int}), renames={"one": "two", "two": "one"})
+    assert lab.rows("SELECT one.b, two.a FROM one, two") == [(2, 1)]
+    assert lab.drift() == []
+
+
+def test_a_name_that_a_table_had_is_free_for_another(lab: Lab) -> None:
+    lab.change(table("item", a=str))
+    lab.change(table("thing", a=str), renames={"item": "thing"})
+    lab.change(lambda: (table("thing", a=str)(), table("item", a=str)()))
+    assert lab.drift() == []
+
+
+def test_a_column_is_put_aside_twice(lab: Lab) -> None:
+    lab.change(table(old=int))
+    for kind in (str, float):
+        lab.change(table())
+        lab.change(table(old=kind))
+    text = lab.change(table())
+    assert 'name="old__dropped3"' in text
+    lab.downgrade("base", guarded=False)
+
+
+MAPPED = {"maps": {"task.state": {"a": "z"}}}
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ({"renames": {"task.stat": "x"}}, "--rename task.stat: the history has no task.stat"),
+        ({"renames": {"task.state": "x"}}, "has no column x, but id, state"),
+        ({"aside": {"task.state"}}, "the models still have task.state"),
+        ({"drops": {"task.stat"}}, "--drop task.stat: the history has no task.stat"),
+        ({"fills": {"tsk.x": "1"}, **MAPPED}, "--fill tsk.x: the models have no column tsk.x"),
+        ({"fills": {"task.state": "b"}, **MAPPED}, "--fill task.state would do nothing"),
+        ({"maps": {"task.stat": {"a": "z"}}}, "can no longer be 'a'"),
+        ({"maps": {"task.state": {"a": "zz"}}}, "has no value 'zz', but 'z', 'b'"),
+        ({"maps": {"task.state": {"nope": "z"}}}, "had no value 'nope', but 'a', 'b'"),
+        ({}, r"--map task.state:a=VALUE, where VALUE is 'z' or 'b'"),
+    ],
+    ids=str,
+)
+def test_what_is_about_nothing_is_refused(lab: Lab, said: dict[str, Any], why: str) -> None:
+    lab.change(states("a", "b"))
+    lab.models(states("z", "b"))
+    with pytest.raises(MigrationError, match=why):
+        lab.migrate(**said)
+    assert len(lab.history.revisions) == 1
+
+
+def test_values_that_were_mapped_one_to_one_are_mapped_back(lab: Lab) -> None:
+    lab.change(states("a", "b"))
+    lab.run("INSERT INTO task (state) VALUES ('a'), ('b')")
+    lab.change(states("z", "b"), maps={"task.state": {"a": "z"}})
+    assert lab.rows("SELECT state FROM task ORDER BY id") == [("z",), ("b",)]
+    lab.downgrade(guarded=True)
+    assert lab.rows("SELECT state FROM task ORDER BY id") == [("a",), ("b",)]

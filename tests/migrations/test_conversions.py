@@ -1,0 +1,168 @@
+"""A column that changes its type keeps what its rows hold, or asks first."""
+
+from collections.abc import Callable
+from datetime import date, datetime, time
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import pytest
+import sqlalchemy as sa
+from pydantic import NaiveDatetime
+
+from colonnade import Field, SQLModel, select
+from colonnade.errors import MigrationError
+from colonnade.migrations import RefusedError
+from tests.migrations.lab import Lab
+
+
+def column(kind: Any, **options: Any) -> Callable[[], object]:
+    """A table with one column of a type."""
+
+    def define() -> object:
+        class Task(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            value: kind | None = Field(default=None, **options)  # type: ignore[misc]
+
+        return Task
+
+    return define
+
+
+def money() -> Callable[[], object]:
+    return column(Decimal, max_digits=9, decimal_places=2)
+
+
+def stored(lab: Lab, define: Callable[[], object]) -> list[Any]:
+    """What the rows hold, as the model reads it."""
+    lab.models(define)
+    model: Any = lab.kept[-1]
+    with lab.db.session() as session:
+        return [row.value for row in session.exec(select(model).order_by(model.id))]
+
+
+def hold(lab: Lab, define: Callable[[], object], *values: Any) -> None:
+    lab.change(define)
+    model: Any = lab.kept[-1]
+    with lab.db.session() as session:
+        session.add_all([model(value=value) for value in (*values, None)])
+        session.commit()
+
+
+KEPT: dict[str, tuple[Callable[[], object], Any, Callable[[], object], Any]] = {
+    "date to datetime": (column(date), date(2024, 1, 2), column(NaiveDatetime),
+                         datetime(2024, 1, 2)),
+    "datetime to date": (column(NaiveDatetime), datetime(2024, 1, 2), column(date),
+                         date(2024, 1, 2)),
+    "text to date": (column(str), "2024-01-02", column(date), date(2024, 1, 2)),
+    "text to datetime": (column(str), "2024-01-02 10:00:00.500000", column(NaiveDatetime),
+                         datetime(2024, 1, 2, 10, 0, 0, 500_000)),
+    "text to time": (column(str), "10:30:00.000000", column(time), time(10, 30)),
+    "text to integer": (column(str), "42", column(int), 42),
+    "text to UUID": (column(str), str(UUID(int=7)), column(UUID), UUID(int=7)),
+    "UUID to text": (column(UUID), UUID(int=7), column(str), str(UUID(int=7))),
+    "integer to text": (column(int), 7, column(str), "7"),
+    "integer to float": (column(int), 7, column(float), 7.0),
+    "float to integer": (column(float), 7.0, column(int), 7),
+    "integer to decimal": (column(int), 7, money(), Decimal("7.00")),
+    "decimal to text": (money(), Decimal("7.50"), column(str), "7.50"),
+    "bool to integer": (column(bool), True, column(int), 1),
+    "bool to text": (column(bool), False, column(str), "false"),
+    "text to bool": (column(str), "true", column(bool), True),
+    "date to text": (column(date), date(2024, 1, 2), column(str), "2024-01-02"),
+    "text to bytes": (column(str), "hé", column(bytes), "hé".encode()),
+    "bytes to text": (column(bytes), "hé".encode(), column(str), "hé"),
+    "text to JSON": (column(str), '["a"]', column(list[str]), ["a"]),
+    "integer to JSON": (column(int), 7, column(list[str] | dict[str, Any], sa_type=sa.JSON), 7),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "value", "new", "becomes"), KEPT.values(), ids=KEPT)
+def test_a_value_is_the_same_in_its_new_type(
+    lab: Lab, old: Any, value: Any, new: Any, becomes: Any
+) -> None:
+    hold(lab, old, value)
+    lab.models(new)
+    lab.migrate()
+    lab.upgrade()
+    assert lab.drift() == []
+    if becomes != 7 or new is not KEPT["integer to JSON"][2]:
+        assert stored(lab, new) == [becomes, None]
+    lab.downgrade(guarded=True)
+    assert stored(lab, old) == [value, None]
+
+
+LOSSY: dict[str, tuple[Callable[[], object], Any, Callable[[], object]]] = {
+    "a fraction": (column(float), 10.75, column(int)),
+    "a decimal's fraction": (money(), Decimal("10.75"), column(int)),
+    "a time of day": (column(NaiveDatetime), datetime(2024, 1, 2, 10, 30), column(date)),
+    "leading zeros": (column(str), "007", column(int)),
+    "more than a bool": (column(int), 7, column(bool)),
+}
+
+
+@pytest.mark.parametrize(("old", "value", "new"), LOSSY.values(), ids=LOSSY)
+def test_what_is_not_kept_whole_is_asked_for_first(
+    lab: Lab, old: Any, value: Any, new: Any
+) -> None:
+    hold(lab, old, value)
+    lab.models(new)
+    lab.migrate()
+    with pytest.raises(RefusedError, match=r"--allow loses-data:task\.value"):
+        lab.upgrade()
+    assert stored(lab, old) == [value, None]
+    lab.models(new)
+    lab.upgrade(allow=frozenset({"loses-data:task.value"}))
+    assert lab.drift() == []
+
+
+REFUSED: dict[str, tuple[Callable[[], object], Any, Callable[[], object]]] = {
+    "an integer as a UUID": (column(int), 7, column(UUID)),
+    "a word as a number": (column(str), "seven", column(int)),
+    "a word as a date": (column(str), "tomorrow", column(date)),
+    "a day that there is not": (column(str), "2024-02-30", column(NaiveDatetime)),
+    "a large number in a small column": (
+        column(int, sa_type=sa.BigInteger), 2**40, column(int, sa_type=sa.SmallInteger),
+    ),
+    "no JSON": (column(str), "{", column(list[str])),
+    "bytes that are not text": (column(bytes), b"\xff", column(str)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "value", "new"), REFUSED.values(), ids=REFUSED)
+def test_what_cannot_be_converted_is_refused_before_anything_runs(
+    lab: Lab, old: Any, value: Any, new: Any
+) -> None:
+    hold(lab, old, value)
+    lab.models(new)
+    lab.migrate()
+    with pytest.raises(RefusedError, match=r"fails:task\.value[\s\S]*Nothing was run"):
+        lab.upgrade()
+    with pytest.raises(MigrationError):  # nor without the guard
+        lab.upgrade(guarded=False)
+    assert stored(lab, old) == [value, None]
+    lab.run("DELETE FROM task WHERE value IS NOT NULL")
+    lab.models(new)
+    lab.upgrade()
+    assert lab.drift() == []
+
+
+def test_the_key_that_others_refer_to_becomes_a_uuid_while_there_are_no_rows(lab: Lab) -> None:
+    def define(kind: Any, **options: Any) -> Callable[[], object]:
+        def tables() -> None:
+            class Owner(SQLModel, table=True):
+                id: kind = Field(primary_key=True, **options)  # type: ignore[misc]
+
+            class Item(SQLModel, table=True):
+                id: int | None = Field(default=None, primary_key=True)
+                owner_id: kind = Field(foreign_key="owner.id", ondelete="CASCADE")
+
+        return tables
+
+    lab.change(define(int))
+    lab.change(define(UUID))
+    assert lab.drift() == []
+    lab.downgrade()
+    lab.run("INSERT INTO owner (id) VALUES (1)", "INSERT INTO item (owner_id) VALUES (1)")
+    with pytest.raises(RefusedError, match="an Integer cannot become a Uuid"):
+        lab.upgrade()
