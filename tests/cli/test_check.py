@@ -46,7 +46,7 @@ def test_findings_are_told_with_their_code_and_exit_with_1(project: Path) -> Non
     assert done.returncode == 1
     assert "engine.py:3:37: CLN404 [*] `pool_size` is nothing for SQLite" in done.stdout
     assert '3 | engine = create_engine("sqlite://", pool_size=5)' in done.stdout
-    assert "Found 1 mistake in 1 file. --fix mends 1." in done.stdout
+    assert "Found 1 mistake in 1 file. 1 can be fixed with --fix." in done.stdout
     again = check("--format", "concise", "--exit-zero", cwd=project)
     assert again.returncode == 0
     assert again.stdout.splitlines()[0].startswith("engine.py:3:37: CLN404")
@@ -152,6 +152,17 @@ def test_what_cannot_be_checked_is_said_and_the_rest_is_checked(project: Path) -
     assert "Traceback" not in done.stderr
 
 
+def test_a_folder_without_files_is_not_taken_for_one_without_mistakes(project: Path) -> None:
+    (project / "empty").mkdir()
+    for options in ([], ["--fix"], ["--diff"], ["--format", "json"]):
+        done = check("empty", *options, cwd=project)
+        assert done.returncode == 0
+        assert "No files to check in empty: there are no Python files" in done.stderr
+        assert "nothing found" not in done.stdout
+    (project / "pyproject.toml").write_text('[tool.colonnade.check]\nexclude = ["engine.py"]\n')
+    assert "all of them are excluded" in check("engine.py", cwd=project).stderr
+
+
 def test_no_password_is_printed(project: Path) -> None:
     (project / "engine.py").write_text(SECRET)
     for options in ([], ["--diff", "--unsafe-fixes"], ["--format", "json"], ["--format", "sarif"]):
@@ -191,6 +202,7 @@ def test_tables_of_a_module_and_of_a_database_are_reviewed(
     assert (
         "models.py:7:7: CLN501 `task` has no index for the foreign key `worker_id`" in done.stdout
     )
+    assert "Found 2 mistakes in the tables of models." in done.stdout
     done = colonnade(
         "check", "--models", "models", "--database-url", database_url, "--format", "concise",
         "--select", "CLN510", cwd=tmp_path,

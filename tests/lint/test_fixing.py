@@ -203,7 +203,7 @@ def project(tmp_path: Path) -> Path:
 
 def test_nothing_is_written_until_it_is_told_to(project: Path) -> None:
     done = fix(Settings.read(project), [project])
-    assert (done.count, done.failed) == (1, [])
+    assert (done.count, done.failed) == (1, {})
     assert (project / "safe.py").read_text() == WRONG
     done.write()
     assert (project / "safe.py").read_text() == RIGHT
@@ -221,3 +221,15 @@ def test_a_fix_that_would_be_no_python_is_not_made(
     monkeypatch.setattr(_fixing, "edited", lambda text, edits: "def broken(:")
     done = fix(Settings.read(project), [project])
     assert ([Path(one).name for one in done.failed], done.after) == (["safe.py"], {})
+
+
+def test_a_file_that_cannot_be_written_does_not_keep_the_others_from_it(project: Path) -> None:
+    (project / "last.py").write_text(WRONG)
+    done = fix(Settings.read(project), [project])
+    (project / "last.py").unlink()
+    (project / "last.py").mkdir()
+    done.write()
+    assert (project / "safe.py").read_text() == RIGHT
+    assert (done.count, done.failed) == (
+        1, {str(project / "last.py"): "cannot be written: Is a directory"},
+    )  # fmt: skip

@@ -10,7 +10,7 @@ from colonnade.lint._flow import Flow, Runs
 from colonnade.lint._hints import Hint, read_hint
 from colonnade.lint._models import Model
 from colonnade.lint._modules import Function, Module
-from colonnade.lint._names import Names
+from colonnade.lint._names import SHADOWED, Names
 from colonnade.lint._values import Value
 
 Loader = Callable[[str], Module | None]
@@ -177,6 +177,8 @@ class Project:
         if self._titles is None:
             self._titles = {}
             for module, name in self.names.classes():
+                if SHADOWED in module:
+                    continue
                 self._titles.setdefault(name, []).append(f"{module}.{name}")
         found = self._titles.get(title, [])
         tables = [one for one in found if one in self.names.tables]
