@@ -44,13 +44,11 @@ def tasks(session: Session):
             scalars = self._scalars(at, call)
             fix = None
             if scalars is not None and isinstance(func, ast.Attribute):
-                asked, whole = scalars
                 end = at.edit.end(func)
-                edits = (
-                    Edit(end - len("execute"), end, "exec"),
-                    at.edit.between(asked.value, whole, ""),
-                )
-                fix = Fix("Use `exec()`", edits, safe=True)
+                removed = at.edit.remove_call(*scalars)
+                if removed is not None:
+                    edits = (Edit(end - len("execute"), end, "exec"), removed)
+                    fix = Fix("Use `exec()`", edits, safe=True)
             message = "`exec()` gives the rows themselves, with their types"
             yield at.find(self.code, call, message, fix=fix, whole=False)
 

@@ -53,8 +53,8 @@ def tasks(session: Session):
         for model in at.models:
             reason = _used(model) or ("is stored in a session" if model.name in stored else "")
             if reason and _lacks_table(model):
-                edit = at.edit.add_base_keyword(model.node, "table=True")
-                fix = Fix("Add `table=True`", (edit,), safe=True) if edit else None
+                edits = at.edit.add_base_keyword(model.node, "table=True")
+                fix = Fix("Add `table=True`", edits, safe=True) if edits else None
                 message = f"`{model.title}` {reason}, but has no table"
                 yield at.find(self.code, model.node, message, fix=fix, whole=False)
         for call, model in _stored(at):

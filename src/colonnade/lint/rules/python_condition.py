@@ -134,8 +134,8 @@ def _joined(at: Context, node: ast.BoolOp, imports: list[Edit]) -> list[Edit] | 
             return None
         edits += [at.edit.before(value, "("), *inner, at.edit.after(value, ")")]
         if place:
-            between = (at.edit.end(node.values[place - 1]), at.edit.start(value))
-            start = between[0] + at.module.source.text[slice(*between)].index(word)
+            end = at.edit.end(node.values[place - 1])
+            start = end + at.edit.code_between(end, at.edit.start(value)).index(word)
             edits.append(Edit(start, start + len(word), sign))
     return edits
 

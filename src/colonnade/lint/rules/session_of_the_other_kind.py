@@ -84,7 +84,7 @@ async def ready() -> None:
             named = at.edit.name_of(*ASYNC_NAME)
             fix = None
             if named is not None:
-                edits = (at.edit.add_argument(call, f"class_={named[0]}"), *named[1])
+                edits = (*at.edit.add_argument(call, f"class_={named[0]}"), *named[1])
                 fix = Fix("Make `AsyncSession`s", edits, safe=True)
             yield at.find(self.code, call, message, fix=fix)
         else:
