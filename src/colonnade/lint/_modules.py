@@ -47,6 +47,15 @@ class Module:
         return found
 
     @cached_property
+    def bindings(self) -> dict[str, list[ast.stmt]]:
+        """Every statement of the module that gives a name a meaning: several, where ways differ."""
+        found: dict[str, list[ast.stmt]] = defaultdict(list)
+        for statement in top_level(self.tree.body):
+            for name in (*_defined(statement), *_imported(statement)):
+                found[name].append(statement)
+        return found
+
+    @cached_property
     def parents(self) -> dict[ast.AST, ast.AST]:
         """The node above each node."""
         return self._index[0]
@@ -158,6 +167,12 @@ def parameters(function: Function) -> Iterator[tuple[ast.arg, ast.expr | None]]:
     missing: list[ast.expr | None] = [None] * (len(names) - len(arguments.defaults))
     yield from zip(names, [*missing, *arguments.defaults], strict=True)
     yield from zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+
+
+def _imported(statement: ast.stmt) -> Iterator[str]:
+    if isinstance(statement, ast.Import | ast.ImportFrom):
+        for alias in statement.names:
+            yield alias.asname or alias.name.partition(".")[0]
 
 
 def _defined(statement: ast.stmt) -> Iterator[str]:

@@ -78,6 +78,13 @@ async def rename(session: AsyncSession, key: int, title: str) -> None:
             yield at.find(self.code, call, message, fix=_fix(at, call, parent))
 
 
+def root(node: ast.expr) -> str:
+    """The name that a chain of attributes begins with."""
+    while isinstance(node, ast.Attribute):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else ""
+
+
 def _is_receiver(parent: ast.AST, call: ast.Call) -> bool:
     return isinstance(parent, ast.Call) and parent.func is call
 
@@ -108,6 +115,8 @@ def _awaited_later(at: Context, parent: ast.AST) -> bool:
 
 def _fix(at: Context, call: ast.Call, parent: ast.AST | None) -> Fix | None:
     function: Function | None = at.module.function(call)
+    if not _is_certain(at, call):
+        return None
     if not isinstance(function, ast.AsyncFunctionDef) or isinstance(parent, ast.comprehension):
         return None
     edits: tuple[Edit, ...]
@@ -119,6 +128,49 @@ def _fix(at: Context, call: ast.Call, parent: ast.AST | None) -> Fix | None:
     if not isinstance(parent, ast.Assign | ast.AnnAssign | ast.Expr):
         edits = (at.edit.before(call, "(await "), at.edit.after(call, ")"))
     return Fix("Await it", edits, safe=True)
+
+
+def _is_certain(at: Context, call: ast.Call) -> bool:
+    """Whether what is called is async for certain, and not only one of what it may be."""
+    held = at.value(call.func)
+    owner, _, method = held.name.rpartition(".") if held is not None else ("", "", "")
+    for heir in at.project.names.heirs.get(owner, ()):
+        found = at.project.function(f"{heir}.{method}")
+        if found is not None and not isinstance(found[0], ast.AsyncFunctionDef):
+            return False
+    function = at.module.function(call)
+    name = root(call.func)
+    stores = [
+        node
+        for node in ast.walk(function or at.module.tree)
+        if isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Store)
+    ]
+    return all(_is_known(at, at.module.parent(node)) for node in stores)
+
+
+def _is_known(at: Context, binding: ast.AST | None) -> bool:
+    """Whether it is known what a statement gives a name, whichever way is taken."""
+    match binding:
+        case ast.Assign(value=value) | ast.NamedExpr(value=value):
+            return _is_value_known(at, value)
+        case ast.AnnAssign(value=value):
+            return value is None or _is_value_known(at, value)
+        case ast.withitem(optional_vars=target):
+            return at.value(target) is not None
+        case _:
+            return False
+
+
+def _is_value_known(at: Context, node: ast.expr) -> bool:
+    match node:
+        case ast.IfExp(body=one, orelse=other):
+            return _is_value_known(at, one) and _is_value_known(at, other)
+        case ast.BoolOp(values=values):
+            return all(_is_value_known(at, one) for one in values)
+        case ast.Constant(value=None):
+            return True
+        case _:
+            return at.value(node) is not None
 
 
 def _awaited_around(at: Context, call: ast.Call) -> ast.Await | None:
