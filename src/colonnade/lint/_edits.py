@@ -89,7 +89,8 @@ class Editor:
             return Edit(self._item_end(given[place - 1], start)[0], end, "")
         if not last and "#" not in self._text[comma:following]:
             return Edit(start, following, "")
-        return Edit(start, comma, "")
+        rest = self._text[comma : self._line_break(comma)[0]]
+        return Edit(start, comma + len(rest) - len(rest.lstrip()), "")
 
     def remove_call(self, attribute: ast.Attribute, call: ast.Call) -> Edit | None:
         """Take the call of a method from a chain; None if a comment would go with it."""

@@ -9,6 +9,7 @@ from colonnade.lint._findings import Edit, Finding, Fix
 from colonnade.lint._modules import Function
 from colonnade.lint._rule import Rule
 from colonnade.lint._values import Kind
+from colonnade.lint.rules._certainty import is_certain
 
 PASSED_ON = (ast.Await, ast.Return, ast.Yield, ast.YieldFrom, ast.Starred, ast.Lambda, ast.List,
              ast.Tuple, ast.Set, ast.Dict, ast.ListComp, ast.SetComp, ast.GeneratorExp,
@@ -78,13 +79,6 @@ async def rename(session: AsyncSession, key: int, title: str) -> None:
             yield at.find(self.code, call, message, fix=_fix(at, call, parent))
 
 
-def root(node: ast.expr) -> str:
-    """The name that a chain of attributes begins with."""
-    while isinstance(node, ast.Attribute):
-        node = node.value
-    return node.id if isinstance(node, ast.Name) else ""
-
-
 def _is_receiver(parent: ast.AST, call: ast.Call) -> bool:
     return isinstance(parent, ast.Call) and parent.func is call
 
@@ -115,7 +109,7 @@ def _awaited_later(at: Context, parent: ast.AST) -> bool:
 
 def _fix(at: Context, call: ast.Call, parent: ast.AST | None) -> Fix | None:
     function: Function | None = at.module.function(call)
-    if not _is_certain(at, call):
+    if not _is_async(at, call):
         return None
     if not isinstance(function, ast.AsyncFunctionDef) or isinstance(parent, ast.comprehension):
         return None
@@ -130,7 +124,7 @@ def _fix(at: Context, call: ast.Call, parent: ast.AST | None) -> Fix | None:
     return Fix("Await it", edits, safe=True)
 
 
-def _is_certain(at: Context, call: ast.Call) -> bool:
+def _is_async(at: Context, call: ast.Call) -> bool:
     """Whether what is called is async for certain, and not only one of what it may be."""
     held = at.value(call.func)
     owner, _, method = held.name.rpartition(".") if held is not None else ("", "", "")
@@ -138,39 +132,7 @@ def _is_certain(at: Context, call: ast.Call) -> bool:
         found = at.project.function(f"{heir}.{method}")
         if found is not None and not isinstance(found[0], ast.AsyncFunctionDef):
             return False
-    function = at.module.function(call)
-    name = root(call.func)
-    stores = [
-        node
-        for node in ast.walk(function or at.module.tree)
-        if isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Store)
-    ]
-    return all(_is_known(at, at.module.parent(node)) for node in stores)
-
-
-def _is_known(at: Context, binding: ast.AST | None) -> bool:
-    """Whether it is known what a statement gives a name, whichever way is taken."""
-    match binding:
-        case ast.Assign(value=value) | ast.NamedExpr(value=value):
-            return _is_value_known(at, value)
-        case ast.AnnAssign(value=value):
-            return value is None or _is_value_known(at, value)
-        case ast.withitem(optional_vars=target):
-            return at.value(target) is not None
-        case _:
-            return False
-
-
-def _is_value_known(at: Context, node: ast.expr) -> bool:
-    match node:
-        case ast.IfExp(body=one, orelse=other):
-            return _is_value_known(at, one) and _is_value_known(at, other)
-        case ast.BoolOp(values=values):
-            return all(_is_value_known(at, one) for one in values)
-        case ast.Constant(value=None):
-            return True
-        case _:
-            return at.value(node) is not None
+    return is_certain(at, call.func)
 
 
 def _awaited_around(at: Context, call: ast.Call) -> ast.Await | None:

@@ -30,13 +30,14 @@ engine = create_engine("sqlite://")
 """
 
     def check(self, at: Context) -> Iterator[Finding]:
-        for call, _, url in engines(at):
+        for call, options, url in engines(at):
             if url is None or not url.startswith("sqlite"):
                 continue
             for keyword in call.keywords:
                 if keyword.arg in ("pool_size", "max_overflow", "pool_timeout"):
                     edit = at.edit.remove_argument(call, keyword)
                     memory = url.rpartition("://")[2] in ("", "/:memory:")
-                    fix = Fix("Remove it", (edit,), safe=memory)
+                    raises = memory and options.keys().isdisjoint({"poolclass", "pool", None})
+                    fix = Fix("Remove it", (edit,), safe=raises)
                     message = f"`{keyword.arg}` is nothing for SQLite"
                     yield at.find(self.code, keyword, message, fix=fix)
