@@ -215,6 +215,44 @@ def test_tables_of_a_module_and_of_a_database_are_reviewed(
     assert "CLN505 `worker_id` is INTEGER, and `worker.id`, which it refers to, text" in done.stdout
 
 
+UNMAPPED = """
+from sqlmodel import Field, Relationship, SQLModel
+
+class Project(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    tasks: list["Tusk"] = Relationship()
+
+class Worker(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    project: Project = Relationship(sa_relationship_kwargs={"primaryjoin": lambda: gone})
+    project_id: int | None = Field(default=None, foreign_key="project.id", index=True)
+
+class Note(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    steps: list["Step"] = Relationship(back_populates="note", cascade_delete=True)
+
+class Step(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    note_id: int | None = Field(default=None, foreign_key="note.id")
+    note: Note = Relationship(back_populates="steps")
+"""
+
+
+def test_a_model_that_cannot_be_mapped_does_not_hide_what_is_wrong_with_the_others(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "models.py").write_text(UNMAPPED)
+    done = colonnade(
+        "check", "--models", "models", "--format", "concise", "--ignore", "CLN508", cwd=tmp_path
+    )
+    assert (done.returncode, done.stderr) == (1, "")
+    first, second, *others, _ = done.stdout.splitlines()
+    assert first.startswith("models.py:4:7: CLN513 `Project` cannot be mapped: When initializing")
+    assert "'Tusk'" in first
+    assert second.startswith("models.py:8:7: CLN513 `Worker` cannot be mapped: ")
+    assert [line.split()[1] for line in others] == ["CLN503", "CLN501", "CLN504"]
+
+
 @pytest.mark.parametrize(
     ("code", "message"),
     [
