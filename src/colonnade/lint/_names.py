@@ -84,6 +84,11 @@ class Names:
         self._imports[module] = frozenset(found - {module})
         return self._imports[module]
 
+    @cached_property
+    def imported_modules(self) -> frozenset[str]:
+        """The modules that any other module of the project imports."""
+        return frozenset().union(*map(self.imports, self.facts))
+
     def classes(self) -> Iterable[tuple[str, str]]:
         """Each class of the project, as its module and its name."""
         for module, facts in self.facts.items():

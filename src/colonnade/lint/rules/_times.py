@@ -42,8 +42,8 @@ def is_naive_column(at: Context, field: Attribute) -> bool:
 
 def aware_column(at: Context, field: Attribute) -> tuple[Edit, ...] | None:
     """The edits that give all times of a column a zone; None if one of them is not known."""
-    if field.owner.module is not at.module or _is_imported(at):
-        return None
+    if field.owner.module is not at.module or at.module.name in at.project.names.imported_modules:
+        return None  # other files use it in ways that are not known here
     parts = [_of_type(at, field), *_of_defaults(at, field), *_of_uses(at, field)]
     edits = [edit for part in parts if part is not None for edit in part]
     return None if None in parts else tuple(dict.fromkeys(edits))
@@ -104,12 +104,6 @@ def _model(at: Context, node: ast.Attribute) -> Model | None:
     if held is None:
         return None
     return at.project.model(held.name) if held.kind is Kind.SYMBOL else held.model
-
-
-def _is_imported(at: Context) -> bool:
-    """Whether other files may use what this one defines, in ways that are not known here."""
-    names = at.project.names
-    return any(at.module.name in names.imports(one) for one in names.facts)
 
 
 Part = tuple[Edit, ...] | None  # the edits that one part of a column needs; None if not known
