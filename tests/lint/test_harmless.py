@@ -392,6 +392,46 @@ async def forget(key: str, make) -> None:
         d = make()
     d.delete(key)
 """,
+    "a client that a function may give": f"""{CLIENTS}
+def client(sync: bool, make):
+    if sync:
+        return make()
+    return AsyncClient()
+
+async def forget(key: str, make) -> None:
+    client(True, make).delete(key)
+    c = client(True, make)
+    c.delete(key)
+    with client(True, make) as d:
+        d.delete(key)
+""",
+    "a client that an object may have": f"""{CLIENTS}
+class Cache:
+    def __init__(self, sync: bool, make) -> None:
+        self.client = AsyncClient()
+        if sync:
+            self.client = make()
+
+    async def forget(self, key: str) -> None:
+        self.client.delete(key)
+""",
+    "a client of the module that is one of two": f"""{CLIENTS}
+if TYPE_CHECKING:
+    client = AsyncClient()
+else:
+    client = make()
+
+async def forget(key: str) -> None:
+    client.delete(key)
+""",
+    "a method that is replaced in its class": """
+class Client:
+    async def delete(self, key: str) -> None: ...
+    delete = in_thread(delete)
+
+async def forget(c: Client, key: str) -> None:
+    c.delete(key)
+""",
     "a method that an heir overrides": f"""{CLIENTS}
 class Recorder(AsyncClient):
     def delete(self, key: str) -> None: ...
@@ -479,6 +519,27 @@ def test_what_is_not_sure_is_not_fixed(code: str) -> None:
     assert safely_fixed(HEAD + code) == HEAD + code
 
 
+SURE = {
+    "a parameter": "async def f(c: AsyncClient):\n    c.delete('a')",
+    "a variable": "async def f():\n    c = AsyncClient()\n    c.delete('a')",
+    "what is entered": "async def f():\n    async with AsyncClient() as c:\n        c.delete('a')",
+    "a call": "def make(): return AsyncClient()\n\nasync def f():\n    make().delete('a')",
+    "an attribute": "class A:\n    def __init__(self, c: AsyncClient):\n        self.c = c\n\n"
+    "    async def f(self):\n        self.c.delete('a')",
+    "a name of the module": "c = AsyncClient()\n\nasync def f():\n    c.delete('a')",
+    "a function": "async def delete(key): ...\n\nasync def f():\n    delete('a')",
+    "a session": "async def f(session: AsyncSession):\n    session.delete('a')",
+}
+
+
+@pytest.mark.parametrize("code", SURE.values(), ids=SURE)
+def test_what_is_sure_is_awaited(code: str) -> None:
+    start = code.rindex("        ") if "        " in code else code.rindex("    ")
+    call = code[start:].strip()
+    fixed = safely_fixed(HEAD + CLIENTS + code)
+    assert fixed == HEAD + CLIENTS + code[:start] + code[start:].replace(call, f"await {call}")
+
+
 def test_a_name_that_means_something_else_is_not_used() -> None:
     code = """
 def tasks(session: Session, col: str):
@@ -517,3 +578,15 @@ def test_a_name_is_imported_where_it_is_only_known_to_type_checkers() -> None:
     fixed = safely_fixed(code)
     assert "from sqlalchemy.ext.asyncio import create_async_engine, AsyncSession\n" in fixed
     assert "sessionmaker(engine, class_=AsyncSession)" in fixed
+
+
+def test_names_that_are_given_each_other_are_followed_to_an_end() -> None:
+    code = f"""{HEAD}{CLIENTS}
+async def forget(key: str) -> None:
+    c = AsyncClient()
+    while key:
+        d = c
+        c = d or c
+    c.delete(key)
+"""
+    assert {code for _, code in check_code(code)} == {"CLN202"}

@@ -100,9 +100,10 @@ def test_several_processes_find_the_same(project: Path, monkeypatch: pytest.Monk
 
 
 def test_files_that_are_left_out(project: Path) -> None:
-    for name in ("kept", ".venv", "node_modules", "ignored", "excluded"):
+    for name in ("kept", ".venv", "node_modules", "ignored", "excluded", "env311"):
         (project / name).mkdir()
         (project / name / "engine.py").write_text(WRONG)
+    (project / "env311" / "pyvenv.cfg").write_text("")
     (project / ".gitignore").write_text("ignored/\n")
     (project / "pyproject.toml").write_text('[tool.colonnade.check]\nexclude = ["excluded"]\n')
     paths = [one.path for one in check(Settings.read(project)).findings if one.code == "CLN404"]

@@ -42,7 +42,7 @@ class Module:
         """The statement that gives each name of the module its meaning: the first that does."""
         found: dict[str, ast.stmt] = {}
         for statement in top_level(self.tree.body):
-            for name in _defined(statement):
+            for name in defined(statement):
                 found.setdefault(name, statement)
         return found
 
@@ -51,7 +51,7 @@ class Module:
         """Every statement of the module that gives a name a meaning: several, where ways differ."""
         found: dict[str, list[ast.stmt]] = defaultdict(list)
         for statement in top_level(self.tree.body):
-            for name in (*_defined(statement), *_imported(statement)):
+            for name in (*defined(statement), *_imported(statement)):
                 found[name].append(statement)
         return found
 
@@ -175,7 +175,8 @@ def _imported(statement: ast.stmt) -> Iterator[str]:
             yield alias.asname or alias.name.partition(".")[0]
 
 
-def _defined(statement: ast.stmt) -> Iterator[str]:
+def defined(statement: ast.stmt) -> Iterator[str]:
+    """The names that a statement defines."""
     match statement:
         case ast.ClassDef(name=name) | ast.FunctionDef(name=name):
             yield name

@@ -9,7 +9,7 @@ from colonnade.lint._facts import written
 from colonnade.lint._flow import Flow, Runs
 from colonnade.lint._hints import Hint, read_hint
 from colonnade.lint._models import Model
-from colonnade.lint._modules import FUNCTIONS, Function, Module
+from colonnade.lint._modules import FUNCTIONS, Function, Module, defined
 from colonnade.lint._names import SHADOWED, Names
 from colonnade.lint._values import Value
 
@@ -133,7 +133,9 @@ class Project:
             body = module.bindings.get(last, [])
         elif len(owners) == 1:
             owner = module.definitions.get(owners[0])
-            body = owner.body if isinstance(owner, ast.ClassDef) else []
+            inside = owner.body if isinstance(owner, ast.ClassDef) else []
+            body = [one for one in inside if last in defined(one)]
+            body = [] if _is_ambiguous(body) else body
         found = [one for one in body if isinstance(one, FUNCTIONS) and one.name == last]
         return [(one, module) for one in sorted(found, key=_is_overload)]
 

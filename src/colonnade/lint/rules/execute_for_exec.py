@@ -7,7 +7,7 @@ from colonnade.lint import _library as lib
 from colonnade.lint._context import Context
 from colonnade.lint._findings import Edit, Finding, Fix
 from colonnade.lint._rule import Rule
-from colonnade.lint.rules._certainty import is_certain
+from colonnade.lint.rules._certainty import is_certain, is_method_certain
 from colonnade.lint.rules._examples import SYNC
 
 
@@ -47,7 +47,7 @@ def tasks(session: Session):
             if scalars is not None and isinstance(func, ast.Attribute):
                 end = at.edit.end(func)
                 removed = at.edit.remove_call(*scalars)
-                certain = is_certain(at, func) and is_certain(at, call.args[0])
+                certain = is_method_certain(at, func) and is_certain(at, call.args[0])
                 if removed is not None and certain:
                     edits = (Edit(end - len("execute"), end, "exec"), removed)
                     fix = Fix("Use `exec()`", edits, safe=True)

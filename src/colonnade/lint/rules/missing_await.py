@@ -9,7 +9,7 @@ from colonnade.lint._findings import Edit, Finding, Fix
 from colonnade.lint._modules import Function
 from colonnade.lint._rule import Rule
 from colonnade.lint._values import Kind
-from colonnade.lint.rules._certainty import is_certain
+from colonnade.lint.rules._certainty import is_method_certain
 
 PASSED_ON = (ast.Await, ast.Return, ast.Yield, ast.YieldFrom, ast.Starred, ast.Lambda, ast.List,
              ast.Tuple, ast.Set, ast.Dict, ast.ListComp, ast.SetComp, ast.GeneratorExp,
@@ -132,7 +132,7 @@ def _is_async(at: Context, call: ast.Call) -> bool:
         found = at.project.function(f"{heir}.{method}")
         if found is not None and not isinstance(found[0], ast.AsyncFunctionDef):
             return False
-    return is_certain(at, call.func)
+    return is_method_certain(at, call.func)
 
 
 def _awaited_around(at: Context, call: ast.Call) -> ast.Await | None:
