@@ -122,7 +122,8 @@ class Editor:
             return (Edit(end, end, f", {text}"),)
         here, _ = self._line_break(comma)
         edit = Edit(here, here, f"\n{indent}{text},")
-        return (edit,) if comma > end else (Edit(end, end, ","), edit)
+        # No insertion, for two of them at one place have no order, and several fixes share it.
+        return (edit,) if comma > end else (Edit(end - 1, end, f"{self._text[end - 1]},"), edit)
 
     def _item_end(self, node: ast.AST, following: int) -> tuple[int, int]:
         """Where an item ends, with the brackets around it, and where the comma after it does.
