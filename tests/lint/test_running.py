@@ -248,6 +248,12 @@ class TestWithoutPyproject:
         (project / "requirements.txt").write_text("")
         assert self.found_in(file) == [("schemas.py", "CLN121")]
 
+    def test_a_user_without_a_home_directory(
+        self, project: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("HOME", "~")  # which stands for itself
+        assert self.found_in(Path("app/api/schemas.py")) == [("schemas.py", "CLN121")]
+
 
 def test_links_that_go_round_and_files_that_cannot_be_read(project: Path) -> None:
     (project / "loop").symlink_to(project, target_is_directory=True)

@@ -136,6 +136,23 @@ class TestColonnade:
         assert "stored as if UTC were the local time" in found.message
 
     @pytest.mark.parametrize(
+        "field",
+        [
+            "Field(sa_column_kwargs={'onupdate': datetime.utcnow})",
+            "Field(default_factory=datetime.utcnow, sa_type=DateTime(timezone=True))",
+            "Field(default_factory=datetime.utcnow, sa_type=UTCDateTime)",
+        ],
+    )
+    def test_it_is_found_wherever_a_default_is_written(self, field: str) -> None:
+        code = COLONNADE.replace("Field(default_factory=datetime.utcnow)", field)
+        code = code.replace("import Field,", "import Field, UTCDateTime,")
+        assert check_code(code, "CLN108") == [(9, "CLN108")]
+
+    def test_a_column_that_says_it_has_no_zone_is_found_itself(self) -> None:
+        code = COLONNADE.replace("utcnow)", "utcnow, sa_type=DateTime)")
+        assert check_code(code) == [(9, "CLN110")]
+
+    @pytest.mark.parametrize(
         "factory",
         ["datetime.now", "lambda: datetime.now(timezone.utc)", "lambda: datetime.now()", "again",
          "lambda: datetime.now(timezone.utc).replace(microsecond=0)", "unknown"],

@@ -74,7 +74,11 @@ class Settings:
 
 def is_project(root: Path) -> bool:
     """Whether a directory can be read as one project: a home directory or ``/`` holds many."""
-    return root not in (Path.home(), *Path.home().parents) or _is_marked(root)
+    try:
+        home = Path.home()
+    except RuntimeError:  # of a user without one, as in some containers
+        home = Path(root.anchor)
+    return root not in (home, *home.parents) or _is_marked(root)
 
 
 def _is_marked(root: Path) -> bool:

@@ -9,7 +9,7 @@ from colonnade.lint._models import Attribute
 from colonnade.lint._project import Place
 from colonnade.lint._rule import Rule
 from colonnade.lint.rules._defaults import fields
-from colonnade.lint.rules._times import NOW, TOGETHER, UTC_NOW, aware_column
+from colonnade.lint.rules._times import NOW, TOGETHER, UTC_NOW, aware_column, is_naive_column
 
 NAIVE = frozenset({NOW, UTC_NOW})
 UTC = frozenset({UTC_NOW, "datetime.datetime.utcfromtimestamp"})
@@ -58,10 +58,9 @@ class Task(SQLModel, table=True):
 
     def check(self, at: Context) -> Iterator[Finding]:
         for field in fields(at):
-            for name in DEFAULTS:
-                whole = field.options.get(name)
-                called = _naive(at, field, whole) if whole is not None else ""
-                if whole is None or not called:
+            for whole in _factories(field):
+                called = _naive(at, field, whole)
+                if not called:
                     continue
                 edits = aware_column(at, field)
                 fix = Fix("Take the time in UTC", edits, safe=False) if edits else None
@@ -71,11 +70,22 @@ class Task(SQLModel, table=True):
                 yield at.find(self.code, whole, message, fix=fix, advice=TOGETHER)
 
 
+def _factories(field: Attribute) -> Iterator[ast.expr]:
+    """What gives a column times that nobody wrote."""
+    options = dict(field.options)
+    more = options.get("sa_column_kwargs")
+    if _is_colonnade(field) and isinstance(more, ast.Dict):
+        for key, value in zip(more.keys, more.values, strict=True):
+            if isinstance(key, ast.Constant):
+                options[str(key.value)] = value
+    yield from (options[name] for name in DEFAULTS if name in options)
+
+
 def _naive(at: Context, field: Attribute, factory: ast.expr) -> str:
     """What gives a column times without a zone that it does not take as they are meant."""
     if _is_colonnade(field):
-        is_typed = any(field.type_expressions())
-        return "" if is_typed else _gives_naive_utc(field.owner.place, factory)
+        is_naive = is_naive_column(at, field)
+        return "" if is_naive else _gives_naive_utc(field.owner.place, factory)
     if not (field.owner.stock or field.owner.declarative):
         return ""
     if isinstance(factory, ast.Lambda):
