@@ -508,6 +508,9 @@ def tasks(session: Session, other):
 def tasks(session: Session, text):
     return session.execute(select(Task).from_statement(text)).scalars().all()
 """,
+    "a number of threads that have a database in memory": """
+engine = create_engine("sqlite://", pool_size=20)
+""",
     "a pool that SQLite is given on purpose": """
 engine = create_engine("sqlite://", poolclass=QueuePool, pool_size=20)
 """,
