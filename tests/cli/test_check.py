@@ -46,7 +46,7 @@ def test_findings_are_told_with_their_code_and_exit_with_1(project: Path) -> Non
     assert done.returncode == 1
     assert "engine.py:3:37: CLN404 [*] `pool_size` is nothing for SQLite" in done.stdout
     assert '3 | engine = create_engine("sqlite://", pool_size=5)' in done.stdout
-    assert "Found 1 mistake in 1 file. --fix mends 1." in done.stdout
+    assert "Found 1 mistake in 1 file. 1 can be fixed with --fix." in done.stdout
     again = check("--format", "concise", "--exit-zero", cwd=project)
     assert again.returncode == 0
     assert again.stdout.splitlines()[0].startswith("engine.py:3:37: CLN404")
@@ -152,6 +152,17 @@ def test_what_cannot_be_checked_is_said_and_the_rest_is_checked(project: Path) -
     assert "Traceback" not in done.stderr
 
 
+def test_a_folder_without_files_is_not_taken_for_one_without_mistakes(project: Path) -> None:
+    (project / "empty").mkdir()
+    for options in ([], ["--fix"], ["--diff"], ["--format", "json"]):
+        done = check("empty", *options, cwd=project)
+        assert done.returncode == 0
+        assert "No files to check in empty: there are no Python files" in done.stderr
+        assert "nothing found" not in done.stdout
+    (project / "pyproject.toml").write_text('[tool.colonnade.check]\nexclude = ["engine.py"]\n')
+    assert "all of them are excluded" in check("engine.py", cwd=project).stderr
+
+
 def test_no_password_is_printed(project: Path) -> None:
     (project / "engine.py").write_text(SECRET)
     for options in ([], ["--diff", "--unsafe-fixes"], ["--format", "json"], ["--format", "sarif"]):
@@ -191,6 +202,7 @@ def test_tables_of_a_module_and_of_a_database_are_reviewed(
     assert (
         "models.py:7:7: CLN501 `task` has no index for the foreign key `worker_id`" in done.stdout
     )
+    assert "Found 2 mistakes in the tables of models." in done.stdout
     done = colonnade(
         "check", "--models", "models", "--database-url", database_url, "--format", "concise",
         "--select", "CLN510", cwd=tmp_path,
@@ -201,6 +213,44 @@ def test_tables_of_a_module_and_of_a_database_are_reviewed(
     (tmp_path / "models.py").write_text(MODELS)
     done = colonnade("check", "--models", "models", "--format", "concise", cwd=tmp_path)
     assert "CLN505 `worker_id` is INTEGER, and `worker.id`, which it refers to, text" in done.stdout
+
+
+UNMAPPED = """
+from sqlmodel import Field, Relationship, SQLModel
+
+class Project(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    tasks: list["Tusk"] = Relationship()
+
+class Worker(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    project: Project = Relationship(sa_relationship_kwargs={"primaryjoin": lambda: gone})
+    project_id: int | None = Field(default=None, foreign_key="project.id", index=True)
+
+class Note(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    steps: list["Step"] = Relationship(back_populates="note", cascade_delete=True)
+
+class Step(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    note_id: int | None = Field(default=None, foreign_key="note.id")
+    note: Note = Relationship(back_populates="steps")
+"""
+
+
+def test_a_model_that_cannot_be_mapped_does_not_hide_what_is_wrong_with_the_others(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "models.py").write_text(UNMAPPED)
+    done = colonnade(
+        "check", "--models", "models", "--format", "concise", "--ignore", "CLN508", cwd=tmp_path
+    )
+    assert (done.returncode, done.stderr) == (1, "")
+    first, second, *others, _ = done.stdout.splitlines()
+    assert first.startswith("models.py:4:7: CLN513 `Project` cannot be mapped: When initializing")
+    assert "'Tusk'" in first
+    assert second.startswith("models.py:8:7: CLN513 `Worker` cannot be mapped: ")
+    assert [line.split()[1] for line in others] == ["CLN503", "CLN501", "CLN504"]
 
 
 @pytest.mark.parametrize(

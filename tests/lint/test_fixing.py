@@ -203,7 +203,7 @@ def project(tmp_path: Path) -> Path:
 
 def test_nothing_is_written_until_it_is_told_to(project: Path) -> None:
     done = fix(Settings.read(project), [project])
-    assert (done.count, done.failed) == (1, [])
+    assert (done.count, done.failed) == (1, {})
     assert (project / "safe.py").read_text() == WRONG
     done.write()
     assert (project / "safe.py").read_text() == RIGHT
@@ -221,3 +221,69 @@ def test_a_fix_that_would_be_no_python_is_not_made(
     monkeypatch.setattr(_fixing, "edited", lambda text, edits: "def broken(:")
     done = fix(Settings.read(project), [project])
     assert ([Path(one).name for one in done.failed], done.after) == (["safe.py"], {})
+
+
+def test_a_file_that_cannot_be_written_does_not_keep_the_others_from_it(project: Path) -> None:
+    (project / "last.py").write_text(WRONG)
+    done = fix(Settings.read(project), [project])
+    (project / "last.py").unlink()
+    (project / "last.py").mkdir()
+    done.write()
+    assert (project / "safe.py").read_text() == RIGHT
+    assert (done.count, done.failed) == (
+        1, {str(project / "last.py"): "cannot be written: Is a directory"},
+    )  # fmt: skip
+
+
+ADDED = {
+    "(engine)": "(engine, expire_on_commit=False)",
+    "(engine,)": "(engine, expire_on_commit=False,)",
+    "((engine))": "((engine), expire_on_commit=False)",
+    "(engine, autoflush=(False))": "(engine, autoflush=(False), expire_on_commit=False)",
+    "(\n    engine\n)": "(\n    engine,\n    expire_on_commit=False,\n)",
+    "(\n    engine,\n)": "(\n    engine,\n    expire_on_commit=False,\n)",
+    "(\n    engine  # one\n)": "(\n    engine,  # one\n    expire_on_commit=False,\n)",
+    "(\n    engine,  # 1, (2)\n)": "(\n    engine,  # 1, (2)\n    expire_on_commit=False,\n)",
+    "(\n    engine,\n    # more\n)": "(\n    engine,\n    expire_on_commit=False,\n    # more\n)",
+    "(engine  # one\n)": "(engine, expire_on_commit=False  # one\n)",
+    "(\n    engine, info={}\n)": "(\n    engine, info={}, expire_on_commit=False\n)",
+    "(\n    (engine)  # )\n)": "(\n    (engine), expire_on_commit=False  # )\n)",
+    "(\n    # none yet\n)": "(\n    # none yet\n    expire_on_commit=False,\n)",
+    "(  # none\n)": "(  # none\n    expire_on_commit=False,\n)",
+    "()": "(expire_on_commit=False)",
+}
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n"], ids=["LF", "CRLF"])
+@pytest.mark.parametrize(("before", "after"), ADDED.items(), ids=ADDED)
+def test_an_argument_is_added_as_the_call_is_written(before: str, after: str, ends: str) -> None:
+    code = (
+        "from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine\n\n"
+        "engine = create_async_engine('sqlite+aiosqlite://')\nmaker = async_sessionmaker{}\n"
+    )
+    expected = code.format(after).replace("\n", ends)
+    assert fixed(code.format(before).replace("\n", ends)) == expected
+
+
+REMOVED = {
+    "(URL, pool_size=5)": "(URL)",
+    "(URL, pool_size=5,)": "(URL,)",
+    "(pool_size=5, url=URL)": "(url=URL)",
+    "(URL, pool_size=(5), echo=False)": "(URL, echo=False)",
+    "(URL, pool_size=5, max_overflow=2, echo=False)": "(URL, echo=False)",
+    "(\n    URL,\n    pool_size=5,\n)": "(\n    URL,\n)",
+    "(\n    URL,\n    pool_size=5\n)": "(\n    URL,\n)",
+    "(\n    URL,  # one\n    pool_size=5,\n)": "(\n    URL,  # one\n)",
+    "(\n    URL,\n    pool_size=5,  # one\n)": "(\n    URL,\n    # one\n)",
+    "(\n    URL,\n    pool_size=5  # one\n)": "(\n    URL,\n    # one\n)",
+    "(\n    URL,\n    pool_size=5, echo=False,\n)": "(\n    URL,\n    echo=False,\n)",
+    "(URL, pool_size=5  # one\n)": "(URL  # one\n)",
+    "(URL,  # one\n    pool_size=5)": "(URL,  # one\n    )",
+    "(\n    pool_size=\n        5,\n    url=URL,\n)": "(\n    url=URL,\n)",
+}
+
+
+@pytest.mark.parametrize(("before", "after"), REMOVED.items(), ids=REMOVED)
+def test_an_argument_is_removed_with_its_line_and_no_comment(before: str, after: str) -> None:
+    code = "from sqlmodel import create_engine\n\nURL = 'sqlite://'\nengine = create_engine{}\n"
+    assert fixed(code.format(before)) == code.format(after)

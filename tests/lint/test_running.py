@@ -100,14 +100,159 @@ def test_several_processes_find_the_same(project: Path, monkeypatch: pytest.Monk
 
 
 def test_files_that_are_left_out(project: Path) -> None:
-    for name in ("kept", ".venv", "node_modules", "ignored", "excluded"):
+    for name in ("kept", ".venv", "node_modules", "ignored", "excluded", "env311"):
         (project / name).mkdir()
         (project / name / "engine.py").write_text(WRONG)
+    (project / "env311" / "pyvenv.cfg").write_text("")
     (project / ".gitignore").write_text("ignored/\n")
     (project / "pyproject.toml").write_text('[tool.colonnade.check]\nexclude = ["excluded"]\n')
     paths = [one.path for one in check(Settings.read(project)).findings if one.code == "CLN404"]
     assert [Path(path).parent.name for path in paths] == ["kept"]
     assert run(project, "excluded/engine.py") == []  # as pre-commit names it
+
+
+def test_what_is_excluded_is_still_known_to_the_other_files(project: Path) -> None:
+    (project / "pyproject.toml").write_text(
+        '[tool.colonnade.check]\nexclude = ["models.py", "old"]\n'
+    )
+    (project / "old").mkdir()
+    (project / "old" / "engine.py").write_text(WRONG)
+    assert run(project) == [("schemas.py", "CLN121")]
+    assert run(project, "old") == []
+
+
+def test_an_invalid_line_of_gitignore_is_skipped(project: Path) -> None:
+    (project / "engine.py").write_text(WRONG)
+    (project / ".gitignore").write_text("!\nengine.py\n")
+    assert run(project) == [("schemas.py", "CLN121")]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("queries.py", "queries.pyi"),
+        ("queries.py", "queries/__init__.py"),
+        ("queries.py", "queries/__init__.py", "queries/__init__.pyi"),
+        ("a.b.py", "a_b.py", "a#b.py", "a~b.py"),
+        ("a.b.md", "a_b.md"),
+    ],
+    ids=" ".join,
+)
+def test_files_whose_modules_have_one_name_are_all_checked(
+    project: Path, names: tuple[str, ...]
+) -> None:
+    for name in names:
+        (project / name).parent.mkdir(exist_ok=True)
+        code = f"```python\n{WRONG}\n```\n" if name.endswith(".md") else WRONG
+        (project / name).write_text(code)
+    everything = run(project)
+    engines = [name for name, code in everything if code == "CLN404"]
+    assert sorted(engines) == sorted(Path(name).name for name in names)
+    assert everything == run(project), "the cache knows each of them"
+    assert run(project, names[0]) == [(Path(names[0]).name, "CLN404")]
+    (project / names[0]).unlink()
+    assert len(run(project)) == len(everything) - 1
+
+
+def test_an_import_means_the_package_and_then_the_module_and_then_the_stub(project: Path) -> None:
+    (project / "schemas.py").write_text(SCHEMAS.replace("from models", "from things"))
+    for name, code in {
+        "things.pyi": MODELS.replace("max_length=200", "max_length=300"),
+        "things.py": "class Task: ...\n",
+        "things/__init__.py": "from .tasks import Task\n",
+        "things/tasks.py": MODELS,
+    }.items():
+        (project / name).parent.mkdir(exist_ok=True)
+        (project / name).write_text(code)
+    (project / "models.py").unlink()
+    assert run(project) == [("schemas.py", "CLN121")]
+    (project / "things" / "__init__.py").unlink()
+    (project / "things" / "tasks.py").unlink()
+    assert run(project) == []
+    (project / "things.py").unlink()
+    assert run(project) == [("schemas.py", "CLN121")]
+
+
+@pytest.mark.parametrize("step", ["read", "parse", "Project.module"])
+def test_a_file_that_cannot_be_checked_is_one_line_and_the_others_are_reported(
+    project: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    (project / "engine.py").write_text(WRONG)
+    owner: Any = _running
+    *owners, name = step.split(".")
+    for one in owners:
+        owner = getattr(owner, one)
+    real = getattr(owner, name)
+
+    def fail(*arguments: Any, **options: Any) -> Any:
+        if arguments[0] == WRONG.encode() or "engine" in arguments[:2]:
+            raise KeyError("x")
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(owner, name, fail)
+    report = check(Settings.read(project), cached=False)
+    assert found(report) == [("engine.py", "CLN001"), ("schemas.py", "CLN121")]
+    assert "failed here (KeyError: 'x'); please report it" in report.findings[0].message
+
+
+def test_modules_that_import_everything_of_each_other_are_followed_once(project: Path) -> None:
+    for name in "abcdefgh":
+        stars = "".join(f"from {one} import *\n" for one in "abcdefgh" if one != name)
+        (project / f"{name}.py").write_text(f"{stars}class {name.upper()}(Unknown): ...\n")
+    (project / "h.py").write_text("from a import *\nfrom models import *\n")
+    (project / "schemas.py").write_text(SCHEMAS.replace("from models", "from a"))
+    assert run(project) == [("schemas.py", "CLN121")]
+
+
+class TestWithoutPyproject:
+    """A project that has no pyproject.toml is read as a whole, as one that has."""
+
+    @pytest.fixture
+    def project(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        (tmp_path / "app").mkdir()
+        (tmp_path / "app" / "models.py").write_text(MODELS)
+        (tmp_path / "app" / "api").mkdir()
+        (tmp_path / "app" / "api" / "schemas.py").write_text(
+            SCHEMAS.replace("from models", "from app.models")
+        )
+        monkeypatch.chdir(tmp_path)
+        return tmp_path
+
+    @pytest.fixture
+    def elsewhere(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        return tmp_path_factory.mktemp("elsewhere")
+
+    def found_in(self, file: Path) -> list[tuple[str, str]]:
+        return found(check(Settings.find(file.parent), [file], cached=False))
+
+    def test_where_the_command_is_run(self, project: Path) -> None:
+        assert self.found_in(Path("app/api/schemas.py")) == [("schemas.py", "CLN121")]
+
+    @pytest.mark.parametrize("mark", ["requirements.txt", "setup.py", "Pipfile", ".git"])
+    def test_where_a_file_of_the_project_is(
+        self, project: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch, mark: str
+    ) -> None:
+        (project / mark).write_text("")
+        monkeypatch.chdir(elsewhere)
+        assert self.found_in(project / "app/api/schemas.py") == [("schemas.py", "CLN121")]
+        monkeypatch.chdir(project / "app" / "api")
+        assert self.found_in(Path("schemas.py")) == [("schemas.py", "CLN121")]
+
+    def test_a_home_directory_is_not_read_as_a_project(
+        self, project: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("HOME", str(project))
+        file = project / "schemas.py"
+        file.write_text(SCHEMAS.replace("from models", "from app.models"))
+        assert self.found_in(file) == []
+        (project / "requirements.txt").write_text("")
+        assert self.found_in(file) == [("schemas.py", "CLN121")]
+
+    def test_a_user_without_a_home_directory(
+        self, project: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("HOME", "~")  # which stands for itself
+        assert self.found_in(Path("app/api/schemas.py")) == [("schemas.py", "CLN121")]
 
 
 def test_links_that_go_round_and_files_that_cannot_be_read(project: Path) -> None:
@@ -196,9 +341,8 @@ def test_a_rule_that_fails_is_told_and_the_others_go_on(
 def test_no_rule_fails_on_code_that_was_not_written_for_it(library: str) -> None:
     import sqlalchemy
 
-    packages = Path(sqlalchemy.__file__).parents[1]
-    settings = Settings(packages, select=("CLN001",))
-    assert check(settings, [packages / library], cached=False).findings == []
+    folder = Path(sqlalchemy.__file__).parents[1] / library
+    assert check(Settings(folder, select=("CLN001",)), cached=False).findings == []
 
 
 def test_odd_annotations_are_read(project: Path) -> None:

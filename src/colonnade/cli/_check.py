@@ -100,10 +100,12 @@ def _given(asked: Asked) -> tuple[dict[Path, bytes], list[Path]]:
 def _fixed(
     asked: Asked, settings: lint.Settings, fixed: lint.Fixed, contents: dict[Path, bytes]
 ) -> int:
-    for name in fixed.failed:
-        message = "its fixes would be no Python, and were not made; please report this"
-        _console.err.print(f"[bold red]error:[/bold red] {_console.escaped(name)}: {message}")
+    if not (asked.diff or contents):
+        fixed.write()
+    for name, reason in fixed.failed.items():
+        _console.err.print(f"[bold red]error:[/bold red] {_console.escaped(f'{name} {reason}')}")
     if asked.diff:
+        _warn_unchecked(asked, settings, fixed.report)
         for path, after in sorted(fixed.after.items()):
             _print_diff(path, fixed.before[path], after)
         _console.err.print(f"{_times(fixed.count, 'fix', 'fixes')} would be made.")
@@ -112,14 +114,10 @@ def _fixed(
         for path, data in contents.items():
             sys.stdout.buffer.write(fixed.after.get(path, data))
         return len(fixed.report.findings)
-    try:
-        fixed.write()
-    except OSError as error:
-        raise CheckError(f"Cannot write {error.filename}: {error.strerror}") from None
     found = _told(asked, settings, fixed.report, contents)
     if fixed.count and asked.format in ("text", "concise"):
         _console.out.print(f"Fixed {fixed.count}.")
-    return found
+    return found + len(fixed.failed)
 
 
 def _print_diff(path: Path, before: bytes, after: bytes) -> None:
@@ -139,8 +137,7 @@ def _told(
     asked: Asked, settings: lint.Settings, report: lint.Report, contents: dict[Path, bytes]
 ) -> int:
     """Print a report, without what the baseline has; how much is left."""
-    for name, reason in report.skipped:
-        _console.err.print(f"not checked: {_console.escaped(name)} ({reason})")
+    _warn_unchecked(asked, settings, report)
     findings = report.findings
     if asked.write_baseline is not None:
         count = lint.write_baseline(asked.write_baseline, findings, settings.root)
@@ -170,23 +167,37 @@ def _told(
         case style:
             for line in reports.as_text(findings, texts, frames=style == "text"):
                 _console.out.print(line)
-            _console.out.print(_summary(findings, report))
+            if report.files or asked.models is not None:
+                _console.out.print(_summary(asked, findings, report))
     return len(findings)
 
 
-def _summary(findings: list[lint.Finding], report: lint.Report) -> str:
+def _warn_unchecked(asked: Asked, settings: lint.Settings, report: lint.Report) -> None:
+    """Name the files that were not checked, and say if there were none to check."""
+    for name, reason in report.skipped:
+        _console.err.print(f"not checked: {_console.escaped(name)} ({reason})")
+    if asked.models is None and not report.files and not report.skipped:
+        places = ", ".join(str(path) for path in asked.paths or [settings.root])
+        _console.err.print(
+            f"No files to check in {_console.escaped(places)}: there are no Python files, Markdown"
+            " files or notebooks, or all of them are excluded."
+        )
+
+
+def _summary(asked: Asked, findings: list[lint.Finding], report: lint.Report) -> str:
     known = f" ({report.known} more in the baseline)" if report.known else ""
+    files = _times(report.files, "file")
+    checked = f"the tables of {asked.models}" if asked.models is not None else files
     if not findings:
-        files = f"{_times(report.files, 'file')} checked: " if report.files else ""
-        return f"{files}nothing found{known}."
+        return f"Checked {checked}: nothing found{known}."
     safe = sum(one.fix is not None and one.fix.safe for one in findings)
     unsafe = sum(one.fix is not None and not one.fix.safe for one in findings)
-    said = f"Found {_times(len(findings), 'mistake')} in {_times(report.files, 'file')}{known}."
+    summary = f"Found {_times(len(findings), 'mistake')} in {checked}{known}."
     if safe:
-        said += f" --fix mends {safe}."
+        summary += f" {safe} can be fixed with --fix."
     if unsafe:
-        said += f" --fix --unsafe-fixes mends {unsafe}{' more' if safe else ''}."
-    return said
+        summary += f" {unsafe}{' more' if safe else ''} can be fixed with --fix --unsafe-fixes."
+    return summary
 
 
 def _print_statistics(findings: list[lint.Finding]) -> None:

@@ -109,16 +109,18 @@ def version() -> str:
     return digest.hexdigest()
 
 
-def content_hash(data: bytes) -> str:
-    """The hash of what a file holds."""
-    return hashlib.blake2b(data, digest_size=16).hexdigest()
+def content_hash(data: bytes, module: str = "") -> str:
+    """The hash of what a file holds, and of the name of its module."""
+    digest = hashlib.blake2b(data, digest_size=16)
+    digest.update(f"\0{module}".encode(errors="surrogateescape"))
+    return digest.hexdigest()
 
 
 def combined(parts: Mapping[str, str]) -> str:
     """One hash of several, each with its name."""
     digest = hashlib.blake2b(digest_size=16)
     for name, part in sorted(parts.items()):
-        digest.update(f"{name}\0{part}\0".encode())
+        digest.update(f"{name}\0{part}\0".encode(errors="surrogateescape"))
     return digest.hexdigest()
 
 

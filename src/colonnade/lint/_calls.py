@@ -19,6 +19,10 @@ from colonnade.lint._statements import of_result, of_statement, option, selected
 CONNECTION_AWAITED = frozenset(
     {"execute", "scalar", "scalars", "commit", "rollback", "run_sync", "close", "exec_driver_sql"}
 )
+# Decorators of functions that give what the function itself would.
+PLAIN = frozenset(
+    {"staticmethod", "classmethod", "override", "wraps", "log", "abstractmethod", "overload"}
+)
 BUILTIN_SAME = frozenset({"list", "sorted", "tuple", "set", "reversed", "iter", "builtins.list"})
 
 
@@ -79,7 +83,7 @@ def _of_project(flow: "Flow", node: ast.Call, name: str) -> Value | None:
         )
     found = project.callee(name)
     if found is not None:
-        return _of_function(flow, node, *found)
+        return _of_overloads(flow, node, *found)
     if name in project.names.bases:
         return Value(Kind.INSTANCE, name)
     return None
@@ -91,6 +95,16 @@ def _same(flow: "Flow", node: ast.Call, name: str) -> Value | None:
         return held
     item = evaluation.iterated(held)
     return many(item) if item is not None else None
+
+
+def _of_overloads(flow: "Flow", node: ast.Call, function: Function, module: Module) -> Value | None:
+    """A call of the project's own; unknown if its definitions do not all give the same."""
+    definitions = flow.place.project.overloads(function, module)
+    first, *others = [_of_function(flow, node, one, module) for one in definitions]
+    if all(other == first for other in others):
+        return first
+    kinds = {one.kind if one is not None else None for one in (first, *others)}
+    return awaitable(None) if kinds == {Kind.AWAITABLE} else None
 
 
 def _of_function(flow: "Flow", node: ast.Call, function: Function, module: Module) -> Value | None:
@@ -118,8 +132,9 @@ def _of_function(flow: "Flow", node: ast.Call, function: Function, module: Modul
     generates = inner is not None and bool(inner.yielded)
     if generates:
         return many(held)
-    if decorators - {"staticmethod", "classmethod", "override", "wraps", "log", "abstractmethod"}:
-        return held if not isinstance(function, ast.AsyncFunctionDef) else None
+    if decorators - PLAIN:
+        is_async = isinstance(function, ast.AsyncFunctionDef)
+        return None if is_async or (held and held.kind is Kind.AWAITABLE) else held
     return awaitable(held) if isinstance(function, ast.AsyncFunctionDef) else held
 
 

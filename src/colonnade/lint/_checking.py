@@ -1,6 +1,7 @@
 """Checking sources in memory: pieces become modules, modules a project, rules look at each."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -9,10 +10,10 @@ from colonnade.lint._context import Context
 from colonnade.lint._facts import Facts, gather
 from colonnade.lint._findings import Finding
 from colonnade.lint._modules import Module
-from colonnade.lint._names import Names
+from colonnade.lint._names import SHADOWED, Names
 from colonnade.lint._project import Project
 from colonnade.lint._rule import Rule
-from colonnade.lint._sources import Piece, Source, UnreadableError
+from colonnade.lint._sources import Source, UnreadableError
 
 UNREADABLE = "CLN001"
 NOQA = re.compile(
@@ -66,7 +67,7 @@ def parse(name: str, path: str, source: Source, package: str, *, uses: bool = Tr
                 errors.append(unreadable(path, error))
             continue
         except RecursionError:
-            errors.append(_too_deep(path, piece))
+            errors.append(_too_deep(path, piece.first))
             continue
         modules[own] = Module(own, path, source, piece, facts, tree)
         if last is not None:
@@ -83,8 +84,16 @@ def unreadable(path: str, error: UnreadableError) -> Finding:
     )
 
 
-def _too_deep(path: str, piece: Piece) -> Finding:
-    return unreadable(path, UnreadableError("nested too deeply to be checked", piece.first))
+def failed(path: str, error: Exception, where: str, line: int = 1) -> Finding:
+    """The finding that checking failed: at a file, which does not keep the others from it."""
+    if isinstance(error, RecursionError):
+        return _too_deep(path, line)
+    reason = f"{where} failed here ({type(error).__name__}: {error}); please report it"
+    return unreadable(path, UnreadableError(reason, line))
+
+
+def _too_deep(path: str, line: int) -> Finding:
+    return unreadable(path, UnreadableError("nested too deeply to be checked", line))
 
 
 def review(module: Module, project: Project, rules: Iterable[Rule]) -> Iterator[Finding]:
@@ -95,11 +104,8 @@ def review(module: Module, project: Project, rules: Iterable[Rule]) -> Iterator[
         try:
             if rule.applies(context):
                 found.update(rule.check(context))
-        except RecursionError:
-            found.add(_too_deep(module.path, module.piece))
         except Exception as error:
-            reason = f"{rule.code} failed here ({type(error).__name__}: {error}); please report it"
-            found.add(unreadable(module.path, UnreadableError(reason, module.piece.first)))
+            found.add(failed(module.path, error, rule.code, module.piece.first))
     yield from sorted(one for one in found if not _silenced(module, one))
 
 
@@ -111,13 +117,12 @@ def check_sources(sources: Mapping[str, Source], rules: Iterable[Rule]) -> list[
         rules: What to look for.
     """
     rules = list(rules)
-    files = [
-        parse(module_name(path), path, source, package_of(path)) for path, source in sources.items()
-    ]
+    names = module_names(sources)
+    files = [parse(names[path], path, source, package_of(path)) for path, source in sources.items()]
     modules = {name: module for file in files for name, module in file.modules.items()}
     facts: dict[str, Facts] = {name: module.facts for name, module in modules.items()}
     before = {name: one for file in files for name, one in file.before.items()}
-    packages = [module_name(path) for path in sources if is_package(path)]
+    packages = [names[path] for path in sources if is_package(path)]
     project = Project(Names(facts, packages, before), modules.get)
     found = [one for file in files for one in file.errors]
     for module in modules.values():
@@ -125,12 +130,27 @@ def check_sources(sources: Mapping[str, Source], rules: Iterable[Rule]) -> list[
     return sorted(found)
 
 
+def module_names(paths: Iterable[str]) -> dict[str, str]:
+    """The name of each file's module, by its path: no two files have the same.
+
+    Where an import could mean several files, it means the package, then the module, then its stub,
+    as it does in Python. The others get a name that no import can spell.
+    """
+    names: dict[str, str] = {}
+    shared: Counter[str] = Counter()
+    for path in sorted(paths, key=lambda path: (not is_package(path), path.endswith("i"), path)):
+        name = module_name(path)
+        names[path] = f"{name}{SHADOWED}{shared[name]}" if shared[name] else name
+        shared[name] += 1
+    return names
+
+
 def module_name(path: str) -> str:
-    """The name of a file's module: its path from the project's root, with dots."""
+    """What a file's module is imported by: its path from the project's root, with dots."""
     parts = path.replace("\\", "/").removesuffix(".py").removesuffix(".pyi").split("/")
     if parts[-1] == "__init__":
         parts = parts[:-1]
-    return ".".join(part.replace(".", "_").replace("#", "_") for part in parts if part)
+    return ".".join(re.sub(rf"[.#{SHADOWED}]", "_", part) for part in parts if part)
 
 
 def is_package(path: str) -> bool:

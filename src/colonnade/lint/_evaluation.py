@@ -57,7 +57,7 @@ def iterated(value: Value | None) -> Value | None:
     return value.item if value is not None and value.kind in ITERABLE else None
 
 
-def entered(value: Value | None, *, is_async: bool) -> Value | None:
+def entered(place: "Place", value: Value | None, *, is_async: bool) -> Value | None:
     """What ``with ... as`` names."""
     if value is None:
         return None
@@ -67,7 +67,9 @@ def entered(value: Value | None, *, is_async: bool) -> Value | None:
             return Value(Kind.INSTANCE, name, expires=False)
         return value.item
     if value.kind is Kind.INSTANCE:
-        return value
+        method = "__aenter__" if is_async else "__enter__"
+        found = place.project.method(value.name, method)
+        return giving.returned(place.project, *found) if found is not None else value
     return None
 
 

@@ -22,7 +22,7 @@ class Files:
 
     Args:
         root: Where the project is.
-        exclude: Patterns of paths, from the root, that are not searched.
+        exclude: Patterns of paths, from the root, whose findings are not reported.
     """
 
     def __init__(self, root: Path, exclude: Iterable[str] = ()) -> None:
@@ -38,19 +38,18 @@ class Files:
                 for name in folders
                 if name not in NEVER
                 and "{{" not in name  # a template of a project, which is no Python yet
-                and not self._left_out(here / name, "/")
+                and not (here / name / "pyvenv.cfg").exists()
+                and not self._is_ignored(here / name, "/")
             )
             for name in sorted(names):
                 path = here / name
-                if path.suffix in SUFFIXES and not self._left_out(path):
+                if path.suffix in SUFFIXES and not self._is_ignored(path):
                     yield path
 
     def name(self, path: Path) -> str:
-        """A path from the project's root, if it is in it."""
-        try:
-            return path.absolute().relative_to(self.root).as_posix()
-        except ValueError:
-            return path.absolute().as_posix().lstrip("/")
+        """A path from the project's root, if it is in it; else the whole of it."""
+        path = path.absolute()
+        return (path.relative_to(self.root) if path.is_relative_to(self.root) else path).as_posix()
 
     def excluded(self, path: Path) -> bool:
         """Whether the settings leave a path out."""
@@ -62,16 +61,22 @@ class Files:
             for pattern in (entry.rstrip("/") for entry in self._exclude)
         )
 
-    def _left_out(self, path: Path, end: str = "") -> bool:
-        if self._exclude and self.excluded(path):
-            return True
+    def _is_ignored(self, path: Path, end: str = "") -> bool:
         return bool(self._ignored) and self._ignored.match_file(self.name(path) + end)
 
     @cached_property
     def _ignored(self) -> GitIgnoreSpec:
-        """What the project's .gitignore leaves out."""
+        """What .gitignore leaves out; invalid lines are skipped, as git does."""
         try:
-            lines = (self.root / ".gitignore").read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError):
+            lines = (self.root / ".gitignore").read_bytes().decode(errors="replace").splitlines()
+        except OSError:
             lines = []
-        return GitIgnoreSpec.from_lines(lines)
+        return GitIgnoreSpec.from_lines(filter(_is_pattern, lines))
+
+
+def _is_pattern(line: str) -> bool:
+    try:
+        GitIgnoreSpec.from_lines([line])
+    except ValueError:
+        return False
+    return True

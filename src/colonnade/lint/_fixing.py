@@ -2,6 +2,7 @@
 
 import ast
 import warnings
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,24 +23,29 @@ class Fixed:
         report: What is left.
         before: What each changed file held.
         after: What it holds now.
-        count: How many findings were mended.
-        failed: Files whose fixes would have been no Python, which were left as they are.
+        counts: How many findings were fixed in it.
+        failed: Files that were left as they are, each with the reason.
     """
 
     report: Report
     before: dict[Path, bytes] = field(default_factory=dict)
     after: dict[Path, bytes] = field(default_factory=dict)
-    count: int = 0
-    failed: list[str] = field(default_factory=list)
+    counts: Counter[Path] = field(default_factory=Counter)
+    failed: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def count(self) -> int:
+        """How many findings were fixed."""
+        return self.counts.total()
 
     def write(self) -> None:
-        """Write the changed files.
-
-        Raises:
-            OSError: One cannot be written.
-        """
-        for path, data in self.after.items():
-            path.write_bytes(data)
+        """Write the changed files; one that cannot be written is ``failed``."""
+        for path, data in list(self.after.items()):
+            try:
+                path.write_bytes(data)
+            except OSError as error:
+                self.failed[str(path)] = f"cannot be written: {error.strerror or error}"
+                del self.after[path], self.counts[path]
 
 
 def fix(
@@ -78,15 +84,18 @@ def fix(
             path = Path(shown).absolute()
             if shown in done.failed:
                 continue
-            data = held.get(path)
-            old = path.read_bytes() if data is None else data
-            new, count = _mended(old, path.suffix, findings)
-            if new is None:
-                done.failed.append(shown)
-            elif new != old:
-                done.before.setdefault(path, given.get(path, old) if path in given else old)
+            try:
+                data = held.get(path)
+                old = path.read_bytes() if data is None else data
+                new, count = _mended(old, path.suffix, findings)
+            except Exception as error:  # one file, which does not keep the others from it
+                kind = "" if isinstance(error, UnreadableError) else f"{type(error).__name__}: "
+                done.failed[shown] = f"cannot be fixed: {kind}{error}"
+                continue
+            if new != old:
+                done.before.setdefault(path, given.get(path, old))
                 held[path] = done.after[path] = new
-                done.count += count
+                done.counts[path] += count
                 changed = True
         if not changed:
             break
@@ -101,17 +110,18 @@ def _mendable(findings: Iterable[Finding], *, unsafe: bool) -> dict[str, list[Fi
     return found
 
 
-def _mended(data: bytes, suffix: str, findings: list[Finding]) -> tuple[bytes | None, int]:
-    """A file with what was found in it mended; None if that would be no Python."""
+def _mended(data: bytes, suffix: str, findings: list[Finding]) -> tuple[bytes, int]:
+    """A file with its findings fixed, and how many were.
+
+    Raises:
+        UnreadableError: The result would not be Python.
+    """
     source = read(data, suffix)
     text, count = apply(source, findings)
     new = text.encode(source.encoding)
-    try:
-        for before, after in zip(source.pieces, read(new, suffix).pieces, strict=False):
-            if _parses(before) and not _parses(after):
-                return None, 0
-    except UnreadableError:
-        return None, 0
+    for before, after in zip(source.pieces, read(new, suffix).pieces, strict=False):
+        if _parses(before) and not _parses(after):
+            raise UnreadableError("the result would not be Python; please report it")
     return new, count
 
 

@@ -286,7 +286,7 @@ class Flow:
         commits: list[tuple[ast.AST, str]] = []
         for item in node.items:
             held = evaluation.evaluate(self, item.context_expr)
-            entered = evaluation.entered(held, is_async=isinstance(node, ast.AsyncWith))
+            entered = evaluation.entered(self.place, held, is_async=isinstance(node, ast.AsyncWith))
             if item.optional_vars is not None:
                 self.bind(item.optional_vars, entered)
                 if entered is not None:

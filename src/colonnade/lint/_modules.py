@@ -42,8 +42,17 @@ class Module:
         """The statement that gives each name of the module its meaning: the first that does."""
         found: dict[str, ast.stmt] = {}
         for statement in top_level(self.tree.body):
-            for name in _defined(statement):
+            for name in defined(statement):
                 found.setdefault(name, statement)
+        return found
+
+    @cached_property
+    def bindings(self) -> dict[str, list[ast.stmt]]:
+        """Every statement of the module that gives a name a meaning: several, where ways differ."""
+        found: dict[str, list[ast.stmt]] = defaultdict(list)
+        for statement in top_level(self.tree.body):
+            for name in (*defined(statement), *_imported(statement)):
+                found[name].append(statement)
         return found
 
     @cached_property
@@ -160,7 +169,14 @@ def parameters(function: Function) -> Iterator[tuple[ast.arg, ast.expr | None]]:
     yield from zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
 
 
-def _defined(statement: ast.stmt) -> Iterator[str]:
+def _imported(statement: ast.stmt) -> Iterator[str]:
+    if isinstance(statement, ast.Import | ast.ImportFrom):
+        for alias in statement.names:
+            yield alias.asname or alias.name.partition(".")[0]
+
+
+def defined(statement: ast.stmt) -> Iterator[str]:
+    """The names that a statement defines."""
     match statement:
         case ast.ClassDef(name=name) | ast.FunctionDef(name=name):
             yield name

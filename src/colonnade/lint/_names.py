@@ -8,6 +8,7 @@ from colonnade.lint import _library as lib
 from colonnade.lint._facts import DEFINITION, Facts
 
 DEPTH = 12  # of re-exports; more is a circle
+SHADOWED = "~"  # in the name of a module that another hides: `queries.py` beside `queries/`
 
 
 class Names:
@@ -36,7 +37,7 @@ class Names:
         self._imports: dict[str, frozenset[str]] = {}
         self._endings: dict[str, list[str]] = defaultdict(list)
         for name in facts:
-            if "#" in name:  # a block is imported by nobody
+            if "#" in name or SHADOWED in name:  # which no import means
                 continue
             parts = name.split(".")
             for start in range(len(parts)):
@@ -47,7 +48,8 @@ class Names:
     def package(self, module: str) -> str:
         """What a module's relative imports count from."""
         module = module.partition("#")[0]
-        return module if module in self.packages else module.rpartition(".")[0]
+        name = module.partition(SHADOWED)[0]
+        return name if module in self.packages else name.rpartition(".")[0]
 
     def resolve(self, path: str, near: str) -> str:
         """The one name of what a dotted path means in a module.
@@ -81,6 +83,11 @@ class Names:
             found.add(self.before[module])
         self._imports[module] = frozenset(found - {module})
         return self._imports[module]
+
+    @cached_property
+    def imported_modules(self) -> frozenset[str]:
+        """The modules that any other module of the project imports."""
+        return frozenset().union(*map(self.imports, self.facts))
 
     def classes(self) -> Iterable[tuple[str, str]]:
         """Each class of the project, as its module and its name."""
@@ -201,16 +208,20 @@ class Names:
         return self._starred(path, module, depth) or f"{module}.{path}"
 
     def _starred(self, path: str, near: str, depth: int) -> str | None:
+        """What a name means that ``import *`` brings, from module to module, each of them once."""
         first = path.partition(".")[0]
-        facts = self.facts.get(near)
-        for star in facts.stars if facts and depth <= DEPTH else ():
-            if first in lib.STARS.get(star, ()):
-                return lib.canonical(f"{star}.{path}")
-            module = self._module(star, near)
-            if module is not None and module != near:
-                found = self._member(module, path.split("."), depth + 1)
-                if found != f"{module}.{path}" or first in self.facts[module].exports:
-                    return found
+        reached = [near]
+        for module in reached:
+            facts = self.facts.get(module)
+            for star in facts.stars if facts and depth <= DEPTH else ():
+                if first in lib.STARS.get(star, ()):
+                    return lib.canonical(f"{star}.{path}")
+                other = self._module(star, module)
+                if other is None or other in reached:
+                    continue
+                if first in self.facts[other].exports:
+                    return self._member(other, path.split("."), depth + 1)
+                reached.append(other)
         return None
 
     def _module(self, path: str, near: str) -> str | None:

@@ -9,8 +9,8 @@ from colonnade.lint._facts import written
 from colonnade.lint._flow import Flow, Runs
 from colonnade.lint._hints import Hint, read_hint
 from colonnade.lint._models import Model
-from colonnade.lint._modules import Function, Module
-from colonnade.lint._names import Names
+from colonnade.lint._modules import FUNCTIONS, Function, Module, defined
+from colonnade.lint._names import SHADOWED, Names
 from colonnade.lint._values import Value
 
 Loader = Callable[[str], Module | None]
@@ -55,6 +55,18 @@ class Place:
         return read_hint(node, self)
 
 
+def _is_ambiguous(statements: list[ast.stmt]) -> bool:
+    """Whether statements give a name several meanings, of which one is a class or a function."""
+    kinds = {type(one) for one in statements}
+    return len(statements) > 1 and (
+        ast.ClassDef in kinds or (not kinds.isdisjoint(FUNCTIONS) and not kinds <= {*FUNCTIONS})
+    )
+
+
+def _is_overload(function: Function) -> bool:
+    return any(written(one).rpartition(".")[2] == "overload" for one in function.decorator_list)
+
+
 @dataclass
 class Project:
     """Everything that is checked together.
@@ -88,37 +100,54 @@ class Project:
         return None
 
     def definition(self, name: str) -> tuple[ast.stmt, Module] | None:
-        """The statement that defines a name, and its module."""
+        """The statement that defines a name, and its module.
+
+        None if the name may mean something else: a class that is imported where it can be, or a
+        function that is wrapped afterwards.
+        """
         module = self.home(name)
         if module is None:
             return None
-        statement = module.definitions.get(name[len(module.name) + 1 :])
-        return None if statement is None else (statement, module)
+        name = name[len(module.name) + 1 :]
+        statement = module.definitions.get(name)
+        if statement is None or _is_ambiguous(module.bindings.get(name, [])):
+            return None
+        return statement, module
 
     def function(self, name: str) -> tuple[Function, Module] | None:
         """A function or a method of the project."""
+        found = self.variants(name)
+        return found[0] if found else None
+
+    def variants(self, name: str) -> list[tuple[Function, Module]]:
+        """The definitions of a function or a method: several, if it is overloaded.
+
+        The first is the one that runs, as far as can be told.
+        """
         module = self.home(name)
         if module is None:
-            return None
+            return []
         *owners, last = name[len(module.name) + 1 :].split(".")
         body: list[ast.stmt] = []
-        if not owners:
-            found = module.definitions.get(last)
-            body = [found] if found else []
-        else:
+        if not owners and not _is_ambiguous(module.bindings.get(last, [])):
+            body = module.bindings.get(last, [])
+        elif len(owners) == 1:
             owner = module.definitions.get(owners[0])
-            body = owner.body if isinstance(owner, ast.ClassDef) and len(owners) == 1 else []
-        for statement in body:
-            if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
-                if statement.name == last:
-                    return statement, module
-        return None
+            inside = owner.body if isinstance(owner, ast.ClassDef) else []
+            body = [one for one in inside if last in defined(one)]
+            body = [] if _is_ambiguous(body) else body
+        found = [one for one in body if isinstance(one, FUNCTIONS) and one.name == last]
+        return [(one, module) for one in sorted(found, key=_is_overload)]
 
     def callee(self, name: str) -> tuple[Function, Module] | None:
         """The function or the method that a name calls, inherited or not."""
         owner, _, method = name.rpartition(".")
         inherited = self.method(owner, method) if owner in self.names.bases else None
         return self.function(name) or inherited
+
+    def overloads(self, function: Function, module: Module) -> list[Function]:
+        """All definitions of what a function is one definition of."""
+        return [one for one, _ in self.variants(module.qualified(function))] or [function]
 
     def method(self, name: str, method: str) -> tuple[Function, Module] | None:
         """A method of a class of the project, inherited or not."""
@@ -177,6 +206,8 @@ class Project:
         if self._titles is None:
             self._titles = {}
             for module, name in self.names.classes():
+                if SHADOWED in module:
+                    continue
                 self._titles.setdefault(name, []).append(f"{module}.{name}")
         found = self._titles.get(title, [])
         tables = [one for one in found if one in self.names.tables]

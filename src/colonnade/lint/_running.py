@@ -5,8 +5,9 @@ again when it did, or anything it imports, or a model, or what any file tells th
 """
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
 from pathlib import Path
@@ -17,8 +18,9 @@ from colonnade.errors import CheckError
 from colonnade.lint import _library as lib
 from colonnade.lint._cache import Cache, Known, combined, content_hash, facts_hash
 from colonnade.lint._checking import (
+    failed,
     is_package,
-    module_name,
+    module_names,
     package_of,
     parse,
     review,
@@ -31,7 +33,7 @@ from colonnade.lint._modules import Module
 from colonnade.lint._names import Names
 from colonnade.lint._project import Project
 from colonnade.lint._reaching import reached_hashes
-from colonnade.lint._settings import Settings
+from colonnade.lint._settings import Settings, is_project
 from colonnade.lint._sources import UnreadableError, read
 from colonnade.lint.rules import all_rules
 
@@ -66,11 +68,13 @@ class Target:
     Attributes:
         path: Where it is.
         name: Its path from the project's root.
-        wanted: Whether what is wrong in it is to be told; else it is there for the others.
+        module: The name of its module, which no other file has.
+        wanted: Whether its findings are reported; else it is read for the names in it.
     """
 
     path: Path
     name: str
+    module: str
     wanted: bool
 
 
@@ -98,7 +102,7 @@ def check(
         CheckError: A path is not there, or a code is none.
     """
     _known_codes(settings)
-    targets = list(_targets(settings, paths or [settings.root], contents or {}))
+    targets = _targets(settings, paths or [settings.root], contents or {})
     cache = Cache(settings.root if cached else None)
     run = _Run(settings, targets, cache, progress or _silent, contents or {})
     report = run.go(jobs)
@@ -132,27 +136,35 @@ def _known_codes(settings: Settings) -> None:
 
 def _targets(
     settings: Settings, paths: Iterable[Path], contents: dict[Path, bytes]
-) -> Iterable[Target]:
+) -> list[Target]:
+    """The files to check, and then the rest of the project, for the names in it."""
     files = Files(settings.root, settings.exclude)
-    wanted: dict[Path, Path] = {}
+    wanted = dict.fromkeys(
+        path for path in _named(files, paths, contents) if not files.excluded(path)
+    )
+    found = dict(wanted)
+    if is_project(settings.root):
+        rest = files.below(settings.root)
+        found.update(dict.fromkeys(path for path in rest if path.suffix in (".py", ".pyi")))
+    names = {path: files.name(path) for path in found}
+    modules = module_names(names.values())
+    return [
+        Target(path, name, modules[name], wanted=path in wanted) for path, name in names.items()
+    ]
+
+
+def _named(files: Files, paths: Iterable[Path], contents: dict[Path, bytes]) -> Iterator[Path]:
+    """The files that the paths are, or that are in their folders."""
     for path in paths:
+        absolute = path.absolute()
         if path.is_dir():
-            wanted.update((one.absolute(), one) for one in files.below(path.absolute()))
-        elif path.exists() or path.is_symlink() or path.absolute() in contents:
+            yield from files.below(absolute)
+        elif path.exists() or path.is_symlink() or absolute in contents:
             if path.suffix not in SUFFIXES:
                 raise CheckError(f"{path} is no Python, Markdown or notebook.")
-            if not files.excluded(path):
-                wanted[path.absolute()] = path
+            yield absolute
         else:
             raise CheckError(f"There is no file or folder {path}.")
-    seen = set()
-    for absolute in wanted:
-        seen.add(absolute)
-        yield Target(absolute, files.name(absolute), wanted=True)
-    if (settings.root / "pyproject.toml").is_file():
-        for path in files.below(settings.root):
-            if path.absolute() not in seen and path.suffix in (".py", ".pyi"):
-                yield Target(path.absolute(), files.name(path), wanted=False)
 
 
 def _silent(what: str, done: int, total: int) -> None:
@@ -210,7 +222,7 @@ class _Run:
                 if target.wanted:
                     self._report.skipped.append((self._shown(target), size))
                 continue
-            known = self._cache.get(target.name, content_hash(data))
+            known = self._cache.get(target.name, content_hash(data, target.module))
             if known is None:
                 waiting.append((target, data))
             else:
@@ -220,7 +232,7 @@ class _Run:
     def _scan(
         self, waiting: list[tuple[Target, bytes]], pool: ProcessPoolExecutor | None, jobs: int
     ) -> None:
-        parts = _divided([(one.name, data) for one, data in waiting], jobs if pool else 1)
+        parts = _divided(waiting, jobs if pool else 1)
         results = pool.map(_scan_all, parts) if pool is not None else map(_scan_all, parts)
         done = 0
         for result in results:
@@ -232,13 +244,12 @@ class _Run:
 
     def _review(self, pool: ProcessPoolExecutor | None, jobs: int) -> None:
         names, packages, before = self._names()
-        paths = {module_name(one.name): str(one.path) for one in self._targets}
         relevant = _relevant(self._known, names)
         keys = self._keys(names, relevant)
-        wanted = [one.name for one in self._targets if one.wanted and one.name in relevant]
-        stale = [name for name in wanted if self._known[name].key != keys[name]]
-        changed = {str(path): data for path, data in self._contents.items()}
-        job = _Job(uuid4().hex, dict(names.facts), packages, before, paths, self._named(), changed)
+        wanted = [one for one in self._targets if one.wanted and one.name in relevant]
+        stale = [one for one in wanted if self._known[one.name].key != keys[one.name]]
+        files = {one.module: one for one in self._targets}
+        job = _Job(uuid4().hex, dict(names.facts), packages, before, files, self._contents)
         parts = _divided(stale, jobs if pool else 1)
         results = (
             pool.map(_review_all, [job] * len(parts), parts)
@@ -255,16 +266,13 @@ class _Run:
             self._progress("checking", done, len(stale))
         _reviewers.clear()
 
-    def _named(self) -> dict[str, str]:
-        return {module_name(one.name): one.name for one in self._targets}
-
     def _names(self) -> tuple[Names, list[str], dict[str, str]]:
         facts = {}
         before = {}
         for known in self._known.values():
             facts.update(known.facts)
             before.update(known.before)
-        packages = [module_name(one.name) for one in self._targets if is_package(one.name)]
+        packages = [one.module for one in self._targets if is_package(one.name)]
         return Names(facts, packages, before), packages, before
 
     def _keys(self, names: Names, relevant: set[str]) -> dict[str, str]:
@@ -304,15 +312,17 @@ class _Run:
 
 @dataclass(frozen=True)
 class _Job:
-    """What a process has to know to review files; ``run`` is another for each run."""
+    """What a process has to know to review files; ``run`` is another for each run.
+
+    ``files`` has each file by the name of its module.
+    """
 
     run: str
     facts: dict[str, Facts]
     packages: list[str]
     before: dict[str, str]
-    paths: dict[str, str]
-    names: dict[str, str]
-    contents: dict[str, bytes]
+    files: dict[str, Target]
+    contents: dict[Path, bytes]
 
 
 class _Reviewer:
@@ -329,48 +339,53 @@ class _Reviewer:
     def modules(self, module: str) -> dict[str, Module]:
         """The modules of a file, by the name of the first."""
         if module not in self._parsed:
-            path = self._job.paths[module]
-            name = self._job.names[module]
-            try:
-                data = self._job.contents.get(path)
-                source = read(Path(path).read_bytes() if data is None else data, Path(name).suffix)
-                self._parsed[module] = parse(module, name, source, package_of(name)).modules
-            except (UnreadableError, OSError):
-                self._parsed[module] = {}
+            self._parsed[module] = {}
+            file = self._job.files[module]
+            with suppress(Exception):  # which the scan has reported
+                data = self._job.contents.get(file.path)
+                source = read(file.path.read_bytes() if data is None else data, file.path.suffix)
+                parsed = parse(module, file.name, source, package_of(file.name))
+                self._parsed[module] = parsed.modules
         return self._parsed[module]
 
-    def review(self, name: str) -> list[Finding]:
+    def review(self, file: Target) -> list[Finding]:
         found: list[Finding] = []
-        for module_ in self.modules(module_name(name)):
-            module = self.project.module(module_)
-            if module is not None:
-                found += review(module, self.project, all_rules())
+        try:
+            for name in self.modules(file.module):
+                module = self.project.module(name)
+                if module is not None:
+                    found += review(module, self.project, all_rules())
+        except Exception as error:
+            found.append(failed(file.name, error, "the review"))
         return found
 
 
 _reviewers: dict[str, _Reviewer] = {}  # of the run that a process works for
 
 
-def _review_all(job: _Job, names: list[str]) -> list[tuple[str, list[Finding]]]:
+def _review_all(job: _Job, files: list[Target]) -> list[tuple[str, list[Finding]]]:
     """Review files; what was parsed for them is kept for the next part of the same run."""
     if job.run not in _reviewers:
         _reviewers.clear()
         _reviewers[job.run] = _Reviewer(job)
-    return [(name, _reviewers[job.run].review(name)) for name in names]
+    return [(file.name, _reviewers[job.run].review(file)) for file in files]
 
 
-def _scan_all(files: list[tuple[str, bytes]]) -> list[tuple[str, Known]]:
-    return [(name, _scanned(name, data)) for name, data in files]
+def _scan_all(files: list[tuple[Target, bytes]]) -> list[tuple[str, Known]]:
+    return [(file.name, _scanned(file, data)) for file, data in files]
 
 
-def _scanned(name: str, data: bytes) -> Known:
-    content = content_hash(data)
+def _scanned(file: Target, data: bytes) -> Known:
+    """What is known of a file that is read; if that fails, why."""
+    content = content_hash(data, file.module)
     try:
-        source = read(data, Path(name).suffix)
+        source = read(data, file.path.suffix)
+        speaks = any(subject in source.text for subject in lib.SUBJECTS)
+        parsed = parse(file.module, file.name, source, package_of(file.name), uses=speaks)
     except UnreadableError as error:
-        return Known(content, {}, speaks=False, errors=[unreadable(name, error)])
-    speaks = any(subject in source.text for subject in lib.SUBJECTS)
-    parsed = parse(module_name(name), name, source, package_of(name), uses=speaks)
+        return Known(content, {}, speaks=False, errors=[unreadable(file.name, error)])
+    except Exception as error:
+        return Known(content, {}, speaks=False, errors=[failed(file.name, error, "reading")])
     facts = {one: module.facts for one, module in parsed.modules.items()}
     return Known(
         content, facts, parsed.before, source.text.count("\n"), speaks, list(parsed.errors)

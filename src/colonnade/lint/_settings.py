@@ -9,6 +9,7 @@ from typing import Any
 from colonnade.errors import CheckError
 
 TABLE = "[tool.colonnade.check]"
+MARKS = ("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", "Pipfile", ".git", ".hg")
 MOST_BYTES = 1_000_000  # of a file: more is data, or written by a program
 
 
@@ -21,7 +22,7 @@ class Settings:
         select: The codes to look for, or how they begin: ``CLN2`` is all that begins so.
         ignore: The codes to leave out, likewise.
         per_file_ignores: For patterns of paths, the codes to leave out there.
-        exclude: Patterns of paths that are not searched.
+        exclude: Patterns of paths whose findings are not reported.
         baseline: A file of findings that are known.
         max_file_size: The bytes of a file that is still checked.
     """
@@ -38,6 +39,9 @@ class Settings:
     def find(cls, directory: Path) -> "Settings":
         """The settings of the project that a directory is in.
 
+        A project without pyproject.toml begins where its other files say so, such as
+        requirements.txt or .git, else where the command is run.
+
         Raises:
             CheckError: They cannot be read, or say what is not known.
         """
@@ -46,7 +50,8 @@ class Settings:
             if (one / "pyproject.toml").is_file():
                 return cls.read(one)
         here = Path.cwd()
-        return cls(here if directory.is_relative_to(here) else directory)
+        start = here if directory.is_relative_to(here) and is_project(here) else directory
+        return cls(next(filter(_is_marked, (start, *start.parents)), start))
 
     @classmethod
     def read(cls, root: Path) -> "Settings":
@@ -65,6 +70,20 @@ class Settings:
             raise CheckError(f"{file}: {TABLE} has to be a table.")
         said = {_field(file, name): _value(file, name, table[name]) for name in table}
         return replace(cls(root), **said)
+
+
+def is_project(root: Path) -> bool:
+    """Whether a directory can be read as one project: a home directory or ``/`` holds many."""
+    try:
+        home = Path.home()
+    except RuntimeError:  # of a user without one, as in some containers
+        home = Path(root.anchor)
+    return root not in (home, *home.parents) or _is_marked(root)
+
+
+def _is_marked(root: Path) -> bool:
+    """Whether a directory has a file that the root of a project has."""
+    return any((root / name).exists() for name in MARKS)
 
 
 KNOWN = tuple(one.name.replace("_", "-") for one in fields(Settings) if one.name != "root")

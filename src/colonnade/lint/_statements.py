@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 SAME_STATEMENT = frozenset(
     {"where", "filter", "filter_by", "join", "outerjoin", "join_from", "select_from", "distinct",
      "group_by", "having", "with_for_update", "execution_options", "correlate",
-     "params", "prefix_with", "with_hint", "populate_existing", "enable_eagerloads",
-     "from_statement"}
+     "params", "prefix_with", "with_hint", "populate_existing", "enable_eagerloads"}
 )  # fmt: skip
 FIRST = frozenset({"first", "one", "one_or_none", "fetchone"})
 ALL = frozenset({"all", "fetchall", "unique", "partitions", "fetchmany", "yield_per"})
@@ -61,6 +60,8 @@ def of_statement(flow: "Flow", node: ast.Call, name: str, receiver: Value) -> Va
             return replace(receiver, skips=receiver.skips or constant not in (0, None))
         case "slice":
             return replace(receiver, limited=True, skips=True)
+        case "from_statement":  # which is no select
+            return replace(receiver, name="")
         case "add_columns":
             return replace(receiver, item=None)
         case _ if name in SAME_STATEMENT:

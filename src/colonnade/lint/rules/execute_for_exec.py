@@ -7,6 +7,7 @@ from colonnade.lint import _library as lib
 from colonnade.lint._context import Context
 from colonnade.lint._findings import Edit, Finding, Fix
 from colonnade.lint._rule import Rule
+from colonnade.lint.rules._certainty import is_certain, is_method_certain
 from colonnade.lint.rules._examples import SYNC
 
 
@@ -44,13 +45,12 @@ def tasks(session: Session):
             scalars = self._scalars(at, call)
             fix = None
             if scalars is not None and isinstance(func, ast.Attribute):
-                asked, whole = scalars
                 end = at.edit.end(func)
-                edits = (
-                    Edit(end - len("execute"), end, "exec"),
-                    at.edit.between(asked.value, whole, ""),
-                )
-                fix = Fix("Use `exec()`", edits, safe=True)
+                removed = at.edit.remove_call(*scalars)
+                certain = is_method_certain(at, func) and is_certain(at, call.args[0])
+                if removed is not None and certain:
+                    edits = (Edit(end - len("execute"), end, "exec"), removed)
+                    fix = Fix("Use `exec()`", edits, safe=True)
             message = "`exec()` gives the rows themselves, with their types"
             yield at.find(self.code, call, message, fix=fix, whole=False)
 

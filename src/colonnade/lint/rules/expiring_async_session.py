@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from colonnade.lint import _library as lib
 from colonnade.lint._context import Context
-from colonnade.lint._findings import Edit, Finding, Fix
+from colonnade.lint._findings import Finding, Fix
 from colonnade.lint._rule import Rule
 from colonnade.lint._values import Kind
 
@@ -43,7 +43,7 @@ sessions = async_sessionmaker(engine, expire_on_commit=False)
             if session is None or session.kind is not Kind.INSTANCE or session.node is not call:
                 continue
             if session.name in lib.ASYNC_SESSIONS and session.expires:
-                edit: Edit = at.edit.set_argument(call, "expire_on_commit", "False")
-                fix = Fix("Add `expire_on_commit=False`", (edit,), safe=False)
+                edits = at.edit.set_argument(call, "expire_on_commit", "False")
+                fix = Fix("Add `expire_on_commit=False`", edits, safe=False)
                 message = "rows expire on commit, and async code cannot load them again"
                 yield at.find(self.code, call, message, fix=fix, whole=False)

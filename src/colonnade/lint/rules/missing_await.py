@@ -9,6 +9,7 @@ from colonnade.lint._findings import Edit, Finding, Fix
 from colonnade.lint._modules import Function
 from colonnade.lint._rule import Rule
 from colonnade.lint._values import Kind
+from colonnade.lint.rules._certainty import is_method_certain
 
 PASSED_ON = (ast.Await, ast.Return, ast.Yield, ast.YieldFrom, ast.Starred, ast.Lambda, ast.List,
              ast.Tuple, ast.Set, ast.Dict, ast.ListComp, ast.SetComp, ast.GeneratorExp,
@@ -108,6 +109,8 @@ def _awaited_later(at: Context, parent: ast.AST) -> bool:
 
 def _fix(at: Context, call: ast.Call, parent: ast.AST | None) -> Fix | None:
     function: Function | None = at.module.function(call)
+    if not _is_async(at, call):
+        return None
     if not isinstance(function, ast.AsyncFunctionDef) or isinstance(parent, ast.comprehension):
         return None
     edits: tuple[Edit, ...]
@@ -119,6 +122,17 @@ def _fix(at: Context, call: ast.Call, parent: ast.AST | None) -> Fix | None:
     if not isinstance(parent, ast.Assign | ast.AnnAssign | ast.Expr):
         edits = (at.edit.before(call, "(await "), at.edit.after(call, ")"))
     return Fix("Await it", edits, safe=True)
+
+
+def _is_async(at: Context, call: ast.Call) -> bool:
+    """Whether what is called is async for certain, and not only one of what it may be."""
+    held = at.value(call.func)
+    owner, _, method = held.name.rpartition(".") if held is not None else ("", "", "")
+    for heir in at.project.names.heirs.get(owner, ()):
+        found = at.project.function(f"{heir}.{method}")
+        if found is not None and not isinstance(found[0], ast.AsyncFunctionDef):
+            return False
+    return is_method_certain(at, call.func)
 
 
 def _awaited_around(at: Context, call: ast.Call) -> ast.Await | None:

@@ -1,9 +1,11 @@
 """CLN102."""
 
+import ast
 from collections.abc import Iterator
 
 from colonnade.lint._context import Context
 from colonnade.lint._findings import Finding, Fix
+from colonnade.lint._hints import parsed
 from colonnade.lint._models import Model, Relation
 from colonnade.lint._rule import Rule
 
@@ -65,22 +67,22 @@ class Task(SQLModel, table=True):
         target = at.project.model(relation.target)
         if target is None or not target.whole:
             return
-        others = inverses(model, relation, target)
-        if not others and not relation.many:
-            return
+        others = _others(model, relation, target)
         said = f"`{model.title}.{relation.name}` names no `back_populates`"
-        if len(others) == 1 and (others[0].back_populates in (None, relation.name)):
+        if len(others) == 1:
             name = others[0].name
-            edit = at.edit.add_argument(relation.call, f'back_populates="{name}"')
-            fix = Fix(f'Add `back_populates="{name}"`', (edit,), safe=True)
             message = f"{said}: `{target.title}.{name}` is its other side"
+            mutual = _others(target, others[0], model) == [relation]
+            fix = _fix(at, model, relation, target, others[0]) if mutual else None
             yield at.find(self.code, relation.node, message, fix=fix)
         elif others:
             names = ", ".join(f"`{one.name}`" for one in others)
             yield at.find(self.code, relation.node, f"{said}: {target.title} has {names}")
-        elif relation.options.keys() <= {"link_model", "secondary"} and any(
-            (one.foreign_key or "").partition(".")[0] == model.tablename
-            for one in target.attributes.values()
+        elif (
+            relation.many
+            and not relation.options
+            and not _back(model, target)
+            and _keys(target, model)
         ):
             message = f"{said}, and `{target.title}` has no relation back"
             yield at.find(self.code, relation.node, message)
@@ -93,15 +95,85 @@ def _alone(relation: Relation) -> bool:
     )
 
 
-def inverses(model: Model, relation: Relation, target: Model) -> list[Relation]:
-    """The relations of the target that may be the other side of one."""
+def _back(model: Model, target: Model) -> list[Relation]:
+    """The relations of the target that lead back to a model."""
     if target is model:
         return []
-    found = [
+    return [
         one
         for one in target.relations.values()
         if one.target == model.name or one.target in model.ancestry
-        if (one.many != relation.many or "link_model" in relation.options)
-        and "viewonly" not in one.options
     ]
-    return [one for one in found if one.back_populates in (None, relation.name)]
+
+
+def _others(model: Model, relation: Relation, target: Model) -> list[Relation]:
+    """The relations of the target that may be the other side of one."""
+    return [one for one in _back(model, target) if _is_other_side(model, relation, target, one)]
+
+
+def _is_other_side(model: Model, relation: Relation, target: Model, other: Relation) -> bool:
+    """Whether two relations go the same way, in opposite directions.
+
+    That is through the same link table, or over the same foreign key.
+    """
+    if other.back_populates != relation.name and not _alone(other):
+        return False
+    if _link(relation) or _link(other):
+        return _link(relation) == _link(other)
+    return relation.many != other.many and _path(model, relation, target) == _path(
+        target, other, model
+    )
+
+
+def _link(relation: Relation) -> str:
+    """The one name of the link table that a relation goes through; empty without one."""
+    link = relation.options.get("link_model") or relation.options.get("secondary")
+    return "" if link is None else relation.owner.meaning(link) or ast.unparse(link)
+
+
+def _path(model: Model, relation: Relation, target: Model) -> frozenset[str]:
+    """The names of the foreign keys that a relation without a link table goes over."""
+    chosen = relation.options.get("foreign_keys")
+    if chosen is not None:
+        return _names(chosen)
+    return _keys(target, model) if relation.many else _keys(model, target)
+
+
+def _keys(child: Model, parent: Model) -> frozenset[str]:
+    """The columns of a model that refer to the table of another."""
+    return frozenset(
+        name
+        for name, one in child.attributes.items()
+        if parent.tablename
+        and f".{one.foreign_key or ''}".rpartition(".")[0].endswith(f".{parent.tablename}")
+    )
+
+
+def _names(keys: ast.expr) -> frozenset[str]:
+    """The columns of ``foreign_keys=``, in any of the ways to write them."""
+    match keys:
+        case ast.Constant(value=str(text)):
+            inner = parsed(text)
+            return _names(inner) if inner is not None else frozenset()
+        case ast.List(elts=elements) | ast.Tuple(elts=elements):
+            return frozenset().union(*map(_names, elements))
+        case ast.Attribute(attr=name) | ast.Name(id=name):
+            return frozenset({name})
+        case ast.Lambda(body=body):
+            return _names(body)
+        case _:
+            return frozenset({ast.unparse(keys)})
+
+
+def _fix(at: Context, model: Model, relation: Relation, target: Model, other: Relation) -> Fix:
+    """What makes two relations name each other: both of them or, if only one is here, not safely.
+
+    A relation that names one which does not name it back is half a pair.
+    """
+    edits = [*at.edit.add_argument(relation.call, f'back_populates="{other.name}"')]
+    together = other.back_populates is not None
+    if not together and other.owner.module is at.module:
+        edits += at.edit.add_argument(other.call, f'back_populates="{relation.name}"')
+        together = True
+    sure = bool(_link(relation)) or len(_path(model, relation, target)) == 1
+    return Fix(f'Add `back_populates="{other.name}"`', tuple(edits), safe=together and sure)

@@ -10,6 +10,11 @@ from colonnade.lint._rule import Rule
 from colonnade.lint._schemas import WORDS
 from colonnade.lint._values import Kind
 
+SCALARS = frozenset(
+    {"int", "str", "float", "bool", "bytes", "datetime.datetime", "datetime.date",
+     "datetime.time", "datetime.timedelta", "decimal.Decimal", "uuid.UUID"}
+)  # fmt: skip
+
 
 class MissingTable(Rule):
     """A model is used as a table, but does not say `table=True`.
@@ -53,8 +58,8 @@ def tasks(session: Session):
         for model in at.models:
             reason = _used(model) or ("is stored in a session" if model.name in stored else "")
             if reason and _lacks_table(model):
-                edit = at.edit.add_base_keyword(model.node, "table=True")
-                fix = Fix("Add `table=True`", (edit,), safe=True) if edit else None
+                edits = at.edit.add_base_keyword(model.node, "table=True")
+                fix = Fix("Add `table=True`", edits, safe=_is_mappable(model)) if edits else None
                 message = f"`{model.title}` {reason}, but has no table"
                 yield at.find(self.code, model.node, message, fix=fix, whole=False)
         for call, model in _stored(at):
@@ -67,6 +72,16 @@ def tasks(session: Session):
 def _lacks_table(model: Model) -> bool:
     says = any(keyword.arg == "table" for keyword in model.node.keywords)
     return model.sqlmodel and not model.table and model.whole and not says
+
+
+def _is_mappable(model: Model) -> bool:
+    """Whether a model is a table for certain once it says so: its module has to be imported."""
+    own = model.attributes.values()
+    return any(one.primary_key for one in own) and all(
+        (one.hint.name in SCALARS and not one.hint.many)
+        or not one.options.keys().isdisjoint({"sa_type", "sa_column"})
+        for one in own
+    )
 
 
 def _stored(at: Context) -> Iterator[tuple[ast.Call, Model]]:

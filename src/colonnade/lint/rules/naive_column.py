@@ -1,12 +1,12 @@
 """CLN110."""
 
-import ast
 from collections.abc import Iterator
 
 from colonnade.lint._context import Context
 from colonnade.lint._findings import Finding, Fix
 from colonnade.lint._rule import Rule
 from colonnade.lint.rules._defaults import fields
+from colonnade.lint.rules._times import TOGETHER, aware_column, is_naive_type
 
 
 class NaiveColumn(Rule):
@@ -50,12 +50,11 @@ class Task(SQLModel, table=True):
     def check(self, at: Context) -> Iterator[Finding]:
         for field in fields(at):
             for written in field.type_expressions():
-                call = written if isinstance(written, ast.Call) else None
-                name = at.meaning(call.func if call else written)
-                if name != "sqlalchemy.DateTime" or (call and (call.args or call.keywords)):
+                if not is_naive_type(at, written):
                     continue
-                kind = at.edit.text(call.func if call else written)
-                edit = at.edit.replace(written, f"{kind}(timezone=True)")
-                fix = Fix("Keep the zone (and migrate the column)", (edit,), safe=False)
+                edits = aware_column(at, field)
+                fix = None
+                if edits is not None:
+                    fix = Fix("Keep the zone (and migrate the column)", edits, safe=False)
                 message = f"the column of `{field.name}` drops the zone of the times it is given"
-                yield at.find(self.code, written, message, fix=fix)
+                yield at.find(self.code, written, message, fix=fix, advice=TOGETHER)

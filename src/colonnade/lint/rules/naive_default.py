@@ -6,10 +6,16 @@ from collections.abc import Iterator
 from colonnade.lint._context import Context
 from colonnade.lint._findings import Finding, Fix
 from colonnade.lint._models import Attribute
+from colonnade.lint._project import Place
 from colonnade.lint._rule import Rule
-from colonnade.lint.rules._defaults import fields, utc_now
+from colonnade.lint.rules._defaults import fields
+from colonnade.lint.rules._times import NOW, TOGETHER, UTC_NOW, aware_column, is_naive_column
 
-NAIVE = {"datetime.datetime.now": "now", "datetime.datetime.utcnow": "utcnow"}
+NAIVE = frozenset({NOW, UTC_NOW})
+UTC = frozenset({UTC_NOW, "datetime.datetime.utcfromtimestamp"})
+ZONES = frozenset({"datetime.timezone.utc", "datetime.UTC"})
+DEPTH = 4  # of functions that call each other
+DEFAULTS = ("default_factory", "default", "insert_default", "onupdate")
 
 
 class NaiveDefault(Rule):
@@ -17,8 +23,11 @@ class NaiveDefault(Rule):
 
     `datetime.now` and `datetime.utcnow` say what a clock showed, not where. sqlmodel since 0.0.45
     stores times in UTC and refuses them ("Datetime values must have timezone information", a 500 on
-    the first insert); before, servers in two zones stored times that cannot be compared. Colonnade
-    takes a naive time for local time, as Python does, and its models are not searched.
+    the first insert); before, servers in two zones stored times that cannot be compared.
+
+    Colonnade takes a naive time for local time, as Python does: `datetime.now` is right there, and
+    `datetime.utcnow` is stored hours off wherever local time is not UTC. The same is true of
+    `datetime.now(timezone.utc).replace(tzinfo=None)` and of functions that return either.
     """
 
     code = "CLN108"
@@ -49,28 +58,79 @@ class Task(SQLModel, table=True):
 
     def check(self, at: Context) -> Iterator[Finding]:
         for field in fields(at):
-            if not (field.owner.stock or field.owner.declarative):
-                continue
-            for name in ("default_factory", "default", "insert_default", "onupdate"):
-                value = field.options.get(name)
-                if isinstance(value, ast.Lambda):
-                    value = value.body
-                    if not isinstance(value, ast.Call) or value.args or value.keywords:
-                        continue
-                    value = value.func
-                yield from self._judge(at, field, field.options.get(name), value)
+            for whole in _factories(field):
+                called = _naive(at, field, whole)
+                if not called:
+                    continue
+                edits = aware_column(at, field)
+                fix = Fix("Take the time in UTC", edits, safe=False) if edits else None
+                message = f"`{field.name}` is given a time without a zone by {called}"
+                if _is_colonnade(field):
+                    message += ", which is stored as if UTC were the local time"
+                yield at.find(self.code, whole, message, fix=fix, advice=TOGETHER)
 
-    def _judge(
-        self, at: Context, field: Attribute, whole: ast.expr | None, value: ast.expr | None
-    ) -> Iterator[Finding]:
-        called = NAIVE.get(at.meaning(value)) if value is not None else None
-        if called is None or whole is None or value is None:
-            return
-        fix = None
-        written = utc_now(at, value)
-        if written is not None and not field.owner.declarative:  # whose column has no zone either
-            datetime, zone, imports = written
-            edit = at.edit.replace(whole, f"lambda: {datetime}.now({zone})")
-            fix = Fix("Take the time in UTC", (edit, *imports), safe=False)
-        message = f"`{field.name}` is given a time without a zone by `datetime.{called}`"
-        yield at.find(self.code, whole, message, fix=fix)
+
+def _factories(field: Attribute) -> Iterator[ast.expr]:
+    """What gives a column times that nobody wrote."""
+    options = dict(field.options)
+    more = options.get("sa_column_kwargs")
+    if _is_colonnade(field) and isinstance(more, ast.Dict):
+        for key, value in zip(more.keys, more.values, strict=True):
+            if isinstance(key, ast.Constant):
+                options[str(key.value)] = value
+    yield from (options[name] for name in DEFAULTS if name in options)
+
+
+def _naive(at: Context, field: Attribute, factory: ast.expr) -> str:
+    """What gives a column times without a zone that it does not take as they are meant."""
+    if _is_colonnade(field):
+        is_naive = is_naive_column(at, field)
+        return "" if is_naive else _gives_naive_utc(field.owner.place, factory)
+    if not (field.owner.stock or field.owner.declarative):
+        return ""
+    if isinstance(factory, ast.Lambda):
+        called = factory.body
+        if not isinstance(called, ast.Call) or called.args or called.keywords:
+            return ""
+        factory = called.func
+    return f"`{name.removeprefix('datetime.')}`" if (name := at.meaning(factory)) in NAIVE else ""
+
+
+def _is_colonnade(field: Attribute) -> bool:
+    return field.owner.sqlmodel and not field.owner.stock
+
+
+def _gives_naive_utc(place: Place, factory: ast.expr, depth: int = 0) -> str:
+    """What gives UTC without a zone: ``utcnow``, what calls it, or what takes the zone away."""
+    if place.meaning(factory) in UTC:
+        return "`datetime.utcnow`"
+    if isinstance(factory, ast.Lambda):
+        return _is_naive_utc(place, factory.body, depth)
+    found = place.project.function(place.meaning(factory))
+    if found is None or depth > DEPTH:
+        return ""
+    function, module = found
+    there = Place(place.project, module)
+    returned = [one.value for one in ast.walk(function) if isinstance(one, ast.Return)]
+    given = {_is_naive_utc(there, one, depth + 1) if one is not None else "" for one in returned}
+    return f"`{function.name}()`" if given and "" not in given else ""
+
+
+def _is_naive_utc(place: Place, node: ast.expr, depth: int) -> str:
+    match node:
+        case ast.BinOp(left=left):
+            return _is_naive_utc(place, left, depth)
+        case ast.Call(
+            func=ast.Attribute(value=inner, attr="replace"),
+            keywords=[ast.keyword("tzinfo", ast.Constant(None))],
+        ):
+            is_utc = isinstance(inner, ast.Call) and any(
+                place.meaning(one) in ZONES
+                for one in (*inner.args, *(keyword.value for keyword in inner.keywords))
+            )
+            return "`replace(tzinfo=None)`" if is_utc else ""
+        case ast.Call(func=func) if place.meaning(func) in UTC:
+            return "`datetime.utcnow`"
+        case ast.Call(func=func, args=[]):
+            return _gives_naive_utc(place, func, depth)
+    return ""

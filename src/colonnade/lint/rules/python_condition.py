@@ -134,8 +134,8 @@ def _joined(at: Context, node: ast.BoolOp, imports: list[Edit]) -> list[Edit] | 
             return None
         edits += [at.edit.before(value, "("), *inner, at.edit.after(value, ")")]
         if place:
-            between = (at.edit.end(node.values[place - 1]), at.edit.start(value))
-            start = between[0] + at.module.source.text[slice(*between)].index(word)
+            end = at.edit.end(node.values[place - 1])
+            start = end + at.edit.code_between(end, at.edit.start(value)).index(word)
             edits.append(Edit(start, start + len(word), sign))
     return edits
 
@@ -154,7 +154,9 @@ def _negated(at: Context, node: ast.UnaryOp) -> list[Edit]:
 def _called(
     at: Context, node: ast.Compare, left: ast.expr, right: ast.expr, name: str, imports: list[Edit]
 ) -> list[Edit] | None:
-    if not _is_column(at, left) or _is_column(at, right):
+    if not _is_column(at, left) or _is_column(at, right) or not _takes(at, left, name, right):
+        return None
+    if "#" in at.edit.text(node):  # a comment, most likely, which would be lost
         return None
     text = at.edit.text(left)
     named = None if text.startswith("col(") else at.edit.name_of("sqlmodel", "col")
@@ -162,6 +164,18 @@ def _called(
         text = f"{named[0]}({text})"
         imports += named[1]
     return [at.edit.replace(node, f"{text}.{name}({at.edit.text(right)})")]
+
+
+def _takes(at: Context, left: ast.expr, name: str, right: ast.expr) -> bool:
+    """Whether a column's method takes what stands on the right for certain."""
+    held = at.value(left)
+    if name in ("is_", "is_not"):
+        is_column = held is not None and held.kind is Kind.COLUMN
+        value = right.value if isinstance(right, ast.Constant) else ...
+        return value is None or (is_column and isinstance(value, bool))
+    other = at.value(right)
+    is_many = other is not None and other.kind is Kind.MANY
+    return is_many or isinstance(right, ast.List | ast.Tuple | ast.Set | ast.ListComp)
 
 
 def _is_boolean(at: Context, node: ast.expr) -> bool:

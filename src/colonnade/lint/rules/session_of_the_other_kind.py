@@ -9,7 +9,10 @@ from colonnade.lint._findings import Edit, Finding, Fix
 from colonnade.lint._rule import Rule
 from colonnade.lint._values import Kind, Value
 
-ASYNC_NAME = ("sqlmodel.ext.asyncio.session", "AsyncSession")
+ASYNC_NAMES = {
+    lib.SQLMODEL_SESSION: ("sqlmodel.ext.asyncio.session", "AsyncSession"),
+    lib.SESSION: ("sqlalchemy.ext.asyncio", "AsyncSession"),
+}
 
 
 class SessionOfTheOtherKind(Rule):
@@ -81,10 +84,10 @@ async def ready() -> None:
             return
         if name == lib.SESSIONMAKER and not any(one.arg == "class_" for one in call.keywords):
             message = "this makes sync sessions, on an async engine"
-            named = at.edit.name_of(*ASYNC_NAME)
+            named = at.edit.name_of(*ASYNC_NAMES[lib.SESSION])
             fix = None
             if named is not None:
-                edits = (at.edit.add_argument(call, f"class_={named[0]}"), *named[1])
+                edits = (*at.edit.add_argument(call, f"class_={named[0]}"), *named[1])
                 fix = Fix("Make `AsyncSession`s", edits, safe=True)
             yield at.find(self.code, call, message, fix=fix)
         else:
@@ -134,7 +137,9 @@ def _made_async(at: Context, call: ast.Call, name: ast.expr) -> Fix | None:
     around = at.module.parent(parent) if parent is not None else None
     if not isinstance(around, ast.AsyncWith) or not isinstance(name, ast.Name):
         return None
-    named = at.edit.name_of(*ASYNC_NAME)
+    if at.meaning(name) not in ASYNC_NAMES:
+        return None
+    named = at.edit.name_of(*ASYNC_NAMES[at.meaning(name)])
     if named is None:
         return None
     edits: tuple[Edit, ...] = (at.edit.replace(name, named[0]), *named[1])

@@ -90,8 +90,8 @@ def titles(
 
     def _bound(self, at: Context, name: ast.arg, default: ast.expr | None) -> Fix | None:
         if isinstance(default, ast.Call) and at.meaning(default.func) == lib.QUERY:
-            edit = at.edit.add_argument(default, "le=100")
-            return Fix("Allow 100 at most", (edit,), safe=False)
+            edits = at.edit.add_argument(default, "le=100")
+            return Fix("Allow 100 at most", edits, safe=False)
         if not isinstance(default, ast.Constant) or not isinstance(default.value, int):
             return None
         query = at.edit.name_of("fastapi", "Query")

@@ -64,8 +64,8 @@ def search(session: Session, text: str):
                 continue
             if not isinstance(call.args[0], ast.Constant) and not _escaped(at, call.args[0]):
                 message = "`%` and `_` in the text that is searched for match anything"
-                edit = at.edit.add_argument(call, "autoescape=True")
-                fix = Fix("Add `autoescape=True`", (edit,), safe=False)
+                edits = at.edit.add_argument(call, "autoescape=True")
+                fix = Fix("Add `autoescape=True`", edits, safe=False)
                 yield at.find(self.code, call, message, fix=fix)
 
 

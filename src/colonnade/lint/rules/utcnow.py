@@ -1,14 +1,13 @@
 """CLN111."""
 
-import ast
 from collections.abc import Iterator
 
 from colonnade.lint._context import Context
 from colonnade.lint._findings import Finding, Fix
 from colonnade.lint._rule import Rule
-from colonnade.lint.rules._defaults import utc_now
+from colonnade.lint.rules._times import UTC_NOW, aware_time, column_of, is_naive_column
 
-UTC_NOW = "datetime.datetime.utcnow"
+ADVICE = "Use `datetime.now(timezone.utc)`, and so for every time that it is compared with"
 
 
 class UTCNow(Rule):
@@ -60,17 +59,10 @@ def finish(session: Session, task: Task) -> None:
             name = at.meaning(call.func)
             if name not in (UTC_NOW, "datetime.datetime.utcfromtimestamp"):
                 continue
-            fix = None
-            written = utc_now(at, call.func)
-            if written is not None and name == UTC_NOW and not _is_written(at, call):
-                datetime, zone, imports = written
-                edit = at.edit.replace(call, f"{datetime}.now({zone})")
-                fix = Fix("Say that it is UTC", (edit, *imports), safe=False)
+            field = column_of(at, call)
+            if field is not None and is_naive_column(at, field):
+                continue  # which is found itself, and is what has to change
+            edits = aware_time(at, call) if name == UTC_NOW else None
+            fix = Fix("Say that it is UTC", edits, safe=False) if edits else None
             message = "this time is in UTC and does not say so"
-            yield at.find(self.code, call, message, fix=fix)
-
-
-def _is_written(at: Context, call: ast.Call) -> bool:
-    """Whether the time becomes a text at once, which would get an offset."""
-    parent = at.module.parent(call)
-    return isinstance(parent, ast.Attribute) and parent.attr in ("isoformat", "strftime")
+            yield at.find(self.code, call, message, fix=fix, advice=ADVICE)

@@ -21,4 +21,4 @@ __all__ = [
 
 def schema_rules() -> tuple[SchemaRule | LiveRule, ...]:
     """Every rule about tables, by its code."""
-    return (*metadata_rules(), *live_rules())
+    return tuple(sorted((*metadata_rules(), *live_rules()), key=lambda rule: rule.code))

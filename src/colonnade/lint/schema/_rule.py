@@ -25,10 +25,12 @@ class Schema:
     Attributes:
         metadata: The tables.
         mappers: The class that each table is mapped to, if one is.
+        unmapped: The class of each table that cannot be mapped to it, and why.
     """
 
     metadata: MetaData
     mappers: dict[Table, "Mapper[object]"] = field(default_factory=dict)
+    unmapped: dict[Table, tuple["Mapper[object]", Exception]] = field(default_factory=dict)
 
     @property
     def tables(self) -> list[Table]:
@@ -37,7 +39,8 @@ class Schema:
 
     @cached_property
     def _places(self) -> dict[Table, Place]:
-        return {table: _place(mapper.class_) for table, mapper in self.mappers.items()}
+        unmapped = {table: mapper for table, (mapper, _) in self.unmapped.items()}
+        return {table: _place(one.class_) for table, one in (self.mappers | unmapped).items()}
 
     def find(self, code: str, table: Table, message: str, advice: str | None = None) -> Finding:
         """A finding at the class of a table."""

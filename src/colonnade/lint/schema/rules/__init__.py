@@ -9,6 +9,7 @@ from colonnade.lint.schema.rules.link_without_key import LinkWithoutKey
 from colonnade.lint.schema.rules.nullable_mismatch import NullableMismatch
 from colonnade.lint.schema.rules.redundant_index import RedundantIndex
 from colonnade.lint.schema.rules.unindexed_foreign_key import UnindexedForeignKey
+from colonnade.lint.schema.rules.unmapped_model import UnmappedModel
 from colonnade.lint.schema.rules.unnamed_constraint import UnnamedConstraint
 
 
@@ -24,4 +25,5 @@ def metadata_rules() -> tuple[SchemaRule, ...]:
         FloatMoneyColumn(),
         UnnamedConstraint(),
         ForeignKeyCycle(),
+        UnmappedModel(),
     )

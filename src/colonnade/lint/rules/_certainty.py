@@ -1,0 +1,95 @@
+"""Whether an expression holds what it seems to hold, on every way that leads to it.
+
+For a finding it is enough that something is wrong on one way; a safe fix has to be right on all.
+"""
+
+import ast
+from collections.abc import Iterator
+
+from colonnade.lint._context import Context
+from colonnade.lint._modules import Function, Module, parameters
+from colonnade.lint._project import Place
+from colonnade.lint._values import Kind
+
+DEPTH = 8  # of names that are given what others hold; more is a circle
+
+
+def is_certain(at: Context, node: ast.expr, depth: int = 0) -> bool:
+    """Whether it is known what an expression holds, whichever way was taken."""
+    match node:
+        case ast.Await(value=inner):
+            return is_certain(at, inner, depth)
+        case ast.IfExp(body=one, orelse=other):
+            return is_certain(at, one, depth) and is_certain(at, other, depth)
+        case ast.BoolOp(values=values):
+            return all(is_certain(at, one, depth) for one in values)
+        case ast.Constant(value=None):
+            return True
+        case _ if at.value(node) is None or depth > DEPTH:
+            return False
+        case ast.Name():
+            return all(_is_binding_certain(at, one, depth) for one in _bindings(at, node))
+        case ast.Attribute(attr=name):
+            stores = [one for one in at.module.nodes(ast.Attribute) if _is_stored(one, name)]
+            return bool(stores) and all(
+                _is_binding_certain(at, at.module.parent(one), depth) for one in stores
+            )
+        case ast.Call(func=func):
+            return _is_call_certain(at, func, depth)
+    return True
+
+
+def is_method_certain(at: Context, func: ast.expr) -> bool:
+    """Whether it is known of which object a method is called, or which function is."""
+    return is_certain(at, func.value if isinstance(func, ast.Attribute) else func)
+
+
+def _bindings(at: Context, node: ast.Name) -> Iterator[ast.AST | None]:
+    """The statements that give a name what it holds: of its function, else of its module."""
+    function = at.module.function(node)
+    stores = [one for one in at.module.nodes(ast.Name) if _is_stored(one, node.id)]
+    inside = [one for one in stores if function and at.module.function(one) is function]
+    is_parameter = function and any(one.arg == node.id for one, _ in parameters(function))
+    outside = [one for one in stores if at.module.function(one) is None]
+    yield from map(at.module.parent, inside or ([] if is_parameter else outside))
+
+
+def _is_stored(node: ast.Name | ast.Attribute, name: str) -> bool:
+    written = node.id if isinstance(node, ast.Name) else node.attr
+    return written == name and isinstance(node.ctx, ast.Store)
+
+
+def _is_binding_certain(at: Context, binding: ast.AST | None, depth: int) -> bool:
+    match binding:
+        case ast.Assign(value=value) | ast.NamedExpr(value=value):
+            return is_certain(at, value, depth + 1)
+        case ast.AnnAssign(value=value):
+            return value is None or is_certain(at, value, depth + 1)
+        case ast.withitem(context_expr=made, optional_vars=target):
+            return at.value(target) is not None and is_certain(at, made, depth + 1)
+        case _:
+            return False
+
+
+def _is_call_certain(at: Context, func: ast.expr, depth: int) -> bool:
+    """Whether what a call gives is all that it may give."""
+    held = at.value(func)
+    found = at.project.callee(held.name) if held and held.kind is Kind.SYMBOL else None
+    if found is not None:
+        return _is_return_certain(at, *found)
+    return (
+        is_certain(at, func.value, depth)
+        if isinstance(func, ast.Attribute) and held is None
+        else True
+    )
+
+
+def _is_return_certain(at: Context, function: Function, module: Module) -> bool:
+    """Whether a function says what it gives, or all that it gives is known."""
+    if Place(at.project, module).hint(function.returns).name:
+        return True
+    flow = at.project.flow(function, module)
+    given = [one.value for one in ast.walk(function) if isinstance(one, ast.Return | ast.Yield)]
+    return flow is not None and all(
+        one is None or isinstance(one, ast.Constant) or flow.value(one) is not None for one in given
+    )

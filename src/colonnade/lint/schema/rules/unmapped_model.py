@@ -1,0 +1,44 @@
+"""CLN513."""
+
+from collections.abc import Iterator
+
+from colonnade.lint._findings import Finding
+from colonnade.lint.schema._rule import Schema, SchemaRule
+
+
+class UnmappedModel(SchemaRule):
+    """A model cannot be mapped to its table.
+
+    SQLAlchemy looks at relations when the first query is made, and raises then: every query of the
+    program fails, not only those of this model. The tables and the other models are still checked.
+    """
+
+    code = "CLN513"
+    name = "unmapped-model"
+    bad = """
+class Project(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    tasks: list["Tusk"] = Relationship()
+
+
+class Task(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    project_id: int | None = Field(default=None, foreign_key="project.id", index=True)
+"""
+    good = """
+class Project(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    tasks: list["Task"] = Relationship()
+
+
+class Task(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    project_id: int | None = Field(default=None, foreign_key="project.id", index=True)
+"""
+
+    def check(self, schema: Schema) -> Iterator[Finding]:
+        for table, (mapper, error) in schema.unmapped.items():
+            reason = " ".join(str(error.args[0] if error.args else error).split())
+            message = f"`{mapper.class_.__name__}` cannot be mapped: {reason}"
+            advice = "Rules about relations leave it out until it can be"
+            yield schema.find(self.code, table, message, advice)

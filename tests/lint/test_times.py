@@ -1,0 +1,168 @@
+"""Times without a zone: a column gets one in all its parts together, or not at all."""
+
+from textwrap import dedent
+
+import pytest
+
+from tests.lint.checking import check_code, check_files
+from tests.lint.test_rules import fixed
+
+SQLMODEL = """
+from datetime import datetime, timedelta, timezone
+
+from sqlalchemy import DateTime
+from sqlmodel import Field, Session, SQLModel, select
+
+
+class Pass(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    until: datetime = Field(default_factory=datetime.utcnow, sa_type=DateTime)
+    note: str = ""
+"""
+COLONNADE = SQLMODEL.replace("sqlmodel", "colonnade").replace(", sa_type=DateTime", "")
+
+
+def test_a_column_its_default_and_what_it_meets_in_sql_get_a_zone_together() -> None:
+    code = f"""{SQLMODEL}
+
+def renew(session: Session, key: int) -> None:
+    found = session.get_one(Pass, key)
+    found.until = datetime.utcnow() + timedelta(days=30)
+    session.add(Pass(until=datetime.now()))
+
+
+def valid(session: Session):
+    statement = select(Pass).where(Pass.until > datetime.utcnow()).order_by(Pass.until)
+    return session.exec(statement).all()
+"""
+    changed = code
+    for before, after in [
+        ("sa_type=DateTime", "sa_type=DateTime(timezone=True)"),
+        ("datetime.utcnow,", "lambda: datetime.now(timezone.utc),"),
+        ("datetime.utcnow()", "datetime.now(timezone.utc)"),
+        ("datetime.now()", "datetime.now(timezone.utc)"),
+    ]:
+        changed = changed.replace(before, after)
+    assert fixed(code) == changed
+
+
+UNKNOWN = {
+    "a row, which has no zone on SQLite": "def f(one: Pass): return one.until > datetime.utcnow()",
+    "a difference": "def f(one: Pass): return datetime.utcnow() - one.until",
+    "a variable": "def f(one: Pass):\n    now = datetime.utcnow()\n    one.until = now",
+    "a parameter": "def f(one: Pass, at: datetime): one.until = at",
+    "a comparison with a parameter": "def f(at): return select(Pass).where(Pass.until > at)",
+    "a text": "def f(one: Pass): return one.until.isoformat()",
+    "an argument": "def f(one: Pass): return print(one.until)",
+    "a row of who knows what": "def f(one): return one.until",
+    "a name": "def f(one: Pass, value): setattr(one, 'until', value)",
+    "another class's keyword": "def f(make, at): return make(until=at)",
+}
+
+
+@pytest.mark.parametrize("use", UNKNOWN.values(), ids=UNKNOWN)
+def test_nothing_is_changed_where_the_other_side_is_not_known(use: str) -> None:
+    code = f"{SQLMODEL}\n\n{use}\n"
+    assert fixed(code) == code
+    assert "CLN110" in {code for _, code in check_code(code)}
+
+
+def test_nothing_is_changed_where_another_file_may_use_the_column() -> None:
+    found = check_files(models=SQLMODEL, api="from models import Pass\n")
+    assert [(one.code, one.fix) for one in found] == [("CLN108", None), ("CLN110", None)]
+    assert all("in one step" in (one.advice or "") for one in found)
+
+
+def test_a_time_meets_a_column_without_a_zone_as_it_is() -> None:
+    code = f"{SQLMODEL}\n\ndef f(one: Pass): return one.until > datetime.utcnow()\n"
+    assert check_code(code, "CLN111") == []
+    stated = code.replace("sa_type=DateTime", "sa_type=DateTime(timezone=True)")
+    assert check_code(stated, "CLN111") == [(13, "CLN111")]
+
+
+@pytest.mark.parametrize(
+    ("written", "changed"),
+    [
+        ("x = datetime.utcnow().timestamp()", "x = datetime.now(timezone.utc).timestamp()"),
+        (
+            "x = datetime.utcnow() < datetime.now(timezone.utc)",
+            "x = datetime.now(timezone.utc) < datetime.now(timezone.utc)",
+        ),
+        ("x = datetime.utcnow()", None),
+        ("x = f(datetime.utcnow())", None),
+        ("x = datetime.utcnow() < y", None),
+        ("x = datetime.utcnow().isoformat()", None),
+    ],
+)
+def test_a_time_of_no_column_is_changed_where_all_that_it_meets_is_known(
+    written: str, changed: str | None
+) -> None:
+    code = "import sqlmodel\nfrom datetime import datetime, timezone\n\n{}\n"
+    assert fixed(code.format(written)) == code.format(changed or written)
+
+
+class TestColonnade:
+    """Colonnade takes a time without a zone for local time."""
+
+    FACTORIES = (
+        "datetime.utcnow",
+        "lambda: datetime.utcnow()",
+        "lambda: datetime.utcnow() + timedelta(days=1)",
+        "lambda: datetime.now(timezone.utc).replace(tzinfo=None)",
+        "lambda: datetime.now(tz=timezone.utc).replace(tzinfo=None)",
+        "now",
+        "lambda: later()",
+    )
+    HELPERS = dedent("""
+        def now() -> datetime:
+            return datetime.utcnow()
+
+        def later():
+            return now() + timedelta(days=1)
+
+        def again():
+            return again()
+
+        """)
+
+    def code(self, factory: str) -> str:
+        head, _, model = COLONNADE.partition("class Pass")
+        model = model.replace("datetime.utcnow", factory)
+        return f"{head}{self.HELPERS}class Pass{model}"
+
+    @pytest.mark.parametrize("factory", FACTORIES)
+    def test_utc_without_a_zone_is_found(self, factory: str) -> None:
+        (found,) = [one for one in check_files(code=self.code(factory)) if one.code == "CLN108"]
+        assert "stored as if UTC were the local time" in found.message
+
+    @pytest.mark.parametrize(
+        "field",
+        [
+            "Field(sa_column_kwargs={'onupdate': datetime.utcnow})",
+            "Field(default_factory=datetime.utcnow, sa_type=DateTime(timezone=True))",
+            "Field(default_factory=datetime.utcnow, sa_type=UTCDateTime)",
+        ],
+    )
+    def test_it_is_found_wherever_a_default_is_written(self, field: str) -> None:
+        code = COLONNADE.replace("Field(default_factory=datetime.utcnow)", field)
+        code = code.replace("import Field,", "import Field, UTCDateTime,")
+        assert check_code(code, "CLN108") == [(9, "CLN108")]
+
+    def test_a_column_that_says_it_has_no_zone_is_found_itself(self) -> None:
+        code = COLONNADE.replace("utcnow)", "utcnow, sa_type=DateTime)")
+        assert check_code(code) == [(9, "CLN110")]
+
+    @pytest.mark.parametrize(
+        "factory",
+        ["datetime.now", "lambda: datetime.now(timezone.utc)", "lambda: datetime.now()", "again",
+         "lambda: datetime.now(timezone.utc).replace(microsecond=0)", "unknown"],
+    )  # fmt: skip
+    def test_local_time_and_aware_times_are_not(self, factory: str) -> None:
+        assert check_code(self.code(factory), "CLN108") == []
+
+    def test_a_row_is_compared_with_aware_times_afterwards(self) -> None:
+        code = f"{COLONNADE}\n\ndef f(one: Pass): return one.until > datetime.utcnow()\n"
+        now = "datetime.now(timezone.utc)"
+        assert fixed(code) == code.replace("=datetime.utcnow", f"=lambda: {now}").replace(
+            "> datetime.utcnow()", f"> {now}"
+        )
