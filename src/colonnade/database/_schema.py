@@ -14,7 +14,6 @@ from sqlalchemy import (
     select,
 )
 
-
 LOCK = int.from_bytes(b"colonncr")
 """The key of the advisory lock on PostgreSQL that is held while tables are created."""
 
