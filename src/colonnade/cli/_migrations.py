@@ -28,6 +28,7 @@ from colonnade.migrations import (
     RefusedError,
     Watcher,
     adopted,
+    adopted_revisions,
     defined_by,
     eject,
     find_drift,
@@ -298,29 +299,33 @@ def run_eject() -> None:
     _console.out.print("They are yours now: alembic's own commands work, and these use them too.")
 
 
-def run_adopt(output: Path, url: str | None, shadow_url: str | None) -> None:
+def run_adopt(
+    output: Path, url: str | None, shadow_url: str | None, schemas: Sequence[str] = ()
+) -> None:
     """Write models of a database, and a first revision that it is at."""
     project = Project.find(Path.cwd())
     history = History(project)
     if output.exists():
-        raise CommandError(f"{output} is there already, and nothing is overwritten.")
+        raise CommandError(f"{output} exists already, and adopt overwrites nothing.")
     if not history.is_empty:
-        raise CommandError(f"There is a history in {history.folder} already.")
+        raise CommandError(f"{history.folder} has a history already.")
     database = Database(url)
-    adoption = adopted(database)
-    if not adoption.models:
-        raise CommandError(f"{database.url} has no table that could have a model.")
+    adoption = adopted(database, schemas)
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(adoption.source, encoding="utf-8")
     history.config.attributes["metadata"] = metadata = defined_by(output)
     where_to = DatabaseURL.parse(shadow_url) if shadow_url else database.direct
-    written, _ = write_revision(history, where_to, metadata, "adopted")
+    paths = adopted_revisions(history, where_to, metadata, adoption)
     stamp(history, database, "head")
     _console.out.print(f"{_console.escaped(str(output))}: {', '.join(adoption.models)}")
-    if written is not None:
-        _console.out.print(_console.escaped(str(_relative(written.path))))
+    for path in paths:
+        _console.out.print(_console.escaped(str(_relative(path))))
     for note in adoption.notes:
-        _console.out.print(f"[yellow]left out:[/yellow] {_console.escaped(note)}")
+        _console.out.print(f"[yellow]note:[/yellow] {_console.escaped(note)}")
+    with _shown(history, "replaying") as shown:
+        found = find_drift(history, database, metadata, url=where_to, watcher=shown)
+    for drift in found:
+        _console.out.print(f"[red]✗[/red] {_console.escaped(str(drift))}")
     if project.models is None and project.app is None:
         module = ".".join(output.with_suffix("").parts)
         _console.panel("In pyproject.toml", ["\\[tool.colonnade]", f'models = "{module}"'])

@@ -16,7 +16,8 @@ MODULES = {
     **dict.fromkeys(DATES, "datetime"), "Decimal": "decimal", "Any": "typing",
     "Literal": "typing", "Optional": "typing", "UUID": "uuid", "NaiveDatetime": "pydantic",
     "postgresql": "sqlalchemy.dialects", "Field": "colonnade", "Relationship": "colonnade",
-    "SQLModel": "colonnade", "Timestamps": "colonnade", "text": "sqlalchemy",
+    "SQLModel": "colonnade", "Timestamps": "colonnade", "UTCTimestamp": "colonnade",
+    "text": "sqlalchemy",
 }  # fmt: skip
 ARGUMENTS = (
     "CheckConstraint", "Computed", "ForeignKeyConstraint", "Identity", "Index", "UniqueConstraint",

@@ -89,6 +89,13 @@ def add_indexes(one: ClassSource, connection: Connection, notes: list[str]) -> N
         if found.get("duplicates_constraint"):
             continue
         name, sorting = str(found["name"]), found.get("column_sorting", {})
+        replaced = [c for c in found["column_names"] if c and one.fields[c].replaced is not None]
+        if replaced:
+            notes.append(
+                f"The index {name} is left out: models cannot declare the type of "
+                f"{table.name}.{replaced[0]}."
+            )
+            continue
         index = next((one for one in table.indexes if one.name == name), None)
         options = [] if index is None else _dialect_options(index)
         parts = []
@@ -202,7 +209,8 @@ def circular_keys(tables: Mapping[str, Table]) -> set[tuple[str, str]]:
 
 
 def target_of(key: sa.ForeignKeyConstraint) -> str:
-    return specs_of(key)[0].rpartition(".")[0].rpartition(".")[2]
+    """The table that a foreign key refers to, with its schema unless that is the default one."""
+    return specs_of(key)[0].rpartition(".")[0]
 
 
 def add_foreign_keys(
@@ -211,20 +219,18 @@ def add_foreign_keys(
     for key in sorted_keys(one.table):
         columns = list(key.column_keys)
         specs = specs_of(key)
-        target = specs[0].rpartition(".")[0]
-        bare = target.rpartition(".")[2]
-        known = tables.get(bare)
-        there = known is not None and known.fullname == target
+        target = target_of(key)
+        known = tables.get(target)
         ends = [spec.rpartition(".")[2] for spec in specs]
-        if known is None or not there or not all(end in known.columns for end in ends):
+        if known is None or not all(end in known.columns for end in ends):
             said = ", ".join(columns)
             notes.append(
                 f"{one.table.name}.{said} refers to {target}, which has no model: the foreign "
                 f"key is left out."
             )
             continue
-        named = _usual("fk", one.table.name, *columns, bare)
-        last = (one.table.name, bare) in late
+        named = _usual("fk", one.table.name, *columns, known.name)
+        last = (one.table.key, target) in late
         late_name = f"fk_{one.table.name}"  # one that comes last has to have a name
         usual = key.name in (None, named) and not last
         options = [one for one in _options(key) if not one.endswith("='NO ACTION'")]

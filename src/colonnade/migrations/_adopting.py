@@ -1,25 +1,104 @@
 """A database that has tables and no code gets some."""
 
 import sys
+from collections.abc import Sequence
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 from sqlalchemy import MetaData
 from sqlmodel import SQLModel
 
-from colonnade.database import Database
-from colonnade.migrations._adoption import Adoption, models_source
+from colonnade.database import Database, DatabaseURL
+from colonnade.errors import MigrationError
+from colonnade.migrations._adopted_module import WIDTH
+from colonnade.migrations._adopted_objects import Objects
+from colonnade.migrations._adoption import Adoption, models_source, schemas_with_tables
+from colonnade.migrations._adoption_columns import escaped
 from colonnade.migrations._environment import opened
+from colonnade.migrations._history import History
+from colonnade.migrations._writing import write_revision
 
 
-def adopted(database: Database) -> Adoption:
+def adopted(database: Database, schemas: Sequence[str] = ()) -> Adoption:
     """The models of a database's tables.
+
+    Args:
+        database: The database.
+        schemas: The schemas that the tables are in; none: the default one.
 
     Raises:
         UnreachableError: It cannot be connected to.
+        MigrationError: There is no table that could have a model.
     """
     with opened(database) as connection:
-        return models_source(connection)
+        adoption = models_source(connection, *schemas)
+        if adoption.models:
+            return adoption
+        others = schemas_with_tables(connection)
+    where = f" in {', '.join(schemas)}" if schemas else ""
+    other = f" There are tables in {', '.join(others)}: name the schemas with --schema."
+    raise MigrationError(
+        f"{database.url} has no table{where} that could have a model."
+        + (other if others else "".join(f" {note}" for note in adoption.notes))
+    )
+
+
+def adopted_revisions(
+    history: History, url: DatabaseURL, metadata: MetaData, adoption: Adoption
+) -> list[Path]:
+    """Write the history that an empty database becomes the adopted one by; its files.
+
+    It is one revision, and a second where tables refer to each other: the keys that can be there
+    only after both tables are.
+
+    Args:
+        history: The history, which is empty.
+        url: The server on which a throwaway database is made.
+        metadata: The models' tables.
+        adoption: What was adopted.
+    """
+    paths = []
+    written, _ = write_revision(history, url, metadata, "adopted")
+    if written is not None:
+        _add_objects(written.path, adoption.objects)
+        paths.append(written.path)
+        history.forget()
+        rest, _ = write_revision(history, url, metadata, "adopted keys")
+        paths += [rest.path] if rest is not None else []
+    return paths
+
+
+def _add_objects(path: Path, objects: Objects) -> None:
+    """Have a revision that creates tables create what they need as well."""
+    source = path.read_text(encoding="utf-8")
+    top, upgrade, rest = source.partition("def upgrade() -> None:\n")
+    body, downgrade, undo = rest.rstrip("\n").partition("\n\n\ndef downgrade() -> None:\n")
+    types, create, tables = body.partition("    op.create_table(")
+    parts = [_sql(objects.first), types, _sql(objects.before), f"{create}{tables}\n",
+             _sql(objects.after)]  # fmt: skip
+    up = "".join(parts).rstrip("\n")
+    undo = f"{undo}\n{_sql(objects.undo)}".rstrip("\n")
+    path.write_text(f"{top}{upgrade}{up}{downgrade}{undo}\n", encoding="utf-8")
+
+
+def _sql(statements: Sequence[str]) -> str:
+    """Statements of PostgreSQL's as Python of a revision."""
+    if not statements:
+        return ""
+    run = "".join(f"        op.execute({_literal(one)})\n" for one in statements)
+    run = "".join(
+        f"{line}  # noqa: E501\n" if len(line) > WIDTH and line.endswith(")") else f"{line}\n"
+        for line in run.splitlines()
+    )
+    return f'    if op.get_context().dialect.name == "postgresql":\n{run}'
+
+
+def _literal(statement: str) -> str:
+    """SQL as Python, which ``text()`` reads without finding parameters in it."""
+    sql = escaped(statement)
+    if "\n" in sql and '"""' not in sql and not sql.endswith(('"', "\\")):
+        return f'r"""{sql}"""'
+    return repr(sql)
 
 
 def defined_by(path: Path) -> MetaData:

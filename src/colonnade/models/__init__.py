@@ -17,7 +17,8 @@ from colonnade.models._reflection import (
 from colonnade.models._relation_shapes import LinkShape, RelationShape
 from colonnade.models._schemas import Schemas, schemas, whole_schema
 from colonnade.models._shape import ColumnShape, ForeignKeyShape, Shape
-from colonnade.models._types import UTCDateTime
+from colonnade.models._stored_tables import application_tables, read_sqlite_types
+from colonnade.models._types import UTCDateTime, UTCTimestamp
 from colonnade.models._uuids import uuid7
 
 __all__ = [
@@ -35,12 +36,15 @@ __all__ = [
     "Shape",
     "Timestamps",
     "UTCDateTime",
+    "UTCTimestamp",
     "UUIDKey",
     "Versioned",
+    "application_tables",
     "attribute_name",
     "class_names",
     "now",
     "plural",
+    "read_sqlite_types",
     "reflect_models",
     "relation_names",
     "schemas",

@@ -46,6 +46,7 @@ from sqlalchemy.types import TypeEngine
 from colonnade.models._fields import Field
 from colonnade.models._model import SQLModel
 from colonnade.models._relation_shapes import link_fields
+from colonnade.models._stored_tables import application_tables, read_sqlite_types
 from colonnade.models._types import UTCDateTime
 
 RESERVED = frozenset({"metadata", "registry"})
@@ -89,21 +90,20 @@ def reflect_models(connection: Connection, schema: str | None = None) -> Reflect
     skipped: dict[str, str] = {}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Did not recognize type", SAWarning)
-        for name in sorted(inspector.get_table_names(schema)):
+        for name in application_tables(connection, schema):
             try:
                 # Without what foreign keys lead to, which may not be there.
-                Table(name, stored, schema=schema, autoload_with=inspector, resolve_fks=False)
+                table = Table(
+                    name, stored, schema=schema, autoload_with=inspector, resolve_fks=False
+                )
+                read_sqlite_types(connection, table)
             except (ArgumentError, UnreflectableTableError) as error:
                 skipped[name] = f"it cannot be read: {error}"
-    kept = {
-        table.name: table
-        for table in stored.tables.values()
-        if table.primary_key.columns and not table.name.startswith("sqlite_")
-    }
+    kept = {table.name: table for table in stored.tables.values() if table.primary_key.columns}
     skipped |= {
         table.name: "it has no primary key"
         for table in stored.tables.values()
-        if table.name not in kept and not table.name.startswith("sqlite_")
+        if table.name not in kept
     }
     own = registry()
     base = new_class("Base", (SQLModel,), {"registry": own})
