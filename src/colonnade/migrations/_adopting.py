@@ -12,11 +12,12 @@ from colonnade.database import Database, DatabaseURL
 from colonnade.errors import MigrationError
 from colonnade.migrations._adopted_module import WIDTH
 from colonnade.migrations._adopted_objects import Objects
-from colonnade.migrations._adoption import Adoption, models_source, schemas_with_tables
+from colonnade.migrations._adoption import Adoption, models_source
 from colonnade.migrations._adoption_columns import escaped
 from colonnade.migrations._environment import opened
 from colonnade.migrations._history import History
 from colonnade.migrations._writing import write_revision
+from colonnade.models import schemas_with_tables
 
 
 def adopted(database: Database, schemas: Sequence[str] = ()) -> Adoption:

@@ -25,7 +25,7 @@ from colonnade.migrations._adoption_columns import (
 )
 from colonnade.migrations._environment import OURS
 from colonnade.migrations._stored import Key, Stored, stored_models, stored_tables
-from colonnade.models import application_tables, class_names, read_sqlite_types
+from colonnade.models import application_tables, read_sqlite_types, table_classes
 
 
 @dataclass(frozen=True)
@@ -84,14 +84,6 @@ def models_source(connection: Connection, *schemas: str | None) -> Adoption:
     )
 
 
-def schemas_with_tables(connection: Connection) -> list[str]:
-    """The schemas of a database that have tables of an application, besides the default one."""
-    inspector = sa.inspect(connection)
-    others = set(inspector.get_schema_names()) - {inspector.default_schema_name}
-    others -= {"information_schema", "temp"}
-    return sorted(one for one in others if application_tables(connection, one))
-
-
 def _stored(stored: Mapping[Key, Stored], one: ClassSource) -> Stored:
     return stored.get((one.table.schema, one.table.name), Stored())
 
@@ -119,19 +111,14 @@ def _read(
 
 def _classes(tables: Mapping[str, Table]) -> dict[str, str]:
     """The classes' names, none of which is one that the module imports, or looks like 0 or 1."""
-    bare = [table.name for table in tables.values()]
-    wishes = {
-        key: table.name if bare.count(table.name) == 1 else key.replace(".", "_")
-        for key, table in tables.items()
-    }
-    found = class_names(wishes.values())
+    found = table_classes(tables)
     imported = {*MODULES, *ARGUMENTS, *dir(sa.types), "I", "O"}
     for table, name in found.items():
         wished = name
         while wished in imported or list(found.values()).count(wished) > (wished == name):
             wished += "Row"
         found[table] = wished
-    return {key: found[wish] for key, wish in wishes.items()}
+    return found
 
 
 def _columns(

@@ -44,6 +44,14 @@ def application_tables(connection: Connection, schema: str | None = None) -> lis
     return sorted(names)
 
 
+def schemas_with_tables(connection: Connection) -> list[str]:
+    """The schemas besides the default one that have tables of an application."""
+    inspector = sa.inspect(connection)
+    others = set(inspector.get_schema_names()) - {inspector.default_schema_name}
+    others -= {"information_schema", "temp"}
+    return sorted(one for one in others if application_tables(connection, one))
+
+
 def _virtual(connection: Connection, names: set[str]) -> set[str]:
     query = "SELECT name FROM sqlite_master WHERE sql LIKE 'CREATE VIRTUAL TABLE%'"
     virtual = set(connection.scalars(sa.text(query)))
