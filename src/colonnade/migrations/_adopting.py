@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
@@ -33,14 +34,14 @@ def adopted(database: Database, schemas: Sequence[str] = ()) -> Adoption:
     """
     with opened(database) as connection:
         adoption = models_source(connection, *schemas)
-        if adoption.models:
-            return adoption
-        others = schemas_with_tables(connection)
+        others = () if schemas else schemas_with_tables(connection)
+    there = f"There are tables in {', '.join(others)}: name the schemas with --schema."
+    if adoption.models:
+        return replace(adoption, notes=(*adoption.notes, *([there] if others else [])))
     where = f" in {', '.join(schemas)}" if schemas else ""
-    other = f" There are tables in {', '.join(others)}: name the schemas with --schema."
+    rest = [there] if others else adoption.notes
     raise MigrationError(
-        f"{database.url} has no table{where} that could have a model."
-        + (other if others else "".join(f" {note}" for note in adoption.notes))
+        " ".join([f"{database.url} has no table{where} that could have a model.", *rest])
     )
 
 
