@@ -147,6 +147,7 @@ from colonnade.errors import ColonnadeError
 from colonnade.models import (
     Field,
     Idempotency,
+    LooseText,
     Schemas,
     Shape,
     SQLModel,
@@ -224,6 +225,7 @@ __all__ = [
     "Integer",
     "Interval",
     "LargeBinary",
+    "LooseText",
     "MetaData",
     "Numeric",
     "Page",

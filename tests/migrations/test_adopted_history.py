@@ -1,14 +1,16 @@
 """The history of an adopted database: an empty one becomes the same by it."""
 
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from colonnade import Database
+from colonnade import Database, select
 from colonnade.migrations import Adoption, adopted, adopted_revisions, find_drift, move, stamp
 from tests.migrations.lab import Lab
-from tests.migrations.test_adoption import law
+from tests.migrations.test_adoption import KEPT, law
 
 
 @pytest.fixture
@@ -181,3 +183,16 @@ def test_what_is_not_kept_is_named_on_sqlite(lab: Lab) -> None:
     adoption, _ = law(lab.db)
     assert set(adoption.models) == {"T", "FoundBy"}
     assert adoption.notes == ("Views are left out: v.", "Triggers are left out: t.touched.")
+
+
+@pytest.mark.only_on("sqlite")
+def test_text_in_a_column_that_sqlite_takes_for_one_of_numbers(lab: Lab) -> None:
+    lab.run("CREATE TABLE t (id INTEGER PRIMARY KEY, u UUID, m MONEY)")
+    law(lab.db)
+    model: Any = KEPT["T"]
+    with lab.db.session() as session:
+        session.add_all([model(u="1234", m=Decimal("1.5")), model(u="7b1c-4")])
+        session.commit()
+    with lab.db.session() as session:
+        assert session.exec(select(model.u).order_by(model.id)).all() == ["1234", "7b1c-4"]
+        assert session.exec(select(model.id).where(model.u == "1234")).all() == [1]

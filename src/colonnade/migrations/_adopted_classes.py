@@ -17,6 +17,7 @@ MODULES = {
     "Literal": "typing", "Optional": "typing", "UUID": "uuid", "NaiveDatetime": "pydantic",
     "postgresql": "sqlalchemy.dialects", "Field": "colonnade", "Relationship": "colonnade",
     "SQLModel": "colonnade", "Timestamps": "colonnade", "UTCTimestamp": "colonnade",
+    "LooseText": "colonnade",
     "text": "sqlalchemy",
 }  # fmt: skip
 ARGUMENTS = (

@@ -14,7 +14,7 @@ from sqlalchemy.types import TypeEngine
 
 from colonnade.migrations._rendering import plain_type
 from colonnade.migrations._stored import Stored
-from colonnade.models import UTCTimestamp
+from colonnade.models import LooseText, UTCTimestamp
 
 EXACT_DIGITS = 15
 """Digits of a ``Decimal`` that models keep exactly on every database."""
@@ -265,6 +265,9 @@ def _same(made: str, stored: str | None) -> bool:
 def _kinds(kind: Any, dialect: str) -> Iterator[Kind]:
     """The ways to say a type, the plainest first."""
     if isinstance(kind, sa.types.NullType):
+        return
+    if isinstance(kind, LooseText):
+        yield Kind("str", kind, "LooseText")
         return
     yield from _natural(kind, dialect)
     spelled = _spelled(kind, dialect)

@@ -17,6 +17,7 @@ from colonnade.models._relation_shapes import LinkShape, RelationShape
 from colonnade.models._schemas import Schemas, schemas, whole_schema
 from colonnade.models._shape import ColumnShape, ForeignKeyShape, Shape
 from colonnade.models._stored_tables import (
+    LooseText,
     application_tables,
     read_sqlite_types,
     schemas_with_tables,
@@ -33,6 +34,7 @@ __all__ = [
     "ForeignKeyShape",
     "Idempotency",
     "LinkShape",
+    "LooseText",
     "Reflection",
     "RelationShape",
     "SQLModel",

@@ -6,6 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Table
+from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.types import TypeEngine
 
 _RECORDS = frozenset(("alembic_version", "colonnade_migration"))
@@ -64,10 +65,20 @@ def _virtual(connection: Connection, names: set[str]) -> set[str]:
     return virtual | stored
 
 
+class LooseText(sa.types.TypeDecorator[str]):
+    """Text in a column that SQLite takes for one of numbers: it stores ``'007'`` as 7."""
+
+    impl = sa.String
+    cache_ok = True
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> str | None:
+        return None if value is None else str(value)
+
+
 _TYPES: tuple[tuple[str, TypeEngine[Any]], ...] = (
     (r".*(TIMESTAMP|DATETIME).*", sa.DateTime()),
     (r"UUID|GUID|UNIQUEIDENTIFIER|ENUM|SET|STRING|NAME|CITEXT|XML|INET|CIDR|MACADDR8?|INTERVAL|"
-     r"TSVECTOR|URL|EMAIL", sa.String()),
+     r"TSVECTOR|URL|EMAIL", LooseText()),
     (r"JSONB", sa.JSON()),
     (r"BIT|YEAR|LONG|(SMALL|BIG)?SERIAL", sa.Integer()),
     (r"(SMALL)?MONEY|NUMBER|DEC|FIXED|CURRENCY", sa.Numeric()),
