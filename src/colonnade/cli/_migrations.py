@@ -1,6 +1,7 @@
 """``colonnade migrate`` and its kin: what is asked, what is shown."""
 
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from rich.progress import (
 )
 from rich.prompt import IntPrompt, Prompt
 from sqlalchemy import MetaData
+from sqlalchemy.exc import SAWarning
 
 from colonnade.cli import _console
 from colonnade.database import Database, DatabaseURL
@@ -322,7 +324,8 @@ def run_adopt(
         _console.out.print(_console.escaped(str(_relative(path))))
     for note in adoption.notes:
         _console.out.print(f"[yellow]note:[/yellow] {_console.escaped(note)}")
-    with _shown(history, "replaying") as shown:
+    with _shown(history, "replaying") as shown, warnings.catch_warnings():
+        warnings.simplefilter("ignore", SAWarning)  # of what the notes name
         found = find_drift(history, database, metadata, url=where_to, watcher=shown)
     for drift in found:
         _console.out.print(f"[red]✗[/red] {_console.escaped(str(drift))}")

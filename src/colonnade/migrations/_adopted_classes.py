@@ -21,7 +21,8 @@ MODULES = {
     "text": "sqlalchemy",
 }  # fmt: skip
 ARGUMENTS = (
-    "CheckConstraint", "Computed", "ForeignKeyConstraint", "Identity", "Index", "UniqueConstraint",
+    "CheckConstraint", "Computed", "ForeignKeyConstraint", "Identity", "Index",
+    "PrimaryKeyConstraint", "UniqueConstraint",
 )  # fmt: skip
 _BUILTINS = frozenset(("int", "str", "bool", "float", "bytes", "list", "dict"))
 

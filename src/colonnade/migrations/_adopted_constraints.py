@@ -29,6 +29,13 @@ def _usual(*parts: str) -> str:
     return name if len(name.encode()) <= LONGEST_NAME else ""
 
 
+def add_key_order(one: ClassSource) -> None:
+    """The primary key, where its columns are in another order than those of the table."""
+    key = [column.name for column in one.table.primary_key.columns]
+    if key != [column.name for column in one.table.columns if column.primary_key]:
+        one.arguments.append(f"PrimaryKeyConstraint({', '.join(map(repr, key))})")
+
+
 def add_uniques(one: ClassSource, connection: Connection) -> None:
     found = [c for c in one.table.constraints if isinstance(c, sa.UniqueConstraint)]
     if connection.dialect.name == "sqlite":

@@ -59,7 +59,6 @@ def losses(connection: Connection, tables: Collection[Table]) -> Iterator[str]:
         connection: The database.
         tables: The tables that are adopted.
     """
-    yield from _key_orders(tables)
     if connection.dialect.name != "postgresql":
         for kind, query in _SQLITE.items():
             yield from _left_out(kind, connection.scalars(sa.text(query)).all())
@@ -75,17 +74,6 @@ def losses(connection: Connection, tables: Collection[Table]) -> Iterator[str]:
 def _left_out(kind: str, names: Sequence[str]) -> Iterator[str]:
     if names:
         yield f"{kind} are left out: {listed(names)}."
-
-
-def _key_orders(tables: Collection[Table]) -> Iterator[str]:
-    for table in tables:
-        key = [column.name for column in table.primary_key.columns]
-        modelled = [column.name for column in table.columns if column.primary_key]
-        if key != modelled:
-            yield (
-                f"The primary key of {table.name} is ({', '.join(key)}); that of the model is "
-                f"({', '.join(modelled)}), in the order of the columns."
-            )
 
 
 def listed(names: Sequence[str]) -> str:

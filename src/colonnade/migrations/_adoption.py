@@ -13,6 +13,7 @@ from colonnade.migrations._adopted_constraints import (
     add_checks,
     add_foreign_keys,
     add_indexes,
+    add_key_order,
     add_uniques,
     circular_keys,
 )
@@ -65,6 +66,7 @@ def models_source(connection: Connection, *schemas: str | None) -> Adoption:
     _compare_types(classes.values(), stored, connection)
     notes += _replaced_types(classes.values(), connection)
     for one in classes.values():
+        add_key_order(one)
         add_uniques(one, connection)
         add_indexes(one, connection, notes)
         add_foreign_keys(one, tables, late, notes)
