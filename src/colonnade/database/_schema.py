@@ -14,6 +14,8 @@ from sqlalchemy import (
     select,
 )
 
+from colonnade.database._capabilities import capabilities_of
+
 LOCK = int.from_bytes(b"colonncr")
 """The key of the advisory lock on PostgreSQL that is held while tables are created."""
 
@@ -40,10 +42,10 @@ def create_missing(metadata: MetaData, connection: Connection) -> None:
 
 def _wait_for_others(connection: Connection) -> None:
     """Let one connection at a time create tables, until its transaction ends."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(select(func.pg_advisory_xact_lock(LOCK)))
-    else:
+    if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+    elif capabilities_of(connection).advisory_locks:
+        connection.execute(select(func.pg_advisory_xact_lock(LOCK)))
 
 
 def _missing(metadata: MetaData, connection: Connection) -> list[Table]:
