@@ -87,20 +87,20 @@ def _sql(statements: Sequence[str]) -> str:
     """Statements of PostgreSQL's as Python of a revision."""
     if not statements:
         return ""
-    run = "".join(f"        op.execute({_literal(one)})\n" for one in statements)
-    run = "".join(
-        f"{line}  # noqa: E501\n" if len(line) > WIDTH and line.endswith(")") else f"{line}\n"
-        for line in run.splitlines()
-    )
+    run = "".join(f"        {_step(one)}\n" for one in statements)
     return f'    if op.get_context().dialect.name == "postgresql":\n{run}'
 
 
-def _literal(statement: str) -> str:
-    """SQL as Python, which ``text()`` reads without finding parameters in it."""
+def _step(statement: str) -> str:
+    """A statement of a revision that runs SQL, which ``text()`` reads without parameters."""
     sql = escaped(statement)
     if "\n" in sql and '"""' not in sql and not sql.endswith(('"', "\\")):
-        return f'r"""{sql}"""'
-    return repr(sql)
+        return f'op.execute(r"""{sql}""")'
+    said = repr(sql)
+    if '"' not in said:
+        said = f'"{said[1:-1]}"'
+    step = f"op.execute({said})"
+    return step if len(step) + 8 <= WIDTH else f"{step}  # noqa: E501"
 
 
 def defined_by(path: Path) -> MetaData:
