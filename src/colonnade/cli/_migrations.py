@@ -317,16 +317,16 @@ def run_adopt(
     output.write_text(adoption.source, encoding="utf-8")
     history.config.attributes["metadata"] = metadata = defined_by(output)
     where_to = DatabaseURL.parse(shadow_url) if shadow_url else database.direct
-    paths = adopted_revisions(history, where_to, metadata, adoption)
-    stamp(history, database, "head")
+    with _shown(history, "replaying") as shown, warnings.catch_warnings():
+        warnings.simplefilter("ignore", SAWarning)  # of types that the notes name
+        paths = adopted_revisions(history, where_to, metadata, adoption)
+        stamp(history, database, "head")
+        found = find_drift(history, database, metadata, url=where_to, watcher=shown)
     _console.out.print(f"{_console.escaped(str(output))}: {', '.join(adoption.models)}")
     for path in paths:
         _console.out.print(_console.escaped(str(_relative(path))))
     for note in adoption.notes:
         _console.out.print(f"[yellow]note:[/yellow] {_console.escaped(note)}")
-    with _shown(history, "replaying") as shown, warnings.catch_warnings():
-        warnings.simplefilter("ignore", SAWarning)  # of what the notes name
-        found = find_drift(history, database, metadata, url=where_to, watcher=shown)
     for drift in found:
         _console.out.print(f"[red]✗[/red] {_console.escaped(str(drift))}")
     if project.models is None and project.app is None:

@@ -96,13 +96,6 @@ def add_indexes(one: ClassSource, connection: Connection, notes: list[str]) -> N
         if found.get("duplicates_constraint"):
             continue
         name, sorting = str(found["name"]), found.get("column_sorting", {})
-        replaced = [c for c in found["column_names"] if c and one.fields[c].replaced is not None]
-        if replaced:
-            notes.append(
-                f"The index {name} is left out: models cannot declare the type of "
-                f"{table.name}.{replaced[0]}."
-            )
-            continue
         index = next((one for one in table.indexes if one.name == name), None)
         options = [] if index is None else _dialect_options(index)
         parts = []

@@ -4,8 +4,8 @@ A revision that adopts a database creates them with SQL of its own, PostgreSQL's
 models nor that revision keep is named.
 """
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
@@ -76,12 +76,14 @@ class Objects:
         before: What comes before the tables: domains, sequences, functions.
         after: What comes after them: which column a sequence belongs to.
         undo: What takes all of it back, once the tables are gone.
+        types: The types that neither models nor SQLAlchemy know, by table and column.
     """
 
     first: Sequence[str] = ()
     before: Sequence[str] = ()
     after: Sequence[str] = ()
     undo: Sequence[str] = ()
+    types: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
 def objects_of(connection: Connection, tables: Collection[Table]) -> Objects:

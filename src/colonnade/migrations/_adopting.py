@@ -1,8 +1,9 @@
 """A database that has tables and no code gets some."""
 
+import ast
 import sys
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
@@ -72,7 +73,7 @@ def adopted_revisions(
 
 def _add_objects(path: Path, objects: Objects) -> None:
     """Have a revision that creates tables create what they need as well."""
-    source = path.read_text(encoding="utf-8")
+    source = _with_types(path.read_text(encoding="utf-8"), objects.types)
     top, upgrade, rest = source.partition("def upgrade() -> None:\n")
     body, downgrade, undo = rest.rstrip("\n").partition("\n\n\ndef downgrade() -> None:\n")
     types, create, tables = body.partition("    op.create_table(")
@@ -81,6 +82,49 @@ def _add_objects(path: Path, objects: Objects) -> None:
     up = "".join(parts).rstrip("\n")
     undo = f"{undo}\n{_sql(objects.undo)}".rstrip("\n")
     path.write_text(f"{top}{upgrade}{up}{downgrade}{undo}\n", encoding="utf-8")
+
+
+def _with_types(source: str, types: Mapping[tuple[str, str], str]) -> str:
+    """A revision whose tables have the types of PostgreSQL's that SQLAlchemy does not know."""
+    lines = source.splitlines(keepends=True)
+    found = [(one.node.lineno, one.node.col_offset, one) for one in _columns_of(source, types)]
+    for number, offset, column in sorted(found, reverse=True, key=lambda one: one[:2]):
+        last = column.node.end_lineno
+        start = lines[number - 1].encode()[:offset]
+        rest = "".join(lines[number - 1 : last][-1:]).encode()[column.node.end_col_offset :]
+        said = (
+            f"postgresql.DOMAIN(sa.quoted_name({column.type!r}, quote=False), sa.Text(), "
+            f'create_type=False).with_variant(sa.Text(), "sqlite")'
+        )
+        lines[number - 1 : last] = [(start + said.encode() + rest).decode()]
+    made = "".join(lines)
+    dialect = "from sqlalchemy.dialects import postgresql\n"
+    if made == source or dialect in made:
+        return made
+    return made.replace("\n\nrevision: str", f"\n{dialect}\nrevision: str", 1)
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A column in a revision: where its type is written, and what it is."""
+
+    node: ast.expr
+    type: str
+
+
+def _columns_of(source: str, types: Mapping[tuple[str, str], str]) -> Iterator[_Column]:
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Call(func=ast.Attribute(attr="create_table"), args=[table, *columns]):
+                schema = next((one.value for one in node.keywords if one.arg == "schema"), None)
+                names = [ast.literal_eval(one) for one in (schema, table) if one is not None]
+            case _:
+                continue
+        for column in columns:
+            match column:
+                case ast.Call(args=[ast.Constant(value=str(name)), kind, *_]):
+                    if (key := (".".join(names), name)) in types:
+                        yield _Column(kind, types[key])
 
 
 def _sql(statements: Sequence[str]) -> str:

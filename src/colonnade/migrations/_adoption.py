@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, MetaData, Table
@@ -82,7 +82,7 @@ def models_source(connection: Connection, *schemas: str | None) -> Adoption:
         module_of(ordered),
         tuple(one.name for one in ordered),
         tuple(notes),
-        objects_of(connection, tables.values()),
+        replace(objects_of(connection, tables.values()), types=_unknown_types(classes.values())),
     )
 
 
@@ -156,6 +156,16 @@ def _compare_types(
         for name, field in one.fields.items():
             if name in trial and trial[name] != there[name]:
                 field.replaced = there[name]
+
+
+def _unknown_types(classes: Iterable[ClassSource]) -> dict[tuple[str, str], str]:
+    """The types that PostgreSQL has and SQLAlchemy does not know, by table and column."""
+    return {
+        (one.table.key, field.column.name): field.replaced
+        for one in classes
+        for field in one.fields.values()
+        if field.replaced is not None and isinstance(field.column.type, sa.types.NullType)
+    }
 
 
 def _replaced_types(classes: Iterable[ClassSource], connection: Connection) -> Iterator[str]:
