@@ -1,6 +1,7 @@
 """The project at hand: what ``[tool.colonnade]`` in its pyproject.toml says, and what it has."""
 
 import inspect
+import os
 import sys
 import tomllib
 import traceback
@@ -206,10 +207,10 @@ class Project:
         return found
 
     def choose_database(self) -> Database:
-        """Its Database: the one it names, or that its modules have.
+        """Its Database: the one it names, or that its modules have; else that of DATABASE_URL.
 
         Raises:
-            ProjectError: Its modules have none, or several.
+            ProjectError: Its modules have none and DATABASE_URL is not set, or they have several.
         """
         named = self.load_database()
         if named is not None:
@@ -217,10 +218,13 @@ class Project:
         found = self.databases()
         if len(found) == 1:
             return found[0]
+        if not found and os.environ.get("DATABASE_URL"):
+            return Database()
         file = self.root / "pyproject.toml"
         if not found:
             raise ProjectError(
-                f"No Database: say --database-url, or where the project has one in {file}:\n\n"
+                "The project has no Database and DATABASE_URL is not set. Set it, pass "
+                f"--database-url, or name the project's Database in {file}:\n\n"
                 '[tool.colonnade]\ndatabase = "app.database:db"'
             )
         raise ProjectError(

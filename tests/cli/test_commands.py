@@ -185,6 +185,19 @@ def test_doctor_reads_the_environment(tmp_path: Path) -> None:
     assert "sqlite:///FILE.db" in done.stdout
 
 
+def test_doctor_looks_at_the_projects_database(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text('[tool.colonnade]\nmodels = "shop"\n')
+    (tmp_path / "shop.py").write_text(
+        "from colonnade import Database\ndb = Database('sqlite:///shop.db')\n"
+    )
+    done = colonnade("doctor", cwd=tmp_path, DATABASE_URL="sqlite:///other.db")
+    assert done.returncode == 0, done.stderr
+    assert "shop.db" in done.stdout
+    (tmp_path / "shop.py").write_text("")
+    done = colonnade("doctor", cwd=tmp_path, DATABASE_URL="sqlite:///other.db")
+    assert "other.db" in done.stdout
+
+
 def test_test_db_runs_a_command_on_a_database_with_the_projects_tables(tmp_path: Path) -> None:
     colonnade("new", "tracker", cwd=tmp_path)
     code = (

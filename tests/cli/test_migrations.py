@@ -139,9 +139,9 @@ def test_a_database_without_code_is_adopted(project: Path, url: str, tmp_path: P
     told = run(shop, url, "colonnade", "adopt", "-o", "shop/models.py", "--database-url", url)
     assert "Taskassignment" in told
     (shop / "pyproject.toml").write_text('[tool.colonnade]\nmodels = "shop.models"\n')
-    assert "agree" in run(shop, url, "colonnade", "drift", "--database-url", url)
+    assert "agree" in run(shop, url, "colonnade", "drift")  # the database of DATABASE_URL
     again = run(shop, url, "colonnade", "adopt", "-o", "shop/models.py", code=1)
-    assert "is there already, and nothing is overwritten" in again
+    assert "exists already, and adopt overwrites nothing" in again
     database.dispose()
 
 

@@ -200,3 +200,78 @@ def test_what_has_no_type_in_python_is_read_and_not_written(db: Database, kind: 
         refused = client.patch("/things/1", json={"it": written})
         assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "it")
         assert client.patch("/things/1", json={"name": "y"}).json()["it"] == shown
+
+
+ODD_TYPES = """
+create table odd (
+    id integer primary key, u UUID, g uniqueidentifier, e ENUM, d DATETIME2, z DATETIMEOFFSET,
+    m MONEY, b VARBINARY(9), j JSONB, y YEAR, s STRING, w WEIRD, n NVARCHAR(9), v INTERVAL
+)
+"""
+
+
+@pytest.mark.only_on("sqlite")
+def test_a_type_that_sqlite_alone_takes_means_what_it_means_elsewhere(db: Database) -> None:
+    models, _ = reflected(db, ODD_TYPES)
+    make(
+        db,
+        """insert into odd values (1, '7b1c-4', 'A-1', 'new', '2026-01-02 03:04:05',
+        '2026-01-02 03:04:05.5', 12.5, x'ff00', '{"a": [1]}', 2026, '007', 'x y', 'é', '1 day')""",
+    )
+    with serving(Resource(models["odd"], db)) as client:
+        (row,) = client.get("/odds").json()
+    expected = {"u": "7b1c-4", "g": "A-1", "e": "new", "b": "_wA=", "j": {"a": [1]}, "y": 2026,
+                "s": "7", "w": "x y", "n": "é", "v": "1 day"}  # fmt: skip
+    assert {name: row[name] for name in expected} == expected
+    assert row["d"].startswith("2026-01-02T03:04:05")
+    assert row["z"].startswith("2026-01-02T03:04:05.5")
+    assert float(row["m"]) == 12.5
+
+
+@pytest.mark.only_on("sqlite")
+def test_tables_that_sqlite_and_migrations_keep_for_themselves_are_left_out(db: Database) -> None:
+    models, skipped = reflected(
+        db,
+        """create virtual table found using fts5 (title);
+        create virtual table boxes using rtree (id, x, y);
+        create table alembic_version (version_num varchar(32) primary key);
+        create table found_things (id integer primary key);
+        create table task (id integer primary key autoincrement)""",
+    )
+    assert set(models) == {"found_things", "task"}
+    assert dict(skipped) == {}
+
+
+@pytest.mark.only_on("postgresql")
+def test_a_partitioned_table_is_one(db: Database) -> None:
+    models, skipped = reflected(
+        db,
+        """create table event (id integer primary key) partition by range (id);
+        create table event_1 partition of event for values from (1) to (1000);
+        create table alembic_version (version_num varchar(32) primary key);
+        insert into event values (5)""",
+    )
+    assert (set(models), dict(skipped)) == ({"event"}, {})
+    with serving(Resource(models["event"], db)) as client:
+        assert client.get("/events").json() == [{"id": 5}]
+
+
+@pytest.mark.only_on("postgresql")
+def test_schemas_that_refer_to_each_other(db: Database) -> None:
+    make(
+        db,
+        """create schema person; create schema sales;
+        create table person.store (id integer primary key);
+        create table sales.store (id integer primary key references person.store(id));
+        create table sales.bill (
+            id integer primary key, store_id integer references sales.store
+        )""",
+    )
+    with db.engine.connect() as connection:
+        models = reflect_models(connection, "person", "sales").models
+    assert {key: model.__name__ for key, model in models.items()} == {
+        "person.store": "PersonStore",
+        "sales.store": "SalesStore",
+        "sales.bill": "Bill",
+    }
+    assert "store" in Shape.of(models["sales.bill"]).relations

@@ -172,11 +172,11 @@ class TestWhatTheDatabaseRefuses:
 
         db.create_all()
         with serving(Resource(Shelf, db), Resource(Book, db, prefix="/books")) as client:
-            client.post("/shelfs", json={})
+            client.post("/shelves", json={})
             client.post("/books", json={"shelf_id": 1})
-            answer = client.delete("/shelfs/1")
+            answer = client.delete("/shelves/1")
             assert (answer.status_code, answer.json()["type"]) == (409, "urn:colonnade:referenced")
-            batch = client.delete("/shelfs:batch?key=1")
+            batch = client.delete("/shelves:batch?key=1")
             assert batch.status_code == 409
 
     def test_no_answer_shows_sql(self, client: TestClient) -> None:

@@ -58,6 +58,24 @@ class TestEndpoints:
         assert client.put("/tasks/1").status_code == 405
         assert client.get("/tasks/").status_code == 200  # redirected
 
+    def test_a_path_is_the_english_plural(self, db: Database) -> None:
+        class City(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+
+        class BookShelf(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+
+        class Series(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+
+        db.create_all()
+        with serving(*(Resource(model, db) for model in (City, BookShelf, Series))) as client:
+            for path in ("/cities", "/book-shelves", "/series"):
+                assert client.get(path).json() == []
+            paths = client.get("/openapi.json").json()["paths"].values()
+            names = [operation["operationId"] for path in paths for operation in path.values()]
+        assert len(names) == len(set(names))
+
     def test_one_of_a_generated_path_takes_its_place(
         self, db: Database, models: SimpleNamespace
     ) -> None:
@@ -429,6 +447,31 @@ class TestProblems:
             assert client.get("/nowhere").json()["status"] == 404
             crash = client.get("/own?number=0")
             assert (crash.status_code, "secret" in crash.text) == (500, False)
+
+    @pytest.mark.parametrize(
+        "body",
+        [b'{"title": "\xff"}', b"\xff\xfe{", b"[" * 100_000, b'{"title": ' + b"1" * 5000 + b"}"],
+        ids=["not UTF-8", "UTF-16", "too deep", "too many digits"],
+    )
+    def test_a_body_that_is_not_json_is_invalid_wherever_it_goes(
+        self, db: Database, models: SimpleNamespace, body: bytes
+    ) -> None:
+        app = FastAPI()
+        app.include_router(Resource(models.Task, db))
+        problems(app)
+
+        @app.post("/own")
+        def own(task: dict[str, Any]) -> str:
+            raise HTTPException(400, "There was an error parsing the task") from ValueError()
+
+        with TestClient(app, raise_server_exceptions=False) as client:
+            json = {"Content-Type": "application/json"}
+            for path in ("/tasks", "/own"):
+                answer = client.post(path, content=body, headers=json)
+                assert answer.status_code == 422, path
+                assert answer.json()["type"] == "urn:colonnade:invalid"
+                assert answer.json()["errors"][0]["loc"][0] == "body"
+            assert client.post("/own", json={"title": "x"}).status_code == 400
 
     def test_one_shape(self, client: TestClient) -> None:
         for answer in (

@@ -135,6 +135,76 @@ async def test_two(async_client, async_session):
     result.assert_outcomes(passed=2)
 
 
+COMMITS = """
+def change(title):
+    def work(other):
+        other.get(Task, 1).title = title
+    return work
+
+
+async def change_async(other):
+    (await other.get(Task, 1)).title = "by transaction_async"
+
+
+@pytest.fixture
+def task(session):
+    task = Task(title="One")
+    session.add(task)
+    session.commit()
+    assert task.title == "One"
+    return task
+
+
+def test_what_the_database_commits_shows(task, session):
+    db.transaction(change("by transaction"))
+    assert task.title == "by transaction"
+    with db.session() as other:
+        other.get(Task, 1).title = "by another session"
+        other.commit()
+    assert task.title == "by another session"
+    with db.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE task SET title = 'by the engine'")
+    assert task.title == "by the engine"
+    with db.session() as other:
+        other.get(Task, 1).title = "not committed"
+        other.flush()
+        other.rollback()
+    assert task.title == "by the engine"
+
+
+async def test_what_async_code_commits_shows(task, session):
+    await db.transaction_async(change_async)
+    assert task.title == "by transaction_async"
+    async with db.session() as other:
+        (await other.get(Task, 1)).title = "by another session"
+        await other.commit()
+    assert task.title == "by another session"
+
+
+def test_what_the_session_has_changed_stays(task, session):
+    other = Task(title="Two")
+    session.add(other)
+    session.commit()
+    other.title = "Mine"
+    db.transaction(change("Theirs"))
+    assert (task.title, other.title) == ("Theirs", "Mine")
+
+
+def test_its_own_commit_keeps_what_it_has_read(task, session, database):
+    from colonnade.testing import counts
+
+    task.title = "Mine"
+    session.commit()
+    with counts(database, exactly=0):
+        assert task.title == "Mine"
+"""
+
+
+@pytest.mark.parametrize("database", DATABASES, ids=lambda given: given[1])
+def test_the_session_shows_what_others_commit(run: Run, database: tuple[str, str]) -> None:
+    run(COMMITS, *database, "-W", "error").assert_outcomes(passed=4)
+
+
 OWN = """
 def has(table):
     with db.engine.connect() as connection:

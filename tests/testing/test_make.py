@@ -195,3 +195,17 @@ def test_timestamps_stand_where_the_test_says(db: Database) -> None:
         session.add(now)
         session.commit()
         assert now.created_at > datetime(2026, 6, 1, tzinfo=UTC)
+
+
+def test_a_test_has_the_same_values_on_every_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    Everything = everything()
+
+    def made(test: str) -> Any:
+        for one in ("another", test):  # each begins anew
+            monkeypatch.setenv("PYTEST_CURRENT_TEST", f"{one} (call)")
+            row = make(Everything).model_dump(exclude={"id"})
+        return row
+
+    assert made("a.py::test[sqlite]") == made("a.py::test[postgresql]") == made("a.py::test")
+    assert made("a.py::test[memory-1]") == made("a.py::test[1-postgresql]")
+    assert made("a.py::test[memory-1]") != made("a.py::test[memory-2]")

@@ -91,6 +91,13 @@ def serve(
             show_default=False,
         ),
     ] = None,
+    schema: Annotated[
+        Optional[list[str]],  # noqa: UP045 - as above
+        typer.Option(
+            help="Serve the tables of this schema of a database instead of those of the default "
+            "one; repeatable."
+        ),
+    ] = None,
 ) -> None:
     """Put tables on HTTP: those of a module, or of a database without any code.
 
@@ -106,7 +113,7 @@ def serve(
     """
     from colonnade.cli._serve import serve_target
 
-    serve_target(target, host, port, database_url, writable=writable)
+    serve_target(target, host, port, database_url, writable=writable, schemas=schema or ())
 
 
 @app.command()
@@ -179,7 +186,10 @@ def serve_test_db(
 def doctor(
     url: Annotated[
         Optional[str],  # noqa: UP045 - as above
-        typer.Argument(help="The database. Without it: DATABASE_URL.", show_default=False),
+        typer.Argument(
+            help="The database. Without it: the project's, or that of DATABASE_URL.",
+            show_default=False,
+        ),
     ] = None,
 ) -> None:
     """Say what a database URL means, whether it can be reached, and what to change.

@@ -1,21 +1,28 @@
 """``colonnade doctor``: a diagnosis, printed."""
 
 import asyncio
+from pathlib import Path
 
 from rich.table import Table
 
 from colonnade.cli._console import err, escaped, out
-from colonnade.database import Parameter, Way, diagnose
+from colonnade.database import Database, Parameter, Way, diagnose
+from colonnade.project import Project
 
 
 def report(url: str | None) -> bool:
     """Print what was found; whether the database can be used.
 
+    Args:
+        url: The database; None: the project's, outside of a project that of DATABASE_URL.
+
     Raises:
         DatabaseURLError: The URL cannot be understood.
+        ProjectError: The project's Database cannot be found.
     """
+    database = url or _of_project()
     with err.status("Connecting"):
-        found = asyncio.run(diagnose(url))
+        found = asyncio.run(diagnose(database))
     out.print(f"[bold]{escaped(found.url)}[/bold]\n{escaped(found.kind)}")
     if found.parameters:
         out.print(_parameters(found.parameters))
@@ -24,6 +31,14 @@ def report(url: str | None) -> bool:
     for advice in found.advice:
         out.print(f"[yellow]to change:[/yellow] {escaped(advice)}")
     return found.healthy
+
+
+def _of_project() -> Database | None:
+    project = Project.find(Path.cwd())
+    if not project.packages:
+        return None
+    project.load()
+    return project.choose_database()
 
 
 def _parameters(parameters: tuple[Parameter, ...]) -> Table:

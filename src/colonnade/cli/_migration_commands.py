@@ -284,15 +284,22 @@ def adopt(
     ] = Path("models.py"),
     database_url: DatabaseURLOption = None,
     shadow_url: ShadowOption = None,
+    schema: Annotated[
+        Optional[list[str]],  # noqa: UP045 - as above
+        typer.Option(
+            help="Adopt the tables of this schema instead of those of the default one; repeatable."
+        ),
+    ] = None,
 ) -> None:
     """Write models of a database that has tables, and a first revision that it is at.
 
-    Relations are along the foreign keys. Nothing is overwritten, and of the database nothing is
-    changed but that it is told its revision. Without --database-url: DATABASE_URL.
+    Relations follow the foreign keys. Nothing is overwritten, and the only change to the database
+    is the record of its revision. What cannot be kept is listed. Without --database-url:
+    DATABASE_URL.
 
     Example:
       colonnade adopt --database-url postgresql://me@localhost/shop -o app/models.py
     """
     from colonnade.cli._migrations import run_adopt
 
-    run_adopt(output, database_url, shadow_url)
+    run_adopt(output, database_url, shadow_url, schema or ())

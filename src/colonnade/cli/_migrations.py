@@ -1,6 +1,7 @@
 """``colonnade migrate`` and its kin: what is asked, what is shown."""
 
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from rich.progress import (
 )
 from rich.prompt import IntPrompt, Prompt
 from sqlalchemy import MetaData
+from sqlalchemy.exc import SAWarning
 
 from colonnade.cli import _console
 from colonnade.database import Database, DatabaseURL
@@ -28,6 +30,7 @@ from colonnade.migrations import (
     RefusedError,
     Watcher,
     adopted,
+    adopted_revisions,
     defined_by,
     eject,
     find_drift,
@@ -317,29 +320,34 @@ def run_eject() -> None:
     _console.out.print("They are yours now: alembic's own commands work, and these use them too.")
 
 
-def run_adopt(output: Path, url: str | None, shadow_url: str | None) -> None:
+def run_adopt(
+    output: Path, url: str | None, shadow_url: str | None, schemas: Sequence[str] = ()
+) -> None:
     """Write models of a database, and a first revision that it is at."""
     project = Project.find(Path.cwd())
     history = History(project)
     if output.exists():
-        raise CommandError(f"{output} is there already, and nothing is overwritten.")
+        raise CommandError(f"{output} exists already, and adopt overwrites nothing.")
     if not history.is_empty:
-        raise CommandError(f"There is a history in {history.folder} already.")
+        raise CommandError(f"{history.folder} has a history already.")
     database = Database(url)
-    adoption = adopted(database)
-    if not adoption.models:
-        raise CommandError(f"{database.url} has no table that could have a model.")
+    adoption = adopted(database, schemas)
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(adoption.source, encoding="utf-8")
     history.config.attributes["metadata"] = metadata = defined_by(output)
     where_to = DatabaseURL.parse(shadow_url) if shadow_url else database.direct
-    written, _ = write_revision(history, where_to, metadata, "adopted")
-    stamp(history, database, "head")
+    with _shown(history, "replaying") as shown, warnings.catch_warnings():
+        warnings.simplefilter("ignore", SAWarning)  # of types that the notes name
+        paths = adopted_revisions(history, where_to, metadata, adoption)
+        stamp(history, database, "head")
+        found = find_drift(history, database, metadata, url=where_to, watcher=shown)
     _console.out.print(f"{_console.escaped(str(output))}: {', '.join(adoption.models)}")
-    if written is not None:
-        _console.out.print(_console.escaped(str(_relative(written.path))))
+    for path in paths:
+        _console.out.print(_console.escaped(str(_relative(path))))
     for note in adoption.notes:
-        _console.out.print(f"[yellow]left out:[/yellow] {_console.escaped(note)}")
+        _console.out.print(f"[yellow]note:[/yellow] {_console.escaped(note)}")
+    for drift in found:
+        _console.out.print(f"[red]✗[/red] {_console.escaped(str(drift))}")
     if project.models is None and project.app is None:
         module = ".".join(output.with_suffix("").parts)
         _console.panel("In pyproject.toml", ["\\[tool.colonnade]", f'models = "{module}"'])

@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from importlib import import_module
 from itertools import chain, count
@@ -15,14 +15,20 @@ from colonnade.cli import _console
 from colonnade.cli._server import listen, serve, url_of
 from colonnade.database import Database
 from colonnade.errors import CommandError, ModelError
-from colonnade.models import Shape, reflect_models
+from colonnade.models import Shape, reflect_models, schemas_with_tables
 from colonnade.resources import OPERATIONS, Operation, Resource, problems
 
 READING: frozenset[Operation] = frozenset(("list", "read"))
 
 
 def serve_target(
-    target: str, host: str, port: int, database_url: str | None, *, writable: bool | None
+    target: str,
+    host: str,
+    port: int,
+    database_url: str | None,
+    *,
+    writable: bool | None,
+    schemas: Sequence[str] = (),
 ) -> None:
     """Serve the tables of a module or a database until it is stopped.
 
@@ -32,6 +38,7 @@ def serve_target(
         port: The port to listen on; 0: any that is free.
         database_url: The database of a module's tables.
         writable: Whether rows can be written; None: those of a module can.
+        schemas: The schemas of a database; none: the default one.
 
     Raises:
         CommandError: There is no such module, or it has no tables.
@@ -39,7 +46,7 @@ def serve_target(
     """
     with listen(host, port) as listener:
         if "://" in target:
-            app = app_of_url(target, writable=bool(writable))
+            app = app_of_url(target, schemas, writable=bool(writable))
         else:
             app = app_of_module(target, database_url, writable=writable is not False)
         tables: list[str] = app.state.tables
@@ -80,8 +87,13 @@ def app_of_module(name: str, database_url: str | None, *, writable: bool) -> Fas
     return _app(name, db, dict.fromkeys(found), [], writable=writable)
 
 
-def app_of_url(url: str, *, writable: bool) -> FastAPI:
+def app_of_url(url: str, schemas: Sequence[str] = (), *, writable: bool) -> FastAPI:
     """An app with the tables of a database.
+
+    Args:
+        url: The database.
+        schemas: The schemas; none: the default one.
+        writable: Whether rows can be written.
 
     Raises:
         CommandError: It has no tables, or is a file that is not there.
@@ -95,9 +107,12 @@ def app_of_url(url: str, *, writable: bool) -> FastAPI:
         raise CommandError(f"There is no file {db.url.file}.")
     db.ping()
     with db.engine.connect() as connection:
-        found = reflect_models(connection)
+        found = reflect_models(connection, *schemas)
+        others = [] if found.models or schemas else schemas_with_tables(connection)
     if not found.models:
-        raise CommandError(f"{db.url} has no tables.")
+        where = f" in {', '.join(schemas)}" if schemas else ""
+        other = f" There are tables in {', '.join(others)}: name the schemas with --schema."
+        raise CommandError(f"{db.url} has no tables{where}." + (other if others else ""))
     skipped = [f"{name}, since {why}" for name, why in found.skipped.items()]
     paths = dict(zip(found.models.values(), _paths(found.models), strict=True))
     return _app(str(db.url), db, paths, skipped, writable=writable)

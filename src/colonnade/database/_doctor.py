@@ -70,16 +70,16 @@ class Diagnosis:
         return all(not way.error for way in self.ways)
 
 
-async def diagnose(url: str | None = None) -> Diagnosis:
+async def diagnose(url: str | Database | None = None) -> Diagnosis:
     """Understand a URL, connect sync and async, and say what to change.
 
     Args:
-        url: The URL; DATABASE_URL of the environment when it is None.
+        url: The URL, or a Database that has one; DATABASE_URL of the environment when it is None.
 
     Raises:
         DatabaseURLError: The URL cannot be understood.
     """
-    db = Database(url)
+    db = url if isinstance(url, Database) else Database(url)
     made = _would_be_made(db)
     found = Diagnosis(str(db.url), _kind(db), db.url.parameters)
     try:

@@ -14,21 +14,43 @@ from sqlalchemy import (
     select,
 )
 
+from colonnade.database._capabilities import capabilities_of
+
+LOCK = int.from_bytes(b"colonncr")
+"""The key of the advisory lock on PostgreSQL that is held while tables are created."""
+
 
 def create_missing(metadata: MetaData, connection: Connection) -> None:
     """Create the tables that the database does not have.
 
     SQLAlchemy asks for each table whether it is there; this asks once, so that an application
-    may do it whenever it starts.
+    may do it whenever it starts. The workers of an application start at the same time: whoever
+    finds a table missing takes a lock and looks again before creating it.
 
     Args:
         metadata: The tables.
         connection: Where to; in a transaction.
     """
-    there = _there(metadata, connection)
-    missing = [table for table in metadata.tables.values() if table.key not in there]
-    if missing or _makes_more_than_tables(metadata):
+    makes_more = _makes_more_than_tables(metadata)
+    if not (makes_more or _missing(metadata, connection)):
+        return
+    _wait_for_others(connection)
+    missing = _missing(metadata, connection)
+    if missing or makes_more:
         metadata.create_all(connection, tables=missing)
+
+
+def _wait_for_others(connection: Connection) -> None:
+    """Let one connection at a time create tables, until its transaction ends."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    elif capabilities_of(connection).advisory_locks:
+        connection.execute(select(func.pg_advisory_xact_lock(LOCK)))
+
+
+def _missing(metadata: MetaData, connection: Connection) -> list[Table]:
+    there = _there(metadata, connection)
+    return [table for table in metadata.tables.values() if table.key not in there]
 
 
 def _makes_more_than_tables(metadata: MetaData) -> bool:

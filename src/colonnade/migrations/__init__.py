@@ -1,7 +1,7 @@
 """How it changes: Alembic's migrations, set up for SQLModel, and a guard before they run."""
 
 from colonnade.migrations import steps
-from colonnade.migrations._adopting import adopted, defined_by
+from colonnade.migrations._adopting import adopted, adopted_revisions, defined_by
 from colonnade.migrations._adoption import Adoption, models_source
 from colonnade.migrations._checking import check
 from colonnade.migrations._choices import Asker, Choices
@@ -31,6 +31,7 @@ __all__ = [
     "Watcher",
     "Written",
     "adopted",
+    "adopted_revisions",
     "by_dialect",
     "check",
     "connect",

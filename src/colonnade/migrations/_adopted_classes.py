@@ -16,10 +16,13 @@ MODULES = {
     **dict.fromkeys(DATES, "datetime"), "Decimal": "decimal", "Any": "typing",
     "Literal": "typing", "Optional": "typing", "UUID": "uuid", "NaiveDatetime": "pydantic",
     "postgresql": "sqlalchemy.dialects", "Field": "colonnade", "Relationship": "colonnade",
-    "SQLModel": "colonnade", "Timestamps": "colonnade", "text": "sqlalchemy",
+    "SQLModel": "colonnade", "Timestamps": "colonnade", "UTCTimestamp": "colonnade",
+    "LooseText": "colonnade",
+    "text": "sqlalchemy",
 }  # fmt: skip
 ARGUMENTS = (
-    "CheckConstraint", "Computed", "ForeignKeyConstraint", "Identity", "Index", "UniqueConstraint",
+    "CheckConstraint", "Computed", "ForeignKeyConstraint", "Identity", "Index",
+    "PrimaryKeyConstraint", "UniqueConstraint",
 )  # fmt: skip
 _BUILTINS = frozenset(("int", "str", "bool", "float", "bytes", "list", "dict"))
 

@@ -29,6 +29,13 @@ def _usual(*parts: str) -> str:
     return name if len(name.encode()) <= LONGEST_NAME else ""
 
 
+def add_key_order(one: ClassSource) -> None:
+    """The primary key, where its columns are in another order than those of the table."""
+    key = [column.name for column in one.table.primary_key.columns]
+    if key != [column.name for column in one.table.columns if column.primary_key]:
+        one.arguments.append(f"PrimaryKeyConstraint({', '.join(map(repr, key))})")
+
+
 def add_uniques(one: ClassSource, connection: Connection) -> None:
     found = [c for c in one.table.constraints if isinstance(c, sa.UniqueConstraint)]
     if connection.dialect.name == "sqlite":
@@ -202,7 +209,8 @@ def circular_keys(tables: Mapping[str, Table]) -> set[tuple[str, str]]:
 
 
 def target_of(key: sa.ForeignKeyConstraint) -> str:
-    return specs_of(key)[0].rpartition(".")[0].rpartition(".")[2]
+    """The table that a foreign key refers to, with its schema unless that is the default one."""
+    return specs_of(key)[0].rpartition(".")[0]
 
 
 def add_foreign_keys(
@@ -211,20 +219,18 @@ def add_foreign_keys(
     for key in sorted_keys(one.table):
         columns = list(key.column_keys)
         specs = specs_of(key)
-        target = specs[0].rpartition(".")[0]
-        bare = target.rpartition(".")[2]
-        known = tables.get(bare)
-        there = known is not None and known.fullname == target
+        target = target_of(key)
+        known = tables.get(target)
         ends = [spec.rpartition(".")[2] for spec in specs]
-        if known is None or not there or not all(end in known.columns for end in ends):
+        if known is None or not all(end in known.columns for end in ends):
             said = ", ".join(columns)
             notes.append(
                 f"{one.table.name}.{said} refers to {target}, which has no model: the foreign "
                 f"key is left out."
             )
             continue
-        named = _usual("fk", one.table.name, *columns, bare)
-        last = (one.table.name, bare) in late
+        named = _usual("fk", one.table.name, *columns, known.name)
+        last = (one.table.key, target) in late
         late_name = f"fk_{one.table.name}"  # one that comes last has to have a name
         usual = key.name in (None, named) and not last
         options = [one for one in _options(key) if not one.endswith("='NO ACTION'")]

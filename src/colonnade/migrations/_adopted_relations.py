@@ -41,7 +41,7 @@ def relate(
     classes: Mapping[str, ClassSource],
     notes: list[str],
 ) -> None:
-    own = keys[one.table.name]
+    own = keys[one.table.key]
     if _links(one, own):
         (_, first), (_, second) = own
         here = first.free(plural(second.table.name))
@@ -51,7 +51,7 @@ def relate(
         return
     made: list[tuple[set[str], list[RelationSource]]] = []
     for key, target in own:
-        back = [to for _, to in keys[target.table.name]].count(one)
+        back = [to for _, to in keys[target.table.key]].count(one)
         several = [to for _, to in own].count(target) + (back if target is not one else 0) > 1
         relations = _along(one, key, target, several)
         if relations is None:
@@ -107,7 +107,7 @@ def in_order(
     """Links first, which others name; then what is referred to before what refers to it."""
     links = [name for name in classes if _links(classes[name], keys[name])]
     graph = {
-        name: {to.table.name for _, to in keys[name]} - {name, *links}
+        name: {to.table.key for _, to in keys[name]} - {name, *links}
         for name in classes if name not in links
     }  # fmt: skip
     try:

@@ -1,8 +1,8 @@
 """The models of a database that has tables and no code, as a module's source."""
 
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, MetaData, Table
@@ -13,23 +13,20 @@ from colonnade.migrations._adopted_constraints import (
     add_checks,
     add_foreign_keys,
     add_indexes,
+    add_key_order,
     add_uniques,
     circular_keys,
 )
+from colonnade.migrations._adopted_losses import listed, losses
 from colonnade.migrations._adopted_module import module_of
+from colonnade.migrations._adopted_objects import Objects, objects_of, serial_columns
 from colonnade.migrations._adopted_relations import in_order, keys_of, relate
 from colonnade.migrations._adoption_columns import (
     field_of,
 )
 from colonnade.migrations._environment import OURS
-from colonnade.migrations._stored import Stored, stored_tables
-from colonnade.models import class_names
-
-_EXTENSIONS = (
-    "SELECT c.relname FROM pg_class c JOIN pg_depend d ON d.objid = c.oid "
-    "WHERE d.deptype = 'e' AND d.classid = 'pg_class'::regclass"
-)
-_PARTITIONS = "SELECT relname FROM pg_class WHERE relispartition"
+from colonnade.migrations._stored import Key, Stored, stored_models, stored_tables
+from colonnade.models import application_tables, read_sqlite_types, table_classes
 
 
 @dataclass(frozen=True)
@@ -40,69 +37,83 @@ class Adoption:
         source: A module that has them.
         models: The names of their classes.
         notes: What could not be said, a sentence each.
+        objects: SQL of what the tables need besides.
     """
 
     source: str
     models: tuple[str, ...]
     notes: tuple[str, ...]
+    objects: Objects
 
 
-def models_source(connection: Connection, schema: str | None = None) -> Adoption:
+def models_source(connection: Connection, *schemas: str | None) -> Adoption:
     """Write the models of a database's tables, with relations along their foreign keys.
 
     Args:
         connection: The database.
-        schema: The schema; None: the one that is the default.
+        schemas: The schemas; without any, and for None: the default one.
     """
-    if schema == sa.inspect(connection).default_schema_name:
-        schema = None
+    default = sa.inspect(connection).default_schema_name
+    chosen = dict.fromkeys(None if one == default else one for one in schemas or (None,))
     stored = stored_tables(connection)
     notes: list[str] = []
-    tables = _read(connection, schema, notes)
+    tables = _read(connection, chosen, notes)
     names, late = _classes(tables), circular_keys(tables)
-    classes = {name: ClassSource(table, names[name]) for name, table in sorted(tables.items())}
-    for name, one in classes.items():
-        there = stored.get((schema, name), Stored())
-        _columns(one, connection, there, notes)
+    serials = serial_columns(connection, tables.values())
+    classes = {key: ClassSource(table, names[key]) for key, table in sorted(tables.items())}
+    for one in classes.values():
+        _columns(one, connection, _stored(stored, one), serials)
+    _compare_types(classes.values(), stored, connection)
+    notes += _replaced_types(classes.values(), connection)
+    for one in classes.values():
+        add_key_order(one)
         add_uniques(one, connection)
         add_indexes(one, connection, notes)
         add_foreign_keys(one, tables, late, notes)
-    for name, one in classes.items():
-        add_checks(one, connection, stored.get((schema, name), Stored()))
+    for one in classes.values():
+        add_checks(one, connection, _stored(stored, one))
         _timestamps(one)
-    keys = {name: keys_of(one, classes) for name, one in classes.items()}
+    keys = {key: keys_of(one, classes) for key, one in classes.items()}
     for one in classes.values():
         relate(one, keys, classes, notes)
     ordered = in_order(classes, keys)
-    return Adoption(module_of(ordered), tuple(one.name for one in ordered), tuple(notes))
+    notes += losses(connection, tables.values())
+    return Adoption(
+        module_of(ordered),
+        tuple(one.name for one in ordered),
+        tuple(notes),
+        replace(objects_of(connection, tables.values()), types=_unknown_types(classes.values())),
+    )
 
 
-def _read(connection: Connection, schema: str | None, notes: list[str]) -> dict[str, Table]:
-    inspector = sa.inspect(connection)
-    theirs: set[str] = set()
-    parts: set[str] = set()
-    if connection.dialect.name == "postgresql":
-        theirs = set(connection.scalars(sa.text(_EXTENSIONS)))
-        parts = set(connection.scalars(sa.text(_PARTITIONS)))
-    metadata = MetaData()
-    for name in sorted(inspector.get_table_names(schema)):
-        if name in OURS or name in theirs or name.startswith("sqlite_"):
-            continue
-        if name in parts:
-            notes.append(f"{name} is a part of another table, and has no model.")
-            continue
-        if not inspector.get_pk_constraint(name, schema)["constrained_columns"]:
-            notes.append(f"{name} has no primary key, and no model.")
-            continue
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SAWarning)  # types it does not know are noted
-            Table(name, metadata, schema=schema, autoload_with=connection, resolve_fks=False)
-    return {table.name: table for table in metadata.tables.values()}
+def _stored(stored: Mapping[Key, Stored], one: ClassSource) -> Stored:
+    return stored.get((one.table.schema, one.table.name), Stored())
+
+
+def _read(
+    connection: Connection, schemas: Iterable[str | None], notes: list[str]
+) -> dict[str, Table]:
+    """The tables that can have a model, by their names with the schema."""
+    inspector, metadata = sa.inspect(connection), MetaData()
+    for schema in schemas:
+        for name in application_tables(connection, schema):
+            if name in OURS:
+                continue
+            if not inspector.get_pk_constraint(name, schema)["constrained_columns"]:
+                notes.append(f"{name} has no primary key, and no model.")
+                continue
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", SAWarning)  # types it does not know are noted
+                table = Table(
+                    name, metadata, schema=schema, autoload_with=connection, resolve_fks=False
+                )
+            read_sqlite_types(connection, table)
+    return dict(metadata.tables)
 
 
 def _classes(tables: Mapping[str, Table]) -> dict[str, str]:
     """The classes' names, none of which is one that the module imports, or looks like 0 or 1."""
-    found = class_names(tables)
+    found = table_classes(tables)
     imported = {*MODULES, *ARGUMENTS, *dir(sa.types), "I", "O"}
     for table, name in found.items():
         wished = name
@@ -112,13 +123,62 @@ def _classes(tables: Mapping[str, Table]) -> dict[str, str]:
     return found
 
 
-def _columns(one: ClassSource, connection: Connection, there: Stored, notes: list[str]) -> None:
+def _columns(
+    one: ClassSource,
+    connection: Connection,
+    there: Stored,
+    serials: Container[tuple[str | None, str, str]],
+) -> None:
     for column in one.table.columns:
         name = one.free(column.name)
-        source, note = field_of(column, name, connection.dialect, there.types.get(column.name))
-        one.fields[column.name] = source
-        if note is not None:
-            notes.append(note)
+        one.fields[column.name] = field_of(
+            column,
+            name,
+            connection.dialect,
+            there,
+            serial=(one.table.schema, one.table.name, column.name) in serials,
+        )
+
+
+def _compare_types(
+    classes: Iterable[ClassSource], stored: Mapping[Key, Stored], connection: Connection
+) -> None:
+    """Note the fields whose types PostgreSQL does not store as those that it has."""
+    if connection.dialect.name != "postgresql":
+        return
+    metadata, fields = MetaData(), list(classes)
+    for one in fields:
+        columns = [sa.Column(field.column.name, field.kind.type) for field in one.fields.values()]
+        Table(one.table.name, metadata, *columns, schema=one.table.schema)
+    made = stored_models(metadata, connection)
+    for one in fields:
+        trial, there = _stored(made, one).types, _stored(stored, one).types
+        for name, field in one.fields.items():
+            if name in trial and trial[name] != there[name]:
+                field.replaced = there[name]
+
+
+def _unknown_types(classes: Iterable[ClassSource]) -> dict[tuple[str, str], str]:
+    """The types that PostgreSQL has and SQLAlchemy does not know, by table and column."""
+    return {
+        (one.table.key, field.column.name): field.replaced
+        for one in classes
+        for field in one.fields.values()
+        if field.replaced is not None and isinstance(field.column.type, sa.types.NullType)
+    }
+
+
+def _replaced_types(classes: Iterable[ClassSource], connection: Connection) -> Iterator[str]:
+    """Which types models have in place of those that they cannot declare."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for one in classes:
+        for field in one.fields.values():
+            if field.replaced is not None:
+                used = field.kind.type.compile(dialect=connection.dialect)
+                where = f"{one.table.name}.{field.column.name}"
+                found.setdefault((field.replaced, used), []).append(where)
+    for (stored, used), columns in sorted(found.items()):
+        yield f"Models cannot declare {stored}: {used} is used for {listed(columns)}."
 
 
 def _timestamps(one: ClassSource) -> None:

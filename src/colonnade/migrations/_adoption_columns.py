@@ -2,13 +2,19 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql.base import PGDialect
+from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.types import TypeEngine
+
+from colonnade.migrations._rendering import plain_type
+from colonnade.migrations._stored import Stored
+from colonnade.models import LooseText, UTCTimestamp
 
 EXACT_DIGITS = 15
 """Digits of a ``Decimal`` that models keep exactly on every database."""
@@ -24,6 +30,10 @@ _ORDER = (
     "sa_type", "sa_column_kwargs",
 )  # fmt: skip
 _JSON = "dict[str, Any] | list[Any]"
+_DIALECTS: dict[str, Dialect] = {
+    "sqlite": SQLiteDialect(),
+    "postgresql": cast("Any", PGDialect)(),
+}
 
 
 @dataclass(frozen=True)
@@ -51,6 +61,7 @@ class FieldSource:
         name: Its name.
         column: The column, as it was read.
         kind: What it is.
+        replaced: The type that the database has and the model cannot declare; None if it can.
         optional: Whether a row can be made without it, because the database has the value.
         options: What ``Field`` is told, as Python.
         column_options: What the column is told beyond that, as Python.
@@ -59,6 +70,7 @@ class FieldSource:
     name: str
     column: sa.Column[Any]
     kind: Kind
+    replaced: str | None = None
     optional: bool = False
     options: dict[str, str] = field(default_factory=dict)
     column_options: dict[str, str] = field(default_factory=dict)
@@ -106,36 +118,48 @@ def escaped(sql: str) -> str:
 
 
 def field_of(
-    column: sa.Column[Any], name: str, dialect: Dialect, stored_type: str | None
-) -> tuple[FieldSource, str | None]:
-    """A column as a field, without its constraints; and what could not be said of it.
+    column: sa.Column[Any],
+    name: str,
+    dialect: Dialect,
+    there: Stored,
+    *,
+    serial: bool = False,
+) -> FieldSource:
+    """A column as a field, without its constraints.
 
     Args:
         column: The column, as it was read.
         name: The field's name.
         dialect: The database's.
-        stored_type: The column's type in the database's own words.
+        there: The column's table, as it is stored.
+        serial: Whether its default is the next number of a sequence that SERIAL would make.
     """
-    kind, note = kind_of(column, dialect, stored_type)
-    source = FieldSource(name, column, kind)
+    stored_type = there.types.get(column.name)
+    kind, is_exact = kind_of(column, dialect, stored_type)
+    source = FieldSource(name, column, kind, None if is_exact else stored_type or "no type")
     if column.primary_key:
         source.options["primary_key"] = "True"
     if name != column.name:
         source.column_options["name"] = repr(str(column.name))
-    _default(source, dialect, stored_type)
+    if isinstance(column.type, postgresql.DOMAIN) and column.name not in there.defaults:
+        _domain_default(source)
+    else:
+        _default(source, dialect, stored_type, serial=serial)
     if column.comment:
         source.column_options["comment"] = repr(column.comment)
-    return source, note
+    return source
 
 
-def _default(source: FieldSource, dialect: Dialect, stored_type: str | None) -> None:
+def _default(
+    source: FieldSource, dialect: Dialect, stored_type: str | None, *, serial: bool
+) -> None:
     """What a database puts where no value is given."""
     column, default = source.column, source.column.server_default
     alone = column.primary_key and len(column.table.primary_key.columns) == 1
     if alone and isinstance(column.type, sa.Integer):
         # https://sqlite.org/lang_createtable.html#rowid: INTEGER alone is numbered, INT is not.
-        counted = _is_serial(default) or (dialect.name == "sqlite" and stored_type == "INTEGER")
-        if column.foreign_keys and not _is_serial(default):
+        counted = serial or (dialect.name == "sqlite" and stored_type == "INTEGER")
+        if column.foreign_keys and not serial:
             counted = False  # the other row's number
         if counted or isinstance(default, sa.Identity):
             source.optional = True
@@ -160,8 +184,12 @@ def _default(source: FieldSource, dialect: Dialect, stored_type: str | None) -> 
             source.options["default"] = plain
 
 
-def _is_serial(default: object) -> bool:
-    return isinstance(default, sa.DefaultClause) and str(default.arg).startswith("nextval(")
+def _domain_default(source: FieldSource) -> None:
+    """The default of a domain is not its columns': SQLAlchemy reads it as if it were."""
+    default = source.column.server_default
+    plain = default and _literal(str(getattr(default, "arg", "")), source.kind.annotation)
+    if plain:
+        source.options["default"] = plain
 
 
 def _literal(sql: str, annotation: str) -> str | None:
@@ -187,32 +215,47 @@ def _identity(identity: sa.Identity, column: sa.Column[Any]) -> str:
     return f"Identity({', '.join(said)})"
 
 
-def kind_of(
-    column: sa.Column[Any], dialect: Dialect, stored_type: str | None
-) -> tuple[Kind, str | None]:
-    """What a column is as a field: the plainest that gives the type that is stored."""
-    where = f"{column.table.name}.{column.name}"
-    kinds = list(_kinds(column.type, dialect.name))
-    if dialect.name == "sqlite":
-        if stored_type == "":
-            kinds = [Kind("Any", sa.Text(), "Text")]
-        if stored_type == "DOUBLE PRECISION":
-            kinds = [Kind("float", sa.DOUBLE_PRECISION(), "DOUBLE_PRECISION")]
-        kinds = kinds or [Kind("Any", sa.Text(), "Text")]
-        for kind in kinds:
-            if _same(kind.type.compile(dialect=dialect), stored_type):
-                return kind, None
-        said = kinds[0].type.compile(dialect=dialect)
-        return kinds[0], (
-            f"{where} has the type {stored_type or 'of no name'}, which no model can say: "
-            f"{said} stands for it."
-        )
-    if not kinds:
-        return Kind("Any", sa.Text(), "Text"), (
-            f"{where} has the type {stored_type}, which SQLAlchemy does not know: "
-            f"TEXT stands for it."
-        )
-    return kinds[0], None
+def kind_of(column: sa.Column[Any], dialect: Dialect, stored_type: str | None) -> tuple[Kind, bool]:
+    """What a column is as a field: the plainest that gives the type that is stored, if one does.
+
+    Args:
+        column: The column, as it was read.
+        dialect: The database's.
+        stored_type: The column's type in the database's own words.
+
+    Returns:
+        What it is, and whether that gives the type that is stored.
+    """
+    kinds = [_kept(kind, dialect) for kind in _kinds(column.type, dialect.name)]
+    text = Kind("Any", sa.Text(), "Text")
+    if dialect.name != "sqlite":
+        return (kinds[0], True) if kinds else (text, False)
+    if stored_type == "":
+        kinds = [text]
+    if stored_type == "DOUBLE PRECISION":
+        kinds = [Kind("float", sa.DOUBLE_PRECISION(), "DOUBLE_PRECISION")]
+    for kind in kinds:
+        if _same(kind.type.compile(dialect=dialect), stored_type):
+            return kind, True
+    return (kinds[0] if kinds else text), False
+
+
+def _kept(kind: Kind, dialect: Dialect) -> Kind:
+    """A kind whose type a history keeps as the model has it.
+
+    A history says types in general terms, so that it runs on other databases; a type that has
+    another one for these is left as it is.
+    """
+    plain = plain_type(kind.type)
+    if kind.sa_type is None or plain is kind.type:
+        return kind
+    is_same = plain.compile(dialect=dialect) == kind.type.compile(dialect=dialect)
+    if is_same and not isinstance(plain, sa.Interval):  # whose precision is not written down
+        return kind
+    other = "sqlite" if dialect.name == "postgresql" else "postgresql"
+    start = "" if kind.sa_type.endswith(")") else "()"
+    said = f"{kind.sa_type}{start}.with_variant({plain!r}, {other!r})"
+    return replace(kind, type=kind.type.with_variant(plain, other), sa_type=said)
 
 
 def _same(made: str, stored: str | None) -> bool:
@@ -222,6 +265,9 @@ def _same(made: str, stored: str | None) -> bool:
 def _kinds(kind: Any, dialect: str) -> Iterator[Kind]:
     """The ways to say a type, the plainest first."""
     if isinstance(kind, sa.types.NullType):
+        return
+    if isinstance(kind, LooseText):
+        yield Kind("str", kind, "LooseText")
         return
     yield from _natural(kind, dialect)
     spelled = _spelled(kind, dialect)
@@ -242,13 +288,9 @@ def _natural(kind: Any, dialect: str) -> Iterator[Kind]:
         case sa.Date():
             yield Kind("date", sa.Date())
         case sa.Time():
-            yield (
-                Kind("time", sa.Time(True), "Time(timezone=True)")
-                if kind.timezone
-                else (Kind("time", sa.Time()))
-            )
+            yield _time(kind, dialect)
         case sa.DateTime():
-            yield _moment(kind, dialect)
+            yield from _moments(kind, dialect)
         case sa.Interval() | postgresql.INTERVAL():
             fields = getattr(kind, "fields", None)
             exact = getattr(kind, "precision", None) is not None or fields
@@ -278,14 +320,24 @@ def _made(kind: Any, dialect: str) -> Iterator[Kind]:
         yield Kind(said if is_domain else f"list[{said}]", kind, spelled)
 
 
-def _moment(kind: Any, dialect: str) -> Kind:
+def _time(kind: Any, dialect: str) -> Kind:
+    if getattr(kind, "precision", None) is not None:
+        return Kind("time", kind, _spelled(kind, dialect))
+    spelled = "Time(timezone=True)" if kind.timezone else None
+    return Kind("time", sa.Time(bool(kind.timezone)), spelled)
+
+
+def _moments(kind: Any, dialect: str) -> Iterator[Kind]:
     if dialect == "sqlite":
-        return Kind("datetime", sa.DateTime())
+        yield Kind("datetime", sa.DateTime())
+        yield Kind("datetime", UTCTimestamp(), "UTCTimestamp")
+        return
     aware = bool(kind.timezone)
     annotation = "datetime" if aware else "NaiveDatetime"
     if getattr(kind, "precision", None) is not None:
-        return Kind(annotation, kind, _spelled(kind, dialect))
-    return Kind(annotation, sa.DateTime(timezone=aware))
+        yield Kind(annotation, kind, _spelled(kind, dialect))
+    else:
+        yield Kind(annotation, sa.DateTime(timezone=aware))
 
 
 def _texts(kind: Any, dialect: str) -> Iterator[Kind]:
@@ -337,7 +389,8 @@ def _spelled(kind: Any, dialect: str) -> str | None:
         return f"Enum({values}, name={kind.name!r}{schema})"
     if isinstance(kind, postgresql.DOMAIN):
         inner = _said(kind.data_type, dialect)
-        return inner and f"postgresql.DOMAIN({kind.name!r}, {inner}, create_type=False)"
+        schema = f", schema={kind.schema!r}" if kind.schema else ""
+        return inner and f"postgresql.DOMAIN({kind.name!r}, {inner}{schema}, create_type=False)"
     if isinstance(kind, sa.ARRAY):
         inner = _said(kind.item_type, dialect)
         return inner and f"ARRAY({inner})"
@@ -356,6 +409,7 @@ def _said(kind: Any, dialect: str) -> str | None:
     found = next(_kinds(kind, dialect), None)
     if found is None:
         return None
+    found = _kept(found, _DIALECTS[dialect])
     if found.sa_type is not None:
         return found.sa_type
     if isinstance(found.type, sa.Numeric) and not isinstance(found.type, sa.Float):

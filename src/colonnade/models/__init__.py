@@ -9,16 +9,22 @@ from colonnade.models._model import SQLModel
 from colonnade.models._reflection import (
     Reflection,
     attribute_name,
-    class_names,
-    plural,
     reflect_models,
     relation_names,
+    table_classes,
 )
 from colonnade.models._relation_shapes import LinkShape, RelationShape
 from colonnade.models._schemas import Schemas, schemas, whole_schema
 from colonnade.models._shape import ColumnShape, ForeignKeyShape, Shape
-from colonnade.models._types import UTCDateTime
+from colonnade.models._stored_tables import (
+    LooseText,
+    application_tables,
+    read_sqlite_types,
+    schemas_with_tables,
+)
+from colonnade.models._types import UTCDateTime, UTCTimestamp
 from colonnade.models._uuids import uuid7
+from colonnade.models._words import plural
 
 __all__ = [
     "Bounds",
@@ -28,6 +34,7 @@ __all__ = [
     "ForeignKeyShape",
     "Idempotency",
     "LinkShape",
+    "LooseText",
     "Reflection",
     "RelationShape",
     "SQLModel",
@@ -35,17 +42,21 @@ __all__ = [
     "Shape",
     "Timestamps",
     "UTCDateTime",
+    "UTCTimestamp",
     "UUIDKey",
     "Versioned",
+    "application_tables",
     "attribute_name",
-    "class_names",
     "now",
     "plural",
+    "read_sqlite_types",
     "reflect_models",
     "relation_names",
     "schemas",
+    "schemas_with_tables",
     "statement_time",
     "stop_clock",
+    "table_classes",
     "uuid7",
     "whole_schema",
 ]

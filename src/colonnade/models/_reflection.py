@@ -46,7 +46,9 @@ from sqlalchemy.types import TypeEngine
 from colonnade.models._fields import Field
 from colonnade.models._model import SQLModel
 from colonnade.models._relation_shapes import link_fields
+from colonnade.models._stored_tables import application_tables, read_sqlite_types
 from colonnade.models._types import UTCDateTime
+from colonnade.models._words import plural, singular
 
 RESERVED = frozenset({"metadata", "registry"})
 """What SQLAlchemy keeps for itself on a declarative class."""
@@ -74,7 +76,7 @@ class Reflection:
     skipped: Mapping[str, str] = field(default_factory=dict)
 
 
-def reflect_models(connection: Connection, schema: str | None = None) -> Reflection:
+def reflect_models(connection: Connection, *schemas: str | None) -> Reflection:
     """Models of every table of a database, with relations along its foreign keys.
 
     A foreign key ``task.project_id`` is ``Task.project`` and ``Project.tasks``; a table that
@@ -82,32 +84,29 @@ def reflect_models(connection: Connection, schema: str | None = None) -> Reflect
 
     Args:
         connection: Where to read from.
-        schema: The schema; None: the one that is the default.
+        schemas: The schemas; without any, and for None: the default one.
     """
     stored = MetaData()
     inspector: Any = inspect(connection)  # it asks for what all tables have once
     skipped: dict[str, str] = {}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Did not recognize type", SAWarning)
-        for name in sorted(inspector.get_table_names(schema)):
-            try:
-                # Without what foreign keys lead to, which may not be there.
-                Table(name, stored, schema=schema, autoload_with=inspector, resolve_fks=False)
-            except (ArgumentError, UnreflectableTableError) as error:
-                skipped[name] = f"it cannot be read: {error}"
-    kept = {
-        table.name: table
-        for table in stored.tables.values()
-        if table.primary_key.columns and not table.name.startswith("sqlite_")
-    }
-    skipped |= {
-        table.name: "it has no primary key"
-        for table in stored.tables.values()
-        if table.name not in kept and not table.name.startswith("sqlite_")
-    }
+        for schema in schemas or (None,):
+            chosen = None if schema == inspector.default_schema_name else schema
+            for name in application_tables(connection, chosen):
+                try:
+                    # Without what foreign keys lead to, which may not be there.
+                    table = Table(
+                        name, stored, schema=chosen, autoload_with=inspector, resolve_fks=False
+                    )
+                    read_sqlite_types(connection, table)
+                except (ArgumentError, UnreflectableTableError) as error:
+                    skipped[name] = f"it cannot be read: {error}"
+    kept = {key: table for key, table in stored.tables.items() if table.primary_key.columns}
+    skipped |= {key: "it has no primary key" for key in stored.tables if key not in kept}
     own = registry()
     base = new_class("Base", (SQLModel,), {"registry": own})
-    names = class_names(kept)
+    names = table_classes(kept)
     models = {name: _model(base, table, names[name], connection) for name, table in kept.items()}
     for name, table in kept.items():
         _relate(models, models[name], table)
@@ -232,7 +231,7 @@ def _relate(models: Mapping[str, type[Any]], model: type[Any], table: Table) -> 
         return
     for constraint in sorted(table.foreign_key_constraints, key=lambda one: list(one.column_keys)):
         referred = referred_table(constraint)
-        target = None if referred is None else models.get(referred.name)
+        target = None if referred is None else models.get(referred.key)
         if target is None:
             continue
         here, there = model.__table__.c, target.__table__.c
@@ -280,7 +279,7 @@ def _link(models: Mapping[str, type[Any]], model: type[Any], table: Table) -> bo
     """Relate two tables through one that only links them."""
     constraints = list(table.foreign_key_constraints)
     tables = [referred_table(one) for one in constraints]
-    ends = [None if one is None else models.get(one.name) for one in tables]
+    ends = [None if one is None else models.get(one.key) for one in tables]
     if len(constraints) != 2 or None in ends or ends[0] is ends[1]:
         return False
     first: Any = ends[0]
@@ -296,6 +295,21 @@ def _free(name: str, model: Any) -> str:
     while hasattr(model, name):
         name += "_"
     return name
+
+
+def table_classes(tables: Mapping[str, Table]) -> dict[str, str]:
+    """A name for the class of each table, with the schema where several have one of the name.
+
+    Args:
+        tables: The tables, by their names with the schema.
+    """
+    bare = [table.name for table in tables.values()]
+    wished = {
+        key: table.name if bare.count(table.name) == 1 else key.replace(".", "_")
+        for key, table in tables.items()
+    }
+    names = class_names(wished.values())
+    return {key: names[wish] for key, wish in wished.items()}
 
 
 def class_names(tables: Iterable[str]) -> dict[str, str]:
@@ -325,13 +339,3 @@ def _identifier(name: str) -> str:
     if found[0].isdigit():
         found = f"n{found}"
     return f"{found}_" if keyword.iskeyword(found) else found
-
-
-def singular(name: str) -> str:
-    if name.endswith("ies"):
-        return name[:-3] + "y"
-    return name[:-1] if name.endswith("s") and not name.endswith("ss") else name
-
-
-def plural(name: str) -> str:
-    return name if name.endswith("s") else f"{name}s"

@@ -49,6 +49,23 @@ class UTCDateTime(sqlmodel.UTCDateTime):
         return None if value is None else as_utc(value)
 
 
+class UTCTimestamp(UTCDateTime):
+    """``UTCDateTime`` in a column that SQLite declares as TIMESTAMP, as other programs do."""
+
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> types.TypeEngine[Any]:
+        return _TIMESTAMP
+
+    def __repr__(self) -> str:
+        return "UTCTimestamp()"
+
+
+_TIMESTAMP = types.TIMESTAMP(timezone=True).with_variant(
+    types.DateTime(timezone=True), "postgresql"
+)
+
+
 def as_utc(value: datetime) -> datetime:
     """The same moment in UTC; a naive datetime is taken as local time."""
     return value.astimezone(UTC)

@@ -2,15 +2,12 @@
 
 import re
 
+from colonnade.models import plural
 
-def plural(name: str) -> str:
+
+def path_of(name: str) -> str:
     """The path of a model of this name: ``TaskAssignment`` is ``task-assignments``."""
-    words = snake(name).replace("_", "-")
-    if re.search(r"[^aeiou]y$", words):
-        return words[:-1] + "ies"
-    if re.search(r"(s|x|z|ch|sh)$", words):
-        return words + "es"
-    return words + "s"
+    return plural(snake(name)).replace("_", "-")
 
 
 def snake(name: str) -> str:

@@ -10,7 +10,7 @@ from fastapi.routing import APIRouter
 from starlette.routing import BaseRoute
 
 from colonnade.errors import QueryError
-from colonnade.models import Idempotency, RelationShape
+from colonnade.models import Idempotency, RelationShape, plural
 from colonnade.query import PageReader, Reached, Within
 from colonnade.resources import _documents as documents
 from colonnade.resources import _scoping
@@ -18,7 +18,7 @@ from colonnade.resources._batches import Batches
 from colonnade.resources._hooks import Hooks
 from colonnade.resources._idempotency import HEADER
 from colonnade.resources._links import Link
-from colonnade.resources._names import plural, snake
+from colonnade.resources._names import snake
 from colonnade.resources._reads import DEEPEST_TREE, Reads, answer_page, asked_page
 from colonnade.resources._route import GeneratedRoute
 from colonnade.resources._subject import Subject, Views
@@ -73,7 +73,7 @@ class Operations:
         self.key = subject.keys.name
         self.one = f"/{{{self.key}}}"
         self.name = snake(subject.name)
-        self.names = plural(subject.name).replace("-", "_")
+        self.names = plural(self.name)
 
     def routes(self) -> list[BaseRoute]:
         """The routes, for this once."""
@@ -267,6 +267,8 @@ class Operations:
         operations = self.offer.operations
         batches, most = self.batches, self.offer.max_limit
         rows = Annotated[Any, documents.Rows(self.subject.surface, several=True, chosen=False)]
+        # A name that is a plural, or has none, is that of a single row's operations already.
+        names = f"many_{self.name}" if self.names == self.name else self.names
         words = _words(self.names)
 
         async def create_rows(request: Request, body: Any) -> Response:
@@ -284,7 +286,7 @@ class Operations:
                 "POST",
                 _taking(create_rows, documents.Body(self.subject.create.schema, several=most)),
                 ("batch", "create"),
-                name=f"create_{self.names}",
+                name=f"create_{names}",
                 summary=f"Create {words}, all or none",
                 answer=rows,
                 responses=documents.responses(409, 413, success=201, says="The rows"),
@@ -300,7 +302,7 @@ class Operations:
                 "PATCH",
                 _taking(update_rows, body),
                 ("batch", "update"),
-                name=f"update_{self.names}",
+                name=f"update_{names}",
                 summary=f"Change {words}, all or none",
                 answer=rows,
                 responses=documents.responses(404, 409, 412, 413, says="The rows"),
@@ -311,7 +313,7 @@ class Operations:
                 "DELETE",
                 delete_rows,
                 ("batch", "delete"),
-                name=f"delete_{self.names}",
+                name=f"delete_{names}",
                 summary=f"Delete {words}, all or none",
                 answer=dict[Literal["ok"], Literal[True]],
                 responses=documents.responses(404, 409),

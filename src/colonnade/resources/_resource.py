@@ -17,7 +17,7 @@ from colonnade.query import Page, Surface, nearest
 from colonnade.resources import _documents as documents
 from colonnade.resources import _scoping
 from colonnade.resources._hooks import Hooks, Written
-from colonnade.resources._names import plural
+from colonnade.resources._names import path_of
 from colonnade.resources._operations import Guards, Offer, Operation, Operations
 from colonnade.resources._reads import Reads, asked_page
 from colonnade.resources._route import ResourceRoute, Routes, replaced
@@ -90,7 +90,7 @@ class Resource(APIRouter):
         self._guards = _guards(dependencies)
         _known_operations(operations, self._guards)
         self._operations = frozenset(operations)
-        path = f"/{plural(model.__name__)}" if prefix is None else prefix
+        path = f"/{path_of(model.__name__)}" if prefix is None else prefix
         super().__init__(
             prefix=path,
             tags=tags or [path.strip("/")],

@@ -18,7 +18,7 @@ def problems(app: FastAPI) -> None:
     """
 
     async def on_http(request: Request, error: Exception) -> Response:
-        return response_of(error)
+        return response_of(_unreadable_body(error) or error)
 
     async def on_database(request: Request, error: Exception) -> Response:
         unavailable = unavailable_of(error)
@@ -34,3 +34,21 @@ def problems(app: FastAPI) -> None:
     app.add_exception_handler(SQLAlchemyError, on_database)
     app.add_exception_handler(DatabaseError, on_database)
     app.add_exception_handler(Exception, on_crash)
+
+
+_UNREADABLE = "There was an error parsing the body"
+"""What FastAPI says, with status 400, of a body that Python's JSON reader stumbles over."""
+
+
+def _unreadable_body(error: Exception) -> Exception | None:
+    """The problem of a JSON body that is not UTF-8, nests too deep or has too long a number.
+
+    A Resource refuses such a body as it refuses any other that is not valid.
+    """
+    cause = error.__cause__
+    is_unreadable = isinstance(error, StarletteHTTPException) and error.detail == _UNREADABLE
+    if not is_unreadable or not isinstance(cause, ValueError | RecursionError):
+        return None
+    why = "the text is not UTF-8" if isinstance(cause, UnicodeDecodeError) else str(cause)
+    told = {"type": "json_invalid", "loc": ("body",), "msg": f"Invalid JSON: {why}"}
+    return RequestValidationError([told])

@@ -55,7 +55,8 @@ class Case:
         with self.database.session() as session:
             self._session = session
             _sessions.watch(session)
-            yield session
+            with _sessions.commits_of_others(session, self.database, self._expire):
+                yield session
             self._session = None
 
     @contextmanager

@@ -12,6 +12,9 @@ from colonnade.models import ColumnShape, RelationShape, Shape, schemas
 
 T = TypeVar("T")
 
+DATABASE_IDS = frozenset(("memory", "sqlite", "postgresql"))
+"""What the plugin adds to the name of a test that runs on several databases."""
+
 
 def make(model: type[T], /, **given: Any) -> T:
     """A row of random values that its table accepts, not stored yet.
@@ -19,7 +22,8 @@ def make(model: type[T], /, **given: Any) -> T:
     Text keeps to its length and pattern, numbers to their bounds; what ``Literal`` and ``Enum``
     columns hold is one of theirs, what is unique is new. A row that must refer to another comes
     with one, by its relation; one that may refers to none. Keys, timestamps and versions that
-    the database makes are left to it. The same test has the same values each time it runs.
+    the database makes are left to it. The same test has the same values each time it runs, and on
+    every database that it runs on.
 
     Args:
         model: The table.
@@ -47,7 +51,7 @@ def _make(model: type[T], given: dict[str, Any], within: tuple[type[Any], ...]) 
     _check(shape, given)
     from colonnade.testing._values import made_up, seed  # which has a second to import
 
-    seed(os.environ.get("PYTEST_CURRENT_TEST", "").partition(" (")[0])
+    seed(_running_test())
     parents = {
         relation.name: _parent(shape, relation, within) for relation in _needed(shape, given)
     }
@@ -59,6 +63,14 @@ def _make(model: type[T], given: dict[str, Any], within: tuple[type[Any], ...]) 
     ]
     made = {column.name: made_up(shape, column) for column in wanted}
     return model(**made, **parents, **given)
+
+
+def _running_test() -> str:
+    """The test that runs, without the parameter that says on which database."""
+    test = os.environ.get("PYTEST_CURRENT_TEST", "").partition(" (")[0]
+    name, _, parameters = test.removesuffix("]").partition("[")
+    others = [one for one in parameters.split("-") if one not in DATABASE_IDS]
+    return "-".join([name, *filter(None, others)])
 
 
 def _check(shape: Shape, given: dict[str, Any]) -> None:

@@ -1,8 +1,9 @@
 """The sessions of a test: plain ones, that see what the app wrote meanwhile."""
 
 import asyncio
-from collections.abc import Callable
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -77,6 +78,54 @@ def watch(session: Session, committed: Callable[[], None] | None = None) -> None
     event.listen(session, "after_transaction_end", ended)
     if committed is not None:
         event.listen(session, "after_commit", lambda _: committed())
+
+
+@contextmanager
+def commits_of_others(
+    session: Session, database: Database, committed: Callable[[], None]
+) -> Iterator[None]:
+    """Be told when anybody but a session commits something to a database.
+
+    Args:
+        session: The session.
+        database: The database.
+        committed: Called after each such commit.
+    """
+    thread = threading.get_ident()
+    engine, is_own = database.engine, False
+
+    def begin_own(_: object) -> None:
+        nonlocal is_own
+        is_own = True
+
+    def end_own(_: object) -> None:
+        nonlocal is_own
+        is_own = False
+
+    def note(_: object) -> None:
+        # A thread of the test's own must not take away what the session is changing meanwhile.
+        if not is_own and (threading.get_ident() == thread or not holds_back(session)):
+            committed()
+
+    def note_async(other: AnySession) -> None:
+        bind = getattr(other.bind, "engine", None)
+        if bind is not None and bind is not engine and database.has(bind):
+            note(other)
+
+    listeners: list[tuple[Any, str, Callable[..., None]]] = [
+        (session, "before_commit", begin_own),
+        (session, "after_commit", end_own),
+        (session, "after_soft_rollback", lambda session, _: end_own(session)),
+        (engine, "commit", note),
+        (AnySession, "after_commit", note_async),
+    ]
+    for target, name, listener in listeners:
+        event.listen(target, name, listener)
+    try:
+        yield
+    finally:
+        for target, name, listener in listeners:
+            event.remove(target, name, listener)
 
 
 def holds_back(session: Session) -> bool:

@@ -1,0 +1,43 @@
+"""The plural and the singular of names."""
+
+import pytest
+
+from colonnade.models._words import plural, singular
+
+
+@pytest.mark.parametrize(
+    ("one", "many"),
+    [
+        ("task", "tasks"),
+        ("city", "cities"),
+        ("day", "days"),
+        ("shelf", "shelves"),
+        ("hero", "heroes"),
+        ("photo", "photos"),
+        ("address", "addresses"),
+        ("status", "statuses"),
+        ("box", "boxes"),
+        ("quiz", "quizzes"),
+        ("person", "people"),
+        ("child", "children"),
+        ("analysis", "analyses"),
+        ("cache", "caches"),
+        ("database", "databases"),
+        ("movie", "movies"),
+        ("lens", "lenses"),
+        ("schema", "schemas"),
+        ("series", "series"),
+        ("species", "species"),
+        ("data", "data"),
+        ("order_detail", "order_details"),
+        ("film-category", "film-categories"),
+        ("sales_person", "sales_people"),
+        ("us_state", "us_states"),
+        ("Category", "Categories"),
+    ],
+)
+def test_one_and_many(one: str, many: str) -> None:
+    assert plural(one) == many
+    assert plural(many) == many  # a table's name may be a plural already
+    assert singular(many) == one
+    assert singular(one) == one
