@@ -16,7 +16,7 @@ from typing import Self, TypeVar
 from sqlalchemy import URL, Connection, Engine, MetaData, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlmodel import Session, SQLModel
+from sqlmodel import Session
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from colonnade.database import _health, _sqlite
@@ -284,10 +284,11 @@ class Database:
         """Create the tables that are not there yet.
 
         Args:
-            metadata: Whose; those of every ``SQLModel`` when it is None.
+            metadata: Whose; those of every ``SQLModel``, whatever MetaData its base class has,
+                when it is None.
         """
         with self.engine.begin() as connection:
-            create_missing(metadata or SQLModel.metadata, connection)
+            create_missing(_chosen(metadata), connection)
 
     async def create_all_async(self, metadata: MetaData | None = None) -> None:
         """``create_all`` for async code."""
@@ -295,7 +296,7 @@ class Database:
             await self._engines.threads.run(partial(self.create_all, metadata))
             return
         async with self.async_engine.begin() as connection:
-            await connection.run_sync(partial(create_missing, metadata or SQLModel.metadata))
+            await connection.run_sync(partial(create_missing, _chosen(metadata)))
 
     def transaction(
         self,
@@ -458,3 +459,20 @@ def _default_url() -> str:
 def _direct_url() -> str | None:
     """What Neon's integrations, and Prisma's convention, call it."""
     return os.environ.get("DATABASE_URL_UNPOOLED") or os.environ.get("DIRECT_URL") or None
+
+
+def _chosen(metadata: MetaData | None) -> MetaData:
+    """The tables to be created, where there are some.
+
+    Raises:
+        ValueError: Two of them have the same name.
+    """
+    if metadata is not None:
+        return metadata
+    chosen = merged(metadatas())
+    if not chosen.tables:
+        logger.warning(
+            "create_all() found no tables: import the modules that define your models before it, "
+            "or pass the MetaData that they are in."
+        )
+    return chosen

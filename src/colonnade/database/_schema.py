@@ -13,6 +13,7 @@ from sqlalchemy import (
     inspect,
     select,
 )
+from sqlalchemy.schema import CreateSchema
 
 from colonnade.database._capabilities import capabilities_of
 
@@ -36,6 +37,9 @@ def create_missing(metadata: MetaData, connection: Connection) -> None:
         return
     _wait_for_others(connection)
     missing = _missing(metadata, connection)
+    if connection.dialect.name == "postgresql":
+        for schema in sorted({table.schema for table in missing if table.schema}):
+            connection.execute(CreateSchema(schema, if_not_exists=True))
     if missing or makes_more:
         metadata.create_all(connection, tables=missing)
 

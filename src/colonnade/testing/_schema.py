@@ -1,9 +1,8 @@
 """The tables of a project: by its history where it has one, else as its models say."""
 
 from sqlalchemy import inspect
-from sqlmodel import SQLModel
 
-from colonnade.database import Database
+from colonnade.database import Database, metadatas
 from colonnade.errors import FixtureError, MigrationError
 from colonnade.project import Project
 from colonnade.testing._environment import environment
@@ -25,10 +24,16 @@ def make_schema(project: Project, text: str) -> None:
             database.create_all()
             return
         _upgrade(project, database, text)
-        there = set(inspect(database.engine).get_table_names())
+        models = [table for one in metadatas() for table in one.tables.values()]
+        inspector = inspect(database.engine)
+        there = {
+            (schema, name)
+            for schema in {table.schema for table in models}
+            for name in inspector.get_table_names(schema)
+        }
     finally:
         database.dispose()
-    missing = [one.name for one in SQLModel.metadata.tables.values() if one.name not in there]
+    missing = [one.name for one in models if (one.schema, one.name) not in there]
     if missing:
         raise FixtureError(
             f"The migrations do not make {', '.join(sorted(missing))}, which the models have: "
