@@ -69,7 +69,7 @@ KINDS: dict[str, Kind] = {
     "time": Kind(time, {}, st.times()),
     "span": Kind(timedelta, {}, st.timedeltas(timedelta(days=-700_000), timedelta(days=2_900_000))),
     "uuid": Kind(UUID, {}, st.uuids()),
-    "bytes": Kind(bytes, {}, text.map(str.encode)),
+    "bytes": Kind(bytes, {}, st.binary(max_size=90)),
     "enum": Kind(Colour, {}, st.sampled_from(Colour)),
     "level": Kind(Level, {}, st.sampled_from(Level)),
     "literal": Kind(Literal["a", "b'c"], {}, st.sampled_from(["a", "b'c"])),
@@ -398,7 +398,7 @@ class TestThePath:
             span: timedelta
             data: bytes
 
-        assert len(self.why(Thing)) == 3
+        assert len(self.why(Thing)) == 2
 
 
 class TestIncludes:

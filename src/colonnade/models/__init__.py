@@ -17,10 +17,18 @@ from colonnade.models._reflection import (
 from colonnade.models._relation_shapes import LinkShape, RelationShape
 from colonnade.models._schemas import Schemas, schemas, whole_schema
 from colonnade.models._shape import ColumnShape, ForeignKeyShape, Shape
-from colonnade.models._types import UTCDateTime
+from colonnade.models._storable import (
+    Base64JSON,
+    from_base64,
+    require_storable,
+    require_storable_json,
+    to_base64,
+)
+from colonnade.models._types import TextValue, UTCDateTime
 from colonnade.models._uuids import uuid7
 
 __all__ = [
+    "Base64JSON",
     "Bounds",
     "ColumnShape",
     "Field",
@@ -33,19 +41,24 @@ __all__ = [
     "SQLModel",
     "Schemas",
     "Shape",
+    "TextValue",
     "Timestamps",
     "UTCDateTime",
     "UUIDKey",
     "Versioned",
     "attribute_name",
     "class_names",
+    "from_base64",
     "now",
     "plural",
     "reflect_models",
     "relation_names",
+    "require_storable",
+    "require_storable_json",
     "schemas",
     "statement_time",
     "stop_clock",
+    "to_base64",
     "uuid7",
     "whole_schema",
 ]

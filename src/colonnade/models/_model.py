@@ -7,11 +7,14 @@ table gets its constraints.
 """
 
 import builtins
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, dataclass_transform
 
 import sqlmodel
-from pydantic import MISSING, BaseModel
+from pydantic import MISSING, BaseModel, GetCoreSchemaHandler
 from pydantic.errors import PydanticSchemaGenerationError
+from pydantic_core import CoreSchema
+from pydantic_core.core_schema import no_info_before_validator_function
 from sqlalchemy import Column, ColumnDefault, Table
 from sqlmodel._compat import get_annotations
 from sqlmodel.main import FieldInfo, RelationshipInfo, SQLModelMetaclass
@@ -21,8 +24,15 @@ from colonnade.models import _attributes, _constraints
 from colonnade.models._annotations import Annotation, defining_namespace, evaluate
 from colonnade.models._columns import explain_schema_error, prepare_columns
 from colonnade.models._fields import Field, flags_of
+from colonnade.models._inheritance import (
+    keep_relations_from_fields,
+    parametrized_namespace,
+    refuse_table_inheritance,
+    with_inherited_relations,
+)
 from colonnade.models._moments import show_as_stored
 from colonnade.models._partial import partial_namespace
+from colonnade.models._storable import mark_fields, storable_values
 from colonnade.models._types import UTCDateTime
 
 View = Literal["create", "update", "read"]
@@ -44,19 +54,29 @@ class ModelMetaclass(SQLModelMetaclass):
     ) -> Any:
         body = _with_annotations(namespace)
         table = bool(kwargs.get("table") or body.get("model_config", {}).get("table"))
+        generic = kwargs.get("__pydantic_generic_metadata__")
+        if generic:
+            body = {**body, **parametrized_namespace(generic)}
         if schema is not None:
             bases = _derived_bases(name, bases, schema, plain=not (table or partial))
             body = {**_own_init(bases), **body}
         if partial:
             body = partial_namespace(name, bases, body, table=table)
         if table:
+            refuse_table_inheritance(name, bases)
+            body = with_inherited_relations(name, bases, body)
             # Where Pydantic's hook finds it: see SQLModel.__pydantic_init_subclass__.
             body["model_config"] = {**body.get("model_config", {}), "table": True}
         try:
-            return super().__new__(mcs, name, bases, body, **kwargs)
+            cls: Any = super().__new__(mcs, name, bases, body, **kwargs)
         except PydanticSchemaGenerationError as error:
             explained = explain_schema_error(name, get_annotations(body), error) if table else None
             raise (explained or error) from error
+        if generic:
+            cls.__pydantic_generic_metadata__ = generic  # sqlmodel does not pass it on
+        if not table:
+            keep_relations_from_fields(cls)
+        return cls
 
     def __init__(
         cls,
@@ -168,6 +188,7 @@ class SQLModel(sqlmodel.SQLModel, metaclass=ModelMetaclass):
     """
 
     __colonnade_kept__: ClassVar[frozenset[str]] = frozenset()
+    __colonnade_stored__: ClassVar[bool] = False
     if TYPE_CHECKING:
         __table__: ClassVar[Table]
 
@@ -176,6 +197,16 @@ class SQLModel(sqlmodel.SQLModel, metaclass=ModelMetaclass):
         super().__pydantic_init_subclass__(**kwargs)
         if cls.model_config.get("table") and not hasattr(cls, "__table__"):
             prepare_columns(cls)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        if "__pydantic_fields__" in cls.__dict__:
+            mark_fields(cls.__pydantic_fields__, stored=cls.__colonnade_stored__)
+        schema = handler(source)
+        if not cls.model_config.get("table"):
+            return schema
+        # A body that is a table's row is not validated: sqlmodel's ``__init__`` takes any value.
+        return no_info_before_validator_function(partial(storable_values, cls), schema)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if value is None and name in self.__colonnade_kept__ and self.__dict__.get(name) is None:

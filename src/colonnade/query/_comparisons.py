@@ -43,7 +43,8 @@ class ListOf(types.TypeDecorator[Any]):
         )
         written = [process(one) for one in values]
         if isinstance(self.item, NUMBERS):
-            written = [repr(float(one)) for one in written]  # see ``exact_number``
+            # See ``exact_number``. SQLite stores -0.0 as 0.0.
+            written = [repr(float(one) + 0.0) for one in written]
         return to_json(written).decode()
 
 
@@ -95,15 +96,54 @@ def _number_as_text(element: Any, compiler: Any, **kwargs: Any) -> str:
 
 
 class full_moment(GenericFunction[Any]):  # noqa: N801 - the name of an SQL function
-    """A datetime that SQLite itself may have made: its CURRENT_TIMESTAMP has no fraction."""
+    """A datetime as Colonnade stores it: other programs store other texts on SQLite."""
 
     inherit_cache = True
 
 
 @compiles(full_moment)
-def _with_fraction(element: Any, compiler: Any, **kwargs: Any) -> str:
+def _as_stored(element: Any, compiler: Any, **kwargs: Any) -> str:
     text = compiler.process(element.clauses, **kwargs)
-    return f"CASE length({text}) WHEN 19 THEN {text} || '.000000' ELSE {text} END"
+    return (
+        f"CASE WHEN {text} GLOB '????-??-?? *.??[0-9][0-9]?[0-9]' THEN {text} "
+        f"WHEN {text} GLOB '????-??-?? ??:??:??' THEN {text} || '.000000' "
+        f"ELSE colonnade_moment({text}) END"
+    )
+
+
+class moments_from(GenericFunction[bool]):  # noqa: N801 - the name of an SQL function
+    """Whether a datetime may be after a value; on SQLite, where an index can tell.
+
+    A text with an offset begins with its local date, which is no more than a day from that in UTC.
+    """
+
+    type = Boolean()
+    inherit_cache = True
+
+
+@compiles(moments_from)
+def _from_the_day_before(element: Any, compiler: Any, **kwargs: Any) -> str:
+    column, value = (compiler.process(one, **kwargs) for one in element.clauses)
+    return f"({column} >= coalesce(date({value}, '-1 day'), ''))"
+
+
+class moments_until(GenericFunction[bool]):  # noqa: N801 - the name of an SQL function
+    """Whether a datetime may be before a value: see ``moments_from``."""
+
+    type = Boolean()
+    inherit_cache = True
+
+
+@compiles(moments_until)
+def _until_the_day_after(element: Any, compiler: Any, **kwargs: Any) -> str:
+    column, value = (compiler.process(one, **kwargs) for one in element.clauses)
+    return f"({column} < coalesce(date({value}, '+2 days'), ':'))"
+
+
+@compiles(moments_from, "postgresql")
+@compiles(moments_until, "postgresql")
+def _anyhow(element: Any, compiler: Any, **kwargs: Any) -> str:
+    return "true"
 
 
 class as_text(GenericFunction[str]):  # noqa: N801 - the name of an SQL function

@@ -5,13 +5,13 @@ from typing import Any
 
 from fastapi import Request, Response
 from pydantic import ValidationError
-from pydantic_core import from_json, to_json
-from sqlalchemy import Connection, and_, delete, func, select, tuple_
+from pydantic_core import to_json
+from sqlalchemy import Connection, and_, delete, func, select, tuple_, type_coerce
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from colonnade.database import Several
 from colonnade.errors import QueryError
-from colonnade.query import Scopes, read_value
+from colonnade.query import Scopes, compared_type, read_value
 from colonnade.resources._bodies import JSONBody, json_body
 from colonnade.resources._hooks import in_session
 from colonnade.resources._keeping import Values
@@ -20,6 +20,7 @@ from colonnade.resources._reads import MOST_PARAMETERS, query_of
 from colonnade.resources._row_writes import Write
 from colonnade.resources._subject import rendered
 from colonnade.resources._writes import DONE, Writes
+from colonnade.rows import parse_exactly
 
 
 class Batches:
@@ -144,7 +145,8 @@ class Batches:
 
     def _remove(self, connection: Connection, keys: list[tuple[Any, ...]], scopes: Scopes) -> None:
         table = self.subject.shape.table
-        columns = [one.column for one in self.subject.shape.primary_key]
+        key = self.subject.shape.primary_key
+        columns = [type_coerce(one.column, compared_type(one)) for one in key]
         chosen: Any = (
             columns[0].in_([key[0] for key in keys])
             if len(columns) == 1
@@ -164,7 +166,8 @@ class Batches:
     def _changes(self, body: bytes) -> list[tuple[tuple[Any, ...], Values]]:
         """The key and the values of each row of the body."""
         try:
-            given = from_json(body or b"null", allow_inf_nan=False)
+            given = parse_exactly(body or b"null")
+            self.subject.update.spell_out(given)
         except ValueError as error:
             raise QueryError([_wrong(("body",), f"This is no JSON: {error}")]) from None
         if not isinstance(given, list):

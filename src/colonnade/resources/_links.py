@@ -8,8 +8,10 @@ from fastapi import Request, Response
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json, to_json
 from sqlalchemy import (
+    BigInteger,
     Connection,
     ForeignKeyConstraint,
+    Integer,
     Select,
     Table,
     and_,
@@ -64,7 +66,7 @@ class Side:
     def binds(self) -> list[Any]:
         """The key as parameters."""
         return [
-            bindparam(f"{self.prefix}{index}", type_=column.type)
+            bindparam(f"{self.prefix}{index}", type_=_key_type(column.type))
             for index, column in enumerate(self.columns)
         ]
 
@@ -341,6 +343,11 @@ class Link:
             raise self.subject.not_found()
         if not found.far:
             raise self._no_target()
+
+
+def _key_type(kind: Any) -> Any:
+    """What a key is compared as: an integer that is too wide for its column is no row's key."""
+    return BigInteger() if isinstance(kind, Integer) else kind
 
 
 def _keys(columns: Iterable[Any]) -> set[str]:

@@ -13,7 +13,7 @@ from pydantic_core import to_json
 from sqlalchemy import Text, cast, func, select
 from sqlalchemy.sql.elements import ColumnElement
 
-from colonnade.models import ColumnShape
+from colonnade.models import Base64JSON, ColumnShape
 from colonnade.query import (
     Include,
     Includes,
@@ -34,7 +34,7 @@ MOST_IN_AN_OBJECT = 60
 100 before version 3.48 in some builds (https://sqlite.org/limits.html)."""
 
 _SERIALIZING = (
-    "ser_json_timedelta", "ser_json_temporal", "ser_json_bytes", "ser_json_inf_nan",
+    "ser_json_timedelta", "ser_json_temporal", "ser_json_inf_nan",
     "json_encoders", "extra_fields_behavior", "str_to_lower", "str_to_upper",
     "str_strip_whitespace",
 )  # fmt: skip
@@ -42,7 +42,7 @@ _CHECKS = (annotated_types.BaseMetadata, AllowInfNan, Strict, AwareDatetime, Nai
 _NAMES = frozenset(
     # Pydantic's own, which it does not export; sqlmodel's and ours.
     ("_PydanticGeneralMetadata", "PydanticGeneralMetadata", "StringConstraints", "FieldFlags",
-     "FieldInfoMetadata", "SetWhenStored", "WithoutNul")
+     "FieldInfoMetadata", "SetWhenStored", "WithoutNul", "StorableText", "Base64JSON")
 )  # fmt: skip
 _CHANGES = ("strip_whitespace", "to_upper", "to_lower", "coerce_numbers_to_str")
 
@@ -321,6 +321,8 @@ def _field_reasons(where: str, field: FieldInfo, shown: Shown) -> Iterator[str]:
     for item in field.metadata:
         if not _only_checks(item):
             yield f"{where} has {type(item).__name__}, which may change what is written"
+    if shown.column.kind == "bytes" and not any(isinstance(i, Base64JSON) for i in field.metadata):
+        yield f"{where} does not write its bytes as Colonnade's schemas do, in base64"
     if not shown.column.accepts(field):
         yield f"{where} is of another type than its column"
 
