@@ -3,7 +3,19 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, String, and_, bindparam, exists, func, not_, or_
+from sqlalchemy import (
+    ColumnElement,
+    Double,
+    FromClause,
+    String,
+    and_,
+    bindparam,
+    cast,
+    exists,
+    func,
+    not_,
+    or_,
+)
 from sqlalchemy import false as sql_false
 from sqlalchemy import true as sql_true
 
@@ -13,6 +25,7 @@ from colonnade.query._comparisons import (
     exact_number,
     full_moment,
     is_among,
+    is_single_precision,
     list_type,
     moments_from,
     moments_until,
@@ -89,7 +102,9 @@ def _clause(
     if operator in LISTS or shape.spellings:
         found = _among(compared, TEXT if shape.spellings else kind, bind)
         return not_(found) if operator in {"ne", "not_in"} else found
-    return _compared(operator, compared, bindparam(bind, type_=kind))
+    value: ColumnElement[Any] = bindparam(bind, type_=kind)
+    # A double is sent, and 9.8 is another number as a double than as a REAL.
+    return _compared(operator, compared, cast(value, kind) if is_single_precision(kind) else value)
 
 
 def _compared(
@@ -123,7 +138,8 @@ def _moment_clause(
 def _among(column: ColumnElement[Any], kind: Any, bind: str) -> ColumnElement[bool]:
     if isinstance(kind, NUMBERS):
         column = exact_number(column, type_=kind)
-    return is_among(column, bindparam(bind, type_=list_type(kind)))
+    item = Double() if is_single_precision(kind) else kind
+    return is_among(column, bindparam(bind, type_=list_type(item)))
 
 
 def _search(operator: Operator, column: Any, value: Any) -> ColumnElement[bool]:

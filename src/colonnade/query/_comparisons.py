@@ -5,7 +5,7 @@ from functools import cache
 from typing import Any
 
 from pydantic_core import to_json
-from sqlalchemy import ARRAY, Boolean, Double, Float, Integer, Numeric, String, Text, types
+from sqlalchemy import ARRAY, REAL, Boolean, Double, Float, Integer, Numeric, String, Text, types
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
@@ -48,10 +48,23 @@ class ListOf(types.TypeDecorator[Any]):
         return to_json(written).decode()
 
 
-class is_among(GenericFunction[bool]):  # noqa: N801 - the name of an SQL function
-    """Whether a value is one of a list, which is a parameter of type ``ListOf``."""
+class Condition(GenericFunction[bool]):
+    """A function whose SQL is a condition in parentheses.
+
+    SQLAlchemy would compare it with 1 on SQLite, and no index be used.
+    """
 
     type = Boolean()
+    inherit_cache = True
+    _register = False
+
+    def self_group(self, against: Any = None) -> Any:
+        return self
+
+
+class is_among(Condition):  # noqa: N801 - the name of an SQL function
+    """Whether a value is one of a list, which is a parameter of type ``ListOf``."""
+
     inherit_cache = True
 
 
@@ -95,6 +108,25 @@ def _number_as_text(element: Any, compiler: Any, **kwargs: Any) -> str:
     return f"colonnade_float({compiler.process(element.clauses, **kwargs)})"
 
 
+@compiles(exact_number, "postgresql")
+def _number_as_shown(element: Any, compiler: Any, **kwargs: Any) -> str:
+    number = compiler.process(element.clauses, **kwargs)
+    if not is_single_precision(element.type):
+        return str(number)
+    return f"CAST(CAST({number} AS TEXT) AS DOUBLE PRECISION)"
+
+
+def is_single_precision(kind: types.TypeEngine[Any]) -> bool:
+    """Whether a type is PostgreSQL's REAL: a float of 24 bits."""
+    if isinstance(kind, Double) or not isinstance(kind, Float):
+        return False
+    return isinstance(kind, REAL) or (kind.precision or 53) <= SINGLE
+
+
+SINGLE = 24
+"""Bits of precision up to which FLOAT is REAL in PostgreSQL."""
+
+
 class full_moment(GenericFunction[Any]):  # noqa: N801 - the name of an SQL function
     """A datetime as Colonnade stores it: other programs store other texts on SQLite."""
 
@@ -111,13 +143,12 @@ def _as_stored(element: Any, compiler: Any, **kwargs: Any) -> str:
     )
 
 
-class moments_from(GenericFunction[bool]):  # noqa: N801 - the name of an SQL function
+class moments_from(Condition):  # noqa: N801 - the name of an SQL function
     """Whether a datetime may be after a value; on SQLite, where an index can tell.
 
     A text with an offset begins with its local date, which is no more than a day from that in UTC.
     """
 
-    type = Boolean()
     inherit_cache = True
 
 
@@ -127,10 +158,9 @@ def _from_the_day_before(element: Any, compiler: Any, **kwargs: Any) -> str:
     return f"({column} >= coalesce(date({value}, '-1 day'), ''))"
 
 
-class moments_until(GenericFunction[bool]):  # noqa: N801 - the name of an SQL function
+class moments_until(Condition):  # noqa: N801 - the name of an SQL function
     """Whether a datetime may be before a value: see ``moments_from``."""
 
-    type = Boolean()
     inherit_cache = True
 
 
@@ -200,7 +230,6 @@ def _as_it_is(element: Any, compiler: Any, **kwargs: Any) -> str:
 
 # Where a database needs nothing said.
 for _function, _dialect in (
-    (exact_number, "postgresql"),
     (full_moment, "postgresql"),
     (as_text, None),
     (of_text, None),

@@ -65,6 +65,8 @@ class Batches:
             return answer
         if between is not None:
             unit = self.subject.translated(in_session(self.subject.db, between))
+        elif writes.rows.renders:
+            unit = self.subject.run(insert, begin=True)
         elif (many := self._many.insertion(rows, scopes)) is not None:
             unit = self.subject.run(many, begin=isinstance(many, Several))
         else:
@@ -95,7 +97,11 @@ class Batches:
             unit = self.subject.translated(in_session(self.subject.db, hooked))
         else:
             many = None if writes.rows.judges else self._many.alteration(changes, scopes)
-            unit = self.subject.run(many or work, begin=True)
+
+            def change(connection: Connection) -> list[Any]:
+                return [writes.rows.shown(row) for row in (many or work)(connection)]
+
+            unit = self.subject.run(change if writes.rows.renders else many or work, begin=True)
         rows = [values for _, values in changes]
         return self._answer(await writes.explained(unit, rows), 200)
 
@@ -139,7 +145,7 @@ class Batches:
         """Insert rows, in as few statements as can be."""
         many = self._many.insertion(rows, scopes)
         if many is not None:
-            return many(connection)
+            return [self.writes.rows.shown(row) for row in many(connection)]
         write = self.writes.rows
         return [write(connection, Write("create", dict(row), scopes)) for row in rows]
 

@@ -20,6 +20,8 @@ from colonnade.resources._failures import unavailable_of
 from colonnade.resources._overrides import is_overridden, overriding
 from colonnade.resources._positions import follow
 from colonnade.resources._problems import Problem, response_of
+from colonnade.resources._unreadable import unwritable
+from colonnade.rows import UnreadableRowError
 
 LARGEST_BODY = 4 * 1024 * 1024
 """Bytes in the body of a request; a thousand rows of four kilobytes."""
@@ -67,6 +69,8 @@ class ResourceRoute(APIRoute):
                     return await handle(request)
             except (Problem, RequestValidationError, QueryError) as error:
                 return response_of(error)
+            except UnreadableRowError as error:
+                return response_of(unwritable(error))
             except ClientGoneError:
                 return Response(status_code=CLIENT_GONE)
             except (SQLAlchemyError, DatabaseError) as error:
