@@ -240,12 +240,13 @@ def test_nothing_is_stored_whose_answer_cannot_be_written(db: Database) -> None:
     db.create_all()
     with serving(Resource(Note, db)) as client:
         assert client.post("/notes", json={"text": "good"}).status_code == 201
-        for write in (
+        writes: tuple[Any, ...] = (
             lambda: client.post("/notes", json={"text": "bad"}),
             lambda: client.patch("/notes/1", json={"text": "bad"}),
             lambda: client.post("/notes:batch", json=[{"text": "a"}, {"text": "bad"}]),
             lambda: client.patch("/notes:batch", json=[{"id": 1, "text": "bad"}]),
-        ):
+        )
+        for write in writes:
             answer = write()
             assert (answer.status_code, answer.json()["type"]) == (409, "urn:colonnade:unreadable")
         assert client.get("/notes").json() == [{"id": 1, "text": "good"}]

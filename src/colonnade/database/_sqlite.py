@@ -14,7 +14,6 @@ from base64 import b64encode
 from datetime import UTC, datetime
 from datetime import time as time_of_day
 from functools import lru_cache
-from types import FunctionType
 from typing import Any
 
 from pydantic_core import from_json, to_json, to_jsonable_python
@@ -137,7 +136,7 @@ def _has_part(whole: Any, part: Any) -> bool:
     return bool(whole == part) and isinstance(whole, bool) == isinstance(part, bool)
 
 
-FUNCTIONS: dict[str, FunctionType] = {
+FUNCTIONS: dict[str, Any] = {
     "colonnade_base64": _base64_text,
     "colonnade_contains": _contains,
     "colonnade_float": _float_text,

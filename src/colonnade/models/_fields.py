@@ -26,12 +26,14 @@ class FieldFlags:
         readonly: In neither the create nor the update schema.
         frozen: In the create schema, not in the update one.
         role: What keeps the column, when it is not the user.
+        message: How a problem words the constraints on the field's value.
     """
 
     secret: bool = False
     readonly: bool = False
     frozen: bool = False
     role: Role | None = None
+    message: str | None = None
 
 
 def flags_of(field: FieldInfo) -> FieldFlags:
@@ -58,6 +60,7 @@ def Field(  # noqa: N802 - a class in all but name, as in Pydantic and sqlmodel
     secret: bool = False,
     readonly: bool = False,
     frozen: bool = False,
+    message: str | None = None,
     default_factory: Callable[[], Any] | None = None,
     alias: str | None = None,
     validation_alias: str | None = None,
@@ -105,6 +108,9 @@ def Field(  # noqa: N802 - a class in all but name, as in Pydantic and sqlmodel
             left out of ``repr`` as well.
         readonly: In neither the create nor the update schema: the program alone sets it.
         frozen: In the create schema, not in the update one. On a schema, Pydantic's meaning.
+        message: The words of the problem that answers a request whose value the database refuses:
+            by the CHECK of the field's bounds, or because it is unique. A constraint in
+            ``__table_args__`` has them in ``info={"message": ...}``.
         examples: Shown in the OpenAPI document.
         pattern: A regular expression that a text has to match (checked by the schema alone);
             ``regex`` is its former name.
@@ -163,8 +169,9 @@ def Field(  # noqa: N802 - a class in all but name, as in Pydantic and sqlmodel
         sa_column_kwargs=sa_column_kwargs,
         schema_extra={**(schema_extra or {}), **given},
     )
-    if secret or readonly or frozen:
-        field.metadata.append(FieldFlags(secret=secret, readonly=readonly, frozen=frozen))
+    flags = FieldFlags(secret=secret, readonly=readonly, frozen=frozen, message=message)
+    if flags != FieldFlags():
+        field.metadata.append(flags)
     return field
 
 

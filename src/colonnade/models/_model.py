@@ -158,13 +158,15 @@ def _finish_table(cls: Any) -> None:
         column: Column[Any] | None = cls.__mapper__.c.get(name)
         if column is None:
             continue
+        flags = flags_of(field)
         _constraints.add_checks(table, column, Annotation.of_field(field))
+        if flags.message is not None:
+            _constraints.word(table, column, flags.message)
         if isinstance(column.type, UTCDateTime):
             moments.add(name)
-        role = flags_of(field).role
-        if role is not None:
+        if flags.role is not None:
             kept.add(name)
-        if role == "version":
+        if flags.role == "version":
             column.onupdate = ColumnDefault(column + 1, for_update=True)
     _constraints.name_constraints(table)
     show_as_stored(cls, frozenset(moments))

@@ -101,6 +101,12 @@ class ColumnShape:
     flags: FieldFlags
 
     @property
+    def body_name(self) -> str:
+        """What a request body calls it."""
+        alias = self.field.validation_alias or self.field.alias
+        return alias if isinstance(alias, str) else self.name
+
+    @property
     def bounds(self) -> Bounds:
         """The limits its field puts on its value."""
         return self.annotation.bounds

@@ -123,7 +123,7 @@ class Base64JSON:
         return _named_base64(handler(core))
 
 
-def _named_base64(schema: JsonSchemaValue) -> JsonSchemaValue:
+def _named_base64(schema: dict[str, Any]) -> dict[str, Any]:
     if schema.get("format") == "binary":
         # Lengths are those of the bytes, which JSON Schema cannot state.
         kept = {name: one for name, one in schema.items() if name not in _LENGTHS}

@@ -281,13 +281,14 @@ class PlainJSON(types.TypeDecorator[Any]):
 
     impl = JSON
     cache_ok = True
+    none_as_null = False
 
     def load_dialect_impl(self, dialect: Dialect) -> types.TypeEngine[Any]:
         if dialect.name != "postgresql":
-            return dialect.type_descriptor(JSON(none_as_null=self.impl_instance.none_as_null))
+            return dialect.type_descriptor(JSON(none_as_null=self.none_as_null))
         from sqlalchemy.dialects.postgresql import JSONB  # 20 ms, for those who are on it
 
-        return dialect.type_descriptor(JSONB(none_as_null=self.impl_instance.none_as_null))
+        return dialect.type_descriptor(JSONB(none_as_null=self.none_as_null))
 
 
 class JSONValue(PlainJSON):
@@ -301,6 +302,7 @@ class JSONValue(PlainJSON):
     """
 
     cache_ok = True
+    none_as_null = True
     comparator_factory = JSONComparator
 
     def __init__(self, adapter: TypeAdapter[Any], where: str) -> None:

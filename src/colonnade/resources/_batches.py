@@ -102,7 +102,8 @@ class Batches:
                 return [writes.rows.shown(row) for row in (many or work)(connection)]
 
             unit = self.subject.run(change if writes.rows.renders else many or work, begin=True)
-        rows = [values for _, values in changes]
+        names = [one.name for one in self.subject.shape.primary_key]
+        rows = [{**dict(zip(names, key, strict=True)), **values} for key, values in changes]
         return self._answer(await writes.explained(unit, rows), 200)
 
     async def delete(self, request: Request) -> Response:

@@ -323,7 +323,7 @@ class Operations:
         reader = PageReader(reached.surface, max_limit=self.offer.max_limit)
         relation = reached.relation
         lister = _Related(subject, reached, reader)
-        is_tree = relation.self_referential and relation.kind == "many" and len(relation.pairs) == 1
+        is_tree = relation.self_referential and relation.kind == "many"
 
         async def list_related(request: Request) -> Response:
             identity = subject.key(request.path_params[key])

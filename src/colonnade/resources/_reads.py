@@ -290,7 +290,7 @@ def _tree_rows(within: Within, view: View, page: Page) -> Any:
     """The SELECT of the rows below one, level by level."""
     shape = within.shape
     table: SQLTable = shape.table
-    (here, there), *_ = within.relation.pairs
+    pairs = within.relation.pairs
     top = table.alias()
     parent = table.alias()
     level = cast(literal_column("1"), BigInteger()).label("level_")
@@ -300,7 +300,7 @@ def _tree_rows(within: Within, view: View, page: Page) -> Any:
         .where(
             key_clause(shape, parent),
             *page.scopes.clauses(table, parent),
-            top.c[there] == parent.c[here],
+            *(top.c[there] == parent.c[here] for here, there in pairs),
             *page.scopes.clauses(table, top),
         )
         .cte("colonnade_tree", recursive=True)
@@ -310,7 +310,7 @@ def _tree_rows(within: Within, view: View, page: Page) -> Any:
         select(*below.c, tree.c.level_ + 1)
         .select_from(below, tree)
         .where(
-            below.c[there] == tree.c[here],
+            *(below.c[there] == tree.c[here] for here, there in pairs),
             tree.c.level_ < bindparam("depth_", type_=BigInteger()),
             *page.scopes.clauses(table, below),
         )

@@ -265,4 +265,4 @@ class RowWrites:
 
 def unreachable(asked: list[Reference]) -> Problem:
     """A row that a foreign key names cannot be reached."""
-    return missing_row((name for one in asked for name in one.names), None)
+    return missing_row((name for one in asked for name in one.body_names), None)

@@ -157,7 +157,8 @@ class Writes:
                 begin=self.rows.takes_several(write),
                 deleting=deleting,
             )
-        return await self.explained(work, [write.values])
+        key = zip((one.name for one in subject.shape.primary_key), write.key, strict=False)
+        return await self.explained(work, [{**dict(key), **write.values}])
 
     async def _alone(self, write: Write) -> Any:
         """A write that is one statement; why it met no row is asked after it."""

@@ -417,10 +417,10 @@ def _timedelta(column: ColumnElement[Any], backend: Backend) -> Text_:
     return quoted('"') + text + quoted('"')
 
 
-_DAYS = tuple(
+_DAYS: tuple[tuple[str, Any], ...] = tuple(
     (unit, literal_column(size)) for unit, size in (("year", "365"), ("month", "30"), ("day", "1"))
 )
-_SECONDS = tuple(
+_SECONDS: tuple[tuple[str, Any], ...] = tuple(
     (unit, literal_column(size))
     for unit, size in (("hour", "3600"), ("minute", "60"), ("second", "1"))
 )

@@ -68,6 +68,7 @@ class Inputs:
             for name in schema.model_fields
             if name in shape.columns
         }
+        self._names = {name: _json_name(name, one) for name, one in schema.model_fields.items()}
         # A schema that does not say what it does with unknown fields has them refused.
         self._known = None if schema.model_config.get("extra") else set(_known(schema))
         self._checks = {
@@ -290,19 +291,20 @@ class Inputs:
         errors: list[dict[str, Any]] = []
         for name, value in values.items():
             check = self._checks.get(name)
+            where = (*loc, self._names.get(name, name))
             if value is None:
                 if not self.shape.columns[name].nullable:
                     message = "Input should not be null"
-                    errors.append(_wrong("not_null", (*loc, name), message, None))
+                    errors.append(_wrong("not_null", where, message, None))
                 continue
             if check is None:
                 continue
             try:
                 values[name] = check(value)
             except ValidationError as error:
-                errors += located(error, (*loc, name))
+                errors += located(error, where)
             except (ValueError, OverflowError, RecursionError) as error:
-                errors.append(_wrong("value_error", (*loc, name), str(error), None))
+                errors.append(_wrong("value_error", where, str(error), None))
         if errors:
             raise QueryError(errors)
         return values
