@@ -23,7 +23,7 @@ from colonnade.migrations._adoption_columns import (
 )
 from colonnade.migrations._environment import OURS
 from colonnade.migrations._stored import Stored, stored_tables
-from colonnade.models import class_names
+from colonnade.models import class_names, name_declared_types
 
 _EXTENSIONS = (
     "SELECT c.relname FROM pg_class c JOIN pg_depend d ON d.objid = c.oid "
@@ -96,7 +96,10 @@ def _read(connection: Connection, schema: str | None, notes: list[str]) -> dict[
             continue
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SAWarning)  # types it does not know are noted
-            Table(name, metadata, schema=schema, autoload_with=connection, resolve_fks=False)
+            table = Table(
+                name, metadata, schema=schema, autoload_with=connection, resolve_fks=False
+            )
+            name_declared_types(table, connection)
     return {table.name: table for table in metadata.tables.values()}
 
 

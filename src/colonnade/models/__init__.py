@@ -6,10 +6,12 @@ from colonnade.models._fields import Field, FieldFlags
 from colonnade.models._idempotency import Idempotency
 from colonnade.models._mixins import Timestamps, UUIDKey, Versioned, statement_time
 from colonnade.models._model import SQLModel
+from colonnade.models._moments import local_as_utc
 from colonnade.models._reflection import (
     Reflection,
     attribute_name,
     class_names,
+    name_declared_types,
     plural,
     reflect_models,
     relation_names,
@@ -24,7 +26,7 @@ from colonnade.models._storable import (
     require_storable_json,
     to_base64,
 )
-from colonnade.models._types import TextValue, UTCDateTime
+from colonnade.models._types import TextValue, UntypedText, UTCDateTime
 from colonnade.models._uuids import uuid7
 
 __all__ = [
@@ -45,10 +47,13 @@ __all__ = [
     "Timestamps",
     "UTCDateTime",
     "UUIDKey",
+    "UntypedText",
     "Versioned",
     "attribute_name",
     "class_names",
     "from_base64",
+    "local_as_utc",
+    "name_declared_types",
     "now",
     "plural",
     "reflect_models",

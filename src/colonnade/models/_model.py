@@ -152,6 +152,11 @@ def _map_version(cls: Any) -> None:
 
 def _finish_table(cls: Any) -> None:
     table: Table = cls.__table__
+    if table.info.get("is_view"):
+        raise ModelError(
+            f"{cls.__name__} is marked as a view, and models of views are not supported: a "
+            f"migration would create a table. Read it with sqlalchemy.Table and select()."
+        )
     moments = set()
     kept = set()
     for name, field in cls.model_fields.items():

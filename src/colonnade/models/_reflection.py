@@ -9,13 +9,13 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from itertools import chain, count
 from types import MappingProxyType, new_class
-from typing import Any, Optional, Union, get_args
+from typing import Any, Optional, Union
 from uuid import UUID
 
-from pydantic import ConfigDict
 from sqlalchemy import (
     ARRAY,
     JSON,
+    NUMERIC,
     BigInteger,
     Column,
     Connection,
@@ -46,7 +46,7 @@ from sqlalchemy.types import TypeEngine
 from colonnade.models._fields import Field
 from colonnade.models._model import SQLModel
 from colonnade.models._relation_shapes import link_fields
-from colonnade.models._types import UTCDateTime
+from colonnade.models._types import UntypedText, UTCDateTime
 
 RESERVED = frozenset({"metadata", "registry"})
 """What SQLAlchemy keeps for itself on a declarative class."""
@@ -56,9 +56,6 @@ UNWRITABLE = frozenset({"cls", "__pydantic_self__"})
 
 KNOWN = frozenset((bool, int, float, Decimal, str, bytes, datetime, date, time, timedelta, UUID))
 """What a column that is no array and no JSON may be in Python."""
-
-BYTES = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
-"""Of bytes that are in a database already, nobody knows that they are text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +141,7 @@ def _model(base: Any, table: Table, name: str, connection: Connection) -> type[A
         "__module__": __name__,
     }
     by_hand = _numbered_by_hand(table, connection)
+    name_declared_types(table, connection)
     for column in table.columns:
         attribute = attribute_name(column.name, annotations)
         kind = _column_type(column, connection.dialect.name)
@@ -175,8 +173,6 @@ def _model(base: Any, table: Table, name: str, connection: Connection) -> type[A
         )
     body["__table_args__"] = (*_constraints(table), {"schema": table.schema})
     body["__annotations__"] = annotations
-    if any(bytes in (one, *get_args(one)) for one in annotations.values()):
-        body["model_config"] = BYTES
     made: type[Any] = new_class(name, (base,), {"table": True}, lambda space: space.update(body))
     return made
 
@@ -194,6 +190,50 @@ def _constraints(table: Table) -> Iterable[Any]:
             yield ForeignKeyConstraint(columns, targets, name=constraint.name, ondelete=rule)
         elif isinstance(constraint, UniqueConstraint):
             yield UniqueConstraint(*columns, name=constraint.name)
+
+
+def _declared_types(table: Table, connection: Connection) -> dict[str, str]:
+    """The types that the columns of a table of SQLite were declared with; none elsewhere."""
+    if connection.dialect.name != "sqlite":
+        return {}
+    found = connection.execute(
+        text("SELECT name, upper(type) FROM pragma_table_info(:name)"), {"name": table.name}
+    )
+    return {str(row[0]): str(row[1]) for row in found}
+
+
+def name_declared_types(table: Table, connection: Connection) -> None:
+    """Give the columns of a table of SQLite the types that their declared names mean.
+
+    Args:
+        table: The table, reflected.
+        connection: Where it is.
+    """
+    declared = _declared_types(table, connection)
+    for column in table.columns:
+        other = _meant_type(declared.get(column.name, ""))
+        if declared and type(column.type) is NUMERIC and other is not None:
+            column.type = other
+
+
+def _meant_type(declared: str) -> TypeEngine[Any] | None:
+    """What a column of SQLite holds whose type is none that SQLAlchemy knows.
+
+    It takes such a type for a number, as SQLite does: UUID and ENUM, for which SQLite has no types
+    of its own, but stores what it is given.
+
+    Returns:
+        None if the name is that of a number.
+    """
+    if _NUMBER.match(declared):
+        return None
+    if "DATETIME" in declared or "TIMESTAMP" in declared:
+        has_offset = any(word in declared for word in ("OFFSET", "TZ", "WITH TIME ZONE"))
+        return UTCDateTime() if has_offset else DateTime()
+    return UntypedText()
+
+
+_NUMBER = re.compile(r"\s*(NUM|DEC|FIXED|MONEY|SMALLMONEY|CURRENCY|$)")
 
 
 def _column_type(column: Column[Any], dialect: str) -> TypeEngine[Any]:
@@ -218,7 +258,8 @@ def _python_type(kind: TypeEngine[Any]) -> Any:
         return Any
     if isinstance(kind, ARRAY):
         item: Any = _python_type(kind.item_type)
-        return None if item is None else list[Union[item, None]]  # noqa: UP007 - made here
+        # PostgreSQL declares no dimensions: an array of an array's type may be one of arrays.
+        return None if item is None else list[Union[item, list[Any], None]]  # noqa: UP007 - made here
     try:
         found = kind.python_type
     except NotImplementedError:  # a type that says nothing of Python

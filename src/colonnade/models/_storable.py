@@ -12,8 +12,10 @@ from pydantic import (
     BaseModel,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
+    PlainSerializer,
     Strict,
     ValidationError,
+    WrapSerializer,
 )
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import JsonSchemaValue
@@ -32,12 +34,6 @@ from colonnade.models._annotations import Annotation
 DEEPEST_JSON = 100
 """How deep a JSON value may be nested: SQLite refuses more than 1,000, Pydantic 255."""
 
-_UNSTORABLE = "Text must not contain NUL characters or lone surrogates"
-_STORABLE_TEXT = core_schema.custom_error_schema(
-    core_schema.str_schema(pattern=r"^[^\x00]*$"),
-    "unstorable_text",
-    custom_error_message=_UNSTORABLE,
-)
 _WRAPPERS = frozenset(("nullable", "default", "function-before", "function-after", "function-wrap"))
 
 
@@ -96,11 +92,26 @@ class StorableText:
 
 def _with_checked_text(schema: Any) -> Any:
     if schema["type"] == "str":
-        # The last step is the first again, which the JSON schema of an answer is taken from.
-        return core_schema.chain_schema([schema, _STORABLE_TEXT, schema])
+        # Before Pydantic, whose error would repeat a text that no answer can be encoded with.
+        return core_schema.no_info_before_validator_function(_storable_text, schema)
     if schema["type"] in _WRAPPERS:
         return {**schema, "schema": _with_checked_text(schema["schema"])}
     return schema
+
+
+def _storable_text(value: Any) -> Any:
+    if type(value) is str and ("\0" in value or not value.isascii()):
+        try:
+            return require_storable(value)
+        except ValueError as error:
+            raise ValidationError.from_exception_data("text", [_refused(value, error)]) from None
+    return value
+
+
+def _refused(value: str, error: ValueError, *loc: str) -> InitErrorDetails:
+    kind = PydanticCustomError("value_error", "{error}", {"error": str(error)})
+    shown = value.encode(errors="replace").decode()
+    return {"type": kind, "loc": loc, "input": shown}
 
 
 class Base64JSON:
@@ -190,8 +201,7 @@ def storable_values(model: type[BaseModel], values: Any) -> Any:
         try:
             read[key] = from_base64(value) if mark is Base64JSON else require_storable(value)
         except ValueError as error:
-            kind = PydanticCustomError("value_error", "{error}", {"error": str(error)})
-            errors.append({"type": kind, "loc": (key,), "input": value})
+            errors.append(_refused(value, error, key))
     if errors:
         raise ValidationError.from_exception_data(model.__name__, errors)
     return read
@@ -201,6 +211,10 @@ def _mark_of(field: FieldInfo) -> Callable[[], Any] | None:
     kind = Annotation.of_field(field)
     if kind.type is str:
         return StorableText
-    if kind.type is bytes and not any(isinstance(item, EncodedBytes) for item in kind.metadata):
-        return None if any(isinstance(item, Strict) for item in kind.metadata) else Base64JSON
+    if kind.type is bytes and not any(isinstance(item, _OWN_FORMS) for item in kind.metadata):
+        return Base64JSON
     return None
+
+
+_OWN_FORMS = (EncodedBytes, PlainSerializer, WrapSerializer, Strict)
+"""What says itself how bytes are read and written."""

@@ -250,6 +250,10 @@ class TextValue(types.TypeDecorator[Any]):
         return f"TextValue({self.text_type.__name__})"
 
 
+class UntypedText(String):
+    """Text in a column of SQLite that is not declared as one, and so stores digits as a number."""
+
+
 class json_contains(GenericFunction[bool]):  # noqa: N801 - the name of an SQL function
     """Whether a JSON value contains another one, as PostgreSQL's ``@>`` tells on JSONB."""
 

@@ -43,7 +43,7 @@ from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.functions import Function
 
-from colonnade.models import ColumnShape, from_base64
+from colonnade.models import ColumnShape, UntypedText, from_base64
 
 Backend = Literal["sqlite", "postgresql"]
 
@@ -464,6 +464,7 @@ _FORMS: tuple[tuple[type[Any], Form], ...] = (
     (Integer, Form(_plain, _same)),
     (Float, _FLOAT),
     (CHAR, Form(_padded, _same)),
+    (UntypedText, Form(lambda column, backend: _text(cast(column, Text()), backend), _same)),
     (String, _TEXT),
     (Date, Form(_date, _read(date.fromisoformat))),
     (Time, Form(_time, _read(time.fromisoformat))),

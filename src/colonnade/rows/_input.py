@@ -20,6 +20,7 @@ from colonnade.errors import QueryError
 from colonnade.models import (
     ColumnShape,
     Shape,
+    local_as_utc,
     require_storable,
     require_storable_json,
     schemas,
@@ -68,13 +69,20 @@ class Inputs:
             for name in schema.model_fields
             if name in shape.columns
         }
+        self._moments = [
+            name
+            for name in self._columns
+            if shape.columns[name].is_aware and schema.model_fields[name].default_factory
+        ]
         self._names = {name: _json_name(name, one) for name, one in schema.model_fields.items()}
         # A schema that does not say what it does with unknown fields has them refused.
         self._known = None if schema.model_config.get("extra") else set(_known(schema))
         self._checks = {
             name: check
             for name, column in shape.columns.items()
-            if (check := _check(column)) is not None
+            # Schemas of ours check text themselves.
+            if not (self._derived and column.kind == "text")
+            and (check := _check(column)) is not None
         }
 
     def _json_types(self) -> Iterator[tuple[str, tuple[tuple[type, ...], str]]]:
@@ -243,6 +251,11 @@ class Inputs:
             if value is MISSING or (value is None and self._whole and self._columns[name]):
                 continue
             found[name] = value
+        for name in self._moments:
+            # A default's: what a body gives has an offset.
+            value = found.get(name)
+            if isinstance(value, datetime) and value.tzinfo is None and name not in given:
+                found[name] = local_as_utc(value, self.shape.model, name)
         if not self._derived:
             found |= self.validated(found, loc) if self._whole else self._changes(found, loc)
         return self.checked(found, loc)
