@@ -75,7 +75,7 @@ def test_the_schema_of_text_is_as_before() -> None:
 def test_bytes_are_base64_in_and_out(db: Database, kind: Any, sent: str, stored: bytes) -> None:
     class File(SQLModel, table=True):
         id: int | None = Field(default=None, primary_key=True)
-        content: kind  # type: ignore[valid-type]  # one of the parameters
+        content: kind
 
     db.create_all()
     with serving(Resource(File, db)) as client:
@@ -92,9 +92,11 @@ def test_bytes_are_base64_in_and_out(db: Database, kind: Any, sent: str, stored:
     ("kind", "sa_type"), [(HttpUrl, None), (AnyUrl, sa.String(200)), (HttpUrl, sa.Text)]
 )
 def test_a_url_is_text(db: Database, kind: Any, sa_type: Any) -> None:
+    field: Any = Field() if sa_type is None else Field(sa_type=sa_type)
+
     class Link(SQLModel, table=True):
         id: int | None = Field(default=None, primary_key=True)
-        url: kind = Field(**({} if sa_type is None else {"sa_type": sa_type}))  # type: ignore[valid-type]  # one of the parameters
+        url: kind = field
 
     db.create_all()
     with db.session() as session:
@@ -296,12 +298,12 @@ class TestField:
 class TestKeys:
     @pytest.mark.parametrize("named", [True, False])
     def test_a_big_integer_key_is_counted(self, db: Database, named: bool) -> None:
-        column: dict[str, Any] = {"primary_key": True, "sa_type": sa.BigInteger}
+        key: Any = Field(default=None, primary_key=True, sa_type=sa.BigInteger)
         if named:
-            column = {"sa_column": sa.Column(sa.BigInteger, primary_key=True)}
+            key = Field(default=None, sa_column=sa.Column(sa.BigInteger, primary_key=True))
 
         class Event(SQLModel, table=True):
-            id: int | None = Field(default=None, **column)
+            id: int | None = key
             name: str
 
         db.create_all()

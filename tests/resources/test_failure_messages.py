@@ -12,7 +12,7 @@ from tests.resources.world import serving
 
 @pytest.fixture
 def client(db: Database) -> Any:
-    live = sa.text("deleted = 0" if db.url.backend == "sqlite" else "deleted = 0")
+    live = sa.text("deleted = 0")
 
     class Booking(SQLModel, table=True):
         __table_args__ = (

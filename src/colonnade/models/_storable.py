@@ -87,7 +87,8 @@ class StorableText:
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        return _with_checked_text(handler(source))
+        schema: CoreSchema = _with_checked_text(handler(source))
+        return schema
 
 
 def _with_checked_text(schema: Any) -> Any:

@@ -238,10 +238,12 @@ def _columns_of(constraint: str, table: Table) -> tuple[str, ...]:
 
 def _constraint(refusal: Refusal, shape: Shape) -> Any:
     """The constraint or index of the name that the database gave; None if it is not known."""
-    named = (
-        one for table in _tables(refusal, shape) for one in (*table.constraints, *table.indexes)
-    )
-    return next((one for one in named if one.name and one.name == refusal.constraint), None)
+    for table in _tables(refusal, shape):
+        named: list[Any] = [*table.constraints, *table.indexes]
+        for one in named:
+            if one.name and one.name == refusal.constraint:
+                return one
+    return None
 
 
 def _unique(refusal: Refusal, shape: Shape) -> Any:
@@ -260,10 +262,10 @@ def _unique(refusal: Refusal, shape: Shape) -> Any:
 
 def _is_partial(unique: Any) -> bool:
     """Whether an index is over some of the rows."""
-    options = getattr(unique, "dialect_options", None)
-    return isinstance(unique, Index) and any(
-        options[name].get("where") is not None for name in ("postgresql", "sqlite")
-    )
+    if not isinstance(unique, Index):
+        return False
+    options: Any = unique.dialect_options
+    return any(options[name].get("where") is not None for name in ("postgresql", "sqlite"))
 
 
 def _worded(constraint: Any) -> str | None:

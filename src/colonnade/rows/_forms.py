@@ -407,8 +407,10 @@ def _timedelta(column: ColumnElement[Any], backend: Backend) -> Text_:
     if backend == "postgresql":
         # Days apart from seconds: Pydantic reads no more than 2^32 of a unit. A month has thirty
         # days and a year 365, as the drivers have it.
-        days = sum((extract(unit, column) * size for unit, size in _DAYS), literal_column("0"))
-        rest = sum((extract(unit, column) * size for unit, size in _SECONDS), literal_column("0"))
+        days: Any = sum((extract(unit, column) * size for unit, size in _DAYS), literal_column("0"))
+        rest: Any = sum(
+            (extract(unit, column) * size for unit, size in _SECONDS), literal_column("0")
+        )
         seconds = func.abs(days * literal_column("86400") + rest)
         sign = case((days * literal_column("86400") + rest < 0, quoted("-P")), else_=quoted("P"))
         days = func.trunc(seconds / literal_column("86400"))
