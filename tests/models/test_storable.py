@@ -340,3 +340,31 @@ class TestMoments:
                 session.commit()
         with serving(Resource(Log, db)) as client:
             assert client.post("/logs", json={}).status_code == 201  # not a second time
+
+
+@pytest.mark.parametrize("text", [r"a\u0000", r"\ud800"])
+def test_text_inside_json_is_checked_as_well(text: str) -> None:
+    class Wish(SQLModel):
+        tags: list[str] = []
+        more: dict[str, Any] = {}
+
+    class Stored(Wish, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        tags: list[str] = Field(default_factory=list)
+        more: dict[str, Any] = Field(default_factory=dict)
+
+    app = FastAPI()
+    for index, schema in enumerate((Wish, Stored)):
+
+        def take(wish: Any) -> str:
+            return "taken"
+
+        take.__annotations__["wish"] = schema
+        app.post(f"/{index}")(take)
+    with TestClient(app) as client:
+        for index in range(2):
+            for body in ('{"tags": ["%s"]}', '{"more": {"a": [{"%s": 1}]}}'):
+                headers = {"Content-Type": "application/json"}
+                answer = client.post(f"/{index}", content=body % text, headers=headers)
+                assert answer.status_code == 422, (index, answer.text)
+            assert client.post(f"/{index}", json={"more": {"a": [1]}}).status_code == 200

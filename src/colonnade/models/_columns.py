@@ -38,7 +38,7 @@ from sqlalchemy import (
     Uuid,
 )
 from sqlalchemy import Enum as NativeEnum
-from sqlalchemy.types import TypeEngine
+from sqlalchemy.types import TypeEngine, UserDefinedType
 from sqlmodel import AutoString
 from sqlmodel.main import FieldInfoMetadata
 
@@ -53,6 +53,7 @@ from colonnade.models._types import (
     JSONValue,
     TextValue,
     UTCDateTime,
+    bound_as_text,
     enum_type,
     is_integer,
 )
@@ -143,7 +144,7 @@ def _named_type(field: FieldInfo, sa_type: Any) -> Any:
     is_text = isinstance(text, AutoString | String) and not isinstance(text, NativeEnum)
     if is_text and isinstance(kind, type) and issubclass(kind, TEXT_TYPES):
         return TextValue(kind, getattr(text, "length", None))
-    return sa_type
+    return bound_as_text(text) if isinstance(text, UserDefinedType) else sa_type
 
 
 def _counted_on_sqlite(sa_type: Any) -> Any:

@@ -6,7 +6,7 @@ decodes them as UTF-8, which most bytes are not.
 
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from pydantic import (
     BaseModel,
@@ -115,6 +115,29 @@ def _refused(value: str, error: ValueError, *loc: str) -> InitErrorDetails:
     return {"type": kind, "loc": loc, "input": shown}
 
 
+class StorableJSON:
+    """Marks a field of plain containers: the texts in them are checked as those of fields."""
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(_storable_texts, handler(source))
+
+
+def _storable_texts(value: Any) -> Any:
+    """The value, whose containers have no text that cannot be stored."""
+    waiting = [value]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, str):
+            _storable_text(part)
+        elif isinstance(part, Mapping):
+            waiting += [*part.keys(), *part.values()]
+        elif isinstance(part, list | tuple | set | frozenset):
+            waiting += part
+    return value
+
+
 class Base64JSON:
     """Marks a field of bytes: base64 in JSON, read and written."""
 
@@ -179,7 +202,7 @@ def mark_fields(fields: Mapping[str, FieldInfo], *, stored: bool) -> None:
     for field in fields.values():
         mark = _mark_of(field)
         known = any(type(item) is mark for item in field.metadata)
-        if mark is not None and not known and not (stored and mark is StorableText):
+        if mark is not None and not known and not (stored and mark is not Base64JSON):
             # The list is shared with the class that the field was inherited from.
             field.metadata = [*field.metadata, mark()]
 
@@ -196,11 +219,13 @@ def storable_values(model: type[BaseModel], values: Any) -> Any:
     errors: list[InitErrorDetails] = []
     for name, field in model.model_fields.items():
         key = name if name in values else str(field.alias)
-        mark, value = _mark_of(field), values.get(key)
-        if mark is None or not isinstance(value, str):
+        check, value = _CHECKS.get(_mark_of(field)), values.get(key)
+        if check is None or value is None:
             continue
         try:
-            read[key] = from_base64(value) if mark is Base64JSON else require_storable(value)
+            read[key] = check(value)
+        except ValidationError as error:
+            errors += [{**one, "loc": (key,)} for one in _details(error)]
         except ValueError as error:
             errors.append(_refused(value, error, key))
     if errors:
@@ -208,13 +233,47 @@ def storable_values(model: type[BaseModel], values: Any) -> Any:
     return read
 
 
+def _details(error: ValidationError) -> list[InitErrorDetails]:
+    return [
+        {
+            "type": PydanticCustomError("value_error", "{error}", {"error": one["msg"]}),
+            "loc": one["loc"],
+            "input": one["input"],
+        }
+        for one in error.errors(include_url=False)
+    ]
+
+
+_CHECKS: Mapping[Any, Callable[[Any], Any]] = {
+    StorableText: _storable_text,
+    StorableJSON: _storable_texts,
+    Base64JSON: _from_json,
+}
+
+
 def _mark_of(field: FieldInfo) -> Callable[[], Any] | None:
     kind = Annotation.of_field(field)
     if kind.type is str:
         return StorableText
+    if _is_container(kind.type):
+        return StorableJSON
     if kind.type is bytes and not any(isinstance(item, _OWN_FORMS) for item in kind.metadata):
         return Base64JSON
     return None
+
+
+def _is_container(kind: Any) -> bool:
+    """Whether a type is a list or dict, of what is no model: a model checks itself."""
+    origin = get_origin(kind) or kind
+    if origin not in (list, dict, set, frozenset, tuple):
+        return False
+    waiting = [*get_args(kind)]
+    while waiting:
+        part = waiting.pop()
+        waiting += get_args(part)
+        if isinstance(part, type) and issubclass(part, BaseModel):
+            return False
+    return True
 
 
 _OWN_FORMS = (EncodedBytes, PlainSerializer, WrapSerializer, Strict)

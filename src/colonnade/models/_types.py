@@ -1,7 +1,9 @@
 """Column types: a value goes to the database and comes back the same, on every database."""
 
 import ipaddress
+import re
 from collections.abc import Mapping
+from copy import copy
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum, Flag
@@ -248,6 +250,53 @@ class TextValue(types.TypeDecorator[Any]):
 
     def __repr__(self) -> str:
         return f"TextValue({self.text_type.__name__})"
+
+
+class sent_as_text(GenericFunction[Any]):  # noqa: N801 - the name of an SQL function
+    """A parameter that is text, of a type that asyncpg would take in a form of its own."""
+
+    inherit_cache = True
+
+
+@compiles(sent_as_text)
+def _as_it_is(element: Any, compiler: Any, **kwargs: Any) -> str:
+    return str(compiler.process(element.clauses, **kwargs))
+
+
+@compiles(sent_as_text, "postgresql")
+def _cast_from_text(element: Any, compiler: Any, **kwargs: Any) -> str:
+    kind = compiler.dialect.type_compiler_instance.process(element.type)
+    return f"CAST(CAST({compiler.process(element.clauses, **kwargs)} AS TEXT) AS {kind})"
+
+
+_NOT_TEXT = re.compile(r"(?i)(point|line|lseg|box|path|polygon|circle|\w+range|bit|varbit)\b")
+"""Types of PostgreSQL that asyncpg takes as Python objects of its own, and psycopg as text:
+https://magicstack.github.io/asyncpg/current/usage.html#type-conversion"""
+
+
+def bound_as_text(kind: Any) -> Any:
+    """A type of the program's own whose values its processor makes text, for every driver."""
+    own = type(kind)
+    if not isinstance(kind, types.UserDefinedType) or kind._has_bind_expression:
+        return kind
+    makes_text = own.bind_processor is not types.TypeEngine.bind_processor
+    spec: Any = kind
+    if not (makes_text and _NOT_TEXT.match(spec.get_col_spec())):
+        return kind
+    bound = copy(kind)
+    bound.__dict__.pop("_has_bind_expression", None)
+    bound.__class__ = _text_bound(own)
+    return bound
+
+
+@cache
+def _text_bound(own: type[Any]) -> type[Any]:
+    def bind_expression(self: Any, bindvalue: Any) -> Any:
+        return sent_as_text(bindvalue, type_=self)
+
+    names = {name: getattr(own, name) for name in ("__module__", "__qualname__", "__doc__")}
+    space = {**names, "bind_expression": bind_expression, "cache_ok": own.cache_ok}
+    return type(own.__name__, (own,), space)
 
 
 class UntypedText(String):

@@ -172,7 +172,7 @@ class Operations:
             name=f"list_{self.names}",
             summary=f"List {_words(self.names)}",
             answer=Annotated[Any, documents.Rows(subject.surface, several=True)],
-            responses=documents.responses(headers=("Link", "X-Total-Count"), says="The rows"),
+            responses=documents.responses(409, headers=("Link", "X-Total-Count"), says="The rows"),
             parameters=lambda: documents.page_parameters(reads.reader),
         )
 
@@ -203,7 +203,7 @@ class Operations:
         async def read_row(request: Request) -> Response:
             return await reads.row(request, subject.key(request.path_params[key]))
 
-        responses = documents.responses(404, headers=("ETag",), says="The row")
+        responses = documents.responses(404, 409, headers=("ETag",), says="The row")
         responses[304] = {"description": "The client has it already"}
         self._add(
             self.one,
@@ -343,7 +343,9 @@ class Operations:
             name=f"list_{self.name}_{name}",
             summary=f"List the {_words(name)} of a {_words(self.name)}",
             answer=Annotated[Any, documents.Rows(reached.surface, several=True)],
-            responses=documents.responses(404, headers=("Link", "X-Total-Count"), says="The rows"),
+            responses=documents.responses(
+                404, 409, headers=("Link", "X-Total-Count"), says="The rows"
+            ),
             parameters=parameters,
         )
 

@@ -49,7 +49,8 @@ _CHECKS = (annotated_types.BaseMetadata, AllowInfNan, Strict, AwareDatetime, Nai
 _NAMES = frozenset(
     # Pydantic's own, which it does not export; sqlmodel's and ours.
     ("_PydanticGeneralMetadata", "PydanticGeneralMetadata", "StringConstraints", "FieldFlags",
-     "FieldInfoMetadata", "SetWhenStored", "WithoutNul", "StorableText", "Base64JSON")
+     "FieldInfoMetadata", "SetWhenStored", "WithoutNul", "StorableText",
+     "StorableJSON", "Base64JSON")
 )  # fmt: skip
 _CHANGES = ("strip_whitespace", "to_upper", "to_lower", "coerce_numbers_to_str")
 
