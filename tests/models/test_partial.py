@@ -295,7 +295,7 @@ PATCHES = st.fixed_dictionaries(
         "description": st.none() | st.text(storable),
         "status": st.sampled_from(["pending", "in_progress", "completed"]),
         "progress_percent": st.integers(0, 100),
-        "tags": st.lists(st.text(), max_size=2),
+        "tags": st.lists(st.text(storable), max_size=2),
     },
 )
 

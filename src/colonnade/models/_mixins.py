@@ -29,12 +29,12 @@ class SetWhenStored:
 _times: WeakKeyDictionary[Any, datetime] = WeakKeyDictionary()
 
 
-def statement_time(context: Any = None) -> datetime:
+def statement_time(context: Any) -> datetime:
     """The time of a statement, the same for each of its rows and columns: aware, in UTC.
 
     Args:
-        context: SQLAlchemy's execution context, which asks for a column's default. Without one
-            (a tool asks, for a form) it is the time now.
+        context: SQLAlchemy's execution context, which asks for a column's default. Where it is
+            None (a tool asks, for a form) it is the time now.
     """
     return now() if context is None else _times.setdefault(context, now())
 
