@@ -20,7 +20,6 @@ from colonnade.resources._reads import MOST_PARAMETERS, query_of
 from colonnade.resources._row_writes import Write
 from colonnade.resources._subject import rendered
 from colonnade.resources._writes import DONE, Writes
-from colonnade.rows import parse_exactly
 
 
 class Batches:
@@ -173,8 +172,7 @@ class Batches:
     def _changes(self, body: bytes) -> list[tuple[tuple[Any, ...], Values]]:
         """The key and the values of each row of the body."""
         try:
-            given = parse_exactly(body or b"null")
-            self.subject.update.spell_out(given)
+            given = self.subject.update.parse_json(body or b"null")
         except ValueError as error:
             raise QueryError([_wrong(("body",), f"This is no JSON: {error}")]) from None
         if not isinstance(given, list):

@@ -1,7 +1,7 @@
 """How it travels: SELECT to JSON text, on each database; the row path; input to values."""
 
 from colonnade.rows._forms import Backend, Form, form_of
-from colonnade.rows._input import InputError, Inputs, located, parse_exactly
+from colonnade.rows._input import InputError, Inputs, located
 from colonnade.rows._statements import Returned, page_statement, row_columns, state_text
 from colonnade.rows._views import UnreadableRowError, View, array_of, joined_rows
 
@@ -18,7 +18,6 @@ __all__ = [
     "joined_rows",
     "located",
     "page_statement",
-    "parse_exactly",
     "row_columns",
     "state_text",
 ]

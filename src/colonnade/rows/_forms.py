@@ -353,14 +353,16 @@ def _moment(suffix: str) -> Callable[[ColumnElement[Any], Backend], Text_]:
                 seconds, quoted(f'.000000{suffix}"'), quoted(f'{suffix}"'), type_=Text()
             )
             return _of_known_years(column, whole)
+        is_null, other = _or_unreadable(column, read)
         without = func.replace(column, quoted(".000000"), quoted(""), type_=Text())
         return func.json_quote(
             case(
                 # Most values have a fraction, and this branch costs half of the next one.
                 (_glob(column, "????-??-?? *.??[0-9][0-9]?[1-9]"), shown(column)),
+                is_null,
                 (_glob(column, "????-??-?? *.??[0-9][0-9]?[0-9]"), shown(without)),
                 (_glob(column, "????-??-?? ??:??:??"), shown(column)),
-                *_or_unreadable(column, read),
+                other,
             ),
             type_=Text(),
         )

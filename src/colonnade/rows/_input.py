@@ -62,7 +62,11 @@ class Inputs:
         self._derived = schema in (schemas(shape.model).create, schemas(shape.model).update)
         self._whole = whole
         self._types = dict(self._json_types())
-        self._decimals = [name for name, (_, kind) in self._types.items() if kind == "decimal_type"]
+        self._decimals = {
+            name: _long_number(name)
+            for name, (_, kind) in self._types.items()
+            if kind == "decimal_type"
+        }
         # The fields that are columns, and whether a value of None leaves one to its default.
         self._columns = {
             name: not shape.columns[name].nullable and shape.columns[name].has_default
@@ -149,9 +153,11 @@ class Inputs:
             raise QueryError([_wrong("missing", loc, "A body of JSON is required", None)])
         try:
             made = parse(self._told(body, said))
-            raw = parse_exactly(body) if self._decimals else from_json(body, allow_inf_nan=False)
-            if self.spell_out(raw):
+            if self._has_long_number(body):
+                raw = self.parse_json(body)
                 made = parse(self._told(to_json(raw), said))
+            else:
+                raw = from_json(body, allow_inf_nan=False)
         except ValidationError as error:
             raise QueryError(located(error, loc)) from None
         except RecursionError:
@@ -172,23 +178,28 @@ class Inputs:
             raise QueryError(errors[:100])
         return made
 
-    def spell_out(self, raw: Any) -> bool:
-        """Write decimals whose digits a double does not keep as text, which keeps them.
+    def parse_json(self, body: bytes) -> Any:
+        """JSON, with decimals as text where they have more digits than a double keeps.
 
-        Args:
-            raw: A row or a list of rows, from ``parse_exactly``.
-
-        Returns:
-            Whether there were any.
+        Raises:
+            ValueError: It is not JSON.
         """
-        changed = False
+        if not self._has_long_number(body):
+            return from_json(body, allow_inf_nan=False)
+        raw = json.loads(body, parse_float=_number, parse_constant=_not_finite)
         for row in raw if isinstance(raw, list) else [raw]:
             for name in self._decimals if isinstance(row, dict) else ():
                 value = row.get(name)
                 if isinstance(value, LongNumber):
                     row[name] = value.text
-                    changed = True
-        return changed
+        return raw
+
+    def _has_long_number(self, body: bytes) -> bool:
+        """Whether a decimal may have more digits than a double keeps."""
+        for pattern in self._decimals.values():  # noqa: SIM110 - half the time of any()
+            if pattern.search(body) is not None:
+                return True
+        return False
 
     def _told(self, body: bytes, said: Mapping[str, Any]) -> bytes:
         """The body, with what the schema asks for and somebody else says."""
@@ -333,18 +344,12 @@ class LongNumber(float):
     text: str
 
 
-_LONG_NUMBER = re.compile(rb"[0-9][0-9.]{15,}|[0-9][eE]")
+def _long_number(name: str) -> re.Pattern[bytes]:
+    """What finds a number of so many digits, or an exponent, under a name in JSON.
 
-
-def parse_exactly(body: bytes) -> Any:
-    """JSON, whose numbers are ``LongNumber`` where they are more than a double.
-
-    Raises:
-        ValueError: It is not JSON.
+    It begins with the name, which is searched for as fast as memory is read.
     """
-    if _LONG_NUMBER.search(body) is None:
-        return from_json(body, allow_inf_nan=False)
-    return json.loads(body, parse_float=_number, parse_constant=_not_finite)
+    return re.compile(re.escape(to_json(name)) + rb"\s*:\s*-?(?:[0-9.]{16}|[0-9.]*[eE])")
 
 
 def _number(text: str) -> float:
