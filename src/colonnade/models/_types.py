@@ -276,7 +276,7 @@ https://magicstack.github.io/asyncpg/current/usage.html#type-conversion"""
 
 def bound_as_text(kind: Any) -> Any:
     """A type of the program's own whose values its processor makes text, for every driver."""
-    own = type(kind)
+    own: Any = type(kind)
     if not isinstance(kind, types.UserDefinedType) or kind._has_bind_expression:
         return kind
     makes_text = own.bind_processor is not types.TypeEngine.bind_processor
