@@ -88,6 +88,11 @@ class TestSQLite:
         other = "data" if column == "text" else "text"
         answer = client.patch("/things/3", json={other: "aGk="})
         assert (answer.status_code, answer.json()["errors"][0]["field"]) == (409, column)
+        many = client.patch(
+            "/things:batch", json=[{"id": 2, other: "aGk="}, {"id": 3, other: None}]
+        )
+        assert (many.status_code, many.json()["errors"][0]["field"]) == (409, column)
+        assert client.get(f"/things/2?fields={other}").json() == {other: None}
         assert client.get(f"/things/3?fields={other}").json() == {other: None}
         assert client.patch("/things/3", json={column: None}).json()[column] is None
 

@@ -1,6 +1,7 @@
 """Batches: many rows in one request, all of them or none."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from fastapi import Request, Response
@@ -19,7 +20,9 @@ from colonnade.resources._many import ManyRows
 from colonnade.resources._reads import MOST_PARAMETERS, query_of
 from colonnade.resources._row_writes import Write
 from colonnade.resources._subject import rendered
+from colonnade.resources._unreadable import FAILURES, name_unreadable, rows_of_keys
 from colonnade.resources._writes import DONE, Writes
+from colonnade.rows import UnreadableRowError
 
 
 class Batches:
@@ -103,7 +106,13 @@ class Batches:
             unit = self.subject.run(change if writes.rows.renders else many or work, begin=True)
         names = [one.name for one in self.subject.shape.primary_key]
         rows = [{**dict(zip(names, key, strict=True)), **values} for key, values in changes]
-        return self._answer(await writes.explained(unit, rows), 200)
+        try:
+            return self._answer(await writes.explained(unit, rows), 200)
+        except FAILURES as error:
+            if not isinstance(error, UnreadableRowError):  # which is of one row of them
+                chosen = partial(rows_of_keys, self.subject, [key for key, _ in changes], scopes)
+                await name_unreadable(error, self.subject, self.subject.view, scopes, chosen)
+            raise
 
     async def delete(self, request: Request) -> Response:
         """Delete the rows of these keys: 200."""

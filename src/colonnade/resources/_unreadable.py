@@ -6,15 +6,15 @@ then is it looked for, with statements over fewer columns and rows.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pydantic_core import from_json
-from sqlalchemy import Select, select
+from sqlalchemy import Select, select, tuple_, type_coerce
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from colonnade.database import Plan
-from colonnade.query import Page, Scopes, key_clause, place_text
+from colonnade.query import Page, Scopes, compared_type, key_clause, place_text
 from colonnade.resources._failures import Refusal
 from colonnade.resources._problems import Problem
 from colonnade.resources._subject import Subject
@@ -65,7 +65,8 @@ def unwritable(error: UnreadableRowError) -> Problem:
     logger.error("Answered 409: the answer cannot be written", exc_info=error)
     name = error.name or "the row"
     detail = f"The answer cannot be written, so nothing was stored: {name}: {error.reason}"
-    return Problem(409, detail, kind="unreadable")
+    entry = {"loc": ["row"], "field": error.name or "", "constraint": "stored_value"}
+    return Problem(409, detail, kind="unreadable", errors=[{**entry, "message": detail}])
 
 
 def rows_of_page(page: Page) -> tuple[Select[Any], dict[str, Any]]:
@@ -83,6 +84,23 @@ def row_of_key(
     parameters = {f"at_key_{index}": value for index, value in enumerate(key)}
     reached = (key_clause(shape, source), *scopes.clauses(shape.table, source))
     return select(*source.c).where(*reached), parameters
+
+
+def rows_of_keys(
+    subject: Subject, keys: Sequence[tuple[Any, ...]], scopes: Scopes
+) -> tuple[Select[Any], dict[str, Any]]:
+    """The rows of several keys, as ``row_of_key``."""
+    shape = subject.shape
+    source = shape.table.alias()
+    columns = [
+        type_coerce(source.c[one.column.key], compared_type(one)) for one in shape.primary_key
+    ]
+    chosen = columns[0].in_([key[0] for key in keys])
+    if len(columns) > 1:
+        chosen = tuple_(*columns).in_(keys)
+    reached = scopes.clauses(shape.table, source)
+    statement = select(*source.c).where(chosen, *reached).order_by(*columns)
+    return statement, {"limit_": len(keys)}
 
 
 def _is_about_values(error: BaseException) -> bool:

@@ -90,7 +90,12 @@ class Writes:
         """Delete a row: 200."""
         scopes = self.subject.scopes(request)
         expected = expected_rows(request.headers.getlist("if-match"))
-        await self._unit(Write("delete", {}, scopes, key, expected))
+        try:
+            await self._unit(Write("delete", {}, scopes, key, expected))
+        except FAILURES as error:
+            row_of = partial(row_of_key, self.subject, key, scopes)
+            await name_unreadable(error, self.subject, self.subject.view, scopes, row_of)
+            raise
         return JSONBody(DONE)
 
     def once(self, request: Request, body: bytes, scopes: Scopes) -> Once | None:
