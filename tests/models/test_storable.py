@@ -364,3 +364,17 @@ def test_text_inside_json_is_checked_as_well(text: str) -> None:
                 answer = client.post(f"/{index}", content=body % text, headers=headers)
                 assert answer.status_code == 422, (index, answer.text)
             assert client.post(f"/{index}", json={"more": {"a": [1]}}).status_code == 200
+
+
+def test_a_table_has_its_name_in_documents() -> None:
+    class Hero(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+
+    app = FastAPI()
+
+    @app.post("/heroes")
+    def create(hero: Hero) -> Hero:
+        return hero
+
+    body = app.openapi()["paths"]["/heroes"]["post"]["requestBody"]["content"]
+    assert body["application/json"]["schema"] == {"$ref": "#/components/schemas/Hero"}

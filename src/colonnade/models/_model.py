@@ -8,7 +8,7 @@ table gets its constraints.
 
 import builtins
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast, dataclass_transform
 
 import sqlmodel
 from pydantic import MISSING, BaseModel, GetCoreSchemaHandler
@@ -213,7 +213,10 @@ class SQLModel(sqlmodel.SQLModel, metaclass=ModelMetaclass):
         if not cls.model_config.get("table"):
             return schema
         # A body that is a table's row is not validated: sqlmodel's ``__init__`` takes any value.
-        return no_info_before_validator_function(partial(storable_values, cls), schema)
+        inner = dict(schema)
+        ref: Any = inner.pop("ref", None)  # of the whole, or a document has no name for it
+        check = partial(storable_values, cls)
+        return no_info_before_validator_function(check, cast("CoreSchema", inner), ref=ref)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if value is None and name in self.__colonnade_kept__ and self.__dict__.get(name) is None:
