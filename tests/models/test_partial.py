@@ -287,14 +287,15 @@ def test_a_class_that_cannot_be_partial_says_why(define: Callable[[], None], mes
         define()
 
 
+storable = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 PATCHES = st.fixed_dictionaries(
     {},
     optional={
-        "title": st.text(min_size=1, max_size=200),
-        "description": st.none() | st.text(),
+        "title": st.text(storable, min_size=1, max_size=200),
+        "description": st.none() | st.text(storable),
         "status": st.sampled_from(["pending", "in_progress", "completed"]),
         "progress_percent": st.integers(0, 100),
-        "tags": st.lists(st.text(), max_size=2),
+        "tags": st.lists(st.text(storable), max_size=2),
     },
 )
 

@@ -551,9 +551,10 @@ class TestAnswers:
         with serving(Resource(Odd, db), Resource(Blob, db)) as client:
             odd = client.post("/odds", json={}).headers["Location"]
             assert client.patch(odd, json={"key_0": 5}).json() == {"target": 1, "key_0": 5}
-            blob = client.post("/blobs", json={"digest": "abc"}).headers["Location"]
-            assert client.get(blob).json() == {"digest": "abc"}
-            assert client.get("/blobs/xyz").status_code == 404
+            blob = client.post("/blobs", json={"digest": "/w=="}).headers["Location"]
+            assert client.get(blob).json() == {"digest": "/w=="}
+            assert client.get("/blobs/eHl6").status_code == 404
+            assert client.get("/blobs/xyz").status_code == 404  # not base64
 
 
 class TestHooks:

@@ -25,6 +25,7 @@ from colonnade.database._failures import as_unreachable
 from colonnade.database._health import Health
 from colonnade.database._hops import run_in_thread
 from colonnade.database._limits import narrowed
+from colonnade.database._metadata import merged, metadatas
 from colonnade.database._positions import position_of, text_of
 from colonnade.database._reading import Reading
 from colonnade.database._replicas import NO_REPLICAS, PATIENCE, Replicas

@@ -10,12 +10,13 @@ import math
 import re
 import sqlite3
 import time
-from collections.abc import Callable
-from datetime import datetime
+from base64 import b64encode
+from datetime import UTC, datetime
+from datetime import time as time_of_day
 from functools import lru_cache
 from typing import Any
 
-from pydantic_core import to_json, to_jsonable_python
+from pydantic_core import from_json, to_json, to_jsonable_python
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import OperationalError
 
@@ -73,10 +74,79 @@ def _timedelta_text(value: str | None) -> str | None:
 
 _EPOCH = datetime(1970, 1, 1)
 
-FUNCTIONS: dict[str, Callable[[Any], str | None]] = {
+
+def _moment_of(value: Any) -> datetime:
+    """A datetime that another program stored as ISO 8601 has it: with an offset, a ``T``.
+
+    Raises:
+        ValueError: It is not that, as an integer is not, which could count from any day.
+    """
+    if not isinstance(value, str):
+        raise ValueError(value)  # noqa: TRY004 - a value of the wrong form
+    return datetime.fromisoformat(value)
+
+
+def _utc_text(value: Any) -> str:
+    """A moment as JSON has it: in UTC, which it is in where it does not tell an offset."""
+    moment = _moment_of(value)
+    utc = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return str(to_jsonable_python(utc))
+
+
+def _moment_text(value: Any) -> str | None:
+    """A moment as SQLAlchemy stores it, to compare it; None for what is no moment."""
+    try:
+        moment = _moment_of(value)
+        utc = moment.astimezone(UTC) if moment.tzinfo else moment
+    except (ValueError, OverflowError):
+        return None
+    return f"{utc.replace(tzinfo=None).isoformat(' ', 'microseconds')}"
+
+
+def _base64_text(value: Any) -> str | None:
+    if isinstance(value, str):
+        value = value.encode()
+    return None if value is None else b64encode(value).decode()
+
+
+def _unreadable(value: Any) -> Any:
+    if value is not None:
+        raise ValueError(value)
+    return None
+
+
+def _contains(value: str | None, part: str) -> bool | None:
+    """Whether a JSON value contains another one, as ``@>`` of PostgreSQL has it.
+
+    https://www.postgresql.org/docs/current/datatype-json.html#JSON-CONTAINMENT
+    """
+    if value is None:
+        return None
+    whole, sought = from_json(value), from_json(part)
+    if isinstance(whole, list) and not isinstance(sought, list | dict):
+        sought = [sought]
+    return _has_part(whole, sought)
+
+
+def _has_part(whole: Any, part: Any) -> bool:
+    if isinstance(whole, dict) and isinstance(part, dict):
+        return all(name in whole and _has_part(whole[name], one) for name, one in part.items())
+    if isinstance(whole, list) and isinstance(part, list):
+        return all(any(_has_part(other, one) for other in whole) for one in part)
+    return bool(whole == part) and isinstance(whole, bool) == isinstance(part, bool)
+
+
+FUNCTIONS: dict[str, Any] = {
+    "colonnade_base64": _base64_text,
+    "colonnade_contains": _contains,
     "colonnade_float": _float_text,
+    "colonnade_local": lambda value: to_jsonable_python(_moment_of(value)),
+    "colonnade_moment": _moment_text,
     "colonnade_stored": _stored_text,
+    "colonnade_time": lambda value: to_jsonable_python(time_of_day.fromisoformat(value)),
     "colonnade_timedelta": _timedelta_text,
+    "colonnade_unreadable": _unreadable,
+    "colonnade_utc": _utc_text,
 }
 """SQL functions that every connection has, for values that SQLite itself writes inexactly: its
 ``json_array`` is wrong for most doubles."""
@@ -151,7 +221,8 @@ class FileConnection(sqlite3.Connection):
 
     def _add_functions(self) -> None:
         for name, function in FUNCTIONS.items():
-            self.create_function(name, 1, function, deterministic=True)
+            arguments = function.__code__.co_argcount
+            self.create_function(name, arguments, function, deterministic=True)
 
     def _use_log(self) -> None:
         """Write-ahead logging, unless the file is there already in it or cannot be written."""

@@ -12,8 +12,8 @@ from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.types import TypeEngine
 
-from colonnade.migrations._rendering import plain_type
 from colonnade.migrations._stored import Stored
+from colonnade.migrations._types import plain_type
 from colonnade.models import LooseText, UTCTimestamp
 
 EXACT_DIGITS = 15

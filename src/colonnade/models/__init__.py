@@ -6,6 +6,7 @@ from colonnade.models._fields import Field, FieldFlags
 from colonnade.models._idempotency import Idempotency
 from colonnade.models._mixins import Timestamps, UUIDKey, Versioned, statement_time
 from colonnade.models._model import SQLModel
+from colonnade.models._moments import local_as_utc
 from colonnade.models._reflection import (
     Reflection,
     attribute_name,
@@ -16,17 +17,25 @@ from colonnade.models._reflection import (
 from colonnade.models._relation_shapes import LinkShape, RelationShape
 from colonnade.models._schemas import Schemas, schemas, whole_schema
 from colonnade.models._shape import ColumnShape, ForeignKeyShape, Shape
+from colonnade.models._storable import (
+    Base64JSON,
+    from_base64,
+    require_storable,
+    require_storable_json,
+    to_base64,
+)
 from colonnade.models._stored_tables import (
     LooseText,
     application_tables,
     read_sqlite_types,
     schemas_with_tables,
 )
-from colonnade.models._types import UTCDateTime, UTCTimestamp
+from colonnade.models._types import TextValue, UTCDateTime, UTCTimestamp
 from colonnade.models._uuids import uuid7
 from colonnade.models._words import plural
 
 __all__ = [
+    "Base64JSON",
     "Bounds",
     "ColumnShape",
     "Field",
@@ -40,6 +49,7 @@ __all__ = [
     "SQLModel",
     "Schemas",
     "Shape",
+    "TextValue",
     "Timestamps",
     "UTCDateTime",
     "UTCTimestamp",
@@ -47,16 +57,21 @@ __all__ = [
     "Versioned",
     "application_tables",
     "attribute_name",
+    "from_base64",
+    "local_as_utc",
     "now",
     "plural",
     "read_sqlite_types",
     "reflect_models",
     "relation_names",
+    "require_storable",
+    "require_storable_json",
     "schemas",
     "schemas_with_tables",
     "statement_time",
     "stop_clock",
     "table_classes",
+    "to_base64",
     "uuid7",
     "whole_schema",
 ]

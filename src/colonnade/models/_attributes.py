@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import event
+from sqlalchemy import ARRAY, event
 from sqlalchemy.orm import InstrumentedAttribute, LoaderCallableStatus, RelationshipProperty
 from sqlalchemy.orm.attributes import instance_state
 from sqlalchemy.orm.base import PassiveFlag
@@ -69,7 +69,7 @@ def install(base: type[Any]) -> None:
         if type(attribute) is not InstrumentedAttribute:
             return
         columns = getattr(attribute.property, "columns", ())
-        is_json = any(isinstance(column.type, JSONValue) for column in columns)
+        is_json = any(isinstance(column.type, JSONValue | ARRAY) for column in columns)
         attribute.__class__ = JSONAttribute if is_json else RowAttribute
 
     event.listen(base, "attribute_instrument", instrument, propagate=True)

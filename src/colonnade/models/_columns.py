@@ -6,10 +6,18 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin, is_typeddict
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, is_typeddict
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, NaiveDatetime, TypeAdapter
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    NaiveDatetime,
+    Secret,
+    SecretBytes,
+    SecretStr,
+    TypeAdapter,
+)
 from pydantic.errors import PydanticUserError
 from pydantic.fields import FieldInfo
 from pydantic.networks import EmailStr
@@ -25,10 +33,12 @@ from sqlalchemy import (
     Interval,
     LargeBinary,
     PrimaryKeyConstraint,
+    String,
     Time,
     Uuid,
 )
-from sqlalchemy.types import TypeEngine
+from sqlalchemy import Enum as NativeEnum
+from sqlalchemy.types import TypeEngine, UserDefinedType
 from sqlmodel import AutoString
 from sqlmodel.main import FieldInfoMetadata
 
@@ -43,6 +53,7 @@ from colonnade.models._types import (
     JSONValue,
     TextValue,
     UTCDateTime,
+    bound_as_text,
     enum_type,
     is_integer,
 )
@@ -86,6 +97,10 @@ def prepare_columns(model: type[BaseModel]) -> None:
         changed: dict[str, Any] = {}
         if options.sa_type is Undefined:
             changed["sa_type"] = _column_type(field, options, f"{model.__name__}.{name}")
+        else:
+            changed["sa_type"] = _named_type(field, options.sa_type)
+        if _is_key(field):
+            changed["sa_type"] = _counted_on_sqlite(changed["sa_type"])
         if options.nullable is Undefined and Annotation.of_field(field).nullable:
             changed["nullable"] = options.primary_key is not True
         _set_option(field, options, **changed)
@@ -114,7 +129,31 @@ def _is_key(field: FieldInfo) -> bool:
 
 def _own_column(column: Any) -> Any:
     """A column of the table's own: one object given in a shared base can have one table only."""
-    return column._copy() if isinstance(column, Column) else column
+    if not isinstance(column, Column):
+        return column
+    own = column._copy()
+    if own.primary_key:
+        own.type = _counted_on_sqlite(own.type)
+    return own
+
+
+def _named_type(field: FieldInfo, sa_type: Any) -> Any:
+    """The type that a field names, or where that is text, one that reads the field's type of it."""
+    kind = Annotation.of_field(field).type
+    text = sa_type() if isinstance(sa_type, type) else sa_type
+    is_text = isinstance(text, AutoString | String) and not isinstance(text, NativeEnum)
+    if is_text and isinstance(kind, type) and issubclass(kind, TEXT_TYPES):
+        return TextValue(kind, getattr(text, "length", None))
+    return bound_as_text(text) if isinstance(text, UserDefinedType) else sa_type
+
+
+def _counted_on_sqlite(sa_type: Any) -> Any:
+    """The type of a key: SQLite counts up an INTEGER PRIMARY KEY, of 64 bits, but not a BIGINT.
+
+    https://sqlite.org/lang_createtable.html#rowid
+    """
+    kind = sa_type() if isinstance(sa_type, type) else sa_type
+    return kind.with_variant(Integer(), "sqlite") if type(kind) is BigInteger else sa_type
 
 
 def _set_option(field: FieldInfo, options: FieldInfoMetadata, **changed: Any) -> None:
@@ -126,12 +165,7 @@ def _set_option(field: FieldInfo, options: FieldInfoMetadata, **changed: Any) ->
 def _column_type(field: FieldInfo, options: FieldInfoMetadata, where: str) -> TypeEngine[Any]:
     annotation = Annotation.of_field(field)
     kind = annotation.type
-    if annotation.is_unresolved:
-        raise ColumnTypeError(
-            f"{where}: the type {_name(kind)} is not known where the table is defined. Define or "
-            f"import it above the class (an import under TYPE_CHECKING does not count); "
-            f"if it is another table, make the field a Relationship()."
-        )
+    _refuse_open_type(annotation, where)
     if get_origin(kind) is Literal:
         return _literal_type(kind, where)
     if is_json(kind):
@@ -154,10 +188,28 @@ def _column_type(field: FieldInfo, options: FieldInfoMetadata, where: str) -> Ty
     for python_type, column_type in _SCALARS:
         if issubclass(kind, python_type):
             return column_type()
-    raise ColumnTypeError(
-        f"{where}: no column holds {_name(kind)}. Name a column type with Field(sa_type=...), "
-        f"or make it a Pydantic model, which is stored as JSON."
-    )
+    advice = "Name a column type with Field(sa_type=...), or make it a Pydantic model, which is "
+    advice += "stored as JSON."
+    if issubclass(kind, Secret | SecretStr | SecretBytes):
+        advice = "Make it text that no answer shows: str = Field(secret=True)."
+    raise ColumnTypeError(f"{where}: no column holds {_name(kind)}. {advice}")
+
+
+def _refuse_open_type(annotation: Annotation, where: str) -> None:
+    """Refuse a type that is only a name, or a parameter of a generic class."""
+    kind = annotation.type
+    if annotation.is_unresolved:
+        raise ColumnTypeError(
+            f"{where}: the type {_name(kind)} is not known where the table is defined. Define or "
+            f"import it above the class (an import under TYPE_CHECKING does not count); "
+            f"if it is another table, make the field a Relationship()."
+        )
+    if isinstance(kind, TypeVar):
+        model = where.partition(".")[0]
+        raise ColumnTypeError(
+            f"{where}: {kind} is a type variable, and a column has one type. Name it where the "
+            f"table is defined: class {model}(Base[int], table=True)."
+        )
 
 
 def explain_schema_error(

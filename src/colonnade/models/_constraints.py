@@ -18,6 +18,7 @@ from sqlalchemy import (
     DateTime,
     Float,
     ForeignKeyConstraint,
+    Index,
     Integer,
     LargeBinary,
     Numeric,
@@ -73,6 +74,15 @@ def add_checks(table: Table, column: Column[Any], annotation: Annotation) -> Non
     for kind, condition in _conditions(column, annotation):
         name = constraint_name("ck", table.name, column.name, kind)
         table.append_constraint(CheckConstraint(condition, name=name))
+
+
+def word(table: Table, column: Column[Any], message: str) -> None:
+    """Give the constraints on a column alone the words of the problem that they cause."""
+    constraints: list[Any] = [*table.constraints, *table.indexes]
+    for one in constraints:
+        of_column = isinstance(one, CheckConstraint | UniqueConstraint | Index)
+        if of_column and [*getattr(one, "columns", ())] == [column]:
+            one.info.setdefault("message", message)
 
 
 def _conditions(

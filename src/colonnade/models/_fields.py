@@ -12,6 +12,8 @@ from sqlalchemy import Column
 from sqlalchemy.types import TypeEngine
 from sqlmodel.main import FieldInfoMetadata
 
+from colonnade.errors import ModelError
+
 Role = Literal["created_at", "updated_at", "version"]
 
 
@@ -24,12 +26,14 @@ class FieldFlags:
         readonly: In neither the create nor the update schema.
         frozen: In the create schema, not in the update one.
         role: What keeps the column, when it is not the user.
+        message: How a problem words the constraints on the field's value.
     """
 
     secret: bool = False
     readonly: bool = False
     frozen: bool = False
     role: Role | None = None
+    message: str | None = None
 
 
 def flags_of(field: FieldInfo) -> FieldFlags:
@@ -56,6 +60,7 @@ def Field(  # noqa: N802 - a class in all but name, as in Pydantic and sqlmodel
     secret: bool = False,
     readonly: bool = False,
     frozen: bool = False,
+    message: str | None = None,
     default_factory: Callable[[], Any] | None = None,
     alias: str | None = None,
     validation_alias: str | None = None,
@@ -103,8 +108,12 @@ def Field(  # noqa: N802 - a class in all but name, as in Pydantic and sqlmodel
             left out of ``repr`` as well.
         readonly: In neither the create nor the update schema: the program alone sets it.
         frozen: In the create schema, not in the update one. On a schema, Pydantic's meaning.
+        message: The words of the problem that answers a request whose value the database refuses:
+            by the CHECK of the field's bounds, or because it is unique. A constraint in
+            ``__table_args__`` has them in ``info={"message": ...}``.
         examples: Shown in the OpenAPI document.
-        pattern: A regular expression that a text has to match (checked by the schema alone).
+        pattern: A regular expression that a text has to match (checked by the schema alone);
+            ``regex`` is its former name.
         gt, ge, lt, le, min_length, max_length: Checked by every schema, and by the database as
             named CHECK constraints.
         max_digits, decimal_places: Of a ``Decimal``; both make it exact on every database.
@@ -114,7 +123,14 @@ def Field(  # noqa: N802 - a class in all but name, as in Pydantic and sqlmodel
 
     Raises:
         RuntimeError: Arguments that exclude each other, as in sqlmodel.
+        ModelError: An argument that Pydantic 2 takes and does nothing with.
     """
+    _refuse_ignored(const=const, unique_items=unique_items, include=include)
+    if not allow_mutation:
+        _refuse_ignored(allow_mutation=allow_mutation)
+    if regex is not None and pattern is not None:
+        raise RuntimeError("regex and pattern are the same: pass pattern alone")
+    pattern = regex if pattern is None else pattern
     more = {"pattern": pattern, "examples": examples, "frozen": frozen or None}
     given = {name: value for name, value in more.items() if value is not None}
     # sqlmodel's overloads say which arguments exclude each other; it checks that itself.
@@ -128,8 +144,6 @@ def Field(  # noqa: N802 - a class in all but name, as in Pydantic and sqlmodel
         title=title,
         description=description,
         exclude=exclude,
-        include=include,
-        const=const,
         gt=gt,
         ge=ge,
         lt=lt,
@@ -139,11 +153,8 @@ def Field(  # noqa: N802 - a class in all but name, as in Pydantic and sqlmodel
         decimal_places=decimal_places,
         min_items=min_items,
         max_items=max_items,
-        unique_items=unique_items,
         min_length=min_length,
         max_length=max_length,
-        allow_mutation=allow_mutation,
-        regex=regex,
         discriminator=discriminator,
         repr=repr and not secret,
         primary_key=primary_key,
@@ -158,6 +169,23 @@ def Field(  # noqa: N802 - a class in all but name, as in Pydantic and sqlmodel
         sa_column_kwargs=sa_column_kwargs,
         schema_extra={**(schema_extra or {}), **given},
     )
-    if secret or readonly or frozen:
-        field.metadata.append(FieldFlags(secret=secret, readonly=readonly, frozen=frozen))
+    flags = FieldFlags(secret=secret, readonly=readonly, frozen=frozen, message=message)
+    if flags != FieldFlags():
+        field.metadata.append(flags)
     return field
+
+
+_INSTEAD = {
+    "const": "Literal[...] as the type",
+    "unique_items": "set[...] as the type",
+    "include": "a read schema with the fields to show",
+    "allow_mutation": "frozen=True",
+}
+
+
+def _refuse_ignored(**arguments: Any) -> None:
+    for name, value in arguments.items():
+        if value is not None:
+            raise ModelError(
+                f"Field({name}={value!r}) has no effect in Pydantic 2. Use {_INSTEAD[name]}."
+            )

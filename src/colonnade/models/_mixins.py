@@ -33,9 +33,10 @@ def statement_time(context: Any) -> datetime:
     """The time of a statement, the same for each of its rows and columns: aware, in UTC.
 
     Args:
-        context: SQLAlchemy's execution context, which asks for a column's default.
+        context: SQLAlchemy's execution context, which asks for a column's default. Where it is
+            None (a tool asks, for a form) it is the time now.
     """
-    return _times.setdefault(context, now())
+    return now() if context is None else _times.setdefault(context, now())
 
 
 statement_time.needs_context = False  # type: ignore[attr-defined]  # any object of the statement's

@@ -7,11 +7,14 @@ table gets its constraints.
 """
 
 import builtins
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, dataclass_transform
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast, dataclass_transform
 
 import sqlmodel
-from pydantic import MISSING, BaseModel
+from pydantic import MISSING, BaseModel, GetCoreSchemaHandler
 from pydantic.errors import PydanticSchemaGenerationError
+from pydantic_core import CoreSchema
+from pydantic_core.core_schema import no_info_before_validator_function
 from sqlalchemy import Column, ColumnDefault, Table
 from sqlmodel._compat import get_annotations
 from sqlmodel.main import FieldInfo, RelationshipInfo, SQLModelMetaclass
@@ -21,8 +24,15 @@ from colonnade.models import _attributes, _constraints
 from colonnade.models._annotations import Annotation, defining_namespace, evaluate
 from colonnade.models._columns import explain_schema_error, prepare_columns
 from colonnade.models._fields import Field, flags_of
+from colonnade.models._inheritance import (
+    keep_relations_from_fields,
+    parametrized_namespace,
+    refuse_table_inheritance,
+    with_inherited_relations,
+)
 from colonnade.models._moments import show_as_stored
 from colonnade.models._partial import partial_namespace
+from colonnade.models._storable import mark_fields, storable_values
 from colonnade.models._types import UTCDateTime
 
 View = Literal["create", "update", "read"]
@@ -44,19 +54,29 @@ class ModelMetaclass(SQLModelMetaclass):
     ) -> Any:
         body = _with_annotations(namespace)
         table = bool(kwargs.get("table") or body.get("model_config", {}).get("table"))
+        generic = kwargs.get("__pydantic_generic_metadata__")
+        if generic:
+            body = {**body, **parametrized_namespace(generic)}
         if schema is not None:
             bases = _derived_bases(name, bases, schema, plain=not (table or partial))
             body = {**_own_init(bases), **body}
         if partial:
             body = partial_namespace(name, bases, body, table=table)
         if table:
+            refuse_table_inheritance(name, bases)
+            body = with_inherited_relations(name, bases, body)
             # Where Pydantic's hook finds it: see SQLModel.__pydantic_init_subclass__.
             body["model_config"] = {**body.get("model_config", {}), "table": True}
         try:
-            return super().__new__(mcs, name, bases, body, **kwargs)
+            cls: Any = super().__new__(mcs, name, bases, body, **kwargs)
         except PydanticSchemaGenerationError as error:
             explained = explain_schema_error(name, get_annotations(body), error) if table else None
             raise (explained or error) from error
+        if generic:
+            cls.__pydantic_generic_metadata__ = generic  # sqlmodel does not pass it on
+        if not table:
+            keep_relations_from_fields(cls)
+        return cls
 
     def __init__(
         cls,
@@ -132,19 +152,26 @@ def _map_version(cls: Any) -> None:
 
 def _finish_table(cls: Any) -> None:
     table: Table = cls.__table__
+    if table.info.get("is_view"):
+        raise ModelError(
+            f"{cls.__name__} is marked as a view, and models of views are not supported: a "
+            f"migration would create a table. Read it with sqlalchemy.Table and select()."
+        )
     moments = set()
     kept = set()
     for name, field in cls.model_fields.items():
         column: Column[Any] | None = cls.__mapper__.c.get(name)
         if column is None:
             continue
+        flags = flags_of(field)
         _constraints.add_checks(table, column, Annotation.of_field(field))
+        if flags.message is not None:
+            _constraints.word(table, column, flags.message)
         if isinstance(column.type, UTCDateTime):
             moments.add(name)
-        role = flags_of(field).role
-        if role is not None:
+        if flags.role is not None:
             kept.add(name)
-        if role == "version":
+        if flags.role == "version":
             column.onupdate = ColumnDefault(column + 1, for_update=True)
     _constraints.name_constraints(table)
     show_as_stored(cls, frozenset(moments))
@@ -168,6 +195,7 @@ class SQLModel(sqlmodel.SQLModel, metaclass=ModelMetaclass):
     """
 
     __colonnade_kept__: ClassVar[frozenset[str]] = frozenset()
+    __colonnade_stored__: ClassVar[bool] = False
     if TYPE_CHECKING:
         __table__: ClassVar[Table]
 
@@ -176,6 +204,19 @@ class SQLModel(sqlmodel.SQLModel, metaclass=ModelMetaclass):
         super().__pydantic_init_subclass__(**kwargs)
         if cls.model_config.get("table") and not hasattr(cls, "__table__"):
             prepare_columns(cls)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        if "__pydantic_fields__" in cls.__dict__:
+            mark_fields(cls.__pydantic_fields__, stored=cls.__colonnade_stored__)
+        schema = handler(source)
+        if not cls.model_config.get("table"):
+            return schema
+        # A body that is a table's row is not validated: sqlmodel's ``__init__`` takes any value.
+        inner = dict(schema)
+        ref: Any = inner.pop("ref", None)  # of the whole, or a document has no name for it
+        check = partial(storable_values, cls)
+        return no_info_before_validator_function(check, cast("CoreSchema", inner), ref=ref)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if value is None and name in self.__colonnade_kept__ and self.__dict__.get(name) is None:

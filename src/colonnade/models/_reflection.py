@@ -9,10 +9,9 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from itertools import chain, count
 from types import MappingProxyType, new_class
-from typing import Any, Optional, Union, get_args
+from typing import Any, Optional, Union
 from uuid import UUID
 
-from pydantic import ConfigDict
 from sqlalchemy import (
     ARRAY,
     JSON,
@@ -58,9 +57,6 @@ UNWRITABLE = frozenset({"cls", "__pydantic_self__"})
 
 KNOWN = frozenset((bool, int, float, Decimal, str, bytes, datetime, date, time, timedelta, UUID))
 """What a column that is no array and no JSON may be in Python."""
-
-BYTES = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
-"""Of bytes that are in a database already, nobody knows that they are text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +170,6 @@ def _model(base: Any, table: Table, name: str, connection: Connection) -> type[A
         )
     body["__table_args__"] = (*_constraints(table), {"schema": table.schema})
     body["__annotations__"] = annotations
-    if any(bytes in (one, *get_args(one)) for one in annotations.values()):
-        body["model_config"] = BYTES
     made: type[Any] = new_class(name, (base,), {"table": True}, lambda space: space.update(body))
     return made
 
@@ -217,7 +211,8 @@ def _python_type(kind: TypeEngine[Any]) -> Any:
         return Any
     if isinstance(kind, ARRAY):
         item: Any = _python_type(kind.item_type)
-        return None if item is None else list[Union[item, None]]  # noqa: UP007 - made here
+        # PostgreSQL declares no dimensions: an array of an array's type may be one of arrays.
+        return None if item is None else list[Union[item, list[Any], None]]  # noqa: UP007 - made here
     try:
         found = kind.python_type
     except NotImplementedError:  # a type that says nothing of Python

@@ -26,6 +26,7 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import JsonSchemaValue
+from pydantic.types import Base64Encoder, EncodedBytes, EncodedStr
 from pydantic_core import CoreSchema
 from pydantic_core import PydanticUndefined as Undefined
 from sqlmodel.main import FieldInfoMetadata
@@ -118,6 +119,7 @@ def _make(shape: Shape, view: View, fields: dict[str, _Field]) -> type[SQLModel]
         "__qualname__": name,
         "__doc__": f"What a {_SAYS[view]} says of a {model.__name__}.",
         "model_config": {**inherited, **_CONFIG[view]},
+        "__colonnade_stored__": view == "read",
         # Pydantic's own, which it goes past: a third of the time. sqlmodel's is for tables.
         "__init__": BaseModel.__init__,
         **_methods(model),
@@ -126,6 +128,7 @@ def _make(shape: Shape, view: View, fields: dict[str, _Field]) -> type[SQLModel]
     }
     namespace["__annotations__"] = {
         **dict.fromkeys(model.__class_vars__ & namespace.keys(), ClassVar),
+        "__colonnade_stored__": ClassVar,
         **{field: annotation for field, (annotation, _) in fields.items()},
     }
     made: type[SQLModel] = new_class(name, (SQLModel,), {}, lambda body: body.update(namespace))
@@ -174,6 +177,11 @@ def _shown(one: ColumnShape) -> _Field:
     """A field of the read schema: any value the column holds, always there."""
     kind: Any = one.python_type
     serializers = [item for item in one.annotation.metadata if isinstance(item, _SERIALIZERS)]
+    serializers += [
+        PlainSerializer(item.encode if isinstance(item, EncodedBytes) else item.encode_str)
+        for item in one.annotation.metadata
+        if isinstance(item, EncodedBytes | EncodedStr) and item.encoder is not Base64Encoder
+    ]
     if serializers:
         kind = Annotated[kind, *serializers]
     if one.nullable:

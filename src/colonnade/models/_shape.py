@@ -31,7 +31,7 @@ from colonnade.models._columns import is_json
 from colonnade.models._constraints import choices_of
 from colonnade.models._fields import FieldFlags, Role, flags_of
 from colonnade.models._relation_shapes import RelationShape, link_fields, relation_shape
-from colonnade.models._types import EnumText
+from colonnade.models._types import TEXT_TYPES, EnumText
 
 ColumnKind = Literal[
     "text", "integer", "float", "boolean", "decimal", "datetime", "date", "time", "timedelta",
@@ -99,6 +99,12 @@ class ColumnShape:
     foreign_key: tuple[str, str] | None
     choices: tuple[str | int, ...] | None
     flags: FieldFlags
+
+    @property
+    def body_name(self) -> str:
+        """What a request body calls it."""
+        alias = self.field.validation_alias or self.field.alias
+        return alias if isinstance(alias, str) else self.name
 
     @property
     def bounds(self) -> Bounds:
@@ -335,7 +341,7 @@ def _kind(annotation: Annotation) -> ColumnKind:
                 return kind
         if annotation.type.__name__ in {"AwareDatetime", "NaiveDatetime"}:
             return "datetime"
-        if annotation.type.__name__ == "EmailStr":
+        if annotation.type.__name__ == "EmailStr" or issubclass(annotation.type, TEXT_TYPES):
             return "text"
     return "json" if is_json(annotation.type) else "other"
 

@@ -1,19 +1,41 @@
 """Column types: a value goes to the database and comes back the same, on every database."""
 
 import ipaddress
+import re
 from collections.abc import Mapping
+from copy import copy
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum, Flag
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, cast
 
 import sqlmodel
-from pydantic import TypeAdapter, ValidationError
-from pydantic_core import to_json
-from sqlalchemy import JSON, BigInteger, Integer, Numeric, String, types
+from pydantic import (
+    AnyUrl,
+    PostgresDsn,
+    Secret,
+    SecretBytes,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+)
+from pydantic_core import to_json, to_jsonable_python
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    ColumnElement,
+    Integer,
+    Numeric,
+    String,
+    literal,
+    types,
+)
 from sqlalchemy.engine.interfaces import Dialect
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import GenericFunction
 from sqlalchemy.sql.operators import OperatorType
 
 from colonnade.errors import StoredValueError
@@ -25,6 +47,9 @@ EXACT_DIGITS = 15
 """Decimal digits that every IEEE 754 double keeps (``sys.float_info.dig``): SQLite has no
 decimal type, and a NUMERIC column of it stores a double."""
 
+# Of the two kinds of URL in Pydantic, those of several hosts have a base that is not exported.
+_URLS: tuple[type[Any], ...] = (AnyUrl, PostgresDsn.__mro__[1])
+
 TEXT_TYPES: tuple[type[Any], ...] = (
     ipaddress.IPv4Address,
     ipaddress.IPv6Address,
@@ -33,6 +58,7 @@ TEXT_TYPES: tuple[type[Any], ...] = (
     ipaddress.IPv4Network,
     ipaddress.IPv6Network,
     Path,
+    *_URLS,
 )
 """Types whose ``str()`` says all of them and whose constructor reads it back."""
 
@@ -219,13 +245,18 @@ class ExactDecimal(types.TypeDecorator[Decimal]):
 
 
 class TextValue(types.TypeDecorator[Any]):
-    """A value written as ``str`` writes it: IP addresses and paths."""
+    """A value written as ``str`` writes it: IP addresses, paths and URLs.
+
+    Args:
+        text_type: The type of the value.
+        length: The length of the column in the database; None for any.
+    """
 
     impl = String
     cache_ok = True
 
-    def __init__(self, text_type: type[Any]) -> None:
-        super().__init__()
+    def __init__(self, text_type: type[Any], length: int | None = None) -> None:
+        super().__init__(length)
         self.text_type = text_type
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
@@ -238,7 +269,95 @@ class TextValue(types.TypeDecorator[Any]):
         return f"TextValue({self.text_type.__name__})"
 
 
-class JSONValue(types.TypeDecorator[Any]):
+class sent_as_text(GenericFunction[Any]):  # noqa: N801 - the name of an SQL function
+    """A parameter that is text, of a type that asyncpg would take in a form of its own."""
+
+    inherit_cache = True
+
+
+@compiles(sent_as_text)
+def _as_it_is(element: Any, compiler: Any, **kwargs: Any) -> str:
+    return str(compiler.process(element.clauses, **kwargs))
+
+
+@compiles(sent_as_text, "postgresql")
+def _cast_from_text(element: Any, compiler: Any, **kwargs: Any) -> str:
+    kind = compiler.dialect.type_compiler_instance.process(element.type)
+    return f"CAST(CAST({compiler.process(element.clauses, **kwargs)} AS TEXT) AS {kind})"
+
+
+_NOT_TEXT = re.compile(r"(?i)(point|line|lseg|box|path|polygon|circle|\w+range|bit|varbit)\b")
+"""Types of PostgreSQL that asyncpg takes as Python objects of its own, and psycopg as text:
+https://magicstack.github.io/asyncpg/current/usage.html#type-conversion"""
+
+
+def bound_as_text(kind: Any) -> Any:
+    """A type of the program's own whose values its processor makes text, for every driver."""
+    own: Any = type(kind)
+    if not isinstance(kind, types.UserDefinedType) or kind._has_bind_expression:
+        return kind
+    makes_text = own.bind_processor is not types.TypeEngine.bind_processor
+    spec: Any = kind
+    if not (makes_text and _NOT_TEXT.match(spec.get_col_spec())):
+        return kind
+    bound = copy(kind)
+    bound.__dict__.pop("_has_bind_expression", None)
+    bound.__class__ = _text_bound(own)
+    return bound
+
+
+@cache
+def _text_bound(own: type[Any]) -> type[Any]:
+    def bind_expression(self: Any, bindvalue: Any) -> Any:
+        return sent_as_text(bindvalue, type_=self)
+
+    names = {name: getattr(own, name) for name in ("__module__", "__qualname__", "__doc__")}
+    space = {**names, "bind_expression": bind_expression, "cache_ok": own.cache_ok}
+    return type(own.__name__, (own,), space)
+
+
+class json_contains(GenericFunction[bool]):  # noqa: N801 - the name of an SQL function
+    """Whether a JSON value contains another one, as PostgreSQL's ``@>`` tells on JSONB."""
+
+    type = Boolean()
+    inherit_cache = True
+
+
+@compiles(json_contains)
+def _json_contains(element: Any, compiler: Any, **kwargs: Any) -> str:
+    return f"colonnade_contains({compiler.process(element.clauses, **kwargs)})"
+
+
+@compiles(json_contains, "postgresql")
+def _json_contains_postgresql(element: Any, compiler: Any, **kwargs: Any) -> str:
+    whole, part = (compiler.process(one, **kwargs) for one in element.clauses)
+    return f"({whole} @> {part})"
+
+
+class JSONComparator(types.TypeDecorator.Comparator[Any], JSON.Comparator[Any]):
+    """SQLAlchemy's comparisons of JSON, with containment."""
+
+    def contains(self, other: Any, **kwargs: Any) -> ColumnElement[bool]:
+        """Whether the value contains another: a list its items, an object its members."""
+        return json_contains(self.expr, literal(to_jsonable_python(other), PlainJSON()))
+
+
+class PlainJSON(types.TypeDecorator[Any]):
+    """Any JSON: JSONB on PostgreSQL, JSON elsewhere."""
+
+    impl = JSON
+    cache_ok = True
+    none_as_null = False
+
+    def load_dialect_impl(self, dialect: Dialect) -> types.TypeEngine[Any]:
+        if dialect.name != "postgresql":
+            return dialect.type_descriptor(JSON(none_as_null=self.none_as_null))
+        from sqlalchemy.dialects.postgresql import JSONB  # 20 ms, for those who are on it
+
+        return dialect.type_descriptor(JSONB(none_as_null=self.none_as_null))
+
+
+class JSONValue(PlainJSON):
     """A value of any type Pydantic can write as JSON: JSONB on PostgreSQL, JSON elsewhere.
 
     None is SQL's NULL, never JSON's.
@@ -248,20 +367,15 @@ class JSONValue(types.TypeDecorator[Any]):
         where: The field it is for, for messages.
     """
 
-    impl = JSON
     cache_ok = True
+    none_as_null = True
+    comparator_factory = JSONComparator
 
     def __init__(self, adapter: TypeAdapter[Any], where: str) -> None:
         super().__init__(none_as_null=True)
         self.adapter = adapter
         self.where = where
-
-    def load_dialect_impl(self, dialect: Dialect) -> types.TypeEngine[Any]:
-        if dialect.name != "postgresql":
-            return dialect.type_descriptor(JSON(none_as_null=True))
-        from sqlalchemy.dialects.postgresql import JSONB  # 20 ms, for those who are on it
-
-        return dialect.type_descriptor(JSONB(none_as_null=True))
+        self._has_secrets = _has_secrets(adapter)
 
     def coerce_compared_value(self, op: OperatorType | None, value: Any) -> types.TypeEngine[Any]:
         if op is None or getattr(op, "__name__", "") in _COMPARISONS:
@@ -279,6 +393,9 @@ class JSONValue(types.TypeDecorator[Any]):
             raise ValueError(
                 f"{self.where} was given what its type does not accept: {error}"
             ) from error
+        if self._has_secrets:
+            # In JSON they would be stars, and the value lost.
+            return to_jsonable_python(_revealed(self.adapter.dump_python(typed)))
         return self.adapter.dump_python(typed, mode="json")
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:
@@ -298,3 +415,43 @@ class JSONValue(types.TypeDecorator[Any]):
 
     def __repr__(self) -> str:
         return "JSONValue()"
+
+
+def _revealed(value: Any) -> Any:
+    """The value with its secrets in the open, as they are stored."""
+    if isinstance(value, Secret | SecretStr | SecretBytes):
+        return _revealed(value.get_secret_value())
+    if isinstance(value, dict):
+        return {name: _revealed(one) for name, one in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_revealed(one) for one in value]
+    return value
+
+
+def _has_secrets(adapter: TypeAdapter[Any]) -> bool:
+    """Whether a type has secrets in it, which Pydantic masks in JSON."""
+    return bool(_serializers(adapter.core_schema) & _masks())
+
+
+@cache
+def _masks() -> frozenset[Any]:
+    """The functions by which Pydantic writes its secrets."""
+    secrets: tuple[Any, ...] = (SecretStr, SecretBytes, Secret[str])
+    return frozenset().union(*(_serializers(TypeAdapter(one).core_schema) for one in secrets))
+
+
+def _serializers(schema: Any) -> frozenset[Any]:
+    """The functions by which anything in a schema is written."""
+    found: set[Any] = set()
+    waiting: list[Any] = [schema]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, dict):
+            found.add(part.get("serialization", {}).get("function"))
+            waiting += [one for key, one in part.items() if key not in _NO_SCHEMAS]
+        elif isinstance(part, list | tuple):
+            waiting += part
+    return frozenset(found - {None})
+
+
+_NO_SCHEMAS = frozenset(("metadata", "serialization", "default", "function"))

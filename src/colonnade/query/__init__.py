@@ -12,11 +12,11 @@ from colonnade.query._relations import Joined, correlated
 from colonnade.query._scopes import NO_SCOPES, Scope, Scopes, on_source
 from colonnade.query._surfaces import Reached, Surface, nearest, public_name
 from colonnade.query._values import (
+    compared_type,
     read_value,
     sort_value,
     value_adapter,
     value_type,
-    without_nul,
 )
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "Scopes",
     "Surface",
     "Within",
+    "compared_type",
     "correlated",
     "key_clause",
     "key_ordering",
@@ -60,5 +61,4 @@ __all__ = [
     "sortable",
     "value_adapter",
     "value_type",
-    "without_nul",
 ]

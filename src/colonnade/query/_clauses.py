@@ -3,7 +3,19 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, String, and_, bindparam, exists, func, not_, or_
+from sqlalchemy import (
+    ColumnElement,
+    Double,
+    FromClause,
+    String,
+    and_,
+    bindparam,
+    cast,
+    exists,
+    func,
+    not_,
+    or_,
+)
 from sqlalchemy import false as sql_false
 from sqlalchemy import true as sql_true
 
@@ -13,7 +25,10 @@ from colonnade.query._comparisons import (
     exact_number,
     full_moment,
     is_among,
+    is_single_precision,
     list_type,
+    moments_from,
+    moments_until,
     text_position,
 )
 from colonnade.query._filters import (
@@ -81,25 +96,50 @@ def _clause(
     if operator in SEARCH:
         return _search(operator, column, bindparam(bind, type_=TEXT))
     kind = compared_type(shape)
+    if shape.kind == "datetime":
+        return _moment_clause(operator, column, kind, bind)
     compared = column
-    if shape.kind == "datetime" and shape.column.server_default is not None:
-        compared = full_moment(column, type_=kind)
     if operator in LISTS or shape.spellings:
         found = _among(compared, TEXT if shape.spellings else kind, bind)
         return not_(found) if operator in {"ne", "not_in"} else found
-    value: Any = bindparam(bind, type_=kind)
+    value: ColumnElement[Any] = bindparam(bind, type_=kind)
+    # A double is sent, and 9.8 is another number as a double than as a REAL.
+    return _compared(operator, compared, cast(value, kind) if is_single_precision(kind) else value)
+
+
+def _compared(
+    operator: Operator, column: ColumnElement[Any], value: ColumnElement[Any]
+) -> ColumnElement[bool]:
     comparisons: Mapping[str, Any] = {
-        "eq": compared.__eq__, "ne": compared.__ne__, "lt": compared.__lt__,
-        "lte": compared.__le__, "gt": compared.__gt__, "gte": compared.__ge__,
+        "eq": column.__eq__, "ne": column.__ne__, "lt": column.__lt__,
+        "lte": column.__le__, "gt": column.__gt__, "gte": column.__ge__,
     }  # fmt: skip
     clause: ColumnElement[bool] = comparisons[operator](value)
     return clause
 
 
+def _moment_clause(
+    operator: Operator, column: ColumnElement[Any], kind: Any, bind: str
+) -> ColumnElement[bool]:
+    """A comparison of datetimes, in whichever form SQLite has them, which indexes narrow down."""
+    moment = full_moment(column, type_=kind)
+    if operator in LISTS:
+        found = _among(moment, kind, bind)
+        return not_(found) if operator == "not_in" else found
+    value = bindparam(bind, type_=kind)
+    clauses = [_compared(operator, moment, value)]
+    if operator in {"eq", "gt", "gte"}:
+        clauses.append(moments_from(column, value))
+    if operator in {"eq", "lt", "lte"}:
+        clauses.append(moments_until(column, value))
+    return and_(*clauses)
+
+
 def _among(column: ColumnElement[Any], kind: Any, bind: str) -> ColumnElement[bool]:
     if isinstance(kind, NUMBERS):
         column = exact_number(column, type_=kind)
-    return is_among(column, bindparam(bind, type_=list_type(kind)))
+    item = Double() if is_single_precision(kind) else kind
+    return is_among(column, bindparam(bind, type_=list_type(item)))
 
 
 def _search(operator: Operator, column: Any, value: Any) -> ColumnElement[bool]:

@@ -5,7 +5,7 @@ from functools import cache
 from typing import Any
 
 from pydantic_core import to_json
-from sqlalchemy import ARRAY, Boolean, Double, Float, Integer, Numeric, String, Text, types
+from sqlalchemy import ARRAY, REAL, Boolean, Double, Float, Integer, Numeric, String, Text, types
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
@@ -43,14 +43,28 @@ class ListOf(types.TypeDecorator[Any]):
         )
         written = [process(one) for one in values]
         if isinstance(self.item, NUMBERS):
-            written = [repr(float(one)) for one in written]  # see ``exact_number``
+            # See ``exact_number``. SQLite stores -0.0 as 0.0.
+            written = [repr(float(one) + 0.0) for one in written]
         return to_json(written).decode()
 
 
-class is_among(GenericFunction[bool]):  # noqa: N801 - the name of an SQL function
-    """Whether a value is one of a list, which is a parameter of type ``ListOf``."""
+class Condition(GenericFunction[bool]):
+    """A function whose SQL is a condition in parentheses.
+
+    SQLAlchemy would compare it with 1 on SQLite, and no index be used.
+    """
 
     type = Boolean()
+    inherit_cache = True
+    _register = False
+
+    def self_group(self, against: Any = None) -> Any:
+        return self
+
+
+class is_among(Condition):  # noqa: N801 - the name of an SQL function
+    """Whether a value is one of a list, which is a parameter of type ``ListOf``."""
+
     inherit_cache = True
 
 
@@ -94,16 +108,72 @@ def _number_as_text(element: Any, compiler: Any, **kwargs: Any) -> str:
     return f"colonnade_float({compiler.process(element.clauses, **kwargs)})"
 
 
+@compiles(exact_number, "postgresql")
+def _number_as_shown(element: Any, compiler: Any, **kwargs: Any) -> str:
+    number = compiler.process(element.clauses, **kwargs)
+    if not is_single_precision(element.type):
+        return str(number)
+    return f"CAST(CAST({number} AS TEXT) AS DOUBLE PRECISION)"
+
+
+def is_single_precision(kind: types.TypeEngine[Any]) -> bool:
+    """Whether a type is PostgreSQL's REAL: a float of 24 bits."""
+    if isinstance(kind, Double) or not isinstance(kind, Float):
+        return False
+    return isinstance(kind, REAL) or (kind.precision or 53) <= SINGLE
+
+
+SINGLE = 24
+"""Bits of precision up to which FLOAT is REAL in PostgreSQL."""
+
+
 class full_moment(GenericFunction[Any]):  # noqa: N801 - the name of an SQL function
-    """A datetime that SQLite itself may have made: its CURRENT_TIMESTAMP has no fraction."""
+    """A datetime as Colonnade stores it: other programs store other texts on SQLite."""
 
     inherit_cache = True
 
 
 @compiles(full_moment)
-def _with_fraction(element: Any, compiler: Any, **kwargs: Any) -> str:
+def _as_stored(element: Any, compiler: Any, **kwargs: Any) -> str:
     text = compiler.process(element.clauses, **kwargs)
-    return f"CASE length({text}) WHEN 19 THEN {text} || '.000000' ELSE {text} END"
+    return (
+        f"CASE WHEN {text} GLOB '????-??-?? *.??[0-9][0-9]?[0-9]' THEN {text} "
+        f"WHEN {text} GLOB '????-??-?? ??:??:??' THEN {text} || '.000000' "
+        f"ELSE colonnade_moment({text}) END"
+    )
+
+
+class moments_from(Condition):  # noqa: N801 - the name of an SQL function
+    """Whether a datetime may be after a value; on SQLite, where an index can tell.
+
+    A text with an offset begins with its local date, which is no more than a day from that in UTC.
+    """
+
+    inherit_cache = True
+
+
+@compiles(moments_from)
+def _from_the_day_before(element: Any, compiler: Any, **kwargs: Any) -> str:
+    column, value = (compiler.process(one, **kwargs) for one in element.clauses)
+    return f"({column} >= coalesce(date({value}, '-1 day'), ''))"
+
+
+class moments_until(Condition):  # noqa: N801 - the name of an SQL function
+    """Whether a datetime may be before a value: see ``moments_from``."""
+
+    inherit_cache = True
+
+
+@compiles(moments_until)
+def _until_the_day_after(element: Any, compiler: Any, **kwargs: Any) -> str:
+    column, value = (compiler.process(one, **kwargs) for one in element.clauses)
+    return f"({column} < coalesce(date({value}, '+2 days'), ':'))"
+
+
+@compiles(moments_from, "postgresql")
+@compiles(moments_until, "postgresql")
+def _anyhow(element: Any, compiler: Any, **kwargs: Any) -> str:
+    return "true"
 
 
 class as_text(GenericFunction[str]):  # noqa: N801 - the name of an SQL function
@@ -160,7 +230,6 @@ def _as_it_is(element: Any, compiler: Any, **kwargs: Any) -> str:
 
 # Where a database needs nothing said.
 for _function, _dialect in (
-    (exact_number, "postgresql"),
     (full_moment, "postgresql"),
     (as_text, None),
     (of_text, None),

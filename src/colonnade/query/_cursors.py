@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 from pydantic_core import from_json, to_json
 
 from colonnade.errors import QueryError
+from colonnade.models import require_storable
 from colonnade.query._ordering import Ordering
-from colonnade.query._values import without_nul
 
 CHECKSUM = 6
 """Bytes: one damaged cursor in 2^48 is taken for a good one."""
@@ -99,7 +99,7 @@ def _value(given: Any, *, nullable: bool) -> Any:
     if isinstance(given, list) and len(given) == 1:
         return bytes.fromhex(given[0])
     if isinstance(given, str):
-        return without_nul(given)
+        return require_storable(given)
     if isinstance(given, bool) or not isinstance(given, int | float):
         raise TypeError("not a stored value")
     if isinstance(given, int) and not -(2**63) <= given < 2**63:

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from colonnade.errors import QueryError
-from colonnade.models import ColumnShape
+from colonnade.models import ColumnShape, require_storable
 from colonnade.query._filters import (
     LISTS,
     OPERATORS,
@@ -24,7 +24,7 @@ from colonnade.query._filters import (
     operators_of,
 )
 from colonnade.query._surfaces import Surface, nearest
-from colonnade.query._values import read_value, without_nul
+from colonnade.query._values import read_value
 
 LONGEST_LIST = 1000
 """Values in one ``in`` or ``not_in``."""
@@ -282,7 +282,7 @@ def _operand(column: ColumnShape, operator: Operator, given: Any) -> Any:
     if operator in SEARCH:
         if not isinstance(given, str):
             raise ValueError(f"{operator} has a text")
-        return without_nul(given)
+        return require_storable(given)
     if given is None:
         raise ValueError("To ask for null, say is_null")
     value = read(given)

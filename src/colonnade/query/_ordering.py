@@ -66,6 +66,8 @@ def read_ordering(text: str | None, surface: Surface) -> Ordering:
         message = None
         if column is None or not is_ordered(column):
             message = f"{name!r} cannot be sorted by.{nearest(name, sortable(surface))}"
+            if any(mark in name for mark in (".", "__")):
+                message += " Rows are sorted by columns of their own table."
         elif any(one.column is column for one in asked):
             message = f"{name} is named twice"
         elif len(asked) == MOST_COLUMNS:

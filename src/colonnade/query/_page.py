@@ -28,7 +28,7 @@ from colonnade.query._ordering import Ordered, Ordering, beyond, beyond_row
 from colonnade.query._relations import Joined
 from colonnade.query._scopes import NO_SCOPES, Scopes, on_source
 from colonnade.query._surfaces import Surface
-from colonnade.query._values import sort_value
+from colonnade.query._values import compared_type, sort_value
 
 Count = Literal["none", "exact", "estimated"]
 SelectT = TypeVar("SelectT", bound=Select[Any])
@@ -76,7 +76,7 @@ def key_clause(shape: Shape, source: FromClause) -> ColumnElement[bool]:
     """The condition on the row whose key is the parameters ``at_key_0``, ``at_key_1`` and so on."""
     return and_(
         *(
-            source.c[one.column.key] == bindparam(f"at_key_{index}", type_=one.column.type)
+            source.c[one.column.key] == bindparam(f"at_key_{index}", type_=compared_type(one))
             for index, one in enumerate(shape.primary_key)
         )
     )

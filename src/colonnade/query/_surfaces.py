@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+from sqlalchemy import inspect
 
 from colonnade.errors import ModelError
 from colonnade.models import ColumnShape, RelationShape, Shape, schemas
@@ -147,6 +148,12 @@ def _fields(
             columns[public_name(name, field)] = column
         elif column is None and name in shape.relations:
             always[public_name(name, field)] = (name, field)
+        elif name in inspect(shape.model).column_attrs and column is None:
+            raise ModelError(
+                f"{schema.__name__}.{name} is a column_property of {shape.model.__name__}, and "
+                f"answers show columns and relations. Leave it out, and show it in an endpoint of "
+                f"your own."
+            )
         elif column is not None or field.is_required():
             raise ModelError(
                 f"{schema.__name__}.{name} is "

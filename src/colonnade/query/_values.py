@@ -10,29 +10,16 @@ from uuid import UUID
 
 from annotated_types import Ge, Le
 from pydantic import AfterValidator, AllowInfNan, AwareDatetime, NaiveDatetime, TypeAdapter
-from sqlalchemy import ColumnElement, LargeBinary, Numeric
+from sqlalchemy import BigInteger, ColumnElement, LargeBinary, Numeric
 from sqlalchemy import Enum as NativeEnum
 from sqlalchemy.types import TypeEngine
 
-from colonnade.models import ColumnShape
+from colonnade.models import Base64JSON, ColumnShape, TextValue, require_storable
 from colonnade.query._comparisons import as_text
 
 EPOCH = datetime(1970, 1, 1)
 MOST_DIGITS = 60
 """Digits on each side of the point; what has more fits no column that is compared with it."""
-
-
-def without_nul(text: str) -> str:
-    """Text that a database can hold: PostgreSQL has no NUL in text, nor any lone surrogate.
-
-    Raises:
-        ValueError: It has one.
-    """
-    if "\0" in text:
-        raise ValueError("Text must not contain NUL characters")
-    if not text.isascii() and any("\ud800" <= sign <= "\udfff" for sign in text):
-        raise ValueError("Text must not contain lone surrogates")
-    return text
 
 
 def _in_utc(value: datetime) -> datetime:
@@ -66,7 +53,7 @@ def _comparable(value: Decimal) -> Decimal:
 _IS_NO_NUMBER = re.compile(r"[^0-9.+\-\s]|\d-\d")
 _INTEGER = re.compile(r"-?[0-9]{1,19}")
 
-PlainText = Annotated[str, AfterValidator(without_nul)]
+PlainText = Annotated[str, AfterValidator(require_storable)]
 Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 Span = Annotated[timedelta, AfterValidator(_storable_span)]
 TimeOfDay = Annotated[time, AfterValidator(_of_no_zone)]
@@ -81,20 +68,24 @@ _SIMPLE: dict[str, Any] = {
     "time": TimeOfDay,
     "timedelta": Span,
     "uuid": UUID,
+    "bytes": Annotated[bytes, Base64JSON()],
 }
 
 
 def value_type(column: ColumnShape) -> Any:
     """The type of a value that a column is compared with, constraints of the field aside."""
     if column.kind == "integer":
-        limit = 2 ** ((column.integer_bits or 64) - 1)
-        return Annotated[int, Ge(-limit), Le(limit - 1)]
+        # Wider than the column may be: SQLite stores 64 bits in any, and PostgreSQL compares with
+        # them, and finds nothing.
+        return Annotated[int, Ge(-(2**63)), Le(2**63 - 1)]
     if column.kind == "datetime":
         return Moment if column.is_aware else NaiveDatetime
     if column.kind == "uuid" and column.python_type is str:
         return Annotated[UUID, AfterValidator(str)]
     if column.kind == "literal" and column.python_type is str:
         return Literal[column.choices or ("",)]
+    if column.kind == "text" and isinstance(column.column.type, TextValue):
+        return Annotated[column.python_type, AfterValidator(str)]
     if column.kind in _SIMPLE:
         return _SIMPLE[column.kind]
     return column.python_type
@@ -136,6 +127,8 @@ def compared_type(column: ColumnShape) -> TypeEngine[Any]:
     """The type a value is sent as when it is compared with a column."""
     if column.kind == "decimal":
         return Numeric(asdecimal=True)  # a price may be compared with more digits than it has
+    if column.kind == "integer":
+        return BigInteger()
     return column.column.type
 
 

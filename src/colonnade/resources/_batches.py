@@ -1,17 +1,18 @@
 """Batches: many rows in one request, all of them or none."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from fastapi import Request, Response
 from pydantic import ValidationError
-from pydantic_core import from_json, to_json
-from sqlalchemy import Connection, and_, delete, func, select, tuple_
+from pydantic_core import to_json
+from sqlalchemy import Connection, and_, delete, func, select, tuple_, type_coerce
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from colonnade.database import Several
 from colonnade.errors import QueryError
-from colonnade.query import Scopes, read_value
+from colonnade.query import Scopes, compared_type, read_value
 from colonnade.resources._bodies import JSONBody, json_body
 from colonnade.resources._hooks import in_session
 from colonnade.resources._keeping import Values
@@ -19,7 +20,9 @@ from colonnade.resources._many import ManyRows
 from colonnade.resources._reads import MOST_PARAMETERS, query_of
 from colonnade.resources._row_writes import Write
 from colonnade.resources._subject import rendered
+from colonnade.resources._unreadable import FAILURES, name_unreadable, rows_of_keys
 from colonnade.resources._writes import DONE, Writes
+from colonnade.rows import UnreadableRowError
 
 
 class Batches:
@@ -64,6 +67,8 @@ class Batches:
             return answer
         if between is not None:
             unit = self.subject.translated(in_session(self.subject.db, between))
+        elif writes.rows.renders:
+            unit = self.subject.run(insert, begin=True)
         elif (many := self._many.insertion(rows, scopes)) is not None:
             unit = self.subject.run(many, begin=isinstance(many, Several))
         else:
@@ -94,9 +99,20 @@ class Batches:
             unit = self.subject.translated(in_session(self.subject.db, hooked))
         else:
             many = None if writes.rows.judges else self._many.alteration(changes, scopes)
-            unit = self.subject.run(many or work, begin=True)
-        rows = [values for _, values in changes]
-        return self._answer(await writes.explained(unit, rows), 200)
+
+            def change(connection: Connection) -> list[Any]:
+                return [writes.rows.shown(row) for row in (many or work)(connection)]
+
+            unit = self.subject.run(change if writes.rows.renders else many or work, begin=True)
+        names = [one.name for one in self.subject.shape.primary_key]
+        rows = [{**dict(zip(names, key, strict=True)), **values} for key, values in changes]
+        try:
+            return self._answer(await writes.explained(unit, rows), 200)
+        except FAILURES as error:
+            if not isinstance(error, UnreadableRowError):  # which is of one row of them
+                chosen = partial(rows_of_keys, self.subject, [key for key, _ in changes], scopes)
+                await name_unreadable(error, self.subject, self.subject.view, scopes, chosen)
+            raise
 
     async def delete(self, request: Request) -> Response:
         """Delete the rows of these keys: 200."""
@@ -138,13 +154,14 @@ class Batches:
         """Insert rows, in as few statements as can be."""
         many = self._many.insertion(rows, scopes)
         if many is not None:
-            return many(connection)
+            return [self.writes.rows.shown(row) for row in many(connection)]
         write = self.writes.rows
         return [write(connection, Write("create", dict(row), scopes)) for row in rows]
 
     def _remove(self, connection: Connection, keys: list[tuple[Any, ...]], scopes: Scopes) -> None:
         table = self.subject.shape.table
-        columns = [one.column for one in self.subject.shape.primary_key]
+        key = self.subject.shape.primary_key
+        columns = [type_coerce(one.column, compared_type(one)) for one in key]
         chosen: Any = (
             columns[0].in_([key[0] for key in keys])
             if len(columns) == 1
@@ -164,7 +181,7 @@ class Batches:
     def _changes(self, body: bytes) -> list[tuple[tuple[Any, ...], Values]]:
         """The key and the values of each row of the body."""
         try:
-            given = from_json(body or b"null", allow_inf_nan=False)
+            given = self.subject.update.parse_json(body or b"null")
         except ValueError as error:
             raise QueryError([_wrong(("body",), f"This is no JSON: {error}")]) from None
         if not isinstance(given, list):

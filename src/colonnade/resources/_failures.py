@@ -137,17 +137,24 @@ def _of_refusal(refusal: Refusal, shape: Shape, *, deleting: bool) -> Problem | 
     if state == _UNIQUE:
         fields = _fields(refusal, shape)
         named = " and ".join(fields) or "key"
+        unique = _unique(refusal, shape)
+        constraint = refusal.constraint or (None if unique is None else str(unique.name))
         detail = f"There is a {name} with this {named} already."
-        constraint = refusal.constraint or _unique_name(refusal, shape)
-        return _conflict("unique", detail, fields, constraint)
+        if _is_partial(unique):
+            detail = f"There is a {name} with this {named} already, by the constraint {constraint}."
+        return _conflict("unique", _worded(unique) or detail, fields, constraint)
     if state in {_FOREIGN, "23001"}:
         return _foreign(refusal, shape, deleting=deleting)
     if state == _CHECK:
-        return _invalid(refusal, shape, "is outside of what the database takes")
+        return _invalid(refusal, shape, f"does not meet the constraint {refusal.constraint}")
     if state == _NOT_NULL:
         return _invalid(refusal, shape, "must not be null")
     if state == "23P01":
         return _conflict("exclusion", "This overlaps a row that is there.", (), refusal.constraint)
+    if state == "2200H":
+        detail = f"No key is left for a new {name}: its sequence has reached its maximum."
+        logger.error("Answered 503: %s", detail)
+        return Problem(503, detail, kind="full")
     if state.startswith("22"):
         return Problem(422, "A value does not fit its column.", kind="invalid")
     return None
@@ -185,7 +192,7 @@ def _conflict(kind: str, detail: str, fields: Iterable[str], constraint: str | N
 
 def _invalid(refusal: Refusal, shape: Shape, what: str) -> Problem:
     fields = _fields(refusal, shape)
-    detail = f"{' and '.join(fields) or 'A value'} {what}."
+    detail = _worded(_constraint(refusal, shape)) or f"{' and '.join(fields) or 'The row'} {what}."
     constraint = refusal.constraint or ("not_null" if refusal.state == _NOT_NULL else "check")
     errors = [
         {"loc": ["body", name], "field": name, "constraint": constraint, "message": detail}
@@ -229,17 +236,43 @@ def _columns_of(constraint: str, table: Table) -> tuple[str, ...]:
     return ()
 
 
-def _unique_name(refusal: Refusal, shape: Shape) -> str | None:
-    """The name of the constraint over the columns that SQLite names."""
+def _constraint(refusal: Refusal, shape: Shape) -> Any:
+    """The constraint or index of the name that the database gave; None if it is not known."""
+    for table in _tables(refusal, shape):
+        named: list[Any] = [*table.constraints, *table.indexes]
+        for one in named:
+            if one.name and one.name == refusal.constraint:
+                return one
+    return None
+
+
+def _unique(refusal: Refusal, shape: Shape) -> Any:
+    """The constraint or unique index, by its name or by the columns that SQLite names."""
+    found = _constraint(refusal, shape)
+    if found is not None or refusal.constraint is not None:
+        return found
     for table in _tables(refusal, shape):
         named: list[Any] = [*table.constraints, *(one for one in table.indexes if one.unique)]
         for one in named:
             unique = isinstance(one, UniqueConstraint | PrimaryKeyConstraint | Index)
-            if unique and {column.name for column in one.columns} == set(refusal.columns):
-                return None if one.name is None else str(one.name)
+            if unique and one.name and {c.name for c in one.columns} == set(refusal.columns):
+                return one
     return None
 
 
+def _is_partial(unique: Any) -> bool:
+    """Whether an index is over some of the rows."""
+    if not isinstance(unique, Index):
+        return False
+    options: Any = unique.dialect_options
+    return any(options[name].get("where") is not None for name in ("postgresql", "sqlite"))
+
+
+def _worded(constraint: Any) -> str | None:
+    """How the program words a constraint: ``info={"message": ...}``, or ``Field(message=...)``."""
+    return None if constraint is None else constraint.info.get("message")
+
+
 def _named(columns: Iterable[str], shape: Shape) -> tuple[str, ...]:
-    names = {one.column.name: one.name for one in shape.columns.values()}
+    names = {one.column.name: one.body_name for one in shape.columns.values()}
     return tuple(names.get(column, column) for column in columns)

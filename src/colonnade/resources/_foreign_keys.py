@@ -48,6 +48,11 @@ class Reference:
         """The fields' names."""
         return tuple(one.name for one in self.fields)
 
+    @property
+    def body_names(self) -> tuple[str, ...]:
+        """The fields' names as request bodies have them."""
+        return tuple(one.body_name for one in self.fields)
+
     def is_given(self, values: Values) -> bool:
         """Whether values say of some column, and of none that it is null."""
         said = [values[name] for name in self.names if name in values]
@@ -144,7 +149,7 @@ class ForeignKeys:
         for values in rows:
             for one in self.references:
                 if one.is_whole(values) and not connection.execute(_is_there(one, values)).scalar():
-                    return missing_row(one.names, one.name)
+                    return missing_row(one.body_names, one.name)
         return None
 
 

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from pydantic import ValidationError
 
-from colonnade.models import ColumnShape
+from colonnade.models import ColumnShape, from_base64
 from colonnade.query import read_value
 
 _PLACEHOLDER = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
@@ -62,7 +62,7 @@ class Keys:
         except ValidationError:
             raise
         except ValueError:
-            return None  # not hexadecimal
+            return None  # not base64
 
     def errors(self, error: ValidationError, where: tuple[Any, ...]) -> list[dict[str, Any]]:
         """Pydantic's errors about a key, as FastAPI writes them."""
@@ -79,8 +79,8 @@ class Keys:
 
 
 def _reader(column: ColumnShape) -> Callable[[Any], Any]:
-    """Bytes are in hexadecimal in a path, as the database writes them."""
-    return bytes.fromhex if column.kind == "bytes" else read_value(column)
+    """Bytes are in base64 in a path, as in an answer."""
+    return from_base64 if column.kind == "bytes" else read_value(column)
 
 
 def _escaped(text: str) -> str:

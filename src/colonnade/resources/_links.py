@@ -8,8 +8,10 @@ from fastapi import Request, Response
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json, to_json
 from sqlalchemy import (
+    BigInteger,
     Connection,
     ForeignKeyConstraint,
+    Integer,
     Select,
     Table,
     and_,
@@ -64,7 +66,7 @@ class Side:
     def binds(self) -> list[Any]:
         """The key as parameters."""
         return [
-            bindparam(f"{self.prefix}{index}", type_=column.type)
+            bindparam(f"{self.prefix}{index}", type_=_key_type(column.type))
             for index, column in enumerate(self.columns)
         ]
 
@@ -155,6 +157,7 @@ class Link:
         """Link two rows; said again, it changes what the body names."""
         scopes = self._scopes(request)
         there = self._key(segment)
+        self._refuse_apart(key, there)
         keys = {**self.near.parameters(key), **self.far.parameters(there)}
         path = self._path(key, there)
         values, given = self._read(await json_body(request), path, scopes)
@@ -238,6 +241,23 @@ class Link:
             raise self._no_target()
         return key
 
+    def _refuse_apart(self, key: tuple[Any, ...], there: tuple[Any, ...]) -> None:
+        """Refuse two rows that differ in a column that their link has once, such as a tenant.
+
+        Raises:
+            Problem: 409, they do.
+        """
+        near = dict(zip((one.key for one in self.near.columns), key, strict=True))
+        far = dict(zip((one.key for one in self.far.columns), there, strict=True))
+        apart = [name for name in near.keys() & far.keys() if near[name] != far[name]]
+        if apart:
+            names = " and ".join(sorted(apart))
+            detail = (
+                f"This {self.subject.name} and this {self.target_name} cannot be linked: a link is "
+                f"of rows with the same {names}."
+            )
+            raise Problem(409, detail, kind="foreign_key")
+
     def _path(self, key: tuple[Any, ...], there: tuple[Any, ...]) -> Values:
         """The fields of the link that the path says, with what it says."""
         if self.shape is None:
@@ -277,16 +297,19 @@ class Link:
         return values, frozenset(made.model_fields_set) - path.keys() - said.keys()
 
     def _upsert(self, values: Values, given: frozenset[str], path: Values, scopes: Scopes) -> Any:
-        columns = [*self.near.columns, *self.far.columns]
-        binds = [*self.near.binds(), *self.far.binds()]
+        # A column that both keys share is there once: see ``_refuse_apart``.
+        pairs = dict(zip(self.near.columns, self.near.binds(), strict=True))
+        for column, bind in zip(self.far.columns, self.far.binds(), strict=True):
+            pairs.setdefault(column, bind)
+        columns, binds = list(pairs), list(pairs.values())
         changes: dict[Any, Any] = {}
         for name in values:
-            column = self._column(name)
-            bind = bindparam(f"new_{column.column.key}", type_=column.column.type)
-            columns.append(column.column)
-            binds.append(bind)
-            if name in given and not column.frozen:
-                changes[column.column.key] = bind
+            field = self._column(name)
+            value = bindparam(f"new_{field.column.key}", type_=field.column.type)
+            columns.append(field.column)
+            binds.append(value)
+            if name in given and not field.frozen:
+                changes[field.column.key] = value
         if changes and self.shape is not None:
             changes = {**_kept(self.shape), **changes}
         # An update of nothing, so that a link which is there is returned as well.
@@ -326,7 +349,7 @@ class Link:
             for one in asked:
                 here = select(*self._foreign.reachable([one], values, scopes, "new_"))
                 if not connection.execute(here, parameters).scalar_one():
-                    return missing_row(one.names, None)
+                    return missing_row(one.body_names, None)
         return Problem(409, "This link is there, and not within reach.", kind="scope")
 
     def _require_both(self, connection: Connection, parameters: Values, scopes: Scopes) -> None:
@@ -341,6 +364,11 @@ class Link:
             raise self.subject.not_found()
         if not found.far:
             raise self._no_target()
+
+
+def _key_type(kind: Any) -> Any:
+    """What a key is compared as: an integer that is too wide for its column is no row's key."""
+    return BigInteger() if isinstance(kind, Integer) else kind
 
 
 def _keys(columns: Iterable[Any]) -> set[str]:
@@ -372,10 +400,13 @@ def _sides(shape: Shape, relation: RelationShape) -> tuple[Side, Side] | None:
     else:
         taken = _keys(column for column, _ in near)
         rest = {column.key for column in link.table.primary_key} - taken
+        whole = _keys(link.table.primary_key)
         keys = [
             one
             for one in link.table.constraints
-            if isinstance(one, ForeignKeyConstraint) and _keys(one.columns) == rest
+            if isinstance(one, ForeignKeyConstraint)
+            and rest
+            and rest <= _keys(one.columns) <= whole
         ]
         if len(keys) != 1:
             return None

@@ -21,7 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.schema import ColumnCollectionConstraint
 
 from colonnade.database import Bound, Plan, Several
-from colonnade.query import Scopes
+from colonnade.query import Scopes, compared_type
 from colonnade.resources._keeping import Values
 from colonnade.resources._write_statements import WriteStatements
 from colonnade.rows import Returned
@@ -174,7 +174,7 @@ class ManyRows:
     def _insert_plan(self, names: tuple[str, ...], scopes: Scopes) -> Plan:
         table = self._subject.shape.table
         columns = self._columns(names)
-        given = _unnested({f"new_{one.key}": one for one in columns})
+        given = _unnested({f"new_{one.key}": one.type for one in columns})
         chosen = select(*(given.c[f"new_{one.key}"] for one in columns)).order_by(given.c.position)
         returned = self._statements.returned(Returned(table), scopes)
         return Plan(insert(table).from_select(columns, chosen).returning(*returned))
@@ -183,7 +183,10 @@ class ManyRows:
         shape = self._subject.shape
         columns = self._columns(names)
         keys = {f"at_key_{index}": one.column for index, one in enumerate(shape.primary_key)}
-        given = _unnested(keys | {f"new_{one.key}": one for one in columns})
+        types = {
+            f"at_key_{index}": compared_type(one) for index, one in enumerate(shape.primary_key)
+        }
+        given = _unnested(types | {f"new_{one.key}": one.type for one in columns})
         returned = self._statements.returned(Returned(shape.table), scopes)
         return Plan(
             update(shape.table)
@@ -193,9 +196,9 @@ class ManyRows:
         )
 
 
-def _unnested(columns: dict[str, Column[Any]]) -> Any:
-    """Arrays, given as parameters of these names, as columns of one table; and ``position``."""
-    arrays = [bindparam(name, type_=ARRAY(one.type, dimensions=1)) for name, one in columns.items()]
+def _unnested(columns: dict[str, Any]) -> Any:
+    """Arrays of these types, given as parameters, as columns of one table; and ``position``."""
+    arrays = [bindparam(name, type_=ARRAY(kind, dimensions=1)) for name, kind in columns.items()]
     table = func.unnest(*arrays).table_valued(*columns, with_ordinality="position")
     return table.render_derived("given")
 
@@ -219,7 +222,7 @@ def _is_plain(kind: Any) -> bool:
     Not one of arrays, which would be taken apart; nor of types that SQL is wrapped around, or that
     the database has by name.
     """
-    if kind._has_bind_expression or kind._variant_mapping:
+    if kind._has_bind_expression or "postgresql" in kind._variant_mapping:
         return False
     while isinstance(kind, TypeDecorator):
         kind = kind.impl_instance

@@ -172,7 +172,7 @@ class Operations:
             name=f"list_{self.names}",
             summary=f"List {_words(self.names)}",
             answer=Annotated[Any, documents.Rows(subject.surface, several=True)],
-            responses=documents.responses(headers=("Link", "X-Total-Count"), says="The rows"),
+            responses=documents.responses(409, headers=("Link", "X-Total-Count"), says="The rows"),
             parameters=lambda: documents.page_parameters(reads.reader),
         )
 
@@ -203,7 +203,7 @@ class Operations:
         async def read_row(request: Request) -> Response:
             return await reads.row(request, subject.key(request.path_params[key]))
 
-        responses = documents.responses(404, headers=("ETag",), says="The row")
+        responses = documents.responses(404, 409, headers=("ETag",), says="The row")
         responses[304] = {"description": "The client has it already"}
         self._add(
             self.one,
@@ -325,7 +325,7 @@ class Operations:
         reader = PageReader(reached.surface, max_limit=self.offer.max_limit)
         relation = reached.relation
         lister = _Related(subject, reached, reader)
-        is_tree = relation.self_referential and relation.kind == "many" and len(relation.pairs) == 1
+        is_tree = relation.self_referential and relation.kind == "many"
 
         async def list_related(request: Request) -> Response:
             identity = subject.key(request.path_params[key])
@@ -345,7 +345,9 @@ class Operations:
             name=f"list_{self.name}_{name}",
             summary=f"List the {_words(name)} of a {_words(self.name)}",
             answer=Annotated[Any, documents.Rows(reached.surface, several=True)],
-            responses=documents.responses(404, headers=("Link", "X-Total-Count"), says="The rows"),
+            responses=documents.responses(
+                404, 409, headers=("Link", "X-Total-Count"), says="The rows"
+            ),
             parameters=parameters,
         )
 

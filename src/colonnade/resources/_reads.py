@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
@@ -27,6 +27,7 @@ from colonnade.resources._bodies import JSONBody
 from colonnade.resources._plans import Explain, Plans
 from colonnade.resources._subject import Subject, rendered, rendered_rows
 from colonnade.resources._tags import is_unchanged
+from colonnade.resources._unreadable import FAILURES, name_unreadable, row_of_key, rows_of_page
 from colonnade.rows import Backend, View, joined_rows, page_statement, row_columns
 
 DEEPEST_TREE = 100
@@ -131,10 +132,15 @@ class Reads:
         )
         parameters = {f"at_key_{index}": value for index, value in enumerate(key)}
         parameters.update(scopes.binds())
-        found = await subject.read(plan.first(parameters))
-        if found is None:
-            raise subject.not_found()
-        body = rendered(view, found.body)
+        try:
+            found = await subject.read(plan.first(parameters))
+            if found is None:
+                raise subject.not_found()
+            body = rendered(view, found.body)
+        except FAILURES as error:
+            row = partial(row_of_key, subject, key, scopes)
+            await name_unreadable(error, subject, view, scopes, row)
+            raise
         tag = subject.tags.of(found.state, body)
         if is_unchanged(request.headers.getlist("if-none-match"), tag):
             return Response(status_code=304, headers={"ETag": tag})
@@ -167,11 +173,16 @@ class Reads:
             "offset_": page.offset,
             "depth_": depth,
         }
-        found = await subject.read(plan.one(parameters))
-        if not found.parent:
-            raise subject.not_found()
-        headers = _offset_links(page, found.found > page.limit)
-        return JSONBody(rendered_rows(view, found.body), 200, headers)
+        try:
+            found = await subject.read(plan.one(parameters))
+            if not found.parent:
+                raise subject.not_found()
+            body = rendered_rows(view, found.body)
+        except FAILURES as error:
+            rows = _tree_rows(within, view, page), parameters
+            await name_unreadable(error, subject, view, scopes, lambda: rows)
+            raise
+        return JSONBody(body, 200, _offset_links(page, found.found > page.limit))
 
 
 async def answer_page(subject: Subject, plans: Plans, page: Page, view: View) -> Response:
@@ -193,15 +204,21 @@ async def answer_page(subject: Subject, plans: Plans, page: Page, view: View) ->
     parameters = {**page.parameters(), **_window(page)}
     if page.offset:
         parameters["offset_"] = page.offset
-    found = await subject.read(plan.one(parameters))
-    if page.within is not None and not found.parent:
-        raise subject.not_found()
+    try:
+        found = await subject.read(plan.one(parameters))
+        if page.within is not None and not found.parent:
+            raise subject.not_found()
+        body = rendered_rows(view, found.body)
+    except FAILURES as error:
+        rows = partial(rows_of_page, page)
+        await name_unreadable(error, subject, view, page.scopes, rows)
+        raise
     headers = _links(page, found)
     if page.count == "estimated":
         headers["X-Total-Count"] = str(await _estimate(subject, page, parameters))
     elif page.count == "exact":
         headers["X-Total-Count"] = str(found.total)
-    return JSONBody(rendered_rows(view, found.body), 200, headers)
+    return JSONBody(body, 200, headers)
 
 
 def _page_plan(page: Page, view: View, backend: Backend) -> Plan:
@@ -269,11 +286,11 @@ def _changed(url: str, values: dict[str, str]) -> str:
     return f"{path}?{urlencode([*kept, *values.items()])}"
 
 
-def _tree_statement(within: Within, view: View, page: Page, backend: Backend) -> Any:
-    """The rows below one, level by level: ``body``, ``found`` and whether the row is ``parent``."""
+def _tree_rows(within: Within, view: View, page: Page) -> Any:
+    """The SELECT of the rows below one, level by level."""
     shape = within.shape
     table: SQLTable = shape.table
-    (here, there), *_ = within.relation.pairs
+    pairs = within.relation.pairs
     top = table.alias()
     parent = table.alias()
     level = cast(literal_column("1"), BigInteger()).label("level_")
@@ -283,7 +300,7 @@ def _tree_statement(within: Within, view: View, page: Page, backend: Backend) ->
         .where(
             key_clause(shape, parent),
             *page.scopes.clauses(table, parent),
-            top.c[there] == parent.c[here],
+            *(top.c[there] == parent.c[here] for here, there in pairs),
             *page.scopes.clauses(table, top),
         )
         .cte("colonnade_tree", recursive=True)
@@ -293,19 +310,23 @@ def _tree_statement(within: Within, view: View, page: Page, backend: Backend) ->
         select(*below.c, tree.c.level_ + 1)
         .select_from(below, tree)
         .where(
-            below.c[there] == tree.c[here],
+            *(below.c[there] == tree.c[here] for here, there in pairs),
             tree.c.level_ < bindparam("depth_", type_=BigInteger()),
             *page.scopes.clauses(table, below),
         )
     )
     surface: Surface = view.surface
-    rows = (
+    return (
         select(tree)
         .order_by(tree.c.level_, *(one.on(tree) for one in key_ordering(surface)))
         .limit(bindparam("limit_", type_=BigInteger()))
         .offset(bindparam("offset_", type_=BigInteger()))
-        .subquery()
     )
+
+
+def _tree_statement(within: Within, view: View, page: Page, backend: Backend) -> Any:
+    """What answers a tree: ``body``, ``found`` and whether the row is ``parent``."""
+    rows = _tree_rows(within, view, page).subquery()
     numbered = select(
         view.text(rows, page.scopes, backend).label("j"), func.row_number().over().label("n")
     ).subquery()

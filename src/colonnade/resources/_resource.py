@@ -20,7 +20,7 @@ from colonnade.resources._hooks import Hooks, Written
 from colonnade.resources._names import path_of
 from colonnade.resources._operations import Guards, Offer, Operation, Operations
 from colonnade.resources._reads import Reads, asked_page
-from colonnade.resources._route import ResourceRoute, Routes, replaced
+from colonnade.resources._route import ResourceRoute, Routes, replaced, replaced_with_batch
 from colonnade.resources._subject import Subject
 
 OPERATIONS: frozenset[Operation] = frozenset(get_args(Operation))
@@ -31,7 +31,8 @@ class Resource(APIRouter):
     """The HTTP surface of a table: include it in an app as any router.
 
     Its routes are made when it is included. Endpoints that you add to it match first; one with
-    the method and path of a generated route takes its place.
+    the method and path of a generated route takes its place, and that of the same operation on
+    many rows: who replaces ``DELETE /{key}`` replaces ``DELETE :batch``.
 
     Args:
         model: The table.
@@ -100,7 +101,7 @@ class Resource(APIRouter):
             deprecated=deprecated,
             include_in_schema=include_in_schema,
         )
-        self.routes: Routes = Routes(self._made, self._complete)
+        self.routes: Routes = Routes(self._made, self._complete, self._replaced)
         self._head = path.partition("{")[0]  # what a path here begins with, wherever it is included
         self.db = db
         self._schemas = (create, update, read)
@@ -227,6 +228,9 @@ class Resource(APIRouter):
             known = documents.Operation(lambda: documents.page_parameters(reader))
             route.openapi_extra = route.openapi_extra or known
 
+    def _replaced(self, route: BaseRoute) -> set[tuple[str, str]]:
+        return replaced_with_batch(route, self.prefix)
+
     def _made(self, own: list[BaseRoute]) -> list[BaseRoute]:
         """The generated routes, those left out whose place an endpoint of the user takes."""
         subject = self.subject
@@ -235,7 +239,7 @@ class Resource(APIRouter):
         tables = subject.tables()
         _scoping.reach(self.db, tables, by=f"the Resource of {self.model.__name__}")
         scopes = _scoping.dependencies(self.db, tables)
-        taken = {one for route in own for one in replaced(route)}
+        taken = {one for route in own for one in self._replaced(route)}
         offer = Offer(
             self._operations, self._guards, self._hooks, self._max_limit, scopes, self._idempotency
         )

@@ -20,6 +20,8 @@ from colonnade.resources._failures import unavailable_of
 from colonnade.resources._overrides import is_overridden, overriding
 from colonnade.resources._positions import follow
 from colonnade.resources._problems import Problem, response_of
+from colonnade.resources._unreadable import unwritable
+from colonnade.rows import UnreadableRowError
 
 LARGEST_BODY = 4 * 1024 * 1024
 """Bytes in the body of a request; a thousand rows of four kilobytes."""
@@ -67,6 +69,8 @@ class ResourceRoute(APIRoute):
                     return await handle(request)
             except (Problem, RequestValidationError, QueryError) as error:
                 return response_of(error)
+            except UnreadableRowError as error:
+                return response_of(unwritable(error))
             except ClientGoneError:
                 return Response(status_code=CLIENT_GONE)
             except (SQLAlchemyError, DatabaseError) as error:
@@ -161,14 +165,17 @@ class Routes(list[BaseRoute]):
     Args:
         make: Makes the generated routes, given those of the user.
         complete: Gives a route of the user's what it needs of the Resource.
+        taken: Which generated routes a route of the user's takes the place of.
     """
 
     def __init__(
         self,
         make: Callable[[list[BaseRoute]], list[BaseRoute]],
         complete: Callable[[BaseRoute], None],
+        taken: Callable[[BaseRoute], set[tuple[str, str]]],
     ) -> None:
         super().__init__()
+        self._taken = taken
         self._make: Callable[[list[BaseRoute]], list[BaseRoute]] | None = make
         self._complete = complete
         self._own = 0
@@ -191,7 +198,7 @@ class Routes(list[BaseRoute]):
         """Add a route of the user's."""
         if self._make is None:
             self._complete(route)
-        taken = replaced(route)
+        taken = self._taken(route)
         for index in range(len(self) - 1, self._own - 1, -1):
             if replaced(self[index]) & taken:
                 del self[index]
@@ -217,3 +224,18 @@ def replaced(route: BaseRoute) -> set[tuple[str, str]]:
     """The paths, with no names in them, and methods that a route answers."""
     path = re.sub(r"\{[^}]*\}", "{}", getattr(route, "path", ""))
     return {(path, method) for method in getattr(route, "methods", None) or ()}
+
+
+def replaced_with_batch(route: BaseRoute, prefix: str) -> set[tuple[str, str]]:
+    """What an endpoint of the user's replaces: with the operation on one row, that on many.
+
+    Otherwise a DELETE that keeps the row would leave one beside it that does not.
+
+    Args:
+        route: The endpoint.
+        prefix: The Resource's path.
+    """
+    found = replaced(route)
+    base = re.sub(r"\{[^}]*\}", "{}", prefix)
+    twins = {(base, "POST"), (f"{base}/{{}}", "PATCH"), (f"{base}/{{}}", "DELETE")}
+    return found | {(f"{base}:batch", method) for _, method in found & twins}

@@ -1,7 +1,7 @@
 """Writing one row on a connection, and what a write has to keep."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic_core import from_json
 from sqlalchemy import Connection, literal_column, select
@@ -13,7 +13,7 @@ from colonnade.resources._foreign_keys import ForeignKeys, Reference
 from colonnade.resources._hooks import Written
 from colonnade.resources._keeping import Judge, Values, refuse_leaving, stay_inside, stored_row
 from colonnade.resources._problems import Problem
-from colonnade.resources._subject import Subject
+from colonnade.resources._subject import Subject, rendered
 from colonnade.resources._trees import Trees
 from colonnade.resources._write_statements import WriteStatements, key_parameters
 from colonnade.rows import form_of
@@ -44,6 +44,14 @@ class Write:
         return Write(self.operation, dict(self.values), self.scopes, self.key, self.expected)
 
 
+class WrittenRow(NamedTuple):
+    """A row that was written, and how it is answered."""
+
+    body: bytes
+    state: str
+    key: str
+
+
 class RowWrites:
     """The writes of one subject's rows, in whichever transaction.
 
@@ -63,6 +71,22 @@ class RowWrites:
         """Whether the model has rules over several fields, which a row that is changed keeps."""
         return bool(self._judge)
 
+    @property
+    def renders(self) -> bool:
+        """Whether a write has to render its answer before it is committed: it might fail."""
+        view = self.subject.view
+        return view.may_fail or (not view.is_exact and self.subject.backend == "sqlite")
+
+    def shown(self, row: Any) -> Any:
+        """A row that was written, rendered if that might fail.
+
+        Raises:
+            UnreadableRowError: It cannot be written in an answer.
+        """
+        if not self.renders or row is None:
+            return row
+        return WrittenRow(rendered(self.subject.view, row.body), row.state, row.key)
+
     def __call__(self, connection: Connection, write: Write) -> Any:
         """Do it: ``body``, ``state`` and ``key`` of the row; None of one that is deleted.
 
@@ -70,9 +94,9 @@ class RowWrites:
             Problem: 404, 409 or 412; a foreign key names no row that can be reached.
         """
         if write.operation == "create":
-            return self._insert(connection, write)
+            return self.shown(self._insert(connection, write))
         if write.operation == "update":
-            return self._change(connection, write)
+            return self.shown(self._change(connection, write))
         return self._remove(connection, write)
 
     def takes_several(self, write: Write) -> bool:
@@ -81,6 +105,7 @@ class RowWrites:
             return self._compares(write)
         own = write.scopes.get(self.subject.shape.table)
         several = self.subject.rereads or (own is not None and own.condition is not None)
+        several = several or self.renders
         if write.operation == "create":
             return several
         judged = self.judges and bool(write.values)
@@ -240,4 +265,4 @@ class RowWrites:
 
 def unreachable(asked: list[Reference]) -> Problem:
     """A row that a foreign key names cannot be reached."""
-    return missing_row((name for one in asked for name in one.names), None)
+    return missing_row((name for one in asked for name in one.body_names), None)

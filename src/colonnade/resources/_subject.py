@@ -231,13 +231,21 @@ def _leads_back(view: View, table: Table) -> bool:
     )
 
 
-def rendered(view: View, text: str) -> bytes:
-    """The body of one row, by the path its view takes."""
-    return text.encode() if view.is_exact else view.render(from_json(text))
+def rendered(view: View, text: str | bytes) -> bytes:
+    """The body of one row, by the path its view takes; bytes are one already.
+
+    Raises:
+        UnreadableRowError: The row cannot be written.
+    """
+    if isinstance(text, bytes):
+        return text
+    return text.encode() if view.is_exact else view.render_all([from_json(text)])[1:-1]
 
 
 def rendered_rows(view: View, text: str) -> bytes:
-    """The body of several rows."""
-    if view.is_exact:
-        return text.encode()
-    return b"[" + b",".join(map(view.render, from_json(text))) + b"]"
+    """The body of several rows.
+
+    Raises:
+        UnreadableRowError: One of them cannot be written.
+    """
+    return text.encode() if view.is_exact else view.render_all(from_json(text))

@@ -114,7 +114,7 @@ class Trees:
         return None if found is None else str(found.name)
 
     def _cycle(self, reference: Reference) -> Problem:
-        field = reference.names[-1]
+        field = reference.body_names[-1]
         detail = (
             f"A {self.shape.model.__name__} cannot be below itself: {field} would make a cycle."
         )

@@ -1,6 +1,7 @@
 """Writing: one statement with RETURNING where it can be, one transaction where it cannot."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from fastapi import Request, Response
@@ -18,6 +19,7 @@ from colonnade.resources._reads import path_of
 from colonnade.resources._row_writes import Key, RowWrites, Write, unreachable
 from colonnade.resources._subject import Subject, rendered
 from colonnade.resources._tags import expected_rows
+from colonnade.resources._unreadable import FAILURES, name_unreadable, row_of_key
 
 DONE = to_json({"ok": True})
 
@@ -75,15 +77,25 @@ class Writes:
         scopes = subject.scopes(request)
         values = subject.update.read(await json_body(request))
         expected = expected_rows(request.headers.getlist("if-match"))
-        row = await self._unit(Write("update", values, scopes, key, expected))
-        body = rendered(subject.view, row.body)
+        try:
+            row = await self._unit(Write("update", values, scopes, key, expected))
+            body = rendered(subject.view, row.body)
+        except FAILURES as error:
+            row_of = partial(row_of_key, subject, key, scopes)
+            await name_unreadable(error, subject, subject.view, scopes, row_of)
+            raise
         return JSONBody(body, 200, {"ETag": subject.tags.of(row.state, body)})
 
     async def delete(self, request: Request, key: Key) -> Response:
         """Delete a row: 200."""
         scopes = self.subject.scopes(request)
         expected = expected_rows(request.headers.getlist("if-match"))
-        await self._unit(Write("delete", {}, scopes, key, expected))
+        try:
+            await self._unit(Write("delete", {}, scopes, key, expected))
+        except FAILURES as error:
+            row_of = partial(row_of_key, self.subject, key, scopes)
+            await name_unreadable(error, self.subject, self.subject.view, scopes, row_of)
+            raise
         return JSONBody(DONE)
 
     def once(self, request: Request, body: bytes, scopes: Scopes) -> Once | None:
@@ -125,7 +137,11 @@ class Writes:
         await self.hooks.run("after", operation, session, instance)
         await session.flush()
         scopes = write.scopes
-        return await run(lambda connection: self.rows.current(connection, identity, scopes)) or row
+
+        def current(connection: Connection) -> Any:
+            return self.rows.shown(self.rows.current(connection, identity, scopes))
+
+        return await run(current) or row
 
     async def _unit(self, write: Write) -> Any:
         """Run a write: by itself, or between hooks in a session's transaction."""
@@ -146,7 +162,8 @@ class Writes:
                 begin=self.rows.takes_several(write),
                 deleting=deleting,
             )
-        return await self.explained(work, [write.values])
+        key = zip((one.name for one in subject.shape.primary_key), write.key, strict=False)
+        return await self.explained(work, [{**dict(key), **write.values}])
 
     async def _alone(self, write: Write) -> Any:
         """A write that is one statement; why it met no row is asked after it."""

@@ -3,7 +3,7 @@
 from colonnade.rows._forms import Backend, Form, form_of
 from colonnade.rows._input import InputError, Inputs, located
 from colonnade.rows._statements import Returned, page_statement, row_columns, state_text
-from colonnade.rows._views import View, array_of, joined_rows
+from colonnade.rows._views import UnreadableRowError, View, array_of, joined_rows
 
 __all__ = [
     "Backend",
@@ -11,6 +11,7 @@ __all__ = [
     "InputError",
     "Inputs",
     "Returned",
+    "UnreadableRowError",
     "View",
     "array_of",
     "form_of",

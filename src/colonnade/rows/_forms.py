@@ -34,6 +34,8 @@ from sqlalchemy import (
     extract,
     func,
     literal_column,
+    null,
+    type_coerce,
     types,
 )
 from sqlalchemy import Enum as NativeEnum
@@ -41,7 +43,7 @@ from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.functions import Function
 
-from colonnade.models import ColumnShape
+from colonnade.models import ColumnShape, from_base64
 
 Backend = Literal["sqlite", "postgresql"]
 
@@ -135,6 +137,8 @@ def _form_of_type(kind: types.TypeEngine[Any], column: ColumnShape) -> Form:
         return _numeric(kind, column)
     if isinstance(kind, Time) and kind.timezone:
         return Form(_generic, _read(time.fromisoformat), f"{column.name} is a time with an offset")
+    if isinstance(kind, types.UserDefinedType):
+        return _user_defined(kind, column)
     for known, form in _FORMS:
         if isinstance(kind, known):
             return form
@@ -164,6 +168,18 @@ def _decorated(kind: types.TypeDecorator[Any], column: ColumnShape) -> Form:
     if name == "JSONValue":
         return Form(_json, read, inner.why_not)
     return Form(inner.text, read, f"{column.name} is stored by {name}, which Python has to read")
+
+
+def _user_defined(kind: types.UserDefinedType[Any], column: ColumnShape) -> Form:
+    """A type of the program's own: its text in the database, which its own processor reads."""
+    process = kind.result_processor(_NO_DIALECT, None) or _same
+
+    def text(expression: ColumnElement[Any], backend: Backend) -> Text_:
+        shown = kind.column_expression(expression)
+        return _text(expression if shown is None else shown, backend)
+
+    why = f"{column.name} is stored by {type(kind).__name__}, which Python has to read"
+    return Form(text, process, why)
 
 
 def _enum(
@@ -215,13 +231,17 @@ def _renamed(names: dict[str, str]) -> Callable[[ColumnElement[Any], Backend], T
 def _numeric(kind: Numeric[Any], column: ColumnShape) -> Form:
     scale = kind.scale
     if not kind.asdecimal:
-        return _FLOAT
+        return Form(_double, _FLOAT.read)
 
     def text(expression: ColumnElement[Any], backend: Backend) -> Text_:
         plain: Text_ = cast(expression, Text())
         if backend == "sqlite":
-            plain = func.printf(quoted(f"%.{10 if scale is None else scale}f"), expression)
-            plain = _null_for_null(plain, expression)
+            written = func.printf(quoted(f"%.{10 if scale is None else scale}f"), expression)
+            kind = func.typeof(expression)
+            plain = case(
+                (kind.in_([quoted("real"), quoted("integer")]), written),
+                *_or_unreadable(expression),
+            )
         return quoted('"') + plain + quoted('"')
 
     def read(value: str | None) -> Decimal | None:
@@ -251,14 +271,40 @@ def _plain(column: ColumnElement[Any], backend: Backend) -> Text_:
 def _boolean(column: ColumnElement[Any], backend: Backend) -> Text_:
     if backend == "postgresql":
         return cast(column, Text())
-    number = cast(column, Integer())
-    return case((number == 0, quoted("false")), (number != 0, quoted("true")), else_=None)
+    return case(
+        (_plain_number(column) == 0, quoted("false")),
+        (_plain_number(column) == 1, quoted("true")),
+        (func.typeof(column) == quoted("integer"), quoted("true")),
+        *_or_unreadable(column),
+    )
+
+
+def _plain_number(column: ColumnElement[Any]) -> ColumnElement[int]:
+    return type_coerce(column, Integer())
+
+
+def _or_unreadable(
+    column: ColumnElement[Any], read: str = "colonnade_unreadable"
+) -> tuple[Any, Any]:
+    """The last branches of a CASE on SQLite, whose columns hold values of any type.
+
+    Args:
+        column: The column.
+        read: The function that reads what is not in the usual form, or ends the statement.
+    """
+    other: Any = getattr(func, read)(column, type_=Text())
+    return (func.typeof(column) == quoted("null"), null()), (literal_column("1"), other)
+
+
+def _double(column: ColumnElement[Any], backend: Backend) -> Text_:
+    """A number of a decimal column: without the zeros that PostgreSQL keeps at its end."""
+    return _float(column if backend == "sqlite" else cast(column, types.Double()), backend)
 
 
 def _float(column: ColumnElement[Any], backend: Backend) -> Text_:
     if backend == "sqlite":
         return func.colonnade_float(column, type_=Text())
-    text: Text_ = cast(cast(column, types.Double()), Text())
+    text: Text_ = cast(column, Text())
     for word in ("NaN", "Infinity", "-Infinity"):
         text = func.nullif(text, quoted(word), type_=Text())
     return func.coalesce(text, quoted("null"), type_=Text())
@@ -278,7 +324,11 @@ def _uuid(column: ColumnElement[Any], backend: Backend) -> Text_:
     dashed: Text_ = parts[0]
     for part in parts[1:]:
         dashed = dashed + quoted("-") + part
-    whole = case((func.length(text) == 32, dashed), else_=text)
+    whole = case(
+        (func.length(text) == 32, dashed),
+        (func.length(text) == 36, text),
+        *_or_unreadable(column),
+    )
     return func.json_quote(whole, type_=Text())
 
 
@@ -287,6 +337,11 @@ _UUID_PARTS = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
 
 def _moment(suffix: str) -> Callable[[ColumnElement[Any], Backend], Text_]:
     """A datetime: a fraction of six digits, or none; ``Z`` if it is aware."""
+    read = "colonnade_utc" if suffix else "colonnade_local"
+
+    def shown(stored: Text_) -> Text_:
+        text: Text_ = func.replace(stored, quoted(" "), quoted("T"), type_=Text())
+        return text + quoted(suffix) if suffix else text
 
     def text(column: ColumnElement[Any], backend: Backend) -> Text_:
         if backend == "postgresql":
@@ -294,26 +349,55 @@ def _moment(suffix: str) -> Callable[[ColumnElement[Any], Backend], Text_]:
             seconds = func.to_char(
                 utc, quoted('"\\""YYYY-MM-DD"T"HH24:MI:SS.US"' + suffix + '\\""')
             )
-            return func.replace(
+            whole: Text_ = func.replace(
                 seconds, quoted(f'.000000{suffix}"'), quoted(f'{suffix}"'), type_=Text()
             )
-        stored = func.replace(cast(column, Text()), quoted(" "), quoted("T"))
-        whole: Text_ = func.replace(stored, quoted(".000000"), quoted(""), type_=Text())
-        return func.json_quote(whole + quoted(suffix) if suffix else whole, type_=Text())
+            return _of_known_years(column, whole)
+        is_null, other = _or_unreadable(column, read)
+        without = func.replace(column, quoted(".000000"), quoted(""), type_=Text())
+        return func.json_quote(
+            case(
+                # Most values have a fraction, and this branch costs half of the next one.
+                (_glob(column, "????-??-?? *.??[0-9][0-9]?[1-9]"), shown(column)),
+                is_null,
+                (_glob(column, "????-??-?? *.??[0-9][0-9]?[0-9]"), shown(without)),
+                (_glob(column, "????-??-?? ??:??:??"), shown(column)),
+                other,
+            ),
+            type_=Text(),
+        )
 
     return text
 
 
+def _glob(column: ColumnElement[Any], pattern: str) -> ColumnElement[bool]:
+    return column.op("GLOB", is_comparison=True)(quoted(pattern))
+
+
+def _of_known_years(column: ColumnElement[Any], text: Text_) -> Text_:
+    """The text, where Python has the year: PostgreSQL has infinity, and years before and after.
+
+    A cast that always fails ends the statement for others: see ``resources/_unreadable.py``.
+    """
+    first, last = quoted("0001-01-01"), quoted("9999-12-31 23:59:59.999999")
+    if getattr(column.type, "timezone", False):
+        first, last = quoted("0001-01-01 00:00:00+00"), quoted("9999-12-31 23:59:59.999999+00")
+    failing = cast(cast(cast(column, Text()), Integer()), Text())
+    return case((column.between(first, last), text), else_=failing)
+
+
 def _date(column: ColumnElement[Any], backend: Backend) -> Text_:
     if backend == "postgresql":
-        return cast(func.to_json(column), Text())
-    return func.json_quote(cast(column, Text()), type_=Text())
+        return _of_known_years(column, cast(func.to_json(column), Text()))
+    usual = (_glob(column, "????-??-??"), column)
+    return func.json_quote(case(usual, *_or_unreadable(column)), type_=Text())
 
 
 def _time(column: ColumnElement[Any], backend: Backend) -> Text_:
     if backend == "sqlite":
-        text: Text_ = func.replace(cast(column, Text()), quoted(".000000"), quoted(""))
-        return func.json_quote(text, type_=Text())
+        text: Text_ = func.replace(column, quoted(".000000"), quoted(""), type_=Text())
+        usual = (_glob(column, "??:??:??.??????"), text)
+        return func.json_quote(case(usual, *_or_unreadable(column, "colonnade_time")), type_=Text())
     text = func.to_char(cast(column, Interval()), quoted("HH24:MI:SS.US"), type_=Text())
     return (
         quoted('"') + func.replace(text, quoted(".000000"), quoted(""), type_=Text()) + quoted('"')
@@ -323,29 +407,35 @@ def _time(column: ColumnElement[Any], backend: Backend) -> Text_:
 def _timedelta(column: ColumnElement[Any], backend: Backend) -> Text_:
     text: Text_ = func.colonnade_timedelta(cast(column, Text()), type_=Text())
     if backend == "postgresql":
-        # Days apart from seconds: Pydantic reads no more than 2^32 of a unit.
-        seconds = func.abs(extract("epoch", column))
+        # Days apart from seconds: Pydantic reads no more than 2^32 of a unit. A month has thirty
+        # days and a year 365, as the drivers have it.
+        days: Any = sum((extract(unit, column) * size for unit, size in _DAYS), literal_column("0"))
+        rest: Any = sum(
+            (extract(unit, column) * size for unit, size in _SECONDS), literal_column("0")
+        )
+        seconds = func.abs(days * literal_column("86400") + rest)
+        sign = case((days * literal_column("86400") + rest < 0, quoted("-P")), else_=quoted("P"))
         days = func.trunc(seconds / literal_column("86400"))
-        sign = case((extract("epoch", column) < 0, quoted("-P")), else_=quoted("P"))
         rest = seconds - days * literal_column("86400")
         text = sign + cast(days, Text()) + quoted("DT") + cast(rest, Text()) + quoted("S")
     return quoted('"') + text + quoted('"')
 
 
+_DAYS: tuple[tuple[str, Any], ...] = tuple(
+    (unit, literal_column(size)) for unit, size in (("year", "365"), ("month", "30"), ("day", "1"))
+)
+_SECONDS: tuple[tuple[str, Any], ...] = tuple(
+    (unit, literal_column(size))
+    for unit, size in (("hour", "3600"), ("minute", "60"), ("second", "1"))
+)
+
+
 def _bytes(column: ColumnElement[Any], backend: Backend) -> Text_:
     if backend == "sqlite":
-        text: Text_ = _null_for_null(func.hex(column, type_=Text()), column)
-    else:
-        text = func.encode(column, quoted("hex"), type_=Text())
-    return quoted('"') + text + quoted('"')
-
-
-def _null_for_null(text: Text_, column: ColumnElement[Any]) -> Text_:
-    """The text of a function that has one for NULL as well; SQLite.
-
-    Not by IS NOT NULL, which is true of NULL in a RETURNING of SQLite 3.40.
-    """
-    return case((func.typeof(column) != quoted("null"), text), else_=None)
+        return func.json_quote(func.colonnade_base64(column, type_=Text()), type_=Text())
+    text = func.encode(column, quoted("base64"), type_=Text())  # in lines of 76
+    whole: Text_ = func.replace(text, literal_column("chr(10)"), quoted(""), type_=Text())
+    return quoted('"') + whole + quoted('"')
 
 
 def _generic(column: ColumnElement[Any], backend: Backend) -> Text_:
@@ -383,10 +473,7 @@ _FORMS: tuple[tuple[type[Any], Form], ...] = (
     (Time, Form(_time, _read(time.fromisoformat))),
     (Uuid, Form(_uuid, _read(UUID))),
     (JSON, Form(_json, _same)),
-    (
-        LargeBinary,
-        Form(_bytes, _read(bytes.fromhex), "bytes: PostgreSQL has no text with NUL in it"),
-    ),
+    (LargeBinary, Form(_bytes, _read(from_base64))),
 )
 
 # What of Python each type of column holds, as the database writes it.
@@ -399,6 +486,7 @@ _HOLDING: tuple[tuple[type[Any], tuple[str, ...]], ...] = (
     (Date, ("date",)),
     (Time, ("time",)),
     (Uuid, ("uuid",)),
+    (LargeBinary, ("bytes",)),
     (JSON, ("json", "other", "text", "integer", "boolean")),
 )
 

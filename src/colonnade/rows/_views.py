@@ -7,13 +7,20 @@ from operator import add
 from typing import Any
 
 import annotated_types
-from pydantic import AllowInfNan, AwareDatetime, BaseModel, NaiveDatetime, Strict
+from pydantic import (
+    AllowInfNan,
+    AwareDatetime,
+    BaseModel,
+    NaiveDatetime,
+    Strict,
+    ValidationError,
+)
 from pydantic.fields import FieldInfo
 from pydantic_core import to_json
 from sqlalchemy import Text, cast, func, select
 from sqlalchemy.sql.elements import ColumnElement
 
-from colonnade.models import ColumnShape
+from colonnade.models import Base64JSON, ColumnShape
 from colonnade.query import (
     Include,
     Includes,
@@ -34,7 +41,7 @@ MOST_IN_AN_OBJECT = 60
 100 before version 3.48 in some builds (https://sqlite.org/limits.html)."""
 
 _SERIALIZING = (
-    "ser_json_timedelta", "ser_json_temporal", "ser_json_bytes", "ser_json_inf_nan",
+    "ser_json_timedelta", "ser_json_temporal", "ser_json_inf_nan",
     "json_encoders", "extra_fields_behavior", "str_to_lower", "str_to_upper",
     "str_strip_whitespace",
 )  # fmt: skip
@@ -42,7 +49,8 @@ _CHECKS = (annotated_types.BaseMetadata, AllowInfNan, Strict, AwareDatetime, Nai
 _NAMES = frozenset(
     # Pydantic's own, which it does not export; sqlmodel's and ours.
     ("_PydanticGeneralMetadata", "PydanticGeneralMetadata", "StringConstraints", "FieldFlags",
-     "FieldInfoMetadata", "SetWhenStored", "WithoutNul")
+     "FieldInfoMetadata", "SetWhenStored", "WithoutNul", "StorableText",
+     "StorableJSON", "Base64JSON")
 )  # fmt: skip
 _CHANGES = ("strip_whitespace", "to_upper", "to_lower", "coerce_numbers_to_str")
 
@@ -82,6 +90,20 @@ class View:
         """Why Pydantic has to write the answer; empty when the database does."""
         return (*self._own_reasons, *(why for _, _, view in self.relations for why in view.why_not))
 
+    @cached_property
+    def may_fail(self) -> bool:
+        """Whether a schema may refuse a row that was just written: one with code of its own."""
+        own = [why for why in self._own_reasons if why not in self._form_reasons]
+        return bool(own) or any(view.may_fail for _, _, view in self.relations)
+
+    @cached_property
+    def _form_reasons(self) -> frozenset[str]:
+        """The reasons that lie in how databases store columns alone."""
+        schema = self.surface.read.__name__
+        return frozenset(
+            f"{schema}.{shown.column.name}: {shown.form.why_not}" for shown in self.columns
+        )
+
     @property
     def is_exact(self) -> bool:
         """Whether what the database writes is the answer."""
@@ -114,15 +136,20 @@ class View:
             scopes: What of each table may be reached.
             backend: The kind of database.
         """
-        texts = {shown.name: shown.form.of(shown.column, source, backend) for shown in self._told}
-        for include, reached, view in self.relations:
-            texts[include.name] = view._related(include, reached, source, scopes, backend)
+        texts = self.texts(source, scopes, backend)
         if backend == "sqlite" and len(texts) <= MOST_IN_AN_OBJECT:
             return _object(texts)
         pieces: list[str | ColumnElement[str]] = []
         for name, text in texts.items():
             pieces += [_name(name), text]
         return _concatenated(["{", *_separated(pieces), "}"])
+
+    def texts(self, source: Any, scopes: Scopes, backend: Backend) -> dict[str, ColumnElement[str]]:
+        """The JSON texts that ``text`` is made of, by the name of the column or relation."""
+        texts = {shown.name: shown.form.of(shown.column, source, backend) for shown in self._told}
+        for include, reached, view in self.relations:
+            texts[include.name] = view._related(include, reached, source, scopes, backend)
+        return texts
 
     def _related(
         self,
@@ -160,6 +187,25 @@ class View:
                 parts.append(to_json(include.name) + b":" + view._many(row[include.name]))
         return b"{" + b",".join(parts) + b"}"
 
+    def render_all(self, rows: list[dict[str, Any]]) -> bytes:
+        """The JSON array of rows by way of Pydantic.
+
+        Raises:
+            UnreadableRowError: One of them cannot be written.
+        """
+        written = []
+        for index, row in enumerate(rows):
+            try:
+                written.append(self.render(row))
+            except ValidationError as error:
+                name = next((str(part) for part in error.errors()[0]["loc"]), None)
+                raise UnreadableRowError(index, name, error.errors()[0]["msg"]) from error
+            except UnreadableValueError as error:
+                raise UnreadableRowError(index, error.name, str(error)) from error
+            except (ValueError, OverflowError) as error:
+                raise UnreadableRowError(index, None, str(error)) from error
+        return b"[" + b",".join(written) + b"]"
+
     def _many(self, value: Any) -> bytes:
         if value is None:
             return b"null"
@@ -192,7 +238,7 @@ class View:
     def instance(self, row: dict[str, Any]) -> BaseModel:
         """The read schema of a row that ``text`` told of."""
         values: dict[str, Any] = {
-            shown.column.name: shown.form.read(row[shown.name]) for shown in self._told
+            shown.column.name: _read(shown, row[shown.name]) for shown in self._told
         }
         for include, reached, view in self.relations:
             if include.name in self.surface.always:
@@ -209,6 +255,41 @@ class View:
         if isinstance(value, list):
             return [self.instance(one) for one in value]
         return None if value is None else self.instance(value)
+
+
+def _read(shown: Shown, value: Any) -> Any:
+    try:
+        return shown.form.read(value)
+    except (ValueError, TypeError, ArithmeticError, LookupError) as error:
+        raise UnreadableValueError(shown.name, error) from error
+
+
+class UnreadableValueError(ValueError):
+    """A stored value is none of its column's type.
+
+    Attributes:
+        name: What the column is called in an answer.
+    """
+
+    def __init__(self, name: str, error: Exception) -> None:
+        self.name = name
+        super().__init__(str(error))
+
+
+class UnreadableRowError(Exception):
+    """A row of an answer cannot be written.
+
+    Attributes:
+        index: Which of the rows it is, from 0.
+        name: The column that is why, if it is known.
+        reason: What is wrong with it.
+    """
+
+    def __init__(self, index: int, name: str | None, reason: str) -> None:
+        self.index = index
+        self.name = name
+        self.reason = reason
+        super().__init__(f"row {index}, {name}: {reason}")
 
 
 def _object(texts: dict[str, ColumnElement[str]]) -> ColumnElement[str]:
@@ -321,6 +402,8 @@ def _field_reasons(where: str, field: FieldInfo, shown: Shown) -> Iterator[str]:
     for item in field.metadata:
         if not _only_checks(item):
             yield f"{where} has {type(item).__name__}, which may change what is written"
+    if shown.column.kind == "bytes" and not any(isinstance(i, Base64JSON) for i in field.metadata):
+        yield f"{where} does not write its bytes as Colonnade's schemas do, in base64"
     if not shown.column.accepts(field):
         yield f"{where} is of another type than its column"
 
