@@ -21,14 +21,13 @@ from sqlalchemy import Enum as NativeEnum
 from colonnade.models import RelationShape, Shape
 from colonnade.query._clauses import TEXT, Clauses
 from colonnade.query._comparisons import of_text
-from colonnade.query._cursors import Place, key_positions, write_cursor
+from colonnade.query._cursors import Place, write_cursor
 from colonnade.query._filters import Filter
 from colonnade.query._includes import Includes
-from colonnade.query._ordering import Ordered, Ordering, beyond, beyond_row
+from colonnade.query._ordering import Ordered, Ordering, beyond
 from colonnade.query._relations import Joined
 from colonnade.query._scopes import NO_SCOPES, Scopes, on_source
 from colonnade.query._surfaces import Surface
-from colonnade.query._values import sort_value
 
 Count = Literal["none", "exact", "estimated"]
 SelectT = TypeVar("SelectT", bound=Select[Any])
@@ -198,8 +197,8 @@ class Page:
             return None
         nulls = None
         if self.place is not None:
-            values, backwards, by_key = self.place
-            nulls = (backwards, by_key, tuple(value is None for value in values))
+            values, backwards = self.place
+            nulls = (backwards, tuple(value is None for value in values))
         ordering = tuple((one.column.name, one.descending) for one in self.ordering)
         shown = (self.fields, self.include, self.count == "exact", self.offset > 0)
         within = None if self.within is None else self.within.relation.name
@@ -226,21 +225,8 @@ class Page:
 
     def _after(self, place: Place, source: FromClause) -> ColumnElement[bool]:
         """The condition on rows that come after a place."""
-        if not place.by_key:
-            nulls = tuple(value is None for value in place.values)
-            return beyond(self._direction(), nulls, _stored(self.ordering), source)
-        table = self.surface.shape.table
-        here = table.alias()
-        key = [self.ordering[index] for index in key_positions(self.ordering)]
-        same = [
-            sort_value(one.column, here) == bind
-            for one, bind in zip(key, _stored(key), strict=True)
-        ]
-        # Inside its scope: a place is no way to learn of other rows.
-        row: Select[Any] = select(literal_column("1")).where(
-            *same, *self.scopes.clauses(table, here)
-        )
-        return exists(row.where(beyond_row(self._direction(), here, source)).correlate(source))
+        nulls = tuple(value is None for value in place.values)
+        return beyond(self._direction(), nulls, _stored(self.ordering), source)
 
 
 def _stored(columns: Sequence[Ordered]) -> list[ColumnElement[Any]]:
