@@ -1,6 +1,7 @@
 """Batches: many rows in one request, all of them or none."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 from fastapi import Request, Response
@@ -12,7 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from colonnade.database import Several
 from colonnade.errors import QueryError
 from colonnade.query import Scopes, read_value
-from colonnade.resources._bodies import JSONBody, json_body
+from colonnade.resources._bodies import JSONBody, json_body, read_body
 from colonnade.resources._hooks import in_session
 from colonnade.resources._keeping import Values
 from colonnade.resources._many import ManyRows
@@ -20,6 +21,7 @@ from colonnade.resources._reads import MOST_PARAMETERS, query_of
 from colonnade.resources._row_writes import Write
 from colonnade.resources._subject import rendered
 from colonnade.resources._writes import DONE, Writes
+from colonnade.rows import MOST_ERRORS, refuse_size
 
 
 class Batches:
@@ -39,12 +41,9 @@ class Batches:
     async def create(self, request: Request) -> Response:
         """Create rows: 201, in the order of the body."""
         scopes = self.subject.scopes(request)
-        inputs = self.subject.create
         said = scopes.values(self.subject.shape.table)
         body = await json_body(request)
-        made = inputs.parse_list(body, said=said)
-        self._bounded(len(made), ("body",))
-        rows = [inputs.values(one, ("body", index), said) for index, one in enumerate(made)]
+        rows = await read_body(body, partial(self._rows, said=said))
         writes = self.writes
 
         def insert(connection: Connection) -> list[Any]:
@@ -73,8 +72,7 @@ class Batches:
     async def update(self, request: Request) -> Response:
         """Change rows, each named by its key in the body: 200, in the order of the body."""
         scopes = self.subject.scopes(request)
-        changes = self._changes(await json_body(request))
-        self._bounded(len(changes), ("body",))
+        changes = await read_body(await json_body(request), self._changes)
         writes = self.writes
 
         def work(connection: Connection) -> list[Any]:
@@ -109,7 +107,7 @@ class Batches:
             segments.append(value)
         if not segments:
             raise QueryError([_wrong(("query", "key"), "Say which rows: key=1&key=2")])
-        self._bounded(len(segments), ("query", "key"))
+        refuse_size(len(segments), self.most, ("query", "key"))
         keys = list(dict.fromkeys(self.subject.key(one, ("query", "key")) for one in segments))
         writes = self.writes
 
@@ -161,6 +159,12 @@ class Batches:
         if max(there, len(gone)) < len(keys):
             raise self.subject.not_found()
 
+    def _rows(self, body: bytes, said: Mapping[str, Any]) -> list[Values]:
+        """The values of each row of the body."""
+        inputs = self.subject.create
+        made = inputs.parse_list(body, self.most, said=said)
+        return [inputs.values(one, ("body", index), said) for index, one in enumerate(made)]
+
     def _changes(self, body: bytes) -> list[tuple[tuple[Any, ...], Values]]:
         """The key and the values of each row of the body."""
         try:
@@ -169,6 +173,7 @@ class Batches:
             raise QueryError([_wrong(("body",), f"This is no JSON: {error}")]) from None
         if not isinstance(given, list):
             raise QueryError([_wrong(("body",), "The body is a JSON array of objects")])
+        refuse_size(len(given), self.most, ("body",))
         errors: list[dict[str, Any]] = []
         found = []
         for index, row in enumerate(given):
@@ -176,8 +181,10 @@ class Batches:
                 found.append(self._change(row, ("body", index)))
             except QueryError as error:
                 errors += error.errors
+            if len(errors) >= MOST_ERRORS:
+                break
         if errors:
-            raise QueryError(errors[:100])
+            raise QueryError(errors)
         return found
 
     def _change(self, row: Any, loc: tuple[Any, ...]) -> tuple[tuple[Any, ...], Values]:
@@ -195,10 +202,6 @@ class Batches:
                 message = error.errors()[0]["msg"]
                 raise QueryError([_wrong((*loc, name), message)]) from None
         return tuple(key), self.subject.update.read(to_json(rest), loc)
-
-    def _bounded(self, count: int, loc: tuple[Any, ...]) -> None:
-        if not 1 <= count <= self.most:
-            raise QueryError([_wrong(loc, f"A batch has 1 to {self.most} rows, not {count}")])
 
     def _answer(self, rows: list[Any], status: int) -> Response:
         view = self.subject.view

@@ -1,6 +1,7 @@
 """Writing: one statement with RETURNING where it can be, one transaction where it cannot."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from fastapi import Request, Response
@@ -10,7 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from colonnade.models import Idempotency
 from colonnade.query import Scopes
-from colonnade.resources._bodies import JSONBody, json_body
+from colonnade.resources._bodies import JSONBody, json_body, read_body
 from colonnade.resources._hooks import Hooks, in_session
 from colonnade.resources._idempotency import Once, Receipt, Receipts
 from colonnade.resources._keeping import Values, explained
@@ -45,7 +46,8 @@ class Writes:
         scopes = subject.scopes(request)
         said = scopes.values(subject.shape.table)
         body = await json_body(request)
-        write = Write("create", subject.create.read(body, said=said), scopes)
+        values = await read_body(body, partial(subject.create.read, said=said))
+        write = Write("create", values, scopes)
         path = path_of(request).rstrip("/")
 
         def respond(row: Any) -> Response:
@@ -73,7 +75,7 @@ class Writes:
         """Change what the body names: 200."""
         subject = self.subject
         scopes = subject.scopes(request)
-        values = subject.update.read(await json_body(request))
+        values = await read_body(await json_body(request), subject.update.read)
         expected = expected_rows(request.headers.getlist("if-match"))
         row = await self._unit(Write("update", values, scopes, key, expected))
         body = rendered(subject.view, row.body)
