@@ -68,3 +68,47 @@ def test_a_long_body_that_is_right_is_stored(notes: TestClient) -> None:
     body = {"data": {"a": [1] * 200_000}}
     made = notes.post("/notes", json=body)
     assert (made.status_code, made.json()["data"]) == (201, body["data"])
+
+
+def test_a_page_that_is_too_large_ends_early(db: Database, notes: TestClient) -> None:
+    notes.post("/notes:batch", json=[{"text": "x" * 2**19}, {"text": "y" * 2**19}] * 2)
+    size = 4 * 2**20
+    for n in range(20):  # 80 MiB, without sending them
+        with db.session() as session:
+            table = SQLModel.metadata.tables["note"]
+            row = {"text": "z" * size, "data": {"n": n}}
+            session.connection().execute(table.insert().values(row))
+            session.commit()
+    first = notes.get("/notes")
+    assert first.status_code == 200
+    assert 60 * 2**20 < len(first.content) <= 64 * 2**20
+    second = notes.get(first.links["next"]["url"])
+    assert [row["id"] for row in (*first.json(), *second.json())] == list(range(1, 25))
+    assert "next" not in second.links
+    back = notes.get("/notes?order_by=-id")
+    assert [row["id"] for row in back.json()] == list(range(24, 24 - len(back.json()), -1))
+    assert len(notes.get("/notes?fields=id").json()) == 24
+
+
+def test_a_row_that_is_too_large_for_an_answer_is_named(db: Database, notes: TestClient) -> None:
+    with db.session() as session:
+        table = SQLModel.metadata.tables["note"]
+        session.connection().execute(table.insert().values(text="z" * 65 * 2**20, data={}))
+        session.commit()
+    answer = notes.get("/notes")
+    assert answer.status_code == 413
+    assert answer.json()["type"] == "urn:colonnade:answer_too_large"
+    assert "larger than the 64 MiB of an answer" in answer.json()["detail"]
+    if db.url.backend == "postgresql":
+        assert "The Note 1 is" in answer.json()["detail"]
+        assert notes.get("/notes?fields=id").json() == [{"id": 1}]
+
+
+def test_numbers_that_a_database_writes_in_full_are_bounded(notes: TestClient) -> None:
+    """PostgreSQL writes 1e308 in JSON with 309 digits."""
+    headers = {"Content-Type": "application/json"}
+    body = b'{"data": {"a": [' + b",".join([b"1e308"] * 20_000) + b"]}}"
+    refused = notes.post("/notes", content=body, headers=headers)
+    assert refused.status_code == 422
+    assert "stand for 6,160,000 digits" in refused.json()["detail"]
+    assert notes.post("/notes", json={"data": {"a": [1e308, -1e-308, 0.0, 1.5]}}).status_code == 201

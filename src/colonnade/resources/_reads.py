@@ -24,10 +24,21 @@ from colonnade.query import (
     key_ordering,
 )
 from colonnade.resources._bodies import JSONBody
+from colonnade.resources._failures import TOO_LARGE, too_large
 from colonnade.resources._plans import Explain, Plans
+from colonnade.resources._problems import Problem
 from colonnade.resources._subject import Subject, rendered, rendered_rows
 from colonnade.resources._tags import is_unchanged
-from colonnade.rows import Backend, View, joined_rows, page_statement, row_columns
+from colonnade.rows import (
+    LARGEST_ANSWER,
+    Backend,
+    View,
+    bounded,
+    joined_rows,
+    page_statement,
+    row_columns,
+    size_statement,
+)
 
 DEEPEST_TREE = 100
 """Levels of a tree that one request reads at most."""
@@ -147,7 +158,7 @@ class Reads:
         statement = select(*columns).where(
             key_clause(shape, source), *scopes.clauses(shape.table, source)
         )
-        return Plan(statement)
+        return Plan(statement, longest=LARGEST_ANSWER)
 
     async def tree(
         self, request: Request, key: tuple[Any, ...], relation: RelationShape, depth: int
@@ -159,7 +170,8 @@ class Reads:
         page = self.tree_reader.read(query, scopes, url_of(request))
         view = subject.views.get(page.fields, page.include)
         within = Within(subject.shape, relation, key)
-        plan = Plan(_tree_statement(within, view, page, subject.backend))
+        statement = _tree_statement(within, view, page, subject.backend)
+        plan = Plan(statement, longest=LARGEST_ANSWER)
         parameters = {
             **page.parameters(),
             **within.parameters(),
@@ -170,6 +182,8 @@ class Reads:
         found = await subject.read(plan.one(parameters))
         if not found.parent:
             raise subject.not_found()
+        if found.body is None:
+            raise too_large("This page")
         headers = _offset_links(page, found.found > page.limit)
         return JSONBody(rendered_rows(view, found.body), 200, headers)
 
@@ -185,35 +199,72 @@ async def answer_page(subject: Subject, plans: Plans, page: Page, view: View) ->
     """
     if page.count == "estimated" and subject.backend == "sqlite":
         page = replace(page, count="exact")  # its planner does not say how many it expects
+    page, found = await _found(subject, plans, page, view)
+    if page.within is not None and not found.parent:
+        raise subject.not_found()
+    headers = _links(page, found)
+    if page.count == "estimated":
+        headers["X-Total-Count"] = str(await _estimate(subject, page))
+    elif page.count == "exact":
+        headers["X-Total-Count"] = str(found.total)
+    return JSONBody(rendered_rows(view, found.body), 200, headers)
+
+
+async def _found(subject: Subject, plans: Plans, page: Page, view: View) -> tuple[Page, Any]:
+    """What is found of a page, which is shorter than asked where its rows are too large."""
     structure = page.structure
     plan = plans.get(
         None if structure is None else ("page", structure),
         lambda: _page_plan(page, view, subject.backend),
     )
-    parameters = {**page.parameters(), **_window(page)}
+    try:
+        found = await subject.read(plan.one(_values(page)))
+    except Problem as problem:
+        if problem.kind != TOO_LARGE:
+            raise
+        found = None
+    if found is not None and found.body is not None:
+        return page, found
+    page = replace(page, limit=await _rows_that_fit(subject, page, view))
+    return page, await subject.read(plan.one(_values(page)))
+
+
+async def _rows_that_fit(subject: Subject, page: Page, view: View) -> int:
+    """How many rows of a page an answer has room for.
+
+    Raises:
+        Problem: Not for the first.
+    """
+    plan = Plan(size_statement(page, view, subject.backend), longest=LARGEST_ANSWER)
+    size = 2  # the brackets
+    count = 0
+    for count, row in enumerate(await subject.read(plan.bound(_values(page), list))):
+        size += row.size + 1
+        if size > LARGEST_ANSWER:
+            if count == 0:
+                raise too_large(f"The {subject.name} {subject.keys.write(from_json(row.key))}")
+            return count
+    return count + 1
+
+
+def _values(page: Page) -> dict[str, Any]:
+    """The values of the parameters of a page's statement."""
+    values = {**page.parameters(), **_window(page)}
     if page.offset:
-        parameters["offset_"] = page.offset
-    found = await subject.read(plan.one(parameters))
-    if page.within is not None and not found.parent:
-        raise subject.not_found()
-    headers = _links(page, found)
-    if page.count == "estimated":
-        headers["X-Total-Count"] = str(await _estimate(subject, page, parameters))
-    elif page.count == "exact":
-        headers["X-Total-Count"] = str(found.total)
-    return JSONBody(rendered_rows(view, found.body), 200, headers)
+        values["offset_"] = page.offset
+    return values
 
 
 def _page_plan(page: Page, view: View, backend: Backend) -> Plan:
     statement = page_statement(page, view, backend)
     if page.within is not None:
         statement = statement.add_columns(page.within.exists(page.scopes).label("parent"))
-    return Plan(statement, once=page.filter.is_long)
+    return Plan(statement, once=page.filter.is_long, longest=LARGEST_ANSWER)
 
 
-async def _estimate(subject: Subject, page: Page, parameters: dict[str, Any]) -> int:
+async def _estimate(subject: Subject, page: Page) -> int:
     """How many rows PostgreSQL's planner expects."""
-    explain = Plan(Explain(page.all_rows()))
+    explain, parameters = Plan(Explain(page.all_rows())), _values(page)
     plan = await subject.read(lambda connection: explain.run(connection, parameters).scalar_one())
     told = from_json(plan) if isinstance(plan, str) else plan
     return int(told[0]["Plan"]["Plan Rows"])
@@ -311,7 +362,7 @@ def _tree_statement(within: Within, view: View, page: Page, backend: Backend) ->
     ).subquery()
     shown = numbered.c.n <= bindparam("shown_", type_=BigInteger())
     return select(
-        joined_rows(numbered.c.j, backend, only=shown).label("body"),
+        bounded(joined_rows(numbered.c.j, backend, only=shown), backend).label("body"),
         func.count().label("found"),
         within.exists(page.scopes).label("parent"),
     ).select_from(numbered)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Context, Decimal
 from functools import cached_property
 from itertools import islice
+from math import log10
 from types import MappingProxyType
 from typing import Any
 
@@ -28,6 +29,9 @@ MOST_LOCATED = 20_000
 
 MOST_DIGITS = 500
 """Digits of a number that is rounded: what has more fits no column, and the database says so."""
+
+MOST_WRITTEN = 4 * 1024 * 1024
+"""Digits that the exponents in a JSON value stand for: PostgreSQL writes 1e308 with 309."""
 
 DEEPEST_JSON = 100
 """How deep a JSON value may be nested: SQLite refuses more than 1,000, Pydantic 255."""
@@ -411,6 +415,7 @@ def _plain_json(value: Any) -> Any:
         plain = from_json(to_json(value, inf_nan_mode="constants"), allow_inf_nan=True)
     except ValueError as error:
         raise ValueError(f"This is no JSON: {error}") from None
+    written = 0
     for depth, part in _parts(plain):
         if depth > DEEPEST_JSON:
             raise ValueError(f"JSON nested deeper than {DEEPEST_JSON}")
@@ -418,6 +423,13 @@ def _plain_json(value: Any) -> Any:
             without_nul(part)
         elif isinstance(part, float) and part - part != 0:
             raise ValueError("A number has to be finite")
+        elif isinstance(part, float) and part:
+            written += abs(int(log10(abs(part))))
+    if written > MOST_WRITTEN:
+        raise ValueError(
+            f"The exponents in this JSON stand for {written:,} digits, which is more than the "
+            f"{MOST_WRITTEN:,} that are stored: write such numbers as text"
+        )
     return value
 
 
