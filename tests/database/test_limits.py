@@ -118,7 +118,7 @@ async def until_idle(db: Database) -> None:
 
     def still(connection: Connection) -> int:
         if db.url.backend == "sqlite":  # the threads themselves are asked
-            return 0 if db._engines.threads._line._idle.qsize() else 1
+            return 0 if db._engines.threads._line.is_idle else 1
         return int(connection.execute(running, {"q": "%pg_sleep(20)"}).scalar_one())
 
     for _ in range(50):

@@ -371,7 +371,10 @@ class Database:
             UnreachableError: There was no connection to be had.
         """
         attempts = Attempts(
-            self._engines.outage, idempotent=idempotent or read_only, at_once=not begin
+            self._engines.outage,
+            idempotent=idempotent or read_only,
+            at_once=not begin,
+            patience=self._options.pool_timeout,
         )
         while True:
             try:
@@ -386,7 +389,7 @@ class Database:
         self, work: Callable[[Connection], T], begin: bool, read_only: bool, attempts: Attempts
     ) -> T:
         if self.url.backend == "sqlite":
-            return await run_in_thread(self._engines, work, begin=begin)
+            return await run_in_thread(self._engines, work, begin=begin, read_only=read_only)
         if read_only and self._reading.replicas:
             return await self._reading.over_async(
                 lambda engines: engines.of_loop().run(work, begin=begin, attempts=attempts)

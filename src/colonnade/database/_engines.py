@@ -77,6 +77,9 @@ class Engines:
 
     Attributes:
         threads: Those in which async code has SQLite's statements run.
+        writer: The one in which it has those run that may write: more would wait for SQLite's
+            one lock, and reads for them.
+        patience: Seconds in which a connection, or a thread, has to be there.
         outage: What is known of whether the server can be reached.
         pooler: What is known of a pooler before it.
     """
@@ -84,6 +87,8 @@ class Engines:
     def __init__(self, url: DatabaseURL, options: EngineOptions) -> None:
         self.url = url
         self.threads = Threads()
+        self.writer = Threads(most=1)
+        self.patience = options.pool_timeout
         self.outage = Outage(url)
         self.pooler = Pooler(url)
         self._options = options
@@ -153,7 +158,8 @@ class Engines:
         """Close the connections of sync code. A database in memory keeps what it holds."""
         with self._lock:
             engine, self._sync = self._sync, None
-        self.threads.stop(wait=GRACE)
+        for threads in (self.threads, self.writer):
+            threads.stop(wait=GRACE)
         if engine is not None:
             self._finalizer.detach()
             if self.url.backend == "sqlite":

@@ -18,17 +18,23 @@ from colonnade.database._plans import Bound, Several
 T = TypeVar("T")
 
 
-async def run_in_thread(engines: Engines, work: Callable[[Connection], T], *, begin: bool) -> T:
+async def run_in_thread(
+    engines: Engines, work: Callable[[Connection], T], *, begin: bool, read_only: bool
+) -> T:
     """Run Core statements in a thread; who gives up waiting has them interrupted.
 
     Args:
         engines: What the database is reached by.
         work: Called with a connection.
         begin: Whether it is one transaction, that locks out other writers from the start.
+        read_only: Whether it only reads; what may write waits for its turn, in one thread.
     """
+    threads = engines.threads if read_only else engines.writer
     running = Running(work.plan.longest if isinstance(work, Bound) else None)
     try:
-        return await engines.threads.run(partial(_run, engines.sync, work, begin, running))
+        return await threads.run(
+            partial(_run, engines.sync, work, begin, running), patience=engines.patience
+        )
     except asyncio.CancelledError:
         running.interrupt()
         raise
