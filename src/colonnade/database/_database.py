@@ -256,10 +256,21 @@ class Database:
         """
         return SessionContext(self._engines, self._reading, read_only=read_only)
 
-    def get_session(self) -> Iterator[Session]:
-        """A FastAPI dependency for sync endpoints: ``Depends(db.get_session)``."""
-        with self.session() as session:
-            yield session
+    async def get_session(self) -> AsyncIterator[Session]:
+        """A FastAPI dependency for sync endpoints: ``Depends(db.get_session)``.
+
+        The session is promised a connection before FastAPI gives the endpoint a worker thread: a
+        request that waits for one holds no thread that another needs to give its own back.
+        """
+        async with self._engines.connection_limit():
+            session = self.session().__enter__()
+            try:
+                yield session
+            finally:
+                if session.in_transaction():  # and has a connection, which is rolled back
+                    await asyncio.shield(asyncio.to_thread(session.close))
+                else:
+                    session.close()
 
     async def get_async_session(self) -> AsyncIterator[AsyncSession]:
         """A FastAPI dependency for async endpoints: ``Depends(db.get_async_session)``."""

@@ -22,6 +22,7 @@ from colonnade.database._connecting import (
     connect_patiently,
     refuse_stale,
 )
+from colonnade.database._connection_limit import ConnectionLimit
 from colonnade.database._liveness import RECYCLE
 from colonnade.database._loops import LoopEngine
 from colonnade.database._outages import Outage
@@ -79,6 +80,7 @@ class Engines:
         threads: Those in which async code has SQLite's statements run.
         writer: The one in which it has those run that may write: more would wait for SQLite's
             one lock, and reads for them.
+        connection_limit: Holds back the sessions of sync endpoints until they can be connected.
         patience: Seconds in which a connection, or a thread, has to be there.
         outage: What is known of whether the server can be reached.
         pooler: What is known of a pooler before it.
@@ -89,6 +91,10 @@ class Engines:
         self.threads = Threads()
         self.writer = Threads(most=1)
         self.patience = options.pool_timeout
+        pool = {**options.engine_args(url.backend), **url.sync.engine_args}
+        self.connection_limit = ConnectionLimit(
+            pool["pool_size"], pool["max_overflow"], options.pool_timeout
+        )
         self.outage = Outage(url)
         self.pooler = Pooler(url)
         self._options = options

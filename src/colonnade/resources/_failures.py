@@ -134,6 +134,24 @@ def unavailable_of(error: BaseException) -> Problem | None:
     return Problem(503, detail, kind=kind, headers={"Retry-After": RETRY_AFTER})
 
 
+def too_late(seconds: float, *, wrote: bool) -> Problem:
+    """The 503 of a request that has waited for the database as long as may be.
+
+    Args:
+        seconds: So long.
+        wrote: Whether it asked for a write, which may have been carried out.
+    """
+    detail = (
+        f"The database did not answer within {seconds:g} seconds, and the request was cancelled"
+    )
+    logger.warning("Answered 503: %s.", detail)
+    headers = {"Retry-After": RETRY_AFTER}
+    if not wrote:
+        return Problem(503, f"{detail}. Try again shortly.", kind="busy", headers=headers)
+    detail += ". Whether this was carried out is not known. Read before you ask again."
+    return Problem(503, detail, kind="uncertain", headers=headers)
+
+
 def _reason(error: BaseException) -> str:
     """What the database said, without the statement and its values."""
     return str(getattr(error, "orig", None) or error).partition("\n")[0]
