@@ -1,8 +1,10 @@
 """Requests at the same time: what one at a time would have said."""
 
 import asyncio
+import itertools
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from random import Random
 from types import SimpleNamespace
 from typing import Any
 
@@ -148,3 +150,42 @@ def test_a_parent_that_goes_meanwhile(together: Any) -> None:
             assert below.headers["X-Total-Count"] == "0"
 
     together(story)
+
+
+@pytest.mark.parametrize("fields", [["progress"], ["progress", "title"]])
+def test_batches_of_the_same_rows_do_not_deadlock(
+    db: Database, together: Any, fields: list[str]
+) -> None:
+    """Whatever order their bodies have: rows are locked in the order of their keys."""
+    random = Random(7)
+
+    async def story(ask: Ask) -> None:
+        made = (await ask("POST", "/tasks:batch", json=[{"title": "x"}] * 20)).json()
+        keys = [row["id"] for row in made]
+
+        async def change() -> list[Any]:
+            found = []
+            for _ in range(6):
+                rows: list[dict[str, Any]] = []
+                for key in random.sample(keys, 10):
+                    field = random.choice(fields)  # of different fields: row by row
+                    rows.append({"id": key, field: "y" if field == "title" else 3})
+                found.append(await ask("PATCH", "/tasks:batch", json=rows))
+                assert [row["id"] for row in found[-1].json()] == [row["id"] for row in rows]
+            return found
+
+        answers = await asyncio.gather(*(change() for _ in range(8)))
+        assert statuses(list(itertools.chain(*answers))) == {200: 48}
+
+        async def remove(seed: int) -> Any:
+            chosen = Random(seed).sample(keys, 20)
+            return await ask("DELETE", f"/tasks:batch?{'&'.join(f'key={key}' for key in chosen)}")
+
+        removed = await asyncio.gather(*(remove(seed) for seed in range(6)))
+        assert statuses(list(removed)) == {200: 1, 404: 5}
+
+    together(story)
+    if db.url.backend == "postgresql":
+        with db.session() as session:
+            counted = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+            assert session.connection().exec_driver_sql(counted).scalar() == 0

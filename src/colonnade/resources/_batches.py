@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import Request, Response
 from pydantic import ValidationError
 from pydantic_core import from_json, to_json
-from sqlalchemy import Connection, and_, delete, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, FromClause, and_, delete, func, select, tuple_
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from colonnade.database import Several
@@ -18,6 +18,7 @@ from colonnade.resources._hooks import in_session
 from colonnade.resources._keeping import Values
 from colonnade.resources._many import ManyRows
 from colonnade.resources._reads import MOST_PARAMETERS, query_of
+from colonnade.resources._row_locks import after, lock_in_order
 from colonnade.resources._row_writes import Write
 from colonnade.resources._subject import rendered
 from colonnade.resources._writes import DONE, Writes
@@ -75,7 +76,10 @@ class Batches:
         changes = await read_body(await json_body(request), self._changes)
         writes = self.writes
 
+        keys = [key for key, _ in changes]
+
         def work(connection: Connection) -> list[Any]:
+            self._lock(connection, keys, scopes)
             return [
                 writes.rows(connection, Write("update", dict(values), scopes, key))
                 for key, values in changes
@@ -83,6 +87,7 @@ class Batches:
 
         async def hooked(session: AsyncSession, run: Callable[..., Awaitable[Any]]) -> list[Any]:
             found = []
+            await run(lambda connection: self._lock(connection, keys, scopes))
             for key, values in changes:
                 write = Write("update", dict(values), scopes, key)
                 found.append(await writes.hooked(session, run, write))
@@ -113,6 +118,7 @@ class Batches:
 
         async def hooked(session: AsyncSession, run: Callable[..., Awaitable[Any]]) -> None:
             # All rows go at once: one that another takes along is there until then.
+            await run(lambda connection: self._lock(connection, keys, scopes))
             for key in keys:
                 write = Write("delete", {}, scopes, key)
                 await run(lambda connection, write=write: writes.rows.seen(connection, write))
@@ -141,23 +147,43 @@ class Batches:
         return [write(connection, Write("create", dict(row), scopes)) for row in rows]
 
     def _remove(self, connection: Connection, keys: list[tuple[Any, ...]], scopes: Scopes) -> None:
-        table = self.subject.shape.table
-        columns = [one.column for one in self.subject.shape.primary_key]
-        chosen: Any = (
-            columns[0].in_([key[0] for key in keys])
-            if len(columns) == 1
-            else tuple_(*columns).in_(keys)
-        )
-        reached = and_(chosen, *scopes.clauses(table, table))
+        shape, table = self.subject.shape, self.subject.shape.table
+        columns = [one.column for one in shape.primary_key]
+        reached = self._reached(table, keys, scopes)
         count = select(func.count()).select_from(table).where(reached)
         parameters = dict(scopes.binds())
         # SQLite does not return a row that another of them took along (ON DELETE CASCADE).
         counted = self.subject.backend == "sqlite"
         there = connection.execute(count, parameters).scalar_one() if counted else 0
         statement = delete(table).where(reached).returning(*columns)
+        if not counted and len(keys) > 1:
+            rows = table.alias()
+            locked = lock_in_order(shape, rows, self._reached(rows, keys, scopes))
+            statement = statement.where(after(locked))
         gone = connection.execute(statement, parameters).all()
         if max(there, len(gone)) < len(keys):
             raise self.subject.not_found()
+
+    def _reached(
+        self, rows: FromClause, keys: list[tuple[Any, ...]], scopes: Scopes
+    ) -> ColumnElement[bool]:
+        """The condition on the rows that have these keys, and can be reached."""
+        shape = self.subject.shape
+        columns = [rows.c[one.column.key] for one in shape.primary_key]
+        chosen: Any = (
+            columns[0].in_([key[0] for key in keys])
+            if len(columns) == 1
+            else tuple_(*columns).in_(keys)
+        )
+        return and_(chosen, *scopes.clauses(shape.table, rows))
+
+    def _lock(self, connection: Connection, keys: list[tuple[Any, ...]], scopes: Scopes) -> None:
+        """Lock the rows before any of them is changed: in their order, whatever the body's is."""
+        if self.subject.backend == "postgresql" and len(keys) > 1:
+            shape = self.subject.shape
+            rows = shape.table.alias()
+            locked = lock_in_order(shape, rows, self._reached(rows, keys, scopes))
+            connection.execute(locked, dict(scopes.binds()))
 
     def _rows(self, body: bytes, said: Mapping[str, Any]) -> list[Values]:
         """The values of each row of the body."""
