@@ -153,6 +153,11 @@ class Database:
         return self._engines.secret
 
     @property
+    def has_secret(self) -> bool:
+        """Whether ``secret`` is one that nobody can derive from the URL alone."""
+        return self._engines.has_secret
+
+    @property
     def engine(self) -> Engine:
         """The engine for sync code.
 

@@ -27,7 +27,7 @@ from colonnade.database._liveness import RECYCLE
 from colonnade.database._loops import LoopEngine
 from colonnade.database._outages import Outage
 from colonnade.database._poolers import Pooler
-from colonnade.database._secret import secret_of
+from colonnade.database._secret import has_secret, secret_of
 from colonnade.database._statements import Telling, tell_statements
 from colonnade.database._targets import Target
 from colonnade.database._threads import Threads
@@ -109,6 +109,11 @@ class Engines:
     def secret(self) -> bytes:
         """A secret that every process on this database has."""
         return secret_of(self.url)
+
+    @cached_property
+    def has_secret(self) -> bool:
+        """Whether that is one which nobody can derive from the URL alone."""
+        return has_secret(self.url)
 
     @property
     def sync(self) -> Engine:

@@ -30,6 +30,11 @@ from colonnade.query._scopes import NO_SCOPES, Scopes, on_source
 from colonnade.query._surfaces import Surface
 
 Count = Literal["none", "exact", "estimated"]
+
+MOST_COUNTED = 100_000
+"""Rows that ``count=estimated`` counts under a scope: the planner would tell of the rows of others,
+and to count all of them may take long."""
+
 SelectT = TypeVar("SelectT", bound=Select[Any])
 
 
@@ -153,8 +158,16 @@ class Page:
             .offset(bindparam("offset_", type_=BigInteger()) if self.offset else None)
         )
 
+    @property
+    def is_counted(self) -> bool:
+        """Whether its statement counts the rows of every page: so does an estimate in a scope."""
+        return self.count == "exact" or (self.count == "estimated" and bool(self.scopes))
+
     def total(self) -> Select[Any]:
-        """The SELECT that counts the rows of every page."""
+        """The SELECT that counts the rows of every page; of an estimate, up to ``MOST_COUNTED``."""
+        if self.count == "estimated":
+            some = self.all_rows().limit(literal_column(str(MOST_COUNTED))).subquery()
+            return select(func.count()).select_from(some)
         source = self.surface.shape.table.alias()
         return self._chosen(select(func.count()), source, placed=False)
 
@@ -200,7 +213,8 @@ class Page:
             values, backwards = self.place
             nulls = (backwards, tuple(value is None for value in values))
         ordering = tuple((one.column.name, one.descending) for one in self.ordering)
-        shown = (self.fields, self.include, self.count == "exact", self.offset > 0)
+        counted = self.count if self.is_counted else None
+        shown = (self.fields, self.include, counted, self.offset > 0)
         within = None if self.within is None else self.within.relation.name
         return self.filter.node, ordering, nulls, shown, scopes, within
 

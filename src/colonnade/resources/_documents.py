@@ -349,9 +349,11 @@ def path_parameter(name: str, columns: tuple[ColumnShape, ...]) -> dict[str, Any
     }
 
 
-def header_parameter(name: str, description: str) -> dict[str, Any]:
+def header_parameter(
+    name: str, description: str, pattern: str = "^[\\x21-\\x7e]*$"
+) -> dict[str, Any]:
     """A header that a request may have."""
-    schema = {"type": "string", "pattern": "^[\\x21-\\x7e]*$"}
+    schema = {"type": "string", "pattern": pattern}
     return {
         "name": name,
         "in": "header",

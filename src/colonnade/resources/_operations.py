@@ -22,6 +22,7 @@ from colonnade.resources._names import plural, snake
 from colonnade.resources._reads import DEEPEST_TREE, Reads, answer_page, asked_page
 from colonnade.resources._route import GeneratedRoute
 from colonnade.resources._subject import Subject, Views
+from colonnade.resources._tags import TAGS
 from colonnade.resources._writes import Writes
 
 Operation = Literal["list", "read", "create", "update", "delete", "batch", "link"]
@@ -147,6 +148,7 @@ class Operations:
             generate_unique_id_function=router.generate_unique_id_function,
         )
         route.db = self.subject.db
+        route.siblings = router.routes
         self.made.append(route)
 
     def _key_parameter(self) -> dict[str, Any]:
@@ -217,7 +219,7 @@ class Operations:
             parameters=lambda: [
                 self._key_parameter(),
                 *documents.page_parameters(reads.row_reader),
-                documents.header_parameter("If-None-Match", "The ETag of an answer"),
+                documents.header_parameter("If-None-Match", "The ETag of an answer", TAGS),
             ],
         )
 
@@ -238,7 +240,7 @@ class Operations:
             responses=documents.responses(404, 409, 412, 413, headers=("ETag",), says="The row"),
             parameters=lambda: [
                 self._key_parameter(),
-                documents.header_parameter("If-Match", "The ETag of the row as it was read"),
+                documents.header_parameter("If-Match", "The ETag of the row as it was read", TAGS),
             ],
         )
 
@@ -259,7 +261,7 @@ class Operations:
             responses=documents.responses(404, 409, 412),
             parameters=lambda: [
                 self._key_parameter(),
-                documents.header_parameter("If-Match", "The ETag of the row as it was read"),
+                documents.header_parameter("If-Match", "The ETag of the row as it was read", TAGS),
             ],
         )
 
@@ -435,7 +437,7 @@ def _depth(request: Request) -> int | None:
         return None
     if text == "all":
         return DEEPEST_TREE
-    if text.isdecimal() and len(text) < 5 and 1 <= int(text) <= DEEPEST_TREE:
+    if text.isascii() and text.isdecimal() and len(text) < 5 and 1 <= int(text) <= DEEPEST_TREE:
         return int(text)
     message = f"depth is all, or 1 to {DEEPEST_TREE}"
     raise QueryError([{"type": "depth", "loc": ("query", "depth"), "msg": message, "input": text}])

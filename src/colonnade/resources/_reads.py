@@ -47,6 +47,10 @@ MOST_PARAMETERS = 500
 """Parameters of a query string; Python's own limit is none."""
 
 
+_URL_SIGNS = "!$&'()*+,=:@/?%~-._[]"
+_UNSAFE = re.compile(r"[^A-Za-z0-9" + re.escape(_URL_SIGNS) + "]")
+"""What ends a URL in a Link header, or may be taken for its end: there, ``;`` too."""
+
 _PLACE = re.compile(r"(?:(?<=&)|^)(?:cursor|offset)=[^&]*&?")
 
 
@@ -91,7 +95,12 @@ def url_of(request: Request) -> str:
     """What was asked: path and query string, as they were written."""
     raw: bytes = request.scope["query_string"]
     path = path_of(request)
-    return f"{path}?{raw.decode('latin-1')}" if raw else path
+    if not raw:
+        return path
+    query = raw.decode("latin-1")
+    if _UNSAFE.search(query):  # which would end the URL in a Link header, or begin another
+        query = quote(raw, safe=_URL_SIGNS)
+    return f"{path}?{query}"
 
 
 def asked_page(reader: PageReader, subject: Subject, request: Request) -> Page:
@@ -154,7 +163,7 @@ class Reads:
     def _row_plan(self, view: View, scopes: Scopes) -> Plan:
         shape = self.subject.shape
         source = shape.table.alias()
-        columns = row_columns(view, shape, source, scopes, self.subject.backend)
+        columns = row_columns(view, source, scopes, self.subject.backend, self.subject.told_apart)
         statement = select(*columns).where(
             key_clause(shape, source), *scopes.clauses(shape.table, source)
         )
@@ -203,10 +212,10 @@ async def answer_page(subject: Subject, plans: Plans, page: Page, view: View) ->
     if page.within is not None and not found.parent:
         raise subject.not_found()
     headers = _links(page, found)
-    if page.count == "estimated":
-        headers["X-Total-Count"] = str(await _estimate(subject, page))
-    elif page.count == "exact":
+    if page.is_counted:
         headers["X-Total-Count"] = str(found.total)
+    elif page.count == "estimated":
+        headers["X-Total-Count"] = str(await _estimate(subject, page))
     return JSONBody(rendered_rows(view, found.body), 200, headers)
 
 

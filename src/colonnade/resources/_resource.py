@@ -230,6 +230,7 @@ class Resource(APIRouter):
         if not isinstance(route, ResourceRoute):
             return
         route.db = self.db
+        route.siblings = self.routes
         scopes = self.scopes
         route.dependencies = [*route.dependencies, *scopes]
         problems = documents.responses()

@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from colonnade.database import Database
 from colonnade.errors import DatabaseError, QueryError
-from colonnade.models import Shape
+from colonnade.models import ColumnShape, Shape
 from colonnade.query import Includes, Scopes, Surface, read_includes
 from colonnade.resources import _scoping
 from colonnade.resources._departures import DEADLINE, DeadlineError, while_there
@@ -114,6 +114,19 @@ class Subject:
         return tuple(shown.get(one.name, one.name) for one in self.shape.primary_key)
 
     @property
+    def told_apart(self) -> list[ColumnShape]:
+        """The columns by which a tag tells one version of a row from another.
+
+        Where nothing keeps the key of the digests secret, those that everybody is shown: from a
+        digest of others their values could be guessed.
+        """
+        if self.shape.version is not None:
+            return [self.shape.version]
+        if self.db.has_secret:
+            return list(self.shape.columns.values())
+        return list(self.surface.columns.values())
+
+    @property
     def versioned(self) -> bool:
         """Whether the table keeps the version of each row."""
         return self.shape.version is not None
@@ -156,6 +169,8 @@ class Subject:
         try:
             key = self.keys.read(segment)
         except ValidationError as error:
+            if self.keys.is_beyond(error):
+                raise self.not_found() from None
             raise QueryError(self.keys.errors(error, loc or ("path", self.keys.name))) from None
         if key is None:
             raise self.not_found()

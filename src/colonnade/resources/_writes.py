@@ -151,7 +151,7 @@ class Writes:
         return await self.explained(work, [write.values])
 
     async def _alone(self, write: Write) -> Any:
-        """A write that is one statement; why it met no row is asked after it."""
+        """A write that is one statement; two, if it meets no row for one of several reasons."""
         subject = self.subject
         statement, asked = self.rows.statement(write)
         row = await subject.run(statement, deleting=write.operation == "delete")
@@ -159,6 +159,10 @@ class Writes:
             return row
         if write.operation == "create":
             raise unreachable(asked)
-        raise await subject.run(
-            lambda connection: self.rows.why_not(connection, write, asked), idempotent=True
+        if self.rows.has_one_reason(write, asked):
+            raise subject.not_found()
+        return await subject.run(
+            lambda connection: self.rows.again(connection, write.afresh()),
+            begin=True,
+            deleting=write.operation == "delete",
         )

@@ -1,5 +1,6 @@
 """The statements whose answer is JSON text."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import (
@@ -17,7 +18,7 @@ from sqlalchemy import (
     select,
 )
 
-from colonnade.models import ColumnShape, Shape
+from colonnade.models import ColumnShape
 from colonnade.query import Page, Scopes, place_text, sort_value
 from colonnade.rows._forms import Backend, form_of
 from colonnade.rows._views import View, array_of, joined_rows
@@ -59,7 +60,7 @@ def page_statement(page: Page, view: View, backend: Backend) -> Select[Any]:
     """
     make = _from_numbered if page.backwards else _from_kept
     columns = make(page, view, backend)
-    if page.count == "exact":
+    if page.is_counted:
         columns.append(page.total().scalar_subquery().label("total"))
     return select(*columns)
 
@@ -141,18 +142,23 @@ def _place(page: Page, rows: Any, backend: Backend) -> ColumnElement[str]:
 
 
 def row_columns(
-    view: View, shape: Shape, source: Any, scopes: Scopes, backend: Backend
+    view: View, source: Any, scopes: Scopes, backend: Backend, told_apart: Iterable[ColumnShape]
 ) -> list[ColumnElement[Any]]:
     """What is selected, or returned, of one row: its JSON as ``body``, and its ``state``.
 
-    The state is what a tag tells one version of the row from another by: the version of a
-    ``Versioned`` table, else all of its columns.
+    The state is what a tag tells one version of the row from another by: see ``told_apart``.
+
+    Args:
+        view: What the JSON has.
+        source: What has the columns.
+        scopes: The scopes of the request.
+        backend: The database.
+        told_apart: The columns of the state.
     """
     body = view.text(source, scopes, backend).label("body")
-    return [body, state_text(shape, source, backend).label("state")]
+    return [body, state_text(told_apart, source, backend).label("state")]
 
 
-def state_text(shape: Shape, source: Any, backend: Backend) -> ColumnElement[str]:
-    """The JSON text of what differs between two versions of a row, secrets included."""
-    columns: list[ColumnShape] = [shape.version] if shape.version else list(shape.columns.values())
+def state_text(columns: Iterable[ColumnShape], source: Any, backend: Backend) -> ColumnElement[str]:
+    """The JSON text of what differs between two versions of a row."""
     return array_of([form_of(one).of(one, source, backend) for one in columns], backend)
