@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from colonnade import Database, Field, Resource, SQLModel
+from colonnade import Database, Field, Resource, SQLModel, select
+from colonnade.database import Plan
+from colonnade.query import PageReader, Surface
+from colonnade.resources._plans import Plans
 from tests.resources.world import serving
 
 
@@ -112,3 +115,24 @@ def test_numbers_that_a_database_writes_in_full_are_bounded(notes: TestClient) -
     assert refused.status_code == 422
     assert "stand for 6,160,000 digits" in refused.json()["detail"]
     assert notes.post("/notes", json={"data": {"a": [1e308, -1e-308, 0.0, 1.5]}}).status_code == 201
+
+
+def test_plans_are_forgotten_by_their_size() -> None:
+    plans = Plans()
+    for n in range(50):
+        plans.get(("page", "x" * 10_000, n), lambda: Plan(select()))
+    assert len(plans._plans) < 10
+    assert plans._length < 100_000
+
+
+def test_long_query_strings_are_not_kept(db: Database) -> None:
+    class Note(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        text: str = ""
+
+    reader = PageReader(Surface.of(Note))
+    for n in range(100):
+        reader.read([("text", f"{n}" * 5_000)])
+    assert reader._kept.cache_info().currsize == 0
+    reader.read([("text", "x")])
+    assert reader._kept.cache_info().currsize == 1

@@ -47,6 +47,9 @@ MOST_PARAMETERS = 500
 """Parameters of a query string; Python's own limit is none."""
 
 
+LONGEST_PATH_KEPT = 200
+"""Characters of a path that is remembered as it stands in URLs."""
+
 _URL_SIGNS = "!$&'()*+,=:@/?%~-._[]"
 _UNSAFE = re.compile(r"[^A-Za-z0-9" + re.escape(_URL_SIGNS) + "]")
 """What ends a URL in a Link header, or may be taken for its end: there, ``;`` too."""
@@ -83,7 +86,7 @@ def path_of(request: Request) -> str:
     root = str(request.scope.get("app_root_path", request.scope.get("root_path", "")))
     if not path.startswith(f"{root}/"):
         path = root + path
-    return _quoted(path)
+    return _quoted(path) if len(path) < LONGEST_PATH_KEPT else _quoted.__wrapped__(path)
 
 
 @lru_cache(maxsize=1024)

@@ -128,14 +128,14 @@ def _keeping(shape: Shape, dependency: Callable[..., Any]) -> Callable[..., Any]
 
 def _headers_of(dependant: Dependant) -> Iterator[str]:
     """The headers of a request that a dependency, and those below it, may look at."""
-    yield from (param.alias for param in dependant.header_params)
+    yield from (param.alias.lower() for param in dependant.header_params)
     if dependant.cookie_params:
         yield "cookie"
     scheme = dependant.call
     if isinstance(scheme, APIKeyBase):
         place = getattr(scheme.model, "in_", None)
         if place is APIKeyIn.header:
-            yield getattr(scheme.model, "name")  # noqa: B009 - of the models of API keys alone
+            yield getattr(scheme.model, "name").lower()  # noqa: B009 - of the models of API keys alone
         elif place is APIKeyIn.cookie:
             yield "cookie"
     elif isinstance(scheme, SecurityBase):
