@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from colonnade import Database, Field, Resource, SQLModel, select
+from colonnade import Database, Field, Resource, SQLModel, text
 from colonnade.database import Plan
 from colonnade.query import PageReader, Surface
 from colonnade.resources._plans import Plans
@@ -120,7 +120,7 @@ def test_numbers_that_a_database_writes_in_full_are_bounded(notes: TestClient) -
 def test_plans_are_forgotten_by_their_size() -> None:
     plans = Plans()
     for n in range(50):
-        plans.get(("page", "x" * 10_000, n), lambda: Plan(select()))
+        plans.get(("page", "x" * 10_000, n), lambda: Plan(text("SELECT 1")))
     assert len(plans._plans) < 10
     assert plans._length < 100_000
 
