@@ -22,7 +22,6 @@ from colonnade.resources._names import plural, snake
 from colonnade.resources._reads import DEEPEST_TREE, Reads, answer_page, asked_page
 from colonnade.resources._route import GeneratedRoute
 from colonnade.resources._subject import Subject, Views
-from colonnade.resources._tags import TAGS
 from colonnade.resources._writes import Writes
 
 Operation = Literal["list", "read", "create", "update", "delete", "batch", "link"]
@@ -219,7 +218,7 @@ class Operations:
             parameters=lambda: [
                 self._key_parameter(),
                 *documents.page_parameters(reads.row_reader),
-                documents.header_parameter("If-None-Match", "The ETag of an answer", TAGS),
+                documents.tags_parameter("If-None-Match", "The ETag of an answer"),
             ],
         )
 
@@ -240,7 +239,7 @@ class Operations:
             responses=documents.responses(404, 409, 412, 413, headers=("ETag",), says="The row"),
             parameters=lambda: [
                 self._key_parameter(),
-                documents.header_parameter("If-Match", "The ETag of the row as it was read", TAGS),
+                documents.tags_parameter("If-Match", "The ETag of the row as it was read"),
             ],
         )
 
@@ -261,7 +260,7 @@ class Operations:
             responses=documents.responses(404, 409, 412),
             parameters=lambda: [
                 self._key_parameter(),
-                documents.header_parameter("If-Match", "The ETag of the row as it was read", TAGS),
+                documents.tags_parameter("If-Match", "The ETag of the row as it was read"),
             ],
         )
 

@@ -17,7 +17,7 @@ DIGEST = 8
 
 _TAG = re.compile(r'(?:W/)?"([^"]*)"')
 
-TAGS = r'^(\*|(W/)?"[\x21\x23-\x7e]*"([ \t]*,[ \t]*(W/)?"[\x21\x23-\x7e]*")*)$'
+TAGS = r'^(\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*)$'
 """What ``If-Match`` and ``If-None-Match`` are: ``*``, or tags (RFC 9110, 8.8.3 and 13.1)."""
 
 _TAGS = re.compile(TAGS)
