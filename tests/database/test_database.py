@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +16,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlmodel import Session
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from colonnade import Database, Field, SQLModel, Timestamps, insert, select, text
+from colonnade import Database, Field, SQLModel, Timestamps, insert, problems, select, text
 from colonnade.errors import DatabaseError, MissingDriverError, UnreachableError
 
 
@@ -203,6 +204,27 @@ def test_fastapi_dependencies_and_lifespan(db: Database) -> None:
         assert client.post("/async").json() == 2
     with TestClient(app) as client:  # started again
         assert client.get("/").json() == 2
+
+
+def test_sync_endpoints_do_not_wait_for_each_other(db: Database) -> None:
+    """With more clients than threads, and more threads than connections."""
+    db = Database(db.url, pool_size=3, max_overflow=1, pool_timeout=5)
+    Row = table()
+    db.create_all()
+    app = FastAPI(lifespan=db.lifespan)
+    problems(app)
+    Given = Annotated[Session, Depends(db.get_session)]
+
+    def number(session: Given) -> int:
+        return len(session.exec(select(Row)).all())
+
+    @app.get("/")
+    def count(rows: Annotated[int, Depends(number)], session: Given) -> int:
+        return rows + len(session.exec(select(Row)).all())
+
+    with TestClient(app) as client, ThreadPoolExecutor(80) as pool:
+        statuses = list(pool.map(lambda _: client.get("/").status_code, range(160)))
+    assert set(statuses) == {200}
 
 
 def test_a_dependency_can_be_overridden(db: Database) -> None:

@@ -50,7 +50,8 @@ def test_values_are_bound_by_their_types_and_defaults_are_made(db: Database, not
     assert seen == [DirectConnection]
     with db.session() as session:
         row = session.get_one(notes, 1)
-        assert (row.text, row.at, row.tags, row.version) == ("a", values["at"], ["x"], 1)
+        assert (row.text, row.at, row.tags) == ("a", values["at"], ["x"])
+        assert row.version > 0
         assert row.created_at == row.updated_at
         before = row.updated_at
     change = update(table).where(table.c.id == bindparam("key")).values(text=bindparam("new"))

@@ -118,7 +118,8 @@ async def until_idle(db: Database) -> None:
 
     def still(connection: Connection) -> int:
         if db.url.backend == "sqlite":  # the threads themselves are asked
-            return 0 if db._engines.threads._line._idle.qsize() else 1
+            engines = db._engines
+            return 0 if engines.threads._line.is_idle and engines.writer._line.is_idle else 1
         return int(connection.execute(running, {"q": "%pg_sleep(20)"}).scalar_one())
 
     for _ in range(50):

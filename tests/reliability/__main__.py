@@ -194,7 +194,7 @@ async def _try(fault: Fault, place: Place, seed: int) -> Record:
     load = Load(place.app.base, seed)
     await load.start()
     await asyncio.sleep(0.7)
-    await fault.act(place)
+    load.record.wrong += await fault.act(place) or []
     mended = time.monotonic()
     while load.record.last_success < mended:
         if time.monotonic() - mended > DEADLINE:

@@ -10,7 +10,7 @@ from uuid import UUID
 from fastapi import FastAPI
 
 from colonnade import Database, Field, Idempotency, Resource, SQLModel, Timestamps, problems
-from tests.reliability.load import DEADLINE
+from tests.reliability.load import DEADLINE, SLOTS_DEADLINE
 
 
 class Entry(Timestamps, table=True):
@@ -24,6 +24,14 @@ class Entry(Timestamps, table=True):
 class Counter(SQLModel, table=True):
     id: int = Field(primary_key=True)
     value: int = 0
+
+
+class Slot(SQLModel, table=True):
+    """What faults themselves change and lock."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    first: int = 0
+    second: int = 0
 
 
 class RequestKey(Idempotency, table=True):
@@ -49,4 +57,5 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 app = FastAPI(lifespan=lifespan)
 app.include_router(Resource(Entry, db, idempotency=RequestKey))
 app.include_router(Resource(Counter, db))
+app.include_router(Resource(Slot, db, deadline=SLOTS_DEADLINE))
 problems(app)

@@ -2,14 +2,18 @@
 
 import asyncio
 import random
+import sqlite3
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx2 as httpx
 import psycopg
 
+from tests.reliability.load import SLOTS_DEADLINE
 from tests.reliability.proxy import Mode, Proxy
 from tests.reliability.stack import Application
 from tests.servers import Bouncer, Server
@@ -41,7 +45,7 @@ class Place:
         return self.servers[0]
 
 
-Act = Callable[[Place], Awaitable[None]]
+Act = Callable[[Place], Awaitable["list[str] | None"]]
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ class Fault:
         name: What it is called in the table.
         place: Where it happens: ``direct``, ``pooled``, ``failover``, ``replicas``
             or ``sqlite``.
-        act: Breaks it, and mends it again.
+        act: Breaks it, and mends it again; it may return what it saw itself that was wrong.
     """
 
     name: str
@@ -238,6 +242,69 @@ async def fill_disk(place: Place) -> None:
             file.write(b"x" * 4096)
     await asyncio.sleep(2)
     filler.unlink()
+
+
+@fault("batches of the same rows at once", "direct", "pooled", "sqlite")
+async def overlap_batches(place: Place) -> list[str]:
+    """Each locks the rows in the order of their keys: none waits for one that waits for it."""
+    async with httpx.AsyncClient(base_url=place.app.base, timeout=20) as client:
+        made = await client.post("/slots:batch", json=[{}] * 20)
+        keys = [row["id"] for row in made.json()]
+
+        async def change(chance: random.Random) -> list[str]:
+            wrong = []
+            for _ in range(15):
+                rows = [
+                    {"id": key, chance.choice(["first", "second"]): 1}
+                    for key in chance.sample(keys, 10)
+                ]
+                began = time.monotonic()
+                answer = await client.patch("/slots:batch", json=rows)
+                took = time.monotonic() - began
+                if answer.status_code != 200 or took > SLOTS_DEADLINE:
+                    wrong.append(f"PATCH /slots:batch: {answer.status_code} after {took:.1f} s")
+            return wrong
+
+        chances = [random.Random(place.chance.random()) for _ in range(4)]
+        found = await asyncio.gather(*(change(chance) for chance in chances))
+    return [one for wrong in found for one in wrong]
+
+
+@fault("a lock that outlasts the deadline", "direct", "pooled", "sqlite")
+async def outlast_deadline(place: Place) -> list[str]:
+    """A request that waits for it is answered at its deadline; others do not wait."""
+    async with AsyncExitStack() as stack:
+        client = httpx.AsyncClient(base_url=place.app.base, timeout=20)
+        await stack.enter_async_context(client)
+        slot = (await client.post("/slots", json={})).headers["Location"]
+        await stack.enter_async_context(_locked_slots(place))
+
+        async def ask(method: str, path: str, status: int) -> list[str]:
+            began = time.monotonic()
+            body = {"first": 1} if method == "PATCH" else None
+            answer = await client.request(method, path, json=body)
+            took = time.monotonic() - began
+            late = took > SLOTS_DEADLINE + 1
+            wrong = late or answer.status_code != status
+            return [f"{method} {path}: {answer.status_code} after {took:.1f} s"] if wrong else []
+
+        waiting = [ask("PATCH", slot, 503) for _ in range(8)]
+        found = await asyncio.gather(*waiting, ask("GET", "/entries?limit=1", 200))
+    return [one for wrong in found for one in wrong]
+
+
+@asynccontextmanager
+async def _locked_slots(place: Place) -> AsyncIterator[None]:
+    """Somebody else has locked the slots; on SQLite, the one lock that there is."""
+    if not place.servers:
+        path = place.app.url.removeprefix("sqlite:///")
+        with closing(sqlite3.connect(path, isolation_level=None, timeout=5)) as lock:
+            lock.execute("BEGIN IMMEDIATE")
+            yield
+        return
+    async with _outsider(place) as connection, connection.transaction():
+        await connection.execute("LOCK TABLE slot IN SHARE MODE")
+        yield
 
 
 @asynccontextmanager

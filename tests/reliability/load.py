@@ -17,6 +17,10 @@ SLOWEST = DEADLINE + 2
 """Seconds from which on an answer is one that hangs: two processors do all of this."""
 
 
+SLOTS_DEADLINE = 1.0
+"""Seconds that a request for slots may wait for the database: less than a statement may take."""
+
+
 @dataclass
 class Record:
     """What the clients saw.

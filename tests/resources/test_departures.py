@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 from fastapi import Depends, FastAPI
+from fastapi.testclient import TestClient
 from sqlalchemy import Connection, text
 
-from colonnade import Database, Resource
+from colonnade import Database, Resource, update
+from colonnade.errors import ModelError
 from tests.resources.world import serving
 
 SLOW = {
@@ -20,9 +22,11 @@ SLOW = {
 }
 
 
-def app_that_waits(db: Database, models: SimpleNamespace) -> tuple[FastAPI, list[str]]:
+def app_that_waits(
+    db: Database, models: SimpleNamespace, deadline: float | None = 30
+) -> tuple[FastAPI, list[str]]:
     """An app whose list of tasks takes for ever, and what became of it."""
-    tasks = Resource(models.Task, db)
+    tasks = Resource(models.Task, db, deadline=deadline)
     outcomes: list[str] = []
 
     def work(connection: Connection) -> None:
@@ -101,6 +105,51 @@ def test_whoever_stays_is_answered(db: Database, models: SimpleNamespace) -> Non
         await db.dispose_async()
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.5])
+def test_a_deadline_ends_a_request(db: Database, models: SimpleNamespace, seconds: float) -> None:
+    app, outcomes = app_that_waits(db, models, deadline=seconds)
+
+    async def main() -> None:
+        started = time.monotonic()
+        sent = await stay(app, seconds=20)
+        assert time.monotonic() - started < seconds + 2
+        assert sent[0]["status"] == 503
+        assert f"did not answer within {seconds:g} seconds".encode() in sent[1]["body"]
+        assert b"urn:colonnade:busy" in sent[1]["body"]
+        await db.dispose_async()
+
+    asyncio.run(main())
+    end = time.monotonic() + 5
+    while not outcomes and time.monotonic() < end:
+        time.sleep(0.01)  # on SQLite, a thread is on its way
+    assert len(outcomes) == 1
+
+
+def test_a_deadline_holds_for_a_write_that_waits_for_a_lock(
+    db: Database, models: SimpleNamespace
+) -> None:
+    app = FastAPI()
+    app.include_router(Resource(models.Task, db, deadline=0.5))
+    with TestClient(app) as client:
+        assert client.post("/tasks", json={"title": "a"}).status_code == 201
+        with db.session() as session:  # somebody else has the row, or SQLite's one lock
+            session.exec(update(models.Task).values(title="b"))
+            started = time.monotonic()
+            refused = client.patch("/tasks/1", json={"title": "c"})
+            assert time.monotonic() - started < 2
+            assert refused.status_code == 503
+            assert refused.json()["type"] == "urn:colonnade:uncertain"
+            assert refused.headers["Retry-After"] == "1"
+            if not db.url.memory:  # there, who writes holds up who reads
+                assert client.get("/tasks/1").json()["title"] == "a"
+        assert client.get("/tasks/1").json()["title"] == "a"
+
+
+def test_a_deadline_is_a_time(db: Database, models: SimpleNamespace) -> None:
+    with pytest.raises(ModelError, match="deadline is more than 0 seconds, or None, not 0"):
+        Resource(models.Task, db, deadline=0)
 
 
 def test_a_server_that_tells_of_no_departure_is_not_asked_for_ever(

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -10,7 +10,7 @@ import httpx2 as httpx
 import pytest
 from fastapi import Depends, FastAPI, Header
 from fastapi.testclient import TestClient
-from sqlalchemy import text
+from sqlalchemy import literal, text
 
 from colonnade import Database, Idempotency, Resource, Session, SQLModel, func, select
 from colonnade.errors import ModelError
@@ -163,6 +163,31 @@ def test_a_scope_that_asks_for_the_time_says_the_same_again(
             answers = [client.post("/tasks", json=body, headers=headers) for _ in range(2)]
             assert [one.json()["owner_id"] for one in answers] == [user] * 2
     assert stored(db, models.Task) == 2
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [date(2026, 1, 1), date(2026, 1, 2)],
+        [datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)],
+        [timedelta(hours=1), timedelta(hours=2)],
+        [b"a", b"b"],
+        [1, "1"],
+    ],
+)
+def test_scopes_are_told_apart_by_every_kind_of_value(
+    db: Database, models: SimpleNamespace, kept: Any, values: list[Any]
+) -> None:
+    def own(user: int = Header()) -> Any:
+        return literal(values[user]) == literal(values[user])
+
+    tasks = Resource(models.Task, db, scope=Depends(own), idempotency=kept)
+    with serving(tasks) as client:
+        answers = [
+            client.post("/tasks", json={"title": "x"}, headers=key("a") | {"user": user})
+            for user in ("0", "1", "0")
+        ]
+    assert [answer.json()["id"] for answer in answers] == [1, 2, 1]
 
 
 def test_those_that_come_at_once_are_carried_out_once(

@@ -1,9 +1,11 @@
 """Pages and filters go by what is stored, however it is shown."""
 
 import json
+from contextlib import nullcontext
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
+from random import Random
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,7 +15,7 @@ import sqlmodel
 from fastapi.testclient import TestClient
 
 from colonnade import Database, Field, Resource, SQLModel
-from colonnade.errors import ModelError
+from colonnade.errors import ModelError, QueryError
 from tests.resources.world import serving
 
 
@@ -142,7 +144,7 @@ def test_the_first_and_the_last_day(db: Database, when: str) -> None:
         ] * 2
 
 
-def test_a_text_too_long_for_a_cursor(db: Database) -> None:
+def test_pages_are_sorted_by_long_texts(db: Database) -> None:
     class Page(SQLModel, table=True):
         id: int | None = Field(default=None, primary_key=True)
         text: str | None = None
@@ -160,6 +162,38 @@ def test_a_text_too_long_for_a_cursor(db: Database) -> None:
         assert client.get(third.links["prev"]["url"]).json() == second.json()
 
 
+@pytest.mark.parametrize("size", [5, 20_000])
+def test_a_cursor_outlives_its_row(db: Database, size: int) -> None:
+    class Note(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        text: str
+
+    db.create_all()
+    with serving(Resource(Note, db)) as client:
+        client.post("/notes:batch", json=[{"text": "x" * size + str(n)} for n in range(6)])
+        first = client.get("/notes?order_by=text&limit=2&fields=id")
+        client.delete("/notes/2")
+        second = client.get(first.links["next"]["url"])
+        assert second.json() == [{"id": 3}, {"id": 4}]
+        client.patch("/notes/4", json={"text": "zzz"})
+        assert client.get(second.links["next"]["url"]).json() == [{"id": 5}, {"id": 6}]
+
+
+def test_a_page_whose_edge_does_not_fit_into_a_link_is_refused(db: Database) -> None:
+    class Note(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        text: str
+
+    db.create_all()
+    with serving(Resource(Note, db)) as client:
+        noise = Random(1).randbytes(4000)
+        client.post("/notes:batch", json=[{"text": f"{n}{noise.hex()}"} for n in range(3)])
+        refused = client.get("/notes?order_by=text&limit=1&fields=id")
+        assert refused.status_code == 422
+        assert "text, id that do not fit into a cursor" in refused.json()["detail"]
+        assert walk(client, "/notes?limit=1&fields=id") == [1, 2, 3]
+
+
 def test_a_cursor_that_somebody_made_up(db: Database) -> None:
     class Item(SQLModel, table=True):
         id: int | None = Field(default=None, primary_key=True)
@@ -173,6 +207,10 @@ def test_a_cursor_that_somebody_made_up(db: Database) -> None:
                        "[true]", "[null]", f"[{10**30}]", "[1,2]"):  # fmt: skip
             cursor = page.cursor(values, backwards=False)
             assert client.get(f"/items?cursor={cursor}").status_code in (200, 422), values
+        for values in ("9" * 300, "[" + " " * (5 * 2**20) + "7]"):
+            with pytest.raises(QueryError) if len(values) > 2**20 else nullcontext():
+                cursor = page.cursor(values, backwards=False)
+                assert client.get(f"/items?cursor={cursor}").status_code == 422
 
 
 class TestLists:

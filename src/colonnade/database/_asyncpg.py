@@ -4,6 +4,7 @@ asyncpg sends ``date.max`` and ``datetime.max`` as ``infinity``, and their minim
 9999-12-31, which people write for "no end", is then another date for everybody else.
 """
 
+import time
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from importlib import import_module
@@ -12,6 +13,7 @@ from typing import Any
 from sqlalchemy import Engine, event
 
 from colonnade.database._liveness import keep_alive
+from colonnade.database._troubles import is_stale
 
 EPOCH = datetime(2000, 1, 1)
 """What PostgreSQL counts from: https://www.postgresql.org/docs/current/datatype-datetime.html"""
@@ -52,6 +54,24 @@ def configure(engine: Engine, keepalives: Mapping[str, int]) -> None:
     def set_up(connection: Any, record: object) -> None:
         keep_alive(connection.driver_connection._transport, keepalives)
         connection.run_async(_set_codecs)
+
+    @event.listens_for(engine, "do_execute")
+    def execute(cursor: Any, statement: str, parameters: Any, context: object) -> bool:
+        """Run a statement, and again if its table was changed since it was prepared.
+
+        A session cannot be run again, but for its first statement: nothing was done before it.
+        """
+        connection = cursor._adapt_connection
+        is_first = connection._transaction is None
+        try:
+            cursor.execute(statement, parameters)
+        except engine.dialect.loaded_dbapi.Error as error:
+            if not is_first or not is_stale(error):
+                raise
+            connection.rollback()
+            cursor._invalidate_schema_cache_asof = time.time()  # what is prepared is older
+            cursor.execute(statement, parameters)
+        return True
 
 
 async def _set_codecs(connection: Any) -> None:

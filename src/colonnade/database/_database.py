@@ -154,6 +154,11 @@ class Database:
         return self._engines.secret
 
     @property
+    def has_secret(self) -> bool:
+        """Whether ``secret`` is one that nobody can derive from the URL alone."""
+        return self._engines.has_secret
+
+    @property
     def engine(self) -> Engine:
         """The engine for sync code.
 
@@ -257,10 +262,21 @@ class Database:
         """
         return SessionContext(self._engines, self._reading, read_only=read_only)
 
-    def get_session(self) -> Iterator[Session]:
-        """A FastAPI dependency for sync endpoints: ``Depends(db.get_session)``."""
-        with self.session() as session:
-            yield session
+    async def get_session(self) -> AsyncIterator[Session]:
+        """A FastAPI dependency for sync endpoints: ``Depends(db.get_session)``.
+
+        The session is promised a connection before FastAPI gives the endpoint a worker thread: a
+        request that waits for one holds no thread that another needs to give its own back.
+        """
+        async with self._engines.connection_limit():
+            session = self.session().__enter__()
+            try:
+                yield session
+            finally:
+                if session.in_transaction():  # and has a connection, which is rolled back
+                    await asyncio.shield(asyncio.to_thread(session.close))
+                else:
+                    session.close()
 
     async def get_async_session(self) -> AsyncIterator[AsyncSession]:
         """A FastAPI dependency for async endpoints: ``Depends(db.get_async_session)``."""
@@ -373,7 +389,10 @@ class Database:
             UnreachableError: There was no connection to be had.
         """
         attempts = Attempts(
-            self._engines.outage, idempotent=idempotent or read_only, at_once=not begin
+            self._engines.outage,
+            idempotent=idempotent or read_only,
+            at_once=not begin,
+            patience=self._options.pool_timeout,
         )
         while True:
             try:
@@ -388,7 +407,7 @@ class Database:
         self, work: Callable[[Connection], T], begin: bool, read_only: bool, attempts: Attempts
     ) -> T:
         if self.url.backend == "sqlite":
-            return await run_in_thread(self._engines, work, begin=begin)
+            return await run_in_thread(self._engines, work, begin=begin, read_only=read_only)
         if read_only and self._reading.replicas:
             return await self._reading.over_async(
                 lambda engines: engines.of_loop().run(work, begin=begin, attempts=attempts)

@@ -22,11 +22,12 @@ from colonnade.database._connecting import (
     connect_patiently,
     refuse_stale,
 )
+from colonnade.database._connection_limit import ConnectionLimit
 from colonnade.database._liveness import RECYCLE
 from colonnade.database._loops import LoopEngine
 from colonnade.database._outages import Outage
 from colonnade.database._poolers import Pooler
-from colonnade.database._secret import secret_of
+from colonnade.database._secret import has_secret, secret_of
 from colonnade.database._statements import Telling, tell_statements
 from colonnade.database._targets import Target
 from colonnade.database._threads import Threads
@@ -77,6 +78,10 @@ class Engines:
 
     Attributes:
         threads: Those in which async code has SQLite's statements run.
+        writer: The one in which it has those run that may write: more would wait for SQLite's
+            one lock, and reads for them.
+        connection_limit: Holds back the sessions of sync endpoints until they can be connected.
+        patience: Seconds in which a connection, or a thread, has to be there.
         outage: What is known of whether the server can be reached.
         pooler: What is known of a pooler before it.
     """
@@ -84,6 +89,12 @@ class Engines:
     def __init__(self, url: DatabaseURL, options: EngineOptions) -> None:
         self.url = url
         self.threads = Threads()
+        self.writer = Threads(most=1)
+        self.patience = options.pool_timeout
+        pool = {**options.engine_args(url.backend), **url.sync.engine_args}
+        self.connection_limit = ConnectionLimit(
+            pool["pool_size"], pool["max_overflow"], options.pool_timeout
+        )
         self.outage = Outage(url)
         self.pooler = Pooler(url)
         self._options = options
@@ -98,6 +109,11 @@ class Engines:
     def secret(self) -> bytes:
         """A secret that every process on this database has."""
         return secret_of(self.url)
+
+    @cached_property
+    def has_secret(self) -> bool:
+        """Whether that is one which nobody can derive from the URL alone."""
+        return has_secret(self.url)
 
     @property
     def sync(self) -> Engine:
@@ -153,7 +169,8 @@ class Engines:
         """Close the connections of sync code. A database in memory keeps what it holds."""
         with self._lock:
             engine, self._sync = self._sync, None
-        self.threads.stop(wait=GRACE)
+        for threads in (self.threads, self.writer):
+            threads.stop(wait=GRACE)
         if engine is not None:
             self._finalizer.detach()
             if self.url.backend == "sqlite":

@@ -13,22 +13,28 @@ from sqlalchemy import Connection, Engine
 from colonnade.database import _sqlite
 from colonnade.database._direct import NotDirect, is_watched, run_direct
 from colonnade.database._engines import Engines
-from colonnade.database._plans import Several
+from colonnade.database._plans import Bound, Several
 
 T = TypeVar("T")
 
 
-async def run_in_thread(engines: Engines, work: Callable[[Connection], T], *, begin: bool) -> T:
+async def run_in_thread(
+    engines: Engines, work: Callable[[Connection], T], *, begin: bool, read_only: bool
+) -> T:
     """Run Core statements in a thread; who gives up waiting has them interrupted.
 
     Args:
         engines: What the database is reached by.
         work: Called with a connection.
         begin: Whether it is one transaction, that locks out other writers from the start.
+        read_only: Whether it only reads; what may write waits for its turn, in one thread.
     """
-    running = Running()
+    threads = engines.threads if read_only else engines.writer
+    running = Running(work.plan.longest if isinstance(work, Bound) else None)
     try:
-        return await engines.threads.run(partial(_run, engines.sync, work, begin, running))
+        return await threads.run(
+            partial(_run, engines.sync, work, begin, running), patience=engines.patience
+        )
     except asyncio.CancelledError:
         running.interrupt()
         raise
@@ -48,9 +54,14 @@ def _run(engine: Engine, work: Callable[[Connection], T], begin: bool, running: 
 
 
 class Running:
-    """What runs in a thread, for whoever waits for it and may give up."""
+    """What runs in a thread, for whoever waits for it and may give up.
 
-    def __init__(self) -> None:
+    Args:
+        longest: Bytes of a text that it may make; None: what SQLite itself bears.
+    """
+
+    def __init__(self, longest: int | None) -> None:
+        self._longest = longest
         self._lock = Lock()
         self._connection: Any = None
         self._is_over = False
@@ -66,9 +77,14 @@ class Running:
             if self._is_over:
                 raise sqlite3.OperationalError("interrupted")
             self._connection = connection
+        before = None
+        if self._longest is not None:
+            before = connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, self._longest)
         try:
             yield
         finally:
+            if before is not None:
+                connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, before)
             with self._lock:
                 self._connection = None
 

@@ -17,12 +17,16 @@ class Plan:
     Args:
         statement: The statement, its values as named parameters.
         once: Whether it will not come again, so that its text is not kept.
+        longest: Bytes of a text that SQLite makes for it; it is an error to need more.
     """
 
-    __slots__ = ("_options", "_prepared", "statement")
+    __slots__ = ("_options", "_prepared", "longest", "statement")
 
-    def __init__(self, statement: Executable, *, once: bool = False) -> None:
+    def __init__(
+        self, statement: Executable, *, once: bool = False, longest: int | None = None
+    ) -> None:
         self.statement = statement
+        self.longest = longest
         self._options: dict[str, Any] = {"compiled_cache": None} if once else {}
         self._prepared: Prepared | Literal[False] | None = None
 

@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Iterator
+from math import inf
 
 from sqlalchemy import event
 from sqlalchemy.orm import Session
@@ -28,6 +29,7 @@ class Attempts:
         outage: What is known of the server; it is told when that takes no writes any more.
         idempotent: Whether the unit may be carried out twice, and the outcome is the same.
         at_once: Whether each of its statements is committed with itself.
+        patience: Seconds after which no other attempt begins; None for no limit.
 
     Attributes:
         committing: Whether COMMIT may have been sent.
@@ -35,8 +37,16 @@ class Attempts:
             not run again then, whatever is said of it.
     """
 
-    def __init__(self, outage: Outage, *, idempotent: bool = False, at_once: bool = False) -> None:
+    def __init__(
+        self,
+        outage: Outage,
+        *,
+        idempotent: bool = False,
+        at_once: bool = False,
+        patience: float | None = None,
+    ) -> None:
         self._outage = outage
+        self._until = inf if patience is None else time.monotonic() + patience
         self._idempotent = idempotent
         self._at_once = at_once
         self._pauses = delays()
@@ -68,7 +78,7 @@ class Attempts:
                 "it was carried out is not known."
             ) from error
         again = trouble in {Trouble.CONFLICT, Trouble.LOST, Trouble.MOVED}
-        if not again or self.committed:
+        if not again or self.committed or time.monotonic() > self._until:
             return None
         self.committing = self._at_once
         return next(self._pauses, None)

@@ -41,6 +41,9 @@ _STATES = {
     "57P05": Trouble.LOST,  # idle_session_timeout
     "25P03": Trouble.LOST,  # idle_in_transaction_session_timeout
 }
+_STALE_PLAN = "cached plan must not change result type"
+"""PostgreSQL's word (0A000) on a prepared statement whose table was changed since."""
+
 _SQLITE = (
     (r"database (?:table )?is locked|database schema is locked", Trouble.CONFLICT),
     (r"database or disk is full|disk I/O error", Trouble.FULL),
@@ -65,6 +68,8 @@ def trouble_of(error: BaseException) -> Trouble | None:
     state = sqlstate_of(error)
     if state in _STATES:
         return _STATES[state]
+    if state == "0A000" and is_stale(error):
+        return Trouble.CONFLICT
     if error.connection_invalidated or (state or "").startswith("08"):
         return Trouble.LOST
     if state is None:
@@ -72,6 +77,13 @@ def trouble_of(error: BaseException) -> Trouble | None:
             if re.search(pattern, str(error.orig)):
                 return trouble
     return None
+
+
+def is_stale(error: BaseException) -> bool:
+    """Whether a statement was prepared before its table was changed: it is prepared anew."""
+    causes = list(causes_of(error))
+    named = any(type(cause).__name__ == "InvalidCachedStatementError" for cause in causes)
+    return named or any(_STALE_PLAN in str(cause) for cause in causes)
 
 
 def sqlstate_of(error: BaseException) -> str | None:

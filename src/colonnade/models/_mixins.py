@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from colonnade.models._clock import now
+from colonnade.models._clock import first_version, now
 from colonnade.models._fields import Field, FieldFlags, Role
 from colonnade.models._model import SQLModel
 from colonnade.models._uuids import uuid7
@@ -62,14 +62,14 @@ class Timestamps(SQLModel):
 
 
 class Versioned(SQLModel):
-    """Adds ``version``: 1 on insert, one more on every update.
+    """Adds ``version``: a number from the clock on insert, one more on every update.
 
     The ORM updates and deletes a row only at the version it was read at, and raises
     SQLAlchemy's ``StaleDataError`` when somebody was faster. An UPDATE written with Core counts
     up as well.
     """
 
-    version: int = _kept("version", default=1)
+    version: int = _kept("version", default=first_version)
 
 
 class UUIDKey(SQLModel):

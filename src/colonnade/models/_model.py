@@ -22,6 +22,7 @@ from sqlmodel.main import FieldInfo, RelationshipInfo, SQLModelMetaclass
 from colonnade.errors import ModelError
 from colonnade.models import _attributes, _constraints
 from colonnade.models._annotations import Annotation, defining_namespace, evaluate
+from colonnade.models._clock import next_version
 from colonnade.models._columns import explain_schema_error, prepare_columns
 from colonnade.models._fields import Field, flags_of
 from colonnade.models._inheritance import (
@@ -147,7 +148,11 @@ def _map_version(cls: Any) -> None:
     for name, field in cls.model_fields.items():
         if flags_of(field).role == "version":
             given = dict(getattr(cls, "__mapper_args__", {}))
-            cls.__mapper_args__ = {"version_id_col": cls.__dict__[name], **given}
+            kept = {
+                "version_id_col": cls.__dict__[name],
+                "version_id_generator": next_version,
+            }
+            cls.__mapper_args__ = kept | given
 
 
 def _finish_table(cls: Any) -> None:

@@ -6,6 +6,7 @@ decodes them as UTF-8, which most bytes are not.
 
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator, Mapping
+from math import log10
 from typing import Any, get_args, get_origin
 
 from pydantic import (
@@ -31,6 +32,9 @@ from pydantic_core import (
 
 from colonnade.models._annotations import Annotation
 
+MOST_WRITTEN = 4 * 1024 * 1024
+"""Digits that the exponents in a JSON value stand for: PostgreSQL writes 1e308 with 309."""
+
 DEEPEST_JSON = 100
 """How deep a JSON value may be nested: SQLite refuses more than 1,000, Pydantic 255."""
 
@@ -54,12 +58,14 @@ def require_storable_json(value: Any) -> Any:
     """The value, if it is JSON that every database can store.
 
     Raises:
-        ValueError: A text in it contains NUL, a number is not finite, or it is nested too deep.
+        ValueError: A text in it contains NUL, a number is not finite, it is nested too deep, or its
+            exponents stand for too many digits.
     """
     try:
         plain = from_json(to_json(value, inf_nan_mode="constants"), allow_inf_nan=True)
     except ValueError as error:
         raise ValueError(f"The value cannot be written as JSON: {error}") from None
+    written = 0
     for depth, part in _parts(plain):
         if depth > DEEPEST_JSON:
             raise ValueError(f"JSON nested deeper than {DEEPEST_JSON}")
@@ -67,6 +73,13 @@ def require_storable_json(value: Any) -> Any:
             require_storable(part)
         elif isinstance(part, float) and part - part != 0:
             raise ValueError("A number has to be finite")
+        elif isinstance(part, float) and part:
+            written += abs(int(log10(abs(part))))
+    if written > MOST_WRITTEN:
+        raise ValueError(
+            f"The exponents in this JSON stand for {written:,} digits, which is more than the "
+            f"{MOST_WRITTEN:,} that are stored: write such numbers as text"
+        )
     return value
 
 

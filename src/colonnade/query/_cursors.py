@@ -1,16 +1,17 @@
-"""Cursors: a place in an ordering, as opaque text.
+"""Cursors: a position in an ordering, as opaque text.
 
-A cursor is the sort values of a row, as the database stores them; of a row whose values are
-long, its key. It is unsigned and grants nothing: whoever makes one up could as well have asked
-with a filter. It has a checksum over the question it belongs to, so that one of another query,
-or a damaged one, is refused rather than answered wrongly.
+A cursor is the sort values of a row, as the database stores them, so that it stays valid when the
+row is changed or deleted. Long values are compressed. It is unsigned and grants nothing: whoever
+makes one up could as well have asked with a filter. It has a checksum over the question it belongs
+to, so that one of another query, or a damaged one, is refused rather than answered wrongly.
 """
 
+import zlib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
-from pydantic_core import from_json, to_json
+from pydantic_core import from_json
 
 from colonnade.errors import QueryError
 from colonnade.models import require_storable
@@ -19,14 +20,16 @@ from colonnade.query._ordering import Ordering
 CHECKSUM = 6
 """Bytes: one damaged cursor in 2^48 is taken for a good one."""
 
-LONGEST_VALUES = 1500
-"""Characters of sort values in a cursor: with one of 2,000, a URL is within what servers take
-(8,000 octets at least, RFC 9110, 4.1)."""
+LONGEST_PLAIN = 200
+"""Bytes of sort values that are not compressed: it would hardly make them shorter."""
 
-LONGEST = 20_000
-"""Characters of a cursor that is read: a key may be long as well."""
+LONGEST = 6000
+"""Characters of a cursor: servers take a request line of 8,000 octets at least (RFC 9110, 4.1)."""
 
-_SIGNS = {(False, False): b">", (True, False): b"<", (False, True): b"+", (True, True): b"-"}
+LONGEST_VALUES = 4 * 1024 * 1024
+"""Bytes of sort values that a cursor is decompressed to: no request stores longer ones."""
+
+_SIGNS = {(False, False): b">", (True, False): b"<", (False, True): b"]", (True, True): b"["}
 _MEANINGS = {sign: meaning for meaning, sign in _SIGNS.items()}
 
 
@@ -34,19 +37,12 @@ class Place(NamedTuple):
     """A row's place in an ordering.
 
     Attributes:
-        values: What the row has in the columns of the ordering; or in those of its key.
+        values: What the row has in the columns of the ordering.
         backwards: Whether the page is the one that ends before it.
-        by_key: Whether the values are those of the key alone.
     """
 
     values: tuple[Any, ...]
     backwards: bool
-    by_key: bool = False
-
-
-def key_positions(ordering: Ordering) -> list[int]:
-    """Where in an ordering the columns of the key are."""
-    return [index for index, one in enumerate(ordering) if one.column.primary_key]
 
 
 def write_cursor(values: str, question: str, ordering: Ordering, *, backwards: bool) -> str:
@@ -57,13 +53,28 @@ def write_cursor(values: str, question: str, ordering: Ordering, *, backwards: b
         question: What was asked: see ``read_cursor``.
         ordering: The ordering.
         backwards: Whether the page is the one that ends before the row.
+
+    Raises:
+        QueryError: The values are too long for a URL.
     """
-    by_key = len(values) > LONGEST_VALUES
-    if by_key:
-        whole = from_json(values)
-        values = to_json([whole[index] for index in key_positions(ordering)]).decode()
-    payload = _SIGNS[backwards, by_key] + values.encode()
-    return _encoded(_checksum(payload, question) + payload)
+    content = values.encode()
+    is_compressed = len(content) > LONGEST_PLAIN
+    if is_compressed:
+        content = zlib.compress(content)
+    payload = _SIGNS[backwards, is_compressed] + content
+    cursor = _encoded(_checksum(payload, question) + payload)
+    if len(cursor) > LONGEST or len(values) > LONGEST_VALUES:
+        raise QueryError([_too_long(ordering)])
+    return cursor
+
+
+def _too_long(ordering: Ordering) -> dict[str, Any]:
+    names = ", ".join(one.column.name for one in ordering)
+    message = (
+        f"Cannot link to the next page: a row at the edge of this page has values in {names} "
+        f"that do not fit into a cursor of {LONGEST} characters. Sort by shorter columns"
+    )
+    return {"type": "cursor", "loc": ("query", "order_by"), "msg": message, "input": None}
 
 
 def read_cursor(text: str, question: str, ordering: Ordering) -> Place:
@@ -75,21 +86,30 @@ def read_cursor(text: str, question: str, ordering: Ordering) -> Place:
         ordering: The ordering the place is in.
 
     Raises:
-        QueryError: It is no cursor of this question.
+        QueryError: It is not a cursor of this question.
     """
     try:
         payload = _payload(text, question)
-        backwards, by_key = _MEANINGS[payload[:1]]
-        columns = [ordering[index] for index in key_positions(ordering)] if by_key else ordering
-        given = zip(columns, from_json(payload[1:]), strict=True)
+        backwards, is_compressed = _MEANINGS[payload[:1]]
+        content = _decompressed(payload[1:]) if is_compressed else payload[1:]
+        given = zip(ordering, from_json(content), strict=True)
         values = tuple(_value(value, nullable=one.column.nullable) for one, value in given)
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, zlib.error):
         message = "This is no cursor of this query: follow the links, with nothing else changed"
         loc = ("query", "cursor")
         raise QueryError(
             [{"type": "cursor", "loc": loc, "msg": message, "input": text[:100]}]
         ) from None
-    return Place(values, backwards, by_key)
+    return Place(values, backwards)
+
+
+def _decompressed(content: bytes) -> bytes:
+    """Sort values, no more of them than a cursor can stand for; ValueError if it has more."""
+    decompressor = zlib.decompressobj()
+    found = decompressor.decompress(content, LONGEST_VALUES)
+    if not decompressor.eof:
+        raise ValueError("too long, or cut off")
+    return found
 
 
 def _value(given: Any, *, nullable: bool) -> Any:

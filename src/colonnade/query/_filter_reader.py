@@ -1,5 +1,6 @@
 """Filters as a request spells them, read into a structure and its values."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -91,6 +92,11 @@ class FilterReader:
             asked = from_json(text, allow_inf_nan=False)
         except ValueError as error:
             self._wrong("query", ["where"], "json_invalid", f"where is no JSON: {error}", text)
+            return
+        repeated = _repeated(text)
+        if repeated is not None:
+            message = f'{repeated!r} stands twice in one object: combine conditions with "and"'
+            self._wrong("query", ["where"], "repeated", message, text)
             return
         node = self._where(asked, self.surface, ("query", "where"), 0)
         if node is not None:
@@ -258,6 +264,22 @@ def split_list(text: str) -> list[Any]:
         if isinstance(found, list):
             return found
     return text.split(",")
+
+
+def _repeated(text: str) -> str | None:
+    """A name that one object of a JSON text has twice, of which parsers keep the last."""
+    found: list[str] = []
+
+    def names(pairs: list[tuple[str, Any]]) -> None:
+        seen = {name for name, _ in pairs}
+        if len(seen) < len(pairs):
+            found.extend(name for name in seen if sum(name == one for one, _ in pairs) > 1)
+
+    try:
+        json.loads(text, object_pairs_hook=names)
+    except (ValueError, RecursionError):
+        return None  # for whoever reads it to say
+    return found[0] if found else None
 
 
 def _column_and_operator(name: str, surface: Surface) -> tuple[str | None, Operator | None]:

@@ -127,18 +127,3 @@ def _after(
     if is_null:
         return sql_false()
     return or_(column > bind, column.is_(None)) if one.column.nullable else column > bind
-
-
-def beyond_row(ordering: Ordering, here: FromClause, source: FromClause) -> ColumnElement[bool]:
-    """The condition on rows of ``source`` that come after the row of ``here``."""
-    result: ColumnElement[bool] = sql_false()
-    for one in reversed(ordering):
-        there, column = sort_value(one.column, here), sort_value(one.column, source)
-        after, same = (column < there if one.descending else column > there), column == there
-        if one.column.nullable:
-            first, last = (there, column) if one.descending else (column, there)
-            # NULL is greater than every value.
-            after = or_(after, and_(first.is_(None), last.is_not(None)))
-            same = or_(same, and_(column.is_(None), there.is_(None)))
-        result = or_(after, and_(same, result))
-    return result

@@ -21,16 +21,21 @@ from sqlalchemy import Enum as NativeEnum
 from colonnade.models import RelationShape, Shape
 from colonnade.query._clauses import TEXT, Clauses
 from colonnade.query._comparisons import of_text
-from colonnade.query._cursors import Place, key_positions, write_cursor
+from colonnade.query._cursors import Place, write_cursor
 from colonnade.query._filters import Filter
 from colonnade.query._includes import Includes
-from colonnade.query._ordering import Ordered, Ordering, beyond, beyond_row
+from colonnade.query._ordering import Ordered, Ordering, beyond
 from colonnade.query._relations import Joined
 from colonnade.query._scopes import NO_SCOPES, Scopes, on_source
 from colonnade.query._surfaces import Surface
-from colonnade.query._values import compared_type, sort_value
+from colonnade.query._values import compared_type
 
 Count = Literal["none", "exact", "estimated"]
+
+MOST_COUNTED = 100_000
+"""Rows that ``count=estimated`` counts under a scope: the planner would tell of the rows of others,
+and to count all of them may take long."""
+
 SelectT = TypeVar("SelectT", bound=Select[Any])
 
 
@@ -154,8 +159,16 @@ class Page:
             .offset(bindparam("offset_", type_=BigInteger()) if self.offset else None)
         )
 
+    @property
+    def is_counted(self) -> bool:
+        """Whether its statement counts the rows of every page: so does an estimate in a scope."""
+        return self.count == "exact" or (self.count == "estimated" and bool(self.scopes))
+
     def total(self) -> Select[Any]:
-        """The SELECT that counts the rows of every page."""
+        """The SELECT that counts the rows of every page; of an estimate, up to ``MOST_COUNTED``."""
+        if self.count == "estimated":
+            some = self.all_rows().limit(literal_column(str(MOST_COUNTED))).subquery()
+            return select(func.count()).select_from(some)
         source = self.surface.shape.table.alias()
         return self._chosen(select(func.count()), source, placed=False)
 
@@ -198,10 +211,11 @@ class Page:
             return None
         nulls = None
         if self.place is not None:
-            values, backwards, by_key = self.place
-            nulls = (backwards, by_key, tuple(value is None for value in values))
+            values, backwards = self.place
+            nulls = (backwards, tuple(value is None for value in values))
         ordering = tuple((one.column.name, one.descending) for one in self.ordering)
-        shown = (self.fields, self.include, self.count == "exact", self.offset > 0)
+        counted = self.count if self.is_counted else None
+        shown = (self.fields, self.include, counted, self.offset > 0)
         within = None if self.within is None else self.within.relation.name
         return self.filter.node, ordering, nulls, shown, scopes, within
 
@@ -226,21 +240,8 @@ class Page:
 
     def _after(self, place: Place, source: FromClause) -> ColumnElement[bool]:
         """The condition on rows that come after a place."""
-        if not place.by_key:
-            nulls = tuple(value is None for value in place.values)
-            return beyond(self._direction(), nulls, _stored(self.ordering), source)
-        table = self.surface.shape.table
-        here = table.alias()
-        key = [self.ordering[index] for index in key_positions(self.ordering)]
-        same = [
-            sort_value(one.column, here) == bind
-            for one, bind in zip(key, _stored(key), strict=True)
-        ]
-        # Inside its scope: a place is no way to learn of other rows.
-        row: Select[Any] = select(literal_column("1")).where(
-            *same, *self.scopes.clauses(table, here)
-        )
-        return exists(row.where(beyond_row(self._direction(), here, source)).correlate(source))
+        nulls = tuple(value is None for value in place.values)
+        return beyond(self._direction(), nulls, _stored(self.ordering), source)
 
 
 def _stored(columns: Sequence[Ordered]) -> list[ColumnElement[Any]]:

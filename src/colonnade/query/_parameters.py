@@ -33,6 +33,9 @@ PAGES_KEPT = 200
 MOST_KEPT = 8
 """Parameters of such a query string."""
 
+LONGEST_KEPT = 500
+"""Characters of the values in it, a cursor's included."""
+
 FURTHEST_OFFSET = 2**63 - 1
 """What both databases take."""
 
@@ -81,7 +84,7 @@ class PageReader:
             QueryError: Something in it is unknown or wrong; all of it is named.
         """
         asked = tuple(query)
-        if len(asked) > MOST_KEPT:
+        if len(asked) > MOST_KEPT or sum(len(value) for _, value in asked) > LONGEST_KEPT:
             return replace(self._page(asked), scopes=scopes, url=url)
         # Clients ask the same again and again; but for a cursor, which comes once.
         rest = tuple(one for one in asked if one[0] != "cursor")

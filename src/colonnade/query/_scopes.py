@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, time, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, Table, and_, bindparam, false
@@ -10,6 +10,9 @@ from sqlalchemy.sql.visitors import replacement_traverse
 
 from colonnade.errors import ModelError
 from colonnade.models import Shape
+
+AT_ONCE = timedelta(minutes=1)
+"""Between a scope's question for the time and the use that is made of it, at most."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,11 +100,8 @@ class Scope:
         """What it says, as text."""
         if self.condition is not None:
             compiled = self.condition.compile()
-            # Moments differ each time they are asked, and tell nobody from anybody.
             said = {
-                name: value
-                for name, value in compiled.params.items()
-                if not isinstance(value, date | time | timedelta)
+                name: "now" if _is_now(value) else value for name, value in compiled.params.items()
             }
             return repr((str(compiled), sorted(said.items(), key=str)))
         return "refused" if self.refused else repr(sorted(self.values.items(), key=str))
@@ -110,6 +110,15 @@ class Scope:
         """The values of the parameters in ``clause``."""
         for index, value in enumerate(self.values.values()):
             yield f"{prefix}{index}", value
+
+
+def _is_now(value: object) -> bool:
+    """Whether a value is the time at which a request is answered: it tells nobody from anybody."""
+    if not isinstance(value, datetime):
+        return False
+    zones = [value.tzinfo] if value.tzinfo is not None else [None, UTC]  # naive: local, or UTC
+    times = (datetime.now(zone).replace(tzinfo=value.tzinfo) for zone in zones)
+    return any(abs(time - value) < AT_ONCE for time in times)
 
 
 class Scopes:

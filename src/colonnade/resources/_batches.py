@@ -1,28 +1,39 @@
 """Batches: many rows in one request, all of them or none."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 
 from fastapi import Request, Response
 from pydantic import ValidationError
 from pydantic_core import to_json
-from sqlalchemy import Connection, and_, delete, func, select, tuple_, type_coerce
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    and_,
+    delete,
+    func,
+    select,
+    tuple_,
+    type_coerce,
+)
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from colonnade.database import Several
 from colonnade.errors import QueryError
 from colonnade.query import Scopes, compared_type, read_value
-from colonnade.resources._bodies import JSONBody, json_body
+from colonnade.resources._bodies import JSONBody, json_body, read_body
 from colonnade.resources._hooks import in_session
 from colonnade.resources._keeping import Values
 from colonnade.resources._many import ManyRows
 from colonnade.resources._reads import MOST_PARAMETERS, query_of
+from colonnade.resources._row_locks import after, lock_in_order
 from colonnade.resources._row_writes import Write
 from colonnade.resources._subject import rendered
 from colonnade.resources._unreadable import FAILURES, name_unreadable, rows_of_keys
 from colonnade.resources._writes import DONE, Writes
-from colonnade.rows import UnreadableRowError
+from colonnade.rows import MOST_ERRORS, UnreadableRowError, refuse_size
 
 
 class Batches:
@@ -42,12 +53,9 @@ class Batches:
     async def create(self, request: Request) -> Response:
         """Create rows: 201, in the order of the body."""
         scopes = self.subject.scopes(request)
-        inputs = self.subject.create
         said = scopes.values(self.subject.shape.table)
         body = await json_body(request)
-        made = inputs.parse_list(body, said=said)
-        self._bounded(len(made), ("body",))
-        rows = [inputs.values(one, ("body", index), said) for index, one in enumerate(made)]
+        rows = await read_body(body, partial(self._rows, said=said))
         writes = self.writes
 
         def insert(connection: Connection) -> list[Any]:
@@ -78,11 +86,13 @@ class Batches:
     async def update(self, request: Request) -> Response:
         """Change rows, each named by its key in the body: 200, in the order of the body."""
         scopes = self.subject.scopes(request)
-        changes = self._changes(await json_body(request))
-        self._bounded(len(changes), ("body",))
+        changes = await read_body(await json_body(request), self._changes)
         writes = self.writes
 
+        keys = [key for key, _ in changes]
+
         def work(connection: Connection) -> list[Any]:
+            self._lock(connection, keys, scopes)
             return [
                 writes.rows(connection, Write("update", dict(values), scopes, key))
                 for key, values in changes
@@ -90,6 +100,7 @@ class Batches:
 
         async def hooked(session: AsyncSession, run: Callable[..., Awaitable[Any]]) -> list[Any]:
             found = []
+            await run(lambda connection: self._lock(connection, keys, scopes))
             for key, values in changes:
                 write = Write("update", dict(values), scopes, key)
                 found.append(await writes.hooked(session, run, write))
@@ -125,12 +136,13 @@ class Batches:
             segments.append(value)
         if not segments:
             raise QueryError([_wrong(("query", "key"), "Say which rows: key=1&key=2")])
-        self._bounded(len(segments), ("query", "key"))
+        refuse_size(len(segments), self.most, ("query", "key"))
         keys = list(dict.fromkeys(self.subject.key(one, ("query", "key")) for one in segments))
         writes = self.writes
 
         async def hooked(session: AsyncSession, run: Callable[..., Awaitable[Any]]) -> None:
             # All rows go at once: one that another takes along is there until then.
+            await run(lambda connection: self._lock(connection, keys, scopes))
             for key in keys:
                 write = Write("delete", {}, scopes, key)
                 await run(lambda connection, write=write: writes.rows.seen(connection, write))
@@ -159,24 +171,51 @@ class Batches:
         return [write(connection, Write("create", dict(row), scopes)) for row in rows]
 
     def _remove(self, connection: Connection, keys: list[tuple[Any, ...]], scopes: Scopes) -> None:
-        table = self.subject.shape.table
-        key = self.subject.shape.primary_key
-        columns = [type_coerce(one.column, compared_type(one)) for one in key]
-        chosen: Any = (
-            columns[0].in_([key[0] for key in keys])
-            if len(columns) == 1
-            else tuple_(*columns).in_(keys)
-        )
-        reached = and_(chosen, *scopes.clauses(table, table))
+        shape, table = self.subject.shape, self.subject.shape.table
+        columns = [one.column for one in shape.primary_key]
+        reached = self._reached(table, keys, scopes)
         count = select(func.count()).select_from(table).where(reached)
         parameters = dict(scopes.binds())
         # SQLite does not return a row that another of them took along (ON DELETE CASCADE).
         counted = self.subject.backend == "sqlite"
         there = connection.execute(count, parameters).scalar_one() if counted else 0
         statement = delete(table).where(reached).returning(*columns)
+        if not counted and len(keys) > 1:
+            rows = table.alias()
+            locked = lock_in_order(shape, rows, self._reached(rows, keys, scopes))
+            statement = statement.where(after(locked))
         gone = connection.execute(statement, parameters).all()
         if max(there, len(gone)) < len(keys):
             raise self.subject.not_found()
+
+    def _reached(
+        self, rows: FromClause, keys: list[tuple[Any, ...]], scopes: Scopes
+    ) -> ColumnElement[bool]:
+        """The condition on the rows that have these keys, and can be reached."""
+        shape = self.subject.shape
+        columns = [
+            type_coerce(rows.c[one.column.key], compared_type(one)) for one in shape.primary_key
+        ]
+        chosen: Any = (
+            columns[0].in_([key[0] for key in keys])
+            if len(columns) == 1
+            else tuple_(*columns).in_(keys)
+        )
+        return and_(chosen, *scopes.clauses(shape.table, rows))
+
+    def _lock(self, connection: Connection, keys: list[tuple[Any, ...]], scopes: Scopes) -> None:
+        """Lock the rows before any of them is changed: in their order, whatever the body's is."""
+        if self.subject.backend == "postgresql" and len(keys) > 1:
+            shape = self.subject.shape
+            rows = shape.table.alias()
+            locked = lock_in_order(shape, rows, self._reached(rows, keys, scopes))
+            connection.execute(locked, dict(scopes.binds()))
+
+    def _rows(self, body: bytes, said: Mapping[str, Any]) -> list[Values]:
+        """The values of each row of the body."""
+        inputs = self.subject.create
+        made = inputs.parse_list(body, self.most, said=said)
+        return [inputs.values(one, ("body", index), said) for index, one in enumerate(made)]
 
     def _changes(self, body: bytes) -> list[tuple[tuple[Any, ...], Values]]:
         """The key and the values of each row of the body."""
@@ -186,6 +225,7 @@ class Batches:
             raise QueryError([_wrong(("body",), f"This is no JSON: {error}")]) from None
         if not isinstance(given, list):
             raise QueryError([_wrong(("body",), "The body is a JSON array of objects")])
+        refuse_size(len(given), self.most, ("body",))
         errors: list[dict[str, Any]] = []
         found = []
         for index, row in enumerate(given):
@@ -193,8 +233,10 @@ class Batches:
                 found.append(self._change(row, ("body", index)))
             except QueryError as error:
                 errors += error.errors
+            if len(errors) >= MOST_ERRORS:
+                break
         if errors:
-            raise QueryError(errors[:100])
+            raise QueryError(errors)
         return found
 
     def _change(self, row: Any, loc: tuple[Any, ...]) -> tuple[tuple[Any, ...], Values]:
@@ -212,10 +254,6 @@ class Batches:
                 message = error.errors()[0]["msg"]
                 raise QueryError([_wrong((*loc, name), message)]) from None
         return tuple(key), self.subject.update.read(to_json(rest), loc)
-
-    def _bounded(self, count: int, loc: tuple[Any, ...]) -> None:
-        if not 1 <= count <= self.most:
-            raise QueryError([_wrong(loc, f"A batch has 1 to {self.most} rows, not {count}")])
 
     def _answer(self, rows: list[Any], status: int) -> Response:
         view = self.subject.view

@@ -1,10 +1,23 @@
 """Bodies of requests and of answers, as bytes."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 from fastapi import Request, Response
 
 from colonnade.errors import QueryError
+
+T = TypeVar("T")
+
+LONG_BODY = 256 * 1024
+"""Bytes of a body from which on it is read in a thread: it takes tens of milliseconds, in which
+the event loop answers nobody else."""
+
+
+async def read_body(body: bytes, read: Callable[[bytes], T]) -> T:
+    """What ``read`` makes of a body; of a long one, beside the event loop."""
+    return read(body) if len(body) < LONG_BODY else await asyncio.to_thread(read, body)
 
 
 async def json_body(request: Request) -> bytes:

@@ -23,6 +23,7 @@ from colonnade.query import (
     value_type,
 )
 from colonnade.resources._problems import MEDIA_TYPE, ProblemDetails
+from colonnade.resources._tags import TAGS
 
 PLAIN_TEXT = "^[^\\u0000]*$"
 """Text as databases hold it; a lone surrogate cannot be written in UTF-8 to begin with."""
@@ -347,6 +348,13 @@ def path_parameter(name: str, columns: tuple[ColumnShape, ...]) -> dict[str, Any
         "description": description,
         "schema": schema,
     }
+
+
+def tags_parameter(name: str, description: str) -> dict[str, Any]:
+    """A header of entity tags that a request may have."""
+    found = header_parameter(name, description)
+    found["schema"] = {"type": "string", "pattern": TAGS, "examples": ['"1-9ab3"']}
+    return found
 
 
 def header_parameter(name: str, description: str) -> dict[str, Any]:

@@ -12,19 +12,25 @@ from colonnade.database import Trouble, trouble_of
 from colonnade.errors import UncertainCommitError
 from colonnade.models import Shape
 from colonnade.resources._problems import Problem
+from colonnade.rows import LARGEST_ANSWER
 
 logger = logging.getLogger("colonnade.resources")
 
 RETRY_AFTER = "1"
 """Seconds after which a client may ask again where the database had no time or was not there."""
 
+TOO_LARGE = "answer_too_large"
+"""The kind of the problem that rows are too large for one answer."""
+
+_TOO_LARGE = "54000"
 _UNIQUE, _FOREIGN, _CHECK, _NOT_NULL = "23505", "23503", "23514", "23502"
 _SQLITE: tuple[tuple[str, str], ...] = (
     (r"UNIQUE constraint failed: (?P<columns>.+)", _UNIQUE),
     (r"FOREIGN KEY constraint failed", _FOREIGN),
     (r"CHECK constraint failed: (?P<name>.+)", _CHECK),
     (r"NOT NULL constraint failed: (?P<columns>.+)", _NOT_NULL),
-    (r"string or blob too big|datatype mismatch|too large to convert", "22001"),
+    (r"string or blob too big", _TOO_LARGE),
+    (r"datatype mismatch|too large to convert", "22001"),
 )
 
 
@@ -33,6 +39,7 @@ class Refusal:
 
     Attributes:
         state: The SQLSTATE; SQLite's messages are given the one that PostgreSQL has.
+        message: What the database says of it.
         constraint: The constraint's name, if the database tells.
         table: The table's name, if the database tells.
         columns: The columns' names, if the database tells.
@@ -42,6 +49,7 @@ class Refusal:
         cause = _driver_error(error)
         diagnosis = getattr(cause, "diag", cause)
         self.state = str(getattr(cause, "sqlstate", None) or "")
+        self.message = str(cause)
         self.constraint: str | None = getattr(diagnosis, "constraint_name", None)
         self.table: str | None = getattr(diagnosis, "table_name", None)
         column = getattr(diagnosis, "column_name", None)
@@ -126,6 +134,24 @@ def unavailable_of(error: BaseException) -> Problem | None:
     return Problem(503, detail, kind=kind, headers={"Retry-After": RETRY_AFTER})
 
 
+def too_late(seconds: float, *, wrote: bool) -> Problem:
+    """The 503 of a request that has waited for the database as long as may be.
+
+    Args:
+        seconds: So long.
+        wrote: Whether it asked for a write, which may have been carried out.
+    """
+    detail = (
+        f"The database did not answer within {seconds:g} seconds, and the request was cancelled"
+    )
+    logger.warning("Answered 503: %s.", detail)
+    headers = {"Retry-After": RETRY_AFTER}
+    if not wrote:
+        return Problem(503, f"{detail}. Try again shortly.", kind="busy", headers=headers)
+    detail += ". Whether this was carried out is not known. Read before you ask again."
+    return Problem(503, detail, kind="uncertain", headers=headers)
+
+
 def _reason(error: BaseException) -> str:
     """What the database said, without the statement and its values."""
     return str(getattr(error, "orig", None) or error).partition("\n")[0]
@@ -155,9 +181,26 @@ def _of_refusal(refusal: Refusal, shape: Shape, *, deleting: bool) -> Problem | 
         detail = f"No key is left for a new {name}: its sequence has reached its maximum."
         logger.error("Answered 503: %s", detail)
         return Problem(503, detail, kind="full")
+    if state == _TOO_LARGE and "index row" in refusal.message:
+        return Problem(422, "A value is too long for the index of its column.", kind="invalid")
+    if state == _TOO_LARGE:
+        return too_large("This")
     if state.startswith("22"):
         return Problem(422, "A value does not fit its column.", kind="invalid")
     return None
+
+
+def too_large(subject: str) -> Problem:
+    """The problem of rows that are too large for one answer.
+
+    Args:
+        subject: What is too large.
+    """
+    detail = (
+        f"{subject} is larger than the {LARGEST_ANSWER // 2**20} MiB of an answer: ask for fewer "
+        f"rows with limit=, or for fewer fields with fields=."
+    )
+    return Problem(413, detail, kind=TOO_LARGE)
 
 
 def _foreign(refusal: Refusal, shape: Shape, *, deleting: bool) -> Problem:

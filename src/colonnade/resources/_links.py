@@ -236,6 +236,8 @@ class Link:
         try:
             key = self.keys.read(segment)
         except ValidationError as error:
+            if self.keys.is_beyond(error):
+                raise self._no_target() from None
             raise QueryError(self.keys.errors(error, ("path", "target"))) from None
         if key is None:
             raise self._no_target()

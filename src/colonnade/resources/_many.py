@@ -11,6 +11,7 @@ from sqlalchemy import (
     Enum,
     ForeignKeyConstraint,
     TypeDecorator,
+    and_,
     bindparam,
     func,
     insert,
@@ -23,6 +24,7 @@ from sqlalchemy.schema import ColumnCollectionConstraint
 from colonnade.database import Bound, Plan, Several
 from colonnade.query import Scopes, compared_type
 from colonnade.resources._keeping import Values
+from colonnade.resources._row_locks import after, lock_in_order
 from colonnade.resources._write_statements import WriteStatements
 from colonnade.rows import Returned
 
@@ -183,24 +185,28 @@ class ManyRows:
         shape = self._subject.shape
         columns = self._columns(names)
         keys = {f"at_key_{index}": one.column for index, one in enumerate(shape.primary_key)}
-        types = {
+        types: dict[str, Any] = {
             f"at_key_{index}": compared_type(one) for index, one in enumerate(shape.primary_key)
         }
         given = _unnested(types | {f"new_{one.key}": one.type for one in columns})
+        asked = _unnested(types, name="asked")
+        rows = shape.table.alias()
+        chosen = and_(*(rows.c[column.key] == asked.c[name] for name, column in keys.items()))
+        locked = lock_in_order(shape, rows, chosen, key_share=True).select_from(rows, asked)
         returned = self._statements.returned(Returned(shape.table), scopes)
         return Plan(
             update(shape.table)
-            .where(*(column == given.c[name] for name, column in keys.items()))
+            .where(*(column == given.c[name] for name, column in keys.items()), after(locked))
             .values({column: given.c[f"new_{column.key}"] for column in columns})
             .returning(*returned, given.c.position)
         )
 
 
-def _unnested(columns: dict[str, Any]) -> Any:
+def _unnested(columns: dict[str, Any], name: str = "given") -> Any:
     """Arrays of these types, given as parameters, as columns of one table; and ``position``."""
     arrays = [bindparam(name, type_=ARRAY(kind, dimensions=1)) for name, kind in columns.items()]
     table = func.unnest(*arrays).table_valued(*columns, with_ordinality="position")
-    return table.render_derived("given")
+    return table.render_derived(name)
 
 
 def _names_of_all(rows: list[Values]) -> tuple[str, ...]:

@@ -147,6 +147,7 @@ class Operations:
             generate_unique_id_function=router.generate_unique_id_function,
         )
         route.db = self.subject.db
+        route.siblings = router.routes
         self.made.append(route)
 
     def _key_parameter(self) -> dict[str, Any]:
@@ -217,7 +218,7 @@ class Operations:
             parameters=lambda: [
                 self._key_parameter(),
                 *documents.page_parameters(reads.row_reader),
-                documents.header_parameter("If-None-Match", "The ETag of an answer"),
+                documents.tags_parameter("If-None-Match", "The ETag of an answer"),
             ],
         )
 
@@ -238,7 +239,7 @@ class Operations:
             responses=documents.responses(404, 409, 412, 413, headers=("ETag",), says="The row"),
             parameters=lambda: [
                 self._key_parameter(),
-                documents.header_parameter("If-Match", "The ETag of the row as it was read"),
+                documents.tags_parameter("If-Match", "The ETag of the row as it was read"),
             ],
         )
 
@@ -259,7 +260,7 @@ class Operations:
             responses=documents.responses(404, 409, 412),
             parameters=lambda: [
                 self._key_parameter(),
-                documents.header_parameter("If-Match", "The ETag of the row as it was read"),
+                documents.tags_parameter("If-Match", "The ETag of the row as it was read"),
             ],
         )
 
@@ -439,7 +440,7 @@ def _depth(request: Request) -> int | None:
         return None
     if text == "all":
         return DEEPEST_TREE
-    if text.isdecimal() and len(text) < 5 and 1 <= int(text) <= DEEPEST_TREE:
+    if text.isascii() and text.isdecimal() and len(text) < 5 and 1 <= int(text) <= DEEPEST_TREE:
         return int(text)
     message = f"depth is all, or 1 to {DEEPEST_TREE}"
     raise QueryError([{"type": "depth", "loc": ("query", "depth"), "msg": message, "input": text}])

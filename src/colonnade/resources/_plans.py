@@ -14,11 +14,17 @@ MOST = 500
 """Plans kept by each Resource: shapes of requests, of which a client can make up many."""
 
 
+LONGEST = 100_000
+"""Characters of the structures of all plans of a Resource: what a plan takes grows with it, to some
+hundred times as many bytes."""
+
+
 class Plans:
     """The plans of one Resource, the least used forgotten."""
 
     def __init__(self) -> None:
         self._plans: OrderedDict[object, Plan] = OrderedDict()
+        self._length = 0
 
     def get(self, structure: object | None, make: Callable[[], Plan]) -> Plan:
         """The plan of a structure, made by ``make`` if it is new; always new for None."""
@@ -27,8 +33,10 @@ class Plans:
         plan = self._plans.get(structure)
         if plan is None:
             plan = self._plans[structure] = make()
-            if len(self._plans) > MOST:
-                self._plans.popitem(last=False)
+            self._length += len(repr(structure))
+            while len(self._plans) > MOST or (self._length > LONGEST and len(self._plans) > 1):
+                forgotten, _ = self._plans.popitem(last=False)
+                self._length -= len(repr(forgotten))
         else:
             self._plans.move_to_end(structure)
         return plan

@@ -11,10 +11,9 @@ from pydantic_core import to_json
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from colonnade.errors import QueryError
+from colonnade.rows import MOST_ERRORS
 
 MEDIA_TYPE = "application/problem+json"
-MOST_ERRORS = 20
-"""Errors that an answer tells of; how many more there are is in its detail."""
 LONGEST_TEXT = 300
 """Characters of what a request got wrong that are said back."""
 
@@ -89,7 +88,7 @@ def _invalid(errors: Iterable[Mapping[str, Any]]) -> Response:
     where = ".".join(str(part) for part in first.get("loc", ()))
     detail = f"{where}: {first['message']}" if where else first["message"]
     if len(found) > 1:
-        detail += f" (and {len(found) - 1} more)"
+        detail += f" (and {'at least ' * (len(found) >= MOST_ERRORS)}{len(found) - 1} more)"
     return _response(422, detail, "invalid", told, None)
 
 

@@ -24,11 +24,22 @@ from colonnade.query import (
     key_ordering,
 )
 from colonnade.resources._bodies import JSONBody
+from colonnade.resources._failures import TOO_LARGE, too_large
 from colonnade.resources._plans import Explain, Plans
+from colonnade.resources._problems import Problem
 from colonnade.resources._subject import Subject, rendered, rendered_rows
 from colonnade.resources._tags import is_unchanged
 from colonnade.resources._unreadable import FAILURES, name_unreadable, row_of_key, rows_of_page
-from colonnade.rows import Backend, View, joined_rows, page_statement, row_columns
+from colonnade.rows import (
+    LARGEST_ANSWER,
+    Backend,
+    View,
+    bounded,
+    joined_rows,
+    page_statement,
+    row_columns,
+    size_statement,
+)
 
 DEEPEST_TREE = 100
 """Levels of a tree that one request reads at most."""
@@ -36,6 +47,13 @@ DEEPEST_TREE = 100
 MOST_PARAMETERS = 500
 """Parameters of a query string; Python's own limit is none."""
 
+
+LONGEST_PATH_KEPT = 200
+"""Characters of a path that is remembered as it stands in URLs."""
+
+_URL_SIGNS = "!$&'()*+,=:@/?%~-._[]"
+_UNSAFE = re.compile(r"[^A-Za-z0-9" + re.escape(_URL_SIGNS) + "]")
+"""What ends a URL in a Link header, or may be taken for its end: there, ``;`` too."""
 
 _PLACE = re.compile(r"(?:(?<=&)|^)(?:cursor|offset)=[^&]*&?")
 
@@ -69,7 +87,7 @@ def path_of(request: Request) -> str:
     root = str(request.scope.get("app_root_path", request.scope.get("root_path", "")))
     if not path.startswith(f"{root}/"):
         path = root + path
-    return _quoted(path)
+    return _quoted(path) if len(path) < LONGEST_PATH_KEPT else _quoted.__wrapped__(path)
 
 
 @lru_cache(maxsize=1024)
@@ -81,7 +99,12 @@ def url_of(request: Request) -> str:
     """What was asked: path and query string, as they were written."""
     raw: bytes = request.scope["query_string"]
     path = path_of(request)
-    return f"{path}?{raw.decode('latin-1')}" if raw else path
+    if not raw:
+        return path
+    query = raw.decode("latin-1")
+    if _UNSAFE.search(query):  # which would end the URL in a Link header, or begin another
+        query = quote(raw, safe=_URL_SIGNS)
+    return f"{path}?{query}"
 
 
 def asked_page(reader: PageReader, subject: Subject, request: Request) -> Page:
@@ -149,11 +172,11 @@ class Reads:
     def _row_plan(self, view: View, scopes: Scopes) -> Plan:
         shape = self.subject.shape
         source = shape.table.alias()
-        columns = row_columns(view, shape, source, scopes, self.subject.backend)
+        columns = row_columns(view, source, scopes, self.subject.backend, self.subject.told_apart)
         statement = select(*columns).where(
             key_clause(shape, source), *scopes.clauses(shape.table, source)
         )
-        return Plan(statement)
+        return Plan(statement, longest=LARGEST_ANSWER)
 
     async def tree(
         self, request: Request, key: tuple[Any, ...], relation: RelationShape, depth: int
@@ -165,7 +188,8 @@ class Reads:
         page = self.tree_reader.read(query, scopes, url_of(request))
         view = subject.views.get(page.fields, page.include)
         within = Within(subject.shape, relation, key)
-        plan = Plan(_tree_statement(within, view, page, subject.backend))
+        statement = _tree_statement(within, view, page, subject.backend)
+        plan = Plan(statement, longest=LARGEST_ANSWER)
         parameters = {
             **page.parameters(),
             **within.parameters(),
@@ -177,6 +201,8 @@ class Reads:
             found = await subject.read(plan.one(parameters))
             if not found.parent:
                 raise subject.not_found()
+            if found.body is None:
+                raise too_large("This page")
             body = rendered_rows(view, found.body)
         except FAILURES as error:
             rows = _tree_rows(within, view, page), parameters
@@ -196,16 +222,8 @@ async def answer_page(subject: Subject, plans: Plans, page: Page, view: View) ->
     """
     if page.count == "estimated" and subject.backend == "sqlite":
         page = replace(page, count="exact")  # its planner does not say how many it expects
-    structure = page.structure
-    plan = plans.get(
-        None if structure is None else ("page", structure),
-        lambda: _page_plan(page, view, subject.backend),
-    )
-    parameters = {**page.parameters(), **_window(page)}
-    if page.offset:
-        parameters["offset_"] = page.offset
     try:
-        found = await subject.read(plan.one(parameters))
+        page, found = await _found(subject, plans, page, view)
         if page.within is not None and not found.parent:
             raise subject.not_found()
         body = rendered_rows(view, found.body)
@@ -214,23 +232,68 @@ async def answer_page(subject: Subject, plans: Plans, page: Page, view: View) ->
         await name_unreadable(error, subject, view, page.scopes, rows)
         raise
     headers = _links(page, found)
-    if page.count == "estimated":
-        headers["X-Total-Count"] = str(await _estimate(subject, page, parameters))
-    elif page.count == "exact":
+    if page.is_counted:
         headers["X-Total-Count"] = str(found.total)
+    elif page.count == "estimated":
+        headers["X-Total-Count"] = str(await _estimate(subject, page))
     return JSONBody(body, 200, headers)
+
+
+async def _found(subject: Subject, plans: Plans, page: Page, view: View) -> tuple[Page, Any]:
+    """What is found of a page, which is shorter than asked where its rows are too large."""
+    structure = page.structure
+    plan = plans.get(
+        None if structure is None else ("page", structure),
+        lambda: _page_plan(page, view, subject.backend),
+    )
+    try:
+        found = await subject.read(plan.one(_values(page)))
+    except Problem as problem:
+        if problem.kind != TOO_LARGE:
+            raise
+        found = None
+    if found is not None and found.body is not None:
+        return page, found
+    page = replace(page, limit=await _rows_that_fit(subject, page, view))
+    return page, await subject.read(plan.one(_values(page)))
+
+
+async def _rows_that_fit(subject: Subject, page: Page, view: View) -> int:
+    """How many rows of a page an answer has room for.
+
+    Raises:
+        Problem: Not for the first.
+    """
+    plan = Plan(size_statement(page, view, subject.backend), longest=LARGEST_ANSWER)
+    size = 2  # the brackets
+    count = 0
+    for count, row in enumerate(await subject.read(plan.bound(_values(page), list))):
+        size += row.size + 1
+        if size > LARGEST_ANSWER:
+            if count == 0:
+                raise too_large(f"The {subject.name} {subject.keys.write(from_json(row.key))}")
+            return count
+    return count + 1
+
+
+def _values(page: Page) -> dict[str, Any]:
+    """The values of the parameters of a page's statement."""
+    values = {**page.parameters(), **_window(page)}
+    if page.offset:
+        values["offset_"] = page.offset
+    return values
 
 
 def _page_plan(page: Page, view: View, backend: Backend) -> Plan:
     statement = page_statement(page, view, backend)
     if page.within is not None:
         statement = statement.add_columns(page.within.exists(page.scopes).label("parent"))
-    return Plan(statement, once=page.filter.is_long)
+    return Plan(statement, once=page.filter.is_long, longest=LARGEST_ANSWER)
 
 
-async def _estimate(subject: Subject, page: Page, parameters: dict[str, Any]) -> int:
+async def _estimate(subject: Subject, page: Page) -> int:
     """How many rows PostgreSQL's planner expects."""
-    explain = Plan(Explain(page.all_rows()))
+    explain, parameters = Plan(Explain(page.all_rows())), _values(page)
     plan = await subject.read(lambda connection: explain.run(connection, parameters).scalar_one())
     told = from_json(plan) if isinstance(plan, str) else plan
     return int(told[0]["Plan"]["Plan Rows"])
@@ -332,7 +395,7 @@ def _tree_statement(within: Within, view: View, page: Page, backend: Backend) ->
     ).subquery()
     shown = numbered.c.n <= bindparam("shown_", type_=BigInteger())
     return select(
-        joined_rows(numbered.c.j, backend, only=shown).label("body"),
+        bounded(joined_rows(numbered.c.j, backend, only=shown), backend).label("body"),
         func.count().label("found"),
         within.exists(page.scopes).label("parent"),
     ).select_from(numbered)

@@ -16,6 +16,7 @@ from colonnade.models import Idempotency, Shape, schemas
 from colonnade.query import Page, Surface, nearest
 from colonnade.resources import _documents as documents
 from colonnade.resources import _scoping
+from colonnade.resources._departures import DEADLINE
 from colonnade.resources._hooks import Hooks, Written
 from colonnade.resources._names import path_of
 from colonnade.resources._operations import Guards, Offer, Operation, Operations
@@ -79,6 +80,7 @@ class Resource(APIRouter):
         dependencies: Sequence[params.Depends] | Guards = (),
         max_limit: int = 1000,
         idempotency: type[Idempotency] | None = None,
+        deadline: float | None = DEADLINE,
         prefix: str | None = None,
         tags: list[str | Enum] | None = None,
         responses: dict[int | str, dict[str, Any]] | None = None,
@@ -88,6 +90,9 @@ class Resource(APIRouter):
         self._shape = Shape.of(model)
         if max_limit < 1:
             raise ModelError(f"max_limit is at least 1, not {max_limit}")
+        if deadline is not None and not deadline > 0:
+            raise ModelError(f"deadline is more than 0 seconds, or None, not {deadline}")
+        self._deadline = deadline
         self._guards = _guards(dependencies)
         _known_operations(operations, self._guards)
         self._operations = frozenset(operations)
@@ -148,7 +153,14 @@ class Resource(APIRouter):
         """
         if self._subject is None:
             surface = Surface.of(self.model, self._schemas[2], self._include)
-            self._subject = Subject(self.db, surface, self.create, self.update, scoped=self._scoped)
+            self._subject = Subject(
+                self.db,
+                surface,
+                self.create,
+                self.update,
+                scoped=self._scoped,
+                deadline=self._deadline,
+            )
             self._reads = Reads(self._subject, self._max_limit)
         return self._subject
 
@@ -219,6 +231,7 @@ class Resource(APIRouter):
         if not isinstance(route, ResourceRoute):
             return
         route.db = self.db
+        route.siblings = self.routes
         scopes = self.scopes
         route.dependencies = [*route.dependencies, *scopes]
         problems = documents.responses()

@@ -1,7 +1,7 @@
 """The routes of a Resource: when they are made, and how their errors are answered."""
 
 import re
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from inspect import getclosurevars, isfunction, signature
 from typing import Any, SupportsIndex
 
@@ -10,8 +10,9 @@ from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from sqlalchemy.exc import SQLAlchemyError
-from starlette.routing import BaseRoute, Match
-from starlette.types import Message, Receive, Scope
+from starlette.requests import ClientDisconnect
+from starlette.routing import BaseRoute, Match, Route
+from starlette.types import Message, Receive, Scope, Send
 
 from colonnade.database import Database
 from colonnade.errors import DatabaseError, QueryError
@@ -20,6 +21,7 @@ from colonnade.resources._failures import unavailable_of
 from colonnade.resources._overrides import is_overridden, overriding
 from colonnade.resources._positions import follow
 from colonnade.resources._problems import Problem, response_of
+from colonnade.resources._scoping import VARY, keep_private
 from colonnade.resources._unreadable import unwritable
 from colonnade.rows import UnreadableRowError
 
@@ -44,6 +46,42 @@ class ResourceRoute(APIRoute):
     request_class: type[Request] = Request
     db: Database | None = None
     """Where the Resource's table is."""
+    siblings: Sequence[BaseRoute] = ()
+    """The routes of the Resource."""
+
+    @property
+    def _methods(self) -> set[str]:
+        return self.methods or set()
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Whether this route answers a request: to HEAD it does as to GET."""
+        if scope["type"] == "http" and scope["method"] == "HEAD" and "GET" in self._methods:
+            scope = {**scope, "method": "GET"}
+        return super().matches(scope)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or say which methods its path has."""
+        method = scope["method"]
+        if method == "HEAD" and "GET" in self._methods:
+            await super().handle({**scope, "method": "GET"}, receive, _without_body(send))
+        elif method not in self._methods:
+            await self._refused(scope)(scope, receive, send)
+        else:
+            await super().handle(scope, receive, send)
+
+    def _refused(self, scope: Scope) -> Response:
+        """The 405: of this path there are other methods."""
+        path = self.path_format.format(**scope["path_params"])
+        methods: set[str] = set()
+        for route in (self, *self.siblings):
+            if isinstance(route, Route) and route.path_regex.match(path):
+                methods |= set(route.methods or ())
+        if "GET" in methods:
+            methods.add("HEAD")
+        allowed = ", ".join(sorted(methods))
+        detail = f"{scope['method']} is not a method of this path: it has {allowed}."
+        headers = {"Allow": allowed}
+        return response_of(Problem(405, detail, kind="method", headers=headers))
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
@@ -62,22 +100,27 @@ class ResourceRoute(APIRoute):
             try:
                 if self.db is not None and is_overridden(self.db, request):
                     async with overriding(self.db, request):
-                        return await handle(request)
-                with answering(request):
-                    if self.db is not None and self.db.replicas:
-                        return await follow(self.db, request, handle)
-                    return await handle(request)
+                        response = await handle(request)
+                else:
+                    with answering(request):
+                        if self.db is not None and self.db.replicas:
+                            response = await follow(self.db, request, handle)
+                        else:
+                            response = await handle(request)
             except (Problem, RequestValidationError, QueryError) as error:
-                return response_of(error)
+                response = response_of(error)
             except UnreadableRowError as error:
-                return response_of(unwritable(error))
-            except ClientGoneError:
+                response = response_of(unwritable(error))
+            except (ClientGoneError, ClientDisconnect):
                 return Response(status_code=CLIENT_GONE)
             except (SQLAlchemyError, DatabaseError) as error:
                 unavailable = unavailable_of(error)
                 if unavailable is None:
                     raise
-                return response_of(unavailable)
+                response = response_of(unavailable)
+            if VARY in request.scope:
+                keep_private(request, response)
+            return response
 
         return answer
 
@@ -116,6 +159,16 @@ class GeneratedRoute(ResourceRoute):
             return await endpoint(self.bounded(request), body=None)
 
         return self.answering(bounded)
+
+
+def _without_body(send: Send) -> Send:
+    """Send an answer as HEAD wants it: with the headers of the whole one."""
+
+    async def send_head(message: Message) -> None:
+        is_body = message["type"] == "http.response.body"
+        await send({**message, "body": b""} if is_body else message)
+
+    return send_head
 
 
 def _without_dependencies(handle: Any) -> Callable[..., Awaitable[Response]] | None:

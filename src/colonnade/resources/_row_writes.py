@@ -164,14 +164,35 @@ class RowWrites:
             raise self._changed()
         return row
 
-    def why_not(self, connection: Connection, write: Write, asked: list[Reference]) -> Problem:
-        """Why a write met no row: asked after the fact, to answer the error."""
-        row = self.current(connection, write.key, write.scopes)
+    def has_one_reason(self, write: Write, asked: list[Reference]) -> bool:
+        """Whether a write that met no row did so because there is none."""
+        return write.expected is None and not asked
+
+    def again(self, connection: Connection, write: Write) -> Any:
+        """A write that met no row, once more, with the row locked: why it met none is known then.
+
+        The row may have come, gone or changed since: to look at it would not tell.
+
+        Raises:
+            Problem: It cannot be reached, is no longer the one the client saw, or would refer to a
+                row that cannot be reached.
+        """
+        self.seen(connection, write)
+        statement, asked = self.statement(write)
+        row = statement(connection)
         if row is None:
-            return self.subject.not_found()
-        if asked and self._is_expected(row, write):
-            return unreachable(asked)
-        return self._changed()
+            raise unreachable(asked) if asked else self.subject.not_found()
+        return row
+
+    def _met(self, connection: Connection, write: Write) -> Any:
+        """The row that a write has met."""
+        statement, asked = self.statement(write)
+        row = statement(connection)
+        if row is not None:
+            return row
+        if self.has_one_reason(write, asked):
+            raise self.subject.not_found()
+        return self.again(connection, write)
 
     def _insert(self, connection: Connection, write: Write) -> Any:
         statement, asked = self.statements.insertion(write.values, write.scopes)
@@ -195,18 +216,12 @@ class RowWrites:
             asked = self.foreign.to_ask(write.values, write.scopes, creating=False)
             self._require(connection, write, asked)
             self.trees.refuse_cycle(connection, write.key, write.values, parents)
-        statement, asked = self.statement(write)
-        row = statement(connection)
-        if row is None:
-            raise self.why_not(connection, write, asked)
-        return self._written(connection, row, write.scopes)
+        return self._written(connection, self._met(connection, write), write.scopes)
 
     def _remove(self, connection: Connection, write: Write) -> None:
         if self._compares(write):
             self.seen(connection, write)
-        statement, asked = self.statement(write)
-        if statement(connection) is None:
-            raise self.why_not(connection, write, asked)
+        self._met(connection, write)
 
     # What a write has to keep
 

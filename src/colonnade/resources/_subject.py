@@ -12,11 +12,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from colonnade.database import Database
 from colonnade.errors import DatabaseError, QueryError
-from colonnade.models import Shape
+from colonnade.models import ColumnShape, Shape
 from colonnade.query import Includes, Scopes, Surface, read_includes
 from colonnade.resources import _scoping
-from colonnade.resources._departures import while_there
-from colonnade.resources._failures import problem_of
+from colonnade.resources._departures import DEADLINE, DeadlineError, while_there
+from colonnade.resources._failures import problem_of, too_late
 from colonnade.resources._keys import Keys
 from colonnade.resources._overrides import given_session
 from colonnade.resources._plans import Plans
@@ -61,6 +61,7 @@ class Subject:
         create: What a request to create says.
         update: What a request to update says.
         scoped: Whether the table's own scope applies.
+        deadline: Seconds for what a request asks of the database; None for no limit.
     """
 
     def __init__(
@@ -71,8 +72,10 @@ class Subject:
         update: type[BaseModel],
         *,
         scoped: bool = True,
+        deadline: float | None = DEADLINE,
     ) -> None:
         self.db = db
+        self.deadline = deadline
         self.surface = surface
         self.shape: Shape = surface.shape
         self.keys = Keys(self.shape.primary_key)
@@ -109,6 +112,19 @@ class Subject:
         """What the columns of the key are called in JSON."""
         shown = {column.name: name for name, column in self.surface.columns.items()}
         return tuple(shown.get(one.name, one.name) for one in self.shape.primary_key)
+
+    @property
+    def told_apart(self) -> list[ColumnShape]:
+        """The columns by which a tag tells one version of a row from another.
+
+        Where nothing keeps the key of the digests secret, those that everybody is shown: from a
+        digest of others their values could be guessed.
+        """
+        if self.shape.version is not None:
+            return [self.shape.version]
+        if self.db.has_secret:
+            return list(self.shape.columns.values())
+        return list(self.surface.columns.values())
 
     @property
     def versioned(self) -> bool:
@@ -153,6 +169,8 @@ class Subject:
         try:
             key = self.keys.read(segment)
         except ValidationError as error:
+            if self.keys.is_beyond(error):
+                raise self.not_found() from None
             raise QueryError(self.keys.errors(error, loc or ("path", self.keys.name))) from None
         if key is None:
             raise self.not_found()
@@ -190,8 +208,11 @@ class Subject:
             if given is not None:
                 return await given.run(work, begin=begin)
             return await while_there(
-                self.db.run_async(work, begin=begin, idempotent=idempotent, read_only=read_only)
+                self.db.run_async(work, begin=begin, idempotent=idempotent, read_only=read_only),
+                self.deadline,
             )
+        except DeadlineError as error:
+            raise too_late(error.seconds, wrote=not (read_only or idempotent)) from None
         except (SQLAlchemyError, DatabaseError) as error:
             self._refuse(error, shape, deleting)
             raise
@@ -212,7 +233,9 @@ class Subject:
     ) -> T:
         """``work``, with what the database refuses as a problem."""
         try:
-            return await while_there(work)
+            return await while_there(work, self.deadline)
+        except DeadlineError as error:
+            raise too_late(error.seconds, wrote=True) from None
         except (SQLAlchemyError, DatabaseError) as error:
             self._refuse(error, shape, deleting)
             raise

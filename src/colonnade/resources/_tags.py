@@ -10,10 +10,17 @@ import re
 from collections.abc import Callable
 from hashlib import blake2b
 
+from colonnade.errors import QueryError
+
 DIGEST = 8
 """Bytes: two states of one row are taken for the same once in 2^64."""
 
 _TAG = re.compile(r'(?:W/)?"([^"]*)"')
+
+TAGS = r'^(\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*)$'
+"""What ``If-Match`` and ``If-None-Match`` are: ``*``, or tags (RFC 9110, 8.8.3 and 13.1)."""
+
+_TAGS = re.compile(TAGS)
 
 
 class Tags:
@@ -45,17 +52,34 @@ class Tags:
         return blake2b(data, key=self._secret(), digest_size=DIGEST).hexdigest()
 
 
+def _checked(header: str, lines: list[str]) -> str:
+    """A header of tags, its lines as one.
+
+    Raises:
+        QueryError: It is something else.
+    """
+    given = ", ".join(lines).strip()
+    if not _TAGS.fullmatch(given):
+        message = f'{header} is * or the ETag of an answer, in its quotation marks: "1-9ab3"'
+        loc = ("header", header.lower())
+        raise QueryError([{"type": "etag", "loc": loc, "msg": message, "input": given}])
+    return given
+
+
 def is_unchanged(if_none_match: list[str], tag: str) -> bool:
     """Whether the client has this answer already.
 
     Args:
         if_none_match: The header, each line of it.
         tag: The answer's.
+
+    Raises:
+        QueryError: The header has something else than tags.
     """
     if not if_none_match:
         return False
-    told = ",".join(if_none_match)
-    return told.strip() == "*" or tag.strip('"') in _TAG.findall(told)
+    told = _checked("If-None-Match", if_none_match)
+    return told == "*" or tag.strip('"') in _TAG.findall(told)
 
 
 def expected_rows(if_match: list[str]) -> frozenset[str] | None:
@@ -63,9 +87,14 @@ def expected_rows(if_match: list[str]) -> frozenset[str] | None:
 
     Args:
         if_match: The header, each line of it.
+
+    Raises:
+        QueryError: The header has something else than tags.
     """
-    told = ",".join(if_match)
-    if not if_match or told.strip() == "*":
+    if not if_match:
+        return None
+    told = _checked("If-Match", if_match)
+    if told == "*":
         return None
     # Strong comparison: a weak tag never matches (RFC 9110, 13.1.1).
     strong = re.findall(r'(?:^|,)\s*"([^"]*)"', told)

@@ -128,7 +128,7 @@ class WriteStatements:
     def returned(self, source: Any, scopes: Scopes) -> list[Any]:
         """What a write returns of its row: ``body``, ``state`` and ``key``."""
         subject = self.subject
-        columns = row_columns(subject.view, subject.shape, source, scopes, subject.backend)
+        columns = row_columns(subject.view, source, scopes, subject.backend, subject.told_apart)
         key = [form_of(one).of(one, source, subject.backend) for one in subject.shape.primary_key]
         return [*columns, array_of(key, subject.backend).label("key")]
 
@@ -164,5 +164,6 @@ def _many(match: frozenset[str] | None) -> bool:
 
 def _versions(match: frozenset[str] | None) -> Values:
     """The versions in an ``If-Match``, as parameters; a tag that is none matches no row."""
-    found = [int(text) if text.isdecimal() and len(text) < 10 else -1 for text in match or ()]
+    found = [int(text) if text.isdecimal() and len(text) < 11 else -1 for text in match or ()]
+    found = [version if version < 2**31 else -1 for version in found]
     return {f"match_{index}": value for index, value in enumerate(found)}

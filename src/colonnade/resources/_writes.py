@@ -11,7 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from colonnade.models import Idempotency
 from colonnade.query import Scopes
-from colonnade.resources._bodies import JSONBody, json_body
+from colonnade.resources._bodies import JSONBody, json_body, read_body
 from colonnade.resources._hooks import Hooks, in_session
 from colonnade.resources._idempotency import Once, Receipt, Receipts
 from colonnade.resources._keeping import Values, explained
@@ -47,7 +47,8 @@ class Writes:
         scopes = subject.scopes(request)
         said = scopes.values(subject.shape.table)
         body = await json_body(request)
-        write = Write("create", subject.create.read(body, said=said), scopes)
+        values = await read_body(body, partial(subject.create.read, said=said))
+        write = Write("create", values, scopes)
         path = path_of(request).rstrip("/")
 
         def respond(row: Any) -> Response:
@@ -75,7 +76,7 @@ class Writes:
         """Change what the body names: 200."""
         subject = self.subject
         scopes = subject.scopes(request)
-        values = subject.update.read(await json_body(request))
+        values = await read_body(await json_body(request), subject.update.read)
         expected = expected_rows(request.headers.getlist("if-match"))
         try:
             row = await self._unit(Write("update", values, scopes, key, expected))
@@ -166,7 +167,7 @@ class Writes:
         return await self.explained(work, [{**dict(key), **write.values}])
 
     async def _alone(self, write: Write) -> Any:
-        """A write that is one statement; why it met no row is asked after it."""
+        """A write that is one statement; two, if it meets no row for one of several reasons."""
         subject = self.subject
         statement, asked = self.rows.statement(write)
         row = await subject.run(statement, deleting=write.operation == "delete")
@@ -174,6 +175,10 @@ class Writes:
             return row
         if write.operation == "create":
             raise unreachable(asked)
-        raise await subject.run(
-            lambda connection: self.rows.why_not(connection, write, asked), idempotent=True
+        if self.rows.has_one_reason(write, asked):
+            raise subject.not_found()
+        return await subject.run(
+            lambda connection: self.rows.again(connection, write.afresh()),
+            begin=True,
+            deleting=write.operation == "delete",
         )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Context, Decimal
 from functools import cached_property
+from itertools import islice
 from types import MappingProxyType
 from typing import Annotated, Any
 
@@ -30,8 +31,18 @@ from colonnade.query import value_adapter
 InputError = QueryError
 """What a body that cannot be taken raises: its ``errors`` are as FastAPI writes them."""
 
+MOST_ERRORS = 20
+"""Errors of one request that are made and answered: a body of 4 MiB can have two million."""
+
+MOST_LOCATED = 20_000
+"""Errors of Pydantic's of which some are answered: it makes all of them, or none."""
+
 MOST_DIGITS = 500
 """Digits of a number that is rounded: what has more fits no column, and the database says so."""
+
+
+_UNREADABLE: Any = object()
+"""In the place of a body that is not JSON, or has numbers that JSON has not."""
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -126,14 +137,25 @@ class Inputs:
         return made
 
     def parse_list(
-        self, body: bytes, loc: tuple[Any, ...] = ("body",), said: Mapping[str, Any] = NOTHING
+        self,
+        body: bytes,
+        most: int,
+        loc: tuple[Any, ...] = ("body",),
+        said: Mapping[str, Any] = NOTHING,
     ) -> list[BaseModel]:
         """A body that is a JSON array, as instances of the schema.
 
+        Args:
+            body: The body.
+            most: Rows that it may have.
+            loc: Where it is in the request, for messages.
+            said: Values by field that somebody else says, which a body need not.
+
         Raises:
-            QueryError: The schema does not take one of them.
+            QueryError: It has more rows, or none, or the schema does not take one of them.
         """
-        made: list[BaseModel] = self._parsed(self._several.validate_json, body, loc, said)
+        parse = self._several.validate_json
+        made: list[BaseModel] = self._parsed(parse, body, loc, said, most=most)
         return made
 
     @cached_property
@@ -148,34 +170,42 @@ class Inputs:
         body: bytes,
         loc: tuple[Any, ...],
         said: Mapping[str, Any],
+        *,
+        most: int | None = None,
     ) -> Any:
         if not body:
             raise QueryError([_wrong("missing", loc, "A body of JSON is required", None)])
         try:
-            made = parse(self._told(body, said))
-            if self._has_long_number(body):
-                raw = self.parse_json(body)
-                made = parse(self._told(to_json(raw), said))
-            else:
-                raw = from_json(body, allow_inf_nan=False)
+            raw = self.parse_json(body)
+        except ValueError:
+            raw = _UNREADABLE
+        except RecursionError:
+            raise QueryError([_wrong("too_deep", loc, "JSON nested too deep", None)]) from None
+        if most is not None and isinstance(raw, list):
+            refuse_size(len(raw), most, loc)  # before each row is looked at
+        if raw is not _UNREADABLE and self._has_long_number(body):
+            body = to_json(raw)
+        try:
+            made = parse(self._told(body, raw, said))
         except ValidationError as error:
             raise QueryError(located(error, loc)) from None
         except RecursionError:
             raise QueryError([_wrong("too_deep", loc, "JSON nested too deep", None)]) from None
-        except ValueError:
+        if raw is _UNREADABLE:
             message = "JSON has no NaN and no Infinity"
-            raise QueryError([_wrong("finite_number", loc, message, None)]) from None
+            raise QueryError([_wrong("finite_number", loc, message, None)])
         rows = [(loc, raw)]
         if isinstance(raw, list):
             rows = [((*loc, index), row) for index, row in enumerate(raw)]
-        errors = [
+        misfits = (
             error
             for where, row in rows
             if isinstance(row, dict)
             for error in self._misfits(row, where)
-        ]
+        )
+        errors = list(islice(misfits, MOST_ERRORS))
         if errors:
-            raise QueryError(errors[:100])
+            raise QueryError(errors)
         return made
 
     def parse_json(self, body: bytes) -> Any:
@@ -201,7 +231,7 @@ class Inputs:
                 return True
         return False
 
-    def _told(self, body: bytes, said: Mapping[str, Any]) -> bytes:
+    def _told(self, body: bytes, raw: Any, said: Mapping[str, Any]) -> bytes:
         """The body, with what the schema asks for and somebody else says."""
         fields = self.schema.model_fields
         asked = {
@@ -209,16 +239,11 @@ class Inputs:
             for name, value in said.items()
             if name in fields and fields[name].is_required()
         }
-        if not asked:
-            return body
-        try:
-            raw = from_json(body)
-        except ValueError:
+        if not asked or raw is _UNREADABLE:
             return body  # which is what the schema is going to say
-        for row in raw if isinstance(raw, list) else [raw]:
-            if isinstance(row, dict):
-                row.update({name: asked[name] for name in asked.keys() - row.keys()})
-        return to_json(raw)
+        rows = raw if isinstance(raw, list) else [raw]
+        told = [asked | row if isinstance(row, dict) else row for row in rows]
+        return to_json(told if isinstance(raw, list) else told[0])
 
     def _misfits(self, row: dict[str, Any], loc: tuple[Any, ...]) -> Iterator[dict[str, Any]]:
         """What Pydantic takes though it is not documented: another type in JSON, unknown fields."""
@@ -367,8 +392,22 @@ def _not_finite(name: str) -> float:
     raise ValueError(name)
 
 
+def refuse_size(count: int, most: int, loc: tuple[Any, ...]) -> None:
+    """Refuse a batch of no rows, or of too many.
+
+    Raises:
+        QueryError: It has fewer than one, or more than ``most``.
+    """
+    if not 1 <= count <= most:
+        message = f"A batch has 1 to {most:,} rows, not {count:,}"
+        raise QueryError([_wrong("batch", loc, message, None)])
+
+
 def located(error: ValidationError, loc: tuple[Any, ...]) -> list[dict[str, Any]]:
     """Pydantic's errors, each at its place in the request."""
+    if error.error_count() > MOST_LOCATED:
+        message = f"{error.error_count():,} values are not valid"
+        return [_wrong("invalid", loc, message, None)]
     return [
         {
             "type": one["type"],
@@ -376,7 +415,7 @@ def located(error: ValidationError, loc: tuple[Any, ...]) -> list[dict[str, Any]
             "msg": one["msg"],
             "input": one.get("input"),
         }
-        for one in error.errors(include_url=False, include_context=False)
+        for one in error.errors(include_url=False, include_context=False)[:MOST_ERRORS]
     ]
 
 

@@ -1,24 +1,30 @@
 """The statements whose answer is JSON text."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
     FromClause,
+    LargeBinary,
     Select,
     Table,
     bindparam,
     case,
+    cast,
     func,
     literal_column,
     select,
 )
 
-from colonnade.models import ColumnShape, Shape
+from colonnade.models import ColumnShape
 from colonnade.query import Page, Scopes, place_text, sort_value
 from colonnade.rows._forms import Backend, form_of
 from colonnade.rows._views import View, array_of, joined_rows
+
+LARGEST_ANSWER = 64 * 1024 * 1024
+"""Bytes of rows in an answer: the largest row that a request stores, sixteen times."""
 
 
 class Returned:
@@ -46,14 +52,15 @@ def _quoted(name: str) -> str:
 def page_statement(page: Page, view: View, backend: Backend) -> Select[Any]:
     """The SELECT that answers a page.
 
-    One row: ``body``, the JSON array; ``found``, the rows there are up to one more than the
-    page has; ``first`` and ``last``, the sort values of the page's outermost rows in the order
-    they were selected, ``last`` only if the page is full; ``total``, with an exact count. Its
-    parameters beside the page's own: ``limit_`` and ``shown_``, one less.
+    One row: ``body``, the JSON array, NULL if it would be larger than ``LARGEST_ANSWER``;
+    ``found``, the rows there are up to one more than the page has; ``first`` and ``last``, the
+    sort values of the page's outermost rows in the order they were selected, ``last`` only if the
+    page is full; ``total``, with an exact count. Its parameters beside the page's own: ``limit_``
+    and ``shown_``, one less.
     """
     make = _from_numbered if page.backwards else _from_kept
     columns = make(page, view, backend)
-    if page.count == "exact":
+    if page.is_counted:
         columns.append(page.total().scalar_subquery().label("total"))
     return select(*columns)
 
@@ -73,7 +80,7 @@ def _from_numbered(page: Page, view: View, backend: Backend) -> list[Any]:
         turned = select(numbered).order_by(numbered.c.n.desc())
         source = turned.limit(bindparam("limit_", type_=BigInteger())).subquery()
     return [
-        joined_rows(source.c.j, backend, only=source.c.n <= shown).label("body"),
+        bounded(joined_rows(source.c.j, backend, only=source.c.n <= shown), backend).label("body"),
         func.count(source.c.n).label("found"),
         func.max(source.c.c).filter(source.c.n == 1).label("first"),
         func.max(source.c.c).filter(source.c.n == shown).label("last"),
@@ -87,11 +94,41 @@ def _from_kept(page: Page, view: View, backend: Backend) -> list[Any]:
     texts = select(view.text(rows, page.scopes, backend).label("j")).subquery()
     outermost = select(_place(page, kept, backend)).limit(1)
     return [
-        select(joined_rows(texts.c.j, backend)).scalar_subquery().label("body"),
+        _body(joined_rows(texts.c.j, backend), backend).label("body"),
         select(func.count()).select_from(kept).scalar_subquery().label("found"),
         outermost.scalar_subquery().label("first"),
         outermost.offset(_shown() - 1).scalar_subquery().label("last"),
     ]
+
+
+def _body(text: ColumnElement[str], backend: Backend) -> ColumnElement[str]:
+    """The text of all rows, made once however often it is looked at."""
+    made = select(text.label("body"))
+    if backend == "postgresql":
+        made = select(bounded(made.subquery().c.body, backend))
+    return made.scalar_subquery()
+
+
+def bounded(text: ColumnElement[str], backend: Backend) -> ColumnElement[str]:
+    """The text, or NULL where it is too large to be sent; SQLite's limit is its connection's."""
+    if backend == "sqlite":
+        return text
+    return case((func.octet_length(text) <= literal_column(str(LARGEST_ANSWER)), text))
+
+
+def size_statement(page: Page, view: View, backend: Backend) -> Select[Any]:
+    """The SELECT of each row's ``key`` and ``size`` in bytes, in the order of a page.
+
+    Its parameters are those of ``page_statement``.
+    """
+    kept = page.rows().cte("colonnade_kept").prefix_with("MATERIALIZED")
+    rows = select(kept).limit(_shown()).subquery()
+    text = view.text(rows, page.scopes, backend)
+    size = (
+        func.length(cast(text, LargeBinary())) if backend == "sqlite" else func.octet_length(text)
+    )
+    key = [form_of(one).of(one, rows, backend) for one in page.surface.shape.primary_key]
+    return select(size.label("size"), array_of(key, backend).label("key")).select_from(rows)
 
 
 def _shown() -> Any:
@@ -105,20 +142,25 @@ def _place(page: Page, rows: Any, backend: Backend) -> ColumnElement[str]:
 
 
 def row_columns(
-    view: View, shape: Shape, source: Any, scopes: Scopes, backend: Backend
+    view: View, source: Any, scopes: Scopes, backend: Backend, told_apart: Iterable[ColumnShape]
 ) -> list[ColumnElement[Any]]:
     """What is selected, or returned, of one row: its JSON as ``body``, and its ``state``.
 
-    The state is what a tag tells one version of the row from another by: the version of a
-    ``Versioned`` table, else all of its columns.
+    The state is what a tag tells one version of the row from another by: see ``told_apart``.
+
+    Args:
+        view: What the JSON has.
+        source: What has the columns.
+        scopes: The scopes of the request.
+        backend: The database.
+        told_apart: The columns of the state.
     """
     body = view.text(source, scopes, backend).label("body")
-    return [body, state_text(shape, source, backend).label("state")]
+    return [body, state_text(told_apart, source, backend).label("state")]
 
 
-def state_text(shape: Shape, source: Any, backend: Backend) -> ColumnElement[str]:
-    """The JSON text of what differs between two versions of a row, secrets included."""
-    columns: list[ColumnShape] = [shape.version] if shape.version else list(shape.columns.values())
+def state_text(columns: Iterable[ColumnShape], source: Any, backend: Backend) -> ColumnElement[str]:
+    """The JSON text of what differs between two versions of a row."""
     if backend == "sqlite":
         # Whatever a column holds, which need not be of its type.
         texts: Any = [place_text(source.c[one.column.key]) for one in columns]
