@@ -7,7 +7,7 @@ import sqlmodel
 from sqlalchemy import MetaData, Table
 
 ORIGINAL = "colonnade.original"
-"""Under which the ``info`` of a copied table has the table itself."""
+"""Under which the ``info`` of a metadata of copies has the tables themselves, by their keys."""
 
 
 def metadatas() -> list[MetaData]:
@@ -45,7 +45,7 @@ def merged(found: Sequence[MetaData]) -> MetaData:
                 "one of them another __tablename__."
             )
         copy = table.to_metadata(both)
-        copy.info[ORIGINAL] = table
+        both.info.setdefault(ORIGINAL, {})[copy.key] = table
         _keep_names(table, copy)
     return both
 

@@ -203,6 +203,11 @@ class Arranger:
                 alter.modify_server_default = False
             steps += [*self._names_again(retyped), retyped]
             alter.modify_type = None
+        defaults = alter.existing_server_default, alter.modify_server_default
+        if defaults[1] is not False and any(isinstance(one, sa.Identity) for one in defaults):
+            was_default, default = (one or None for one in defaults)
+            steps.append(own.SetDefault(table, name, default, was=was_default, schema=schema))
+            alter.modify_server_default = False
         if alter.modify_nullable is False:
             column = sa.Column(name, alter.existing_type or sa.String())
             steps.append(self._require(table, column, schema, "is NOT NULL now"))

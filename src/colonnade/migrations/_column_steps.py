@@ -111,6 +111,9 @@ class SetDefault(TableStep):
     was: Any = field(default=None, kw_only=True)
 
     def run(self, operations: Operations) -> None:
+        if isinstance(self.default, sa.Identity) or isinstance(self.was, sa.Identity):
+            self._change_identity(operations)
+            return
         if not on_postgresql(operations):
             with self.altering(operations) as batch:
                 batch.alter_column(self.column, server_default=self.default)
@@ -119,6 +122,17 @@ class SetDefault(TableStep):
         drops = self.default is None
         change = "DROP DEFAULT" if drops else f"SET DEFAULT {literal(operations, self.default)}"
         run_sql(operations, f"ALTER TABLE {self.sql_table(operations)} ALTER {column} {change}")
+
+    def _change_identity(self, operations: Operations) -> None:
+        """An identity is PostgreSQL's alone: SQLite numbers its keys by itself."""
+        if on_postgresql(operations):
+            operations.alter_column(
+                self.table,
+                self.column,
+                server_default=self.default,
+                existing_server_default=self.was,
+                schema=self.schema,
+            )
 
     def reverse(self) -> Step:
         return SetDefault(self.table, self.column, self.was, was=self.default, schema=self.schema)

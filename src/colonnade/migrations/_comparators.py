@@ -91,9 +91,9 @@ def _compare_default(
     """Whether a column's default in the database has changed, as it is stored."""
     there, model = _stored(autogen_context.migration_context, (schema, table))
     old, new = inspected.server_default, column.server_default
+    alter.existing_server_default = old
     if there is None or model is None or not (_is_plain(old) and _is_plain(new)):
         return PriorityDispatchResult.CONTINUE
-    alter.existing_server_default = old
     if there.defaults.get(name) != model.defaults.get(column.name):
         alter.modify_server_default = new
     return PriorityDispatchResult.CONTINUE

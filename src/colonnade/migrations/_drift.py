@@ -175,6 +175,8 @@ def _said(operation: MigrateOperation, here: str, there: str) -> str:
     match operation:
         case own.EnumStep():
             return _said_of_type(operation, here, there)
+        case own.ChangeKey() | own.ChangeComputed():
+            return _said_of_step(operation, here[0].lower() + here[1:], there)
         case ops.CreateTableOp():
             return f"{here} lacks the table {operation.table_name}"
         case ops.DropTableOp():
@@ -199,6 +201,14 @@ def _said(operation: MigrateOperation, here: str, there: str) -> str:
         case ops.AlterColumnOp():
             return f"{_different(operation)}, in {here[0].lower() + here[1:]} and in {there}"
     return describe(operation)
+
+
+def _said_of_step(step: own.ChangeKey | own.ChangeComputed, here: str, there: str) -> str:
+    if isinstance(step, own.ChangeComputed):
+        name = f"{step.table}.{step.column}"
+        return f"{name} is computed from something else in {here} than in {there}"
+    was, columns = ", ".join(step.was), ", ".join(step.columns)
+    return f"The primary key of {step.table} is {was} in {here}, and {columns} in {there}"
 
 
 def _said_of_type(step: own.EnumStep, here: str, there: str) -> str:

@@ -199,7 +199,8 @@ def fresh_context(
 
         def is_compared(thing: Any, name: str, kind: str, reflected: bool, other: Any) -> bool:
             if kind == "table":
-                return name not in OURS and not is_aside(str(name))
+                is_others = is_of_others(metadata, thing.schema, name)
+                return name not in OURS and not is_aside(str(name)) and not is_others
             return bool(compared(thing, name, kind, reflected, other))
 
         chosen["include_object"] = is_compared

@@ -125,7 +125,7 @@ class Fields:
 def _is_in(metadata: sa.MetaData, table: sa.Table) -> bool:
     """Whether a table is one of a metadata's, or one of these is a copy of it."""
     found = metadata.tables.get(table.key)
-    return found is not None and found.info.get(ORIGINAL, found) is table
+    return found is not None and metadata.info.get(ORIGINAL, {}).get(table.key, found) is table
 
 
 def _made(field: Any) -> Any:

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from colonnade.migrations._describing import describe
 from colonnade.migrations._finding import Finding
 from colonnade.migrations._history import History
+from colonnade.migrations._journal import journal_name, rows_of
 from colonnade.migrations._judging import Judge
 from colonnade.migrations._recording import Recording, record
 from colonnade.migrations._running import Direction, revision_of
@@ -36,11 +37,14 @@ def look_ahead(
     """
     judge = Judge(connection, longest)
     found: list[Finding] = []
+    halves = dict(rows_of(connection))
     for step in steps:
         recording = record(connection, step.migration_fn)
         judge.revision = revision_of(step)
-        for operation in recording.operations:
-            found += judge.judge(operation)
+        done = halves.get(journal_name(judge.revision, direction), 0)
+        for operation, number in zip(recording.operations, recording.numbers, strict=True):
+            if number >= done:  # the rest was done before an interruption
+                found += judge.judge(operation)
         if not recording.is_whole:
             found.append(_unjudged(judge.revision, recording))
         if direction == "upgrade":

@@ -84,6 +84,15 @@ class Journal:
                 _table.drop(self.connection)
 
 
+DOWN = " (downgrade)"
+"""What follows the id of a revision in the journal while it is taken back."""
+
+
+def journal_name(revision: str, direction: str) -> str:
+    """What the journal has a revision under, as it goes one way."""
+    return revision + (DOWN if direction == "downgrade" else "")
+
+
 def rows_of(connection: Connection) -> list[tuple[str, int]]:
     """The revisions that are unfinished, and how many of their operations are done."""
     if not sa.inspect(connection).has_table(JOURNAL):

@@ -12,7 +12,7 @@ from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from colonnade.migrations._step import by_dialect, bytes_literal
-from colonnade.migrations._types import POSTGRESQL, SQLITE, native_enum
+from colonnade.migrations._types import POSTGRESQL, SQLITE, native_enum, postgresql_type
 
 _EPOCH = datetime(1970, 1, 1)
 _PLAIN = frozenset((str, int, float, bool, bytes))
@@ -54,7 +54,8 @@ def stored_literal(value: Any, kind: TypeEngine[Any], dialect: Dialect) -> str:
     if isinstance(bound, timedelta) and not on_postgresql:
         return _quoted((_EPOCH + bound).isoformat(" ", "microseconds"))
     expression = sa.literal(value, kind)
-    return str(expression.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+    sql = str(expression.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+    return f"{sql}::{postgresql_type(kind)}" if isinstance(base, sa.ARRAY) else sql
 
 
 RANDOM_UUID = by_dialect(

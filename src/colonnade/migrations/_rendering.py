@@ -178,6 +178,8 @@ def _value(value: Any, autogen_context: AutogenContext) -> str:
         return condition_source(value, autogen_context)
     if isinstance(value, sa.Column):
         return repr(str(value.name))
+    if isinstance(value, sa.Identity):
+        return render._render_identity(value, autogen_context)
     if isinstance(value, sa.ClauseElement):
         return expression_source(value, autogen_context)
     if isinstance(value, Mapping):

@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from colonnade.errors import MigrationError
 from colonnade.migrations._describing import describe
 from colonnade.migrations._history import History, explained
-from colonnade.migrations._journal import Journal
+from colonnade.migrations._journal import Journal, journal_name
 from colonnade.migrations._operations import Step
 
 Direction = Literal["upgrade", "downgrade"]
@@ -115,9 +115,9 @@ class Run:
             self.watcher.began(revision, number, total)
             began = time.monotonic()
             self._claim(step, context)
-            down = "" if self.direction == "upgrade" else " (downgrade)"
+            name = journal_name(revision, self.direction)
             on_sqlite = self.connection.dialect.name == "sqlite"
-            self.journal = None if on_sqlite else Journal(self.connection, revision + down)
+            self.journal = None if on_sqlite else Journal(self.connection, name)
             context.opts["colonnade_journal"] = self.journal
             self.options = context.opts
             context.opts.pop("colonnade_undone", None)

@@ -17,12 +17,9 @@ from colonnade.migrations import _operations as own
 from colonnade.migrations._describing import table_of
 from colonnade.migrations._environment import fresh_context
 from colonnade.migrations._history import History
-from colonnade.migrations._journal import Journal, rows_of
+from colonnade.migrations._journal import DOWN, Journal, journal_name, rows_of
 from colonnade.migrations._recording import Recording, record
 from colonnade.migrations._running import Direction, Watcher, watched
-
-DOWN = " (downgrade)"
-"""What follows the id of a revision in the journal while it is taken back."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +41,7 @@ class Unfinished:
     @property
     def name(self) -> str:
         """What the journal has it under."""
-        return self.revision + (DOWN if self.direction == "downgrade" else "")
+        return journal_name(self.revision, self.direction)
 
     def __str__(self) -> str:
         of = f" of {self.total}" if self.total else ""

@@ -1,0 +1,304 @@
+"""What `migrate` and `drift` see: keys, indexes, constraints and columns to the last detail."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from colonnade import Field, SQLModel
+from colonnade.migrations import check
+from colonnade.project import Project
+from tests.migrations.lab import Lab
+
+
+def table(*arguments: Any, **columns: Any) -> Callable[[], object]:
+    """Two tables; what one of them has beside its columns is made anew each time."""
+
+    def define() -> object:
+        class Other(SQLModel, table=True):
+            id: str = Field(primary_key=True)
+
+        made = tuple(one() for one in arguments)
+        body: dict[str, Any] = {name: make() for name, make in columns.items()}
+        body |= {"__annotations__": dict.fromkeys(columns, int | None), "__module__": __name__}
+
+        class Base(SQLModel):
+            id: int | None = Field(default=None, primary_key=True)
+            a: str
+            b: str
+
+        make: Any = type(SQLModel)
+        return make("Task", (Base,), {**body, "__table_args__": made}, table=True)
+
+    return define
+
+
+def index(*columns: Any, **options: Any) -> Callable[[], sa.Index]:
+    return lambda: sa.Index("ix", *columns, **options)
+
+
+def key(**options: Any) -> Callable[[], sa.ForeignKeyConstraint]:
+    return lambda: sa.ForeignKeyConstraint(["b"], ["other.id"], **options)
+
+
+def unique(**options: Any) -> Callable[[], sa.UniqueConstraint]:
+    return lambda: sa.UniqueConstraint("a", name="uq", **options)
+
+
+def computed(sql: str) -> Callable[[], Any]:
+    return lambda: Field(
+        default=None, sa_column=sa.Column(sa.Integer, sa.Computed(sql, persisted=True))
+    )
+
+
+def identity(**options: Any) -> Callable[[], Any]:
+    return lambda: Field(default=None, sa_column=sa.Column(sa.Integer, sa.Identity(**options)))
+
+
+CHANGES: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
+    "columns of an index": (table(index("a")), table(index("a", "b"))),
+    "a unique index": (table(index("a")), table(index("a", unique=True))),
+    "an order": (table(index("a")), table(index(sa.text("a DESC")))),
+    "an expression": (table(index(sa.text("lower(a)"))), table(index(sa.text("upper(a)")))),
+    "a condition": (
+        table(index("a", sqlite_where=sa.text("b = 'x'"), postgresql_where=sa.text("b = 'x'"))),
+        table(index("a", sqlite_where=sa.text("b = 'y'"), postgresql_where=sa.text("b = 'y'"))),
+    ),
+    "a rule of a foreign key": (table(key()), table(key(onupdate="CASCADE"))),
+    "a computed column": (table(z=computed("length(a)")), table(z=computed("length(b)"))),
+}
+ON_POSTGRESQL: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
+    "USING": (table(index("a")), table(index("a", postgresql_using="hash"))),
+    "an operator class": (
+        table(index("a")), table(index("a", postgresql_ops={"a": "text_pattern_ops"}))
+    ),
+    "INCLUDE": (table(index("a")), table(index("a", postgresql_include=["b"]))),
+    "NULLS NOT DISTINCT": (
+        table(index("a", unique=True)),
+        table(index("a", unique=True, postgresql_nulls_not_distinct=True)),
+    ),
+    "a deferrable UNIQUE": (
+        table(unique()), table(unique(deferrable=True, initially="DEFERRED"))
+    ),
+    "a deferrable foreign key": (
+        table(key()), table(key(deferrable=True, initially="DEFERRED"))
+    ),
+    "an identity": (table(z=identity()), table(z=identity(always=True, start=5))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new"), CHANGES.values(), ids=CHANGES)
+def test_it_is_seen_and_made_and_taken_back(lab: Lab, old: Any, new: Any) -> None:
+    lab.change(old)
+    lab.change(new)
+    assert lab.drift() == []
+    assert lab.maybe() is None
+    lab.downgrade()
+    lab.models(old)
+    assert [one for one in lab.drift() if "behind" not in one and "history" not in one] == []
+    lab.models(new)
+    lab.upgrade()
+    assert lab.drift() == []
+
+
+@pytest.mark.parametrize(("old", "new"), ON_POSTGRESQL.values(), ids=ON_POSTGRESQL)
+def test_so_is_what_postgresql_alone_has(lab: Lab, old: Any, new: Any) -> None:
+    if lab.db.url.backend != "postgresql":
+        pytest.skip("SQLite has none")
+    test_it_is_seen_and_made_and_taken_back(lab, old, new)
+
+
+def links(third: bool) -> Callable[[], object]:
+    def define() -> None:
+        class Link(SQLModel, table=True):
+            a: int = Field(primary_key=True)
+            b: int = Field(primary_key=True)
+            c: int = Field(primary_key=third)
+
+    return define
+
+
+def test_another_primary_key(lab: Lab) -> None:
+    lab.change(links(False))
+    lab.run("INSERT INTO link (a, b, c) VALUES (1, 1, 1)")
+    text = lab.change(links(True))
+    assert '"link", ["a", "b", "c"], ["a", "b"]' in text
+    lab.run("INSERT INTO link (a, b, c) VALUES (1, 1, 2)")
+    assert lab.drift() == []
+    with pytest.raises(Exception, match="2 rows have the same a, b"):
+        lab.downgrade(guarded=True)
+    lab.run("DELETE FROM link WHERE c = 2")
+    lab.downgrade(guarded=True)
+
+
+def test_a_default_in_quotes_gives_one_revision(lab: Lab) -> None:
+    def quoted() -> None:
+        class Note(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            kind: str = Field(default="a", sa_column_kwargs={"server_default": "'quoted'"})
+
+    lab.change(quoted)
+    assert lab.maybe() is None
+    lab.run("INSERT INTO note (id) VALUES (1)")
+    assert lab.rows("SELECT kind FROM note") == [("'quoted'",)]
+
+
+@pytest.mark.parametrize(
+    "options", [{"server_default": "[]"}, {"comment": "x"}, {"server_default": sa.text("'{}'")}]
+)
+def test_a_json_column_changes(lab: Lab, options: dict[str, Any]) -> None:
+    def tagged(**options: Any) -> Callable[[], object]:
+        def define() -> None:
+            class Note(SQLModel, table=True):
+                id: int | None = Field(default=None, primary_key=True)
+                tags: list[str] = Field(default_factory=list, sa_column_kwargs=options)
+
+        return define
+
+    lab.change(tagged())
+    lab.models(tagged(**options))
+    lab.maybe()
+    lab.upgrade()
+    assert lab.drift() == []
+
+
+def test_a_unique_that_a_foreign_key_refers_to_is_renamed_with_its_column(lab: Lab) -> None:
+    def items(name: str) -> Callable[[], object]:
+        def define() -> None:
+            make: Any = type(SQLModel)
+            body = {"__module__": __name__, "__annotations__": {"id": int | None, name: str}}
+            make("Item", (SQLModel,), {
+                **body, "id": Field(default=None, primary_key=True), name: Field(unique=True),
+            }, table=True)  # fmt: skip
+
+            class Use(SQLModel, table=True):
+                id: int | None = Field(default=None, primary_key=True)
+                item: str = Field(foreign_key=f"item.{name}")
+
+        return define
+
+    lab.change(items("slug"))
+    text = lab.change(items("code"), renames={"item.slug": "code"})
+    assert 'steps.rename_constraint("item", "uq_item_slug", "uq_item_code")' in text
+    assert "add_unique" not in text
+    lab.downgrade()
+    lab.upgrade()
+    assert lab.drift() == []
+
+
+def test_a_computed_column_stays_when_its_table_is_written_anew(lab: Lab) -> None:
+    def bounded(**bound: Any) -> Callable[[], object]:
+        def define() -> None:
+            class Task(SQLModel, table=True):
+                id: int | None = Field(default=None, primary_key=True)
+                a: int = Field(**bound)  # type: ignore[misc]
+                b: int | None = Field(
+                    default=None,
+                    sa_column=sa.Column(sa.Integer, sa.Computed("a + 1", persisted=True)),
+                )
+
+        return define
+
+    lab.change(bounded())
+    lab.run("INSERT INTO task (a) VALUES (1)")
+    lab.change(bounded(ge=0))
+    assert lab.rows("SELECT a, b FROM task") == [(1, 2)]
+    lab.downgrade()
+
+
+def test_tables_in_schemas_of_postgresql(lab: Lab) -> None:
+    if lab.db.url.backend != "postgresql":
+        pytest.skip("SQLite has no schemas")
+
+    def shops(**more: Any) -> Callable[[], object]:
+        def define() -> None:
+            class User(SQLModel, table=True):
+                __table_args__ = {"schema": "auth"}
+                id: int | None = Field(default=None, primary_key=True)
+                email: str = Field(unique=True, **more)  # type: ignore[misc]
+
+            class Note(SQLModel, table=True):
+                id: int | None = Field(default=None, primary_key=True)
+                user_id: int | None = Field(default=None, foreign_key="auth.user.id")
+
+        return define
+
+    text = lab.change(shops())
+    assert 'steps.create_schema("auth")' in text
+    assert lab.drift() == []
+    assert lab.maybe() is None
+    lab.change(shops(index=True))
+    check(lab.history, lab.db.url, SQLModel.metadata)
+    lab.downgrade("base")
+    assert "auth" not in sa.inspect(lab.db.engine).get_schema_names()
+
+
+PROJECT = """
+from sqlalchemy import Integer, MetaData
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, registry
+from colonnade import Database, Field, SQLModel
+
+class Apart(SQLModel, registry=registry(metadata=MetaData())):
+    pass
+
+class Foreign(DeclarativeBase):
+    pass
+
+class User(Apart, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+
+class Task(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+
+class Old(Foreign):
+    __tablename__ = "old"
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+
+db = Database("sqlite://")
+"""
+
+
+def test_a_projects_metadatas(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLModel's are found, whatever their base; those of others are named and left alone."""
+    from colonnade.errors import ProjectError
+    from colonnade.migrations import models_of, others_of
+
+    (tmp_path / "models_apart.py").write_text(PROJECT)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    project = Project(tmp_path, models="models_apart")
+    metadata = models_of(project)
+    assert {"task", "user"} <= set(metadata.tables)
+    assert others_of(metadata) == {"models_apart:Foreign": 1}
+    named = Project(tmp_path, models="models_apart", metadata=("models_apart:Foreign",))
+    assert set(models_of(named).tables) == {"old"}
+    with pytest.raises(ProjectError, match="is neither a MetaData nor a class that has one"):
+        models_of(Project(tmp_path, models="models_apart", metadata=("models_apart:db",)))
+
+
+def test_tables_of_another_metadata_are_left_alone(lab: Lab) -> None:
+    from colonnade.migrations._environment import OTHERS
+
+    lab.change(table())
+    lab.write(
+        "op.create_table('legacy', sa.Column('id', sa.Integer, primary_key=True))",
+        "op.drop_table('legacy')",
+    )
+    lab.upgrade()
+    SQLModel.metadata.info[OTHERS] = {(None, "legacy"): "app.legacy:Base"}
+    try:
+        assert lab.maybe() is None
+        assert lab.drift() == []
+    finally:
+        del SQLModel.metadata.info[OTHERS]
+    assert "put legacy aside" in str(lab.migrate().steps)
+
+
+def test_two_tables_of_one_name_in_two_metadatas_are_refused() -> None:
+    from colonnade.database import merged
+
+    found = [sa.MetaData(), sa.MetaData()]
+    for one in found:
+        sa.Table("task", one, sa.Column("id", sa.Integer))
+    with pytest.raises(ValueError, match="Two tables are called task"):
+        merged(found)

@@ -1,0 +1,180 @@
+"""A revision that stops halfway is shown, finished, and taken back; a failure says what is left."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from pydantic_core import PydanticUndefined
+
+from colonnade import Field, SQLModel
+from colonnade.errors import MigrationError
+from colonnade.health import health_router
+from colonnade.migrations import RefusedError, unfinished_of
+from tests.migrations.lab import Lab
+
+
+def tasks(**more: Any) -> Callable[[], object]:
+    def define() -> object:
+        class Base(SQLModel):
+            id: int | None = Field(default=None, primary_key=True)
+            size: int | None = None
+
+        annotations = {name: kind for name, (kind, _) in more.items()}
+        fields = {name: field for name, (_, field) in more.items()}
+        make: Any = type(SQLModel)
+        body = {"__annotations__": annotations, "__module__": __name__, **fields}
+        return make("Task", (Base,), body, table=True)
+
+    return define
+
+
+@pytest.fixture
+def halfway(lab: Lab) -> Lab:
+    """A revision of which the first steps are done: a column is there, and its UNIQUE is not."""
+    if lab.db.url.backend != "postgresql":
+        pytest.skip("a revision is one transaction on SQLite")
+    lab.change(tasks())
+    lab.run("INSERT INTO task (size) VALUES (1), (2)")
+    lab.models(tasks(slug=(str, Field(unique=True))))
+    lab.migrate(fills={"task.slug": "none"})
+    with pytest.raises(MigrationError, match="2 of 3 steps are done and stay"):
+        lab.upgrade(guarded=False)
+    return lab
+
+
+def test_it_is_shown(halfway: Lab) -> None:
+    (left,) = unfinished_of(halfway.history, halfway.db)
+    assert (left.direction, left.done, left.total) == ("upgrade", 2, 3)
+    assert "`colonnade upgrade` finishes it, `colonnade downgrade` takes it back" in str(left)
+    assert halfway.db.health().unfinished == (left.revision,)
+    assert health_router(halfway.db).routes
+
+
+def test_it_is_finished_when_the_cause_is_gone(halfway: Lab) -> None:
+    halfway.run("UPDATE task SET slug = size::text")
+    halfway.upgrade()
+    assert unfinished_of(halfway.history, halfway.db) == []
+    assert halfway.drift() == []
+
+
+def test_it_is_taken_back_and_nothing_else_is(halfway: Lab) -> None:
+    taken = halfway.downgrade(guarded=True)
+    assert taken == [halfway.history.revisions[-1].revision]
+    assert unfinished_of(halfway.history, halfway.db) == []
+    assert halfway.drift() == ["The database is 1 revision behind: colonnade upgrade"]
+    assert halfway.rows("SELECT size FROM task ORDER BY id") == [(1,), (2,)]
+
+
+def test_a_downgrade_that_stopped_is_taken_back_by_an_upgrade(lab: Lab) -> None:
+    if lab.db.url.backend != "postgresql":
+        pytest.skip("a revision is one transaction on SQLite")
+    lab.change(tasks(slug=(str | None, Field(default=None, unique=True))))
+    lab.write(
+        "steps.add_index('ix_size', 'task', ['size'])",
+        "steps.drop_index('ix_size', 'task')\nop.execute('SELECT nonsense')",
+    )
+    lab.upgrade()
+    with pytest.raises(MigrationError, match="1 of 2 steps are done"):
+        lab.downgrade()
+    (left,) = unfinished_of(lab.history, lab.db)
+    assert left.direction == "downgrade"
+    lab.upgrade()
+    assert unfinished_of(lab.history, lab.db) == []
+    names = {one["name"] for one in sa.inspect(lab.db.engine).get_indexes("task")}
+    assert "ix_size" in names
+
+
+def owners(foreign: bool) -> Callable[[], object]:
+    target: Any = "owner.id" if foreign else PydanticUndefined
+
+    def define() -> None:
+        class Owner(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+
+        class Task(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            owner_id: int | None = Field(default=None, foreign_key=target)
+
+    return define
+
+
+def test_rows_that_refer_to_nothing_are_foreseen_both_ways(lab: Lab) -> None:
+    lab.change(owners(False))
+    lab.run("INSERT INTO task (owner_id) VALUES (99)")
+    lab.models(owners(True))
+    lab.migrate()
+    with pytest.raises(RefusedError, match="1 row refers by owner_id to rows of owner that do"):
+        lab.upgrade()
+    lab.run("UPDATE task SET owner_id = NULL")
+    lab.upgrade()
+    lab.change(owners(False))
+    lab.run("UPDATE task SET owner_id = 99")
+    with pytest.raises(RefusedError, match="Nothing was run"):
+        lab.downgrade(guarded=True)
+
+
+@pytest.mark.parametrize(
+    ("step", "query"),
+    [
+        ("steps.set_not_null('task', 'size')", "SELECT count(*) FROM pg_constraint WHERE contype "
+         "= 'c' AND conrelid = 'task'::regclass"),
+        ("steps.add_check('ck', 'task', 'size < 2')", "SELECT count(*) FROM pg_constraint WHERE "
+         "conname = 'ck'"),
+        ("steps.add_index('ix', 'task', ['size'], unique=True)", "SELECT count(*) FROM pg_class "
+         "WHERE relname = 'ix'"),
+    ],
+)  # fmt: skip
+def test_a_step_that_fails_leaves_nothing(lab: Lab, step: str, query: str) -> None:
+    if lab.db.url.backend != "postgresql":
+        pytest.skip("a revision is one transaction on SQLite")
+    lab.change(tasks())
+    lab.run("INSERT INTO task (size) VALUES (NULL), (3), (3)")
+    lab.write(step)
+    with pytest.raises(MigrationError, match="Nothing of it is left"):
+        lab.upgrade(guarded=False)
+    assert lab.rows(query) == [(0,)]
+    assert unfinished_of(lab.history, lab.db) == []
+
+
+def test_who_is_in_the_way_is_told(lab: Lab) -> None:
+    if lab.db.url.backend != "postgresql":
+        pytest.skip("SQLite has one lock")
+    from colonnade.migrations import Patience, Watcher
+
+    class Heard(Watcher):
+        def __init__(self) -> None:
+            self.said: list[str] = []
+
+        def waits(self, why: str) -> None:
+            self.said.append(why)
+
+    lab.change(tasks())
+    lab.write("steps.add_check('ck', 'task', 'size < 9')")
+    heard = Heard()
+    with lab.db.engine.connect() as other:
+        pid = other.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
+        other.execute(sa.text("LOCK TABLE task"))
+        with pytest.raises(MigrationError, match="did not get its locks"):
+            lab.upgrade(watcher=heard, patience=Patience(1.5, 1, 1), guarded=False)
+    assert any(f"add ck to task: process {pid} of" in one for one in heard.said)
+    lab.upgrade(guarded=False)
+
+
+def test_going_back_past_a_merge(lab: Lab) -> None:
+    from colonnade.migrations import merge
+
+    lab.change(tasks())
+    lab.models(tasks(a=(int | None, None)))
+    first = lab.migrate().path
+    away = first.rename(first.with_suffix(".away"))
+    lab.reopen()
+    lab.models(tasks(b=(int | None, None)))
+    lab.migrate()
+    away.rename(first)
+    lab.reopen()
+    merge(lab.history)
+    lab.upgrade()
+    assert len(lab.downgrade()) == 1  # the merge itself
+    assert len(lab.downgrade()) == 1  # one of the two
+    lab.upgrade()
