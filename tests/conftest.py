@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 from sqlmodel.main import default_registry
 
 from colonnade import Database, SQLModel
+from colonnade.database import metadatas
 from colonnade.testing import Run
 from tests.servers import installed, running, workshop
 
@@ -84,7 +85,8 @@ def _forget_models() -> Iterator[None]:
 
 
 def _forget() -> None:
-    SQLModel.metadata.clear()
+    for metadata in metadatas():
+        metadata.clear()
     # An enum that PostgreSQL has by name would go on being made with the tables of later tests.
     dispatch: Any = SQLModel.metadata.dispatch
     for listeners in (dispatch.before_create, dispatch.after_drop):

@@ -10,12 +10,18 @@ ORIGINAL = "colonnade.original"
 """Under which the ``info`` of a metadata of copies has the tables themselves, by their keys."""
 
 
+REFLECTED = "colonnade.reflected"
+"""Under which the ``info`` of a metadata says that its tables were read from a database."""
+
+
 def metadatas() -> list[MetaData]:
-    """Those of every table model, SQLModel's own first."""
+    """Those of every table model that a program defines, SQLModel's own first."""
     found = [sqlmodel.SQLModel.metadata]
     for model in _subclasses(sqlmodel.SQLModel):
         table = model.__dict__.get("__table__")
-        if isinstance(table, Table) and table.metadata.tables.get(table.key) is table:
+        if not isinstance(table, Table) or table.metadata.info.get(REFLECTED):
+            continue
+        if table.metadata.tables.get(table.key) is table:
             found.append(table.metadata)
     return list({id(one): one for one in found}.values())
 

@@ -61,11 +61,11 @@ def adopted_revisions(
         adoption: What was adopted.
     """
     paths = []
-    written, _ = write_revision(history, url, metadata, "adopted")
+    written, _ = write_revision(
+        history, url, metadata, "adopted", edit=lambda path: _add_objects(path, adoption.objects)
+    )
     if written is not None:
-        _add_objects(written.path, adoption.objects)
         paths.append(written.path)
-        history.forget()
         rest, _ = write_revision(history, url, metadata, "adopted keys")
         paths += [rest.path] if rest is not None else []
     return paths

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.sql.sqltypes import _AbstractInterval
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from colonnade.migrations._types import is_array, postgresql_type
@@ -79,7 +80,7 @@ def kind_of(kind: TypeEngine[Any]) -> str:
 
 
 _KINDS: tuple[tuple[type[TypeEngine[Any]], str], ...] = (
-    (sa.Boolean, "bool"), (sa.Interval, "interval"), (sa.Uuid, "uuid"), (sa.Integer, "int"),
+    (sa.Boolean, "bool"), (_AbstractInterval, "interval"), (sa.Uuid, "uuid"), (sa.Integer, "int"),
     (sa.Float, "float"), (sa.Numeric, "numeric"), (sa.DateTime, "datetime"), (sa.Date, "date"),
     (sa.Time, "time"), (sa.LargeBinary, "bytes"), (sa.JSON, "json"), (sa.String, "text"),
 )  # fmt: skip

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.types import TypeEngine
 
 from colonnade.migrations._conversions import kind_of
@@ -105,7 +105,10 @@ class Samples:
             offset = self._number % 2
             return f"(SELECT {order} FROM {target} ORDER BY 1 LIMIT 1 OFFSET {offset})"  # noqa: S608
         kind = plain_type(self.ledger.types.get((*key, name), column["type"]))
-        return self._literal(key, name, kind)
+        try:
+            return self._literal(key, name, kind)
+        except (SQLAlchemyError, AttributeError, TypeError, ValueError):
+            return "NULL"  # a type of which no value is known
 
     def _literal(self, key: Table, name: str, kind: TypeEngine[Any]) -> str:
         enum = native_enum(kind)

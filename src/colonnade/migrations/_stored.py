@@ -14,7 +14,13 @@ from sqlalchemy import Column, Connection, MetaData, Table, create_engine, text
 from sqlalchemy.dialects.postgresql.base import RESERVED_WORDS as PG_RESERVED_WORDS
 from sqlalchemy.dialects.sqlite.base import SQLiteIdentifierPreparer
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.schema import CheckConstraint, CreateIndex, CreateTable, UniqueConstraint
+from sqlalchemy.schema import (
+    CheckConstraint,
+    CreateIndex,
+    CreateTable,
+    PrimaryKeyConstraint,
+    UniqueConstraint,
+)
 
 SQLITE_RESERVED_WORDS = SQLiteIdentifierPreparer.reserved_words
 
@@ -143,7 +149,8 @@ def _model_on_postgresql(tables: Sequence[Table], connection: Connection) -> Map
 def _make(connection: Connection, table: Table, *prefixes: str) -> None:
     """Make a table with all that is its own, without what refers to others."""
     plain = Table(table.name, MetaData(), *_parts(table), prefixes=list(prefixes))
-    plain.primary_key.name = table.primary_key.name
+    key = [column.name for column in table.primary_key.columns]  # in its own order
+    plain.append_constraint(PrimaryKeyConstraint(*key, name=table.primary_key.name))
     for constraint in table.constraints:
         if isinstance(constraint, UniqueConstraint):
             copy = constraint._copy(target_table=plain)

@@ -197,6 +197,7 @@ def write_revision(
     *,
     empty: bool = False,
     watcher: Watcher | None = None,
+    edit: Callable[[Path], None] | None = None,
 ) -> tuple[Written | None, Sequence[str]]:
     """Write the revision that brings a history up to the models.
 
@@ -211,6 +212,7 @@ def write_revision(
         choices: What was said of renames and such.
         empty: Write one even if nothing has changed, to be filled in by hand.
         watcher: Told how the replay goes.
+        edit: Called with the file that was written, to change it before it is tried.
 
     Returns:
         What was written, None if nothing has changed; and what is aside and may be dropped.
@@ -232,6 +234,9 @@ def write_revision(
             return None, change.aside
         said = message or summary(change.upgrade) or "by hand"
         written = write(history, connection, metadata, change, said, head)
+        if edit is not None:
+            edit(written.path)
+            history.forget()
         if change.upgrade and not change.is_applied:
             _keep_if_it_runs(history, connection, ledger, written)
     if change.upgrade and change.is_applied:  # the database is no longer as the history leaves it

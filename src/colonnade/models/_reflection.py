@@ -49,6 +49,9 @@ from colonnade.models._stored_tables import application_tables, read_sqlite_type
 from colonnade.models._types import UTCDateTime
 from colonnade.models._words import plural, singular
 
+REFLECTED = "colonnade.reflected"
+"""Under which the ``info`` of a metadata says that its tables were read from a database."""
+
 RESERVED = frozenset({"metadata", "registry"})
 """What SQLAlchemy keeps for itself on a declarative class."""
 
@@ -101,6 +104,7 @@ def reflect_models(connection: Connection, *schemas: str | None) -> Reflection:
     kept = {key: table for key, table in stored.tables.items() if table.primary_key.columns}
     skipped |= {key: "it has no primary key" for key in stored.tables if key not in kept}
     own = registry()
+    own.metadata.info[REFLECTED] = True  # its tables are the database's, not the program's
     base = new_class("Base", (SQLModel,), {"registry": own})
     names = table_classes(kept)
     models = {name: _model(base, table, names[name], connection) for name, table in kept.items()}
