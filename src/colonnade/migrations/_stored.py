@@ -150,7 +150,10 @@ def _make(connection: Connection, table: Table, *prefixes: str) -> None:
     """Make a table with all that is its own, without what refers to others."""
     plain = Table(table.name, MetaData(), *_parts(table), prefixes=list(prefixes))
     key = [column.name for column in table.primary_key.columns]  # in its own order
-    plain.append_constraint(PrimaryKeyConstraint(*key, name=table.primary_key.name))
+    name = table.primary_key.name
+    plain.append_constraint(
+        PrimaryKeyConstraint(*key, name=name if isinstance(name, str) else None)
+    )
     for constraint in table.constraints:
         if isinstance(constraint, UniqueConstraint):
             copy = constraint._copy(target_table=plain)
