@@ -14,22 +14,22 @@ import sqlalchemy as sa
 from rich.console import Console
 
 from colonnade import Database
+from colonnade.database import with_database
 from colonnade.testing._servers import postgresql_server
 from tests.migrations.lab import Lab
 from tests.migrations.law import history_holds
 
 
 @contextmanager
-def databases(server: Database, directory: Path, number: int) -> Iterator[list[Database]]:
+def databases(url: str, server: Database, directory: Path, number: int) -> Iterator[list[Database]]:
     """An empty database of each kind."""
     name = f"fuzz_{number}"
     engine = server.engine.execution_options(isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         connection.execute(sa.text(f"CREATE DATABASE {name}"))
-    url = server.engine.url.set(database=name, drivername="postgresql")
     found = [
         Database(f"sqlite:///{directory}/fuzz.db"),
-        Database(url.render_as_string(hide_password=False)),
+        Database(with_database(url, name)),
     ]
     try:
         yield found
@@ -54,7 +54,7 @@ def main() -> int:
             seed = randrange(10**9) if chosen.seed is None else chosen.seed
             with (
                 tempfile.TemporaryDirectory() as directory,
-                databases(server, Path(directory), tried) as both,
+                databases(url, server, Path(directory), tried) as both,
             ):
                 for db in both:
                     root = Path(directory) / db.url.backend

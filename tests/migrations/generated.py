@@ -69,7 +69,8 @@ def begin(random: Random) -> dict[str, Column]:
 
 def edit(random: Random, columns: Columns) -> tuple[dict[str, Column], dict[str, Any]]:
     """Other columns, and what has to be said of the change."""
-    after, said = dict(columns), {}
+    after = dict(columns)
+    said: dict[str, Any] = {}
     free = [name for name in NAMES if name not in after]
     chosen = random.choice(list(after))
     kinds = ["add", "drop", "nullable", "index", "rename"]

@@ -28,9 +28,23 @@ def report(url: str | None) -> bool:
         out.print(_parameters(found.parameters))
     for way in found.ways:
         out.print(_way(way))
-    for advice in found.advice:
+    for advice in (*found.advice, *(_unfinished(database) if found.healthy else ())):
         out.print(f"[yellow]to change:[/yellow] {escaped(advice)}")
     return found.healthy
+
+
+def _unfinished(database: Database | str | None) -> list[str]:
+    """What to do about migrations that were interrupted."""
+    asked = database if isinstance(database, Database) else Database(database)
+    try:
+        return [
+            f"The migration {one} is unfinished: `colonnade upgrade` or `colonnade downgrade` "
+            "finishes it or takes it back."
+            for one in asked.health().unfinished
+        ]
+    finally:
+        if asked is not database:
+            asked.dispose()
 
 
 def _of_project() -> Database | None:
