@@ -51,7 +51,7 @@ def test_values_are_bound_by_their_types_and_defaults_are_made(db: Database, not
     with db.session() as session:
         row = session.get_one(notes, 1)
         assert (row.text, row.at, row.tags) == ("a", values["at"], ["x"])
-        assert row.version > 0
+        first = row.version
         assert row.created_at == row.updated_at
         before = row.updated_at
     change = update(table).where(table.c.id == bindparam("key")).values(text=bindparam("new"))
@@ -61,7 +61,7 @@ def test_values_are_bound_by_their_types_and_defaults_are_made(db: Database, not
     )
     with db.session() as session:
         row = session.get_one(notes, 1)
-        assert (row.text, row.version) == ("b", 2)
+        assert (row.text, row.version) == ("b", first + 1)
         assert row.updated_at > before
 
 

@@ -267,14 +267,15 @@ def test_values_that_are_unique_change_places_in_the_order_of_the_body(db: Datab
     db.create_all()
     with serving(Resource(Step, db)) as client:
         keys = range(1, 31)
-        client.post("/steps:batch", json=[{"place": key} for key in keys])
+        made = client.post("/steps:batch", json=[{"place": key} for key in keys]).json()
         up = [{"id": key, "place": key + 1} for key in reversed(keys)]
         with statements(db, client) as seen:
             changed = client.patch("/steps:batch", json=up)
         assert len([one for one in seen if one.startswith("UPDATE")]) == len(up)
         assert changed.status_code == 200, changed.text
         assert [{"id": row["id"], "place": row["place"]} for row in changed.json()] == up
-        assert {row["version"] for row in changed.json()} == {2}
+        versions = {row["id"]: row["version"] for row in changed.json()}
+        assert versions == {row["id"]: row["version"] + 1 for row in made}
         down = [{"id": key, "place": key} for key in keys]
         assert client.patch("/steps:batch", json=down[::-1]).status_code == 409
         assert client.patch("/steps:batch", json=down).status_code == 200
@@ -290,13 +291,17 @@ def test_rows_of_a_key_of_two_columns(db: Database) -> None:
     db.create_all()
     with serving(Resource(Seat, db)) as client:
         body = [{"line": a, "number": n} for a in "AB" for n in (1, 2)]
-        version = client.post("/seats:batch", json=body).json()[0]["version"]
+        made = client.post("/seats:batch", json=body).json()
+        versions = {(row["line"], row["number"]): row["version"] for row in made}
         changes = [
             {"line": "B", "number": 1, "taken": True, "tags": ["x"]},
             {"line": "A", "number": 2, "taken": False, "tags": []},
         ]
         changed = client.patch("/seats:batch", json=changes).json()
-        assert changed == [{**one, "version": version + 1} for one in changes]
+        keys = [(one["line"], one["number"]) for one in changes]
+        assert changed == [
+            {**one, "version": versions[key] + 1} for one, key in zip(changes, keys, strict=True)
+        ]
         assert client.patch("/seats:batch", json=[{**changes[0], "number": 9}]).status_code == 404
 
 

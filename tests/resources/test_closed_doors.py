@@ -520,8 +520,8 @@ class TestAnswers:
 
         db.create_all()
         with serving(Resource(Doc, db, prefix="/papers")) as client:
-            client.post("/papers", json={})
-            headers: Any = [("If-Match", '"7-x", "1-y"'), ("If-Match", '"8-z"')]
+            version = client.post("/papers", json={}).json()["version"]
+            headers: Any = [("If-Match", f'"7-x", "{version}-y"'), ("If-Match", '"8-z"')]
             assert client.patch("/papers/1", json={"text": "a"}, headers=headers).status_code == 200
             assert client.patch("/papers/1", json={"text": "b"}, headers=headers).status_code == 412
 
