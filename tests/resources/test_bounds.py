@@ -1,6 +1,5 @@
 """What one request may cost: bodies, answers and query strings are bounded."""
 
-import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -43,7 +42,6 @@ def test_a_batch_is_counted_before_its_rows_are_read(
     notes: TestClient, method: str, row: bytes
 ) -> None:
     body = b"[" + b",".join([row] * 300_000) + b"]"
-    began = time.perf_counter()
 
     def ask() -> None:
         answer = notes.request(
@@ -53,7 +51,6 @@ def test_a_batch_is_counted_before_its_rows_are_read(
         assert answer.json()["detail"] == "body: A batch has 1 to 1,000 rows, not 300,000"
 
     assert megabytes_of(ask) < 60
-    assert time.perf_counter() - began < 2
 
 
 def test_an_answer_names_twenty_errors_at_most(notes: TestClient) -> None:

@@ -40,6 +40,8 @@ def add_uniques(one: ClassSource, connection: Connection) -> None:
     found = [c for c in one.table.constraints if isinstance(c, sa.UniqueConstraint)]
     if connection.dialect.name == "sqlite":
         found = _sqlite_uniques(one.table, found, connection)
+    else:
+        _read_deferrable(one.table, found, connection)
     for constraint in sorted(found, key=lambda c: (str(c.name), list(c.columns.keys()))):
         columns = list(constraint.columns.keys())
         named = _usual("uq", one.table.name, *columns)
@@ -50,6 +52,22 @@ def add_uniques(one: ClassSource, connection: Connection) -> None:
             continue
         options += [] if usual else [f"name={str(constraint.name)!r}"]
         one.arguments.append(f"UniqueConstraint({', '.join([*map(repr, columns), *options])})")
+
+
+def _read_deferrable(
+    table: Table, uniques: list[sa.UniqueConstraint], connection: Connection
+) -> None:
+    """Have uniques say whether they are deferrable, which SQLAlchemy does not read."""
+    name = connection.dialect.identifier_preparer.format_table(table)
+    asked = sa.text(
+        "SELECT conname, condeferred FROM pg_constraint "
+        "WHERE conrelid = to_regclass(:table) AND contype = 'u' AND condeferrable"
+    )
+    late = {row.conname: row.condeferred for row in connection.execute(asked, {"table": name})}
+    for unique in uniques:
+        if unique.name in late:
+            unique.deferrable = True
+            unique.initially = "DEFERRED" if late[str(unique.name)] else None
 
 
 def _sqlite_uniques(

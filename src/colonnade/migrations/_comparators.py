@@ -168,8 +168,10 @@ def _compare_indexes(
     stored, wanted = _stored(context, (schema, name))
     stored = Stored() if there is None or stored is None else stored
     wanted = Stored() if model is None or wanted is None else wanted
-    if model is not None and not wanted.types:
-        return PriorityDispatchResult.CONTINUE  # a table that this database cannot make
+    if model is not None and not wanted.types:  # a table that cannot be made to be compared
+        if there is None:
+            modify_ops.ops.extend(CreateIndexOp.from_index(one) for one in model.indexes)
+        return PriorityDispatchResult.CONTINUE
     found = modify_ops.ops
     dropped = [
         one for one in sorted(stored.indexes) if stored.indexes[one] != wanted.indexes.get(one)

@@ -237,9 +237,10 @@ def write_revision(
         if edit is not None:
             edit(written.path)
             history.forget()
-        if change.upgrade and not change.is_applied:
+        is_tried = bool(change.upgrade) and not empty  # else it is still to be written by hand
+        if is_tried and not change.is_applied:
             _keep_if_it_runs(history, connection, ledger, written)
-    if change.upgrade and change.is_applied:  # the database is no longer as the history leaves it
+    if is_tried and change.is_applied:  # the database is no longer as the history leaves it
         with shadow(url) as connection:
             ledger = replay(history, connection, head or "base")
             _keep_if_it_runs(history, connection, ledger, written)
