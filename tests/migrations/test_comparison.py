@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
 from colonnade import Field, SQLModel
 from colonnade.migrations import check
@@ -107,6 +108,42 @@ def test_so_is_what_postgresql_alone_has(lab: Lab, old: Any, new: Any) -> None:
     if lab.db.url.backend != "postgresql":
         pytest.skip("SQLite has none")
     test_it_is_seen_and_made_and_taken_back(lab, old, new)
+
+
+def test_int_of_sqlite_is_an_integer(lab: Lab) -> None:
+    """No model can declare INT, which tables of others have."""
+    if lab.db.url.backend != "sqlite":
+        pytest.skip("PostgreSQL says integer of both")
+    lab.models(table())
+    lab.write(
+        "op.execute('CREATE TABLE other (id VARCHAR NOT NULL, "
+        "CONSTRAINT pk_other PRIMARY KEY (id))')\n"
+        "op.execute('CREATE TABLE task (id INT NOT NULL, a VARCHAR NOT NULL, b VARCHAR NOT NULL, "
+        "CONSTRAINT pk_task PRIMARY KEY (id))')",
+        "op.execute('SELECT 1')",
+    )
+    lab.upgrade()
+    assert lab.drift() == []
+
+
+def test_a_type_of_postgresql_alone_becomes_text_and_back(lab: Lab) -> None:
+    if lab.db.url.backend != "postgresql":
+        pytest.skip("SQLite has none")
+
+    def hosts(kind: Any) -> Callable[[], object]:
+        def define() -> None:
+            class Host(SQLModel, table=True):
+                id: int | None = Field(default=None, primary_key=True)
+                address: str = Field(sa_type=kind)
+
+        return define
+
+    lab.change(hosts(postgresql.INET))
+    lab.run("INSERT INTO host (address) VALUES ('10.0.0.1')")
+    lab.change(hosts(sa.String))
+    assert lab.rows("SELECT address FROM host") == [("10.0.0.1/32",)]
+    lab.downgrade(guarded=True)
+    assert lab.rows("SELECT host(address) FROM host") == [("10.0.0.1",)]
 
 
 def links(third: bool) -> Callable[[], object]:

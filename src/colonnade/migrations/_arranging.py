@@ -20,6 +20,7 @@ from colonnade.migrations._choices import Choices
 from colonnade.migrations._conversions import conversion, refusing
 from colonnade.migrations._describing import table_of
 from colonnade.migrations._fields import Fields
+from colonnade.migrations._foreign_keys import foreign_key_step
 from colonnade.migrations._ledger import Ledger
 from colonnade.migrations._mapping import mapping_of
 from colonnade.migrations._neutral import neutral_for
@@ -98,7 +99,7 @@ class Arranger:
                     one.ops.remove(drop)
                     yield own.DropForeignKey(name[2], name[1], schema=name[0])
             for new in [each for each in one.ops if isinstance(each, ops.CreateForeignKeyOp)]:
-                step = _foreign_key(new)
+                step = foreign_key_step(new)
                 if changed & set(_columns_of(step)):
                     one.ops.remove(new)
                     self._last.append(step)
@@ -278,7 +279,7 @@ class Arranger:
                 name = str(added.constraint_name)
                 yield own.AddUnique(name, added.table_name, columns, schema=added.schema)
             case ops.CreateForeignKeyOp() if added.constraint_name and not _special(added):
-                yield _foreign_key(added)
+                yield foreign_key_step(added)
             case _:
                 table, schema = table_of(added), getattr(added, "schema", None)
                 yield ops.ModifyTableOps(str(table), [added], schema=schema)
@@ -305,22 +306,6 @@ def _columns_of(key: own.AddForeignKey) -> Iterator[_Column]:
         yield key.schema, key.table, column
     for column in key.target_columns:
         yield key.target_schema, key.target, column
-
-
-def _foreign_key(added: ops.CreateForeignKeyOp) -> own.AddForeignKey:
-    rules = {name: added.kw.get(name) for name in ("ondelete", "onupdate")}
-    return own.AddForeignKey(
-        str(added.constraint_name),
-        added.source_table,
-        [str(one) for one in added.local_cols],
-        added.referent_table,
-        [str(one) for one in added.remote_cols],
-        **rules,
-        deferrable=added.kw.get("deferrable"),
-        initially=added.kw.get("initially"),
-        schema=added.kw.get("source_schema"),
-        target_schema=added.kw.get("referent_schema"),
-    )
 
 
 def _gets_zone(old: Any, new: Any) -> bool:

@@ -71,7 +71,20 @@ def type_differs(
     if there is None or model is None:
         return None
     old, new = (_whole_type(one, column.name) for one in (there, model))
-    return None if old is None or new is None else old != new
+    if old is None or new is None:
+        return None
+    return old != new and not _is_synonym(context.dialect, old, new)
+
+
+def _is_synonym(dialect: Any, old: tuple[str, Any], new: tuple[str, Any]) -> bool:
+    """Whether SQLite knows two names as one type: INT, which no model can declare, is INTEGER."""
+    if dialect.name != "sqlite" or old[1] != new[1] or not (old[0] and new[0]):
+        return False
+    meant = [
+        dialect.type_compiler_instance.process(dialect._resolve_type_affinity(name))
+        for name in (old[0], new[0])
+    ]
+    return bool(meant[0] == meant[1])
 
 
 def _whole_type(stored: Stored, column: str) -> tuple[str, str | None] | None:

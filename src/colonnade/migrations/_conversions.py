@@ -86,6 +86,9 @@ _KINDS: tuple[tuple[type[TypeEngine[Any]], str], ...] = (
 )  # fmt: skip
 
 
+_KNOWN = frozenset(("array", *(name for _, name in _KINDS)))
+
+
 def conversion(old: TypeEngine[Any], new: TypeEngine[Any], zone: str = "UTC") -> Conversion | None:
     """How the values of a column of one type become those of another; None if they cannot.
 
@@ -106,6 +109,8 @@ def conversion(old: TypeEngine[Any], new: TypeEngine[Any], zone: str = "UTC") ->
             postgresql=f"{ELEMENTS}({{c}}::jsonb)::{there}",
             unfit_postgresql="jsonb_typeof({c}::jsonb) <> 'array'",
         )
+    if not {before, after} <= _KNOWN:  # such as INET: PostgreSQL knows how, by way of text
+        return Conversion(postgresql=f"{{c}}::text::{there}")
     make = _CONVERSIONS.get((before, after))
     return None if make is None else make(old, new, there, zone)
 

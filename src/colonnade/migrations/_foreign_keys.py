@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import sqlalchemy as sa
+from alembic.operations import ops
 from sqlalchemy import Connection, MetaData
 
 from colonnade.migrations._operations import AddForeignKey
@@ -58,4 +59,21 @@ def foreign_key_of(key: Any, table: str, schema: str | None) -> AddForeignKey:
         initially=options.get("initially"),
         schema=schema,
         target_schema=key["referred_schema"],
+    )
+
+
+def foreign_key_step(added: ops.CreateForeignKeyOp) -> AddForeignKey:
+    """Alembic's operation on a foreign key as our step."""
+    rules = {name: added.kw.get(name) for name in ("ondelete", "onupdate")}
+    return AddForeignKey(
+        str(added.constraint_name),
+        added.source_table,
+        [str(one) for one in added.local_cols],
+        added.referent_table,
+        [str(one) for one in added.remote_cols],
+        **rules,
+        deferrable=added.kw.get("deferrable"),
+        initially=added.kw.get("initially"),
+        schema=added.kw.get("source_schema"),
+        target_schema=added.kw.get("referent_schema"),
     )

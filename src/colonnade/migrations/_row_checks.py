@@ -12,6 +12,8 @@ from colonnade.migrations import _operations as own
 from colonnade.migrations._conversions import Conversion, conversion
 from colonnade.migrations._describing import describe, table_of
 from colonnade.migrations._finding import Finding
+from colonnade.migrations._foreign_keys import foreign_key_step
+from colonnade.migrations._ledger import index_step
 from colonnade.migrations._projection import LIMIT, Projection
 from colonnade.migrations._rendering import condition_of
 from colonnade.migrations._squawk import Kind
@@ -82,16 +84,7 @@ class RowChecks:
             )  # fmt: skip
 
     def _alembic_foreign_key(self, added: ops.CreateForeignKeyOp) -> Iterator[Finding]:
-        step = own.AddForeignKey(
-            str(added.constraint_name),
-            added.source_table,
-            [str(one) for one in added.local_cols],
-            added.referent_table,
-            [str(one) for one in added.remote_cols],
-            schema=added.kw.get("source_schema"),
-            target_schema=added.kw.get("referent_schema"),
-        )
-        yield from self._foreign_key(step)
+        yield from self._foreign_key(foreign_key_step(added))
 
     def _foreign_key(self, step: own.AddForeignKey) -> Iterator[Finding]:
         target = self.projection.table(step.target_schema, step.target)
@@ -125,8 +118,6 @@ class RowChecks:
         yield from self._twice(step, step.name, step.schema, step.table, step.columns)
 
     def _alembic_index(self, added: ops.CreateIndexOp) -> Iterator[Finding]:
-        from colonnade.migrations._ledger import index_step
-
         yield from self._index(index_step(added))
 
     def _index(self, step: own.AddIndex) -> Iterator[Finding]:
