@@ -42,7 +42,6 @@ class Judge:
             if rule is not None:
                 yield from rule(operation)
         yield from self._rows.check(operation)
-        self.projection.apply(operation)
 
     def _rules(self) -> dict[type[Any], Callable[[Any], Iterator[Finding]]]:
         return {

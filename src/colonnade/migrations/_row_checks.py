@@ -49,10 +49,14 @@ class RowChecks:
         }
 
     def check(self, operation: MigrateOperation) -> Iterator[Finding]:
-        """What is wrong with the rows that an operation meets."""
+        """What is wrong with the rows that an operation meets, which then is done to them."""
+        if isinstance(operation, own.ReplaceCheck):  # which changes rows before it looks at them
+            self.projection.apply(operation)
         rule = self._rules.get(type(operation))
         if rule is not None:
             yield from rule(operation)
+        if not isinstance(operation, own.ReplaceCheck):
+            self.projection.apply(operation)
 
     def _finding(
         self, kind: Kind, subject: str, operation: MigrateOperation, why: str, instead: str = ""
@@ -72,8 +76,6 @@ class RowChecks:
         condition = condition_of(step.condition)
         text = condition if isinstance(condition, str) else condition.texts[self.dialect]
         text = text.replace("\\:", ":")
-        if isinstance(step, own.ReplaceCheck):  # which changes rows before it looks at them
-            self.projection.apply(step)
         broken = self.projection.count(step.schema, step.table, f"NOT ({text})")
         if broken:
             rows = "row does" if broken == 1 else "rows do"
