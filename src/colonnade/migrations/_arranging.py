@@ -72,7 +72,8 @@ class Arranger:
                 self.ledger.give(one)
         made = {one.table_name for one in found if isinstance(one, ops.CreateTableOp)}
         dropped = {one.table_name for one in found if isinstance(one, ops.DropTableOp)}
-        arranged: list[MigrateOperation] = list(self._released(found))
+        arranged: list[MigrateOperation] = [*self._released(found), *self._untied(found)]
+        self._tie_later(found)
         for one in found:
             if not isinstance(one, ops.ModifyTableOps):
                 arranged.append(one)
@@ -106,6 +107,28 @@ class Arranger:
         for key in touched.values():
             yield own.DropForeignKey(key.name, key.table, schema=key.schema)
             self._last.append(key)
+
+    def _tie_later(self, found: Sequence[MigrateOperation]) -> None:
+        """Add the foreign keys of a new table last that refer to a table which comes after it."""
+        tables = [one for one in found if isinstance(one, ops.CreateTableOp)]
+        waiting = {(one.schema, one.table_name) for one in tables}
+        for table in tables:
+            waiting.discard((table.schema, table.table_name))
+            for item in list(table.columns):
+                if not isinstance(item, sa.ForeignKeyConstraint) or item.name is None:
+                    continue
+                step = foreign_key_step(ops.CreateForeignKeyOp.from_constraint(item))
+                if item.use_alter or (step.target_schema, step.target) in waiting:
+                    table.columns = [one for one in table.columns if one is not item]
+                    self._last.append(step)
+
+    def _untied(self, found: Sequence[MigrateOperation]) -> Iterator[own.DropForeignKey]:
+        """Drop the foreign keys of tables that go after those that they refer to."""
+        gone = [(one.schema, one.table_name) for one in found if isinstance(one, ops.DropTableOp)]
+        for key in self.foreign_keys:
+            here, there = (key.schema, key.table), (key.target_schema, key.target)
+            if here in gone and there in gone and gone.index(there) < gone.index(here):
+                yield own.DropForeignKey(key.name, key.table, schema=key.schema)
 
     def _changed(self, modified: ops.ModifyTableOps) -> Iterator[_Column]:
         """The columns of a table that foreign keys cannot be on while it changes."""
