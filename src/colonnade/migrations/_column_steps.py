@@ -24,6 +24,7 @@ from colonnade.migrations._step import (
     run_sql,
     undone_on_failure,
 )
+from colonnade.migrations._types import enum_key, plain_type
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +59,7 @@ class ChangeType(TableStep):
             impl.retyped = (None, None)
 
     def _run_on_postgresql(self, operations: Operations) -> None:
+        self._check_values(operations)
         if self.using and ELEMENTS in self.using:
             run_sql(operations, MAKE_ELEMENTS)
         if self.default is not False:
@@ -72,14 +74,20 @@ class ChangeType(TableStep):
             )
 
     def _check_values(self, operations: Operations) -> None:
-        """Have no value destroyed on SQLite, which would take anything for anything."""
+        """Have no value destroyed: SQLite takes anything for anything, PostgreSQL ``tomorrow``.
+
+        What a revision says itself that values become is left to it.
+        """
         connection = operations.migration_context.connection
         if operations.migration_context.as_sql or connection is None:
             return
-        column = quoted(operations, self.column)
-        found = conversion(self.was, self.type_)
-        unfit = f"{column} IS NOT NULL" if found is None else found.unfit_rows("sqlite", column)
-        if unfit is None:
+        column, dialect = quoted(operations, self.column), connection.dialect.name
+        found = conversion(plain_type(self.was), plain_type(self.type_))
+        usual = None if found is None else found.value("postgresql", column)
+        if dialect == "postgresql" and (found is None or self.using != usual):
+            return  # what it cannot convert, it refuses
+        unfit = f"{column} IS NOT NULL" if found is None else found.unfit_rows(dialect, column)
+        if unfit is None or enum_key(self.was) or enum_key(self.type_):
             return
         query = f"SELECT {column} FROM {self.sql_table(operations)} WHERE {unfit} LIMIT 1"  # noqa: S608
         row = connection.exec_driver_sql(query).first()

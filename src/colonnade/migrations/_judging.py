@@ -74,9 +74,15 @@ class Judge:
         return self._facts[key] or Facts(0, 0)
 
     def _finding(
-        self, kind: Kind, subject: str, operation: MigrateOperation, why: str, instead: str = ""
+        self,
+        kind: Kind,
+        subject: str,
+        operation: MigrateOperation,
+        why: str,
+        instead: str = "",
+        table: str = "",
     ) -> Finding:
-        return Finding(kind, subject, self.revision, describe(operation), why, instead)
+        return Finding(kind, subject, self.revision, describe(operation), why, instead, table)
 
     def _locks(
         self,
@@ -185,6 +191,7 @@ class Judge:
                 f"{many(held)} {have} a value in {where} that goes: {values}.",
                 f'say what it becomes: mapping={{"{step.removed[0]}": ...}} of steps.change_enum, '
                 "or --map when the revision is written.",
+                column.table,
             )  # fmt: skip
 
     def _retyped(
