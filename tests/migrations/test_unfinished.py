@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
 from pydantic_core import PydanticUndefined
 
 from colonnade import Field, SQLModel
@@ -43,12 +45,16 @@ def halfway(lab: Lab) -> Lab:
     return lab
 
 
-def test_it_is_shown(halfway: Lab) -> None:
+def test_it_is_shown(halfway: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     (left,) = unfinished_of(halfway.history, halfway.db)
     assert (left.direction, left.done, left.total) == ("upgrade", 2, 3)
     assert "`colonnade upgrade` finishes it, `colonnade downgrade` takes it back" in str(left)
     assert halfway.db.health().unfinished == (left.revision,)
-    assert health_router(halfway.db).routes
+    monkeypatch.chdir(halfway.root)
+    app = FastAPI()
+    app.include_router(health_router(halfway.db))
+    answer = TestClient(app).get("/health")
+    assert (answer.status_code, answer.json()["migrations"]) == (503, "unfinished")
 
 
 def test_it_is_finished_when_the_cause_is_gone(halfway: Lab) -> None:

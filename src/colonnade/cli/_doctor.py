@@ -35,16 +35,16 @@ def report(url: str | None) -> bool:
 
 def _unfinished(database: Database | str | None) -> list[str]:
     """What to do about migrations that were interrupted."""
-    asked = database if isinstance(database, Database) else Database(database)
+    connected = database if isinstance(database, Database) else Database(database)
     try:
         return [
             f"The migration {one} is unfinished: `colonnade upgrade` or `colonnade downgrade` "
             "finishes it or takes it back."
-            for one in asked.health().unfinished
+            for one in connected.health().unfinished
         ]
     finally:
-        if asked is not database:
-            asked.dispose()
+        if connected is not database:
+            connected.dispose()
 
 
 def _of_project() -> Database | None:

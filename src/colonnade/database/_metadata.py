@@ -16,14 +16,14 @@ REFLECTED = "colonnade.reflected"
 
 def metadatas() -> list[MetaData]:
     """Those of every table model that a program defines, SQLModel's own first."""
-    found = [sqlmodel.SQLModel.metadata]
+    collected = [sqlmodel.SQLModel.metadata]
     for model in _subclasses(sqlmodel.SQLModel):
         table = model.__dict__.get("__table__")
         if not isinstance(table, Table) or table.metadata.info.get(REFLECTED):
             continue
         if table.metadata.tables.get(table.key) is table:
-            found.append(table.metadata)
-    return list({id(one): one for one in found}.values())
+            collected.append(table.metadata)
+    return list({id(one): one for one in collected}.values())
 
 
 def _subclasses(model: Any) -> Iterator[Any]:

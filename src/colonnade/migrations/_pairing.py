@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from alembic.operations import ops
@@ -40,9 +41,8 @@ class Pairing:
         after = self.after.get((schema, table), Stored())
         self._checks(left, table, schema, before, after)
         self._indexes(left, table, schema, before, after)
-        for kind, is_same in (("unique", _same_unique), ("foreignkey", _same_foreign_key)):
-            self._constraints(left, table, schema, kind, lambda drop, new, same=is_same: same(  # type: ignore[misc]
-                drop, new, before, after))  # fmt: skip
+        self._constraints(left, table, schema, "unique", partial(_same_unique, before, after))
+        self._constraints(left, table, schema, "foreignkey", _same_foreign_key)
         return left
 
     def _constraints(
@@ -109,9 +109,9 @@ class Pairing:
         condition = self.said(new, table, schema)
         if old_name != new_name:
             return own.RenameCheck(table, old_name, new_name, condition, schema=schema)
-        was, becomes = (condition, old) if self.going_back else (old, condition)
-        if self.going_back:
-            was, becomes = condition, condition_of(_dropped(drop))
+        was, becomes = old, condition
+        if self.going_back:  # the older of the two is the one that comes back
+            was, becomes = condition, _dropped(drop)
         mapped = self.mapping(table, new_name, was, becomes)
         if mapped is None:
             return own.ReplaceCheck(new_name, table, condition, schema=schema)
@@ -148,12 +148,12 @@ def _dropped(drop: ops.DropConstraintOp) -> str:
     return normal(str(reverse.condition).replace("\\:", ":"))
 
 
-def _same_unique(drop: Any, new: Any, before: Stored, after: Stored) -> bool:
+def _same_unique(before: Stored, after: Stored, drop: Any, new: Any) -> bool:
     old = before.uniques.get(str(drop.constraint_name))
     return old is not None and old == after.uniques.get(str(new.constraint_name))
 
 
-def _same_foreign_key(drop: Any, new: Any, before: Stored, after: Stored) -> bool:
+def _same_foreign_key(drop: Any, new: Any) -> bool:
     return bool(_foreign_key(drop.reverse()) == _foreign_key(new))
 
 
