@@ -34,6 +34,8 @@ class Project:
             or an alembic.ini, when that is not beside pyproject.toml.
         metadata: Where the MetaDatas are whose tables are migrated, or the base classes that have
             them, each as ``module:name``. The default is those of every SQLModel.
+        baseline: The revision from whose snapshot its history is replayed, if that cannot begin
+            in an empty database.
     """
 
     root: Path
@@ -42,6 +44,7 @@ class Project:
     database: str | None = None
     migrations: str | None = None
     metadata: tuple[str, ...] = ()
+    baseline: str | None = None
 
     @classmethod
     def read(cls, root: Path) -> "Project":
@@ -56,7 +59,7 @@ class Project:
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ProjectError(f"{file} cannot be read: {error}") from None
         ours = said.get("tool", {}).get("colonnade", {})
-        names = ("app", "models", "database", "migrations")
+        names = ("app", "models", "database", "migrations", "baseline")
         entries = {name: ours.get(name) for name in names}
         for name, value in entries.items():
             if not isinstance(value, str | None):

@@ -13,6 +13,7 @@ from sqlalchemy import text
 
 from colonnade import Database
 from colonnade.templates import lay_out
+from tests.servers import packaged
 
 CHANGES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ('"completed", "cancelled"]', '"completed", "cancelled", "on hold"]', ()),
@@ -85,7 +86,22 @@ def test_the_demo_changes_with_its_rows_and_back(project: Path, url: str) -> Non
     database.dispose()
 
 
-def test_killed_in_the_middle_it_can_be_run_again(project: Path, url: str) -> None:
+def stop_upgrade(project: Path, url: str, how: signal.Signals) -> tuple[int, str]:
+    """Stop an upgrade after three batches; its exit code and what it said."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "colonnade", "upgrade"], cwd=project, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env={**os.environ, "DATABASE_URL": url, "SLOW": "0.3", "COLUMNS": "200"},
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert [process.stdout.readline() for _ in range(3)] == ["batch\n"] * 3
+    time.sleep(0.05)
+    process.send_signal(how)
+    out, err = process.communicate(timeout=60)
+    return process.returncode, out + err
+
+
+def test_interrupted_and_killed_in_the_middle_it_can_be_run_again(project: Path, url: str) -> None:
     run(project, url, "colonnade", "upgrade")
     run(project, url, "app.sample")
     run(project, url, "colonnade", "migrate", "--empty", "-m", "slow")
@@ -107,17 +123,17 @@ def test_killed_in_the_middle_it_can_be_run_again(project: Path, url: str) -> No
         "def downgrade():\n"
         '    op.drop_column("label", "seen")\n'
     )
-    process = subprocess.Popen(
-        [sys.executable, "-m", "colonnade", "upgrade"], cwd=project, stdout=subprocess.PIPE,
-        env={**os.environ, "DATABASE_URL": url, "SLOW": "0.3"},
-    )  # fmt: skip
-    assert process.stdout is not None
-    for _ in range(3):
-        assert process.stdout.readline() == b"batch\n"
-    time.sleep(0.05)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    process.stdout.close()
+    stopped, told = stop_upgrade(project, url, signal.SIGINT)
+    assert stopped == 1
+    left = "Nothing of it is left" if url.startswith("sqlite") else "1 of 2 steps are done and stay"
+    assert told.startswith("error: Interrupted. ")
+    assert left in told
+    stop_upgrade(project, url, signal.SIGKILL)
+    if url.startswith("postgresql"):  # on SQLite a revision is one transaction
+        for command in ("current", "history"):
+            said = run(project, url, "colonnade", command)
+            assert "`colonnade upgrade` finishes it, `colonnade downgrade` takes it back" in said
+        assert "is unfinished" in run(project, url, "colonnade", "doctor")
     run(project, url, "colonnade", "upgrade")
     database = Database(url)
     with database.engine.connect() as connection:
@@ -143,6 +159,19 @@ def test_a_database_without_code_is_adopted(project: Path, url: str, tmp_path: P
     again = run(shop, url, "colonnade", "adopt", "-o", "shop/models.py", code=1)
     assert "exists already, and adopt overwrites nothing" in again
     database.dispose()
+
+
+def test_a_baseline_is_written_and_named(
+    project: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs = packaged()
+    if programs is not None:  # pg_dump of the server's own version
+        monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    run(project, url, "colonnade", "upgrade")
+    said = run(project, url, "colonnade", "baseline")
+    (snapshot,) = (project / "migrations" / "versions" / "baseline").iterdir()
+    assert str(snapshot.relative_to(project)) in said
+    assert f'baseline = "{snapshot.name.partition(".")[0]}"' in said
 
 
 def test_without_an_app_or_models_it_says_what_to_write(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 import pytest
+import sqlalchemy as sa
 
 from colonnade import Field, SQLModel
 from colonnade.errors import MigrationError
@@ -140,3 +141,30 @@ def test_values_that_were_mapped_one_to_one_are_mapped_back(lab: Lab) -> None:
     assert lab.rows("SELECT state FROM task ORDER BY id") == [("z",), ("b",)]
     lab.downgrade(guarded=True)
     assert lab.rows("SELECT state FROM task ORDER BY id") == [("a",), ("b",)]
+
+
+def test_a_renamed_column_does_not_rename_a_function_or_type(lab: Lab) -> None:
+    def before() -> None:
+        class Track(SQLModel, table=True):
+            __table_args__ = (
+                sa.CheckConstraint("CAST(length AS integer) >= length('')", name="ck_track_long"),
+            )
+            id: int | None = Field(default=None, primary_key=True)
+            length: str = Field(max_length=20)
+
+    def after() -> None:
+        class Track(SQLModel, table=True):
+            __table_args__ = (
+                sa.CheckConstraint("CAST(span AS integer) >= length('')", name="ck_track_long"),
+            )
+            id: int | None = Field(default=None, primary_key=True)
+            span: str = Field(max_length=20)
+
+    lab.change(before)
+    lab.run("INSERT INTO track (length) VALUES ('7')")
+    lab.change(after, renames={"track.length": "span"})
+    assert lab.drift() == []
+    lab.downgrade()
+    assert lab.rows("SELECT length FROM track") == [("7",)]
+    lab.upgrade()
+    assert lab.drift() == []

@@ -256,6 +256,22 @@ def stamp(
 
 
 @app.command(rich_help_panel="Migrations")
+def baseline(database_url: DatabaseURLOption = None) -> None:
+    """Write a snapshot of the tables, for a history that an empty database cannot run.
+
+    The database has to be at a revision of the history: the baseline. Where the history is
+    replayed (migrate, drift, tests), it begins with the snapshot instead of the revisions up to
+    it. A database on PostgreSQL is read by pg_dump.
+
+    Example:
+      colonnade baseline --database-url postgresql://me@localhost/shop
+    """
+    from colonnade.cli._migrations import run_baseline
+
+    run_baseline(database_url)
+
+
+@app.command(rich_help_panel="Migrations")
 def squash(
     message: MessageOption = None,
     force: Annotated[

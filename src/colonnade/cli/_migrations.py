@@ -43,6 +43,7 @@ from colonnade.migrations import (
     stamp,
     unfinished_of,
     where,
+    write_baseline,
     write_revision,
 )
 from colonnade.project import Project
@@ -296,6 +297,15 @@ def run_squash(
     with _shown(history, "replaying") as shown:
         written = squash(history, where_to, metadata, message, force=force, watcher=shown)
     _console.out.print(_console.escaped(str(_relative(written.path))))
+
+
+def run_baseline(url: str | None) -> None:
+    """Write the snapshot of a database's tables."""
+    history, _ = _project()
+    revision, path = write_baseline(history, _database(history, url))
+    _console.out.print(_console.escaped(str(_relative(path))))
+    if history.project.baseline != revision:
+        _console.panel("In pyproject.toml", ["\\[tool.colonnade]", f'baseline = "{revision}"'])
 
 
 def run_stamp(revision: str, url: str | None) -> None:

@@ -3,6 +3,7 @@
 from colonnade.migrations import steps
 from colonnade.migrations._adopting import adopted, adopted_revisions, defined_by
 from colonnade.migrations._adoption import Adoption, models_source
+from colonnade.migrations._baseline import load_baseline, write_baseline
 from colonnade.migrations._checking import check
 from colonnade.migrations._choices import Asker, Choices
 from colonnade.migrations._drift import Drift, database_drift, find_drift
@@ -39,6 +40,7 @@ __all__ = [
     "defined_by",
     "eject",
     "find_drift",
+    "load_baseline",
     "merge",
     "models_of",
     "models_source",
@@ -54,5 +56,6 @@ __all__ = [
     "upgrade_async",
     "upgrade_with_alembic",
     "where",
+    "write_baseline",
     "write_revision",
 ]

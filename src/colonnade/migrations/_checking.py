@@ -5,6 +5,7 @@ from sqlalchemy import Connection, MetaData
 
 from colonnade.database import DatabaseURL
 from colonnade.errors import MigrationError
+from colonnade.migrations._baseline import start_from_baseline
 from colonnade.migrations._describing import describe
 from colonnade.migrations._drift import differences
 from colonnade.migrations._enums import enums_in
@@ -15,15 +16,11 @@ from colonnade.migrations._running import Direction, Run
 from colonnade.migrations._shadow import shadow
 from colonnade.migrations._writing import noting
 
-_THERE_AND_BACK: tuple[tuple[Direction, str], ...] = (
-    ("upgrade", "heads"),
-    ("downgrade", "base"),
-    ("upgrade", "heads"),
-)
-
 
 def check(history: History, url: DatabaseURL, metadata: MetaData) -> None:
     """Have a history go up, down and up again in a throwaway database, and make the models' tables.
+
+    One with a baseline begins there, and goes back to it.
 
     Args:
         history: The history.
@@ -37,12 +34,18 @@ def check(history: History, url: DatabaseURL, metadata: MetaData) -> None:
     history.head()
     ledger = Ledger()
     with shadow(url) as connection:
-        for direction, target in _THERE_AND_BACK:
+        with explained(history.folder):
+            base = start_from_baseline(history, connection, "heads", ledger) or "base"
+        before = set(_tables_and_types(connection))
+        way: tuple[tuple[Direction, str], ...] = (
+            ("upgrade", "heads"), ("downgrade", base), ("upgrade", "heads"),
+        )  # fmt: skip
+        for direction, target in way:
             run = Run(history, connection, direction, target, note=noting(ledger, connection))
             with explained(history.folder, run):
                 run()
             if direction == "downgrade":
-                left = _left(connection)
+                left = [one for one in _tables_and_types(connection) if one not in before]
                 if left:
                     raise MigrationError(f"Taken back, the history leaves {', '.join(left)}.")
         apart = [describe(one) for one in differences(connection, metadata, ledger=ledger)]
@@ -53,8 +56,7 @@ def check(history: History, url: DatabaseURL, metadata: MetaData) -> None:
         )
 
 
-def _left(connection: Connection) -> list[str]:
-    """What is in a database that should be empty."""
+def _tables_and_types(connection: Connection) -> list[str]:
     tables = sorted(set(sa.inspect(connection).get_table_names()) - OURS)
     is_asked = connection.dialect.name == "postgresql"
     types = [f"the type {name}" for _, name in enums_in(connection)] if is_asked else []

@@ -423,8 +423,24 @@ def _is_name(token: str) -> bool:
 
 
 def names_in(expression: str) -> set[str]:
-    """The identifiers in an expression, and its keywords."""
-    return {identifier(token) for token in _TOKEN.findall(expression) if not token.startswith("'")}
+    """The identifiers in an expression that may be columns: neither functions nor types."""
+    return {name for _, name in _names(_TOKEN.findall(expression))}
+
+
+def _names(tokens: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """Where tokens name something that may be a column, and what."""
+    words = [(place, token) for place, token in enumerate(tokens)
+             if not token.isspace() and not token.startswith(("--", "/*"))]  # fmt: skip
+    following = [token for _, token in words[1:]] + [""]
+    before = ""
+    for (place, token), after in zip(words, following, strict=True):
+        name = identifier(token)
+        is_quoted = name != token
+        is_function = after == "("
+        is_type = before in (":", "AS")
+        if is_quoted or (_is_name(token) and not is_function and not is_type):
+            yield place, name
+        before = token.upper()
 
 
 def _is_word(name: str) -> bool:
@@ -452,9 +468,9 @@ def literals_in(expression: str) -> list[str]:
 
 
 def with_name(expression: str, old: str, new: str) -> str:
-    """An expression with one identifier in place of another."""
-    written = sql_name(new)
-    return "".join(
-        written if not token.startswith("'") and identifier(token) == old else token
-        for token in _TOKEN.findall(expression)
-    )
+    """An expression with one column's name in place of another."""
+    tokens = _TOKEN.findall(expression)
+    for place, name in list(_names(tokens)):
+        if name == old:
+            tokens[place] = sql_name(new)
+    return "".join(tokens)

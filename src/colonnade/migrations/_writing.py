@@ -17,6 +17,7 @@ from sqlalchemy.schema import CreateSchema as CreateSchemaDDL
 from colonnade.database import DatabaseURL
 from colonnade.errors import MigrationError
 from colonnade.migrations._arranging import Arranger
+from colonnade.migrations._baseline import start_from_baseline
 from colonnade.migrations._choices import Choices
 from colonnade.migrations._describing import describe, each, summary
 from colonnade.migrations._enums import find_types
@@ -71,7 +72,7 @@ class Written:
 
 def replay(history: History, connection: Connection, target: str = "heads",
            watcher: Watcher | None = None) -> Ledger:  # fmt: skip
-    """Run a history in an empty database; what its revisions said.
+    """Run a history in an empty database, from its baseline if it has one; what it said.
 
     Raises:
         MigrationError: A revision fails, or the history cannot be read.
@@ -81,6 +82,7 @@ def replay(history: History, connection: Connection, target: str = "heads",
     run = Run(history, connection, target=target, watcher=watcher or Watcher(), note=note)
     if not history.is_empty:
         with explained(history.folder, run):
+            start_from_baseline(history, connection, target, ledger)
             run()
     return ledger
 
