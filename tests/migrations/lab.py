@@ -17,6 +17,7 @@ from colonnade.migrations import (
     move,
     write_revision,
 )
+from colonnade.migrations._stored import stored_tables
 from colonnade.project import Project
 
 IMPATIENT = Patience(lock_timeout=0.2, attempts=2, runner=0.3)
@@ -100,6 +101,15 @@ class Lab:
         with self.db.engine.begin() as connection:
             for statement in statements:
                 connection.execute(text(statement))
+
+    def indexes(self) -> dict[str, str]:
+        """How the database itself has the indexes of tables."""
+        with self.db.engine.connect() as connection:
+            return {
+                name: definition
+                for table in stored_tables(connection).values()
+                for name, definition in table.indexes.items()
+            }
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         with self.db.engine.connect() as connection:

@@ -360,3 +360,38 @@ def test_two_tables_of_one_name_in_two_metadatas_are_refused() -> None:
         sa.Table("task", one, sa.Column("id", sa.Integer))
     with pytest.raises(ValueError, match="Two tables are called task"):
         merged(found)
+
+
+def test_an_index_of_another_database_is_left_alone(lab: Lab) -> None:
+    """As ``ddl_if`` says it; a history written on the one runs on the other."""
+
+    def elsewhere() -> sa.Index:
+        other = "postgresql" if lab.db.url.backend == "sqlite" else "sqlite"
+        return sa.Index("ix_elsewhere", "a").ddl_if(dialect=other)
+
+    def here() -> sa.Index:
+        return sa.Index("ix_here", "a").ddl_if(dialect=lab.db.url.backend)
+
+    written = lab.change(table(elsewhere, here))
+    assert "ix_here" in written
+    assert "ix_elsewhere" not in written
+    assert lab.drift() == []
+    lab.write('op.create_index("ix_elsewhere", "task", ["a"])')
+    lab.upgrade(allow=frozenset({"cannot-undo"}))
+    assert lab.drift() == []
+
+
+def test_an_index_that_sql_made_is_dropped_and_made_again(lab: Lab) -> None:
+    lab.change(table())
+    lab.write(
+        'op.execute("CREATE UNIQUE INDEX ix_sql ON task (lower(a) DESC, b, (length(b) + 1)) "\n'
+        "           \"WHERE a <> 'x:y' AND b IN ('u', 'v')\")",
+        'op.drop_index("ix_sql", "task")',
+    )
+    lab.upgrade(guarded=False)
+    stored = lab.indexes()
+    lab.migrate()
+    lab.upgrade()
+    assert lab.indexes() == {}
+    lab.downgrade()
+    assert lab.indexes() == stored

@@ -338,3 +338,13 @@ op.execute("SELECT nonsense")
     lab.history.forget()
     assert lab.upgrade(guarded=False) == [revision]
     lab.run("INSERT INTO task (title, size) VALUES ('a', 2)")
+
+
+def test_a_revision_that_commits_on_its_own_is_followed_by_others(started: Lab) -> None:
+    started.write(
+        "with op.get_context().autocommit_block():\n"
+        "    op.get_bind().execute(sa.text(\"UPDATE task SET title = 'second'\"))"
+    )
+    started.write('op.add_column("task", sa.Column("size", sa.Integer()))')
+    started.upgrade(guarded=False)
+    assert started.rows("SELECT title, size FROM task") == [("second", None)] * 5

@@ -266,7 +266,8 @@ def begin_before_writes(engine: Engine) -> None:
         if level != "SERIALIZABLE" and not (is_write(statement) or _locks(context)):
             return
         driver_connection: Any = connection.connection.driver_connection
-        if not driver_connection.in_transaction:
+        begins = statement.lstrip()[:5].upper() == "BEGIN"
+        if not driver_connection.in_transaction and not begins:
             cursor.execute("BEGIN IMMEDIATE")
 
 

@@ -20,8 +20,17 @@ from alembic.runtime.plugins import Plugin
 from alembic.util import PriorityDispatchResult
 
 from colonnade.migrations._operations import ChangeComputed, ChangeKey
-from colonnade.migrations._rendering import computed_of, condition_of
-from colonnade.migrations._stored import Key, Stored, normal, stored_models, stored_tables
+from colonnade.migrations._rendering import computed_of, condition_of, unbound
+from colonnade.migrations._stored import (
+    Key,
+    Stored,
+    index_parts,
+    is_made,
+    names_in,
+    normal,
+    stored_models,
+    stored_tables,
+)
 from colonnade.migrations._types import enum_key
 
 OURS = "colonnade.compare"
@@ -186,10 +195,14 @@ def _compare_indexes(
             modify_ops.ops.extend(CreateIndexOp.from_index(one) for one in model.indexes)
         return PriorityDispatchResult.CONTINUE
     found = modify_ops.ops
+    elsewhere = set() if model is None else _elsewhere(context, model)
     dropped = [
-        one for one in sorted(stored.indexes) if stored.indexes[one] != wanted.indexes.get(one)
+        one
+        for one in sorted(stored.indexes)
+        if stored.indexes[one] != wanted.indexes.get(one) and one not in elsewhere
     ]
-    found.extend(_drop_index(context, schema, name, index, there) for index in dropped)
+    for index in dropped:
+        found.append(_drop_index(context, schema, name, index, there, stored.indexes[index]))
     if there is not None:
         _compare_uniques(found, stored, wanted, there, model)
     indexes = {} if model is None else {str(one.name): one for one in model.indexes}
@@ -203,8 +216,24 @@ def _compare_indexes(
     return PriorityDispatchResult.CONTINUE
 
 
+def _elsewhere(context: MigrationContext, model: sa.Table) -> set[str]:
+    """The indexes that a model has on another database alone (``ddl_if``)."""
+    connection = context.connection
+    assert connection is not None
+    return {str(one.name) for one in model.indexes if not is_made(one, connection)}
+
+
+OPERATORS = "postgresql_ops"
+"""The option that the text of an index on PostgreSQL says as well."""
+
+
 def _drop_index(
-    context: MigrationContext, schema: str | None, table: str, index: str, there: sa.Table | None
+    context: MigrationContext,
+    schema: str | None,
+    table: str,
+    index: str,
+    there: sa.Table | None,
+    stored: str,
 ) -> DropIndexOp:
     """What drops an index, and makes it again as the history did."""
     ledger = context.opts.get("colonnade_ledger")
@@ -214,10 +243,19 @@ def _drop_index(
             index, table, list(said.columns), schema=schema, unique=said.unique, **said.options
         )
         return DropIndexOp(index, table, schema=schema, _reverse=made)
-    for one in () if there is None else there.indexes:
-        if str(one.name) == index:
-            return DropIndexOp.from_index(one)
-    return DropIndexOp(index, table, schema=schema)
+    known = [one for one in (there.indexes if there is not None else ()) if one.name == index]
+    if known and all(isinstance(one, sa.Column) for one in known[0].expressions):
+        return DropIndexOp.from_index(known[0])
+    # On an expression: SQLAlchemy reads none from SQLite, and no order of one from PostgreSQL.
+    parts, where = index_parts(stored)
+    columns = [one if names_in(one) == {one} else sa.text(unbound(one)) for one in parts]
+    options: dict[str, Any] = {"unique": stored.startswith("UNIQUE ")}
+    if known:
+        options |= {name: value for name, value in known[0].kwargs.items() if name != OPERATORS}
+    elif where is not None:
+        options |= dict.fromkeys(("postgresql_where", "sqlite_where"), sa.text(unbound(where)))
+    made = CreateIndexOp(index, table, columns, schema=schema, **options)
+    return DropIndexOp.from_index(made.to_index())
 
 
 def _compare_uniques(

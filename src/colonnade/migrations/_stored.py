@@ -18,6 +18,7 @@ from sqlalchemy.schema import (
     CheckConstraint,
     CreateIndex,
     CreateTable,
+    Index,
     PrimaryKeyConstraint,
     UniqueConstraint,
 )
@@ -160,9 +161,15 @@ def _make(connection: Connection, table: Table, *prefixes: str) -> None:
             plain.append_constraint(copy)
     connection.execute(CreateTable(plain))
     schema = "pg_temp" if prefixes else "main"
-    for index in table.indexes:
+    for index in (one for one in table.indexes if is_made(one, connection)):
         options = {"schema_translate_map": {table.schema: schema}}
         connection.execute(CreateIndex(index), execution_options=options)
+
+
+def is_made(index: Index, connection: Connection) -> bool:
+    """Whether an index is made on this database, by its ``ddl_if``."""
+    condition = index._ddl_if
+    return condition is None or condition._should_execute(CreateIndex(index), index, connection)
 
 
 def _parts(table: Table) -> Iterator[Column[Any] | CheckConstraint]:
@@ -276,6 +283,25 @@ def _sqlite_index(sql: str) -> str:
     tokens = [one for one in _TOKEN.findall(sql) if not one.isspace()]
     unique = "UNIQUE " if tokens[1].upper() == "UNIQUE" else ""
     return unique + normal(" ".join(tokens[tokens.index("(") :]))
+
+
+def index_parts(definition: str) -> tuple[list[str], str | None]:
+    """What an index is on, and its condition on SQLite, by how ``Stored`` has it."""
+    method = re.match(r"\w+ (?=\()", definition := definition.removeprefix("UNIQUE "))
+    tokens = _TOKEN.findall(definition[method.end() if method else 0 :])
+    end = _closing(tokens, 0) if tokens[0] == "(" else len(tokens)
+    rest = "".join(tokens[end + 1 :])
+    where = rest.removeprefix(" WHERE ") if rest.startswith(" WHERE ") else None
+    if method or where is not None:
+        tokens = tokens[1:end]
+    parts, depth = [""], 0
+    for word in tokens:
+        depth += (word == "(") - (word == ")")
+        if word == "," and not depth:
+            parts.append("")
+        else:
+            parts[-1] += word
+    return [part.strip() for part in parts], where
 
 
 def constraint_names(sql: str) -> Iterator[tuple[str, str, tuple[str, ...]]]:

@@ -30,6 +30,7 @@ from colonnade.migrations._running import (
     sqlstate_of,
 )
 from colonnade.migrations._unfinished import take_back, unfinished
+from colonnade.models import application_tables, schemas_with_tables
 
 LOCK = 0x636F6C6F6E6E6164
 """The key of PostgreSQL's advisory lock, ``colonnad`` in ASCII: one runner to a database."""
@@ -110,7 +111,7 @@ def move(
             return done
         if not heads and direction == "upgrade":
             _check_unclaimed(history, connection, database)
-        if guarded:
+        if guarded and not _is_empty(connection):
             found = look_ahead(history, connection, steps, direction, patience.lock_timeout)
             refused = [one for one in found if not one.is_allowed(allow)]
             if refused:
@@ -157,6 +158,13 @@ def heads_known(history: History, connection: Connection, database: Database) ->
                 "tables are those of a revision here, say so: colonnade stamp REVISION."
             )
     return heads
+
+
+def _is_empty(connection: Connection) -> bool:
+    """Whether a database has no table: a history can neither lose anything there nor lock it."""
+    is_empty = not (application_tables(connection) or schemas_with_tables(connection))
+    connection.rollback()
+    return is_empty
 
 
 def _check_unclaimed(history: History, connection: Connection, database: Database) -> None:
