@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from sqlalchemy.dialects import postgresql
 
 from colonnade import Field, SQLModel
 from colonnade.migrations import check
+from colonnade.migrations._stored import stored_tables
 from colonnade.project import Project
 from tests.migrations.lab import Lab
 
@@ -395,3 +397,39 @@ def test_an_index_that_sql_made_is_dropped_and_made_again(lab: Lab) -> None:
     assert lab.indexes() == {}
     lab.downgrade()
     assert lab.indexes() == stored
+
+
+def test_two_names_of_the_present_are_the_same_default(lab: Lab) -> None:
+    lab.change(table())
+    lab.write(
+        'op.drop_table("task")\n'
+        'op.create_table("task", sa.Column("id", sa.Integer(), primary_key=True),\n'
+        '    sa.Column("made", sa.DateTime(), server_default=sa.text("CURRENT_TIMESTAMP")))'
+    )
+    lab.upgrade(guarded=False)
+
+    def models() -> None:
+        class Other(SQLModel, table=True):
+            id: str = Field(primary_key=True)
+
+        class Task(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            made: datetime | None = Field(
+                default=None,
+                sa_column=sa.Column(sa.DateTime, server_default=sa.func.now()),
+            )
+
+    lab.models(models)
+    assert lab.drift() == []
+
+
+def test_a_unique_constraint_beside_a_key_without_a_name(lab: Lab) -> None:
+    lab.models(lambda: None)
+    lab.run(
+        "CREATE TABLE place (town VARCHAR NOT NULL, street VARCHAR NOT NULL, "
+        "CONSTRAINT uq_place UNIQUE (town, street), PRIMARY KEY (town))"
+    )
+    with lab.db.engine.connect() as connection:
+        assert stored_tables(connection)[None, "place"].uniques == {
+            "uq_place": "UNIQUE (town, street)"
+        }

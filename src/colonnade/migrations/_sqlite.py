@@ -5,12 +5,10 @@ old table lacks unnamed CHECKs, triggers, indexes on expressions, collations and
 """
 
 import re
-import warnings
 from typing import Any
 
 import sqlalchemy as sa
 from alembic.ddl.sqlite import SQLiteImpl
-from sqlalchemy.exc import SAWarning
 from sqlalchemy.ext.compiler import compiles
 
 from colonnade.errors import MigrationError
@@ -128,13 +126,6 @@ class KeepingSQLiteImpl(SQLiteImpl):
             if not reflected and not _is_there(connection, name):
                 self._exec(sa.text(sql.replace(":", "\\:")))
         self._kept = []
-
-
-def leave_expression_indexes_to_us() -> None:
-    """Have SQLAlchemy say nothing of indexes that it does not read: they are kept, and compared."""
-    warnings.filterwarnings(
-        "ignore", "Skipped unsupported reflection of expression-based index", SAWarning
-    )
 
 
 def read_rules_of_keys(dialect: Any) -> None:

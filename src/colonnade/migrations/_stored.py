@@ -216,8 +216,14 @@ def _read_postgresql(connection: Connection, where: str) -> Mapping[Key, Stored]
 
 
 def _default(expression: str) -> str:
-    """A default; the sequence of a serial column has another name in each table."""
-    return "nextval" if expression.startswith("nextval(") else expression
+    """A default; the sequence of a serial column has another name in each table.
+
+    ``now()`` is another name of ``CURRENT_TIMESTAMP``:
+    https://www.postgresql.org/docs/current/functions-datetime.html#FUNCTIONS-DATETIME-CURRENT
+    """
+    if expression.startswith("nextval("):
+        return "nextval"
+    return "now()" if expression == "CURRENT_TIMESTAMP" else expression
 
 
 def _read_sqlite(connection: Connection) -> Mapping[Key, Stored]:
@@ -238,7 +244,7 @@ def _read_sqlite(connection: Connection) -> Mapping[Key, Stored]:
 
 def _sqlite_table(connection: Connection, name: str, sql: str) -> Stored:
     quoted = name.replace('"', '""')
-    named = constraint_names(sql)
+    named = list(constraint_names(sql))
     stored = Stored(key_name=next((one for one, kind, _ in named if kind == "PRIMARY"), None))
     key: list[tuple[int, str]] = []
     generated = computed_in(sql)
