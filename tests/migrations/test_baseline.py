@@ -1,6 +1,7 @@
 """A history that an empty database cannot run is replayed from a snapshot of its tables."""
 
 import os
+from typing import Literal
 
 import pytest
 import sqlalchemy as sa
@@ -61,6 +62,23 @@ def test_a_history_that_needs_rows_is_replayed_from_its_baseline(lab: Lab, begun
     assert lab.drift() == []
     assert lab.rows("SELECT title, done FROM task") == [("first", False)]
     check(lab.history, lab.db.url, SQLModel.metadata)
+
+
+def test_a_dump_changes_no_condition(lab: Lab, begun: str) -> None:
+    def models() -> None:
+        class Task(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            title: str
+            status: Literal["it's", "a, b"] | None = None
+
+    lab.models(models)
+    use_baseline(lab, begun)
+    write_baseline(lab.history, lab.db)
+    lab.migrate()
+    lab.upgrade()
+    later, _ = write_baseline(lab.history, lab.db)
+    use_baseline(lab, later)
+    assert lab.drift() == []
 
 
 def test_a_test_database_begins_at_the_baseline(

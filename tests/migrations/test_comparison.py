@@ -433,3 +433,75 @@ def test_a_unique_constraint_beside_a_key_without_a_name(lab: Lab) -> None:
         assert stored_tables(connection)[None, "place"].uniques == {
             "uq_place": "UNIQUE (town, street)"
         }
+
+
+def test_a_foreign_key_without_a_name_gets_one(lab: Lab) -> None:
+    """As the models of other bases have it, that know no naming convention."""
+
+    def models(*arguments: Any) -> Callable[[], None]:
+        def define() -> None:
+            # Tables of SQLAlchemy's own, which no convention gives names.
+            metadata = SQLModel.metadata
+            sa.Table("town", metadata, sa.Column("id", sa.Integer, primary_key=True))
+            sa.Table(
+                "place",
+                metadata,
+                sa.Column("id", sa.Integer, primary_key=True),
+                sa.Column("town_id", sa.Integer, *arguments),
+            )
+
+        return define
+
+    lab.change(models())
+    lab.models(models(sa.ForeignKey("town.id")))
+    assert lab.drift() == [
+        "The history lacks a foreign key of place (town_id to town), unlike the models"
+    ]
+    written = lab.change(models(sa.ForeignKey("town.id")))
+    assert '"fk_place_town_id_town"' in written
+    assert lab.drift() == []
+    lab.downgrade()
+    lab.upgrade()
+    lab.change(models())
+    assert lab.drift() == []
+    lab.downgrade()
+    assert sa.inspect(lab.db.engine).get_foreign_keys("place")
+
+
+def test_a_foreign_key_without_a_name_is_dropped(lab: Lab) -> None:
+    lab.models(lambda: None)
+    key = "INTEGER" if lab.db.url.backend == "sqlite" else "SERIAL"
+    lab.write(
+        'op.execute("CREATE TABLE other (id VARCHAR NOT NULL PRIMARY KEY)")\n'
+        'op.execute("CREATE TABLE task (id ' + key + ' NOT NULL PRIMARY KEY, "\n'
+        '           "a VARCHAR NOT NULL, b VARCHAR NOT NULL, "\n'
+        '           "FOREIGN KEY (b) REFERENCES other (id))")'
+    )
+    lab.upgrade(guarded=False)
+    lab.change(table(), allow=["loses-data", "cannot-undo"])
+    assert sa.inspect(lab.db.engine).get_foreign_keys("task") == []
+    lab.downgrade()
+    assert sa.inspect(lab.db.engine).get_foreign_keys("task")
+
+
+NAMES = ("id", "a", "b")
+
+
+def test_a_unique_constraint_without_a_name_gets_one(lab: Lab) -> None:
+    def models(*constraints: Any) -> Callable[[], None]:
+        def define() -> None:
+            columns = [sa.Column(name, sa.Integer, primary_key=name == "id") for name in NAMES]
+            copies = [sa.UniqueConstraint(*one) for one in constraints]
+            sa.Table("place", SQLModel.metadata, *columns, *copies)
+
+        return define
+
+    lab.change(models(["a"]))
+    assert lab.drift() == []
+    written = lab.change(models(["a"], ["a", "b"]))
+    assert '"uq_place_a_b"' in written
+    assert lab.drift() == []
+    assert lab.maybe() is None
+    lab.downgrade()
+    lab.upgrade()
+    assert lab.drift() == []

@@ -20,7 +20,7 @@ from colonnade.migrations._choices import Choices
 from colonnade.migrations._conversions import conversion, refusing
 from colonnade.migrations._describing import table_of
 from colonnade.migrations._fields import Fields
-from colonnade.migrations._foreign_keys import foreign_key_step
+from colonnade.migrations._foreign_keys import foreign_key_step, name_in_operations
 from colonnade.migrations._ledger import Ledger
 from colonnade.migrations._mapping import mapping_of
 from colonnade.migrations._neutral import neutral_for
@@ -67,6 +67,8 @@ class Arranger:
     def arrange(self, found: Iterable[MigrateOperation]) -> list[MigrateOperation]:
         """The operations in our order."""
         found = list(found)
+        for modified in (one for one in found if isinstance(one, ops.ModifyTableOps)):
+            name_in_operations(modified)
         if self.going_back:
             for one in found:
                 self.ledger.give(one)

@@ -155,17 +155,31 @@ def _schema_on_postgresql(connection: Connection) -> str:
             "programs (apt install postgresql-client, brew install libpq)."
         )
     driver: Any = connection.connection.driver_connection
+    known = driver.info.get_parameters()
+    address = {
+        f"PG{_VARIABLES.get(name, name).upper()}": known[name] for name in _ADDRESS & known.keys()
+    }
     arguments = [f"--exclude-table=*.{name}" for name in sorted(OURS)]
     run = subprocess.run(  # noqa: S603 - what is run is pg_dump, where the user's database is
-        [command, "--schema-only", "--no-owner", "--no-privileges", *arguments,
-         f"--dbname={driver.info.dsn}"],  # which has no password
-        capture_output=True, text=True, check=False,
-        env={**os.environ, "PGPASSWORD": driver.info.password},
-    )  # fmt: skip
+        [command, "--schema-only", "--no-owner", "--no-privileges", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **address, "PGPASSWORD": driver.info.password},
+    )
     if run.returncode:
         raise MigrationError(f"pg_dump cannot read the schema: {run.stderr.strip()}")
     # \restrict and \unrestrict are for psql: https://www.postgresql.org/docs/current/app-psql.html
     return re.sub(r"^\\(?:un)?restrict .*\n", "", run.stdout, flags=re.MULTILINE)
+
+
+_ADDRESS = {"host", "hostaddr", "port", "dbname", "user", "sslmode", "sslrootcert", "sslcert",
+            "sslkey"}  # fmt: skip
+"""The parameters that every pg_dump knows; the driver has more of its own library."""
+
+_VARIABLES = {"dbname": "database"}
+"""The environment variables of libpq that have another name than the parameter:
+https://www.postgresql.org/docs/current/libpq-envars.html"""
 
 
 def _load(connection: Connection, path: Path) -> None:

@@ -32,6 +32,7 @@ from colonnade.migrations._stored import (
     stored_tables,
 )
 from colonnade.migrations._types import enum_key
+from colonnade.models import constraint_name
 
 OURS = "colonnade.compare"
 """The name of our plugin of Alembic's."""
@@ -264,9 +265,11 @@ def _compare_uniques(
     if model is None:
         return
     unnamed = {f"UNIQUE ({', '.join(one)})" for one in stored.unnamed_uniques}
+    nameless = _nameless_uniques(model)
     read = _uniques(there)
     for name in sorted(stored.uniques):
-        if stored.uniques[name] != wanted.uniques.get(name):
+        is_kept = stored.uniques[name] in (wanted.uniques.get(name), *nameless)
+        if not is_kept:
             constraint = read.get(name) or _unique_of(name, stored.uniques[name], there)
             found.append(DropConstraintOp.from_constraint(constraint))
     objects = _uniques(model)
@@ -274,6 +277,20 @@ def _compare_uniques(
         is_there = wanted.uniques[name] in (stored.uniques.get(name), *unnamed)
         if not is_there and name in objects:
             found.append(CreateUniqueConstraintOp.from_constraint(objects[name]))
+    for definition, columns in nameless.items():
+        if definition not in (*stored.uniques.values(), *unnamed):
+            made = str(constraint_name("uq", model.name, *columns))
+            found.append(CreateUniqueConstraintOp(made, model.name, columns, schema=model.schema))
+
+
+def _nameless_uniques(table: sa.Table) -> dict[str, list[str]]:
+    """The columns of the UNIQUE constraints without a name, by how a database has them."""
+    found = [
+        [column.name for column in one.columns]
+        for one in table.constraints
+        if isinstance(one, sa.UniqueConstraint) and one.name is None
+    ]
+    return {f"UNIQUE ({', '.join(columns)})": columns for columns in sorted(found)}
 
 
 def _uniques(table: sa.Table) -> dict[str, sa.UniqueConstraint]:
@@ -357,8 +374,9 @@ _plugin.add_autogenerate_comparator(constraints._compare_foreign_keys, "table", 
 _plugin.add_autogenerate_comparator(constraints._compare_nullable, "column", "nullable")
 _plugin.add_autogenerate_comparator(_compare_default, "column", "server_default")
 # Alembic's own, without its comparison of plain defaults, which fails where one is an identity.
-for _compare in (server_defaults._compare_identity_default, server_defaults._setup_autoincrement):
-    _plugin.add_autogenerate_comparator(_compare, "column", "server_default")
+_plugin.add_autogenerate_comparator(
+    server_defaults._compare_identity_default, "column", "server_default"
+)
 
 PLUGINS = (
     "alembic.autogenerate.*",

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Literal
 
 import sqlalchemy as sa
 from alembic.operations import Operations
+from sqlalchemy.sql.elements import conv
 
 from colonnade.migrations._column_steps import DropNotNull, SetNotNull
 from colonnade.migrations._row_steps import MapValues
@@ -22,6 +23,7 @@ from colonnade.migrations._step import (
     run_sql,
     undone_on_failure,
 )
+from colonnade.models import constraint_name
 
 
 @dataclass(frozen=True, eq=False)
@@ -252,10 +254,43 @@ class AddForeignKey(Concurrent, Step):
 
 @dataclass(frozen=True, eq=False)
 class DropForeignKey(DropConstraint):
-    """Drop a foreign key."""
+    """Drop a foreign key.
+
+    One that a table has without a name is known by those that it would have: by the convention of
+    models, and on PostgreSQL, which names every constraint.
+    """
 
     function = "drop_foreign_key"
     kind = "foreignkey"
+
+    def run(self, operations: Operations) -> None:
+        name = self.name
+        if on_postgresql(operations):
+            name = self._name_there(operations)
+        with operations.batch_alter_table(
+            self.table,
+            schema=self.schema,
+            naming_convention={"fk": _POSTGRESQL_KEY if name.endswith("_fkey") else _KEY},
+        ) as batch:
+            batch.drop_constraint(name, type_=self.kind)
+
+    def _name_there(self, operations: Operations) -> str:
+        context = operations.migration_context
+        if context.as_sql or context.connection is None:
+            return self.name
+        keys = sa.inspect(context.connection).get_foreign_keys(self.table, self.schema)
+        names = {
+            constraint_name("fk", self.table, *key["constrained_columns"], key["referred_table"]):
+            str(key["name"])
+            for key in keys
+        }  # fmt: skip
+        is_there = self.name in names.values()
+        return self.name if is_there else names.get(conv(self.name), self.name)
+
+
+_KEY = "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s"
+_POSTGRESQL_KEY = "%(table_name)s_%(column_0_N_name)s_fkey"
+"""What PostgreSQL calls one without a name: ``ChooseForeignKeyConstraintNameAddition`` there."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -171,7 +171,6 @@ def _is_in(metadata: MetaData) -> Callable[..., bool]:
 def _said(operation: MigrateOperation, here: str, there: str) -> str:
     """What an operation that would make one side like the other says of the two."""
     here = here[0].upper() + here[1:]
-    added: Any = operation
     match operation:
         case own.EnumStep():
             return _said_of_type(operation, here, there)
@@ -192,8 +191,7 @@ def _said(operation: MigrateOperation, here: str, there: str) -> str:
             table = str(operation.table_name)
             return f"{here} has the index {operation.index_name} of {table}, unlike {there}"
         case ops.AddConstraintOp():
-            table = str(table_of(operation))
-            return f"{here} lacks the constraint {added.constraint_name} of {table}, unlike {there}"
+            return f"{here} lacks {_constraint(operation)}, unlike {there}"
         case ops.DropConstraintOp():
             name = str(operation.constraint_name or f"a {operation.constraint_type} constraint")
             table = operation.table_name
@@ -201,6 +199,16 @@ def _said(operation: MigrateOperation, here: str, there: str) -> str:
         case ops.AlterColumnOp():
             return f"{_different(operation)}, in {here[0].lower() + here[1:]} and in {there}"
     return describe(operation)
+
+
+def _constraint(added: ops.AddConstraintOp) -> str:
+    """A constraint as people know it."""
+    match added:
+        case ops.CreateForeignKeyOp(constraint_name=None):
+            columns = ", ".join(map(str, added.local_cols))
+            return f"a foreign key of {added.source_table} ({columns} to {added.referent_table})"
+    name: Any = getattr(added, "constraint_name", None)
+    return f"the constraint {name} of {table_of(added)}"
 
 
 def _said_of_step(step: own.ChangeKey | own.ChangeComputed, here: str, there: str) -> str:

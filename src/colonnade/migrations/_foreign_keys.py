@@ -7,8 +7,9 @@ import sqlalchemy as sa
 from alembic.operations import ops
 from sqlalchemy import Connection, MetaData
 
-from colonnade.migrations._operations import AddForeignKey
+from colonnade.migrations._operations import AddForeignKey, DropForeignKey
 from colonnade.migrations._stored import Key
+from colonnade.models import constraint_name
 
 
 def foreign_keys_in(connection: Connection, tables: Iterable[Key]) -> list[AddForeignKey]:
@@ -60,6 +61,36 @@ def foreign_key_of(key: Any, table: str, schema: str | None) -> AddForeignKey:
         schema=schema,
         target_schema=key["referred_schema"],
     )
+
+
+def name_foreign_keys(metadata: MetaData) -> None:
+    """Give the foreign keys of tables a name that have none: a migration drops them by it."""
+    for table in metadata.tables.values():
+        for key in table.foreign_key_constraints:
+            if key.name is None:
+                columns = [column.name for column in key.columns]
+                key.name = foreign_key_name(table.name, columns, key.referred_table.name)
+
+
+def name_in_operations(modified: ops.ModifyTableOps) -> None:
+    """Give the foreign keys a name that a database has without one, in what changes a table."""
+    for place, operation in enumerate(modified.ops):
+        match operation:
+            case ops.CreateForeignKeyOp(constraint_name=None):
+                operation.constraint_name = foreign_key_name(
+                    operation.source_table, operation.local_cols, operation.referent_table
+                )
+            case ops.DropConstraintOp(constraint_name=None, constraint_type="foreignkey"):
+                key: Any = operation.reverse()
+                name = foreign_key_name(key.source_table, key.local_cols, key.referent_table)
+                modified.ops[place] = DropForeignKey(
+                    name, operation.table_name, schema=operation.schema
+                )
+
+
+def foreign_key_name(table: str, columns: Iterable[object], target: str) -> str:
+    """The name of a foreign key, by the convention that models have."""
+    return str(constraint_name("fk", table, *map(str, columns), target))
 
 
 def foreign_key_step(added: ops.CreateForeignKeyOp) -> AddForeignKey:

@@ -203,7 +203,7 @@ def _read_postgresql(connection: Connection, where: str) -> Mapping[Key, Stored]
             stored.collations[column] = collation
     for stored, name, kind, definition, columns in rows(_POSTGRESQL_CONSTRAINTS):
         if kind == "c":
-            stored.checks[name] = definition.removesuffix(" NOT VALID")
+            stored.checks[name] = _restored(definition.removesuffix(" NOT VALID"))
         elif kind == "u":
             stored.uniques[name] = definition
         else:
@@ -211,8 +211,25 @@ def _read_postgresql(connection: Connection, where: str) -> Mapping[Key, Stored]
             stored.key_name = name
     for stored, name, unique, definition in rows(_POSTGRESQL_INDEXES):
         kind = "UNIQUE " if unique else ""
-        stored.indexes[name] = kind + definition.partition(" USING ")[2]
+        stored.indexes[name] = kind + _restored(definition.partition(" USING ")[2])
     return tables
+
+
+_CAST_LIST = re.compile(
+    r"\(ARRAY\[((?:'(?:[^']|'')*'::character varying(?:, )?)+)\]\)::text\[\]", re.DOTALL
+)
+
+
+def _restored(expression: str) -> str:
+    """An expression as PostgreSQL has it after a dump, where a cast of a list is one of each."""
+
+    def cast_each(found: re.Match[str]) -> str:
+        return "ARRAY[" + re.sub(_CAST, r"(\g<0>)::text", found[1]) + "]"
+
+    return _CAST_LIST.sub(cast_each, expression)
+
+
+_CAST = r"'(?:[^']|'')*'::character varying"
 
 
 def _default(expression: str) -> str:

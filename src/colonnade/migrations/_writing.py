@@ -23,7 +23,7 @@ from colonnade.migrations._describing import describe, each, summary
 from colonnade.migrations._enums import find_types
 from colonnade.migrations._environment import fresh_context, options
 from colonnade.migrations._fields import Fields
-from colonnade.migrations._foreign_keys import foreign_keys_in, foreign_keys_of
+from colonnade.migrations._foreign_keys import foreign_keys_in, foreign_keys_of, name_foreign_keys
 from colonnade.migrations._history import History, explained
 from colonnade.migrations._layout import lay_out
 from colonnade.migrations._ledger import Ledger
@@ -117,6 +117,7 @@ def find_change(
     Raises:
         MigrationError: Something has to be said, and there is nobody to ask.
     """
+    name_foreign_keys(metadata)
     gone = find_gone(connection, metadata, choices, ledger)
     schemas = _schemas(metadata, ledger)
     apply(connection, [*schemas, *gone.first], ledger)
