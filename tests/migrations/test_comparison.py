@@ -496,9 +496,9 @@ def test_a_unique_constraint_without_a_name_gets_one(lab: Lab) -> None:
 
         return define
 
-    lab.change(models(["a"]))
+    lab.change(models(["a"], ["id"]))
     assert lab.drift() == []
-    written = lab.change(models(["a"], ["a", "b"]))
+    written = lab.change(models(["a"], ["id"], ["a", "b"]))
     assert '"uq_place_a_b"' in written
     assert lab.drift() == []
     assert lab.maybe() is None

@@ -277,14 +277,15 @@ def _compare_uniques(
         is_there = wanted.uniques[name] in (stored.uniques.get(name), *unnamed)
         if not is_there and name in objects:
             found.append(CreateUniqueConstraintOp.from_constraint(objects[name]))
+    key = [column.name for column in model.primary_key.columns]  # unique without it
     for definition, columns in nameless.items():
-        if definition not in (*stored.uniques.values(), *unnamed):
+        if columns != key and definition not in (*stored.uniques.values(), *unnamed):
             made = str(constraint_name("uq", model.name, *columns))
             found.append(CreateUniqueConstraintOp(made, model.name, columns, schema=model.schema))
 
 
 def _nameless_uniques(table: sa.Table) -> dict[str, list[str]]:
-    """The columns of the UNIQUE constraints without a name, by how a database has them."""
+    """The columns of UNIQUE constraints without a name, by how a database has them."""
     found = [
         [column.name for column in one.columns]
         for one in table.constraints

@@ -282,11 +282,9 @@ def _sqlite_table(connection: Connection, name: str, sql: str) -> Stored:
         else:
             stored.checks[check] = normal(condition)
     uniques = {columns: one for one, kind, columns in named if kind == "UNIQUE"}
-    for columns in uniques_of(connection, name):
-        if columns in uniques:
-            stored.uniques[uniques[columns]] = f"UNIQUE ({', '.join(columns)})"
-        else:
-            stored.unnamed_uniques.add(columns)
+    for columns, one in uniques.items():  # one on the primary key has no index of its own
+        stored.uniques[one] = f"UNIQUE ({', '.join(columns)})"
+    stored.unnamed_uniques |= uniques_of(connection, name) - uniques.keys()
     return stored
 
 
