@@ -38,8 +38,8 @@ def table(*arguments: Any, **columns: Any) -> Callable[[], object]:
     return define
 
 
-def index(*columns: Any, **options: Any) -> Callable[[], sa.Index]:
-    return lambda: sa.Index("ix", *columns, **options)
+def index(*columns: Any, name: str = "ix", **options: Any) -> Callable[[], sa.Index]:
+    return lambda: sa.Index(name, *columns, **options)
 
 
 def key(**options: Any) -> Callable[[], sa.ForeignKeyConstraint]:
@@ -505,3 +505,12 @@ def test_a_unique_constraint_without_a_name_gets_one(lab: Lab) -> None:
     lab.downgrade()
     lab.upgrade()
     assert lab.drift() == []
+
+
+def test_an_index_that_is_said_twice(lab: Lab) -> None:
+    """SQLAlchemy keeps both, though a database has one of a name."""
+    twice = [index("a", name=name) for name in ("ix_a", "ix_a", "ix_b", "ix_c")]
+    lab.change(table(*twice[1:]))
+    lab.models(table(*twice))
+    assert lab.drift() == []
+    assert lab.maybe() is None

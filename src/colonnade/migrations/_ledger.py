@@ -46,6 +46,13 @@ class Ledger:
         self.enums: dict[EnumKey, tuple[str, ...]] = {}
         self.schemas: set[str] = set()
 
+    def copy(self) -> "Ledger":
+        """What was said until now, whatever is said later."""
+        copy = Ledger()
+        for name, said in vars(self).items():
+            setattr(copy, name, said.copy())
+        return copy
+
     def columns_with(self, key: EnumKey) -> list[Name]:
         """The columns whose type is an enum type, or an array of it."""
         kinds = {name: native_enum(kind) for name, kind in self.types.items()}

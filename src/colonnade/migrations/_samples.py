@@ -4,7 +4,7 @@ Values and NULLs are combined pairwise: any two columns have each combination in
 database refuses, because a CHECK or a foreign key speaks against it, is left out.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
@@ -86,13 +86,19 @@ class Samples:
             for one in foreign
             for here, there in zip(one["constrained_columns"], one["referred_columns"], strict=True)
         }
+        names, rows = [column["name"] for column in columns], []
         for pattern in _patterns(len(columns)):
             self._number += 1
-            values = {
-                column["name"]: self._value(key, column, is_null, referring)
+            rows.append([
+                self._value(key, column, is_null, referring)
                 for column, is_null in zip(columns, pattern, strict=True)
-            }
-            self._insert(key, values)
+            ])  # fmt: skip
+        refers_to_itself = any(
+            (one["referred_schema"], one["referred_table"]) == key for one in foreign
+        )
+        if refers_to_itself or not self._insert(key, names, rows):
+            for row in rows:
+                self._insert(key, names, [row])
 
     def _value(self, key: Table, column: Any, is_null: bool, referring: dict[str, Any]) -> str:
         name = column["name"]
@@ -138,17 +144,19 @@ class Samples:
             return value
         return accepted[self._number % len(accepted)]
 
-    def _insert(self, key: Table, values: dict[str, str]) -> None:
-        quote = self.dialect.identifier_preparer.quote
-        columns = ", ".join(map(quote, values))
-        said = ", ".join(values.values())
-        sql = f"INSERT INTO {self._quoted(*key)} ({columns}) VALUES ({said})"  # noqa: S608
+    def _insert(self, key: Table, names: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+        """Insert rows, all or none; whether the database accepts them."""
+        columns = ", ".join(map(self.dialect.identifier_preparer.quote, names))
+        values = ", ".join(f"({', '.join(row)})" for row in rows)
+        sql = f"INSERT INTO {self._quoted(*key)} ({columns}) VALUES {values}"  # noqa: S608
         nested = self.connection.begin_nested()
         try:
             self.connection.execute(sa.text(sql.replace(":", "\\:")))
             nested.commit()
         except DBAPIError:
             nested.rollback()
+            return False
+        return True
 
     def _quoted(self, schema: str | None, table: str) -> str:
         preparer = self.dialect.identifier_preparer

@@ -152,6 +152,8 @@ def literal(operations: Operations, value: Any) -> str:
     dialect = operations.migration_context.dialect
     if isinstance(value, bytes):
         return bytes_literal(value, dialect)
+    if isinstance(value, str):
+        value = str.__str__(value)  # SQLAlchemy does not know its own subclasses of it
     expression = value if isinstance(value, sa.ClauseElement) else sa.literal(value)
     sql = str(expression.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
     return _undoubled(dialect, sql)

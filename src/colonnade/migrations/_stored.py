@@ -18,6 +18,7 @@ from sqlalchemy.schema import (
     CheckConstraint,
     CreateIndex,
     CreateTable,
+    DropTable,
     Index,
     PrimaryKeyConstraint,
     UniqueConstraint,
@@ -125,7 +126,7 @@ def _model_on_sqlite(tables: Sequence[Table]) -> Mapping[str, Stored]:
                 try:
                     _make(memory, table)
                 except DBAPIError:
-                    continue
+                    memory.execute(DropTable(table, if_exists=True))
             return {name: stored for (_, name), stored in _read_sqlite(memory).items()}
     finally:
         engine.dispose()
@@ -161,7 +162,9 @@ def _make(connection: Connection, table: Table, *prefixes: str) -> None:
             plain.append_constraint(copy)
     connection.execute(CreateTable(plain))
     schema = "pg_temp" if prefixes else "main"
-    for index in (one for one in table.indexes if is_made(one, connection)):
+    # A model may say an index twice: of one name there is one.
+    indexes = {one.name: one for one in table.indexes if is_made(one, connection)}
+    for index in indexes.values():
         options = {"schema_translate_map": {table.schema: schema}}
         connection.execute(CreateIndex(index), execution_options=options)
 

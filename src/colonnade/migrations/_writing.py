@@ -44,13 +44,13 @@ class Change:
         upgrade: What makes it.
         downgrade: What takes it back.
         aside: What was put aside earlier, and may be dropped.
-        is_applied: Whether a part of it was done in the throwaway database, to compare.
+        applied: What takes back the part of it that was done in the throwaway database, to compare.
     """
 
     upgrade: Sequence[MigrateOperation]
     downgrade: Sequence[MigrateOperation]
     aside: Sequence[str] = ()
-    is_applied: bool = False
+    applied: Sequence[MigrateOperation] = ()
 
 
 @dataclass(frozen=True)
@@ -142,11 +142,12 @@ def find_change(
         connection.rollback()
     last, back = map(_in_tables, (gone.last, gone.undo_last))
     unmade = [step.reverse() for step in reversed(schemas)]
+    applied = [*types.undo_first, *gone.undo, *unmade]
     return Change(
         [*schemas, *gone.first, *types.first, *forwards, *last, *types.last],
-        [*types.undo_last, *back, *backwards, *types.undo_first, *gone.undo, *unmade],
+        [*types.undo_last, *back, *backwards, *applied],
         gone.aside,
-        bool(schemas or gone.first or types.first),
+        applied,
     )
 
 
@@ -167,7 +168,7 @@ def _in_tables(found: Iterable[MigrateOperation]) -> list[MigrateOperation]:
     ]
 
 
-def apply(connection: Connection, steps: Iterable[Step], ledger: Ledger) -> None:
+def apply(connection: Connection, steps: Iterable[MigrateOperation], ledger: Ledger) -> None:
     """Do in a throwaway database what comes before tables are compared.
 
     Args:
@@ -227,6 +228,7 @@ def write_revision(
     head = history.head()
     with shadow(url) as connection:
         ledger = replay(history, connection, watcher=watcher)
+        before = ledger.copy()
         try:
             change = find_change(connection, metadata, ledger, choices or Choices())
         except MigrationError:
@@ -240,14 +242,40 @@ def write_revision(
         if edit is not None:
             edit(written.path)
             history.forget()
-        is_tried = bool(change.upgrade) and not empty  # else it is still to be written by hand
-        if is_tried and not change.is_applied:
-            _keep_if_it_runs(history, connection, ledger, written)
-    if is_tried and change.is_applied:  # the database is no longer as the history leaves it
+        if change.upgrade and not empty:  # else it is still to be written by hand
+            is_tried = _is_good(history, connection, ledger, before, change, written)
+    if change.upgrade and not empty and not is_tried:
         with shadow(url) as connection:
             ledger = replay(history, connection, head or "base")
             _keep_if_it_runs(history, connection, ledger, written)
     return written, change.aside
+
+
+def _is_good(
+    history: History,
+    connection: Connection,
+    ledger: Ledger,
+    before: Ledger,
+    change: Change,
+    written: Written,
+) -> bool:
+    """Try a revision in the database that it was compared in; whether that says it is good.
+
+    What was done there to compare is taken back first. Should that leave a trace, it is no fault of
+    the revision: another database has the last word, which costs another replay.
+
+    Raises:
+        MigrationError: It fails, and nothing was done there to compare.
+    """
+    if not change.applied:
+        _keep_if_it_runs(history, connection, ledger, written)
+        return True
+    try:
+        apply(connection, change.applied, ledger)
+        try_out(history, connection, before, written.revision)
+    except MigrationError:
+        return False
+    return True
 
 
 def _keep_if_it_runs(
