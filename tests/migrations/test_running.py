@@ -252,6 +252,38 @@ def test_of_several_runners_each_revision_is_run_once(started: Lab) -> None:
     assert started.rows("SELECT count(*) FROM task WHERE title BETWEEN '0' AND '4'") == [(5,)]
 
 
+def test_the_first_runs_of_two_programs_at_the_same_moment(lab: Lab) -> None:
+    """The other makes Alembic's table after this one has seen that there is none."""
+    if lab.db.url.backend != "sqlite" or lab.db.url.memory:
+        pytest.skip("on PostgreSQL one waits for the other")
+    lab.models(tasks)
+    lab.migrate()
+    looks = 0
+
+    @sa.event.listens_for(lab.db.engine, "after_cursor_execute")
+    def make(_: object, __: object, statement: str, *___: object) -> None:
+        nonlocal looks
+        is_look = statement == 'PRAGMA temp.table_info("alembic_version")'
+        looks += is_look
+        if is_look and looks == 3:  # the last before it is made
+            other = Database(lab.db.url)
+            with other.engine.begin() as connection:
+                connection.exec_driver_sql(
+                    "CREATE TABLE IF NOT EXISTS alembic_version (version_num VARCHAR)"
+                )
+            other.dispose()
+
+    waited: list[str] = []
+
+    class Told(Watcher):
+        def waits(self, why: str) -> None:
+            waited.append(why)
+
+    assert len(lab.upgrade(watcher=Told())) == 1
+    assert "already exists" in waited[0]
+    assert lab.drift() == []
+
+
 def _in_processes(lab: Lab) -> None:
     import subprocess
     import sys

@@ -66,6 +66,21 @@ class TestLinks:
         assert changed == {**link, "role": "assignee"}
         assert client.get("/tasks/1/assignments").json() == [changed]
 
+    def test_a_key_that_no_row_can_have_is_a_row_that_is_not_there(
+        self, client: TestClient
+    ) -> None:
+        beyond = 2**31
+        for url in (
+            f"/tasks/{beyond}/labels/1",
+            f"/tasks/1/labels/{beyond}",
+            f"/tasks/{beyond}/workers/@ana",
+            f"/workers/@ana/assignments/{beyond}",
+        ):
+            for answer in (client.put(url, json={}), client.delete(url)):
+                assert answer.status_code == 404, url
+                assert answer.json()["type"] == "urn:colonnade:not_found"
+        assert client.put(f"/tasks/1/labels/{beyond}").json()["detail"] == "There is no such Label."
+
     def test_an_association_is_linked_by_its_far_key(self, client: TestClient) -> None:
         put = client.put("/tasks/1/assignments/@bot", json={"role": "reviewer"})
         assert put.json()["worker_id"] == "@bot"

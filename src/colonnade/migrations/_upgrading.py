@@ -203,7 +203,8 @@ def _try(run: Run, database: Database, patience: Patience, watch: BlockedWatch) 
             raise MigrationError(f"{error} {_state(run, database)}") from error
         except DBAPIError as error:
             tried = attempts[run.current] = attempts.get(run.current, 0) + 1
-            if not is_for_want_of_a_lock(error) or tried >= patience.attempts:
+            is_passing = is_for_want_of_a_lock(error) or _has_begun_elsewhere(run, error)
+            if not is_passing or tried >= patience.attempts:
                 raise MigrationError(_failed(run, database, error, tried, watch)) from error
             run.connection.rollback()
             run.watcher.waits(f"{run.doing}: {watch.seen or _reason(error)}")
@@ -217,6 +218,11 @@ def _try(run: Run, database: Database, patience: Patience, watch: BlockedWatch) 
             ) from error
         else:
             return
+
+
+def _has_begun_elsewhere(run: Run, error: DBAPIError) -> bool:
+    """Whether another process has made the table of versions at the same moment, on SQLite."""
+    return run.current is None and f"{VERSION_TABLE} already exists" in str(error.orig)
 
 
 def _reason(error: DBAPIError) -> str:

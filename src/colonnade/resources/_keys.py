@@ -20,7 +20,7 @@ _PLACEHOLDER = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 """What Starlette takes between braces: https://www.starlette.io/routing/#path-parameters"""
 _TAKEN = frozenset(("target", "body", "request"))
 
-_BEYOND = frozenset(("less_than_equal", "greater_than_equal", "int_parsing_size"))
+BEYOND = frozenset(("less_than_equal", "greater_than_equal", "int_parsing_size"))
 """Pydantic's errors of a number that is one, and that no column holds."""
 
 _ESCAPES = {"~": "~0", "/": "~1", ",": "~2"}
@@ -69,7 +69,7 @@ class Keys:
 
     def is_beyond(self, error: ValidationError) -> bool:
         """Whether a key is of its columns' types, and greater or less than they can hold."""
-        return all(one["type"] in _BEYOND for one in error.errors(include_url=False))
+        return all(one["type"] in BEYOND for one in error.errors(include_url=False))
 
     def errors(self, error: ValidationError, where: tuple[Any, ...]) -> list[dict[str, Any]]:
         """Pydantic's errors about a key, as FastAPI writes them."""

@@ -39,7 +39,7 @@ from colonnade.resources._keeping import (
     stay_inside,
     stored_row,
 )
-from colonnade.resources._keys import Keys
+from colonnade.resources._keys import BEYOND, Keys
 from colonnade.resources._problems import Problem
 from colonnade.resources._subject import Subject, rendered
 from colonnade.resources._upserts import upsert
@@ -292,11 +292,26 @@ class Link:
         own = scopes.get(self.table)
         refuse_leaving(path, own)
         said = {} if own is None else {**own.values}
-        made = self.inputs.parse(to_json({**given, **path}), said=said)
+        try:
+            made = self.inputs.parse(to_json({**given, **path}), said=said)
+        except QueryError as error:
+            self._refuse_beyond(error, path)
+            raise
         values = self.inputs.values(made, said=said)
         refuse_leaving(values, own)
         values = {name: one for name, one in {**values, **said}.items() if name not in path}
         return values, frozenset(made.model_fields_set) - path.keys() - said.keys()
+
+    def _refuse_beyond(self, error: QueryError, path: Values) -> None:
+        """Refuse a key of the path that no row can have, as any row that is not there.
+
+        Raises:
+            Problem: 404, there is such a key.
+        """
+        near = len(self.near.columns)
+        for place, name in enumerate(path):
+            if any(one["loc"][-1] == name and one["type"] in BEYOND for one in error.errors):
+                raise self.subject.not_found() if place < near else self._no_target()
 
     def _upsert(self, values: Values, given: frozenset[str], path: Values, scopes: Scopes) -> Any:
         # A column that both keys share is there once: see ``_refuse_apart``.
