@@ -514,3 +514,25 @@ def test_an_index_that_is_said_twice(lab: Lab) -> None:
     lab.models(table(*twice))
     assert lab.drift() == []
     assert lab.maybe() is None
+
+
+def test_another_collation(lab: Lab) -> None:
+    def models(collation: str | None) -> Callable[[], None]:
+        def define() -> None:
+            class Task(SQLModel, table=True):
+                id: int | None = Field(default=None, primary_key=True)
+                a: str | None = Field(sa_column=sa.Column(sa.String(collation=collation)))
+
+        return define
+
+    collation = "NOCASE" if lab.db.url.backend == "sqlite" else "C"
+    lab.change(models(None))
+    lab.run("INSERT INTO task (a) VALUES ('x')")
+    assert f"collation={collation!r}".replace("'", '"') in lab.change(models(collation))
+    assert lab.drift() == []
+    lab.downgrade()
+    lab.models(models(None))
+    behind, differs = lab.drift()
+    assert "1 revision behind" in behind
+    assert "task.a has another type" in differs
+    assert lab.rows("SELECT a FROM task") == [("x",)]
