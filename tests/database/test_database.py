@@ -304,7 +304,7 @@ def test_a_server_that_does_not_answer_is_given_up_in_time() -> None:
 
 
 def test_a_missing_driver_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    from colonnade.database import _engines
+    from colonnade.database.connections import _engines
 
     monkeypatch.setattr(_engines, "find_spec", lambda name: None)
     db = Database("postgresql://u:p@h/db")

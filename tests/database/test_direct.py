@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from colonnade import Database, Field, Timestamps, Versioned
 from colonnade.database import Plan, Several, with_database
-from colonnade.database._direct import DirectConnection
+from colonnade.database.statements._driver_execution import DirectConnection
 from colonnade.errors import UnreachableError
 
 

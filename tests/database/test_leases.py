@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import event, text
 
 from colonnade import Database
-from colonnade.database import Plan, _leases
+from colonnade.database import Plan
+from colonnade.database.connections import _connection_cache
 
 PID = Plan(text("SELECT pg_backend_pid()")).bound({}, lambda rows: rows.scalar_one())
 
@@ -44,7 +45,7 @@ def test_statements_that_follow_each_other_use_one_checkout(small: Database) -> 
 def test_what_nobody_takes_goes_back(small: Database) -> None:
     async def once() -> None:
         await small.run_async(PID)
-        await asyncio.sleep(10 * _leases.IDLE)
+        await asyncio.sleep(10 * _connection_cache.IDLE)
         pool: Any = small.async_engine.pool
         assert pool.checkedin() == 1
 
@@ -64,7 +65,7 @@ def test_a_session_waits_no_longer_than_that(small: Database) -> None:
 def test_it_goes_back_after_a_while_in_any_case(
     small: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_leases, "LONGEST", -1.0)
+    monkeypatch.setattr(_connection_cache, "LONGEST", -1.0)
 
     async def several() -> None:
         for _ in range(5):

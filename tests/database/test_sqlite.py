@@ -13,7 +13,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
 from colonnade import Database, Field, Session, SQLModel, col, select, text, update
-from colonnade.database._sqlite import is_write
+from colonnade.database.statements._sqlite import is_write
 
 
 class Statements(list[str]):

@@ -10,7 +10,7 @@ from contextvars import ContextVar
 
 import pytest
 
-from colonnade.database._threads import MOST, Threads
+from colonnade.database.statements._threads import MOST, Threads
 
 asked: ContextVar[str] = ContextVar("asked")
 
@@ -155,7 +155,7 @@ def test_a_loop_that_is_gone_is_not_told() -> None:
 
 FORKING = """
 import asyncio, os, sys
-from colonnade.database._threads import Threads
+from colonnade.database.statements._threads import Threads
 threads = Threads()
 assert asyncio.run(threads.run(lambda: 7)) == 7
 child = os.fork()

@@ -9,10 +9,10 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from colonnade import Database
 from colonnade.database import Trouble, trouble_of
-from colonnade.database._connecting import LONGEST_PAUSE, Tries
-from colonnade.database._failures import meaning_of
-from colonnade.database._outages import Outage
-from colonnade.database._retry import Attempts
+from colonnade.database.connections._connect_errors import meaning_of
+from colonnade.database.connections._connector import LONGEST_PAUSE, Tries
+from colonnade.database.replicas._outages import Outage
+from colonnade.database.statements._retry import Attempts
 from colonnade.errors import StatementTimeoutError, UncertainCommitError, UnreachableError
 
 PASSES = [

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from colonnade.database._turns import Turns
+from colonnade.database.connections._connection_limiter import Turns
 
 
 async def hold(turns: Turns, seconds: float, told: list[bool]) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from colonnade.lint import Edit, Rule, Settings, all_rules, check_sources, fix, read
-from colonnade.lint._fixing import apply, edited
+from colonnade.lint.fixes._fixing import apply, edited
 from tests.lint.test_rules import body, fixed
 from tests.lint.test_sources import RIGHT, WRONG
 
@@ -216,7 +216,7 @@ def test_nothing_is_written_until_it_is_told_to(project: Path) -> None:
 def test_a_fix_that_would_be_no_python_is_not_made(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from colonnade.lint import _fixing
+    from colonnade.lint.fixes import _fixing
 
     monkeypatch.setattr(_fixing, "edited", lambda text, edits: "def broken(:")
     done = fix(Settings.read(project), [project])

@@ -8,7 +8,7 @@ from textwrap import dedent
 import pytest
 
 from colonnade.lint import all_rules, check_sources, read
-from colonnade.lint._fixing import apply
+from colonnade.lint.fixes._fixing import apply
 from tests.lint.checking import check_code
 
 # Each program runs and leaves what it found in `result`, with the mistake and without it.

@@ -4,8 +4,8 @@ import ast
 
 import pytest
 
-from colonnade.lint._facts import gather
-from colonnade.lint._names import Names
+from colonnade.lint.project._module_summary import gather
+from colonnade.lint.project._names import Names
 
 
 def names(packages: tuple[str, ...] = (), **files: str) -> Names:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from colonnade.lint import Rule, all_rules, check_sources, read, rules_page
-from colonnade.lint._fixing import apply
+from colonnade.lint.fixes._fixing import apply
 from tests.lint.checking import check_code, marked
 
 ROOT = Path(__file__).parents[2]

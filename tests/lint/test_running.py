@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from colonnade.errors import CheckError
-from colonnade.lint import Finding, Report, Settings, _checking, _running, check
-from colonnade.lint._cache import FOLDER
-from colonnade.lint._modules import Module
+from colonnade.lint import Finding, Report, Settings, check
+from colonnade.lint.project._modules import Module
+from colonnade.lint.runner import _checking, _runner
+from colonnade.lint.runner._cache import FOLDER
 from tests.lint.test_sources import WRONG
 
 MODELS = """
@@ -69,7 +70,7 @@ def test_what_did_not_change_is_not_checked_again(
         reviewed.append(module.name)
         return real(module, *rest)
 
-    monkeypatch.setattr(_running, "review", noted)
+    monkeypatch.setattr(_runner, "review", noted)
     (project / "api.py").write_text("import fastapi\nfrom schemas import TaskUpdate\n")
     first = run(project)
     assert sorted(reviewed) == ["api", "models", "schemas"]
@@ -91,7 +92,7 @@ def test_a_cache_that_is_broken_or_anothers_is_made_anew(project: Path) -> None:
 
 
 def test_several_processes_find_the_same(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("colonnade.lint._running.WORTH_A_POOL", 0)
+    monkeypatch.setattr("colonnade.lint.runner._runner.WORTH_A_POOL", 0)
     for number in range(20):
         (project / f"engine_{number}.py").write_text(WRONG)
     alone = found(check(Settings.read(project), cached=False))
@@ -178,7 +179,7 @@ def test_a_file_that_cannot_be_checked_is_one_line_and_the_others_are_reported(
     project: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     (project / "engine.py").write_text(WRONG)
-    owner: Any = _running
+    owner: Any = _runner
     *owners, name = step.split(".")
     for one in owners:
         owner = getattr(owner, one)

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from colonnade.lint import Settings, all_rules, check, check_sources, read
-from colonnade.lint._fixing import apply
-from colonnade.lint._sources import UnreadableError
+from colonnade.lint.fixes._fixing import apply
+from colonnade.lint.project._sources import UnreadableError
 
 WRONG = 'from sqlmodel import create_engine\n\nengine = create_engine("sqlite://", pool_size=5)\n'
 RIGHT = 'from sqlmodel import create_engine\n\nengine = create_engine("sqlite://")\n'

@@ -17,7 +17,7 @@ from colonnade.migrations import (
     move,
     write_revision,
 )
-from colonnade.migrations._stored import stored_tables
+from colonnade.migrations.autogenerate._reflected import stored_tables
 from colonnade.project import Project
 
 IMPATIENT = Patience(lock_timeout=0.2, attempts=2, runner=0.3)

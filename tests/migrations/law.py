@@ -4,9 +4,9 @@ from random import Random
 
 from colonnade import SQLModel
 from colonnade.migrations import RefusedError
-from colonnade.migrations._ledger import Ledger
-from colonnade.migrations._samples import Samples
-from colonnade.migrations._stored import stored_models, stored_tables
+from colonnade.migrations.autogenerate._reflected import stored_models, stored_tables
+from colonnade.migrations.autogenerate._sample_rows import Samples
+from colonnade.migrations.autogenerate._schema_history import Ledger
 from tests.migrations.generated import begin, define, edit
 from tests.migrations.lab import Lab
 

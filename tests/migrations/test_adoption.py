@@ -12,10 +12,10 @@ from sqlmodel.main import default_registry
 
 from colonnade import Database, SQLModel
 from colonnade.migrations import Adoption, models_source
-from colonnade.migrations._describing import describe
-from colonnade.migrations._drift import differences
 from colonnade.migrations._environment import opened
-from colonnade.migrations._ledger import Ledger
+from colonnade.migrations.autogenerate._descriptions import describe
+from colonnade.migrations.autogenerate._drift import differences
+from colonnade.migrations.autogenerate._schema_history import Ledger
 from tests.migrations.lab import Lab
 from tests.migrations.test_column_kinds import every_kind, postgresql_kinds
 

@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql
 
 from colonnade import Field, SQLModel
 from colonnade.migrations import check
-from colonnade.migrations._stored import stored_tables
+from colonnade.migrations.autogenerate._reflected import stored_tables
 from colonnade.project import Project
 from tests.migrations.lab import Lab
 

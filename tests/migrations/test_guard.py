@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from colonnade import Field, SQLModel
 from colonnade.migrations import Finding, RefusedError
-from colonnade.migrations._judging import _rewrites
+from colonnade.migrations.guard._assessor import _rewrites
 from tests.migrations.lab import Lab
 
 
@@ -143,7 +143,7 @@ def test_what_locks_a_large_table_is_stopped_on_postgresql(
 ) -> None:
     if filled.db.url.backend != "postgresql":
         pytest.skip("SQLite has one writer at a time")
-    from colonnade.migrations import _judging
+    from colonnade.migrations.guard import _assessor as _judging
 
     for rate in ("READ", "BUILT", "WRITTEN"):  # as if the disk were slow, or the table large
         monkeypatch.setattr(_judging, rate, 100.0)
@@ -168,7 +168,7 @@ def test_what_is_safe_on_a_large_table_is_run(
 ) -> None:
     if filled.db.url.backend != "postgresql":
         pytest.skip("SQLite has one writer at a time")
-    from colonnade.migrations import _judging
+    from colonnade.migrations.guard import _assessor as _judging
 
     for rate in ("READ", "BUILT", "WRITTEN"):
         monkeypatch.setattr(_judging, rate, 100.0)

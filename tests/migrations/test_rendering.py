@@ -2,7 +2,7 @@
 
 import pytest
 
-from colonnade.migrations._rendering import literal_in
+from colonnade.migrations.autogenerate._rendering import literal_in
 
 
 @pytest.mark.parametrize(

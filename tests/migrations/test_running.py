@@ -211,7 +211,7 @@ def test_a_lock_that_is_not_had_in_time(on_postgresql: Lab) -> None:
 def test_another_runner_is_waited_for_and_named(on_postgresql: Lab) -> None:
     lab = on_postgresql
     lab.write("op.execute('SELECT 1')", "op.execute('SELECT 1')")
-    from colonnade.migrations._upgrading import alone
+    from colonnade.migrations.runner._migrate import alone
 
     with (
         alone(lab.db, 1, Watcher()),

@@ -23,7 +23,7 @@ from colonnade import (
     select,
     text,
 )
-from colonnade.database import _connecting
+from colonnade.database.connections import _connector as _connecting
 from colonnade.errors import UncertainCommitError, UnreachableError
 from tests.reliability.proxy import Mode, Proxy
 from tests.servers import Server

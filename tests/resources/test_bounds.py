@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 from colonnade import Database, Field, Resource, SQLModel, text
 from colonnade.database import Plan
 from colonnade.query import PageReader, Surface
-from colonnade.resources._plans import Plans
+from colonnade.resources._plan_cache import Plans
 from tests.resources.world import serving
 
 

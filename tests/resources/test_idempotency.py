@@ -217,7 +217,7 @@ def test_one_that_another_process_carries_out_is_in_flight(
     asking: TestClient, db: Database, models: SimpleNamespace
 ) -> None:
     """What the database itself knows: no process is told of another."""
-    from colonnade.resources import _idempotency
+    from colonnade.resources.routes import _idempotency
 
     if db.url.backend == "sqlite":
         pytest.skip("there it waits for the lock, and is answered as the first was")

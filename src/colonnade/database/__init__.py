@@ -4,14 +4,14 @@ from colonnade.database._capabilities import Capabilities, capabilities_of, reco
 from colonnade.database._database import DEFAULT_URL, Database
 from colonnade.database._doctor import Diagnosis, Way, diagnose
 from colonnade.database._health import Health
-from colonnade.database._loop_ends import LoopEnd
 from colonnade.database._metadata import ORIGINAL, merged, metadatas
-from colonnade.database._plans import Bound, Plan, Several
-from colonnade.database._sessions import SessionContext
-from colonnade.database._targets import Parameter
-from colonnade.database._troubles import Trouble, trouble_of
-from colonnade.database._units import IsolationLevel
-from colonnade.database._urls import DatabaseURL, with_database
+from colonnade.database.connections._driver_config import Parameter
+from colonnade.database.connections._on_loop_close import LoopEnd
+from colonnade.database.connections._urls import DatabaseURL, with_database
+from colonnade.database.statements._error_kinds import Trouble, trouble_of
+from colonnade.database.statements._plans import Bound, Plan, Several
+from colonnade.database.statements._sessions import SessionContext
+from colonnade.database.statements._transactions import IsolationLevel
 
 __all__ = [
     "DEFAULT_URL",

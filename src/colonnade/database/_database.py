@@ -19,22 +19,23 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import Session
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from colonnade.database import _health, _sqlite
-from colonnade.database._engines import EngineOptions, Engines
-from colonnade.database._failures import as_unreachable
+from colonnade.database import _health
 from colonnade.database._health import Health
-from colonnade.database._hops import run_in_thread
-from colonnade.database._limits import narrowed
 from colonnade.database._metadata import merged, metadatas
-from colonnade.database._positions import position_of, text_of
-from colonnade.database._reading import Reading
-from colonnade.database._replicas import NO_REPLICAS, PATIENCE, Replicas
-from colonnade.database._retry import Attempts
 from colonnade.database._schema import create_missing
-from colonnade.database._sessions import SessionContext
-from colonnade.database._statements import Telling
-from colonnade.database._units import IsolationLevel, run_unit, run_unit_async
-from colonnade.database._urls import DatabaseURL
+from colonnade.database.connections._connect_errors import as_unreachable
+from colonnade.database.connections._engines import EngineOptions, Engines
+from colonnade.database.connections._urls import DatabaseURL
+from colonnade.database.replicas._read_router import Reading
+from colonnade.database.replicas._replicas import NO_REPLICAS, PATIENCE, Replicas
+from colonnade.database.replicas._wal_position import position_of, text_of
+from colonnade.database.statements import _sqlite
+from colonnade.database.statements._retry import Attempts
+from colonnade.database.statements._sessions import SessionContext
+from colonnade.database.statements._sqlite_executor import run_in_thread
+from colonnade.database.statements._statement_limit import narrowed
+from colonnade.database.statements._statement_logging import Telling
+from colonnade.database.statements._transactions import IsolationLevel, run_unit, run_unit_async
 from colonnade.errors import DatabaseError, DatabaseURLError
 
 logger = logging.getLogger("colonnade.database")

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from colonnade.database._capabilities import capabilities_of
 from colonnade.database._database import Database
-from colonnade.database._targets import Parameter
+from colonnade.database.connections._driver_config import Parameter
 from colonnade.errors import DatabaseError
 
 ROUNDS = 5

@@ -10,10 +10,10 @@ from threading import Thread
 
 from sqlalchemy import Connection, inspect, text
 
-from colonnade.database._connecting import counting
-from colonnade.database._engines import Engines
-from colonnade.database._failures import as_unreachable
-from colonnade.database._limits import GRACE, narrowed
+from colonnade.database.connections._connect_errors import as_unreachable
+from colonnade.database.connections._connector import counting
+from colonnade.database.connections._engines import Engines
+from colonnade.database.statements._statement_limit import GRACE, narrowed
 from colonnade.errors import UnreachableError
 
 PATIENCE = 2.0

@@ -5,7 +5,7 @@ from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 
-from colonnade.database._urls import DatabaseURL
+from colonnade.database.connections._urls import DatabaseURL
 
 MACHINE = Path("/etc/machine-id")
 """Random, and not for the network to see: https://man7.org/linux/man-pages/man5/machine-id.5.html"""

@@ -1,15 +1,15 @@
 """A reviewer for SQLModel, SQLAlchemy and FastAPI code: it parses code and never imports it."""
 
-from colonnade.lint._baseline import beyond, read_baseline, write_baseline
-from colonnade.lint._checking import check_sources
 from colonnade.lint._findings import Edit, Finding, Fix
-from colonnade.lint._fixing import Fixed, fix
-from colonnade.lint._page import examples, rules_page
 from colonnade.lint._rule import Rule
-from colonnade.lint._running import Progress, Report, check, default_jobs, selected
-from colonnade.lint._settings import Settings
-from colonnade.lint._sources import Source, read
+from colonnade.lint.fixes._fixing import Fixed, fix
+from colonnade.lint.project._settings import Settings
+from colonnade.lint.project._sources import Source, read
+from colonnade.lint.reports._rules_docs import examples, rules_page
 from colonnade.lint.rules import all_rules
+from colonnade.lint.runner._baseline import beyond, read_baseline, write_baseline
+from colonnade.lint.runner._checking import check_sources
+from colonnade.lint.runner._runner import Progress, Report, check, default_jobs, selected
 
 __all__ = [
     "Edit",

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePath
 
-from colonnade.lint import _library as lib
-from colonnade.lint._edits import Editor
 from colonnade.lint._findings import Finding, Fix
-from colonnade.lint._flow import Flow, Read
-from colonnade.lint._hints import Hint
-from colonnade.lint._models import Model
-from colonnade.lint._modules import FUNCTIONS, Function, Module
-from colonnade.lint._project import Place, Project
-from colonnade.lint._values import Kind, Value
+from colonnade.lint.fixes._edits import Editor
+from colonnade.lint.inference._flow import Flow, Read
+from colonnade.lint.inference._values import Kind, Value
+from colonnade.lint.project import _known_names as lib
+from colonnade.lint.project._hints import Hint
+from colonnade.lint.project._models import Model
+from colonnade.lint.project._modules import FUNCTIONS, Function, Module
+from colonnade.lint.project._project import Place, Project
 
 VERBS = frozenset({"get", "post", "put", "patch", "delete", "head", "options", "api_route"})
 LOOPS = (ast.For, ast.AsyncFor, ast.While)

@@ -14,12 +14,12 @@ from sqlalchemy.exc import SAWarning
 
 from colonnade.database import Database, merged, metadatas
 from colonnade.errors import MigrationError, ProjectError
-from colonnade.migrations import _sqlite
-from colonnade.migrations._comparators import PLUGINS, type_differs
-from colonnade.migrations._conversions import UTF8
-from colonnade.migrations._journal import JOURNAL
-from colonnade.migrations._operations import is_aside
-from colonnade.migrations._rendering import render_item
+from colonnade.migrations.autogenerate._comparators import PLUGINS, type_differs
+from colonnade.migrations.autogenerate._rendering import render_item
+from colonnade.migrations.operations import _sqlite_batch as _sqlite
+from colonnade.migrations.operations import is_aside
+from colonnade.migrations.operations._conversions import UTF8
+from colonnade.migrations.runner._journal import JOURNAL
 from colonnade.project import Project
 
 VERSION_TABLE = "alembic_version"

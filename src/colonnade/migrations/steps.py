@@ -17,8 +17,8 @@ from typing import Any
 from alembic import op
 from sqlalchemy.types import TypeEngine
 
-from colonnade.migrations import _operations as operations
-from colonnade.migrations._operations import BATCH, Condition, Work, by_dialect
+from colonnade.migrations import operations
+from colonnade.migrations.operations import BATCH, Condition, Work, by_dialect
 
 __all__ = [
     "add_check",

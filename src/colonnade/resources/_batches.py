@@ -23,16 +23,16 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from colonnade.database import Several
 from colonnade.errors import QueryError
 from colonnade.query import Scopes, compared_type, read_value
-from colonnade.resources._bodies import JSONBody, json_body, read_body
+from colonnade.resources._bulk_statements import ManyRows
 from colonnade.resources._hooks import in_session
-from colonnade.resources._keeping import Values
-from colonnade.resources._many import ManyRows
 from colonnade.resources._reads import MOST_PARAMETERS, query_of
 from colonnade.resources._row_locks import after, lock_in_order
 from colonnade.resources._row_writes import Write
-from colonnade.resources._subject import rendered
-from colonnade.resources._unreadable import FAILURES, name_unreadable, rows_of_keys
+from colonnade.resources._table_context import rendered
+from colonnade.resources._write_rules import Values
 from colonnade.resources._writes import DONE, Writes
+from colonnade.resources.answers._bodies import JSONBody, json_body, read_body
+from colonnade.resources.answers._unreadable import FAILURES, name_unreadable, rows_of_keys
 from colonnade.rows import MOST_ERRORS, UnreadableRowError, refuse_size
 
 

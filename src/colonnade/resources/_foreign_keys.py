@@ -21,8 +21,8 @@ from sqlalchemy import (
 
 from colonnade.models import ColumnShape, Shape
 from colonnade.query import Scopes
-from colonnade.resources._failures import missing_row
-from colonnade.resources._problems import Problem
+from colonnade.resources.answers._failures import missing_row
+from colonnade.resources.answers._problems import Problem
 
 Values = Mapping[str, Any]
 

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from colonnade.database import Database
-from colonnade.resources._overrides import given_session
+from colonnade.resources.routes._overrides import given_session
 
 Written = Literal["create", "update", "delete"]
 Hook = Callable[..., Any]

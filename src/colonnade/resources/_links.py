@@ -28,10 +28,10 @@ from colonnade.errors import QueryError
 from colonnade.models import ColumnShape, RelationShape, Shape, schemas
 from colonnade.query import Scopes, Surface, read_includes
 from colonnade.resources import _scoping
-from colonnade.resources._bodies import JSONBody, json_body
-from colonnade.resources._failures import missing_row
 from colonnade.resources._foreign_keys import ForeignKeys
-from colonnade.resources._keeping import (
+from colonnade.resources._table_context import Subject, rendered
+from colonnade.resources._upserts import upsert
+from colonnade.resources._write_rules import (
     Judge,
     Values,
     explained,
@@ -39,11 +39,11 @@ from colonnade.resources._keeping import (
     stay_inside,
     stored_row,
 )
-from colonnade.resources._keys import BEYOND, Keys
-from colonnade.resources._problems import Problem
-from colonnade.resources._subject import Subject, rendered
-from colonnade.resources._upserts import upsert
 from colonnade.resources._writes import DONE
+from colonnade.resources.answers._bodies import JSONBody, json_body
+from colonnade.resources.answers._failures import missing_row
+from colonnade.resources.answers._problems import Problem
+from colonnade.resources.routes._keys import BEYOND, Keys
 from colonnade.rows import Inputs, Returned, View
 
 

@@ -23,13 +23,18 @@ from colonnade.query import (
     key_clause,
     key_ordering,
 )
-from colonnade.resources._bodies import JSONBody
-from colonnade.resources._failures import TOO_LARGE, too_large
-from colonnade.resources._plans import Explain, Plans
-from colonnade.resources._problems import Problem
-from colonnade.resources._subject import Subject, rendered, rendered_rows
-from colonnade.resources._tags import is_unchanged
-from colonnade.resources._unreadable import FAILURES, name_unreadable, row_of_key, rows_of_page
+from colonnade.resources._plan_cache import Explain, Plans
+from colonnade.resources._table_context import Subject, rendered, rendered_rows
+from colonnade.resources.answers._bodies import JSONBody
+from colonnade.resources.answers._etags import is_unchanged
+from colonnade.resources.answers._failures import TOO_LARGE, too_large
+from colonnade.resources.answers._problems import Problem
+from colonnade.resources.answers._unreadable import (
+    FAILURES,
+    name_unreadable,
+    row_of_key,
+    rows_of_page,
+)
 from colonnade.rows import (
     LARGEST_ANSWER,
     Backend,

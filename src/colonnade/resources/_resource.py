@@ -14,15 +14,15 @@ from colonnade.database import Database
 from colonnade.errors import ModelError, QueryError
 from colonnade.models import Idempotency, Shape, schemas
 from colonnade.query import Page, Surface, nearest
-from colonnade.resources import _documents as documents
 from colonnade.resources import _scoping
-from colonnade.resources._departures import DEADLINE
 from colonnade.resources._hooks import Hooks, Written
-from colonnade.resources._names import path_of
-from colonnade.resources._operations import Guards, Offer, Operation, Operations
 from colonnade.resources._reads import Reads, asked_page
-from colonnade.resources._route import ResourceRoute, Routes, replaced, replaced_with_batch
-from colonnade.resources._subject import Subject
+from colonnade.resources._table_context import Subject
+from colonnade.resources.routes import _openapi as documents
+from colonnade.resources.routes._disconnect import DEADLINE
+from colonnade.resources.routes._names import path_of
+from colonnade.resources.routes._operations import Guards, Offer, Operation, Operations
+from colonnade.resources.routes._route import ResourceRoute, Routes, replaced, replaced_with_batch
 
 OPERATIONS: frozenset[Operation] = frozenset(get_args(Operation))
 HookT = TypeVar("HookT", bound=Callable[..., Any])

@@ -8,14 +8,14 @@ from sqlalchemy import Connection, literal_column, select
 
 from colonnade.database import Bound, Plan
 from colonnade.query import Scope, Scopes, key_clause
-from colonnade.resources._failures import missing_row
 from colonnade.resources._foreign_keys import ForeignKeys, Reference
 from colonnade.resources._hooks import Written
-from colonnade.resources._keeping import Judge, Values, refuse_leaving, stay_inside, stored_row
-from colonnade.resources._problems import Problem
-from colonnade.resources._subject import Subject, rendered
+from colonnade.resources._table_context import Subject, rendered
 from colonnade.resources._trees import Trees
+from colonnade.resources._write_rules import Judge, Values, refuse_leaving, stay_inside, stored_row
 from colonnade.resources._write_statements import WriteStatements, key_parameters
+from colonnade.resources.answers._failures import missing_row
+from colonnade.resources.answers._problems import Problem
 from colonnade.rows import form_of
 
 Key = tuple[Any, ...]

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Connection, and_, exists, func, literal_co
 from colonnade.models import Shape
 from colonnade.query import key_clause
 from colonnade.resources._foreign_keys import ForeignKeys, Reference, Values
-from colonnade.resources._problems import Problem
+from colonnade.resources.answers._problems import Problem
 
 
 class Trees:

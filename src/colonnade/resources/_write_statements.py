@@ -7,9 +7,9 @@ from sqlalchemy import bindparam, delete, insert, literal_column, select, update
 from colonnade.database import Bound, Plan
 from colonnade.query import Scopes, key_clause
 from colonnade.resources._foreign_keys import ForeignKeys, Reference
-from colonnade.resources._keeping import Values, set_scope
-from colonnade.resources._subject import Subject
+from colonnade.resources._table_context import Subject
 from colonnade.resources._trees import Trees
+from colonnade.resources._write_rules import Values, set_scope
 from colonnade.rows import Returned, array_of, form_of, row_columns
 
 

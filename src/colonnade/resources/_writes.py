@@ -11,15 +11,15 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from colonnade.models import Idempotency
 from colonnade.query import Scopes
-from colonnade.resources._bodies import JSONBody, json_body, read_body
 from colonnade.resources._hooks import Hooks, in_session
-from colonnade.resources._idempotency import Once, Receipt, Receipts
-from colonnade.resources._keeping import Values, explained
 from colonnade.resources._reads import path_of
 from colonnade.resources._row_writes import Key, RowWrites, Write, unreachable
-from colonnade.resources._subject import Subject, rendered
-from colonnade.resources._tags import expected_rows
-from colonnade.resources._unreadable import FAILURES, name_unreadable, row_of_key
+from colonnade.resources._table_context import Subject, rendered
+from colonnade.resources._write_rules import Values, explained
+from colonnade.resources.answers._bodies import JSONBody, json_body, read_body
+from colonnade.resources.answers._etags import expected_rows
+from colonnade.resources.answers._unreadable import FAILURES, name_unreadable, row_of_key
+from colonnade.resources.routes._idempotency import Once, Receipt, Receipts
 
 DONE = to_json({"ok": True})
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.markup import escape
 
 from colonnade.lint._findings import Finding
-from colonnade.lint._sources import Source, UnreadableError, read
+from colonnade.lint.project._sources import Source, UnreadableError, read
 
 AROUND = 2  # lines of code that are shown before and after
 PASSWORD = re.compile(r"(://[^:/@\s\"']*:)([^@\s\"']+)(?=@)")

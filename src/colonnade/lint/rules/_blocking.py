@@ -2,8 +2,8 @@
 
 import ast
 
-from colonnade.lint import _library as lib
-from colonnade.lint._values import Kind, Value
+from colonnade.lint.inference._values import Kind, Value
+from colonnade.lint.project import _known_names as lib
 
 BLOCKING = frozenset(
     {"exec", "execute", "scalar", "scalars", "get", "get_one", "commit", "flush", "refresh",

@@ -7,9 +7,9 @@ import ast
 from collections.abc import Iterator
 
 from colonnade.lint._context import Context
-from colonnade.lint._modules import Function, Module, parameters
-from colonnade.lint._project import Place
-from colonnade.lint._values import Kind
+from colonnade.lint.inference._values import Kind
+from colonnade.lint.project._modules import Function, Module, parameters
+from colonnade.lint.project._project import Place
 
 DEPTH = 8  # of names that are given what others hold; more is a circle
 

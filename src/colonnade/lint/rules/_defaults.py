@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from colonnade.lint._context import Context
 from colonnade.lint._findings import Edit
-from colonnade.lint._models import Attribute
+from colonnade.lint.project._models import Attribute
 
 
 def fields(at: Context) -> Iterator[Attribute]:

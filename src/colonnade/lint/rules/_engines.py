@@ -4,8 +4,8 @@ import ast
 import re
 from collections.abc import Iterator
 
-from colonnade.lint import _library as lib
 from colonnade.lint._context import Context
+from colonnade.lint.project import _known_names as lib
 
 URL = re.compile(
     r"\b(?P<scheme>(?:postgres(?:ql)?|mysql|mariadb|oracle|mssql|cockroachdb|mongodb|redis|amqp)"

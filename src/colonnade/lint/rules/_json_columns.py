@@ -3,7 +3,7 @@
 import ast
 
 from colonnade.lint._context import Context
-from colonnade.lint._models import Attribute
+from colonnade.lint.project._models import Attribute
 from colonnade.lint.rules._stock_columns import COLLECTIONS, MAPPINGS
 
 MUTABLE = ("Mutable", "mutable", "as_mutable")

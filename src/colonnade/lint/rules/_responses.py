@@ -4,7 +4,7 @@ import ast
 import re
 
 from colonnade.lint._context import Context, Endpoint
-from colonnade.lint._models import Model
+from colonnade.lint.project._models import Model
 
 SECRET = re.compile(
     r"(^|_)(password|passwd|passphrase|secret|secrets|api_key|apikey|private_key|access_token|"

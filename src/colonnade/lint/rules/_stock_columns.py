@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 
 from colonnade.lint._context import Context
-from colonnade.lint._models import Attribute, Model
+from colonnade.lint.project._models import Attribute, Model
 
 COLLECTIONS = frozenset({"list", "List", "set", "Set", "Sequence", "tuple", "Tuple"})
 

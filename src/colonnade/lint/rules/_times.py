@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 
 from colonnade.lint._context import Context
 from colonnade.lint._findings import Edit
-from colonnade.lint._models import Attribute, Model
-from colonnade.lint._values import Kind
+from colonnade.lint.inference._values import Kind
+from colonnade.lint.project._models import Attribute, Model
 from colonnade.lint.rules._defaults import utc_now
 
 NOW = "datetime.datetime.now"

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from colonnade.lint._context import Context
-from colonnade.lint._models import Model
-from colonnade.lint._schemas import is_update, subject
+from colonnade.lint.project._models import Model
+from colonnade.lint.project._schemas import is_update, subject
 
 
 def updates(at: Context) -> Iterator[tuple[Model, Model]]:

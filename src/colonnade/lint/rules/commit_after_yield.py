@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 from colonnade.lint._context import Context
 from colonnade.lint._findings import Finding
-from colonnade.lint._given import is_fixture
-from colonnade.lint._modules import Function
 from colonnade.lint._rule import Rule
+from colonnade.lint.inference._name_inference import is_fixture
+from colonnade.lint.project._modules import Function
 
 
 class CommitAfterYield(Rule):

@@ -3,10 +3,10 @@
 import ast
 from collections.abc import Iterator
 
-from colonnade.lint import _evaluation as evaluation
 from colonnade.lint._context import Context
 from colonnade.lint._findings import Finding
 from colonnade.lint._rule import Rule
+from colonnade.lint.inference import _evaluation as evaluation
 from colonnade.lint.rules._examples import SYNC
 from colonnade.lint.rules._transactions import leaves, makes
 

@@ -3,10 +3,10 @@
 import ast
 from collections.abc import Iterator
 
-from colonnade.lint import _library as lib
 from colonnade.lint._context import Context
 from colonnade.lint._findings import Edit, Finding, Fix
 from colonnade.lint._rule import Rule
+from colonnade.lint.project import _known_names as lib
 from colonnade.lint.rules._certainty import is_certain, is_method_certain
 from colonnade.lint.rules._examples import SYNC
 

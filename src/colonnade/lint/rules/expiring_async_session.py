@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from colonnade.lint import _library as lib
 from colonnade.lint._context import Context
 from colonnade.lint._findings import Finding, Fix
 from colonnade.lint._rule import Rule
-from colonnade.lint._values import Kind
+from colonnade.lint.inference._values import Kind
+from colonnade.lint.project import _known_names as lib
 
 
 class ExpiringAsyncSession(Rule):

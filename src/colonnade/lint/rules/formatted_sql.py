@@ -4,11 +4,11 @@ import ast
 import re
 from collections.abc import Iterator
 
-from colonnade.lint import _library as lib
 from colonnade.lint._context import Context
 from colonnade.lint._findings import Finding
-from colonnade.lint._modules import parameters
 from colonnade.lint._rule import Rule
+from colonnade.lint.project import _known_names as lib
+from colonnade.lint.project._modules import parameters
 from colonnade.lint.rules._texts import is_name
 
 PUT_IN = "\0"

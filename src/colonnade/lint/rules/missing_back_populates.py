@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 from colonnade.lint._context import Context
 from colonnade.lint._findings import Finding, Fix
-from colonnade.lint._hints import parsed
-from colonnade.lint._models import Model, Relation
 from colonnade.lint._rule import Rule
+from colonnade.lint.project._hints import parsed
+from colonnade.lint.project._models import Model, Relation
 
 
 class MissingBackPopulates(Rule):

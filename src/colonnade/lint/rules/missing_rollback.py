@@ -3,11 +3,11 @@
 import ast
 from collections.abc import Iterator
 
-from colonnade.lint import _evaluation as evaluation
 from colonnade.lint._context import Context
 from colonnade.lint._findings import Finding
-from colonnade.lint._modules import FUNCTIONS, parameters
 from colonnade.lint._rule import Rule
+from colonnade.lint.inference import _evaluation as evaluation
+from colonnade.lint.project._modules import FUNCTIONS, parameters
 from colonnade.lint.rules._examples import models
 from colonnade.lint.rules._transactions import makes
 

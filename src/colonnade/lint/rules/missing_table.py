@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 from colonnade.lint._context import Context
 from colonnade.lint._findings import Finding, Fix
-from colonnade.lint._models import Attribute, Model
 from colonnade.lint._rule import Rule
-from colonnade.lint._schemas import WORDS
-from colonnade.lint._values import Kind
+from colonnade.lint.inference._values import Kind
+from colonnade.lint.project._models import Attribute, Model
+from colonnade.lint.project._schemas import WORDS
 
 SCALARS = frozenset(
     {"int", "str", "float", "bool", "bytes", "datetime.datetime", "datetime.date",

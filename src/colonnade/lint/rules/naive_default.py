@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 from colonnade.lint._context import Context
 from colonnade.lint._findings import Finding, Fix
-from colonnade.lint._models import Attribute
-from colonnade.lint._project import Place
 from colonnade.lint._rule import Rule
+from colonnade.lint.project._models import Attribute
+from colonnade.lint.project._project import Place
 from colonnade.lint.rules._defaults import fields
 from colonnade.lint.rules._times import NOW, TOGETHER, UTC_NOW, aware_column, is_naive_column
 

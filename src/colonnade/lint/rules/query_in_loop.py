@@ -3,12 +3,12 @@
 import ast
 from collections.abc import Iterator
 
-from colonnade.lint import _evaluation as evaluation
-from colonnade.lint import _library as lib
 from colonnade.lint._context import COMPREHENSIONS, Context
 from colonnade.lint._findings import Finding
 from colonnade.lint._rule import Rule
-from colonnade.lint._values import Kind
+from colonnade.lint.inference import _evaluation as evaluation
+from colonnade.lint.inference._values import Kind
+from colonnade.lint.project import _known_names as lib
 from colonnade.lint.rules._examples import SYNC, models
 from colonnade.lint.rules._loops import is_known, loop_names
 from colonnade.lint.rules._transactions import leaves, makes

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 from colonnade.lint._context import Context
 from colonnade.lint._findings import Finding
-from colonnade.lint._models import Attribute, Model
 from colonnade.lint._rule import Rule
-from colonnade.lint._schemas import READ, subject
+from colonnade.lint.project._models import Attribute, Model
+from colonnade.lint.project._schemas import READ, subject
 from colonnade.lint.rules._responses import is_secret
 
 

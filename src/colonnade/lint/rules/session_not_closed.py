@@ -3,12 +3,12 @@
 import ast
 from collections.abc import Iterator
 
-from colonnade.lint import _library as lib
 from colonnade.lint._context import Context
 from colonnade.lint._findings import Finding
-from colonnade.lint._modules import Function
 from colonnade.lint._rule import Rule
-from colonnade.lint._values import Kind
+from colonnade.lint.inference._values import Kind
+from colonnade.lint.project import _known_names as lib
+from colonnade.lint.project._modules import Function
 from colonnade.lint.rules._examples import SYNC
 
 

@@ -3,11 +3,11 @@
 import ast
 from collections.abc import Iterator
 
-from colonnade.lint import _library as lib
 from colonnade.lint._context import Context
 from colonnade.lint._findings import Edit, Finding, Fix
 from colonnade.lint._rule import Rule
-from colonnade.lint._values import Kind, Value
+from colonnade.lint.inference._values import Kind, Value
+from colonnade.lint.project import _known_names as lib
 
 ASYNC_NAMES = {
     lib.SQLMODEL_SESSION: ("sqlmodel.ext.asyncio.session", "AsyncSession"),

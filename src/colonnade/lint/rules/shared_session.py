@@ -3,11 +3,11 @@
 import ast
 from collections.abc import Iterator
 
-from colonnade.lint import _evaluation as evaluation
-from colonnade.lint import _library as lib
 from colonnade.lint._context import Context
 from colonnade.lint._findings import Finding
 from colonnade.lint._rule import Rule
+from colonnade.lint.inference import _evaluation as evaluation
+from colonnade.lint.project import _known_names as lib
 
 GATHER = frozenset({"gather", "wait", "as_completed"})
 SPAWN = frozenset({"create_task", "ensure_future", "start_soon"})

@@ -4,10 +4,10 @@ import ast
 import re
 from collections.abc import Iterator
 
-from colonnade.lint import _library as lib
 from colonnade.lint._context import Context
 from colonnade.lint._findings import Edit, Finding, Fix
 from colonnade.lint._rule import Rule
+from colonnade.lint.project import _known_names as lib
 from colonnade.lint.rules._engines import URL, engines, url_text
 
 ENGINES = (lib.CREATE_ENGINE, lib.CREATE_ASYNC_ENGINE)

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 from colonnade.lint._context import Context
 from colonnade.lint._findings import Finding
-from colonnade.lint._modules import Function
 from colonnade.lint._rule import Rule
+from colonnade.lint.project._modules import Function
 from colonnade.lint.rules._blocking import blocking_call
 
 

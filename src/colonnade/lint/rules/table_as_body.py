@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 from colonnade.lint._context import Context
 from colonnade.lint._findings import Finding
-from colonnade.lint._modules import parameters
 from colonnade.lint._rule import Rule
+from colonnade.lint.project._modules import parameters
 
 
 class TableAsBody(Rule):

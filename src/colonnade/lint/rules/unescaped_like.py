@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 from colonnade.lint._context import Context
 from colonnade.lint._findings import Edit, Finding, Fix
-from colonnade.lint._modules import parameters
 from colonnade.lint._rule import Rule
-from colonnade.lint._values import Kind
+from colonnade.lint.inference._values import Kind
+from colonnade.lint.project._modules import parameters
 from colonnade.lint.rules._examples import models
 from colonnade.lint.rules._texts import is_name
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from colonnade.lint._context import Context, Endpoint
 from colonnade.lint._findings import Finding
 from colonnade.lint._rule import Rule
-from colonnade.lint._values import Kind, Value
+from colonnade.lint.inference._values import Kind, Value
 from colonnade.lint.rules._reads import EAGER, MODELS
 from colonnade.lint.rules._responses import schema_of
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from colonnade.lint._checking import UNREADABLE
 from colonnade.lint._context import Context
 from colonnade.lint._findings import Finding
 from colonnade.lint._rule import Rule
+from colonnade.lint.runner._checking import UNREADABLE
 
 
 class Unreadable(Rule):

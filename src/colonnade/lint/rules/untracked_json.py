@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from colonnade.lint._context import Context
 from colonnade.lint._findings import Finding
-from colonnade.lint._models import Attribute
 from colonnade.lint._rule import Rule
+from colonnade.lint.project._models import Attribute
 from colonnade.lint.rules._json_columns import untracked
 from colonnade.lint.rules._stock_columns import MAPPINGS
 

@@ -1,0 +1,1 @@
+"""Connect to a database: URLs, drivers, pools, poolers and TLS."""

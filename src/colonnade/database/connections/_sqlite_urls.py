@@ -1,0 +1,93 @@
+"""SQLite's URLs: a file, a ``file:`` URI, or a database in memory."""
+
+from typing import Any
+from urllib.parse import parse_qsl, quote, unquote, urlencode
+from uuid import uuid4
+
+from sqlalchemy import URL
+
+from colonnade.database.connections._driver_config import Parameter, Target
+from colonnade.errors import DatabaseURLError
+
+_URI_PARAMETERS = frozenset(("mode", "immutable", "nolock", "psow", "vfs"))
+_CONNECT_PARAMETERS = {"timeout": float, "cached_statements": int, "detect_types": int}
+_DROPPED = {
+    "cache": "a shared cache locks whole tables; each connection has its own",
+    "check_same_thread": "connections go from thread to thread under the pool's lock",
+    "isolation_level": "Colonnade begins transactions itself",
+    "uri": "known from the path",
+}
+
+
+def read(rest: str) -> dict[str, Any]:
+    """The fields of a ``DatabaseURL`` from what follows ``sqlite://``.
+
+    Raises:
+        DatabaseURLError: The path or a parameter is wrong.
+    """
+    path, _, query = rest.partition("?")
+    if path and not path.startswith("/"):
+        raise DatabaseURLError(
+            f"sqlite://{path} has two slashes: write sqlite:///{path} for a file here, "
+            f"sqlite:////{path} for one at the root."
+        )
+    path = unquote(path[1:])
+    uri: dict[str, str] = {}
+    connect: dict[str, Any] = {}
+    parameters = [
+        _read_parameter(name, value, uri, connect)
+        for name, value in parse_qsl(query, keep_blank_values=True)
+    ]
+    file = path.removeprefix("file:")
+    if file in ("", ":memory:") or uri.pop("mode", None) == "memory" or uri.get("vfs") == "memdb":
+        return _memory(connect, parameters)
+    mode = dict(parse_qsl(query)).get("mode")
+    if mode is not None:
+        uri["mode"] = mode
+    is_uri = bool(uri) or path.startswith("file:")
+    return {
+        **_targets(f"file:{quote(file)}" if is_uri else file, uri if is_uri else None, connect),
+        "parameters": tuple(parameters),
+        "shown": f"sqlite:///{path}" + (f"?{urlencode(uri)}" if uri else ""),
+    }
+
+
+def _memory(connect: dict[str, Any], parameters: list[Parameter]) -> dict[str, Any]:
+    # A name of its own, which every connection of this process can open: see
+    # https://sqlite.org/src/file/src/memdb.c
+    name = f"file:/colonnade-{uuid4().hex}"
+    return {
+        **_targets(name, {"vfs": "memdb"}, connect),
+        "parameters": tuple(parameters),
+        "memory": True,
+        "shown": "sqlite://",
+    }
+
+
+def _targets(database: str, uri: dict[str, str] | None, connect: dict[str, Any]) -> dict[str, Any]:
+    args = {**connect, "check_same_thread": False, "isolation_level": None}
+    query = {} if uri is None else {**uri, "uri": "true"}
+    return {
+        "sync": Target(URL.create("sqlite+pysqlite", database=database, query=query), args),
+        "asynchronous": Target(
+            URL.create("sqlite+aiosqlite", database=database, query=query), args
+        ),
+    }
+
+
+def _read_parameter(
+    name: str, value: str, uri: dict[str, str], connect: dict[str, Any]
+) -> Parameter:
+    if name in _URI_PARAMETERS:
+        uri[name] = value
+        return Parameter(name, value, f"{name} of the file URI", f"{name} of the file URI")
+    if name in _CONNECT_PARAMETERS:
+        try:
+            connect[name] = _CONNECT_PARAMETERS[name](value)
+        except ValueError:
+            raise DatabaseURLError(f"{name}={value} is not a number.") from None
+        return Parameter(name, value, f"{name} of connect()", f"{name} of connect()")
+    if name in _DROPPED:
+        return Parameter(name, value, None, None, _DROPPED[name])
+    known = ", ".join(sorted({*_URI_PARAMETERS, *_CONNECT_PARAMETERS}))
+    raise DatabaseURLError(f"{name} is no parameter of an SQLite URL. There are {known}.")

@@ -1,0 +1,1 @@
+"""Route reads to replicas."""

@@ -1,0 +1,1 @@
+"""Apply fixes as exact edits of the source text."""

@@ -1,0 +1,235 @@
+"""Edits of a module's text: exact, so that comments and layout stay."""
+
+import ast
+import re
+from functools import cached_property
+from typing import Any
+
+from colonnade.lint._findings import Edit
+from colonnade.lint.project import _known_names as lib
+from colonnade.lint.project._module_summary import DEFINITION, top_level
+from colonnade.lint.project._modules import Module
+
+COMMENT = re.compile(r"#[^\r\n]*")
+LINE_BREAK = re.compile(r"\r\n|\r|\n")
+
+
+class Editor:
+    """Makes the edits of a module.
+
+    Args:
+        module: The module.
+    """
+
+    def __init__(self, module: Module) -> None:
+        self._module = module
+        self._piece = module.piece
+        self._text = module.source.text
+
+    def start(self, node: ast.AST) -> int:
+        """Where a node begins in the file."""
+        place: Any = node  # an expression, a statement or a part of one: all have a place
+        return self._piece.offset(place.lineno, place.col_offset)
+
+    def end(self, node: ast.AST) -> int:
+        """Where a node ends in the file."""
+        place: Any = node
+        return self._piece.offset(place.end_lineno, place.end_col_offset)
+
+    def text(self, node: ast.AST) -> str:
+        """A node as it is written."""
+        return self._text[self.start(node) : self.end(node)]
+
+    def replace(self, node: ast.AST, text: str) -> Edit:
+        """Put something in a node's place."""
+        return Edit(self.start(node), self.end(node), text)
+
+    def before(self, node: ast.AST, text: str) -> Edit:
+        """Put something in front of a node."""
+        return Edit(self.start(node), self.start(node), text)
+
+    def after(self, node: ast.AST, text: str) -> Edit:
+        """Put something behind a node."""
+        return Edit(self.end(node), self.end(node), text)
+
+    def code_between(self, start: int, end: int) -> str:
+        """What stands between two nodes, of the same length, with its comments as spaces."""
+        return COMMENT.sub(_blank, self._text[start:end])
+
+    def add_argument(self, call: ast.Call, text: str) -> tuple[Edit, ...]:
+        """Give a call one argument more, at its end."""
+        given = self._arguments(call)
+        close = self.end(call) - 1
+        if given:
+            return self._append(given[-1], close, text)
+        line = self._line_start(close)
+        if self._text[line:close].strip():
+            return (Edit(close, close, text),)
+        return (Edit(line, line, f"{self._text[line:close]}    {text},\n"),)
+
+    def set_argument(self, call: ast.Call, name: str, value: str) -> tuple[Edit, ...]:
+        """Give a call a keyword, or the keyword that it has another value."""
+        for keyword in call.keywords:
+            if keyword.arg == name:
+                return (self.replace(keyword.value, value),)
+        return self.add_argument(call, f"{name}={value}")
+
+    def remove_argument(self, call: ast.Call, keyword: ast.keyword) -> Edit:
+        """Take a keyword from a call, with the comma and the line that go with it."""
+        given = self._arguments(call)
+        place = given.index(keyword)
+        last = place + 1 == len(given)
+        start = self.start(keyword)
+        following = self.end(call) - 1 if last else self.start(given[place + 1])
+        end, comma = self._item_end(keyword, following)
+        whole = self._whole_lines(start, comma)
+        if whole is not None:
+            return whole
+        if place and "\n" not in self._text[self.end(given[place - 1]) : start]:
+            return Edit(self._item_end(given[place - 1], start)[0], end, "")
+        if not last and "#" not in self._text[comma:following]:
+            return Edit(start, following, "")
+        rest = self._text[comma : self._line_break(comma)[0]]
+        return Edit(start, comma + len(rest) - len(rest.lstrip()), "")
+
+    def remove_call(self, attribute: ast.Attribute, call: ast.Call) -> Edit | None:
+        """Take the call of a method from a chain; None if a comment would go with it."""
+        inner, end = self.end(attribute.value), self.end(call)
+        dot = inner + self.code_between(inner, self.end(attribute)).rindex(".")
+        if "#" in self._text[dot:end]:
+            return None
+        return self._whole_lines(dot, end) or Edit(dot, end, "")
+
+    def add_base_keyword(self, node: ast.ClassDef, text: str) -> tuple[Edit, ...]:
+        """Give a class statement that has bases one keyword more."""
+        last = max([*node.bases, *node.keywords], key=self.end, default=None)
+        if last is None:
+            return ()
+        end = self.end(last)
+        head = self.code_between(end, self.start(node.body[0]))
+        return self._append(last, end + head.rindex(")", 0, head.index(":")), text)
+
+    def _arguments(self, call: ast.Call) -> list[ast.expr | ast.keyword]:
+        given: list[ast.expr | ast.keyword] = [*call.args, *call.keywords]
+        return sorted(given, key=self.start)
+
+    def _append(self, last: ast.AST, close: int, text: str) -> tuple[Edit, ...]:
+        """Put one more behind the last of several in brackets: on a line of its own if that is."""
+        end, comma = self._item_end(last, close)
+        line = self._line_start(self.start(last))
+        indent = self._text[line : self.start(last)]
+        if indent.strip() or "\n" not in self._text[comma:close]:
+            return (Edit(end, end, f", {text}"),)
+        here, _ = self._line_break(comma)
+        edit = Edit(here, here, f"\n{indent}{text},")
+        # No insertion, for two of them at one place have no order, and several fixes share it.
+        return (edit,) if comma > end else (Edit(end - 1, end, f"{self._text[end - 1]},"), edit)
+
+    def _item_end(self, node: ast.AST, following: int) -> tuple[int, int]:
+        """Where an item ends, with the brackets around it, and where the comma after it does.
+
+        Args:
+            node: The item.
+            following: Where the next one begins, or the bracket that closes the list stands.
+        """
+        start = self.end(node)
+        item, comma, _ = self.code_between(start, following).partition(",")
+        end = start + item.rfind(")") + 1
+        return end, start + len(item) + 1 if comma else end
+
+    def _whole_lines(self, start: int, end: int) -> Edit | None:
+        """The edit that removes a part of the text with its lines, if nothing else is in them."""
+        first, (last, after) = self._line_start(start), self._line_break(end)
+        if self._text[first:start].strip() or self._text[end:last].strip():
+            return None
+        return Edit(first, after, "")
+
+    def _line_start(self, place: int) -> int:
+        return max(self._text.rfind("\n", 0, place), self._text.rfind("\r", 0, place)) + 1
+
+    def _line_break(self, place: int) -> tuple[int, int]:
+        """Where the line that a place is in ends, and where the next one begins."""
+        found = LINE_BREAK.search(self._text, place)
+        return found.span() if found is not None else (len(self._text), len(self._text))
+
+    def name_of(self, module: str, name: str) -> tuple[str, tuple[Edit, ...]] | None:
+        """What something of a library is called here, and the edits that import it.
+
+        None if the name means something else somewhere in the module.
+        """
+        wanted = lib.canonical(f"{module}.{name}")
+        exports = self._module.facts.exports
+        for local, path in exports.items():
+            if local not in self._imported or local in self._bound:
+                continue
+            if path != DEFINITION and lib.canonical(path) == wanted:
+                return local, ()
+            if path == module and "." not in module:
+                return f"{local}.{name}", ()
+        taken = exports.get(name)
+        if name in self._bound or (taken is not None and lib.canonical(taken) != wanted):
+            return None
+        if any(name in lib.STARS.get(star, ()) for star in self._module.facts.stars):
+            return name, ()
+        return name, self._import(module, name)
+
+    @cached_property
+    def _imported(self) -> frozenset[str]:
+        """The names that are imported whatever happens: not in ``if TYPE_CHECKING`` or ``try``."""
+        return frozenset(
+            alias.asname or alias.name.partition(".")[0]
+            for statement in self._module.tree.body
+            if isinstance(statement, ast.Import | ast.ImportFrom)
+            for alias in statement.names
+        )
+
+    @cached_property
+    def _bound(self) -> frozenset[str]:
+        """The names that are parameters or variables anywhere in the module."""
+        names = self._module.nodes(ast.Name)
+        return frozenset(
+            {one.id for one in names if not isinstance(one.ctx, ast.Load)}
+            | {one.arg for one in self._module.nodes(ast.arg)}
+        )
+
+    def _import(self, module: str, name: str) -> tuple[Edit, ...]:
+        imports = [
+            one
+            for one in self._module.tree.body
+            if isinstance(one, ast.Import | ast.ImportFrom)
+            and getattr(one, "module", None) != "__future__"
+        ]
+        for one in imports:
+            if isinstance(one, ast.ImportFrom) and one.module == module and not one.level:
+                if one.names[0].name != "*":
+                    return self._append(one.names[-1], self._names_end(one), name)
+        line = f"from {module} import {name}\n"
+        if imports:
+            return (self._line_before(imports[0], line),)
+        body = [
+            one
+            for one in top_level(self._module.tree.body)
+            if not (isinstance(one, ast.ImportFrom) and one.module == "__future__")
+        ]
+        if body and _is_docstring(body[0]) and len(body) > 1:
+            body = body[1:]
+        return (self._line_before(body[0], line),)
+
+    def _names_end(self, node: ast.ImportFrom) -> int:
+        """Where the bracket around imported names closes, or the statement ends."""
+        end = self.end(node)
+        return end - 1 if self._text[end - 1] == ")" else end
+
+    def _line_before(self, statement: ast.stmt, line: str) -> Edit:
+        decorators = getattr(statement, "decorator_list", [])
+        first = decorators[0] if decorators else statement
+        start = self.start(first) - (1 if decorators else 0)
+        return Edit(start, start, line.replace("\n", f"\n{self._piece.indent}"))
+
+
+def _blank(comment: re.Match[str]) -> str:
+    return " " * len(comment[0])
+
+
+def _is_docstring(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)

@@ -1,0 +1,1 @@
+"""Infer what expressions evaluate to, without running them."""

@@ -1,0 +1,186 @@
+"""What calls give: of the libraries, by what is known of them; of the project, by reading them."""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from colonnade.lint.inference import _evaluation as evaluation
+from colonnade.lint.inference._values import NOTHING, Kind, Value, awaitable, many
+from colonnade.lint.project import _known_names as lib
+from colonnade.lint.project._modules import Function, Module
+
+if TYPE_CHECKING:
+    from colonnade.lint.inference._flow import Flow
+from colonnade.lint.inference._name_inference import returned
+from colonnade.lint.inference._sessions import (
+    AWAITED,
+    new_factory,
+    new_session,
+    of_engine,
+    of_session,
+)
+from colonnade.lint.inference._statements import of_result, of_statement, option, selected
+
+CONNECTION_AWAITED = frozenset(
+    {"execute", "scalar", "scalars", "commit", "rollback", "run_sync", "close", "exec_driver_sql"}
+)
+# Decorators of functions that give what the function itself would.
+PLAIN = frozenset(
+    {"staticmethod", "classmethod", "override", "wraps", "log", "abstractmethod", "overload"}
+)
+BUILTIN_SAME = frozenset({"list", "sorted", "tuple", "set", "reversed", "iter", "builtins.list"})
+
+
+def called(flow: "Flow", node: ast.Call, function: Value | None) -> Value | None:
+    """What a call gives, and what it does."""
+    if function is not None and function.kind is Kind.SYMBOL:
+        return _of_symbol(flow, node, function)
+    if function is not None and function.kind is Kind.FACTORY:
+        return function.item
+    if isinstance(node.func, ast.Attribute):
+        receiver = flow.value(node.func.value)
+        if receiver is not None:
+            return _method(flow, node, node.func, receiver)
+    return None
+
+
+def _of_symbol(flow: "Flow", node: ast.Call, function: Value) -> Value | None:
+    name = function.name
+    made = _of_library(flow, node, name)
+    return made if made is not None else _of_project(flow, node, name)
+
+
+def _of_library(flow: "Flow", node: ast.Call, name: str) -> Value | None:
+    options = {keyword.arg: keyword.value for keyword in node.keywords}
+    if name in lib.SESSIONS:
+        return new_session(name, options, node)
+    if name in (lib.SESSIONMAKER, lib.ASYNC_SESSIONMAKER):
+        return new_factory(flow, name, options, node)
+    if name == lib.SCOPED_SESSION or name.endswith("async_scoped_session"):
+        return flow.value(node.args[0]) if node.args else None
+    if name == lib.CREATE_ENGINE:
+        return Value(Kind.INSTANCE, lib.ENGINE, node=node)
+    if name == lib.CREATE_ASYNC_ENGINE:
+        return Value(Kind.INSTANCE, lib.ASYNC_ENGINE, node=node)
+    if name in (lib.FASTAPI, lib.API_ROUTER, lib.DATABASE, lib.METADATA):
+        return Value(Kind.INSTANCE, name, node=node)
+    if name == f"{lib.DATABASE}.session":
+        return Value(Kind.CONTEXT, lib.DATABASE)
+    if name in lib.SELECTS:
+        return Value(Kind.STATEMENT, name, item=selected(flow, node), node=node)
+    if name == lib.COL or name.endswith(".aliased"):
+        return flow.value(node.args[0]) if node.args else None
+    if name.startswith("sqlalchemy.orm.") and name.rpartition(".")[2] in lib.LOADERS:
+        return option(flow, node, name.rpartition(".")[2], "")
+    if name in BUILTIN_SAME or name in ("asyncio.wait_for", "asyncio.shield"):
+        return _same(flow, node, name)
+    return None
+
+
+def _of_project(flow: "Flow", node: ast.Call, name: str) -> Value | None:
+    project = flow.place.project
+    model = project.model(name)
+    if model is not None:
+        return (
+            Value(Kind.ROW, model=model, loads=NOTHING)
+            if model.table
+            else Value(Kind.INSTANCE, name)
+        )
+    found = project.callee(name)
+    if found is not None:
+        return _of_overloads(flow, node, *found)
+    if name in project.names.bases:
+        return Value(Kind.INSTANCE, name)
+    return None
+
+
+def _same(flow: "Flow", node: ast.Call, name: str) -> Value | None:
+    held = flow.value(node.args[0]) if node.args else None
+    if name.startswith("asyncio.") or held is None:
+        return held
+    item = evaluation.iterated(held)
+    return many(item) if item is not None else None
+
+
+def _of_overloads(flow: "Flow", node: ast.Call, function: Function, module: Module) -> Value | None:
+    """A call of the project's own; unknown if its definitions do not all give the same."""
+    definitions = flow.place.project.overloads(function, module)
+    first, *others = [_of_function(flow, node, one, module) for one in definitions]
+    if all(other == first for other in others):
+        return first
+    kinds = {one.kind if one is not None else None for one in (first, *others)}
+    return awaitable(None) if kinds == {Kind.AWAITABLE} else None
+
+
+def _of_function(flow: "Flow", node: ast.Call, function: Function, module: Module) -> Value | None:
+    """A call of the project's own: what it gives; a commit in it is a commit here."""
+    project = flow.place.project
+    for parameter, argument in arguments(function, node):
+        if parameter in project.committed(function, module):
+            flow.commit(node, evaluation.dotted(argument))
+        held = flow.value(argument)
+        if held is not None and held.kind is Kind.ROW and isinstance(argument, ast.Name):
+            flow.state.names[argument.id] = replace(held, loads=None, attached=False)
+    held = returned(project, function, module)
+    if held is not None and held.kind is Kind.ROW:
+        held = replace(held, attached=False, loads=None)
+    elif held is not None and held.kind is Kind.MANY and held.item is not None:
+        if held.item.kind is Kind.ROW:
+            held = many(replace(held.item, attached=False, loads=None))
+    decorators = {
+        evaluation.dotted(one.func if isinstance(one, ast.Call) else one).rpartition(".")[2]
+        for one in function.decorator_list
+    }
+    if decorators & {"contextmanager", "asynccontextmanager"}:
+        return Value(Kind.CONTEXT, item=held)
+    inner = project.flow(function, module)
+    generates = inner is not None and bool(inner.yielded)
+    if generates:
+        return many(held)
+    if decorators - PLAIN:
+        is_async = isinstance(function, ast.AsyncFunctionDef)
+        return None if is_async or (held and held.kind is Kind.AWAITABLE) else held
+    return awaitable(held) if isinstance(function, ast.AsyncFunctionDef) else held
+
+
+def arguments(function: Function, node: ast.Call) -> Iterator[tuple[str, ast.expr]]:
+    """Which parameter each argument is given to."""
+    names = [one.arg for one in (*function.args.posonlyargs, *function.args.args)]
+    if names[:1] in (["self"], ["cls"]) and isinstance(node.func, ast.Attribute):
+        names = names[1:]
+    yield from zip(names, node.args, strict=False)
+    yield from ((one.arg, one.value) for one in node.keywords if one.arg)
+
+
+def _method(flow: "Flow", node: ast.Call, func: ast.Attribute, receiver: Value) -> Value | None:
+    name = func.attr
+    match receiver.kind:
+        case Kind.INSTANCE if receiver.name in lib.SESSIONS:
+            held = of_session(flow, node, func, receiver)
+            if receiver.name in lib.ASYNC_SESSIONS and name in AWAITED:
+                return awaitable(held)
+            return held
+        case Kind.INSTANCE if receiver.name in (lib.ENGINE, lib.ASYNC_ENGINE):
+            return of_engine(receiver, name)
+        case Kind.INSTANCE if receiver.name == lib.ASYNC_CONNECTION:
+            return awaitable(None) if name in CONNECTION_AWAITED else None
+        case Kind.FACTORY if name == "begin" and receiver.item is not None:
+            return Value(Kind.CONTEXT, item=receiver.item, source="?")
+        case Kind.STATEMENT | Kind.QUERY:
+            return of_statement(flow, node, name, receiver)
+        case Kind.ROWS | Kind.TUPLES:
+            return of_result(name, receiver)
+        case Kind.OPTION if name in lib.LOADERS:
+            more = option(flow, node, name, receiver.name)
+            known = receiver.loads is not None and more.loads is not None
+            return replace(more, loads=(receiver.loads or NOTHING) | (more.loads or NOTHING)
+                           if known else None)  # fmt: skip
+        case Kind.MANY if name in ("copy", "pop"):
+            return receiver if name == "copy" else receiver.item
+        case Kind.MANY if name == "append" and isinstance(func.value, ast.Name):
+            return None
+        case Kind.COLUMN if name in ("desc", "asc", "label", "nulls_last", "nulls_first"):
+            return receiver
+        case _:
+            return None

@@ -1,0 +1,166 @@
+"""What names give: of a module, of a class, of a dependency, of a fixture."""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from colonnade.lint.inference import _evaluation as evaluation
+from colonnade.lint.inference._values import Kind, Value, joined
+from colonnade.lint.project import _known_names as lib
+from colonnade.lint.project._models import Model, Relation
+from colonnade.lint.project._modules import Function, Module
+
+if TYPE_CHECKING:
+    from colonnade.lint.project._project import Place, Project
+
+
+def symbol(place: "Place", node: ast.Name) -> Value | None:
+    """What a name of a module, or of what it imports, holds."""
+    return named(place.project, place.meaning(node))
+
+
+def imported(project: "Project", path: str, near: str) -> Value | None:
+    """What a dotted path holds that a function of a module imports."""
+    return named(project, project.names.imported(path, near))
+
+
+def named(project: "Project", name: str) -> Value | None:
+    """What something of the project or of a library holds, by its one name."""
+    found = project.definition(name)
+    if found is None:
+        return Value(Kind.SYMBOL, lib.canonical(name)) if name else None
+    statement, module = found
+    if isinstance(statement, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+        return Value(Kind.SYMBOL, name, node=statement)
+    flow = project.flow(module.tree, module)
+    if flow is None:
+        return None
+    return flow.state.names.get(name[len(module.name) + 1 :])
+
+
+def member(model: Model, name: str) -> Value | None:
+    """What an attribute of a model's class is."""
+    one = model.members.get(name)
+    if one is None or not model.table:
+        return None
+    return Value(Kind.RELATION if isinstance(one, Relation) else Kind.COLUMN, name, model=model)
+
+
+def attribute(project: "Project", receiver: Value, name: str) -> Value | None:
+    """What an attribute of an instance holds."""
+    if receiver.name == lib.DATABASE:
+        return Value(Kind.SYMBOL, f"{lib.DATABASE}.{name}")
+    if receiver.name not in project.names.bases:
+        return None
+    for owner in (receiver.name, *project.ancestry(receiver.name)):
+        found = project.definition(owner)
+        if found is None or not isinstance(found[0], ast.ClassDef):
+            continue
+        held = _of_class(project, owner, found[0], found[1], name)
+        if held is not None:
+            return held
+    return None
+
+
+def _of_class(
+    project: "Project", owner: str, node: ast.ClassDef, module: Module, name: str
+) -> Value | None:
+    from colonnade.lint.project._project import Place
+
+    place = Place(project, module)
+    for statement in node.body:
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
+            if statement.name == name:
+                if any(evaluation.dotted(one) == "property" for one in statement.decorator_list):
+                    return returned(project, statement, module)
+                return Value(Kind.SYMBOL, f"{owner}.{name}", node=statement)
+            if statement.name in ("__init__", "__aenter__", "__enter__"):
+                flow = project.flow(statement, module)
+                held = flow.state.names.get(f"self.{name}") if flow is not None else None
+                if held is not None:
+                    return held
+        elif isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+            if statement.target.id == name:
+                return evaluation.of_hint(place, statement.annotation)
+    return None
+
+
+def dependency(place: "Place", node: ast.expr) -> Value | None:
+    """What ``Depends(...)`` gives, as a default."""
+    if not isinstance(node, ast.Call) or place.meaning(node.func) not in lib.DEPENDS:
+        return None
+    return given(place.project, place.meaning(node.args[0])) if node.args else None
+
+
+def given(project: "Project", name: str) -> Value | None:
+    """What a dependency gives to who depends on it."""
+    if name in project.given:
+        return project.given[name]
+    project.given[name] = None  # one that depends on itself
+    database, _, method = name.rpartition(".")
+    if method in ("get_session", "get_async_session"):
+        found = named(project, database)
+        if found is not None and found.is_instance({lib.DATABASE}):
+            kind = lib.SQLMODEL_SESSION if method == "get_session" else lib.SQLMODEL_ASYNC_SESSION
+            project.given[name] = Value(Kind.INSTANCE, kind, expires=False)
+            return project.given[name]
+    function = project.function(name)
+    if function is not None:
+        held = returned(project, *function)
+        if held is not None and held.kind is Kind.AWAITABLE:
+            held = held.item
+        project.given[name] = held
+    else:
+        held = named(project, name)
+        if held is not None and held.kind is Kind.FACTORY:
+            project.given[name] = held.item
+    return project.given[name]
+
+
+def returned(project: "Project", node: Function, module: Module) -> Value | None:
+    """What a function returns or yields, not yet awaited."""
+    from colonnade.lint.project._project import Place
+
+    flow = project.flow(node, module)
+    held: Value | None = None
+    if flow is not None:
+        for value in flow.yielded or flow.returned:
+            held = joined(held, value)
+    if held is None:
+        hint = Place(project, module).hint(node.returns)
+        held = evaluation.of_read_hint(Place(project, module), hint)
+        if held is not None and flow is not None and flow.yielded and held.kind is Kind.MANY:
+            held = held.item  # Iterator[Session]
+    if held is not None and held.kind is Kind.INSTANCE and held.expires is None:
+        held = replace(held, node=None)
+    return held
+
+
+def fixture(place: "Place", node: Function, name: str) -> Value | None:
+    """What a parameter of a test or a fixture holds: what the fixture of that name gives."""
+    if not (node.name.startswith("test") or is_fixture(node)):
+        return None
+    for module in _fixtures(place):
+        statement = module.definitions.get(name)
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef) and statement is not node:
+            if is_fixture(statement):
+                return returned(place.project, statement, module)
+    return None
+
+
+def is_fixture(node: Function) -> bool:
+    """Whether a function is a fixture of pytest's."""
+    return any(
+        evaluation.dotted(one.func if isinstance(one, ast.Call) else one).endswith("fixture")
+        for one in node.decorator_list
+    )
+
+
+def _fixtures(place: "Place") -> Iterator[Module]:
+    yield place.module
+    parts = place.module.name.split(".")
+    for size in range(len(parts) - 1, -1, -1):
+        module = place.project.module(".".join([*parts[:size], "conftest"]))
+        if module is not None and module is not place.module:
+            yield module

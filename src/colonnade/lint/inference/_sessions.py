@@ -1,0 +1,186 @@
+"""What sessions and engines give, and what they do to the rows that names hold."""
+
+import ast
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from colonnade.lint.inference import _evaluation as evaluation
+from colonnade.lint.inference._values import NOTHING, Kind, Value, awaitable, many
+from colonnade.lint.project import _known_names as lib
+from colonnade.lint.project._models import Model
+
+if TYPE_CHECKING:
+    from colonnade.lint.inference._flow import Flow
+
+
+AWAITED = frozenset(
+    {"execute", "exec", "scalar", "scalars", "get", "get_one", "commit", "rollback", "flush",
+     "refresh", "delete", "merge", "close", "run_sync", "stream", "stream_scalars", "connection",
+     "invalidate", "reset", "aclose"}
+)  # fmt: skip
+ENGINE_AWAITED = frozenset({"dispose"})
+
+
+def new_session(name: str, options: dict[str | None, ast.expr], node: ast.Call) -> Value:
+    """A session that is made, and whether its rows expire."""
+    expires: bool | None = True
+    if "expire_on_commit" in options:
+        said = options["expire_on_commit"]
+        expires = bool(said.value) if isinstance(said, ast.Constant) else None
+    elif None in options:
+        expires = None
+    return Value(Kind.INSTANCE, name, expires=expires, node=node)
+
+
+def new_factory(
+    flow: "Flow", name: str, options: dict[str | None, ast.expr], node: ast.Call
+) -> Value:
+    """A sessionmaker, and the session that it makes."""
+    said = flow.value(options.get("class_")) or (
+        flow.value(node.args[1]) if len(node.args) > 1 else None
+    )
+    kind = lib.ASYNC_SESSION if name == lib.ASYNC_SESSIONMAKER else lib.SESSION
+    if said is not None and said.kind is Kind.SYMBOL:
+        if said.name in lib.SESSIONS:
+            kind = said.name
+        elif not lib.ASYNC_SESSIONS.isdisjoint(flow.place.project.ancestry(said.name)):
+            kind = lib.ASYNC_SESSION
+    elif "class_" in options:
+        return Value(Kind.FACTORY, node=node)
+    return Value(Kind.FACTORY, item=new_session(kind, options, node), node=node)
+
+
+def of_session(flow: "Flow", node: ast.Call, func: ast.Attribute, session: Value) -> Value | None:
+    """What a session's method gives, not yet awaited, and what it does to rows."""
+    source = evaluation.dotted(func.value)
+    kind = "async" if session.name in lib.ASYNC_SESSIONS else "sync"
+    expires = session.expires if session.expires is not None else flow.place.project.names.expiring
+    row = Value(Kind.ROW, kind, source=source, expires=expires, attached=True)
+    match func.attr:
+        case "exec" | "scalars" | "execute" | "stream" | "stream_scalars" | "scalar":
+            return _answered(flow, node, func.attr, row)
+        case "get" | "get_one":
+            return _got(flow, node, row)
+        case "query":
+            model = _model_of(flow, node)
+            one = len(node.args) == 1 and model is not None
+            return Value(Kind.QUERY, item=replace(row, model=model) if one else None, node=node)
+        case "merge":
+            return flow.value(node.args[0]) if node.args else None
+        case "begin":
+            return Value(Kind.CONTEXT, item=session, source=source)
+        case "begin_nested" | "no_autoflush":
+            return Value(Kind.CONTEXT, item=session)
+        case _:
+            _change(flow, node, func.attr, row)
+            return None
+
+
+def _change(flow: "Flow", node: ast.Call, name: str, row: Value) -> None:
+    """What a session's method does to the rows that names hold."""
+    first = node.args[0] if node.args else None
+    match name:
+        case "add":
+            _attach(flow, first, row)
+        case "add_all":
+            for element in getattr(first, "elts", [first]):
+                _attach(flow, element, row)
+        case "refresh":
+            _refresh(flow, node, first)
+        case "expunge" if isinstance(first, ast.Name):
+            flow.state.names[first.id] = None
+        case "commit":
+            flow.commit(node, row.source)
+
+
+def _answered(flow: "Flow", node: ast.Call, name: str, row: Value) -> Value | None:
+    """What a statement gives that a session runs."""
+    first = flow.value(node.args[0]) if node.args else None
+    held: Value | None = None
+    if first is not None and first.kind is Kind.STATEMENT and first.item is not None:
+        held = replace(row, model=first.item.model, loads=first.loads)
+        _fresh(flow, held)
+    if name == "scalar":
+        return held
+    return Value(Kind.TUPLES if name in ("execute", "stream") else Kind.ROWS, item=held)
+
+
+def _got(flow: "Flow", node: ast.Call, row: Value) -> Value | None:
+    """What is got by its key."""
+    model = _model_of(flow, node)
+    if model is None:
+        return None
+    loads: frozenset[str] | None = NOTHING
+    for keyword in node.keywords:
+        if keyword.arg == "options":
+            loads = _loads(flow, keyword.value)
+    held = replace(row, model=model, loads=loads)
+    _fresh(flow, held)
+    return held
+
+
+def _model_of(flow: "Flow", node: ast.Call) -> Model | None:
+    """The model that a call's first argument is."""
+    first = flow.value(node.args[0]) if node.args else None
+    return flow.place.project.model(first.name) if first is not None else None
+
+
+def _fresh(flow: "Flow", row: Value) -> None:
+    """What is read again is no longer expired, whichever name holds it."""
+    for name in list(flow.state.expired):
+        held = flow.state.names.get(name)
+        one = held.item if held is not None and held.kind is Kind.MANY else held
+        if one is not None and one.model is row.model:
+            del flow.state.expired[name]
+
+
+def _attach(flow: "Flow", node: ast.expr | None, row: Value) -> None:
+    """A session takes a row, or the rows of a list, that a name holds."""
+    held = flow.lookup(node.id) if isinstance(node, ast.Name) else None
+    if held is None or not isinstance(node, ast.Name):
+        return
+    item = held.item if held.kind is Kind.MANY else held
+    if item is None or item.kind is not Kind.ROW:
+        return
+    # A new row's relations are empty, not absent: nothing is read for them.
+    loads = item.loads if item.attached else None
+    taken = replace(row, model=item.model, loads=loads)
+    flow.state.names[node.id] = many(taken) if held.kind is Kind.MANY else taken
+
+
+def _refresh(flow: "Flow", node: ast.Call, row: ast.expr | None) -> None:
+    name = evaluation.dotted(row) or evaluation.root(row) if row is not None else ""
+    if not name:
+        return
+    state = flow.state
+    state.expired.pop(name, None)
+    if name in state.within:
+        state.expired.pop(state.within[name], None)
+    given_names = [*node.args[1:], *(one.value for one in node.keywords)]
+    for names in given_names:
+        held = state.names.get(name)
+        if isinstance(names, ast.List | ast.Tuple | ast.Set):
+            written = (one.value for one in names.elts if isinstance(one, ast.Constant))
+            state.loaded |= {(name, str(one)) for one in written}
+        elif held is not None:
+            state.names[name] = replace(held, loads=None)
+
+
+def _loads(flow: "Flow", node: ast.expr) -> frozenset[str] | None:
+    """What options read along: those in a list, or one."""
+    found: frozenset[str] = NOTHING
+    for element in node.elts if isinstance(node, ast.List | ast.Tuple) else [node]:
+        held = flow.value(element)
+        if held is None or held.kind is not Kind.OPTION or held.loads is None:
+            return None
+        found |= held.loads
+    return found
+
+
+def of_engine(receiver: Value, name: str) -> Value | None:
+    """What an engine's method gives."""
+    is_async = receiver.name == lib.ASYNC_ENGINE
+    if name in ("begin", "connect"):
+        kind = lib.ASYNC_CONNECTION if is_async else lib.CONNECTION
+        return Value(Kind.CONTEXT, item=Value(Kind.INSTANCE, kind))
+    return awaitable(None) if is_async and name in ENGINE_AWAITED else None

@@ -1,0 +1,106 @@
+"""What selects, loader options and results give."""
+
+import ast
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from colonnade.lint.inference._values import NOTHING, Kind, Value, many
+from colonnade.lint.project import _known_names as lib
+
+if TYPE_CHECKING:
+    from colonnade.lint.inference._flow import Flow
+
+
+SAME_STATEMENT = frozenset(
+    {"where", "filter", "filter_by", "join", "outerjoin", "join_from", "select_from", "distinct",
+     "group_by", "having", "with_for_update", "execution_options", "correlate",
+     "params", "prefix_with", "with_hint", "populate_existing", "enable_eagerloads"}
+)  # fmt: skip
+FIRST = frozenset({"first", "one", "one_or_none", "fetchone"})
+ALL = frozenset({"all", "fetchall", "unique", "partitions", "fetchmany", "yield_per"})
+SCALAR = frozenset({"scalar", "scalar_one", "scalar_one_or_none"})
+
+
+def selected(flow: "Flow", node: ast.Call) -> Value | None:
+    """The row that a select of one model gives."""
+    if len(node.args) != 1:
+        return None
+    held = flow.value(node.args[0])
+    model = flow.place.project.model(held.name) if held and held.kind is Kind.SYMBOL else None
+    return Value(Kind.ROW, model=model, loads=NOTHING) if model is not None else None
+
+
+def option(flow: "Flow", node: ast.Call, loader: str, before: str) -> Value:
+    """A loader option: what it reads along, as paths."""
+    paths: set[str] = set()
+    whole = True
+    for argument in node.args:
+        held = flow.value(argument)
+        if held is None or held.kind not in (Kind.RELATION, Kind.COLUMN):
+            whole = isinstance(argument, ast.Constant) and loader not in lib.EAGER
+            continue
+        before = f"{before}.{held.name}" if before else held.name
+        if loader in lib.EAGER or loader == "defaultload":
+            paths.add(before)
+    return Value(Kind.OPTION, before, loads=frozenset(paths) if whole else None)
+
+
+def of_statement(flow: "Flow", node: ast.Call, name: str, receiver: Value) -> Value | None:
+    """What a method of a select, or of a legacy Query, gives."""
+    first = node.args[0] if node.args else None
+    constant = first.value if isinstance(first, ast.Constant) else first
+    match name:
+        case "options":
+            return replace(receiver, loads=_with_options(flow, node, receiver.loads))
+        case "order_by":
+            return replace(receiver, ordered=True)
+        case "limit" | "fetch":
+            return replace(receiver, limited=receiver.limited or constant not in (0, 1, None))
+        case "offset":
+            return replace(receiver, skips=receiver.skips or constant not in (0, None))
+        case "slice":
+            return replace(receiver, limited=True, skips=True)
+        case "from_statement":  # which is no select
+            return replace(receiver, name="")
+        case "add_columns":
+            return replace(receiver, item=None)
+        case _ if name in SAME_STATEMENT:
+            return receiver
+        case _ if receiver.kind is Kind.QUERY:
+            return _of_query(name, receiver)
+        case _:
+            return None
+
+
+def _with_options(
+    flow: "Flow", node: ast.Call, loads: frozenset[str] | None
+) -> frozenset[str] | None:
+    for argument in node.args:
+        held = flow.value(argument)
+        if held is None or held.kind is not Kind.OPTION or held.loads is None or loads is None:
+            return None
+        loads |= held.loads
+    return loads
+
+
+def _of_query(name: str, query: Value) -> Value | None:
+    row = query.item
+    if row is not None:
+        row = replace(row, loads=query.loads)
+    if name in FIRST or name in SCALAR or name == "get":
+        return row
+    return many(row) if name in ("all", "__iter__") else None
+
+
+def of_result(name: str, receiver: Value) -> Value | None:
+    """What a method of a result gives."""
+    if name in ("scalars", "unique", "yield_per"):
+        kind = Kind.ROWS if name == "scalars" else receiver.kind
+        return Value(kind, item=receiver.item)
+    if name in SCALAR:
+        return receiver.item
+    if receiver.kind is Kind.TUPLES:
+        return None
+    if name in FIRST:
+        return receiver.item
+    return many(receiver.item) if name in ALL else None

@@ -1,0 +1,121 @@
+"""What a name holds, as far as reading alone can tell."""
+
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import ast
+
+    from colonnade.lint.project._models import Model
+
+
+class Kind(Enum):
+    """What sort of thing a value is."""
+
+    SYMBOL = auto()  # a module, class or function, by its one name
+    INSTANCE = auto()  # of the class with a name
+    FACTORY = auto()  # a sessionmaker; its item is the session it makes
+    CONTEXT = auto()  # what `with` enters; its item is what `as` names
+    AWAITABLE = auto()  # its item is what `await` gives
+    MANY = auto()  # a list, a set, an iterator; its item is one of them
+    ROWS = auto()  # a result whose rows are the item itself
+    TUPLES = auto()  # a result whose rows are tuples of the item
+    STATEMENT = auto()  # a select; its item is a row of it
+    QUERY = auto()  # a legacy Query, which runs itself
+    ROW = auto()  # an instance of a model that came from a session, or may have
+    COLUMN = auto()  # Task.title
+    RELATION = auto()  # Task.project
+    OPTION = auto()  # selectinload(Task.project)
+
+
+NOTHING: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """What a name holds.
+
+    Attributes:
+        kind: What sort of thing it is.
+        name: The one name of a symbol or of an instance's class; of a column or a relation, its
+            own; of a row, ``async`` or ``sync`` after the session it came from.
+        item: What is inside.
+        model: The model, of a row, a column and a relation.
+        loads: Of a row, a statement or an option, the relations that are read with it, as paths
+            with dots; None if that cannot be told.
+        source: The expression of the session that a row came from.
+        expires: Of a session or what came from one: whether rows expire on commit, if known.
+        ordered: Of a statement: whether it has an order.
+        limited: Whether it has a limit other than one row.
+        skips: Whether it has an offset.
+        attached: Of a row: whether a session has it for sure.
+        node: Where it was made.
+    """
+
+    kind: Kind
+    name: str = ""
+    item: "Value | None" = None
+    model: "Model | None" = None
+    loads: frozenset[str] | None = NOTHING
+    source: str = ""
+    expires: bool | None = None
+    ordered: bool = False
+    limited: bool = False
+    skips: bool = False
+    attached: bool = False
+    node: "ast.AST | None" = None
+
+    def is_instance(self, names: frozenset[str] | set[str]) -> bool:
+        """Whether it is an instance of one of these classes."""
+        return self.kind is Kind.INSTANCE and self.name in names
+
+
+def many(item: Value | None) -> Value:
+    """Several of a value."""
+    return Value(Kind.MANY, item=item)
+
+
+def awaitable(item: Value | None) -> Value:
+    """What gives a value when it is awaited."""
+    return Value(Kind.AWAITABLE, item=item)
+
+
+def joined(one: Value | None, other: Value | None) -> Value | None:
+    """What is known after either of two ways."""
+    if one is None or other is None or one == other:
+        return one or other  # None on one way is no other thing
+    if one.kind is not other.kind:
+        return None
+    if one.kind in (Kind.STATEMENT, Kind.QUERY):
+        return replace(
+            one,
+            item=_joined_row(one.item, other.item),
+            loads=_union(one.loads, other.loads),
+            ordered=one.ordered or other.ordered,
+            limited=one.limited or other.limited,
+            skips=one.skips or other.skips,
+        )
+    if one.kind is Kind.ROW:
+        return _joined_row(one, other)
+    if one.kind is Kind.INSTANCE and one.name == other.name:
+        same = one.expires == other.expires
+        return replace(one, expires=one.expires if same else None)
+    if one.kind in (Kind.MANY, Kind.ROWS, Kind.TUPLES, Kind.AWAITABLE):
+        return replace(one, item=joined(one.item, other.item))
+    return None
+
+
+def _joined_row(one: Value | None, other: Value | None) -> Value | None:
+    if one is None or other is None or one.model is not other.model:
+        return None
+    return replace(
+        one,
+        loads=_union(one.loads, other.loads),
+        attached=one.attached and other.attached,
+        expires=one.expires if one.expires == other.expires else None,
+    )
+
+
+def _union(one: frozenset[str] | None, other: frozenset[str] | None) -> frozenset[str] | None:
+    return None if one is None or other is None else one | other

@@ -1,0 +1,1 @@
+"""Read a project: its files, modules, names, models and settings."""

@@ -1,0 +1,62 @@
+"""What each file reaches by its imports, as one hash: files that import each other share it."""
+
+from collections.abc import Iterator, Mapping
+
+from colonnade.lint.runner._cache import combined
+
+
+def reached_hashes(direct: Mapping[str, set[str]], contents: Mapping[str, str]) -> dict[str, str]:
+    """For each file, the hash of its content and that of all it imports, however far.
+
+    Args:
+        direct: The files that each file imports.
+        contents: The hash of each file's content.
+    """
+    hashes: dict[str, str] = {}
+    for circle in _circles(direct):
+        inside = set(circle)
+        beyond = {other for one in circle for other in direct[one]} - inside
+        parts = {f"in {one}": contents[one] for one in circle}
+        whole = combined(parts | {f"to {other}": hashes[other] for other in beyond})
+        for one in circle:
+            hashes[one] = combined({"": whole, one: contents[one]})
+    return hashes
+
+
+def _circles(direct: Mapping[str, set[str]]) -> Iterator[list[str]]:
+    """The groups of files that import each other, each after those that it imports.
+
+    Tarjan's algorithm, without recursion: programs import deeper than Python recurses.
+    """
+    number: dict[str, int] = {}
+    lowest: dict[str, int] = {}
+    path: list[str] = []
+    on_path: set[str] = set()
+    for start in direct:
+        if start in number:
+            continue
+        waiting = [(start, iter(sorted(direct[start])))]
+        number[start] = lowest[start] = len(number)
+        path.append(start)
+        on_path.add(start)
+        while waiting:
+            one, others = waiting[-1]
+            for other in others:
+                if other not in number:
+                    number[other] = lowest[other] = len(number)
+                    path.append(other)
+                    on_path.add(other)
+                    waiting.append((other, iter(sorted(direct[other]))))
+                    break
+                if other in on_path:
+                    lowest[one] = min(lowest[one], number[other])
+            else:
+                waiting.pop()
+                if waiting:
+                    above = waiting[-1][0]
+                    lowest[above] = min(lowest[above], lowest[one])
+                if lowest[one] == number[one]:
+                    circle = path[path.index(one) :]
+                    del path[path.index(one) :]
+                    on_path.difference_update(circle)
+                    yield circle

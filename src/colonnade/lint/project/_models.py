@@ -1,0 +1,385 @@
+"""The models of a project: tables and schemas, their columns and their relations."""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from colonnade.lint.project import _known_names as lib
+from colonnade.lint.project._hints import Hint, parsed, read_hint
+
+if TYPE_CHECKING:
+    from colonnade.lint.project._modules import Module
+    from colonnade.lint.project._project import Place, Project
+
+COLUMN_CALLS = frozenset({lib.COLUMN, lib.MAPPED_COLUMN})
+LAZY = frozenset({"select", True})  # what reads a relation when it is asked for; the default
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """A field or a column of a model.
+
+    Attributes:
+        name: Its name.
+        node: The statement that defines it.
+        owner: The class that does, which may be a base.
+        hint: What its annotation says.
+        call: ``Field(...)``, ``Column(...)`` or ``mapped_column(...)``, if it has one.
+        default: What it is without being given one, if that is not such a call.
+        options: The keywords of that call.
+    """
+
+    name: str
+    node: ast.AnnAssign | ast.Assign
+    owner: "Model"
+    hint: Hint
+    call: ast.Call | None = None
+    default: ast.expr | None = None
+    options: dict[str, ast.expr] = field(default_factory=dict)
+
+    def option(self, name: str) -> object:
+        """The constant a keyword is given; None if it is absent or no constant."""
+        value = self.options.get(name)
+        if isinstance(value, ast.UnaryOp) and isinstance(value.op, ast.USub):
+            inner = value.operand
+            number = inner.value if isinstance(inner, ast.Constant) else None
+            return -number if isinstance(number, int | float) else None
+        return value.value if isinstance(value, ast.Constant) else None
+
+    @property
+    def primary_key(self) -> bool:
+        """Whether it is in the primary key."""
+        return self.option("primary_key") is True
+
+    @property
+    def foreign_key(self) -> str | None:
+        """What it refers to, as ``table.column``."""
+        said = self.option("foreign_key")
+        if isinstance(said, str):
+            return said
+        for call in self.column_calls():
+            for argument in call.args:
+                if isinstance(argument, ast.Call) and self.owner.meaning(argument.func) == (
+                    lib.FOREIGN_KEY
+                ):
+                    first = argument.args[0] if argument.args else None
+                    if isinstance(first, ast.Constant) and isinstance(first.value, str):
+                        return first.value
+        return None
+
+    @property
+    def nullable(self) -> bool:
+        """Whether its column takes NULL."""
+        said = self.option("nullable")
+        if isinstance(said, bool):
+            return said
+        for call in self.column_calls():
+            for keyword in call.keywords:
+                if keyword.arg == "nullable" and isinstance(keyword.value, ast.Constant):
+                    return bool(keyword.value.value)
+        return self.hint.optional and not self.primary_key
+
+    def column_calls(self) -> Iterator[ast.Call]:
+        """``Column(...)``, wherever it is said: itself, or in ``sa_column=``."""
+        if self.call is not None and self.owner.meaning(self.call.func) in COLUMN_CALLS:
+            yield self.call
+        given = self.options.get("sa_column")
+        if isinstance(given, ast.Call):
+            yield given
+
+    def type_expressions(self) -> Iterator[ast.expr]:
+        """The SQLAlchemy types it is given, in ``sa_type=`` or in a ``Column``."""
+        if "sa_type" in self.options:
+            yield self.options["sa_type"]
+        for call in self.column_calls():
+            yield from call.args
+            yield from (keyword.value for keyword in call.keywords if keyword.arg == "type_")
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A relation of a table.
+
+    Attributes:
+        name: Its name.
+        node: The statement that defines it.
+        call: ``Relationship(...)`` or ``relationship(...)``.
+        owner: The class that has it.
+        target: The one name of the class it leads to; empty if that cannot be told.
+        many: Whether it is a list.
+        back_populates: What it names on the other side.
+        lazy: How it is read by default.
+        options: The keywords, those of ``sa_relationship_kwargs`` among them.
+        opaque: Whether some options cannot be read.
+    """
+
+    name: str
+    node: ast.AnnAssign | ast.Assign
+    call: ast.Call
+    owner: "Model"
+    target: str
+    many: bool
+    back_populates: str | None
+    lazy: object
+    options: dict[str, ast.expr]
+    opaque: bool
+
+    @property
+    def when_asked(self) -> bool:
+        """Whether it is read from the database when it is first asked for."""
+        return self.lazy in LAZY and not self.opaque
+
+
+class Model:
+    """A class that is a table or a schema.
+
+    Attributes:
+        name: Its one name in the project.
+        node: Its statement.
+        module: The module it stands in.
+        project: The project.
+    """
+
+    def __init__(self, name: str, node: ast.ClassDef, place: "Place") -> None:
+        self.name = name
+        self.node = node
+        self.place = place
+
+    def __repr__(self) -> str:
+        return f"Model({self.name})"
+
+    @property
+    def title(self) -> str:
+        """Its name, as people say it."""
+        return self.node.name
+
+    @property
+    def module(self) -> "Module":
+        """The module it stands in."""
+        return self.place.module
+
+    @property
+    def project(self) -> "Project":
+        """The project."""
+        return self.place.project
+
+    def meaning(self, node: ast.expr) -> str:
+        """The one name of an expression in its module."""
+        return self.place.meaning(node)
+
+    @cached_property
+    def bases(self) -> list["Model"]:
+        """Its bases that are models of the project."""
+        found = (self.project.model(self.meaning(base)) for base in self.node.bases)
+        return [one for one in found if one is not None and one is not self]
+
+    @cached_property
+    def ancestry(self) -> frozenset[str]:
+        """The names of everything it inherits."""
+        return self.project.ancestry(self.name)
+
+    @property
+    def sqlmodel(self) -> bool:
+        """Whether it is one of SQLModel's, stock or Colonnade's."""
+        return not self.ancestry.isdisjoint({lib.SQLMODEL, lib.COLONNADE_MODEL})
+
+    @property
+    def stock(self) -> bool:
+        """Whether it is sqlmodel's own, without Colonnade's columns."""
+        return lib.SQLMODEL in self.ancestry and not any(
+            name.startswith("colonnade.") for name in self.ancestry
+        )
+
+    @property
+    def declarative(self) -> bool:
+        """Whether it is SQLAlchemy's."""
+        return lib.DECLARATIVE in self.ancestry
+
+    @cached_property
+    def table(self) -> bool:
+        """Whether it has a table."""
+        if self.sqlmodel:
+            return self.name in self.project.names.tables
+        return self.declarative and self.declares_table
+
+    @cached_property
+    def declares_table(self) -> bool:
+        """Whether a class of SQLAlchemy's names its table, or has columns of a table."""
+        named = any(
+            isinstance(target, ast.Name) and target.id in ("__tablename__", "__table__")
+            for statement in self.node.body
+            if isinstance(statement, ast.Assign)
+            for target in statement.targets
+        )
+        abstract = any(
+            isinstance(statement, ast.Assign)
+            and any(isinstance(t, ast.Name) and t.id == "__abstract__" for t in statement.targets)
+            for statement in self.node.body
+        )
+        return named or (not abstract and any(base.declares_table for base in self.bases))
+
+    @property
+    def schema(self) -> bool:
+        """Whether it is a Pydantic model without a table."""
+        return not self.table and (self.sqlmodel or lib.PYDANTIC_MODEL in self.ancestry)
+
+    @property
+    def tablename(self) -> str:
+        """The name of its table."""
+        for statement in self.node.body:
+            target = value = None
+            if isinstance(statement, ast.Assign):
+                target, value = statement.targets[0], statement.value
+            elif isinstance(statement, ast.AnnAssign):
+                target, value = statement.target, statement.value
+            if isinstance(target, ast.Name) and target.id == "__tablename__":
+                if isinstance(value, ast.Constant):
+                    return str(value.value)
+                return ""
+        return self.node.name.lower() if self.sqlmodel else ""
+
+    @cached_property
+    def own(self) -> dict[str, Attribute | Relation]:
+        """What its own statement defines."""
+        found: dict[str, Attribute | Relation] = {}
+        for statement in self.node.body:
+            if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+                one = self._annotated(statement.target.id, statement)
+            elif isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
+                one = self._assigned(statement.targets[0].id, statement)
+            else:
+                continue
+            if one is not None:
+                found[one.name] = one
+        return found
+
+    @cached_property
+    def members(self) -> dict[str, Attribute | Relation]:
+        """What it has, inherited or not."""
+        found: dict[str, Attribute | Relation] = {}
+        for base in reversed(self.bases):
+            found.update(base.members)
+        found.update(self.own)
+        return found
+
+    @cached_property
+    def attributes(self) -> dict[str, Attribute]:
+        """Its fields and columns, inherited or not."""
+        return {k: one for k, one in self.members.items() if isinstance(one, Attribute)}
+
+    @cached_property
+    def relations(self) -> dict[str, Relation]:
+        """Its relations."""
+        return {k: one for k, one in self.members.items() if isinstance(one, Relation)}
+
+    def defines(self, name: str) -> bool:
+        """Whether it or a base has anything of a name: a method, a ``declared_attr``."""
+        own = any(getattr(one, "name", None) == name for one in self.node.body)
+        return own or name in self._added or any(base.defines(name) for base in self.bases)
+
+    @cached_property
+    def _added(self) -> frozenset[str]:
+        """What its module gives it after its statement: ``Card.articles = relationship(...)``."""
+        return frozenset(
+            target.attr
+            for statement in self.module.tree.body
+            if isinstance(statement, ast.Assign)
+            for target in statement.targets
+            if isinstance(target, ast.Attribute)
+            and isinstance(target.value, ast.Name)
+            and target.value.id == self.node.name
+        )
+
+    @cached_property
+    def whole(self) -> bool:
+        """Whether all its bases are known, so that what it lacks is really not there."""
+        known = {lib.SQLMODEL, lib.COLONNADE_MODEL, lib.PYDANTIC_MODEL, lib.DECLARATIVE}
+        return all(
+            name in known
+            or name in self.project.names.bases
+            or name.partition(".")[0] in ("typing", "abc", "builtins", "enum")
+            for name in self.ancestry
+        )
+
+    def _annotated(self, name: str, node: ast.AnnAssign) -> Attribute | Relation | None:
+        if name.startswith("__") or name == "model_config":
+            return None
+        if name.startswith("_") and not self.declarative:
+            return None  # private to Pydantic, and no field
+        hint = read_hint(node.annotation, self.place)
+        if hint.classvar:
+            return None
+        value = node.value
+        if isinstance(value, ast.Call):
+            called = self.meaning(value.func)
+            if called == lib.RELATIONSHIP or called in lib.ORM_RELATIONSHIPS:
+                return self._relation(name, node, value, hint)
+            if called in COLUMN_CALLS or called.endswith(".Field") or called == "Field":
+                return Attribute(name, node, self, hint, value, None, _keywords(value))
+        for one in hint.metadata:
+            if isinstance(one, ast.Call) and self.meaning(one.func).endswith("Field"):
+                return Attribute(name, node, self, hint, one, value, _keywords(one))
+        return Attribute(name, node, self, hint, None, value)
+
+    def _assigned(self, name: str, node: ast.Assign) -> Attribute | Relation | None:
+        value = node.value
+        if not isinstance(value, ast.Call) or name.startswith("__"):
+            return None
+        called = self.meaning(value.func)
+        if called in lib.ORM_RELATIONSHIPS:
+            return self._relation(name, node, value, Hint())
+        if called in COLUMN_CALLS:
+            options = _keywords(value)
+            optional = not any(
+                keyword.arg == "nullable"
+                and isinstance(keyword.value, ast.Constant)
+                and keyword.value.value is False
+                for keyword in value.keywords
+            )
+            return Attribute(name, node, self, Hint(optional=optional), value, None, options)
+        return None
+
+    def _relation(
+        self, name: str, node: ast.AnnAssign | ast.Assign, call: ast.Call, hint: Hint
+    ) -> Relation:
+        options = _keywords(call)
+        opaque = any(keyword.arg is None for keyword in call.keywords)
+        extra = options.get("sa_relationship_kwargs")
+        if isinstance(extra, ast.Dict):
+            for key, value in zip(extra.keys, extra.values, strict=True):
+                if isinstance(key, ast.Constant):
+                    options.setdefault(str(key.value), value)
+                else:
+                    opaque = True
+        elif isinstance(extra, ast.Call) and self.meaning(extra.func) == "dict":
+            options = {**_keywords(extra), **options}
+        elif extra is not None:
+            opaque = True
+        if "sa_relationship" in options:
+            inner = options["sa_relationship"]
+            opaque = opaque or not isinstance(inner, ast.Call)
+            if isinstance(inner, ast.Call):
+                options = {**_keywords(inner), **options}
+                call = call if hint.name else inner
+        target = hint.name or self._target(call)
+        many = bool(hint.many)
+        lazy = options.get("lazy")
+        back = options.get("back_populates")
+        return Relation(
+            name, node, call, self, target, many,
+            back.value if isinstance(back, ast.Constant) and isinstance(back.value, str) else None,
+            lazy.value if isinstance(lazy, ast.Constant) else ("select" if lazy is None else "?"),
+            options, opaque or (back is not None and not isinstance(back, ast.Constant)),
+        )  # fmt: skip
+
+    def _target(self, call: ast.Call) -> str:
+        first = call.args[0] if call.args else None
+        if isinstance(first, ast.Constant) and isinstance(first.value, str):
+            first = parsed(first.value)
+        return self.meaning(first) if isinstance(first, ast.Name | ast.Attribute) else ""
+
+
+def _keywords(call: ast.Call) -> dict[str, ast.expr]:
+    return {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}

@@ -1,0 +1,192 @@
+"""One module: its tree, where each node stands, and what it defines."""
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import cached_property
+from typing import TypeVar, cast
+
+from colonnade.lint.project._module_summary import Facts, alias_name, top_level
+from colonnade.lint.project._sources import Piece, Source
+
+Node = TypeVar("Node", bound=ast.AST)
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+Scope = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef | ast.Module
+
+
+class Module:
+    """A piece of Python of the project, parsed.
+
+    Attributes:
+        name: Its one name in the project.
+        path: Its file, as it was named.
+        source: The file.
+        piece: Where it stands in the file.
+        facts: What it tells the others.
+        tree: What it is.
+    """
+
+    def __init__(
+        self, name: str, path: str, source: Source, piece: Piece, facts: Facts, tree: ast.Module
+    ) -> None:
+        self.name = name
+        self.path = path
+        self.source = source
+        self.piece = piece
+        self.facts = facts
+        self.tree = tree
+
+    @cached_property
+    def definitions(self) -> dict[str, ast.stmt]:
+        """The statement that gives each name of the module its meaning: the first that does."""
+        found: dict[str, ast.stmt] = {}
+        for statement in top_level(self.tree.body):
+            for name in defined(statement):
+                found.setdefault(name, statement)
+        return found
+
+    @cached_property
+    def bindings(self) -> dict[str, list[ast.stmt]]:
+        """Every statement of the module that gives a name a meaning: several, where ways differ."""
+        found: dict[str, list[ast.stmt]] = defaultdict(list)
+        for statement in top_level(self.tree.body):
+            for name in (*defined(statement), *_imported(statement)):
+                found[name].append(statement)
+        return found
+
+    @cached_property
+    def parents(self) -> dict[ast.AST, ast.AST]:
+        """The node above each node."""
+        return self._index[0]
+
+    def nodes(self, kind: type[Node]) -> list[Node]:
+        """All nodes of one class of ``ast``, in the order of the text."""
+        return cast("list[Node]", self._index[1].get(kind, []))
+
+    @property
+    def calls(self) -> list[ast.Call]:
+        """Every call."""
+        return self.nodes(ast.Call)
+
+    @cached_property
+    def calls_by_name(self) -> dict[str, list[ast.Call]]:
+        """Every call by the last name of what is called: ``session.exec(...)`` by ``exec``."""
+        found: dict[str, list[ast.Call]] = defaultdict(list)
+        for call in self.calls:
+            if isinstance(call.func, ast.Attribute):
+                found[call.func.attr].append(call)
+            elif isinstance(call.func, ast.Name):
+                found[call.func.id].append(call)
+        return found
+
+    @property
+    def classes(self) -> list[ast.ClassDef]:
+        """Every class, nested ones too."""
+        return self.nodes(ast.ClassDef)
+
+    @cached_property
+    def functions(self) -> list[Function]:
+        """Every function, nested ones and methods too."""
+        found: list[Function] = [*self.nodes(ast.FunctionDef), *self.nodes(ast.AsyncFunctionDef)]
+        return sorted(found, key=lambda node: node.lineno)
+
+    def called(self, *names: str) -> Iterator[ast.Call]:
+        """The calls of functions and methods with these last names."""
+        for name in names:
+            yield from self.calls_by_name.get(name, ())
+
+    def above(self, node: ast.AST) -> Iterator[ast.AST]:
+        """The nodes around a node, the nearest first."""
+        parents = self.parents
+        while (parent := parents.get(node)) is not None:
+            yield parent
+            node = parent
+
+    def parent(self, node: ast.AST) -> ast.AST | None:
+        """The node above a node."""
+        return self.parents.get(node)
+
+    def function(self, node: ast.AST) -> Function | None:
+        """The function that runs a node, a lambda's being nobody's."""
+        for one in self.above(node):
+            if isinstance(one, FUNCTIONS):
+                return one
+            if isinstance(one, ast.Lambda | ast.ClassDef):
+                return None
+        return None
+
+    def owner(self, function: ast.AST) -> ast.ClassDef | None:
+        """The class that a method belongs to."""
+        parent = self.parents.get(function)
+        return parent if isinstance(parent, ast.ClassDef) else None
+
+    def qualified(self, node: Function | ast.ClassDef) -> str:
+        """The one name of a function or class of this module."""
+        around = [
+            one.name
+            for one in self.above(node)
+            if isinstance(one, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        ]
+        return ".".join([self.name, *reversed(around), node.name])
+
+    def statement(self, node: ast.AST) -> ast.stmt | None:
+        """The statement that a node is part of."""
+        if isinstance(node, ast.stmt):
+            return node
+        return next((one for one in self.above(node) if isinstance(one, ast.stmt)), None)
+
+    @cached_property
+    def _index(self) -> tuple[dict[ast.AST, ast.AST], dict[type, list[ast.AST]]]:
+        parents: dict[ast.AST, ast.AST] = {}
+        kinds: dict[type, list[ast.AST]] = defaultdict(list)
+        waiting: list[ast.AST] = [self.tree]
+        while waiting:
+            node = waiting.pop()
+            kinds[type(node)].append(node)
+            children: list[ast.AST] = []
+            for name in node._fields:
+                value = getattr(node, name, None)
+                if isinstance(value, list):
+                    children += [one for one in value if isinstance(one, ast.AST)]
+                elif isinstance(value, ast.AST):
+                    children.append(value)
+            for child in children:
+                if not isinstance(child, ast.expr_context | ast.operator | ast.cmpop):
+                    parents[child] = node
+                    waiting.append(child)
+        for found in kinds.values():
+            found.sort(key=lambda one: (getattr(one, "lineno", 0), getattr(one, "col_offset", 0)))
+        return parents, kinds
+
+
+def parameters(function: Function) -> Iterator[tuple[ast.arg, ast.expr | None]]:
+    """Each parameter of a function, and its default."""
+    arguments = function.args
+    names = [*arguments.posonlyargs, *arguments.args]
+    missing: list[ast.expr | None] = [None] * (len(names) - len(arguments.defaults))
+    yield from zip(names, [*missing, *arguments.defaults], strict=True)
+    yield from zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+
+
+def _imported(statement: ast.stmt) -> Iterator[str]:
+    if isinstance(statement, ast.Import | ast.ImportFrom):
+        for alias in statement.names:
+            yield alias.asname or alias.name.partition(".")[0]
+
+
+def defined(statement: ast.stmt) -> Iterator[str]:
+    """The names that a statement defines."""
+    match statement:
+        case ast.ClassDef(name=name) | ast.FunctionDef(name=name):
+            yield name
+        case ast.AsyncFunctionDef(name=name) | ast.AnnAssign(target=ast.Name(id=name)):
+            yield name
+        case ast.Assign(targets=targets):
+            yield from (target.id for target in targets if isinstance(target, ast.Name))
+        case ast.With(items=items):
+            for item in items:
+                if isinstance(item.optional_vars, ast.Name):
+                    yield item.optional_vars.id
+        case _ if type(statement).__name__ == "TypeAlias":
+            yield alias_name(statement)

@@ -1,0 +1,241 @@
+"""What a name means in a project: through aliases, re-exports, stars and relative imports."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+
+from colonnade.lint.project import _known_names as lib
+from colonnade.lint.project._module_summary import DEFINITION, Facts
+
+DEPTH = 12  # of re-exports; more is a circle
+SHADOWED = "~"  # in the name of a module that another hides: `queries.py` beside `queries/`
+
+
+class Names:
+    """The facts of all files, and the names that follow from them.
+
+    A module has one name here: its path from the project's root, with dots. ``from app.models
+    import Task`` in ``backend/app/api.py`` means ``backend.app.models.Task``: of the modules whose
+    path ends with what is imported, the one nearest to who asks.
+
+    Args:
+        facts: The facts of each module, by its name.
+        packages: The names of those that are an ``__init__``.
+        before: For a block of a document or a cell, the one before it, whose names it sees.
+    """
+
+    def __init__(
+        self,
+        facts: Mapping[str, Facts],
+        packages: Iterable[str] = (),
+        before: Mapping[str, str] | None = None,
+    ) -> None:
+        self.facts = facts
+        self.packages = frozenset(packages)
+        self.before = before or {}
+        self._known: dict[tuple[str, str], str] = {}
+        self._imports: dict[str, frozenset[str]] = {}
+        self._endings: dict[str, list[str]] = defaultdict(list)
+        for name in facts:
+            if "#" in name or SHADOWED in name:  # which no import means
+                continue
+            parts = name.split(".")
+            for start in range(len(parts)):
+                # Within a package, a module is imported by the package's name.
+                if start == 0 or ".".join(parts[:start]) not in self.packages:
+                    self._endings[".".join(parts[start:])].append(name)
+
+    def package(self, module: str) -> str:
+        """What a module's relative imports count from."""
+        module = module.partition("#")[0]
+        name = module.partition(SHADOWED)[0]
+        return name if module in self.packages else name.rpartition(".")[0]
+
+    def resolve(self, path: str, near: str) -> str:
+        """The one name of what a dotted path means in a module.
+
+        Args:
+            path: As the module's imports and names have it.
+            near: The module.
+        """
+        key = (path, near)
+        if key not in self._known:
+            self._known[key] = self._resolve(path, near, 0)
+        return self._known[key]
+
+    def imported(self, path: str, near: str) -> str:
+        """The one name of a dotted path that is imported, whatever names a module has."""
+        return self._absolute(path, near, 0)
+
+    def imports(self, module: str) -> frozenset[str]:
+        """The modules of the project that a module imports, and those around them."""
+        if module in self._imports:
+            return self._imports[module]
+        found: set[str] = set()
+        facts = self.facts.get(module)
+        for path in facts.imports if facts else ():
+            parts = path.split(".")
+            for size in range(len(parts), 0, -1):
+                one = self._module(".".join(parts[:size]), module)
+                if one is not None:
+                    found.add(one)
+        if module in self.before:
+            found.add(self.before[module])
+        self._imports[module] = frozenset(found - {module})
+        return self._imports[module]
+
+    @cached_property
+    def imported_modules(self) -> frozenset[str]:
+        """The modules that any other module of the project imports."""
+        return frozenset().union(*map(self.imports, self.facts))
+
+    def classes(self) -> Iterable[tuple[str, str]]:
+        """Each class of the project, as its module and its name."""
+        for module, facts in self.facts.items():
+            for name in facts.classes:
+                yield module, name
+
+    @cached_property
+    def bases(self) -> dict[str, tuple[str, ...]]:
+        """The bases of each class, by the names they have in the project."""
+        return {
+            f"{module}.{name}": tuple(
+                self.resolve(base, module) for base in self.facts[module].classes[name].bases
+            )
+            for module, name in self.classes()
+        }
+
+    @cached_property
+    def heirs(self) -> dict[str, frozenset[str]]:
+        """For each class, those that inherit it, however far."""
+        found: dict[str, set[str]] = defaultdict(set)
+        for name in self.bases:
+            for ancestor in self._ancestors(name):
+                found[ancestor].add(name)
+        return {name: frozenset(heirs) for name, heirs in found.items()}
+
+    @cached_property
+    def tables(self) -> frozenset[str]:
+        """The classes that say ``table=True``."""
+        return frozenset(
+            f"{module}.{name}"
+            for module, facts in self.facts.items()
+            for name, fact in facts.classes.items()
+            if fact.table
+        )
+
+    @cached_property
+    def queried(self) -> frozenset[str]:
+        """What is selected, got or changed anywhere."""
+        return frozenset(
+            self.resolve(path, module)
+            for module, facts in self.facts.items()
+            for path in facts.queried
+        )
+
+    @cached_property
+    def dependencies(self) -> dict[str, bool]:
+        """What endpoints depend on, and whether all who do want its end before the answer."""
+        found: dict[str, bool] = {}
+        for module, facts in self.facts.items():
+            for path, early in facts.depends:
+                name = self.resolve(path, module)
+                found[name] = found.get(name, True) and early
+        return found
+
+    @cached_property
+    def expiring(self) -> bool | None:
+        """Whether rows expire when an async session commits; None if makers disagree."""
+        makers = {one for facts in self.facts.values() for one in facts.expiring}
+        return makers.pop() if len(makers) == 1 else None
+
+    @cached_property
+    def migrated(self) -> bool:
+        """Whether the project has migrations."""
+        return any(facts.migrations for facts in self.facts.values())
+
+    def _ancestors(self, name: str) -> set[str]:
+        found: set[str] = set()
+        waiting = list(self.bases.get(name, ()))
+        while waiting:
+            one = waiting.pop()
+            if one not in found:
+                found.add(one)
+                waiting += self.bases.get(one, ())
+        return found
+
+    def _resolve(self, path: str, near: str, depth: int) -> str:
+        first, _, rest = path.partition(".")
+        if depth > DEPTH or not first:
+            return path
+        module: str | None = near
+        while module is not None:  # the blocks before this one, for a block
+            facts = self.facts.get(module)
+            target = facts.exports.get(first) if facts else None
+            if target == DEFINITION:
+                return f"{module}.{path}"
+            if target is not None and target != first:
+                return self._absolute(f"{target}.{rest}" if rest else target, module, depth + 1)
+            module = self.before.get(module) if target is None else None
+        return self._starred(path, near, depth) or self._absolute(path, near, depth)
+
+    def _absolute(self, path: str, near: str, depth: int) -> str:
+        """What an imported path means; names of the module that imports it do not matter."""
+        if depth > DEPTH or path.partition(".")[0] in lib.ROOTS:
+            return lib.canonical(path)
+        return self._imported(path, near, depth) or path
+
+    def _imported(self, path: str, near: str, depth: int) -> str | None:
+        parts = path.split(".")
+        for size in range(len(parts), 0, -1):
+            module = self._module(".".join(parts[:size]), near)
+            if module is None:
+                continue
+            if size == len(parts):
+                return module
+            return self._member(module, parts[size:], depth + 1)
+        return None
+
+    def _member(self, module: str, rest: list[str], depth: int) -> str:
+        name = rest[0]
+        facts = self.facts[module]
+        if name in facts.exports and depth <= DEPTH:
+            target = facts.exports[name]
+            if target == DEFINITION:
+                return f"{module}.{'.'.join(rest)}"
+            return self._absolute(".".join([target, *rest[1:]]), module, depth + 1)
+        path = ".".join(rest)
+        return self._starred(path, module, depth) or f"{module}.{path}"
+
+    def _starred(self, path: str, near: str, depth: int) -> str | None:
+        """What a name means that ``import *`` brings, from module to module, each of them once."""
+        first = path.partition(".")[0]
+        reached = [near]
+        for module in reached:
+            facts = self.facts.get(module)
+            for star in facts.stars if facts and depth <= DEPTH else ():
+                if first in lib.STARS.get(star, ()):
+                    return lib.canonical(f"{star}.{path}")
+                other = self._module(star, module)
+                if other is None or other in reached:
+                    continue
+                if first in self.facts[other].exports:
+                    return self._member(other, path.split("."), depth + 1)
+                reached.append(other)
+        return None
+
+    def _module(self, path: str, near: str) -> str | None:
+        candidates = self._endings.get(path)
+        if not candidates:
+            return None
+        return max(candidates, key=lambda name: (_shared(name, near), -len(name)))
+
+
+def _shared(one: str, other: str) -> int:
+    """How many leading parts two names have in common."""
+    count = 0
+    for left, right in zip(one.split("."), other.split("."), strict=False):
+        if left != right:
+            break
+        count += 1
+    return count

@@ -1,0 +1,247 @@
+"""A project as rules see it: modules parsed when they are asked for, names that mean one thing."""
+
+import ast
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from colonnade.lint.inference._flow import Flow, Runs
+from colonnade.lint.inference._values import Value
+from colonnade.lint.project import _known_names as lib
+from colonnade.lint.project._hints import Hint, read_hint
+from colonnade.lint.project._models import Model
+from colonnade.lint.project._module_summary import written
+from colonnade.lint.project._modules import FUNCTIONS, Function, Module, defined
+from colonnade.lint.project._names import SHADOWED, Names
+
+Loader = Callable[[str], Module | None]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A module as one who reads in it: its names mean what they mean there."""
+
+    project: "Project"
+    module: Module
+
+    def meaning(self, node: ast.expr) -> str:
+        """The one name of what an expression means; empty if it is no name."""
+        path = written(node)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            path = node.value if node.value.replace(".", "").isidentifier() else ""
+        if not path:
+            return ""
+        name = self.project.names.resolve(path, self.module.name)
+        if name == path and "." not in path:
+            return self.project.by_title(path, self.module.name)
+        return name
+
+    def alias(self, name: str) -> "tuple[ast.expr, Place] | None":
+        """What a name is assigned in the project: ``Status = Literal[...]``."""
+        found = self.project.definition(name)
+        if found is None:
+            return None
+        statement, module = found
+        value = getattr(statement, "value", None)
+        if isinstance(statement, ast.Assign | ast.AnnAssign) and isinstance(value, ast.expr):
+            if not isinstance(value, ast.Subscript | ast.BinOp | ast.Name | ast.Attribute):
+                return None
+            return value, Place(self.project, module)
+        if type(statement).__name__ == "TypeAlias" and isinstance(value, ast.expr):
+            return value, Place(self.project, module)
+        return None
+
+    def hint(self, node: ast.expr | None) -> Hint:
+        """What an annotation says."""
+        return read_hint(node, self)
+
+
+def _is_ambiguous(statements: list[ast.stmt]) -> bool:
+    """Whether statements give a name several meanings, of which one is a class or a function."""
+    kinds = {type(one) for one in statements}
+    return len(statements) > 1 and (
+        ast.ClassDef in kinds or (not kinds.isdisjoint(FUNCTIONS) and not kinds <= {*FUNCTIONS})
+    )
+
+
+def _is_overload(function: Function) -> bool:
+    return any(written(one).rpartition(".")[2] == "overload" for one in function.decorator_list)
+
+
+@dataclass
+class Project:
+    """Everything that is checked together.
+
+    Attributes:
+        names: What names mean.
+        load: Parses a module, by its name.
+    """
+
+    names: Names
+    load: Loader
+    _modules: dict[str, Module | None] = field(default_factory=dict)
+    _models: dict[str, Model | None] = field(default_factory=dict)
+    _titles: dict[str, list[str]] | None = None
+    flows: dict[ast.AST, Flow] = field(default_factory=dict)
+    given: dict[str, Value | None] = field(default_factory=dict)
+
+    def module(self, name: str) -> Module | None:
+        """A module, parsed; None if it is none of the project's, or no Python."""
+        if name not in self._modules:
+            self._modules[name] = self.load(name) if name in self.names.facts else None
+        return self._modules[name]
+
+    def home(self, name: str) -> Module | None:
+        """The module that something with a name stands in."""
+        prefix = name.rpartition(".")[0]
+        while prefix:
+            if prefix in self.names.facts:
+                return self.module(prefix)
+            prefix = prefix.rpartition(".")[0]
+        return None
+
+    def definition(self, name: str) -> tuple[ast.stmt, Module] | None:
+        """The statement that defines a name, and its module.
+
+        None if the name may mean something else: a class that is imported where it can be, or a
+        function that is wrapped afterwards.
+        """
+        module = self.home(name)
+        if module is None:
+            return None
+        name = name[len(module.name) + 1 :]
+        statement = module.definitions.get(name)
+        if statement is None or _is_ambiguous(module.bindings.get(name, [])):
+            return None
+        return statement, module
+
+    def function(self, name: str) -> tuple[Function, Module] | None:
+        """A function or a method of the project."""
+        found = self.variants(name)
+        return found[0] if found else None
+
+    def variants(self, name: str) -> list[tuple[Function, Module]]:
+        """The definitions of a function or a method: several, if it is overloaded.
+
+        The first is the one that runs, as far as can be told.
+        """
+        module = self.home(name)
+        if module is None:
+            return []
+        *owners, last = name[len(module.name) + 1 :].split(".")
+        body: list[ast.stmt] = []
+        if not owners and not _is_ambiguous(module.bindings.get(last, [])):
+            body = module.bindings.get(last, [])
+        elif len(owners) == 1:
+            owner = module.definitions.get(owners[0])
+            inside = owner.body if isinstance(owner, ast.ClassDef) else []
+            body = [one for one in inside if last in defined(one)]
+            body = [] if _is_ambiguous(body) else body
+        found = [one for one in body if isinstance(one, FUNCTIONS) and one.name == last]
+        return [(one, module) for one in sorted(found, key=_is_overload)]
+
+    def callee(self, name: str) -> tuple[Function, Module] | None:
+        """The function or the method that a name calls, inherited or not."""
+        owner, _, method = name.rpartition(".")
+        inherited = self.method(owner, method) if owner in self.names.bases else None
+        return self.function(name) or inherited
+
+    def overloads(self, function: Function, module: Module) -> list[Function]:
+        """All definitions of what a function is one definition of."""
+        return [one for one, _ in self.variants(module.qualified(function))] or [function]
+
+    def method(self, name: str, method: str) -> tuple[Function, Module] | None:
+        """A method of a class of the project, inherited or not."""
+        for owner in (name, *self._ordered(name)):
+            found = self.function(f"{owner}.{method}")
+            if found is not None:
+                return found
+        return None
+
+    def model(self, name: str) -> Model | None:
+        """The model that a class of the project is; None if it is none."""
+        if name not in self._models:
+            self._models[name] = None  # a class that inherits itself
+            found = self.definition(name) if name in self.names.bases else None
+            if found is not None and isinstance(found[0], ast.ClassDef) and self._is_model(name):
+                self._models[name] = Model(name, found[0], Place(self, found[1]))
+        return self._models[name]
+
+    def ancestry(self, name: str) -> frozenset[str]:
+        """Everything a class inherits; Colonnade's own mixins are its SQLModel's."""
+        found = set(self._ordered(name))
+        if any(one.startswith("colonnade.") for one in found):
+            found.add(lib.COLONNADE_MODEL)
+        if any(self._declares_base(one) for one in (name, *found)):
+            found.add(lib.DECLARATIVE)
+        return frozenset(found)
+
+    def flow(self, node: Runs, module: Module) -> Flow | None:
+        """How a function or a module runs; None while that is being found out."""
+        known = self.flows.get(node)
+        if known is not None:
+            return known if known.done else None
+        outer = module.function(node)
+        around = self.flows.get(outer) if outer is not None else None
+        if outer is not None and around is None:
+            around = self.flow(outer, module)
+        flow = Flow(Place(self, module), node, around)
+        self.flows[node] = flow
+        flow.run()
+        return flow
+
+    def committed(self, function: Function, module: Module) -> frozenset[str]:
+        """The parameters that a function commits, itself or by what it calls."""
+        flow = self.flow(function, module)
+        if flow is None:
+            return frozenset()
+        names = {one.arg for one in (*function.args.args, *function.args.kwonlyargs)}
+        return frozenset(source for _, source in flow.commits if source in names)
+
+    def by_title(self, title: str, near: str) -> str:
+        """A model by its class's name alone, as quoted annotations have it; else the name.
+
+        A name that is imported only while types are checked, or not at all, is looked up by
+        SQLModel among all classes: where one alone has it, that one is meant.
+        """
+        if self._titles is None:
+            self._titles = {}
+            for module, name in self.names.classes():
+                if SHADOWED in module:
+                    continue
+                self._titles.setdefault(name, []).append(f"{module}.{name}")
+        found = self._titles.get(title, [])
+        tables = [one for one in found if one in self.names.tables]
+        document = near.partition("#")[0]
+        for some in (found, tables):
+            beside = [one for one in some if one.startswith(f"{document}#")]
+            if len(beside) == 1:
+                return beside[0]
+            if len(some) == 1:
+                return some[0]
+        return title
+
+    def _ordered(self, name: str) -> list[str]:
+        found: list[str] = []
+        waiting = list(self.names.bases.get(name, ()))
+        while waiting:
+            one = waiting.pop(0)
+            if one not in found:
+                found.append(one)
+                waiting += self.names.bases.get(one, ())
+        return found
+
+    def _is_model(self, name: str) -> bool:
+        roots = {lib.SQLMODEL, lib.COLONNADE_MODEL, lib.PYDANTIC_MODEL, lib.DECLARATIVE}
+        return not roots.isdisjoint(self.ancestry(name))
+
+    def _declares_base(self, name: str) -> bool:
+        """Whether a name is assigned ``declarative_base()``."""
+        if name in self.names.bases:
+            return False
+        found = self.definition(name)
+        if found is None or not isinstance(found[0], ast.Assign):
+            return False
+        value = found[0].value
+        return isinstance(value, ast.Call) and (
+            Place(self, found[1]).meaning(value.func) == lib.DECLARATIVE_BASE
+        )

@@ -1,0 +1,1 @@
+"""Run the linter over a project: caching, baseline, worker processes."""

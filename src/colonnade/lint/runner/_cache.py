@@ -1,0 +1,175 @@
+"""What was found before, by content: in JSON, which runs nothing when it is read."""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from colonnade.lint._findings import Edit, Finding, Fix
+from colonnade.lint.project._module_summary import ClassFact, Facts
+
+FOLDER = ".colonnade_cache"
+
+
+@dataclass(slots=True)
+class Known:
+    """What is known of a file with a certain content.
+
+    Attributes:
+        content: The hash of what it holds.
+        facts: The facts of its modules, by their names.
+        before: For each of its blocks or cells, the one before.
+        lines: How many it has.
+        speaks: Whether it names a library that the rules are about.
+        errors: What kept it from being parsed.
+        key: The hash of all that its findings follow from.
+        findings: What was found, before anything was left out.
+    """
+
+    content: str
+    facts: dict[str, Facts]
+    before: dict[str, str] = field(default_factory=dict)
+    lines: int = 0
+    speaks: bool = True
+    errors: list[Finding] = field(default_factory=list)
+    key: str = ""
+    findings: list[Finding] = field(default_factory=list)
+
+
+class Cache:
+    """Keeps what was found in a folder of the project, ``.colonnade_cache``.
+
+    ``changed`` says whether there is anything new to keep.
+
+    Args:
+        root: Where the project is; None keeps nothing.
+    """
+
+    def __init__(self, root: Path | None) -> None:
+        self._folder = root / FOLDER if root is not None else None
+        self._files: dict[str, Known] = {}
+        self._used: dict[str, Known] = {}
+        self.changed = False
+        if self._folder is not None:
+            self._files = self._read(self._folder / "check.json")
+
+    def get(self, name: str, content: str) -> Known | None:
+        """What is known of a file, if it still holds the same."""
+        known = self._files.get(name)
+        if known is None or known.content != content:
+            return None
+        self._used[name] = known
+        return known
+
+    def put(self, name: str, known: Known) -> None:
+        """Remember a file."""
+        self._used[name] = known
+        self.changed = True
+
+    def save(self) -> None:
+        """Write it down; where that cannot be done, the next run takes longer."""
+        if self._folder is None or not self.changed:
+            return
+        data = {"version": version(), "files": {n: _packed(k) for n, k in self._used.items()}}
+        try:
+            self._folder.mkdir(exist_ok=True)
+            ignore = self._folder / ".gitignore"
+            if not ignore.exists():
+                ignore.write_text("*\n", encoding="utf-8")
+            handle, written = tempfile.mkstemp(dir=self._folder, suffix=".json")
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump(data, file, separators=(",", ":"))
+            Path(written).replace(self._folder / "check.json")
+        except OSError:
+            return
+
+    def _read(self, path: Path) -> dict[str, Known]:
+        try:
+            data = json.loads(path.read_bytes())
+            if data["version"] != version():
+                return {}
+            return {name: _unpacked(one) for name, one in data["files"].items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            return {}  # none, or another's
+
+
+@cache
+def version() -> str:
+    """What the cache depends on beside the project: this very program and its Python."""
+    import sys
+
+    digest = hashlib.blake2b(repr(sys.version_info).encode(), digest_size=16)
+    for path in sorted(Path(__file__).parents[1].rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def content_hash(data: bytes, module: str = "") -> str:
+    """The hash of what a file holds, and of the name of its module."""
+    digest = hashlib.blake2b(data, digest_size=16)
+    digest.update(f"\0{module}".encode(errors="surrogateescape"))
+    return digest.hexdigest()
+
+
+def combined(parts: Mapping[str, str]) -> str:
+    """One hash of several, each with its name."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name, part in sorted(parts.items()):
+        digest.update(f"{name}\0{part}\0".encode(errors="surrogateescape"))
+    return digest.hexdigest()
+
+
+def facts_hash(facts: Mapping[str, Facts]) -> str:
+    """The hash of a file's facts."""
+    text = json.dumps({name: _packed_facts(one) for name, one in sorted(facts.items())})
+    return content_hash(text.encode())
+
+
+def _packed(known: Known) -> dict[str, Any]:
+    return {
+        "content": known.content, "lines": known.lines, "speaks": known.speaks, "key": known.key,
+        "before": known.before,
+        "facts": {name: _packed_facts(one) for name, one in known.facts.items()},
+        "errors": [asdict(one) for one in known.errors],
+        "findings": [asdict(one) for one in known.findings],
+    }  # fmt: skip
+
+
+def _unpacked(data: dict[str, Any]) -> Known:
+    return Known(
+        data["content"],
+        {name: _unpacked_facts(one) for name, one in data["facts"].items()},
+        data["before"], data["lines"], data["speaks"],
+        [_finding(one) for one in data["errors"]], data["key"],
+        [_finding(one) for one in data["findings"]],
+    )  # fmt: skip
+
+
+def _packed_facts(facts: Facts) -> list[Any]:
+    classes = {name: [list(one.bases), one.table] for name, one in facts.classes.items()}
+    return [
+        facts.exports, list(facts.stars), classes, sorted(facts.queried),
+        sorted(facts.depends), list(facts.expiring), facts.migrations, list(facts.imports),
+    ]  # fmt: skip
+
+
+def _unpacked_facts(data: list[Any]) -> Facts:
+    exports, stars, classes, queried, depends, expiring, migrations, imports = data
+    return Facts(
+        exports, tuple(stars),
+        {name: ClassFact(tuple(bases), table) for name, (bases, table) in classes.items()},
+        frozenset(queried), frozenset((name, early) for name, early in depends),
+        tuple(expiring), migrations, tuple(imports),
+    )  # fmt: skip
+
+
+def _finding(data: dict[str, Any]) -> Finding:
+    fix = data.pop("fix")
+    if fix is not None:
+        fix = Fix(fix["message"], tuple(Edit(**one) for one in fix["edits"]), fix["safe"])
+    return Finding(**data, fix=fix)

@@ -1,0 +1,192 @@
+"""Checking sources in memory: pieces become modules, modules a project, rules look at each."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from colonnade.lint._context import Context
+from colonnade.lint._findings import Finding
+from colonnade.lint._rule import Rule
+from colonnade.lint.project._module_summary import Facts, gather
+from colonnade.lint.project._modules import Module
+from colonnade.lint.project._names import SHADOWED, Names
+from colonnade.lint.project._project import Project
+from colonnade.lint.project._sources import Source, UnreadableError
+
+UNREADABLE = "CLN001"
+NOQA = re.compile(
+    r"#\s*noqa(?P<codes>\s*:\s*(?P<list>[A-Za-z]+[0-9]+(?:[\s,]+[A-Za-z]+[0-9]+)*))?", re.IGNORECASE
+)
+FILE_NOQA = re.compile(r"^\s*#\s*colonnade:\s*noqa(?:\s*:\s*(?P<list>[\w\s,]+))?\s*$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """A file, parsed.
+
+    Attributes:
+        name: The name of its module.
+        path: Its path, as it was named.
+        source: What it holds.
+        modules: Its pieces, parsed; those that are no Python are not there.
+        before: For each piece's module, the one before it.
+        errors: What kept it, or a piece of it, from being parsed.
+    """
+
+    name: str
+    path: str
+    source: Source
+    modules: dict[str, Module]
+    before: dict[str, str] = field(default_factory=dict)
+    errors: tuple[Finding, ...] = ()
+
+
+def parse(name: str, path: str, source: Source, package: str, *, uses: bool = True) -> Parsed:
+    """Parse what a file holds.
+
+    Args:
+        name: The name of its module.
+        path: Its path, as findings name it.
+        source: What it holds.
+        package: What its relative imports count from.
+        uses: Whether what is inside its functions may matter.
+    """
+    modules: dict[str, Module] = {}
+    before: dict[str, str] = {}
+    errors: list[Finding] = []
+    last: str | None = None
+    for number, piece in enumerate(source.pieces, 1):
+        own = f"{name}#{number}" if piece.lenient else name
+        try:
+            tree = piece.parse()
+            facts = gather(tree, package, uses=uses)
+        except UnreadableError as error:
+            if not piece.lenient:
+                errors.append(unreadable(path, error))
+            continue
+        except RecursionError:
+            errors.append(_too_deep(path, piece.first))
+            continue
+        modules[own] = Module(own, path, source, piece, facts, tree)
+        if last is not None:
+            before[own] = last
+        last = own if piece.lenient else None
+    return Parsed(name, path, source, modules, before, tuple(errors))
+
+
+def unreadable(path: str, error: UnreadableError) -> Finding:
+    """The finding that a file cannot be read."""
+    end = error.column + 1
+    return Finding(
+        path, error.line, error.column, UNREADABLE, str(error), error.line, end, error.cell
+    )
+
+
+def failed(path: str, error: Exception, where: str, line: int = 1) -> Finding:
+    """The finding that checking failed: at a file, which does not keep the others from it."""
+    if isinstance(error, RecursionError):
+        return _too_deep(path, line)
+    reason = f"{where} failed here ({type(error).__name__}: {error}); please report it"
+    return unreadable(path, UnreadableError(reason, line))
+
+
+def _too_deep(path: str, line: int) -> Finding:
+    return unreadable(path, UnreadableError("nested too deeply to be checked", line))
+
+
+def review(module: Module, project: Project, rules: Iterable[Rule]) -> Iterator[Finding]:
+    """What the rules find in a module, in the order of the text, noqa comments heeded."""
+    context = Context(module, project)
+    found: set[Finding] = set()
+    for rule in rules:
+        try:
+            if rule.applies(context):
+                found.update(rule.check(context))
+        except Exception as error:
+            found.add(failed(module.path, error, rule.code, module.piece.first))
+    yield from sorted(one for one in found if not _silenced(module, one))
+
+
+def check_sources(sources: Mapping[str, Source], rules: Iterable[Rule]) -> list[Finding]:
+    """Check files that are in memory, as one project.
+
+    Args:
+        sources: What each file holds, by its path.
+        rules: What to look for.
+    """
+    rules = list(rules)
+    names = module_names(sources)
+    files = [parse(names[path], path, source, package_of(path)) for path, source in sources.items()]
+    modules = {name: module for file in files for name, module in file.modules.items()}
+    facts: dict[str, Facts] = {name: module.facts for name, module in modules.items()}
+    before = {name: one for file in files for name, one in file.before.items()}
+    packages = [names[path] for path in sources if is_package(path)]
+    project = Project(Names(facts, packages, before), modules.get)
+    found = [one for file in files for one in file.errors]
+    for module in modules.values():
+        found += review(module, project, rules)
+    return sorted(found)
+
+
+def module_names(paths: Iterable[str]) -> dict[str, str]:
+    """The name of each file's module, by its path: no two files have the same.
+
+    Where an import could mean several files, it means the package, then the module, then its stub,
+    as it does in Python. The others get a name that no import can spell.
+    """
+    names: dict[str, str] = {}
+    shared: Counter[str] = Counter()
+    for path in sorted(paths, key=lambda path: (not is_package(path), path.endswith("i"), path)):
+        name = module_name(path)
+        names[path] = f"{name}{SHADOWED}{shared[name]}" if shared[name] else name
+        shared[name] += 1
+    return names
+
+
+def module_name(path: str) -> str:
+    """What a file's module is imported by: its path from the project's root, with dots."""
+    parts = path.replace("\\", "/").removesuffix(".py").removesuffix(".pyi").split("/")
+    if parts[-1] == "__init__":
+        parts = parts[:-1]
+    return ".".join(re.sub(rf"[.#{SHADOWED}]", "_", part) for part in parts if part)
+
+
+def is_package(path: str) -> bool:
+    """Whether a file is a package's own."""
+    return path.replace("\\", "/").rpartition("/")[2] in ("__init__.py", "__init__.pyi")
+
+
+def package_of(path: str) -> str:
+    """What a file's relative imports count from."""
+    name = module_name(path)
+    return name if is_package(path) else name.rpartition(".")[0]
+
+
+def _silenced(module: Module, finding: Finding) -> bool:
+    whole = _file_noqa(module.source.text)
+    if whole is not None and (not whole or finding.code in whole):
+        return True
+    lines = module.piece.text_lines
+    first = finding.line - module.piece.first
+    last = (finding.end_line or finding.line) - module.piece.first
+    return any(_says_noqa(lines[at], finding.code) for at in {first, last} if 0 <= at < len(lines))
+
+
+def _says_noqa(line: str, code: str) -> bool:
+    match = NOQA.search(line)
+    if match is None:
+        return False
+    codes = match["list"]
+    return codes is None or code in {one.upper() for one in re.split(r"[\s,]+", codes)}
+
+
+@lru_cache(maxsize=4)
+def _file_noqa(text: str) -> frozenset[str] | None:
+    if "colonnade:" not in text:
+        return None
+    match = FILE_NOQA.search(text)
+    if match is None:
+        return None
+    return frozenset(filter(None, re.split(r"[\s,]+", (match["list"] or "").upper())))

@@ -1,0 +1,442 @@
+"""A whole run: files are found, scanned for what they tell each other, and reviewed.
+
+What was found before is kept by content: a file is scanned again when it changed, and reviewed
+again when it did, or anything it imports, or a model, or what any file tells the others.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import TypeVar
+from uuid import uuid4
+
+from colonnade.errors import CheckError
+from colonnade.lint._findings import Finding
+from colonnade.lint.project import _known_names as lib
+from colonnade.lint.project._dependency_hashes import reached_hashes
+from colonnade.lint.project._files import SUFFIXES, Files
+from colonnade.lint.project._module_summary import Facts
+from colonnade.lint.project._modules import Module
+from colonnade.lint.project._names import Names
+from colonnade.lint.project._project import Project
+from colonnade.lint.project._settings import Settings, is_project
+from colonnade.lint.project._sources import UnreadableError, read
+from colonnade.lint.rules import all_rules
+from colonnade.lint.runner._cache import Cache, Known, combined, content_hash, facts_hash
+from colonnade.lint.runner._checking import (
+    failed,
+    is_package,
+    module_names,
+    package_of,
+    parse,
+    review,
+    unreadable,
+)
+
+WORTH_A_POOL = 400_000  # bytes of Python; below, starting processes takes longer than they save
+Item = TypeVar("Item")
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass
+class Report:
+    """What a run has found.
+
+    Attributes:
+        findings: In the order of path and line.
+        files: How many files were checked.
+        lines: How many lines they have.
+        skipped: Files that were not checked, and why.
+        known: How many findings the baseline has.
+    """
+
+    findings: list[Finding] = field(default_factory=list)
+    files: int = 0
+    lines: int = 0
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+    known: int = 0
+
+
+@dataclass(frozen=True)
+class Target:
+    """A file of the project.
+
+    Attributes:
+        path: Where it is.
+        name: Its path from the project's root.
+        module: The name of its module, which no other file has.
+        wanted: Whether its findings are reported; else it is read for the names in it.
+    """
+
+    path: Path
+    name: str
+    module: str
+    wanted: bool
+
+
+def check(
+    settings: Settings,
+    paths: Sequence[Path] = (),
+    *,
+    jobs: int = 1,
+    cached: bool = True,
+    progress: Progress | None = None,
+    contents: dict[Path, bytes] | None = None,
+) -> Report:
+    """Check files.
+
+    Args:
+        settings: The project's.
+        paths: Files and folders; the project's root if there are none. The rest of the project
+            is read as well, to know what names mean.
+        jobs: How many processes to use at most.
+        cached: Whether to keep what was found for the next run.
+        progress: Called with what is done, how much of it is, and of how much.
+        contents: What files hold that are not what the disk has: those open in an editor.
+
+    Raises:
+        CheckError: A path is not there, or a code is none.
+    """
+    _known_codes(settings)
+    targets = _targets(settings, paths or [settings.root], contents or {})
+    cache = Cache(settings.root if cached else None)
+    run = _Run(settings, targets, cache, progress or _silent, contents or {})
+    report = run.go(jobs)
+    cache.save()
+    return report
+
+
+def selected(settings: Settings, finding: Finding, name: str) -> bool:
+    """Whether the settings want to hear of a finding."""
+    code = finding.code
+    if not code.startswith(settings.select) or (
+        settings.ignore and code.startswith(settings.ignore)
+    ):
+        return False
+    return not any(
+        code.startswith(codes) and (fnmatch(name, pattern) or fnmatch(Path(name).name, pattern))
+        for pattern, codes in settings.per_file_ignores.items()
+    )
+
+
+def _known_codes(settings: Settings) -> None:
+    from colonnade.lint.schema import schema_rules
+
+    codes = [rule.code for rule in (*all_rules(), *schema_rules())]
+    said = [*settings.select, *settings.ignore]
+    said += [code for some in settings.per_file_ignores.values() for code in some]
+    for one in said:
+        if not any(code.startswith(one) for code in codes):
+            raise CheckError(f"There is no rule {one!r}; `colonnade check --rules` lists them.")
+
+
+def _targets(
+    settings: Settings, paths: Iterable[Path], contents: dict[Path, bytes]
+) -> list[Target]:
+    """The files to check, and then the rest of the project, for the names in it."""
+    files = Files(settings.root, settings.exclude)
+    wanted = dict.fromkeys(
+        path for path in _named(files, paths, contents) if not files.excluded(path)
+    )
+    found = dict(wanted)
+    if is_project(settings.root):
+        rest = files.below(settings.root)
+        found.update(dict.fromkeys(path for path in rest if path.suffix in (".py", ".pyi")))
+    names = {path: files.name(path) for path in found}
+    modules = module_names(names.values())
+    return [
+        Target(path, name, modules[name], wanted=path in wanted) for path, name in names.items()
+    ]
+
+
+def _named(files: Files, paths: Iterable[Path], contents: dict[Path, bytes]) -> Iterator[Path]:
+    """The files that the paths are, or that are in their folders."""
+    for path in paths:
+        absolute = path.absolute()
+        if path.is_dir():
+            yield from files.below(absolute)
+        elif path.exists() or path.is_symlink() or absolute in contents:
+            if path.suffix not in SUFFIXES:
+                raise CheckError(f"{path} is no Python, Markdown or notebook.")
+            yield absolute
+        else:
+            raise CheckError(f"There is no file or folder {path}.")
+
+
+def _silent(what: str, done: int, total: int) -> None:
+    pass
+
+
+class _Run:
+    """One run over the files of a project."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        targets: list[Target],
+        cache: Cache,
+        progress: Progress,
+        contents: dict[Path, bytes],
+    ) -> None:
+        self._settings = settings
+        self._targets = targets
+        self._cache = cache
+        self._progress = progress
+        self._contents = contents
+        self._known: dict[str, Known] = {}
+        self._report = Report()
+
+    def go(self, jobs: int) -> Report:
+        pool = None
+        waiting = self._look()
+        size = sum(len(data) for _, data in waiting)
+        try:
+            if jobs > 1 and size > WORTH_A_POOL:
+                pool = ProcessPoolExecutor(jobs)
+            self._scan(waiting, pool, jobs)
+            self._review(pool, jobs)
+        finally:
+            if pool is not None:
+                pool.shutdown(cancel_futures=True)
+        return self._finished()
+
+    def _look(self) -> list[tuple[Target, bytes]]:
+        """Read every file; those that the cache does not know as they are have to be scanned."""
+        waiting = []
+        for target in self._targets:
+            try:
+                data = self._contents.get(target.path)
+                if data is None:
+                    data = target.path.read_bytes()
+            except OSError as error:
+                reason = f"cannot be read: {error.strerror or error}"
+                finding = unreadable(target.name, UnreadableError(reason))
+                self._known[target.name] = Known("", {}, speaks=False, errors=[finding])
+                continue
+            if len(data) > self._settings.max_file_size:
+                size = f"{len(data) / 1_000_000:.1f} MB, more than max-file-size"
+                if target.wanted:
+                    self._report.skipped.append((self._shown(target), size))
+                continue
+            known = self._cache.get(target.name, content_hash(data, target.module))
+            if known is None:
+                waiting.append((target, data))
+            else:
+                self._known[target.name] = known
+        return waiting
+
+    def _scan(
+        self, waiting: list[tuple[Target, bytes]], pool: ProcessPoolExecutor | None, jobs: int
+    ) -> None:
+        parts = _divided(waiting, jobs if pool else 1)
+        results = pool.map(_scan_all, parts) if pool is not None else map(_scan_all, parts)
+        done = 0
+        for result in results:
+            for name, known in result:
+                self._known[name] = known
+                self._cache.put(name, known)
+                done += 1
+            self._progress("reading", done, len(waiting))
+
+    def _review(self, pool: ProcessPoolExecutor | None, jobs: int) -> None:
+        names, packages, before = self._names()
+        relevant = _relevant(self._known, names)
+        keys = self._keys(names, relevant)
+        wanted = [one for one in self._targets if one.wanted and one.name in relevant]
+        stale = [one for one in wanted if self._known[one.name].key != keys[one.name]]
+        files = {one.module: one for one in self._targets}
+        job = _Job(uuid4().hex, dict(names.facts), packages, before, files, self._contents)
+        parts = _divided(stale, jobs if pool else 1)
+        results = (
+            pool.map(_review_all, [job] * len(parts), parts)
+            if pool is not None
+            else (_review_all(job, part) for part in parts)
+        )
+        done = 0
+        for result in results:
+            for name, findings in result:
+                self._known[name].findings = findings
+                self._known[name].key = keys[name]
+                self._cache.changed = True
+                done += 1
+            self._progress("checking", done, len(stale))
+        _reviewers.clear()
+
+    def _names(self) -> tuple[Names, list[str], dict[str, str]]:
+        facts = {}
+        before = {}
+        for known in self._known.values():
+            facts.update(known.facts)
+            before.update(known.before)
+        packages = [one.module for one in self._targets if is_package(one.name)]
+        return Names(facts, packages, before), packages, before
+
+    def _keys(self, names: Names, relevant: set[str]) -> dict[str, str]:
+        """For each file, the hash of all that its findings follow from."""
+        owners = {module: name for name, one in self._known.items() for module in one.facts}
+        contents = {name: one.content for name, one in self._known.items()}
+        reached = reached_hashes(_imports(names, owners), contents)
+        # A table is reached by its name alone: quoted, in a relation or a foreign key.
+        shared = {name: reached[name] for name in map(owners.get, _homes(names)) if name}
+        shared["facts"] = combined({n: facts_hash(one.facts) for n, one in self._known.items()})
+        common = combined(shared)
+        return {name: combined({"": common, name: reached[name]}) for name in relevant}
+
+    def _finished(self) -> Report:
+        report = self._report
+        for target in self._targets:
+            known = self._known.get(target.name)
+            if not target.wanted or known is None:
+                continue
+            report.files += 1
+            report.lines += known.lines
+            shown = self._shown(target)
+            for finding in (*known.errors, *known.findings):
+                if selected(self._settings, finding, target.name):
+                    report.findings.append(replace(finding, path=shown))
+        report.findings.sort(
+            key=lambda one: (one.path, one.cell or 0, one.line, one.column, one.code)
+        )
+        return report
+
+    def _shown(self, target: Target) -> str:
+        """A path as people say it: from where they stand, if it is below."""
+        here = Path.cwd()
+        path = target.path
+        return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What a process has to know to review files; ``run`` is another for each run.
+
+    ``files`` has each file by the name of its module.
+    """
+
+    run: str
+    facts: dict[str, Facts]
+    packages: list[str]
+    before: dict[str, str]
+    files: dict[str, Target]
+    contents: dict[Path, bytes]
+
+
+class _Reviewer:
+    """Reviews files of one project; modules are parsed as they are asked for."""
+
+    def __init__(self, job: _Job) -> None:
+        self._job = job
+        self.project = Project(Names(job.facts, job.packages, job.before), self.load)
+        self._parsed: dict[str, dict[str, Module]] = {}
+
+    def load(self, name: str) -> Module | None:
+        return self.modules(name.partition("#")[0]).get(name)
+
+    def modules(self, module: str) -> dict[str, Module]:
+        """The modules of a file, by the name of the first."""
+        if module not in self._parsed:
+            self._parsed[module] = {}
+            file = self._job.files[module]
+            with suppress(Exception):  # which the scan has reported
+                data = self._job.contents.get(file.path)
+                source = read(file.path.read_bytes() if data is None else data, file.path.suffix)
+                parsed = parse(module, file.name, source, package_of(file.name))
+                self._parsed[module] = parsed.modules
+        return self._parsed[module]
+
+    def review(self, file: Target) -> list[Finding]:
+        found: list[Finding] = []
+        try:
+            for name in self.modules(file.module):
+                module = self.project.module(name)
+                if module is not None:
+                    found += review(module, self.project, all_rules())
+        except Exception as error:
+            found.append(failed(file.name, error, "the review"))
+        return found
+
+
+_reviewers: dict[str, _Reviewer] = {}  # of the run that a process works for
+
+
+def _review_all(job: _Job, files: list[Target]) -> list[tuple[str, list[Finding]]]:
+    """Review files; what was parsed for them is kept for the next part of the same run."""
+    if job.run not in _reviewers:
+        _reviewers.clear()
+        _reviewers[job.run] = _Reviewer(job)
+    return [(file.name, _reviewers[job.run].review(file)) for file in files]
+
+
+def _scan_all(files: list[tuple[Target, bytes]]) -> list[tuple[str, Known]]:
+    return [(file.name, _scanned(file, data)) for file, data in files]
+
+
+def _scanned(file: Target, data: bytes) -> Known:
+    """What is known of a file that is read; if that fails, why."""
+    content = content_hash(data, file.module)
+    try:
+        source = read(data, file.path.suffix)
+        speaks = any(subject in source.text for subject in lib.SUBJECTS)
+        parsed = parse(file.module, file.name, source, package_of(file.name), uses=speaks)
+    except UnreadableError as error:
+        return Known(content, {}, speaks=False, errors=[unreadable(file.name, error)])
+    except Exception as error:
+        return Known(content, {}, speaks=False, errors=[failed(file.name, error, "reading")])
+    facts = {one: module.facts for one, module in parsed.modules.items()}
+    return Known(
+        content, facts, parsed.before, source.text.count("\n"), speaks, list(parsed.errors)
+    )  # fmt: skip
+
+
+def _divided(items: list[Item], jobs: int) -> list[list[Item]]:
+    """Parts of a list for several processes, small enough that none waits long for another."""
+    size = max(1, len(items) // (jobs * 4) + 1) if jobs > 1 else max(1, len(items) // 20 + 1)
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+def _homes(names: Names) -> Iterable[str]:
+    """The modules that define tables."""
+    tables = names.tables | names.heirs.get(lib.DECLARATIVE, frozenset())
+    for module, name in names.classes():
+        bases = names.bases[f"{module}.{name}"]
+        if f"{module}.{name}" in tables or any(base.endswith("Base") for base in bases):
+            yield module
+
+
+def _imports(names: Names, owners: dict[str, str]) -> dict[str, set[str]]:
+    """For each file, those that it imports, and the conftest files whose fixtures it may use."""
+    direct: dict[str, set[str]] = {owner: set() for owner in owners.values()}
+    for module, owner in owners.items():
+        found = direct[owner]
+        found |= {owners[one] for one in names.imports(module) if one in owners}
+        parts = module.split(".")
+        conftests = (".".join([*parts[:size], "conftest"]) for size in range(len(parts)))
+        found |= {owners[one] for one in conftests if one in owners}
+    return direct
+
+
+def _relevant(known: dict[str, Known], names: Names) -> set[str]:
+    """The files that rules may find something in: those that speak of a library, or import one."""
+    owners = {module: name for name, one in known.items() for module in one.facts}
+    users: dict[str, set[str]] = {}
+    for module, owner in owners.items():
+        for one in names.imports(module):
+            if one in owners:
+                users.setdefault(owners[one], set()).add(owner)
+    found = {name for name, one in known.items() if one.speaks and one.facts}
+    waiting = list(found)
+    while waiting:
+        for user in users.get(waiting.pop(), ()):
+            if user not in found:
+                found.add(user)
+                waiting.append(user)
+    return found
+
+
+def default_jobs() -> int:
+    """How many processes this machine can run at once."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,186 @@
+"""What changes a history's files: squashing, merging, stamping, and handing Alembic's over."""
+
+import shutil
+from pathlib import Path
+
+from alembic import command
+from alembic.operations import ops
+from sqlalchemy import Connection, MetaData
+
+from colonnade.database import Database, DatabaseURL
+from colonnade.errors import MigrationError
+from colonnade.migrations import operations as safe_ops
+from colonnade.migrations._environment import opened
+from colonnade.migrations._history import ENVIRONMENT, History, explained
+from colonnade.migrations.autogenerate._choices import Choices
+from colonnade.migrations.autogenerate._descriptions import describe
+from colonnade.migrations.autogenerate._drift import differences
+from colonnade.migrations.autogenerate._revision_writer import Written, find_change, replay, write
+from colonnade.migrations.autogenerate._schema_history import Ledger
+from colonnade.migrations.guard._dry_run import record
+from colonnade.migrations.runner._runner import Watcher, current_heads
+from colonnade.migrations.runner._throwaway_database import shadow
+from colonnade.project import Project
+
+_SETTINGS = """\
+# Alembic's settings. The database, the models and how they are compared are in {script}/env.py.
+[alembic]
+script_location = %(here)s/{script}
+version_locations = %(here)s/{versions}
+path_separator = newline
+file_template = {names}
+prepend_sys_path = %(here)s
+"""
+
+
+def squash(
+    history: History,
+    url: DatabaseURL,
+    metadata: MetaData,
+    message: str | None = None,
+    *,
+    force: bool = False,
+    watcher: Watcher | None = None,
+) -> Written:
+    """Make one revision of all.
+
+    It keeps the id of the newest: a database that is there stays there, and one that is behind has
+    to be upgraded before.
+
+    Args:
+        history: The history.
+        url: The kind of database to replay in.
+        metadata: The models' tables.
+        message: What it says of itself.
+        force: Even if revisions run SQL or Python of their own, which is not in the new one.
+        watcher: Told how the replay goes.
+
+    Raises:
+        MigrationError: Models and history disagree, a revision does more than change tables, or
+            there is nothing to squash.
+    """
+    head = history.head()
+    if head is None or len(history.revisions) < 2:
+        raise MigrationError("There is one revision at most: nothing to squash.")
+    with shadow(url) as connection:
+        ledger = replay(history, connection, watcher=watcher)
+        apart = [describe(one) for one in differences(connection, metadata, ledger=ledger)]
+        if apart:
+            raise MigrationError(
+                f"The models are ahead of the history ({'; '.join(apart)}): colonnade migrate "
+                "first."
+            )
+        lost = [] if force else _more_than_tables(history, connection)
+        if lost:
+            raise MigrationError(
+                "These do more than change tables, and the new revision would not do it: "
+                f"{'; '.join(lost)}. If new databases do not need it: --force."
+            )
+    count = len(history.revisions)
+    with shadow(url) as connection:
+        change = find_change(connection, metadata, Ledger(), Choices())
+        with _away(history):
+            said = message or f"squash {count} revisions"
+            return write(history, connection, metadata, change, said, None, revision=head)
+
+
+def _more_than_tables(history: History, connection: Connection) -> list[str]:
+    own_doing = (ops.ExecuteSQLOp, ops.BulkInsertOp, safe_ops.ForEachBatch)
+    found: list[str] = []
+    for revision in history.revisions:
+        recording = record(connection, revision.module.upgrade)
+        theirs = [one for one in recording.operations if isinstance(one, own_doing)]
+        found += [f"{revision.revision} ({describe(one)})" for one in theirs]
+        if not recording.is_whole:
+            found.append(f"{revision.revision} (asks the database)")
+    return found
+
+
+class _away:  # noqa: N801 - used as `with _away(history)`
+    """The files of a history are out of the way: for good, or until something fails."""
+
+    def __init__(self, history: History) -> None:
+        self.history = history
+        self.paths = [Path(one.path) for one in history.revisions]
+
+    def __enter__(self) -> None:
+        for path in self.paths:
+            path.rename(path.with_suffix(".squashed"))
+        self.history.forget()
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        for path in self.paths:
+            away = path.with_suffix(".squashed")
+            if kind is None:
+                away.unlink()
+            else:
+                away.rename(path)
+        self.history.forget()
+
+
+def merge(history: History, message: str | None = None) -> Path:
+    """Write a revision that follows all heads.
+
+    Raises:
+        MigrationError: There is one head.
+    """
+    if len(history.heads) < 2:
+        raise MigrationError("The history has one head: nothing to merge.")
+    with explained(history.folder):
+        script = command.merge(history.config, "heads", message or "merge")
+    history.forget()
+    assert script is not None
+    return Path(script.path)
+
+
+def stamp(history: History, database: Database, revision: str) -> None:
+    """Say that a database is at a revision, without running anything.
+
+    Args:
+        history: The history.
+        database: The database.
+        revision: The revision, ``head`` or ``base``.
+
+    Raises:
+        MigrationError: There is no such revision.
+    """
+    with opened(database) as connection:
+        unknown = [one for one in current_heads(connection) if not history.has(one)]
+        history.config.attributes["connection"] = connection
+        try:
+            with explained(history.folder):
+                command.stamp(history.config, revision, purge=bool(unknown))
+        finally:
+            del history.config.attributes["connection"]
+
+
+def eject(project: Project) -> list[Path]:
+    """Write Alembic's files into a project, which has them from then on.
+
+    Args:
+        project: The project.
+
+    Returns:
+        The files: alembic.ini, env.py and the template of a revision.
+
+    Raises:
+        MigrationError: One of them is there already.
+    """
+    versions = project.versions
+    script = versions.parent if versions.parent != project.root else project.root / "migrations"
+    settings = project.root / "alembic.ini"
+    files = {name: script / name for name in ("env.py", "script.py.mako")}
+    for path in (settings, *files.values()):
+        if path.exists():
+            raise MigrationError(f"{path} is there already, and nothing is overwritten.")
+    script.mkdir(parents=True, exist_ok=True)
+    versions.mkdir(parents=True, exist_ok=True)
+    for name, path in files.items():
+        shutil.copyfile(ENVIRONMENT / name, path)
+    text = _SETTINGS.format(
+        script=script.relative_to(project.root).as_posix(),
+        versions=versions.relative_to(project.root).as_posix(),
+        names="%%(year)d_%%(month).2d_%%(day).2d_%%(slug)s_%%(rev)s",
+    )
+    settings.write_text(text, encoding="utf-8")
+    return [settings, *files.values()]

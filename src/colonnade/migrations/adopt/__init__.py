@@ -1,0 +1,1 @@
+"""Models and a first revision for a database that has neither."""

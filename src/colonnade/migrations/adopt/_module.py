@@ -1,0 +1,95 @@
+"""Models as a module: its imports, its classes, laid out."""
+
+import ast
+import re
+from collections.abc import Iterator
+
+import sqlalchemy as sa
+
+from colonnade.migrations.adopt._classes import DATES, MODULES, ClassSource
+from colonnade.migrations.autogenerate._formatting import flat, lines_of
+
+WIDTH = 100
+_STANDARD = frozenset(("datetime", "decimal", "typing", "uuid"))
+
+
+def module_of(classes: list[ClassSource]) -> str:
+    hidden = {two.name for one in classes for two in one.fields.values()}
+    hidden |= {two.name for one in classes for two in one.relations}
+    dotted = bool(hidden & set(DATES))  # a field ``date`` would hide the class
+    bodies, used = [], set()
+    for one in classes:
+        base = "Timestamps" if one.stamped else "SQLModel"
+        trees = [ast.parse(source).body[0] for source in one.sources()]
+        for tree in trees:
+            used |= _used(tree, dotted)
+        used.add(base)
+        bodies.append(_body(one, base, trees))
+    lines = ['"""The tables of the database, as they were found."""']
+    imports = list(_imports(used - {one.name for one in classes}, dotted))
+    lines += ["", *imports] if imports else []
+    return "\n".join(lines) + "\n" + "".join(f"\n\n{body}\n" for body in bodies)
+
+
+def _used(tree: ast.stmt, dotted: bool) -> set[str]:
+    """The names that a statement needs; its dates as ``dt.date``, if they are to be."""
+    target = getattr(tree, "target", None) or getattr(tree, "targets", [None])[0]
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and node is not target:
+            found.add(node.id)
+            if dotted and node.id in DATES:
+                node.id = f"dt.{node.id}"
+    return found
+
+
+def _imports(used: set[str], dotted: bool) -> Iterator[str]:
+    modules: dict[str, set[str]] = {}
+    for name in used:
+        module = MODULES.get(name) or ("sqlalchemy" if hasattr(sa, name) else None)
+        if module is not None:
+            modules.setdefault(module, set()).add(name)
+    groups: list[list[str]] = [[], []]
+    if dotted and "datetime" in modules:
+        del modules["datetime"]
+        groups[0].append("import datetime as dt")
+    for module in sorted(modules):
+        names = sorted(modules[module], key=_isort)
+        line = f"from {module} import {', '.join(names)}"
+        if len(line) > WIDTH:
+            line = "\n".join([f"from {module} import (", *(f"    {one}," for one in names), ")"])
+        groups[module not in _STANDARD].append(line)
+    blocks = ["\n".join(group) for group in groups if group]
+    yield from ("\n\n".join(blocks),) if blocks else ()
+
+
+def _isort(name: str) -> tuple[int, str]:
+    """Constants, classes, then the rest: isort's order, which Ruff's is."""
+    return (0 if name.isupper() and len(name) > 1 else 1 if name[0].isupper() else 2, name)
+
+
+def _body(one: ClassSource, base: str, trees: list[ast.stmt]) -> str:
+    parts: list[list[str]] = [[], [], []]
+    for tree in trees:
+        is_plain = isinstance(tree, ast.Assign)
+        related = "Relationship(" in ast.unparse(tree)
+        parts[0 if is_plain else 2 if related else 1].append(_laid(tree))
+    blocks = ["\n".join(part) for part in parts if part] or ["    pass"]
+    return f"class {one.name}({base}, table=True):\n" + "\n\n".join(blocks)
+
+
+def _laid(tree: ast.stmt) -> str:
+    """A statement of a class as Ruff lays it out."""
+    match tree:
+        case ast.AnnAssign(target=ast.Name(id=name), annotation=kind, value=None):
+            lines = lines_of(kind, 4, f"{name}: ", "", WIDTH)
+        case ast.AnnAssign(target=ast.Name(id=name), annotation=kind, value=ast.expr() as value):
+            lines = lines_of(value, 4, f"{name}: {flat(kind)} = ", "", WIDTH)
+        case ast.Assign(targets=[ast.Name(id=name)], value=value):
+            lines = lines_of(value, 4, f"{name} = ", "", WIDTH)
+        case _:
+            lines = [f"    {ast.unparse(tree)}"]
+    if re.match(r"    [lIO]: ", lines[0]):
+        lines[0] += "  # noqa: E741"
+    # A text cannot be broken, and is the database's.
+    return "\n".join(f"{one}  # noqa: E501" if len(one) > WIDTH else one for one in lines)

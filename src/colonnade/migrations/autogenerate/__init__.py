@@ -1,0 +1,1 @@
+"""Compare models with the history, and write the revision that makes up the difference."""

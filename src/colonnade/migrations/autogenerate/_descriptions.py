@@ -1,0 +1,114 @@
+"""Operations in words: for the message of a revision, and for what drifts."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from alembic.operations import ops
+from alembic.operations.ops import MigrateOperation
+
+from colonnade.migrations import operations as safe_ops
+
+
+def each(found: Iterable[MigrateOperation]) -> Iterator[MigrateOperation]:
+    """Operations, those of a table one by one."""
+    for one in found:
+        if isinstance(one, ops.ModifyTableOps):
+            yield from one.ops
+        else:
+            yield one
+
+
+def table_of(operation: MigrateOperation) -> str | None:
+    """The table that an operation is on; None if it is on none.
+
+    Alembic's operations on foreign keys have a ``source_table``, its others a ``table_name``.
+    """
+    names = (getattr(operation, name, None) for name in ("source_table", "table_name", "table"))
+    return next((str(name) for name in names if name), None)
+
+
+def listed(values: Iterable[str]) -> str:
+    """Values, as Python writes them."""
+    return ", ".join(map(repr, values))
+
+
+def describe(operation: MigrateOperation) -> str:
+    """What an operation does, in a few words."""
+    if isinstance(operation, safe_ops.Step):
+        return str(operation)
+    match operation:
+        case ops.CreateTableOp():
+            return f"create {operation.table_name}"
+        case ops.DropTableOp():
+            return f"drop {operation.table_name}"
+        case ops.AddColumnOp():
+            return f"add {operation.table_name}.{operation.column.name}"
+        case ops.DropColumnOp():
+            return f"drop {operation.table_name}.{operation.column_name}"
+        case ops.AlterColumnOp():
+            return f"{_altered(operation)} of {operation.table_name}.{operation.column_name}"
+        case ops.CreateIndexOp():
+            return f"add index {operation.index_name}"
+        case ops.DropIndexOp():
+            return f"drop index {operation.index_name}"
+        case ops.DropConstraintOp():
+            name = operation.constraint_name or f"a {operation.constraint_type} constraint"
+            return f"drop {name} of {operation.table_name}"
+        case ops.AddConstraintOp():
+            added: Any = operation
+            return f"add {added.constraint_name} to {table_of(operation)}"
+        case ops.ExecuteSQLOp():
+            text = " ".join(str(operation.sqltext).split())
+            return f"run {text if len(text) <= 60 else text[:57] + '...'}"
+    return type(operation).__name__.removesuffix("Op")
+
+
+def _altered(alter: ops.AlterColumnOp) -> str:
+    changes = []
+    if alter.modify_type is not None:
+        changes.append("change the type")
+    if alter.modify_nullable is not None:
+        changes.append("drop NOT NULL" if alter.modify_nullable else "set NOT NULL")
+    if alter.modify_server_default is not False:
+        changes.append("change the default")
+    if alter.modify_comment is not False:
+        changes.append("change the comment")
+    if alter.modify_name is not None:
+        changes.append("change the name")
+    return ", ".join(changes) or "change something"
+
+
+LONGEST_MESSAGE = 70
+
+
+def summary(found: Iterable[MigrateOperation]) -> str:
+    """A message for a revision that was given none: what matters of what it does."""
+    operations = list(each(found))
+    main = [one for one in operations if not isinstance(one, _SMALL)] or operations
+    created = [one.table_name for one in main if isinstance(one, ops.CreateTableOp)]
+    words = [describe(one) for one in main if not isinstance(one, ops.CreateTableOp)]
+    if created:
+        words.insert(0, f"create {', '.join(created)}")
+    text = ""
+    for number, word in enumerate(words):
+        if len(text) + len(word) > LONGEST_MESSAGE and number:
+            return f"{text} and more"
+        text += f", {word}" if text else word
+    return text
+
+
+_SMALL = (
+    safe_ops.Fill,
+    safe_ops.Require,
+    safe_ops.SetNotNull,
+    safe_ops.RenameCheck,
+    safe_ops.RenameIndex,
+    safe_ops.TakeBack,
+    safe_ops.AddCheck,
+    safe_ops.AddForeignKey,
+    safe_ops.CreateEnum,
+    safe_ops.DropEnum,
+    ops.DropConstraintOp,
+    ops.CreateIndexOp,
+)
+"""What follows from something else, mostly."""

@@ -1,0 +1,196 @@
+"""Operations written as Python: portable types, portable conditions, no noise."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from alembic.autogenerate import render
+from alembic.autogenerate.api import AutogenContext
+from alembic.autogenerate.render import renderers
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.sql.elements import False_, True_
+from sqlalchemy.sql.functions import now
+from sqlalchemy.types import TypeEngine
+
+from colonnade.migrations.operations import Step, by_dialect
+from colonnade.migrations.operations._types import (
+    POSTGRESQL,
+    SQLITE,
+    enum_of,
+    native_enum,
+    plain_type,
+)
+
+STEPS = "from colonnade.migrations import steps"
+
+MAKES_TYPES = "colonnade_makes_types"
+"""The option that says that a revision's steps make enum types, and so its tables need not."""
+
+_BIND = re.compile(r"(?<![:\w\\]):(?=\w)(?!\w+:)")
+"""A colon that SQLAlchemy's ``text()`` takes as the beginning of a parameter."""
+
+
+def render_item(kind: str, thing: Any, autogen_context: AutogenContext) -> str | Literal[False]:
+    """Alembic's hook: how a type, CHECK or default is written; False: as Alembic does."""
+    if kind == "server_default":
+        return _default_source(thing, autogen_context)
+    if kind == "type":
+        return _type_source(thing, autogen_context)
+    if kind == "check" and not thing._type_bound:
+        condition = condition_source(thing.sqltext, autogen_context, bound=True)
+        name = "" if thing.name is None else f", name={str(thing.name)!r}"
+        return f"sa.CheckConstraint({condition}{name})"
+    return False
+
+
+def _default_source(default: Any, autogen_context: AutogenContext) -> str | Literal[False]:
+    """A default in the database as Python.
+
+    Alembic would write an expression in the words of the database that it is on, and take the
+    quotes off a text that begins and ends with one.
+    """
+    value = getattr(default, "arg", default)
+    if isinstance(value, str):
+        return repr(value)
+    if isinstance(value, sa.ClauseElement) and not isinstance(default, _GENERATED):
+        return expression_source(value, autogen_context)
+    return False
+
+
+_GENERATED = (sa.Computed, sa.Identity)
+
+
+def _type_source(kind: TypeEngine[Any], autogen_context: AutogenContext) -> str | Literal[False]:
+    plain = plain_type(kind)
+    enum = native_enum(plain)
+    if enum is plain and enum.create_type and autogen_context.opts.get(MAKES_TYPES):
+        plain = enum_of(enum)
+    if _is_jsonb(plain):
+        autogen_context.imports.add("from sqlalchemy.dialects import postgresql")
+        return "sa.JSON().with_variant(postgresql.JSONB(), 'postgresql')"
+    if plain is not kind:
+        return render._repr_type(plain, autogen_context)
+    module = type(kind).__module__
+    if not module.startswith("sqlalchemy."):  # such as pgvector.sqlalchemy: written with its name
+        autogen_context.imports.add(f"import {module}")
+    return False
+
+
+def _is_jsonb(kind: TypeEngine[Any]) -> bool:
+    """Whether a type is JSONB on PostgreSQL, however it is written, and JSON elsewhere."""
+    variants = dict(kind._variant_mapping)
+    there = variants.pop("postgresql", kind)
+    return isinstance(there, JSONB) and not variants and isinstance(kind, sa.JSON)
+
+
+def expression_source(expression: Any, autogen_context: AutogenContext) -> str:
+    """A SQL expression as Python that both databases understand."""
+    if isinstance(expression, now):
+        return "sa.func.now()"
+    if isinstance(expression, True_ | False_):
+        return f"sa.{'true' if isinstance(expression, True_) else 'false'}()"
+    if isinstance(expression, sa.TextClause):
+        return f"sa.text({unbound(_unescaped(expression.text))!r})"
+    condition = condition_of(expression)
+    if isinstance(condition, str):
+        return f"sa.text({unbound(condition)!r})"
+    return condition_source(condition, autogen_context)
+
+
+def _unescaped(text: str) -> str:
+    return text.replace("\\:", ":")
+
+
+def text_of(value: str) -> sa.TextClause:
+    """A text as SQL that every database understands."""
+    escaped = value.replace("'", "''").replace(":", "\\:")
+    return sa.text(f"'{escaped}'")
+
+
+_LITERAL = re.compile(
+    r"""('(?:[^']|'')*')  (?:::(?:[\w.\ ]|"[^"]*")+ (?:\([\d,\ ]+\)[\w\ ]*)? (?:\[\])*)? $""",
+    re.VERBOSE,
+)
+
+
+def literal_in(default: str) -> str | None:
+    """The text that a default is, in quotes; without its type, which PostgreSQL says with it."""
+    found = _LITERAL.match(default)
+    return None if found is None else found[1]
+
+
+def condition_of(expression: Any) -> str | by_dialect:
+    """A condition of a model, without the model."""
+    if isinstance(expression, str | by_dialect):
+        return expression
+    texts = {}
+    for dialect in (SQLITE, POSTGRESQL):
+        options: dict[str, Any] = {"literal_binds": True, "include_table": False}
+        compiled = expression.compile(dialect=dialect, compile_kwargs=options)
+        texts[dialect.name] = str(compiled)
+    if texts["sqlite"] == texts["postgresql"]:
+        return texts["sqlite"]
+    return by_dialect(sqlite=texts["sqlite"], postgresql=texts["postgresql"])
+
+
+def computed_of(default: Any) -> str | by_dialect | None:
+    """The expression of a computed column; None if it is not one."""
+    return condition_of(default.sqltext) if isinstance(default, sa.Computed) else None
+
+
+def condition_source(
+    expression: Any, autogen_context: AutogenContext, *, bound: bool = False
+) -> str:
+    """A condition as Python.
+
+    Args:
+        expression: The condition.
+        autogen_context: Alembic's, which collects imports.
+        bound: Whether it is read by ``text()``, to which a colon begins a parameter.
+    """
+    condition = condition_of(expression)
+    if isinstance(condition, by_dialect):
+        autogen_context.imports.add(STEPS)
+        texts = ", ".join(f"{name}={text!r}" for name, text in condition.texts.items())
+        return f"steps.by_dialect({texts})"
+    return repr(unbound(str(condition)) if bound else condition)
+
+
+def unbound(text: str) -> str:
+    """Text that ``text()`` finds no parameter in."""
+    return _BIND.sub(r"\\:", text)
+
+
+@renderers.dispatch_for(Step)
+def _render_step(autogen_context: AutogenContext, step: Step) -> str:
+    autogen_context.imports.add(STEPS)
+    arguments = []
+    for one in sorted(fields(step), key=lambda one: bool(one.kw_only)):
+        value = getattr(step, one.name)
+        default = one.default_factory() if one.default_factory is not MISSING else one.default
+        if value == default and default is not MISSING:
+            continue
+        said = _value(value, autogen_context)
+        arguments.append(f"{one.name}={said}" if one.kw_only else said)
+    return f"steps.{step.function}({', '.join(arguments)})"
+
+
+def _value(value: Any, autogen_context: AutogenContext) -> str:
+    if isinstance(value, TypeEngine):
+        return render._repr_type(value, autogen_context)
+    if isinstance(value, by_dialect):
+        return condition_source(value, autogen_context)
+    if isinstance(value, sa.Column):
+        return repr(str(value.name))
+    if isinstance(value, sa.Identity):
+        return render._render_identity(value, autogen_context)
+    if isinstance(value, sa.ClauseElement):
+        return expression_source(value, autogen_context)
+    if isinstance(value, Mapping):
+        pairs = (f"{key!r}: {_value(one, autogen_context)}" for key, one in value.items())
+        return "{" + ", ".join(pairs) + "}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(_value(one, autogen_context) for one in value)}]"
+    return repr(str(value) if isinstance(value, str) else value)

@@ -1,0 +1,1 @@
+"""What each step of a revision would cost, assessed before it runs."""

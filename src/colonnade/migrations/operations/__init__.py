@@ -1,0 +1,94 @@
+"""The steps of a revision: operations of Alembic that are safe on a table in use.
+
+Modules import them as ``safe_ops``: ``safe_ops.AddIndex`` beside Alembic's ``ops.CreateIndexOp``.
+"""
+
+from colonnade.migrations.operations._base import (
+    ASIDE,
+    BATCH,
+    Condition,
+    Step,
+    TableStep,
+    aside_name,
+    before_aside,
+    by_dialect,
+    is_aside,
+)
+from colonnade.migrations.operations._columns import (
+    ChangeComputed,
+    ChangeType,
+    DropNotNull,
+    Require,
+    SetDefault,
+    SetNotNull,
+)
+from colonnade.migrations.operations._constraints import (
+    AddCheck,
+    AddForeignKey,
+    AddIndex,
+    AddUnique,
+    ChangeKey,
+    DropCheck,
+    DropForeignKey,
+    DropIndex,
+    ReplaceCheck,
+)
+from colonnade.migrations.operations._enum_types import ChangeEnum, CreateEnum, DropEnum, EnumStep
+from colonnade.migrations.operations._names import (
+    AsideStep,
+    CreateSchema,
+    DropSchema,
+    PutAside,
+    RenameCheck,
+    RenameColumn,
+    RenameConstraint,
+    RenameIndex,
+    RenameTable,
+    TakeBack,
+)
+from colonnade.migrations.operations._rows import Fill, ForEachBatch, MapValues, Work
+
+__all__ = [
+    "ASIDE",
+    "BATCH",
+    "AddCheck",
+    "AddForeignKey",
+    "AddIndex",
+    "AddUnique",
+    "AsideStep",
+    "ChangeComputed",
+    "ChangeEnum",
+    "ChangeKey",
+    "ChangeType",
+    "Condition",
+    "CreateEnum",
+    "CreateSchema",
+    "DropCheck",
+    "DropEnum",
+    "DropForeignKey",
+    "DropIndex",
+    "DropNotNull",
+    "DropSchema",
+    "EnumStep",
+    "Fill",
+    "ForEachBatch",
+    "MapValues",
+    "PutAside",
+    "RenameCheck",
+    "RenameColumn",
+    "RenameConstraint",
+    "RenameIndex",
+    "RenameTable",
+    "ReplaceCheck",
+    "Require",
+    "SetDefault",
+    "SetNotNull",
+    "Step",
+    "TableStep",
+    "TakeBack",
+    "Work",
+    "aside_name",
+    "before_aside",
+    "by_dialect",
+    "is_aside",
+]

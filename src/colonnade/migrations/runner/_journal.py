@@ -1,0 +1,184 @@
+"""How far an unfinished revision has come, so that it goes on from there when it is run again.
+
+Steps that take several transactions commit what came before them. Where a revision has such
+steps, a row of ``colonnade_migration`` says how many of its operations are done; it is written in
+the transaction that they are committed in, and the table goes when the revision is complete.
+"""
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from alembic.runtime.migration import MigrationContext
+from pydantic import TypeAdapter
+from pydantic_core import to_jsonable_python
+from sqlalchemy import Connection, Table
+
+from colonnade.errors import MigrationError
+
+if TYPE_CHECKING:
+    from colonnade.migrations.operations import ForEachBatch
+
+JOURNAL = "colonnade_migration"
+"""The table of an unfinished revision."""
+
+_table = sa.Table(
+    JOURNAL,
+    sa.MetaData(),
+    sa.Column("revision", sa.String, primary_key=True),
+    sa.Column("done", sa.Integer, nullable=False),
+    sa.Column("position", sa.String),
+)
+
+Report = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and how much there is."""
+
+
+class Journal:
+    """The journal of one revision.
+
+    Args:
+        connection: The database.
+        revision: The revision; a downgrade has a name of its own.
+    """
+
+    def __init__(self, connection: Connection, revision: str) -> None:
+        self.connection = connection
+        self.revision = revision
+        self.step = 0
+        self.done, self.position = self._read()
+
+    @property
+    def resumed(self) -> Any:
+        """Where the current step was interrupted; None if it begins."""
+        return self.position if self.step == self.done else None
+
+    def _read(self) -> tuple[int, Any]:
+        if not sa.inspect(self.connection).has_table(JOURNAL):
+            return 0, None
+        asked = sa.select(_table.c.done, _table.c.position).where(
+            _table.c.revision == self.revision
+        )
+        found = self.connection.execute(asked).one_or_none()
+        if found is None:
+            return 0, None
+        return found.done, None if found.position is None else json.loads(found.position)
+
+    def mark(self, done: int, position: Any = None) -> None:
+        """Say in the current transaction how many operations are done, and where the next is."""
+        if not sa.inspect(self.connection).has_table(JOURNAL):
+            _table.create(self.connection)
+        mine = _table.c.revision == self.revision
+        self.connection.execute(_table.delete().where(mine))
+        said = None if position is None else json.dumps(to_jsonable_python(position))
+        self.connection.execute(
+            _table.insert().values(revision=self.revision, done=done, position=said)
+        )
+
+    def clear(self) -> None:
+        """The revision is complete."""
+        if sa.inspect(self.connection).has_table(JOURNAL):
+            self.connection.execute(_table.delete().where(_table.c.revision == self.revision))
+            if not self.connection.scalar(sa.select(sa.func.count()).select_from(_table)):
+                _table.drop(self.connection)
+
+
+DOWN = " (downgrade)"
+"""What follows the id of a revision in the journal while it is taken back."""
+
+
+def journal_name(revision: str, direction: str) -> str:
+    """What the journal has a revision under, as it goes one way."""
+    return revision + (DOWN if direction == "downgrade" else "")
+
+
+def rows_of(connection: Connection) -> list[tuple[str, int]]:
+    """The revisions that are unfinished, and how many of their operations are done."""
+    if not sa.inspect(connection).has_table(JOURNAL):
+        return []
+    asked = sa.select(_table.c.revision, _table.c.done).order_by(_table.c.revision)
+    return [(row.revision, row.done) for row in connection.execute(asked)]
+
+
+def journal_of(context: MigrationContext) -> Journal | None:
+    """The journal of the revision being run, if one is kept."""
+    found: Journal | None = context.opts.get("colonnade_journal")
+    return found
+
+
+def report(context: MigrationContext, what: str, done: int, total: int) -> None:
+    """Tell whoever watches how far a step has come."""
+    watcher: Report | None = context.opts.get("colonnade_report")
+    if watcher is not None:
+        watcher(what, done, total)
+
+
+def run_batches(context: MigrationContext, step: "ForEachBatch") -> None:
+    """Call a step's function with the rows of a table, batch by batch."""
+    if context.as_sql or context.connection is None:
+        context.impl.static_output(
+            f"-- Python runs over the rows of {step.table}: {step.work.__name__}()"
+        )
+        return
+    connection = context.connection
+    table = sa.Table(
+        step.table, sa.MetaData(), schema=step.schema, autoload_with=connection, resolve_fks=False
+    )
+    if not table.primary_key.columns:
+        raise MigrationError(f"{step.table} has no primary key to go by: for_each_batch needs one.")
+    if connection.dialect.name != "postgresql":
+        _walk(context, step, table, None, commit=False)
+        return
+    journal = journal_of(context)
+    with context.autocommit_block():
+        _walk(context, step, table, journal, commit=True)
+
+
+def _walk(
+    context: MigrationContext,
+    step: "ForEachBatch",
+    table: Table,
+    journal: Journal | None,
+    *,
+    commit: bool,
+) -> None:
+    connection = context.connection
+    assert connection is not None
+    key = list(table.primary_key.columns)
+    condition = sa.text(step.where) if step.where else sa.true()
+    total = connection.scalar(sa.select(sa.func.count()).select_from(table).where(condition)) or 0
+    last = _position(journal, key)
+    done = 0
+    while True:
+        query = sa.select(table).where(condition).order_by(*key).limit(step.batch)
+        if last is not None:
+            query = query.where(sa.tuple_(*key) > sa.tuple_(*last))
+        if commit:
+            connection.exec_driver_sql("BEGIN")
+        try:
+            rows = connection.execute(query).mappings().all()
+            if rows:
+                step.work(connection, rows)
+                last = tuple(rows[-1][column.name] for column in key)
+                if journal is not None:
+                    journal.mark(journal.step, last)
+        except BaseException:
+            if commit:
+                connection.exec_driver_sql("ROLLBACK")
+            raise
+        if commit:
+            connection.exec_driver_sql("COMMIT")
+        done += len(rows)
+        report(context, f"{step.work.__name__} {step.table}", done, max(done, total))
+        if len(rows) < step.batch:
+            return
+
+
+def _position(journal: Journal | None, key: list[sa.Column[Any]]) -> tuple[Any, ...] | None:
+    if journal is None or journal.resumed is None:
+        return None
+    kinds = [TypeAdapter(column.type.python_type) for column in key]
+    return tuple(
+        kind.validate_python(value) for kind, value in zip(kinds, journal.resumed, strict=True)
+    )

@@ -1,0 +1,1 @@
+"""Responses: bodies, problems and entity tags."""

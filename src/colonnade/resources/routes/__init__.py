@@ -1,0 +1,1 @@
+"""The routes of a Resource and their OpenAPI documents."""

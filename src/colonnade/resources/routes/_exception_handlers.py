@@ -1,0 +1,54 @@
+"""``problems``: one shape of errors for a whole app."""
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+from colonnade.errors import DatabaseError
+from colonnade.resources.answers._failures import unavailable_of
+from colonnade.resources.answers._problems import Problem, response_of
+
+
+def problems(app: FastAPI) -> None:
+    """Have every error of an app answered as a problem, not those of its Resources alone.
+
+    Covers ``HTTPException``, the validation of requests, a database that cannot be reached or has
+    no time (503), and what is raised and not caught, of which nothing but the status is told.
+    """
+
+    async def on_http(request: Request, error: Exception) -> Response:
+        return response_of(_unreadable_body(error) or error)
+
+    async def on_database(request: Request, error: Exception) -> Response:
+        unavailable = unavailable_of(error)
+        if unavailable is None:
+            raise error
+        return response_of(unavailable)
+
+    async def on_crash(request: Request, error: Exception) -> Response:
+        return response_of(Problem(500, "Something went wrong here.", kind="internal"))
+
+    app.add_exception_handler(StarletteHTTPException, on_http)
+    app.add_exception_handler(RequestValidationError, on_http)
+    app.add_exception_handler(SQLAlchemyError, on_database)
+    app.add_exception_handler(DatabaseError, on_database)
+    app.add_exception_handler(Exception, on_crash)
+
+
+_UNREADABLE = "There was an error parsing the body"
+"""What FastAPI says, with status 400, of a body that Python's JSON reader stumbles over."""
+
+
+def _unreadable_body(error: Exception) -> Exception | None:
+    """The problem of a JSON body that is not UTF-8, nests too deep or has too long a number.
+
+    A Resource refuses such a body as it refuses any other that is not valid.
+    """
+    cause = error.__cause__
+    is_unreadable = isinstance(error, StarletteHTTPException) and error.detail == _UNREADABLE
+    if not is_unreadable or not isinstance(cause, ValueError | RecursionError):
+        return None
+    why = "the text is not UTF-8" if isinstance(cause, UnicodeDecodeError) else str(cause)
+    told = {"type": "json_invalid", "loc": ("body",), "msg": f"Invalid JSON: {why}"}
+    return RequestValidationError([told])
