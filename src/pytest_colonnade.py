@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from starlette.testclient import TestClient
 
     from colonnade import Database
-    from colonnade.testing import Case, Project, Run
+    from colonnade.testing import CurrentTest, Project, Run
 
-CASE = pytest.StashKey["Case"]()
+CASE = pytest.StashKey["CurrentTest"]()
 SHARED = pytest.StashKey["Shared"]()
 
 
@@ -205,8 +205,8 @@ def app(request: pytest.FixtureRequest) -> Any:
 @pytest.fixture
 def _colonnade_case(
     request: pytest.FixtureRequest, _colonnade_run: "Run", _colonnade_wanted: str
-) -> "Iterator[Case]":
-    from colonnade.testing import Case
+) -> "Iterator[CurrentTest]":
+    from colonnade.testing import CurrentTest
 
     only = request.node.get_closest_marker("only_on")
     if only is not None and _kind(_colonnade_wanted) not in only.args:
@@ -220,7 +220,7 @@ def _colonnade_case(
             else:
                 own = _colonnade_run.lend_own
                 place = own(databases, _colonnade_wanted, stack, **marker.kwargs)
-        case = request.node.stash[CASE] = Case(databases[0], place.text)
+        case = request.node.stash[CASE] = CurrentTest(databases[0], place.text)
         yield case
         if marker is None:
             case.complaints += _colonnade_run.settle()
@@ -228,40 +228,42 @@ def _colonnade_case(
 
 
 @pytest.fixture
-def database(_colonnade_case: "Case") -> "Database":
+def database(_colonnade_case: "CurrentTest") -> "Database":
     """The project's Database; what a test writes to it is gone when the test ends."""
     return _colonnade_case.database
 
 
 @pytest.fixture
-def database_url(_colonnade_case: "Case") -> str:
+def database_url(_colonnade_case: "CurrentTest") -> str:
     """The URL of the test's database, for code that connects by itself."""
     return _colonnade_case.url
 
 
 @pytest.fixture
-def session(_colonnade_case: "Case") -> "Iterator[Session]":
+def session(_colonnade_case: "CurrentTest") -> "Iterator[Session]":
     """A session of the database."""
     with _colonnade_case.session() as session:
         yield session
 
 
 @pytest.fixture
-def async_session(_colonnade_case: "Case") -> "Iterator[AsyncSession]":
+def async_session(_colonnade_case: "CurrentTest") -> "Iterator[AsyncSession]":
     """An async session of the database, for async tests and fixtures."""
     with _colonnade_case.async_session() as session:
         yield session
 
 
 @pytest.fixture
-def client(app: Any, _colonnade_case: "Case", _colonnade_run: "Run") -> "Iterator[TestClient]":
+def client(
+    app: Any, _colonnade_case: "CurrentTest", _colonnade_run: "Run"
+) -> "Iterator[TestClient]":
     """A client of the app, which starts before the test and stops after it."""
     with told(), _colonnade_case.client(app, _colonnade_run.portal) as client:
         yield client
 
 
 @pytest.fixture
-def async_client(app: Any, _colonnade_case: "Case") -> "Iterator[httpx2.AsyncClient]":
+def async_client(app: Any, _colonnade_case: "CurrentTest") -> "Iterator[httpx2.AsyncClient]":
     """A client of the app for async tests; the app runs in the test's event loop."""
     with told(), _colonnade_case.async_client(app) as client:
         yield client

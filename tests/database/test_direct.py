@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, event, insert, literal, select, te
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from colonnade import Database, Field, Timestamps, Versioned
-from colonnade.database import Plan, Several, with_database
+from colonnade.database import Plan, StatementBatch, with_database
 from colonnade.database.statements._driver_execution import DirectConnection
 from colonnade.errors import UnreachableError
 
@@ -82,8 +82,8 @@ def test_several_are_one_transaction(db: Database, notes: Any) -> None:
     table = notes.__table__
     plan = Plan(insert(table).returning(table.c.id, table.c.created_at))
 
-    def several(*texts: str) -> Several[Any]:
-        return Several(
+    def several(*texts: str) -> StatementBatch[Any]:
+        return StatementBatch(
             [plan.one({"text": one, "tags": [], "kind": "k", "at": None}) for one in texts]
         )
 
@@ -109,8 +109,8 @@ def test_several_wait_for_whoever_writes_and_say_so_in_the_end(db: Database, not
     with db.engine.begin() as connection:
         connection.execute(insert(table), {**values, "text": "b"})
         with pytest.raises(DBAPIError, match="locked"):
-            run(impatient, Several([plan.one(values)]), begin=True)
-    assert run(impatient, Several([plan.one(values)]), begin=True)
+            run(impatient, StatementBatch([plan.one(values)]), begin=True)
+    assert run(impatient, StatementBatch([plan.one(values)]), begin=True)
     impatient.dispose()
 
 

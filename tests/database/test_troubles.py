@@ -8,7 +8,7 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from colonnade import Database
-from colonnade.database import Trouble, trouble_of
+from colonnade.database import ErrorKind, trouble_of
 from colonnade.database.connections._connect_errors import meaning_of
 from colonnade.database.connections._connector import LONGEST_PAUSE, Tries
 from colonnade.database.replicas._outages import Outage
@@ -86,30 +86,30 @@ def of_database(state: str | None, *, lost: bool = False, text: str = "no") -> D
 @pytest.mark.parametrize(
     ("error", "trouble"),
     [
-        (of_database("40001"), Trouble.CONFLICT),
-        (of_database("40P01"), Trouble.CONFLICT),
-        (of_database(None, text="database is locked"), Trouble.CONFLICT),
-        (of_database("25006"), Trouble.MOVED),
-        (of_database("57P01"), Trouble.LOST),
-        (of_database("08006"), Trouble.LOST),
-        (of_database(None, lost=True), Trouble.LOST),
-        (DisconnectionError("gone"), Trouble.LOST),
-        (UncertainCommitError("gone"), Trouble.LOST),
-        (StatementTimeoutError("late"), Trouble.STALLED),
-        (UnreachableError("no"), Trouble.UNREACHABLE),
-        (PoolTimeoutError("full"), Trouble.UNREACHABLE),
-        (of_database("57014"), Trouble.BUSY),
-        (of_database("55P03"), Trouble.BUSY),
-        (of_database(None, text="interrupted"), Trouble.BUSY),
-        (of_database("53100"), Trouble.FULL),
-        (of_database(None, text="database or disk is full"), Trouble.FULL),
+        (of_database("40001"), ErrorKind.CONFLICT),
+        (of_database("40P01"), ErrorKind.CONFLICT),
+        (of_database(None, text="database is locked"), ErrorKind.CONFLICT),
+        (of_database("25006"), ErrorKind.MOVED),
+        (of_database("57P01"), ErrorKind.LOST),
+        (of_database("08006"), ErrorKind.LOST),
+        (of_database(None, lost=True), ErrorKind.LOST),
+        (DisconnectionError("gone"), ErrorKind.LOST),
+        (UncertainCommitError("gone"), ErrorKind.LOST),
+        (StatementTimeoutError("late"), ErrorKind.STALLED),
+        (UnreachableError("no"), ErrorKind.UNREACHABLE),
+        (PoolTimeoutError("full"), ErrorKind.UNREACHABLE),
+        (of_database("57014"), ErrorKind.BUSY),
+        (of_database("55P03"), ErrorKind.BUSY),
+        (of_database(None, text="interrupted"), ErrorKind.BUSY),
+        (of_database("53100"), ErrorKind.FULL),
+        (of_database(None, text="database or disk is full"), ErrorKind.FULL),
         (of_database("23505"), None),
         (IntegrityError("INSERT", None, Exception("UNIQUE constraint failed")), None),
         (ValueError("of the program"), None),
     ],
     ids=lambda value: str(value).partition("\n")[0],
 )
-def test_what_went_wrong_has_a_name(error: Exception, trouble: Trouble | None) -> None:
+def test_what_went_wrong_has_a_name(error: Exception, trouble: ErrorKind | None) -> None:
     assert trouble_of(error) is trouble
 
 

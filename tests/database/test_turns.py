@@ -5,10 +5,10 @@ import time
 
 import pytest
 
-from colonnade.database.connections._connection_limiter import Turns
+from colonnade.database.connections._connection_limiter import ConnectionLimiter
 
 
-async def hold(turns: Turns, seconds: float, told: list[bool]) -> None:
+async def hold(turns: ConnectionLimiter, seconds: float, told: list[bool]) -> None:
     has_turn = await turns.take()
     told.append(has_turn)
     await asyncio.sleep(seconds)
@@ -16,7 +16,7 @@ async def hold(turns: Turns, seconds: float, told: list[bool]) -> None:
         turns.give()
 
 
-def outcome(turns: Turns, seconds: float, clients: int) -> list[bool]:
+def outcome(turns: ConnectionLimiter, seconds: float, clients: int) -> list[bool]:
     told: list[bool] = []
 
     async def together() -> None:
@@ -27,15 +27,17 @@ def outcome(turns: Turns, seconds: float, clients: int) -> list[bool]:
 
 
 def test_while_statements_end_all_wait_however_many_they_are() -> None:
-    assert outcome(Turns(2), 0.005, clients=100) == [True] * 100  # a quarter of a second
+    assert (
+        outcome(ConnectionLimiter(2), 0.005, clients=100) == [True] * 100
+    )  # a quarter of a second
 
 
 def test_when_none_ends_nobody_waits_any_more() -> None:
-    assert outcome(Turns(2), 0.5, clients=5) == [True, True, False, False, False]
+    assert outcome(ConnectionLimiter(2), 0.5, clients=5) == [True, True, False, False, False]
 
 
 def test_a_loop_that_is_held_up_is_no_sign_that_nothing_ends() -> None:
-    turns, told = Turns(1), list[bool]()
+    turns, told = ConnectionLimiter(1), list[bool]()
 
     async def held_up() -> None:
         async with asyncio.TaskGroup() as group:
@@ -49,12 +51,12 @@ def test_a_loop_that_is_held_up_is_no_sign_that_nothing_ends() -> None:
 
 
 def test_without_a_limit_nobody_waits() -> None:
-    assert outcome(Turns(0), 0.01, clients=50) == [True] * 50
+    assert outcome(ConnectionLimiter(0), 0.01, clients=50) == [True] * 50
 
 
 @pytest.mark.parametrize("is_given", [False, True])
 def test_a_turn_that_is_waited_for_in_vain_is_not_lost(is_given: bool) -> None:
-    turns = Turns(1)
+    turns = ConnectionLimiter(1)
 
     async def cancelled() -> bool:
         assert await turns.take()

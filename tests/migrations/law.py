@@ -6,7 +6,7 @@ from colonnade import SQLModel
 from colonnade.migrations import RefusedError
 from colonnade.migrations.autogenerate._reflected import stored_models, stored_tables
 from colonnade.migrations.autogenerate._sample_rows import Samples
-from colonnade.migrations.autogenerate._schema_history import Ledger
+from colonnade.migrations.autogenerate._schema_history import SchemaHistory
 from tests.migrations.generated import begin, define, edit
 from tests.migrations.lab import Lab
 
@@ -23,7 +23,7 @@ def history_holds(lab: Lab, seed: int, edits: int = 3) -> int:
     written = 1
     for _ in range(edits):
         with lab.db.engine.connect() as connection:
-            Samples(connection, Ledger()).make(["thing"])
+            Samples(connection, SchemaHistory()).make(["thing"])
         before = lab.rows("SELECT count(*) FROM thing")
         columns, said = edit(random, columns)
         lab.models(define(columns))

@@ -15,7 +15,7 @@ from colonnade.migrations import Adoption, models_source
 from colonnade.migrations._environment import opened
 from colonnade.migrations.autogenerate._descriptions import describe
 from colonnade.migrations.autogenerate._drift import differences
-from colonnade.migrations.autogenerate._schema_history import Ledger
+from colonnade.migrations.autogenerate._schema_history import SchemaHistory
 from tests.migrations.lab import Lab
 from tests.migrations.test_column_kinds import every_kind, postgresql_kinds
 
@@ -30,7 +30,7 @@ def adopt(db: Database) -> tuple[Adoption, list[str]]:
         module: dict[str, object] = {"__name__": "adopted"}
         exec(compile(adoption.source, "adopted.py", "exec"), module)
         default_registry.configure()
-        found = differences(connection, SQLModel.metadata, ledger=Ledger())
+        found = differences(connection, SQLModel.metadata, ledger=SchemaHistory())
         apart = [one for one in map(describe, found) if one != "drop heap"]
         adoption_again = models_source(connection)
     assert adoption_again == adoption
@@ -166,7 +166,7 @@ def law(db: Database, *schemas: str) -> tuple[Adoption, list[str]]:
         KEPT["__name__"] = "adopted"
         exec(compile(adoption.source, "adopted.py", "exec"), KEPT)
         default_registry.configure()
-        found = differences(connection, SQLModel.metadata, ledger=Ledger())
+        found = differences(connection, SQLModel.metadata, ledger=SchemaHistory())
         return adoption, [describe(one) for one in found]
 
 

@@ -9,8 +9,8 @@ from fastapi.testclient import TestClient
 
 from colonnade import Database, Field, Resource, SQLModel, text
 from colonnade.database import Plan
-from colonnade.query import PageReader, Surface
-from colonnade.resources._plan_cache import Plans
+from colonnade.query import PageReader, QueryableTable
+from colonnade.resources._plan_cache import PlanCache
 from tests.resources.world import serving
 
 
@@ -115,7 +115,7 @@ def test_numbers_that_a_database_writes_in_full_are_bounded(notes: TestClient) -
 
 
 def test_plans_are_forgotten_by_their_size() -> None:
-    plans = Plans()
+    plans = PlanCache()
     for n in range(50):
         plans.get(("page", "x" * 10_000, n), lambda: Plan(text("SELECT 1")))
     assert len(plans._plans) < 10
@@ -127,7 +127,7 @@ def test_long_query_strings_are_not_kept(db: Database) -> None:
         id: int | None = Field(default=None, primary_key=True)
         text: str = ""
 
-    reader = PageReader(Surface.of(Note))
+    reader = PageReader(QueryableTable.of(Note))
     for n in range(100):
         reader.read([("text", f"{n}" * 5_000)])
     assert reader._kept.cache_info().currsize == 0

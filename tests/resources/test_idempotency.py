@@ -51,13 +51,13 @@ def key(name: str) -> dict[str, str]:
 def test_a_repeat_is_answered_as_the_first_was(
     asking: TestClient, db: Database, models: SimpleNamespace
 ) -> None:
-    first = asking.post("/tasks", json={"title": "Once"}, headers=key("a"))
-    again = asking.post("/tasks", json={"title": "Once"}, headers=key("a"))
+    first = asking.post("/tasks", json={"title": "IdempotentRequest"}, headers=key("a"))
+    again = asking.post("/tasks", json={"title": "IdempotentRequest"}, headers=key("a"))
     assert first.status_code == again.status_code == 201
     assert (first.content, dict(first.headers)) == (again.content, dict(again.headers))
     assert stored(db, models.Task) == 1
-    asking.post("/tasks", json={"title": "Once"}, headers=key("b"))
-    asking.post("/tasks", json={"title": "Once"})
+    asking.post("/tasks", json={"title": "IdempotentRequest"}, headers=key("b"))
+    asking.post("/tasks", json={"title": "IdempotentRequest"})
     assert stored(db, models.Task) == 3
 
 
@@ -101,7 +101,7 @@ def test_after_its_time_an_answer_is_forgotten(
     asking: TestClient, db: Database, models: SimpleNamespace, kept: Any
 ) -> None:
     for name in ("a", "b", "c"):
-        asking.post("/tasks", json={"title": "Once"}, headers=key(name))
+        asking.post("/tasks", json={"title": "IdempotentRequest"}, headers=key(name))
     with db.session() as session:
         session.connection().execute(text("UPDATE requestkey SET expires_at = '2020-01-01'"))
         session.commit()
@@ -123,11 +123,11 @@ def test_hooks_run_once_and_in_the_same_transaction(
 
     with serving(tasks) as client:
         with pytest.raises(RuntimeError):
-            client.post("/tasks", json={"title": "Once"}, headers=key("a"))
+            client.post("/tasks", json={"title": "IdempotentRequest"}, headers=key("a"))
         for _ in range(2):
-            answer = client.post("/tasks", json={"title": "Once"}, headers=key("a"))
+            answer = client.post("/tasks", json={"title": "IdempotentRequest"}, headers=key("a"))
             assert answer.status_code == 201
-    assert runs == ["Once", "Once"]
+    assert runs == ["IdempotentRequest", "IdempotentRequest"]
     assert stored(db, models.Task) == 1
 
 
@@ -200,7 +200,10 @@ def test_those_that_come_at_once_are_carried_out_once(
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://app") as client:
             return await asyncio.gather(
-                *(client.post("/tasks", json={"title": "Once"}, headers=key("a")) for _ in range(8))
+                *(
+                    client.post("/tasks", json={"title": "IdempotentRequest"}, headers=key("a"))
+                    for _ in range(8)
+                )
             )
 
     answers = asyncio.run(ask())
@@ -230,13 +233,16 @@ def test_one_that_another_process_carries_out_is_in_flight(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_idempotency.Receipts, "find", note)
-        asking.post("/tasks", json={"title": "Once"}, headers=key("a"))
+        asking.post("/tasks", json={"title": "IdempotentRequest"}, headers=key("a"))
     number = int(receipts[0].key[:16], 16) - 2**63
     with db.engine.begin() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": number})
-        answer = asking.post("/tasks", json={"title": "Once"}, headers=key("a"))
+        answer = asking.post("/tasks", json={"title": "IdempotentRequest"}, headers=key("a"))
         assert (answer.status_code, answer.json()["type"]) == (409, "urn:colonnade:in_flight")
-    assert asking.post("/tasks", json={"title": "Once"}, headers=key("a")).status_code == 201
+    assert (
+        asking.post("/tasks", json={"title": "IdempotentRequest"}, headers=key("a")).status_code
+        == 201
+    )
 
 
 def test_without_a_table_the_header_means_nothing(client: TestClient) -> None:

@@ -199,9 +199,9 @@ def test_a_cursor_that_somebody_made_up(db: Database) -> None:
         id: int | None = Field(default=None, primary_key=True)
 
     db.create_all()
-    from colonnade.query import PageReader, Surface
+    from colonnade.query import PageReader, QueryableTable
 
-    page = PageReader(Surface.of(Item)).read([])
+    page = PageReader(QueryableTable.of(Item)).read([])
     with serving(Resource(Item, db)) as client:
         for values in ("[7]", '["x"]', '["x\\u0000"]', "[1e400]", "[[]]", '[["zz"]]', "[{}]", "7",
                        "[true]", "[null]", f"[{10**30}]", "[1,2]"):  # fmt: skip

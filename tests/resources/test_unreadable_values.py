@@ -139,10 +139,12 @@ class TestSQLite:
             at: datetime = Field(index=True)
 
         db.create_all()
-        from colonnade.query import PageReader, Surface
+        from colonnade.query import PageReader, QueryableTable
 
         for operator in ("", "__gt", "__lte"):
-            page = PageReader(Surface.of(Event)).read([(f"at{operator}", "2021-01-01T00:00:00Z")])
+            page = PageReader(QueryableTable.of(Event)).read(
+                [(f"at{operator}", "2021-01-01T00:00:00Z")]
+            )
             text = page.total().compile(db.engine)
             parameters = ["2021-01-01 00:00:00.000000"] * len(text.positiontup or ())
             with db.engine.connect() as connection:

@@ -23,7 +23,7 @@ from pydantic import (
 from sqlalchemy import REAL, DateTime, Dialect, Integer, Numeric, String, TypeDecorator
 
 from colonnade import Database, Field, Relationship, Schemas, SQLModel, Versioned, schemas, select
-from colonnade.query import NO_SCOPES, PageReader, Surface
+from colonnade.query import NO_SCOPES, PageReader, QueryableTable
 from colonnade.rows import View, page_statement
 
 
@@ -142,7 +142,7 @@ def tables(draw: st.DrawFn) -> Made:
 
 def by_database(db: Database, model: Any, query: str = "", **surface: Any) -> Any:
     """What an answer of the database says, parsed."""
-    reader = PageReader(Surface.of(model, **surface))
+    reader = PageReader(QueryableTable.of(model, **surface))
     page = reader.read([tuple(part.split("=")) for part in query.split("&") if part])  # type: ignore[misc]  # two parts, which split does not tell
     view = View(reader.surface, page.fields, page.include)
     statement = page_statement(page, view, db.url.backend)
@@ -319,7 +319,7 @@ class TestThePath:
     """A schema that only Pydantic can write is written by Pydantic, and says why."""
 
     def why(self, model: Any, **surface: Any) -> tuple[str, ...]:
-        return View(Surface.of(model, **surface)).why_not
+        return View(QueryableTable.of(model, **surface)).why_not
 
     def test_plain_columns_are_written_by_the_database(self, words: Any) -> None:
         assert self.why(words) == ()
@@ -445,12 +445,12 @@ class TestThePath:
         assert by_database(db, Price) == [{"id": 1, "cents": "12.34 €"}]
 
     def test_a_schema_of_another_type(self, words: Any, db: Database) -> None:
-        class Shown(SQLModel):
+        class OutputColumn(SQLModel):
             id: str
             word: str
 
-        (why,) = self.why(words, read=Shown)
-        assert why == "Shown.id is of another type than its column"
+        (why,) = self.why(words, read=OutputColumn)
+        assert why == "OutputColumn.id is of another type than its column"
 
     def test_a_nested_model_and_what_else_has_no_exact_form(self) -> None:
         class Thing(SQLModel, table=True):

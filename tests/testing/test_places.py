@@ -10,7 +10,7 @@ from colonnade import Database
 from colonnade.database import with_database
 from colonnade.errors import FixtureError
 from colonnade.testing import Run
-from colonnade.testing._places import Place, Settled
+from colonnade.testing._places import Settled, TemporaryDatabase
 from colonnade.testing._postgresql import LARGE, PostgreSQLBackend
 
 SQLITE = """
@@ -45,7 +45,9 @@ def make_tables(url: str) -> None:
 
 
 @pytest.fixture
-def place(_colonnade_run: Run, _colonnade_wanted: str, tmp_path: Path) -> Iterator[Place]:
+def place(
+    _colonnade_run: Run, _colonnade_wanted: str, tmp_path: Path
+) -> Iterator[TemporaryDatabase]:
     """A place with those tables, of each kind."""
     run = Run(_colonnade_run.project, tmp_path, "x", _colonnade_run._server)
     backend = run.backend(_colonnade_wanted)
@@ -56,7 +58,7 @@ def place(_colonnade_run: Run, _colonnade_wanted: str, tmp_path: Path) -> Iterat
 
 
 @pytest.fixture
-def home(place: Place) -> Iterator[Database]:
+def home(place: TemporaryDatabase) -> Iterator[Database]:
     """Who writes to it."""
     db = Database("sqlite://")
     with db.using(place.url):
@@ -75,7 +77,7 @@ def execute(db: Database, *statements: str) -> list[object]:
 ADD = "INSERT INTO task (title) VALUES ('One')"
 
 
-def test_rows_are_gone_and_keys_begin_anew(place: Place, home: Database) -> None:
+def test_rows_are_gone_and_keys_begin_anew(place: TemporaryDatabase, home: Database) -> None:
     for _ in range(3):
         execute(home, ADD, "INSERT INTO task (title, parent_id) VALUES ('Two', 1)")
         execute(home, "INSERT INTO note (task_id) VALUES (2)")
@@ -84,7 +86,7 @@ def test_rows_are_gone_and_keys_begin_anew(place: Place, home: Database) -> None
         assert execute(home, "SELECT id FROM task") == []
 
 
-def test_keys_begin_anew_though_no_row_was_left(place: Place, home: Database) -> None:
+def test_keys_begin_anew_though_no_row_was_left(place: TemporaryDatabase, home: Database) -> None:
     execute(home, ADD, "DELETE FROM task")
     assert place.settle() == Settled()
     execute(home, ADD)
@@ -97,7 +99,7 @@ def test_keys_begin_anew_though_no_row_was_left(place: Place, home: Database) ->
      "INSERT INTO label (name) VALUES ('x')"],
 )  # fmt: skip
 def test_rows_that_the_tables_are_made_with_come_back(
-    place: Place, home: Database, change: str
+    place: TemporaryDatabase, home: Database, change: str
 ) -> None:
     for _ in range(2):
         execute(home, change)
@@ -107,13 +109,15 @@ def test_rows_that_the_tables_are_made_with_come_back(
         assert execute(home, "SELECT max(id) FROM label") == [(2,)]
 
 
-def test_nothing_is_done_where_nothing_was_written(place: Place, home: Database) -> None:
+def test_nothing_is_done_where_nothing_was_written(
+    place: TemporaryDatabase, home: Database
+) -> None:
     with home.engine.connect() as connection:
         connection.execute(text("SELECT * FROM task")).all()
     assert place.settle() == Settled()
 
 
-def test_many_rows_are_gone_as_well(place: Place, home: Database) -> None:
+def test_many_rows_are_gone_as_well(place: TemporaryDatabase, home: Database) -> None:
     big = "x" * 1000
     rows = 2 * LARGE // 1000
     series = (
@@ -128,7 +132,7 @@ def test_many_rows_are_gone_as_well(place: Place, home: Database) -> None:
 
 
 def test_a_transaction_that_is_open_is_told_and_the_place_given_up(
-    place: Place, home: Database
+    place: TemporaryDatabase, home: Database
 ) -> None:
     with home.engine.connect() as connection:
         connection.execute(text(ADD))
@@ -139,7 +143,7 @@ def test_a_transaction_that_is_open_is_told_and_the_place_given_up(
 
 
 @pytest.mark.only_on("sqlite")
-def test_the_schema_comes_back_on_sqlite(place: Place, home: Database) -> None:
+def test_the_schema_comes_back_on_sqlite(place: TemporaryDatabase, home: Database) -> None:
     execute(home, "DROP TABLE note", "CREATE TABLE other (id INTEGER)", ADD)
     assert place.settle() == Settled()
     tables = execute(home, "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
@@ -162,14 +166,16 @@ def test_the_schema_comes_back_on_sqlite(place: Place, home: Database) -> None:
      "CREATE POLICY mine ON task USING (true)", """CREATE COLLATION other FROM "C\""""],
 )  # fmt: skip
 def test_a_schema_that_is_another_is_given_up_on_postgresql(
-    place: Place, home: Database, change: str
+    place: TemporaryDatabase, home: Database, change: str
 ) -> None:
     execute(home, change)
     assert place.settle() == Settled(is_lost=True)
 
 
 @pytest.mark.only_on("postgresql")
-def test_temporary_tables_and_maintenance_are_no_other_schema(place: Place, home: Database) -> None:
+def test_temporary_tables_and_maintenance_are_no_other_schema(
+    place: TemporaryDatabase, home: Database
+) -> None:
     execute(home, "CREATE TEMPORARY TABLE other (id SERIAL PRIMARY KEY, name TEXT DEFAULT 'x')")
     with home.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         for statement in ("ANALYZE", "VACUUM", "TRUNCATE task CASCADE", "REINDEX TABLE note"):
@@ -178,7 +184,7 @@ def test_temporary_tables_and_maintenance_are_no_other_schema(place: Place, home
 
 
 @pytest.mark.only_on("postgresql")
-def test_every_schema_and_sequence_is_seen(place: Place, home: Database) -> None:
+def test_every_schema_and_sequence_is_seen(place: TemporaryDatabase, home: Database) -> None:
     execute(home, "SELECT nextval('numbers')", """INSERT INTO "Other"."It's" DEFAULT VALUES""")
     assert place.settle() == Settled()
     assert execute(home, "SELECT nextval('numbers')") == [(7,)]

@@ -68,7 +68,7 @@ class Terminal:
         return Prompt.ask(asked, default=default, console=_console.err)
 
 
-class Shown(Watcher):
+class MigrationProgress(Watcher):
     """How an upgrade goes, as it goes."""
 
     def __init__(self, progress: Progress, history: History, verb: str) -> None:
@@ -105,14 +105,14 @@ class Shown(Watcher):
 
 
 @contextmanager
-def _shown(history: History, verb: str) -> Iterator[Shown]:
+def _shown(history: History, verb: str) -> Iterator[MigrationProgress]:
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
     )  # fmt: skip
     with Progress(
         *columns, console=_console.err, transient=True, disable=not _console.err.is_terminal
     ) as progress:
-        yield Shown(progress, history, verb)
+        yield MigrationProgress(progress, history, verb)
 
 
 def _project() -> tuple[History, MetaData]:

@@ -6,10 +6,10 @@ from colonnade.database._doctor import Diagnosis, Way, diagnose
 from colonnade.database._health import Health
 from colonnade.database._metadata import ORIGINAL, merged, metadatas
 from colonnade.database.connections._driver_config import Parameter
-from colonnade.database.connections._on_loop_close import LoopEnd
+from colonnade.database.connections._on_loop_close import OnLoopClose
 from colonnade.database.connections._urls import DatabaseURL, with_database
-from colonnade.database.statements._error_kinds import Trouble, trouble_of
-from colonnade.database.statements._plans import Bound, Plan, Several
+from colonnade.database.statements._error_kinds import ErrorKind, trouble_of
+from colonnade.database.statements._plans import Bound, Plan, StatementBatch
 from colonnade.database.statements._sessions import SessionContext
 from colonnade.database.statements._transactions import IsolationLevel
 
@@ -21,14 +21,14 @@ __all__ = [
     "Database",
     "DatabaseURL",
     "Diagnosis",
+    "ErrorKind",
     "Health",
     "IsolationLevel",
-    "LoopEnd",
+    "OnLoopClose",
     "Parameter",
     "Plan",
     "SessionContext",
-    "Several",
-    "Trouble",
+    "StatementBatch",
     "Way",
     "capabilities_of",
     "diagnose",

@@ -26,7 +26,7 @@ from colonnade.database._schema import create_missing
 from colonnade.database.connections._connect_errors import as_unreachable
 from colonnade.database.connections._engines import EngineOptions, Engines
 from colonnade.database.connections._urls import DatabaseURL
-from colonnade.database.replicas._read_router import Reading
+from colonnade.database.replicas._read_router import ReadRouter
 from colonnade.database.replicas._replicas import NO_REPLICAS, PATIENCE, Replicas
 from colonnade.database.replicas._wal_position import position_of, text_of
 from colonnade.database.statements import _sqlite
@@ -34,7 +34,7 @@ from colonnade.database.statements._retry import Attempts
 from colonnade.database.statements._sessions import SessionContext
 from colonnade.database.statements._sqlite_executor import run_in_thread
 from colonnade.database.statements._statement_limit import narrowed
-from colonnade.database.statements._statement_logging import Telling
+from colonnade.database.statements._statement_logging import StatementLogging
 from colonnade.database.statements._transactions import IsolationLevel, run_unit, run_unit_async
 from colonnade.errors import DatabaseError, DatabaseURLError
 
@@ -110,11 +110,11 @@ class Database:
             pool_timeout=pool_timeout,
             busy_timeout=busy_timeout,
             statement_timeout=statement_timeout,
-            telling=Telling(log_statements, slow_statement, explain_slow),
+            telling=StatementLogging(log_statements, slow_statement, explain_slow),
             telemetry=telemetry,
         )
         self._engines = Engines(DatabaseURL.parse(url or _default_url()), self._options)
-        self._reading = Reading(self._engines, self._follow(replicas, max_replica_lag))
+        self._reading = ReadRouter(self._engines, self._follow(replicas, max_replica_lag))
         direct = direct_url or (_direct_url() if url is None else None)
         self._direct = None if direct is None else DatabaseURL.parse(direct)
         self._is_lent = False
@@ -230,7 +230,11 @@ class Database:
         """
         before = self._engines, self._reading, self._is_lent
         borrowed = Engines(DatabaseURL.parse(url), self._options)
-        self._engines, self._reading, self._is_lent = borrowed, Reading(borrowed, NO_REPLICAS), True
+        self._engines, self._reading, self._is_lent = (
+            borrowed,
+            ReadRouter(borrowed, NO_REPLICAS),
+            True,
+        )
         try:
             yield self
         finally:

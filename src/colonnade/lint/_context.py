@@ -15,7 +15,7 @@ from colonnade.lint.project import _known_names as lib
 from colonnade.lint.project._hints import Hint
 from colonnade.lint.project._models import Model
 from colonnade.lint.project._modules import FUNCTIONS, Function, Module
-from colonnade.lint.project._project import Place, Project
+from colonnade.lint.project._project import ModuleScope, Project
 
 VERBS = frozenset({"get", "post", "put", "patch", "delete", "head", "options", "api_route"})
 LOOPS = (ast.For, ast.AsyncFor, ast.While)
@@ -57,7 +57,7 @@ class Context:
     def __init__(self, module: Module, project: Project) -> None:
         self.module = module
         self.project = project
-        self.place = Place(project, module)
+        self.place = ModuleScope(project, module)
         self.edit = Editor(module)
 
     # What is in it.

@@ -11,7 +11,7 @@ from colonnade.migrations.autogenerate._descriptions import describe
 from colonnade.migrations.autogenerate._drift import differences
 from colonnade.migrations.autogenerate._enum_types import enums_in
 from colonnade.migrations.autogenerate._revision_writer import noting
-from colonnade.migrations.autogenerate._schema_history import Ledger
+from colonnade.migrations.autogenerate._schema_history import SchemaHistory
 from colonnade.migrations.runner._baseline import start_from_baseline
 from colonnade.migrations.runner._runner import Direction, Run
 from colonnade.migrations.runner._throwaway_database import shadow
@@ -32,7 +32,7 @@ def check(history: History, url: DatabaseURL, metadata: MetaData) -> None:
             or the models say something else.
     """
     history.head()
-    ledger = Ledger()
+    ledger = SchemaHistory()
     with shadow(url) as connection:
         with explained(history.folder):
             base = start_from_baseline(history, connection, "heads", ledger) or "base"

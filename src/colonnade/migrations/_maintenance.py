@@ -16,7 +16,7 @@ from colonnade.migrations.autogenerate._choices import Choices
 from colonnade.migrations.autogenerate._descriptions import describe
 from colonnade.migrations.autogenerate._drift import differences
 from colonnade.migrations.autogenerate._revision_writer import Written, find_change, replay, write
-from colonnade.migrations.autogenerate._schema_history import Ledger
+from colonnade.migrations.autogenerate._schema_history import SchemaHistory
 from colonnade.migrations.guard._dry_run import record
 from colonnade.migrations.runner._runner import Watcher, current_heads
 from colonnade.migrations.runner._throwaway_database import shadow
@@ -78,7 +78,7 @@ def squash(
             )
     count = len(history.revisions)
     with shadow(url) as connection:
-        change = find_change(connection, metadata, Ledger(), Choices())
+        change = find_change(connection, metadata, SchemaHistory(), Choices())
         with _away(history):
             said = message or f"squash {count} revisions"
             return write(history, connection, metadata, change, said, None, revision=head)

@@ -1,16 +1,16 @@
 """What is asked: filters, ordering, pages and includes; one ``Page`` is one SELECT."""
 
 from colonnade.query._comparisons import place_text
-from colonnade.query._cursors import Place
+from colonnade.query._cursors import CursorPosition
 from colonnade.query._filter_reader import LONGEST_LIST, FilterReader, Parameter
 from colonnade.query._filters import OPERATORS, Filter, Operator, operators_of
 from colonnade.query._includes import PER_PARENT, Include, Includes, paths, read_includes
 from colonnade.query._ordering import Ordered, Ordering, key_ordering, read_ordering, sortable
-from colonnade.query._page import Count, Page, Within, key_clause
+from colonnade.query._page import Count, Page, ParentRow, key_clause
 from colonnade.query._parameters import OPTIONS, Option, PageReader
 from colonnade.query._relations import Joined, correlated
 from colonnade.query._scopes import NO_SCOPES, Scope, Scopes, on_source
-from colonnade.query._surfaces import Reached, Surface, nearest, public_name
+from colonnade.query._surfaces import QueryableTable, RelationTarget, nearest, public_name
 from colonnade.query._values import (
     compared_type,
     read_value,
@@ -26,6 +26,7 @@ __all__ = [
     "OPTIONS",
     "PER_PARENT",
     "Count",
+    "CursorPosition",
     "Filter",
     "FilterReader",
     "Include",
@@ -38,12 +39,11 @@ __all__ = [
     "Page",
     "PageReader",
     "Parameter",
-    "Place",
-    "Reached",
+    "ParentRow",
+    "QueryableTable",
+    "RelationTarget",
     "Scope",
     "Scopes",
-    "Surface",
-    "Within",
     "compared_type",
     "correlated",
     "key_clause",

@@ -44,7 +44,7 @@ from colonnade.query._filters import (
 )
 from colonnade.query._relations import Joined
 from colonnade.query._scopes import Scopes
-from colonnade.query._surfaces import Surface
+from colonnade.query._surfaces import QueryableTable
 from colonnade.query._values import compared_type
 
 TEXT = String()
@@ -57,7 +57,9 @@ class Clauses:
         self._scopes = scopes
         self._next = 0
 
-    def clause(self, node: Node, surface: Surface, source: FromClause) -> ColumnElement[bool]:
+    def clause(
+        self, node: Node, surface: QueryableTable, source: FromClause
+    ) -> ColumnElement[bool]:
         """The condition on ``source``, which has the columns of the surface's table."""
         if isinstance(node, All):
             parts = [self.clause(one, surface, source) for one in node.all]

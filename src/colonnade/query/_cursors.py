@@ -33,7 +33,7 @@ _SIGNS = {(False, False): b">", (True, False): b"<", (False, True): b"]", (True,
 _MEANINGS = {sign: meaning for meaning, sign in _SIGNS.items()}
 
 
-class Place(NamedTuple):
+class CursorPosition(NamedTuple):
     """A row's place in an ordering.
 
     Attributes:
@@ -77,7 +77,7 @@ def _too_long(ordering: Ordering) -> dict[str, Any]:
     return {"type": "cursor", "loc": ("query", "order_by"), "msg": message, "input": None}
 
 
-def read_cursor(text: str, question: str, ordering: Ordering) -> Place:
+def read_cursor(text: str, question: str, ordering: Ordering) -> CursorPosition:
     """The place that a cursor stands for.
 
     Args:
@@ -100,7 +100,7 @@ def read_cursor(text: str, question: str, ordering: Ordering) -> Place:
         raise QueryError(
             [{"type": "cursor", "loc": loc, "msg": message, "input": text[:100]}]
         ) from None
-    return Place(values, backwards)
+    return CursorPosition(values, backwards)
 
 
 def _decompressed(content: bytes) -> bytes:

@@ -24,7 +24,7 @@ from colonnade.query._filters import (
     Related,
     operators_of,
 )
-from colonnade.query._surfaces import Surface, nearest
+from colonnade.query._surfaces import QueryableTable, nearest
 from colonnade.query._values import read_value
 
 LONGEST_LIST = 1000
@@ -48,7 +48,7 @@ class FilterReader:
         errors: What was wrong, as FastAPI words it: type, loc, msg and input.
     """
 
-    surface: Surface
+    surface: QueryableTable
     nodes: list[Node] = field(default_factory=list)
     values: list[Any] = field(default_factory=list)
     errors: list[dict[str, Any]] = field(default_factory=list)
@@ -102,7 +102,9 @@ class FilterReader:
         if node is not None:
             self.nodes.append(node)
 
-    def _where(self, asked: Any, surface: Surface, loc: tuple[Any, ...], depth: int) -> Node | None:
+    def _where(
+        self, asked: Any, surface: QueryableTable, loc: tuple[Any, ...], depth: int
+    ) -> Node | None:
         if not isinstance(asked, dict):
             self._wrong(*_at(loc), "dict_type", "A condition is a JSON object", asked)
             return None
@@ -121,7 +123,7 @@ class FilterReader:
         return nodes[0] if len(nodes) == 1 else All(tuple(nodes))
 
     def _part(
-        self, name: str, value: Any, surface: Surface, loc: tuple[Any, ...], depth: int
+        self, name: str, value: Any, surface: QueryableTable, loc: tuple[Any, ...], depth: int
     ) -> Node | None:
         if name in {"and", "or"}:
             return self._several(name, value, surface, loc, depth)
@@ -142,7 +144,7 @@ class FilterReader:
         return self._compare(column, surface.columns[column], operator or "eq", value, loc)
 
     def _several(
-        self, name: str, value: Any, surface: Surface, loc: tuple[Any, ...], depth: int
+        self, name: str, value: Any, surface: QueryableTable, loc: tuple[Any, ...], depth: int
     ) -> Node | None:
         if not isinstance(value, list):
             self._wrong(*_at(loc), "list_type", f"{name} has a list of conditions", value)
@@ -154,7 +156,7 @@ class FilterReader:
         return All(nodes) if name == "and" else AnyOf(nodes)
 
     def _operators(
-        self, column: str, value: dict[str, Any], surface: Surface, loc: tuple[Any, ...]
+        self, column: str, value: dict[str, Any], surface: QueryableTable, loc: tuple[Any, ...]
     ) -> Node | None:
         nodes = []
         for operator, operand in value.items():
@@ -229,7 +231,7 @@ class Parameter(NamedTuple):
 
 
 def filter_parameters(
-    surface: Surface, reserved: frozenset[str]
+    surface: QueryableTable, reserved: frozenset[str]
 ) -> Iterator[tuple[str, Parameter]]:
     """Every filter that the query string can have, with its name.
 
@@ -243,7 +245,7 @@ def filter_parameters(
 
 
 def _of_columns(
-    surface: Surface, relation: str | None, reserved: frozenset[str]
+    surface: QueryableTable, relation: str | None, reserved: frozenset[str]
 ) -> Iterator[tuple[str, Parameter]]:
     prefix = f"{relation}__" if relation else ""
     for name, column in surface.columns.items():
@@ -282,7 +284,7 @@ def _repeated(text: str) -> str | None:
     return found[0] if found else None
 
 
-def _column_and_operator(name: str, surface: Surface) -> tuple[str | None, Operator | None]:
+def _column_and_operator(name: str, surface: QueryableTable) -> tuple[str | None, Operator | None]:
     if name in surface.columns:
         return name, None
     column, _, operator = name.rpartition("__")

@@ -4,7 +4,7 @@ import re
 from typing import Any, NamedTuple
 
 from colonnade.errors import QueryError
-from colonnade.query._surfaces import Surface, nearest
+from colonnade.query._surfaces import QueryableTable, nearest
 
 PER_PARENT = 100
 """Rows of an included list with each row it belongs to, unless the request asks for fewer."""
@@ -32,7 +32,7 @@ class Include(NamedTuple):
 Includes = tuple[Include, ...]
 
 
-def read_includes(text: str | None, surface: Surface, most: int = PER_PARENT) -> Includes:
+def read_includes(text: str | None, surface: QueryableTable, most: int = PER_PARENT) -> Includes:
     """``project,assignments:20.worker`` as what to include.
 
     Args:
@@ -55,7 +55,7 @@ def read_includes(text: str | None, surface: Surface, most: int = PER_PARENT) ->
     return _includes(tree, surface, most)
 
 
-def paths(surface: Surface, prefix: str = "") -> list[str]:
+def paths(surface: QueryableTable, prefix: str = "") -> list[str]:
     """Every path that can be included."""
     found = []
     for name, reached in surface.relations.items():
@@ -64,7 +64,7 @@ def paths(surface: Surface, prefix: str = "") -> list[str]:
     return found
 
 
-def rows_with_each(include: Includes, surface: Surface) -> int:
+def rows_with_each(include: Includes, surface: QueryableTable) -> int:
     """How many rows of relations may come with a row at most."""
     total = 0
     for one in include:
@@ -74,7 +74,7 @@ def rows_with_each(include: Includes, surface: Surface) -> int:
     return total
 
 
-def _add(path: str, tree: dict[str, Any], surface: Surface, most: int) -> str | None:
+def _add(path: str, tree: dict[str, Any], surface: QueryableTable, most: int) -> str | None:
     for part in path.split("."):
         match = _PART.fullmatch(part)
         if match is None or match[1] not in surface.relations:
@@ -90,7 +90,7 @@ def _add(path: str, tree: dict[str, Any], surface: Surface, most: int) -> str | 
     return None
 
 
-def _includes(tree: dict[str, Any], surface: Surface, most: int) -> Includes:
+def _includes(tree: dict[str, Any], surface: QueryableTable, most: int) -> Includes:
     chosen = [name for name in surface.relations if name in tree or name in surface.always]
     return tuple(
         Include(

@@ -7,7 +7,7 @@ from sqlalchemy import false as sql_false
 
 from colonnade.errors import QueryError
 from colonnade.models import ColumnShape
-from colonnade.query._surfaces import Surface, nearest
+from colonnade.query._surfaces import QueryableTable, nearest
 from colonnade.query._values import is_ordered, sort_value
 
 MOST_COLUMNS = 8
@@ -41,17 +41,17 @@ class Ordered(NamedTuple):
 Ordering = tuple[Ordered, ...]
 
 
-def sortable(surface: Surface) -> list[str]:
+def sortable(surface: QueryableTable) -> list[str]:
     """The names of the columns that can be sorted by."""
     return [name for name, column in surface.columns.items() if is_ordered(column)]
 
 
-def key_ordering(surface: Surface) -> Ordering:
+def key_ordering(surface: QueryableTable) -> Ordering:
     """By the key, ascending."""
     return tuple(Ordered(column, False) for column in surface.key)
 
 
-def read_ordering(text: str | None, surface: Surface) -> Ordering:
+def read_ordering(text: str | None, surface: QueryableTable) -> Ordering:
     """``-created_at,title`` as an ordering that no two rows tie in: the key comes last.
 
     Raises:

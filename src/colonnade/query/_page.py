@@ -21,13 +21,13 @@ from sqlalchemy import Enum as NativeEnum
 from colonnade.models import RelationShape, Shape
 from colonnade.query._clauses import TEXT, Clauses
 from colonnade.query._comparisons import of_text
-from colonnade.query._cursors import Place, write_cursor
+from colonnade.query._cursors import CursorPosition, write_cursor
 from colonnade.query._filters import Filter
 from colonnade.query._includes import Includes
 from colonnade.query._ordering import Ordered, Ordering, beyond
 from colonnade.query._relations import Joined
 from colonnade.query._scopes import NO_SCOPES, Scopes, on_source
-from colonnade.query._surfaces import Surface
+from colonnade.query._surfaces import QueryableTable
 from colonnade.query._values import compared_type
 
 Count = Literal["none", "exact", "estimated"]
@@ -40,7 +40,7 @@ SelectT = TypeVar("SelectT", bound=Select[Any])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Within:
+class ParentRow:
     """The rows that a relation of one row leads to.
 
     Attributes:
@@ -111,19 +111,19 @@ class Page:
         url: What was asked, path and query string, for the links to other pages.
     """
 
-    surface: Surface
+    surface: QueryableTable
     filter: Filter = field(default_factory=Filter)
     ordering: Ordering = ()
     limit: int = 100
     offset: int = 0
-    place: Place | None = None
+    place: CursorPosition | None = None
     count: Count = "none"
     fields: tuple[str, ...] | None = None
     include: Includes = ()
     scopes: Scopes = NO_SCOPES
     conditions: tuple[ColumnElement[bool], ...] = ()
     question: str = ""
-    within: "Within | None" = None
+    within: "ParentRow | None" = None
     url: str = ""
 
     def where(self, *conditions: ColumnElement[bool] | bool) -> Self:
@@ -238,7 +238,7 @@ class Page:
             clauses.append(self._after(self.place, source))
         return and_(*clauses)
 
-    def _after(self, place: Place, source: FromClause) -> ColumnElement[bool]:
+    def _after(self, place: CursorPosition, source: FromClause) -> ColumnElement[bool]:
         """The condition on rows that come after a place."""
         nulls = tuple(value is None for value in place.values)
         return beyond(self._direction(), nulls, _stored(self.ordering), source)

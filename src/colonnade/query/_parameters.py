@@ -15,7 +15,7 @@ from colonnade.query._includes import MOST_ROWS, Includes, read_includes, rows_w
 from colonnade.query._ordering import read_ordering
 from colonnade.query._page import Count, Page
 from colonnade.query._scopes import NO_SCOPES, Scopes
-from colonnade.query._surfaces import Surface, nearest
+from colonnade.query._surfaces import QueryableTable, nearest
 
 Option = Literal["limit", "offset", "cursor", "count", "order_by", "fields", "include", "where"]
 OPTIONS: frozenset[str] = frozenset(get_args(Option))
@@ -52,7 +52,7 @@ class PageReader:
 
     def __init__(
         self,
-        surface: Surface,
+        surface: QueryableTable,
         *,
         max_limit: int = 1000,
         options: frozenset[str] = OPTIONS,
@@ -235,7 +235,7 @@ class _Reading:
 _PLACES = frozenset(("cursor", "limit", "offset", "count", "fields", "include", "order_by"))
 
 
-def _question(surface: Surface, given: dict[str, list[str]], ordering: Any) -> str:
+def _question(surface: QueryableTable, given: dict[str, list[str]], ordering: Any) -> str:
     """The part of a query string that a cursor belongs to, as one text."""
     filters = sorted((name, texts) for name, texts in given.items() if name not in _PLACES)
     order = [(one.column.name, one.descending) for one in ordering]

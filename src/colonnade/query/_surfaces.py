@@ -1,4 +1,4 @@
-"""``Surface``: what of a table a request may name, as the outside knows it."""
+"""``QueryableTable``: what of a table a request may name, as the outside knows it."""
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,7 +22,7 @@ LONGEST_NAME = 60
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Surface:
+class QueryableTable:
     """What of a table can be read, filtered and sorted, under the names a client knows.
 
     Attributes:
@@ -36,13 +36,13 @@ class Surface:
     shape: Shape
     read: type[BaseModel]
     columns: Mapping[str, ColumnShape]
-    relations: Mapping[str, "Reached"]
+    relations: Mapping[str, "RelationTarget"]
     always: frozenset[str]
 
     @classmethod
     def of(
         cls, model: type[Any], read: type[BaseModel] | None = None, include: Iterable[str] = ()
-    ) -> "Surface":
+    ) -> "QueryableTable":
         """The surface of a table.
 
         Args:
@@ -71,11 +71,11 @@ class Surface:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Reached:
+class RelationTarget:
     """A relation, and the surface it leads to."""
 
     relation: RelationShape
-    surface: Surface
+    surface: QueryableTable
 
 
 def public_name(name: str, field: Any) -> str:
@@ -93,7 +93,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 def _surface(
     shape: Shape, read: type[BaseModel] | None, paths: list[list[str]], depth: int = 0
-) -> Surface:
+) -> QueryableTable:
     schema = read or schemas(shape.model).read
     if depth > DEEPEST:
         raise ModelError(
@@ -101,7 +101,7 @@ def _surface(
             f"one a schema without them."
         )
     columns, always = _fields(schema, shape)
-    relations: dict[str, Reached] = {}
+    relations: dict[str, RelationTarget] = {}
     for public, (name, field) in always.items():
         below = [path[1:] for path in paths if path[0] == name and len(path) > 1]
         nested = _nested_schema(field.annotation)
@@ -125,7 +125,7 @@ def _surface(
             f"{schema.__name__} calls a column {min(twice)!r}, as a relation is called: give one "
             f"of them another name."
         )
-    return Surface(
+    return QueryableTable(
         shape=shape,
         read=schema,
         columns=MappingProxyType(columns),
@@ -165,9 +165,9 @@ def _fields(
 
 def _reached(
     shape: Shape, name: str, below: list[list[str]], read: type[BaseModel] | None, depth: int
-) -> Reached:
+) -> RelationTarget:
     relation = shape.relations[name]
-    return Reached(relation, _surface(Shape.of(relation.target), read, below, depth))
+    return RelationTarget(relation, _surface(Shape.of(relation.target), read, below, depth))
 
 
 def _nested_schema(annotation: Any) -> type[BaseModel] | None:

@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from colonnade.database import Several
+from colonnade.database import StatementBatch
 from colonnade.errors import QueryError
 from colonnade.query import Scopes, compared_type, read_value
 from colonnade.resources._bulk_statements import ManyRows
@@ -78,7 +78,7 @@ class Batches:
         elif writes.rows.renders:
             unit = self.subject.run(insert, begin=True)
         elif (many := self._many.insertion(rows, scopes)) is not None:
-            unit = self.subject.run(many, begin=isinstance(many, Several))
+            unit = self.subject.run(many, begin=isinstance(many, StatementBatch))
         else:
             unit = self.subject.run(insert, begin=True)
         return self._answer(await writes.explained(unit, rows), 201)

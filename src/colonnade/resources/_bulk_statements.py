@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import ColumnCollectionConstraint
 
-from colonnade.database import Bound, Plan, Several
+from colonnade.database import Bound, Plan, StatementBatch
 from colonnade.query import Scopes, compared_type
 from colonnade.resources._row_locks import after, lock_in_order
 from colonnade.resources._write_rules import Values
@@ -50,7 +50,7 @@ class ManyRows:
 
     def insertion(
         self, rows: list[Values], scopes: Scopes
-    ) -> Bound[list[Any]] | Several[Any] | None:
+    ) -> Bound[list[Any]] | StatementBatch[Any] | None:
         """What inserts rows, in their order; None where one needs more than its statement.
 
         Args:
@@ -71,7 +71,7 @@ class ManyRows:
 
     def alteration(
         self, changes: list[tuple[Key, Values]], scopes: Scopes
-    ) -> Bound[list[Any]] | Several[Any] | None:
+    ) -> Bound[list[Any]] | StatementBatch[Any] | None:
         """What changes rows, in their order, in a transaction; None as for ``insertion``.
 
         Args:
@@ -85,7 +85,9 @@ class ManyRows:
         if self._is_looked_at(rows, scopes) or not all(rows):
             return None
         if self._subject.backend == "sqlite":
-            return Several([self._alteration_of_one(key, row, scopes) for key, row in changes])
+            return StatementBatch(
+                [self._alteration_of_one(key, row, scopes) for key, row in changes]
+            )
         names = _names_of_all(rows)
         if not self._fits(names) or self._is_unique(names) or len(set(keys)) < len(keys):
             return None
@@ -103,7 +105,7 @@ class ManyRows:
         new_parents = self._statements.trees.new_parents
         return bool(scopes) or self._subject.rereads or any(map(new_parents, rows))
 
-    def _insertion_of_each(self, rows: list[Values], scopes: Scopes) -> Several[Any]:
+    def _insertion_of_each(self, rows: list[Values], scopes: Scopes) -> StatementBatch[Any]:
         plans: dict[frozenset[str], Plan] = {}
         found = []
         for row in rows:
@@ -112,7 +114,7 @@ class ManyRows:
                 plans[names] = self._statements.insertion(dict(row), scopes)[0].plan
             parameters = self._statements.parameters(row, scopes, prefix="")
             found.append(plans[names].one(parameters))
-        return Several(found)
+        return StatementBatch(found)
 
     def _alteration_of_one(self, key: Key, values: Values, scopes: Scopes) -> Bound[Any]:
         statement, _ = self._statements.alteration(key, values, scopes, None)

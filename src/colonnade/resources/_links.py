@@ -26,13 +26,13 @@ from sqlalchemy.sql import operators, visitors
 from colonnade.database import Plan
 from colonnade.errors import QueryError
 from colonnade.models import ColumnShape, RelationShape, Shape, schemas
-from colonnade.query import Scopes, Surface, read_includes
+from colonnade.query import QueryableTable, Scopes, read_includes
 from colonnade.resources import _scoping
 from colonnade.resources._foreign_keys import ForeignKeys
-from colonnade.resources._table_context import Subject, rendered
+from colonnade.resources._table_context import TableContext, rendered
 from colonnade.resources._upserts import upsert
 from colonnade.resources._write_rules import (
-    Judge,
+    RowValidator,
     Values,
     explained,
     refuse_leaving,
@@ -93,7 +93,7 @@ class Link:
         relation: The relation, through a link table: see ``fits``.
     """
 
-    def __init__(self, subject: Subject, relation: RelationShape) -> None:
+    def __init__(self, subject: TableContext, relation: RelationShape) -> None:
         self.subject = subject
         self.relation = relation
         link, sides = relation.link, _sides(subject.shape, relation)
@@ -106,17 +106,17 @@ class Link:
         self.target_name = relation.target.__name__
         self.inputs: Inputs | None = None
         self.view: View | None = None
-        self._judge: Judge | None = None
+        self._judge: RowValidator | None = None
         self._foreign: ForeignKeys | None = None
         if self.shape is not None:
             self.inputs = Inputs(self.shape, schemas(self.shape.model).create, whole=True)
-            surface = Surface.of(self.shape.model)
+            surface = QueryableTable.of(self.shape.model)
             self.view = View(surface, None, read_includes(None, surface))
-            self._judge = Judge(self.inputs)
+            self._judge = RowValidator(self.inputs)
             self._foreign = ForeignKeys(self.shape)
 
     @classmethod
-    def fits(cls, subject: Subject, relation: RelationShape) -> bool:
+    def fits(cls, subject: TableContext, relation: RelationShape) -> bool:
         """Whether a relation's links can be put and taken away by the keys of both rows.
 
         It leads through a link table whose key is those of the two rows, on no condition but

@@ -19,7 +19,7 @@ LONGEST = 100_000
 hundred times as many bytes."""
 
 
-class Plans:
+class PlanCache:
     """The plans of one Resource, the least used forgotten."""
 
     def __init__(self) -> None:

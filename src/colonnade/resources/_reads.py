@@ -17,14 +17,14 @@ from colonnade.models import RelationShape
 from colonnade.query import (
     Page,
     PageReader,
+    ParentRow,
+    QueryableTable,
     Scopes,
-    Surface,
-    Within,
     key_clause,
     key_ordering,
 )
-from colonnade.resources._plan_cache import Explain, Plans
-from colonnade.resources._table_context import Subject, rendered, rendered_rows
+from colonnade.resources._plan_cache import Explain, PlanCache
+from colonnade.resources._table_context import TableContext, rendered, rendered_rows
 from colonnade.resources.answers._bodies import JSONBody
 from colonnade.resources.answers._etags import is_unchanged
 from colonnade.resources.answers._failures import TOO_LARGE, too_large
@@ -112,7 +112,7 @@ def url_of(request: Request) -> str:
     return f"{path}?{query}"
 
 
-def asked_page(reader: PageReader, subject: Subject, request: Request) -> Page:
+def asked_page(reader: PageReader, subject: TableContext, request: Request) -> Page:
     """The page that a request asks for.
 
     Raises:
@@ -130,7 +130,7 @@ class Reads:
         max_limit: Rows in a page at most.
     """
 
-    def __init__(self, subject: Subject, max_limit: int) -> None:
+    def __init__(self, subject: TableContext, max_limit: int) -> None:
         self.subject = subject
         self.reader = PageReader(subject.surface, max_limit=max_limit)
         self.row_reader = PageReader(
@@ -192,7 +192,7 @@ class Reads:
         query = [(name, value) for name, value in query_of(request) if name != "depth"]
         page = self.tree_reader.read(query, scopes, url_of(request))
         view = subject.views.get(page.fields, page.include)
-        within = Within(subject.shape, relation, key)
+        within = ParentRow(subject.shape, relation, key)
         statement = _tree_statement(within, view, page, subject.backend)
         plan = Plan(statement, longest=LARGEST_ANSWER)
         parameters = {
@@ -216,7 +216,7 @@ class Reads:
         return JSONBody(body, 200, _offset_links(page, found.found > page.limit))
 
 
-async def answer_page(subject: Subject, plans: Plans, page: Page, view: View) -> Response:
+async def answer_page(subject: TableContext, plans: PlanCache, page: Page, view: View) -> Response:
     """Answer with a page.
 
     Args:
@@ -244,7 +244,9 @@ async def answer_page(subject: Subject, plans: Plans, page: Page, view: View) ->
     return JSONBody(body, 200, headers)
 
 
-async def _found(subject: Subject, plans: Plans, page: Page, view: View) -> tuple[Page, Any]:
+async def _found(
+    subject: TableContext, plans: PlanCache, page: Page, view: View
+) -> tuple[Page, Any]:
     """What is found of a page, which is shorter than asked where its rows are too large."""
     structure = page.structure
     plan = plans.get(
@@ -263,7 +265,7 @@ async def _found(subject: Subject, plans: Plans, page: Page, view: View) -> tupl
     return page, await subject.read(plan.one(_values(page)))
 
 
-async def _rows_that_fit(subject: Subject, page: Page, view: View) -> int:
+async def _rows_that_fit(subject: TableContext, page: Page, view: View) -> int:
     """How many rows of a page an answer has room for.
 
     Raises:
@@ -296,7 +298,7 @@ def _page_plan(page: Page, view: View, backend: Backend) -> Plan:
     return Plan(statement, once=page.filter.is_long, longest=LARGEST_ANSWER)
 
 
-async def _estimate(subject: Subject, page: Page) -> int:
+async def _estimate(subject: TableContext, page: Page) -> int:
     """How many rows PostgreSQL's planner expects."""
     explain, parameters = Plan(Explain(page.all_rows())), _values(page)
     plan = await subject.read(lambda connection: explain.run(connection, parameters).scalar_one())
@@ -354,7 +356,7 @@ def _changed(url: str, values: dict[str, str]) -> str:
     return f"{path}?{urlencode([*kept, *values.items()])}"
 
 
-def _tree_rows(within: Within, view: View, page: Page) -> Any:
+def _tree_rows(within: ParentRow, view: View, page: Page) -> Any:
     """The SELECT of the rows below one, level by level."""
     shape = within.shape
     table: SQLTable = shape.table
@@ -383,7 +385,7 @@ def _tree_rows(within: Within, view: View, page: Page) -> Any:
             *page.scopes.clauses(table, below),
         )
     )
-    surface: Surface = view.surface
+    surface: QueryableTable = view.surface
     return (
         select(tree)
         .order_by(tree.c.level_, *(one.on(tree) for one in key_ordering(surface)))
@@ -392,7 +394,7 @@ def _tree_rows(within: Within, view: View, page: Page) -> Any:
     )
 
 
-def _tree_statement(within: Within, view: View, page: Page, backend: Backend) -> Any:
+def _tree_statement(within: ParentRow, view: View, page: Page, backend: Backend) -> Any:
     """What answers a tree: ``body``, ``found`` and whether the row is ``parent``."""
     rows = _tree_rows(within, view, page).subquery()
     numbered = select(

@@ -13,15 +13,15 @@ from starlette.types import Scope
 from colonnade.database import Database
 from colonnade.errors import ModelError, QueryError
 from colonnade.models import Idempotency, Shape, schemas
-from colonnade.query import Page, Surface, nearest
+from colonnade.query import Page, QueryableTable, nearest
 from colonnade.resources import _scoping
 from colonnade.resources._hooks import Hooks, Written
 from colonnade.resources._reads import Reads, asked_page
-from colonnade.resources._table_context import Subject
+from colonnade.resources._table_context import TableContext
 from colonnade.resources.routes import _openapi as documents
 from colonnade.resources.routes._disconnect import DEADLINE
 from colonnade.resources.routes._names import path_of
-from colonnade.resources.routes._operations import Guards, Offer, Operation, Operations
+from colonnade.resources.routes._operations import Guards, Operation, Operations, ResourceOptions
 from colonnade.resources.routes._route import ResourceRoute, Routes, replaced, replaced_with_batch
 
 OPERATIONS: frozenset[Operation] = frozenset(get_args(Operation))
@@ -117,7 +117,7 @@ class Resource(APIRouter):
         self._max_limit = max_limit
         self._idempotency = idempotency
         self._hooks = Hooks()
-        self._subject: Subject | None = None
+        self._subject: TableContext | None = None
 
     @property
     def model(self) -> type[Any]:
@@ -145,15 +145,15 @@ class Resource(APIRouter):
         return self.subject.view.why_not
 
     @property
-    def subject(self) -> Subject:
+    def subject(self) -> TableContext:
         """The table as its operations know it.
 
         Raises:
             ModelError: ``include`` or a schema names what the model does not have.
         """
         if self._subject is None:
-            surface = Surface.of(self.model, self._schemas[2], self._include)
-            self._subject = Subject(
+            surface = QueryableTable.of(self.model, self._schemas[2], self._include)
+            self._subject = TableContext(
                 self.db,
                 surface,
                 self.create,
@@ -253,7 +253,7 @@ class Resource(APIRouter):
         _scoping.reach(self.db, tables, by=f"the Resource of {self.model.__name__}")
         scopes = _scoping.dependencies(self.db, tables)
         taken = {one for route in own for one in self._replaced(route)}
-        offer = Offer(
+        offer = ResourceOptions(
             self._operations, self._guards, self._hooks, self._max_limit, scopes, self._idempotency
         )
         operations = Operations(self, subject, self._reads, offer)

@@ -10,9 +10,15 @@ from colonnade.database import Bound, Plan
 from colonnade.query import Scope, Scopes, key_clause
 from colonnade.resources._foreign_keys import ForeignKeys, Reference
 from colonnade.resources._hooks import Written
-from colonnade.resources._table_context import Subject, rendered
+from colonnade.resources._table_context import TableContext, rendered
 from colonnade.resources._trees import Trees
-from colonnade.resources._write_rules import Judge, Values, refuse_leaving, stay_inside, stored_row
+from colonnade.resources._write_rules import (
+    RowValidator,
+    Values,
+    refuse_leaving,
+    stay_inside,
+    stored_row,
+)
 from colonnade.resources._write_statements import WriteStatements, key_parameters
 from colonnade.resources.answers._failures import missing_row
 from colonnade.resources.answers._problems import Problem
@@ -59,12 +65,12 @@ class RowWrites:
         subject: The table.
     """
 
-    def __init__(self, subject: Subject) -> None:
+    def __init__(self, subject: TableContext) -> None:
         self.subject = subject
         self.foreign = ForeignKeys(subject.shape)
         self.trees = Trees(self.foreign)
         self.statements = WriteStatements(subject, self.foreign, self.trees)
-        self._judge = Judge(subject.update)
+        self._judge = RowValidator(subject.update)
 
     @property
     def judges(self) -> bool:

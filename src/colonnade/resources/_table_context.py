@@ -1,4 +1,4 @@
-"""``Subject``: the table a resource is about, with all that its operations share."""
+"""``TableContext``: the table a resource is about, with all that its operations share."""
 
 from collections.abc import Awaitable, Callable
 from functools import cached_property
@@ -13,13 +13,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from colonnade.database import Database
 from colonnade.errors import DatabaseError, QueryError
 from colonnade.models import ColumnShape, Shape
-from colonnade.query import Includes, Scopes, Surface, read_includes
+from colonnade.query import Includes, QueryableTable, Scopes, read_includes
 from colonnade.resources import _scoping
-from colonnade.resources._plan_cache import Plans
+from colonnade.resources._plan_cache import PlanCache
 from colonnade.resources.answers._etags import Tags
 from colonnade.resources.answers._failures import problem_of, too_late
 from colonnade.resources.answers._problems import Problem
-from colonnade.resources.routes._disconnect import DEADLINE, DeadlineError, while_there
+from colonnade.resources.routes._disconnect import DEADLINE, DeadlineError, cancel_on_disconnect
 from colonnade.resources.routes._keys import Keys
 from colonnade.resources.routes._overrides import given_session
 from colonnade.rows import Backend, Inputs, View
@@ -38,7 +38,7 @@ class Views:
         surface: The table.
     """
 
-    def __init__(self, surface: Surface) -> None:
+    def __init__(self, surface: QueryableTable) -> None:
         self._surface = surface
         self._made: dict[object, View] = {}
 
@@ -52,7 +52,7 @@ class Views:
         return view
 
 
-class Subject:
+class TableContext:
     """A table, how it is shown and what may be said of it.
 
     Args:
@@ -67,7 +67,7 @@ class Subject:
     def __init__(
         self,
         db: Database,
-        surface: Surface,
+        surface: QueryableTable,
         create: type[BaseModel],
         update: type[BaseModel],
         *,
@@ -81,7 +81,7 @@ class Subject:
         self.keys = Keys(self.shape.primary_key)
         self.create = Inputs(self.shape, create, whole=True)
         self.update = Inputs(self.shape, update, whole=False)
-        self._plans: dict[Backend, Plans] = {}
+        self._plans: dict[Backend, PlanCache] = {}
         self.always: Includes = read_includes(None, surface)
         self.views = Views(surface)
         self.view = self.views.get(None, self.always)
@@ -95,11 +95,11 @@ class Subject:
         return self.db.url.backend
 
     @property
-    def plans(self) -> Plans:
+    def plans(self) -> PlanCache:
         """The statements for that."""
         plans = self._plans.get(self.backend)
         if plans is None:
-            plans = self._plans[self.backend] = Plans()
+            plans = self._plans[self.backend] = PlanCache()
         return plans
 
     @property
@@ -207,7 +207,7 @@ class Subject:
             given = given_session()
             if given is not None:
                 return await given.run(work, begin=begin)
-            return await while_there(
+            return await cancel_on_disconnect(
                 self.db.run_async(work, begin=begin, idempotent=idempotent, read_only=read_only),
                 self.deadline,
             )
@@ -233,7 +233,7 @@ class Subject:
     ) -> T:
         """``work``, with what the database refuses as a problem."""
         try:
-            return await while_there(work, self.deadline)
+            return await cancel_on_disconnect(work, self.deadline)
         except DeadlineError as error:
             raise too_late(error.seconds, wrote=True) from None
         except (SQLAlchemyError, DatabaseError) as error:

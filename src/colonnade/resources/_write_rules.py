@@ -11,7 +11,7 @@ from colonnade.errors import QueryError
 from colonnade.models import Shape, whole_schema
 from colonnade.query import Scope
 from colonnade.resources._foreign_keys import ForeignKeys
-from colonnade.resources._table_context import Subject
+from colonnade.resources._table_context import TableContext
 from colonnade.resources.answers._failures import referenced
 from colonnade.resources.answers._problems import Problem
 from colonnade.rows import Inputs, located
@@ -81,7 +81,7 @@ def stay_inside(
         raise Problem(422, f"This {shape.model.__name__} would leave your scope.", kind="scope")
 
 
-class Judge:
+class RowValidator:
     """The model's rules over more than one field, for a row that is changed in part.
 
     Args:
@@ -133,7 +133,7 @@ def stored_row(
 
 
 async def explained(
-    subject: Subject, work: Awaitable[T], foreign: ForeignKeys, rows: list[Values]
+    subject: TableContext, work: Awaitable[T], foreign: ForeignKeys, rows: list[Values]
 ) -> T:
     """``work``, with the foreign key named that SQLite refused without saying which."""
     try:

@@ -7,7 +7,7 @@ from sqlalchemy import bindparam, delete, insert, literal_column, select, update
 from colonnade.database import Bound, Plan
 from colonnade.query import Scopes, key_clause
 from colonnade.resources._foreign_keys import ForeignKeys, Reference
-from colonnade.resources._table_context import Subject
+from colonnade.resources._table_context import TableContext
 from colonnade.resources._trees import Trees
 from colonnade.resources._write_rules import Values, set_scope
 from colonnade.rows import Returned, array_of, form_of, row_columns
@@ -22,7 +22,7 @@ class WriteStatements:
         trees: Its relations to itself.
     """
 
-    def __init__(self, subject: Subject, foreign: ForeignKeys, trees: Trees) -> None:
+    def __init__(self, subject: TableContext, foreign: ForeignKeys, trees: Trees) -> None:
         self.subject = subject
         self.foreign = foreign
         self.trees = trees

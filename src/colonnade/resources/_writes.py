@@ -14,12 +14,12 @@ from colonnade.query import Scopes
 from colonnade.resources._hooks import Hooks, in_session
 from colonnade.resources._reads import path_of
 from colonnade.resources._row_writes import Key, RowWrites, Write, unreachable
-from colonnade.resources._table_context import Subject, rendered
+from colonnade.resources._table_context import TableContext, rendered
 from colonnade.resources._write_rules import Values, explained
 from colonnade.resources.answers._bodies import JSONBody, json_body, read_body
 from colonnade.resources.answers._etags import expected_rows
 from colonnade.resources.answers._unreadable import FAILURES, name_unreadable, row_of_key
-from colonnade.resources.routes._idempotency import Once, Receipt, Receipts
+from colonnade.resources.routes._idempotency import IdempotentRequest, Receipts, RequestFingerprint
 
 DONE = to_json({"ok": True})
 
@@ -34,7 +34,7 @@ class Writes:
     """
 
     def __init__(
-        self, subject: Subject, hooks: Hooks, idempotency: type[Idempotency] | None
+        self, subject: TableContext, hooks: Hooks, idempotency: type[Idempotency] | None
     ) -> None:
         self.subject = subject
         self.hooks = hooks
@@ -99,12 +99,12 @@ class Writes:
             raise
         return JSONBody(DONE)
 
-    def once(self, request: Request, body: bytes, scopes: Scopes) -> Once | None:
+    def once(self, request: Request, body: bytes, scopes: Scopes) -> IdempotentRequest | None:
         """How a request with an ``Idempotency-Key`` is answered; None for one without."""
         if self.receipts is None:
             return None
-        receipt = Receipt.of(request, body, scopes)
-        return None if receipt is None else Once(self.receipts, receipt)
+        receipt = RequestFingerprint.of(request, body, scopes)
+        return None if receipt is None else IdempotentRequest(self.receipts, receipt)
 
     async def explained(self, work: Awaitable[Any], rows: list[Values]) -> Any:
         """``work``, with the foreign key named that the database did not name."""

@@ -57,7 +57,7 @@ https://docs.python.org/3/library/decimal.html, "to-scientific-string"."""
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class ColumnCodec:
     """How a column is written.
 
     Attributes:
@@ -95,17 +95,19 @@ def json_argument(text: Text_) -> ColumnElement[Any]:
 
 
 @lru_cache(maxsize=4096)
-def form_of(column: ColumnShape) -> Form:
+def form_of(column: ColumnShape) -> ColumnCodec:
     """The form of a column."""
     form = _form_of_type(column.column.type, column)
     if form.why_not is not None:
         return form
     if column.kind == "json" and not _is_plain_json(column.python_type):
-        return Form(form.text, form.read, f"{column.name} is {_name(column)} inside, as JSON")
+        return ColumnCodec(
+            form.text, form.read, f"{column.name} is {_name(column)} inside, as JSON"
+        )
     kind = column.column.type
     if column.kind not in _held(kind, column.kind):
         why = f"{column.name} is {_name(column)}, in a column of type {type(kind).__name__}"
-        return Form(form.text, form.read, why)
+        return ColumnCodec(form.text, form.read, why)
     return form
 
 
@@ -122,7 +124,7 @@ def _name(column: ColumnShape) -> str:
     return str(getattr(column.python_type, "__name__", column.python_type))
 
 
-def _form_of_type(kind: types.TypeEngine[Any], column: ColumnShape) -> Form:
+def _form_of_type(kind: types.TypeEngine[Any], column: ColumnShape) -> ColumnCodec:
     if isinstance(kind, sqlmodel.UTCDateTime):
         return _MOMENT
     if isinstance(kind, Interval):
@@ -136,16 +138,20 @@ def _form_of_type(kind: types.TypeEngine[Any], column: ColumnShape) -> Form:
     if isinstance(kind, Numeric) and not isinstance(kind, Float):
         return _numeric(kind, column)
     if isinstance(kind, Time) and kind.timezone:
-        return Form(_generic, _read(time.fromisoformat), f"{column.name} is a time with an offset")
+        return ColumnCodec(
+            _generic, _read(time.fromisoformat), f"{column.name} is a time with an offset"
+        )
     if isinstance(kind, types.UserDefinedType):
         return _user_defined(kind, column)
     for known, form in _FORMS:
         if isinstance(kind, known):
             return form
-    return Form(_generic, _same, f"{column.name} is of a type whose JSON is not known: {kind!r}")
+    return ColumnCodec(
+        _generic, _same, f"{column.name} is of a type whose JSON is not known: {kind!r}"
+    )
 
 
-def _decorated(kind: types.TypeDecorator[Any], column: ColumnShape) -> Form:
+def _decorated(kind: types.TypeDecorator[Any], column: ColumnShape) -> ColumnCodec:
     """A type with Python of its own: exact if it is one of ours that has a form."""
     inner = _form_of_type(kind.impl_instance, column)
     if type(kind).process_result_value is types.TypeDecorator.process_result_value:
@@ -160,17 +166,19 @@ def _decorated(kind: types.TypeDecorator[Any], column: ColumnShape) -> Form:
         enum_class: type[Enum] = kind.enum_class
         return _enum(enum_class, inner, read, column, has_choices=choices is not None)
     if name == "ExactDecimal":
-        return Form(
+        return ColumnCodec(
             inner.text, lambda value: None if value is None else Decimal(value), inner.why_not
         )
     if name == "TextValue":
-        return Form(inner.text, read)
+        return ColumnCodec(inner.text, read)
     if name == "JSONValue":
-        return Form(_json, read, inner.why_not)
-    return Form(inner.text, read, f"{column.name} is stored by {name}, which Python has to read")
+        return ColumnCodec(_json, read, inner.why_not)
+    return ColumnCodec(
+        inner.text, read, f"{column.name} is stored by {name}, which Python has to read"
+    )
 
 
-def _user_defined(kind: types.UserDefinedType[Any], column: ColumnShape) -> Form:
+def _user_defined(kind: types.UserDefinedType[Any], column: ColumnShape) -> ColumnCodec:
     """A type of the program's own: its text in the database, which its own processor reads."""
     process = kind.result_processor(_NO_DIALECT, None) or _same
 
@@ -179,38 +187,42 @@ def _user_defined(kind: types.UserDefinedType[Any], column: ColumnShape) -> Form
         return _text(expression if shown is None else shown, backend)
 
     why = f"{column.name} is stored by {type(kind).__name__}, which Python has to read"
-    return Form(text, process, why)
+    return ColumnCodec(text, process, why)
 
 
 def _enum(
     enum_class: type[Enum],
-    inner: Form,
+    inner: ColumnCodec,
     read: Callable[[Any], Any],
     column: ColumnShape,
     *,
     has_choices: bool,
-) -> Form:
+) -> ColumnCodec:
     values = [member.value for member in enum_class]
     if all(type(value) is int for value in values):
-        return Form(inner.text, read)
+        return ColumnCodec(inner.text, read)
     if not all(type(value) is str for value in values) or not has_choices:
-        return Form(inner.text, read, f"{column.name} is an enum stored by its members' names")
+        return ColumnCodec(
+            inner.text, read, f"{column.name} is an enum stored by its members' names"
+        )
     names = {
         member.name: member.value
         for member in enum_class
         if member.name not in values and member.name != member.value
     }
-    return Form(_renamed(names), read)
+    return ColumnCodec(_renamed(names), read)
 
 
-def _native_enum(kind: NativeEnum, column: ColumnShape) -> Form:
+def _native_enum(kind: NativeEnum, column: ColumnShape) -> ColumnCodec:
     enum_class = kind.enum_class
     if enum_class is None:
         return _TEXT
     named = {member.name: member.value for member in enum_class}
     if not all(type(value) is str for value in named.values()):
-        return Form(_text, lambda value: value and enum_class[value], f"{column.name} is an enum")
-    return Form(_renamed(named), lambda value: None if value is None else enum_class(value))
+        return ColumnCodec(
+            _text, lambda value: value and enum_class[value], f"{column.name} is an enum"
+        )
+    return ColumnCodec(_renamed(named), lambda value: None if value is None else enum_class(value))
 
 
 def _renamed(names: dict[str, str]) -> Callable[[ColumnElement[Any], Backend], Text_]:
@@ -228,10 +240,10 @@ def _renamed(names: dict[str, str]) -> Callable[[ColumnElement[Any], Backend], T
     return text
 
 
-def _numeric(kind: Numeric[Any], column: ColumnShape) -> Form:
+def _numeric(kind: Numeric[Any], column: ColumnShape) -> ColumnCodec:
     scale = kind.scale
     if not kind.asdecimal:
-        return Form(_double, _FLOAT.read)
+        return ColumnCodec(_double, _FLOAT.read)
 
     def text(expression: ColumnElement[Any], backend: Backend) -> Text_:
         plain: Text_ = cast(expression, Text())
@@ -248,8 +260,10 @@ def _numeric(kind: Numeric[Any], column: ColumnShape) -> Form:
         return None if value is None else Decimal(value)
 
     if scale is None or scale > MOST_PLACES:
-        return Form(text, read, f"{column.name} is a decimal of more than {MOST_PLACES} places")
-    return Form(text, read)
+        return ColumnCodec(
+            text, read, f"{column.name} is a decimal of more than {MOST_PLACES} places"
+        )
+    return ColumnCodec(text, read)
 
 
 def _text(column: ColumnElement[Any], backend: Backend) -> Text_:
@@ -456,24 +470,26 @@ def _read_moment(text: str) -> datetime:
     return datetime.fromisoformat(text).astimezone(UTC)
 
 
-_TEXT = Form(_text, _same)
-_FLOAT = Form(_float, lambda value: None if value is None else float(value))
-_MOMENT = Form(_moment("Z"), _read(_read_moment))
-_NAIVE = Form(_moment(""), _read(datetime.fromisoformat))
+_TEXT = ColumnCodec(_text, _same)
+_FLOAT = ColumnCodec(_float, lambda value: None if value is None else float(value))
+_MOMENT = ColumnCodec(_moment("Z"), _read(_read_moment))
+_NAIVE = ColumnCodec(_moment(""), _read(datetime.fromisoformat))
 
-_DURATION = Form(_timedelta, _same, "a duration: PostgreSQL and Pydantic write it differently")
+_DURATION = ColumnCodec(
+    _timedelta, _same, "a duration: PostgreSQL and Pydantic write it differently"
+)
 
-_FORMS: tuple[tuple[type[Any], Form], ...] = (
-    (Boolean, Form(_boolean, _same)),
-    (Integer, Form(_plain, _same)),
+_FORMS: tuple[tuple[type[Any], ColumnCodec], ...] = (
+    (Boolean, ColumnCodec(_boolean, _same)),
+    (Integer, ColumnCodec(_plain, _same)),
     (Float, _FLOAT),
-    (CHAR, Form(_padded, _same)),
+    (CHAR, ColumnCodec(_padded, _same)),
     (String, _TEXT),
-    (Date, Form(_date, _read(date.fromisoformat))),
-    (Time, Form(_time, _read(time.fromisoformat))),
-    (Uuid, Form(_uuid, _read(UUID))),
-    (JSON, Form(_json, _same)),
-    (LargeBinary, Form(_bytes, _read(from_base64))),
+    (Date, ColumnCodec(_date, _read(date.fromisoformat))),
+    (Time, ColumnCodec(_time, _read(time.fromisoformat))),
+    (Uuid, ColumnCodec(_uuid, _read(UUID))),
+    (JSON, ColumnCodec(_json, _same)),
+    (LargeBinary, ColumnCodec(_bytes, _read(from_base64))),
 )
 
 # What of Python each type of column holds, as the database writes it.

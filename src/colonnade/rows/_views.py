@@ -25,13 +25,13 @@ from colonnade.query import (
     Include,
     Includes,
     Joined,
-    Reached,
+    QueryableTable,
+    RelationTarget,
     Scopes,
-    Surface,
     correlated,
     key_ordering,
 )
-from colonnade.rows._forms import Backend, Form, form_of, json_argument, quoted
+from colonnade.rows._forms import Backend, ColumnCodec, form_of, json_argument, quoted
 
 MOST_IN_A_ROW = 200
 """Pieces of text that are joined in one expression."""
@@ -56,12 +56,12 @@ _CHANGES = ("strip_whitespace", "to_upper", "to_lower", "coerce_numbers_to_str")
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class OutputColumn:
     """A column in an answer, under the name it has there."""
 
     name: str
     column: ColumnShape
-    form: Form
+    form: ColumnCodec
 
 
 class View:
@@ -74,13 +74,13 @@ class View:
     """
 
     def __init__(
-        self, surface: Surface, fields: tuple[str, ...] | None = None, include: Includes = ()
+        self, surface: QueryableTable, fields: tuple[str, ...] | None = None, include: Includes = ()
     ) -> None:
         self.surface = surface
         self.fields = fields
         names = surface.columns if fields is None else fields
         self.columns = [_shown(name, surface.columns[name]) for name in names]
-        self.relations: list[tuple[Include, Reached, View]] = []
+        self.relations: list[tuple[Include, RelationTarget, View]] = []
         for one in include:
             reached = surface.relations[one.name]
             self.relations.append((one, reached, View(reached.surface, None, one.below)))
@@ -114,7 +114,7 @@ class View:
         return tuple(_reasons(self))
 
     @cached_property
-    def _told(self) -> list[Shown]:
+    def _told(self) -> list[OutputColumn]:
         """The columns in ``text``: where Pydantic writes this level, all that its schema has.
 
         What the schema leaves out of an answer, its serializers may read.
@@ -154,7 +154,7 @@ class View:
     def _related(
         self,
         include: Include,
-        reached: Reached,
+        reached: RelationTarget,
         source: Any,
         scopes: Scopes,
         backend: Backend,
@@ -257,7 +257,7 @@ class View:
         return None if value is None else self.instance(value)
 
 
-def _read(shown: Shown, value: Any) -> Any:
+def _read(shown: OutputColumn, value: Any) -> Any:
     try:
         return shown.form.read(value)
     except (ValueError, TypeError, ArithmeticError, LookupError) as error:
@@ -337,8 +337,8 @@ def _given_name(name: str, field: FieldInfo) -> str:
     return alias if isinstance(alias, str) else name
 
 
-def _shown(name: str, column: ColumnShape) -> Shown:
-    return Shown(name, column, form_of(column))
+def _shown(name: str, column: ColumnShape) -> OutputColumn:
+    return OutputColumn(name, column, form_of(column))
 
 
 def _concatenated(pieces: list[str | ColumnElement[str]]) -> ColumnElement[str]:
@@ -394,7 +394,7 @@ def _is_relation(view: View, name: str) -> bool:
     return any(reached.relation.name == name for _, reached, _ in view.relations)
 
 
-def _field_reasons(where: str, field: FieldInfo, shown: Shown) -> Iterator[str]:
+def _field_reasons(where: str, field: FieldInfo, shown: OutputColumn) -> Iterator[str]:
     if shown.form.why_not is not None:
         yield f"{where}: {shown.form.why_not}"
     if field.exclude_if is not None:

@@ -4,7 +4,7 @@ The plugin itself is ``pytest_colonnade``, beside this package.
 """
 
 from colonnade.project import Project
-from colonnade.testing._cases import Case, UncommittedWarning
+from colonnade.testing._cases import CurrentTest, UncommittedWarning
 from colonnade.testing._clock import FrozenClock, frozen
 from colonnade.testing._counts import counts, no_n_plus_one
 from colonnade.testing._environment import environment
@@ -18,7 +18,7 @@ from colonnade.testing._servers import fast_directory, postgresql_server
 from colonnade.testing._statements import Statement
 
 __all__ = [
-    "Case",
+    "CurrentTest",
     "FrozenClock",
     "Project",
     "Run",

@@ -1,4 +1,4 @@
-"""``Case``: what one test has open, and how it is closed."""
+"""``CurrentTest``: what one test has open, and how it is closed."""
 
 import asyncio
 import warnings
@@ -30,7 +30,7 @@ class UncommittedWarning(UserWarning):
     """A request is made while the test's own session holds back rows that the app cannot see."""
 
 
-class Case:
+class CurrentTest:
     """The database of one test, with its sessions and clients.
 
     Args:

@@ -9,13 +9,13 @@ from sqlalchemy import event
 from sqlalchemy.orm import ORMExecuteState, Session
 
 from colonnade.database import Database
-from colonnade.testing._sites import Site, is_within, site
+from colonnade.testing._sites import CallSite, is_within, site
 
 
 @dataclass(frozen=True, slots=True)
 class _Load:
     what: str
-    site: Site | None
+    site: CallSite | None
     in_response: bool
 
     def __str__(self) -> str:

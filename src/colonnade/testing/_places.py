@@ -1,4 +1,4 @@
-"""What a kind of database must be able to do for tests: ``Backend`` and ``Place``.
+"""What a kind of database must be able to do for tests: ``Backend`` and ``TemporaryDatabase``.
 
 A test's writes are committed, and what it wrote is taken back when it ends. The other known way
 lends one connection with an open transaction to everything and rolls it back; it cannot be had
@@ -36,7 +36,7 @@ class Settled:
     is_lost: bool = False
 
 
-class Place(ABC):
+class TemporaryDatabase(ABC):
     """A database for tests, which can be made as it was.
 
     Attributes:
@@ -60,7 +60,7 @@ class Backend(ABC):
     """Makes databases of one kind."""
 
     @abstractmethod
-    def place(self, schema: Schema | None) -> Place:
+    def place(self, schema: Schema | None) -> TemporaryDatabase:
         """A new database.
 
         Args:

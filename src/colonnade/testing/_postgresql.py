@@ -11,7 +11,7 @@ from psycopg import sql
 
 from colonnade.database import Database, DatabaseURL, with_database
 from colonnade.errors import FixtureError, UnreachableError
-from colonnade.testing._places import Backend, Place, Schema, Settled
+from colonnade.testing._places import Backend, Schema, Settled, TemporaryDatabase
 
 PATIENCE = 1.0
 """Seconds that a transaction may still take to end once its test has."""
@@ -100,7 +100,7 @@ class PostgreSQLBackend(Backend):
         self._numbers = count(1)
         self._connection = _connect(text)
 
-    def place(self, schema: Schema | None) -> Place:
+    def place(self, schema: Schema | None) -> TemporaryDatabase:
         if schema is not None and not self._has_template:
             self._make_template(schema)
         name = f"{self._names}_{next(self._numbers)}"
@@ -176,7 +176,7 @@ class _Table:
     state: str | None = None
 
 
-class PostgreSQLPlace(Place):
+class PostgreSQLPlace(TemporaryDatabase):
     """One database on a server.
 
     After each test one query asks what is not as it was: which tables have rows, or other rows

@@ -12,7 +12,7 @@ from colonnade.errors import DatabaseURLError, FixtureError
 from colonnade.project import Project
 from colonnade.testing._apps import databases_of
 from colonnade.testing._environment import environment
-from colonnade.testing._places import Backend, Place
+from colonnade.testing._places import Backend, TemporaryDatabase
 from colonnade.testing._schema import make_schema
 from colonnade.testing._sqlite import SQLiteBackend
 
@@ -38,7 +38,7 @@ class Run:
         self._process = process
         self._server = server
         self._backends: dict[str, Backend] = {}
-        self._places: dict[tuple[str, str], Place] = {}
+        self._places: dict[tuple[str, str], TemporaryDatabase] = {}
         self._homes: WeakKeyDictionary[Database, str] = WeakKeyDictionary()
         self._found: tuple[Any, Any, list[Database]] = (None, None, [])
         self._lent: set[Database] = set()
@@ -86,7 +86,9 @@ class Run:
             )
         return found or [self.own_database]
 
-    def lend(self, databases: Sequence[Database], wanted: str, until: ExitStack) -> Place:
+    def lend(
+        self, databases: Sequence[Database], wanted: str, until: ExitStack
+    ) -> TemporaryDatabase:
         """Have Databases be databases for tests.
 
         Args:
@@ -117,7 +119,7 @@ class Run:
 
     def lend_own(
         self, databases: Sequence[Database], wanted: str, until: ExitStack, *, tables: bool = True
-    ) -> Place:
+    ) -> TemporaryDatabase:
         """``lend``, of databases that no other test has.
 
         Args:
@@ -126,7 +128,7 @@ class Run:
             until: What the end of the test closes.
             tables: Whether they have the project's tables, or none.
         """
-        places: dict[str, Place] = {}
+        places: dict[str, TemporaryDatabase] = {}
         until.callback(self.end_loop)  # and with it every connection of it
         for database in databases:
             home = self._home(database)
@@ -205,7 +207,7 @@ class Run:
         text = self._server() if wanted == "postgresql" else wanted
         return PostgreSQLBackend(text, f"test_{self._directory.name}".lower(), self._process)
 
-    def _place(self, wanted: str, home: str) -> Place:
+    def _place(self, wanted: str, home: str) -> TemporaryDatabase:
         found = self._places.get((wanted, home))
         if found is None:
             found = self.backend(wanted).place(self._make_schema)

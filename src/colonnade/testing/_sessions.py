@@ -15,7 +15,7 @@ from sqlalchemy.util import greenlet_spawn
 from sqlmodel import Session
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from colonnade.database import Database, LoopEnd
+from colonnade.database import Database, OnLoopClose
 from colonnade.errors import FixtureError
 
 _WRITTEN = "colonnade_has_written"
@@ -29,14 +29,14 @@ class LoopSession(Session):
 
     database: Database
     loop: asyncio.AbstractEventLoop | None = None
-    loop_end: LoopEnd
+    loop_end: OnLoopClose
 
     def get_bind(self, *args: Any, **kwargs: Any) -> Engine:
         loop = asyncio.get_running_loop()
         if self.loop is None or self.loop.is_closed():
             self.loop = loop
             # The loop may end before the fixture does.
-            self.loop_end = LoopEnd(partial(_end_transaction, self, invalidate=True))
+            self.loop_end = OnLoopClose(partial(_end_transaction, self, invalidate=True))
         elif self.loop is not loop:
             raise FixtureError(
                 "async_session is used in another event loop than it was first used in. Let the "

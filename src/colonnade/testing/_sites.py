@@ -25,7 +25,7 @@ _LOOPS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class CallSite:
     """A line of the user's program.
 
     Attributes:
@@ -50,13 +50,13 @@ class Site:
         return getline(self.file, self.line).strip()
 
     @property
-    def loop(self) -> "Site | None":
+    def loop(self) -> "CallSite | None":
         """The innermost loop around it; None if there is none."""
         line = _loop_around(self.file, self.line)
-        return None if line is None else Site(self.file, line, self.function)
+        return None if line is None else CallSite(self.file, line, self.function)
 
 
-def site() -> Site | None:
+def site() -> CallSite | None:
     """The innermost line of the user's program that is being run; None if there is none.
 
     Library code that SQLAlchemy runs in a greenlet belongs to the coroutine that waits for it.
@@ -66,7 +66,7 @@ def site() -> Site | None:
     while here is not None:
         while frame is not None:
             if _is_users(frame.f_code.co_filename):
-                return Site(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
+                return CallSite(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
             frame = frame.f_back
         here = here.parent
         frame = None if here is None else here.gr_frame

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from colonnade.database import DatabaseURL
 from colonnade.testing._locks import locked
-from colonnade.testing._places import OPEN_TRANSACTION, Backend, Place, Schema, Settled
+from colonnade.testing._places import OPEN_TRANSACTION, Backend, Schema, Settled, TemporaryDatabase
 
 PATIENCE = 1.0
 """Seconds that a transaction may still take to end once its test has."""
@@ -30,7 +30,7 @@ class SQLiteBackend(Backend):
         self._template: sqlite3.Connection | None = None
         self._numbers = count(1)
 
-    def place(self, schema: Schema | None) -> Place:
+    def place(self, schema: Schema | None) -> TemporaryDatabase:
         if schema is None:
             return SQLitePlace(self._text(), self._empty)
         if self._template is None:
@@ -64,7 +64,7 @@ class SQLiteBackend(Backend):
         return template
 
 
-class SQLitePlace(Place):
+class SQLitePlace(TemporaryDatabase):
     """One database of SQLite."""
 
     def __init__(self, text: str, template: sqlite3.Connection) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, event
 
 from colonnade.database import Database
-from colonnade.testing._sites import Site, site
+from colonnade.testing._sites import CallSite, site
 
 _is_unseen: ContextVar[bool] = ContextVar("colonnade_is_unseen", default=False)
 
@@ -26,7 +26,7 @@ class Statement:
 
     sql: str
     parameters: Any = field(repr=False)  # they may be secret
-    site: Site | None
+    site: CallSite | None
 
     def __str__(self) -> str:
         place = "" if self.site is None else f"\n    from {self.site}: {self.site.text}"

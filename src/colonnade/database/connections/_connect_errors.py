@@ -16,7 +16,7 @@ from colonnade.errors import UncertainCommitError, UnreachableError
 
 
 @dataclass(frozen=True, slots=True)
-class Meaning:
+class ConnectFailure:
     """What is wrong where a database cannot be connected to.
 
     Attributes:
@@ -28,106 +28,109 @@ class Meaning:
     passes: bool = False
 
 
-_MEANINGS: tuple[tuple[str, Meaning], ...] = (
+_MEANINGS: tuple[tuple[str, ConnectFailure], ...] = (
     # Neon's proxy has one code for everything: https://github.com/neondatabase/neon, proxy/src.
     (
         r"Couldn't connect to compute node|Control plane request failed|Failed to acquire permit",
-        Meaning("it is waking up", passes=True),
+        ConnectFailure("it is waking up", passes=True),
     ),
-    (r"password authentication failed|28P01", Meaning("the user or password is wrong")),
+    (r"password authentication failed|28P01", ConnectFailure("the user or password is wrong")),
     (
         r"no pg_hba\.conf entry|\b28000\b",
-        Meaning("the server does not let this user in from here"),
+        ConnectFailure("the server does not let this user in from here"),
     ),
-    (r"database \"?[^\"]*\"? does not exist|3D000", Meaning("there is no database of that name")),
-    (r"no such database", Meaning("there is no database of that name")),  # PgBouncer's
-    (r"role \"?[^\"]*\"? does not exist", Meaning("there is no user of that name")),
-    (r"no such user", Meaning("there is no user of that name")),
+    (
+        r"database \"?[^\"]*\"? does not exist|3D000",
+        ConnectFailure("there is no database of that name"),
+    ),
+    (r"no such database", ConnectFailure("there is no database of that name")),  # PgBouncer's
+    (r"role \"?[^\"]*\"? does not exist", ConnectFailure("there is no user of that name")),
+    (r"no such user", ConnectFailure("there is no user of that name")),
     (
         r"does not match host name|[Hh]ostname mismatch|IP address mismatch",
-        Meaning("its TLS certificate is for another host name"),
+        ConnectFailure("its TLS certificate is for another host name"),
     ),
-    (r"certificate has expired", Meaning("its TLS certificate has expired")),
+    (r"certificate has expired", ConnectFailure("its TLS certificate has expired")),
     (
         r"certificate verify failed|CERTIFICATE_VERIFY",
-        Meaning("its TLS certificate could not be verified"),
+        ConnectFailure("its TLS certificate could not be verified"),
     ),
     (
         r"does not support SSL|rejected SSL|SSL upgrade",
-        Meaning("it has no TLS: say sslmode=disable if it is on this machine"),
+        ConnectFailure("it has no TLS: say sslmode=disable if it is on this machine"),
     ),
     (
         r"channel binding required|channel_binding",
-        Meaning("it has no channel binding, which channel_binding=require asks for"),
+        ConnectFailure("it has no channel binding, which channel_binding=require asks for"),
     ),
     (
         r"root certificate file .* does not exist",
-        Meaning("the file in sslrootcert is not there"),
+        ConnectFailure("the file in sslrootcert is not there"),
     ),
     (
         r"unsupported startup parameter",
-        Meaning("its pooler refuses a setting of the URL: say pool_mode=transaction"),
+        ConnectFailure("its pooler refuses a setting of the URL: say pool_mode=transaction"),
     ),
     (
         r"Connection refused|Connect call failed|ECONNREFUSED",
-        Meaning("nothing listens on that port", passes=True),
+        ConnectFailure("nothing listens on that port", passes=True),
     ),
     (
         r"Temporary failure in name resolution|EAI_AGAIN",
-        Meaning("the host name could not be looked up", passes=True),
+        ConnectFailure("the host name could not be looked up", passes=True),
     ),
     (
         r"Name or service not known|nodename nor servname|getaddrinfo|resolve host|No address",
-        Meaning("the host name is not known"),
+        ConnectFailure("the host name is not known"),
     ),
     (
         r"too many (clients|connections)|remaining connection slots|no more connections allowed"
         r"|53300",
-        Meaning("it has no connection left", passes=True),
+        ConnectFailure("it has no connection left", passes=True),
     ),
     (
         r"starting up|shutting down|recovery mode|not yet accepting|57P03",
-        Meaning("it is starting up or shutting down", passes=True),
+        ConnectFailure("it is starting up or shutting down", passes=True),
     ),
     (
         r"terminating connection|administrator command|57P01|57P02",
-        Meaning("it is shutting down", passes=True),
+        ConnectFailure("it is shutting down", passes=True),
     ),
     (
         r"server login|cannot connect to server|server_login_retry|query_wait_timeout"
         r"|server conn crashed",
-        Meaning("the pooler cannot reach its server", passes=True),
+        ConnectFailure("the pooler cannot reach its server", passes=True),
     ),
     (
         r"not read-write|read-only|session is not|no suitable|in hot standby"
         r"|[Nn]one of the hosts match|target_session_attrs",
-        Meaning("none of its hosts takes writes now", passes=True),
+        ConnectFailure("none of its hosts takes writes now", passes=True),
     ),
     (
         r"No such file or directory|FileNotFoundError",
-        Meaning("there is no server on that socket", passes=True),
+        ConnectFailure("there is no server on that socket", passes=True),
     ),
     (
         r"timeout expired|timed out|TimeoutError|CancelledError",
-        Meaning("it did not answer in time", passes=True),
+        ConnectFailure("it did not answer in time", passes=True),
     ),
     (
         r"closed the connection|closed in the middle|unexpected connection_lost"
         r"|[Cc]onnection reset|Connection aborted|[Cc]onnection (?:was )?closed|[Bb]roken pipe"
         r"|EOF detected|unexpected eof|08006|08003|08001|ConnectionResetError",
-        Meaning("it closed the connection", passes=True),
+        ConnectFailure("it closed the connection", passes=True),
     ),
     (
         r"[Nn]etwork is unreachable|[Nn]o route to host|[Hh]ost is down",
-        Meaning("there is no way to its host", passes=True),
+        ConnectFailure("there is no way to its host", passes=True),
     ),
-    (r"file is not a database", Meaning("the file is no SQLite database")),
-    (r"readonly database", Meaning("the file cannot be written")),
-    (r"disk is full", Meaning("the disk is full")),
+    (r"file is not a database", ConnectFailure("the file is no SQLite database")),
+    (r"readonly database", ConnectFailure("the file cannot be written")),
+    (r"disk is full", ConnectFailure("the disk is full")),
 )
 
 
-def meaning_of(error: BaseException) -> Meaning:
+def meaning_of(error: BaseException) -> ConnectFailure:
     """What keeps a database from being connected to.
 
     Args:
@@ -137,15 +140,15 @@ def meaning_of(error: BaseException) -> Meaning:
     if any(isinstance(cause, socket.gaierror) for cause in causes):
         again = any(getattr(cause, "errno", None) == socket.EAI_AGAIN for cause in causes)
         if again:
-            return Meaning("the host name could not be looked up", passes=True)
-        return Meaning("the host name is not known")
+            return ConnectFailure("the host name could not be looked up", passes=True)
+        return ConnectFailure("the host name is not known")
     for cause in causes:
         text = f"{type(cause).__name__}: {getattr(cause, 'sqlstate', '')} {cause}"
         for pattern, meaning in _MEANINGS:
             if re.search(pattern, text):
                 return meaning
     last = str(causes[-1]).strip() or type(causes[-1]).__name__
-    return Meaning(last.splitlines()[0].rstrip("."))
+    return ConnectFailure(last.splitlines()[0].rstrip("."))
 
 
 def unreachable(error: BaseException, url: DatabaseURL) -> UnreachableError:

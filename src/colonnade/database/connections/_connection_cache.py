@@ -18,7 +18,7 @@ LONGEST = 1.0
 """Seconds until a connection goes back in any case, for the pool to look at its age."""
 
 
-class Leases:
+class ConnectionCache:
     """The connections between two statements of one event loop.
 
     Args:

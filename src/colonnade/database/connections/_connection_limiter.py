@@ -8,7 +8,7 @@ PATIENCE = 0.05
 some distance. Where none does they are slower than that, and worth connections of their own."""
 
 
-class Turns:
+class ConnectionLimiter:
     """Whose turn it is to have one of a pool's connections; first come, first served.
 
     SQLAlchemy's pool opens connections beyond its size while there is demand, and closes each as

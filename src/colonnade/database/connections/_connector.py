@@ -149,7 +149,7 @@ class AsyncPatientPool(_Patient, AsyncAdaptedQueuePool):
 
 
 @dataclass(frozen=True, slots=True)
-class Approach:
+class Connector:
     """How a server is connected to.
 
     Attributes:
@@ -224,7 +224,7 @@ def _drop(dialect: Any, opened: Any) -> None:
         opened.close()
 
 
-def connect_patiently(engine: Engine, approach: Approach) -> None:
+def connect_patiently(engine: Engine, approach: Connector) -> None:
     """Have an engine try again where that helps, and speak as a pooler wants it where one is.
 
     Args:

@@ -17,8 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from colonnade.database._secret import has_secret, secret_of
 from colonnade.database.connections import _asyncpg
 from colonnade.database.connections._connector import (
-    Approach,
     AsyncPatientPool,
+    Connector,
     PatientPool,
     connect_patiently,
     refuse_stale,
@@ -31,7 +31,7 @@ from colonnade.database.connections._session_limit import ConnectionLimit
 from colonnade.database.connections._urls import Backend, DatabaseURL
 from colonnade.database.replicas._outages import Outage
 from colonnade.database.statements import _sqlite, _telemetry
-from colonnade.database.statements._statement_logging import Telling, tell_statements
+from colonnade.database.statements._statement_logging import StatementLogging, tell_statements
 from colonnade.database.statements._statement_timeout import limit_statements, translate_timeouts
 from colonnade.database.statements._threads import Threads
 from colonnade.errors import DatabaseError, MissingDriverError
@@ -55,7 +55,7 @@ class EngineOptions:
     pool_timeout: float
     busy_timeout: float
     statement_timeout: float | None
-    telling: Telling
+    telling: StatementLogging
     telemetry: bool | None
 
     def engine_args(self, backend: Backend) -> dict[str, Any]:
@@ -201,7 +201,7 @@ class Engines:
         """Have an engine wait for a server that sleeps, and notice what it closes."""
         limit = self._options.statement_timeout
         patience = self._options.pool_timeout
-        connect_patiently(engine, Approach(self.outage, self.pooler, patience, limit))
+        connect_patiently(engine, Connector(self.outage, self.pooler, patience, limit))
         refuse_stale(engine, self.outage)
         translate_timeouts(engine)
 

@@ -8,10 +8,10 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.util import greenlet_spawn
 
-from colonnade.database.connections._connection_cache import Leases
-from colonnade.database.connections._connection_limiter import Turns
+from colonnade.database.connections._connection_cache import ConnectionCache
+from colonnade.database.connections._connection_limiter import ConnectionLimiter
 from colonnade.database.connections._connector import refuse_lost
-from colonnade.database.connections._on_loop_close import LoopEnd
+from colonnade.database.connections._on_loop_close import OnLoopClose
 from colonnade.database.statements._driver_execution import (
     NotDirect,
     idle,
@@ -38,9 +38,9 @@ class LoopEngine:
 
     def __init__(self, engine: AsyncEngine, pool_size: int) -> None:
         self.engine = engine
-        self._turns = Turns(pool_size)
-        self._leases = Leases(engine.sync_engine)
-        self._end = LoopEnd(self._close)
+        self._turns = ConnectionLimiter(pool_size)
+        self._leases = ConnectionCache(engine.sync_engine)
+        self._end = OnLoopClose(self._close)
 
     async def run(self, work: Callable[[Connection], T], *, begin: bool, attempts: Attempts) -> T:
         """``Database.run_async``, once."""

@@ -1,4 +1,4 @@
-"""``LoopEnd``: something that is closed with its event loop, whoever ends that."""
+"""``OnLoopClose``: something that is closed with its event loop, whoever ends that."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -10,7 +10,7 @@ _waiting: WeakKeyDictionary[asyncio.AbstractEventLoop, set[AsyncGenerator[None]]
 )
 
 
-class LoopEnd:
+class OnLoopClose:
     """Has something closed before the running event loop ends, if it is not closed before.
 
     An event loop closes the async generators that were started in it before it goes

@@ -26,7 +26,7 @@ READ_ONLY: dict[str, Any] = {"postgresql_readonly": True, "sqlite_readonly": Tru
 """The execution options of what only reads."""
 
 
-class Reading:
+class ReadRouter:
     """The reads of one database.
 
     Args:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 
 from colonnade.database.connections._engines import Engines
 from colonnade.database.connections._urls import DatabaseURL
-from colonnade.database.statements._error_kinds import Trouble, trouble_of
+from colonnade.database.statements._error_kinds import ErrorKind, trouble_of
 
 logger = logging.getLogger("colonnade.database")
 
@@ -44,10 +44,10 @@ SELECT CASE WHEN pg_is_in_recovery()
             ELSE extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) END::float
 """)
 
-FAILED = frozenset((Trouble.LOST, Trouble.STALLED, Trouble.UNREACHABLE, Trouble.MOVED))
+FAILED = frozenset((ErrorKind.LOST, ErrorKind.STALLED, ErrorKind.UNREACHABLE, ErrorKind.MOVED))
 """What a replica is left out for."""
 
-ELSEWHERE = FAILED | {Trouble.CONFLICT}
+ELSEWHERE = FAILED | {ErrorKind.CONFLICT}
 """What another server may not meet: a replica cancels reads that stand in the way of replay."""
 
 

@@ -179,7 +179,7 @@ class DirectConnection:
 
     Attributes:
         pool: The pool.
-        began: When it was first lent out: see ``Leases``.
+        began: When it was first lent out: see ``ConnectionCache``.
     """
 
     def __init__(self, engine: Engine, pooled: Any) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from colonnade.errors import StatementTimeoutError, UncertainCommitError, UnreachableError
 
 
-class Trouble(Enum):
+class ErrorKind(Enum):
     """What an error of the database says of the work that met it."""
 
     CONFLICT = "it was undone, and the database asks for another try"
@@ -26,52 +26,52 @@ class Trouble(Enum):
 
 
 _STATES = {
-    "40001": Trouble.CONFLICT,  # serialization_failure
-    "40P01": Trouble.CONFLICT,  # deadlock_detected
-    "25006": Trouble.MOVED,  # read_only_sql_transaction: a primary that is a standby now
-    "55P03": Trouble.BUSY,  # lock_not_available
-    "57014": Trouble.BUSY,  # query_canceled: statement_timeout among others
-    "25P04": Trouble.BUSY,  # transaction_timeout
-    "53100": Trouble.FULL,  # disk_full
-    "53200": Trouble.BUSY,  # out_of_memory
-    "53300": Trouble.UNREACHABLE,  # too_many_connections
-    "57P01": Trouble.LOST,  # admin_shutdown
-    "57P02": Trouble.LOST,  # crash_shutdown
-    "57P03": Trouble.UNREACHABLE,  # cannot_connect_now
-    "57P05": Trouble.LOST,  # idle_session_timeout
-    "25P03": Trouble.LOST,  # idle_in_transaction_session_timeout
+    "40001": ErrorKind.CONFLICT,  # serialization_failure
+    "40P01": ErrorKind.CONFLICT,  # deadlock_detected
+    "25006": ErrorKind.MOVED,  # read_only_sql_transaction: a primary that is a standby now
+    "55P03": ErrorKind.BUSY,  # lock_not_available
+    "57014": ErrorKind.BUSY,  # query_canceled: statement_timeout among others
+    "25P04": ErrorKind.BUSY,  # transaction_timeout
+    "53100": ErrorKind.FULL,  # disk_full
+    "53200": ErrorKind.BUSY,  # out_of_memory
+    "53300": ErrorKind.UNREACHABLE,  # too_many_connections
+    "57P01": ErrorKind.LOST,  # admin_shutdown
+    "57P02": ErrorKind.LOST,  # crash_shutdown
+    "57P03": ErrorKind.UNREACHABLE,  # cannot_connect_now
+    "57P05": ErrorKind.LOST,  # idle_session_timeout
+    "25P03": ErrorKind.LOST,  # idle_in_transaction_session_timeout
 }
 _STALE_PLAN = "cached plan must not change result type"
 """PostgreSQL's word (0A000) on a prepared statement whose table was changed since."""
 
 _SQLITE = (
-    (r"database (?:table )?is locked|database schema is locked", Trouble.CONFLICT),
-    (r"database or disk is full|disk I/O error", Trouble.FULL),
-    (r"^interrupted$", Trouble.BUSY),
+    (r"database (?:table )?is locked|database schema is locked", ErrorKind.CONFLICT),
+    (r"database or disk is full|disk I/O error", ErrorKind.FULL),
+    (r"^interrupted$", ErrorKind.BUSY),
 )
 
 
-def trouble_of(error: BaseException) -> Trouble | None:
+def trouble_of(error: BaseException) -> ErrorKind | None:
     """What an error means; None if it is the database's answer to what was asked.
 
     Args:
         error: What SQLAlchemy or Colonnade raised.
     """
     if isinstance(error, UnreachableError | PoolTimeoutError):
-        return Trouble.UNREACHABLE
+        return ErrorKind.UNREACHABLE
     if isinstance(error, UncertainCommitError | DisconnectionError):
-        return Trouble.LOST
+        return ErrorKind.LOST
     if isinstance(error, StatementTimeoutError):
-        return Trouble.STALLED
+        return ErrorKind.STALLED
     if not isinstance(error, DBAPIError):
         return None
     state = sqlstate_of(error)
     if state in _STATES:
         return _STATES[state]
     if state == "0A000" and is_stale(error):
-        return Trouble.CONFLICT
+        return ErrorKind.CONFLICT
     if error.connection_invalidated or (state or "").startswith("08"):
-        return Trouble.LOST
+        return ErrorKind.LOST
     if state is None:
         for pattern, trouble in _SQLITE:
             if re.search(pattern, str(error.orig)):

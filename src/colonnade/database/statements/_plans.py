@@ -93,7 +93,7 @@ class Bound(Generic[T_co]):
         return self.read(self.plan.run(connection, self.parameters))
 
 
-class Several(Generic[T_co]):
+class StatementBatch(Generic[T_co]):
     """Statements with their values, in one transaction.
 
     A unit of work of which it is known beforehand that it is these statements and nothing else.

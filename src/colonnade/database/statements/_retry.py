@@ -9,7 +9,7 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from colonnade.database.replicas._outages import Outage
-from colonnade.database.statements._error_kinds import Trouble, trouble_of
+from colonnade.database.statements._error_kinds import ErrorKind, trouble_of
 from colonnade.errors import UncertainCommitError
 
 ATTEMPTS = 6
@@ -69,15 +69,15 @@ class Attempts:
                 committed.
         """
         trouble = trouble_of(error)
-        if trouble is Trouble.MOVED:
+        if trouble is ErrorKind.MOVED:
             self._outage.moved = time.monotonic()
-        unknown = trouble in {Trouble.LOST, Trouble.STALLED}
+        unknown = trouble in {ErrorKind.LOST, ErrorKind.STALLED}
         if unknown and self.committing and not self._idempotent:
             raise UncertainCommitError(
                 "The connection was lost, or given up, after the last statement was sent: whether "
                 "it was carried out is not known."
             ) from error
-        again = trouble in {Trouble.CONFLICT, Trouble.LOST, Trouble.MOVED}
+        again = trouble in {ErrorKind.CONFLICT, ErrorKind.LOST, ErrorKind.MOVED}
         if not again or self.committed or time.monotonic() > self._until:
             return None
         self.committing = self._at_once

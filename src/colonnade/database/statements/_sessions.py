@@ -8,7 +8,7 @@ from sqlmodel import Session
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from colonnade.database.connections._engines import Engines
-from colonnade.database.replicas._read_router import READ_ONLY, Reading
+from colonnade.database.replicas._read_router import READ_ONLY, ReadRouter
 
 
 class SessionContext:
@@ -22,7 +22,7 @@ class SessionContext:
 
     __slots__ = ("_async_session", "_engines", "_read_only", "_reading", "_session")
 
-    def __init__(self, engines: Engines, reading: Reading, *, read_only: bool) -> None:
+    def __init__(self, engines: Engines, reading: ReadRouter, *, read_only: bool) -> None:
         self._engines = engines
         self._reading = reading
         self._read_only = read_only

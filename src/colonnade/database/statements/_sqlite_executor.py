@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine
 from colonnade.database.connections._engines import Engines
 from colonnade.database.statements import _sqlite
 from colonnade.database.statements._driver_execution import NotDirect, is_watched, run_direct
-from colonnade.database.statements._plans import Bound, Several
+from colonnade.database.statements._plans import Bound, StatementBatch
 
 T = TypeVar("T")
 
@@ -41,7 +41,9 @@ async def run_in_thread(
 
 
 def _run(engine: Engine, work: Callable[[Connection], T], begin: bool, running: "Running") -> T:
-    if (not begin or isinstance(work, Several)) and not is_watched(engine, _sqlite.LISTENERS):
+    if (not begin or isinstance(work, StatementBatch)) and not is_watched(
+        engine, _sqlite.LISTENERS
+    ):
         with suppress(NotDirect):
             return run_direct(engine, work, running.on, begin=begin)
     level = "SERIALIZABLE" if begin else "AUTOCOMMIT"

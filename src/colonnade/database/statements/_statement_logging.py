@@ -21,7 +21,7 @@ _EXPLAINING = "colonnade_explaining"
 
 
 @dataclass(frozen=True, slots=True)
-class Telling:
+class StatementLogging:
     """What is told.
 
     Attributes:
@@ -38,7 +38,7 @@ class Telling:
         return self.every or self.slow is not None
 
 
-def tell_statements(engine: Engine, telling: Telling, url: DatabaseURL) -> None:
+def tell_statements(engine: Engine, telling: StatementLogging, url: DatabaseURL) -> None:
     """Have the statements of an engine told of in the log ``colonnade.statements``.
 
     Values are not: they may be secret.

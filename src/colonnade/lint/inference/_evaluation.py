@@ -15,7 +15,7 @@ from colonnade.lint.project._modules import Function, parameters
 
 if TYPE_CHECKING:
     from colonnade.lint.inference._flow import Flow
-    from colonnade.lint.project._project import Place
+    from colonnade.lint.project._project import ModuleScope
 
 ITERABLE = frozenset({Kind.MANY, Kind.ROWS})
 
@@ -57,7 +57,7 @@ def iterated(value: Value | None) -> Value | None:
     return value.item if value is not None and value.kind in ITERABLE else None
 
 
-def entered(place: "Place", value: Value | None, *, is_async: bool) -> Value | None:
+def entered(place: "ModuleScope", value: Value | None, *, is_async: bool) -> Value | None:
     """What ``with ... as`` names."""
     if value is None:
         return None
@@ -73,12 +73,12 @@ def entered(place: "Place", value: Value | None, *, is_async: bool) -> Value | N
     return None
 
 
-def of_hint(place: "Place", node: ast.expr | None) -> Value | None:
+def of_hint(place: "ModuleScope", node: ast.expr | None) -> Value | None:
     """What a name with an annotation holds."""
     return of_read_hint(place, place.hint(node)) if node is not None else None
 
 
-def of_read_hint(place: "Place", hint: Hint) -> Value | None:
+def of_read_hint(place: "ModuleScope", hint: Hint) -> Value | None:
     """What is annotated so."""
     for one in hint.metadata:
         if isinstance(one, ast.Call) and place.meaning(one.func) in lib.DEPENDS and one.args:
@@ -89,7 +89,7 @@ def of_read_hint(place: "Place", hint: Hint) -> Value | None:
     return many(held) if hint.many and held is not None else held
 
 
-def of_name(place: "Place", name: str) -> Value | None:
+def of_name(place: "ModuleScope", name: str) -> Value | None:
     """An instance of a class."""
     if not name:
         return None

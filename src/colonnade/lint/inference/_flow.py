@@ -14,7 +14,7 @@ from colonnade.lint.inference import _evaluation as evaluation
 from colonnade.lint.inference._values import Kind, Value, joined
 
 if TYPE_CHECKING:
-    from colonnade.lint.project._project import Place
+    from colonnade.lint.project._project import ModuleScope
 
 Runs = ast.FunctionDef | ast.AsyncFunctionDef | ast.Module
 
@@ -76,7 +76,7 @@ class Flow:
         state: What is known at the point that is walked; in the end, at the end.
     """
 
-    def __init__(self, place: "Place", node: Runs, outer: "Flow | None") -> None:
+    def __init__(self, place: "ModuleScope", node: Runs, outer: "Flow | None") -> None:
         self.place = place
         self.node = node
         self.outer = outer

@@ -12,10 +12,10 @@ from colonnade.lint.project._models import Model, Relation
 from colonnade.lint.project._modules import Function, Module
 
 if TYPE_CHECKING:
-    from colonnade.lint.project._project import Place, Project
+    from colonnade.lint.project._project import ModuleScope, Project
 
 
-def symbol(place: "Place", node: ast.Name) -> Value | None:
+def symbol(place: "ModuleScope", node: ast.Name) -> Value | None:
     """What a name of a module, or of what it imports, holds."""
     return named(place.project, place.meaning(node))
 
@@ -66,9 +66,9 @@ def attribute(project: "Project", receiver: Value, name: str) -> Value | None:
 def _of_class(
     project: "Project", owner: str, node: ast.ClassDef, module: Module, name: str
 ) -> Value | None:
-    from colonnade.lint.project._project import Place
+    from colonnade.lint.project._project import ModuleScope
 
-    place = Place(project, module)
+    place = ModuleScope(project, module)
     for statement in node.body:
         if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
             if statement.name == name:
@@ -86,7 +86,7 @@ def _of_class(
     return None
 
 
-def dependency(place: "Place", node: ast.expr) -> Value | None:
+def dependency(place: "ModuleScope", node: ast.expr) -> Value | None:
     """What ``Depends(...)`` gives, as a default."""
     if not isinstance(node, ast.Call) or place.meaning(node.func) not in lib.DEPENDS:
         return None
@@ -120,7 +120,7 @@ def given(project: "Project", name: str) -> Value | None:
 
 def returned(project: "Project", node: Function, module: Module) -> Value | None:
     """What a function returns or yields, not yet awaited."""
-    from colonnade.lint.project._project import Place
+    from colonnade.lint.project._project import ModuleScope
 
     flow = project.flow(node, module)
     held: Value | None = None
@@ -128,8 +128,8 @@ def returned(project: "Project", node: Function, module: Module) -> Value | None
         for value in flow.yielded or flow.returned:
             held = joined(held, value)
     if held is None:
-        hint = Place(project, module).hint(node.returns)
-        held = evaluation.of_read_hint(Place(project, module), hint)
+        hint = ModuleScope(project, module).hint(node.returns)
+        held = evaluation.of_read_hint(ModuleScope(project, module), hint)
         if held is not None and flow is not None and flow.yielded and held.kind is Kind.MANY:
             held = held.item  # Iterator[Session]
     if held is not None and held.kind is Kind.INSTANCE and held.expires is None:
@@ -137,7 +137,7 @@ def returned(project: "Project", node: Function, module: Module) -> Value | None
     return held
 
 
-def fixture(place: "Place", node: Function, name: str) -> Value | None:
+def fixture(place: "ModuleScope", node: Function, name: str) -> Value | None:
     """What a parameter of a test or a fixture holds: what the fixture of that name gives."""
     if not (node.name.startswith("test") or is_fixture(node)):
         return None
@@ -157,7 +157,7 @@ def is_fixture(node: Function) -> bool:
     )
 
 
-def _fixtures(place: "Place") -> Iterator[Module]:
+def _fixtures(place: "ModuleScope") -> Iterator[Module]:
     yield place.module
     parts = place.module.name.split(".")
     for size in range(len(parts) - 1, -1, -1):

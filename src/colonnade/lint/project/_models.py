@@ -11,7 +11,7 @@ from colonnade.lint.project._hints import Hint, parsed, read_hint
 
 if TYPE_CHECKING:
     from colonnade.lint.project._modules import Module
-    from colonnade.lint.project._project import Place, Project
+    from colonnade.lint.project._project import ModuleScope, Project
 
 COLUMN_CALLS = frozenset({lib.COLUMN, lib.MAPPED_COLUMN})
 LAZY = frozenset({"select", True})  # what reads a relation when it is asked for; the default
@@ -142,7 +142,7 @@ class Model:
         project: The project.
     """
 
-    def __init__(self, name: str, node: ast.ClassDef, place: "Place") -> None:
+    def __init__(self, name: str, node: ast.ClassDef, place: "ModuleScope") -> None:
         self.name = name
         self.node = node
         self.place = place

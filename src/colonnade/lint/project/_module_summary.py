@@ -21,7 +21,7 @@ class ClassFact:
 
 
 @dataclass(slots=True)
-class Facts:
+class ModuleSummary:
     """What one piece of Python tells the others.
 
     Attributes:
@@ -56,7 +56,7 @@ def absolute(name: str, package: str) -> str:
     return ".".join([*kept, *filter(None, [name[dots:]])])
 
 
-def gather(tree: ast.Module, package: str, *, uses: bool = True) -> Facts:
+def gather(tree: ast.Module, package: str, *, uses: bool = True) -> ModuleSummary:
     """The facts of a tree.
 
     Args:
@@ -65,7 +65,7 @@ def gather(tree: ast.Module, package: str, *, uses: bool = True) -> Facts:
         uses: Whether what is inside functions may matter: not in a file that does not speak of
             any of the libraries.
     """
-    facts = Facts()
+    facts = ModuleSummary()
     stars: list[str] = []
     for statement in top_level(tree.body):
         _note(statement, package, facts, stars)
@@ -85,7 +85,7 @@ def top_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
                     yield from top_level(one.body if isinstance(one, ast.ExceptHandler) else [one])
 
 
-def _note(statement: ast.stmt, package: str, facts: Facts, stars: list[str]) -> None:  # noqa: C901, PLR0912 - one case a statement
+def _note(statement: ast.stmt, package: str, facts: ModuleSummary, stars: list[str]) -> None:  # noqa: C901, PLR0912 - one case a statement
     match statement:
         case ast.Import(names):
             for alias in names:
@@ -151,7 +151,7 @@ def written(node: ast.expr) -> str:
             return ""
 
 
-def _note_uses(tree: ast.Module, package: str, facts: Facts, *, whole: bool) -> None:
+def _note_uses(tree: ast.Module, package: str, facts: ModuleSummary, *, whole: bool) -> None:
     queried: set[str] = set()
     depends: set[tuple[str, bool]] = set()
     expiring: list[bool] = []

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import TypeVar, cast
 
-from colonnade.lint.project._module_summary import Facts, alias_name, top_level
+from colonnade.lint.project._module_summary import ModuleSummary, alias_name, top_level
 from colonnade.lint.project._sources import Piece, Source
 
 Node = TypeVar("Node", bound=ast.AST)
@@ -28,7 +28,13 @@ class Module:
     """
 
     def __init__(
-        self, name: str, path: str, source: Source, piece: Piece, facts: Facts, tree: ast.Module
+        self,
+        name: str,
+        path: str,
+        source: Source,
+        piece: Piece,
+        facts: ModuleSummary,
+        tree: ast.Module,
     ) -> None:
         self.name = name
         self.path = path

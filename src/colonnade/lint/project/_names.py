@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 
 from colonnade.lint.project import _known_names as lib
-from colonnade.lint.project._module_summary import DEFINITION, Facts
+from colonnade.lint.project._module_summary import DEFINITION, ModuleSummary
 
 DEPTH = 12  # of re-exports; more is a circle
 SHADOWED = "~"  # in the name of a module that another hides: `queries.py` beside `queries/`
@@ -26,7 +26,7 @@ class Names:
 
     def __init__(
         self,
-        facts: Mapping[str, Facts],
+        facts: Mapping[str, ModuleSummary],
         packages: Iterable[str] = (),
         before: Mapping[str, str] | None = None,
     ) -> None:

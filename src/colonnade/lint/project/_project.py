@@ -17,7 +17,7 @@ Loader = Callable[[str], Module | None]
 
 
 @dataclass(frozen=True)
-class Place:
+class ModuleScope:
     """A module as one who reads in it: its names mean what they mean there."""
 
     project: "Project"
@@ -35,7 +35,7 @@ class Place:
             return self.project.by_title(path, self.module.name)
         return name
 
-    def alias(self, name: str) -> "tuple[ast.expr, Place] | None":
+    def alias(self, name: str) -> "tuple[ast.expr, ModuleScope] | None":
         """What a name is assigned in the project: ``Status = Literal[...]``."""
         found = self.project.definition(name)
         if found is None:
@@ -45,9 +45,9 @@ class Place:
         if isinstance(statement, ast.Assign | ast.AnnAssign) and isinstance(value, ast.expr):
             if not isinstance(value, ast.Subscript | ast.BinOp | ast.Name | ast.Attribute):
                 return None
-            return value, Place(self.project, module)
+            return value, ModuleScope(self.project, module)
         if type(statement).__name__ == "TypeAlias" and isinstance(value, ast.expr):
-            return value, Place(self.project, module)
+            return value, ModuleScope(self.project, module)
         return None
 
     def hint(self, node: ast.expr | None) -> Hint:
@@ -163,7 +163,7 @@ class Project:
             self._models[name] = None  # a class that inherits itself
             found = self.definition(name) if name in self.names.bases else None
             if found is not None and isinstance(found[0], ast.ClassDef) and self._is_model(name):
-                self._models[name] = Model(name, found[0], Place(self, found[1]))
+                self._models[name] = Model(name, found[0], ModuleScope(self, found[1]))
         return self._models[name]
 
     def ancestry(self, name: str) -> frozenset[str]:
@@ -184,7 +184,7 @@ class Project:
         around = self.flows.get(outer) if outer is not None else None
         if outer is not None and around is None:
             around = self.flow(outer, module)
-        flow = Flow(Place(self, module), node, around)
+        flow = Flow(ModuleScope(self, module), node, around)
         self.flows[node] = flow
         flow.run()
         return flow
@@ -243,5 +243,5 @@ class Project:
             return False
         value = found[0].value
         return isinstance(value, ast.Call) and (
-            Place(self, found[1]).meaning(value.func) == lib.DECLARATIVE_BASE
+            ModuleScope(self, found[1]).meaning(value.func) == lib.DECLARATIVE_BASE
         )

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from colonnade.lint._context import Context
 from colonnade.lint.inference._values import Kind
 from colonnade.lint.project._modules import Function, Module, parameters
-from colonnade.lint.project._project import Place
+from colonnade.lint.project._project import ModuleScope
 
 DEPTH = 8  # of names that are given what others hold; more is a circle
 
@@ -86,7 +86,7 @@ def _is_call_certain(at: Context, func: ast.expr, depth: int) -> bool:
 
 def _is_return_certain(at: Context, function: Function, module: Module) -> bool:
     """Whether a function says what it gives, or all that it gives is known."""
-    if Place(at.project, module).hint(function.returns).name:
+    if ModuleScope(at.project, module).hint(function.returns).name:
         return True
     flow = at.project.flow(function, module)
     given = [one.value for one in ast.walk(function) if isinstance(one, ast.Return | ast.Yield)]

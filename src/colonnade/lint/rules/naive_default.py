@@ -7,7 +7,7 @@ from colonnade.lint._context import Context
 from colonnade.lint._findings import Finding, Fix
 from colonnade.lint._rule import Rule
 from colonnade.lint.project._models import Attribute
-from colonnade.lint.project._project import Place
+from colonnade.lint.project._project import ModuleScope
 from colonnade.lint.rules._defaults import fields
 from colonnade.lint.rules._times import NOW, TOGETHER, UTC_NOW, aware_column, is_naive_column
 
@@ -100,7 +100,7 @@ def _is_colonnade(field: Attribute) -> bool:
     return field.owner.sqlmodel and not field.owner.stock
 
 
-def _gives_naive_utc(place: Place, factory: ast.expr, depth: int = 0) -> str:
+def _gives_naive_utc(place: ModuleScope, factory: ast.expr, depth: int = 0) -> str:
     """What gives UTC without a zone: ``utcnow``, what calls it, or what takes the zone away."""
     if place.meaning(factory) in UTC:
         return "`datetime.utcnow`"
@@ -110,13 +110,13 @@ def _gives_naive_utc(place: Place, factory: ast.expr, depth: int = 0) -> str:
     if found is None or depth > DEPTH:
         return ""
     function, module = found
-    there = Place(place.project, module)
+    there = ModuleScope(place.project, module)
     returned = [one.value for one in ast.walk(function) if isinstance(one, ast.Return)]
     given = {_is_naive_utc(there, one, depth + 1) if one is not None else "" for one in returned}
     return f"`{function.name}()`" if given and "" not in given else ""
 
 
-def _is_naive_utc(place: Place, node: ast.expr, depth: int) -> str:
+def _is_naive_utc(place: ModuleScope, node: ast.expr, depth: int) -> str:
     match node:
         case ast.BinOp(left=left):
             return _is_naive_utc(place, left, depth)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from colonnade.lint._findings import Edit, Finding, Fix
-from colonnade.lint.project._module_summary import ClassFact, Facts
+from colonnade.lint.project._module_summary import ClassFact, ModuleSummary
 
 FOLDER = ".colonnade_cache"
 
@@ -32,7 +32,7 @@ class Known:
     """
 
     content: str
-    facts: dict[str, Facts]
+    facts: dict[str, ModuleSummary]
     before: dict[str, str] = field(default_factory=dict)
     lines: int = 0
     speaks: bool = True
@@ -124,7 +124,7 @@ def combined(parts: Mapping[str, str]) -> str:
     return digest.hexdigest()
 
 
-def facts_hash(facts: Mapping[str, Facts]) -> str:
+def facts_hash(facts: Mapping[str, ModuleSummary]) -> str:
     """The hash of a file's facts."""
     text = json.dumps({name: _packed_facts(one) for name, one in sorted(facts.items())})
     return content_hash(text.encode())
@@ -150,7 +150,7 @@ def _unpacked(data: dict[str, Any]) -> Known:
     )  # fmt: skip
 
 
-def _packed_facts(facts: Facts) -> list[Any]:
+def _packed_facts(facts: ModuleSummary) -> list[Any]:
     classes = {name: [list(one.bases), one.table] for name, one in facts.classes.items()}
     return [
         facts.exports, list(facts.stars), classes, sorted(facts.queried),
@@ -158,9 +158,9 @@ def _packed_facts(facts: Facts) -> list[Any]:
     ]  # fmt: skip
 
 
-def _unpacked_facts(data: list[Any]) -> Facts:
+def _unpacked_facts(data: list[Any]) -> ModuleSummary:
     exports, stars, classes, queried, depends, expiring, migrations, imports = data
-    return Facts(
+    return ModuleSummary(
         exports, tuple(stars),
         {name: ClassFact(tuple(bases), table) for name, (bases, table) in classes.items()},
         frozenset(queried), frozenset((name, early) for name, early in depends),

@@ -9,7 +9,7 @@ from functools import lru_cache
 from colonnade.lint._context import Context
 from colonnade.lint._findings import Finding
 from colonnade.lint._rule import Rule
-from colonnade.lint.project._module_summary import Facts, gather
+from colonnade.lint.project._module_summary import ModuleSummary, gather
 from colonnade.lint.project._modules import Module
 from colonnade.lint.project._names import SHADOWED, Names
 from colonnade.lint.project._project import Project
@@ -120,7 +120,7 @@ def check_sources(sources: Mapping[str, Source], rules: Iterable[Rule]) -> list[
     names = module_names(sources)
     files = [parse(names[path], path, source, package_of(path)) for path, source in sources.items()]
     modules = {name: module for file in files for name, module in file.modules.items()}
-    facts: dict[str, Facts] = {name: module.facts for name, module in modules.items()}
+    facts: dict[str, ModuleSummary] = {name: module.facts for name, module in modules.items()}
     before = {name: one for file in files for name, one in file.before.items()}
     packages = [names[path] for path in sources if is_package(path)]
     project = Project(Names(facts, packages, before), modules.get)

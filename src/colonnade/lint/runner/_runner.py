@@ -19,7 +19,7 @@ from colonnade.lint._findings import Finding
 from colonnade.lint.project import _known_names as lib
 from colonnade.lint.project._dependency_hashes import reached_hashes
 from colonnade.lint.project._files import SUFFIXES, Files
-from colonnade.lint.project._module_summary import Facts
+from colonnade.lint.project._module_summary import ModuleSummary
 from colonnade.lint.project._modules import Module
 from colonnade.lint.project._names import Names
 from colonnade.lint.project._project import Project
@@ -318,7 +318,7 @@ class _Job:
     """
 
     run: str
-    facts: dict[str, Facts]
+    facts: dict[str, ModuleSummary]
     packages: list[str]
     before: dict[str, str]
     files: dict[str, Target]

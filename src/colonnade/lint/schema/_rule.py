@@ -15,7 +15,7 @@ from sqlalchemy.orm import Mapper
 from colonnade.lint._findings import Finding
 from colonnade.lint._rule import Described
 
-Place = tuple[str, int, int, int]
+ModuleScope = tuple[str, int, int, int]
 
 
 @dataclass
@@ -38,7 +38,7 @@ class Schema:
         return sorted(self.metadata.tables.values(), key=lambda table: table.fullname)
 
     @cached_property
-    def _places(self) -> dict[Table, Place]:
+    def _places(self) -> dict[Table, ModuleScope]:
         unmapped = {table: mapper for table, (mapper, _) in self.unmapped.items()}
         return {table: _place(one.class_) for table, one in (self.mappers | unmapped).items()}
 
@@ -48,7 +48,7 @@ class Schema:
         return Finding(path, line, column, code, message, line, end, advice=advice)
 
 
-def _place(class_: type) -> Place:
+def _place(class_: type) -> ModuleScope:
     """Where a class is defined, from where the user stands, and where its name is in that line."""
     try:
         path = Path(inspect.getsourcefile(class_) or "")

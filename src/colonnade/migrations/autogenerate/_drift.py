@@ -17,7 +17,7 @@ from colonnade.migrations.autogenerate._descriptions import describe, each, list
 from colonnade.migrations.autogenerate._enum_types import changes, enums_in, find_types
 from colonnade.migrations.autogenerate._reflected import Key, Stored, stored_tables
 from colonnade.migrations.autogenerate._revision_writer import apply, replay
-from colonnade.migrations.autogenerate._schema_history import Ledger
+from colonnade.migrations.autogenerate._schema_history import SchemaHistory
 from colonnade.migrations.runner._migrate import heads_known
 from colonnade.migrations.runner._runner import Watcher, plan
 from colonnade.migrations.runner._throwaway_database import shadow
@@ -110,7 +110,7 @@ def differences(
     metadata: MetaData,
     stored: Mapping[Key, Stored] | None = None,
     *,
-    ledger: Ledger | None = None,
+    ledger: SchemaHistory | None = None,
 ) -> Iterator[MigrateOperation]:
     """What would make a database as a metadata says.
 
@@ -136,7 +136,7 @@ def differences(
 
 
 def _types(
-    connection: Connection, metadata: MetaData, ledger: Ledger | None
+    connection: Connection, metadata: MetaData, ledger: SchemaHistory | None
 ) -> Iterator[MigrateOperation]:
     """The enum types in which a database differs; a throwaway one has them as they are then."""
     if ledger is not None:

@@ -13,7 +13,7 @@ from colonnade.errors import MigrationError
 from colonnade.migrations.autogenerate._choices import Choices
 from colonnade.migrations.autogenerate._descriptions import listed
 from colonnade.migrations.autogenerate._rendering import literal_in
-from colonnade.migrations.autogenerate._schema_history import EnumKey, Ledger
+from colonnade.migrations.autogenerate._schema_history import EnumKey, SchemaHistory
 from colonnade.migrations.operations import (
     ChangeEnum,
     CreateEnum,
@@ -129,7 +129,7 @@ class Types:
 def find_types(
     connection: Connection,
     metadata: MetaData,
-    ledger: Ledger,
+    ledger: SchemaHistory,
     choices: Choices | None = None,
     dropped: Iterable[MigrateOperation] = (),
 ) -> Types:
@@ -168,7 +168,7 @@ def find_types(
 
 
 def _without_defaults(
-    connection: Connection, step: ChangeEnum, ledger: Ledger
+    connection: Connection, step: ChangeEnum, ledger: SchemaHistory
 ) -> Iterator[SetDefault]:
     """What drops the defaults that are no values any more; models that have others bring them."""
     inspector = sa.inspect(connection)

@@ -8,13 +8,15 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
 from colonnade.migrations.autogenerate._reflected import sql_name
-from colonnade.migrations.autogenerate._schema_history import Ledger, Name
+from colonnade.migrations.autogenerate._schema_history import Name, SchemaHistory
 from colonnade.migrations.operations import by_dialect
 from colonnade.migrations.operations._literals import stored_literal
 from colonnade.migrations.operations._types import plain_type, postgresql_type
 
 
-def neutral_for(connection: Connection, ledger: Ledger, name: Name, kind: TypeEngine[Any]) -> Any:
+def neutral_for(
+    connection: Connection, ledger: SchemaHistory, name: Name, kind: TypeEngine[Any]
+) -> Any:
     """What rows get that have no value in a column that comes back.
 
     Args:

@@ -11,7 +11,7 @@ from alembic.operations.ops import MigrateOperation
 from colonnade.migrations import operations as safe_ops
 from colonnade.migrations.autogenerate._reflected import Key, Stored, normal
 from colonnade.migrations.autogenerate._rendering import condition_of
-from colonnade.migrations.autogenerate._schema_history import Ledger, index_step
+from colonnade.migrations.autogenerate._schema_history import SchemaHistory, index_step
 
 
 @dataclass
@@ -28,7 +28,7 @@ class Pairing:
 
     before: Mapping[Key, Stored]
     after: Mapping[Key, Stored]
-    ledger: Ledger
+    ledger: SchemaHistory
     going_back: bool
     mapping: Callable[[str, str, Any, Any], tuple[str, Mapping[Any, Any]] | None]
 

@@ -14,7 +14,7 @@ from colonnade.migrations._environment import OURS, is_of_others
 from colonnade.migrations.autogenerate._choices import Choices, plain_name
 from colonnade.migrations.autogenerate._foreign_keys import foreign_key_of
 from colonnade.migrations.autogenerate._neutral_values import neutral_for
-from colonnade.migrations.autogenerate._schema_history import Ledger
+from colonnade.migrations.autogenerate._schema_history import SchemaHistory
 from colonnade.migrations.operations import (
     DropForeignKey,
     PutAside,
@@ -65,7 +65,9 @@ class Gone:
         self.undo_last.append(back)
 
 
-def find_gone(connection: Connection, metadata: MetaData, choices: Choices, ledger: Ledger) -> Gone:
+def find_gone(
+    connection: Connection, metadata: MetaData, choices: Choices, ledger: SchemaHistory
+) -> Gone:
     """Decide what becomes of tables and columns that no model has.
 
     Args:
@@ -87,7 +89,7 @@ def find_gone(connection: Connection, metadata: MetaData, choices: Choices, ledg
 
 class _Finder:
     def __init__(
-        self, connection: Connection, metadata: MetaData, choices: Choices, ledger: Ledger
+        self, connection: Connection, metadata: MetaData, choices: Choices, ledger: SchemaHistory
     ) -> None:
         self.connection = connection
         self.choices = choices
@@ -338,7 +340,7 @@ def _unknown(option: str, said: str, there: Iterable[str]) -> str:
 
 
 def _as_it_is(
-    inspector: sa.Inspector, ledger: Ledger, table: str, schema: str | None
+    inspector: sa.Inspector, ledger: SchemaHistory, table: str, schema: str | None
 ) -> MigrateOperation:
     """What makes a table as a database has it, without its rows."""
     found = sa.Table(table, sa.MetaData(), schema=schema)

@@ -31,8 +31,8 @@ from colonnade.migrations.autogenerate._formatting import lay_out
 from colonnade.migrations.autogenerate._reflected import stored_models, stored_tables
 from colonnade.migrations.autogenerate._renames import find_gone
 from colonnade.migrations.autogenerate._rendering import MAKES_TYPES
-from colonnade.migrations.autogenerate._schema_history import Ledger
-from colonnade.migrations.autogenerate._step_planner import Arranger
+from colonnade.migrations.autogenerate._schema_history import SchemaHistory
+from colonnade.migrations.autogenerate._step_planner import StepPlanner
 from colonnade.migrations.autogenerate._trial import try_out
 from colonnade.migrations.operations import CreateSchema, Step
 from colonnade.migrations.runner._baseline import start_from_baseline
@@ -75,13 +75,13 @@ class Written:
 
 
 def replay(history: History, connection: Connection, target: str = "heads",
-           watcher: Watcher | None = None) -> Ledger:  # fmt: skip
+           watcher: Watcher | None = None) -> SchemaHistory:  # fmt: skip
     """Run a history in an empty database, from its baseline if it has one; what it said.
 
     Raises:
         MigrationError: A revision fails, or the history cannot be read.
     """
-    ledger = Ledger()
+    ledger = SchemaHistory()
     note = noting(ledger, connection)
     run = Run(history, connection, target=target, watcher=watcher or Watcher(), note=note)
     if not history.is_empty:
@@ -91,7 +91,7 @@ def replay(history: History, connection: Connection, target: str = "heads",
     return ledger
 
 
-def noting(ledger: Ledger, connection: Connection) -> Callable[[MigrateOperation], None]:
+def noting(ledger: SchemaHistory, connection: Connection) -> Callable[[MigrateOperation], None]:
     """What takes note of each operation of a history in a throwaway database.
 
     A history may rely on schemas that somebody has made in the database itself: they are made.
@@ -108,7 +108,7 @@ def noting(ledger: Ledger, connection: Connection) -> Callable[[MigrateOperation
 
 
 def find_change(
-    connection: Connection, metadata: MetaData, ledger: Ledger, choices: Choices
+    connection: Connection, metadata: MetaData, ledger: SchemaHistory, choices: Choices
 ) -> Change:
     """What the models have become since a history, which a database has replayed.
 
@@ -135,8 +135,8 @@ def find_change(
     there, models = stored_tables(connection), stored_models(metadata, connection)
     parts = (connection, Fields(metadata), choices, ledger)
     keys = foreign_keys_in(connection, there), foreign_keys_of(metadata)
-    forwards = Arranger(*parts, there, models, keys[0]).arrange(found.upgrade_ops.ops)
-    backwards = Arranger(*parts, models, there, keys[1], going_back=True).arrange(
+    forwards = StepPlanner(*parts, there, models, keys[0]).arrange(found.upgrade_ops.ops)
+    backwards = StepPlanner(*parts, models, there, keys[1], going_back=True).arrange(
         found.downgrade_ops.ops
     )
     choices.check_used(
@@ -155,7 +155,7 @@ def find_change(
     )
 
 
-def _schemas(metadata: MetaData, ledger: Ledger) -> list[Step]:
+def _schemas(metadata: MetaData, ledger: SchemaHistory) -> list[Step]:
     """What makes the schemas of the models' tables that the history has none in."""
     known = ledger.schemas | {schema for schema, _, _ in ledger.types if schema is not None}
     wanted = {table.schema for table in metadata.tables.values() if table.schema is not None}
@@ -172,7 +172,7 @@ def _in_tables(found: Iterable[MigrateOperation]) -> list[MigrateOperation]:
     ]
 
 
-def apply(connection: Connection, steps: Iterable[MigrateOperation], ledger: Ledger) -> None:
+def apply(connection: Connection, steps: Iterable[MigrateOperation], ledger: SchemaHistory) -> None:
     """Do in a throwaway database what comes before tables are compared.
 
     Args:
@@ -258,8 +258,8 @@ def write_revision(
 def _is_good(
     history: History,
     connection: Connection,
-    ledger: Ledger,
-    before: Ledger,
+    ledger: SchemaHistory,
+    before: SchemaHistory,
     change: Change,
     written: Written,
 ) -> bool:
@@ -283,7 +283,7 @@ def _is_good(
 
 
 def _keep_if_it_runs(
-    history: History, connection: Connection, ledger: Ledger, written: Written
+    history: History, connection: Connection, ledger: SchemaHistory, written: Written
 ) -> None:
     """Try a revision that was written, and take its file away if it fails.
 

@@ -17,7 +17,7 @@ from sqlalchemy.types import TypeEngine
 from colonnade.migrations._environment import OURS
 from colonnade.migrations.autogenerate._neutral_values import holds
 from colonnade.migrations.autogenerate._reflected import literals_in
-from colonnade.migrations.autogenerate._schema_history import Ledger
+from colonnade.migrations.autogenerate._schema_history import SchemaHistory
 from colonnade.migrations.operations import by_dialect
 from colonnade.migrations.operations._conversions import kind_of
 from colonnade.migrations.operations._literals import candidates, stored_literal
@@ -37,7 +37,7 @@ class Samples:
         ledger: What its history said of columns and CHECKs.
     """
 
-    def __init__(self, connection: Connection, ledger: Ledger) -> None:
+    def __init__(self, connection: Connection, ledger: SchemaHistory) -> None:
         self.connection = connection
         self.ledger = ledger
         self.dialect = connection.dialect

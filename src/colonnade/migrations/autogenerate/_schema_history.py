@@ -25,7 +25,7 @@ EnumKey = tuple[str | None, str]
 """An enum type's schema, None for the default one, and its name."""
 
 
-class Ledger:
+class SchemaHistory:
     """What was said last of each column, CHECK, index and enum type.
 
     Attributes:
@@ -46,9 +46,9 @@ class Ledger:
         self.enums: dict[EnumKey, tuple[str, ...]] = {}
         self.schemas: set[str] = set()
 
-    def copy(self) -> "Ledger":
+    def copy(self) -> "SchemaHistory":
         """What was said until now, whatever is said later."""
-        copy = Ledger()
+        copy = SchemaHistory()
         for name, said in vars(self).items():
             setattr(copy, name, said.copy())
         return copy

@@ -24,7 +24,7 @@ from colonnade.migrations.autogenerate._neutral_values import neutral_for
 from colonnade.migrations.autogenerate._pairing import Pairing
 from colonnade.migrations.autogenerate._reflected import Key, Stored
 from colonnade.migrations.autogenerate._rendering import literal_in, text_of
-from colonnade.migrations.autogenerate._schema_history import Ledger
+from colonnade.migrations.autogenerate._schema_history import SchemaHistory
 from colonnade.migrations.autogenerate._value_mapping import mapping_of
 from colonnade.migrations.operations._conversions import conversion, refusing
 from colonnade.migrations.operations._types import (
@@ -40,7 +40,7 @@ _Column = tuple[str | None, str, str]
 
 
 @dataclass
-class Arranger:
+class StepPlanner:
     """Turns Alembic's operations into ours.
 
     Args:
@@ -57,7 +57,7 @@ class Arranger:
     connection: Connection
     fields: Fields
     choices: Choices
-    ledger: Ledger
+    ledger: SchemaHistory
     before: Mapping[Key, Stored]
     after: Mapping[Key, Stored]
     foreign_keys: Sequence[safe_ops.AddForeignKey]

@@ -9,7 +9,7 @@ from colonnade.errors import MigrationError
 from colonnade.migrations._history import History, explained
 from colonnade.migrations.autogenerate._descriptions import table_of
 from colonnade.migrations.autogenerate._sample_rows import Samples
-from colonnade.migrations.autogenerate._schema_history import Ledger
+from colonnade.migrations.autogenerate._schema_history import SchemaHistory
 from colonnade.migrations.guard._dry_run import record
 from colonnade.migrations.guard._guard import look_ahead
 from colonnade.migrations.runner._runner import Direction, Run, plan
@@ -21,7 +21,7 @@ _WAY: tuple[tuple[Direction, str], ...] = (
 )
 
 
-def try_out(history: History, connection: Connection, ledger: Ledger, revision: str) -> None:
+def try_out(history: History, connection: Connection, ledger: SchemaHistory, revision: str) -> None:
     """Run a revision in a throwaway database.
 
     Rows that it cannot have, as the guard tells, are taken away before: they are for whoever runs

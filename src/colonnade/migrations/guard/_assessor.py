@@ -16,11 +16,11 @@ from colonnade.migrations.guard._findings import Finding
 from colonnade.migrations.guard._projection import Projection
 from colonnade.migrations.guard._row_checks import RowChecks, many
 from colonnade.migrations.guard._squawk import Kind, judge_sql
-from colonnade.migrations.guard._table_size import BUILT, READ, WRITTEN, Facts, facts_of
+from colonnade.migrations.guard._table_size import BUILT, READ, WRITTEN, TableSize, facts_of
 from colonnade.migrations.operations._types import enum_key, plain_type
 
 
-class Judge:
+class StepAssessor:
     def __init__(self, connection: Connection, longest: float) -> None:
         self.connection = connection
         self.dialect = connection.dialect.name
@@ -29,7 +29,7 @@ class Judge:
         self.projection = Projection(connection)
         self._rows = RowChecks(self.projection)
         self._made: set[str] = set()
-        self._facts: dict[tuple[str | None, str], Facts | None] = {}
+        self._facts: dict[tuple[str | None, str], TableSize | None] = {}
 
     def judge(self, operation: MigrateOperation) -> Iterator[Finding]:
         """What is dangerous in an operation; those before it are remembered."""
@@ -66,12 +66,12 @@ class Judge:
             safe_ops.ChangeComputed: self._change_computed,
         }
 
-    def facts(self, table: str, schema: str | None) -> Facts:
+    def facts(self, table: str, schema: str | None) -> TableSize:
         """The size of a table as it is, whatever it will be called by then."""
         key = (schema, self.projection.real_name(schema, table))
         if key not in self._facts:
             self._facts[key] = facts_of(self.connection, key[1], schema)
-        return self._facts[key] or Facts(0, 0)
+        return self._facts[key] or TableSize(0, 0)
 
     def _finding(
         self,

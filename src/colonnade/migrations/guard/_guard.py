@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from colonnade.migrations._history import History
 from colonnade.migrations.autogenerate._descriptions import describe
-from colonnade.migrations.guard._assessor import Judge
+from colonnade.migrations.guard._assessor import StepAssessor
 from colonnade.migrations.guard._dry_run import Recording, record
 from colonnade.migrations.guard._findings import Finding
 from colonnade.migrations.runner._journal import journal_name, rows_of
@@ -35,7 +35,7 @@ def look_ahead(
         direction: Whether they are upgraded to, or taken back.
         longest: Seconds that others may be made to wait.
     """
-    judge = Judge(connection, longest)
+    judge = StepAssessor(connection, longest)
     found: list[Finding] = []
     halves = dict(rows_of(connection))
     for step in steps:

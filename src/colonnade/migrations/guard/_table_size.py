@@ -20,7 +20,7 @@ WRITTEN = 50e6
 
 
 @dataclass(frozen=True)
-class Facts:
+class TableSize:
     """The size of a table.
 
     Attributes:
@@ -44,7 +44,7 @@ def _bytes(size: float) -> str:
     return f"{size:,.1f} GB"
 
 
-def facts_of(connection: Connection, table: str, schema: str | None) -> Facts | None:
+def facts_of(connection: Connection, table: str, schema: str | None) -> TableSize | None:
     """The size of a table as it is now; None if there is none."""
     preparer = connection.dialect.identifier_preparer
     name = preparer.quote(table)
@@ -54,7 +54,7 @@ def facts_of(connection: Connection, table: str, schema: str | None) -> Facts | 
         return None
     if connection.dialect.name != "postgresql":
         rows = connection.execute(sa.text(f"SELECT count(*) FROM {name}")).scalar_one()  # noqa: S608
-        return Facts(rows, rows * _row_size(connection, name))
+        return TableSize(rows, rows * _row_size(connection, name))
     asked = sa.text(
         "SELECT reltuples::bigint, pg_total_relation_size(oid) FROM pg_class "
         "WHERE oid = to_regclass(:name)"
@@ -63,7 +63,7 @@ def facts_of(connection: Connection, table: str, schema: str | None) -> Facts | 
     if rows < 100_000:  # never counted, or soon counted
         limited = sa.text(f"SELECT count(*) FROM (SELECT 1 FROM {name} LIMIT 100000) AS part")  # noqa: S608
         rows = max(rows, connection.execute(limited).scalar_one())
-    return Facts(rows, size)
+    return TableSize(rows, size)
 
 
 def _row_size(connection: Connection, name: str) -> int:

@@ -20,7 +20,7 @@ from colonnade.errors import MigrationError
 from colonnade.migrations._environment import OURS, opened
 from colonnade.migrations._history import History
 from colonnade.migrations.autogenerate._enum_types import enums_in
-from colonnade.migrations.autogenerate._schema_history import Ledger
+from colonnade.migrations.autogenerate._schema_history import SchemaHistory
 from colonnade.migrations.runner._runner import current_heads
 
 FOLDER = "baseline"
@@ -67,7 +67,7 @@ def write_baseline(history: History, database: Database) -> tuple[str, Path]:
 
 
 def start_from_baseline(
-    history: History, connection: Connection, target: str, ledger: Ledger | None = None
+    history: History, connection: Connection, target: str, ledger: SchemaHistory | None = None
 ) -> str | None:
     """Bring an empty database to the baseline of a history.
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Index, MetaData, PrimaryKeyConstraint, Table, UniqueConstraint
 from sqlalchemy.exc import DBAPIError, StatementError
 
-from colonnade.database import Trouble, trouble_of
+from colonnade.database import ErrorKind, trouble_of
 from colonnade.errors import UncertainCommitError
 from colonnade.models import Shape
 from colonnade.resources.answers._problems import Problem
@@ -107,14 +107,14 @@ def problem_of(error: Exception, shape: Shape, *, deleting: bool = False) -> Pro
     return None
 
 
-_UNAVAILABLE: dict[Trouble, tuple[str, str]] = {
-    Trouble.CONFLICT: ("busy", "The database is busy: try again shortly."),
-    Trouble.BUSY: ("busy", "The database is busy: try again shortly."),
-    Trouble.STALLED: ("busy", "The database did not answer in time: try again shortly."),
-    Trouble.FULL: ("full", "The database has no space left: nothing was changed."),
-    Trouble.LOST: ("unavailable", "The database cannot be reached: try again shortly."),
-    Trouble.MOVED: ("unavailable", "The database takes no writes now: try again shortly."),
-    Trouble.UNREACHABLE: ("unavailable", "The database cannot be reached: try again shortly."),
+_UNAVAILABLE: dict[ErrorKind, tuple[str, str]] = {
+    ErrorKind.CONFLICT: ("busy", "The database is busy: try again shortly."),
+    ErrorKind.BUSY: ("busy", "The database is busy: try again shortly."),
+    ErrorKind.STALLED: ("busy", "The database did not answer in time: try again shortly."),
+    ErrorKind.FULL: ("full", "The database has no space left: nothing was changed."),
+    ErrorKind.LOST: ("unavailable", "The database cannot be reached: try again shortly."),
+    ErrorKind.MOVED: ("unavailable", "The database takes no writes now: try again shortly."),
+    ErrorKind.UNREACHABLE: ("unavailable", "The database cannot be reached: try again shortly."),
 }
 
 

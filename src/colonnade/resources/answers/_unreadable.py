@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from colonnade.database import Plan
 from colonnade.query import Page, Scopes, compared_type, key_clause, place_text
-from colonnade.resources._table_context import Subject
+from colonnade.resources._table_context import TableContext
 from colonnade.resources.answers._failures import Refusal
 from colonnade.resources.answers._problems import Problem
 from colonnade.rows import UnreadableRowError, View, array_of, joined_rows
@@ -37,7 +37,7 @@ Rows = Callable[[], tuple[Select[Any], Mapping[str, Any]]]
 
 
 async def name_unreadable(
-    error: Exception, subject: Subject, view: View, scopes: Scopes, rows: Rows
+    error: Exception, subject: TableContext, view: View, scopes: Scopes, rows: Rows
 ) -> None:
     """Name the row and the column, if that is why an answer could not be written.
 
@@ -76,7 +76,7 @@ def rows_of_page(page: Page) -> tuple[Select[Any], dict[str, Any]]:
 
 
 def row_of_key(
-    subject: Subject, key: tuple[Any, ...], scopes: Scopes
+    subject: TableContext, key: tuple[Any, ...], scopes: Scopes
 ) -> tuple[Select[Any], dict[str, Any]]:
     """The row of a key, if it can be reached, and the parameters of that SELECT."""
     shape = subject.shape
@@ -87,7 +87,7 @@ def row_of_key(
 
 
 def rows_of_keys(
-    subject: Subject, keys: Sequence[tuple[Any, ...]], scopes: Scopes
+    subject: TableContext, keys: Sequence[tuple[Any, ...]], scopes: Scopes
 ) -> tuple[Select[Any], dict[str, Any]]:
     """The rows of several keys, as ``row_of_key``."""
     shape = subject.shape
@@ -119,7 +119,7 @@ class _Search:
 
     def __init__(
         self,
-        subject: Subject,
+        subject: TableContext,
         view: View,
         scopes: Scopes,
         rows: Select[Any],

@@ -54,7 +54,7 @@ class answering:  # noqa: N801 - a context manager, used as a function is
         _request.reset(self._token)
 
 
-async def while_there(work: Awaitable[T], deadline: float | None = DEADLINE) -> T:
+async def cancel_on_disconnect(work: Awaitable[T], deadline: float | None = DEADLINE) -> T:
     """What the database answers, as long as the client waits for it.
 
     Args:

@@ -21,7 +21,7 @@ from colonnade.models import Idempotency, Shape, now
 from colonnade.query import Scopes
 from colonnade.resources._hooks import in_session
 from colonnade.resources._reads import path_of
-from colonnade.resources._table_context import Subject
+from colonnade.resources._table_context import TableContext
 from colonnade.resources._upserts import upsert
 from colonnade.resources.answers._bodies import JSONBody
 from colonnade.resources.answers._problems import Problem
@@ -41,7 +41,7 @@ _in_flight: WeakKeyDictionary[Database, set[str]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
-class Receipt:
+class RequestFingerprint:
     """What tells a request from others.
 
     Attributes:
@@ -54,7 +54,7 @@ class Receipt:
     request: str
 
     @classmethod
-    def of(cls, request: Request, body: bytes, scopes: Scopes) -> "Receipt | None":
+    def of(cls, request: Request, body: bytes, scopes: Scopes) -> "RequestFingerprint | None":
         """That of a request; None if it has no key.
 
         Raises:
@@ -83,7 +83,7 @@ class Receipts:
         ModelError: That is no such table.
     """
 
-    def __init__(self, subject: Subject, model: type[Idempotency]) -> None:
+    def __init__(self, subject: TableContext, model: type[Idempotency]) -> None:
         if not issubclass(model, Idempotency):
             raise ModelError(
                 f"idempotency={model.__name__} keeps no answers: write "
@@ -93,7 +93,7 @@ class Receipts:
         self._model = model
         self._table: Table = Shape.of(model).table
 
-    def find(self, connection: Connection, receipt: Receipt) -> Response | None:
+    def find(self, connection: Connection, receipt: RequestFingerprint) -> Response | None:
         """The answer that is kept; until the transaction ends nobody else carries it out."""
         table = self._table
         if capabilities_of(connection).advisory_locks:
@@ -109,7 +109,9 @@ class Receipts:
             raise Problem(422, detail, kind="idempotency_key")
         return JSONBody(row["body"].encode(), row["status"], row["headers"])
 
-    def keep(self, connection: Connection, receipt: Receipt, answer: Response) -> Response:
+    def keep(
+        self, connection: Connection, receipt: RequestFingerprint, answer: Response
+    ) -> Response:
         """Store an answer, and delete some whose time is over."""
         table, moment = self._table, now()
         old = (
@@ -141,7 +143,7 @@ class Receipts:
         return answer
 
 
-class Once:
+class IdempotentRequest:
     """A request that is carried out once, however often it comes.
 
     Args:
@@ -149,7 +151,7 @@ class Once:
         receipt: What tells it from others.
     """
 
-    def __init__(self, receipts: Receipts, receipt: Receipt) -> None:
+    def __init__(self, receipts: Receipts, receipt: RequestFingerprint) -> None:
         self._receipts = receipts
         self._receipt = receipt
 

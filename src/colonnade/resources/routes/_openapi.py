@@ -16,8 +16,8 @@ from colonnade.query import (
     PER_PARENT,
     Operator,
     PageReader,
-    Reached,
-    Surface,
+    QueryableTable,
+    RelationTarget,
     paths,
     sortable,
     value_type,
@@ -149,7 +149,9 @@ class Rows(Documented):
         chosen: Whether the request may choose among fields and relations.
     """
 
-    def __init__(self, surface: Surface, *, several: bool = False, chosen: bool = True) -> None:
+    def __init__(
+        self, surface: QueryableTable, *, several: bool = False, chosen: bool = True
+    ) -> None:
         self.surface = surface
         self.several = several
         self.chosen = chosen
@@ -166,13 +168,13 @@ class Rows(Documented):
         return {"type": "array", "items": found} if self.several else found
 
 
-def _reached(surface: Surface) -> Iterator[Surface]:
+def _reached(surface: QueryableTable) -> Iterator[QueryableTable]:
     yield surface
     for reached in surface.relations.values():
         yield from _reached(reached.surface)
 
 
-def _row(surface: Surface, refs: Refs) -> JsonSchemaValue:
+def _row(surface: QueryableTable, refs: Refs) -> JsonSchemaValue:
     related = {
         name: _related(reached, refs)
         for name, reached in surface.relations.items()
@@ -182,14 +184,16 @@ def _row(surface: Surface, refs: Refs) -> JsonSchemaValue:
     return {"allOf": [whole, {"type": "object", "properties": related}]} if related else whole
 
 
-def _related(reached: Reached, refs: Refs) -> JsonSchemaValue:
+def _related(reached: RelationTarget, refs: Refs) -> JsonSchemaValue:
     row = _row(reached.surface, refs)
     if reached.relation.is_list:
         return {"type": "array", "items": row}
     return {"anyOf": [row, {"type": "null"}]}
 
 
-def _some_fields(surface: Surface, refs: Refs, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+def _some_fields(
+    surface: QueryableTable, refs: Refs, handler: GetJsonSchemaHandler
+) -> JsonSchemaValue:
     """What ``fields=`` leaves of a row."""
     whole = handler.resolve_ref_schema(refs[surface.read])
     properties = {name: one for name, one in whole["properties"].items() if name in surface.columns}

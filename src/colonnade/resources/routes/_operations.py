@@ -11,13 +11,13 @@ from starlette.routing import BaseRoute
 
 from colonnade.errors import QueryError
 from colonnade.models import Idempotency, RelationShape, plural
-from colonnade.query import PageReader, Reached, Within
+from colonnade.query import PageReader, ParentRow, RelationTarget
 from colonnade.resources import _scoping
 from colonnade.resources._batches import Batches
 from colonnade.resources._hooks import Hooks
 from colonnade.resources._links import Link
 from colonnade.resources._reads import DEEPEST_TREE, Reads, answer_page, asked_page
-from colonnade.resources._table_context import Subject, Views
+from colonnade.resources._table_context import TableContext, Views
 from colonnade.resources._writes import Writes
 from colonnade.resources.routes import _openapi as documents
 from colonnade.resources.routes._idempotency import HEADER
@@ -31,7 +31,7 @@ Parameters = Callable[[], list[dict[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class ResourceOptions:
     """What a Resource offers of its table.
 
     Attributes:
@@ -61,7 +61,9 @@ class Operations:
         offer: What it offers.
     """
 
-    def __init__(self, router: APIRouter, subject: Subject, reads: Reads, offer: Offer) -> None:
+    def __init__(
+        self, router: APIRouter, subject: TableContext, reads: Reads, offer: ResourceOptions
+    ) -> None:
         self.router = router
         self.subject = subject
         self.reads = reads
@@ -96,7 +98,7 @@ class Operations:
                 self._links(name, Link(self.subject, reached.relation))
         return self.made
 
-    def _related(self) -> dict[str, Reached]:
+    def _related(self) -> dict[str, RelationTarget]:
         """The relations that are lists: those in ``include``, and those to the table itself."""
         found = {
             name: reached
@@ -105,7 +107,7 @@ class Operations:
         }
         for name, relation in self.subject.shape.relations.items():
             if relation.self_referential and relation.is_list and name not in found:
-                found[name] = Reached(relation, self.subject.surface)
+                found[name] = RelationTarget(relation, self.subject.surface)
         return found
 
     def _add(
@@ -321,7 +323,7 @@ class Operations:
                 parameters=lambda: [documents.keys_parameter(most, self.subject.shape.primary_key)],
             )
 
-    def _relation(self, name: str, reached: Reached) -> None:
+    def _relation(self, name: str, reached: RelationTarget) -> None:
         subject, reads, key = self.subject, self.reads, self.key
         reader = PageReader(reached.surface, max_limit=self.offer.max_limit)
         relation = reached.relation
@@ -412,7 +414,7 @@ class Operations:
 class _Related:
     """A relation of a row, as a list of its own."""
 
-    def __init__(self, subject: Subject, reached: Reached, reader: PageReader) -> None:
+    def __init__(self, subject: TableContext, reached: RelationTarget, reader: PageReader) -> None:
         self.subject = subject
         self.relation: RelationShape = reached.relation
         self.reader = reader
@@ -420,7 +422,7 @@ class _Related:
 
     async def answer(self, request: Request, key: tuple[Any, ...]) -> Response:
         """The page of it that a request asks for."""
-        within = Within(self.subject.shape, self.relation, key)
+        within = ParentRow(self.subject.shape, self.relation, key)
         page = replace(asked_page(self.reader, self.subject, request), within=within)
         view = self.views.get(page.fields, page.include)
         return await answer_page(self.subject, self.subject.plans, page, view)

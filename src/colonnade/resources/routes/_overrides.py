@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class GivenSession:
+class OverrideSession:
     """The session of an override.
 
     Attributes:
@@ -71,10 +71,10 @@ class GivenSession:
         return await self.session.run_sync(work)
 
 
-_given: ContextVar[GivenSession | None] = ContextVar("colonnade_given_session", default=None)
+_given: ContextVar[OverrideSession | None] = ContextVar("colonnade_given_session", default=None)
 
 
-def given_session() -> GivenSession | None:
+def given_session() -> OverrideSession | None:
     """The session that an override gives this request; None without one."""
     return _given.get()
 
@@ -104,7 +104,7 @@ async def overriding(db: Database, request: Request) -> AsyncIterator[None]:
             f"db.{'get_async_session' if is_async else 'get_session'}: it has to be a session."
         )
     sync = session if isinstance(session, Session) else session.sync_session
-    given = GivenSession(session, is_new=sync.hash_key > youngest)
+    given = OverrideSession(session, is_new=sync.hash_key > youngest)
     token = _given.set(given)
     try:
         yield
