@@ -319,7 +319,7 @@ class TestThePath:
     """A schema that only Pydantic can write is written by Pydantic, and says why."""
 
     def why(self, model: Any, **surface: Any) -> tuple[str, ...]:
-        return View(QueryableTable.of(model, **surface)).why_not
+        return View(QueryableTable.of(model, **surface)).fallback_reasons
 
     def test_plain_columns_are_written_by_the_database(self, words: Any) -> None:
         assert self.why(words) == ()

@@ -10,8 +10,8 @@ from colonnade import Database
 from colonnade.database import with_database
 from colonnade.errors import FixtureError
 from colonnade.testing import Run
-from colonnade.testing._places import Settled, TemporaryDatabase
 from colonnade.testing._postgresql import LARGE, PostgreSQLBackend
+from colonnade.testing._temporary_databases import Settled, TemporaryDatabase
 
 SQLITE = """
 CREATE TABLE task (id INTEGER PRIMARY KEY AUTOINCREMENT, title TEXT NOT NULL UNIQUE,

@@ -7,7 +7,6 @@ from colonnade.models._fields import Field, FieldFlags
 from colonnade.models._idempotency import Idempotency
 from colonnade.models._mixins import Timestamps, UUIDKey, Versioned, statement_time
 from colonnade.models._model import SQLModel
-from colonnade.models._moments import local_as_utc
 from colonnade.models._reflection import (
     Reflection,
     attribute_name,
@@ -16,7 +15,7 @@ from colonnade.models._reflection import (
     table_classes,
 )
 from colonnade.models._relation_shapes import LinkShape, RelationShape
-from colonnade.models._schemas import Schemas, schemas, whole_schema
+from colonnade.models._schemas import Schemas, row_validator, schemas
 from colonnade.models._shape import ColumnShape, ForeignKeyShape, Shape
 from colonnade.models._storable import (
     Base64JSON,
@@ -32,6 +31,7 @@ from colonnade.models._stored_tables import (
     schemas_with_tables,
 )
 from colonnade.models._types import TextValue, UTCDateTime, UTCTimestamp
+from colonnade.models._utc_on_flush import local_as_utc
 from colonnade.models._uuids import uuid7
 from colonnade.models._words import plural
 
@@ -68,6 +68,7 @@ __all__ = [
     "relation_names",
     "require_storable",
     "require_storable_json",
+    "row_validator",
     "schemas",
     "schemas_with_tables",
     "statement_time",
@@ -75,5 +76,4 @@ __all__ = [
     "table_classes",
     "to_base64",
     "uuid7",
-    "whole_schema",
 ]

@@ -31,10 +31,10 @@ from colonnade.models._inheritance import (
     refuse_table_inheritance,
     with_inherited_relations,
 )
-from colonnade.models._moments import show_as_stored
 from colonnade.models._partial import partial_namespace
 from colonnade.models._storable import mark_fields, storable_values
 from colonnade.models._types import UTCDateTime
+from colonnade.models._utc_on_flush import show_as_stored
 
 View = Literal["create", "update", "read"]
 

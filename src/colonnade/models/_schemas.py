@@ -318,7 +318,7 @@ def _decorated(model: type[Any], view: View, names: frozenset[str]) -> Iterator[
             yield name, compute(_raw(model, one))
         return
     for name, one in decorators.field_validators.items():
-        # One that is told of other fields waits for the whole row: see ``whole_schema``.
+        # One that is told of other fields waits for the whole row: see ``row_validator``.
         waits = view == "update" and takes_info(_raw(model, one), one.info.mode)
         if not waits and (fields := _applicable(one.info.fields, names)):
             yield name, _again(model, one, fields)
@@ -330,7 +330,7 @@ def _decorated(model: type[Any], view: View, names: frozenset[str]) -> Iterator[
         yield name, whole(validator)
 
 
-def whole_schema(model: type[Any]) -> type[BaseModel] | None:
+def row_validator(model: type[Any]) -> type[BaseModel] | None:
     """What validates a row that was changed in part: the rules over more than one field.
 
     Its fields take anything, since each was validated when it came: a validator that changes a

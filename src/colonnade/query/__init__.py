@@ -8,9 +8,9 @@ from colonnade.query._includes import PER_PARENT, Include, Includes, paths, read
 from colonnade.query._ordering import Ordered, Ordering, key_ordering, read_ordering, sortable
 from colonnade.query._page import Count, Page, ParentRow, key_clause
 from colonnade.query._parameters import OPTIONS, Option, PageReader
+from colonnade.query._queryable_tables import QueryableTable, RelationTarget, nearest, public_name
 from colonnade.query._relations import Joined, correlated
 from colonnade.query._scopes import NO_SCOPES, Scope, Scopes, on_source
-from colonnade.query._surfaces import QueryableTable, RelationTarget, nearest, public_name
 from colonnade.query._values import (
     compared_type,
     read_value,

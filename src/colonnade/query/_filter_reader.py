@@ -24,7 +24,7 @@ from colonnade.query._filters import (
     Related,
     operators_of,
 )
-from colonnade.query._surfaces import QueryableTable, nearest
+from colonnade.query._queryable_tables import QueryableTable, nearest
 from colonnade.query._values import read_value
 
 LONGEST_LIST = 1000

@@ -4,7 +4,7 @@ import re
 from typing import Any, NamedTuple
 
 from colonnade.errors import QueryError
-from colonnade.query._surfaces import QueryableTable, nearest
+from colonnade.query._queryable_tables import QueryableTable, nearest
 
 PER_PARENT = 100
 """Rows of an included list with each row it belongs to, unless the request asks for fewer."""

@@ -7,7 +7,7 @@ from sqlalchemy import false as sql_false
 
 from colonnade.errors import QueryError
 from colonnade.models import ColumnShape
-from colonnade.query._surfaces import QueryableTable, nearest
+from colonnade.query._queryable_tables import QueryableTable, nearest
 from colonnade.query._values import is_ordered, sort_value
 
 MOST_COLUMNS = 8

@@ -19,15 +19,15 @@ from sqlalchemy import (
 from sqlalchemy import Enum as NativeEnum
 
 from colonnade.models import RelationShape, Shape
-from colonnade.query._clauses import TEXT, Clauses
 from colonnade.query._comparisons import of_text
 from colonnade.query._cursors import CursorPosition, write_cursor
+from colonnade.query._filter_sql import TEXT, Clauses
 from colonnade.query._filters import Filter
 from colonnade.query._includes import Includes
 from colonnade.query._ordering import Ordered, Ordering, beyond
+from colonnade.query._queryable_tables import QueryableTable
 from colonnade.query._relations import Joined
 from colonnade.query._scopes import NO_SCOPES, Scopes, on_source
-from colonnade.query._surfaces import QueryableTable
 from colonnade.query._values import compared_type
 
 Count = Literal["none", "exact", "estimated"]

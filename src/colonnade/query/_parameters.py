@@ -14,8 +14,8 @@ from colonnade.query._filters import Filter
 from colonnade.query._includes import MOST_ROWS, Includes, read_includes, rows_with_each
 from colonnade.query._ordering import read_ordering
 from colonnade.query._page import Count, Page
+from colonnade.query._queryable_tables import QueryableTable, nearest
 from colonnade.query._scopes import NO_SCOPES, Scopes
-from colonnade.query._surfaces import QueryableTable, nearest
 
 Option = Literal["limit", "offset", "cursor", "count", "order_by", "fields", "include", "where"]
 OPTIONS: frozenset[str] = frozenset(get_args(Option))

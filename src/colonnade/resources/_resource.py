@@ -142,7 +142,7 @@ class Resource(APIRouter):
     @property
     def why_not_exact(self) -> tuple[str, ...]:
         """Why Pydantic writes the answers; empty when the database does."""
-        return self.subject.view.why_not
+        return self.subject.view.fallback_reasons
 
     @property
     def subject(self) -> TableContext:

@@ -118,7 +118,7 @@ class RowWrites:
         parents = self.trees.new_parents(write.values)
         return self._compares(write) or several or judged or bool(parents)
 
-    def is_alone(self, write: Write) -> bool:
+    def is_single_statement(self, write: Write) -> bool:
         """Whether a write is the statement that writes, and nothing else."""
         return not self.takes_several(write) and (bool(write.values) or write.operation != "update")
 

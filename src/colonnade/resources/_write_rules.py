@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, FromClause, func, select
 
 from colonnade.database import Plan
 from colonnade.errors import QueryError
-from colonnade.models import Shape, whole_schema
+from colonnade.models import Shape, row_validator
 from colonnade.query import Scope
 from colonnade.resources._foreign_keys import ForeignKeys
 from colonnade.resources._table_context import TableContext
@@ -90,7 +90,7 @@ class RowValidator:
 
     def __init__(self, inputs: Inputs) -> None:
         self._inputs = inputs
-        self._schema = whole_schema(inputs.shape.model)
+        self._schema = row_validator(inputs.shape.model)
 
     def __bool__(self) -> bool:
         return self._schema is not None

@@ -155,7 +155,7 @@ class Writes:
                 return await self.hooked(session, run, write.afresh())
 
             work = subject.translated(in_session(subject.db, unit), deleting=deleting)
-        elif self.rows.is_alone(write):
+        elif self.rows.is_single_statement(write):
             work = self._alone(write.afresh())
         else:
             work = subject.run(

@@ -1,6 +1,6 @@
 """How it travels: SELECT to JSON text, on each database; the row path; input to values."""
 
-from colonnade.rows._forms import Backend, ColumnCodec, form_of
+from colonnade.rows._column_codecs import Backend, ColumnCodec, form_of
 from colonnade.rows._input import MOST_ERRORS, InputError, Inputs, located, refuse_size
 from colonnade.rows._statements import (
     LARGEST_ANSWER,

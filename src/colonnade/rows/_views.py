@@ -31,7 +31,7 @@ from colonnade.query import (
     correlated,
     key_ordering,
 )
-from colonnade.rows._forms import Backend, ColumnCodec, form_of, json_argument, quoted
+from colonnade.rows._column_codecs import Backend, ColumnCodec, form_of, json_argument, quoted
 
 MOST_IN_A_ROW = 200
 """Pieces of text that are joined in one expression."""
@@ -86,9 +86,12 @@ class View:
             self.relations.append((one, reached, View(reached.surface, None, one.below)))
 
     @cached_property
-    def why_not(self) -> tuple[str, ...]:
+    def fallback_reasons(self) -> tuple[str, ...]:
         """Why Pydantic has to write the answer; empty when the database does."""
-        return (*self._own_reasons, *(why for _, _, view in self.relations for why in view.why_not))
+        return (
+            *self._own_reasons,
+            *(why for _, _, view in self.relations for why in view.fallback_reasons),
+        )
 
     @cached_property
     def may_fail(self) -> bool:
@@ -101,13 +104,13 @@ class View:
         """The reasons that lie in how databases store columns alone."""
         schema = self.surface.read.__name__
         return frozenset(
-            f"{schema}.{shown.column.name}: {shown.form.why_not}" for shown in self.columns
+            f"{schema}.{shown.column.name}: {shown.form.fallback_reason}" for shown in self.columns
         )
 
     @property
     def is_exact(self) -> bool:
         """Whether what the database writes is the answer."""
-        return not self.why_not
+        return not self.fallback_reasons
 
     @cached_property
     def _own_reasons(self) -> tuple[str, ...]:
@@ -395,8 +398,8 @@ def _is_relation(view: View, name: str) -> bool:
 
 
 def _field_reasons(where: str, field: FieldInfo, shown: OutputColumn) -> Iterator[str]:
-    if shown.form.why_not is not None:
-        yield f"{where}: {shown.form.why_not}"
+    if shown.form.fallback_reason is not None:
+        yield f"{where}: {shown.form.fallback_reason}"
     if field.exclude_if is not None:
         yield f"{where} has exclude_if"
     for item in field.metadata:

@@ -4,9 +4,9 @@ The plugin itself is ``pytest_colonnade``, beside this package.
 """
 
 from colonnade.project import Project
-from colonnade.testing._cases import CurrentTest, UncommittedWarning
 from colonnade.testing._clock import FrozenClock, frozen
 from colonnade.testing._counts import counts, no_n_plus_one
+from colonnade.testing._current_test import CurrentTest, UncommittedWarning
 from colonnade.testing._environment import environment
 from colonnade.testing._lazy_loads import no_lazy_loads
 from colonnade.testing._make import make

@@ -9,7 +9,7 @@ from sqlalchemy import event
 from sqlalchemy.orm import ORMExecuteState, Session
 
 from colonnade.database import Database
-from colonnade.testing._sites import CallSite, is_within, site
+from colonnade.testing._call_sites import CallSite, is_within, site
 
 
 @dataclass(frozen=True, slots=True)

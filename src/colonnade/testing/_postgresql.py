@@ -11,7 +11,7 @@ from psycopg import sql
 
 from colonnade.database import Database, DatabaseURL, with_database
 from colonnade.errors import FixtureError, UnreachableError
-from colonnade.testing._places import Backend, Schema, Settled, TemporaryDatabase
+from colonnade.testing._temporary_databases import Backend, Schema, Settled, TemporaryDatabase
 
 PATIENCE = 1.0
 """Seconds that a transaction may still take to end once its test has."""

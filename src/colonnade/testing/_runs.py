@@ -12,9 +12,9 @@ from colonnade.errors import DatabaseURLError, FixtureError
 from colonnade.project import Project
 from colonnade.testing._apps import databases_of
 from colonnade.testing._environment import environment
-from colonnade.testing._places import Backend, TemporaryDatabase
 from colonnade.testing._schema import make_schema
 from colonnade.testing._sqlite import SQLiteBackend
+from colonnade.testing._temporary_databases import Backend, TemporaryDatabase
 
 if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal

@@ -7,7 +7,13 @@ from pathlib import Path
 
 from colonnade.database import DatabaseURL
 from colonnade.testing._locks import locked
-from colonnade.testing._places import OPEN_TRANSACTION, Backend, Schema, Settled, TemporaryDatabase
+from colonnade.testing._temporary_databases import (
+    OPEN_TRANSACTION,
+    Backend,
+    Schema,
+    Settled,
+    TemporaryDatabase,
+)
 
 PATIENCE = 1.0
 """Seconds that a transaction may still take to end once its test has."""

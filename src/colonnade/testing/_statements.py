@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, event
 
 from colonnade.database import Database
-from colonnade.testing._sites import CallSite, site
+from colonnade.testing._call_sites import CallSite, site
 
 _is_unseen: ContextVar[bool] = ContextVar("colonnade_is_unseen", default=False)
 

@@ -69,7 +69,7 @@ class ColumnCodec:
 
     text: Callable[[ColumnElement[Any], Backend], Text_]
     read: Callable[[Any], Any]
-    why_not: str | None = None
+    fallback_reason: str | None = None
 
     def of(self, column: ColumnShape, source: Any, backend: Backend) -> Text_:
         """The JSON text of a column of ``source``, ``null`` for NULL."""
@@ -98,7 +98,7 @@ def json_argument(text: Text_) -> ColumnElement[Any]:
 def form_of(column: ColumnShape) -> ColumnCodec:
     """The form of a column."""
     form = _form_of_type(column.column.type, column)
-    if form.why_not is not None:
+    if form.fallback_reason is not None:
         return form
     if column.kind == "json" and not _is_plain_json(column.python_type):
         return ColumnCodec(
@@ -167,12 +167,14 @@ def _decorated(kind: types.TypeDecorator[Any], column: ColumnShape) -> ColumnCod
         return _enum(enum_class, inner, read, column, has_choices=choices is not None)
     if name == "ExactDecimal":
         return ColumnCodec(
-            inner.text, lambda value: None if value is None else Decimal(value), inner.why_not
+            inner.text,
+            lambda value: None if value is None else Decimal(value),
+            inner.fallback_reason,
         )
     if name == "TextValue":
         return ColumnCodec(inner.text, read)
     if name == "JSONValue":
-        return ColumnCodec(_json, read, inner.why_not)
+        return ColumnCodec(_json, read, inner.fallback_reason)
     return ColumnCodec(
         inner.text, read, f"{column.name} is stored by {name}, which Python has to read"
     )

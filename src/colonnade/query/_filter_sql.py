@@ -42,9 +42,9 @@ from colonnade.query._filters import (
     Operator,
     Related,
 )
+from colonnade.query._queryable_tables import QueryableTable
 from colonnade.query._relations import Joined
 from colonnade.query._scopes import Scopes
-from colonnade.query._surfaces import QueryableTable
 from colonnade.query._values import compared_type
 
 TEXT = String()

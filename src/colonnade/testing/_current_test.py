@@ -11,8 +11,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from colonnade.database import Database
 from colonnade.testing import _sessions
+from colonnade.testing._call_sites import site
 from colonnade.testing._lifespans import Lifespan
-from colonnade.testing._sites import site
 from colonnade.testing._statements import unseen
 from colonnade.testing._tasks import left_running, running_tasks
 
