@@ -21,7 +21,7 @@ from sqlmodel import SQLModel
 from colonnade import Database
 from colonnade.database import with_database
 from colonnade.errors import MigrationError
-from colonnade.migrations import Choices, History, Patience, find_drift, move, write_revision
+from colonnade.migrations import Choices, History, Patience, find_drift, migrate_to, write_revision
 from colonnade.project import Project
 from colonnade.testing import postgresql_server
 
@@ -170,7 +170,7 @@ def under_load(server: str, rows: int) -> list[tuple[str, ...]]:
                 history = history_in(Path(root))
                 with Writers(database) as writers:
                     began = time.perf_counter()
-                    move(history, database, guarded=False,
+                    migrate_to(history, database, guarded=False,
                          patience=Patience(LOCK_TIMEOUT, 100))  # fmt: skip
                     took = time.perf_counter() - began
                     time.sleep(0.2)
@@ -236,8 +236,8 @@ def long_history(database: Database, revisions: int) -> tuple[str, ...]:
             write(Path(root), f"r{number:04}", after, body)
             after = f"r{number:04}"
         history = history_in(Path(root))
-        up = timed(lambda: move(history, database))
-        none = timed(lambda: move(history, database))
+        up = timed(lambda: migrate_to(history, database))
+        none = timed(lambda: migrate_to(history, database))
         drift = timed(lambda: find_drift(history, database, SQLModel.metadata, url=database.url))
         writing = timed(
             lambda: write_revision(history, database.url, SQLModel.metadata, "x", Choices(

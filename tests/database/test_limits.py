@@ -9,7 +9,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from colonnade import Database
-from colonnade.database import DatabaseURL, ErrorKind, trouble_of
+from colonnade.database import DatabaseURL, ErrorKind, error_kind_of
 
 LONG = {
     "postgresql": "SELECT pg_sleep(20)",
@@ -63,7 +63,7 @@ def test_a_statement_ends_at_the_limit(limited: Database, way: Callable[[Databas
     started = time.monotonic()
     with pytest.raises(DBAPIError) as caught:
         way(limited)
-    assert trouble_of(caught.value) is ErrorKind.BUSY
+    assert error_kind_of(caught.value) is ErrorKind.BUSY
     assert time.monotonic() - started < 2
     limited.dispose()
 

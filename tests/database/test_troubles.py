@@ -8,7 +8,7 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from colonnade import Database
-from colonnade.database import ErrorKind, trouble_of
+from colonnade.database import ErrorKind, error_kind_of
 from colonnade.database.connections._connect_errors import meaning_of
 from colonnade.database.connections._connector import LONGEST_PAUSE, Tries
 from colonnade.database.replicas._outages import Outage
@@ -109,8 +109,8 @@ def of_database(state: str | None, *, lost: bool = False, text: str = "no") -> D
     ],
     ids=lambda value: str(value).partition("\n")[0],
 )
-def test_what_went_wrong_has_a_name(error: Exception, trouble: ErrorKind | None) -> None:
-    assert trouble_of(error) is trouble
+def test_what_went_wrong_has_a_name(error: Exception, error_kind: ErrorKind | None) -> None:
+    assert error_kind_of(error) is error_kind
 
 
 @pytest.mark.parametrize("idempotent", [False, True])

@@ -14,7 +14,7 @@ from colonnade.migrations import (
     Patience,
     Written,
     find_drift,
-    move,
+    migrate_to,
     write_revision,
 )
 from colonnade.migrations.autogenerate._reflected import stored_tables
@@ -60,11 +60,11 @@ class Lab:
         return written
 
     def upgrade(self, target: str = "head", **options: Any) -> list[str]:
-        return move(self.history, self.db, "upgrade", target, **options)
+        return migrate_to(self.history, self.db, "upgrade", target, **options)
 
     def downgrade(self, target: str = "-1", **options: Any) -> list[str]:
         options.setdefault("guarded", False)
-        return move(self.history, self.db, "downgrade", target, **options)
+        return migrate_to(self.history, self.db, "downgrade", target, **options)
 
     def change(
         self, define: Callable[[], object], *, allow: Sequence[str] = (), **choices: Any

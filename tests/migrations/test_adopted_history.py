@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import inspect
 
 from colonnade import Database, Resource, select
-from colonnade.migrations import Adoption, adopted, adopted_revisions, find_drift, move, stamp
+from colonnade.migrations import Adoption, adopted, adopted_revisions, find_drift, migrate_to, stamp
 from tests.migrations.lab import Lab
 from tests.migrations.test_adoption import KEPT, law
 from tests.resources.world import serving
@@ -33,12 +33,12 @@ def agrees(lab: Lab, empty: Database, *schemas: str) -> tuple[Adoption, str]:
     metadata = lab.history.config.attributes["metadata"]
     paths = adopted_revisions(lab.history, lab.db.direct, metadata, adoption)
     stamp(lab.history, lab.db, "head")
-    move(lab.history, empty, "upgrade", "head")
+    migrate_to(lab.history, empty, "upgrade", "head")
     for database in (lab.db, empty):
         assert list(find_drift(lab.history, database, metadata, url=lab.db.direct)) == []
     again, _ = law(empty, *schemas)
     assert again.source == adoption.source
-    move(lab.history, empty, "downgrade", "base", guarded=False)
+    migrate_to(lab.history, empty, "downgrade", "base", guarded=False)
     return adoption, "\n".join(path.read_text() for path in paths)
 
 

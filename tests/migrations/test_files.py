@@ -8,7 +8,7 @@ import pytest
 
 from colonnade import Database, Field, SQLModel
 from colonnade.errors import MigrationError
-from colonnade.migrations import by_dialect, sql_of, squash, stamp, where
+from colonnade.migrations import by_dialect, current_revision, sql_of, squash, stamp
 from tests.migrations.lab import Lab
 from tests.servers import url_of
 
@@ -56,7 +56,7 @@ def test_stamp_says_where_a_database_is(lab: Lab) -> None:
     written = lab.migrate()
     lab.db.create_all()
     stamp(lab.history, lab.db, "head")
-    assert where(lab.history, lab.db) == ((written.revision,), 0)
+    assert current_revision(lab.history, lab.db) == ((written.revision,), 0)
     assert lab.drift() == []
     with pytest.raises(MigrationError, match="no revision nonsense"):
         stamp(lab.history, lab.db, "nonsense")
@@ -69,7 +69,7 @@ def test_the_sql_is_shown_and_nothing_is_run(lab: Lab) -> None:
     sql = sql_of(lab.history, lab.db)
     assert "done" in sql
     assert "UPDATE alembic_version" in sql
-    assert where(lab.history, lab.db)[1] == 1
+    assert current_revision(lab.history, lab.db)[1] == 1
     if lab.db.url.backend == "postgresql":
         assert "CREATE INDEX CONCURRENTLY ix_task_title" in sql
         assert "NOT VALID" in sql

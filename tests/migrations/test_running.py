@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from colonnade import Database, Field, SQLModel
 from colonnade.errors import MigrationError
-from colonnade.migrations import Patience, RefusedError, Watcher, merge, where
+from colonnade.migrations import Patience, RefusedError, Watcher, current_revision, merge
 from tests.migrations.lab import IMPATIENT, Lab
 from tests.servers import url_of
 
@@ -38,7 +38,7 @@ def columns(lab: Lab) -> list[str]:
 
 
 def test_a_step_that_fails_halfway_leaves_nothing(started: Lab) -> None:
-    before = where(started.history, started.db)[0]
+    before = current_revision(started.history, started.db)[0]
     started.write(
         """
 op.add_column("task", sa.Column("one", sa.Integer))
@@ -51,7 +51,7 @@ op.execute("SELECT nonsense")
         started.upgrade(guarded=False)
     assert columns(started) == ["id", "title"]
     assert started.rows("SELECT DISTINCT title FROM task WHERE title = 'changed'") == []
-    assert where(started.history, started.db)[0] == before
+    assert current_revision(started.history, started.db)[0] == before
 
 
 def test_what_is_committed_on_the_way_is_not_done_again(on_postgresql: Lab) -> None:

@@ -31,18 +31,18 @@ from colonnade.migrations import (
     Watcher,
     adopted,
     adopted_revisions,
+    current_revision,
     defined_by,
     eject,
     find_drift,
     merge,
+    migrate_to,
     models_of,
-    move,
     others_of,
     sql_of,
     squash,
     stamp,
     unfinished_of,
-    where,
     write_baseline,
     write_revision,
 )
@@ -221,13 +221,13 @@ def run_move(
         return
     with _shown(history, "upgrading" if direction == "upgrade" else "taking back") as shown:
         try:
-            done = move(
+            done = migrate_to(
                 history, database, direction, target,
                 allow=frozenset(allow), patience=patience, watcher=shown,
             )  # fmt: skip
         except RefusedError as error:
             raise MigrationError(str(error)) from error
-    heads, _ = where(history, database)
+    heads, _ = current_revision(history, database)
     at = ", ".join(map(history.name, heads)) or "the beginning"
     if not done:
         _console.out.print(_console.escaped(f"Nothing to do: {database.url} is at {at}."))
@@ -239,7 +239,7 @@ def run_current(url: str | None) -> None:
     """Say where a database is."""
     history, _ = _project()
     database = _database(history, url)
-    heads, behind = where(history, database)
+    heads, behind = current_revision(history, database)
     for head in heads or ("",):
         name = history.name(head) if head else "no revision"
         follow = f", {behind} behind" if behind else ", the newest" if head else ""
@@ -255,7 +255,7 @@ def run_history(url: str | None) -> None:
         _console.out.print("No revision yet: colonnade migrate writes the first.")
         return
     database = _database(history, url)
-    heads, _ = where(history, database)
+    heads, _ = current_revision(history, database)
     applied = {
         one.revision for head in heads for one in history.script.iterate_revisions(head, "base")
     }

@@ -8,7 +8,7 @@ from colonnade.database._metadata import ORIGINAL, merged, metadatas
 from colonnade.database.connections._driver_config import Parameter
 from colonnade.database.connections._on_loop_close import OnLoopClose
 from colonnade.database.connections._urls import DatabaseURL, with_database
-from colonnade.database.statements._error_kinds import ErrorKind, trouble_of
+from colonnade.database.statements._error_kinds import ErrorKind, error_kind_of
 from colonnade.database.statements._plans import Bound, Plan, StatementBatch
 from colonnade.database.statements._sessions import SessionContext
 from colonnade.database.statements._transactions import IsolationLevel
@@ -32,9 +32,9 @@ __all__ = [
     "Way",
     "capabilities_of",
     "diagnose",
+    "error_kind_of",
     "merged",
     "metadatas",
     "recognise",
-    "trouble_of",
     "with_database",
 ]

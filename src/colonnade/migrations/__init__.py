@@ -15,8 +15,8 @@ from colonnade.migrations.autogenerate._revision_writer import Written, write_re
 from colonnade.migrations.guard._findings import Finding
 from colonnade.migrations.operations import by_dialect
 from colonnade.migrations.runner._baseline import load_baseline, write_baseline
-from colonnade.migrations.runner._migrate import Patience, RefusedError, move
-from colonnade.migrations.runner._offline_sql import sql_of, unfinished_of, where
+from colonnade.migrations.runner._migrate import Patience, RefusedError, migrate_to
+from colonnade.migrations.runner._offline_sql import current_revision, sql_of, unfinished_of
 from colonnade.migrations.runner._runner import Direction, Watcher
 
 __all__ = [
@@ -36,15 +36,16 @@ __all__ = [
     "by_dialect",
     "check",
     "connect",
+    "current_revision",
     "database_drift",
     "defined_by",
     "eject",
     "find_drift",
     "load_baseline",
     "merge",
+    "migrate_to",
     "models_of",
     "models_source",
-    "move",
     "options_for",
     "others_of",
     "sql_of",
@@ -55,7 +56,6 @@ __all__ = [
     "upgrade",
     "upgrade_async",
     "upgrade_with_alembic",
-    "where",
     "write_baseline",
     "write_revision",
 ]

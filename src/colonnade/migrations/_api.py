@@ -5,7 +5,7 @@ from pathlib import Path
 
 from colonnade.database import Database
 from colonnade.migrations._history import History
-from colonnade.migrations.runner._migrate import move
+from colonnade.migrations.runner._migrate import migrate_to
 from colonnade.project import Project
 
 
@@ -27,7 +27,7 @@ def upgrade(
         MigrationError: A revision failed, or could not be begun.
     """
     history = History(Project.find(directory or Path.cwd()))
-    return move(history, database, allow=allow)
+    return migrate_to(history, database, allow=allow)
 
 
 async def upgrade_async(

@@ -77,7 +77,7 @@ class Batches:
             unit = self.subject.translated(in_session(self.subject.db, between))
         elif writes.rows.renders:
             unit = self.subject.run(insert, begin=True)
-        elif (many := self._many.insertion(rows, scopes)) is not None:
+        elif (many := self._many.insert(rows, scopes)) is not None:
             unit = self.subject.run(many, begin=isinstance(many, StatementBatch))
         else:
             unit = self.subject.run(insert, begin=True)
@@ -109,7 +109,7 @@ class Batches:
         if writes.hooks.any("update"):
             unit = self.subject.translated(in_session(self.subject.db, hooked))
         else:
-            many = None if writes.rows.judges else self._many.alteration(changes, scopes)
+            many = None if writes.rows.judges else self._many.update(changes, scopes)
 
             def change(connection: Connection) -> list[Any]:
                 return [writes.rows.shown(row) for row in (many or work)(connection)]
@@ -164,7 +164,7 @@ class Batches:
 
     def _insert(self, connection: Connection, rows: list[Values], scopes: Scopes) -> list[Any]:
         """Insert rows, in as few statements as can be."""
-        many = self._many.insertion(rows, scopes)
+        many = self._many.insert(rows, scopes)
         if many is not None:
             return [self.writes.rows.shown(row) for row in many(connection)]
         write = self.writes.rows

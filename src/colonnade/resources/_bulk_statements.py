@@ -48,7 +48,7 @@ class ManyRows:
         self._statements = statements
         self._subject = statements.subject
 
-    def insertion(
+    def insert(
         self, rows: list[Values], scopes: Scopes
     ) -> Bound[list[Any]] | StatementBatch[Any] | None:
         """What inserts rows, in their order; None where one needs more than its statement.
@@ -69,10 +69,10 @@ class ManyRows:
         )
         return plan.bound(self._arrays(names, rows), _by_key)
 
-    def alteration(
+    def update(
         self, changes: list[tuple[Key, Values]], scopes: Scopes
     ) -> Bound[list[Any]] | StatementBatch[Any] | None:
-        """What changes rows, in their order, in a transaction; None as for ``insertion``.
+        """What changes rows, in their order, in a transaction; None as for ``insert``.
 
         Args:
             changes: The key and the values of each.
@@ -111,13 +111,13 @@ class ManyRows:
         for row in rows:
             names = frozenset(row)
             if names not in plans:
-                plans[names] = self._statements.insertion(dict(row), scopes)[0].plan
+                plans[names] = self._statements.insert(dict(row), scopes)[0].plan
             parameters = self._statements.parameters(row, scopes, prefix="")
             found.append(plans[names].one(parameters))
         return StatementBatch(found)
 
     def _alteration_of_one(self, key: Key, values: Values, scopes: Scopes) -> Bound[Any]:
-        statement, _ = self._statements.alteration(key, values, scopes, None)
+        statement, _ = self._statements.update(key, values, scopes, None)
         return statement.plan.bound(
             statement.parameters, lambda found: self._whole(found.all(), 1)[0]
         )

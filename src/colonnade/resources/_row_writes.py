@@ -45,7 +45,7 @@ class Write:
     key: Key = ()
     expected: frozenset[str] | None = None
 
-    def afresh(self) -> "Write":
+    def copy(self) -> "Write":
         """The same with values of its own: a unit of work may run again."""
         return Write(self.operation, dict(self.values), self.scopes, self.key, self.expected)
 
@@ -125,11 +125,11 @@ class RowWrites:
     def statement(self, write: Write) -> tuple[Bound[Any], list[Reference]]:
         """The statement that writes, with the foreign keys it asks about."""
         if write.operation == "create":
-            return self.statements.insertion(write.values, write.scopes)
+            return self.statements.insert(write.values, write.scopes)
         if write.operation == "update":
             refuse_leaving(write.values, write.scopes.get(self.subject.shape.table))
-            return self.statements.alteration(write.key, write.values, write.scopes, write.expected)
-        return self.statements.deletion(write.key, write.scopes, write.expected), []
+            return self.statements.update(write.key, write.values, write.scopes, write.expected)
+        return self.statements.delete(write.key, write.scopes, write.expected), []
 
     def identity(self, row: Any) -> Key:
         """The key of a row that was written."""
@@ -201,7 +201,7 @@ class RowWrites:
         return self.again(connection, write)
 
     def _insert(self, connection: Connection, write: Write) -> Any:
-        statement, asked = self.statements.insertion(write.values, write.scopes)
+        statement, asked = self.statements.insert(write.values, write.scopes)
         row = statement(connection)
         if row is None:
             raise unreachable(asked)

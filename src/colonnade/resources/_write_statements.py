@@ -27,7 +27,7 @@ class WriteStatements:
         self.foreign = foreign
         self.trees = trees
 
-    def insertion(self, values: Values, scopes: Scopes) -> tuple[Bound[Any], list[Reference]]:
+    def insert(self, values: Values, scopes: Scopes) -> tuple[Bound[Any], list[Reference]]:
         """The statement that inserts a row, with the foreign keys it asks about."""
         subject = self.subject
         set_scope(values, scopes.get(subject.shape.table))
@@ -54,7 +54,7 @@ class WriteStatements:
             statement = statement.from_select(columns, chosen)
         return Plan(statement.returning(*self.returned(Returned(table), scopes)))
 
-    def alteration(
+    def update(
         self,
         key: tuple[Any, ...],
         values: Values,
@@ -101,7 +101,7 @@ class WriteStatements:
         )
         return Plan(statement)
 
-    def deletion(
+    def delete(
         self, key: tuple[Any, ...], scopes: Scopes, expected: frozenset[str] | None
     ) -> Bound[Any]:
         """The statement that deletes a row."""

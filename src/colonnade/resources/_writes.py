@@ -62,10 +62,10 @@ class Writes:
             return respond(await self._unit(write))
 
         def insert(connection: Connection) -> Any:
-            return self.rows(connection, write.afresh())
+            return self.rows(connection, write.copy())
 
         async def hooked(session: AsyncSession, run: Callable[..., Awaitable[Any]]) -> Any:
-            return await self.hooked(session, run, write.afresh())
+            return await self.hooked(session, run, write.copy())
 
         between = hooked if self.hooks.any("create") else None
         work = once.answer(insert, between, respond)
@@ -152,14 +152,14 @@ class Writes:
         if self.hooks.any(write.operation):
 
             async def unit(session: AsyncSession, run: Callable[..., Awaitable[Any]]) -> Any:
-                return await self.hooked(session, run, write.afresh())
+                return await self.hooked(session, run, write.copy())
 
             work = subject.translated(in_session(subject.db, unit), deleting=deleting)
         elif self.rows.is_single_statement(write):
-            work = self._alone(write.afresh())
+            work = self._alone(write.copy())
         else:
             work = subject.run(
-                lambda connection: self.rows(connection, write.afresh()),
+                lambda connection: self.rows(connection, write.copy()),
                 begin=self.rows.takes_several(write),
                 deleting=deleting,
             )
@@ -178,7 +178,7 @@ class Writes:
         if self.rows.has_one_reason(write, asked):
             raise subject.not_found()
         return await subject.run(
-            lambda connection: self.rows.again(connection, write.afresh()),
+            lambda connection: self.rows.again(connection, write.copy()),
             begin=True,
             deleting=write.operation == "delete",
         )

@@ -47,13 +47,13 @@ def has_history(project: Project) -> bool:
 
 
 def _upgrade(project: Project, database: Database, text: str) -> None:
-    from colonnade.migrations import History, load_baseline, move, upgrade_with_alembic
+    from colonnade.migrations import History, load_baseline, migrate_to, upgrade_with_alembic
 
     history = History(project)
     try:
         if project.settings is None or not history.is_foreign:
             load_baseline(history, database)
-            move(history, database, guarded=False)
+            migrate_to(history, database, guarded=False)
             return
         with environment(text):  # an env.py of the project's own may read it from there
             upgrade_with_alembic(project.settings, text)

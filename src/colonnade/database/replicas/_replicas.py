@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 
 from colonnade.database.connections._engines import Engines
 from colonnade.database.connections._urls import DatabaseURL
-from colonnade.database.statements._error_kinds import ErrorKind, trouble_of
+from colonnade.database.statements._error_kinds import ErrorKind, error_kind_of
 
 logger = logging.getLogger("colonnade.database")
 
@@ -96,10 +96,10 @@ class Replica:
 
     def failed(self, error: Exception) -> bool:
         """Leave it out if this error is a reason to; whether another server is to be asked."""
-        trouble = trouble_of(error)
-        if trouble in FAILED:
+        error_kind = error_kind_of(error)
+        if error_kind in FAILED:
             self._leave_out(str(getattr(error, "orig", None) or error).partition("\n")[0])
-        return trouble in ELSEWHERE
+        return error_kind in ELSEWHERE
 
     def _leave_out(self, why: str) -> None:
         if not self._is_out:

@@ -51,7 +51,7 @@ _SQLITE = (
 )
 
 
-def trouble_of(error: BaseException) -> ErrorKind | None:
+def error_kind_of(error: BaseException) -> ErrorKind | None:
     """What an error means; None if it is the database's answer to what was asked.
 
     Args:
@@ -73,9 +73,9 @@ def trouble_of(error: BaseException) -> ErrorKind | None:
     if error.connection_invalidated or (state or "").startswith("08"):
         return ErrorKind.LOST
     if state is None:
-        for pattern, trouble in _SQLITE:
+        for pattern, error_kind in _SQLITE:
             if re.search(pattern, str(error.orig)):
-                return trouble
+                return error_kind
     return None
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from colonnade.database.replicas._outages import Outage
-from colonnade.database.statements._error_kinds import ErrorKind, trouble_of
+from colonnade.database.statements._error_kinds import ErrorKind, error_kind_of
 from colonnade.errors import UncertainCommitError
 
 ATTEMPTS = 6
@@ -68,16 +68,16 @@ class Attempts:
             UncertainCommitError: The connection was lost, and nobody knows whether the unit was
                 committed.
         """
-        trouble = trouble_of(error)
-        if trouble is ErrorKind.MOVED:
+        error_kind = error_kind_of(error)
+        if error_kind is ErrorKind.MOVED:
             self._outage.moved = time.monotonic()
-        unknown = trouble in {ErrorKind.LOST, ErrorKind.STALLED}
+        unknown = error_kind in {ErrorKind.LOST, ErrorKind.STALLED}
         if unknown and self.committing and not self._idempotent:
             raise UncertainCommitError(
                 "The connection was lost, or given up, after the last statement was sent: whether "
                 "it was carried out is not known."
             ) from error
-        again = trouble in {ErrorKind.CONFLICT, ErrorKind.LOST, ErrorKind.MOVED}
+        again = error_kind in {ErrorKind.CONFLICT, ErrorKind.LOST, ErrorKind.MOVED}
         if not again or self.committed or time.monotonic() > self._until:
             return None
         self.committing = self._at_once

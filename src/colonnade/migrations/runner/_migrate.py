@@ -67,7 +67,7 @@ class RefusedError(MigrationError):
         super().__init__(f"{told}\n\nNothing was run.{meant}")
 
 
-def move(
+def migrate_to(
     history: History,
     database: Database,
     direction: Direction = "upgrade",

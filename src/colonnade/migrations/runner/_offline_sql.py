@@ -99,7 +99,7 @@ def unfinished_of(history: History, database: Database) -> list[Unfinished]:
         return unfinished(history, connection)
 
 
-def where(history: History, database: Database) -> tuple[tuple[str, ...], int]:
+def current_revision(history: History, database: Database) -> tuple[tuple[str, ...], int]:
     """The revisions a database is at, and how many follow.
 
     Raises:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Index, MetaData, PrimaryKeyConstraint, Table, UniqueConstraint
 from sqlalchemy.exc import DBAPIError, StatementError
 
-from colonnade.database import ErrorKind, trouble_of
+from colonnade.database import ErrorKind, error_kind_of
 from colonnade.errors import UncertainCommitError
 from colonnade.models import Shape
 from colonnade.resources.answers._problems import Problem
@@ -120,10 +120,10 @@ _UNAVAILABLE: dict[ErrorKind, tuple[str, str]] = {
 
 def unavailable_of(error: BaseException) -> Problem | None:
     """The 503 that an error of the database amounts to; None if it is none of time or reach."""
-    trouble = trouble_of(error)
-    if trouble is None:
+    error_kind = error_kind_of(error)
+    if error_kind is None:
         return None
-    kind, detail = _UNAVAILABLE[trouble]
+    kind, detail = _UNAVAILABLE[error_kind]
     if isinstance(error, UncertainCommitError):
         kind = "uncertain"
         detail = (
