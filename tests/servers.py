@@ -62,6 +62,14 @@ def url_of(db: Database, user: str | None = None) -> str:
     return f"postgresql://{name}@{url.host}:{url.port}/{url.database}"
 
 
+def heed_interrupts() -> None:
+    """Have a program that is about to be started end on SIGINT.
+
+    A shell has what it starts in the background ignore it, and so does all that starts in turn.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def free_port() -> int:
     """A port that nothing listens on."""
     with socket.socket() as probe:

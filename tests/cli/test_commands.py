@@ -12,6 +12,7 @@ import pytest
 from colonnade import Database, __version__
 from colonnade.errors import UnreachableError
 from tests.cli.running import Served, colonnade
+from tests.servers import heed_interrupts
 
 
 @pytest.mark.parametrize("command", ["", "demo", "serve", "new", "test-db", "doctor"])
@@ -220,8 +221,7 @@ def test_test_db_prints_its_url_and_stops_when_it_is_told(tmp_path: Path) -> Non
     with subprocess.Popen(
         [sys.executable, "-m", "colonnade", "test-db"],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        # A shell's job in the background ignores it, and so would what that starts.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+        preexec_fn=heed_interrupts,  # noqa: PLW1509
     ) as process:  # fmt: skip
         assert process.stdout is not None
         database = Database(process.stdout.readline().strip(), pool_timeout=2)

@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from colonnade import Database
 from colonnade.templates import lay_out
-from tests.servers import packaged
+from tests.servers import heed_interrupts, packaged
 
 CHANGES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ('"completed", "cancelled"]', '"completed", "cancelled", "on hold"]', ()),
@@ -92,6 +92,7 @@ def stop_upgrade(project: Path, url: str, how: signal.Signals) -> tuple[int, str
         [sys.executable, "-m", "colonnade", "upgrade"], cwd=project, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         env={**os.environ, "DATABASE_URL": url, "SLOW": "0.3", "COLUMNS": "200"},
+        preexec_fn=heed_interrupts,  # noqa: PLW1509 - no other thread runs here
     )  # fmt: skip
     assert process.stdout is not None
     assert [process.stdout.readline() for _ in range(3)] == ["batch\n"] * 3

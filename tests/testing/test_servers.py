@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from colonnade.testing import postgresql_server
+from tests.servers import heed_interrupts
 
 STARTED = """
 import sys
@@ -40,6 +41,7 @@ def test_it_goes_with_the_process_that_started_it(how: signal.Signals) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", STARTED],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        preexec_fn=heed_interrupts,  # noqa: PLW1509
     ) as process:  # fmt: skip
         assert process.stdout is not None
         url = process.stdout.readline().strip()
