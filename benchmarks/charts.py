@@ -68,7 +68,7 @@ def _comparison(saved: dict[str, Any], path: Path) -> Path:
         panel.axvline(1, color="#5f6368", lw=0.7)
         panel.set_title(database)
         panel.set_xlabel("requests a second, by the guide's endpoint")
-        panel.set_yticks(range(len(workloads)), [_wrapped(one) for one in workloads])
+        panel.set_yticks(range(len(workloads)), [_wrapped(workload) for workload in workloads])
     panels[0].invert_yaxis()
     panels[0].legend(loc="lower right", frameon=False)
     return _saved(figure, path)

@@ -85,7 +85,7 @@ def on_database(
     with ExitStack() as stack:
         servers = [stack.enter_context(Served(name, url)) for name in names]
         for workload in workloads:
-            able = [one for one in servers if workload.path_of(one.name) is not None]
+            able = [server for server in servers if workload.path_of(server.name) is not None]
             tasks.prepare(workload, len(able))
             known = {}
             if workload is PAGE_10000:

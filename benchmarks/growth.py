@@ -61,10 +61,10 @@ def serving(url: str, names: Sequence[str] = LINES) -> Iterator[Callable[..., No
             one.load(ROW, 1)  # to fill the pools
 
         def load(curve: Curve, workload: Workload, seconds: int, **options: Any) -> None:
-            for one in servers:
-                if workload.path_of(one.name) is not None:
-                    found = one_round(tasks, one, workload, seconds, {}, **options)
-                    curve.lines.setdefault(one.name, []).append(found)
+            for server in servers:
+                if workload.path_of(server.name) is not None:
+                    found = one_round(tasks, server, workload, seconds, {}, **options)
+                    curve.lines.setdefault(server.name, []).append(found)
 
         yield load
 

@@ -71,7 +71,9 @@ def comparison_table(saved: dict[str, Any], database: str) -> str:
 def summary_table(saved: dict[str, Any]) -> str:
     """How many times as many requests a second, for the README."""
     others = ("guide", "FastCRUD", "Advanced Alchemy", "Django Ninja", "floor")
-    lines = _head("PostgreSQL / SQLite", "Colonnade, requests/s", *(f"by {one}" for one in others))
+    lines = _head(
+        "PostgreSQL / SQLite", "Colonnade, requests/s", *(f"by {other}" for other in others)
+    )
     databases = list(saved["comparison"])
     for workload in saved["comparison"][databases[0]]:
         found = [saved["comparison"][database][workload] for database in databases]
@@ -177,7 +179,9 @@ def testing_table(saved: dict[str, Any]) -> str:
     for name in saved["testing"][databases[0]]:
         costs = [saved["testing"][database][name] for database in databases]
         more = "" if name.startswith("nothing") else "+"
-        cells = (f"{more}{median(one):.1f} ms ({min(one):.1f} to {max(one):.1f})" for one in costs)
+        cells = (
+            f"{more}{median(cost):.1f} ms ({min(cost):.1f} to {max(cost):.1f})" for cost in costs
+        )
         lines.append(_row(name, *cells))
     return "\n".join(lines)
 

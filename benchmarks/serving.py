@@ -116,8 +116,8 @@ class Served:
         try:
             self.process.wait(10)
         except subprocess.TimeoutExpired:
-            for one in self.processes():
-                one.kill()
+            for process in self.processes():
+                process.kill()
             self.process.wait()
 
     def ask(self, workload: Workload, **names: Any) -> Any:
@@ -156,7 +156,7 @@ class Served:
 
     def cpu(self) -> float:
         """Seconds of processor time so far."""
-        times = [one.cpu_times() for one in self.processes()]
+        times = [process.cpu_times() for process in self.processes()]
         return float(sum(one.user + one.system for one in times))
 
     def _finish(self) -> None:
@@ -169,7 +169,7 @@ class Served:
 
     def memory(self) -> int:
         """Bytes it holds now."""
-        return int(sum(one.memory_info().rss for one in self.processes()))
+        return int(sum(process.memory_info().rss for process in self.processes()))
 
     def load(
         self,

@@ -66,7 +66,7 @@ class Project:
                 raise ProjectError(f"{file}: {name} of [tool.colonnade] has to be text.")
         metadata = ours.get("metadata", [])
         metadata = [metadata] if isinstance(metadata, str) else metadata
-        if not isinstance(metadata, list) or not all(isinstance(one, str) for one in metadata):
+        if not isinstance(metadata, list) or not all(isinstance(item, str) for item in metadata):
             raise ProjectError(
                 f"{file}: metadata of [tool.colonnade] has to be a list of module:name, such as "
                 '["app.models:Base"].'

@@ -67,7 +67,7 @@ def test_fix_mends_and_diff_shows(project: Path) -> None:
 
 def test_json_is_nothing_but_json(project: Path) -> None:
     done = check("--format", "json", cwd=project)
-    assert [one["code"] for one in json.loads(done.stdout)] == ["CLN404"]
+    assert [load["code"] for load in json.loads(done.stdout)] == ["CLN404"]
     (project / "engine.py").write_text(RIGHT)
     assert json.loads(check("--format", "json", cwd=project).stdout) == []
     for format_ in ("sarif", "github"):

@@ -69,7 +69,7 @@ def test_fixing_twice_is_fixing_once_whatever_stands_together(
 def said(code: str) -> list[str]:
     """The comments of a text."""
     tokens = tokenize.generate_tokens(io.StringIO(code.replace("\r\n", "\n")).readline)
-    return [one.string.strip() for one in tokens if one.type == tokenize.COMMENT]
+    return [token.string.strip() for token in tokens if token.type == tokenize.COMMENT]
 
 
 RULES = [rule for rule in all_rules() if rule.code != "CLN001"]

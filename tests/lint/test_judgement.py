@@ -284,7 +284,7 @@ def test_tests_and_migrations_are_left_out_where_it_does_not_concern_them(path: 
     )
     code += "from datetime import datetime\n\nnow = datetime.utcnow()\n"
     assert check_files(**{path.replace("/", "__"): code}) == []
-    assert [one.code for one in check_files(app__api=code)] == ["CLN111"]
+    assert [file.code for file in check_files(app__api=code)] == ["CLN111"]
 
 
 def test_a_document_of_the_guides_kind(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def body(code: str) -> list[str]:
     statements = [
         one for one in ast.parse(code).body if not isinstance(one, ast.Import | ast.ImportFrom)
     ]
-    return [ast.unparse(one) for one in statements]
+    return [ast.unparse(statement) for statement in statements]
 
 
 @MENDING

@@ -39,7 +39,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def found(report: Report) -> list[tuple[str, str]]:
-    return [(Path(one.path).name, one.code) for one in report.findings]
+    return [(Path(finding.path).name, finding.code) for finding in report.findings]
 
 
 def run(project: Path, *names: str, jobs: int = 1) -> list[tuple[str, str]]:
@@ -107,7 +107,11 @@ def test_files_that_are_left_out(project: Path) -> None:
     (project / "env311" / "pyvenv.cfg").write_text("")
     (project / ".gitignore").write_text("ignored/\n")
     (project / "pyproject.toml").write_text('[tool.colonnade.check]\nexclude = ["excluded"]\n')
-    paths = [one.path for one in check(Settings.read(project)).findings if one.code == "CLN404"]
+    paths = [
+        finding.path
+        for finding in check(Settings.read(project)).findings
+        if finding.code == "CLN404"
+    ]
     assert [Path(path).parent.name for path in paths] == ["kept"]
     assert run(project, "excluded/engine.py") == []  # as pre-commit names it
 

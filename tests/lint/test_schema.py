@@ -110,7 +110,7 @@ def test_sqlalchemys_own_models_are_reviewed_at_their_classes() -> None:
 
 
 def codes_of(*tables: sa.Table) -> list[str]:
-    return [one.code for one in review_metadata(tables[0].metadata, [])]
+    return [item.code for item in review_metadata(tables[0].metadata, [])]
 
 
 def test_indexes_that_serve_a_foreign_key() -> None:

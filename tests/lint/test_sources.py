@@ -16,7 +16,7 @@ RIGHT = 'from sqlmodel import create_engine\n\nengine = create_engine("sqlite://
 def found(data: bytes, suffix: str = ".py") -> list[tuple[int, int, str]]:
     """Line, column and code of what is found in a file."""
     findings = check_sources({f"code{suffix}": read(data, suffix)}, all_rules())
-    return [(one.line, one.column, one.code) for one in findings]
+    return [(finding.line, finding.column, finding.code) for finding in findings]
 
 
 def mended(data: bytes, suffix: str = ".py") -> bytes:
@@ -123,7 +123,9 @@ def notebook(*cells: str) -> bytes:
 def test_notebooks_are_read_cell_by_cell() -> None:
     data = notebook("%load_ext sql\n!pip install sqlmodel\nx = 1\nx?", "%%bash\nls (", WRONG)
     findings = check_sources({"a.ipynb": read(data, ".ipynb")}, all_rules())
-    assert [(one.cell, one.line, one.code, one.fix) for one in findings] == [(4, 3, "CLN404", None)]
+    assert [(finding.cell, finding.line, finding.code, finding.fix) for finding in findings] == [
+        (4, 3, "CLN404", None)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -159,9 +161,9 @@ def test_what_is_no_python_is_a_finding(code: bytes, message: str, tmp_path: Pat
     (tmp_path / "wrong.py").write_bytes(code)
     (tmp_path / "other.py").write_text(WRONG)
     report = check(Settings(tmp_path), [tmp_path], cached=False)
-    codes = {Path(one.path).name: one.code for one in report.findings}
+    codes = {Path(finding.path).name: finding.code for finding in report.findings}
     assert codes == {"wrong.py": "CLN001", "other.py": "CLN404"}
-    assert any(message in one.message for one in report.findings)
+    assert any(message in finding.message for finding in report.findings)
 
 
 def test_code_that_is_long_rather_than_deep_is_checked_or_told() -> None:

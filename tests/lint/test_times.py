@@ -132,7 +132,7 @@ class TestColonnade:
 
     @pytest.mark.parametrize("factory", FACTORIES)
     def test_utc_without_a_zone_is_found(self, factory: str) -> None:
-        (found,) = [one for one in check_files(code=self.code(factory)) if one.code == "CLN108"]
+        (found,) = [file for file in check_files(code=self.code(factory)) if file.code == "CLN108"]
         assert "stored as if UTC were the local time" in found.message
 
     @pytest.mark.parametrize(

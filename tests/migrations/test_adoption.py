@@ -311,7 +311,7 @@ def test_models_are_what_the_database_is(
 ) -> None:
     if backend not in (None, lab.db.url.backend):
         pytest.skip(f"{backend} alone has it")
-    lab.run(*(one.replace(":", "\\:") for one in statements))
+    lab.run(*(statement.replace(":", "\\:") for statement in statements))
     adoption, apart = law(lab.db)
     assert (apart, adoption.notes) == ([], ())
     clean(adoption.source)
@@ -337,11 +337,11 @@ def test_what_models_made_is_read_as_they_said_it(lab: Lab, clean: Callable[[str
 def relations() -> set[tuple[str, ...]]:
     """What refers to what, how, and by which table."""
     return {
-        (str(one.parent.local_table), str(one.mapper.local_table), one.direction.name,
-         str(one.secondary))
+        (str(relation.parent.local_table), str(relation.mapper.local_table), relation.direction.name,
+         str(relation.secondary))
         for mapper in default_registry.mappers
-        for one in mapper.relationships
-        if not one.viewonly
+        for relation in mapper.relationships
+        if not relation.viewonly
     }  # fmt: skip
 
 

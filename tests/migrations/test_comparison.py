@@ -23,7 +23,7 @@ def table(*arguments: Any, **columns: Any) -> Callable[[], object]:
         class Other(SQLModel, table=True):
             id: str = Field(primary_key=True)
 
-        made = tuple(one() for one in arguments)
+        made = tuple(argument() for argument in arguments)
         body: dict[str, Any] = {name: make() for name, make in columns.items()}
         body |= {"__annotations__": dict.fromkeys(columns, int | None), "__module__": __name__}
 
@@ -491,7 +491,7 @@ def test_a_unique_constraint_without_a_name_gets_one(lab: Lab) -> None:
     def models(*constraints: Any) -> Callable[[], None]:
         def define() -> None:
             columns = [sa.Column(name, sa.Integer, primary_key=name == "id") for name in NAMES]
-            copies = [sa.UniqueConstraint(*one) for one in constraints]
+            copies = [sa.UniqueConstraint(*constraint) for constraint in constraints]
             sa.Table("place", SQLModel.metadata, *columns, *copies)
 
         return define

@@ -87,7 +87,7 @@ def test_a_downgrade_that_stopped_is_taken_back_by_an_upgrade(lab: Lab) -> None:
     assert left.direction == "downgrade"
     lab.upgrade()
     assert unfinished_of(lab.history, lab.db) == []
-    names = {one["name"] for one in sa.inspect(lab.db.engine).get_indexes("task")}
+    names = {index["name"] for index in sa.inspect(lab.db.engine).get_indexes("task")}
     assert "ix_size" in names
 
 

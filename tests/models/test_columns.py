@@ -240,12 +240,12 @@ def test_every_constraint_has_a_name(db: Database) -> None:
     inspector = sa.inspect(db.engine)
     assert inspector.get_pk_constraint("member")["name"] == "pk_member"
     assert inspector.get_foreign_keys("member")[0]["name"] == "fk_member_team_id_team"
-    unique = {one["name"] for one in inspector.get_unique_constraints("member")}
+    unique = {constraint["name"] for constraint in inspector.get_unique_constraints("member")}
     assert unique == {"uq_member_slug", "uq_member_name_team_id"}
-    checks = [one["name"] for one in inspector.get_check_constraints("member")]
+    checks = [constraint["name"] for constraint in inspector.get_check_constraints("member")]
     assert len(checks) == 1
     assert str(checks[0]).startswith("ck_member_")
-    assert [one["name"] for one in inspector.get_indexes("member") if not one["unique"]] == [
+    assert [index["name"] for index in inspector.get_indexes("member") if not index["unique"]] == [
         "ix_member_team_id"
     ]
 
@@ -257,7 +257,7 @@ def test_a_name_too_long_for_postgresql_is_shortened_the_same_everywhere() -> No
         a_column_with_quite_a_long_name: int = Field(ge=0)
         a_column_with_quite_a_long_name_too: int = Field(ge=0)
 
-    names = {str(one.name) for one in Row.__table__.constraints}
+    names = {str(constraint.name) for constraint in Row.__table__.constraints}
     assert len(names) == 3
     assert all(len(name) <= 63 for name in names)
 

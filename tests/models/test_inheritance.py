@@ -93,7 +93,7 @@ class TestRelationsOfABase:
         with db.session() as session:
             doc, note = session.exec(select(Doc)).one(), session.exec(select(Note)).one()
             people = [doc.author, doc.editor, note.author, note.editor]
-            assert [one and one.name for one in people] == ["Ada", "Bob", "Bob", None]
+            assert [person and person.name for person in people] == ["Ada", "Bob", "Bob", None]
         assert "author" not in Signed.model_fields
 
     def test_one_that_belongs_to_one_table_is_refused(self) -> None:

@@ -71,7 +71,7 @@ def what_it_is(task: Any) -> Any:
     return (
         task.project.name,
         sorted(label.name for label in task.labels),
-        [(one.role, one.worker.id) for one in task.assignments],
+        [(assignment.role, assignment.worker.id) for assignment in task.assignments],
         [(sub.title, sub.parent.title) for sub in task.subtasks],
     )
 

@@ -58,7 +58,7 @@ def main() -> int:
         for kind, name, place in _places(asked, turn):
             faults = [one for one in FAULTS if one.place == kind]
             if asked.only:
-                faults = [one for one in faults if asked.only in one.name]
+                faults = [fault for fault in faults if asked.only in fault.name]
             if faults:
                 failures += _try_all(name, place, faults, asked.seed + turn, lines)
         turn += 1

@@ -254,8 +254,10 @@ def test_a_request_that_meets_a_dead_replica_is_answered(
 
 
 def test_one_that_is_too_far_behind_is_left_out(servers: list[Server], note: Any) -> None:
-    db = Database(servers[0].url, replicas=[one.url for one in servers[1:]], max_replica_lag=0.5)
-    until(lambda: set(ports(db, 4)) == {one.port for one in servers[1:]})
+    db = Database(
+        servers[0].url, replicas=[server.url for server in servers[1:]], max_replica_lag=0.5
+    )
+    until(lambda: set(ports(db, 4)) == {server.port for server in servers[1:]})
     pause(servers)
     with db.session() as session:
         session.add(note(text="x"))

@@ -298,7 +298,7 @@ def test_rows_of_a_key_of_two_columns(db: Database) -> None:
             {"line": "A", "number": 2, "taken": False, "tags": []},
         ]
         changed = client.patch("/seats:batch", json=changes).json()
-        keys = [(one["line"], one["number"]) for one in changes]
+        keys = [(change["line"], change["number"]) for change in changes]
         assert changed == [
             {**one, "version": versions[key] + 1} for one, key in zip(changes, keys, strict=True)
         ]

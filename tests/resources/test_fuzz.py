@@ -48,8 +48,12 @@ def some_parameters(document: dict[str, Any], seed: int) -> dict[str, Any]:
     for path in chosen["paths"].values():
         for operation in path.values():
             parameters = operation.get("parameters", [])
-            kept = [one for one in parameters if one["in"] != "query" or one.get("required")]
-            rest = [one for one in parameters if one not in kept]
+            kept = [
+                parameter
+                for parameter in parameters
+                if parameter["in"] != "query" or parameter.get("required")
+            ]
+            rest = [parameter for parameter in parameters if parameter not in kept]
             operation["parameters"] = kept + chance.sample(rest, min(6, len(rest)))
     return chosen
 

@@ -144,7 +144,7 @@ def test_what_one_user_was_answered_no_other_is(
             answers = [
                 client.post("/tasks", json={"title": "Mine"}, headers=headers) for _ in range(2)
             ]
-            assert [one.json()["owner_id"] for one in answers] == [int(user)] * 2
+            assert [answer.json()["owner_id"] for answer in answers] == [int(user)] * 2
     assert stored(db, models.Task) == 2
 
 
@@ -161,7 +161,7 @@ def test_a_scope_that_asks_for_the_time_says_the_same_again(
             headers = key("a") | {"user": str(user)}
             body = {"title": "Mine", "owner_id": user}
             answers = [client.post("/tasks", json=body, headers=headers) for _ in range(2)]
-            assert [one.json()["owner_id"] for one in answers] == [user] * 2
+            assert [answer.json()["owner_id"] for answer in answers] == [user] * 2
     assert stored(db, models.Task) == 2
 
 
@@ -207,10 +207,10 @@ def test_those_that_come_at_once_are_carried_out_once(
             )
 
     answers = asyncio.run(ask())
-    by_status = sorted(one.status_code for one in answers)
+    by_status = sorted(answer.status_code for answer in answers)
     assert set(by_status) <= {201, 409}
     assert by_status[0] == 201
-    in_flight = [one for one in answers if one.status_code == 409]
+    in_flight = [answer for answer in answers if answer.status_code == 409]
     assert all(one.json()["type"] == "urn:colonnade:in_flight" for one in in_flight)
     assert all(one.headers["Retry-After"] == "1" for one in in_flight)
     assert stored(db, models.Task) == 1

@@ -81,7 +81,7 @@ def test_of_writes_on_one_tag_one_wins(
                 )
             )
             assert statuses(list(answers)) == {200: 1, 412: 5}
-            (won,) = [one for one in answers if one.status_code == 200]
+            (won,) = [answer for answer in answers if answer.status_code == 200]
             read = await ask("GET", url)
             assert (read.json(), read.headers["ETag"]) == (won.json(), won.headers["ETag"])
             tag, change_key = won.headers["ETag"], next(iter(change))

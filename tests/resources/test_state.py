@@ -52,7 +52,7 @@ class Api(RuleBasedStateMachine):
 
     def below(self, task: int) -> set[int]:
         children = {one for one, row in self.tasks.items() if row["parent_id"] == task}
-        return children.union(*(self.below(one) for one in children))
+        return children.union(*(self.below(child) for child in children))
 
     def pick(self, number: int) -> int:
         return sorted(self.tasks)[number % len(self.tasks)] if self.tasks else 999

@@ -120,7 +120,7 @@ def serving(*resources: Resource) -> Iterator[TestClient]:
 def statements(db: Database, client: TestClient) -> Iterator[list[str]]:
     """The statements that the app runs, as they are run."""
     seen: list[str] = []
-    engines = [db.engine, *(one.engine.sync_engine for one in db._engines._loops.values())]
+    engines = [db.engine, *(loop.engine.sync_engine for loop in db._engines._loops.values())]
 
     def note(*arguments: Any) -> None:
         seen.append(arguments[2])

@@ -28,7 +28,7 @@ from colonnade.rows import View, page_statement
 
 
 class Colour(Enum):
-    RED = "red"
+    RED = "player"
     GREEN = "green, or 'so'"
 
 
@@ -491,15 +491,15 @@ class TestIncludes:
         team, player = models
         include = ["players.team"]
         reds, blues = by_database(db, team, "include=players.team", include=include)
-        assert [one["team"]["name"] for one in reds["players"]] == ["Reds"] * 5
-        assert [one["id"] for one in reds["players"]] == [1, 2, 3, 4, 5]
+        assert [player["team"]["name"] for player in reds["players"]] == ["Reds"] * 5
+        assert [player["id"] for player in reds["players"]] == [1, 2, 3, 4, 5]
         assert blues["players"] == []
         *_, alone = by_database(db, player, "include=team", include=["team"])
         assert alone["team"] is None
 
     def test_a_limit_for_each_parent(self, db: Database, models: Any) -> None:
         reds, _ = by_database(db, models[0], "include=players:2", include=["players"])
-        assert [one["id"] for one in reds["players"]] == [1, 2]
+        assert [player["id"] for player in reds["players"]] == [1, 2]
 
     def test_a_relation_that_the_schema_has_comes_unasked(self, db: Database, models: Any) -> None:
         team, player = models

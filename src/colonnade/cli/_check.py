@@ -190,8 +190,8 @@ def _summary(asked: Asked, findings: list[lint.Finding], report: lint.Report) ->
     checked = f"the tables of {asked.models}" if asked.models is not None else files
     if not findings:
         return f"Checked {checked}: nothing found{known}."
-    safe = sum(one.fix is not None and one.fix.safe for one in findings)
-    unsafe = sum(one.fix is not None and not one.fix.safe for one in findings)
+    safe = sum(finding.fix is not None and finding.fix.safe for finding in findings)
+    unsafe = sum(finding.fix is not None and not finding.fix.safe for finding in findings)
     summary = f"Found {_times(len(findings), 'mistake')} in {checked}{known}."
     if safe:
         summary += f" {safe} can be fixed with --fix."
@@ -202,7 +202,7 @@ def _summary(asked: Asked, findings: list[lint.Finding], report: lint.Report) ->
 
 def _print_statistics(findings: list[lint.Finding]) -> None:
     names = {rule.code: rule.name for rule in lint.all_rules()}
-    for code, count in Counter(one.code for one in findings).most_common():
+    for code, count in Counter(finding.code for finding in findings).most_common():
         _console.out.print(f"{count:>6}  {code}  {names.get(code, '')}")
 
 

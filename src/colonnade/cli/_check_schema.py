@@ -53,10 +53,10 @@ def _bases(name: str) -> dict[MetaData, set[registry]]:
     except Exception as error:  # whatever a user's module raises
         raise CheckError(f"{name} cannot be imported: {type(error).__name__}: {error}") from error
     found: dict[MetaData, set[registry]] = {}
-    for one in vars(module).values():
-        registered = getattr(one, "registry", None) or getattr(one, "_sa_registry", None)
-        metadata = getattr(one, "metadata", None)
-        if isinstance(one, type) and isinstance(metadata, MetaData) and metadata.tables:
+    for value in vars(module).values():
+        registered = getattr(value, "registry", None) or getattr(value, "_sa_registry", None)
+        metadata = getattr(value, "metadata", None)
+        if isinstance(value, type) and isinstance(metadata, MetaData) and metadata.tables:
             found.setdefault(metadata, set())
             if isinstance(registered, registry):
                 found[metadata].add(registered)

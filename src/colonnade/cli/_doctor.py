@@ -57,8 +57,14 @@ def _of_project() -> Database | None:
 
 def _parameters(parameters: tuple[Parameter, ...]) -> Table:
     table = Table("parameter", "value", "sync", "async", "why", box=None, pad_edge=False)
-    for one in parameters:
-        cells = (one.name, one.value, one.sync or "dropped", one.asynchronous or "dropped", one.why)
+    for parameter in parameters:
+        cells = (
+            parameter.name,
+            parameter.value,
+            parameter.sync or "dropped",
+            parameter.asynchronous or "dropped",
+            parameter.why,
+        )
         table.add_row(*map(escaped, cells))
     return table
 

@@ -76,10 +76,10 @@ def app_of_module(name: str, database_url: str | None, *, writable: bool) -> Fas
         raise CommandError(
             f"Cannot import {name}: {error}. Give a module such as app.models, or a database URL."
         ) from error
-    found = [one for one in vars(module).values() if _is_table(one)]
+    found = [value for value in vars(module).values() if _is_table(value)]
     if not found:
         raise CommandError(f"{name} has no tables: classes with table=True.")
-    own = [one for one in vars(module).values() if isinstance(one, Database)]
+    own = [value for value in vars(module).values() if isinstance(value, Database)]
     db = own[0] if own and database_url is None else Database(database_url)
     db.ping()
     if writable:
@@ -165,8 +165,12 @@ def _served(shapes: list[Shape]) -> list[Shape]:
 
     A table that only links two others is the lists on either side instead.
     """
-    relations = [one for shape in shapes for one in shape.relations.values()]
-    lists = {one.link.table for one in relations if one.kind == "many_to_many" and one.link}
+    relations = [relation for shape in shapes for relation in shape.relations.values()]
+    lists = {
+        relation.link.table
+        for relation in relations
+        if relation.kind == "many_to_many" and relation.link
+    }
     return [one for one in shapes if one.link_fields != () or one.table not in lists]
 
 

@@ -123,7 +123,7 @@ class Database:
         if replicas and self.url.backend == "sqlite":
             raise DatabaseURLError("replicas are servers' of PostgreSQL: SQLite has none.")
         options = replace(self._options, pool_timeout=min(self._options.pool_timeout, PATIENCE))
-        engines = [Engines(DatabaseURL.parse(one), options) for one in replicas]
+        engines = [Engines(DatabaseURL.parse(replica), options) for replica in replicas]
         for one in engines:
             if one.url.backend == "sqlite":
                 raise DatabaseURLError(f"The replica {one.url} is not PostgreSQL.")

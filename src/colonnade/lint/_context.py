@@ -41,7 +41,7 @@ class Endpoint:
 
     def option(self, name: str) -> ast.expr | None:
         """A keyword of its route."""
-        return next((one.value for one in self.route.keywords if one.arg == name), None)
+        return next((keyword.value for keyword in self.route.keywords if keyword.arg == name), None)
 
 
 class Context:
@@ -103,7 +103,7 @@ class Context:
     @cached_property
     def served(self) -> frozenset[Function]:
         """The functions that run within a request: endpoints and what they depend on."""
-        found = {one.node for one in self.endpoints}
+        found = {endpoint.node for endpoint in self.endpoints}
         found |= {
             node
             for node in self.module.functions

@@ -48,7 +48,9 @@ def check(history: History, url: DatabaseURL, metadata: MetaData) -> None:
                 left = [one for one in _tables_and_types(connection) if one not in before]
                 if left:
                     raise MigrationError(f"Taken back, the history leaves {', '.join(left)}.")
-        apart = [describe(one) for one in differences(connection, metadata, ledger=ledger)]
+        apart = [
+            describe(difference) for difference in differences(connection, metadata, ledger=ledger)
+        ]
     if apart:
         raise MigrationError(
             f"The models are ahead of the history: {'; '.join(apart)}. `colonnade migrate` writes "

@@ -64,7 +64,9 @@ def squash(
         raise MigrationError("There is one revision at most: nothing to squash.")
     with shadow(url) as connection:
         ledger = replay(history, connection, watcher=watcher)
-        apart = [describe(one) for one in differences(connection, metadata, ledger=ledger)]
+        apart = [
+            describe(difference) for difference in differences(connection, metadata, ledger=ledger)
+        ]
         if apart:
             raise MigrationError(
                 f"The models are ahead of the history ({'; '.join(apart)}): colonnade migrate "
@@ -89,8 +91,10 @@ def _more_than_tables(history: History, connection: Connection) -> list[str]:
     found: list[str] = []
     for revision in history.revisions:
         recording = record(connection, revision.module.upgrade)
-        theirs = [one for one in recording.operations if isinstance(one, own_doing)]
-        found += [f"{revision.revision} ({describe(one)})" for one in theirs]
+        theirs = [
+            operation for operation in recording.operations if isinstance(operation, own_doing)
+        ]
+        found += [f"{revision.revision} ({describe(their)})" for their in theirs]
         if not recording.is_whole:
             found.append(f"{revision.revision} (asks the database)")
     return found
@@ -101,7 +105,7 @@ class _away:  # noqa: N801 - used as `with _away(history)`
 
     def __init__(self, history: History) -> None:
         self.history = history
-        self.paths = [Path(one.path) for one in history.revisions]
+        self.paths = [Path(revision.path) for revision in history.revisions]
 
     def __enter__(self) -> None:
         for path in self.paths:
@@ -145,7 +149,7 @@ def stamp(history: History, database: Database, revision: str) -> None:
         MigrationError: There is no such revision.
     """
     with opened(database) as connection:
-        unknown = [one for one in current_heads(connection) if not history.has(one)]
+        unknown = [head for head in current_heads(connection) if not history.has(head)]
         history.config.attributes["connection"] = connection
         try:
             with explained(history.folder):

@@ -79,10 +79,10 @@ def add_checks(table: Table, column: Column[Any], annotation: Annotation) -> Non
 def word(table: Table, column: Column[Any], message: str) -> None:
     """Give the constraints on a column alone the words of the problem that they cause."""
     constraints: list[Any] = [*table.constraints, *table.indexes]
-    for one in constraints:
-        of_column = isinstance(one, CheckConstraint | UniqueConstraint | Index)
-        if of_column and [*getattr(one, "columns", ())] == [column]:
-            one.info.setdefault("message", message)
+    for constraint in constraints:
+        of_column = isinstance(constraint, CheckConstraint | UniqueConstraint | Index)
+        if of_column and [*getattr(constraint, "columns", ())] == [column]:
+            constraint.info.setdefault("message", message)
 
 
 def _conditions(

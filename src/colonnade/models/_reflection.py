@@ -118,7 +118,7 @@ def referred_table(constraint: ForeignKeyConstraint) -> Table | None:
     """What a foreign key refers to; None if it is not there, or in another schema."""
     try:
         table = constraint.referred_table
-        return table if all(one.column is not None for one in constraint.elements) else None
+        return table if all(element.column is not None for element in constraint.elements) else None
     except (NoReferencedTableError, NoReferencedColumnError):
         return None
 
@@ -183,7 +183,11 @@ def _constraints(table: Table) -> Iterable[Any]:
         columns = [column.name for column in getattr(constraint, "columns", ())]
         if isinstance(constraint, ForeignKeyConstraint):
             referred = referred_table(constraint)
-            names = [one.column.name for one in constraint.elements] if referred is not None else []
+            names = (
+                [element.column.name for element in constraint.elements]
+                if referred is not None
+                else []
+            )
             if referred is None or any("." in name for name in (referred.name, *names)):
                 continue  # SQLAlchemy would take a name with a dot apart
             targets = [f"{referred.fullname}.{name}" for name in names]
@@ -234,7 +238,10 @@ def _relate(models: Mapping[str, type[Any]], model: type[Any], table: Table) -> 
         if target is None:
             continue
         here, there = model.__table__.c, target.__table__.c
-        pairs = [(here[one.parent.name], there[one.column.name]) for one in constraint.elements]
+        pairs = [
+            (here[element.parent.name], there[element.column.name])
+            for element in constraint.elements
+        ]
         foreign, remote = [one for one, _ in pairs], [two for _, two in pairs]
         join = and_(*(one == two for one, two in pairs))
         options: dict[str, Any] = {"primaryjoin": join, "foreign_keys": foreign, "viewonly": True}
@@ -277,7 +284,7 @@ def relation_names(table: Table, constraint: ForeignKeyConstraint) -> tuple[str,
 def _link(models: Mapping[str, type[Any]], model: type[Any], table: Table) -> bool:
     """Relate two tables through one that only links them."""
     constraints = list(table.foreign_key_constraints)
-    tables = [referred_table(one) for one in constraints]
+    tables = [referred_table(constraint) for constraint in constraints]
     ends = [None if one is None else models.get(one.key) for one in tables]
     if len(constraints) != 2 or None in ends or ends[0] is ends[1]:
         return False

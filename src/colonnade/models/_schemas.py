@@ -87,20 +87,24 @@ def schemas(model: type[Any]) -> Schemas:
 
 
 def _create(shape: Shape) -> type[SQLModel]:
-    columns = [one for one in shape.columns.values() if not one.readonly]
-    return _make(shape, "create", {one.name: _given(one) for one in columns})
+    columns = [column for column in shape.columns.values() if not column.readonly]
+    return _make(shape, "create", {column.name: _given(column) for column in columns})
 
 
 def _update(shape: Shape) -> type[SQLModel]:
-    columns = [one for one in shape.columns.values() if not (one.readonly or one.frozen)]
-    return _make(shape, "update", {one.name: _changed(one) for one in columns})
+    columns = [
+        column for column in shape.columns.values() if not (column.readonly or column.frozen)
+    ]
+    return _make(shape, "update", {column.name: _changed(column) for column in columns})
 
 
 def _read(shape: Shape) -> type[SQLModel]:
-    columns = [one for one in shape.columns.values() if not (one.secret or one.field.exclude)]
+    columns = [
+        column for column in shape.columns.values() if not (column.secret or column.field.exclude)
+    ]
     # Keys first and what keeps itself last: the order a reader looks for.
     columns.sort(key=lambda one: (not one.primary_key, one.role is not None))
-    fields = {one.name: _shown(one) for one in columns}
+    fields = {column.name: _shown(column) for column in columns}
     mentioned = _mentioned(shape.model)
     for one in shape.columns.values():
         if one.name not in fields and one.name in mentioned:
@@ -208,7 +212,7 @@ def _mentioned(model: type[Any]) -> set[str]:
     if not made:
         return set()
     functions = (getattr(one, "wrapped", one) for one in (*made, *_methods(model).values()))
-    return {name for one in functions for name in _names(one)}
+    return {name for function in functions for name in _names(function)}
 
 
 def _names(member: Any) -> tuple[str, ...]:

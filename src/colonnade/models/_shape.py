@@ -261,7 +261,7 @@ class Shape:
     @cached_property
     def version(self) -> ColumnShape | None:
         """The column ``Versioned`` keeps."""
-        return next((one for one in self.columns.values() if one.role == "version"), None)
+        return next((column for column in self.columns.values() if column.role == "version"), None)
 
     @cached_property
     def relations(self) -> Mapping[str, RelationShape]:

@@ -238,7 +238,7 @@ def storable_values(model: type[BaseModel], values: Any) -> Any:
         try:
             read[key] = check(value)
         except ValidationError as error:
-            errors += [{**one, "loc": (key,)} for one in _details(error)]
+            errors += [{**detail, "loc": (key,)} for detail in _details(error)]
         except ValueError as error:
             errors.append(_refused(value, error, key))
     if errors:

@@ -50,7 +50,7 @@ def schemas_with_tables(connection: Connection) -> list[str]:
     inspector = sa.inspect(connection)
     others = set(inspector.get_schema_names()) - {inspector.default_schema_name}
     others -= {"information_schema", "temp"}
-    return sorted(one for one in others if application_tables(connection, one))
+    return sorted(other for other in others if application_tables(connection, other))
 
 
 def _virtual(connection: Connection, names: set[str]) -> set[str]:

@@ -330,7 +330,7 @@ def _json_contains(element: Any, compiler: Any, **kwargs: Any) -> str:
 
 @compiles(json_contains, "postgresql")
 def _json_contains_postgresql(element: Any, compiler: Any, **kwargs: Any) -> str:
-    whole, part = (compiler.process(one, **kwargs) for one in element.clauses)
+    whole, part = (compiler.process(clause, **kwargs) for clause in element.clauses)
     return f"({whole} @> {part})"
 
 
@@ -437,7 +437,7 @@ def _has_secrets(adapter: TypeAdapter[Any]) -> bool:
 def _masks() -> frozenset[Any]:
     """The functions by which Pydantic writes its secrets."""
     secrets: tuple[Any, ...] = (SecretStr, SecretBytes, Secret[str])
-    return frozenset().union(*(_serializers(TypeAdapter(one).core_schema) for one in secrets))
+    return frozenset().union(*(_serializers(TypeAdapter(secret).core_schema) for secret in secrets))
 
 
 def _serializers(schema: Any) -> frozenset[Any]:

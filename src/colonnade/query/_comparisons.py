@@ -70,13 +70,13 @@ class is_among(Condition):  # noqa: N801 - the name of an SQL function
 
 @compiles(is_among)
 def _in_json(element: Any, compiler: Any, **kwargs: Any) -> str:
-    value, values = (compiler.process(one, **kwargs) for one in element.clauses)
+    value, values = (compiler.process(clause, **kwargs) for clause in element.clauses)
     return f"({value} IN (SELECT value FROM json_each({values})))"  # noqa: S608 - both compiled
 
 
 @compiles(is_among, "postgresql")
 def _in_array(element: Any, compiler: Any, **kwargs: Any) -> str:
-    value, values = (compiler.process(one, **kwargs) for one in element.clauses)
+    value, values = (compiler.process(clause, **kwargs) for clause in element.clauses)
     return f"({value} = ANY ({values}))"
 
 
@@ -154,7 +154,7 @@ class moments_from(Condition):  # noqa: N801 - the name of an SQL function
 
 @compiles(moments_from)
 def _from_the_day_before(element: Any, compiler: Any, **kwargs: Any) -> str:
-    column, value = (compiler.process(one, **kwargs) for one in element.clauses)
+    column, value = (compiler.process(clause, **kwargs) for clause in element.clauses)
     return f"({column} >= coalesce(date({value}, '-1 day'), ''))"
 
 
@@ -166,7 +166,7 @@ class moments_until(Condition):  # noqa: N801 - the name of an SQL function
 
 @compiles(moments_until)
 def _until_the_day_after(element: Any, compiler: Any, **kwargs: Any) -> str:
-    column, value = (compiler.process(one, **kwargs) for one in element.clauses)
+    column, value = (compiler.process(clause, **kwargs) for clause in element.clauses)
     return f"({column} < coalesce(date({value}, '+2 days'), ':'))"
 
 

@@ -96,8 +96,12 @@ def _links_once(relation: RelationShape, link: Table) -> bool:
     """Whether a link table has a key over what it refers to both sides with."""
     second = relation.orm.secondary_synchronize_pairs or ()
     referring = {there.key for _, there in (*relation.orm.synchronize_pairs, *second)}
-    keys = [link.primary_key.columns, *(one.columns for one in link.indexes if one.unique)]
-    keys += [one.columns for one in link.constraints if isinstance(one, UniqueConstraint)]
+    keys = [link.primary_key.columns, *(index.columns for index in link.indexes if index.unique)]
+    keys += [
+        constraint.columns
+        for constraint in link.constraints
+        if isinstance(constraint, UniqueConstraint)
+    ]
     return any(key and {column.key for column in key} <= referring for key in keys)
 
 

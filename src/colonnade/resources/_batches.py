@@ -137,7 +137,9 @@ class Batches:
         if not segments:
             raise QueryError([_wrong(("query", "key"), "Say which rows: key=1&key=2")])
         refuse_size(len(segments), self.most, ("query", "key"))
-        keys = list(dict.fromkeys(self.subject.key(one, ("query", "key")) for one in segments))
+        keys = list(
+            dict.fromkeys(self.subject.key(segment, ("query", "key")) for segment in segments)
+        )
         writes = self.writes
 
         async def hooked(session: AsyncSession, run: Callable[..., Awaitable[Any]]) -> None:

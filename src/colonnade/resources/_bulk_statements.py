@@ -148,11 +148,12 @@ class ManyRows:
         table = self._subject.shape.table
         apart = CheckConstraint, ForeignKeyConstraint
         kept = [
-            one
-            for one in table.constraints
-            if isinstance(one, ColumnCollectionConstraint) and not isinstance(one, apart)
+            constraint
+            for constraint in table.constraints
+            if isinstance(constraint, ColumnCollectionConstraint)
+            and not isinstance(constraint, apart)
         ]
-        groups: list[Any] = [*kept, *(one for one in table.indexes if one.unique)]
+        groups: list[Any] = [*kept, *(index for index in table.indexes if index.unique)]
         changed = self._columns(names)
         return any(column is one for group in groups for column in group.columns for one in changed)
 
@@ -178,8 +179,10 @@ class ManyRows:
     def _insert_plan(self, names: tuple[str, ...], scopes: Scopes) -> Plan:
         table = self._subject.shape.table
         columns = self._columns(names)
-        given = _unnested({f"new_{one.key}": one.type for one in columns})
-        chosen = select(*(given.c[f"new_{one.key}"] for one in columns)).order_by(given.c.position)
+        given = _unnested({f"new_{column.key}": column.type for column in columns})
+        chosen = select(*(given.c[f"new_{column.key}"] for column in columns)).order_by(
+            given.c.position
+        )
         returned = self._statements.returned(Returned(table), scopes)
         return Plan(insert(table).from_select(columns, chosen).returning(*returned))
 

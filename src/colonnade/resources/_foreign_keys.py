@@ -46,12 +46,12 @@ class Reference:
     @property
     def names(self) -> tuple[str, ...]:
         """The fields' names."""
-        return tuple(one.name for one in self.fields)
+        return tuple(field.name for field in self.fields)
 
     @property
     def body_names(self) -> tuple[str, ...]:
         """The fields' names as request bodies have them."""
-        return tuple(one.body_name for one in self.fields)
+        return tuple(field.body_name for field in self.fields)
 
     def is_given(self, values: Values) -> bool:
         """Whether values say of some column, and of none that it is null."""
@@ -77,11 +77,13 @@ class ForeignKeys:
     def __init__(self, shape: Shape) -> None:
         self.shape = shape
         self.references = tuple(_references(shape))
-        self.to_itself = tuple(one for one in self.references if one.target is shape.table)
+        self.to_itself = tuple(
+            reference for reference in self.references if reference.target is shape.table
+        )
 
     def targets(self) -> tuple[Table, ...]:
         """The tables referred to."""
-        return tuple(one.target for one in self.references)
+        return tuple(reference.target for reference in self.references)
 
     def to_ask(
         self, values: Values, scopes: Scopes, *, creating: bool, besides: Collection[str] = ()
@@ -98,11 +100,14 @@ class ForeignKeys:
             besides: Fields that are asked about already.
         """
         return [
-            one
-            for one in self.references
-            if (one.is_whole(values) if creating else one.is_given(values))
-            and not set(one.names) <= set(besides)
-            and (scopes.get(one.target) is not None or (creating and one in self.to_itself))
+            reference
+            for reference in self.references
+            if (reference.is_whole(values) if creating else reference.is_given(values))
+            and not set(reference.names) <= set(besides)
+            and (
+                scopes.get(reference.target) is not None
+                or (creating and reference in self.to_itself)
+            )
         ]
 
     def reachable(
@@ -123,17 +128,17 @@ class ForeignKeys:
             row: What has the columns that are not written.
         """
         found: list[ColumnElement[bool]] = []
-        for one in references:
-            there = one.target.alias()
+        for reference in references:
+            there = reference.target.alias()
             same, unset = [], []
-            for field, column in zip(one.fields, one.columns, strict=True):
-                value = one.bind(field, prefix)
+            for field, column in zip(reference.fields, reference.columns, strict=True):
+                value = reference.bind(field, prefix)
                 if field.name not in values and row is not None:
                     value = row.c[field.column.key]
                     unset.append(value.is_(None))  # a key with a null in it refers to nothing
                 same.append(there.c[column.key] == value)
             inner: Select[Any] = select(literal_column("1")).select_from(there)
-            inner = inner.where(and_(*same, *scopes.clauses(one.target, there)))
+            inner = inner.where(and_(*same, *scopes.clauses(reference.target, there)))
             if row is not None:
                 inner = inner.correlate(row)
             found.append(or_(*unset, exists(inner)) if unset else exists(inner))
@@ -147,9 +152,12 @@ class ForeignKeys:
             rows: What was written.
         """
         for values in rows:
-            for one in self.references:
-                if one.is_whole(values) and not connection.execute(_is_there(one, values)).scalar():
-                    return missing_row(one.body_names, one.name)
+            for reference in self.references:
+                if (
+                    reference.is_whole(values)
+                    and not connection.execute(_is_there(reference, values)).scalar()
+                ):
+                    return missing_row(reference.body_names, reference.name)
         return None
 
 

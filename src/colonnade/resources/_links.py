@@ -151,7 +151,9 @@ class Link:
         keys = _keys((*self.near.columns, *self.far.columns))
         if self.shape is None:
             return frozenset()
-        return frozenset(one.name for one in self.shape.columns.values() if one.column.key in keys)
+        return frozenset(
+            column.name for column in self.shape.columns.values() if column.column.key in keys
+        )
 
     async def put(self, request: Request, key: tuple[Any, ...], segment: str) -> Response:
         """Link two rows; said again, it changes what the body names."""
@@ -249,8 +251,8 @@ class Link:
         Raises:
             Problem: 409, they do.
         """
-        near = dict(zip((one.key for one in self.near.columns), key, strict=True))
-        far = dict(zip((one.key for one in self.far.columns), there, strict=True))
+        near = dict(zip((column.key for column in self.near.columns), key, strict=True))
+        far = dict(zip((column.key for column in self.far.columns), there, strict=True))
         apart = [name for name in near.keys() & far.keys() if near[name] != far[name]]
         if apart:
             names = " and ".join(sorted(apart))
@@ -419,11 +421,11 @@ def _sides(shape: Shape, relation: RelationShape) -> tuple[Side, Side] | None:
         rest = {column.key for column in link.table.primary_key} - taken
         whole = _keys(link.table.primary_key)
         keys = [
-            one
-            for one in link.table.constraints
-            if isinstance(one, ForeignKeyConstraint)
+            constraint
+            for constraint in link.table.constraints
+            if isinstance(constraint, ForeignKeyConstraint)
             and rest
-            and rest <= _keys(one.columns) <= whole
+            and rest <= _keys(constraint.columns) <= whole
         ]
         if len(keys) != 1:
             return None
@@ -452,15 +454,15 @@ def _key_columns(relation: RelationShape, far: Side, link: Shape | None) -> tupl
 def _kept(shape: Shape) -> dict[str, Any]:
     """What the database keeps, which an ON CONFLICT has to be told."""
     kept: dict[str, Any] = {}
-    for one in shape.columns.values():
-        default: Any = one.column.onupdate
-        if one.role == "updated_at":
-            kept[one.column.key] = datetime.now(UTC)
-        elif one.role == "version":
-            kept[one.column.key] = one.column + 1
+    for column in shape.columns.values():
+        default: Any = column.column.onupdate
+        if column.role == "updated_at":
+            kept[column.column.key] = datetime.now(UTC)
+        elif column.role == "version":
+            kept[column.column.key] = column.column + 1
         elif default is not None and hasattr(default, "arg"):
             # SQLAlchemy calls it with the context of a statement, which there is none of here.
-            kept[one.column.key] = default.arg(None) if default.is_callable else default.arg
+            kept[column.column.key] = default.arg(None) if default.is_callable else default.arg
     return kept
 
 

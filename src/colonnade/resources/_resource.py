@@ -236,7 +236,7 @@ class Resource(APIRouter):
         route.dependencies = [*route.dependencies, *scopes]
         problems = documents.responses()
         route.responses = {422: problems[422], **route.responses}
-        if any(one.call == self.query for one in route.dependant.dependencies):
+        if any(dependency.call == self.query for dependency in route.dependant.dependencies):
             reader = self._reads.reader
             known = documents.Operation(lambda: documents.page_parameters(reader))
             route.openapi_extra = route.openapi_extra or known
@@ -300,10 +300,12 @@ def _refuse_cascades(shape: Shape, operations: frozenset[Operation]) -> None:
 def _refuse_closed(shape: Shape, create: type[BaseModel], update: type[BaseModel]) -> None:
     """A schema of the program's own opens no door that its table closes."""
     for schema, doors in ((create, ("readonly", "role")), (update, ("readonly", "role", "frozen"))):
-        for one in shape.columns.values():
-            if one.name not in schema.model_fields or not any(getattr(one, door) for door in doors):
+        for column in shape.columns.values():
+            if column.name not in schema.model_fields or not any(
+                getattr(column, door) for door in doors
+            ):
                 continue
-            why = "is kept by the database" if one.readonly or one.role else "is set once"
-            if one.primary_key:
+            why = "is kept by the database" if column.readonly or column.role else "is set once"
+            if column.primary_key:
                 why = "is the primary key, which no update changes" if schema is update else why
-            raise ModelError(f"{schema.__name__}.{one.name} {why}: leave it out of the schema.")
+            raise ModelError(f"{schema.__name__}.{column.name} {why}: leave it out of the schema.")

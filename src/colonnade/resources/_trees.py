@@ -26,7 +26,7 @@ class Trees:
 
     def new_parents(self, values: Values) -> list[Reference]:
         """Those whose parent a write says."""
-        return [one for one in self.references if one.is_given(values)]
+        return [reference for reference in self.references if reference.is_given(values)]
 
     def refuse_self(self, values: Values) -> None:
         """A row whose key the client chooses may name itself as its parent.
@@ -34,11 +34,11 @@ class Trees:
         Raises:
             Problem: It does: 409.
         """
-        for one in self.references:
-            there = [self._field(column) for column in one.columns]
+        for reference in self.references:
+            there = [self._field(column) for column in reference.columns]
             own = [values.get(name) for name in there if name is not None]
-            if one.is_whole(values) and own == [values[name] for name in one.names]:
-                raise self._cycle(one)
+            if reference.is_whole(values) and own == [values[name] for name in reference.names]:
+                raise self._cycle(reference)
 
     def lock(self, connection: Connection, references: list[Reference]) -> None:
         """Keep others from moving rows until the transaction ends, or two could make a cycle.
@@ -47,8 +47,8 @@ class Trees:
         """
         if connection.dialect.name != "postgresql":
             return
-        for one in references:
-            name = f"{self.shape.table.fullname}.{','.join(one.names)}"
+        for reference in references:
+            name = f"{self.shape.table.fullname}.{','.join(reference.names)}"
             connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))
 
     def refuse_cycle(
@@ -66,9 +66,11 @@ class Trees:
         parameters = {f"at_key_{index}": value for index, value in enumerate(key)}
         columns = self.shape.columns
         parameters |= {f"new_{columns[name].column.key}": value for name, value in values.items()}
-        for one in references:
-            if connection.execute(self._is_below_itself(one, values), parameters).scalar_one():
-                raise self._cycle(one)
+        for reference in references:
+            if connection.execute(
+                self._is_below_itself(reference, values), parameters
+            ).scalar_one():
+                raise self._cycle(reference)
 
     def _is_below_itself(self, reference: Reference, values: Values) -> Any:
         """Whether the row, with the values it is to have, is among those above it."""

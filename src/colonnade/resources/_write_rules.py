@@ -126,7 +126,7 @@ def stored_row(
     parameters: Values,
 ) -> Values | None:
     """A row as it is, by field; locked until the transaction ends."""
-    columns = [source.c[one.column.key] for one in shape.columns.values()]
+    columns = [source.c[column.column.key] for column in shape.columns.values()]
     statement = select(*columns).where(where).with_for_update(of=source)
     row = Plan(statement).run(connection, parameters).first()
     return None if row is None else dict(zip(shape.columns, row, strict=True))

@@ -87,7 +87,7 @@ class WriteStatements:
         shape = self.subject.shape
         table = shape.table
         columns = [shape.columns[name].column for name in names]
-        changes = {one: bindparam(f"new_{one.key}", type_=one.type) for one in columns}
+        changes = {column: bindparam(f"new_{column.key}", type_=column.type) for column in columns}
         statement = (
             update(table)
             .where(

@@ -523,5 +523,5 @@ def _is_plain_json(annotation: Any) -> bool:
     if origin is Literal:
         return True
     if origin in (list, dict, tuple, Union) or str(origin) == "<class 'types.UnionType'>":
-        return all(one is Ellipsis or _is_plain_json(one) for one in get_args(annotation))
+        return all(arg is Ellipsis or _is_plain_json(arg) for arg in get_args(annotation))
     return False

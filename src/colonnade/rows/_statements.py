@@ -163,7 +163,7 @@ def state_text(columns: Iterable[ColumnShape], source: Any, backend: Backend) ->
     """The JSON text of what differs between two versions of a row."""
     if backend == "sqlite":
         # Whatever a column holds, which need not be of its type.
-        texts: Any = [place_text(source.c[one.column.key]) for one in columns]
+        texts: Any = [place_text(source.c[column.column.key]) for column in columns]
     else:
-        texts = [form_of(one).of(one, source, backend) for one in columns]
+        texts = [form_of(column).of(column, source, backend) for column in columns]
     return array_of(texts, backend)

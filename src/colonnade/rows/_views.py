@@ -218,7 +218,7 @@ class View:
 
     def _told_as_is(self, row: dict[str, Any]) -> bytes:
         """What the database wrote of this level, and Pydantic of what is in it always."""
-        parts = [to_json(one.name) + b":" + to_json(row[one.name]) for one in self.columns]
+        parts = [to_json(column.name) + b":" + to_json(row[column.name]) for column in self.columns]
         for include, _, view in self.relations:
             if include.name in self.surface.always:
                 parts.append(to_json(include.name) + b":" + view._many(row[include.name]))

@@ -125,7 +125,7 @@ def _leads(relation: RelationShape, columns: tuple[str, ...]) -> bool:
 
 
 def _names(shape: Shape, columns: tuple[str, ...]) -> list[str]:
-    return [one.name for one in shape.columns.values() if one.column.name in columns]
+    return [column.name for column in shape.columns.values() if column.column.name in columns]
 
 
 def _parent(shape: Shape, relation: RelationShape, within: tuple[type[Any], ...]) -> Any:

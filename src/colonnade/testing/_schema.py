@@ -24,7 +24,7 @@ def make_schema(project: Project, text: str) -> None:
             database.create_all()
             return
         _upgrade(project, database, text)
-        models = [table for one in metadatas() for table in one.tables.values()]
+        models = [table for metadata in metadatas() for table in metadata.tables.values()]
         inspector = inspect(database.engine)
         there = {
             (schema, name)
@@ -33,7 +33,7 @@ def make_schema(project: Project, text: str) -> None:
         }
     finally:
         database.dispose()
-    missing = [one.name for one in models if (one.schema, one.name) not in there]
+    missing = [model.name for model in models if (model.schema, model.name) not in there]
     if missing:
         raise FixtureError(
             f"The migrations do not make {', '.join(sorted(missing))}, which the models have: "

@@ -119,7 +119,7 @@ class Replicas:
     """
 
     def __init__(self, engines: Sequence[Engines], max_lag: float) -> None:
-        self._replicas = [Replica(one, max_lag) for one in engines]
+        self._replicas = [Replica(engine, max_lag) for engine in engines]
         self._turns = count()
 
     def __bool__(self) -> bool:

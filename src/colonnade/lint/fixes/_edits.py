@@ -188,8 +188,8 @@ class Editor:
         """The names that are parameters or variables anywhere in the module."""
         names = self._module.nodes(ast.Name)
         return frozenset(
-            {one.id for one in names if not isinstance(one.ctx, ast.Load)}
-            | {one.arg for one in self._module.nodes(ast.arg)}
+            {name.id for name in names if not isinstance(name.ctx, ast.Load)}
+            | {node.arg for node in self._module.nodes(ast.arg)}
         )
 
     def _import(self, module: str, name: str) -> tuple[Edit, ...]:

@@ -104,9 +104,9 @@ def fix(
 
 def _mendable(findings: Iterable[Finding], *, unsafe: bool) -> dict[str, list[Finding]]:
     found: dict[str, list[Finding]] = {}
-    for one in findings:
-        if one.fix is not None and (one.fix.safe or unsafe):
-            found.setdefault(one.path, []).append(one)
+    for finding in findings:
+        if finding.fix is not None and (finding.fix.safe or unsafe):
+            found.setdefault(finding.path, []).append(finding)
     return found
 
 

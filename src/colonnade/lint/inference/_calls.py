@@ -106,7 +106,7 @@ def _same(flow: "Flow", node: ast.Call, name: str) -> Value | None:
 def _of_overloads(flow: "Flow", node: ast.Call, function: Function, module: Module) -> Value | None:
     """A call of the project's own; unknown if its definitions do not all give the same."""
     definitions = flow.place.project.overloads(function, module)
-    first, *others = [_of_function(flow, node, one, module) for one in definitions]
+    first, *others = [_of_function(flow, node, definition, module) for definition in definitions]
     if all(other == first for other in others):
         return first
     kinds = {one.kind if one is not None else None for one in (first, *others)}
@@ -150,7 +150,7 @@ def arguments(function: Function, node: ast.Call) -> Iterator[tuple[str, ast.exp
     if names[:1] in (["self"], ["cls"]) and isinstance(node.func, ast.Attribute):
         names = names[1:]
     yield from zip(names, node.args, strict=False)
-    yield from ((one.arg, one.value) for one in node.keywords if one.arg)
+    yield from ((keyword.arg, keyword.value) for keyword in node.keywords if keyword.arg)
 
 
 def _method(flow: "Flow", node: ast.Call, func: ast.Attribute, receiver: Value) -> Value | None:

@@ -80,9 +80,9 @@ def of_hint(place: "ModuleScope", node: ast.expr | None) -> Value | None:
 
 def of_read_hint(place: "ModuleScope", hint: Hint) -> Value | None:
     """What is annotated so."""
-    for one in hint.metadata:
-        if isinstance(one, ast.Call) and place.meaning(one.func) in lib.DEPENDS and one.args:
-            held = giving.given(place.project, place.meaning(one.args[0]))
+    for item in hint.metadata:
+        if isinstance(item, ast.Call) and place.meaning(item.func) in lib.DEPENDS and item.args:
+            held = giving.given(place.project, place.meaning(item.args[0]))
             if held is not None:
                 return held
     held = of_name(place, hint.name)

@@ -156,11 +156,11 @@ def _refresh(flow: "Flow", node: ast.Call, row: ast.expr | None) -> None:
     state.expired.pop(name, None)
     if name in state.within:
         state.expired.pop(state.within[name], None)
-    given_names = [*node.args[1:], *(one.value for one in node.keywords)]
+    given_names = [*node.args[1:], *(keyword.value for keyword in node.keywords)]
     for names in given_names:
         held = state.names.get(name)
         if isinstance(names, ast.List | ast.Tuple | ast.Set):
-            written = (one.value for one in names.elts if isinstance(one, ast.Constant))
+            written = (element.value for element in names.elts if isinstance(element, ast.Constant))
             state.loaded |= {(name, str(one)) for one in written}
         elif held is not None:
             state.names[name] = replace(held, loads=None)

@@ -318,9 +318,9 @@ class Model:
                 return self._relation(name, node, value, hint)
             if called in COLUMN_CALLS or called.endswith(".Field") or called == "Field":
                 return Attribute(name, node, self, hint, value, None, _keywords(value))
-        for one in hint.metadata:
-            if isinstance(one, ast.Call) and self.meaning(one.func).endswith("Field"):
-                return Attribute(name, node, self, hint, one, value, _keywords(one))
+        for item in hint.metadata:
+            if isinstance(item, ast.Call) and self.meaning(item.func).endswith("Field"):
+                return Attribute(name, node, self, hint, item, value, _keywords(item))
         return Attribute(name, node, self, hint, None, value)
 
     def _assigned(self, name: str, node: ast.Assign) -> Attribute | Relation | None:

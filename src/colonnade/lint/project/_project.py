@@ -57,7 +57,7 @@ class ModuleScope:
 
 def _is_ambiguous(statements: list[ast.stmt]) -> bool:
     """Whether statements give a name several meanings, of which one is a class or a function."""
-    kinds = {type(one) for one in statements}
+    kinds = {type(statement) for statement in statements}
     return len(statements) > 1 and (
         ast.ClassDef in kinds or (not kinds.isdisjoint(FUNCTIONS) and not kinds <= {*FUNCTIONS})
     )

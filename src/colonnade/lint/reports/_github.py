@@ -7,12 +7,13 @@ from colonnade.lint._findings import Finding
 
 def as_github(findings: Iterable[Finding]) -> Iterator[str]:
     """A workflow command for each finding."""
-    for one in findings:
-        end = one.end_line or one.line
+    for finding in findings:
+        end = finding.end_line or finding.line
+        place = _data(f"{finding.path}:{finding.line}:{finding.column}: ")
         yield (
-            f"::error title=Colonnade ({one.code}),file={_property(one.path)},line={one.line},"
-            f"endLine={end},col={one.column}::{_data(f'{one.path}:{one.line}:{one.column}: ')}"
-            f"{one.code} {_data(one.message)}"
+            f"::error title=Colonnade ({finding.code}),file={_property(finding.path)},"
+            f"line={finding.line},endLine={end},col={finding.column}::{place}"
+            f"{finding.code} {_data(finding.message)}"
         )
 
 

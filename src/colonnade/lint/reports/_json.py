@@ -10,7 +10,7 @@ from colonnade.lint.reports._text import Texts
 
 def as_json(findings: Iterable[Finding], texts: Texts) -> str:
     """A JSON array: code, path, line, column, their ends, message, advice and fix of each."""
-    return json.dumps([_finding(one, texts) for one in findings], indent=2)
+    return json.dumps([_finding(finding, texts) for finding in findings], indent=2)
 
 
 def _finding(finding: Finding, texts: Texts) -> dict[str, Any]:

@@ -16,7 +16,7 @@ SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 def as_sarif(findings: Iterable[Finding], texts: Texts, version: str) -> str:
     """A SARIF log of one run."""
     findings = list(findings)
-    used = {one.code for one in findings}
+    used = {finding.code for finding in findings}
     rules = [
         {
             "id": rule.code,
@@ -29,7 +29,7 @@ def as_sarif(findings: Iterable[Finding], texts: Texts, version: str) -> str:
         if rule.code in used
     ]
     driver = {"name": "colonnade", "version": version, "rules": rules}
-    run = {"tool": {"driver": driver}, "results": [_result(one, texts) for one in findings]}
+    run = {"tool": {"driver": driver}, "results": [_result(finding, texts) for finding in findings]}
     return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2)
 
 
@@ -55,12 +55,12 @@ def _result(finding: Finding, texts: Texts) -> dict[str, Any]:
         replacements = [
             {
                 "deletedRegion": {
-                    "startLine": one["line"], "startColumn": one["column"],
-                    "endLine": one["end_line"], "endColumn": one["end_column"],
+                    "startLine": edit["line"], "startColumn": edit["column"],
+                    "endLine": edit["end_line"], "endColumn": edit["end_column"],
                 },
-                "insertedContent": {"text": one["content"]},
+                "insertedContent": {"text": edit["content"]},
             }
-            for one in edits(finding, finding.fix, texts)
+            for edit in edits(finding, finding.fix, texts)
         ]  # fmt: skip
         changes = [{"artifactLocation": {"uri": uri}, "replacements": replacements}]
         result["fixes"] = [

@@ -56,17 +56,21 @@ def as_text(findings: Iterable[Finding], texts: Texts, *, frames: bool = True) -
         texts: Where the code comes from.
         frames: Whether the code is shown.
     """
-    for one in findings:
-        mendable = one.fix is not None
-        star = f"[cyan]\\[{'*' if one.fix and one.fix.safe else '?'}][/cyan] " if mendable else ""
-        cell = f"cell {one.cell}:" if one.cell else ""
+    for finding in findings:
+        mendable = finding.fix is not None
+        star = (
+            f"[cyan]\\[{'*' if finding.fix and finding.fix.safe else '?'}][/cyan] "
+            if mendable
+            else ""
+        )
+        cell = f"cell {finding.cell}:" if finding.cell else ""
         yield (
-            f"[bold]{escape(one.path)}[/bold]:{cell}{one.line}:{one.column}: "
-            f"[bold red]{one.code}[/bold red] {star}{escape(one.message)}"
+            f"[bold]{escape(finding.path)}[/bold]:{cell}{finding.line}:{finding.column}: "
+            f"[bold red]{finding.code}[/bold red] {star}{escape(finding.message)}"
         )
         if frames:
-            yield from _frame(one, texts.lines(one.path, one.cell))
-            help_ = one.fix.message if one.fix is not None else one.advice
+            yield from _frame(finding, texts.lines(finding.path, finding.cell))
+            help_ = finding.fix.message if finding.fix is not None else finding.advice
             if help_:
                 yield f"   [cyan]= help:[/cyan] {escape(help_)}"
             yield ""

@@ -16,8 +16,8 @@ def all_rules() -> tuple[Rule, ...]:
             continue
         loaded = import_module(f"{__name__}.{module.name}")
         found += [
-            one()
-            for one in vars(loaded).values()
-            if isinstance(one, type) and issubclass(one, Rule) and one.__module__ == loaded.__name__
+            var()
+            for var in vars(loaded).values()
+            if isinstance(var, type) and issubclass(var, Rule) and var.__module__ == loaded.__name__
         ]
     return tuple(sorted(found, key=lambda rule: rule.code))

@@ -22,17 +22,17 @@ def is_certain(at: Context, node: ast.expr, depth: int = 0) -> bool:
         case ast.IfExp(body=one, orelse=other):
             return is_certain(at, one, depth) and is_certain(at, other, depth)
         case ast.BoolOp(values=values):
-            return all(is_certain(at, one, depth) for one in values)
+            return all(is_certain(at, value, depth) for value in values)
         case ast.Constant(value=None):
             return True
         case _ if at.value(node) is None or depth > DEPTH:
             return False
         case ast.Name():
-            return all(_is_binding_certain(at, one, depth) for one in _bindings(at, node))
+            return all(_is_binding_certain(at, binding, depth) for binding in _bindings(at, node))
         case ast.Attribute(attr=name):
             stores = [one for one in at.module.nodes(ast.Attribute) if _is_stored(one, name)]
             return bool(stores) and all(
-                _is_binding_certain(at, at.module.parent(one), depth) for one in stores
+                _is_binding_certain(at, at.module.parent(store), depth) for store in stores
             )
         case ast.Call(func=func):
             return _is_call_certain(at, func, depth)
@@ -48,9 +48,9 @@ def _bindings(at: Context, node: ast.Name) -> Iterator[ast.AST | None]:
     """The statements that give a name what it holds: of its function, else of its module."""
     function = at.module.function(node)
     stores = [one for one in at.module.nodes(ast.Name) if _is_stored(one, node.id)]
-    inside = [one for one in stores if function and at.module.function(one) is function]
+    inside = [store for store in stores if function and at.module.function(store) is function]
     is_parameter = function and any(one.arg == node.id for one, _ in parameters(function))
-    outside = [one for one in stores if at.module.function(one) is None]
+    outside = [store for store in stores if at.module.function(store) is None]
     yield from map(at.module.parent, inside or ([] if is_parameter else outside))
 
 

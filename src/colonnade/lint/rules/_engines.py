@@ -20,7 +20,7 @@ def engines(at: Context) -> Iterator[tuple[ast.Call, dict[str | None, ast.expr],
     """Each call that makes an engine: its options, and the URL if it is written here."""
     for call in at.module.called(*ENGINES):
         if at.meaning(call.func) in (lib.CREATE_ENGINE, lib.CREATE_ASYNC_ENGINE):
-            options = {one.arg: one.value for one in call.keywords}
+            options = {keyword.arg: keyword.value for keyword in call.keywords}
             node = call.args[0] if call.args else options.get("url")
             yield call, options, url_text(at, node)
 

@@ -25,9 +25,9 @@ def stock_columns(at: Context) -> Iterator[tuple[Model, Attribute, list[str]]]:
         for field in model.own.values():
             if isinstance(field, Attribute) and plain(field):
                 hidden = [
-                    one
-                    for one in tables
-                    if (heir := at.project.model(one)) is not None
+                    table
+                    for table in tables
+                    if (heir := at.project.model(table)) is not None
                     and heir.attributes.get(field.name) is field
                     and heir.stock
                 ]

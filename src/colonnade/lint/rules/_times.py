@@ -37,7 +37,7 @@ def is_naive_type(at: Context, written: ast.expr) -> bool:
 
 def is_naive_column(at: Context, field: Attribute) -> bool:
     """Whether a column says that its times have no zone."""
-    return any(is_naive_type(at, one) for one in field.type_expressions())
+    return any(is_naive_type(at, expression) for expression in field.type_expressions())
 
 
 def aware_column(at: Context, field: Attribute) -> tuple[Edit, ...] | None:
@@ -61,7 +61,7 @@ def aware_time(at: Context, call: ast.Call) -> tuple[Edit, ...] | None:
         return _aware(at, call)
     if isinstance(parent, ast.Compare):
         others = [one for one in (parent.left, *parent.comparators) if one is not outer]
-        if all(_aware(at, one) == () for one in others):
+        if all(_aware(at, other) == () for other in others):
             return _aware(at, call)
     return None
 
@@ -182,7 +182,7 @@ def _is_read_aware(field: Attribute) -> bool:
 
 
 def _all_aware(at: Context, nodes: Iterable[ast.expr]) -> Part:
-    parts = [_aware(at, one) for one in nodes]
+    parts = [_aware(at, node) for node in nodes]
     edits = tuple(edit for part in parts if part is not None for edit in part)
     return None if None in parts else edits
 

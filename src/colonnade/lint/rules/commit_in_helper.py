@@ -67,7 +67,7 @@ def begin(session: Session, name: str) -> None:
                 ]
                 if not later or not isinstance(node, ast.Call) or _is_commit(node):
                     continue
-                if any("commit" in (one.arg or "") for one in node.keywords):
+                if any("commit" in (keyword.arg or "") for keyword in node.keywords):
                     continue  # it is told whether to
                 if any(_follows(at, node, one) for one in later):
                     name = at.edit.text(node.func)

@@ -96,7 +96,7 @@ def _is_value(node: ast.expr) -> bool:
 def _put_in(node: ast.expr) -> Iterator[ast.expr]:
     match node:
         case ast.JoinedStr(values=values):
-            yield from (one.value for one in values if isinstance(one, ast.FormattedValue))
+            yield from (value.value for value in values if isinstance(value, ast.FormattedValue))
         case ast.BinOp(left=left, op=ast.Add(), right=right):
             for side in (left, right):
                 if isinstance(side, ast.BinOp | ast.JoinedStr):
@@ -106,7 +106,7 @@ def _put_in(node: ast.expr) -> Iterator[ast.expr]:
         case ast.BinOp(left=ast.Constant(value=str()), op=ast.Mod(), right=right):
             yield from right.elts if isinstance(right, ast.Tuple) else [right]
         case ast.Call(func=ast.Attribute(value=ast.Constant(value=str()), attr="format")):
-            yield from (*node.args, *(one.value for one in node.keywords))
+            yield from (*node.args, *(keyword.value for keyword in node.keywords))
 
 
 def _from_outside(at: Context, node: ast.expr, depth: int = 0) -> bool:  # noqa: C901 - one case a node
@@ -134,8 +134,8 @@ def _from_outside(at: Context, node: ast.expr, depth: int = 0) -> bool:  # noqa:
             elif name != "str":
                 return False
             return any(_from_outside(at, one, depth + 1) for one in inner)
-        case ast.ListComp(elt=elt) | ast.GeneratorExp(elt=elt):
-            return _from_outside(at, elt, depth + 1)
+        case ast.ListComp(elt=element) | ast.GeneratorExp(elt=element):
+            return _from_outside(at, element, depth + 1)
         case ast.JoinedStr() | ast.BinOp():
             return any(_from_outside(at, one, depth + 1) for one in _put_in(node))
         case ast.Subscript(value=value):

@@ -89,7 +89,9 @@ def _lost(at: Context, field: Attribute, original: Attribute) -> str:
 
 def _unreadable(field: Attribute) -> bool:
     """Whether a field has more to it than can be read here: a validator type, ``**options``."""
-    if field.hint.metadata or (field.call and any(one.arg is None for one in field.call.keywords)):
+    if field.hint.metadata or (
+        field.call and any(keyword.arg is None for keyword in field.call.keywords)
+    ):
         return True
     return any(
         isinstance(one, ast.FunctionDef) and "validator" in ast.unparse(one.decorator_list[0])

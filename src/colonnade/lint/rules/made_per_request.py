@@ -85,7 +85,7 @@ def _kept(function: Function, call: ast.Call, at: Context) -> bool:
         name for one in ast.walk(function) if isinstance(one, ast.Global) for name in one.names
     }
     return any(
-        isinstance(one, ast.Attribute | ast.Subscript)
-        or (isinstance(one, ast.Name) and one.id in shared)
-        for one in targets
+        isinstance(target, ast.Attribute | ast.Subscript)
+        or (isinstance(target, ast.Name) and target.id in shared)
+        for target in targets
     )

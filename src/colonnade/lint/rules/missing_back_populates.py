@@ -76,7 +76,7 @@ class Task(SQLModel, table=True):
             fix = _fix(at, model, relation, target, others[0]) if mutual else None
             yield at.find(self.code, relation.node, message, fix=fix)
         elif others:
-            names = ", ".join(f"`{one.name}`" for one in others)
+            names = ", ".join(f"`{other.name}`" for other in others)
             yield at.find(self.code, relation.node, f"{said}: {target.title} has {names}")
         elif (
             relation.many
@@ -100,9 +100,9 @@ def _back(model: Model, target: Model) -> list[Relation]:
     if target is model:
         return []
     return [
-        one
-        for one in target.relations.values()
-        if one.target == model.name or one.target in model.ancestry
+        relation
+        for relation in target.relations.values()
+        if relation.target == model.name or relation.target in model.ancestry
     ]
 
 

@@ -75,7 +75,7 @@ def open_tasks(session: Session, projects: list[int]):
                 yield from self._judge(at, right)
             case ast.UnaryOp(op=ast.Invert(), operand=operand):
                 yield from self._judge(at, operand)
-            case ast.BoolOp(op=op, values=values) if any(_is_sql(at, one) for one in values):
+            case ast.BoolOp(op=op, values=values) if any(_is_sql(at, value) for value in values):
                 word = "and" if isinstance(op, ast.And) else "or"
                 sign = "&" if word == "and" else "|"
                 message = f"`{word}` is decided by Python: only one of the conditions is left"

@@ -141,7 +141,7 @@ def _used(at: Context, call: ast.Call, names: set[str]) -> set[str]:
     loop = next(iter(at.loops(call)))
     for node in ast.walk(loop):
         if isinstance(node, ast.Assign) and any(
-            isinstance(one, ast.Name) and one.id in mentioned for one in node.targets
+            isinstance(target, ast.Name) and target.id in mentioned for target in node.targets
         ):
             used = {one.id for one in ast.walk(node.value) if isinstance(one, ast.Name)}
             if used & names:

@@ -54,7 +54,7 @@ def count() -> int:
 
 def _on_connection(at: Context, call: ast.Call) -> bool:
     """Whether a session uses a connection that is somebody else's."""
-    given = [*call.args, *(one.value for one in call.keywords if one.arg == "bind")]
+    given = [*call.args, *(keyword.value for keyword in call.keywords if keyword.arg == "bind")]
     engines = {lib.ENGINE, lib.ASYNC_ENGINE}
     return any(
         (held := at.value(one)) is None or not held.is_instance(engines) for one in given[:1]
@@ -78,7 +78,7 @@ def _seen_to(function: Function, name: str, call: ast.Call, *, lent: bool) -> bo
             if node.value.id == name and node.attr in ("close", "aclose", "__exit__", "remove"):
                 return True
         if isinstance(node, ast.Call) and node is not call:
-            given = [*node.args, *(one.value for one in node.keywords)]
+            given = [*node.args, *(keyword.value for keyword in node.keywords)]
             if any(isinstance(one, ast.Name) and one.id == name for one in given):
                 return True
         values: list[ast.expr | None] = []
@@ -88,14 +88,14 @@ def _seen_to(function: Function, name: str, call: ast.Call, *, lent: bool) -> bo
             values = [node.context_expr if isinstance(node, ast.withitem) else node.value]
         elif isinstance(node, ast.Assign) and node.value is not call:
             values = [node.value]
-        if any(_mentions(one, name) for one in values):
+        if any(_mentions(value, name) for value in values):
             return True
     return False
 
 
 def _mentions(node: ast.expr | None, name: str) -> bool:
     if isinstance(node, ast.Tuple | ast.List):
-        return any(_mentions(one, name) for one in node.elts)
+        return any(_mentions(element, name) for element in node.elts)
     if isinstance(node, ast.Dict):
-        return any(_mentions(one, name) for one in node.values)
+        return any(_mentions(value, name) for value in node.values)
     return isinstance(node, ast.Name) and node.id == name

@@ -82,7 +82,9 @@ async def ready() -> None:
         is_async = session.name in lib.ASYNC_SESSIONS
         if (engine.name == lib.ASYNC_ENGINE) == is_async:
             return
-        if name == lib.SESSIONMAKER and not any(one.arg == "class_" for one in call.keywords):
+        if name == lib.SESSIONMAKER and not any(
+            keyword.arg == "class_" for keyword in call.keywords
+        ):
             message = "this makes sync sessions, on an async engine"
             named = at.edit.name_of(*ASYNC_NAMES[lib.SESSION])
             fix = None

@@ -63,9 +63,9 @@ class Project(Described, table=True):
                     continue
                 column = field.options.get("sa_column")
                 users = [
-                    one.rpartition(".")[2]
-                    for one in tables
-                    if (heir := at.project.model(one)) is not None
+                    table.rpartition(".")[2]
+                    for table in tables
+                    if (heir := at.project.model(table)) is not None
                     and heir.attributes.get(field.name) is field
                 ]
                 if isinstance(column, ast.Call) and len(users) > 1:

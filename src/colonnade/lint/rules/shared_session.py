@@ -52,7 +52,7 @@ async def refill(session: AsyncSession, keys: list[int]) -> None:
                     yield at.find(self.code, call, message, advice="Give each its own session")
         for call in at.module.called(*SPAWN):
             used = _used(at, call)
-            loops = [one for one in at.loops(call) if _outlives(at, used, one)]
+            loops = [loop for loop in at.loops(call) if _outlives(at, used, loop)]
             if used and loops and call.args:
                 message = f"each round of the loop starts a task that uses `{used}`"
                 yield at.find(self.code, call, message, advice="Give each its own session")

@@ -49,7 +49,7 @@ def search(session: Session, text: str):
                 or not _is_column(at, func.value)
             ):
                 continue
-            if any(one.arg == "escape" for one in call.keywords) or len(call.args) > 1:
+            if any(keyword.arg == "escape" for keyword in call.keywords) or len(call.args) > 1:
                 continue
             inner = _inside(call.args[0])
             if inner is not None and not _escaped(at, inner):
@@ -60,7 +60,7 @@ def search(session: Session, text: str):
             func = call.func
             if not isinstance(func, ast.Attribute) or not call.args or not _is_text(at, func.value):
                 continue
-            if any(one.arg in ("autoescape", "escape") for one in call.keywords):
+            if any(keyword.arg in ("autoescape", "escape") for keyword in call.keywords):
                 continue
             if not isinstance(call.args[0], ast.Constant) and not _escaped(at, call.args[0]):
                 message = "`%` and `_` in the text that is searched for match anything"
@@ -89,8 +89,8 @@ def _inside(pattern: ast.expr) -> ast.expr | None:
     """What stands between the wildcards of a pattern that is put together."""
     match pattern:
         case ast.JoinedStr(values=values):
-            inner = [one.value for one in values if isinstance(one, ast.FormattedValue)]
-            fixed = [one.value for one in values if isinstance(one, ast.Constant)]
+            inner = [value.value for value in values if isinstance(value, ast.FormattedValue)]
+            fixed = [value.value for value in values if isinstance(value, ast.Constant)]
             wild = any("%" in str(text) for text in fixed)
             return inner[0] if len(inner) == 1 and wild else None
         case ast.BinOp(left=ast.BinOp(left=ast.Constant(value="%"), op=ast.Add(), right=inner),
@@ -106,8 +106,8 @@ def _inside(pattern: ast.expr) -> ast.expr | None:
 def _escaped(at: Context, inner: ast.expr) -> bool:
     """Whether a text is seen to, or is none that a client chose."""
     if isinstance(inner, ast.JoinedStr):
-        values = [one.value for one in inner.values if isinstance(one, ast.FormattedValue)]
-        return all(_escaped(at, one) for one in values)
+        values = [value.value for value in inner.values if isinstance(value, ast.FormattedValue)]
+        return all(_escaped(at, value) for value in values)
     function = at.module.function(inner)
     for name, _ in parameters(function) if function is not None else ():
         if is_name(inner, name.arg) and at.hint(name.annotation).name not in TEXT:
@@ -125,11 +125,11 @@ def _escaping(at: Context, call: ast.Call, func: ast.Attribute, inner: ast.expr)
     first = last = False
     if isinstance(pattern, ast.JoinedStr):
         values = pattern.values
-        texts = [one.value for one in values if isinstance(one, ast.Constant)]
+        texts = [value.value for value in values if isinstance(value, ast.Constant)]
         if any(text != "%" for text in texts):
             return None
         first, last = isinstance(values[0], ast.Constant), isinstance(values[-1], ast.Constant)
-        formatted = next(one for one in values if isinstance(one, ast.FormattedValue))
+        formatted = next(value for value in values if isinstance(value, ast.FormattedValue))
         if formatted.conversion != -1 or formatted.format_spec is not None:
             return None
     elif isinstance(pattern, ast.BinOp):

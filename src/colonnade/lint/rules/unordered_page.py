@@ -80,7 +80,11 @@ def _any_will_do(at: Context, node: ast.expr) -> bool:
 def _ordered(at: Context, statement: Value, node: ast.expr) -> Fix | None:
     """Order by the key, in front of the limit or the offset that stands here."""
     model = statement.item.model if statement.item is not None else None
-    keys = [one.name for one in model.attributes.values() if one.primary_key] if model else []
+    keys = (
+        [attribute.name for attribute in model.attributes.values() if attribute.primary_key]
+        if model
+        else []
+    )
     chain: ast.expr | None = None
     while isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
         if node.func.attr in ("limit", "offset"):

@@ -49,7 +49,7 @@ class Task(SQLModel, table=True):
             fields = [one for one in own if untracked(at, one)]
             if fields:
                 kind = "MutableDict" if fields[0].hint.name in MAPPINGS else "MutableList"
-                names = ", ".join(f"`{one.name}`" for one in fields)
+                names = ", ".join(f"`{field.name}`" for field in fields)
                 message = f"changes inside {names} are not saved: the JSON is not tracked"
                 advice = f"Wrap its type: `{kind}.as_mutable(JSON)`"
                 yield at.find(self.code, fields[0].node, message, advice=advice)

@@ -22,8 +22,8 @@ def read_baseline(path: Path) -> Counter[Key]:
         data = json.loads(path.read_text(encoding="utf-8"))
         return Counter(
             {
-                (one["path"], one["code"], one["message"]): int(one["count"])
-                for one in data["findings"]
+                (entry["path"], entry["code"], entry["message"]): int(entry["count"])
+                for entry in data["findings"]
             }
         )
     except FileNotFoundError:
@@ -41,7 +41,7 @@ def write_baseline(path: Path, findings: Iterable[Finding], root: Path) -> int:
     Raises:
         CheckError: It cannot be written.
     """
-    counted = Counter(_key(one, root) for one in findings)
+    counted = Counter(_key(finding, root) for finding in findings)
     entries = [
         {"path": name, "code": code, "message": message, "count": count}
         for (name, code, message), count in sorted(counted.items())

@@ -135,8 +135,8 @@ def _packed(known: Known) -> dict[str, Any]:
         "content": known.content, "lines": known.lines, "speaks": known.speaks, "key": known.key,
         "before": known.before,
         "facts": {name: _packed_facts(one) for name, one in known.facts.items()},
-        "errors": [asdict(one) for one in known.errors],
-        "findings": [asdict(one) for one in known.findings],
+        "errors": [asdict(error) for error in known.errors],
+        "findings": [asdict(finding) for finding in known.findings],
     }  # fmt: skip
 
 
@@ -145,8 +145,8 @@ def _unpacked(data: dict[str, Any]) -> Known:
         data["content"],
         {name: _unpacked_facts(one) for name, one in data["facts"].items()},
         data["before"], data["lines"], data["speaks"],
-        [_finding(one) for one in data["errors"]], data["key"],
-        [_finding(one) for one in data["findings"]],
+        [_finding(entry) for entry in data["errors"]], data["key"],
+        [_finding(entry) for entry in data["findings"]],
     )  # fmt: skip
 
 

@@ -124,7 +124,7 @@ def check_sources(sources: Mapping[str, Source], rules: Iterable[Rule]) -> list[
     before = {name: one for file in files for name, one in file.before.items()}
     packages = [names[path] for path in sources if is_package(path)]
     project = Project(Names(facts, packages, before), modules.get)
-    found = [one for file in files for one in file.errors]
+    found = [error for file in files for error in file.errors]
     for module in modules.values():
         found += review(module, project, rules)
     return sorted(found)

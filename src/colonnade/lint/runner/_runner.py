@@ -246,9 +246,9 @@ class _Run:
         names, packages, before = self._names()
         relevant = _relevant(self._known, names)
         keys = self._keys(names, relevant)
-        wanted = [one for one in self._targets if one.wanted and one.name in relevant]
+        wanted = [target for target in self._targets if target.wanted and target.name in relevant]
         stale = [one for one in wanted if self._known[one.name].key != keys[one.name]]
-        files = {one.module: one for one in self._targets}
+        files = {target.module: target for target in self._targets}
         job = _Job(uuid4().hex, dict(names.facts), packages, before, files, self._contents)
         parts = _divided(stale, jobs if pool else 1)
         results = (
@@ -272,7 +272,7 @@ class _Run:
         for known in self._known.values():
             facts.update(known.facts)
             before.update(known.before)
-        packages = [one.module for one in self._targets if is_package(one.name)]
+        packages = [target.module for target in self._targets if is_package(target.name)]
         return Names(facts, packages, before), packages, before
 
     def _keys(self, names: Names, relevant: set[str]) -> dict[str, str]:
@@ -415,7 +415,7 @@ def _imports(names: Names, owners: dict[str, str]) -> dict[str, set[str]]:
         found |= {owners[one] for one in names.imports(module) if one in owners}
         parts = module.split(".")
         conftests = (".".join([*parts[:size], "conftest"]) for size in range(len(parts)))
-        found |= {owners[one] for one in conftests if one in owners}
+        found |= {owners[conftest] for conftest in conftests if conftest in owners}
     return direct
 
 

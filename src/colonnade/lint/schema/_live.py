@@ -96,7 +96,9 @@ class MissingIndex(LiveRule):
         for table in sorted(inspector.get_table_names()):
             searchable: list[Sequence[str | None]] = []
             searchable += [index["column_names"] for index in inspector.get_indexes(table)]
-            searchable += [one["column_names"] for one in inspector.get_unique_constraints(table)]
+            searchable += [
+                constraint["column_names"] for constraint in inspector.get_unique_constraints(table)
+            ]
             searchable.append(inspector.get_pk_constraint(table)["constrained_columns"])
             for key in inspector.get_foreign_keys(table):
                 columns = key["constrained_columns"]

@@ -116,7 +116,9 @@ def _columns_of(source: str, types: Mapping[tuple[str, str], str]) -> Iterator[_
     for node in ast.walk(ast.parse(source)):
         match node:
             case ast.Call(func=ast.Attribute(attr="create_table"), args=[table, *columns]):
-                schema = next((one.value for one in node.keywords if one.arg == "schema"), None)
+                schema = next(
+                    (keyword.value for keyword in node.keywords if keyword.arg == "schema"), None
+                )
                 names = [ast.literal_eval(one) for one in (schema, table) if one is not None]
             case _:
                 continue
@@ -131,7 +133,7 @@ def _sql(statements: Sequence[str]) -> str:
     """Statements of PostgreSQL's as Python of a revision."""
     if not statements:
         return ""
-    run = "".join(f"        {_step(one)}\n" for one in statements)
+    run = "".join(f"        {_step(statement)}\n" for statement in statements)
     return f'    if op.get_context().dialect.name == "postgresql":\n{run}'
 
 

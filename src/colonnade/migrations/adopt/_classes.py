@@ -58,7 +58,9 @@ class ClassSource:
 
     def free(self, name: str) -> str:
         """A name that no field and no relation has."""
-        taken = {one.name for one in self.fields.values()} | {one.name for one in self.relations}
+        taken = {one.name for one in self.fields.values()} | {
+            relation.name for relation in self.relations
+        }
         # text() is for defaults alone: without one, ``text`` is free, a usual name of a column.
         allowed = () if any(one.server_default is not None for one in self.table.c) else ("text",)
         return free_name(name, taken, allowed)
@@ -75,7 +77,7 @@ class ClassSource:
         for one in self.fields.values():
             if not (self.stamped and one.name in ("created_at", "updated_at")):
                 yield one.source()
-        yield from (one.source() for one in self.relations)
+        yield from (relation.source() for relation in self.relations)
 
 
 def free_name(wished: str, taken: Iterable[str], allowed: Iterable[str] = ()) -> str:

@@ -445,7 +445,7 @@ class Meaning:
         """The condition that a model with this makes, to be compared with what is stored."""
         if self.kind == "values":
             literal: Any = sa.Integer() if isinstance(self.values[0], int) else sa.Text()
-            return column.in_([sa.literal(one, literal) for one in self.values])
+            return column.in_([sa.literal(value, literal) for value in self.values])
         limit: Any = sa.literal_column(self.values[0])
         left: Any = sa.func.length(column) if "length" in self.kind else column
         compared: sa.ColumnElement[bool] = left.bool_op(_OPERATORS[self.kind])(limit)

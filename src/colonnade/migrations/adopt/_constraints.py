@@ -75,7 +75,7 @@ def _sqlite_uniques(
 ) -> list[sa.UniqueConstraint]:
     """All of them: SQLAlchemy finds them in the text, and not those of ``VARCHAR(5) UNIQUE``."""
     names = {tuple(one.columns.keys()): one.name for one in read if one.name is not None}
-    trial = Table(table.name, MetaData(), *(sa.Column(one.name) for one in table.columns))
+    trial = Table(table.name, MetaData(), *(sa.Column(column.name) for column in table.columns))
     found = []
     listed = connection.execute(sa.text(f"PRAGMA index_list({_sqlite_quoted(table.name)})"))
     for index in [row[1] for row in listed.all() if row[3] == "u"]:
@@ -251,9 +251,9 @@ def add_foreign_keys(
         last = (one.table.key, target) in late
         late_name = f"fk_{one.table.name}"  # one that comes last has to have a name
         usual = key.name in (None, named) and not last
-        options = [one for one in _options(key) if not one.endswith("='NO ACTION'")]
+        options = [option for option in _options(key) if not option.endswith("='NO ACTION'")]
         rule = (key.ondelete or "").upper()
-        simple = all(one.startswith("ondelete=") for one in options) and rule != "SET DEFAULT"
+        simple = all(option.startswith("ondelete=") for option in options) and rule != "SET DEFAULT"
         if usual and len(columns) == 1 and simple:
             one.fields[columns[0]].options["foreign_key"] = repr(specs[0])
             if options:
@@ -324,7 +324,11 @@ def _stored_alike(
         trial.append_constraint(sa.CheckConstraint(two.condition(column), name=two.check))
     found = stored_models(trial.metadata, connection).get((one.table.schema, one.table.name))
     made = {} if found is None else found.checks
-    return {two.check for two in meanings if made.get(two.check) == there.checks[two.check]}
+    return {
+        meaning.check
+        for meaning in meanings
+        if made.get(meaning.check) == there.checks[meaning.check]
+    }
 
 
 def _checked(one: ClassSource, meaning: Meaning) -> str:

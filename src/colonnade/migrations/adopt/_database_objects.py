@@ -113,7 +113,7 @@ class _Reader:
         self.used = catalog.rows(_USED)
         found = self._rows(_SEQUENCES, "pg_class")
         serials = {row.oid: self._serial(row) for row in found}
-        self.serials = {one for one in serials.values() if one is not None}
+        self.serials = {serial for serial in serials.values() if serial is not None}
         self.sequences = [row for row in found if serials[row.oid] is None]
 
     def _rows(self, query: str, catalog: str) -> Sequence[sa.Row[Any]]:

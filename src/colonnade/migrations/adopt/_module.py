@@ -14,8 +14,8 @@ _STANDARD = frozenset(("datetime", "decimal", "typing", "uuid"))
 
 
 def module_of(classes: list[ClassSource]) -> str:
-    hidden = {two.name for one in classes for two in one.fields.values()}
-    hidden |= {two.name for one in classes for two in one.relations}
+    hidden = {field.name for one in classes for field in one.fields.values()}
+    hidden |= {relation.name for one in classes for relation in one.relations}
     dotted = bool(hidden & set(DATES))  # a field ``date`` would hide the class
     bodies, used = [], set()
     for one in classes:
@@ -92,4 +92,4 @@ def _laid(tree: ast.stmt) -> str:
     if re.match(r"    [lIO]: ", lines[0]):
         lines[0] += "  # noqa: E741"
     # A text cannot be broken, and is the database's.
-    return "\n".join(f"{one}  # noqa: E501" if len(one) > WIDTH else one for one in lines)
+    return "\n".join(f"{line}  # noqa: E501" if len(line) > WIDTH else line for line in lines)

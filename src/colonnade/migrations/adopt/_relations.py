@@ -96,7 +96,7 @@ def _overlap(made: list[tuple[set[str], list[RelationSource]]]) -> None:
     """Tell SQLAlchemy that keys which share a column are meant to."""
     for columns, relations in made:
         others = [two for theirs, two in made if two is not relations and theirs & columns]
-        names = sorted({one.name for two in others for one in two})
+        names = sorted({one.name for other in others for one in other})
         for one in relations if names else ():
             one.options["overlaps"] = ",".join(names)
 

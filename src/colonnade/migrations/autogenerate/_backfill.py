@@ -66,7 +66,11 @@ class Fields:
             return None
         shape = Shape.of(model)
         return next(
-            ((one.name, one.field) for one in shape.columns.values() if one.column.name == name),
+            (
+                (column.name, column.field)
+                for column in shape.columns.values()
+                if column.column.name == name
+            ),
             None,
         )
 
@@ -105,7 +109,9 @@ class Fields:
         """The column that a CHECK lists the values of; None if it is not such a CHECK."""
         model = self._models.get(table)
         columns = () if model is None else model.__table__.columns
-        return next((one.name for one in columns if check == f"ck_{table}_{one.name}_values"), None)
+        return next(
+            (column.name for column in columns if check == f"ck_{table}_{column.name}_values"), None
+        )
 
     def renamed_values(self, table: str, check: str) -> tuple[str, Mapping[str, str]] | None:
         """The column of a CHECK over an enum's values, and its members' names, which rows may hold.
@@ -115,10 +121,12 @@ class Fields:
         model = self._models.get(table)
         if model is None or not check.endswith("_values"):
             return None
-        for one in Shape.of(model).columns.values():
-            if check == f"ck_{table}_{one.column.name}_values" and one.spellings:
-                pairs = {name: texts[0] for texts in one.spellings.values() for name in texts[1:]}
-                return one.column.name, pairs
+        for column in Shape.of(model).columns.values():
+            if check == f"ck_{table}_{column.column.name}_values" and column.spellings:
+                pairs = {
+                    name: texts[0] for texts in column.spellings.values() for name in texts[1:]
+                }
+                return column.column.name, pairs
         return None
 
 

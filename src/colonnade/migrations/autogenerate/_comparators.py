@@ -142,9 +142,9 @@ def _compare_checks(
     if stored is None or wanted is None:
         return PriorityDispatchResult.CONTINUE
     objects = {
-        str(one.name): one
-        for one in model.constraints
-        if isinstance(one, sa.CheckConstraint) and one.name is not None
+        str(constraint.name): constraint
+        for constraint in model.constraints
+        if isinstance(constraint, sa.CheckConstraint) and constraint.name is not None
     }
     unnamed = {normal(one) for one in stored.unnamed}
     for check in sorted(stored.checks.keys() - wanted.checks.keys()):
@@ -221,7 +221,7 @@ def _elsewhere(context: MigrationContext, model: sa.Table) -> set[str]:
     """The indexes that a model has on another database alone (``ddl_if``)."""
     connection = context.connection
     assert connection is not None
-    return {str(one.name) for one in model.indexes if not is_made(one, connection)}
+    return {str(index.name) for index in model.indexes if not is_made(index, connection)}
 
 
 OPERATORS = "postgresql_ops"
@@ -245,11 +245,11 @@ def _drop_index(
         )
         return DropIndexOp(index, table, schema=schema, _reverse=made)
     known = [one for one in (there.indexes if there is not None else ()) if one.name == index]
-    if known and all(isinstance(one, sa.Column) for one in known[0].expressions):
+    if known and all(isinstance(expression, sa.Column) for expression in known[0].expressions):
         return DropIndexOp.from_index(known[0])
     # On an expression: SQLAlchemy reads none from SQLite, and no order of one from PostgreSQL.
     parts, where = index_parts(stored)
-    columns = [one if names_in(one) == {one} else sa.text(unbound(one)) for one in parts]
+    columns = [part if names_in(part) == {part} else sa.text(unbound(part)) for part in parts]
     options: dict[str, Any] = {"unique": stored.startswith("UNIQUE ")}
     if known:
         options |= {name: value for name, value in known[0].kwargs.items() if name != OPERATORS}
@@ -264,7 +264,7 @@ def _compare_uniques(
 ) -> None:
     if model is None:
         return
-    unnamed = {f"UNIQUE ({', '.join(one)})" for one in stored.unnamed_uniques}
+    unnamed = {f"UNIQUE ({', '.join(unique)})" for unique in stored.unnamed_uniques}
     nameless = _nameless_uniques(model)
     read = _uniques(there)
     for name in sorted(stored.uniques):
@@ -287,24 +287,24 @@ def _compare_uniques(
 def _nameless_uniques(table: sa.Table) -> dict[str, list[str]]:
     """The columns of UNIQUE constraints without a name, by how a database has them."""
     found = [
-        [column.name for column in one.columns]
-        for one in table.constraints
-        if isinstance(one, sa.UniqueConstraint) and one.name is None
+        [column.name for column in constraint.columns]
+        for constraint in table.constraints
+        if isinstance(constraint, sa.UniqueConstraint) and constraint.name is None
     ]
     return {f"UNIQUE ({', '.join(columns)})": columns for columns in sorted(found)}
 
 
 def _uniques(table: sa.Table) -> dict[str, sa.UniqueConstraint]:
     return {
-        str(one.name): one
-        for one in table.constraints
-        if isinstance(one, sa.UniqueConstraint) and one.name is not None
+        str(constraint.name): constraint
+        for constraint in table.constraints
+        if isinstance(constraint, sa.UniqueConstraint) and constraint.name is not None
     }
 
 
 def _unique_of(name: str, definition: str, table: sa.Table) -> sa.UniqueConstraint:
     columns = definition.partition("(")[2].rstrip(")").split(", ")
-    copy = sa.Table(table.name, sa.MetaData(), *(sa.Column(one) for one in columns),
+    copy = sa.Table(table.name, sa.MetaData(), *(sa.Column(column) for column in columns),
                     schema=table.schema)  # fmt: skip
     constraint = sa.UniqueConstraint(*columns, name=name)
     copy.append_constraint(constraint)

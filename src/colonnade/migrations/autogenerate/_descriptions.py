@@ -84,7 +84,9 @@ LONGEST_MESSAGE = 70
 def summary(found: Iterable[MigrateOperation]) -> str:
     """A message for a revision that was given none: what matters of what it does."""
     operations = list(each(found))
-    main = [one for one in operations if not isinstance(one, _SMALL)] or operations
+    main = [
+        operation for operation in operations if not isinstance(operation, _SMALL)
+    ] or operations
     created = [one.table_name for one in main if isinstance(one, ops.CreateTableOp)]
     words = [describe(one) for one in main if not isinstance(one, ops.CreateTableOp)]
     if created:

@@ -78,13 +78,13 @@ def find_drift(
         ledger = replay(history, connection, watcher=watcher)
         stored = _reflected(connection) if at == history.heads else None
         models = differences(connection, metadata, ledger=ledger)
-        found += [Drift("models", _said(one, "the history", "the models")) for one in models]
+        found += [Drift("models", _said(model, "the history", "the models")) for model in models]
     if database is not None:
         if stored is None:
             stored = _replayed(history, url, at)
         with opened(database) as connection:
-            told = [_said(one, "the database", "the history")
-                    for one in differences(connection, *stored)]  # fmt: skip
+            told = [_said(difference, "the database", "the history")
+                    for difference in differences(connection, *stored)]  # fmt: skip
         found += [Drift("database", one) for one in told]
     return found
 
@@ -155,8 +155,9 @@ def database_drift(connection: Connection, metadata: MetaData) -> list[str]:
         metadata: The tables.
     """
     return [
-        _said(one, "the database", "the models") for one in differences(connection, metadata)
-    ]  # fmt: skip
+        _said(difference, "the database", "the models")
+        for difference in differences(connection, metadata)
+    ]
 
 
 def _is_in(metadata: MetaData) -> Callable[..., bool]:

@@ -99,9 +99,9 @@ def foreign_key_step(added: ops.CreateForeignKeyOp) -> AddForeignKey:
     return AddForeignKey(
         str(added.constraint_name),
         added.source_table,
-        [str(one) for one in added.local_cols],
+        [str(column) for column in added.local_cols],
         added.referent_table,
-        [str(one) for one in added.remote_cols],
+        [str(column) for column in added.remote_cols],
         **rules,
         deferrable=added.kw.get("deferrable"),
         initially=added.kw.get("initially"),

@@ -53,14 +53,14 @@ def _brackets(node: ast.expr) -> tuple[str, list[tuple[str, ast.expr]], str] | N
     """What can be broken over lines: the opening, what is inside with its names, the closing."""
     match node:
         case ast.Call(func=func, args=args, keywords=keywords) if args or keywords:
-            named = [(f"{one.arg}=", one.value) for one in keywords]
-            return f"{flat(func)}(", [*(("", one) for one in args), *named], ")"
+            named = [(f"{keyword.arg}=", keyword.value) for keyword in keywords]
+            return f"{flat(func)}(", [*(("", arg) for arg in args), *named], ")"
         case ast.Tuple(elts=elements) if elements:
-            return "(", [("", one) for one in elements], ")"
+            return "(", [("", element) for element in elements], ")"
         case ast.List(elts=elements) if elements:
-            return "[", [("", one) for one in elements], "]"
+            return "[", [("", element) for element in elements], "]"
         case ast.Subscript(value=value, slice=ast.Tuple(elts=elements)):
-            return f"{flat(value)}[", [("", one) for one in elements], "]"
+            return f"{flat(value)}[", [("", element) for element in elements], "]"
         case ast.Dict(keys=keys, values=values) if keys:
             pairs = zip(keys, values, strict=True)
             return "{", [(f"{flat(key)}: " if key else "**", one) for key, one in pairs], "}"

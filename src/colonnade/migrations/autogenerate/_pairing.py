@@ -84,12 +84,12 @@ class Pairing:
         checks = [one for one in left if isinstance(one, ops.CreateCheckConstraintOp)]
         for drop in _drops(left, "check"):
             name = str(drop.constraint_name)
-            twin = next((one for one in checks if str(one.constraint_name) == name), None)
+            twin = next((check for check in checks if str(check.constraint_name) == name), None)
             if twin is None:
                 said = _condition(before, name)
                 twin = next(
-                    (one for one in checks
-                     if said is not None and _condition(after, str(one.constraint_name)) == said),
+                    (check for check in checks
+                     if said is not None and _condition(after, str(check.constraint_name)) == said),
                     None,
                 )  # fmt: skip
             if twin is not None:

@@ -334,7 +334,7 @@ def constraint_names(sql: str) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     Columns are those of a constraint that stands by itself, or the one that it stands beside.
     """
     tokens = [one for one in _TOKEN.findall(sql) if not one.isspace()]
-    tokens = [one for one in tokens if not one.startswith(("--", "/*"))]
+    tokens = [token for token in tokens if not token.startswith(("--", "/*"))]
     depth, column = 0, ""
     for place, word in enumerate(tokens):
         if depth == 1 and tokens[place - 1] in ("(", ","):
@@ -381,8 +381,8 @@ def has_expression(sql: str) -> bool:
     tokens = [one for one in _TOKEN.findall(sql) if not one.isspace()]
     start = tokens.index("(")
     return any(
-        not re.fullmatch(r"[\w,]+|[\"`\[].*", one)
-        for one in tokens[start + 1 : _closing(tokens, start)]
+        not re.fullmatch(r"[\w,]+|[\"`\[].*", token)
+        for token in tokens[start + 1 : _closing(tokens, start)]
     )
 
 

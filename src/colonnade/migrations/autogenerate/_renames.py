@@ -98,7 +98,9 @@ class _Finder:
         self.inspector = sa.inspect(connection)
         self.wanted = {(table.schema, table.name): table for table in metadata.tables.values()}
         self.there: dict[Table, Columns] = {
-            (schema, name): {one["name"]: one for one in self.inspector.get_columns(name, schema)}
+            (schema, name): {
+                column["name"]: column for column in self.inspector.get_columns(name, schema)
+            }
             for schema in {schema for schema, _ in self.wanted} | {None}
             for name in self.inspector.get_table_names(schema)
             if name not in OURS and not name.startswith("sqlite_")
@@ -114,18 +116,20 @@ class _Finder:
             MigrationError: It is not: a name is misspelt, or the models still have it.
         """
         there = {name for _, name in self.there}
-        there |= {f"{name}.{one}" for (_, name), columns in self.there.items() for one in columns}
+        there |= {
+            f"{name}.{column}" for (_, name), columns in self.there.items() for column in columns
+        }
         plain = {before_aside(one) for one in there if is_aside(one)}
         models = {name for _, name in self.wanted}
         models |= {
-            f"{name}.{one.name}" for (_, name), t in self.wanted.items() for one in t.columns
+            f"{name}.{column.name}" for (_, name), t in self.wanted.items() for column in t.columns
         }
         later = {
-            f"{new}.{one}"
+            f"{new}.{column}"
             for old, new in self.choices.renames.items()
             for (_, name), columns in self.there.items()
             if name == old
-            for one in columns
+            for column in columns
         }
         for said in self.choices.renames:
             if said not in there | later:

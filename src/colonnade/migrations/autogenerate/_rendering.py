@@ -167,13 +167,13 @@ def unbound(text: str) -> str:
 def _render_step(autogen_context: AutogenContext, step: Step) -> str:
     autogen_context.imports.add(STEPS)
     arguments = []
-    for one in sorted(fields(step), key=lambda one: bool(one.kw_only)):
-        value = getattr(step, one.name)
-        default = one.default_factory() if one.default_factory is not MISSING else one.default
+    for field in sorted(fields(step), key=lambda entry: bool(entry.kw_only)):
+        value = getattr(step, field.name)
+        default = field.default_factory() if field.default_factory is not MISSING else field.default
         if value == default and default is not MISSING:
             continue
         said = _value(value, autogen_context)
-        arguments.append(f"{one.name}={said}" if one.kw_only else said)
+        arguments.append(f"{field.name}={said}" if field.kw_only else said)
     return f"steps.{step.function}({', '.join(arguments)})"
 
 

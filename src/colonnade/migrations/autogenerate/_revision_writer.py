@@ -140,7 +140,11 @@ def find_change(
         found.downgrade_ops.ops
     )
     choices.check_used(
-        {f"{table.name}.{one.name}" for table in metadata.tables.values() for one in table.columns}
+        {
+            f"{table.name}.{column.name}"
+            for table in metadata.tables.values()
+            for column in table.columns
+        }
     )
     if connection.in_transaction():
         connection.rollback()

@@ -171,7 +171,7 @@ class SchemaHistory:
         """Have what comes back say what the history said, rather than what one database does."""
         match operation:
             case ops.ModifyTableOps():
-                operation.ops = [self._given(one) for one in operation.ops]
+                operation.ops = [self._given(op) for op in operation.ops]
             case _:
                 self._given(operation)
 
@@ -187,7 +187,7 @@ class SchemaHistory:
                     if isinstance(item, sa.Column):
                         self._give_column(schema, table, item)
                 operation.columns = [
-                    self._given_check(schema, table, one) for one in operation.columns
+                    self._given_check(schema, table, column) for column in operation.columns
                 ]
             case ops.AlterColumnOp() if operation.modify_server_default not in (False, None):
                 name = schema, operation.table_name, operation.column_name
@@ -243,7 +243,7 @@ class SchemaHistory:
         if not conditions or accepts is None:
             return neutral_value(kind)
         mentioned = [one for text in conditions for one in literals_in(text)]
-        found = (one for one in candidates(kind, mentioned) if accepts(one))
+        found = (candidate for candidate in candidates(kind, mentioned) if accepts(candidate))
         return next(found, neutral_value(kind))
 
     def _forget(self, dropped: ops.DropTableOp | ops.DropColumnOp) -> None:
@@ -253,7 +253,7 @@ class SchemaHistory:
             for name in [one for one in known if one[:2] == owner and column in (None, one[2])]:
                 del known[name]
         if column is None:
-            for name in [one for one in self.checks if one[:2] == owner]:
+            for name in [check for check in self.checks if check[:2] == owner]:
                 del self.checks[name]
             self.indexes = {
                 key: step
@@ -293,8 +293,8 @@ class SchemaHistory:
 def index_step(operation: ops.CreateIndexOp) -> safe_ops.AddIndex:
     """Alembic's operation on an index as our step."""
     columns = [
-        str(one.name) if isinstance(one, sa.Column) else one
-        for one in operation.to_index().expressions
+        str(expression.name) if isinstance(expression, sa.Column) else expression
+        for expression in operation.to_index().expressions
     ]
     options = {key: value for key, value in operation.kw.items() if value is not None}
     return safe_ops.AddIndex(
@@ -347,7 +347,7 @@ def _index_renamed(step: safe_ops.AddIndex, old: str, new: str) -> safe_ops.AddI
             return sa.text(unbound(with_name(text, old, new)))
         return thing
 
-    columns = [renamed(one) for one in step.columns]
+    columns = [renamed(column) for column in step.columns]
     options = {
         key: renamed(value) if key.endswith(("_where", "_include", "_ops")) else value
         for key, value in step.options.items()

@@ -90,7 +90,7 @@ class StepPlanner:
     def _released(self, found: Sequence[MigrateOperation]) -> Iterator[MigrateOperation]:
         """Drop the foreign keys of columns that change their type, or are no key for a while."""
         tables = [one for one in found if isinstance(one, ops.ModifyTableOps)]
-        changed = {column for one in tables for column in self._changed(one)}
+        changed = {column for table in tables for column in self._changed(table)}
         if not changed:
             return
         known = {(key.schema, key.table, key.name): key for key in self.foreign_keys}
@@ -121,7 +121,7 @@ class StepPlanner:
                     continue
                 step = foreign_key_step(ops.CreateForeignKeyOp.from_constraint(item))
                 if item.use_alter or (step.target_schema, step.target) in waiting:
-                    table.columns = [one for one in table.columns if one is not item]
+                    table.columns = [column for column in table.columns if column is not item]
                     self._last.append(step)
 
     def _untied(self, found: Sequence[MigrateOperation]) -> Iterator[safe_ops.DropForeignKey]:
@@ -136,14 +136,14 @@ class StepPlanner:
         """The columns of a table that foreign keys cannot be on while it changes."""
         table, schema = modified.table_name, modified.schema
         stored = self.before.get((schema, table), Stored())
-        for one in modified.ops:
+        for op in modified.ops:
             columns: Iterable[str] = ()
-            if isinstance(one, ops.AlterColumnOp) and one.modify_type is not None:
-                columns = [one.column_name]
-            elif isinstance(one, safe_ops.ChangeKey):
-                columns = one.was
-            elif isinstance(one, ops.DropConstraintOp) and one.constraint_type == "unique":
-                said = stored.uniques.get(str(one.constraint_name), "")
+            if isinstance(op, ops.AlterColumnOp) and op.modify_type is not None:
+                columns = [op.column_name]
+            elif isinstance(op, safe_ops.ChangeKey):
+                columns = op.was
+            elif isinstance(op, ops.DropConstraintOp) and op.constraint_type == "unique":
+                said = stored.uniques.get(str(op.constraint_name), "")
                 columns = said.partition("(")[2].partition(")")[0].split(", ")
             for column in columns:
                 yield schema, table, column
@@ -302,7 +302,7 @@ class StepPlanner:
             case ops.CreateCheckConstraintOp():
                 yield from self._check(added, pairing)
             case ops.CreateUniqueConstraintOp() if added.constraint_name and not _special(added):
-                columns = [str(one) for one in added.columns]
+                columns = [str(column) for column in added.columns]
                 name = str(added.constraint_name)
                 yield safe_ops.AddUnique(name, added.table_name, columns, schema=added.schema)
             case ops.CreateForeignKeyOp() if added.constraint_name and not _special(added):

@@ -137,7 +137,9 @@ class StepAssessor:
         if not inspector.has_table(real, operation.schema):
             return False
         columns = inspector.get_columns(real, operation.schema)
-        return any(one["name"] == operation.column_name and "computed" in one for one in columns)
+        return any(
+            column["name"] == operation.column_name and "computed" in column for column in columns
+        )
 
     def _alter_column(self, operation: ops.AlterColumnOp) -> Iterator[Finding]:
         table, column, schema = operation.table_name, operation.column_name, operation.schema

@@ -66,7 +66,9 @@ class Projection:
         if key not in self._tables:
             if key in self._gone or not sa.inspect(self.connection).has_table(name, schema):
                 return None
-            columns = [one["name"] for one in sa.inspect(self.connection).get_columns(name, schema)]
+            columns = [
+                column["name"] for column in sa.inspect(self.connection).get_columns(name, schema)
+            ]
             preparer = self.connection.dialect.identifier_preparer
             full = f"{preparer.quote_schema(schema)}.{self.quote(name)}" if schema else None
             source = f"SELECT * FROM {full or self.quote(name)}" if self._is_known else None  # noqa: S608
@@ -138,8 +140,8 @@ class Projection:
                 self._change(operation)
 
     def _make(self, made: ops.CreateTableOp) -> None:
-        columns = [one.name for one in made.columns if isinstance(one, sa.Column)]
-        empty = ", ".join(f"NULL AS {self.quote(one)}" for one in columns)
+        columns = [column.name for column in made.columns if isinstance(column, sa.Column)]
+        empty = ", ".join(f"NULL AS {self.quote(column)}" for column in columns)
         self._tables[made.schema, made.table_name] = Projected(
             made.schema, None, columns, f"SELECT {empty} WHERE 1 = 0"
         )
@@ -178,9 +180,9 @@ class Projection:
         if not (changed or renamed or gone):
             return
         columns = {
-            renamed.get(one, one): changed.get(one, self.quote(one))
-            for one in table.columns
-            if one not in gone
+            renamed.get(column, column): changed.get(column, self.quote(column))
+            for column in table.columns
+            if column not in gone
         }
         columns |= {one: sql for one, sql in changed.items() if one not in table.columns}
         if table.source is not None:

@@ -95,7 +95,7 @@ class RowChecks:
         if target is None or target.source is None:
             return
         quote = self.projection.quote
-        some = " AND ".join(f"{quote(one)} IS NOT NULL" for one in step.columns)
+        some = " AND ".join(f"{quote(column)} IS NOT NULL" for column in step.columns)
         pairs = " AND ".join(
             f"referred.{quote(there)} = {quote(step.table)}.{quote(here)}"
             for here, there in zip(step.columns, step.target_columns, strict=True)
@@ -113,7 +113,7 @@ class RowChecks:
 
     def _alembic_unique(self, added: ops.CreateUniqueConstraintOp) -> Iterator[Finding]:
         step = safe_ops.AddUnique(
-            str(added.constraint_name), added.table_name, [str(one) for one in added.columns],
+            str(added.constraint_name), added.table_name, [str(column) for column in added.columns],
             schema=added.schema,
         )  # fmt: skip
         yield from self._unique(step)
@@ -154,7 +154,7 @@ class RowChecks:
         rows = self.projection.rows(schema, table)
         if rows is None:
             return
-        said = [self._sql(one) for one in columns]
+        said = [self._sql(column) for column in columns]
         conditions = [condition] if condition else []
         conditions += [] if nulls else [f"{one} IS NOT NULL" for one in said]
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""

@@ -70,6 +70,6 @@ def _row_size(connection: Connection, name: str) -> int:
     """Bytes in a row, about: of the first rows."""
     columns = [row[1] for row in connection.execute(sa.text(f"PRAGMA table_info({name})"))]
     preparer = connection.dialect.identifier_preparer
-    sizes = " + ".join(f"coalesce(length({preparer.quote(one)}), 1)" for one in columns)
+    sizes = " + ".join(f"coalesce(length({preparer.quote(column)}), 1)" for column in columns)
     asked = sa.text(f"SELECT avg(size) FROM (SELECT {sizes} AS size FROM {name} LIMIT 1000)")  # noqa: S608
     return round(connection.execute(asked).scalar_one() or 0) + 8

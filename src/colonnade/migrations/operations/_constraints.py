@@ -139,7 +139,7 @@ class ReplaceCheck(AddCheck):
         mapping = MapValues(self.table, self.column, self.values, schema=self.schema)
         if not on_postgresql(operations):
             checks = sa.inspect(operations.get_bind()).get_check_constraints(self.table)
-            if self.name in {one["name"] for one in checks}:
+            if self.name in {check["name"] for check in checks}:
                 DropCheck(self.name, self.table, schema=self.schema).run(operations)
             mapping.run(operations)
             AddCheck(self.name, self.table, self.condition, schema=self.schema).run(operations)
@@ -237,8 +237,8 @@ class AddForeignKey(Concurrent, Step):
                     initially=self.initially,
                 )
             return
-        here = ", ".join(quoted(operations, one) for one in self.columns)
-        there = ", ".join(quoted(operations, one) for one in self.target_columns)
+        here = ", ".join(quoted(operations, column) for column in self.columns)
+        there = ", ".join(quoted(operations, column) for column in self.target_columns)
         target = quoted(operations, self.target, self.target_schema)
         rules = "".join(
             f" ON {event} {rule}"

@@ -139,21 +139,21 @@ def candidates(kind: TypeEngine[Any], mentioned: list[str]) -> list[Any]:
     numbers = [float(one) for one in mentioned if not one.startswith("'")]
     texts = [one[1:-1].replace("''", "'") for one in mentioned if one.startswith("'")]
     if isinstance(base, sa.Integer):
-        near = [int(one) + more for one in numbers for more in (0, 1, -1)]
+        near = [int(number) + more for number in numbers for more in (0, 1, -1)]
         return [0, 1, -1, *near]
     if isinstance(base, sa.Numeric | sa.Float):
-        return [0, 1, -1, *(one + more for one in numbers for more in (0, 1, -1, 0.5, -0.5))]
+        return [0, 1, -1, *(number + more for number in numbers for more in (0, 1, -1, 0.5, -0.5))]
     if isinstance(base, sa.Date | sa.DateTime | sa.Time):
         near = [found for text in texts for found in _moments(base, text)]
         return [neutral_value(kind), *(plain_value(one, kind) for one in near)]
     if isinstance(base, sa.LargeBinary):
-        return [b"", *(b"0" * int(one) for one in numbers if 0 < one < 10_000)]
+        return [b"", *(b"0" * int(number) for number in numbers if 0 < number < 10_000)]
     if isinstance(base, sa.JSON):
-        lists = [sa.text(_quoted(to_json([None] * int(one)).decode())) for one in numbers
-                 if 0 < one < 1000]  # fmt: skip
+        lists = [sa.text(_quoted(to_json([None] * int(number)).decode())) for number in numbers
+                 if 0 < number < 1000]  # fmt: skip
         return [sa.text("'[]'"), sa.text("'{}'"), *lists]
     if isinstance(base, sa.String):
-        lengths = ["x" * int(one) for one in numbers if 0 < one < 10_000]
+        lengths = ["x" * int(number) for number in numbers if 0 < number < 10_000]
         return ["", *texts, *lengths]
     return [neutral_value(kind)]
 

@@ -87,7 +87,7 @@ def start_from_baseline(
     baseline = _baseline_of(history)
     if baseline is None or target == "base" or current_heads(connection):
         return None
-    below = {one.revision for one in history.script.iterate_revisions(target, "base")}
+    below = {revision.revision for revision in history.script.iterate_revisions(target, "base")}
     if baseline not in below:
         return None
     path = _snapshot(history, baseline, connection.dialect.name)

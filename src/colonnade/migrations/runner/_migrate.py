@@ -61,8 +61,8 @@ class RefusedError(MigrationError):
 
     def __init__(self, findings: Sequence[Finding]) -> None:
         self.findings = tuple(findings)
-        told = "\n\n".join(str(one) for one in findings)
-        names = list(dict.fromkeys(one.name for one in findings if one.kind != "fails"))
+        told = "\n\n".join(str(finding) for finding in findings)
+        names = list(dict.fromkeys(finding.name for finding in findings if finding.kind != "fails"))
         meant = f" If that is meant: --allow {' --allow '.join(names)}" if names else ""
         super().__init__(f"{told}\n\nNothing was run.{meant}")
 
@@ -119,7 +119,7 @@ def migrate_to(
         if connection.in_transaction():
             connection.rollback()
         _run(Run(history, connection, direction, target, watcher), database, patience)
-        return [*done, *(revision_of(one) for one in steps)]
+        return [*done, *(revision_of(step) for step in steps)]
 
 
 def _taken_back(

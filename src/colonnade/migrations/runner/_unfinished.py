@@ -88,7 +88,9 @@ def take_back(history: History, connection: Connection, left: Unfinished, watche
         watcher: Told how it goes.
     """
     recording = _recorded(history, connection, left.revision, left.direction)
-    module = next(one.module for one in history.revisions if one.revision == left.revision)
+    module = next(
+        revision.module for revision in history.revisions if revision.revision == left.revision
+    )
     function: Callable[[], None] = (
         module.downgrade if left.direction == "upgrade" else module.upgrade
     )
@@ -183,11 +185,11 @@ class _Undoing:
     def _columns(inspector: sa.Inspector, table: str | None, schema: str | None) -> set[str] | None:
         if table is None or not inspector.has_table(table, schema):
             return None
-        return {one["name"] for one in inspector.get_columns(table, schema)}
+        return {column["name"] for column in inspector.get_columns(table, schema)}
 
     @staticmethod
     def _indexes(inspector: sa.Inspector, table: str | None, schema: str | None) -> set[Any]:
-        return {one["name"] for one in inspector.get_indexes(str(table), schema)}
+        return {index["name"] for index in inspector.get_indexes(str(table), schema)}
 
     @staticmethod
     def _constraints(inspector: sa.Inspector, table: str | None, schema: str | None) -> set[Any]:

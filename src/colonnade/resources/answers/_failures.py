@@ -295,7 +295,7 @@ def _unique(refusal: Refusal, shape: Shape) -> Any:
     if found is not None or refusal.constraint is not None:
         return found
     for table in _tables(refusal, shape):
-        named: list[Any] = [*table.constraints, *(one for one in table.indexes if one.unique)]
+        named: list[Any] = [*table.constraints, *(index for index in table.indexes if index.unique)]
         for one in named:
             unique = isinstance(one, UniqueConstraint | PrimaryKeyConstraint | Index)
             if unique and one.name and {c.name for c in one.columns} == set(refusal.columns):

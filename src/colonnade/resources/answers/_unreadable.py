@@ -162,7 +162,7 @@ class _Search:
         texts: dict[str, Any] = {}
         if self._view.surface.shape is self._subject.shape:
             columns = self._subject.shape.columns.values()
-            texts = {one.name: place_text(source.c[one.column.key]) for one in columns}
+            texts = {column.name: place_text(source.c[column.column.key]) for column in columns}
         return texts | self._view.texts(source, self._scopes, self._subject.backend)
 
     async def _row(self, name: str) -> int:

@@ -344,7 +344,9 @@ def path_parameter(name: str, columns: tuple[ColumnShape, ...]) -> dict[str, Any
             description = "The key, with ~1 for / and ~0 for ~"
     else:
         schema = {"type": "string", "minLength": 1}
-        description = "The parts of the key, by commas: " + ",".join(one.name for one in columns)
+        description = "The parts of the key, by commas: " + ",".join(
+            column.name for column in columns
+        )
     return {
         "name": name,
         "in": "path",

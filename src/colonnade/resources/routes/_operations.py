@@ -357,7 +357,7 @@ class Operations:
     def _links(self, name: str, link: Link) -> None:
         subject, key = self.subject, self.key
         self.links.append(link)
-        known = {one.dependency for one in self.offer.scopes}
+        known = {scope.dependency for scope in self.offer.scopes}
         asked = _scoping.dependencies(subject.db, link.tables())
         scopes = [one for one in asked if one.dependency not in known]
 

@@ -51,7 +51,7 @@ class Task(SQLModel, table=True):
         for table in schema.tables:
             for key in foreign_keys(table):
                 if (key.ondelete or "").upper() == "SET NULL":
-                    fixed = [one for one in key.columns if not one.nullable]
+                    fixed = [column for column in key.columns if not column.nullable]
                     if fixed:
                         message = (
                             f"deleting its parent sets {names(fixed)} to NULL, which it cannot be"

@@ -40,8 +40,10 @@ class Task(SQLModel, table=True):
                 if relation.direction is not RelationshipDirection.MANYTOONE:
                     continue
                 said = _annotation(mapper.class_, relation.key)
-                columns = [one for one in relation.local_columns if isinstance(one, Column)]
-                nullable = [one for one in columns if one.nullable]
+                columns = [
+                    column for column in relation.local_columns if isinstance(column, Column)
+                ]
+                nullable = [column for column in columns if column.nullable]
                 if said and nullable and not re.search(r"Optional|None|Any", said):
                     said_null = names(nullable)
                     message = (

@@ -37,9 +37,9 @@ class Task(colonnade.SQLModel, table=True):
     def check(self, schema: Schema) -> Iterator[Finding]:
         for table in schema.tables:
             unnamed = [
-                _kind(one)
-                for one in table.constraints
-                if one.name is None and not isinstance(one, PrimaryKeyConstraint)
+                _kind(constraint)
+                for constraint in table.constraints
+                if constraint.name is None and not isinstance(constraint, PrimaryKeyConstraint)
             ]
             if unnamed:
                 said = ", ".join(sorted(unnamed))
