@@ -337,12 +337,16 @@ def test_what_models_made_is_read_as_they_said_it(lab: Lab, clean: Callable[[str
 def relations() -> set[tuple[str, ...]]:
     """What refers to what, how, and by which table."""
     return {
-        (str(relation.parent.local_table), str(relation.mapper.local_table), relation.direction.name,
-         str(relation.secondary))
+        (
+            str(relation.parent.local_table),
+            str(relation.mapper.local_table),
+            relation.direction.name,
+            str(relation.secondary),
+        )
         for mapper in default_registry.mappers
         for relation in mapper.relationships
         if not relation.viewonly
-    }  # fmt: skip
+    }
 
 
 def columns() -> dict[str, tuple[bool | None, bool]]:
