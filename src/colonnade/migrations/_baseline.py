@@ -170,7 +170,10 @@ def _schema_on_postgresql(connection: Connection) -> str:
     if run.returncode:
         raise MigrationError(f"pg_dump cannot read the schema: {run.stderr.strip()}")
     # \restrict and \unrestrict are for psql: https://www.postgresql.org/docs/current/app-psql.html
-    return re.sub(r"^\\(?:un)?restrict .*\n", "", run.stdout, flags=re.MULTILINE)
+    schema = re.sub(r"^\\(?:un)?restrict .*\n", "", run.stdout, flags=re.MULTILINE)
+    # The timeouts of a pg_dump that is newer than the server are unknown there.
+    settings, name, objects = schema.partition("\n-- Name: ")
+    return re.sub(r"^SET \w+_timeout = 0;\n", "", settings, flags=re.MULTILINE) + name + objects
 
 
 _ADDRESS = {"host", "hostaddr", "port", "dbname", "user", "sslmode", "sslrootcert", "sslcert",
