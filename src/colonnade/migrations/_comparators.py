@@ -198,9 +198,9 @@ def _compare_indexes(
     found = modify_ops.ops
     elsewhere = set() if model is None else _elsewhere(context, model)
     dropped = [
-        one
-        for one in sorted(stored.indexes)
-        if stored.indexes[one] != wanted.indexes.get(one) and one not in elsewhere
+        index
+        for index in sorted(stored.indexes)
+        if stored.indexes[index] != wanted.indexes.get(index) and index not in elsewhere
     ]
     for index in dropped:
         found.append(_drop_index(context, schema, name, index, there, stored.indexes[index]))
@@ -221,7 +221,7 @@ def _elsewhere(context: MigrationContext, model: sa.Table) -> set[str]:
     """The indexes that a model has on another database alone (``ddl_if``)."""
     connection = context.connection
     assert connection is not None
-    return {str(one.name) for one in model.indexes if not is_made(one, connection)}
+    return {str(index.name) for index in model.indexes if not is_made(index, connection)}
 
 
 OPERATORS = "postgresql_ops"
@@ -244,12 +244,12 @@ def _drop_index(
             index, table, list(said.columns), schema=schema, unique=said.unique, **said.options
         )
         return DropIndexOp(index, table, schema=schema, _reverse=made)
-    known = [one for one in (there.indexes if there is not None else ()) if one.name == index]
-    if known and all(isinstance(one, sa.Column) for one in known[0].expressions):
+    known = [each for each in (there.indexes if there is not None else ()) if each.name == index]
+    if known and all(isinstance(part, sa.Column) for part in known[0].expressions):
         return DropIndexOp.from_index(known[0])
     # On an expression: SQLAlchemy reads none from SQLite, and no order of one from PostgreSQL.
     parts, where = index_parts(stored)
-    columns = [one if names_in(one) == {one} else sa.text(unbound(one)) for one in parts]
+    columns = [part if names_in(part) == {part} else sa.text(unbound(part)) for part in parts]
     options: dict[str, Any] = {"unique": stored.startswith("UNIQUE ")}
     if known:
         options |= {name: value for name, value in known[0].kwargs.items() if name != OPERATORS}
@@ -286,12 +286,12 @@ def _compare_uniques(
 
 def _nameless_uniques(table: sa.Table) -> dict[str, list[str]]:
     """The columns of UNIQUE constraints without a name, by how a database has them."""
-    found = [
-        [column.name for column in one.columns]
-        for one in table.constraints
-        if isinstance(one, sa.UniqueConstraint) and one.name is None
+    keys = [
+        [column.name for column in constraint.columns]
+        for constraint in table.constraints
+        if isinstance(constraint, sa.UniqueConstraint) and constraint.name is None
     ]
-    return {f"UNIQUE ({', '.join(columns)})": columns for columns in sorted(found)}
+    return {f"UNIQUE ({', '.join(columns)})": columns for columns in sorted(keys)}
 
 
 def _uniques(table: sa.Table) -> dict[str, sa.UniqueConstraint]:

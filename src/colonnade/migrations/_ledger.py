@@ -47,10 +47,10 @@ class Ledger:
         self.schemas: set[str] = set()
 
     def copy(self) -> "Ledger":
-        """What was said until now, whatever is said later."""
+        """A copy that later notes do not change."""
         copy = Ledger()
-        for name, said in vars(self).items():
-            setattr(copy, name, said.copy())
+        for name, noted in vars(self).items():
+            setattr(copy, name, noted.copy())
         return copy
 
     def columns_with(self, key: EnumKey) -> list[Name]:
