@@ -144,25 +144,22 @@ def test_values_that_were_mapped_one_to_one_are_mapped_back(lab: Lab) -> None:
 
 
 def test_a_renamed_column_does_not_rename_a_function_or_type(lab: Lab) -> None:
-    def before() -> None:
-        class Track(SQLModel, table=True):
-            __table_args__ = (
-                sa.CheckConstraint("CAST(length AS integer) >= length('')", name="ck_track_long"),
+    def models(name: str) -> Callable[[], object]:
+        def define() -> object:
+            check = sa.CheckConstraint(
+                f"CAST({name} AS integer) >= length('')", name="ck_track_long"
             )
-            id: int | None = Field(default=None, primary_key=True)
-            length: str = Field(max_length=20)
-
-    def after() -> None:
-        class Track(SQLModel, table=True):
-            __table_args__ = (
-                sa.CheckConstraint("CAST(span AS integer) >= length('')", name="ck_track_long"),
+            columns = (
+                sa.Column("id", sa.Integer, primary_key=True),
+                sa.Column(name, sa.String(20)),
             )
-            id: int | None = Field(default=None, primary_key=True)
-            span: str = Field(max_length=20)
+            return sa.Table("track", SQLModel.metadata, *columns, check)
 
-    lab.change(before)
+        return define
+
+    lab.change(models("length"))
     lab.run("INSERT INTO track (length) VALUES ('7')")
-    lab.change(after, renames={"track.length": "span"})
+    lab.change(models("span"), renames={"track.length": "span"})
     assert lab.drift() == []
     lab.downgrade()
     assert lab.rows("SELECT length FROM track") == [("7",)]

@@ -45,7 +45,7 @@ def check(history: History, url: DatabaseURL, metadata: MetaData) -> None:
             with explained(history.folder, run):
                 run()
             if direction == "downgrade":
-                left = [one for one in _tables_and_types(connection) if one not in before]
+                left = [name for name in _tables_and_types(connection) if name not in before]
                 if left:
                     raise MigrationError(f"Taken back, the history leaves {', '.join(left)}.")
         apart = [

@@ -198,9 +198,9 @@ def _compare_indexes(
     found = modify_ops.ops
     elsewhere = set() if model is None else _elsewhere(context, model)
     dropped = [
-        one
-        for one in sorted(stored.indexes)
-        if stored.indexes[one] != wanted.indexes.get(one) and one not in elsewhere
+        index
+        for index in sorted(stored.indexes)
+        if stored.indexes[index] != wanted.indexes.get(index) and index not in elsewhere
     ]
     for index in dropped:
         found.append(_drop_index(context, schema, name, index, there, stored.indexes[index]))
@@ -244,8 +244,8 @@ def _drop_index(
             index, table, list(said.columns), schema=schema, unique=said.unique, **said.options
         )
         return DropIndexOp(index, table, schema=schema, _reverse=made)
-    known = [one for one in (there.indexes if there is not None else ()) if one.name == index]
-    if known and all(isinstance(expression, sa.Column) for expression in known[0].expressions):
+    known = [each for each in (there.indexes if there is not None else ()) if each.name == index]
+    if known and all(isinstance(part, sa.Column) for part in known[0].expressions):
         return DropIndexOp.from_index(known[0])
     # On an expression: SQLAlchemy reads none from SQLite, and no order of one from PostgreSQL.
     parts, where = index_parts(stored)
@@ -286,12 +286,12 @@ def _compare_uniques(
 
 def _nameless_uniques(table: sa.Table) -> dict[str, list[str]]:
     """The columns of UNIQUE constraints without a name, by how a database has them."""
-    found = [
+    keys = [
         [column.name for column in constraint.columns]
         for constraint in table.constraints
         if isinstance(constraint, sa.UniqueConstraint) and constraint.name is None
     ]
-    return {f"UNIQUE ({', '.join(columns)})": columns for columns in sorted(found)}
+    return {f"UNIQUE ({', '.join(columns)})": columns for columns in sorted(keys)}
 
 
 def _uniques(table: sa.Table) -> dict[str, sa.UniqueConstraint]:

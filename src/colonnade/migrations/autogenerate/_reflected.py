@@ -162,8 +162,8 @@ def _make(connection: Connection, table: Table, *prefixes: str) -> None:
             plain.append_constraint(copy)
     connection.execute(CreateTable(plain))
     schema = "pg_temp" if prefixes else "main"
-    # A model may say an index twice: of one name there is one.
-    indexes = {one.name: one for one in table.indexes if is_made(one, connection)}
+    # A model may define an index twice; a database has one of each name.
+    indexes = {index.name: index for index in table.indexes if is_made(index, connection)}
     for index in indexes.values():
         options = {"schema_translate_map": {table.schema: schema}}
         connection.execute(CreateIndex(index), execution_options=options)
@@ -285,8 +285,8 @@ def _sqlite_table(connection: Connection, name: str, sql: str) -> Stored:
         else:
             stored.checks[check] = normal(condition)
     uniques = {columns: one for one, kind, columns in named if kind == "UNIQUE"}
-    for columns, one in uniques.items():  # one on the primary key has no index of its own
-        stored.uniques[one] = f"UNIQUE ({', '.join(columns)})"
+    for columns, constraint in uniques.items():  # SQLite adds no index for the primary key
+        stored.uniques[constraint] = f"UNIQUE ({', '.join(columns)})"
     stored.unnamed_uniques |= uniques_of(connection, name) - uniques.keys()
     return stored
 

@@ -47,10 +47,10 @@ class SchemaHistory:
         self.schemas: set[str] = set()
 
     def copy(self) -> "SchemaHistory":
-        """What was said until now, whatever is said later."""
+        """A copy that later notes do not change."""
         copy = SchemaHistory()
-        for name, said in vars(self).items():
-            setattr(copy, name, said.copy())
+        for name, noted in vars(self).items():
+            setattr(copy, name, noted.copy())
         return copy
 
     def columns_with(self, key: EnumKey) -> list[Name]:

@@ -67,7 +67,7 @@ class StepPlanner:
     def arrange(self, found: Iterable[MigrateOperation]) -> list[MigrateOperation]:
         """The operations in our order."""
         found = list(found)
-        for modified in (one for one in found if isinstance(one, ops.ModifyTableOps)):
+        for modified in (op for op in found if isinstance(op, ops.ModifyTableOps)):
             name_in_operations(modified)
         if self.going_back:
             for one in found:

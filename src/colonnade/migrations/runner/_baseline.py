@@ -12,6 +12,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection
 
@@ -22,14 +23,14 @@ from colonnade.migrations._history import History
 from colonnade.migrations.autogenerate._enum_types import enums_in
 from colonnade.migrations.autogenerate._schema_history import SchemaHistory
 from colonnade.migrations.runner._runner import current_heads
+from colonnade.models import application_tables
 
 FOLDER = "baseline"
 """Beside the revisions; Alembic reads no folders in theirs."""
 
 _SQLITE_OBJECTS = """
-SELECT sql FROM sqlite_master
-WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND tbl_name NOT IN ({ours})
-      AND tbl_name NOT IN (SELECT name FROM pragma_table_list WHERE type = 'shadow')
+SELECT tbl_name, sql FROM sqlite_master
+WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
 ORDER BY CASE type WHEN 'table' THEN 0 WHEN 'view' THEN 1 ELSE 2 END, rowid
 """
 
@@ -53,8 +54,9 @@ def write_baseline(history: History, database: Database) -> tuple[str, Path]:
         if len(heads) != 1 or not history.has(heads[0]):
             at = " and ".join(heads) or "no revision"
             raise MigrationError(
-                f"{database.url} is at {at}: a baseline is the snapshot of a database at one "
-                "revision of the history."
+                f"{database.url} is at {at}. A baseline needs a database at exactly one revision "
+                "of the history: run `colonnade upgrade`, or `colonnade stamp` if its tables are "
+                "there already."
             )
         if connection.dialect.name == "sqlite":
             schema = _schema_on_sqlite(connection)
@@ -87,7 +89,7 @@ def start_from_baseline(
     baseline = _baseline_of(history)
     if baseline is None or target == "base" or current_heads(connection):
         return None
-    below = {revision.revision for revision in history.script.iterate_revisions(target, "base")}
+    below = {script.revision for script in history.script.iterate_revisions(target, "base")}
     if baseline not in below:
         return None
     path = _snapshot(history, baseline, connection.dialect.name)
@@ -132,7 +134,7 @@ def _baseline_of(history: History) -> str | None:
         return None
     if not history.has(named):
         raise MigrationError(
-            f"[tool.colonnade] baseline names {named}, which is no revision in {history.folder}."
+            f"[tool.colonnade] baseline names {named}, which is not a revision in {history.folder}."
         )
     return named
 
@@ -142,9 +144,15 @@ def _snapshot(history: History, revision: str, dialect: str) -> Path:
 
 
 def _schema_on_sqlite(connection: Connection) -> str:
-    ours = ", ".join(f"'{name}'" for name in sorted(OURS))
-    found = connection.exec_driver_sql(_SQLITE_OBJECTS.format(ours=ours)).scalars()
-    return "".join(f"{statement};\n" for statement in found)
+    """Every object but the migrations' own tables, and those that a virtual table makes itself."""
+    tables = set(sa.inspect(connection).get_table_names())
+    hidden = tables - set(application_tables(connection))
+    objects = connection.exec_driver_sql(_SQLITE_OBJECTS).all()
+    return "".join(
+        f"{sql};\n"
+        for table, sql in objects
+        if table not in hidden or sql.upper().startswith("CREATE VIRTUAL TABLE")
+    )
 
 
 def _schema_on_postgresql(connection: Connection) -> str:
@@ -170,7 +178,10 @@ def _schema_on_postgresql(connection: Connection) -> str:
     if run.returncode:
         raise MigrationError(f"pg_dump cannot read the schema: {run.stderr.strip()}")
     # \restrict and \unrestrict are for psql: https://www.postgresql.org/docs/current/app-psql.html
-    return re.sub(r"^\\(?:un)?restrict .*\n", "", run.stdout, flags=re.MULTILINE)
+    schema = re.sub(r"^\\(?:un)?restrict .*\n", "", run.stdout, flags=re.MULTILINE)
+    # The timeouts of a pg_dump that is newer than the server are unknown there.
+    settings, name, objects = schema.partition("\n-- Name: ")
+    return re.sub(r"^SET \w+_timeout = 0;\n", "", settings, flags=re.MULTILINE) + name + objects
 
 
 _ADDRESS = {"host", "hostaddr", "port", "dbname", "user", "sslmode", "sslrootcert", "sslcert",
