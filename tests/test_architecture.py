@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -45,16 +46,35 @@ def room(path: Path) -> str:
 
 
 def imports(path: Path) -> list[str]:
-    found = []
+    names = []
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            found += [alias.name for alias in node.names]
+            names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found += [f"{node.module}.{alias.name}" for alias in node.names]
-    return found
+            names += [f"{node.module}.{alias.name}" for alias in node.names]
+    return names
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(SOURCE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def import_graph(paths: list[Path]) -> dict[str, set[str]]:
+    """The modules that each module imports, lazily or not."""
+    modules = {module_name(path) for path in paths}
+    graph = {}
+    for path in paths:
+        used = {
+            name if name in modules else name.rpartition(".")[0]
+            for name in imports(path)  # `from package import module`, or a name in one
+        }
+        graph[module_name(path)] = (used & modules) - {module_name(path)}
+    return graph
 
 
 MODULES = [path for path in SOURCE.rglob("*.py") if "templates" not in path.parts]
+PLUGIN = SOURCE.parent / "pytest_colonnade.py"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
@@ -76,6 +96,19 @@ def test_fastapi_is_for_resources_and_alembic_for_migrations(path: Path) -> None
     used = {name.split(".")[0] for name in imports(path)}
     assert "fastapi" not in used or room(path) in {"resources", "health", "cli"}
     assert "alembic" not in used or room(path) == "migrations"
+
+
+def test_no_modules_import_each_other() -> None:
+    graph = import_graph([*MODULES, PLUGIN])
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(reversed(error.args[1])))
+
+
+def test_a_cycle_is_noticed() -> None:
+    with pytest.raises(CycleError):
+        TopologicalSorter({"a": {"b"}, "b": {"a"}}).prepare()
 
 
 def test_importing_colonnade_imports_no_driver_and_no_command_line() -> None:
