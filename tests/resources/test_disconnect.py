@@ -7,12 +7,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from fastapi import Depends, FastAPI
+from fastapi import Depends, FastAPI, Request
 from fastapi.testclient import TestClient
 from sqlalchemy import Connection, text
 
 from colonnade import Database, Resource, update
 from colonnade.errors import ModelError
+from colonnade.resources.routes._request_context import context_of
 from tests.resources.world import serving
 
 SLOW = {
@@ -37,8 +38,8 @@ def app_that_waits(
             raise
 
     @tasks.get("")
-    async def slow() -> None:
-        await tasks.subject.read(work)
+    async def slow(request: Request) -> None:
+        await tasks.subject.run(context_of(request), work, read_only=True)
 
     app = FastAPI()
     app.include_router(tasks)

@@ -401,26 +401,24 @@ class Database:
         )
         while True:
             try:
-                return await self._run_once(work, begin, read_only, attempts)
+                if self.url.backend == "sqlite":
+                    return await run_in_thread(
+                        self._engines, work, begin=begin, read_only=read_only
+                    )
+                if read_only and self._reading.replicas:
+                    return await self._reading.over_async(
+                        lambda engines: engines.of_loop().run(work, begin=begin, attempts=attempts)
+                    )
+                result = await self._engines.of_loop().run(work, begin=begin, attempts=attempts)
             except (SQLAlchemyError, DatabaseError) as error:
                 pause = attempts.pause_after(error)
                 if pause is None:
                     raise
+            else:
+                if not read_only:
+                    self._reading.note_write()
+                return result
             await asyncio.sleep(pause)
-
-    async def _run_once(
-        self, work: Callable[[Connection], T], begin: bool, read_only: bool, attempts: Attempts
-    ) -> T:
-        if self.url.backend == "sqlite":
-            return await run_in_thread(self._engines, work, begin=begin, read_only=read_only)
-        if read_only and self._reading.replicas:
-            return await self._reading.over_async(
-                lambda engines: engines.of_loop().run(work, begin=begin, attempts=attempts)
-            )
-        result = await self._engines.of_loop().run(work, begin=begin, attempts=attempts)
-        if not read_only:
-            self._reading.note_write()
-        return result
 
     def ping(self) -> None:
         """Connect and ask for nothing.

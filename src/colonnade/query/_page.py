@@ -109,6 +109,7 @@ class Page:
         question: The filters and the order as text, which a cursor belongs to.
         within: The row whose relation is asked for; None: the rows of the table.
         url: What was asked, path and query string, for the links to other pages.
+        context: What the program that answers the request keeps with it.
     """
 
     surface: QueryableTable
@@ -125,6 +126,7 @@ class Page:
     question: str = ""
     within: "ParentRow | None" = None
     url: str = ""
+    context: object = None
 
     def where(self, *conditions: ColumnElement[bool] | bool) -> Self:
         """The same page of fewer rows: those of which ``conditions`` hold as well.

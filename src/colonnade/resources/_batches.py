@@ -1,6 +1,6 @@
 """Batches: many rows in one request, all of them or none."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -24,7 +24,7 @@ from colonnade.database import StatementBatch
 from colonnade.errors import QueryError
 from colonnade.query import Scopes, compared_type, read_value
 from colonnade.resources._bulk_statements import ManyRows
-from colonnade.resources._hooks import in_session
+from colonnade.resources._hooks import RunStatements
 from colonnade.resources._reads import MOST_PARAMETERS, query_of
 from colonnade.resources._row_locks import after, lock_in_order
 from colonnade.resources._row_writes import Write
@@ -33,6 +33,7 @@ from colonnade.resources._write_rules import Values
 from colonnade.resources._writes import DONE, Writes
 from colonnade.resources.answers._bodies import JSONBody, json_body, read_body
 from colonnade.resources.answers._unreadable import FAILURES, name_unreadable, rows_of_keys
+from colonnade.resources.routes._request_context import context_of
 from colonnade.rows import MOST_ERRORS, UnreadableRowError, refuse_size
 
 
@@ -52,6 +53,7 @@ class Batches:
 
     async def create(self, request: Request) -> Response:
         """Create rows: 201, in the order of the body."""
+        context = context_of(request)
         scopes = self.subject.scopes(request)
         said = scopes.values(self.subject.shape.table)
         body = await json_body(request)
@@ -61,7 +63,7 @@ class Batches:
         def insert(connection: Connection) -> list[Any]:
             return self._insert(connection, rows, scopes)
 
-        async def hooked(session: AsyncSession, run: Callable[..., Awaitable[Any]]) -> list[Any]:
+        async def hooked(session: AsyncSession, run: RunStatements) -> list[Any]:
             return [
                 await writes.hooked(session, run, Write("create", dict(values), scopes))
                 for values in rows
@@ -70,21 +72,22 @@ class Batches:
         between = hooked if writes.hooks.any("create") else None
         once = writes.once(request, body, scopes)
         if once is not None:
-            work = once.answer(insert, between, lambda made: self._answer(made, 201))
-            answer: Response = await writes.explained(work, rows)
+            work = once.answer(context, insert, between, lambda made: self._answer(made, 201))
+            answer: Response = await writes.explained(context, work, rows)
             return answer
         if between is not None:
-            unit = self.subject.translated(in_session(self.subject.db, between))
+            unit = self.subject.run_hooked(context, between)
         elif writes.rows.renders:
-            unit = self.subject.run(insert, begin=True)
+            unit = self.subject.run(context, insert, begin=True)
         elif (many := self._many.insert(rows, scopes)) is not None:
-            unit = self.subject.run(many, begin=isinstance(many, StatementBatch))
+            unit = self.subject.run(context, many, begin=isinstance(many, StatementBatch))
         else:
-            unit = self.subject.run(insert, begin=True)
-        return self._answer(await writes.explained(unit, rows), 201)
+            unit = self.subject.run(context, insert, begin=True)
+        return self._answer(await writes.explained(context, unit, rows), 201)
 
     async def update(self, request: Request) -> Response:
         """Change rows, each named by its key in the body: 200, in the order of the body."""
+        context = context_of(request)
         scopes = self.subject.scopes(request)
         changes = await read_body(await json_body(request), self._changes)
         writes = self.writes
@@ -98,7 +101,7 @@ class Batches:
                 for key, values in changes
             ]
 
-        async def hooked(session: AsyncSession, run: Callable[..., Awaitable[Any]]) -> list[Any]:
+        async def hooked(session: AsyncSession, run: RunStatements) -> list[Any]:
             found = []
             await run(lambda connection: self._lock(connection, keys, scopes))
             for key, values in changes:
@@ -107,26 +110,31 @@ class Batches:
             return found
 
         if writes.hooks.any("update"):
-            unit = self.subject.translated(in_session(self.subject.db, hooked))
+            unit = self.subject.run_hooked(context, hooked)
         else:
             many = None if writes.rows.judges else self._many.update(changes, scopes)
 
             def change(connection: Connection) -> list[Any]:
                 return [writes.rows.shown(row) for row in (many or work)(connection)]
 
-            unit = self.subject.run(change if writes.rows.renders else many or work, begin=True)
+            unit = self.subject.run(
+                context, change if writes.rows.renders else many or work, begin=True
+            )
         names = [one.name for one in self.subject.shape.primary_key]
         rows = [{**dict(zip(names, key, strict=True)), **values} for key, values in changes]
         try:
-            return self._answer(await writes.explained(unit, rows), 200)
+            return self._answer(await writes.explained(context, unit, rows), 200)
         except FAILURES as error:
             if not isinstance(error, UnreadableRowError):  # which is of one row of them
                 chosen = partial(rows_of_keys, self.subject, [key for key, _ in changes], scopes)
-                await name_unreadable(error, self.subject, self.subject.view, scopes, chosen)
+                await name_unreadable(
+                    context, error, self.subject, self.subject.view, scopes, chosen
+                )
             raise
 
     async def delete(self, request: Request) -> Response:
         """Delete the rows of these keys: 200."""
+        context = context_of(request)
         scopes = self.subject.scopes(request)
         segments = []
         for name, value in query_of(request, max(MOST_PARAMETERS, self.most)):
@@ -142,12 +150,12 @@ class Batches:
         )
         writes = self.writes
 
-        async def hooked(session: AsyncSession, run: Callable[..., Awaitable[Any]]) -> None:
+        async def hooked(session: AsyncSession, run: RunStatements) -> None:
             # All rows go at once: one that another takes along is there until then.
             await run(lambda connection: self._lock(connection, keys, scopes))
             for key in keys:
                 write = Write("delete", {}, scopes, key)
-                await run(lambda connection, write=write: writes.rows.seen(connection, write))
+                await run(partial(writes.rows.seen, write=write))
                 await writes.hooks.run("before", "delete", session, key)
             await session.flush()
             await run(lambda connection: self._remove(connection, keys, scopes))
@@ -155,9 +163,10 @@ class Batches:
                 await writes.hooks.run("after", "delete", session, key)
 
         if writes.hooks.any("delete"):
-            await self.subject.translated(in_session(self.subject.db, hooked), deleting=True)
+            await self.subject.run_hooked(context, hooked, deleting=True)
         else:
             await self.subject.run(
+                context,
                 lambda connection: self._remove(connection, keys, scopes),
                 begin=True,
                 deleting=True,

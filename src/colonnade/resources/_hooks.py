@@ -8,12 +8,13 @@ from sqlalchemy import Connection
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from colonnade.database import Database
-from colonnade.resources.routes._overrides import given_session
+from colonnade.resources.routes._overrides import OverrideSession
 
 Written = Literal["create", "update", "delete"]
 Hook = Callable[..., Any]
 HookT = TypeVar("HookT", bound=Hook)
 T = TypeVar("T")
+RunStatements = Callable[[Callable[[Connection], Any]], Awaitable[Any]]
 
 
 class Hooks:
@@ -65,7 +66,8 @@ class Hooks:
 
 async def in_session(
     db: Database,
-    work: Callable[[AsyncSession, Callable[..., Any]], Awaitable[T]],
+    override: OverrideSession | None,
+    work: Callable[[AsyncSession, RunStatements], Awaitable[T]],
     *,
     idempotent: bool = False,
 ) -> T:
@@ -73,6 +75,7 @@ async def in_session(
 
     Args:
         db: The database.
+        override: The session to use instead of one of the database's.
         work: The unit.
         idempotent: Whether it may be carried out twice and the outcome is the same.
     """
@@ -84,9 +87,8 @@ async def in_session(
 
         return await work(session, on_connection)
 
-    given = given_session()
-    if given is not None:
-        return await given.transaction(unit)
+    if override is not None:
+        return await override.transaction(unit)
     # SQLite takes its lock with the first write: what was read before may have changed by then.
     level: Literal["SERIALIZABLE"] | None = "SERIALIZABLE" if db.url.backend == "sqlite" else None
     return await db.transaction_async(unit, isolation_level=level, idempotent=idempotent)

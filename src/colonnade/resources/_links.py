@@ -44,6 +44,7 @@ from colonnade.resources.answers._bodies import JSONBody, json_body
 from colonnade.resources.answers._failures import missing_row
 from colonnade.resources.answers._problems import Problem
 from colonnade.resources.routes._keys import BEYOND, Keys
+from colonnade.resources.routes._request_context import context_of
 from colonnade.rows import Inputs, Returned, View
 
 
@@ -157,7 +158,7 @@ class Link:
 
     async def put(self, request: Request, key: tuple[Any, ...], segment: str) -> Response:
         """Link two rows; said again, it changes what the body names."""
-        scopes = self._scopes(request)
+        context, scopes = context_of(request), self._scopes(request)
         there = self._key(segment)
         self._refuse_apart(key, there)
         keys = {**self.near.parameters(key), **self.far.parameters(there)}
@@ -167,12 +168,13 @@ class Link:
         judged = bool(self._judge) and bool(given)
         several = judged or (own is not None and own.condition is not None)
         work = self.subject.run(
+            context,
             lambda connection: self._put(connection, dict(values), given, path, keys, scopes),
             begin=several,
             shape=self.shape,
         )
         if self._foreign is not None:
-            row = await explained(self.subject, work, self._foreign, [{**values, **path}])
+            row = await explained(context, self.subject, work, self._foreign, [{**values, **path}])
         else:
             row = await work
         if self.view is None:
@@ -208,7 +210,7 @@ class Link:
 
     async def delete(self, request: Request, key: tuple[Any, ...], segment: str) -> Response:
         """Unlink two rows, whether or not they were linked."""
-        scopes = self._scopes(request)
+        context, scopes = context_of(request), self._scopes(request)
         there = self._key(segment)
         sides = [self.near.is_there(scopes), self.far.is_there(scopes)]
         statement: Any = (
@@ -223,7 +225,7 @@ class Link:
             if Plan(statement).run(connection, parameters).first() is None:
                 self._require_both(connection, parameters, scopes)
 
-        await self.subject.run(work, deleting=True, shape=self.shape)
+        await self.subject.run(context, work, deleting=True, shape=self.shape)
         return JSONBody(DONE)
 
     def _scopes(self, request: Request) -> Scopes:

@@ -11,6 +11,7 @@ from pydantic_core import from_json
 from sqlalchemy import BigInteger, bindparam, cast, func, literal_column, select
 from sqlalchemy import Table as SQLTable
 
+from colonnade.backends import Backend
 from colonnade.database import Plan
 from colonnade.errors import QueryError
 from colonnade.models import RelationShape
@@ -23,7 +24,7 @@ from colonnade.query import (
     key_clause,
     key_ordering,
 )
-from colonnade.resources._plan_cache import Explain, PlanCache
+from colonnade.resources._plan_cache import Explain
 from colonnade.resources._table_context import TableContext, rendered, rendered_rows
 from colonnade.resources.answers._bodies import JSONBody
 from colonnade.resources.answers._etags import is_unchanged
@@ -35,9 +36,9 @@ from colonnade.resources.answers._unreadable import (
     row_of_key,
     rows_of_page,
 )
+from colonnade.resources.routes._request_context import RequestContext, context_of
 from colonnade.rows import (
     LARGEST_ANSWER,
-    Backend,
     View,
     bounded,
     joined_rows,
@@ -143,14 +144,14 @@ class Reads:
             filters=False,
         )
 
-    async def page(self, page: Page) -> Response:
+    async def page(self, context: RequestContext, page: Page) -> Response:
         """The answer to a page of the table."""
         view = self.subject.views.get(page.fields, page.include)
-        return await answer_page(self.subject, self.subject.plans, page, view)
+        return await answer_page(context, self.subject, page, view)
 
     async def row(self, request: Request, key: tuple[Any, ...]) -> Response:
         """One row; 304 if the client has it already."""
-        subject = self.subject
+        context, subject = context_of(request), self.subject
         scopes = subject.scopes(request)
         asked = self.row_reader.read(query_of(request), scopes)
         view = subject.views.get(asked.fields, asked.include)
@@ -161,13 +162,13 @@ class Reads:
         parameters = {f"at_key_{index}": value for index, value in enumerate(key)}
         parameters.update(scopes.binds())
         try:
-            found = await subject.read(plan.first(parameters))
+            found = await subject.run(context, plan.first(parameters), read_only=True)
             if found is None:
                 raise subject.not_found()
             body = rendered(view, found.body)
         except FAILURES as error:
             row = partial(row_of_key, subject, key, scopes)
-            await name_unreadable(error, subject, view, scopes, row)
+            await name_unreadable(context, error, subject, view, scopes, row)
             raise
         tag = subject.tags.of(found.state, body)
         if is_unchanged(request.headers.getlist("if-none-match"), tag):
@@ -187,7 +188,7 @@ class Reads:
         self, request: Request, key: tuple[Any, ...], relation: RelationShape, depth: int
     ) -> Response:
         """The rows below a row of a self-referential relation, parents first."""
-        subject = self.subject
+        context, subject = context_of(request), self.subject
         scopes = subject.scopes(request)
         query = [(name, value) for name, value in query_of(request) if name != "depth"]
         page = self.tree_reader.read(query, scopes, url_of(request))
@@ -203,7 +204,7 @@ class Reads:
             "depth_": depth,
         }
         try:
-            found = await subject.read(plan.one(parameters))
+            found = await subject.run(context, plan.one(parameters), read_only=True)
             if not found.parent:
                 raise subject.not_found()
             if found.body is None:
@@ -211,70 +212,75 @@ class Reads:
             body = rendered_rows(view, found.body)
         except FAILURES as error:
             rows = _tree_rows(within, view, page), parameters
-            await name_unreadable(error, subject, view, scopes, lambda: rows)
+            await name_unreadable(context, error, subject, view, scopes, lambda: rows)
             raise
         return JSONBody(body, 200, _offset_links(page, found.found > page.limit))
 
 
-async def answer_page(subject: TableContext, plans: PlanCache, page: Page, view: View) -> Response:
+async def answer_page(
+    context: RequestContext, subject: TableContext, page: Page, view: View
+) -> Response:
     """Answer with a page.
 
     Args:
+        context: What the request's statements run with.
         subject: The table the route is about.
-        plans: Where plans of pages of this surface are kept.
         page: What is asked, of this table or one of its relations.
         view: How each row is shown.
     """
     if page.count == "estimated" and subject.backend == "sqlite":
         page = replace(page, count="exact")  # its planner does not say how many it expects
     try:
-        page, found = await _found(subject, plans, page, view)
+        page, found = await _found(context, subject, page, view)
         if page.within is not None and not found.parent:
             raise subject.not_found()
         body = rendered_rows(view, found.body)
     except FAILURES as error:
         rows = partial(rows_of_page, page)
-        await name_unreadable(error, subject, view, page.scopes, rows)
+        await name_unreadable(context, error, subject, view, page.scopes, rows)
         raise
     headers = _links(page, found)
     if page.is_counted:
         headers["X-Total-Count"] = str(found.total)
     elif page.count == "estimated":
-        headers["X-Total-Count"] = str(await _estimate(subject, page))
+        headers["X-Total-Count"] = str(await _estimate(context, subject, page))
     return JSONBody(body, 200, headers)
 
 
 async def _found(
-    subject: TableContext, plans: PlanCache, page: Page, view: View
+    context: RequestContext, subject: TableContext, page: Page, view: View
 ) -> tuple[Page, Any]:
     """What is found of a page, which is shorter than asked where its rows are too large."""
     structure = page.structure
-    plan = plans.get(
+    plan = subject.plans.get(
         None if structure is None else ("page", structure),
         lambda: _page_plan(page, view, subject.backend),
     )
     try:
-        found = await subject.read(plan.one(_values(page)))
+        found = await subject.run(context, plan.one(_values(page)), read_only=True)
     except Problem as problem:
         if problem.kind != TOO_LARGE:
             raise
         found = None
     if found is not None and found.body is not None:
         return page, found
-    page = replace(page, limit=await _rows_that_fit(subject, page, view))
-    return page, await subject.read(plan.one(_values(page)))
+    page = replace(page, limit=await _rows_that_fit(context, subject, page, view))
+    return page, await subject.run(context, plan.one(_values(page)), read_only=True)
 
 
-async def _rows_that_fit(subject: TableContext, page: Page, view: View) -> int:
+async def _rows_that_fit(
+    context: RequestContext, subject: TableContext, page: Page, view: View
+) -> int:
     """How many rows of a page an answer has room for.
 
     Raises:
         Problem: Not for the first.
     """
     plan = Plan(size_statement(page, view, subject.backend), longest=LARGEST_ANSWER)
+    rows = await subject.run(context, plan.bound(_values(page), list), read_only=True)
     size = 2  # the brackets
     count = 0
-    for count, row in enumerate(await subject.read(plan.bound(_values(page), list))):
+    for count, row in enumerate(rows):
         size += row.size + 1
         if size > LARGEST_ANSWER:
             if count == 0:
@@ -298,12 +304,16 @@ def _page_plan(page: Page, view: View, backend: Backend) -> Plan:
     return Plan(statement, once=page.filter.is_long, longest=LARGEST_ANSWER)
 
 
-async def _estimate(subject: TableContext, page: Page) -> int:
+async def _estimate(context: RequestContext, subject: TableContext, page: Page) -> int:
     """How many rows PostgreSQL's planner expects."""
     explain, parameters = Plan(Explain(page.all_rows())), _values(page)
-    plan = await subject.read(lambda connection: explain.run(connection, parameters).scalar_one())
-    told = from_json(plan) if isinstance(plan, str) else plan
-    return int(told[0]["Plan"]["Plan Rows"])
+    output = await subject.run(
+        context,
+        lambda connection: explain.run(connection, parameters).scalar_one(),
+        read_only=True,
+    )
+    plans = from_json(output) if isinstance(output, str) else output
+    return int(plans[0]["Plan"]["Plan Rows"])
 
 
 def _window(page: Page) -> dict[str, int]:

@@ -1,7 +1,9 @@
 """``Resource``: a table's whole HTTP surface, as an APIRouter."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from enum import Enum
+from functools import cached_property
 from typing import Any, Literal, TypeVar, get_args
 
 from fastapi import APIRouter, Request, Response, params
@@ -22,6 +24,7 @@ from colonnade.resources.routes import _openapi as documents
 from colonnade.resources.routes._disconnect import DEADLINE
 from colonnade.resources.routes._names import path_of
 from colonnade.resources.routes._operations import Guards, Operation, Operations, ResourceOptions
+from colonnade.resources.routes._request_context import NO_CONTEXT, RequestContext, context_of
 from colonnade.resources.routes._route import ResourceRoute, Routes, replaced, replaced_with_batch
 
 OPERATIONS: frozenset[Operation] = frozenset(get_args(Operation))
@@ -117,7 +120,6 @@ class Resource(APIRouter):
         self._max_limit = max_limit
         self._idempotency = idempotency
         self._hooks = Hooks()
-        self._subject: TableContext | None = None
 
     @property
     def model(self) -> type[Any]:
@@ -144,25 +146,26 @@ class Resource(APIRouter):
         """Why Pydantic writes the answers; empty when the database does."""
         return self.subject.view.fallback_reasons
 
-    @property
+    @cached_property
     def subject(self) -> TableContext:
         """The table as its operations know it.
 
         Raises:
             ModelError: ``include`` or a schema names what the model does not have.
         """
-        if self._subject is None:
-            surface = QueryableTable.of(self.model, self._schemas[2], self._include)
-            self._subject = TableContext(
-                self.db,
-                surface,
-                self.create,
-                self.update,
-                scoped=self._scoped,
-                deadline=self._deadline,
-            )
-            self._reads = Reads(self._subject, self._max_limit)
-        return self._subject
+        surface = QueryableTable.of(self.model, self._schemas[2], self._include)
+        return TableContext(
+            self.db,
+            surface,
+            self.create,
+            self.update,
+            scoped=self._scoped,
+            deadline=self._deadline,
+        )
+
+    @cached_property
+    def _reads(self) -> Reads:
+        return Reads(self.subject, self._max_limit)
 
     @property
     def scopes(self) -> list[params.Depends]:
@@ -178,9 +181,10 @@ class Resource(APIRouter):
             RequestValidationError: The query string is not valid: a 422.
         """
         try:
-            return asked_page(self._reads.reader, self.subject, request)
+            page = asked_page(self._reads.reader, self.subject, request)
         except QueryError as error:
             raise RequestValidationError(error.errors) from None
+        return replace(page, context=context_of(request))
 
     async def answer(self, page: Page) -> Response:
         """Answer with a page, as the generated list does.
@@ -188,8 +192,8 @@ class Resource(APIRouter):
         Args:
             page: From ``query``, narrowed by ``page.where(...)`` if you like.
         """
-        self.subject  # noqa: B018 - it is made when it is first asked for
-        return await self._reads.page(page)
+        context = page.context if isinstance(page.context, RequestContext) else NO_CONTEXT
+        return await self._reads.page(context, page)
 
     def before(self, operation: Written) -> Callable[[HookT], HookT]:
         """Have a function called before a write, in its transaction.

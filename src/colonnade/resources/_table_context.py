@@ -9,20 +9,23 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 from sqlalchemy import Connection, Table
 from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel.ext.asyncio.session import AsyncSession
 
+from colonnade.backends import Backend
 from colonnade.database import Database
 from colonnade.errors import DatabaseError, QueryError
 from colonnade.models import ColumnShape, Shape
 from colonnade.query import Includes, QueryableTable, Scopes, read_includes
 from colonnade.resources import _scoping
+from colonnade.resources._hooks import RunStatements, in_session
 from colonnade.resources._plan_cache import PlanCache
 from colonnade.resources.answers._etags import Tags
 from colonnade.resources.answers._failures import problem_of, too_late
 from colonnade.resources.answers._problems import Problem
 from colonnade.resources.routes._disconnect import DEADLINE, DeadlineError, cancel_on_disconnect
 from colonnade.resources.routes._keys import Keys
-from colonnade.resources.routes._overrides import given_session
-from colonnade.rows import Backend, Inputs, View
+from colonnade.resources.routes._request_context import RequestContext
+from colonnade.rows import Inputs, View
 
 T = TypeVar("T")
 
@@ -182,6 +185,7 @@ class TableContext:
 
     async def run(
         self,
+        context: RequestContext,
         work: Callable[[Connection], T],
         *,
         begin: bool = False,
@@ -193,6 +197,7 @@ class TableContext:
         """Run statements on the database; what it refuses becomes a problem.
 
         Args:
+            context: What the request's statements run with.
             work: Called with a connection.
             begin: Whether it is several statements, in one transaction.
             idempotent: Whether it may be carried out twice, as what only reads may.
@@ -204,10 +209,10 @@ class TableContext:
             Problem: The database refused what the request asked.
         """
         try:
-            given = given_session()
-            if given is not None:
-                return await given.run(work, begin=begin)
+            if context.session is not None:
+                return await context.session.run(work, begin=begin)
             return await cancel_on_disconnect(
+                context.request,
                 self.db.run_async(work, begin=begin, idempotent=idempotent, read_only=read_only),
                 self.deadline,
             )
@@ -217,27 +222,35 @@ class TableContext:
             self._refuse(error, shape, deleting)
             raise
 
-    async def read(self, work: Callable[[Connection], T]) -> T:
-        """Run a statement that only reads.
+    async def run_hooked(
+        self,
+        context: RequestContext,
+        work: Callable[[AsyncSession, RunStatements], Awaitable[T]],
+        *,
+        idempotent: bool = False,
+        deleting: bool = False,
+    ) -> T:
+        """Run a unit of work with hooks in a session; what the database refuses becomes a problem.
 
         Args:
-            work: Called with a connection.
+            context: What the request's statements run with.
+            work: Called with the session, and a function that runs Core statements on it.
+            idempotent: Whether running it twice has the same outcome as running it once.
+            deleting: Whether it deletes.
 
         Raises:
             Problem: The database refused what the request asked.
         """
-        return await self.run(work, read_only=True)
-
-    async def translated(
-        self, work: Awaitable[T], *, deleting: bool = False, shape: Shape | None = None
-    ) -> T:
-        """``work``, with what the database refuses as a problem."""
         try:
-            return await cancel_on_disconnect(work, self.deadline)
+            return await cancel_on_disconnect(
+                context.request,
+                in_session(self.db, context.session, work, idempotent=idempotent),
+                self.deadline,
+            )
         except DeadlineError as error:
             raise too_late(error.seconds, wrote=True) from None
         except (SQLAlchemyError, DatabaseError) as error:
-            self._refuse(error, shape, deleting)
+            self._refuse(error, None, deleting)
             raise
 
     def _refuse(self, error: Exception, shape: Shape | None, deleting: bool) -> None:

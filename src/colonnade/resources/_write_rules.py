@@ -14,6 +14,7 @@ from colonnade.resources._foreign_keys import ForeignKeys
 from colonnade.resources._table_context import TableContext
 from colonnade.resources.answers._failures import referenced
 from colonnade.resources.answers._problems import Problem
+from colonnade.resources.routes._request_context import RequestContext
 from colonnade.rows import Inputs, located
 
 Values = dict[str, Any]
@@ -133,7 +134,11 @@ def stored_row(
 
 
 async def explained(
-    subject: TableContext, work: Awaitable[T], foreign: ForeignKeys, rows: list[Values]
+    context: RequestContext,
+    subject: TableContext,
+    work: Awaitable[T],
+    foreign: ForeignKeys,
+    rows: list[Values],
 ) -> T:
     """``work``, with the foreign key named that SQLite refused without saying which."""
     try:
@@ -142,7 +147,7 @@ async def explained(
         if problem.kind != "foreign_key" or problem.errors:
             raise
         found = await subject.run(
-            lambda connection: foreign.missing(connection, rows), idempotent=True
+            context, lambda connection: foreign.missing(connection, rows), idempotent=True
         )
         # Every row it refers to is there: then it is itself one that others refer to.
         raise found or referenced(foreign.shape, None, None) from problem

@@ -1,6 +1,6 @@
 """Writing: one statement with RETURNING where it can be, one transaction where it cannot."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from functools import partial
 from typing import Any
 
@@ -11,7 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from colonnade.models import Idempotency
 from colonnade.query import Scopes
-from colonnade.resources._hooks import Hooks, in_session
+from colonnade.resources._hooks import Hooks, RunStatements
 from colonnade.resources._reads import path_of
 from colonnade.resources._row_writes import Key, RowWrites, Write, unreachable
 from colonnade.resources._table_context import TableContext, rendered
@@ -20,6 +20,7 @@ from colonnade.resources.answers._bodies import JSONBody, json_body, read_body
 from colonnade.resources.answers._etags import expected_rows
 from colonnade.resources.answers._unreadable import FAILURES, name_unreadable, row_of_key
 from colonnade.resources.routes._idempotency import IdempotentRequest, Receipts, RequestFingerprint
+from colonnade.resources.routes._request_context import RequestContext, context_of
 
 DONE = to_json({"ok": True})
 
@@ -43,7 +44,7 @@ class Writes:
 
     async def create(self, request: Request) -> Response:
         """Create a row: 201."""
-        subject = self.subject
+        context, subject = context_of(request), self.subject
         scopes = subject.scopes(request)
         said = scopes.values(subject.shape.table)
         body = await json_body(request)
@@ -59,43 +60,44 @@ class Writes:
 
         once = self.once(request, body, scopes)
         if once is None:
-            return respond(await self._unit(write))
+            return respond(await self._unit(context, write))
 
         def insert(connection: Connection) -> Any:
             return self.rows(connection, write.copy())
 
-        async def hooked(session: AsyncSession, run: Callable[..., Awaitable[Any]]) -> Any:
+        async def hooked(session: AsyncSession, run: RunStatements) -> Any:
             return await self.hooked(session, run, write.copy())
 
         between = hooked if self.hooks.any("create") else None
-        work = once.answer(insert, between, respond)
-        answer: Response = await self.explained(work, [write.values])
+        work = once.answer(context, insert, between, respond)
+        answer: Response = await self.explained(context, work, [write.values])
         return answer
 
     async def update(self, request: Request, key: Key) -> Response:
         """Change what the body names: 200."""
-        subject = self.subject
+        context, subject = context_of(request), self.subject
         scopes = subject.scopes(request)
         values = await read_body(await json_body(request), subject.update.read)
         expected = expected_rows(request.headers.getlist("if-match"))
         try:
-            row = await self._unit(Write("update", values, scopes, key, expected))
+            row = await self._unit(context, Write("update", values, scopes, key, expected))
             body = rendered(subject.view, row.body)
         except FAILURES as error:
             row_of = partial(row_of_key, subject, key, scopes)
-            await name_unreadable(error, subject, subject.view, scopes, row_of)
+            await name_unreadable(context, error, subject, subject.view, scopes, row_of)
             raise
         return JSONBody(body, 200, {"ETag": subject.tags.of(row.state, body)})
 
     async def delete(self, request: Request, key: Key) -> Response:
         """Delete a row: 200."""
-        scopes = self.subject.scopes(request)
+        context, subject = context_of(request), self.subject
+        scopes = subject.scopes(request)
         expected = expected_rows(request.headers.getlist("if-match"))
         try:
-            await self._unit(Write("delete", {}, scopes, key, expected))
+            await self._unit(context, Write("delete", {}, scopes, key, expected))
         except FAILURES as error:
-            row_of = partial(row_of_key, self.subject, key, scopes)
-            await name_unreadable(error, self.subject, self.subject.view, scopes, row_of)
+            row_of = partial(row_of_key, subject, key, scopes)
+            await name_unreadable(context, error, subject, subject.view, scopes, row_of)
             raise
         return JSONBody(DONE)
 
@@ -106,13 +108,13 @@ class Writes:
         receipt = RequestFingerprint.of(request, body, scopes)
         return None if receipt is None else IdempotentRequest(self.receipts, receipt)
 
-    async def explained(self, work: Awaitable[Any], rows: list[Values]) -> Any:
-        """``work``, with the foreign key named that the database did not name."""
-        return await explained(self.subject, work, self.rows.foreign, rows)
-
-    async def hooked(
-        self, session: AsyncSession, run: Callable[..., Awaitable[Any]], write: Write
+    async def explained(
+        self, context: RequestContext, work: Awaitable[Any], rows: list[Values]
     ) -> Any:
+        """``work``, with the foreign key named that the database did not name."""
+        return await explained(context, self.subject, work, self.rows.foreign, rows)
+
+    async def hooked(self, session: AsyncSession, run: RunStatements, write: Write) -> Any:
         """A write between its hooks.
 
         Args:
@@ -144,33 +146,34 @@ class Writes:
 
         return await run(current) or row
 
-    async def _unit(self, write: Write) -> Any:
+    async def _unit(self, context: RequestContext, write: Write) -> Any:
         """Run a write: by itself, or between hooks in a session's transaction."""
         subject = self.subject
         deleting = write.operation == "delete"
         work: Awaitable[Any]
         if self.hooks.any(write.operation):
 
-            async def unit(session: AsyncSession, run: Callable[..., Awaitable[Any]]) -> Any:
+            async def unit(session: AsyncSession, run: RunStatements) -> Any:
                 return await self.hooked(session, run, write.copy())
 
-            work = subject.translated(in_session(subject.db, unit), deleting=deleting)
+            work = subject.run_hooked(context, unit, deleting=deleting)
         elif self.rows.is_single_statement(write):
-            work = self._alone(write.copy())
+            work = self._alone(context, write.copy())
         else:
             work = subject.run(
+                context,
                 lambda connection: self.rows(connection, write.copy()),
                 begin=self.rows.takes_several(write),
                 deleting=deleting,
             )
         key = zip((one.name for one in subject.shape.primary_key), write.key, strict=False)
-        return await self.explained(work, [{**dict(key), **write.values}])
+        return await self.explained(context, work, [{**dict(key), **write.values}])
 
-    async def _alone(self, write: Write) -> Any:
+    async def _alone(self, context: RequestContext, write: Write) -> Any:
         """A write that is one statement; two, if it meets no row for one of several reasons."""
         subject = self.subject
         statement, asked = self.rows.statement(write)
-        row = await subject.run(statement, deleting=write.operation == "delete")
+        row = await subject.run(context, statement, deleting=write.operation == "delete")
         if row is not None:
             return row
         if write.operation == "create":
@@ -178,6 +181,7 @@ class Writes:
         if self.rows.has_one_reason(write, asked):
             raise subject.not_found()
         return await subject.run(
+            context,
             lambda connection: self.rows.again(connection, write.copy()),
             begin=True,
             deleting=write.operation == "delete",

@@ -1,6 +1,6 @@
 """How it travels: SELECT to JSON text, on each database; the row path; input to values."""
 
-from colonnade.rows._column_codecs import Backend, ColumnCodec, form_of
+from colonnade.rows._column_codecs import ColumnCodec, form_of
 from colonnade.rows._input import MOST_ERRORS, InputError, Inputs, located, refuse_size
 from colonnade.rows._statements import (
     LARGEST_ANSWER,
@@ -16,7 +16,6 @@ from colonnade.rows._views import UnreadableRowError, View, array_of, joined_row
 __all__ = [
     "LARGEST_ANSWER",
     "MOST_ERRORS",
-    "Backend",
     "ColumnCodec",
     "InputError",
     "Inputs",

@@ -43,9 +43,8 @@ from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.functions import Function
 
+from colonnade.backends import Backend
 from colonnade.models import ColumnShape, from_base64
-
-Backend = Literal["sqlite", "postgresql"]
 
 _NO_DIALECT = DefaultDialect()
 """For types that ask: what is read back came as JSON, which is no dialect's own."""

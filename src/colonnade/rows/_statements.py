@@ -18,9 +18,10 @@ from sqlalchemy import (
     select,
 )
 
+from colonnade.backends import Backend
 from colonnade.models import ColumnShape
 from colonnade.query import Page, Scopes, place_text, sort_value
-from colonnade.rows._column_codecs import Backend, form_of
+from colonnade.rows._column_codecs import form_of
 from colonnade.rows._views import View, array_of, joined_rows
 
 LARGEST_ANSWER = 64 * 1024 * 1024

@@ -20,6 +20,7 @@ from pydantic_core import to_json
 from sqlalchemy import Text, cast, func, select
 from sqlalchemy.sql.elements import ColumnElement
 
+from colonnade.backends import Backend
 from colonnade.models import Base64JSON, ColumnShape
 from colonnade.query import (
     Include,
@@ -31,7 +32,7 @@ from colonnade.query import (
     correlated,
     key_ordering,
 )
-from colonnade.rows._column_codecs import Backend, ColumnCodec, form_of, json_argument, quoted
+from colonnade.rows._column_codecs import ColumnCodec, form_of, json_argument, quoted
 
 MOST_IN_A_ROW = 200
 """Pieces of text that are joined in one expression."""

@@ -14,6 +14,7 @@ from sqlalchemy import Engine, create_engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from colonnade.backends import Backend
 from colonnade.database._secret import has_secret, secret_of
 from colonnade.database.connections import _asyncpg
 from colonnade.database.connections._connector import (
@@ -28,7 +29,7 @@ from colonnade.database.connections._liveness import RECYCLE
 from colonnade.database.connections._loop_engine import LoopEngine
 from colonnade.database.connections._poolers import Pooler
 from colonnade.database.connections._session_limit import ConnectionLimit
-from colonnade.database.connections._urls import Backend, DatabaseURL
+from colonnade.database.connections._urls import DatabaseURL
 from colonnade.database.replicas._outages import Outage
 from colonnade.database.statements import _sqlite, _telemetry
 from colonnade.database.statements._statement_logging import StatementLogging, tell_statements

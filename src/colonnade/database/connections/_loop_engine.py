@@ -44,11 +44,14 @@ class LoopEngine:
 
     async def run(self, work: Callable[[Connection], T], *, begin: bool, attempts: Attempts) -> T:
         """``Database.run_async``, once."""
+        engine = self.engine.sync_engine
         has_turn = await self._turns.take()
         try:
-            if not begin and not is_watched(self.engine.sync_engine, 0):
+            if not begin and not is_watched(engine, 0):
                 with suppress(NotDirect):
-                    return await self._run_direct(work)
+                    if isinstance(work, Bound):
+                        return await self._run_plan(work)
+                    return await greenlet_spawn(run_direct, engine, work)
             return await self._run_core(work, begin, attempts)
         finally:
             if has_turn:
@@ -62,10 +65,9 @@ class LoopEngine:
         await self._leases.aclose()
         await self.engine.dispose()
 
-    async def _run_direct(self, work: Callable[[Connection], T]) -> T:
+    async def _run_plan(self, work: Bound[T]) -> T:
+        """Run one statement on the driver itself, without a greenlet where none is needed."""
         engine = self.engine.sync_engine
-        if not isinstance(work, Bound):
-            return await greenlet_spawn(run_direct, engine, work)
         connection = self._leases.take() or idle(engine) or await opened(engine)
         try:
             prepared = work.plan.prepared(connection, work.parameters)
@@ -74,8 +76,7 @@ class LoopEngine:
             await connection.aclose(cut_short=not isinstance(error, Exception))
             raise
         self._leases.give(connection)
-        found: T = work.read(rows)
-        return found
+        return work.read(rows)
 
     async def _run_core(
         self, work: Callable[[Connection], T], begin: bool, attempts: Attempts

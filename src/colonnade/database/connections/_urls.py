@@ -9,16 +9,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 from sqlalchemy import URL
 
+from colonnade.backends import Backend
 from colonnade.database.connections import _postgresql, _sqlite_urls
 from colonnade.database.connections._driver_config import Parameter, Target
 from colonnade.errors import DatabaseURLError
-
-Backend = Literal["sqlite", "postgresql"]
 
 _SCHEMES: Mapping[str, Backend] = {
     "postgres": "postgresql",

@@ -18,6 +18,7 @@ from colonnade.query import Page, Scopes, compared_type, key_clause, place_text
 from colonnade.resources._table_context import TableContext
 from colonnade.resources.answers._failures import Refusal
 from colonnade.resources.answers._problems import Problem
+from colonnade.resources.routes._request_context import RequestContext
 from colonnade.rows import UnreadableRowError, View, array_of, joined_rows
 
 logger = logging.getLogger("colonnade.resources")
@@ -37,11 +38,17 @@ Rows = Callable[[], tuple[Select[Any], Mapping[str, Any]]]
 
 
 async def name_unreadable(
-    error: Exception, subject: TableContext, view: View, scopes: Scopes, rows: Rows
+    context: RequestContext,
+    error: Exception,
+    subject: TableContext,
+    view: View,
+    scopes: Scopes,
+    rows: Rows,
 ) -> None:
     """Name the row and the column, if that is why an answer could not be written.
 
     Args:
+        context: What the request's statements run with.
         error: One of ``FAILURES``.
         subject: What the statements are run on.
         view: How each row is shown.
@@ -53,7 +60,7 @@ async def name_unreadable(
     """
     if not _is_about_values(error):
         return
-    search = _Search(subject, view, scopes, *rows())
+    search = _Search(context, subject, view, scopes, *rows())
     problem = await search.problem(error if isinstance(error, UnreadableRowError) else None)
     if problem is not None:
         logger.error("Answered 409: %s", problem.detail)
@@ -119,12 +126,14 @@ class _Search:
 
     def __init__(
         self,
+        context: RequestContext,
         subject: TableContext,
         view: View,
         scopes: Scopes,
         rows: Select[Any],
         parameters: Mapping[str, Any],
     ) -> None:
+        self._context = context
         self._subject = subject
         self._view = view
         self._rows = rows
@@ -200,4 +209,5 @@ class _Search:
 
     async def _run(self, statement: Select[Any]) -> Any:
         plan = Plan(statement, once=True)
-        return await self._subject.read(plan.bound(self._parameters, lambda rows: rows.all()))
+        work = plan.bound(self._parameters, lambda rows: rows.all())
+        return await self._subject.run(self._context, work, read_only=True)

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable
-from contextvars import ContextVar
 from typing import TypeVar
 
 from fastapi import Request
@@ -15,8 +14,6 @@ and asking takes a task."""
 
 DEADLINE = 30.0
 """Seconds that a generated route waits for the database, unless its Resource says otherwise."""
-
-_request: ContextVar[Request | None] = ContextVar("colonnade_request", default=None)
 
 
 class ClientGoneError(Exception):
@@ -35,29 +32,13 @@ class DeadlineError(Exception):
         self.seconds = seconds
 
 
-class answering:  # noqa: N801 - a context manager, used as a function is
-    """Let statements inside end when the client of this request goes away.
+async def cancel_on_disconnect(
+    request: Request | None, work: Awaitable[T], deadline: float | None = DEADLINE
+) -> T:
+    """Await the database for as long as the client waits for the response.
 
     Args:
-        request: The request.
-    """
-
-    __slots__ = ("_request", "_token")
-
-    def __init__(self, request: Request) -> None:
-        self._request = request
-
-    def __enter__(self) -> None:
-        self._token = _request.set(self._request)
-
-    def __exit__(self, *_: object) -> None:
-        _request.reset(self._token)
-
-
-async def cancel_on_disconnect(work: Awaitable[T], deadline: float | None = DEADLINE) -> T:
-    """What the database answers, as long as the client waits for it.
-
-    Args:
+        request: Whose client; None to wait for the work to its end.
         work: Waits for the database; the body of the request has been read.
         deadline: Seconds for it: for a thread, a connection, locks, and the statements; None for
             no limit. It costs nothing: one timer serves it and the client that goes.
@@ -66,7 +47,7 @@ async def cancel_on_disconnect(work: Awaitable[T], deadline: float | None = DEAD
         ClientGoneError: It does not any more; the statement is cancelled.
         DeadlineError: The time is over; the statement is cancelled.
     """
-    request, task = _request.get(), asyncio.current_task()
+    task = asyncio.current_task()
     if request is None or task is None:
         return await work
     watch = _Watch(request, task, deadline)

@@ -19,12 +19,13 @@ from colonnade.database import Database, capabilities_of
 from colonnade.errors import ModelError, QueryError
 from colonnade.models import Idempotency, Shape, now
 from colonnade.query import Scopes
-from colonnade.resources._hooks import in_session
+from colonnade.resources._hooks import RunStatements
 from colonnade.resources._reads import path_of
 from colonnade.resources._table_context import TableContext
 from colonnade.resources._upserts import upsert
 from colonnade.resources.answers._bodies import JSONBody
 from colonnade.resources.answers._problems import Problem
+from colonnade.resources.routes._request_context import RequestContext
 
 HEADER = "Idempotency-Key"
 
@@ -35,7 +36,6 @@ FORGOTTEN = 20
 """Answers whose time is over that are deleted with each that is stored: more than come in."""
 
 RowsT = TypeVar("RowsT")
-Run = Callable[..., Awaitable[Any]]
 
 _in_flight: WeakKeyDictionary[Database, set[str]] = WeakKeyDictionary()
 
@@ -157,13 +157,15 @@ class IdempotentRequest:
 
     async def answer(
         self,
+        context: RequestContext,
         work: Callable[[Connection], RowsT],
-        hooked: Callable[[AsyncSession, Run], Awaitable[RowsT]] | None,
+        hooked: Callable[[AsyncSession, RunStatements], Awaitable[RowsT]] | None,
         respond: Callable[[RowsT], Response],
     ) -> Response:
         """The answer: by what it was answered before, or by what is carried out now.
 
         Args:
+            context: What the request's statements run with.
             work: What it asks for.
             hooked: The same between hooks; None where there are none.
             respond: Makes the answer.
@@ -178,7 +180,7 @@ class IdempotentRequest:
                 connection, receipt, respond(work(connection))
             )
 
-        async def unit_hooked(session: AsyncSession, run: Run) -> Response:
+        async def unit_hooked(session: AsyncSession, run: RunStatements) -> Response:
             assert hooked is not None
             found: Response | None = await run(
                 lambda connection: receipts.find(connection, receipt)
@@ -196,10 +198,8 @@ class IdempotentRequest:
             while True:
                 try:
                     if hooked is None:
-                        return await subject.run(unit, begin=True, idempotent=True)
-                    return await subject.translated(
-                        in_session(subject.db, unit_hooked, idempotent=True)
-                    )
+                        return await subject.run(context, unit, begin=True, idempotent=True)
+                    return await subject.run_hooked(context, unit_hooked, idempotent=True)
                 except _MeanwhileError:
                     continue  # by now, the answer can be seen
 

@@ -22,6 +22,7 @@ from colonnade.resources._writes import Writes
 from colonnade.resources.routes import _openapi as documents
 from colonnade.resources.routes._idempotency import HEADER
 from colonnade.resources.routes._names import snake
+from colonnade.resources.routes._request_context import context_of
 from colonnade.resources.routes._route import GeneratedRoute
 
 Operation = Literal["list", "read", "create", "update", "delete", "batch", "link"]
@@ -165,7 +166,8 @@ class Operations:
         reads, subject = self.reads, self.subject
 
         async def list_rows(request: Request) -> Response:
-            return await reads.page(asked_page(reads.reader, subject, request))
+            page = asked_page(reads.reader, subject, request)
+            return await reads.page(context_of(request), page)
 
         self._add(
             "",
@@ -425,7 +427,7 @@ class _Related:
         within = ParentRow(self.subject.shape, self.relation, key)
         page = replace(asked_page(self.reader, self.subject, request), within=within)
         view = self.views.get(page.fields, page.include)
-        return await answer_page(self.subject, self.subject.plans, page, view)
+        return await answer_page(context_of(request), self.subject, page, view)
 
 
 def _taking(endpoint: Endpoint, body: documents.Body, default: Any = ...) -> Endpoint:

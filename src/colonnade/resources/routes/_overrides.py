@@ -6,7 +6,6 @@ session an endpoint works in. The statements of a Resource then run in that sess
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext, suppress
-from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -71,14 +70,6 @@ class OverrideSession:
         return await self.session.run_sync(work)
 
 
-_given: ContextVar[OverrideSession | None] = ContextVar("colonnade_given_session", default=None)
-
-
-def given_session() -> OverrideSession | None:
-    """The session that an override gives this request; None without one."""
-    return _given.get()
-
-
 def is_overridden(db: Database | None, request: Request) -> bool:
     """Whether the app has an override for the sessions of a database."""
     overrides = getattr(request.scope.get("app"), "dependency_overrides", None)
@@ -88,8 +79,8 @@ def is_overridden(db: Database | None, request: Request) -> bool:
 
 
 @asynccontextmanager
-async def overriding(db: Database, request: Request) -> AsyncIterator[None]:
-    """Let the statements inside run in the session of the override.
+async def override_session(db: Database, request: Request) -> AsyncIterator[OverrideSession]:
+    """Provide the session of the override; its objects are refreshed after a write.
 
     Raises:
         DatabaseError: The override gives no session.
@@ -104,14 +95,10 @@ async def overriding(db: Database, request: Request) -> AsyncIterator[None]:
             f"db.{'get_async_session' if is_async else 'get_session'}: it has to be a session."
         )
     sync = session if isinstance(session, Session) else session.sync_session
-    given = OverrideSession(session, is_new=sync.hash_key > youngest)
-    token = _given.set(given)
-    try:
-        yield
-    finally:
-        _given.reset(token)
+    override = OverrideSession(session, is_new=sync.hash_key > youngest)
+    yield override
     if request.method not in {"GET", "HEAD"}:
-        await given.renew()
+        await override.renew()
 
 
 async def _solved(dependency: Callable[..., Any], request: Request) -> Any:

@@ -20,9 +20,10 @@ from colonnade.resources._scoping import VARY, keep_private
 from colonnade.resources.answers._failures import unavailable_of
 from colonnade.resources.answers._problems import Problem, response_of
 from colonnade.resources.answers._unreadable import unwritable
-from colonnade.resources.routes._disconnect import ClientGoneError, answering
-from colonnade.resources.routes._overrides import is_overridden, overriding
+from colonnade.resources.routes._disconnect import ClientGoneError
+from colonnade.resources.routes._overrides import is_overridden, override_session
 from colonnade.resources.routes._read_your_writes import follow
+from colonnade.resources.routes._request_context import RequestContext, set_context
 from colonnade.rows import UnreadableRowError
 
 LARGEST_BODY = 4 * 1024 * 1024
@@ -99,14 +100,15 @@ class ResourceRoute(APIRoute):
         async def answer(request: Request) -> Response:
             try:
                 if self.db is not None and is_overridden(self.db, request):
-                    async with overriding(self.db, request):
+                    async with override_session(self.db, request) as session:
+                        set_context(request, RequestContext(session=session))
                         response = await handle(request)
                 else:
-                    with answering(request):
-                        if self.db is not None and self.db.replicas:
-                            response = await follow(self.db, request, handle)
-                        else:
-                            response = await handle(request)
+                    set_context(request, RequestContext(request))
+                    if self.db is not None and self.db.replicas:
+                        response = await follow(self.db, request, handle)
+                    else:
+                        response = await handle(request)
             except (Problem, RequestValidationError, QueryError) as error:
                 response = response_of(error)
             except UnreadableRowError as error:

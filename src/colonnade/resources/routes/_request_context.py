@@ -1,0 +1,39 @@
+"""``RequestContext``: what the statements of one request run with, passed from call to call."""
+
+from dataclasses import dataclass
+
+from fastapi import Request
+
+from colonnade.resources.routes._overrides import OverrideSession
+
+_KEY = "colonnade.request_context"
+
+
+@dataclass(frozen=True, slots=True)
+class RequestContext:
+    """What the statements of one request run with.
+
+    Attributes:
+        request: The request whose client may disconnect; None for an endpoint outside of a
+            Resource, whose statements run to their end.
+        session: The session that ``app.dependency_overrides`` provides; None to use the
+            database's connections.
+    """
+
+    request: Request | None = None
+    session: OverrideSession | None = None
+
+
+NO_CONTEXT = RequestContext()
+"""The context of an endpoint outside of a Resource."""
+
+
+def set_context(request: Request, context: RequestContext) -> None:
+    """Attach a context to a request, for the endpoint that FastAPI calls with it."""
+    request.scope[_KEY] = context
+
+
+def context_of(request: Request) -> RequestContext:
+    """Return the context of a request."""
+    context: RequestContext = request.scope.get(_KEY, NO_CONTEXT)
+    return context
