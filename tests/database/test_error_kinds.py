@@ -84,7 +84,7 @@ def of_database(state: str | None, *, lost: bool = False, text: str = "no") -> D
 
 
 @pytest.mark.parametrize(
-    ("error", "trouble"),
+    ("error", "error_kind"),
     [
         (of_database("40001"), ErrorKind.CONFLICT),
         (of_database("40P01"), ErrorKind.CONFLICT),
