@@ -95,6 +95,20 @@ class QueryError(ColonnadeError, ValueError):
         super().__init__(f"{where}: {errors[0]['msg']}" if errors else where)
 
 
+def error_entry(
+    kind: str, loc: tuple[str | int, ...], message: str, value: object = None
+) -> dict[str, Any]:
+    """Build an entry of ``QueryError.errors``, in the form that Pydantic and FastAPI use.
+
+    Args:
+        kind: A code for programs, such as ``extra_forbidden``.
+        loc: Where the value is: ``("query", "limit")``.
+        message: What is wrong, for people.
+        value: The value.
+    """
+    return {"type": kind, "loc": loc, "msg": message, "input": value}
+
+
 class ProjectError(ColonnadeError):
     """A project does not say where its parts are, or they cannot be imported."""
 

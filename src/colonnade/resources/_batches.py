@@ -21,7 +21,7 @@ from sqlalchemy import (
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from colonnade.database import StatementBatch
-from colonnade.errors import QueryError
+from colonnade.errors import QueryError, error_entry
 from colonnade.query import Scopes, compared_type, read_value
 from colonnade.resources._bulk_statements import ManyRows
 from colonnade.resources._hooks import RunStatements
@@ -140,10 +140,12 @@ class Batches:
         for name, value in query_of(request, max(MOST_PARAMETERS, self.most)):
             if name != "key":
                 message = f"There is no parameter {name}: say key=1&key=2"
-                raise QueryError([_wrong(("query", name), message)])
+                raise QueryError([error_entry("batch", ("query", name), message)])
             segments.append(value)
         if not segments:
-            raise QueryError([_wrong(("query", "key"), "Say which rows: key=1&key=2")])
+            raise QueryError(
+                [error_entry("batch", ("query", "key"), "Say which rows: key=1&key=2")]
+            )
         refuse_size(len(segments), self.most, ("query", "key"))
         keys = list(
             dict.fromkeys(self.subject.key(segment, ("query", "key")) for segment in segments)
@@ -233,9 +235,13 @@ class Batches:
         try:
             given = self.subject.update.parse_json(body or b"null")
         except ValueError as error:
-            raise QueryError([_wrong(("body",), f"This is no JSON: {error}")]) from None
+            raise QueryError(
+                [error_entry("batch", ("body",), f"This is no JSON: {error}")]
+            ) from None
         if not isinstance(given, list):
-            raise QueryError([_wrong(("body",), "The body is a JSON array of objects")])
+            raise QueryError(
+                [error_entry("batch", ("body",), "The body is a JSON array of objects")]
+            )
         refuse_size(len(given), self.most, ("body",))
         errors: list[dict[str, Any]] = []
         found = []
@@ -252,25 +258,23 @@ class Batches:
 
     def _change(self, row: Any, loc: tuple[Any, ...]) -> tuple[tuple[Any, ...], Values]:
         if not isinstance(row, dict):
-            raise QueryError([_wrong(loc, "Each row is a JSON object")])
+            raise QueryError([error_entry("batch", loc, "Each row is a JSON object")])
         rest = dict(row)
         key = []
         subject = self.subject
         for name, column in zip(subject.key_names, subject.shape.primary_key, strict=True):
             if name not in rest:
-                raise QueryError([_wrong((*loc, name), "The key of the row is required")])
+                raise QueryError(
+                    [error_entry("batch", (*loc, name), "The key of the row is required")]
+                )
             try:
                 key.append(read_value(column)(rest.pop(name)))
             except ValidationError as error:
                 message = error.errors()[0]["msg"]
-                raise QueryError([_wrong((*loc, name), message)]) from None
+                raise QueryError([error_entry("batch", (*loc, name), message)]) from None
         return tuple(key), self.subject.update.read(to_json(rest), loc)
 
     def _answer(self, rows: list[Any], status: int) -> Response:
         view = self.subject.view
         body = b"[" + b",".join(rendered(view, row.body) for row in rows) + b"]"
         return JSONBody(body, status)
-
-
-def _wrong(loc: tuple[Any, ...], message: str) -> dict[str, Any]:
-    return {"type": "batch", "loc": loc, "msg": message, "input": None}

@@ -24,7 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.sql import operators, visitors
 
 from colonnade.database import Plan
-from colonnade.errors import QueryError
+from colonnade.errors import QueryError, error_entry
 from colonnade.models import ColumnShape, RelationShape, Shape, schemas
 from colonnade.query import QueryableTable, Scopes, read_includes
 from colonnade.resources import _scoping
@@ -287,12 +287,16 @@ class Link:
         """The values of the link row by field, and the names of those that are said."""
         if self.inputs is None:
             if body.strip() not in (b"", b"{}"):
-                raise QueryError([_wrong(("body",), "This link has no fields of its own")])
+                raise QueryError(
+                    [error_entry("link", ("body",), "This link has no fields of its own")]
+                )
             return {}, frozenset()
         given = _object(body or b"{}")
         taken = self.key_fields & given.keys()
         if taken:
-            raise QueryError([_wrong(("body", name), f"{name} is in the path") for name in taken])
+            raise QueryError(
+                [error_entry("link", ("body", name), f"{name} is in the path") for name in taken]
+            )
         own = scopes.get(self.table)
         refuse_leaving(path, own)
         said = {} if own is None else {**own.values}
@@ -472,11 +476,7 @@ def _object(body: bytes) -> dict[str, Any]:
     try:
         given = from_json(body, allow_inf_nan=False)
     except ValueError as error:
-        raise QueryError([_wrong(("body",), f"This is no JSON: {error}")]) from None
+        raise QueryError([error_entry("link", ("body",), f"This is no JSON: {error}")]) from None
     if not isinstance(given, dict):
-        raise QueryError([_wrong(("body",), "The body is a JSON object")])
+        raise QueryError([error_entry("link", ("body",), "The body is a JSON object")])
     return given
-
-
-def _wrong(loc: tuple[Any, ...], message: str) -> dict[str, Any]:
-    return {"type": "link", "loc": loc, "msg": message, "input": None}

@@ -13,7 +13,7 @@ from sqlalchemy import Table as SQLTable
 
 from colonnade.backends import Backend
 from colonnade.database import Plan
-from colonnade.errors import QueryError
+from colonnade.errors import QueryError, error_entry
 from colonnade.models import RelationShape
 from colonnade.query import (
     Page,
@@ -81,9 +81,7 @@ def query_of(request: Request, most: int = MOST_PARAMETERS) -> list[tuple[str, s
         return parse_qsl(raw.decode("latin-1"), keep_blank_values=True, max_num_fields=most)
     except ValueError:
         message = f"At most {most} parameters"
-        raise QueryError(
-            [{"type": "too_long", "loc": ("query",), "msg": message, "input": None}]
-        ) from None
+        raise QueryError([error_entry("too_long", ("query",), message)]) from None
 
 
 def path_of(request: Request) -> str:

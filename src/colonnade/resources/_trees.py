@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Connection, and_, exists, func, literal_co
 from colonnade.models import Shape
 from colonnade.query import key_clause
 from colonnade.resources._foreign_keys import ForeignKeys, Reference, Values
-from colonnade.resources.answers._problems import Problem
+from colonnade.resources.answers._problems import Problem, field_error
 
 
 class Trees:
@@ -120,7 +120,7 @@ class Trees:
         detail = (
             f"A {self.shape.model.__name__} cannot be below itself: {field} would make a cycle."
         )
-        error = {"loc": ["body", field], "field": field, "constraint": "cycle", "message": detail}
+        error = field_error(("body", field), field, "cycle", detail)
         return Problem(409, detail, kind="cycle", errors=[error])
 
 

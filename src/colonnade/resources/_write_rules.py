@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from sqlalchemy import ColumnElement, Connection, FromClause, func, select
 
 from colonnade.database import Plan
-from colonnade.errors import QueryError
+from colonnade.errors import QueryError, error_entry
 from colonnade.models import Shape, row_validator
 from colonnade.query import Scope
 from colonnade.resources._foreign_keys import ForeignKeys
@@ -41,12 +41,7 @@ def refuse_leaving(values: Mapping[str, Any], own: Scope | None) -> None:
     if own is None:
         return
     errors = [
-        {
-            "type": "scope",
-            "loc": ("body", name),
-            "msg": f"{name} is not yours to choose: leave it out",
-            "input": None,
-        }
+        error_entry("scope", ("body", name), f"The scope sets {name}: leave it out of the body")
         for name, value in own.values.items()
         if name in values and values[name] != value
     ]

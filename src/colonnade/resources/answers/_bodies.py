@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from fastapi import Request, Response
 
-from colonnade.errors import QueryError
+from colonnade.errors import QueryError, error_entry
 
 T = TypeVar("T")
 
@@ -31,7 +31,7 @@ async def json_body(request: Request) -> bytes:
     if body and not (kind == "application/json" or kind.endswith("+json")):
         message = "The body has to be JSON: Content-Type: application/json"
         loc = ("header", "content-type")
-        raise QueryError([{"type": "content_type", "loc": loc, "msg": message, "input": kind}])
+        raise QueryError([error_entry("content_type", loc, message, kind)])
     return body
 
 

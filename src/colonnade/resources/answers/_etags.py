@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from hashlib import blake2b
 
-from colonnade.errors import QueryError
+from colonnade.errors import QueryError, error_entry
 
 DIGEST = 8
 """Bytes: two states of one row are taken for the same once in 2^64."""
@@ -62,7 +62,7 @@ def _checked(header: str, lines: list[str]) -> str:
     if not _TAGS.fullmatch(given):
         message = f'{header} is * or the ETag of an answer, in its quotation marks: "1-9ab3"'
         loc = ("header", header.lower())
-        raise QueryError([{"type": "etag", "loc": loc, "msg": message, "input": given}])
+        raise QueryError([error_entry("etag", loc, message, given)])
     return given
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError, StatementError
 from colonnade.database import ErrorKind, error_kind_of
 from colonnade.errors import UncertainCommitError
 from colonnade.models import Shape
-from colonnade.resources.answers._problems import Problem
+from colonnade.resources.answers._problems import Problem, field_error
 from colonnade.rows import LARGEST_ANSWER
 
 logger = logging.getLogger("colonnade.resources")
@@ -224,10 +224,7 @@ def missing_row(fields: Iterable[str], constraint: str | None) -> Problem:
 
 
 def _conflict(kind: str, detail: str, fields: Iterable[str], constraint: str | None) -> Problem:
-    errors = [
-        {"loc": ["body", name], "field": name, "constraint": constraint or kind, "message": detail}
-        for name in fields
-    ]
+    errors = [field_error(("body", name), name, constraint or kind, detail) for name in fields]
     if not errors and constraint:
         errors = [{"constraint": constraint, "message": detail}]
     return Problem(409, detail, kind=kind, errors=errors)
@@ -237,10 +234,7 @@ def _invalid(refusal: Refusal, shape: Shape, what: str) -> Problem:
     fields = _fields(refusal, shape)
     detail = _worded(_constraint(refusal, shape)) or f"{' and '.join(fields) or 'The row'} {what}."
     constraint = refusal.constraint or ("not_null" if refusal.state == _NOT_NULL else "check")
-    errors = [
-        {"loc": ["body", name], "field": name, "constraint": constraint, "message": detail}
-        for name in fields
-    ]
+    errors = [field_error(("body", name), name, constraint, detail) for name in fields]
     return Problem(422, detail, kind="invalid", errors=errors)
 
 

@@ -62,6 +62,13 @@ class Problem(HTTPException):
         self.errors = errors
 
 
+def field_error(
+    loc: Sequence[str | int], field: str, constraint: str, message: str
+) -> dict[str, Any]:
+    """Build an entry of a problem's ``errors``: see ``ProblemError``."""
+    return {"loc": list(loc), "field": field, "constraint": constraint, "message": message}
+
+
 def response_of(error: Exception) -> Response:
     """The answer to an error."""
     if isinstance(error, RequestValidationError):

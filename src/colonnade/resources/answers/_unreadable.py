@@ -17,7 +17,7 @@ from colonnade.database import Plan
 from colonnade.query import Page, Scopes, compared_type, key_clause, place_text
 from colonnade.resources._table_context import TableContext
 from colonnade.resources.answers._failures import Refusal
-from colonnade.resources.answers._problems import Problem
+from colonnade.resources.answers._problems import Problem, field_error
 from colonnade.resources.routes._request_context import RequestContext
 from colonnade.rows import UnreadableRowError, View, array_of, joined_rows
 
@@ -72,8 +72,8 @@ def unwritable(error: UnreadableRowError) -> Problem:
     logger.error("Answered 409: the answer cannot be written", exc_info=error)
     name = error.name or "the row"
     detail = f"The answer cannot be written, so nothing was stored: {name}: {error.reason}"
-    entry = {"loc": ["row"], "field": error.name or "", "constraint": "stored_value"}
-    return Problem(409, detail, kind="unreadable", errors=[{**entry, "message": detail}])
+    entry = field_error(("row",), error.name or "", "stored_value", detail)
+    return Problem(409, detail, kind="unreadable", errors=[entry])
 
 
 def rows_of_page(page: Page) -> tuple[Select[Any], dict[str, Any]]:
@@ -155,8 +155,8 @@ class _Search:
             f"{what} of {model} {key} cannot be read: the database stores a value there that is not"
             f" of the column's type. Correct it, or leave the column or the row out of the request."
         )
-        error = {"loc": ["row", key], "field": name or "", "constraint": "stored_value"}
-        return Problem(409, detail, kind="unreadable", errors=[{**error, "message": detail}])
+        entry = field_error(("row", key), name or "", "stored_value", detail)
+        return Problem(409, detail, kind="unreadable", errors=[entry])
 
     async def _column(self) -> str | None:
         source = self._rows.subquery()

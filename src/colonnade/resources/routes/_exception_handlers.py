@@ -5,7 +5,7 @@ from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from colonnade.errors import DatabaseError
+from colonnade.errors import DatabaseError, error_entry
 from colonnade.resources.answers._failures import unavailable_of
 from colonnade.resources.answers._problems import Problem, response_of
 
@@ -50,5 +50,5 @@ def _unreadable_body(error: Exception) -> Exception | None:
     if not is_unreadable or not isinstance(cause, ValueError | RecursionError):
         return None
     why = "the text is not UTF-8" if isinstance(cause, UnicodeDecodeError) else str(cause)
-    told = {"type": "json_invalid", "loc": ("body",), "msg": f"Invalid JSON: {why}"}
+    told = error_entry("json_invalid", ("body",), f"Invalid JSON: {why}")
     return RequestValidationError([told])

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Table, delete, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from colonnade.database import Database, capabilities_of
-from colonnade.errors import ModelError, QueryError
+from colonnade.errors import ModelError, QueryError, error_entry
 from colonnade.models import Idempotency, Shape, now
 from colonnade.query import Scopes
 from colonnade.resources._hooks import RunStatements
@@ -66,7 +66,7 @@ class RequestFingerprint:
         if len(given) > 1 or not 1 <= len(given[0]) <= LONGEST_KEY:
             message = f"One key of 1 to {LONGEST_KEY} characters, such as a UUID"
             loc = ("header", HEADER)
-            raise QueryError([{"type": "key", "loc": loc, "msg": message, "input": None}])
+            raise QueryError([error_entry("key", loc, message)])
         parts = (request.method, path_of(request), given[0], *scopes.told())
         told = "\0".join(f"{len(part)}:{part}" for part in parts)
         return cls(sha256(told.encode()).hexdigest(), sha256(body).hexdigest())

@@ -9,7 +9,7 @@ from fastapi import Request, Response, params
 from fastapi.routing import APIRouter
 from starlette.routing import BaseRoute
 
-from colonnade.errors import QueryError
+from colonnade.errors import QueryError, error_entry
 from colonnade.models import Idempotency, RelationShape, plural
 from colonnade.query import PageReader, ParentRow, RelationTarget
 from colonnade.resources import _scoping
@@ -447,7 +447,7 @@ def _depth(request: Request) -> int | None:
     if text.isascii() and text.isdecimal() and len(text) < 5 and 1 <= int(text) <= DEEPEST_TREE:
         return int(text)
     message = f"depth is all, or 1 to {DEEPEST_TREE}"
-    raise QueryError([{"type": "depth", "loc": ("query", "depth"), "msg": message, "input": text}])
+    raise QueryError([error_entry("depth", ("query", "depth"), message, text)])
 
 
 def _words(name: str) -> str:
