@@ -1,7 +1,5 @@
 """The tables of a metadata, made where they are not there yet."""
 
-from typing import Any
-
 from sqlalchemy import (
     ARRAY,
     Connection,
@@ -15,6 +13,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import CreateSchema
 
+from colonnade._sqlalchemy_compat import creates_more_than_tables
 from colonnade.database._capabilities import capabilities_of
 
 LOCK = int.from_bytes(b"colonncr")
@@ -32,7 +31,7 @@ def create_missing(metadata: MetaData, connection: Connection) -> None:
         metadata: The tables.
         connection: Where to; in a transaction.
     """
-    makes_more = _makes_more_than_tables(metadata)
+    makes_more = creates_more_than_tables(metadata)
     if not (makes_more or _missing(metadata, connection)):
         return
     _wait_for_others(connection)
@@ -55,12 +54,6 @@ def _wait_for_others(connection: Connection) -> None:
 def _missing(metadata: MetaData, connection: Connection) -> list[Table]:
     there = _there(metadata, connection)
     return [table for table in metadata.tables.values() if table.key not in there]
-
-
-def _makes_more_than_tables(metadata: MetaData) -> bool:
-    """Whether a metadata has types, sequences or statements of its own to be made with it."""
-    events: Any = metadata.dispatch
-    return bool(metadata._sequences or len(events.before_create) or len(events.after_create))
 
 
 def _there(metadata: MetaData, connection: Connection) -> set[str]:

@@ -21,6 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import ColumnCollectionConstraint
 
+from colonnade._sqlalchemy_compat import has_bind_expression, variants_of
 from colonnade.database import Bound, Plan, StatementBatch
 from colonnade.query import Scopes, compared_type
 from colonnade.resources._row_locks import after, lock_in_order
@@ -233,7 +234,7 @@ def _is_plain(kind: Any) -> bool:
     Not one of arrays, which would be taken apart; nor of types that SQL is wrapped around, or that
     the database has by name.
     """
-    if kind._has_bind_expression or "postgresql" in kind._variant_mapping:
+    if has_bind_expression(kind) or "postgresql" in variants_of(kind):
         return False
     while isinstance(kind, TypeDecorator):
         kind = kind.impl_instance

@@ -4,22 +4,18 @@ A dependency's answer is kept with the request, by a dependency of our own that 
 with the others, so that overrides, caching and sub-dependencies work as everywhere.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from fastapi import Depends, Request, Response, params
-from fastapi.dependencies.models import Dependant
-from fastapi.dependencies.utils import get_dependant
-from fastapi.openapi.models import APIKeyIn
-from fastapi.security.api_key import APIKeyBase
-from fastapi.security.base import SecurityBase
 from sqlalchemy import Table
 
 from colonnade.database import Database
 from colonnade.errors import ModelError
 from colonnade.models import Shape
 from colonnade.query import NO_SCOPES, Scope, Scopes
+from colonnade.resources._fastapi_compat import headers_of
 
 _KEPT = "colonnade.scopes"
 
@@ -114,7 +110,7 @@ def scopes_of(request: Request, db: Database, tables: Callable[[], Iterable[Tabl
 
 
 def _keeping(shape: Shape, dependency: Callable[..., Any]) -> Callable[..., Any]:
-    headers = sorted(_headers_of(get_dependant(path="", call=dependency)))
+    headers = headers_of(dependency)
 
     async def keep_scope(
         request: Request,
@@ -124,26 +120,6 @@ def _keeping(shape: Shape, dependency: Callable[..., Any]) -> Callable[..., Any]
         request.scope.setdefault(VARY, set()).update(headers)
 
     return keep_scope
-
-
-def _headers_of(dependant: Dependant) -> Iterator[str]:
-    """The headers of a request that a dependency, and those below it, may look at."""
-    yield from (param.alias.lower() for param in dependant.header_params)
-    if dependant.cookie_params:
-        yield "cookie"
-    scheme = dependant.call
-    if isinstance(scheme, APIKeyBase):
-        place = getattr(scheme.model, "in_", None)
-        if place is APIKeyIn.header:
-            yield getattr(scheme.model, "name").lower()  # noqa: B009 - of the models of API keys alone
-        elif place is APIKeyIn.cookie:
-            yield "cookie"
-    elif isinstance(scheme, SecurityBase):
-        yield "authorization"
-    elif dependant.request_param_name or dependant.http_connection_param_name:
-        yield from ("authorization", "cookie")  # what it looks at, nobody can tell
-    for below in dependant.dependencies:
-        yield from _headers_of(below)
 
 
 def keep_private(request: Request, response: Response) -> None:

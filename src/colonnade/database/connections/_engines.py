@@ -14,6 +14,7 @@ from sqlalchemy import Engine, create_engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from colonnade._sqlalchemy_compat import share_compiled_cache
 from colonnade.backends import Backend
 from colonnade.database._secret import has_secret, secret_of
 from colonnade.database.connections import _asyncpg
@@ -215,7 +216,7 @@ class Engines:
         engine = Engine(
             pattern.pool.recreate(), pattern.dialect, pattern.url, echo=self._options.echo
         )
-        engine._compiled_cache = pattern._compiled_cache
+        share_compiled_cache(engine, pattern)
         if self.url.backend == "sqlite":
             _sqlite.begin_before_writes(engine)
         else:

@@ -17,6 +17,12 @@ from sqlalchemy import Connection, Engine, Executable, QueuePool, text
 from sqlalchemy.exc import DBAPIError, MissingGreenlet, NoResultFound
 from sqlalchemy.util import await_only, greenlet_spawn
 
+from colonnade._sqlalchemy_compat import (
+    CompiledParts,
+    compiled_parts,
+    count_statement_listeners,
+    logs_statements,
+)
 from colonnade.database.connections._liveness import is_closed_asyncpg
 from colonnade.database.statements._statement_limit import narrower
 from colonnade.database.statements._statement_timeout import settle, stalled
@@ -37,15 +43,7 @@ def is_watched(engine: Engine, own: int) -> bool:
         engine: The engine.
         own: How many of the listeners are Colonnade's.
     """
-    if engine.echo or engine._should_log_info():
-        return True
-    events: Any = engine.dispatch
-    return own < (
-        len(events.before_execute)
-        + len(events.after_execute)
-        + len(events.before_cursor_execute)
-        + len(events.after_cursor_execute)
-    )
+    return logs_statements(engine) or count_statement_listeners(engine) > own
 
 
 class Prepared:
@@ -58,17 +56,17 @@ class Prepared:
 
     __slots__ = ("_defaults", "_kept", "_order", "row", "sql")
 
-    def __init__(self, compiled: Any) -> None:
-        names = [entry.keyname for entry in compiled._result_columns]
-        processors = compiled._bind_processors
+    def __init__(self, compiled: Any, parts: CompiledParts) -> None:
         order = compiled.positiontup or []
         self.sql: str = str(compiled)
-        self.row: Callable[[Iterable[Any]], Any] = _row_of(names) if names else tuple
-        self._order: list[tuple[str, Any]] = [(name, processors.get(name)) for name in order]
+        self.row: Callable[[Iterable[Any]], Any] = (
+            _row_of(parts.columns) if parts.columns else tuple
+        )
+        self._order: list[tuple[str, Any]] = [(name, parts.processors.get(name)) for name in order]
         self._defaults = {
             name: bind.effective_value for name, bind in compiled.binds.items() if not bind.required
         }
-        self._kept = list(_kept(compiled))
+        self._kept = list(_kept(compiled, parts))
 
     @classmethod
     def of(cls, statement: Any, engine: Engine, names: Iterable[str]) -> "Prepared | None":
@@ -83,10 +81,11 @@ class Prepared:
         """
         keys = list(names) if getattr(statement, "is_dml", False) else None
         compiled: Any = statement.compile(dialect=engine.dialect, column_keys=keys)
-        if compiled.post_compile_params or compiled.literal_execute_params:
+        parts = compiled_parts(compiled)
+        if compiled.post_compile_params or compiled.literal_execute_params or parts is None:
             return None
         try:
-            return cls(compiled)
+            return cls(compiled, parts)
         except NotDirect:
             return None
 
@@ -121,19 +120,18 @@ class Context:
     """What a column's default is called with: one for each statement, or for several at once."""
 
 
-def _kept(compiled: Any) -> Iterable[tuple[str, Callable[[Any], Any]]]:
+def _kept(compiled: Any, parts: CompiledParts) -> Iterable[tuple[str, Callable[[Any], Any]]]:
     """The columns that have a value in Python when none is given, with what makes it."""
     kinds = ((compiled.insert_prefetch, "default"), (compiled.update_prefetch, "onupdate"))
     for columns, which in kinds:
         for column in columns:
-            name_of = compiled._within_exec_param_key_getter
             default: Any = getattr(column, which)
             if default.is_scalar:
-                yield name_of(column), partial(_same, default.arg)
+                yield parts.key_of(column), partial(_same, default.arg)
             elif getattr(default.arg, "needs_context", True):
                 raise NotDirect(column)
             else:
-                yield name_of(column), default.arg
+                yield parts.key_of(column), default.arg
 
 
 def _same(value: Any, context: object) -> Any:

@@ -6,6 +6,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from colonnade.errors import DatabaseError, error_entry
+from colonnade.resources._fastapi_compat import BODY_ERROR
 from colonnade.resources.answers._failures import unavailable_of
 from colonnade.resources.answers._problems import Problem, response_of
 
@@ -36,17 +37,13 @@ def problems(app: FastAPI) -> None:
     app.add_exception_handler(Exception, on_crash)
 
 
-_UNREADABLE = "There was an error parsing the body"
-"""What FastAPI says, with status 400, of a body that Python's JSON reader stumbles over."""
-
-
 def _unreadable_body(error: Exception) -> Exception | None:
     """The problem of a JSON body that is not UTF-8, nests too deep or has too long a number.
 
     A Resource refuses such a body as it refuses any other that is not valid.
     """
     cause = error.__cause__
-    is_unreadable = isinstance(error, StarletteHTTPException) and error.detail == _UNREADABLE
+    is_unreadable = isinstance(error, StarletteHTTPException) and error.detail == BODY_ERROR
     if not is_unreadable or not isinstance(cause, ValueError | RecursionError):
         return None
     why = "the text is not UTF-8" if isinstance(cause, UnicodeDecodeError) else str(cause)

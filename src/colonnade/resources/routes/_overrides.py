@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
-from fastapi import Depends, Request
+from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
-from fastapi.dependencies.utils import get_dependant, solve_dependencies
 from sqlalchemy import Connection
 from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncSession as AnyAsyncSession
@@ -20,6 +19,7 @@ from sqlalchemy.orm import Session
 
 from colonnade.database import Database
 from colonnade.errors import DatabaseError
+from colonnade.resources._fastapi_compat import solve
 
 T = TypeVar("T")
 
@@ -88,33 +88,18 @@ async def override_session(db: Database, request: Request) -> AsyncIterator[Over
     app = request.scope["app"]
     is_async = db.get_async_session in app.dependency_overrides
     youngest = Session().hash_key  # sessions are numbered as they are made
-    session = await _solved(db.get_async_session if is_async else db.get_session, request)
-    if not isinstance(session, Session | AnyAsyncSession):
-        raise DatabaseError(
-            f"dependency_overrides has a {type(session).__name__} for "
-            f"db.{'get_async_session' if is_async else 'get_session'}: it has to be a session."
-        )
-    sync = session if isinstance(session, Session) else session.sync_session
-    override = OverrideSession(session, is_new=sync.hash_key > youngest)
-    yield override
-    if request.method not in {"GET", "HEAD"}:
-        await override.renew()
-
-
-async def _solved(dependency: Callable[..., Any], request: Request) -> Any:
-    """What FastAPI solves a dependency to, overrides and all."""
-
-    def told(session: Any = Depends(dependency)) -> None:  # noqa: B008 - as FastAPI has it
-        ...
-
-    solved = await solve_dependencies(
-        request=request,
-        dependant=get_dependant(path=request.url.path, call=told),
-        dependency_overrides_provider=request.scope["app"],
-        async_exit_stack=request.scope["fastapi_inner_astack"],
-        embed_body_fields=False,
-    )
-    return solved.values.get("session")
+    name = "get_async_session" if is_async else "get_session"
+    async with solve(getattr(db, name), request) as session:
+        if not isinstance(session, Session | AnyAsyncSession):
+            raise DatabaseError(
+                f"app.dependency_overrides[db.{name}] must provide a Session or an AsyncSession, "
+                f"not a {type(session).__name__}."
+            )
+        sync = session if isinstance(session, Session) else session.sync_session
+        override = OverrideSession(session, is_new=sync.hash_key > youngest)
+        yield override
+        if request.method not in {"GET", "HEAD"}:
+            await override.renew()
 
 
 def _run(session: Session, *, work: Callable[[Connection], T], begin: bool, commit: bool) -> T:

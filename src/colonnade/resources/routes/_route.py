@@ -2,11 +2,10 @@
 
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
-from inspect import getclosurevars, isfunction, signature
+from inspect import signature
 from typing import Any, SupportsIndex
 
 from fastapi import Request, Response
-from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from sqlalchemy.exc import SQLAlchemyError
@@ -16,6 +15,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from colonnade.database import Database
 from colonnade.errors import DatabaseError, QueryError
+from colonnade.resources._fastapi_compat import endpoint_without_dependencies, with_receive
 from colonnade.resources._scoping import VARY, keep_private
 from colonnade.resources.answers._failures import unavailable_of
 from colonnade.resources.answers._problems import Problem, response_of
@@ -131,7 +131,7 @@ class ResourceRoute(APIRoute):
         length = request.headers.get("content-length", "")
         if length.isdecimal() and int(length) > LARGEST_BODY:
             raise _too_large()
-        return self.request_class(request.scope, _counting(request.receive), request._send)
+        return with_receive(request, _counting(request.receive), self.request_class)
 
 
 class GeneratedRoute(ResourceRoute):
@@ -151,7 +151,7 @@ class GeneratedRoute(ResourceRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """FastAPI's, or past it where no dependency needs it: that costs as much as a statement."""
         handle = super().get_route_handler()
-        endpoint = _without_dependencies(handle)
+        endpoint = endpoint_without_dependencies(handle)
         if endpoint is None:
             return handle
         if "body" not in signature(endpoint).parameters:
@@ -171,26 +171,6 @@ def _without_body(send: Send) -> Send:
         await send({**message, "body": b""} if is_body else message)
 
     return send_head
-
-
-def _without_dependencies(handle: Any) -> Callable[..., Awaitable[Response]] | None:
-    """The endpoint that a handler of FastAPI's calls, if it depends on nothing else.
-
-    What it depends on, those of the app and of the inclusion too, FastAPI tells nobody: the
-    handler has it. Whatever does not look as expected is left to FastAPI.
-    """
-    for _ in range(3):  # ours are around FastAPI's
-        found = getclosurevars(handle).nonlocals if isfunction(handle) else {}
-        dependant = found.get("dependant")
-        if isinstance(dependant, Dependant):
-            break
-        handle = found.get("handle")
-    else:
-        return None
-    if dependant.dependencies or dependant.call is None:
-        return None
-    call: Callable[..., Awaitable[Response]] = dependant.call
-    return call
 
 
 def _counting(receive: Receive) -> Callable[[], Awaitable[Message]]:

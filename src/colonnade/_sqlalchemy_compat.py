@@ -1,0 +1,129 @@
+"""Everything that Colonnade uses of SQLAlchemy's internals.
+
+SQLAlchemy may rename what begins with an underscore in any release. Each function falls back to
+something plain where a name is gone; ``tests/test_sqlalchemy_compat.py`` fails first.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeVar
+
+from sqlalchemy import (
+    ClauseElement,
+    Column,
+    Connection,
+    Constraint,
+    Dialect,
+    Engine,
+    Index,
+    MetaData,
+    types,
+)
+from sqlalchemy.schema import CreateIndex
+
+ItemT = TypeVar("ItemT", bound=Any)
+
+
+class CompiledParts(NamedTuple):
+    """What a compiled statement knows of its parameters and columns.
+
+    Attributes:
+        columns: The names of the columns that it returns.
+        processors: What makes the driver's value of a parameter, by name.
+        key_of: Returns the name of the parameter of a column with a default in Python.
+    """
+
+    columns: list[str]
+    processors: Mapping[str, Callable[[Any], Any]]
+    key_of: Callable[[Column[Any]], str]
+
+
+def compiled_parts(compiled: Any) -> CompiledParts | None:
+    """Return the parts of a compiled statement; None where SQLAlchemy hides them."""
+    try:
+        columns = [entry.keyname for entry in compiled._result_columns]
+        return CompiledParts(
+            columns, compiled._bind_processors, compiled._within_exec_param_key_getter
+        )
+    except AttributeError:
+        return None
+
+
+def logs_statements(engine: Engine) -> bool:
+    """Whether an engine logs its statements: ``echo``, or the level of its logger."""
+    if engine.echo:
+        return True
+    try:
+        return engine._should_log_info()
+    except AttributeError:
+        return logging.getLogger("sqlalchemy.engine").isEnabledFor(logging.INFO)
+
+
+def count_statement_listeners(engine: Engine) -> int:
+    """Count the listeners that see the statements of an engine."""
+    events: Any = engine.dispatch
+    return (
+        len(events.before_execute)
+        + len(events.after_execute)
+        + len(events.before_cursor_execute)
+        + len(events.after_cursor_execute)
+    )
+
+
+def share_compiled_cache(engine: Engine, other: Engine) -> None:
+    """Let an engine use the statements that another of the same dialect has compiled."""
+    if hasattr(other, "_compiled_cache"):
+        engine._compiled_cache = other._compiled_cache
+
+
+def creates_more_than_tables(metadata: MetaData) -> bool:
+    """Whether ``create_all`` creates sequences, or calls listeners that may create anything."""
+    events: Any = metadata.dispatch
+    sequences = getattr(metadata, "_sequences", True)
+    return bool(sequences or len(events.before_create) or len(events.after_create))
+
+
+def copy_item(item: ItemT) -> ItemT:
+    """Copy a column, a constraint or a default that belongs to no table yet."""
+    copy: ItemT = item._copy()
+    return copy
+
+
+def is_created_on(index: Index, connection: Connection) -> bool:
+    """Whether the ``ddl_if`` of an index lets it be created on a database."""
+    condition = getattr(index, "_ddl_if", None)
+    return condition is None or condition._should_execute(CreateIndex(index), index, connection)
+
+
+def belongs_to_type(constraint: Constraint) -> bool:
+    """Whether a CHECK was made by a column's type, such as ``Enum`` or ``Boolean``."""
+    return bool(getattr(constraint, "_type_bound", False))
+
+
+def variants_of(kind: Any) -> Mapping[str, Any]:
+    """Return the variants of a type, by dialect: see ``TypeEngine.with_variant``."""
+    variants: Mapping[str, Any] = getattr(kind, "_variant_mapping", {})
+    return variants
+
+
+def has_bind_expression(kind: Any) -> bool:
+    """Whether a type wraps SQL around its parameters."""
+    own: Any = type(kind)
+    plain = own.bind_expression is types.TypeEngine.bind_expression
+    return bool(getattr(kind, "_has_bind_expression", not plain))
+
+
+def is_remote(column: Any) -> bool:
+    """Whether a column of a relationship's condition is of the table that it leads to."""
+    return "remote" in column._annotations
+
+
+def without_annotations(clause: ClauseElement) -> ClauseElement:
+    """Return a condition without what the ORM notes in it, which keeps columns from matching."""
+    plain: ClauseElement = clause._deannotate() if hasattr(clause, "_deannotate") else clause
+    return plain
+
+
+def doubles_percent_signs(dialect: Dialect) -> bool:
+    """Whether a dialect doubles the percent signs of text that it compiles, for its driver."""
+    return bool(getattr(dialect.identifier_preparer, "_double_percents", False))

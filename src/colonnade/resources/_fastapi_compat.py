@@ -1,0 +1,94 @@
+"""Everything that Colonnade uses of FastAPI's and Starlette's internals.
+
+FastAPI may change what it does not document in any release. Each function falls back to something
+plain where a name is gone; ``tests/resources/test_fastapi_compat.py`` fails first.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from inspect import getclosurevars, isfunction
+from typing import Any
+
+from fastapi import Depends, Request, Response
+from fastapi.dependencies.models import Dependant
+from fastapi.dependencies.utils import get_dependant, solve_dependencies
+from fastapi.openapi.models import APIKeyIn
+from fastapi.security.api_key import APIKeyBase
+from fastapi.security.base import SecurityBase
+from starlette.types import Receive
+
+BODY_ERROR = "There was an error parsing the body"
+"""The detail of FastAPI's 400 for a body that Python's JSON reader cannot read."""
+
+_EXIT_STACK = "fastapi_inner_astack"
+"""Where FastAPI keeps what it closes at the end of a request."""
+
+
+def endpoint_without_dependencies(handler: Any) -> Callable[..., Awaitable[Response]] | None:
+    """Return the endpoint that a route's handler calls, if nothing else has to be solved for it.
+
+    The dependencies of the app and of the inclusion count too. FastAPI exposes them nowhere but in
+    the handler's closure. None for a handler that does not look as expected: FastAPI calls it then.
+    """
+    for _ in range(3):  # Colonnade's own wrappers are around FastAPI's handler
+        variables = getclosurevars(handler).nonlocals if isfunction(handler) else {}
+        dependant = variables.get("dependant")
+        if isinstance(dependant, Dependant):
+            break
+        handler = variables.get("handle")
+    else:
+        return None
+    if dependant.dependencies or dependant.call is None:
+        return None
+    endpoint: Callable[..., Awaitable[Response]] = dependant.call
+    return endpoint
+
+
+def with_receive(request: Request, receive: Receive, request_class: type[Request]) -> Request:
+    """Return the request with another ``receive``, as another class of request."""
+    return request_class(request.scope, receive, request._send)
+
+
+@asynccontextmanager
+async def solve(dependency: Callable[..., Any], request: Request) -> AsyncIterator[Any]:
+    """Provide what FastAPI solves a dependency to, ``app.dependency_overrides`` included.
+
+    A dependency that yields ends with the request, as FastAPI's do.
+    """
+
+    def endpoint(solved: Any = Depends(dependency)) -> None:  # noqa: B008 - as FastAPI has it
+        ...
+
+    async with AsyncExitStack() as stack:
+        solved = await solve_dependencies(
+            request=request,
+            dependant=get_dependant(path=request.url.path, call=endpoint),
+            dependency_overrides_provider=request.scope["app"],
+            async_exit_stack=request.scope.get(_EXIT_STACK, stack),
+            embed_body_fields=False,
+        )
+        yield solved.values.get("solved")
+
+
+def headers_of(dependency: Callable[..., Any]) -> list[str]:
+    """The request headers that a dependency, and those that it depends on, may read; sorted."""
+    return sorted(set(_headers_of(get_dependant(path="", call=dependency))))
+
+
+def _headers_of(dependant: Dependant) -> Iterator[str]:
+    yield from (parameter.alias.lower() for parameter in dependant.header_params)
+    if dependant.cookie_params:
+        yield "cookie"
+    call = dependant.call
+    if isinstance(call, APIKeyBase):
+        location = getattr(call.model, "in_", None)
+        if location is APIKeyIn.header:
+            yield getattr(call.model, "name").lower()  # noqa: B009 - only models of API keys have it
+        elif location is APIKeyIn.cookie:
+            yield "cookie"
+    elif isinstance(call, SecurityBase):
+        yield "authorization"
+    elif dependant.request_param_name or dependant.http_connection_param_name:
+        yield from ("authorization", "cookie")  # it may read anything of the request
+    for below in dependant.dependencies:
+        yield from _headers_of(below)
