@@ -30,23 +30,28 @@ class CompiledParts(NamedTuple):
     Attributes:
         columns: The names of the columns that it returns.
         processors: What makes the driver's value of a parameter, by name.
-        key_of: Returns the name of the parameter of a column with a default in Python.
     """
 
     columns: list[str]
     processors: Mapping[str, Callable[[Any], Any]]
-    key_of: Callable[[Column[Any]], str]
 
 
 def compiled_parts(compiled: Any) -> CompiledParts | None:
     """Return the parts of a compiled statement; None where SQLAlchemy hides them."""
     try:
         columns = [entry.keyname for entry in compiled._result_columns]
-        return CompiledParts(
-            columns, compiled._bind_processors, compiled._within_exec_param_key_getter
-        )
+        return CompiledParts(columns, compiled._bind_processors)
     except AttributeError:
         return None
+
+
+def parameter_name(compiled: Any, column: Column[Any]) -> str:
+    """Return the name of the parameter of a column in a compiled INSERT or UPDATE."""
+    try:
+        name: str = compiled._within_exec_param_key_getter(column)
+    except AttributeError:
+        return column.key
+    return name
 
 
 def logs_statements(engine: Engine) -> bool:

@@ -176,7 +176,8 @@ def test_hooks_need_an_async_session(db: Database, app: FastAPI, authors: Resour
 
 def test_an_override_that_gives_no_session_is_told(db: Database, app: FastAPI) -> None:
     app.dependency_overrides[db.get_async_session] = lambda: "session"
-    with TestClient(app) as client, pytest.raises(DatabaseError, match=r"a str for db\.get_async"):
+    message = r"overrides\[db\.get_async_session\] must provide a Session .*, not a str"
+    with TestClient(app) as client, pytest.raises(DatabaseError, match=message):
         client.get("/authors")
 
 

@@ -22,6 +22,7 @@ from colonnade._sqlalchemy_compat import (
     compiled_parts,
     count_statement_listeners,
     logs_statements,
+    parameter_name,
 )
 from colonnade.database.connections._liveness import is_closed_asyncpg
 from colonnade.database.statements._statement_limit import narrower
@@ -66,7 +67,7 @@ class Prepared:
         self._defaults = {
             name: bind.effective_value for name, bind in compiled.binds.items() if not bind.required
         }
-        self._kept = list(_kept(compiled, parts))
+        self._kept = list(_kept(compiled))
 
     @classmethod
     def of(cls, statement: Any, engine: Engine, names: Iterable[str]) -> "Prepared | None":
@@ -120,18 +121,18 @@ class Context:
     """What a column's default is called with: one for each statement, or for several at once."""
 
 
-def _kept(compiled: Any, parts: CompiledParts) -> Iterable[tuple[str, Callable[[Any], Any]]]:
+def _kept(compiled: Any) -> Iterable[tuple[str, Callable[[Any], Any]]]:
     """The columns that have a value in Python when none is given, with what makes it."""
     kinds = ((compiled.insert_prefetch, "default"), (compiled.update_prefetch, "onupdate"))
     for columns, which in kinds:
         for column in columns:
             default: Any = getattr(column, which)
             if default.is_scalar:
-                yield parts.key_of(column), partial(_same, default.arg)
+                yield parameter_name(compiled, column), partial(_same, default.arg)
             elif getattr(default.arg, "needs_context", True):
                 raise NotDirect(column)
             else:
-                yield parts.key_of(column), default.arg
+                yield parameter_name(compiled, column), default.arg
 
 
 def _same(value: Any, context: object) -> Any:
