@@ -1,11 +1,11 @@
 """Everything that Colonnade uses of FastAPI's and Starlette's internals.
 
-FastAPI may change what it does not document in any release. Each function falls back to something
-plain where a name is gone; ``tests/resources/test_fastapi_compat.py`` fails first.
+FastAPI may change what it does not document in any release: ``tests/resources/
+test_fastapi_compat.py`` fails then. What makes requests faster falls back to FastAPI's own way;
+``solve`` has no other way, and only overridden sessions need it.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterator
 from inspect import getclosurevars, isfunction
 from typing import Any
 
@@ -49,25 +49,23 @@ def with_receive(request: Request, receive: Receive, request_class: type[Request
     return request_class(request.scope, receive, request._send)
 
 
-@asynccontextmanager
-async def solve(dependency: Callable[..., Any], request: Request) -> AsyncIterator[Any]:
-    """Provide what FastAPI solves a dependency to, ``app.dependency_overrides`` included.
+async def solve(dependency: Callable[..., Any], request: Request) -> Any:
+    """Return what FastAPI solves a dependency to, ``app.dependency_overrides`` included.
 
-    A dependency that yields ends with the request, as FastAPI's do.
+    A dependency that yields is closed with those of the request.
     """
 
     def endpoint(solved: Any = Depends(dependency)) -> None:  # noqa: B008 - as FastAPI has it
         ...
 
-    async with AsyncExitStack() as stack:
-        solved = await solve_dependencies(
-            request=request,
-            dependant=get_dependant(path=request.url.path, call=endpoint),
-            dependency_overrides_provider=request.scope["app"],
-            async_exit_stack=request.scope.get(_EXIT_STACK, stack),
-            embed_body_fields=False,
-        )
-        yield solved.values.get("solved")
+    solved = await solve_dependencies(
+        request=request,
+        dependant=get_dependant(path=request.url.path, call=endpoint),
+        dependency_overrides_provider=request.scope["app"],
+        async_exit_stack=request.scope[_EXIT_STACK],
+        embed_body_fields=False,
+    )
+    return solved.values.get("solved")
 
 
 def headers_of(dependency: Callable[..., Any]) -> list[str]:

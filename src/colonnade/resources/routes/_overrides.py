@@ -89,17 +89,17 @@ async def override_session(db: Database, request: Request) -> AsyncIterator[Over
     is_async = db.get_async_session in app.dependency_overrides
     youngest = Session().hash_key  # sessions are numbered as they are made
     name = "get_async_session" if is_async else "get_session"
-    async with solve(getattr(db, name), request) as session:
-        if not isinstance(session, Session | AnyAsyncSession):
-            raise DatabaseError(
-                f"app.dependency_overrides[db.{name}] must provide a Session or an AsyncSession, "
-                f"not a {type(session).__name__}."
-            )
-        sync = session if isinstance(session, Session) else session.sync_session
-        override = OverrideSession(session, is_new=sync.hash_key > youngest)
-        yield override
-        if request.method not in {"GET", "HEAD"}:
-            await override.renew()
+    session = await solve(getattr(db, name), request)
+    if not isinstance(session, Session | AnyAsyncSession):
+        raise DatabaseError(
+            f"app.dependency_overrides[db.{name}] must provide a Session or an AsyncSession, "
+            f"not a {type(session).__name__}."
+        )
+    sync = session if isinstance(session, Session) else session.sync_session
+    override = OverrideSession(session, is_new=sync.hash_key > youngest)
+    yield override
+    if request.method not in {"GET", "HEAD"}:
+        await override.renew()
 
 
 def _run(session: Session, *, work: Callable[[Connection], T], begin: bool, commit: bool) -> T:

@@ -1,0 +1,129 @@
+"""The internals of FastAPI that Colonnade relies on, and what it does without them."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from typing import Annotated, Any
+
+import pytest
+from fastapi import Cookie, Depends, FastAPI, Header, Request, Response
+from fastapi.routing import APIRoute
+from fastapi.security import APIKeyCookie, APIKeyHeader, HTTPBearer
+from fastapi.testclient import TestClient
+
+from colonnade.resources import _fastapi_compat as compat
+
+
+async def endpoint(request: Request) -> Response:
+    return Response()
+
+
+async def number() -> int:
+    return 3
+
+
+def handler_of(app: FastAPI) -> Any:
+    (route,) = [route for route in app.routes if isinstance(route, APIRoute)]
+    return route.get_route_handler()
+
+
+def test_the_endpoint_of_a_handler_without_dependencies_is_found() -> None:
+    app = FastAPI()
+    app.get("/")(endpoint)
+    assert compat.endpoint_without_dependencies(handler_of(app)) is endpoint
+
+
+@pytest.mark.parametrize("dependencies", ["app", "route"])
+def test_a_handler_with_dependencies_is_left_to_fastapi(dependencies: str) -> None:
+    of_app = [Depends(number)] if dependencies == "app" else []
+    of_route = [Depends(number)] if dependencies == "route" else []
+    app = FastAPI(dependencies=of_app)
+    app.get("/", dependencies=of_route)(endpoint)
+    assert compat.endpoint_without_dependencies(handler_of(app)) is None
+
+
+@pytest.mark.parametrize("handler", [endpoint, None, FastAPI()])
+def test_a_handler_that_looks_different_is_left_to_fastapi(handler: Any) -> None:
+    assert compat.endpoint_without_dependencies(handler) is None
+
+
+def test_a_dependency_is_solved_with_its_override() -> None:
+    events: list[str] = []
+
+    async def override() -> AsyncIterator[int]:
+        yield 4
+        events.append("closed")
+
+    app = FastAPI()
+    app.dependency_overrides[number] = override
+
+    @app.get("/")
+    async def read(request: Request) -> int:
+        solved: int = await compat.solve(number, request)
+        events.append("used")
+        return solved
+
+    assert TestClient(app).get("/").json() == 4
+    assert events == ["used", "closed"]
+
+
+def test_fastapi_keeps_an_exit_stack_with_the_request() -> None:
+    app = FastAPI()
+
+    @app.get("/")
+    async def read(request: Request) -> bool:
+        return isinstance(request.scope["fastapi_inner_astack"], AsyncExitStack)
+
+    assert TestClient(app).get("/").json() is True
+
+
+async def by_header(x_tenant: Annotated[str, Header()]) -> None: ...
+async def by_cookie(tenant: Annotated[str, Cookie()]) -> None: ...
+async def by_request(request: Request) -> None: ...
+async def by_query(tenant: str) -> None: ...
+async def by_another(tenant: Annotated[None, Depends(by_header)]) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("dependency", "headers"),
+    [
+        (by_header, ["x-tenant"]),
+        (by_cookie, ["cookie"]),
+        (by_request, ["authorization", "cookie"]),
+        (by_query, []),
+        (by_another, ["x-tenant"]),
+        (HTTPBearer(), ["authorization"]),
+        (APIKeyHeader(name="X-Key"), ["x-key"]),
+        (APIKeyCookie(name="key"), ["cookie"]),
+    ],
+)
+def test_the_headers_that_a_dependency_reads(
+    dependency: Callable[..., Any], headers: list[str]
+) -> None:
+    assert compat.headers_of(dependency) == headers
+
+
+def test_the_400_of_a_body_that_is_not_json_has_this_detail() -> None:
+    app = FastAPI()
+
+    @app.post("/")
+    async def create(body: dict[str, int]) -> None: ...
+
+    deep = "[" * 100_000  # which Python's JSON reader does not follow
+    response = TestClient(app).post("/", content=deep, headers={"Content-Type": "application/json"})
+    assert (response.status_code, response.json()["detail"]) == (400, compat.BODY_ERROR)
+
+
+def test_a_request_takes_another_receive() -> None:
+    app = FastAPI()
+
+    @app.post("/")
+    async def create(request: Request) -> str:
+        await request.body()
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": b"other", "more_body": False}
+
+        other = compat.with_receive(request, receive, Request)
+        return (await other.body()).decode()
+
+    assert TestClient(app).post("/", content=b"body").json() == "other"
