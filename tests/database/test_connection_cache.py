@@ -1,6 +1,7 @@
 """A connection goes from one statement to the next, and back into the pool."""
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
@@ -93,3 +94,38 @@ def test_one_that_failed_goes_back_to_the_pool(small: Database) -> None:
         await small.run_async(PID)
 
     assert checkouts(small, several) == 4
+
+
+@pytest.mark.parametrize("has_begun", [False, True])
+def test_a_connection_beyond_the_pool_is_closed_with_its_loop(
+    postgresql_database: str,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    has_begun: bool,
+) -> None:
+    """The pool is full when a statement ends: a task closes its connection, and is cancelled."""
+    slow = Plan(text("SELECT 1 FROM pg_sleep(0.2)")).bound({}, list)
+    db = Database(postgresql_database, pool_size=1, max_overflow=1)
+    close = _leases.Leases._close
+
+    def close_soon(leases: _leases.Leases, connection: Any) -> None:
+        asyncio.get_running_loop().call_soon(close, leases, connection)
+
+    if not has_begun:  # the loop ends in the turn in which the task was created
+        monkeypatch.setattr(_leases.Leases, "_close", close_soon)
+
+    async def hold() -> None:
+        async with db.session() as session:
+            await session.connection()
+            await asyncio.sleep(0.1)
+
+    async def statement_outlives_session() -> None:
+        holding = asyncio.create_task(hold())
+        await asyncio.sleep(0.05)
+        await db.run_async(slow)
+        assert holding.done()
+
+    asyncio.run(statement_outlives_session())
+    gc.collect()
+    db.dispose()
+    assert caplog.messages == []

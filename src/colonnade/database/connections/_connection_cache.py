@@ -70,6 +70,8 @@ class ConnectionCache:
         task = asyncio.get_running_loop().create_task(connection.aclose())
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
+        # An event loop that ends cancels its tasks, those too that have not begun.
+        task.add_done_callback(lambda _: connection.close(cut_short=True))
 
     async def aclose(self) -> None:
         """Give every connection back."""
@@ -78,4 +80,4 @@ class ConnectionCache:
             self._timer = None
         while self._idle:
             await self._idle.pop()[0].aclose()
-        await asyncio.gather(*self._closing)
+        await asyncio.gather(*self._closing, return_exceptions=True)

@@ -310,22 +310,27 @@ class DirectConnection:
         return self.pool.checkedin() < self.pool.size()
 
     def close(self, *, cut_short: bool = False) -> None:
-        """Give it back to the pool.
+        """Give it back to the pool, unless that was done before.
 
         Args:
             cut_short: Whether a statement has not come to its end. What comes next on the
                 connection would meet the answer, so that it is not used again.
         """
+        if self._pooled.dbapi_connection is None:
+            return
         if cut_short:
             self._pooled.invalidate()
         self._pooled.close()
 
     async def aclose(self, *, cut_short: bool = False) -> None:
-        """``close`` for an async driver."""
-        if self.closes_at_once:
+        """``close`` for an async driver: where the pool has no room, the driver closes it first."""
+        if cut_short or self.closes_at_once:
             self.close(cut_short=cut_short)
-        else:
-            await greenlet_spawn(self.close, cut_short=cut_short)
+            return
+        try:
+            await self.driver_connection.close()
+        finally:  # asyncpg ends a connection too where waiting for the server is cancelled
+            self.close(cut_short=True)
 
 
 def run_direct(
