@@ -47,9 +47,7 @@ def name_of(value: ast.expr) -> str:
 
 def docstrings(tree: ast.AST) -> set[int]:
     """The identities of the nodes that are docstrings, of attributes too."""
-    return {
-        id(statement.value) for statement in ast.walk(tree) if isinstance(statement, ast.Expr)
-    }
+    return {id(statement.value) for statement in ast.walk(tree) if isinstance(statement, ast.Expr)}
 
 
 def messages(source: str) -> Iterator[tuple[int, str]]:

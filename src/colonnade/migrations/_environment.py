@@ -34,9 +34,9 @@ def connect(config: Config) -> Iterator[Connection]:
     Args:
         config: Alembic's settings.
     """
-    given = config.attributes.get("connection")
-    if given is not None:
-        yield given
+    given_connection = config.attributes.get("connection")
+    if given_connection is not None:
+        yield given_connection
         return
     with opened(project_of(config).choose_database()) as connection:
         yield connection
@@ -106,11 +106,11 @@ def _is_utf8(value: object) -> bool:
 
 def project_of(config: Config) -> Project:
     """The project that settings are for; those of an alembic.ini: the one it is in."""
-    found = config.attributes.get("project")
-    if found is None:
+    project = config.attributes.get("project")
+    if project is None:
         file = Path(config.config_file_name or "alembic.ini")
-        found = config.attributes["project"] = Project.find(file.absolute().parent)
-    return found
+        project = config.attributes["project"] = Project.find(file.absolute().parent)
+    return project
 
 
 def options_for(config: Config) -> dict[str, Any]:
@@ -135,14 +135,14 @@ def models_of(project: Project) -> MetaData:
         ProjectError: They cannot be imported, or two of them have the same name.
     """
     project.load()
-    found = project.load_metadata() or metadatas()
+    collected = project.load_metadata() or metadatas()
     try:
-        metadata = merged(found)
+        metadata = merged(collected)
     except ValueError as error:
         raise ProjectError(str(error)) from None
     others = {
         (table.schema, table.name): label
-        for label, other in project.other_metadata(found).items()
+        for label, other in project.other_metadata(collected).items()
         for table in other.tables.values()
         if table.key not in metadata.tables
     }

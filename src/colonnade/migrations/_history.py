@@ -129,12 +129,12 @@ class History:
 
     def has(self, revision: str) -> bool:
         """Whether there is such a revision."""
-        return any(one.revision == revision for one in self.revisions)
+        return any(script.revision == revision for script in self.revisions)
 
     def name(self, revision: str) -> str:
         """A revision as people know it: its id and what it says of itself."""
-        found = next((one for one in self.revisions if one.revision == revision), None)
-        return revision if found is None else f"{revision} ({found.doc})"
+        script = next((script for script in self.revisions if script.revision == revision), None)
+        return revision if script is None else f"{revision} ({script.doc})"
 
 
 _MISSING = re.compile(r"(?:Can't locate|No such) revision (?:identified by )?'?([^']+?)'?$")
@@ -175,10 +175,10 @@ def _explain(folder: Path, raised: Exception) -> None:
     try:
         raise raised
     except CommandError as error:
-        found = _MISSING.search(str(error))
-        if found:
+        match = _MISSING.search(str(error))
+        if match:
             raise MigrationError(
-                f"There is no revision {found[1]} in {folder}: `colonnade history` lists those "
+                f"There is no revision {match[1]} in {folder}: `colonnade history` lists those "
                 "there are."
             ) from error
         raise MigrationError(f"{folder}: {error}") from error

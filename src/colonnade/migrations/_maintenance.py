@@ -82,22 +82,22 @@ def squash(
     with shadow(url) as connection:
         change = find_change(connection, metadata, SchemaHistory(), Choices())
         with _away(history):
-            said = message or f"squash {count} revisions"
-            return write(history, connection, metadata, change, said, None, revision=head)
+            title = message or f"squash {count} revisions"
+            return write(history, connection, metadata, change, title, None, revision=head)
 
 
 def _more_than_tables(history: History, connection: Connection) -> list[str]:
     own_doing = (ops.ExecuteSQLOp, ops.BulkInsertOp, safe_ops.ForEachBatch)
-    found: list[str] = []
+    operations: list[str] = []
     for revision in history.revisions:
         recording = record(connection, revision.module.upgrade)
         theirs = [
             operation for operation in recording.operations if isinstance(operation, own_doing)
         ]
-        found += [f"{revision.revision} ({describe(their)})" for their in theirs]
+        operations += [f"{revision.revision} ({describe(their)})" for their in theirs]
         if not recording.is_whole:
-            found.append(f"{revision.revision} (asks the database)")
-    return found
+            operations.append(f"{revision.revision} (asks the database)")
+    return operations
 
 
 class _away:  # noqa: N801 - used as `with _away(history)`

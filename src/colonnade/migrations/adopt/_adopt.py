@@ -87,21 +87,21 @@ def _add_objects(path: Path, objects: Objects) -> None:
 def _with_types(source: str, types: Mapping[tuple[str, str], str]) -> str:
     """A revision whose tables have the types of PostgreSQL's that SQLAlchemy does not know."""
     lines = source.splitlines(keepends=True)
-    found = [(one.node.lineno, one.node.col_offset, one) for one in _columns_of(source, types)]
-    for number, offset, column in sorted(found, reverse=True, key=lambda one: one[:2]):
+    calls = [(call.node.lineno, call.node.col_offset, call) for call in _columns_of(source, types)]
+    for number, offset, column in sorted(calls, reverse=True, key=lambda position: position[:2]):
         last = column.node.end_lineno
         start = lines[number - 1].encode()[:offset]
         rest = "".join(lines[number - 1 : last][-1:]).encode()[column.node.end_col_offset :]
-        said = (
+        domain = (
             f"postgresql.DOMAIN(sa.quoted_name({column.type!r}, quote=False), sa.Text(), "
             f'create_type=False).with_variant(sa.Text(), "sqlite")'
         )
-        lines[number - 1 : last] = [(start + said.encode() + rest).decode()]
-    made = "".join(lines)
+        lines[number - 1 : last] = [(start + domain.encode() + rest).decode()]
+    rewritten = "".join(lines)
     dialect = "from sqlalchemy.dialects import postgresql\n"
-    if made == source or dialect in made:
-        return made
-    return made.replace("\n\nrevision: str", f"\n{dialect}\nrevision: str", 1)
+    if rewritten == source or dialect in rewritten:
+        return rewritten
+    return rewritten.replace("\n\nrevision: str", f"\n{dialect}\nrevision: str", 1)
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,11 @@ def _columns_of(source: str, types: Mapping[tuple[str, str], str]) -> Iterator[_
                 schema = next(
                     (keyword.value for keyword in node.keywords if keyword.arg == "schema"), None
                 )
-                names = [ast.literal_eval(one) for one in (schema, table) if one is not None]
+                names = [
+                    ast.literal_eval(argument)
+                    for argument in (schema, table)
+                    if argument is not None
+                ]
             case _:
                 continue
         for column in columns:
@@ -142,10 +146,10 @@ def _step(statement: str) -> str:
     sql = escaped(statement)
     if "\n" in sql and '"""' not in sql and not sql.endswith(('"', "\\")):
         return f'op.execute(r"""{sql}""")'
-    said = repr(sql)
-    if '"' not in said:
-        said = f'"{said[1:-1]}"'
-    step = f"op.execute({said})"
+    quoted = repr(sql)
+    if '"' not in quoted:
+        quoted = f'"{quoted[1:-1]}"'
+    step = f"op.execute({quoted})"
     return step if len(step) + 8 <= WIDTH else f"{step}  # noqa: E501"
 
 

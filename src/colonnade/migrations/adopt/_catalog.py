@@ -30,8 +30,8 @@ class Catalog:
 
     def rows(self, query: str, **parameters: object) -> Sequence[sa.Row[Any]]:
         """The rows of a query, which may ask for ``:tables`` (their numbers) and ``:schemas``."""
-        given = {"tables": self._oids, "schemas": self.schemas, **parameters}
-        return self._connection.execute(sa.text(query), given).all()
+        values = {"tables": self._oids, "schemas": self.schemas, **parameters}
+        return self._connection.execute(sa.text(query), values).all()
 
     def name(self, schema: str, name: str) -> str:
         """A name in SQL, with its schema unless that is the default one."""

@@ -39,12 +39,12 @@ class RelationSource:
 
     def source(self) -> str:
         kind = f'list["{self.target}"]' if self.many else f'Optional["{self.target}"]'
-        said = [f'back_populates="{self.back}"']
-        said += [f"link_model={self.link}"] if self.link else []
-        said += ['passive_deletes="all"'] if self.passive else []
+        arguments = [f'back_populates="{self.back}"']
+        arguments += [f"link_model={self.link}"] if self.link else []
+        arguments += ['passive_deletes="all"'] if self.passive else []
         pairs = ", ".join(f'"{key}": "{value}"' for key, value in self.options.items())
-        said += [f"sa_relationship_kwargs={{{pairs}}}"] if pairs else []
-        return f"{self.name}: {kind} = Relationship({', '.join(said)})"
+        arguments += [f"sa_relationship_kwargs={{{pairs}}}"] if pairs else []
+        return f"{self.name}: {kind} = Relationship({', '.join(arguments)})"
 
 
 @dataclass
@@ -58,11 +58,13 @@ class ClassSource:
 
     def free(self, name: str) -> str:
         """A name that no field and no relation has."""
-        taken = {one.name for one in self.fields.values()} | {
+        taken = {declared.name for declared in self.fields.values()} | {
             relation.name for relation in self.relations
         }
         # text() is for defaults alone: without one, ``text`` is free, a usual name of a column.
-        allowed = () if any(one.server_default is not None for one in self.table.c) else ("text",)
+        allowed = (
+            () if any(column.server_default is not None for column in self.table.c) else ("text",)
+        )
         return free_name(name, taken, allowed)
 
     def sources(self) -> Iterator[str]:
@@ -70,13 +72,13 @@ class ClassSource:
         if self.table.name != self.name.lower():
             yield f"__tablename__ = {str(self.table.name)!r}"
         options = {"comment": self.table.comment, "schema": self.table.schema}
-        said = ", ".join(f"{key!r}: {value!r}" for key, value in options.items() if value)
-        arguments = [*self.arguments, *([f"{{{said}}}"] if said else [])]
+        entries = ", ".join(f"{key!r}: {value!r}" for key, value in options.items() if value)
+        arguments = [*self.arguments, *([f"{{{entries}}}"] if entries else [])]
         if arguments:
             yield f"__table_args__ = ({', '.join(arguments)},)"
-        for one in self.fields.values():
-            if not (self.stamped and one.name in ("created_at", "updated_at")):
-                yield one.source()
+        for declared in self.fields.values():
+            if not (self.stamped and declared.name in ("created_at", "updated_at")):
+                yield declared.source()
         yield from (relation.source() for relation in self.relations)
 
 

@@ -83,8 +83,8 @@ class FieldSource:
     def annotation(self) -> str:
         """The annotation, with None where a row may have it."""
         none = self.nullable or (self.optional and "default" not in self.options)
-        said = self.kind.annotation
-        return f"{said} | None" if none and said != "Any" else said
+        annotation = self.kind.annotation
+        return f"{annotation} | None" if none and annotation != "Any" else annotation
 
     def source(self) -> str:
         """The line."""
@@ -103,8 +103,8 @@ class FieldSource:
         start = f"{self.name}: {self.annotation()}"
         if list(options) == ["default"]:
             return f"{start} = {options['default']}"
-        said = ", ".join(f"{key}={options[key]}" for key in sorted(options, key=_ORDER.index))
-        return f"{start} = Field({said})" if said else start
+        arguments = ", ".join(f"{key}={options[key]}" for key in sorted(options, key=_ORDER.index))
+        return f"{start} = Field({arguments})" if arguments else start
 
 
 def text_source(sql: str) -> str:
@@ -174,8 +174,8 @@ def _default(
         source.column_options["server_default"] = _identity(default, column)
     elif isinstance(default, sa.Computed):
         stored = "" if default.persisted is None else f", persisted={default.persisted}"
-        said = f"Computed({escaped(str(default.sqltext))!r}{stored})"
-        source.column_options["server_default"] = said
+        computed = f"Computed({escaped(str(default.sqltext))!r}{stored})"
+        source.column_options["server_default"] = computed
     elif isinstance(default, sa.DefaultClause):
         sql = str(default.arg)
         source.column_options["server_default"] = text_source(sql)
@@ -200,8 +200,8 @@ def _literal(sql: str, annotation: str) -> str | None:
         case "int" | "float" if re.fullmatch(r"-?(0|[1-9]\d*)", sql):
             return sql
         case "str":
-            found = re.fullmatch(r"'((?:[^']|'')*)'(?:::[\w ]+)?", sql)
-            return repr(found[1].replace("''", "'")) if found else None
+            match = re.fullmatch(r"'((?:[^']|'')*)'(?:::[\w ]+)?", sql)
+            return repr(match[1].replace("''", "'")) if match else None
     return None
 
 
@@ -210,9 +210,11 @@ def _identity(identity: sa.Identity, column: sa.Column[Any]) -> str:
     highest = 2 ** (63 if isinstance(column.type, sa.BigInteger) else bits) - 1
     usual = {"always": False, "start": 1, "increment": 1, "minvalue": 1, "maxvalue": highest,
              "cycle": False, "cache": 1}  # fmt: skip
-    given = {key: getattr(identity, key, None) for key in usual}
-    said = [f"{key}={value}" for key, value in given.items() if value not in (None, usual[key])]
-    return f"Identity({', '.join(said)})"
+    settings = {key: getattr(identity, key, None) for key in usual}
+    arguments = [
+        f"{key}={value}" for key, value in settings.items() if value not in (None, usual[key])
+    ]
+    return f"Identity({', '.join(arguments)})"
 
 
 def kind_of(column: sa.Column[Any], dialect: Dialect, stored_type: str | None) -> tuple[Kind, bool]:
@@ -254,12 +256,12 @@ def _kept(kind: Kind, dialect: Dialect) -> Kind:
         return kind
     other = "sqlite" if dialect.name == "postgresql" else "postgresql"
     start = "" if kind.sa_type.endswith(")") else "()"
-    said = f"{kind.sa_type}{start}.with_variant({plain!r}, {other!r})"
-    return replace(kind, type=kind.type.with_variant(plain, other), sa_type=said)
+    variant = f"{kind.sa_type}{start}.with_variant({plain!r}, {other!r})"
+    return replace(kind, type=kind.type.with_variant(plain, other), sa_type=variant)
 
 
-def _same(made: str, stored: str | None) -> bool:
-    return stored is not None and made.upper().replace(" ", "") == stored.replace(" ", "")
+def _same(default: str, stored: str | None) -> bool:
+    return stored is not None and default.upper().replace(" ", "") == stored.replace(" ", "")
 
 
 def _kinds(kind: Any, dialect: str) -> Iterator[Kind]:
@@ -294,8 +296,8 @@ def _natural(kind: Any, dialect: str) -> Iterator[Kind]:
         case sa.Interval() | postgresql.INTERVAL():
             fields = getattr(kind, "fields", None)
             exact = getattr(kind, "precision", None) is not None or fields
-            said = (_spelled(kind, dialect), kind) if exact else (None, sa.Interval())
-            yield Kind("timedelta", said[1], said[0])
+            spelling = (_spelled(kind, dialect), kind) if exact else (None, sa.Interval())
+            yield Kind("timedelta", spelling[1], spelling[0])
         case sa.Uuid():
             yield Kind("UUID", sa.Uuid())
         case sa.LargeBinary() | sa.BINARY() | sa.VARBINARY():
@@ -315,9 +317,9 @@ def _made(kind: Any, dialect: str) -> Iterator[Kind]:
     inner = kind.data_type if isinstance(kind, postgresql.DOMAIN) else kind.item_type
     of = next(_kinds(inner, dialect), None)
     if of is not None and spelled is not None:
-        said = of.annotation
+        annotation = of.annotation
         is_domain = isinstance(kind, postgresql.DOMAIN)
-        yield Kind(said if is_domain else f"list[{said}]", kind, spelled)
+        yield Kind(annotation if is_domain else f"list[{annotation}]", kind, spelled)
 
 
 def _time(kind: Any, dialect: str) -> Kind:
@@ -406,19 +408,19 @@ def _spelled(kind: Any, dialect: str) -> str | None:
 
 def _said(kind: Any, dialect: str) -> str | None:
     """A type inside another."""
-    found = next(_kinds(kind, dialect), None)
-    if found is None:
+    chosen = next(_kinds(kind, dialect), None)
+    if chosen is None:
         return None
-    found = _kept(found, _DIALECTS[dialect])
-    if found.sa_type is not None:
-        return found.sa_type
-    if isinstance(found.type, sa.Numeric) and not isinstance(found.type, sa.Float):
-        return f"Numeric({found.type.precision}, {found.type.scale})"
-    if isinstance(found.type, sa.DateTime) and found.type.timezone:
+    chosen = _kept(chosen, _DIALECTS[dialect])
+    if chosen.sa_type is not None:
+        return chosen.sa_type
+    if isinstance(chosen.type, sa.Numeric) and not isinstance(chosen.type, sa.Float):
+        return f"Numeric({chosen.type.precision}, {chosen.type.scale})"
+    if isinstance(chosen.type, sa.DateTime) and chosen.type.timezone:
         return "DateTime(timezone=True)"
-    if isinstance(found.type, postgresql.JSONB):
+    if isinstance(chosen.type, postgresql.JSONB):
         return "postgresql.JSONB"
-    return type(found.type).__name__
+    return type(chosen.type).__name__
 
 
 _LIMIT = re.compile(
@@ -456,26 +458,26 @@ def meaning_of(source: FieldSource, check: str, condition: str) -> Meaning | Non
     """What a CHECK of a name that models give says, as far as one can see."""
     column, kind = source.column, source.kind
     start = f"ck_{column.table.name}_{column.name}_"
-    said = check.removeprefix(start)
-    if said == check:
+    rest = check.removeprefix(start)
+    if rest == check:
         return None
     plain = kind.annotation in ("int", "str", "float", "Decimal", "bytes")
-    if said == "values" and kind.annotation in ("int", "str") and not _is_made(kind):
+    if rest == "values" and kind.annotation in ("int", "str") and not _is_made(kind):
         values = _values(condition, kind.annotation)
-        return Meaning(check, said, values) if values else None
-    if said not in _OPERATORS or not plain or _is_made(kind):
+        return Meaning(check, rest, values) if values else None
+    if rest not in _OPERATORS or not plain or _is_made(kind):
         return None
-    if ("length" in said) != (kind.annotation in ("str", "bytes")):
+    if ("length" in rest) != (kind.annotation in ("str", "bytes")):
         return None
-    found = _LIMIT.search(condition)
-    whole = found is not None and "." not in found["limit"]
-    if found is None or (kind.annotation in ("int", "str", "bytes") and not whole):
+    match = _LIMIT.search(condition)
+    whole = match is not None and "." not in match["limit"]
+    if match is None or (kind.annotation in ("int", "str", "bytes") and not whole):
         return None
-    if kind.annotation == "float" and repr(float(found["limit"])) != found["limit"] and not whole:
+    if kind.annotation == "float" and repr(float(match["limit"])) != match["limit"] and not whole:
         return None
-    if kind.annotation == "int" and kind.sa_type is None and int(found["limit"]) not in INT32:
+    if kind.annotation == "int" and kind.sa_type is None and int(match["limit"]) not in INT32:
         return None  # the bound would make it a BIGINT
-    return Meaning(check, said, (found["limit"],))
+    return Meaning(check, rest, (match["limit"],))
 
 
 def _is_made(kind: Kind) -> bool:
@@ -485,6 +487,8 @@ def _is_made(kind: Kind) -> bool:
 
 def _values(condition: str, annotation: str) -> tuple[Any, ...]:
     if annotation == "str":
-        return tuple(one.replace("''", "'") for one in re.findall(r"'((?:[^']|'')*)'", condition))
-    found = re.search(r"(?:\bIN\b|ARRAY|=)(.*)$", condition, re.DOTALL)
-    return tuple(map(int, re.findall(r"-?\d+", found[1]))) if found else ()
+        return tuple(
+            literal.replace("''", "'") for literal in re.findall(r"'((?:[^']|'')*)'", condition)
+        )
+    match = re.search(r"(?:\bIN\b|ARRAY|=)(.*)$", condition, re.DOTALL)
+    return tuple(map(int, re.findall(r"-?\d+", match[1]))) if match else ()

@@ -29,29 +29,29 @@ def _usual(*parts: str) -> str:
     return name if len(name.encode()) <= LONGEST_NAME else ""
 
 
-def add_key_order(one: ClassSource) -> None:
+def add_key_order(source: ClassSource) -> None:
     """The primary key, where its columns are in another order than those of the table."""
-    key = [column.name for column in one.table.primary_key.columns]
-    if key != [column.name for column in one.table.columns if column.primary_key]:
-        one.arguments.append(f"PrimaryKeyConstraint({', '.join(map(repr, key))})")
+    key = [column.name for column in source.table.primary_key.columns]
+    if key != [column.name for column in source.table.columns if column.primary_key]:
+        source.arguments.append(f"PrimaryKeyConstraint({', '.join(map(repr, key))})")
 
 
-def add_uniques(one: ClassSource, connection: Connection) -> None:
-    found = [c for c in one.table.constraints if isinstance(c, sa.UniqueConstraint)]
+def add_uniques(source: ClassSource, connection: Connection) -> None:
+    uniques = [c for c in source.table.constraints if isinstance(c, sa.UniqueConstraint)]
     if connection.dialect.name == "sqlite":
-        found = _sqlite_uniques(one.table, found, connection)
+        uniques = _sqlite_uniques(source.table, uniques, connection)
     else:
-        _read_deferrable(one.table, found, connection)
-    for constraint in sorted(found, key=lambda c: (str(c.name), list(c.columns.keys()))):
+        _read_deferrable(source.table, uniques, connection)
+    for constraint in sorted(uniques, key=lambda c: (str(c.name), list(c.columns.keys()))):
         columns = list(constraint.columns.keys())
-        named = _usual("uq", one.table.name, *columns)
+        named = _usual("uq", source.table.name, *columns)
         usual = constraint.name in (None, named)
         options = _options(constraint) + _dialect_options(constraint)
         if usual and len(columns) == 1 and not options:
-            one.fields[columns[0]].options["unique"] = "True"
+            source.fields[columns[0]].options["unique"] = "True"
             continue
         options += [] if usual else [f"name={str(constraint.name)!r}"]
-        one.arguments.append(f"UniqueConstraint({', '.join([*map(repr, columns), *options])})")
+        source.arguments.append(f"UniqueConstraint({', '.join([*map(repr, columns), *options])})")
 
 
 def _read_deferrable(
@@ -59,11 +59,11 @@ def _read_deferrable(
 ) -> None:
     """Have uniques say whether they are deferrable, which SQLAlchemy does not read."""
     name = connection.dialect.identifier_preparer.format_table(table)
-    asked = sa.text(
+    query = sa.text(
         "SELECT conname, condeferred FROM pg_constraint "
         "WHERE conrelid = to_regclass(:table) AND contype = 'u' AND condeferrable"
     )
-    late = {row.conname: row.condeferred for row in connection.execute(asked, {"table": name})}
+    late = {row.conname: row.condeferred for row in connection.execute(query, {"table": name})}
     for unique in uniques:
         if unique.name in late:
             unique.deferrable = True
@@ -74,63 +74,67 @@ def _sqlite_uniques(
     table: Table, read: list[sa.UniqueConstraint], connection: Connection
 ) -> list[sa.UniqueConstraint]:
     """All of them: SQLAlchemy finds them in the text, and not those of ``VARCHAR(5) UNIQUE``."""
-    names = {tuple(one.columns.keys()): one.name for one in read if one.name is not None}
+    names = {
+        tuple(constraint.columns.keys()): constraint.name
+        for constraint in read
+        if constraint.name is not None
+    }
     trial = Table(table.name, MetaData(), *(sa.Column(column.name) for column in table.columns))
-    found = []
+    uniques = []
     listed = connection.execute(sa.text(f"PRAGMA index_list({_sqlite_quoted(table.name)})"))
     for index in [row[1] for row in listed.all() if row[3] == "u"]:
         rows = connection.execute(sa.text(f"PRAGMA index_info({_sqlite_quoted(index)})")).all()
         columns = tuple(row[2] for row in rows)
         constraint = sa.UniqueConstraint(*columns, name=names.get(columns))
         trial.append_constraint(constraint)
-        found.append(constraint)
-    return found
+        uniques.append(constraint)
+    return uniques
 
 
 def _options(constraint: Any) -> list[str]:
     keys = ("ondelete", "onupdate", "match", "deferrable", "initially")
-    given = {key: getattr(constraint, key, None) for key in keys}
-    return [f"{key}={value!r}" for key, value in given.items() if value]
+    options = {key: getattr(constraint, key, None) for key in keys}
+    return [f"{key}={value!r}" for key, value in options.items() if value]
 
 
 def _dialect_options(thing: Any) -> list[str]:
-    said = []
+    options = []
     for key, value in sorted(thing.dialect_kwargs.items()):
         if value in (None, False, "", "btree", [], {}):
             continue
         if isinstance(value, sa.ClauseElement):
-            said.append(f"{key}={text_source(str(value))}")
+            options.append(f"{key}={text_source(str(value))}")
         else:
-            said.append(f"{key}={value!r}")
-    return said
+            options.append(f"{key}={value!r}")
+    return options
 
 
-def add_indexes(one: ClassSource, connection: Connection, notes: list[str]) -> None:
-    table = one.table
+def add_indexes(source: ClassSource, connection: Connection, notes: list[str]) -> None:
+    table = source.table
     if connection.dialect.name == "sqlite":
-        _sqlite_indexes(one, connection, notes)
+        _sqlite_indexes(source, connection, notes)
         return
-    for found in sa.inspect(connection).get_indexes(table.name, table.schema):
-        if found.get("duplicates_constraint"):
+    for reflected in sa.inspect(connection).get_indexes(table.name, table.schema):
+        if reflected.get("duplicates_constraint"):
             continue
-        name, sorting = str(found["name"]), found.get("column_sorting", {})
-        index = next((one for one in table.indexes if one.name == name), None)
+        name, sorting = str(reflected["name"]), reflected.get("column_sorting", {})
+        index = next((index for index in table.indexes if index.name == name), None)
         options = [] if index is None else _dialect_options(index)
         parts = []
-        expressions: Any = found.get("expressions", found["column_names"])
-        for column, expression in zip(found["column_names"], expressions, strict=True):
+        expressions: Any = reflected.get("expressions", reflected["column_names"])
+        for column, expression in zip(reflected["column_names"], expressions, strict=True):
             order = " ".join(sorting.get(expression, ())).upper().replace("_", " ")
             quote = connection.dialect.identifier_preparer.quote
             if order:
-                said = expression if column is None else quote(column)
-                parts.append(text_source(f"{said} {order}"))
+                part = expression if column is None else quote(column)
+                parts.append(text_source(f"{part} {order}"))
             else:
                 parts.append(repr(column) if column is not None else text_source(f"{expression}"))
-        _index(one, name, parts, found["column_names"], bool(found["unique"]), options)
+        _index(source, name, parts, reflected["column_names"], bool(reflected["unique"]), options)
 
 
 def _index(
-    one: ClassSource,
+    source: ClassSource,
     name: str,
     parts: list[str],
     columns: list[Any],
@@ -138,20 +142,20 @@ def _index(
     options: list[str],
 ) -> None:
     plain = len(parts) == 1 and parts[0] == repr(columns[0]) and not (options or unique)
-    if plain and name == _usual("ix", one.table.name, columns[0]):
-        one.fields[columns[0]].options["index"] = "True"
+    if plain and name == _usual("ix", source.table.name, columns[0]):
+        source.fields[columns[0]].options["index"] = "True"
         return
-    said = [repr(name), *parts, *(["unique=True"] if unique else []), *options]
-    one.arguments.append(f"Index({', '.join(said)})")
+    arguments = [repr(name), *parts, *(["unique=True"] if unique else []), *options]
+    source.arguments.append(f"Index({', '.join(arguments)})")
 
 
-def _sqlite_indexes(one: ClassSource, connection: Connection, notes: list[str]) -> None:
+def _sqlite_indexes(source: ClassSource, connection: Connection, notes: list[str]) -> None:
     """SQLAlchemy reads neither expressions nor what comes after them: the text has all."""
     query = sa.text(
         "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = :table "
         "AND sql IS NOT NULL ORDER BY name"
     )
-    for name, sql in connection.execute(query, {"table": one.table.name}).all():
+    for name, sql in connection.execute(query, {"table": source.table.name}).all():
         head = re.match(r"\s*CREATE\s+(UNIQUE\s+)?INDEX\b", sql, re.IGNORECASE)
         start = _opening(sql)
         inside, rest = _bracketed(sql, start)
@@ -163,7 +167,7 @@ def _sqlite_indexes(one: ClassSource, connection: Connection, notes: list[str]) 
             for row, item in zip(rows, items, strict=True)
         ]
         notes += [
-            f"The index {name} orders {one.table.name}.{row[2]} in a way of its own "
+            f"The index {name} orders {source.table.name}.{row[2]} in a way of its own "
             f"(DESC or COLLATE), which is left out."
             for row in rows
             if row[1] >= 0 and (row[3] or row[4] != "BINARY")
@@ -171,7 +175,7 @@ def _sqlite_indexes(one: ClassSource, connection: Connection, notes: list[str]) 
         where = re.match(r"\s*WHERE\b(.*)$", rest, re.IGNORECASE | re.DOTALL)
         options = [f"sqlite_where={text_source(where[1].strip())}"] if where else []
         unique = head is not None and head[1] is not None
-        _index(one, name, parts, [row[2] for row in rows], unique, options)
+        _index(source, name, parts, [row[2] for row in rows], unique, options)
 
 
 def _sqlite_quoted(name: str) -> str:
@@ -183,26 +187,26 @@ _QUOTED = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|\[[^\]]*\]|.""", 
 
 def _opening(sql: str) -> int:
     """Where the first bracket is that is in no name."""
-    return next(one.start() for one in _QUOTED.finditer(sql) if one[0] == "(")
+    return next(match.start() for match in _QUOTED.finditer(sql) if match[0] == "(")
 
 
 def _bracketed(sql: str, start: int) -> tuple[str, str]:
     """What is in the brackets that begin somewhere, and what comes after."""
     depth = 0
-    for one in _QUOTED.finditer(sql, start):
-        depth += (one[0] == "(") - (one[0] == ")")
+    for match in _QUOTED.finditer(sql, start):
+        depth += (match[0] == "(") - (match[0] == ")")
         if depth == 0:
-            return sql[start + 1 : one.start()], sql[one.end() :]
+            return sql[start + 1 : match.start()], sql[match.end() :]
     return sql[start + 1 :], ""
 
 
 def _items(inside: str) -> Iterator[str]:
     depth, begin = 0, 0
-    for one in _QUOTED.finditer(inside):
-        depth += (one[0] == "(") - (one[0] == ")")
-        if one[0] == "," and depth == 0:
-            yield inside[begin : one.start()].strip()
-            begin = one.end()
+    for match in _QUOTED.finditer(inside):
+        depth += (match[0] == "(") - (match[0] == ")")
+        if match[0] == "," and depth == 0:
+            yield inside[begin : match.start()].strip()
+            begin = match.end()
     yield inside[begin:].strip()
 
 
@@ -214,16 +218,16 @@ def circular_keys(tables: Mapping[str, Table]) -> set[tuple[str, str]]:
         )
         for name, table in sorted(tables.items())
     }
-    found: set[tuple[str, str]] = set()
+    circular: set[tuple[str, str]] = set()
     while True:
         try:
             TopologicalSorter(edges).prepare()
         except CycleError as error:
             there, here = error.args[1][:2]  # each is what the next one refers to
             edges[here].remove(there)
-            found.add((here, there))
+            circular.add((here, there))
         else:
-            return found
+            return circular
 
 
 def target_of(key: sa.ForeignKeyConstraint) -> str:
@@ -232,37 +236,37 @@ def target_of(key: sa.ForeignKeyConstraint) -> str:
 
 
 def add_foreign_keys(
-    one: ClassSource, tables: Mapping[str, Table], late: set[tuple[str, str]], notes: list[str]
+    source: ClassSource, tables: Mapping[str, Table], late: set[tuple[str, str]], notes: list[str]
 ) -> None:
-    for key in sorted_keys(one.table):
+    for key in sorted_keys(source.table):
         columns = list(key.column_keys)
         specs = specs_of(key)
         target = target_of(key)
         known = tables.get(target)
         ends = [spec.rpartition(".")[2] for spec in specs]
         if known is None or not all(end in known.columns for end in ends):
-            said = ", ".join(columns)
+            listed = ", ".join(columns)
             notes.append(
-                f"{one.table.name}.{said} refers to {target}, which has no model: the foreign "
+                f"{source.table.name}.{listed} refers to {target}, which has no model: the foreign "
                 f"key is left out."
             )
             continue
-        named = _usual("fk", one.table.name, *columns, known.name)
-        last = (one.table.key, target) in late
-        late_name = f"fk_{one.table.name}"  # one that comes last has to have a name
+        named = _usual("fk", source.table.name, *columns, known.name)
+        last = (source.table.key, target) in late
+        late_name = f"fk_{source.table.name}"  # one that comes last has to have a name
         usual = key.name in (None, named) and not last
         options = [option for option in _options(key) if not option.endswith("='NO ACTION'")]
         rule = (key.ondelete or "").upper()
         simple = all(option.startswith("ondelete=") for option in options) and rule != "SET DEFAULT"
         if usual and len(columns) == 1 and simple:
-            one.fields[columns[0]].options["foreign_key"] = repr(specs[0])
+            source.fields[columns[0]].options["foreign_key"] = repr(specs[0])
             if options:
-                one.fields[columns[0]].options["ondelete"] = repr(rule)
+                source.fields[columns[0]].options["ondelete"] = repr(rule)
             continue
         options += [] if usual else [f"name={str(key.name or named or late_name)!r}"]
         options += ["use_alter=True"] if last else []
-        said = ", ".join([repr(columns), repr(specs), *options])
-        one.arguments.append(f"ForeignKeyConstraint({said})")
+        arguments = ", ".join([repr(columns), repr(specs), *options])
+        source.arguments.append(f"ForeignKeyConstraint({arguments})")
 
 
 def specs_of(key: sa.ForeignKeyConstraint) -> list[str]:
@@ -277,24 +281,24 @@ def sorted_keys(table: Table) -> list[sa.ForeignKeyConstraint]:
     return sorted(table.foreign_key_constraints, key=lambda key: list(key.column_keys))
 
 
-def add_checks(one: ClassSource, connection: Connection, there: Stored) -> None:
+def add_checks(table_class: ClassSource, connection: Connection, there: Stored) -> None:
     """CHECKs as fields say them where that is stored alike, else as they are."""
     wished: dict[str, tuple[FieldSource, Meaning]] = {}
     for check, condition in there.checks.items():
-        for source in one.fields.values():
+        for source in table_class.fields.values():
             meaning = meaning_of(source, check, condition)
             if meaning is not None and len(check.encode()) <= LONGEST_NAME:
                 wished[check] = (source, meaning)
-    same = _stored_alike(one, connection, there, [two for _, two in wished.values()])
+    same = _stored_alike(table_class, connection, there, [two for _, two in wished.values()])
     for check, condition in sorted(there.checks.items()):
         if check in same:
             _bound(*wished[check])
             continue
         sql = re.sub(r"^CHECK\s*", "", condition)
         sql = _ANY.sub(_in, sql)
-        one.arguments.append(f"CheckConstraint({escaped(sql)!r}, name={check!r})")
+        table_class.arguments.append(f"CheckConstraint({escaped(sql)!r}, name={check!r})")
     for condition in there.unnamed:
-        one.arguments.append(f"CheckConstraint({escaped(condition)!r})")
+        table_class.arguments.append(f"CheckConstraint({escaped(condition)!r})")
 
 
 _ANY = re.compile(
@@ -303,44 +307,46 @@ _ANY = re.compile(
 """``IN`` of a varchar, which PostgreSQL would store with casts of its casts next time."""
 
 
-def _in(found: re.Match[str]) -> str:
-    items = re.sub(r"::character varying(\(\d+\))?", "", found["items"])
-    left = found["left"].removeprefix("(").removesuffix(")")
+def _in(match: re.Match[str]) -> str:
+    items = re.sub(r"::character varying(\(\d+\))?", "", match["items"])
+    left = match["left"].removeprefix("(").removesuffix(")")
     return f"({left} IN ({items}))"
 
 
 def _stored_alike(
-    one: ClassSource, connection: Connection, there: Stored, meanings: Iterable[Meaning]
+    table_class: ClassSource, connection: Connection, there: Stored, meanings: Iterable[Meaning]
 ) -> set[str]:
     """The CHECKs which a database stores as it has them, when models say what they mean."""
     meanings = list(meanings)
     if not meanings:
         return set()
-    trial = Table(one.table.name, MetaData(), schema=one.table.schema)
-    for source in one.fields.values():
+    trial = Table(table_class.table.name, MetaData(), schema=table_class.table.schema)
+    for source in table_class.fields.values():
         trial.append_column(sa.Column(source.column.name, source.kind.type))
     for two in meanings:
-        column = trial.columns[_checked(one, two)]
+        column = trial.columns[_checked(table_class, two)]
         trial.append_constraint(sa.CheckConstraint(two.condition(column), name=two.check))
-    found = stored_models(trial.metadata, connection).get((one.table.schema, one.table.name))
-    made = {} if found is None else found.checks
+    stored = stored_models(trial.metadata, connection).get(
+        (table_class.table.schema, table_class.table.name)
+    )
+    checks = {} if stored is None else stored.checks
     return {
         meaning.check
         for meaning in meanings
-        if made.get(meaning.check) == there.checks[meaning.check]
+        if checks.get(meaning.check) == there.checks[meaning.check]
     }
 
 
-def _checked(one: ClassSource, meaning: Meaning) -> str:
-    start = f"ck_{one.table.name}_"
-    return next(name for name in one.fields if meaning.check == f"{start}{name}_{meaning.kind}")
+def _checked(source: ClassSource, meaning: Meaning) -> str:
+    start = f"ck_{source.table.name}_"
+    return next(name for name in source.fields if meaning.check == f"{start}{name}_{meaning.kind}")
 
 
 def _bound(source: FieldSource, meaning: Meaning) -> None:
     if meaning.kind == "values":
-        said = f"Literal[{', '.join(map(repr, meaning.values))}]"
+        annotation = f"Literal[{', '.join(map(repr, meaning.values))}]"
         source.kind = type(source.kind)(
-            said, source.kind.type, source.kind.sa_type, source.kind.options
+            annotation, source.kind.type, source.kind.sa_type, source.kind.options
         )
         return
     limit = str(meaning.values[0])

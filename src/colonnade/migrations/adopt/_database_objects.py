@@ -111,10 +111,10 @@ class _Reader:
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
         self.used = catalog.rows(_USED)
-        found = self._rows(_SEQUENCES, "pg_class")
-        serials = {row.oid: self._serial(row) for row in found}
+        sequences = self._rows(_SEQUENCES, "pg_class")
+        serials = {row.oid: self._serial(row) for row in sequences}
         self.serials = {serial for serial in serials.values() if serial is not None}
-        self.sequences = [row for row in found if serials[row.oid] is None]
+        self.sequences = [row for row in sequences if serials[row.oid] is None]
 
     def _rows(self, query: str, catalog: str) -> Sequence[sa.Row[Any]]:
         used = [row.oid for row in self.used if row.catalog == catalog and row.extension is None]
@@ -135,12 +135,12 @@ class _Reader:
         return None
 
     def read(self) -> Objects:
-        made = sorted([*self._domains(), *self._sequences(), *self._functions()])
+        statements = sorted([*self._domains(), *self._sequences(), *self._functions()])
         return Objects(
             list(self._first()),
-            [sql for _, sql, _ in made],
+            [sql for _, sql, _ in statements],
             list(self._owners()),
-            [undo for _, _, undo in reversed(made)],
+            [undo for _, _, undo in reversed(statements)],
         )
 
     def _first(self) -> Iterator[str]:

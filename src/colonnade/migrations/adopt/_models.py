@@ -54,40 +54,40 @@ def models_source(connection: Connection, *schemas: str | None) -> Adoption:
         schemas: The schemas; without any, and for None: the default one.
     """
     default = sa.inspect(connection).default_schema_name
-    chosen = dict.fromkeys(None if one == default else one for one in schemas or (None,))
+    chosen = dict.fromkeys(None if schema == default else schema for schema in schemas or (None,))
     stored = stored_tables(connection)
     notes: list[str] = []
     tables = _read(connection, chosen, notes)
     names, late = _classes(tables), circular_keys(tables)
     serials = serial_columns(connection, tables.values())
     classes = {key: ClassSource(table, names[key]) for key, table in sorted(tables.items())}
-    for one in classes.values():
-        _columns(one, connection, _stored(stored, one), serials)
+    for source in classes.values():
+        _columns(source, connection, _stored(stored, source), serials)
     _compare_types(classes.values(), stored, connection)
     notes += _replaced_types(classes.values(), connection)
-    for one in classes.values():
-        add_key_order(one)
-        add_uniques(one, connection)
-        add_indexes(one, connection, notes)
-        add_foreign_keys(one, tables, late, notes)
-    for one in classes.values():
-        add_checks(one, connection, _stored(stored, one))
-        _timestamps(one)
-    keys = {key: keys_of(one, classes) for key, one in classes.items()}
-    for one in classes.values():
-        relate(one, keys, classes, notes)
+    for source in classes.values():
+        add_key_order(source)
+        add_uniques(source, connection)
+        add_indexes(source, connection, notes)
+        add_foreign_keys(source, tables, late, notes)
+    for source in classes.values():
+        add_checks(source, connection, _stored(stored, source))
+        _timestamps(source)
+    keys = {key: keys_of(source, classes) for key, source in classes.items()}
+    for source in classes.values():
+        relate(source, keys, classes, notes)
     ordered = in_order(classes, keys)
     notes += losses(connection, tables.values())
     return Adoption(
         module_of(ordered),
-        tuple(one.name for one in ordered),
+        tuple(source.name for source in ordered),
         tuple(notes),
         replace(objects_of(connection, tables.values()), types=_unknown_types(classes.values())),
     )
 
 
-def _stored(stored: Mapping[Key, Stored], one: ClassSource) -> Stored:
-    return stored.get((one.table.schema, one.table.name), Stored())
+def _stored(stored: Mapping[Key, Stored], source: ClassSource) -> Stored:
+    return stored.get((source.table.schema, source.table.name), Stored())
 
 
 def _read(
@@ -113,30 +113,32 @@ def _read(
 
 def _classes(tables: Mapping[str, Table]) -> dict[str, str]:
     """The classes' names, none of which is one that the module imports, or looks like 0 or 1."""
-    found = table_classes(tables)
+    tables_with_classes = table_classes(tables)
     imported = {*MODULES, *ARGUMENTS, *dir(sa.types), "I", "O"}
-    for table, name in found.items():
+    for table, name in tables_with_classes.items():
         wished = name
-        while wished in imported or list(found.values()).count(wished) > (wished == name):
+        while wished in imported or list(tables_with_classes.values()).count(wished) > (
+            wished == name
+        ):
             wished += "Row"
-        found[table] = wished
-    return found
+        tables_with_classes[table] = wished
+    return tables_with_classes
 
 
 def _columns(
-    one: ClassSource,
+    source: ClassSource,
     connection: Connection,
     there: Stored,
     serials: Container[tuple[str | None, str, str]],
 ) -> None:
-    for column in one.table.columns:
-        name = one.free(column.name)
-        one.fields[column.name] = field_of(
+    for column in source.table.columns:
+        name = source.free(column.name)
+        source.fields[column.name] = field_of(
             column,
             name,
             connection.dialect,
             there,
-            serial=(one.table.schema, one.table.name, column.name) in serials,
+            serial=(source.table.schema, source.table.name, column.name) in serials,
         )
 
 
@@ -147,13 +149,15 @@ def _compare_types(
     if connection.dialect.name != "postgresql":
         return
     metadata, fields = MetaData(), list(classes)
-    for one in fields:
-        columns = [sa.Column(field.column.name, field.kind.type) for field in one.fields.values()]
-        Table(one.table.name, metadata, *columns, schema=one.table.schema)
-    made = stored_models(metadata, connection)
-    for one in fields:
-        trial, there = _stored(made, one).types, _stored(stored, one).types
-        for name, field in one.fields.items():
+    for source in fields:
+        columns = [
+            sa.Column(field.column.name, field.kind.type) for field in source.fields.values()
+        ]
+        Table(source.table.name, metadata, *columns, schema=source.table.schema)
+    trial_models = stored_models(metadata, connection)
+    for source in fields:
+        trial, there = _stored(trial_models, source).types, _stored(stored, source).types
+        for name, field in source.fields.items():
             if name in trial and trial[name] != there[name]:
                 field.replaced = there[name]
 
@@ -161,29 +165,29 @@ def _compare_types(
 def _unknown_types(classes: Iterable[ClassSource]) -> dict[tuple[str, str], str]:
     """The types that PostgreSQL has and SQLAlchemy does not know, by table and column."""
     return {
-        (one.table.key, field.column.name): field.replaced
-        for one in classes
-        for field in one.fields.values()
+        (source.table.key, field.column.name): field.replaced
+        for source in classes
+        for field in source.fields.values()
         if field.replaced is not None and isinstance(field.column.type, sa.types.NullType)
     }
 
 
 def _replaced_types(classes: Iterable[ClassSource], connection: Connection) -> Iterator[str]:
     """Which types models have in place of those that they cannot declare."""
-    found: dict[tuple[str, str], list[str]] = {}
-    for one in classes:
-        for field in one.fields.values():
+    replaced: dict[tuple[str, str], list[str]] = {}
+    for source in classes:
+        for field in source.fields.values():
             if field.replaced is not None:
                 used = field.kind.type.compile(dialect=connection.dialect)
-                where = f"{one.table.name}.{field.column.name}"
-                found.setdefault((field.replaced, used), []).append(where)
-    for (stored, used), columns in sorted(found.items()):
+                where = f"{source.table.name}.{field.column.name}"
+                replaced.setdefault((field.replaced, used), []).append(where)
+    for (stored, used), columns in sorted(replaced.items()):
         yield f"Models cannot declare {stored}: {used} is used for {listed(columns)}."
 
 
-def _timestamps(one: ClassSource) -> None:
+def _timestamps(source: ClassSource) -> None:
     """``created_at`` and ``updated_at``, if they are what the mixin makes."""
-    found = [one.fields.get(name) for name in ("created_at", "updated_at")]
-    one.stamped = all(
-        two is not None and two.source() == f"{two.column.name}: datetime" for two in found
+    fields = [source.fields.get(name) for name in ("created_at", "updated_at")]
+    source.stamped = all(
+        two is not None and two.source() == f"{two.column.name}: datetime" for two in fields
     )

@@ -14,19 +14,19 @@ _STANDARD = frozenset(("datetime", "decimal", "typing", "uuid"))
 
 
 def module_of(classes: list[ClassSource]) -> str:
-    hidden = {field.name for one in classes for field in one.fields.values()}
-    hidden |= {relation.name for one in classes for relation in one.relations}
+    hidden = {field.name for source in classes for field in source.fields.values()}
+    hidden |= {relation.name for source in classes for relation in source.relations}
     dotted = bool(hidden & set(DATES))  # a field ``date`` would hide the class
     bodies, used = [], set()
-    for one in classes:
-        base = "Timestamps" if one.stamped else "SQLModel"
-        trees = [ast.parse(source).body[0] for source in one.sources()]
+    for table_class in classes:
+        base = "Timestamps" if table_class.stamped else "SQLModel"
+        trees = [ast.parse(source).body[0] for source in table_class.sources()]
         for tree in trees:
             used |= _used(tree, dotted)
         used.add(base)
-        bodies.append(_body(one, base, trees))
+        bodies.append(_body(table_class, base, trees))
     lines = ['"""The tables of the database, as they were found."""']
-    imports = list(_imports(used - {one.name for one in classes}, dotted))
+    imports = list(_imports(used - {source.name for source in classes}, dotted))
     lines += ["", *imports] if imports else []
     return "\n".join(lines) + "\n" + "".join(f"\n\n{body}\n" for body in bodies)
 
@@ -34,13 +34,13 @@ def module_of(classes: list[ClassSource]) -> str:
 def _used(tree: ast.stmt, dotted: bool) -> set[str]:
     """The names that a statement needs; its dates as ``dt.date``, if they are to be."""
     target = getattr(tree, "target", None) or getattr(tree, "targets", [None])[0]
-    found = set()
+    names = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and node is not target:
-            found.add(node.id)
+            names.add(node.id)
             if dotted and node.id in DATES:
                 node.id = f"dt.{node.id}"
-    return found
+    return names
 
 
 def _imports(used: set[str], dotted: bool) -> Iterator[str]:
@@ -57,7 +57,7 @@ def _imports(used: set[str], dotted: bool) -> Iterator[str]:
         names = sorted(modules[module], key=_isort)
         line = f"from {module} import {', '.join(names)}"
         if len(line) > WIDTH:
-            line = "\n".join([f"from {module} import (", *(f"    {one}," for one in names), ")"])
+            line = "\n".join([f"from {module} import (", *(f"    {name}," for name in names), ")"])
         groups[module not in _STANDARD].append(line)
     blocks = ["\n".join(group) for group in groups if group]
     yield from ("\n\n".join(blocks),) if blocks else ()
@@ -68,14 +68,14 @@ def _isort(name: str) -> tuple[int, str]:
     return (0 if name.isupper() and len(name) > 1 else 1 if name[0].isupper() else 2, name)
 
 
-def _body(one: ClassSource, base: str, trees: list[ast.stmt]) -> str:
+def _body(source: ClassSource, base: str, trees: list[ast.stmt]) -> str:
     parts: list[list[str]] = [[], [], []]
     for tree in trees:
         is_plain = isinstance(tree, ast.Assign)
         related = "Relationship(" in ast.unparse(tree)
         parts[0 if is_plain else 2 if related else 1].append(_laid(tree))
     blocks = ["\n".join(part) for part in parts if part] or ["    pass"]
-    return f"class {one.name}({base}, table=True):\n" + "\n\n".join(blocks)
+    return f"class {source.name}({base}, table=True):\n" + "\n\n".join(blocks)
 
 
 def _laid(tree: ast.stmt) -> str:

@@ -10,95 +10,101 @@ from colonnade.migrations.adopt._constraints import sorted_keys, specs_of, targe
 from colonnade.models import plural, relation_names
 
 
-def keys_of(one: ClassSource, classes: Mapping[str, ClassSource]) -> list[Key]:
+def keys_of(source: ClassSource, classes: Mapping[str, ClassSource]) -> list[Key]:
     """The foreign keys that the model has, and what they refer to."""
-    said = "\n".join(one.arguments)
-    found = []
-    for key in sorted_keys(one.table):
+    arguments = "\n".join(source.arguments)
+    keys = []
+    for key in sorted_keys(source.table):
         target = target_of(key)
         columns = list(key.column_keys)
-        in_field = "foreign_key" in one.fields[columns[0]].options and len(columns) == 1
-        if target in classes and (in_field or f"ForeignKeyConstraint({columns!r}" in said):
-            found.append((key, classes[target]))
-    return found
+        in_field = "foreign_key" in source.fields[columns[0]].options and len(columns) == 1
+        if target in classes and (in_field or f"ForeignKeyConstraint({columns!r}" in arguments):
+            keys.append((key, classes[target]))
+    return keys
 
 
-def _links(one: ClassSource, keys: list[Key]) -> bool:
+def _links(table_class: ClassSource, keys: list[Key]) -> bool:
     """Whether a table only links two others."""
     columns = [name for key, _ in keys for name in key.column_keys]
-    whole = sorted(columns) == sorted(one.fields)
-    targets = {target.name for _, target in keys} - {one.name}
+    whole = sorted(columns) == sorted(table_class.fields)
+    targets = {target.name for _, target in keys} - {table_class.name}
     return (
         whole
         and len(keys) == len(targets) == 2
-        and all(source.column.primary_key for source in one.fields.values())
+        and all(source.column.primary_key for source in table_class.fields.values())
     )
 
 
 def relate(
-    one: ClassSource,
+    source: ClassSource,
     keys: Mapping[str, list[Key]],
     classes: Mapping[str, ClassSource],
     notes: list[str],
 ) -> None:
-    own = keys[one.table.key]
-    if _links(one, own):
-        (_, first), (_, second) = own
+    keys_of_source = keys[source.table.key]
+    if _links(source, keys_of_source):
+        (_, first), (_, second) = keys_of_source
         here = first.free(plural(second.table.name))
         there = second.free(plural(first.table.name))
-        first.relations.append(RelationSource(here, second.name, there, True, one.name))
-        second.relations.append(RelationSource(there, first.name, here, True, one.name))
+        first.relations.append(RelationSource(here, second.name, there, True, source.name))
+        second.relations.append(RelationSource(there, first.name, here, True, source.name))
         return
-    made: list[tuple[set[str], list[RelationSource]]] = []
-    for key, target in own:
-        back = [to for _, to in keys[target.table.key]].count(one)
-        several = [to for _, to in own].count(target) + (back if target is not one else 0) > 1
-        relations = _along(one, key, target, several)
+    related: list[tuple[set[str], list[RelationSource]]] = []
+    for key, target in keys_of_source:
+        back = [to for _, to in keys[target.table.key]].count(source)
+        several = [to for _, to in keys_of_source].count(target) + (
+            back if target is not source else 0
+        ) > 1
+        relations = _along(source, key, target, several)
         if relations is None:
-            said = ", ".join(key.column_keys)
-            notes.append(f"{one.table.name}.{said} refers to itself: there is no relation for it.")
+            columns = ", ".join(key.column_keys)
+            notes.append(
+                f"{source.table.name}.{columns} refers to itself: there is no relation for it."
+            )
             continue
-        made.append((set(key.column_keys), relations))
-    _overlap(made)
+        related.append((set(key.column_keys), relations))
+    _overlap(related)
 
 
 def _along(
-    one: ClassSource, key: sa.ForeignKeyConstraint, target: ClassSource, several: bool
+    source: ClassSource, key: sa.ForeignKeyConstraint, target: ClassSource, several: bool
 ) -> list[RelationSource] | None:
     """The relations of a foreign key, from either side."""
-    here = [one.fields[name].name for name in key.column_keys]
+    here = [source.fields[name].name for name in key.column_keys]
     ends = [spec.rpartition(".")[2] for spec in specs_of(key)]
     there = [target.fields[name].name for name in ends]
-    if target is one and set(here) & set(there):
+    if target is source and set(here) & set(there):
         return None  # which side a column is on could not be told
-    single, many = relation_names(one.table, key)
-    single = one.free(single)
+    single, many = relation_names(source.table, key)
+    single = source.free(single)
     first = RelationSource(single, target.name, "", False)
-    one.relations.append(first)
+    source.relations.append(first)
     many = target.free(many)
     first.back = many
     rule = (key.ondelete or "").upper()
-    second = RelationSource(many, one.name, single, True, passive=rule in ("CASCADE", "SET NULL"))
+    second = RelationSource(
+        many, source.name, single, True, passive=rule in ("CASCADE", "SET NULL")
+    )
     target.relations.append(second)
     if several:
-        first.options["foreign_keys"] = second.options["foreign_keys"] = _listed(one, here)
-    if target is one:
-        first.options["remote_side"] = _listed(one, there)
+        first.options["foreign_keys"] = second.options["foreign_keys"] = _listed(source, here)
+    if target is source:
+        first.options["remote_side"] = _listed(source, there)
     return [first, second]
 
 
-def _listed(one: ClassSource, names: list[str]) -> str:
-    said = ", ".join(f"{one.name}.{name}" for name in names)
-    return said if len(names) == 1 else f"[{said}]"
+def _listed(source: ClassSource, names: list[str]) -> str:
+    columns = ", ".join(f"{source.name}.{name}" for name in names)
+    return columns if len(names) == 1 else f"[{columns}]"
 
 
-def _overlap(made: list[tuple[set[str], list[RelationSource]]]) -> None:
+def _overlap(related: list[tuple[set[str], list[RelationSource]]]) -> None:
     """Tell SQLAlchemy that keys which share a column are meant to."""
-    for columns, relations in made:
-        others = [two for theirs, two in made if two is not relations and theirs & columns]
-        names = sorted({one.name for other in others for one in other})
-        for one in relations if names else ():
-            one.options["overlaps"] = ",".join(names)
+    for columns, relations in related:
+        others = [two for theirs, two in related if two is not relations and theirs & columns]
+        names = sorted({relation.name for other in others for relation in other})
+        for relation in relations if names else ():
+            relation.options["overlaps"] = ",".join(names)
 
 
 def in_order(

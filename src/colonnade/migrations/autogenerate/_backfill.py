@@ -57,8 +57,8 @@ class Fields:
 
     def _column(self, table: str, name: str) -> sa.Column[Any] | None:
         model = self._models.get(table)
-        found: sa.Column[Any] | None = None if model is None else model.__table__.c.get(name)
-        return found
+        column: sa.Column[Any] | None = None if model is None else model.__table__.c.get(name)
+        return column
 
     def _field(self, table: str, name: str) -> tuple[str, Any] | None:
         model = self._models.get(table)
@@ -80,20 +80,20 @@ class Fields:
 
     def _field_default(self, table: str, name: str) -> Any:
         """The default of a column's field, or SQL that makes one for each row; None: neither."""
-        found = self._field(table, name)
-        if found is None:
+        field = self._field(table, name)
+        if field is None:
             return None
-        default = found[1].default
+        default = field[1].default
         if default is PydanticUndefined:
-            default = None if found[1].default_factory is None else _made(found[1])
+            default = None if field[1].default_factory is None else _made(field[1])
         return default
 
     def _read(self, table: str, name: str, text: str) -> Any:
-        found = self._field(table, name)
+        field = self._field(table, name)
         column = self._column(table, name)
-        if found is None or column is None:
+        if field is None or column is None:
             return text
-        adapter: TypeAdapter[Any] = TypeAdapter(found[1].rebuild_annotation())
+        adapter: TypeAdapter[Any] = TypeAdapter(field[1].rebuild_annotation())
         try:
             value = adapter.validate_python(text)
         except ValidationError:
@@ -132,8 +132,11 @@ class Fields:
 
 def _is_in(metadata: sa.MetaData, table: sa.Table) -> bool:
     """Whether a table is one of a metadata's, or one of these is a copy of it."""
-    found = metadata.tables.get(table.key)
-    return found is not None and metadata.info.get(ORIGINAL, {}).get(table.key, found) is table
+    table_there = metadata.tables.get(table.key)
+    return (
+        table_there is not None
+        and metadata.info.get(ORIGINAL, {}).get(table.key, table_there) is table
+    )
 
 
 def _made(field: Any) -> Any:
@@ -159,6 +162,6 @@ def _column_default(column: sa.Column[Any] | None) -> Any:
 
 
 def _models(model: Any) -> Iterator[Any]:
-    for one in model.__subclasses__():
-        yield one
-        yield from _models(one)
+    for subclass in model.__subclasses__():
+        yield subclass
+        yield from _models(subclass)

@@ -113,7 +113,7 @@ class Choices:
                 f"--map {column}:{value}=VALUE, where VALUE is {_any_of(left)}. If no row has it: "
                 f"--map {column}:{value}="
             )
-        answers = [*(f"becomes {one}" for one in left), "is in no row"]
+        answers = [*(f"becomes {value}" for value in left), "is in no row"]
         number = self.asker.choose(f"{column} can no longer be {value!r}. It", answers)
         return left[number] if number < len(left) else ""
 
@@ -132,9 +132,9 @@ class Choices:
         Raises:
             MigrationError: One is not, as where a name is misspelt.
         """
-        said = [(f"--fill {one}", one) for one in self.fills]
-        said += [(f"--map {one}", one) for one in self.maps]
-        for option, column in said:
+        options = [(f"--fill {name}", name) for name in self.fills]
+        options += [(f"--map {name}", name) for name in self.maps]
+        for option, column in options:
             if option in self._used:
                 continue
             if column not in columns:

@@ -47,8 +47,8 @@ def _stored(context: MigrationContext, key: Key) -> tuple[Stored | None, Stored 
         connection = context.connection
         assert connection is not None
         metadata = context.opts["target_metadata"]
-        given = context.opts.get("colonnade_stored")
-        models = stored_models(metadata, connection) if given is None else given
+        stored = context.opts.get("colonnade_stored")
+        models = stored_models(metadata, connection) if stored is None else stored
         _read[context] = (stored_tables(connection), models)
     there, models = _read[context]
     return there.get(key), models.get(key)
@@ -67,12 +67,12 @@ def type_differs(
 ) -> bool | None:
     """Whether a column's type has changed; None: for Alembic to say."""
     ledger = context.opts.get("colonnade_ledger")
-    said = ledger and ledger.types.get((column.table.schema, column.table.name, column.name))
-    if context.dialect.name == "sqlite" and said is not None:
+    noted = ledger and ledger.types.get((column.table.schema, column.table.name, column.name))
+    if context.dialect.name == "sqlite" and noted is not None:
         # It has no such types, but the other database of the same history may.
-        if enum_key(said) != enum_key(column.type):
+        if enum_key(noted) != enum_key(column.type):
             return True
-        if enum_key(said) is not None and isinstance(inspected_type, sa.String):
+        if enum_key(noted) is not None and isinstance(inspected_type, sa.String):
             return False  # however long its longest value is
     is_wide_key = column.primary_key and isinstance(column_type, sa.BigInteger)
     if context.dialect.name == "sqlite" and is_wide_key and isinstance(inspected_type, sa.Integer):
@@ -80,7 +80,7 @@ def type_differs(
     there, model = _stored(context, _key(column.table))
     if there is None or model is None:
         return None
-    old, new = (_whole_type(one, column.name) for one in (there, model))
+    old, new = (_whole_type(column_type, column.name) for column_type in (there, model))
     if old is None or new is None:
         return None
     return old != new and not _is_synonym(context.dialect, old, new)
@@ -146,7 +146,7 @@ def _compare_checks(
         for constraint in model.constraints
         if isinstance(constraint, sa.CheckConstraint) and constraint.name is not None
     }
-    unnamed = {normal(one) for one in stored.unnamed}
+    unnamed = {normal(check) for check in stored.unnamed}
     for check in sorted(stored.checks.keys() - wanted.checks.keys()):
         modify_ops.ops.append(_drop(check, stored.checks[check], there))
     for check in sorted(wanted.checks):
@@ -193,9 +193,9 @@ def _compare_indexes(
     wanted = Stored() if model is None or wanted is None else wanted
     if model is not None and not wanted.types:  # a table that cannot be made to be compared
         if there is None:
-            modify_ops.ops.extend(CreateIndexOp.from_index(one) for one in model.indexes)
+            modify_ops.ops.extend(CreateIndexOp.from_index(index) for index in model.indexes)
         return PriorityDispatchResult.CONTINUE
-    found = modify_ops.ops
+    operations = modify_ops.ops
     elsewhere = set() if model is None else _elsewhere(context, model)
     dropped = [
         index
@@ -203,17 +203,17 @@ def _compare_indexes(
         if stored.indexes[index] != wanted.indexes.get(index) and index not in elsewhere
     ]
     for index in dropped:
-        found.append(_drop_index(context, schema, name, index, there, stored.indexes[index]))
+        operations.append(_drop_index(context, schema, name, index, there, stored.indexes[index]))
     if there is not None:
-        _compare_uniques(found, stored, wanted, there, model)
-    indexes = {} if model is None else {str(one.name): one for one in model.indexes}
+        _compare_uniques(operations, stored, wanted, there, model)
+    indexes = {} if model is None else {str(index.name): index for index in model.indexes}
     for index in sorted(wanted.indexes):
         if stored.indexes.get(index) == wanted.indexes[index]:
             continue
         if index in indexes:
-            found.append(CreateIndexOp.from_index(indexes[index]))
+            operations.append(CreateIndexOp.from_index(indexes[index]))
         else:  # of a database that was read: SQLAlchemy reads no index on an expression
-            found.append(CreateIndexOp(index, name, [], schema=schema))
+            operations.append(CreateIndexOp(index, name, [], schema=schema))
     return PriorityDispatchResult.CONTINUE
 
 
@@ -238,12 +238,12 @@ def _drop_index(
 ) -> DropIndexOp:
     """What drops an index, and makes it again as the history did."""
     ledger = context.opts.get("colonnade_ledger")
-    said = ledger and ledger.indexes.get((schema, index))
-    if said is not None:
-        made = CreateIndexOp(
-            index, table, list(said.columns), schema=schema, unique=said.unique, **said.options
+    noted = ledger and ledger.indexes.get((schema, index))
+    if noted is not None:
+        creation = CreateIndexOp(
+            index, table, list(noted.columns), schema=schema, unique=noted.unique, **noted.options
         )
-        return DropIndexOp(index, table, schema=schema, _reverse=made)
+        return DropIndexOp(index, table, schema=schema, _reverse=creation)
     known = [each for each in (there.indexes if there is not None else ()) if each.name == index]
     if known and all(isinstance(part, sa.Column) for part in known[0].expressions):
         return DropIndexOp.from_index(known[0])
@@ -255,12 +255,12 @@ def _drop_index(
         options |= {name: value for name, value in known[0].kwargs.items() if name != OPERATORS}
     elif where is not None:
         options |= dict.fromkeys(("postgresql_where", "sqlite_where"), sa.text(unbound(where)))
-    made = CreateIndexOp(index, table, columns, schema=schema, **options)
-    return DropIndexOp.from_index(made.to_index())
+    creation = CreateIndexOp(index, table, columns, schema=schema, **options)
+    return DropIndexOp.from_index(creation.to_index())
 
 
 def _compare_uniques(
-    found: list[Any], stored: Stored, wanted: Stored, there: sa.Table, model: sa.Table | None
+    operations: list[Any], stored: Stored, wanted: Stored, there: sa.Table, model: sa.Table | None
 ) -> None:
     if model is None:
         return
@@ -271,17 +271,19 @@ def _compare_uniques(
         is_kept = stored.uniques[name] in (wanted.uniques.get(name), *nameless)
         if not is_kept:
             constraint = read.get(name) or _unique_of(name, stored.uniques[name], there)
-            found.append(DropConstraintOp.from_constraint(constraint))
+            operations.append(DropConstraintOp.from_constraint(constraint))
     objects = _uniques(model)
     for name in sorted(wanted.uniques):
         is_there = wanted.uniques[name] in (stored.uniques.get(name), *unnamed)
         if not is_there and name in objects:
-            found.append(CreateUniqueConstraintOp.from_constraint(objects[name]))
+            operations.append(CreateUniqueConstraintOp.from_constraint(objects[name]))
     key = [column.name for column in model.primary_key.columns]  # unique without it
     for definition, columns in nameless.items():
         if columns != key and definition not in (*stored.uniques.values(), *unnamed):
-            made = str(constraint_name("uq", model.name, *columns))
-            found.append(CreateUniqueConstraintOp(made, model.name, columns, schema=model.schema))
+            unique_name = str(constraint_name("uq", model.name, *columns))
+            operations.append(
+                CreateUniqueConstraintOp(unique_name, model.name, columns, schema=model.schema)
+            )
 
 
 def _nameless_uniques(table: sa.Table) -> dict[str, list[str]]:
@@ -350,7 +352,7 @@ def _compare_computed(
         old, new = stored.computed.get(column), wanted.computed.get(column)
         if old == new or column not in there.c or column not in model.c:
             continue
-        said = ledger and ledger.defaults.get((schema, name, column))
+        noted = ledger and ledger.defaults.get((schema, name, column))
         was = there.c[column]
         modify_ops.ops.append(
             ChangeComputed(
@@ -359,7 +361,7 @@ def _compare_computed(
                 model.c[column].type,
                 computed_of(model.c[column].server_default),
                 was.type,
-                computed_of(said if said is not None else was.server_default),
+                computed_of(noted if noted is not None else was.server_default),
                 schema=schema,
             )
         )

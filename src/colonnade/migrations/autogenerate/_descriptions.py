@@ -9,13 +9,13 @@ from alembic.operations.ops import MigrateOperation
 from colonnade.migrations import operations as safe_ops
 
 
-def each(found: Iterable[MigrateOperation]) -> Iterator[MigrateOperation]:
+def each(operations: Iterable[MigrateOperation]) -> Iterator[MigrateOperation]:
     """Operations, those of a table one by one."""
-    for one in found:
-        if isinstance(one, ops.ModifyTableOps):
-            yield from one.ops
+    for operation in operations:
+        if isinstance(operation, ops.ModifyTableOps):
+            yield from operation.ops
         else:
-            yield one
+            yield operation
 
 
 def table_of(operation: MigrateOperation) -> str | None:
@@ -81,14 +81,18 @@ def _altered(alter: ops.AlterColumnOp) -> str:
 LONGEST_MESSAGE = 70
 
 
-def summary(found: Iterable[MigrateOperation]) -> str:
+def summary(found_operations: Iterable[MigrateOperation]) -> str:
     """A message for a revision that was given none: what matters of what it does."""
-    operations = list(each(found))
+    operations = list(each(found_operations))
     main = [
         operation for operation in operations if not isinstance(operation, _SMALL)
     ] or operations
-    created = [one.table_name for one in main if isinstance(one, ops.CreateTableOp)]
-    words = [describe(one) for one in main if not isinstance(one, ops.CreateTableOp)]
+    created = [
+        operation.table_name for operation in main if isinstance(operation, ops.CreateTableOp)
+    ]
+    words = [
+        describe(operation) for operation in main if not isinstance(operation, ops.CreateTableOp)
+    ]
     if created:
         words.insert(0, f"create {', '.join(created)}")
     text = ""

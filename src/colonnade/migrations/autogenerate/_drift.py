@@ -63,7 +63,7 @@ def find_drift(
         MigrationError: The history cannot be replayed, or the database is ahead of it.
     """
     history.head()
-    found: list[Drift] = []
+    drift: list[Drift] = []
     at: tuple[str, ...] = history.heads
     if database is not None:
         with opened(database) as connection:
@@ -71,22 +71,22 @@ def find_drift(
             behind = len(plan(history, "upgrade", "heads", at))
         if behind:
             revisions = "revision" if behind == 1 else "revisions"
-            found.append(
+            drift.append(
                 Drift("database", f"The database is {behind} {revisions} behind: colonnade upgrade")
             )
     with shadow(url) as connection:
         ledger = replay(history, connection, watcher=watcher)
         stored = _reflected(connection) if at == history.heads else None
         models = differences(connection, metadata, ledger=ledger)
-        found += [Drift("models", _said(model, "the history", "the models")) for model in models]
+        drift += [Drift("models", _said(model, "the history", "the models")) for model in models]
     if database is not None:
         if stored is None:
             stored = _replayed(history, url, at)
         with opened(database) as connection:
-            told = [_said(difference, "the database", "the history")
+            descriptions = [_said(difference, "the database", "the history")
                     for difference in differences(connection, *stored)]  # fmt: skip
-        found += [Drift("database", one) for one in told]
-    return found
+        drift += [Drift("database", description) for description in descriptions]
+    return drift
 
 
 def _replayed(history: History, url: DatabaseURL, at: tuple[str, ...]) -> Reflected:
@@ -129,10 +129,10 @@ def differences(
         context.opts["colonnade_ledger"] = ledger
     if ledger is None:
         context.opts["include_object"] = _is_in(metadata)
-    found = produce_migrations(context, metadata)
+    script = produce_migrations(context, metadata)
     connection.rollback()
-    assert found.upgrade_ops is not None
-    yield from each(found.upgrade_ops.ops)
+    assert script.upgrade_ops is not None
+    yield from each(script.upgrade_ops.ops)
 
 
 def _types(
@@ -140,9 +140,9 @@ def _types(
 ) -> Iterator[MigrateOperation]:
     """The enum types in which a database differs; a throwaway one has them as they are then."""
     if ledger is not None:
-        found = find_types(connection, metadata, ledger)
-        apply(connection, found.first, ledger)
-        yield from (*found.first, *found.last)
+        operations = find_types(connection, metadata, ledger)
+        apply(connection, operations.first, ledger)
+        yield from (*operations.first, *operations.last)
     elif connection.dialect.name == "postgresql":
         yield from changes(enums_in(connection), metadata)
 

@@ -67,19 +67,19 @@ def enums_of(metadata: MetaData) -> dict[EnumKey, Values]:
     Raises:
         MigrationError: Two columns say different things of one.
     """
-    found: dict[EnumKey, Values] = {}
+    enums: dict[EnumKey, Values] = {}
     for column, kind in _native(metadata):
         values = tuple(kind.enums)
         if not values:  # a column that only names the type
             continue
-        known = found.setdefault((kind.schema, str(kind.name)), values)
+        known = enums.setdefault((kind.schema, str(kind.name)), values)
         if known != values:
             raise MigrationError(
                 f"The type {kind.name} is said to have the values {listed(known)}, and by "
                 f"{column.table.name}.{column.name} to have {listed(values)}: define it once, "
                 "and have each column use that."
             )
-    return found
+    return enums
 
 
 def enums_in(connection: Connection) -> dict[EnumKey, Values]:
@@ -149,7 +149,7 @@ def find_types(
     """
     is_asked = connection.dialect.name == "postgresql"
     there = enums_in(connection) if is_asked else ledger.enums
-    gone = {_dropped(one) for one in dropped}
+    gone = {_dropped(key) for key in dropped}
     last = []
     for key in sorted((there.keys() & ledger.enums.keys()) - enums_of(metadata).keys(), key=str):
         columns = (
@@ -227,14 +227,14 @@ def _asked(
     values = enums_of(metadata)[key]
     columns = [f"{column.table.name}.{column.name}" for column, kind in _native(metadata)
                if (kind.schema, kind.name) == key]  # fmt: skip
-    said = [choices.mapped(column) for column in columns]
-    known = {value for mapping in said for value in mapping}
-    asked = {
+    mappings = [choices.mapped(column) for column in columns]
+    known = {value for mapping in mappings for value in mapping}
+    becomes = {
         value: choices.becomes(columns[0], value, values)
         for value in was
         if value not in values and value not in known
     }
-    return {old: new for old, new in {**goes, **asked}.items() if new}
+    return {old: new for old, new in {**goes, **becomes}.items() if new}
 
 
 def _texts_with(metadata: MetaData, key: EnumKey) -> list[str]:
@@ -248,17 +248,17 @@ def _texts_with(metadata: MetaData, key: EnumKey) -> list[str]:
 
 def _mappings(metadata: MetaData, choices: Choices) -> dict[EnumKey, dict[str, str]]:
     """What values of each type become, by what was said of its columns."""
-    found: dict[EnumKey, dict[str, str]] = {}
+    mappings: dict[EnumKey, dict[str, str]] = {}
     for column, kind in _native(metadata):
-        said = choices.maps.get(f"{column.table.name}.{column.name}", {})
-        mapping = found.setdefault((kind.schema, str(kind.name)), {})
-        for old, new in said.items():
+        chosen = choices.maps.get(f"{column.table.name}.{column.name}", {})
+        mapping = mappings.setdefault((kind.schema, str(kind.name)), {})
+        for old, new in chosen.items():
             if mapping.setdefault(old, new) != new:
                 raise MigrationError(
                     f"--map: {old!r} of the type {kind.name} becomes {mapping[old]!r} or {new!r}: "
                     "the columns that share the type change together."
                 )
-    return found
+    return mappings
 
 
 def _dropped(operation: MigrateOperation) -> tuple[str, str | None]:

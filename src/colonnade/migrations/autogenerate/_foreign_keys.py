@@ -31,7 +31,7 @@ def foreign_keys_of(metadata: MetaData) -> list[AddForeignKey]:
             table.name,
             [column.name for column in key.columns],
             element.column.table.name,
-            [one.column.name for one in key.elements],
+            [element.column.name for element in key.elements],
             ondelete=key.ondelete,
             onupdate=key.onupdate,
             deferrable=key.deferrable,

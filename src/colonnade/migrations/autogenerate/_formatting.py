@@ -63,7 +63,7 @@ def _brackets(node: ast.expr) -> tuple[str, list[tuple[str, ast.expr]], str] | N
             return f"{flat(value)}[", [("", element) for element in elements], "]"
         case ast.Dict(keys=keys, values=values) if keys:
             pairs = zip(keys, values, strict=True)
-            return "{", [(f"{flat(key)}: " if key else "**", one) for key, one in pairs], "}"
+            return "{", [(f"{flat(key)}: " if key else "**", value) for key, value in pairs], "}"
     return None
 
 

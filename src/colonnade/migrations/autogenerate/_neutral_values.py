@@ -42,10 +42,10 @@ def holds(
     """Whether a condition on one column accepts a value; so it does if it names others."""
     dialect = connection.dialect
     text = condition.texts[dialect.name] if isinstance(condition, by_dialect) else str(condition)
-    said = _as_sql(value, kind, dialect)
+    literal = _as_sql(value, kind, dialect)
     if dialect.name == "postgresql":
-        said = f"({said})::{postgresql_type(kind)}"
-    query = f"SELECT ({text}) IS NOT FALSE FROM (SELECT {said} AS {sql_name(column)}) AS x"  # noqa: S608
+        literal = f"({literal})::{postgresql_type(kind)}"
+    query = f"SELECT ({text}) IS NOT FALSE FROM (SELECT {literal} AS {sql_name(column)}) AS x"  # noqa: S608
     nested = connection.begin_nested() if dialect.name == "postgresql" else None
     try:
         return bool(connection.execute(sa.text(query.replace(":", "\\:"))).scalar_one())

@@ -33,10 +33,13 @@ class Pairing:
     mapping: Callable[[str, str, Any, Any], tuple[str, Mapping[Any, Any]] | None]
 
     def pair(
-        self, found: Iterable[MigrateOperation], table: str, schema: str | None
+        self, operations: Iterable[MigrateOperation], table: str, schema: str | None
     ) -> list[MigrateOperation]:
         """The operations of a table, with one step for each pair."""
-        left = [index_step(one) if isinstance(one, ops.CreateIndexOp) else one for one in found]
+        left = [
+            index_step(operation) if isinstance(operation, ops.CreateIndexOp) else operation
+            for operation in operations
+        ]
         before = self.before.get((schema, table), Stored())
         after = self.after.get((schema, table), Stored())
         self._checks(left, table, schema, before, after)
@@ -54,8 +57,9 @@ class Pairing:
         is_same: Callable[[Any, Any], bool],
     ) -> None:
         for drop in _drops(left, kind):
-            new = next((one for one in left if isinstance(one, ops.AddConstraintOp)
-                        and one.constraint_type == kind and is_same(drop, one)), None)  # fmt: skip
+            added = (operation for operation in left if isinstance(operation, ops.AddConstraintOp))
+            same = (new for new in added if new.constraint_type == kind and is_same(drop, new))
+            new = next(same, None)
             names = str(drop.constraint_name), str(getattr(new, "constraint_name", None))
             if new is None or "None" in names or names[0] == names[1]:
                 continue
@@ -66,11 +70,11 @@ class Pairing:
     def _indexes(
         self, left: list[Any], table: str, schema: str | None, before: Stored, after: Stored
     ) -> None:
-        for gone in [one for one in left if isinstance(one, ops.DropIndexOp)]:
+        for gone in [operation for operation in left if isinstance(operation, ops.DropIndexOp)]:
             old = before.indexes.get(str(gone.index_name))
             same = next(
-                (one for one in left if isinstance(one, safe_ops.AddIndex)
-                 and old is not None and after.indexes.get(one.name) == old),
+                (operation for operation in left if isinstance(operation, safe_ops.AddIndex)
+                 and old is not None and after.indexes.get(operation.name) == old),
                 None,
             )  # fmt: skip
             if same is not None and same.name != str(gone.index_name):
@@ -81,17 +85,16 @@ class Pairing:
     def _checks(
         self, left: list[Any], table: str, schema: str | None, before: Stored, after: Stored
     ) -> None:
-        checks = [one for one in left if isinstance(one, ops.CreateCheckConstraintOp)]
+        checks = [
+            operation for operation in left if isinstance(operation, ops.CreateCheckConstraintOp)
+        ]
         for drop in _drops(left, "check"):
             name = str(drop.constraint_name)
             twin = next((check for check in checks if str(check.constraint_name) == name), None)
             if twin is None:
-                said = _condition(before, name)
-                twin = next(
-                    (check for check in checks
-                     if said is not None and _condition(after, str(check.constraint_name)) == said),
-                    None,
-                )  # fmt: skip
+                condition = _condition(before, name)
+                same = (c for c in checks if _condition(after, str(c.constraint_name)) == condition)
+                twin = None if condition is None else next(same, None)
             if twin is not None:
                 checks.remove(twin)
                 left.remove(twin)
@@ -133,8 +136,8 @@ class Pairing:
 
 def _drops(left: Iterable[Any], kind: str) -> list[ops.DropConstraintOp]:
     return [
-        one for one in left
-        if isinstance(one, ops.DropConstraintOp) and one.constraint_type == kind
+        operation for operation in left
+        if isinstance(operation, ops.DropConstraintOp) and operation.constraint_type == kind
     ]  # fmt: skip
 
 
@@ -169,7 +172,7 @@ def _foreign_key(operation: Any) -> Any:
     )
 
 
-def _rule(said: Any) -> Any:
+def _rule(action: Any) -> Any:
     """A rule of a foreign key; NO ACTION is what there is without one."""
-    text = said.upper() if isinstance(said, str) else said
+    text = action.upper() if isinstance(action, str) else action
     return None if text in ("NO ACTION", False) else text

@@ -107,15 +107,15 @@ def stored_models(metadata: MetaData, connection: Connection) -> Mapping[Key, St
         metadata: The models' tables.
         connection: The database; on PostgreSQL, in a transaction, of which nothing remains.
     """
-    found: dict[Key, Stored] = {}
+    stored_by_key: dict[Key, Stored] = {}
     for schema in {table.schema for table in metadata.tables.values()}:
         tables = [table for table in metadata.tables.values() if table.schema == schema]
         if connection.dialect.name == "postgresql":
             stored = _model_on_postgresql(tables, connection)
         else:
             stored = _model_on_sqlite(tables)
-        found.update({(schema, name): one for name, one in stored.items()})
-    return found
+        stored_by_key.update({(schema, name): table for name, table in stored.items()})
+    return stored_by_key
 
 
 def _model_on_sqlite(tables: Sequence[Table]) -> Mapping[str, Stored]:
@@ -142,10 +142,10 @@ def _model_on_postgresql(tables: Sequence[Table], connection: Connection) -> Map
                 inner.commit()
             except DBAPIError:  # a type that is not there yet
                 inner.rollback()
-        found = _read_postgresql(connection, _TEMPORARY)
+        on_server = _read_postgresql(connection, _TEMPORARY)
     finally:
         outer.rollback()
-    return {name: stored for (_, name), stored in found.items()}
+    return {name: stored for (_, name), stored in on_server.items()}
 
 
 def _make(connection: Connection, table: Table, *prefixes: str) -> None:
@@ -180,7 +180,9 @@ def _parts(table: Table) -> Iterator[Column[Any] | CheckConstraint]:
     for column in table.columns:
         copy = column._copy()
         copy.foreign_keys.clear()
-        copy.constraints = {one for one in copy.constraints if isinstance(one, CheckConstraint)}
+        copy.constraints = {
+            constraint for constraint in copy.constraints if isinstance(constraint, CheckConstraint)
+        }
         copy.index = copy.unique = None
         yield copy
     for constraint in table.constraints:
@@ -192,8 +194,8 @@ def _read_postgresql(connection: Connection, where: str) -> Mapping[Key, Stored]
     tables: dict[Key, Stored] = {}
 
     def rows(query: str) -> Iterator[Any]:
-        said = query.replace("{schema}", _SCHEMA).replace("{where}", where)
-        for schema, table, *row in connection.execute(text(said)):
+        sql = query.replace("{schema}", _SCHEMA).replace("{where}", where)
+        for schema, table, *row in connection.execute(text(sql)):
             yield tables.setdefault((schema, table), Stored()), *row
 
     for stored, column, kind, default, generated, collation in rows(_POSTGRESQL_COLUMNS):
@@ -226,8 +228,8 @@ _CAST_LIST = re.compile(
 def _restored(expression: str) -> str:
     """An expression as PostgreSQL has it after a dump, where a cast of a list is one of each."""
 
-    def cast_each(found: re.Match[str]) -> str:
-        return "ARRAY[" + re.sub(_CAST, r"(\g<0>)::text", found[1]) + "]"
+    def cast_each(match: re.Match[str]) -> str:
+        return "ARRAY[" + re.sub(_CAST, r"(\g<0>)::text", match[1]) + "]"
 
     return _CAST_LIST.sub(cast_each, expression)
 
@@ -248,15 +250,15 @@ def _default(expression: str) -> str:
 
 def _read_sqlite(connection: Connection) -> Mapping[Key, Stored]:
     tables: dict[Key, Stored] = {}
-    found = connection.execute(
+    rows = connection.execute(
         text("SELECT name, sql FROM sqlite_master WHERE type = 'table' AND sql IS NOT NULL")
     )
-    for name, sql in found.all():
+    for name, sql in rows.all():
         tables[None, name] = _sqlite_table(connection, name, sql)
-    found = connection.execute(
+    rows = connection.execute(
         text("SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'index' AND sql != ''")
     )
-    for name, table, sql in found.all():
+    for name, table, sql in rows.all():
         if (None, table) in tables:
             tables[None, table].indexes[name] = _sqlite_index(sql)
     return tables
@@ -265,7 +267,7 @@ def _read_sqlite(connection: Connection) -> Mapping[Key, Stored]:
 def _sqlite_table(connection: Connection, name: str, sql: str) -> Stored:
     quoted = name.replace('"', '""')
     named = list(constraint_names(sql))
-    stored = Stored(key_name=next((one for one, kind, _ in named if kind == "PRIMARY"), None))
+    stored = Stored(key_name=next((name for name, kind, _ in named if kind == "PRIMARY"), None))
     key: list[tuple[int, str]] = []
     generated = computed_in(sql)
     for row in connection.execute(text(f'PRAGMA table_xinfo("{quoted}")')).all():
@@ -284,7 +286,7 @@ def _sqlite_table(connection: Connection, name: str, sql: str) -> Stored:
             stored.unnamed.append(condition)
         else:
             stored.checks[check] = normal(condition)
-    uniques = {columns: one for one, kind, columns in named if kind == "UNIQUE"}
+    uniques = {columns: name for name, kind, columns in named if kind == "UNIQUE"}
     for columns, constraint in uniques.items():  # SQLite adds no index for the primary key
         stored.uniques[constraint] = f"UNIQUE ({', '.join(columns)})"
     stored.unnamed_uniques |= uniques_of(connection, name) - uniques.keys()
@@ -295,16 +297,16 @@ def uniques_of(connection: Connection, table: str) -> set[tuple[str, ...]]:
     """The columns of each UNIQUE of a table, as SQLite itself knows them."""
     quoted = table.replace('"', '""')
     indexes = connection.execute(text(f'PRAGMA index_list("{quoted}")')).all()
-    found = set()
+    uniques = set()
     for index in (row[1] for row in indexes if row[3] == "u"):
         rows = connection.execute(text(f'PRAGMA index_info("{index}")')).all()
-        found.add(tuple(str(row[2]) for row in rows))
-    return found
+        uniques.add(tuple(str(row[2]) for row in rows))
+    return uniques
 
 
 def _sqlite_index(sql: str) -> str:
     """How an index of SQLite is made, without its name and its table's."""
-    tokens = [one for one in _TOKEN.findall(sql) if not one.isspace()]
+    tokens = [token for token in _TOKEN.findall(sql) if not token.isspace()]
     unique = "UNIQUE " if tokens[1].upper() == "UNIQUE" else ""
     return unique + normal(" ".join(tokens[tokens.index("(") :]))
 
@@ -333,7 +335,7 @@ def constraint_names(sql: str) -> Iterator[tuple[str, str, tuple[str, ...]]]:
 
     Columns are those of a constraint that stands by itself, or the one that it stands beside.
     """
-    tokens = [one for one in _TOKEN.findall(sql) if not one.isspace()]
+    tokens = [token for token in _TOKEN.findall(sql) if not token.isspace()]
     tokens = [token for token in tokens if not token.startswith(("--", "/*"))]
     depth, column = 0, ""
     for place, word in enumerate(tokens):
@@ -347,22 +349,22 @@ def constraint_names(sql: str) -> Iterator[tuple[str, str, tuple[str, ...]]]:
         columns: tuple[str, ...] = (column,)
         if tokens[after : after + 1] == ["("]:
             inside = tokens[after + 1 : _closing(tokens, after)]
-            columns = tuple(identifier(one) for one in inside if one != ",")
+            columns = tuple(identifier(word) for word in inside if word != ",")
         yield identifier(tokens[place + 1]), kind, columns
 
 
 def computed_in(sql: str) -> dict[str, str]:
     """The expression of each computed column in a CREATE TABLE of SQLite."""
-    tokens = [one for one in _TOKEN.findall(sql) if not one.isspace()]
-    depth, column, found = 0, "", {}
+    tokens = [token for token in _TOKEN.findall(sql) if not token.isspace()]
+    depth, column, computed = 0, "", {}
     for place, word in enumerate(tokens):
         if depth == 1 and tokens[place - 1] in ("(", ","):
             column = identifier(word)
         depth += (word == "(") - (word == ")")
         is_as = word.upper() == "AS" and depth == 1 and tokens[place + 1 : place + 2] == ["("]
         if is_as:
-            found[column] = normal(" ".join(tokens[place + 2 : _closing(tokens, place + 1)]))
-    return found
+            computed[column] = normal(" ".join(tokens[place + 2 : _closing(tokens, place + 1)]))
+    return computed
 
 
 def collations_in(sql: str) -> dict[str, str]:
@@ -378,7 +380,7 @@ _COLLATION = re.compile(
 
 def has_expression(sql: str) -> bool:
     """Whether an index of SQLite is on more than columns."""
-    tokens = [one for one in _TOKEN.findall(sql) if not one.isspace()]
+    tokens = [token for token in _TOKEN.findall(sql) if not token.isspace()]
     start = tokens.index("(")
     return any(
         not re.fullmatch(r"[\w,]+|[\"`\[].*", token)
@@ -395,7 +397,7 @@ _TOKEN = re.compile(
 
 def checks_in(sql: str) -> Iterator[tuple[str | None, str]]:
     """The name and condition of each CHECK in a CREATE TABLE of SQLite."""
-    tokens = [one for one in _TOKEN.findall(sql) if not one.startswith(("--", "/*"))]
+    tokens = [token for token in _TOKEN.findall(sql) if not token.startswith(("--", "/*"))]
     name: str | None = None
     position = 0
     while position < len(tokens):

@@ -119,7 +119,7 @@ class _Finder:
         there |= {
             f"{name}.{column}" for (_, name), columns in self.there.items() for column in columns
         }
-        plain = {before_aside(one) for one in there if is_aside(one)}
+        plain = {before_aside(name) for name in there if is_aside(name)}
         models = {name for _, name in self.wanted}
         models |= {
             f"{name}.{column.name}" for (_, name), t in self.wanted.items() for column in t.columns
@@ -131,29 +131,29 @@ class _Finder:
             if name == old
             for column in columns
         }
-        for said in self.choices.renames:
-            if said not in there | later:
-                raise MigrationError(_unknown("--rename", said, there))
+        for name in self.choices.renames:
+            if name not in there | later:
+                raise MigrationError(_unknown("--rename", name, there))
         for option, names in (("--aside", self.choices.aside), ("--drop", self.choices.drops)):
-            for said in names:
-                if said in models:
+            for name in names:
+                if name in models:
                     raise MigrationError(
-                        f"{option} {said}: the models still have {said}. Take it out of the models "
+                        f"{option} {name}: the models still have {name}. Remove it from the models "
                         "first."
                     )
-                if said not in there and (option == "--aside" or said not in plain):
-                    raise MigrationError(_unknown(option, said, there))
+                if name not in there and (option == "--aside" or name not in plain):
+                    raise MigrationError(_unknown(option, name, there))
 
     def tables(self) -> None:
         """Decide what becomes of each table that is gone, or has another name."""
         new = [key for key in self.wanted if key not in self.there]
-        said = {old: plain_name(to) for old, to in self.choices.renames.items() if "." not in old}
+        chosen = {old: plain_name(to) for old, to in self.choices.renames.items() if "." not in old}
         renames: dict[Table, Table] = {}
         for key in self.there:
             schema, name = key
-            if name in said:
-                renames[key] = schema, said[name]
-                self._check_free(key, said)
+            if name in chosen:
+                renames[key] = schema, chosen[name]
+                self._check_free(key, chosen)
         gone = [key for key in self.there if key not in self.wanted and key not in renames]
         for key in sorted(gone, key=str):
             schema, name = key
@@ -166,22 +166,22 @@ class _Finder:
                 if other[0] == schema and other not in renames.values()
                 and _alike(self.there[key], self.wanted[other].columns.keys())
             ]  # fmt: skip
-            found = self.choices.renamed_to("table", name, candidates)
-            if found is not None:
-                renames[key] = schema, found
+            candidate = self.choices.renamed_to("table", name, candidates)
+            if candidate is not None:
+                renames[key] = schema, candidate
             elif name not in self.choices.drops:  # else Alembic sees it
                 self._put_table_aside(schema, name)
         self._rename_tables(renames)
 
-    def _check_free(self, key: Table, said: Mapping[str, str]) -> None:
+    def _check_free(self, key: Table, chosen: Mapping[str, str]) -> None:
         schema, name = key
-        to = said[name]
+        to = chosen[name]
         if (schema, to) not in self.wanted:
             raise MigrationError(
                 f"--rename {name}:{to}: the models have no table {to}. They have "
-                f"{', '.join(sorted(one for _, one in self.wanted))}."
+                f"{', '.join(sorted(name for _, name in self.wanted))}."
             )
-        if (schema, to) in self.there and to not in said:
+        if (schema, to) in self.there and to not in chosen:
             raise MigrationError(
                 f"--rename {name}:{to}: the history has a table {to} already, which keeps its name."
             )
@@ -221,7 +221,7 @@ class _Finder:
         # Else its rows would go with those that they refer to.
         for drop, add in _foreign_keys(self.inspector, name, schema):
             self.gone.add(drop, add)
-        taken = {one for owner, one in self.there if owner == schema}
+        taken = {name for owner, name in self.there if owner == schema}
         self.gone.add(RenameTable(name, aside_name(name, taken), schema=schema))
 
     def columns(self) -> None:
@@ -246,18 +246,20 @@ class _Columns:
         choices, gone = self.finder.choices, self.finder.gone
         wanted = {column.name for column in self.table.columns}
         renames = self._said()
-        new = [one.name for one in self.table.columns
-               if (one.name not in self.there or one.name in renames)
-               and one.name not in renames.values()]  # fmt: skip
-        for name in [one for one in self.there if one not in wanted and one not in renames]:
+        new = [column.name for column in self.table.columns
+               if (column.name not in self.there or column.name in renames)
+               and column.name not in renames.values()]  # fmt: skip
+        for name in [
+            column for column in self.there if column not in wanted and column not in renames
+        ]:
             full = f"{self.was[1]}.{name}"
             if is_aside(name):
                 self._aside(name, full)
                 continue
-            found = choices.renamed_to("column", full, new)
-            if found is not None:
-                new.remove(found)
-                renames[name] = found
+            candidate = choices.renamed_to("column", full, new)
+            if candidate is not None:
+                new.remove(candidate)
+                renames[name] = candidate
             elif full not in choices.drops:
                 aside = aside_name(name, self.there)
                 step = PutAside(self.table.name, name, schema=self.table.schema,
@@ -269,16 +271,16 @@ class _Columns:
     def _said(self) -> dict[str, str]:
         """The columns of which it was said what they are called now."""
         owners = {self.was[1], self.table.name}
-        said = {}
+        chosen = {}
         for full, to in self.finder.choices.renames.items():
             owner, dot, column = full.rpartition(".")
             if dot and owner in owners and column in self.there:
-                said[column] = plain_name(to)
-        for old, new in said.items():
-            self._check(old, new, said)
-        return said
+                chosen[column] = plain_name(to)
+        for old, new in chosen.items():
+            self._check(old, new, chosen)
+        return chosen
 
-    def _check(self, old: str, new: str, said: Mapping[str, str]) -> None:
+    def _check(self, old: str, new: str, chosen: Mapping[str, str]) -> None:
         table = self.table.name
         option = f"--rename {self.was[1]}.{old}:{new}"
         if new not in {column.name for column in self.table.columns}:
@@ -286,12 +288,12 @@ class _Columns:
             raise MigrationError(
                 f"{option}: the model of {table} has no column {new}, but {names}."
             )
-        if new in self.there and new not in said:
+        if new in self.there and new not in chosen:
             raise MigrationError(
                 f"{option}: {table} has a column {new} already, which keeps its name. Rename that "
                 f"too, or leave {old} as it is."
             )
-        if list(said.values()).count(new) > 1:
+        if list(chosen.values()).count(new) > 1:
             raise MigrationError(f"{option}: two columns cannot both become {table}.{new}.")
 
     def _aside(self, name: str, full: str) -> None:
@@ -333,12 +335,12 @@ def one_by_one(names: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         pending[between] = pending.pop(old)
 
 
-def _unknown(option: str, said: str, there: Iterable[str]) -> str:
-    owner = said.rpartition(".")[0]
-    near = sorted(one for one in there if one.rpartition(".")[0] == owner)
+def _unknown(option: str, value: str, there: Iterable[str]) -> str:
+    owner = value.rpartition(".")[0]
+    near = sorted(name for name in there if name.rpartition(".")[0] == owner)
     known = f" The history has {', '.join(near)}." if near else ""
     return (
-        f"{option} {said}: the history has no {said}. Name a table, or a column as table.column."
+        f"{option} {value}: the history has no {value}. Name a table, or a column as table.column."
         f"{known}"
     )
 
@@ -347,11 +349,11 @@ def _as_it_is(
     inspector: sa.Inspector, ledger: SchemaHistory, table: str, schema: str | None
 ) -> MigrateOperation:
     """What makes a table as a database has it, without its rows."""
-    found = sa.Table(table, sa.MetaData(), schema=schema)
-    inspector.reflect_table(found, None, resolve_fks=False)
-    made = ops.CreateTableOp.from_table(found)
-    ledger.give(made)
-    return made
+    reflected = sa.Table(table, sa.MetaData(), schema=schema)
+    inspector.reflect_table(reflected, None, resolve_fks=False)
+    creation = ops.CreateTableOp.from_table(reflected)
+    ledger.give(creation)
+    return creation
 
 
 def _foreign_keys(
@@ -364,7 +366,7 @@ def _foreign_keys(
         yield DropForeignKey(key["name"], table, schema=schema), foreign_key_of(key, table, schema)
 
 
-def _alike(one: Iterable[str], other: Iterable[str]) -> bool:
+def _alike(left: Iterable[str], other: Iterable[str]) -> bool:
     """Whether two tables may be the same one: at least half of either's columns are the other's."""
-    first, second = set(one), set(other)
+    first, second = set(left), set(other)
     return 2 * len(first & second) >= max(len(first), len(second))

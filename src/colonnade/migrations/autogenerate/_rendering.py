@@ -117,8 +117,8 @@ _LITERAL = re.compile(
 
 def literal_in(default: str) -> str | None:
     """The text that a default is, in quotes; without its type, which PostgreSQL says with it."""
-    found = _LITERAL.match(default)
-    return None if found is None else found[1]
+    match = _LITERAL.match(default)
+    return None if match is None else match[1]
 
 
 def condition_of(expression: Any) -> str | by_dialect:
@@ -172,8 +172,8 @@ def _render_step(autogen_context: AutogenContext, step: Step) -> str:
         default = field.default_factory() if field.default_factory is not MISSING else field.default
         if value == default and default is not MISSING:
             continue
-        said = _value(value, autogen_context)
-        arguments.append(f"{field.name}={said}" if field.kw_only else said)
+        argument = _value(value, autogen_context)
+        arguments.append(f"{field.name}={argument}" if field.kw_only else argument)
     return f"steps.{step.function}({', '.join(arguments)})"
 
 
@@ -189,8 +189,8 @@ def _value(value: Any, autogen_context: AutogenContext) -> str:
     if isinstance(value, sa.ClauseElement):
         return expression_source(value, autogen_context)
     if isinstance(value, Mapping):
-        pairs = (f"{key!r}: {_value(one, autogen_context)}" for key, one in value.items())
+        pairs = (f"{key!r}: {_value(item, autogen_context)}" for key, item in value.items())
         return "{" + ", ".join(pairs) + "}"
     if isinstance(value, list | tuple):
-        return f"[{', '.join(_value(one, autogen_context) for one in value)}]"
+        return f"[{', '.join(_value(item, autogen_context) for item in value)}]"
     return repr(str(value) if isinstance(value, str) else value)

@@ -129,15 +129,15 @@ def find_change(
     apply(connection, types.first, ledger)
     context = fresh_context(connection, metadata, everything=True)
     context.opts["colonnade_ledger"] = ledger
-    found = produce_migrations(context, metadata)
-    assert found.upgrade_ops is not None
-    assert found.downgrade_ops is not None
+    script = produce_migrations(context, metadata)
+    assert script.upgrade_ops is not None
+    assert script.downgrade_ops is not None
     there, models = stored_tables(connection), stored_models(metadata, connection)
     parts = (connection, Fields(metadata), choices, ledger)
     keys = foreign_keys_in(connection, there), foreign_keys_of(metadata)
-    forwards = StepPlanner(*parts, there, models, keys[0]).arrange(found.upgrade_ops.ops)
+    forwards = StepPlanner(*parts, there, models, keys[0]).arrange(script.upgrade_ops.ops)
     backwards = StepPlanner(*parts, models, there, keys[1], going_back=True).arrange(
-        found.downgrade_ops.ops
+        script.downgrade_ops.ops
     )
     choices.check_used(
         {
@@ -166,13 +166,13 @@ def _schemas(metadata: MetaData, ledger: SchemaHistory) -> list[Step]:
     return [CreateSchema(schema) for schema in sorted(wanted - known)]
 
 
-def _in_tables(found: Iterable[MigrateOperation]) -> list[MigrateOperation]:
+def _in_tables(operations: Iterable[MigrateOperation]) -> list[MigrateOperation]:
     """Operations, those on columns each in their table's."""
     return [
-        ops.ModifyTableOps(one.table_name, [one], schema=one.schema)
-        if isinstance(one, ops.DropColumnOp | ops.AddColumnOp)
-        else one
-        for one in found
+        ops.ModifyTableOps(operation.table_name, [operation], schema=operation.schema)
+        if isinstance(operation, ops.DropColumnOp | ops.AddColumnOp)
+        else operation
+        for operation in operations
     ]
 
 
@@ -245,8 +245,8 @@ def write_revision(
             change = Change((), ())  # by hand, since it cannot be otherwise
         if not change.upgrade and not empty:
             return None, change.aside
-        said = message or summary(change.upgrade) or "by hand"
-        written = write(history, connection, metadata, change, said, head)
+        title = message or summary(change.upgrade) or "by hand"
+        written = write(history, connection, metadata, change, title, head)
         if edit is not None:
             edit(written.path)
             history.forget()
@@ -316,7 +316,9 @@ def write(
     chosen = {**options(metadata), "sqlalchemy_module_prefix": "sa.",
               "alembic_module_prefix": "op.", MAKES_TYPES: True}  # fmt: skip
     autogen = AutogenContext(context, metadata, chosen)
-    upgrade, downgrade = (_body(autogen, one) for one in (change.upgrade, change.downgrade))
+    upgrade, downgrade = (
+        _body(autogen, container) for container in (change.upgrade, change.downgrade)
+    )
     history.folder.mkdir(parents=True, exist_ok=True)
     revision = revision or rev_id()
     with explained(history.folder):
@@ -333,7 +335,7 @@ def write(
     path = Path(script.path)
     path.write_text(tidy(path.read_text(encoding="utf-8")), encoding="utf-8")
     history.forget()
-    steps = tuple(describe(one) for one in each(change.upgrade))
+    steps = tuple(describe(operation) for operation in each(change.upgrade))
     return Written(path, revision, message, steps)
 
 

@@ -52,10 +52,10 @@ class Samples:
         inspector = sa.inspect(self.connection)
         schemas = {schema for schema, _, _ in self.ledger.types} | {None}
         there = {(schema, name) for schema in schemas for name in inspector.get_table_names(schema)}
-        made: set[Table] = set()
+        filled: set[Table] = set()
         for key in sorted(there, key=str):
             if key[1] in set(tables) and key[1] not in OURS:
-                self._table(inspector, key, made)
+                self._table(inspector, key, filled)
         self.connection.commit()
 
     def clear(self, table: str) -> None:
@@ -68,23 +68,27 @@ class Samples:
                 self.connection.exec_driver_sql(sql)
         self.connection.commit()
 
-    def _table(self, inspector: sa.Inspector, key: Table, made: set[Table]) -> None:
-        if key in made:
+    def _table(self, inspector: sa.Inspector, key: Table, filled: set[Table]) -> None:
+        if key in filled:
             return
-        made.add(key)
+        filled.add(key)
         schema, name = key
         foreign = inspector.get_foreign_keys(name, schema)
-        for one in foreign:
-            self._table(inspector, (one["referred_schema"], one["referred_table"]), made)
+        for foreign_key in foreign:
+            self._table(
+                inspector, (foreign_key["referred_schema"], foreign_key["referred_table"]), filled
+            )
         columns = [
             column
             for column in inspector.get_columns(name, schema)
             if "computed" not in column and not _is_always(column)
         ]
         referring = {
-            here: (one, there)
-            for one in foreign
-            for here, there in zip(one["constrained_columns"], one["referred_columns"], strict=True)
+            here: (foreign_key, there)
+            for foreign_key in foreign
+            for here, there in zip(
+                foreign_key["constrained_columns"], foreign_key["referred_columns"], strict=True
+            )
         }
         names, rows = [column["name"] for column in columns], []
         for pattern in _patterns(len(columns)):
@@ -94,7 +98,8 @@ class Samples:
                 for column, is_null in zip(columns, pattern, strict=True)
             ])  # fmt: skip
         refers_to_itself = any(
-            (one["referred_schema"], one["referred_table"]) == key for one in foreign
+            (foreign_key["referred_schema"], foreign_key["referred_table"]) == key
+            for foreign_key in foreign
         )
         if refers_to_itself or not self._insert(key, names, rows):
             for row in rows:
@@ -105,8 +110,8 @@ class Samples:
         if is_null and column["nullable"]:
             return "NULL"
         if name in referring:
-            one, there = referring[name]
-            target = self._quoted(one["referred_schema"], one["referred_table"])
+            foreign_key, there = referring[name]
+            target = self._quoted(foreign_key["referred_schema"], foreign_key["referred_table"])
             order = self.dialect.identifier_preparer.quote(there)
             offset = self._number % 2
             return f"(SELECT {order} FROM {target} ORDER BY 1 LIMIT 1 OFFSET {offset})"  # noqa: S608
@@ -133,12 +138,12 @@ class Samples:
 
     def _accepted(self, name: str, kind: TypeEngine[Any], conditions: list[Any], value: Any) -> Any:
         """A value that the CHECKs on a column accept, another one in the next row if there is."""
-        texts = [one.texts["postgresql"] if isinstance(one, by_dialect) else str(one)
-                 for one in conditions]  # fmt: skip
-        known = candidates(kind, [one for text in texts for one in literals_in(text)])
+        texts = [check.texts["postgresql"] if isinstance(check, by_dialect) else str(check)
+                 for check in conditions]  # fmt: skip
+        known = candidates(kind, [literal for text in texts for literal in literals_in(text)])
         accepted = [
-            one for one in [value, *known]
-            if all(holds(self.connection, condition, name, one, kind) for condition in conditions)
+            candidate for candidate in [value, *known]
+            if all(holds(self.connection, check, name, candidate, kind) for check in conditions)
         ]  # fmt: skip
         if not accepted or accepted[0] is value:
             return value
@@ -177,7 +182,7 @@ def _patterns(columns: int) -> Iterator[list[bool]]:
     for bit in range(max(1, columns - 1).bit_length()):
         pattern = [bool(place >> bit & 1) for place in range(columns)]
         yield pattern
-        yield [not one for one in pattern]
+        yield [not bit for bit in pattern]
 
 
 def _typical(kind: TypeEngine[Any], number: int) -> Any:

@@ -154,9 +154,9 @@ class SchemaHistory:
             name = schema, table, item.name
             self.types[name] = item.type
             self._set_default(name, item.server_default)
-            made = native_enum(item.type)
-            if made is not None:  # by the table, as Alembic has it, or by hand
-                self.enums.setdefault((made.schema, str(made.name)), tuple(made.enums))
+            enum = native_enum(item.type)
+            if enum is not None:  # by the table, as Alembic has it, or by hand
+                self.enums.setdefault((enum.schema, str(enum.name)), tuple(enum.enums))
         elif isinstance(item, sa.CheckConstraint):
             self._check(schema, table, item.name, item.sqltext)
 
@@ -191,17 +191,17 @@ class SchemaHistory:
                 ]
             case ops.AlterColumnOp() if operation.modify_server_default not in (False, None):
                 name = schema, operation.table_name, operation.column_name
-                said = self.defaults.get(name, operation.modify_server_default)
-                operation.modify_server_default = said
+                default = self.defaults.get(name, operation.modify_server_default)
+                operation.modify_server_default = default
             case ops.CreateIndexOp():
                 return self.indexes.get((schema, str(operation.index_name)), operation)
         return operation
 
     def _give_column(self, schema: str | None, table: str, column: sa.Column[Any]) -> None:
         name = schema, table, column.name
-        said = self.types.get(name)
-        if said is not None:
-            column.type = plain_type(said)
+        column_type = self.types.get(name)
+        if column_type is not None:
+            column.type = plain_type(column_type)
         default = getattr(getattr(column.server_default, "arg", None), "text", "")
         if default.startswith("nextval("):  # a serial column, which is one on both databases
             column.server_default = None
@@ -209,12 +209,12 @@ class SchemaHistory:
             set_default(column, self.defaults[name])
 
     def _given_check(self, schema: str | None, table: str, item: Any) -> Any:
-        said = isinstance(item, sa.CheckConstraint) and self.checks.get(
+        noted = isinstance(item, sa.CheckConstraint) and self.checks.get(
             (schema, table, str(item.name))
         )
-        if not said:
+        if not noted:
             return item
-        condition = sa.text(unbound(said)) if isinstance(said, str) else said
+        condition = sa.text(unbound(noted)) if isinstance(noted, str) else noted
         return sa.CheckConstraint(condition, name=item.name)
 
     def _enum(self, key: EnumKey, values: tuple[str, ...]) -> None:
@@ -239,18 +239,18 @@ class SchemaHistory:
         enum = native_enum(kind)
         if enum is not None:
             return self.enums.get((enum.schema, str(enum.name)), tuple(enum.enums))[0]
-        conditions = [_text(one) for one in self.conditions_on(*name)]
+        conditions = [_text(condition) for condition in self.conditions_on(*name)]
         if not conditions or accepts is None:
             return neutral_value(kind)
-        mentioned = [one for text in conditions for one in literals_in(text)]
-        found = (candidate for candidate in candidates(kind, mentioned) if accepts(candidate))
-        return next(found, neutral_value(kind))
+        mentioned = [literal for text in conditions for literal in literals_in(text)]
+        accepted = (candidate for candidate in candidates(kind, mentioned) if accepts(candidate))
+        return next(accepted, neutral_value(kind))
 
     def _forget(self, dropped: ops.DropTableOp | ops.DropColumnOp) -> None:
         column = dropped.column_name if isinstance(dropped, ops.DropColumnOp) else None
         owner = dropped.schema, dropped.table_name
         for known in (self.types, self.defaults):
-            for name in [one for one in known if one[:2] == owner and column in (None, one[2])]:
+            for name in [name for name in known if name[:2] == owner and column in (None, name[2])]:
                 del known[name]
         if column is None:
             for name in [check for check in self.checks if check[:2] == owner]:
@@ -266,8 +266,8 @@ class SchemaHistory:
             return (schema, new, name[2]) if name[:2] == (schema, old) else name
 
         self.types = {moved(name): kind for name, kind in self.types.items()}
-        self.defaults = {moved(name): said for name, said in self.defaults.items()}
-        self.checks = {moved(name): said for name, said in self.checks.items()}
+        self.defaults = {moved(name): default for name, default in self.defaults.items()}
+        self.checks = {moved(name): checks for name, checks in self.checks.items()}
         for key, step in self.indexes.items():
             if (step.schema, step.table) == (schema, old):
                 self.indexes[key] = replace(step, table=new)
@@ -285,9 +285,9 @@ class SchemaHistory:
                 self.indexes[key] = _index_renamed(step, old, new)
 
     def _rename_index(self, step: safe_ops.RenameIndex) -> None:
-        found = self.indexes.pop((step.schema, step.index), None)
-        if found is not None:
-            self._index(replace(found, name=step.new))
+        index = self.indexes.pop((step.schema, step.index), None)
+        if index is not None:
+            self._index(replace(index, name=step.new))
 
 
 def index_step(operation: ops.CreateIndexOp) -> safe_ops.AddIndex:
@@ -339,7 +339,7 @@ def _index_renamed(step: safe_ops.AddIndex, old: str, new: str) -> safe_ops.AddI
         if isinstance(thing, str):
             return new if thing == old else thing
         if isinstance(thing, list | tuple):
-            return [renamed(one) for one in thing]
+            return [renamed(item) for item in thing]
         if isinstance(thing, dict):
             return {renamed(key): value for key, value in thing.items()}
         if isinstance(thing, sa.ClauseElement):

@@ -64,56 +64,66 @@ class StepPlanner:
     going_back: bool = False
     _last: list[MigrateOperation] = field(default_factory=list, init=False)
 
-    def arrange(self, found: Iterable[MigrateOperation]) -> list[MigrateOperation]:
+    def arrange(self, operations: Iterable[MigrateOperation]) -> list[MigrateOperation]:
         """The operations in our order."""
-        found = list(found)
-        for modified in (op for op in found if isinstance(op, ops.ModifyTableOps)):
+        operations = list(operations)
+        for modified in (op for op in operations if isinstance(op, ops.ModifyTableOps)):
             name_in_operations(modified)
         if self.going_back:
-            for one in found:
-                self.ledger.give(one)
-        made = {one.table_name for one in found if isinstance(one, ops.CreateTableOp)}
-        dropped = {one.table_name for one in found if isinstance(one, ops.DropTableOp)}
-        arranged: list[MigrateOperation] = [*self._released(found), *self._untied(found)]
-        self._tie_later(found)
-        for one in found:
-            if not isinstance(one, ops.ModifyTableOps):
-                arranged.append(one)
-            elif one.table_name in dropped:
+            for operation in operations:
+                self.ledger.give(operation)
+        created = {
+            operation.table_name
+            for operation in operations
+            if isinstance(operation, ops.CreateTableOp)
+        }
+        dropped = {
+            operation.table_name
+            for operation in operations
+            if isinstance(operation, ops.DropTableOp)
+        }
+        arranged: list[MigrateOperation] = [*self._released(operations), *self._untied(operations)]
+        self._tie_later(operations)
+        for operation in operations:
+            if not isinstance(operation, ops.ModifyTableOps):
+                arranged.append(operation)
+            elif operation.table_name in dropped:
                 continue  # what it has goes with it
-            elif one.table_name in made:
-                arranged += one.ops
+            elif operation.table_name in created:
+                arranged += operation.ops
             else:
-                arranged += self._table(one)
+                arranged += self._table(operation)
         return [*arranged, *self._last]
 
-    def _released(self, found: Sequence[MigrateOperation]) -> Iterator[MigrateOperation]:
+    def _released(self, operations: Sequence[MigrateOperation]) -> Iterator[MigrateOperation]:
         """Drop the foreign keys of columns that change their type, or are no key for a while."""
-        tables = [one for one in found if isinstance(one, ops.ModifyTableOps)]
+        tables = [
+            operation for operation in operations if isinstance(operation, ops.ModifyTableOps)
+        ]
         changed = {column for table in tables for column in self._changed(table)}
         if not changed:
             return
         known = {(key.schema, key.table, key.name): key for key in self.foreign_keys}
         touched = {name: key for name, key in known.items() if changed & set(_columns_of(key))}
-        for one in tables:
-            for drop in [each for each in one.ops if isinstance(each, ops.DropConstraintOp)]:
-                name = one.schema, one.table_name, str(drop.constraint_name)
+        for operation in tables:
+            for drop in [each for each in operation.ops if isinstance(each, ops.DropConstraintOp)]:
+                name = operation.schema, operation.table_name, str(drop.constraint_name)
                 if touched.pop(name, None) is not None:
-                    one.ops.remove(drop)
+                    operation.ops.remove(drop)
                     yield safe_ops.DropForeignKey(name[2], name[1], schema=name[0])
-            for new in [each for each in one.ops if isinstance(each, ops.CreateForeignKeyOp)]:
+            for new in [each for each in operation.ops if isinstance(each, ops.CreateForeignKeyOp)]:
                 step = foreign_key_step(new)
                 if changed & set(_columns_of(step)):
-                    one.ops.remove(new)
+                    operation.ops.remove(new)
                     self._last.append(step)
         for key in touched.values():
             yield safe_ops.DropForeignKey(key.name, key.table, schema=key.schema)
             self._last.append(key)
 
-    def _tie_later(self, found: Sequence[MigrateOperation]) -> None:
+    def _tie_later(self, operations: Sequence[MigrateOperation]) -> None:
         """Add the foreign keys of a new table last that refer to a table which comes after it."""
-        tables = [one for one in found if isinstance(one, ops.CreateTableOp)]
-        waiting = {(one.schema, one.table_name) for one in tables}
+        tables = [operation for operation in operations if isinstance(operation, ops.CreateTableOp)]
+        waiting = {(table.schema, table.table_name) for table in tables}
         for table in tables:
             waiting.discard((table.schema, table.table_name))
             for item in list(table.columns):
@@ -124,9 +134,13 @@ class StepPlanner:
                     table.columns = [column for column in table.columns if column is not item]
                     self._last.append(step)
 
-    def _untied(self, found: Sequence[MigrateOperation]) -> Iterator[safe_ops.DropForeignKey]:
+    def _untied(self, operations: Sequence[MigrateOperation]) -> Iterator[safe_ops.DropForeignKey]:
         """Drop the foreign keys of tables that go after those that they refer to."""
-        gone = [(one.schema, one.table_name) for one in found if isinstance(one, ops.DropTableOp)]
+        gone = [
+            (operation.schema, operation.table_name)
+            for operation in operations
+            if isinstance(operation, ops.DropTableOp)
+        ]
         for key in self.foreign_keys:
             here, there = (key.schema, key.table), (key.target_schema, key.target)
             if here in gone and there in gone and gone.index(there) < gone.index(here):
@@ -143,8 +157,8 @@ class StepPlanner:
             elif isinstance(op, safe_ops.ChangeKey):
                 columns = op.was
             elif isinstance(op, ops.DropConstraintOp) and op.constraint_type == "unique":
-                said = stored.uniques.get(str(op.constraint_name), "")
-                columns = said.partition("(")[2].partition(")")[0].split(", ")
+                stored_columns = stored.uniques.get(str(op.constraint_name), "")
+                columns = stored_columns.partition("(")[2].partition(")")[0].split(", ")
             for column in columns:
                 yield schema, table, column
 
@@ -152,11 +166,13 @@ class StepPlanner:
         table, schema = modified.table_name, modified.schema
         pairing = Pairing(self.before, self.after, self.ledger, self.going_back, self._mapping)
         left = pairing.pair(modified.ops, table, schema)
-        drops = [one for one in left if isinstance(one, ops.DropConstraintOp)]
-        columns = [one for one in left if isinstance(one, ops.AddColumnOp)]
-        alters = [one for one in left if isinstance(one, ops.AlterColumnOp)]
-        gone = [one for one in left if isinstance(one, ops.DropColumnOp)]
-        yield from (_drop_index(one) for one in left if isinstance(one, ops.DropIndexOp))
+        drops = [operation for operation in left if isinstance(operation, ops.DropConstraintOp)]
+        columns = [operation for operation in left if isinstance(operation, ops.AddColumnOp)]
+        alters = [operation for operation in left if isinstance(operation, ops.AlterColumnOp)]
+        gone = [operation for operation in left if isinstance(operation, ops.DropColumnOp)]
+        yield from (
+            _drop_index(operation) for operation in left if isinstance(operation, ops.DropIndexOp)
+        )
         yield from self._before_dropped(drops, table, schema)
         later: list[MigrateOperation] = []
         together: list[MigrateOperation] = [*drops]
@@ -171,17 +187,17 @@ class StepPlanner:
             yield ops.ModifyTableOps(table, together, schema=schema)
         yield from later
         yield from (
-            one
-            for one in left
-            if isinstance(one, safe_ops.Step) and not isinstance(one, safe_ops.AddIndex)
+            operation
+            for operation in left
+            if isinstance(operation, safe_ops.Step) and not isinstance(operation, safe_ops.AddIndex)
         )
-        for one in left:
-            if isinstance(one, ops.AddConstraintOp):
-                yield from self._constraint(one, pairing)
-        yield from (one for one in left if isinstance(one, safe_ops.AddIndex))
+        for operation in left:
+            if isinstance(operation, ops.AddConstraintOp):
+                yield from self._constraint(operation, pairing)
+        yield from (operation for operation in left if isinstance(operation, safe_ops.AddIndex))
         done = (ops.DropConstraintOp, ops.AddColumnOp, ops.AlterColumnOp, ops.DropColumnOp,
                 ops.DropIndexOp, ops.AddConstraintOp, safe_ops.Step)  # fmt: skip
-        yield from (one for one in left if not isinstance(one, done))
+        yield from (operation for operation in left if not isinstance(operation, done))
         if gone:
             yield ops.ModifyTableOps(table, gone, schema=schema)
 
@@ -232,8 +248,10 @@ class StepPlanner:
             steps += [*self._names_again(retyped), retyped]
             alter.modify_type = None
         defaults = alter.existing_server_default, alter.modify_server_default
-        if defaults[1] is not False and any(isinstance(one, sa.Identity) for one in defaults):
-            was_default, default = (one or None for one in defaults)
+        if defaults[1] is not False and any(
+            isinstance(default, sa.Identity) for default in defaults
+        ):
+            was_default, default = (default or None for default in defaults)
             steps.append(safe_ops.SetDefault(table, name, default, was=was_default, schema=schema))
             alter.modify_server_default = False
         if alter.modify_nullable is False:
@@ -265,16 +283,20 @@ class StepPlanner:
         return safe_ops.ChangeType(table, name, new, old, using=using, schema=schema)
 
     def _using(self, full: str, column: str, old: Any, new: Any) -> str | None:
-        said = postgresql_type(new)
+        type_sql = postgresql_type(new)
         enums = enum_key(old), enum_key(new)
         if enums != (None, None):
             text = "text[]" if is_array(old) and is_array(new) else "text"
-            return None if enums[0] == enums[1] else f"{column}::{text}::{said}"
+            return None if enums[0] == enums[1] else f"{column}::{text}::{type_sql}"
         zone = "UTC"
         if _gets_zone(old, new) and self.connection.dialect.name == "postgresql":
             zone = (self.choices.zone or "UTC") if self.going_back else self.choices.zone_of([full])
-        found = conversion(old, new, zone)
-        return refusing(column, said) if found is None else found.value("postgresql", column)
+        converted = conversion(old, new, zone)
+        return (
+            refusing(column, type_sql)
+            if converted is None
+            else converted.value("postgresql", column)
+        )
 
     def _mapping(
         self, table: str, check: str, old: Any, new: Any
@@ -292,9 +314,9 @@ class StepPlanner:
         for drop in drops if self.going_back else ():
             name = str(drop.constraint_name)
             column = self.fields.values_column(table, name)
-            said = column and self.choices.maps.get(f"{table}.{column}", {})
-            back = {new: old for old, new in (said or {}).items() if new and new != old}
-            if column and back and len(back) == len(said or {}):
+            mapping = column and self.choices.maps.get(f"{table}.{column}", {})
+            back = {new: old for old, new in (mapping or {}).items() if new and new != old}
+            if column and back and len(back) == len(mapping or {}):
                 yield safe_ops.MapValues(table, column, back, schema=schema)
 
     def _constraint(self, added: ops.AddConstraintOp, pairing: Pairing) -> Iterator[Any]:
@@ -320,8 +342,8 @@ class StepPlanner:
         mapped: Mapping[Any, Any] = {}
         if not self.going_back and column is not None:
             _, names = self.fields.renamed_values(table, name) or (column, {})
-            said = self.choices.mapped(f"{table}.{column}")
-            mapped = {**names, **{old: new for old, new in said.items() if new}}
+            mapping = self.choices.mapped(f"{table}.{column}")
+            mapped = {**names, **{old: new for old, new in mapping.items() if new}}
         if column is not None and mapped:
             yield safe_ops.ReplaceCheck(
                 name, table, condition, column=column, values=mapped, schema=schema
@@ -347,13 +369,13 @@ def _gets_zone(old: Any, new: Any) -> bool:
 
 def _sql_of(default: Any) -> Any:
     """A default in the database as SQL; None if there is none."""
-    said = getattr(default, "arg", default)
-    if isinstance(said, sa.TextClause):
-        literal = literal_in(said.text)
-        return said if literal is None else sa.text(literal)
-    if not isinstance(said, str):
-        return said
-    return text_of(said)
+    sql = getattr(default, "arg", default)
+    if isinstance(sql, sa.TextClause):
+        literal = literal_in(sql.text)
+        return sql if literal is None else sa.text(literal)
+    if not isinstance(sql, str):
+        return sql
+    return text_of(sql)
 
 
 def _special(added: Any) -> bool:
@@ -364,5 +386,7 @@ def _special(added: Any) -> bool:
     return any(value is not None for key, value in added.kw.items() if key not in plain)
 
 
-def _drop_index(one: ops.DropIndexOp) -> safe_ops.DropIndex:
-    return safe_ops.DropIndex(str(one.index_name), str(one.table_name), schema=one.schema)
+def _drop_index(operation: ops.DropIndexOp) -> safe_ops.DropIndex:
+    return safe_ops.DropIndex(
+        str(operation.index_name), str(operation.table_name), schema=operation.schema
+    )

@@ -37,7 +37,7 @@ def try_out(history: History, connection: Connection, ledger: SchemaHistory, rev
         MigrationError: It fails, forwards or back.
     """
     samples = Samples(connection, ledger)
-    module = next(one.module for one in history.revisions if one.revision == revision)
+    module = next(script.module for script in history.revisions if script.revision == revision)
     tables = {
         str(table_of(operation)).rpartition(".")[2]
         for function in (module.upgrade, module.downgrade)

@@ -14,9 +14,9 @@ def values_in(condition: Any) -> list[str | int]:
     """The values that a CHECK lists, ``status IN ('open', 'done')``: texts or integers."""
     text = condition.texts["sqlite"] if isinstance(condition, by_dialect) else str(condition)
     return [
-        one[1:-1].replace("''", "'") if one.startswith("'") else int(one)
-        for one in literals_in(text)
-        if one.startswith("'") or one.lstrip("-").isdigit()
+        literal[1:-1].replace("''", "'") if literal.startswith("'") else int(literal)
+        for literal in literals_in(text)
+        if literal.startswith("'") or literal.lstrip("-").isdigit()
     ]
 
 
@@ -42,13 +42,13 @@ def mapping_of(
     """
     full = f"{table}.{column}"
     before, after = values_in(old), values_in(new)
-    said = {
+    typed = {
         _typed(full, value, before, "had"): becomes and _typed(full, becomes, after, "has")
         for value, becomes in choices.mapped(full).items()
     }
-    kept = dict(said)
+    kept = dict(typed)
     for value in before:
-        if value not in after and value not in said:
+        if value not in after and value not in typed:
             answers = list(map(str, after))
             answer = "" if going_back else choices.becomes(full, str(value), answers)
             kept[value] = answer and _typed(full, answer, after, "has")
@@ -70,9 +70,9 @@ def _typed(full: str, value: str, known: list[str | int], had: str) -> str | int
     Raises:
         MigrationError: It is none of the values that there are.
     """
-    found = next((one for one in known if str(one) == str(value)), None)
-    if found is None:
+    match = next((candidate for candidate in known if str(candidate) == str(value)), None)
+    if match is None:
         raise MigrationError(
             f"--map {full}: {full} {had} no value {value!r}, but {listed(map(str, known))}."
         )
-    return found
+    return match

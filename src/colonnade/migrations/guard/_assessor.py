@@ -180,7 +180,7 @@ class StepAssessor:
     def _without_value(self, step: safe_ops.ChangeEnum, column: EnumColumn) -> Iterator[Finding]:
         """Rows that hold a value that goes."""
         name = self.connection.dialect.identifier_preparer.quote(column.name)
-        values = ", ".join("'" + one.replace("'", "''") + "'" for one in step.removed)
+        values = ", ".join("'" + value.replace("'", "''") + "'" for value in step.removed)
         condition = f"{name} IN ({values})"
         if column.is_array:
             condition = f"{name}::text[] && ARRAY[{values}]"

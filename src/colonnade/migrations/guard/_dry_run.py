@@ -53,13 +53,13 @@ def record(connection: Connection, function: Callable[..., Any]) -> Recording:
         dialect=connection.dialect, opts=options(SQLModel.metadata)
     )
     context.autocommit_block = nullcontext
-    found: list[MigrateOperation] = []
+    recorded: list[MigrateOperation] = []
     numbers: list[int] = []
     count = itertools.count()
     operations: Any = Operations(context)
 
     def note(operation: MigrateOperation, number: int | None = None) -> Any:
-        found.append(operation)
+        recorded.append(operation)
         numbers.append(next(count) if number is None else number)
         return operation.to_table() if isinstance(operation, ops.CreateTableOp) else None
 
@@ -75,7 +75,7 @@ def record(connection: Connection, function: Callable[..., Any]) -> Recording:
     try:
         function()
     except Exception:
-        return Recording(tuple(found), is_whole=False, numbers=tuple(numbers))
+        return Recording(tuple(recorded), is_whole=False, numbers=tuple(numbers))
     finally:
         operations._remove_proxy()
-    return Recording(tuple(found), numbers=tuple(numbers))
+    return Recording(tuple(recorded), numbers=tuple(numbers))

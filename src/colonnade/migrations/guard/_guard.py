@@ -36,7 +36,7 @@ def look_ahead(
         longest: Seconds that others may be made to wait.
     """
     judge = StepAssessor(connection, longest)
-    found: list[Finding] = []
+    findings: list[Finding] = []
     halves = dict(rows_of(connection))
     for step in steps:
         recording = record(connection, step.migration_fn)
@@ -44,13 +44,13 @@ def look_ahead(
         done = halves.get(journal_name(judge.revision, direction), 0)
         for operation, number in zip(recording.operations, recording.numbers, strict=True):
             if number >= done:  # the rest was done before an interruption
-                found += judge.judge(operation)
+                findings += judge.judge(operation)
         if not recording.is_whole:
-            found.append(_unjudged(judge.revision, recording))
+            findings.append(_unjudged(judge.revision, recording))
         if direction == "upgrade":
             back = record(connection, step.revision.module.downgrade)
-            found += _undoing(judge.revision, history, recording, back)
-    return found
+            findings += _undoing(judge.revision, history, recording, back)
+    return findings
 
 
 def tables_made(history: History, connection: Connection) -> set[str]:

@@ -77,15 +77,15 @@ class Projection:
 
     def real_name(self, schema: str | None, name: str) -> str:
         """The name that a table has now."""
-        found = self.table(schema, name)
-        return name if found is None or found.real is None else found.real
+        table = self.table(schema, name)
+        return name if table is None or table.real is None else table.real
 
     def rows(self, schema: str | None, name: str) -> str | None:
         """The rows of a table, for a FROM clause; None if they are not known."""
-        found = self.table(schema, name)
-        if found is None or found.source is None:
+        table = self.table(schema, name)
+        if table is None or table.source is None:
             return None
-        return f"({found.source}) AS {self.quote(name)}"
+        return f"({table.source}) AS {self.quote(name)}"
 
     def count(self, schema: str | None, name: str, condition: str) -> int:
         """How many rows of a table will meet a condition, up to ``LIMIT``; 0 if nobody knows."""
@@ -139,11 +139,11 @@ class Projection:
             case _:
                 self._change(operation)
 
-    def _make(self, made: ops.CreateTableOp) -> None:
-        columns = [column.name for column in made.columns if isinstance(column, sa.Column)]
+    def _make(self, operation: ops.CreateTableOp) -> None:
+        columns = [column.name for column in operation.columns if isinstance(column, sa.Column)]
         empty = ", ".join(f"NULL AS {self.quote(column)}" for column in columns)
-        self._tables[made.schema, made.table_name] = Projected(
-            made.schema, None, columns, f"SELECT {empty} WHERE 1 = 0"
+        self._tables[operation.schema, operation.table_name] = Projected(
+            operation.schema, None, columns, f"SELECT {empty} WHERE 1 = 0"
         )
 
     def _drop(self, schema: str | None, name: str) -> None:
@@ -151,15 +151,15 @@ class Projection:
         self._gone.add((schema, name))
 
     def _rename(self, schema: str | None, name: str, new: str) -> None:
-        found = self.table(schema, name)
-        if found is not None:
+        table = self.table(schema, name)
+        if table is not None:
             self._drop(schema, name)
-            self._tables[schema, new] = found
+            self._tables[schema, new] = table
 
     def _forget(self, schema: str | None, name: str) -> None:
-        found = self.table(schema, name)
-        if found is not None:
-            found.source = None
+        table = self.table(schema, name)
+        if table is not None:
+            table.source = None
 
     def _forget_all(self) -> None:
         self._is_known = False
@@ -184,10 +184,10 @@ class Projection:
             for column in table.columns
             if column not in gone
         }
-        columns |= {one: sql for one, sql in changed.items() if one not in table.columns}
+        columns |= {name: sql for name, sql in changed.items() if name not in table.columns}
         if table.source is not None:
-            said = ", ".join(f"{sql} AS {self.quote(one)}" for one, sql in columns.items())
-            table.source = f"SELECT {said} FROM ({table.source}) AS {self.quote(name)}"  # noqa: S608
+            columns_sql = ", ".join(f"{sql} AS {self.quote(name)}" for name, sql in columns.items())
+            table.source = f"SELECT {columns_sql} FROM ({table.source}) AS {self.quote(name)}"  # noqa: S608
         table.columns = list(columns)
 
     def _changes(
@@ -266,7 +266,7 @@ class Projection:
         name = self.quote(column)
         if self.dialect == "postgresql":
             return using or name
-        found = conversion(plain_type(was), plain_type(new))
+        converted = conversion(plain_type(was), plain_type(new))
         if enum_key(plain_type(was)) or enum_key(plain_type(new)):
             return name
-        return "NULL" if found is None else found.value("sqlite", name) or name
+        return "NULL" if converted is None else converted.value("sqlite", name) or name

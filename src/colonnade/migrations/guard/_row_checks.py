@@ -101,13 +101,13 @@ class RowChecks:
             for here, there in zip(step.columns, step.target_columns, strict=True)
         )
         lost = f"{some} AND NOT EXISTS (SELECT 1 FROM ({target.source}) AS referred WHERE {pairs})"  # noqa: S608
-        found = self.projection.count(step.schema, step.table, lost)
-        if found:
-            refer = "row refers" if found == 1 else "rows refer"
+        count = self.projection.count(step.schema, step.table, lost)
+        if count:
+            refer = "row refers" if count == 1 else "rows refer"
             columns = ", ".join(step.columns)
             yield self._finding(
                 "fails", step.name, step,
-                f"{many(found)} {refer} by {columns} to rows of {step.target} that do not exist.",
+                f"{many(count)} {refer} by {columns} to rows of {step.target} that do not exist.",
                 f"delete these rows, set {columns} to NULL in them, or add what they refer to.",
             )  # fmt: skip
 
@@ -154,19 +154,19 @@ class RowChecks:
         rows = self.projection.rows(schema, table)
         if rows is None:
             return
-        said = [self._sql(column) for column in columns]
+        quoted_names = [self._sql(column) for column in columns]
         conditions = [condition] if condition else []
-        conditions += [] if nulls else [f"{one} IS NOT NULL" for one in said]
+        conditions += [] if nulls else [f"{column} IS NOT NULL" for column in quoted_names]
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         groups = (
-            f"SELECT count(*) AS n FROM {rows}{where} GROUP BY {', '.join(said)} "  # noqa: S608
+            f"SELECT count(*) AS n FROM {rows}{where} GROUP BY {', '.join(quoted_names)} "  # noqa: S608
             f"HAVING count(*) > 1 LIMIT {LIMIT}"
         )
-        found = int(self.projection.ask(f"SELECT coalesce(sum(n), 0) FROM ({groups}) AS x") or 0)  # noqa: S608
-        if found:
+        count = int(self.projection.ask(f"SELECT coalesce(sum(n), 0) FROM ({groups}) AS x") or 0)  # noqa: S608
+        if count:
             names = ", ".join(map(str, columns))
             yield self._finding(
-                "fails", name, operation, f"{found:,} rows have the same {names} as others.",
+                "fails", name, operation, f"{count:,} rows have the same {names} as others.",
                 "make them differ first.",
             )  # fmt: skip
 
@@ -205,8 +205,8 @@ class RowChecks:
         if enum_key(old) or enum_key(new):
             yield from self._unconvertible(step, _to_enum(old, new))
             return
-        found = conversion(old, new)
-        if found is None:
+        converted = conversion(old, new)
+        if converted is None:
             column = self.projection.quote(step.column)
             held = self.projection.count(step.schema, step.table, f"{column} IS NOT NULL")
             if held:
@@ -214,14 +214,14 @@ class RowChecks:
                     step, f"{_rows(held)} a value, and {_a(old)} cannot become {_a(new)}."
                 )
             return
-        yield from self._unconvertible(step, found)
-        yield from self._lossy(step, found)
+        yield from self._unconvertible(step, converted)
+        yield from self._lossy(step, converted)
 
     def _unconvertible(
-        self, step: safe_ops.ChangeType, found: Conversion | None
+        self, step: safe_ops.ChangeType, converted: Conversion | None
     ) -> Iterator[Finding]:
         column = self.projection.quote(step.column)
-        unfit = found and found.unfit_rows(self.dialect, column)
+        unfit = converted and converted.unfit_rows(self.dialect, column)
         if unfit:
             held = self.projection.count(step.schema, step.table, unfit)
             if held:
@@ -249,8 +249,8 @@ class RowChecks:
         value = self.projection.ask(f"SELECT {column} FROM {rows} WHERE {unfit} LIMIT 1")  # noqa: S608
         return "" if value is None else f", such as {value!r}"
 
-    def _lossy(self, step: safe_ops.ChangeType, found: Conversion) -> Iterator[Finding]:
-        lossy = found.lossy_rows(self.dialect, self.projection.quote(step.column))
+    def _lossy(self, step: safe_ops.ChangeType, converted: Conversion) -> Iterator[Finding]:
+        lossy = converted.lossy_rows(self.dialect, self.projection.quote(step.column))
         held = self.projection.count(step.schema, step.table, lossy) if lossy else 0
         if held:
             yield self._finding(
@@ -273,7 +273,7 @@ def _to_enum(old: Any, new: Any) -> Conversion | None:
     enum = native_enum(new)
     if enum is None or not enum.enums:
         return None
-    values = ", ".join("'" + one.replace("'", "''") + "'" for one in enum.enums)
+    values = ", ".join("'" + value.replace("'", "''") + "'" for value in enum.enums)
     values = values.replace("{", "{{").replace("}", "}}")
     unfit = f"{{c}}::text NOT IN ({values})"
     if is_array(new):

@@ -58,7 +58,7 @@ def _squawk(sql: str) -> list[tuple[str, str]]:
         check=False,
     )
     try:
-        found = json.loads(done.stdout or "[]")
+        reports = json.loads(done.stdout or "[]")
     except json.JSONDecodeError:
         return []
-    return [(one["rule_name"], one["message"]) for one in found]
+    return [(report["rule_name"], report["message"]) for report in reports]

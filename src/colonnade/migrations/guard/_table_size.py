@@ -55,11 +55,11 @@ def facts_of(connection: Connection, table: str, schema: str | None) -> TableSiz
     if connection.dialect.name != "postgresql":
         rows = connection.execute(sa.text(f"SELECT count(*) FROM {name}")).scalar_one()  # noqa: S608
         return TableSize(rows, rows * _row_size(connection, name))
-    asked = sa.text(
+    query = sa.text(
         "SELECT reltuples::bigint, pg_total_relation_size(oid) FROM pg_class "
         "WHERE oid = to_regclass(:name)"
     )
-    rows, size = connection.execute(asked, {"name": name}).one()
+    rows, size = connection.execute(query, {"name": name}).one()
     if rows < 100_000:  # never counted, or soon counted
         limited = sa.text(f"SELECT count(*) FROM (SELECT 1 FROM {name} LIMIT 100000) AS part")  # noqa: S608
         rows = max(rows, connection.execute(limited).scalar_one())
@@ -71,5 +71,5 @@ def _row_size(connection: Connection, name: str) -> int:
     columns = [row[1] for row in connection.execute(sa.text(f"PRAGMA table_info({name})"))]
     preparer = connection.dialect.identifier_preparer
     sizes = " + ".join(f"coalesce(length({preparer.quote(column)}), 1)" for column in columns)
-    asked = sa.text(f"SELECT avg(size) FROM (SELECT {sizes} AS size FROM {name} LIMIT 1000)")  # noqa: S608
-    return round(connection.execute(asked).scalar_one() or 0) + 8
+    query = sa.text(f"SELECT avg(size) FROM (SELECT {sizes} AS size FROM {name} LIMIT 1000)")  # noqa: S608
+    return round(connection.execute(query).scalar_one() or 0) + 8

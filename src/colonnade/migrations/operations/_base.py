@@ -36,8 +36,8 @@ def is_aside(name: str) -> bool:
 
 def before_aside(name: str) -> str:
     """The name that something had before it was put aside."""
-    found = _ASIDE.fullmatch(name)
-    return name if found is None else found[1]
+    match = _ASIDE.fullmatch(name)
+    return name if match is None else match[1]
 
 
 def aside_name(name: str, taken: Container[str]) -> str:

@@ -82,11 +82,13 @@ class ChangeType(TableStep):
         if operations.migration_context.as_sql or connection is None:
             return
         column, dialect = quoted(operations, self.column), connection.dialect.name
-        found = conversion(plain_type(self.was), plain_type(self.type_))
-        usual = None if found is None else found.value("postgresql", column)
-        if dialect == "postgresql" and (found is None or self.using != usual):
+        converted = conversion(plain_type(self.was), plain_type(self.type_))
+        usual = None if converted is None else converted.value("postgresql", column)
+        if dialect == "postgresql" and (converted is None or self.using != usual):
             return  # what it cannot convert, it refuses
-        unfit = f"{column} IS NOT NULL" if found is None else found.unfit_rows(dialect, column)
+        unfit = (
+            f"{column} IS NOT NULL" if converted is None else converted.unfit_rows(dialect, column)
+        )
         if unfit is None or enum_key(self.was) or enum_key(self.type_):
             return
         query = f"SELECT {column} FROM {self.sql_table(operations)} WHERE {unfit} LIMIT 1"  # noqa: S608
@@ -179,8 +181,10 @@ class ChangeComputed(TableStep):
     def _made(self) -> sa.Column[Any]:
         if self.expression is None:
             return sa.Column(self.column, self.type_)
-        said = self.expression
-        text = sa.text(said.replace(":", "\\:")) if isinstance(said, str) else said
+        expression = self.expression
+        text = (
+            sa.text(expression.replace(":", "\\:")) if isinstance(expression, str) else expression
+        )
         return sa.Column(self.column, self.type_, sa.Computed(text, persisted=True))
 
     def reverse(self) -> Step:
@@ -282,16 +286,16 @@ class Require(Concurrent, TableStep):
         journal = _journal.journal_of(context)
         if journal is not None and journal.resumed is not None:
             return bool(journal.resumed == "own")
-        asked = sa.text(
+        query = sa.text(
             "SELECT count(*) FROM pg_attrdef d JOIN pg_attribute a "
             "ON a.attrelid = d.adrelid AND a.attnum = d.adnum "
             "WHERE a.attrelid = to_regclass(:table) AND a.attname = :column"
         )
         there = {"table": self.sql_table(operations), "column": self.column}
-        found = bool(context.connection.scalar(asked, there))
+        has_default = bool(context.connection.scalar(query, there))
         if journal is not None:
-            journal.mark(journal.step, "own" if found else "set")
-        return found
+            journal.mark(journal.step, "own" if has_default else "set")
+        return has_default
 
 
 @dataclass(frozen=True, eq=False)

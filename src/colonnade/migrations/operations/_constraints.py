@@ -317,7 +317,7 @@ class ChangeKey(Concurrent, TableStep):
             return
         name = self.name or f"{self.table}_pkey"
         index = f"{name[:57]}__new"
-        for column in (one for one in self.columns if one not in self.was):
+        for column in (column for column in self.columns if column not in self.was):
             SetNotNull(self.table, column, schema=self.schema).run(operations)
         build = AddIndex(index, self.table, self.columns, unique=True, schema=self.schema)
         build.run(operations)
@@ -329,7 +329,7 @@ class ChangeKey(Concurrent, TableStep):
                     f"ALTER TABLE {table} {self._drop(operations)}"
                     f"ADD CONSTRAINT {key} PRIMARY KEY USING INDEX {quoted(operations, index)}",
                 )
-        for column in (one for one in self.was if one not in self.columns):
+        for column in (column for column in self.was if column not in self.columns):
             DropNotNull(self.table, column, schema=self.schema).run(operations)
 
     def _drop(self, operations: Operations) -> str:
@@ -341,17 +341,19 @@ class ChangeKey(Concurrent, TableStep):
         context = operations.migration_context
         if context.as_sql or context.connection is None:
             return True
-        asked = {"name": quoted(operations, index, self.schema)}
-        return context.connection.scalar(sa.text("SELECT to_regclass(:name)"), asked) is not None
+        parameters = {"name": quoted(operations, index, self.schema)}
+        return (
+            context.connection.scalar(sa.text("SELECT to_regclass(:name)"), parameters) is not None
+        )
 
     def _rebuild(self, operations: Operations) -> None:
         name = self.name or f"pk_{self.table}"
-        found = sa.inspect(operations.get_bind()).get_pk_constraint(self.table)
+        primary_key = sa.inspect(operations.get_bind()).get_pk_constraint(self.table)
         with self.altering(operations) as batch:
-            if found["name"]:
-                batch.drop_constraint(found["name"], type_="primary")
+            if primary_key["name"]:
+                batch.drop_constraint(primary_key["name"], type_="primary")
             batch.create_primary_key(name, list(self.columns))
-            for column in (one for one in self.columns if one not in self.was):
+            for column in (column for column in self.columns if column not in self.was):
                 batch.alter_column(column, nullable=False)
 
     def reverse(self) -> Step:
@@ -395,9 +397,9 @@ class AddUnique(Concurrent, Step):
         context = operations.migration_context
         if context.as_sql or context.connection is None:
             return False
-        asked = sa.text(
+        query = sa.text(
             "SELECT count(*) FROM pg_constraint WHERE conname = :name "
             "AND conrelid = to_regclass(:table)"
         )
         table = quoted(operations, self.table, self.schema)
-        return bool(context.connection.scalar(asked, {"name": self.name, "table": table}))
+        return bool(context.connection.scalar(query, {"name": self.name, "table": table}))

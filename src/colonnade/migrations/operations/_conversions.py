@@ -54,10 +54,10 @@ class Conversion:
         text = self.sqlite if dialect == "sqlite" else self.postgresql
         if text is None or text == "{c}":
             return text and column
-        said = text.format(c=column)
+        sql = text.format(c=column)
         if dialect == "sqlite":  # printf() of NULL is 0
-            return f"CASE WHEN {column} IS NOT NULL THEN {said} END"
-        return said
+            return f"CASE WHEN {column} IS NOT NULL THEN {sql} END"
+        return sql
 
     def unfit_rows(self, dialect: str, column: str) -> str | None:
         """The condition of rows that cannot be converted, as SQL; None if it is not known."""
@@ -280,12 +280,12 @@ def _numeric_to_text(old: Any, _: Any, there: str, __: str) -> Conversion:
 
 
 def _text_to_numeric(_: Any, new: Any, there: str, __: str) -> Conversion:
-    found = _numeric(new, "CAST({c} AS NUMERIC)")
+    numeric = _numeric(new, "CAST({c} AS NUMERIC)")
     return Conversion(
-        sqlite="CAST({c} AS NUMERIC)" if found.postgresql is None else found.sqlite,
+        sqlite="CAST({c} AS NUMERIC)" if numeric.postgresql is None else numeric.sqlite,
         postgresql=f"{{c}}::numeric::{there}",
-        unfit=_NUMBER if found.unfit is None else f"({_NUMBER} OR {found.unfit})",
-        lossy=None if new.scale is None else f"{found.sqlite} <> CAST({{c}} AS NUMERIC)",
+        unfit=_NUMBER if numeric.unfit is None else f"({_NUMBER} OR {numeric.unfit})",
+        lossy=None if new.scale is None else f"{numeric.sqlite} <> CAST({{c}} AS NUMERIC)",
         lossy_postgresql=None if new.scale is None
         else f"round({{c}}::numeric, {new.scale}) <> {{c}}::numeric",
     )  # fmt: skip

@@ -111,7 +111,7 @@ class ChangeEnum(EnumStep):
     @property
     def removed(self) -> tuple[str, ...]:
         """The values that go, and become no other."""
-        return tuple(one for one in self.was if one not in {*self.values, *self.mapping})
+        return tuple(value for value in self.was if value not in {*self.values, *self.mapping})
 
     def commits(self, dialect: str) -> bool:
         return dialect == "postgresql" and not self.is_new_type
@@ -143,27 +143,29 @@ class ChangeEnum(EnumStep):
     def _altered(self, operations: Operations) -> list[str]:
         name = self.sql_type(operations)
         there = self._values_there(operations)
-        found = []
+        altered = []
         for old, new in self.renamed.items():
             if there is None or (old in there and new not in there):
                 values = literal(operations, old), literal(operations, new)
-                found.append(f"ALTER TYPE {name} RENAME VALUE {values[0]} TO {values[1]}")
+                altered.append(f"ALTER TYPE {name} RENAME VALUE {values[0]} TO {values[1]}")
         known = [self.renamed.get(value, value) for value in self.was]
         for place, value in enumerate(self.values):
             if value not in known:
                 beside = "BEFORE" if place == 0 else "AFTER"
                 other = literal(operations, known[0] if place == 0 else self.values[place - 1])
                 added = literal(operations, value)
-                found.append(f"ALTER TYPE {name} ADD VALUE IF NOT EXISTS {added} {beside} {other}")
-        return found
+                altered.append(
+                    f"ALTER TYPE {name} ADD VALUE IF NOT EXISTS {added} {beside} {other}"
+                )
+        return altered
 
     def _values_there(self, operations: Operations) -> set[str] | None:
         """The values as they are: this may have been interrupted; None if nobody can be asked."""
         context = operations.migration_context
         if context.as_sql or context.connection is None:
             return None
-        asked = sa.text("SELECT enumlabel FROM pg_enum WHERE enumtypid = to_regtype(:name)")
-        return set(context.connection.scalars(asked, {"name": self.sql_type(operations)}))
+        query = sa.text("SELECT enumlabel FROM pg_enum WHERE enumtypid = to_regtype(:name)")
+        return set(context.connection.scalars(query, {"name": self.sql_type(operations)}))
 
     def _replaced(self, operations: Operations) -> str:
         name = self.sql_type(operations)
@@ -221,8 +223,8 @@ def _in_format(text: str) -> str:
 
 
 def _create(operations: Operations, name: str, values: Sequence[str]) -> str:
-    said = ", ".join(literal(operations, value) for value in values)
-    return f"CREATE TYPE {name} AS ENUM ({said})"
+    literals = ", ".join(literal(operations, value) for value in values)
+    return f"CREATE TYPE {name} AS ENUM ({literals})"
 
 
 _REPLACE = """

@@ -30,7 +30,7 @@ def plain_value(value: Any, kind: TypeEngine[Any]) -> Any:
     stored = _bound(value, kind)
     if type(stored) in _PLAIN and not isinstance(_base(kind), sa.JSON | sa.ARRAY):
         return stored
-    texts = {one.name: stored_literal(value, kind, one) for one in (SQLITE, POSTGRESQL)}
+    texts = {dialect.name: stored_literal(value, kind, dialect) for dialect in (SQLITE, POSTGRESQL)}
     if texts["sqlite"] == texts["postgresql"]:
         return sa.text(texts["sqlite"].replace(":", "\\:"))
     return by_dialect(sqlite=texts["sqlite"], postgresql=texts["postgresql"])
@@ -122,10 +122,10 @@ NEUTRAL: tuple[tuple[type[TypeEngine[Any]], Any], ...] = (
 
 def neutral_value(kind: TypeEngine[Any]) -> Any:
     """What stands for nothing in a type, as a revision writes it."""
-    found = next((value for base, value in NEUTRAL if isinstance(_base(kind), base)), "")
+    neutral = next((value for base, value in NEUTRAL if isinstance(_base(kind), base)), "")
     if isinstance(_base(kind), sa.ARRAY):
         return by_dialect(sqlite="'[]'", postgresql="'{}'")
-    return plain_value(found, kind)
+    return plain_value(neutral, kind)
 
 
 def candidates(kind: TypeEngine[Any], mentioned: list[str]) -> list[Any]:
@@ -136,16 +136,16 @@ def candidates(kind: TypeEngine[Any], mentioned: list[str]) -> list[Any]:
         mentioned: The numbers and quoted texts in the CHECK.
     """
     base = _base(kind)
-    numbers = [float(one) for one in mentioned if not one.startswith("'")]
-    texts = [one[1:-1].replace("''", "'") for one in mentioned if one.startswith("'")]
+    numbers = [float(text) for text in mentioned if not text.startswith("'")]
+    texts = [text[1:-1].replace("''", "'") for text in mentioned if text.startswith("'")]
     if isinstance(base, sa.Integer):
         near = [int(number) + more for number in numbers for more in (0, 1, -1)]
         return [0, 1, -1, *near]
     if isinstance(base, sa.Numeric | sa.Float):
         return [0, 1, -1, *(number + more for number in numbers for more in (0, 1, -1, 0.5, -0.5))]
     if isinstance(base, sa.Date | sa.DateTime | sa.Time):
-        near = [found for text in texts for found in _moments(base, text)]
-        return [neutral_value(kind), *(plain_value(one, kind) for one in near)]
+        near = [near for text in texts for near in _moments(base, text)]
+        return [neutral_value(kind), *(plain_value(neighbour, kind) for neighbour in near)]
     if isinstance(base, sa.LargeBinary):
         return [b"", *(b"0" * int(number) for number in numbers if 0 < number < 10_000)]
     if isinstance(base, sa.JSON):
@@ -161,17 +161,17 @@ def candidates(kind: TypeEngine[Any], mentioned: list[str]) -> list[Any]:
 def _moments(kind: TypeEngine[Any], text: str) -> list[Any]:
     """The date or time that a text says, with the ones before and after it."""
     try:
-        found = time.fromisoformat(text) if isinstance(kind, sa.Time) else None
-        instant = datetime.fromisoformat(text) if found is None else None
+        moment = time.fromisoformat(text) if isinstance(kind, sa.Time) else None
+        instant = datetime.fromisoformat(text) if moment is None else None
     except ValueError:
         return []
     if instant is None:
-        return [found]
+        return [moment]
     near = [instant + timedelta(days=days) for days in (0, 1, -1)]
     if isinstance(kind, sa.Date):
-        return [one.date() for one in near]
+        return [moment.date() for moment in near]
     aware = getattr(kind, "timezone", False)
-    return [one.replace(tzinfo=one.tzinfo or (UTC if aware else None)) for one in near]
+    return [moment.replace(tzinfo=moment.tzinfo or (UTC if aware else None)) for moment in near]
 
 
 def _base(kind: TypeEngine[Any]) -> TypeEngine[Any]:

@@ -184,21 +184,21 @@ class RenameConstraint(TableStep):
         for unique in inspector.get_unique_constraints(self.table):
             if unique["name"] == self.constraint:
                 return "unique", partial(self._add_unique, columns=unique["column_names"])
-        for found in inspector.get_foreign_keys(self.table):
-            if found["name"] == self.constraint:
-                return "foreignkey", partial(self._add_foreign_key, found=found)
+        for foreign_key in inspector.get_foreign_keys(self.table):
+            if foreign_key["name"] == self.constraint:
+                return "foreignkey", partial(self._add_foreign_key, foreign_key=foreign_key)
         return None
 
     def _add_unique(self, batch: BatchOperations, *, columns: Any) -> None:
         batch.create_unique_constraint(self.new, columns)
 
-    def _add_foreign_key(self, batch: BatchOperations, *, found: Any) -> None:
+    def _add_foreign_key(self, batch: BatchOperations, *, foreign_key: Any) -> None:
         batch.create_foreign_key(
             self.new,
-            found["referred_table"],
-            found["constrained_columns"],
-            found["referred_columns"],
-            **found.get("options", {}),
+            foreign_key["referred_table"],
+            foreign_key["constrained_columns"],
+            foreign_key["referred_columns"],
+            **foreign_key.get("options", {}),
         )
 
     def reverse(self) -> Step:

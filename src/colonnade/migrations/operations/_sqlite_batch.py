@@ -56,14 +56,14 @@ class KeepingSQLiteImpl(SQLiteImpl):
         """
         column, was = self.retyped
         old = was if column == existing.name else existing.type
-        found = conversion(plain_type(old), plain_type(new_type))
+        converted = conversion(plain_type(old), plain_type(new_type))
         name = self.dialect.identifier_preparer.quote(existing.name)
         source = existing_transfer["expr"]
-        if found is None:
+        if converted is None:
             self._check_empty(source, name, new_type)
             existing_transfer["expr"] = _Converted(source, "NULL")
-        elif found.sqlite != "{c}":
-            existing_transfer["expr"] = _Converted(source, str(found.value("sqlite", name)))
+        elif converted.sqlite != "{c}":
+            existing_transfer["expr"] = _Converted(source, str(converted.value("sqlite", name)))
 
     def _check_empty(self, column: Any, name: str, new_type: Any) -> None:
         if self.as_sql or self.connection is None:
@@ -87,21 +87,21 @@ class KeepingSQLiteImpl(SQLiteImpl):
     def _remember(self, batch_op: Any) -> None:
         connection = self.connection
         assert connection is not None
-        found = connection.execute(
+        rows = connection.execute(
             sa.text(
                 "SELECT type, name, sql FROM sqlite_master WHERE tbl_name = :name AND sql != ''"
             ),
             {"name": batch_op.table_name},
         ).all()
-        self._kept = [(kind, name, sql) for kind, name, sql in found if kind != "table"]
-        definition = next((sql for kind, _, sql in found if kind == "table"), "")
+        self._kept = [(kind, name, sql) for kind, name, sql in rows if kind != "table"]
+        definition = next((sql for kind, _, sql in rows if kind == "table"), "")
         unnamed = [condition for name, condition in checks_in(definition) if name is None]
         batch_op.table_args = (
             *batch_op.table_args,
-            *(sa.CheckConstraint(sa.text(one.replace(":", "\\:"))) for one in unnamed),
+            *(sa.CheckConstraint(sa.text(condition.replace(":", "\\:"))) for condition in unnamed),
         )
         reflected = sa.inspect(connection).get_unique_constraints(batch_op.table_name)
-        known = {tuple(one["column_names"]) for one in reflected}
+        known = {tuple(constraint["column_names"]) for constraint in reflected}
         batch_op.table_args += tuple(
             sa.UniqueConstraint(*columns)  # SQLAlchemy reads not every way to write one
             for columns in uniques_of(connection, batch_op.table_name) - known
@@ -145,20 +145,20 @@ def read_rules_of_keys(dialect: Any) -> None:
     stock = type(dialect).get_foreign_keys
 
     def get_foreign_keys(connection: Any, table_name: str, schema: Any = None, **kw: Any) -> Any:
-        found = stock(dialect, connection, table_name, schema, **kw)
+        keys = stock(dialect, connection, table_name, schema, **kw)
         quoted = table_name.replace('"', '""')
         rules: dict[int, tuple[list[str], dict[str, str]]] = {}
         for row in connection.execute(sa.text(f'PRAGMA foreign_key_list("{quoted}")')).all():
-            said = {"onupdate": row[5], "ondelete": row[6]}
+            actions = {"onupdate": row[5], "ondelete": row[6]}
             columns, _ = rules.setdefault(
-                row[0], ([], {key: rule for key, rule in said.items() if rule != "NO ACTION"})
+                row[0], ([], {key: rule for key, rule in actions.items() if rule != "NO ACTION"})
             )
             columns.append(row[3])
         by_columns = {tuple(sorted(columns)): options for columns, options in rules.values()}
-        for key in found:
+        for key in keys:
             options = by_columns.get(tuple(sorted(key["constrained_columns"])), {})
             key["options"] = {**options, **key.get("options", {})}
-        return found
+        return keys
 
     dialect.get_foreign_keys = get_foreign_keys
 
@@ -184,8 +184,8 @@ def _compile_converted(element: _Converted, compiler: Any, **_: Any) -> str:
 
 
 def _is_there(connection: sa.Connection, name: str) -> bool:
-    asked = sa.text("SELECT count(*) FROM sqlite_master WHERE name = :name")
-    return bool(connection.scalar(asked, {"name": name}))
+    query = sa.text("SELECT count(*) FROM sqlite_master WHERE name = :name")
+    return bool(connection.scalar(query, {"name": name}))
 
 
 def _collate(column: Any, collations: dict[str, str]) -> None:

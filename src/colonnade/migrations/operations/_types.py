@@ -55,16 +55,16 @@ def on_postgresql(kind: TypeEngine[Any]) -> TypeEngine[Any]:
 
 def native_enum(kind: TypeEngine[Any]) -> sa.Enum | None:
     """The enum type that a column's type is on PostgreSQL, or is an array of; None if neither."""
-    found = on_postgresql(kind)
-    while isinstance(found, sa.ARRAY):
-        found = on_postgresql(found.item_type)
-    return found if isinstance(found, sa.Enum) and found.native_enum and found.name else None
+    enum = on_postgresql(kind)
+    while isinstance(enum, sa.ARRAY):
+        enum = on_postgresql(enum.item_type)
+    return enum if isinstance(enum, sa.Enum) and enum.native_enum and enum.name else None
 
 
 def enum_key(kind: TypeEngine[Any]) -> tuple[str | None, str, bool] | None:
     """What tells an enum type from others: schema, name, whether it is an array; None if none."""
-    found = native_enum(kind)
-    return None if found is None else (found.schema, str(found.name), is_array(kind))
+    enum = native_enum(kind)
+    return None if enum is None else (enum.schema, str(enum.name), is_array(kind))
 
 
 def is_array(kind: TypeEngine[Any]) -> bool:
@@ -79,13 +79,13 @@ def enum_of(kind: sa.Enum, values: Iterable[str] | None = None) -> sa.Enum:
         kind: The type.
         values: Its values, if they are others.
     """
-    given = kind.enums if values is None else tuple(values)
+    names = kind.enums if values is None else tuple(values)
     return sa.Enum(
-        *given,
+        *names,
         name=kind.name,
         schema=kind.schema,
         create_constraint=kind.create_constraint,
-        length=max(kind.length or 0, *map(len, given)),
+        length=max(kind.length or 0, *map(len, names)),
         create_type=False,
     )
 

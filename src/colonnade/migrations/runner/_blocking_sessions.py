@@ -63,22 +63,22 @@ class BlockedWatch:
     def _watch(self, pid: int) -> None:
         if self._ended.wait(FIRST):
             return
-        own = Database(self.database.direct)
+        database = Database(self.database.direct)
         try:
-            engine = own.engine.execution_options(isolation_level="AUTOCOMMIT")
+            engine = database.engine.execution_options(isolation_level="AUTOCOMMIT")
             with engine.connect() as connection:
-                told = ""
+                last_message = ""
                 while not self._ended.wait(EVERY):
                     rows = connection.execute(_BLOCKING, {"pid": pid}).all()
                     if rows:
                         self.seen = "; ".join(map(_who, rows))
-                        if self.seen != told:
+                        if self.seen != last_message:
                             self.run.watcher.waits(f"{self.run.doing}: {self.seen}")
-                            told = self.seen
+                            last_message = self.seen
         except (DBAPIError, ColonnadeError):  # who is in the way is nice to know, no more
             return
         finally:
-            own.dispose()
+            database.dispose()
 
 
 def _who(row: Any) -> str:

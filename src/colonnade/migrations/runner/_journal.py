@@ -57,13 +57,13 @@ class Journal:
     def _read(self) -> tuple[int, Any]:
         if not sa.inspect(self.connection).has_table(JOURNAL):
             return 0, None
-        asked = sa.select(_table.c.done, _table.c.position).where(
+        query = sa.select(_table.c.done, _table.c.position).where(
             _table.c.revision == self.revision
         )
-        found = self.connection.execute(asked).one_or_none()
-        if found is None:
+        row = self.connection.execute(query).one_or_none()
+        if row is None:
             return 0, None
-        return found.done, None if found.position is None else json.loads(found.position)
+        return row.done, None if row.position is None else json.loads(row.position)
 
     def mark(self, done: int, position: Any = None) -> None:
         """Say in the current transaction how many operations are done, and where the next is."""
@@ -71,9 +71,9 @@ class Journal:
             _table.create(self.connection)
         mine = _table.c.revision == self.revision
         self.connection.execute(_table.delete().where(mine))
-        said = None if position is None else json.dumps(to_jsonable_python(position))
+        text = None if position is None else json.dumps(to_jsonable_python(position))
         self.connection.execute(
-            _table.insert().values(revision=self.revision, done=done, position=said)
+            _table.insert().values(revision=self.revision, done=done, position=text)
         )
 
     def clear(self) -> None:
@@ -97,14 +97,14 @@ def rows_of(connection: Connection) -> list[tuple[str, int]]:
     """The revisions that are unfinished, and how many of their operations are done."""
     if not sa.inspect(connection).has_table(JOURNAL):
         return []
-    asked = sa.select(_table.c.revision, _table.c.done).order_by(_table.c.revision)
-    return [(row.revision, row.done) for row in connection.execute(asked)]
+    query = sa.select(_table.c.revision, _table.c.done).order_by(_table.c.revision)
+    return [(row.revision, row.done) for row in connection.execute(query)]
 
 
 def journal_of(context: MigrationContext) -> Journal | None:
     """The journal of the revision being run, if one is kept."""
-    found: Journal | None = context.opts.get("colonnade_journal")
-    return found
+    journal: Journal | None = context.opts.get("colonnade_journal")
+    return journal
 
 
 def report(context: MigrationContext, what: str, done: int, total: int) -> None:

@@ -61,10 +61,10 @@ class RefusedError(MigrationError):
 
     def __init__(self, findings: Sequence[Finding]) -> None:
         self.findings = tuple(findings)
-        told = "\n\n".join(str(finding) for finding in findings)
+        report = "\n\n".join(str(finding) for finding in findings)
         names = list(dict.fromkeys(finding.name for finding in findings if finding.kind != "fails"))
         meant = f" If that is meant: --allow {' --allow '.join(names)}" if names else ""
-        super().__init__(f"{told}\n\nNothing was run.{meant}")
+        super().__init__(f"{report}\n\nNothing was run.{meant}")
 
 
 def migrate_to(
@@ -112,8 +112,8 @@ def migrate_to(
         if not heads and direction == "upgrade":
             _check_unclaimed(history, connection, database)
         if guarded and not _is_empty(connection):
-            found = look_ahead(history, connection, steps, direction, patience.lock_timeout)
-            refused = [one for one in found if not one.is_allowed(allow)]
+            findings = look_ahead(history, connection, steps, direction, patience.lock_timeout)
+            refused = [finding for finding in findings if not finding.is_allowed(allow)]
             if refused:
                 raise RefusedError(refused)
         if connection.in_transaction():
@@ -212,9 +212,9 @@ def _try(run: Run, database: Database, patience: Patience, watch: BlockedWatch) 
         except KeyboardInterrupt:
             raise MigrationError(f"Interrupted. {_state(run, database)}") from None
         except Exception as error:
-            told = f"{type(error).__name__}: {error}"
+            reason = f"{type(error).__name__}: {error}"
             raise MigrationError(
-                f"Revision {run.current} fails: {told}. {_state(run, database)}"
+                f"Revision {run.current} fails: {reason}. {_state(run, database)}"
             ) from error
         else:
             return
@@ -264,7 +264,12 @@ def _state(run: Run, database: Database) -> str:
 
 def _state_of(run: Run, connection: Connection, database: Database) -> str:
     left = next(
-        (one for one in unfinished(run.history, connection) if one.revision == run.current), None
+        (
+            unfinished_run
+            for unfinished_run in unfinished(run.history, connection)
+            if unfinished_run.revision == run.current
+        ),
+        None,
     )
     undone = run.options.get("colonnade_undone")
     if left is not None and left.done == 0 and undone is not None:
@@ -272,7 +277,7 @@ def _state_of(run: Run, connection: Connection, database: Database) -> str:
         connection.commit()
         left = None
     at = current_heads(connection)
-    where = ", ".join(run.history.name(one) for one in at) or "the beginning"
+    where = ", ".join(run.history.name(revision) for revision in at) or "the beginning"
     if left is None:
         but = f" but {undone}" if undone else ""
         return f"Nothing of it is left{but}; {database.url} is at {where}."
@@ -300,10 +305,10 @@ def alone(database: Database, wait: float, watcher: Watcher) -> Iterator[None]:
     if database.url.backend != "postgresql":
         yield
         return
-    own = Database(database.direct)  # a pool of one connection would not have two
-    with closing_pool(own), opened(own) as connection:
+    lock_database = Database(database.direct)  # a pool of one connection would not have two
+    with closing_pool(lock_database), opened(lock_database) as connection:
         deadline = time.monotonic() + wait
-        told = False
+        is_reported = False
         while not connection.scalar(sa.select(sa.func.pg_try_advisory_xact_lock(LOCK))):
             who = _holder(connection)
             if time.monotonic() >= deadline:
@@ -311,9 +316,9 @@ def alone(database: Database, wait: float, watcher: Watcher) -> Iterator[None]:
                     f"Another runner is at work on {database.url}: {who}. It was not done in "
                     f"{wait:g} s; nothing was run."
                 )
-            if not told:
+            if not is_reported:
                 watcher.waits(f"another runner is at work: {who}")
-                told = True
+                is_reported = True
             time.sleep(0.2)
         # A statement without parameters also drops the query before it, whose snapshot
         # CREATE INDEX CONCURRENTLY would wait for.
@@ -332,13 +337,13 @@ def closing_pool(database: Database) -> Iterator[None]:
 
 
 def _holder(connection: Connection) -> str:
-    asked = sa.text(
+    query = sa.text(
         "SELECT a.pid, a.usename, a.application_name, a.client_addr, a.xact_start "
         "FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE l.locktype = 'advisory' "
         "AND l.granted AND l.classid::bigint = :high AND l.objid::bigint = :low"
     )
-    found = connection.execute(asked, {"high": LOCK >> 32, "low": LOCK & 0xFFFFFFFF}).first()
-    if found is None:
+    holder = connection.execute(query, {"high": LOCK >> 32, "low": LOCK & 0xFFFFFFFF}).first()
+    if holder is None:
         return "somebody"
-    where = f" from {found.client_addr}" if found.client_addr else ""
-    return f"process {found.pid} of {found.usename}{where}, since {found.xact_start:%H:%M:%S}"
+    where = f" from {holder.client_addr}" if holder.client_addr else ""
+    return f"process {holder.pid} of {holder.usename}{where}, since {holder.xact_start:%H:%M:%S}"

@@ -145,7 +145,7 @@ class Run:
             self.connection.exec_driver_sql("BEGIN IMMEDIATE")
         heads = context.get_current_heads()
         below = self.history.script.iterate_revisions(heads, "base") if heads else ()
-        is_there = any(one.revision == revision_of(step) for one in below)
+        is_there = any(below_step.revision == revision_of(step) for below_step in below)
         if is_there == (self.direction == "upgrade"):
             raise OvertakenError
 
@@ -174,8 +174,8 @@ def plan(
     # Alembic calls it ambiguous how many revisions below a merge of two branches are meant.
     below = script.iterate_revisions(tuple(heads), "base") if heads else ()
     return [
-        MigrationStep.downgrade_from_script(script.revision_map, one)
-        for one in itertools.islice(below, int(back[1]))
+        MigrationStep.downgrade_from_script(script.revision_map, revision)
+        for revision in itertools.islice(below, int(back[1]))
     ]
 
 

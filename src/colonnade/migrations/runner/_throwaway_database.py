@@ -29,8 +29,8 @@ def shadow(url: DatabaseURL) -> Iterator[Connection]:
             yield connection
         return
     server = _Server(url.direct)
-    with server.connected(), server.made() as made:
-        database = Database(made)
+    with server.connected(), server.made() as throwaway:
+        database = Database(throwaway)
         try:
             with opened(database) as connection:
                 connection.exec_driver_sql("SET synchronous_commit = off")

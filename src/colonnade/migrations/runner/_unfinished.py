@@ -60,21 +60,21 @@ def unfinished(history: History, connection: Connection) -> list[Unfinished]:
         history: The history.
         connection: The database.
     """
-    found = []
+    unfinished_runs = []
     for name, done in rows_of(connection):
         revision = name.removesuffix(DOWN)
         direction: Direction = "upgrade" if revision == name else "downgrade"
         total = 0
         if history.has(revision):
             total = _recorded(history, connection, revision, direction).steps
-        found.append(Unfinished(revision, direction, done, total))
-    return found
+        unfinished_runs.append(Unfinished(revision, direction, done, total))
+    return unfinished_runs
 
 
 def _recorded(
     history: History, connection: Connection, revision: str, direction: Direction
 ) -> Recording:
-    module = next(one.module for one in history.revisions if one.revision == revision)
+    module = next(script.module for script in history.revisions if script.revision == revision)
     return record(connection, module.upgrade if direction == "upgrade" else module.downgrade)
 
 
@@ -194,13 +194,13 @@ class _Undoing:
     @staticmethod
     def _constraints(inspector: sa.Inspector, table: str | None, schema: str | None) -> set[Any]:
         name = str(table)
-        found: list[Any] = [
+        constraints: list[Any] = [
             *inspector.get_check_constraints(name, schema),
             *inspector.get_unique_constraints(name, schema),
             *inspector.get_foreign_keys(name, schema),
             inspector.get_pk_constraint(name, schema),
         ]
-        return {one["name"] for one in found}
+        return {constraint["name"] for constraint in constraints}
 
 
 _REPEATABLE = (
@@ -220,9 +220,9 @@ _REPEATABLE = (
 
 def _name(operation: Any) -> Any:
     for attribute in ("constraint_name", "index_name", "name"):
-        found = getattr(operation, attribute, None)
-        if found is not None:
-            return str(found)
+        name = getattr(operation, attribute, None)
+        if name is not None:
+            return str(name)
     return None
 
 
