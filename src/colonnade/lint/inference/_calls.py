@@ -47,8 +47,8 @@ def called(flow: "Flow", node: ast.Call, function: Value | None) -> Value | None
 
 def _of_symbol(flow: "Flow", node: ast.Call, function: Value) -> Value | None:
     name = function.name
-    made = _of_library(flow, node, name)
-    return made if made is not None else _of_project(flow, node, name)
+    library_value = _of_library(flow, node, name)
+    return library_value if library_value is not None else _of_project(flow, node, name)
 
 
 def _of_library(flow: "Flow", node: ast.Call, name: str) -> Value | None:
@@ -87,9 +87,9 @@ def _of_project(flow: "Flow", node: ast.Call, name: str) -> Value | None:
             if model.table
             else Value(Kind.INSTANCE, name)
         )
-    found = project.callee(name)
-    if found is not None:
-        return _of_overloads(flow, node, *found)
+    callee = project.callee(name)
+    if callee is not None:
+        return _of_overloads(flow, node, *callee)
     if name in project.names.bases:
         return Value(Kind.INSTANCE, name)
     return None
@@ -109,7 +109,7 @@ def _of_overloads(flow: "Flow", node: ast.Call, function: Function, module: Modu
     first, *others = [_of_function(flow, node, definition, module) for definition in definitions]
     if all(other == first for other in others):
         return first
-    kinds = {one.kind if one is not None else None for one in (first, *others)}
+    kinds = {value.kind if value is not None else None for value in (first, *others)}
     return awaitable(None) if kinds == {Kind.AWAITABLE} else None
 
 
@@ -129,8 +129,10 @@ def _of_function(flow: "Flow", node: ast.Call, function: Function, module: Modul
         if held.item.kind is Kind.ROW:
             held = many(replace(held.item, attached=False, loads=None))
     decorators = {
-        evaluation.dotted(one.func if isinstance(one, ast.Call) else one).rpartition(".")[2]
-        for one in function.decorator_list
+        evaluation.dotted(
+            decorator.func if isinstance(decorator, ast.Call) else decorator
+        ).rpartition(".")[2]
+        for decorator in function.decorator_list
     }
     if decorators & {"contextmanager", "asynccontextmanager"}:
         return Value(Kind.CONTEXT, item=held)
@@ -146,7 +148,7 @@ def _of_function(flow: "Flow", node: ast.Call, function: Function, module: Modul
 
 def arguments(function: Function, node: ast.Call) -> Iterator[tuple[str, ast.expr]]:
     """Which parameter each argument is given to."""
-    names = [one.arg for one in (*function.args.posonlyargs, *function.args.args)]
+    names = [parameter.arg for parameter in (*function.args.posonlyargs, *function.args.args)]
     if names[:1] in (["self"], ["cls"]) and isinstance(node.func, ast.Attribute):
         names = names[1:]
     yield from zip(names, node.args, strict=False)

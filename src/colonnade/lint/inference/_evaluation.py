@@ -68,8 +68,8 @@ def entered(place: "ModuleScope", value: Value | None, *, is_async: bool) -> Val
         return value.item
     if value.kind is Kind.INSTANCE:
         method = "__aenter__" if is_async else "__enter__"
-        found = place.project.method(value.name, method)
-        return giving.returned(place.project, *found) if found is not None else value
+        function = place.project.method(value.name, method)
+        return giving.returned(place.project, *function) if function is not None else value
     return None
 
 
@@ -82,7 +82,7 @@ def of_read_hint(place: "ModuleScope", hint: Hint) -> Value | None:
     """What is annotated so."""
     for item in hint.metadata:
         if isinstance(item, ast.Call) and place.meaning(item.func) in lib.DEPENDS and item.args:
-            held = giving.given(place.project, place.meaning(item.args[0]))
+            held = giving.dependency_value(place.project, place.meaning(item.args[0]))
             if held is not None:
                 return held
     held = of_name(place, hint.name)
@@ -201,9 +201,9 @@ def _read(flow: "Flow", node: ast.Attribute, row: Value) -> Value | None:
 def _holds(flow: "Flow", target: str) -> bool:
     """Whether a row of a model was loaded already: the session then has it without asking."""
     for held in flow.state.names.values():
-        one = held.item if held is not None and held.kind is Kind.MANY else held
-        if one is not None and one.kind is Kind.ROW and one.attached and one.model is not None:
-            if one.model.name == target:
+        row = held.item if held is not None and held.kind is Kind.MANY else held
+        if row is not None and row.kind is Kind.ROW and row.attached and row.model is not None:
+            if row.model.name == target:
                 return True
     return False
 
@@ -217,8 +217,8 @@ def _related(flow: "Flow", row: Value, target: str, name: str, *, is_many: bool)
         loads = frozenset(
             path[len(name) + 1 :] for path in row.loads if path.startswith(f"{name}.")
         )
-    one = replace(row, model=model, loads=loads, item=None)
-    return many(one) if is_many else one
+    related = replace(row, model=model, loads=loads, item=None)
+    return many(related) if is_many else related
 
 
 def _call(flow: "Flow", node: ast.Call) -> Value | None:

@@ -145,9 +145,9 @@ class Flow:
                     self._read_whole(value)
                 return None
             case ast.Raise():
-                for one in (node.exc, node.cause):
-                    if one is not None:
-                        evaluation.evaluate(self, one)
+                for expression in (node.exc, node.cause):
+                    if expression is not None:
+                        evaluation.evaluate(self, expression)
                 return None
             case ast.If():
                 return self._if(node, state)
@@ -218,8 +218,8 @@ class Flow:
         state = self.state
         state.expired.pop(name, None)
         state.within.pop(name, None)
-        state.loaded = {one for one in state.loaded if one[0] != name}
-        for path in [one for one in state.names if one.startswith(f"{name}.")]:
+        state.loaded = {path for path in state.loaded if path[0] != name}
+        for path in [known_name for known_name in state.names if known_name.startswith(f"{name}.")]:
             del state.names[path]
 
     def _read_whole(self, value: ast.expr) -> None:
@@ -298,8 +298,8 @@ class Flow:
         after = self._block(node.body, state)
         if after is not None:
             self.state = after
-            for one, source in commits:
-                self.commit(one, source)
+            for session, source in commits:
+                self.commit(session, source)
         return after
 
     def _try(self, node: ast.Try | ast.TryStar, state: State) -> State | None:

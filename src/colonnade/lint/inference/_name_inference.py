@@ -27,10 +27,10 @@ def imported(project: "Project", path: str, near: str) -> Value | None:
 
 def named(project: "Project", name: str) -> Value | None:
     """What something of the project or of a library holds, by its one name."""
-    found = project.definition(name)
-    if found is None:
+    definition = project.definition(name)
+    if definition is None:
         return Value(Kind.SYMBOL, lib.canonical(name)) if name else None
-    statement, module = found
+    statement, module = definition
     if isinstance(statement, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
         return Value(Kind.SYMBOL, name, node=statement)
     flow = project.flow(module.tree, module)
@@ -41,10 +41,12 @@ def named(project: "Project", name: str) -> Value | None:
 
 def member(model: Model, name: str) -> Value | None:
     """What an attribute of a model's class is."""
-    one = model.members.get(name)
-    if one is None or not model.table:
+    declared = model.members.get(name)
+    if declared is None or not model.table:
         return None
-    return Value(Kind.RELATION if isinstance(one, Relation) else Kind.COLUMN, name, model=model)
+    return Value(
+        Kind.RELATION if isinstance(declared, Relation) else Kind.COLUMN, name, model=model
+    )
 
 
 def attribute(project: "Project", receiver: Value, name: str) -> Value | None:
@@ -54,10 +56,10 @@ def attribute(project: "Project", receiver: Value, name: str) -> Value | None:
     if receiver.name not in project.names.bases:
         return None
     for owner in (receiver.name, *project.ancestry(receiver.name)):
-        found = project.definition(owner)
-        if found is None or not isinstance(found[0], ast.ClassDef):
+        definition = project.definition(owner)
+        if definition is None or not isinstance(definition[0], ast.ClassDef):
             continue
-        held = _of_class(project, owner, found[0], found[1], name)
+        held = _of_class(project, owner, definition[0], definition[1], name)
         if held is not None:
             return held
     return None
@@ -72,7 +74,10 @@ def _of_class(
     for statement in node.body:
         if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
             if statement.name == name:
-                if any(evaluation.dotted(one) == "property" for one in statement.decorator_list):
+                if any(
+                    evaluation.dotted(decorator) == "property"
+                    for decorator in statement.decorator_list
+                ):
                     return returned(project, statement, module)
                 return Value(Kind.SYMBOL, f"{owner}.{name}", node=statement)
             if statement.name in ("__init__", "__aenter__", "__enter__"):
@@ -90,32 +95,32 @@ def dependency(place: "ModuleScope", node: ast.expr) -> Value | None:
     """What ``Depends(...)`` gives, as a default."""
     if not isinstance(node, ast.Call) or place.meaning(node.func) not in lib.DEPENDS:
         return None
-    return given(place.project, place.meaning(node.args[0])) if node.args else None
+    return dependency_value(place.project, place.meaning(node.args[0])) if node.args else None
 
 
-def given(project: "Project", name: str) -> Value | None:
+def dependency_value(project: "Project", name: str) -> Value | None:
     """What a dependency gives to who depends on it."""
-    if name in project.given:
-        return project.given[name]
-    project.given[name] = None  # one that depends on itself
+    if name in project.inferred_values:
+        return project.inferred_values[name]
+    project.inferred_values[name] = None  # one that depends on itself
     database, _, method = name.rpartition(".")
     if method in ("get_session", "get_async_session"):
-        found = named(project, database)
-        if found is not None and found.is_instance({lib.DATABASE}):
+        instance = named(project, database)
+        if instance is not None and instance.is_instance({lib.DATABASE}):
             kind = lib.SQLMODEL_SESSION if method == "get_session" else lib.SQLMODEL_ASYNC_SESSION
-            project.given[name] = Value(Kind.INSTANCE, kind, expires=False)
-            return project.given[name]
+            project.inferred_values[name] = Value(Kind.INSTANCE, kind, expires=False)
+            return project.inferred_values[name]
     function = project.function(name)
     if function is not None:
         held = returned(project, *function)
         if held is not None and held.kind is Kind.AWAITABLE:
             held = held.item
-        project.given[name] = held
+        project.inferred_values[name] = held
     else:
         held = named(project, name)
         if held is not None and held.kind is Kind.FACTORY:
-            project.given[name] = held.item
-    return project.given[name]
+            project.inferred_values[name] = held.item
+    return project.inferred_values[name]
 
 
 def returned(project: "Project", node: Function, module: Module) -> Value | None:
@@ -152,8 +157,10 @@ def fixture(place: "ModuleScope", node: Function, name: str) -> Value | None:
 def is_fixture(node: Function) -> bool:
     """Whether a function is a fixture of pytest's."""
     return any(
-        evaluation.dotted(one.func if isinstance(one, ast.Call) else one).endswith("fixture")
-        for one in node.decorator_list
+        evaluation.dotted(
+            decorator.func if isinstance(decorator, ast.Call) else decorator
+        ).endswith("fixture")
+        for decorator in node.decorator_list
     )
 
 

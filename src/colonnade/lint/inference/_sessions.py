@@ -25,8 +25,8 @@ def new_session(name: str, options: dict[str | None, ast.expr], node: ast.Call) 
     """A session that is made, and whether its rows expire."""
     expires: bool | None = True
     if "expire_on_commit" in options:
-        said = options["expire_on_commit"]
-        expires = bool(said.value) if isinstance(said, ast.Constant) else None
+        option = options["expire_on_commit"]
+        expires = bool(option.value) if isinstance(option, ast.Constant) else None
     elif None in options:
         expires = None
     return Value(Kind.INSTANCE, name, expires=expires, node=node)
@@ -36,14 +36,14 @@ def new_factory(
     flow: "Flow", name: str, options: dict[str | None, ast.expr], node: ast.Call
 ) -> Value:
     """A sessionmaker, and the session that it makes."""
-    said = flow.value(options.get("class_")) or (
+    session_class = flow.value(options.get("class_")) or (
         flow.value(node.args[1]) if len(node.args) > 1 else None
     )
     kind = lib.ASYNC_SESSION if name == lib.ASYNC_SESSIONMAKER else lib.SESSION
-    if said is not None and said.kind is Kind.SYMBOL:
-        if said.name in lib.SESSIONS:
-            kind = said.name
-        elif not lib.ASYNC_SESSIONS.isdisjoint(flow.place.project.ancestry(said.name)):
+    if session_class is not None and session_class.kind is Kind.SYMBOL:
+        if session_class.name in lib.SESSIONS:
+            kind = session_class.name
+        elif not lib.ASYNC_SESSIONS.isdisjoint(flow.place.project.ancestry(session_class.name)):
             kind = lib.ASYNC_SESSION
     elif "class_" in options:
         return Value(Kind.FACTORY, node=node)
@@ -63,8 +63,10 @@ def of_session(flow: "Flow", node: ast.Call, func: ast.Attribute, session: Value
             return _got(flow, node, row)
         case "query":
             model = _model_of(flow, node)
-            one = len(node.args) == 1 and model is not None
-            return Value(Kind.QUERY, item=replace(row, model=model) if one else None, node=node)
+            is_one_row = len(node.args) == 1 and model is not None
+            return Value(
+                Kind.QUERY, item=replace(row, model=model) if is_one_row else None, node=node
+            )
         case "merge":
             return flow.value(node.args[0]) if node.args else None
         case "begin":
@@ -129,8 +131,8 @@ def _fresh(flow: "Flow", row: Value) -> None:
     """What is read again is no longer expired, whichever name holds it."""
     for name in list(flow.state.expired):
         held = flow.state.names.get(name)
-        one = held.item if held is not None and held.kind is Kind.MANY else held
-        if one is not None and one.model is row.model:
+        record = held.item if held is not None and held.kind is Kind.MANY else held
+        if record is not None and record.model is row.model:
             del flow.state.expired[name]
 
 
@@ -161,20 +163,20 @@ def _refresh(flow: "Flow", node: ast.Call, row: ast.expr | None) -> None:
         held = state.names.get(name)
         if isinstance(names, ast.List | ast.Tuple | ast.Set):
             written = (element.value for element in names.elts if isinstance(element, ast.Constant))
-            state.loaded |= {(name, str(one)) for one in written}
+            state.loaded |= {(name, str(attribute)) for attribute in written}
         elif held is not None:
             state.names[name] = replace(held, loads=None)
 
 
 def _loads(flow: "Flow", node: ast.expr) -> frozenset[str] | None:
     """What options read along: those in a list, or one."""
-    found: frozenset[str] = NOTHING
+    loads: frozenset[str] = NOTHING
     for element in node.elts if isinstance(node, ast.List | ast.Tuple) else [node]:
         held = flow.value(element)
         if held is None or held.kind is not Kind.OPTION or held.loads is None:
             return None
-        found |= held.loads
-    return found
+        loads |= held.loads
+    return loads
 
 
 def of_engine(receiver: Value, name: str) -> Value | None:

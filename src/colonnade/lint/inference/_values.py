@@ -81,41 +81,41 @@ def awaitable(item: Value | None) -> Value:
     return Value(Kind.AWAITABLE, item=item)
 
 
-def joined(one: Value | None, other: Value | None) -> Value | None:
+def joined(value: Value | None, other: Value | None) -> Value | None:
     """What is known after either of two ways."""
-    if one is None or other is None or one == other:
-        return one or other  # None on one way is no other thing
-    if one.kind is not other.kind:
+    if value is None or other is None or value == other:
+        return value or other  # None on one way is no other thing
+    if value.kind is not other.kind:
         return None
-    if one.kind in (Kind.STATEMENT, Kind.QUERY):
+    if value.kind in (Kind.STATEMENT, Kind.QUERY):
         return replace(
-            one,
-            item=_joined_row(one.item, other.item),
-            loads=_union(one.loads, other.loads),
-            ordered=one.ordered or other.ordered,
-            limited=one.limited or other.limited,
-            skips=one.skips or other.skips,
+            value,
+            item=_joined_row(value.item, other.item),
+            loads=_union(value.loads, other.loads),
+            ordered=value.ordered or other.ordered,
+            limited=value.limited or other.limited,
+            skips=value.skips or other.skips,
         )
-    if one.kind is Kind.ROW:
-        return _joined_row(one, other)
-    if one.kind is Kind.INSTANCE and one.name == other.name:
-        same = one.expires == other.expires
-        return replace(one, expires=one.expires if same else None)
-    if one.kind in (Kind.MANY, Kind.ROWS, Kind.TUPLES, Kind.AWAITABLE):
-        return replace(one, item=joined(one.item, other.item))
+    if value.kind is Kind.ROW:
+        return _joined_row(value, other)
+    if value.kind is Kind.INSTANCE and value.name == other.name:
+        same = value.expires == other.expires
+        return replace(value, expires=value.expires if same else None)
+    if value.kind in (Kind.MANY, Kind.ROWS, Kind.TUPLES, Kind.AWAITABLE):
+        return replace(value, item=joined(value.item, other.item))
     return None
 
 
-def _joined_row(one: Value | None, other: Value | None) -> Value | None:
-    if one is None or other is None or one.model is not other.model:
+def _joined_row(value: Value | None, other: Value | None) -> Value | None:
+    if value is None or other is None or value.model is not other.model:
         return None
     return replace(
-        one,
-        loads=_union(one.loads, other.loads),
-        attached=one.attached and other.attached,
-        expires=one.expires if one.expires == other.expires else None,
+        value,
+        loads=_union(value.loads, other.loads),
+        attached=value.attached and other.attached,
+        expires=value.expires if value.expires == other.expires else None,
     )
 
 
-def _union(one: frozenset[str] | None, other: frozenset[str] | None) -> frozenset[str] | None:
-    return None if one is None or other is None else one | other
+def _union(names: frozenset[str] | None, other: frozenset[str] | None) -> frozenset[str] | None:
+    return None if names is None or other is None else names | other

@@ -15,11 +15,11 @@ def reached_hashes(direct: Mapping[str, set[str]], contents: Mapping[str, str]) 
     hashes: dict[str, str] = {}
     for circle in _circles(direct):
         inside = set(circle)
-        beyond = {other for one in circle for other in direct[one]} - inside
-        parts = {f"in {one}": contents[one] for one in circle}
+        beyond = {other for member in circle for other in direct[member]} - inside
+        parts = {f"in {member}": contents[member] for member in circle}
         whole = combined(parts | {f"to {other}": hashes[other] for other in beyond})
-        for one in circle:
-            hashes[one] = combined({"": whole, one: contents[one]})
+        for member in circle:
+            hashes[member] = combined({"": whole, member: contents[member]})
     return hashes
 
 
@@ -40,7 +40,7 @@ def _circles(direct: Mapping[str, set[str]]) -> Iterator[list[str]]:
         path.append(start)
         on_path.add(start)
         while waiting:
-            one, others = waiting[-1]
+            module, others = waiting[-1]
             for other in others:
                 if other not in number:
                     number[other] = lowest[other] = len(number)
@@ -49,14 +49,14 @@ def _circles(direct: Mapping[str, set[str]]) -> Iterator[list[str]]:
                     waiting.append((other, iter(sorted(direct[other]))))
                     break
                 if other in on_path:
-                    lowest[one] = min(lowest[one], number[other])
+                    lowest[module] = min(lowest[module], number[other])
             else:
                 waiting.pop()
                 if waiting:
                     above = waiting[-1][0]
-                    lowest[above] = min(lowest[above], lowest[one])
-                if lowest[one] == number[one]:
-                    circle = path[path.index(one) :]
-                    del path[path.index(one) :]
+                    lowest[above] = min(lowest[above], lowest[module])
+                if lowest[module] == number[module]:
+                    circle = path[path.index(module) :]
+                    del path[path.index(module) :]
                     on_path.difference_update(circle)
                     yield circle

@@ -121,7 +121,7 @@ def _subscript(name: str, items: list[ast.expr], follow: Follows, depth: int) ->
 def _union(items: list[ast.expr], follow: Follows, depth: int) -> Hint:
     hints = [read_hint(item, follow, depth + 1) for item in items]
     optional = any(hint.optional for hint in hints)
-    told = [hint for hint in hints if hint.names or hint.many]
-    if len(told) == 1:
-        return replace(told[0], optional=optional)
-    return Hint(optional=optional, names=tuple(name for hint in told for name in hint.names))
+    useful = [hint for hint in hints if hint.names or hint.many]
+    if len(useful) == 1:
+        return replace(useful[0], optional=optional)
+    return Hint(optional=optional, names=tuple(name for hint in useful for name in hint.names))

@@ -56,9 +56,9 @@ class Attribute:
     @property
     def foreign_key(self) -> str | None:
         """What it refers to, as ``table.column``."""
-        said = self.option("foreign_key")
-        if isinstance(said, str):
-            return said
+        option = self.option("foreign_key")
+        if isinstance(option, str):
+            return option
         for call in self.column_calls():
             for argument in call.args:
                 if isinstance(argument, ast.Call) and self.owner.meaning(argument.func) == (
@@ -72,9 +72,9 @@ class Attribute:
     @property
     def nullable(self) -> bool:
         """Whether its column takes NULL."""
-        said = self.option("nullable")
-        if isinstance(said, bool):
-            return said
+        option = self.option("nullable")
+        if isinstance(option, bool):
+            return option
         for call in self.column_calls():
             for keyword in call.keywords:
                 if keyword.arg == "nullable" and isinstance(keyword.value, ast.Constant):
@@ -85,9 +85,9 @@ class Attribute:
         """``Column(...)``, wherever it is said: itself, or in ``sa_column=``."""
         if self.call is not None and self.owner.meaning(self.call.func) in COLUMN_CALLS:
             yield self.call
-        given = self.options.get("sa_column")
-        if isinstance(given, ast.Call):
-            yield given
+        sa_column = self.options.get("sa_column")
+        if isinstance(sa_column, ast.Call):
+            yield sa_column
 
     def type_expressions(self) -> Iterator[ast.expr]:
         """The SQLAlchemy types it is given, in ``sa_type=`` or in a ``Column``."""
@@ -172,8 +172,8 @@ class Model:
     @cached_property
     def bases(self) -> list["Model"]:
         """Its bases that are models of the project."""
-        found = (self.project.model(self.meaning(base)) for base in self.node.bases)
-        return [one for one in found if one is not None and one is not self]
+        models = (self.project.model(self.meaning(base)) for base in self.node.bases)
+        return [model for model in models if model is not None and model is not self]
 
     @cached_property
     def ancestry(self) -> frozenset[str]:
@@ -243,41 +243,41 @@ class Model:
     @cached_property
     def own(self) -> dict[str, Attribute | Relation]:
         """What its own statement defines."""
-        found: dict[str, Attribute | Relation] = {}
+        members: dict[str, Attribute | Relation] = {}
         for statement in self.node.body:
             if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
-                one = self._annotated(statement.target.id, statement)
+                member = self._annotated(statement.target.id, statement)
             elif isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
-                one = self._assigned(statement.targets[0].id, statement)
+                member = self._assigned(statement.targets[0].id, statement)
             else:
                 continue
-            if one is not None:
-                found[one.name] = one
-        return found
+            if member is not None:
+                members[member.name] = member
+        return members
 
     @cached_property
     def members(self) -> dict[str, Attribute | Relation]:
         """What it has, inherited or not."""
-        found: dict[str, Attribute | Relation] = {}
+        members: dict[str, Attribute | Relation] = {}
         for base in reversed(self.bases):
-            found.update(base.members)
-        found.update(self.own)
-        return found
+            members.update(base.members)
+        members.update(self.own)
+        return members
 
     @cached_property
     def attributes(self) -> dict[str, Attribute]:
         """Its fields and columns, inherited or not."""
-        return {k: one for k, one in self.members.items() if isinstance(one, Attribute)}
+        return {k: member for k, member in self.members.items() if isinstance(member, Attribute)}
 
     @cached_property
     def relations(self) -> dict[str, Relation]:
         """Its relations."""
-        return {k: one for k, one in self.members.items() if isinstance(one, Relation)}
+        return {k: member for k, member in self.members.items() if isinstance(member, Relation)}
 
     def defines(self, name: str) -> bool:
         """Whether it or a base has anything of a name: a method, a ``declared_attr``."""
-        own = any(getattr(one, "name", None) == name for one in self.node.body)
-        return own or name in self._added or any(base.defines(name) for base in self.bases)
+        is_own = any(getattr(statement, "name", None) == name for statement in self.node.body)
+        return is_own or name in self._added or any(base.defines(name) for base in self.bases)
 
     @cached_property
     def _added(self) -> frozenset[str]:

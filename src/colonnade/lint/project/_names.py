@@ -71,17 +71,17 @@ class Names:
         """The modules of the project that a module imports, and those around them."""
         if module in self._imports:
             return self._imports[module]
-        found: set[str] = set()
+        modules: set[str] = set()
         facts = self.facts.get(module)
         for path in facts.imports if facts else ():
             parts = path.split(".")
             for size in range(len(parts), 0, -1):
-                one = self._module(".".join(parts[:size]), module)
-                if one is not None:
-                    found.add(one)
+                imported = self._module(".".join(parts[:size]), module)
+                if imported is not None:
+                    modules.add(imported)
         if module in self.before:
-            found.add(self.before[module])
-        self._imports[module] = frozenset(found - {module})
+            modules.add(self.before[module])
+        self._imports[module] = frozenset(modules - {module})
         return self._imports[module]
 
     @cached_property
@@ -108,11 +108,11 @@ class Names:
     @cached_property
     def heirs(self) -> dict[str, frozenset[str]]:
         """For each class, those that inherit it, however far."""
-        found: dict[str, set[str]] = defaultdict(set)
+        children: dict[str, set[str]] = defaultdict(set)
         for name in self.bases:
             for ancestor in self._ancestors(name):
-                found[ancestor].add(name)
-        return {name: frozenset(heirs) for name, heirs in found.items()}
+                children[ancestor].add(name)
+        return {name: frozenset(heirs) for name, heirs in children.items()}
 
     @cached_property
     def tables(self) -> frozenset[str]:
@@ -136,17 +136,17 @@ class Names:
     @cached_property
     def dependencies(self) -> dict[str, bool]:
         """What endpoints depend on, and whether all who do want its end before the answer."""
-        found: dict[str, bool] = {}
+        dependencies: dict[str, bool] = {}
         for module, facts in self.facts.items():
             for path, early in facts.depends:
                 name = self.resolve(path, module)
-                found[name] = found.get(name, True) and early
-        return found
+                dependencies[name] = dependencies.get(name, True) and early
+        return dependencies
 
     @cached_property
     def expiring(self) -> bool | None:
         """Whether rows expire when an async session commits; None if makers disagree."""
-        makers = {one for facts in self.facts.values() for one in facts.expiring}
+        makers = {factory for facts in self.facts.values() for factory in facts.expiring}
         return makers.pop() if len(makers) == 1 else None
 
     @cached_property
@@ -155,14 +155,14 @@ class Names:
         return any(facts.migrations for facts in self.facts.values())
 
     def _ancestors(self, name: str) -> set[str]:
-        found: set[str] = set()
+        ancestors: set[str] = set()
         waiting = list(self.bases.get(name, ()))
         while waiting:
-            one = waiting.pop()
-            if one not in found:
-                found.add(one)
-                waiting += self.bases.get(one, ())
-        return found
+            ancestor = waiting.pop()
+            if ancestor not in ancestors:
+                ancestors.add(ancestor)
+                waiting += self.bases.get(ancestor, ())
+        return ancestors
 
     def _resolve(self, path: str, near: str, depth: int) -> str:
         first, _, rest = path.partition(".")
@@ -231,10 +231,10 @@ class Names:
         return max(candidates, key=lambda name: (_shared(name, near), -len(name)))
 
 
-def _shared(one: str, other: str) -> int:
+def _shared(module: str, other: str) -> int:
     """How many leading parts two names have in common."""
     count = 0
-    for left, right in zip(one.split("."), other.split("."), strict=False):
+    for left, right in zip(module.split("."), other.split("."), strict=False):
         if left != right:
             break
         count += 1

@@ -37,10 +37,10 @@ class ModuleScope:
 
     def alias(self, name: str) -> "tuple[ast.expr, ModuleScope] | None":
         """What a name is assigned in the project: ``Status = Literal[...]``."""
-        found = self.project.definition(name)
-        if found is None:
+        definition = self.project.definition(name)
+        if definition is None:
             return None
-        statement, module = found
+        statement, module = definition
         value = getattr(statement, "value", None)
         if isinstance(statement, ast.Assign | ast.AnnAssign) and isinstance(value, ast.expr):
             if not isinstance(value, ast.Subscript | ast.BinOp | ast.Name | ast.Attribute):
@@ -64,7 +64,9 @@ def _is_ambiguous(statements: list[ast.stmt]) -> bool:
 
 
 def _is_overload(function: Function) -> bool:
-    return any(written(one).rpartition(".")[2] == "overload" for one in function.decorator_list)
+    return any(
+        written(decorator).rpartition(".")[2] == "overload" for decorator in function.decorator_list
+    )
 
 
 @dataclass
@@ -82,7 +84,7 @@ class Project:
     _models: dict[str, Model | None] = field(default_factory=dict)
     _titles: dict[str, list[str]] | None = None
     flows: dict[ast.AST, Flow] = field(default_factory=dict)
-    given: dict[str, Value | None] = field(default_factory=dict)
+    inferred_values: dict[str, Value | None] = field(default_factory=dict)
 
     def module(self, name: str) -> Module | None:
         """A module, parsed; None if it is none of the project's, or no Python."""
@@ -116,8 +118,8 @@ class Project:
 
     def function(self, name: str) -> tuple[Function, Module] | None:
         """A function or a method of the project."""
-        found = self.variants(name)
-        return found[0] if found else None
+        variants = self.variants(name)
+        return variants[0] if variants else None
 
     def variants(self, name: str) -> list[tuple[Function, Module]]:
         """The definitions of a function or a method: several, if it is overloaded.
@@ -134,10 +136,14 @@ class Project:
         elif len(owners) == 1:
             owner = module.definitions.get(owners[0])
             inside = owner.body if isinstance(owner, ast.ClassDef) else []
-            body = [one for one in inside if last in defined(one)]
+            body = [statement for statement in inside if last in defined(statement)]
             body = [] if _is_ambiguous(body) else body
-        found = [one for one in body if isinstance(one, FUNCTIONS) and one.name == last]
-        return [(one, module) for one in sorted(found, key=_is_overload)]
+        functions = [
+            statement
+            for statement in body
+            if isinstance(statement, FUNCTIONS) and statement.name == last
+        ]
+        return [(function, module) for function in sorted(functions, key=_is_overload)]
 
     def callee(self, name: str) -> tuple[Function, Module] | None:
         """The function or the method that a name calls, inherited or not."""
@@ -147,33 +153,37 @@ class Project:
 
     def overloads(self, function: Function, module: Module) -> list[Function]:
         """All definitions of what a function is one definition of."""
-        return [one for one, _ in self.variants(module.qualified(function))] or [function]
+        return [variant for variant, _ in self.variants(module.qualified(function))] or [function]
 
     def method(self, name: str, method: str) -> tuple[Function, Module] | None:
         """A method of a class of the project, inherited or not."""
         for owner in (name, *self._ordered(name)):
-            found = self.function(f"{owner}.{method}")
-            if found is not None:
-                return found
+            function = self.function(f"{owner}.{method}")
+            if function is not None:
+                return function
         return None
 
     def model(self, name: str) -> Model | None:
         """The model that a class of the project is; None if it is none."""
         if name not in self._models:
             self._models[name] = None  # a class that inherits itself
-            found = self.definition(name) if name in self.names.bases else None
-            if found is not None and isinstance(found[0], ast.ClassDef) and self._is_model(name):
-                self._models[name] = Model(name, found[0], ModuleScope(self, found[1]))
+            definition = self.definition(name) if name in self.names.bases else None
+            if (
+                definition is not None
+                and isinstance(definition[0], ast.ClassDef)
+                and self._is_model(name)
+            ):
+                self._models[name] = Model(name, definition[0], ModuleScope(self, definition[1]))
         return self._models[name]
 
     def ancestry(self, name: str) -> frozenset[str]:
         """Everything a class inherits; Colonnade's own mixins are its SQLModel's."""
-        found = set(self._ordered(name))
-        if any(one.startswith("colonnade.") for one in found):
-            found.add(lib.COLONNADE_MODEL)
-        if any(self._declares_base(one) for one in (name, *found)):
-            found.add(lib.DECLARATIVE)
-        return frozenset(found)
+        ancestors = set(self._ordered(name))
+        if any(ancestor.startswith("colonnade.") for ancestor in ancestors):
+            ancestors.add(lib.COLONNADE_MODEL)
+        if any(self._declares_base(class_name) for class_name in (name, *ancestors)):
+            ancestors.add(lib.DECLARATIVE)
+        return frozenset(ancestors)
 
     def flow(self, node: Runs, module: Module) -> Flow | None:
         """How a function or a module runs; None while that is being found out."""
@@ -194,7 +204,7 @@ class Project:
         flow = self.flow(function, module)
         if flow is None:
             return frozenset()
-        names = {one.arg for one in (*function.args.args, *function.args.kwonlyargs)}
+        names = {parameter.arg for parameter in (*function.args.args, *function.args.kwonlyargs)}
         return frozenset(source for _, source in flow.commits if source in names)
 
     def by_title(self, title: str, near: str) -> str:
@@ -209,11 +219,11 @@ class Project:
                 if SHADOWED in module:
                     continue
                 self._titles.setdefault(name, []).append(f"{module}.{name}")
-        found = self._titles.get(title, [])
-        tables = [one for one in found if one in self.names.tables]
+        models = self._titles.get(title, [])
+        tables = [model for model in models if model in self.names.tables]
         document = near.partition("#")[0]
-        for some in (found, tables):
-            beside = [one for one in some if one.startswith(f"{document}#")]
+        for some in (models, tables):
+            beside = [model for model in some if model.startswith(f"{document}#")]
             if len(beside) == 1:
                 return beside[0]
             if len(some) == 1:
@@ -221,14 +231,14 @@ class Project:
         return title
 
     def _ordered(self, name: str) -> list[str]:
-        found: list[str] = []
+        ordered: list[str] = []
         waiting = list(self.names.bases.get(name, ()))
         while waiting:
-            one = waiting.pop(0)
-            if one not in found:
-                found.append(one)
-                waiting += self.names.bases.get(one, ())
-        return found
+            base = waiting.pop(0)
+            if base not in ordered:
+                ordered.append(base)
+                waiting += self.names.bases.get(base, ())
+        return ordered
 
     def _is_model(self, name: str) -> bool:
         roots = {lib.SQLMODEL, lib.COLONNADE_MODEL, lib.PYDANTIC_MODEL, lib.DECLARATIVE}
@@ -238,10 +248,10 @@ class Project:
         """Whether a name is assigned ``declarative_base()``."""
         if name in self.names.bases:
             return False
-        found = self.definition(name)
-        if found is None or not isinstance(found[0], ast.Assign):
+        definition = self.definition(name)
+        if definition is None or not isinstance(definition[0], ast.Assign):
             return False
-        value = found[0].value
+        value = definition[0].value
         return isinstance(value, ast.Call) and (
-            ModuleScope(self, found[1]).meaning(value.func) == lib.DECLARATIVE_BASE
+            ModuleScope(self, definition[1]).meaning(value.func) == lib.DECLARATIVE_BASE
         )

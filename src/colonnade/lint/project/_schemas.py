@@ -17,9 +17,9 @@ def subject(schema: Model) -> Model | None:
     """The table that a schema is a view of, by its bases or else by its name; None if unclear."""
     names = schema.project.names
     tables = {
-        one
+        heir
         for base in schema.bases
-        for one in (names.heirs.get(base.name, frozenset()) | {base.name}) & names.tables
+        for heir in (names.heirs.get(base.name, frozenset()) | {base.name}) & names.tables
     }
     if len(tables) == 1:
         return schema.project.model(tables.pop())
@@ -27,10 +27,10 @@ def subject(schema: Model) -> Model | None:
     if not title or title == schema.title:
         return None
     beside = f"{schema.name.rpartition('.')[0]}.{title}"
-    found = schema.project.model(beside) or schema.project.model(
+    model = schema.project.model(beside) or schema.project.model(
         schema.project.by_title(title, schema.module.name)
     )
-    return found if found is not None and found.table else None
+    return model if model is not None and model.table else None
 
 
 def is_update(schema: Model) -> bool:

@@ -19,8 +19,8 @@ def is_certain(at: Context, node: ast.expr, depth: int = 0) -> bool:
     match node:
         case ast.Await(value=inner):
             return is_certain(at, inner, depth)
-        case ast.IfExp(body=one, orelse=other):
-            return is_certain(at, one, depth) and is_certain(at, other, depth)
+        case ast.IfExp(body=body, orelse=other):
+            return is_certain(at, body, depth) and is_certain(at, other, depth)
         case ast.BoolOp(values=values):
             return all(is_certain(at, value, depth) for value in values)
         case ast.Constant(value=None):
@@ -30,7 +30,11 @@ def is_certain(at: Context, node: ast.expr, depth: int = 0) -> bool:
         case ast.Name():
             return all(_is_binding_certain(at, binding, depth) for binding in _bindings(at, node))
         case ast.Attribute(attr=name):
-            stores = [one for one in at.module.nodes(ast.Attribute) if _is_stored(one, name)]
+            stores = [
+                attribute
+                for attribute in at.module.nodes(ast.Attribute)
+                if _is_stored(attribute, name)
+            ]
             return bool(stores) and all(
                 _is_binding_certain(at, at.module.parent(store), depth) for store in stores
             )
@@ -47,9 +51,11 @@ def is_method_certain(at: Context, func: ast.expr) -> bool:
 def _bindings(at: Context, node: ast.Name) -> Iterator[ast.AST | None]:
     """The statements that give a name what it holds: of its function, else of its module."""
     function = at.module.function(node)
-    stores = [one for one in at.module.nodes(ast.Name) if _is_stored(one, node.id)]
+    stores = [name for name in at.module.nodes(ast.Name) if _is_stored(name, node.id)]
     inside = [store for store in stores if function and at.module.function(store) is function]
-    is_parameter = function and any(one.arg == node.id for one, _ in parameters(function))
+    is_parameter = function and any(
+        parameter.arg == node.id for parameter, _ in parameters(function)
+    )
     outside = [store for store in stores if at.module.function(store) is None]
     yield from map(at.module.parent, inside or ([] if is_parameter else outside))
 
@@ -65,8 +71,8 @@ def _is_binding_certain(at: Context, binding: ast.AST | None, depth: int) -> boo
             return is_certain(at, value, depth + 1)
         case ast.AnnAssign(value=value):
             return value is None or is_certain(at, value, depth + 1)
-        case ast.withitem(context_expr=made, optional_vars=target):
-            return at.value(target) is not None and is_certain(at, made, depth + 1)
+        case ast.withitem(context_expr=manager, optional_vars=target):
+            return at.value(target) is not None and is_certain(at, manager, depth + 1)
         case _:
             return False
 
@@ -74,9 +80,9 @@ def _is_binding_certain(at: Context, binding: ast.AST | None, depth: int) -> boo
 def _is_call_certain(at: Context, func: ast.expr, depth: int) -> bool:
     """Whether what a call gives is all that it may give."""
     held = at.value(func)
-    found = at.project.callee(held.name) if held and held.kind is Kind.SYMBOL else None
-    if found is not None:
-        return _is_return_certain(at, *found)
+    callee = at.project.callee(held.name) if held and held.kind is Kind.SYMBOL else None
+    if callee is not None:
+        return _is_return_certain(at, *callee)
     return (
         is_certain(at, func.value, depth)
         if isinstance(func, ast.Attribute) and held is None
@@ -89,7 +95,12 @@ def _is_return_certain(at: Context, function: Function, module: Module) -> bool:
     if ModuleScope(at.project, module).hint(function.returns).name:
         return True
     flow = at.project.flow(function, module)
-    given = [one.value for one in ast.walk(function) if isinstance(one, ast.Return | ast.Yield)]
+    returned = [
+        statement.value
+        for statement in ast.walk(function)
+        if isinstance(statement, ast.Return | ast.Yield)
+    ]
     return flow is not None and all(
-        one is None or isinstance(one, ast.Constant) or flow.value(one) is not None for one in given
+        value is None or isinstance(value, ast.Constant) or flow.value(value) is not None
+        for value in returned
     )

@@ -32,11 +32,11 @@ def url_text(at: Context, node: ast.expr | None) -> str | None:
             return text
         case ast.JoinedStr(values=values):
             return "".join(
-                str(one.value) if isinstance(one, ast.Constant) else "{}" for one in values
+                str(part.value) if isinstance(part, ast.Constant) else "{}" for part in values
             )
         case ast.Name():
-            found = at.project.definition(at.meaning(node))
-            value = getattr(found[0], "value", None) if found is not None else None
+            definition = at.project.definition(at.meaning(node))
+            value = getattr(definition[0], "value", None) if definition is not None else None
             if isinstance(value, ast.Constant | ast.JoinedStr):
                 return url_text(at, value)
     return None

@@ -18,5 +18,5 @@ def untracked(at: Context, field: Attribute) -> bool:
     if not (field.hint.many in COLLECTIONS or mapping):
         return False
     types = list(field.type_expressions())
-    text = " ".join(ast.unparse(one) for one in types)
+    text = " ".join(ast.unparse(column_type) for column_type in types)
     return "JSON" in text and not any(word in text for word in MUTABLE)

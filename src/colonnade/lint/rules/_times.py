@@ -60,7 +60,7 @@ def aware_time(at: Context, call: ast.Call) -> tuple[Edit, ...] | None:
     if isinstance(parent, ast.Attribute) and parent.attr in SAME_IN_UTC:
         return _aware(at, call)
     if isinstance(parent, ast.Compare):
-        others = [one for one in (parent.left, *parent.comparators) if one is not outer]
+        others = [side for side in (parent.left, *parent.comparators) if side is not outer]
         if all(_aware(at, other) == () for other in others):
             return _aware(at, call)
     return None
@@ -74,12 +74,18 @@ def column_of(at: Context, call: ast.Call) -> Attribute | None:
         case ast.Assign(targets=[ast.Attribute() as target]):
             return _field(at, target)
         case ast.keyword(arg=str(name)):
-            made = at.module.parent(parent)
-            model = at.project.model(at.meaning(made.func)) if isinstance(made, ast.Call) else None
+            construction = at.module.parent(parent)
+            model = (
+                at.project.model(at.meaning(construction.func))
+                if isinstance(construction, ast.Call)
+                else None
+            )
             return model.attributes.get(name) if model is not None else None
         case ast.Compare(left=left, comparators=others):
-            found = (_field(at, one) for one in (left, *others) if isinstance(one, ast.Attribute))
-            return next(filter(None, found), None)
+            fields = (
+                _field(at, side) for side in (left, *others) if isinstance(side, ast.Attribute)
+            )
+            return next(filter(None, fields), None)
     return None
 
 
@@ -163,7 +169,7 @@ def _of_use(at: Context, field: Attribute, node: ast.Attribute) -> Part:
         case ast.Assign(targets=[target], value=value) if target is node:
             return _aware(at, value)
         case ast.Compare(left=left, comparators=others) if in_sql or _is_read_aware(field):
-            return _all_aware(at, (one for one in (left, *others) if one is not node))
+            return _all_aware(at, (side for side in (left, *others) if side is not node))
         case ast.Compare(ops=[ast.Is() | ast.IsNot()]):
             return ()
         case ast.Attribute(attr=attr) if in_sql and attr in INDIFFERENT:
@@ -192,8 +198,8 @@ def _aware(at: Context, node: ast.expr) -> Part:
     match node:
         case ast.Constant(value=None):
             return ()
-        case ast.IfExp(body=one, orelse=other):
-            return _all_aware(at, (one, other))
+        case ast.IfExp(body=body, orelse=other):
+            return _all_aware(at, (body, other))
         case ast.BinOp(left=left, right=right) if _is_span(at, right):
             return _aware(at, left)
         case ast.Call(func=func, args=[], keywords=[]) if at.meaning(func) in (NOW, UTC_NOW):

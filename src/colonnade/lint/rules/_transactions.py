@@ -9,8 +9,8 @@ def makes(loop: ast.AST, source: str) -> bool:
     """Whether a session is made within a loop, or what else a node is."""
     first = source.partition(".")[0]
     return any(
-        isinstance(one, ast.Name) and one.id == first and isinstance(one.ctx, ast.Store)
-        for one in ast.walk(loop)
+        isinstance(inner, ast.Name) and inner.id == first and isinstance(inner.ctx, ast.Store)
+        for inner in ast.walk(loop)
     )
 
 
@@ -22,5 +22,7 @@ def leaves(at: Context, call: ast.Call) -> bool:
         body = getattr(parent, name, [])
         if statement in body:
             after = body[body.index(statement) :]
-            return any(isinstance(one, ast.Return | ast.Break | ast.Raise) for one in after)
+            return any(
+                isinstance(statement, ast.Return | ast.Break | ast.Raise) for statement in after
+            )
     return False

@@ -77,10 +77,10 @@ def count() -> int:
                 held = at.value(node.func)
                 if held is None or held.kind is not Kind.SYMBOL:
                     continue
-                found = at.project.function(held.name)
-                if found is not None and _waits(at, *found, depth=0):
+                callee = at.project.function(held.name)
+                if callee is not None and _waits(at, *callee, depth=0):
                     message = (
-                        f"`{found[0].name}` waits for the database, and the event loop with it"
+                        f"`{callee[0].name}` waits for the database, and the event loop with it"
                     )
                     advice = "Make this endpoint `def`, or `await run_in_threadpool(...)`"
                     yield at.find(self.code, node, message, advice=advice, whole=False)
@@ -98,13 +98,15 @@ def _waits(at: Context, function: Function, module: Module, depth: int) -> bool:
         if blocking_call(flow.values, node):
             return True
         held = flow.values.get(node.func)
-        found = at.project.function(held.name) if held and held.kind is Kind.SYMBOL else None
-        if found is not None and found[0] is not function and _waits(at, *found, depth + 1):
+        callee = at.project.function(held.name) if held and held.kind is Kind.SYMBOL else None
+        if callee is not None and callee[0] is not function and _waits(at, *callee, depth + 1):
             return True
     return False
 
 
 def _is_made_async(function: Function) -> bool:
     """Whether a decorator may run it elsewhere."""
-    names = {evaluation.dotted(one).rpartition(".")[2] for one in function.decorator_list}
+    names = {
+        evaluation.dotted(decorator).rpartition(".")[2] for decorator in function.decorator_list
+    }
     return bool(names - {"staticmethod", "classmethod"})

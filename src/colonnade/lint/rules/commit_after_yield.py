@@ -64,9 +64,9 @@ def create(session: Session = Depends(get_session, scope="function")) -> None:
             if early is not False or is_fixture(function):
                 continue
             yields = [
-                one
-                for one in ast.walk(function)
-                if isinstance(one, ast.Yield) and at.module.function(one) is function
+                inner
+                for inner in ast.walk(function)
+                if isinstance(inner, ast.Yield) and at.module.function(inner) is function
             ]
             if yields:
                 yield from self._judge(at, function, yields)
@@ -77,10 +77,10 @@ def create(session: Session = Depends(get_session, scope="function")) -> None:
             if not isinstance(node, ast.Call):
                 continue
             around = any(
-                isinstance(one, ast.With | ast.AsyncWith) for one in at.module.above(yields[0])
-                if any(item.context_expr is node for item in getattr(one, "items", ()))
+                isinstance(above, ast.With | ast.AsyncWith) for above in at.module.above(yields[0])
+                if any(item.context_expr is node for item in getattr(above, "items", ()))
             )  # fmt: skip
-            if around or any(_runs_after(at, node, one) for one in yields):
+            if around or any(_runs_after(at, node, yielded) for yielded in yields):
                 message = (
                     f"`{source or 'the session'}` is committed when the answer was sent already"
                 )
@@ -92,5 +92,5 @@ def create(session: Session = Depends(get_session, scope="function")) -> None:
 def _runs_after(at: Context, node: ast.expr, first: ast.expr) -> bool:
     """Whether an expression runs after another one, and not only when that fails."""
     return node.lineno > first.lineno and not any(
-        isinstance(one, ast.ExceptHandler) for one in at.module.above(node)
+        isinstance(ancestor, ast.ExceptHandler) for ancestor in at.module.above(node)
     )

@@ -63,13 +63,15 @@ def begin(session: Session, name: str) -> None:
             ]
             for place, (node, source) in enumerate(writes):
                 later = [
-                    one for one, same in writes[place + 1 :] if same == source and one is not node
+                    write
+                    for write, same in writes[place + 1 :]
+                    if same == source and write is not node
                 ]
                 if not later or not isinstance(node, ast.Call) or _is_commit(node):
                     continue
                 if any("commit" in (keyword.arg or "") for keyword in node.keywords):
                     continue  # it is told whether to
-                if any(_follows(at, node, one) for one in later):
+                if any(_follows(at, node, write) for write in later):
                     name = at.edit.text(node.func)
                     message = f"`{name}` commits `{source}`, in the middle of what is done here"
                     advice = "Let it flush, and commit here, at the end"
@@ -84,17 +86,23 @@ def _is_commit(node: ast.Call) -> bool:
 def _follows(at: Context, first: ast.AST, second: ast.AST) -> bool:
     """Whether one statement runs after another on the same way: in its block, or one around it."""
     before = [at.module.statement(first), *at.module.above(first)]
-    chain = {one for one in (at.module.statement(second), *at.module.above(second)) if one}
-    for one in before:
-        parent = at.module.parent(one) if one is not None else None
+    chain = {
+        statement
+        for statement in (at.module.statement(second), *at.module.above(second))
+        if statement
+    }
+    for ancestor in before:
+        parent = at.module.parent(ancestor) if ancestor is not None else None
         for name in ("body", "orelse", "finalbody"):
             body = getattr(parent, name, [])
-            if isinstance(body, list) and one in body:
-                later = body[body.index(one) + 1 :]
-                if any(isinstance(end, ast.Return | ast.Raise) for end in body[body.index(one) :]):
+            if isinstance(body, list) and ancestor in body:
+                later = body[body.index(ancestor) + 1 :]
+                if any(
+                    isinstance(end, ast.Return | ast.Raise) for end in body[body.index(ancestor) :]
+                ):
                     return False
                 if any(statement in chain for statement in later):
                     return True
-        if isinstance(one, (*FUNCTIONS, ast.ExceptHandler)):
+        if isinstance(ancestor, (*FUNCTIONS, ast.ExceptHandler)):
             return False
     return False

@@ -50,9 +50,9 @@ class Task(SQLModel, table=True):
         for field in fields(at):
             keyword = next(
                 (
-                    one
-                    for one in (field.call.keywords if field.call else ())
-                    if one.arg in ("default", "insert_default", "server_default")
+                    keyword
+                    for keyword in (field.call.keywords if field.call else ())
+                    if keyword.arg in ("default", "insert_default", "server_default")
                 ),
                 None,
             )

@@ -70,7 +70,9 @@ def find(session: Session, title: str):
             argument = call.args[0]
             put_in = list(_put_in(argument))
             served = at.module.function(call) in at.served
-            if (served or _is_value(argument)) and any(_from_outside(at, one) for one in put_in):
+            if (served or _is_value(argument)) and any(
+                _from_outside(at, value) for value in put_in
+            ):
                 message = "what is put into this SQL is run as SQL"
                 advice = 'Bind it: `text("... = :name").bindparams(name=...)`'
                 yield at.find(self.code, argument, message, advice=advice, whole=False)
@@ -86,9 +88,9 @@ def find(session: Session, title: str):
 def _is_value(node: ast.expr) -> bool:
     """Whether what is put in stands where a value does, not the name of a table."""
     text = "".join(
-        one.value if isinstance(one, ast.Constant) and isinstance(one.value, str) else PUT_IN
-        for one in ast.walk(node)
-        if isinstance(one, ast.Constant | ast.FormattedValue)
+        part.value if isinstance(part, ast.Constant) and isinstance(part.value, str) else PUT_IN
+        for part in ast.walk(node)
+        if isinstance(part, ast.Constant | ast.FormattedValue)
     )
     return VALUE.search(text) is not None or not isinstance(node, ast.JoinedStr)
 
@@ -133,15 +135,15 @@ def _from_outside(at: Context, node: ast.expr, depth: int = 0) -> bool:  # noqa:
                 inner = [func.value, *(arguments if func.attr in ("join", "format") else ())]
             elif name != "str":
                 return False
-            return any(_from_outside(at, one, depth + 1) for one in inner)
+            return any(_from_outside(at, argument, depth + 1) for argument in inner)
         case ast.ListComp(elt=element) | ast.GeneratorExp(elt=element):
             return _from_outside(at, element, depth + 1)
         case ast.JoinedStr() | ast.BinOp():
-            return any(_from_outside(at, one, depth + 1) for one in _put_in(node))
+            return any(_from_outside(at, part, depth + 1) for part in _put_in(node))
         case ast.Subscript(value=value):
             return _from_outside(at, value, depth + 1)
         case ast.IfExp(body=body, orelse=orelse):
-            return any(_from_outside(at, one, depth + 1) for one in (body, orelse))
+            return any(_from_outside(at, branch, depth + 1) for branch in (body, orelse))
     return False
 
 
@@ -153,12 +155,21 @@ def _name_from_outside(at: Context, node: ast.Name, depth: int) -> bool:
         if name.arg == node.id:
             hint = at.hint(name.annotation)
             depends = isinstance(default, ast.Call) and at.meaning(default.func) in lib.DEPENDS
-            told = hint.name in ("str", "builtins.str", "typing.Any") or name.annotation is None
-            return told and not depends and not hint.literals and name.arg not in ("self", "cls")
+            may_be_text = (
+                hint.name in ("str", "builtins.str", "typing.Any") or name.annotation is None
+            )
+            return (
+                may_be_text
+                and not depends
+                and not hint.literals
+                and name.arg not in ("self", "cls")
+            )
     values: list[ast.expr] = []
-    for one in ast.walk(function):
-        if isinstance(one, ast.Assign) and any(is_name(target, node.id) for target in one.targets):
-            values.append(one.value)
-        elif isinstance(one, ast.For | ast.comprehension) and is_name(one.target, node.id):
-            values.append(one.iter)
+    for inner in ast.walk(function):
+        if isinstance(inner, ast.Assign) and any(
+            is_name(target, node.id) for target in inner.targets
+        ):
+            values.append(inner.value)
+        elif isinstance(inner, ast.For | ast.comprehension) and is_name(inner.target, node.id):
+            values.append(inner.iter)
     return any(_from_outside(at, value, depth + 1) for value in values)

@@ -61,18 +61,20 @@ def title(key: int) -> str:
     def check(self, at: Context) -> Iterator[Finding]:
         for function in at.served:
             bound = {
-                one.id
-                for one in ast.walk(function)
-                if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)
+                inner.id
+                for inner in ast.walk(function)
+                if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store)
             }
             arguments = function.args
-            bound |= {one.arg for one in (*arguments.args, *arguments.kwonlyargs)}
+            bound |= {parameter.arg for parameter in (*arguments.args, *arguments.kwonlyargs)}
             for node in ast.walk(function):
                 if not isinstance(node, ast.Name) or node.id in bound:
                     continue
                 held = at.value(node)
-                made = held.node if held is not None and held.is_instance(lib.SESSIONS) else None
-                if made is not None and held is not None and _is_session(at, node):
+                construction = (
+                    held.node if held is not None and held.is_instance(lib.SESSIONS) else None
+                )
+                if construction is not None and held is not None and _is_session(at, node):
                     message = f"all requests share `{node.id}`, which is made once for the module"
                     yield at.find(self.code, node, message)
                     break
@@ -81,11 +83,11 @@ def title(key: int) -> str:
 def _is_session(at: Context, node: ast.Name) -> bool:
     """Whether a name is a session itself, not a scoped one or what makes them."""
     name = at.meaning(node)
-    found = at.project.definition(name)
-    value = getattr(found[0], "value", None) if found is not None else None
-    if not isinstance(value, ast.Call) or found is None:
+    definition = at.project.definition(name)
+    value = getattr(definition[0], "value", None) if definition is not None else None
+    if not isinstance(value, ast.Call) or definition is None:
         return False
-    flow = at.project.flow(found[1].tree, found[1])
+    flow = at.project.flow(definition[1].tree, definition[1])
     function = flow.value(value.func) if flow is not None else None
     return function is not None and (
         function.kind is Kind.FACTORY

@@ -94,7 +94,8 @@ def _unreadable(field: Attribute) -> bool:
     ):
         return True
     return any(
-        isinstance(one, ast.FunctionDef) and "validator" in ast.unparse(one.decorator_list[0])
-        for one in field.owner.node.body
-        if isinstance(one, ast.FunctionDef) and one.decorator_list
+        isinstance(statement, ast.FunctionDef)
+        and "validator" in ast.unparse(statement.decorator_list[0])
+        for statement in field.owner.node.body
+        if isinstance(statement, ast.FunctionDef) and statement.decorator_list
     )

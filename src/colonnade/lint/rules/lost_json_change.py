@@ -84,10 +84,10 @@ def tag(session: Session, key: int, name: str) -> None:
 def _marked(at: Context, node: ast.AST, changed: ast.Attribute) -> bool:
     """Whether the function says that it changed, or assigns the attribute itself."""
     function = at.module.function(node) or at.module.tree
-    for one in ast.walk(function):
-        if isinstance(one, ast.Call) and "flag_modified" in ast.unparse(one.func):
+    for inner in ast.walk(function):
+        if isinstance(inner, ast.Call) and "flag_modified" in ast.unparse(inner.func):
             return True
-        if isinstance(one, ast.Attribute) and isinstance(one.ctx, ast.Store):
-            if one.attr == changed.attr:
+        if isinstance(inner, ast.Attribute) and isinstance(inner.ctx, ast.Store):
+            if inner.attr == changed.attr:
                 return True
     return False

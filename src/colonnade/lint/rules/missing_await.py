@@ -129,8 +129,8 @@ def _is_async(at: Context, call: ast.Call) -> bool:
     held = at.value(call.func)
     owner, _, method = held.name.rpartition(".") if held is not None else ("", "", "")
     for heir in at.project.names.heirs.get(owner, ()):
-        found = at.project.function(f"{heir}.{method}")
-        if found is not None and not isinstance(found[0], ast.AsyncFunctionDef):
+        function = at.project.function(f"{heir}.{method}")
+        if function is not None and not isinstance(function[0], ast.AsyncFunctionDef):
             return False
     return is_method_certain(at, call.func)
 
@@ -138,13 +138,13 @@ def _is_async(at: Context, call: ast.Call) -> bool:
 def _awaited_around(at: Context, call: ast.Call) -> ast.Await | None:
     """The ``await`` of what is called on a call, which was meant for the call itself."""
     inner: ast.AST = call
-    for one in at.module.above(call):
-        if isinstance(one, ast.Await):
-            return one if at.edit.start(one.value) == at.edit.start(call) else None
-        chained = isinstance(one, ast.Attribute) or (
-            isinstance(one, ast.Call) and one.func is inner
+    for ancestor in at.module.above(call):
+        if isinstance(ancestor, ast.Await):
+            return ancestor if at.edit.start(ancestor.value) == at.edit.start(call) else None
+        chained = isinstance(ancestor, ast.Attribute) or (
+            isinstance(ancestor, ast.Call) and ancestor.func is inner
         )
         if not chained:
             return None
-        inner = one
+        inner = ancestor
     return None

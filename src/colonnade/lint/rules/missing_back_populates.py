@@ -68,23 +68,23 @@ class Task(SQLModel, table=True):
         if target is None or not target.whole:
             return
         others = _others(model, relation, target)
-        said = f"`{model.title}.{relation.name}` names no `back_populates`"
+        problem = f"`{model.title}.{relation.name}` names no `back_populates`"
         if len(others) == 1:
             name = others[0].name
-            message = f"{said}: `{target.title}.{name}` is its other side"
+            message = f"{problem}: `{target.title}.{name}` is its other side"
             mutual = _others(target, others[0], model) == [relation]
             fix = _fix(at, model, relation, target, others[0]) if mutual else None
             yield at.find(self.code, relation.node, message, fix=fix)
         elif others:
             names = ", ".join(f"`{other.name}`" for other in others)
-            yield at.find(self.code, relation.node, f"{said}: {target.title} has {names}")
+            yield at.find(self.code, relation.node, f"{problem}: {target.title} has {names}")
         elif (
             relation.many
             and not relation.options
             and not _back(model, target)
             and _keys(target, model)
         ):
-            message = f"{said}, and `{target.title}` has no relation back"
+            message = f"{problem}, and `{target.title}` has no relation back"
             yield at.find(self.code, relation.node, message)
 
 
@@ -108,7 +108,11 @@ def _back(model: Model, target: Model) -> list[Relation]:
 
 def _others(model: Model, relation: Relation, target: Model) -> list[Relation]:
     """The relations of the target that may be the other side of one."""
-    return [one for one in _back(model, target) if _is_other_side(model, relation, target, one)]
+    return [
+        candidate
+        for candidate in _back(model, target)
+        if _is_other_side(model, relation, target, candidate)
+    ]
 
 
 def _is_other_side(model: Model, relation: Relation, target: Model, other: Relation) -> bool:
@@ -143,9 +147,9 @@ def _keys(child: Model, parent: Model) -> frozenset[str]:
     """The columns of a model that refer to the table of another."""
     return frozenset(
         name
-        for name, one in child.attributes.items()
+        for name, attribute in child.attributes.items()
         if parent.tablename
-        and f".{one.foreign_key or ''}".rpartition(".")[0].endswith(f".{parent.tablename}")
+        and f".{attribute.foreign_key or ''}".rpartition(".")[0].endswith(f".{parent.tablename}")
     )
 
 

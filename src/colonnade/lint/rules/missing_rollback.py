@@ -63,42 +63,42 @@ def add(session: Session, titles: list[str]) -> list[str]:
                 if not _swallows(handler):
                     continue
                 if self._used_again(at, tried, handler, source):
-                    said = "is used again after this, and was not rolled back"
+                    problem = "is used again after this, and was not rolled back"
                 elif _is_callers(at, call, source) and not _raises_after(at, tried):
-                    said = "goes back to the caller, and was not rolled back"
+                    problem = "goes back to the caller, and was not rolled back"
                 else:
                     continue
                 advice = f"Call `{source}.rollback()` first, or write in `begin_nested()`"
-                message = f"`{source}` {said}"
+                message = f"`{source}` {problem}"
                 yield at.find(self.code, handler, message, advice=advice, whole=False)
 
     def _used_again(
         self, at: Context, tried: ast.Try, handler: ast.ExceptHandler, source: str
     ) -> bool:
-        if any(isinstance(one, ast.For | ast.AsyncFor | ast.While) for one in at.loops(tried)):
-            loop = next(one for one in at.loops(tried))
+        if any(isinstance(loop, ast.For | ast.AsyncFor | ast.While) for loop in at.loops(tried)):
+            loop = next(loop for loop in at.loops(tried))
             return not makes(loop, source)
         if _uses(handler.body, source):
             return True
         parent = at.module.parent(tried)
         body = getattr(parent, "body", [])
         after = body[body.index(tried) + 1 :] if tried in body else []
-        left = any(isinstance(one, ast.Return | ast.Raise) for one in handler.body)
+        left = any(isinstance(statement, ast.Return | ast.Raise) for statement in handler.body)
         return not left and _uses(after, source)
 
 
 def _tried(at: Context, call: ast.Call) -> ast.Try | None:
     """The nearest ``try`` whose handlers see what a call raises."""
     inner: ast.AST = call
-    for one in at.module.above(call):
-        if isinstance(one, (*FUNCTIONS, ast.Lambda)):
+    for ancestor in at.module.above(call):
+        if isinstance(ancestor, (*FUNCTIONS, ast.Lambda)):
             return None
-        if isinstance(one, ast.With | ast.AsyncWith):
-            if any("begin" in ast.unparse(item.context_expr) for item in one.items):
+        if isinstance(ancestor, ast.With | ast.AsyncWith):
+            if any("begin" in ast.unparse(item.context_expr) for item in ancestor.items):
                 return None
-        if isinstance(one, ast.Try) and inner in one.body and one.handlers:
-            return one
-        inner = one
+        if isinstance(ancestor, ast.Try) and inner in ancestor.body and ancestor.handlers:
+            return ancestor
+        inner = ancestor
     return None
 
 
@@ -109,8 +109,8 @@ def _swallows(handler: ast.ExceptHandler) -> bool:
          "OperationalError", "DataError", "StatementError", ""}
     ):  # fmt: skip
         return False
-    for one in handler.body:
-        for node in ast.walk(one):
+    for statement in handler.body:
+        for node in ast.walk(statement):
             if isinstance(node, ast.Raise):
                 return False
             if isinstance(node, ast.Attribute) and node.attr == "is_active":
@@ -128,15 +128,15 @@ def _swallows(handler: ast.ExceptHandler) -> bool:
 def _caught(handler: ast.ExceptHandler) -> set[str]:
     kind = handler.type
     kinds = kind.elts if isinstance(kind, ast.Tuple) else [kind]
-    return {ast.unparse(one).rpartition(".")[2] if one is not None else "" for one in kinds}
+    return {ast.unparse(kind).rpartition(".")[2] if kind is not None else "" for kind in kinds}
 
 
 def _uses(body: list[ast.stmt], source: str) -> bool:
     """Whether statements call the session, but to end it."""
     for statement in body:
-        for one in ast.walk(statement):
-            if isinstance(one, ast.Attribute) and evaluation.dotted(one.value) == source:
-                return one.attr not in ("rollback", "close")
+        for inner in ast.walk(statement):
+            if isinstance(inner, ast.Attribute) and evaluation.dotted(inner.value) == source:
+                return inner.attr not in ("rollback", "close")
     return False
 
 
@@ -152,4 +152,4 @@ def _raises_after(at: Context, tried: ast.Try) -> bool:
     """Whether an error follows in any case, and the caller learns of it."""
     body = getattr(at.module.parent(tried), "body", [])
     after = body[body.index(tried) + 1 :] if tried in body else []
-    return any(isinstance(one, ast.Raise) for one in after)
+    return any(isinstance(statement, ast.Raise) for statement in after)

@@ -76,11 +76,11 @@ def _lacks_table(model: Model) -> bool:
 
 def _is_mappable(model: Model) -> bool:
     """Whether a model is a table for certain once it says so: its module has to be imported."""
-    own = model.attributes.values()
-    return any(one.primary_key for one in own) and all(
-        (one.hint.name in SCALARS and not one.hint.many)
-        or not one.options.keys().isdisjoint({"sa_type", "sa_column"})
-        for one in own
+    attributes = model.attributes.values()
+    return any(attribute.primary_key for attribute in attributes) and all(
+        (attribute.hint.name in SCALARS and not attribute.hint.many)
+        or not attribute.options.keys().isdisjoint({"sa_type", "sa_column"})
+        for attribute in attributes
     )
 
 
@@ -99,14 +99,18 @@ def _used(model: Model) -> str:
     names = model.project.names
     if not model.sqlmodel or model.table:
         return ""
-    if any(one in names.tables for one in model.ancestry):
+    if any(ancestor in names.tables for ancestor in model.ancestry):
         return ""  # a table's heir is a schema of it, and selecting it is another mistake
     heirs = names.heirs.get(model.name, frozenset())
     if model.name in names.queried and not heirs:
         return "is queried"
     if any(relation.name in model.own for relation in model.relations.values()):
         return "has relations"
-    own = [one for one in model.own.values() if isinstance(one, Attribute)]
-    if not heirs and any(one.primary_key for one in own) and not WORDS.search(model.title):
+    attributes = [attribute for attribute in model.own.values() if isinstance(attribute, Attribute)]
+    if (
+        not heirs
+        and any(attribute.primary_key for attribute in attributes)
+        and not WORDS.search(model.title)
+    ):
         return "has a primary key"
     return ""

@@ -106,14 +106,18 @@ def _gives_naive_utc(place: ModuleScope, factory: ast.expr, depth: int = 0) -> s
         return "`datetime.utcnow`"
     if isinstance(factory, ast.Lambda):
         return _is_naive_utc(place, factory.body, depth)
-    found = place.project.function(place.meaning(factory))
-    if found is None or depth > DEPTH:
+    callee = place.project.function(place.meaning(factory))
+    if callee is None or depth > DEPTH:
         return ""
-    function, module = found
+    function, module = callee
     there = ModuleScope(place.project, module)
-    returned = [one.value for one in ast.walk(function) if isinstance(one, ast.Return)]
-    given = {_is_naive_utc(there, one, depth + 1) if one is not None else "" for one in returned}
-    return f"`{function.name}()`" if given and "" not in given else ""
+    returned = [
+        statement.value for statement in ast.walk(function) if isinstance(statement, ast.Return)
+    ]
+    kinds = {
+        _is_naive_utc(there, value, depth + 1) if value is not None else "" for value in returned
+    }
+    return f"`{function.name}()`" if kinds and "" not in kinds else ""
 
 
 def _is_naive_utc(place: ModuleScope, node: ast.expr, depth: int) -> str:
@@ -125,8 +129,8 @@ def _is_naive_utc(place: ModuleScope, node: ast.expr, depth: int) -> str:
             keywords=[ast.keyword("tzinfo", ast.Constant(None))],
         ):
             is_utc = isinstance(inner, ast.Call) and any(
-                place.meaning(one) in ZONES
-                for one in (*inner.args, *(keyword.value for keyword in inner.keywords))
+                place.meaning(argument) in ZONES
+                for argument in (*inner.args, *(keyword.value for keyword in inner.keywords))
             )
             return "`replace(tzinfo=None)`" if is_utc else ""
         case ast.Call(func=func) if place.meaning(func) in UTC:

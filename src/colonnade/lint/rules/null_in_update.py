@@ -73,7 +73,7 @@ class TaskUpdate(TaskBase, partial=True):
 def _drops_none(at: Context, schema: Model) -> bool:
     """Whether a validator of the schema may see to it."""
     return any(
-        isinstance(one, ast.FunctionDef)
-        and any("validator" in ast.unparse(decorator) for decorator in one.decorator_list)
-        for one in schema.node.body
+        isinstance(statement, ast.FunctionDef)
+        and any("validator" in ast.unparse(decorator) for decorator in statement.decorator_list)
+        for statement in schema.node.body
     )

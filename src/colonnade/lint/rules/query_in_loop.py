@@ -80,11 +80,11 @@ def _written_here(at: Context, call: ast.Call) -> bool:
         return not isinstance(first, ast.Call) or _is_select(at, first)
     function = at.module.function(call) or at.module.tree
     return any(
-        isinstance(one, ast.Assign)
-        and any(isinstance(target, ast.Name) and target.id == first.id for target in one.targets)
-        and isinstance(one.value, ast.Call)
-        and _is_select(at, one.value)
-        for one in ast.walk(function)
+        isinstance(inner, ast.Assign)
+        and any(isinstance(target, ast.Name) and target.id == first.id for target in inner.targets)
+        and isinstance(inner.value, ast.Call)
+        and _is_select(at, inner.value)
+        for inner in ast.walk(function)
     )
 
 
@@ -101,13 +101,16 @@ def _is_select(at: Context, node: ast.expr) -> bool:
 def _other_tables(at: Context, call: ast.Call, names: set[str]) -> bool:
     """Whether each round asks another table, which no single query can do."""
     loop = next(iter(at.loops(call)))
-    made = [one for one in ast.walk(loop) if isinstance(one, ast.Assign)]
+    assignments = [inner for inner in ast.walk(loop) if isinstance(inner, ast.Assign)]
     names = names | {
-        target.id for one in made for target in one.targets if isinstance(target, ast.Name)
+        target.id
+        for assignment in assignments
+        for target in assignment.targets
+        if isinstance(target, ast.Name)
     }
     return any(
         _root(table) in names
-        for query in (call, *(one.value for one in made))
+        for query in (call, *(assignment.value for assignment in assignments))
         for node in ast.walk(query)
         if isinstance(node, ast.Call)
         for table in _asked(node, call)
@@ -131,10 +134,10 @@ def _root(node: ast.expr) -> str:
 def _used(at: Context, call: ast.Call, names: set[str]) -> set[str]:
     """What a loop is over that a query mentions, itself or by names that do."""
     mentioned = {
-        one.id
-        for given in (*call.args, *(keyword.value for keyword in call.keywords))
-        for one in ast.walk(given)
-        if isinstance(one, ast.Name)
+        inner.id
+        for argument in (*call.args, *(keyword.value for keyword in call.keywords))
+        for inner in ast.walk(argument)
+        if isinstance(inner, ast.Name)
     }
     if mentioned & names:
         return mentioned & names
@@ -143,7 +146,7 @@ def _used(at: Context, call: ast.Call, names: set[str]) -> set[str]:
         if isinstance(node, ast.Assign) and any(
             isinstance(target, ast.Name) and target.id in mentioned for target in node.targets
         ):
-            used = {one.id for one in ast.walk(node.value) if isinstance(one, ast.Name)}
+            used = {inner.id for inner in ast.walk(node.value) if isinstance(inner, ast.Name)}
             if used & names:
                 return used & names
     return set()

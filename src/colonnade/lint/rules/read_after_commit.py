@@ -45,7 +45,7 @@ async def create(title: str) -> int:
     def check(self, at: Context) -> Iterator[Finding]:
         served = {endpoint.node for endpoint in at.endpoints}
         seen: set[tuple[ast.AST, str]] = set()
-        for read in sorted(at.reads, key=lambda one: (one.node.lineno, one.node.col_offset)):
+        for read in sorted(at.reads, key=lambda read: (read.node.lineno, read.node.col_offset)):
             if read.expired is None:
                 continue
             name = _row_name(read.node)

@@ -81,7 +81,7 @@ def _excluded(field: Attribute) -> bool:
 def _masked(schema: Model, name: str) -> bool:
     """Whether a validator or a serializer of the schema may hide it."""
     return any(
-        isinstance(one, ast.FunctionDef)
-        and any(f"'{name}'" in ast.unparse(decorator) for decorator in one.decorator_list)
-        for one in schema.node.body
+        isinstance(statement, ast.FunctionDef)
+        and any(f"'{name}'" in ast.unparse(decorator) for decorator in statement.decorator_list)
+        for statement in schema.node.body
     )

@@ -38,8 +38,8 @@ def count() -> int:
 
     def check(self, at: Context) -> Iterator[Finding]:
         for call in at.module.calls:
-            made = at.value(call)
-            if made is None or not made.is_instance(lib.SESSIONS) or not _makes_one(at, call):
+            session = at.value(call)
+            if session is None or not session.is_instance(lib.SESSIONS) or not _makes_one(at, call):
                 continue
             parent = at.module.parent(call)
             function = at.module.function(call)
@@ -54,10 +54,11 @@ def count() -> int:
 
 def _on_connection(at: Context, call: ast.Call) -> bool:
     """Whether a session uses a connection that is somebody else's."""
-    given = [*call.args, *(keyword.value for keyword in call.keywords if keyword.arg == "bind")]
+    arguments = [*call.args, *(keyword.value for keyword in call.keywords if keyword.arg == "bind")]
     engines = {lib.ENGINE, lib.ASYNC_ENGINE}
     return any(
-        (held := at.value(one)) is None or not held.is_instance(engines) for one in given[:1]
+        (held := at.value(argument)) is None or not held.is_instance(engines)
+        for argument in arguments[:1]
     )
 
 
@@ -78,8 +79,10 @@ def _seen_to(function: Function, name: str, call: ast.Call, *, lent: bool) -> bo
             if node.value.id == name and node.attr in ("close", "aclose", "__exit__", "remove"):
                 return True
         if isinstance(node, ast.Call) and node is not call:
-            given = [*node.args, *(keyword.value for keyword in node.keywords)]
-            if any(isinstance(one, ast.Name) and one.id == name for one in given):
+            arguments = [*node.args, *(keyword.value for keyword in node.keywords)]
+            if any(
+                isinstance(argument, ast.Name) and argument.id == name for argument in arguments
+            ):
                 return True
         values: list[ast.expr | None] = []
         if isinstance(node, ast.Yield) and lent:

@@ -60,8 +60,8 @@ async def ready() -> None:
             elif held.name in (lib.SESSIONMAKER, lib.ASYNC_SESSIONMAKER):
                 yield from self._judge_maker(at, call, held.name)
         for call in at.module.called("create_all", "drop_all"):
-            given = at.value(call.args[0]) if call.args else None
-            if given is not None and given.is_instance({lib.ASYNC_ENGINE}):
+            engine = at.value(call.args[0]) if call.args else None
+            if engine is not None and engine.is_instance({lib.ASYNC_ENGINE}):
                 message = f"`{at.edit.text(call.func)}` is sync, and the engine is async"
                 advice = "Within `async with engine.begin() as c`: `await c.run_sync(...)`"
                 yield at.find(self.code, call, message, advice=advice)
@@ -75,8 +75,8 @@ async def ready() -> None:
 
     def _judge_maker(self, at: Context, call: ast.Call, name: str) -> Iterator[Finding]:
         engine = _engine(at, call)
-        made = at.value(call)
-        session = made.item if made is not None else None
+        maker = at.value(call)
+        session = maker.item if maker is not None else None
         if engine is None or session is None:
             return
         is_async = session.name in lib.ASYNC_SESSIONS

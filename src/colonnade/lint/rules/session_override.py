@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from colonnade.lint._context import Context
 from colonnade.lint._findings import Finding
 from colonnade.lint._rule import Rule
-from colonnade.lint.inference._name_inference import given, returned
+from colonnade.lint.inference._name_inference import dependency_value, returned
 from colonnade.lint.inference._values import Kind, Value
 from colonnade.lint.project import _known_names as lib
 
@@ -86,7 +86,7 @@ def client():
             over = target.value
             if not isinstance(over, ast.Attribute) or over.attr != "dependency_overrides":
                 continue
-            wanted = given(at.project, at.meaning(target.slice))
+            wanted = dependency_value(at.project, at.meaning(target.slice))
             got = self._gives(at, node.value)
             if _kind(wanted) and _kind(got) and _kind(wanted) != _kind(got):
                 name = at.edit.text(target.slice)
@@ -104,7 +104,7 @@ def client():
             if flow_value is not None and flow_value.kind is Kind.AWAITABLE:
                 return flow_value.item
             return flow_value
-        return given(at.project, held.name)
+        return dependency_value(at.project, held.name)
 
 
 def _kind(value: Value | None) -> str:

@@ -77,8 +77,8 @@ def _shared(at: Context, call: ast.Call) -> str:
     users: dict[str, int] = {}
     for argument in call.args:
         several = isinstance(argument, ast.Starred)
-        made = _made(at, argument.value) if isinstance(argument, ast.Starred) else argument
-        for name in _sessions_in(at, made):
+        coroutine = _made(at, argument.value) if isinstance(argument, ast.Starred) else argument
+        for name in _sessions_in(at, coroutine):
             users[name] = users.get(name, 0) + (2 if several else 1)
     return next((name for name, count in users.items() if count > 1), "")
 
@@ -87,13 +87,13 @@ def _made(at: Context, node: ast.expr) -> ast.expr:
     """What makes the coroutines that are gathered: itself, or what its name was assigned."""
     if not isinstance(node, ast.Name):
         return node
-    made = [
-        one.value
-        for one in ast.walk(at.module.function(node) or at.module.tree)
-        if isinstance(one, ast.Assign)
-        and any(isinstance(target, ast.Name) and target.id == node.id for target in one.targets)
+    coroutines = [
+        inner.value
+        for inner in ast.walk(at.module.function(node) or at.module.tree)
+        if isinstance(inner, ast.Assign)
+        and any(isinstance(target, ast.Name) and target.id == node.id for target in inner.targets)
     ]
-    return made[0] if len(made) == 1 else node
+    return coroutines[0] if len(coroutines) == 1 else node
 
 
 def _is_group(at: Context, block: ast.AsyncWith) -> bool:
@@ -111,26 +111,26 @@ def _used(at: Context, call: ast.Call) -> str:
 def _sessions_in(at: Context, node: ast.AST) -> set[str]:
     """The sessions that calls in an expression are given, or are made on."""
     bound = {
-        one.id
+        inner.id
         for generator in ast.walk(node)
         if isinstance(generator, ast.comprehension)
-        for one in ast.walk(generator.target)
-        if isinstance(one, ast.Name)
+        for inner in ast.walk(generator.target)
+        if isinstance(inner, ast.Name)
     }
-    found = set()
-    for one in ast.walk(node):
-        held = at.value(one)
+    sessions = set()
+    for inner in ast.walk(node):
+        held = at.value(inner)
         if held is not None and held.is_instance(lib.ASYNC_SESSIONS):
-            name = evaluation.dotted(one) if isinstance(one, ast.expr) else ""
+            name = evaluation.dotted(inner) if isinstance(inner, ast.expr) else ""
             if name and name not in bound:
-                found.add(name)
-    return found
+                sessions.add(name)
+    return sessions
 
 
 def _outlives(at: Context, name: str, loop: ast.AST) -> bool:
     """Whether a session is made outside a loop."""
     return not any(
-        isinstance(one, ast.Name) and one.id == name.partition(".")[0]
-        and isinstance(one.ctx, ast.Store)
-        for one in ast.walk(loop)
+        isinstance(inner, ast.Name) and inner.id == name.partition(".")[0]
+        and isinstance(inner.ctx, ast.Store)
+        for inner in ast.walk(loop)
     )  # fmt: skip

@@ -59,8 +59,8 @@ def create_task(task: TaskCreate) -> int:
 
     def check(self, at: Context) -> Iterator[Finding]:
         for endpoint in at.endpoints:
-            for one, default in parameters(endpoint.node):
-                hint = at.hint(one.annotation)
+            for parameter, default in parameters(endpoint.node):
+                hint = at.hint(parameter.annotation)
                 model = at.project.model(hint.name)
                 depends = (
                     isinstance(default, ast.Call) and at.meaning(default.func) != "fastapi.Body"
@@ -73,4 +73,4 @@ def create_task(task: TaskCreate) -> int:
                 advice = (
                     f"Take a schema with the fields that clients may set: `{model.title}Create`"
                 )
-                yield at.find(self.code, one, message, advice=advice)
+                yield at.find(self.code, parameter, message, advice=advice)

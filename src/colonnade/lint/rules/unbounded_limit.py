@@ -78,13 +78,19 @@ def titles(
     def _bounded(
         self, at: Context, default: ast.expr | None, metadata: tuple[ast.expr, ...]
     ) -> bool:
-        for one in (default, *metadata):
-            if isinstance(one, ast.Call):
-                if at.meaning(one.func) not in (lib.QUERY, "sqlmodel.Field", "pydantic.Field"):
+        for constraint in (default, *metadata):
+            if isinstance(constraint, ast.Call):
+                if at.meaning(constraint.func) not in (
+                    lib.QUERY,
+                    "sqlmodel.Field",
+                    "pydantic.Field",
+                ):
                     return True  # a dependency, or something of the project's
-                if any(keyword.arg in ("le", "lt", None) for keyword in one.keywords):
+                if any(keyword.arg in ("le", "lt", None) for keyword in constraint.keywords):
                     return True
-            elif one is not None and not isinstance(one, ast.Constant | ast.Name | ast.Attribute):
+            elif constraint is not None and not isinstance(
+                constraint, ast.Constant | ast.Name | ast.Attribute
+            ):
                 return True
         return False
 
@@ -116,12 +122,12 @@ def _becomes_limit(
             if any(_mentions(argument, name) for argument in node.args):
                 return True
         held = flow.value(node.func) if flow is not None else None
-        found = at.project.callee(held.name) if held and held.kind is Kind.SYMBOL else None
-        if found is None or depth == HANDED_ON or found[0] is function:
+        callee = at.project.callee(held.name) if held and held.kind is Kind.SYMBOL else None
+        if callee is None or depth == HANDED_ON or callee[0] is function:
             continue
-        for parameter, argument in arguments(found[0], node):
+        for parameter, argument in arguments(callee[0], node):
             if is_name(argument, name):
-                if _becomes_limit(at, *found, parameter, depth + 1):
+                if _becomes_limit(at, *callee, parameter, depth + 1):
                     return True
     return False
 
@@ -134,10 +140,10 @@ def _is_looked_at(function: Function, name: str) -> bool:
         if isinstance(node, ast.Compare) and any(
             isinstance(op, ast.Gt | ast.GtE | ast.Lt | ast.LtE) for op in node.ops
         ):
-            if any(_mentions(one, name) for one in (node.left, *node.comparators)):
+            if any(_mentions(side, name) for side in (node.left, *node.comparators)):
                 return True
     return False
 
 
 def _mentions(node: ast.expr, name: str) -> bool:
-    return any(isinstance(one, ast.Name) and one.id == name for one in ast.walk(node))
+    return any(isinstance(inner, ast.Name) and inner.id == name for inner in ast.walk(node))

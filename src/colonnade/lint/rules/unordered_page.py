@@ -70,7 +70,7 @@ def page(session: Session, offset: int):
 
 def _any_will_do(at: Context, node: ast.expr) -> bool:
     """Whether a limit takes a batch of what is to be done, and comes again for the rest."""
-    if any(isinstance(one, ast.While) for one in at.module.above(node)):
+    if any(isinstance(ancestor, ast.While) for ancestor in at.module.above(node)):
         return True
     function = at.module.function(node)
     text = f"{function.name if function else ''} {ast.unparse(node)}".lower()

@@ -45,8 +45,10 @@ class Task(SQLModel, table=True):
 
     def check(self, at: Context) -> Iterator[Finding]:
         for model in at.models:
-            own = [one for one in model.own.values() if isinstance(one, Attribute)]
-            fields = [one for one in own if untracked(at, one)]
+            attributes = [
+                attribute for attribute in model.own.values() if isinstance(attribute, Attribute)
+            ]
+            fields = [attribute for attribute in attributes if untracked(at, attribute)]
             if fields:
                 kind = "MutableDict" if fields[0].hint.name in MAPPINGS else "MutableList"
                 names = ", ".join(f"`{field.name}`" for field in fields)

@@ -62,21 +62,21 @@ class Task(SQLModel, table=True):
             return  # a declared_attr, which may be a relation
         other = target.relations.get(named)
         if other is None and named in target.members:
-            said = f"`{target.title}.{named}` is no relation"
+            problem = f"`{target.title}.{named}` is no relation"
         elif other is None:
-            said = f"`{target.title}` has no `{named}`"
+            problem = f"`{target.title}` has no `{named}`"
         elif other.back_populates in model.relations and other.back_populates != relation.name:
-            said = f"`{target.title}.{named}` names `{other.back_populates}`, not this one"
+            problem = f"`{target.title}.{named}` names `{other.back_populates}`, not this one"
         else:
             return
         value = relation.options["back_populates"]
         right = [
-            one.name
-            for one in target.relations.values()
-            if one.target == model.name and one.back_populates == relation.name
+            candidate.name
+            for candidate in target.relations.values()
+            if candidate.target == model.name and candidate.back_populates == relation.name
         ]
         fix = None
         if len(right) == 1:
             fix = Fix(f"Name `{right[0]}`", (at.edit.replace(value, f'"{right[0]}"'),), safe=False)
-        message = f'`back_populates="{named}"`: {said}'
+        message = f'`back_populates="{named}"`: {problem}'
         yield at.find(self.code, value, message, fix=fix)

@@ -93,7 +93,7 @@ class Cache:
             data = json.loads(path.read_bytes())
             if data["version"] != version():
                 return {}
-            return {name: _unpacked(one) for name, one in data["files"].items()}
+            return {name: _unpacked(entry) for name, entry in data["files"].items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return {}  # none, or another's
 
@@ -126,7 +126,7 @@ def combined(parts: Mapping[str, str]) -> str:
 
 def facts_hash(facts: Mapping[str, ModuleSummary]) -> str:
     """The hash of a file's facts."""
-    text = json.dumps({name: _packed_facts(one) for name, one in sorted(facts.items())})
+    text = json.dumps({name: _packed_facts(summary) for name, summary in sorted(facts.items())})
     return content_hash(text.encode())
 
 
@@ -134,7 +134,7 @@ def _packed(known: Known) -> dict[str, Any]:
     return {
         "content": known.content, "lines": known.lines, "speaks": known.speaks, "key": known.key,
         "before": known.before,
-        "facts": {name: _packed_facts(one) for name, one in known.facts.items()},
+        "facts": {name: _packed_facts(summary) for name, summary in known.facts.items()},
         "errors": [asdict(error) for error in known.errors],
         "findings": [asdict(finding) for finding in known.findings],
     }  # fmt: skip
@@ -143,7 +143,7 @@ def _packed(known: Known) -> dict[str, Any]:
 def _unpacked(data: dict[str, Any]) -> Known:
     return Known(
         data["content"],
-        {name: _unpacked_facts(one) for name, one in data["facts"].items()},
+        {name: _unpacked_facts(packed) for name, packed in data["facts"].items()},
         data["before"], data["lines"], data["speaks"],
         [_finding(entry) for entry in data["errors"]], data["key"],
         [_finding(entry) for entry in data["findings"]],
@@ -151,7 +151,10 @@ def _unpacked(data: dict[str, Any]) -> Known:
 
 
 def _packed_facts(facts: ModuleSummary) -> list[Any]:
-    classes = {name: [list(one.bases), one.table] for name, one in facts.classes.items()}
+    classes = {
+        name: [list(class_summary.bases), class_summary.table]
+        for name, class_summary in facts.classes.items()
+    }
     return [
         facts.exports, list(facts.stars), classes, sorted(facts.queried),
         sorted(facts.depends), list(facts.expiring), facts.migrations, list(facts.imports),
@@ -171,5 +174,5 @@ def _unpacked_facts(data: list[Any]) -> ModuleSummary:
 def _finding(data: dict[str, Any]) -> Finding:
     fix = data.pop("fix")
     if fix is not None:
-        fix = Fix(fix["message"], tuple(Edit(**one) for one in fix["edits"]), fix["safe"])
+        fix = Fix(fix["message"], tuple(Edit(**edit) for edit in fix["edits"]), fix["safe"])
     return Finding(**data, fix=fix)

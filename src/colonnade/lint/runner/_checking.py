@@ -58,7 +58,7 @@ def parse(name: str, path: str, source: Source, package: str, *, uses: bool = Tr
     errors: list[Finding] = []
     last: str | None = None
     for number, piece in enumerate(source.pieces, 1):
-        own = f"{name}#{number}" if piece.lenient else name
+        piece_name = f"{name}#{number}" if piece.lenient else name
         try:
             tree = piece.parse()
             facts = gather(tree, package, uses=uses)
@@ -69,10 +69,10 @@ def parse(name: str, path: str, source: Source, package: str, *, uses: bool = Tr
         except RecursionError:
             errors.append(_too_deep(path, piece.first))
             continue
-        modules[own] = Module(own, path, source, piece, facts, tree)
+        modules[piece_name] = Module(piece_name, path, source, piece, facts, tree)
         if last is not None:
-            before[own] = last
-        last = own if piece.lenient else None
+            before[piece_name] = last
+        last = piece_name if piece.lenient else None
     return Parsed(name, path, source, modules, before, tuple(errors))
 
 
@@ -99,14 +99,14 @@ def _too_deep(path: str, line: int) -> Finding:
 def review(module: Module, project: Project, rules: Iterable[Rule]) -> Iterator[Finding]:
     """What the rules find in a module, in the order of the text, noqa comments heeded."""
     context = Context(module, project)
-    found: set[Finding] = set()
+    findings: set[Finding] = set()
     for rule in rules:
         try:
             if rule.applies(context):
-                found.update(rule.check(context))
+                findings.update(rule.check(context))
         except Exception as error:
-            found.add(failed(module.path, error, rule.code, module.piece.first))
-    yield from sorted(one for one in found if not _silenced(module, one))
+            findings.add(failed(module.path, error, rule.code, module.piece.first))
+    yield from sorted(finding for finding in findings if not _silenced(module, finding))
 
 
 def check_sources(sources: Mapping[str, Source], rules: Iterable[Rule]) -> list[Finding]:
@@ -121,13 +121,13 @@ def check_sources(sources: Mapping[str, Source], rules: Iterable[Rule]) -> list[
     files = [parse(names[path], path, source, package_of(path)) for path, source in sources.items()]
     modules = {name: module for file in files for name, module in file.modules.items()}
     facts: dict[str, ModuleSummary] = {name: module.facts for name, module in modules.items()}
-    before = {name: one for file in files for name, one in file.before.items()}
+    before = {name: source for file in files for name, source in file.before.items()}
     packages = [names[path] for path in sources if is_package(path)]
     project = Project(Names(facts, packages, before), modules.get)
-    found = [error for file in files for error in file.errors]
+    errors = [error for file in files for error in file.errors]
     for module in modules.values():
-        found += review(module, project, rules)
-    return sorted(found)
+        errors += review(module, project, rules)
+    return sorted(errors)
 
 
 def module_names(paths: Iterable[str]) -> dict[str, str]:
@@ -179,7 +179,7 @@ def _says_noqa(line: str, code: str) -> bool:
     if match is None:
         return False
     codes = match["list"]
-    return codes is None or code in {one.upper() for one in re.split(r"[\s,]+", codes)}
+    return codes is None or code in {code.upper() for code in re.split(r"[\s,]+", codes)}
 
 
 @lru_cache(maxsize=4)

@@ -127,11 +127,11 @@ def _known_codes(settings: Settings) -> None:
     from colonnade.lint.schema import schema_rules
 
     codes = [rule.code for rule in (*all_rules(), *schema_rules())]
-    said = [*settings.select, *settings.ignore]
-    said += [code for some in settings.per_file_ignores.values() for code in some]
-    for one in said:
-        if not any(code.startswith(one) for code in codes):
-            raise CheckError(f"There is no rule {one!r}; `colonnade check --rules` lists them.")
+    prefixes = [*settings.select, *settings.ignore]
+    prefixes += [code for some in settings.per_file_ignores.values() for code in some]
+    for prefix in prefixes:
+        if not any(code.startswith(prefix) for code in codes):
+            raise CheckError(f"There is no rule {prefix!r}; `colonnade check --rules` lists them.")
 
 
 def _targets(
@@ -142,11 +142,11 @@ def _targets(
     wanted = dict.fromkeys(
         path for path in _named(files, paths, contents) if not files.excluded(path)
     )
-    found = dict(wanted)
+    targets = dict(wanted)
     if is_project(settings.root):
         rest = files.below(settings.root)
-        found.update(dict.fromkeys(path for path in rest if path.suffix in (".py", ".pyi")))
-    names = {path: files.name(path) for path in found}
+        targets.update(dict.fromkeys(path for path in rest if path.suffix in (".py", ".pyi")))
+    names = {path: files.name(path) for path in targets}
     modules = module_names(names.values())
     return [
         Target(path, name, modules[name], wanted=path in wanted) for path, name in names.items()
@@ -247,7 +247,7 @@ class _Run:
         relevant = _relevant(self._known, names)
         keys = self._keys(names, relevant)
         wanted = [target for target in self._targets if target.wanted and target.name in relevant]
-        stale = [one for one in wanted if self._known[one.name].key != keys[one.name]]
+        stale = [file for file in wanted if self._known[file.name].key != keys[file.name]]
         files = {target.module: target for target in self._targets}
         job = _Job(uuid4().hex, dict(names.facts), packages, before, files, self._contents)
         parts = _divided(stale, jobs if pool else 1)
@@ -277,12 +277,12 @@ class _Run:
 
     def _keys(self, names: Names, relevant: set[str]) -> dict[str, str]:
         """For each file, the hash of all that its findings follow from."""
-        owners = {module: name for name, one in self._known.items() for module in one.facts}
-        contents = {name: one.content for name, one in self._known.items()}
+        owners = {module: name for name, entry in self._known.items() for module in entry.facts}
+        contents = {name: entry.content for name, entry in self._known.items()}
         reached = reached_hashes(_imports(names, owners), contents)
         # A table is reached by its name alone: quoted, in a relation or a foreign key.
         shared = {name: reached[name] for name in map(owners.get, _homes(names)) if name}
-        shared["facts"] = combined({n: facts_hash(one.facts) for n, one in self._known.items()})
+        shared["facts"] = combined({n: facts_hash(entry.facts) for n, entry in self._known.items()})
         common = combined(shared)
         return {name: combined({"": common, name: reached[name]}) for name in relevant}
 
@@ -299,7 +299,13 @@ class _Run:
                 if selected(self._settings, finding, target.name):
                     report.findings.append(replace(finding, path=shown))
         report.findings.sort(
-            key=lambda one: (one.path, one.cell or 0, one.line, one.column, one.code)
+            key=lambda finding: (
+                finding.path,
+                finding.cell or 0,
+                finding.line,
+                finding.column,
+                finding.code,
+            )
         )
         return report
 
@@ -349,15 +355,15 @@ class _Reviewer:
         return self._parsed[module]
 
     def review(self, file: Target) -> list[Finding]:
-        found: list[Finding] = []
+        findings: list[Finding] = []
         try:
             for name in self.modules(file.module):
                 module = self.project.module(name)
                 if module is not None:
-                    found += review(module, self.project, all_rules())
+                    findings += review(module, self.project, all_rules())
         except Exception as error:
-            found.append(failed(file.name, error, "the review"))
-        return found
+            findings.append(failed(file.name, error, "the review"))
+        return findings
 
 
 _reviewers: dict[str, _Reviewer] = {}  # of the run that a process works for
@@ -386,7 +392,7 @@ def _scanned(file: Target, data: bytes) -> Known:
         return Known(content, {}, speaks=False, errors=[unreadable(file.name, error)])
     except Exception as error:
         return Known(content, {}, speaks=False, errors=[failed(file.name, error, "reading")])
-    facts = {one: module.facts for one, module in parsed.modules.items()}
+    facts = {name: module.facts for name, module in parsed.modules.items()}
     return Known(
         content, facts, parsed.before, source.text.count("\n"), speaks, list(parsed.errors)
     )  # fmt: skip
@@ -411,30 +417,30 @@ def _imports(names: Names, owners: dict[str, str]) -> dict[str, set[str]]:
     """For each file, those that it imports, and the conftest files whose fixtures it may use."""
     direct: dict[str, set[str]] = {owner: set() for owner in owners.values()}
     for module, owner in owners.items():
-        found = direct[owner]
-        found |= {owners[one] for one in names.imports(module) if one in owners}
+        imports = direct[owner]
+        imports |= {owners[imported] for imported in names.imports(module) if imported in owners}
         parts = module.split(".")
         conftests = (".".join([*parts[:size], "conftest"]) for size in range(len(parts)))
-        found |= {owners[conftest] for conftest in conftests if conftest in owners}
+        imports |= {owners[conftest] for conftest in conftests if conftest in owners}
     return direct
 
 
 def _relevant(known: dict[str, Known], names: Names) -> set[str]:
     """The files that rules may find something in: those that speak of a library, or import one."""
-    owners = {module: name for name, one in known.items() for module in one.facts}
+    owners = {module: name for name, entry in known.items() for module in entry.facts}
     users: dict[str, set[str]] = {}
     for module, owner in owners.items():
-        for one in names.imports(module):
-            if one in owners:
-                users.setdefault(owners[one], set()).add(owner)
-    found = {name for name, one in known.items() if one.speaks and one.facts}
-    waiting = list(found)
+        for imported in names.imports(module):
+            if imported in owners:
+                users.setdefault(owners[imported], set()).add(owner)
+    relevant = {name for name, entry in known.items() if entry.speaks and entry.facts}
+    waiting = list(relevant)
     while waiting:
         for user in users.get(waiting.pop(), ()):
-            if user not in found:
-                found.add(user)
+            if user not in relevant:
+                relevant.add(user)
                 waiting.append(user)
-    return found
+    return relevant
 
 
 def default_jobs() -> int:

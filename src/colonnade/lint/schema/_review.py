@@ -1,5 +1,6 @@
 """A metadata, reviewed by the rules."""
 
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -18,7 +19,7 @@ def schema_of(metadata: MetaData, registries: "list[registry]", failures: Failur
     """The tables of a metadata, with the classes of some registries."""
     schema = Schema(metadata)
     tables = set(metadata.tables.values())
-    for mapper in (mapper for one in registries for mapper in one.mappers):
+    for mapper in itertools.chain.from_iterable(each.mappers for each in registries):
         table = mapper.local_table
         if table not in tables:
             continue
@@ -38,7 +39,7 @@ def review_metadata(metadata: MetaData, registries: "list[registry]") -> list[Fi
     """
     with _mapped() as failures:
         schema = schema_of(metadata, registries, failures)
-        return sorted(one for rule in metadata_rules() for one in rule.check(schema))
+        return sorted(finding for rule in metadata_rules() for finding in rule.check(schema))
 
 
 @contextmanager

@@ -35,6 +35,8 @@ class Task(SQLModel, table=True):
             for key in foreign_keys(table):
                 columns = list(key.columns)
                 size = len(columns)
-                if not any(set(one[:size]) == set(columns) for one in searchable):
+                if not any(
+                    set(index_columns[:size]) == set(columns) for index_columns in searchable
+                ):
                     message = f"`{table.name}` has no index for the foreign key {names(columns)}"
                     yield schema.find(self.code, table, message, "Add `index=True`")

@@ -42,8 +42,8 @@ class Task(colonnade.SQLModel, table=True):
                 if constraint.name is None and not isinstance(constraint, PrimaryKeyConstraint)
             ]
             if unnamed:
-                said = ", ".join(sorted(unnamed))
-                message = f"`{table.name}` has constraints without a name: {said}"
+                names = ", ".join(sorted(unnamed))
+                message = f"`{table.name}` has constraints without a name: {names}"
                 advice = "Give the metadata a `naming_convention`"
                 yield schema.find(self.code, table, message, advice)
 
