@@ -291,10 +291,10 @@ def _in_processes(lab: Lab) -> None:
     code = (
         "import sys\nfrom pathlib import Path\nfrom sqlmodel import SQLModel\n"
         "from colonnade import Database\n"
-        "from colonnade.migrations import History, move\nfrom colonnade.project import Project\n"
+        "from colonnade.migrations import History, migrate_to\nfrom colonnade.project import Project\n"
         "history = History(Project(Path(sys.argv[1])))\n"
         "history.config.attributes['metadata'] = SQLModel.metadata\n"
-        "move(history, Database(sys.argv[2]), guarded=False)\n"
+        "migrate_to(history, Database(sys.argv[2]), guarded=False)\n"
     )
     command = [sys.executable, "-c", code, str(lab.root), f"sqlite:///{lab.db.url.file}"]
     running = [subprocess.Popen(command) for _ in range(2)]

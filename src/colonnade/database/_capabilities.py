@@ -68,10 +68,10 @@ _known: WeakKeyDictionary[Any, Capabilities] = WeakKeyDictionary()
 def capabilities_of(connection: Connection) -> Capabilities:
     """What the server of a connection can do; asked once for each engine."""
     dialect = connection.dialect
-    found = _known.get(dialect)
-    if found is None:
-        found = _known[dialect] = _asked(connection)
-    return found
+    capabilities = _known.get(dialect)
+    if capabilities is None:
+        capabilities = _known[dialect] = _asked(connection)
+    return capabilities
 
 
 def _asked(connection: Connection) -> Capabilities:

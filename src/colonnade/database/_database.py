@@ -124,9 +124,9 @@ class Database:
             raise DatabaseURLError("replicas are servers' of PostgreSQL: SQLite has none.")
         options = replace(self._options, pool_timeout=min(self._options.pool_timeout, PATIENCE))
         engines = [Engines(DatabaseURL.parse(replica), options) for replica in replicas]
-        for one in engines:
-            if one.url.backend == "sqlite":
-                raise DatabaseURLError(f"The replica {one.url} is not PostgreSQL.")
+        for follower in engines:
+            if follower.url.backend == "sqlite":
+                raise DatabaseURLError(f"The replica {follower.url} is not PostgreSQL.")
         return Replicas(engines, max_lag)
 
     def __repr__(self) -> str:
@@ -180,7 +180,11 @@ class Database:
 
     def has(self, engine: Engine) -> bool:
         """Whether an engine, or the sync side of an async one, is one of this database's."""
-        return any(engine.pool is one.pool for own in self._all() for one in own.made())
+        return any(
+            engine.pool is made_engine.pool
+            for engines in self._all()
+            for made_engine in engines.made()
+        )
 
     @property
     def replicas(self) -> list[DatabaseURL]:

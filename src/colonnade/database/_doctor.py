@@ -80,20 +80,20 @@ async def diagnose(url: str | Database | None = None) -> Diagnosis:
         DatabaseURLError: The URL cannot be understood.
     """
     db = url if isinstance(url, Database) else Database(url)
-    made = _would_be_made(db)
-    found = Diagnosis(str(db.url), _kind(db), db.url.parameters)
+    missing_tables = _would_be_made(db)
+    diagnosis = Diagnosis(str(db.url), _kind(db), db.url.parameters)
     try:
-        found.ways.append(await asyncio.to_thread(_sync_way, db))
-        found.ways.append(await _async_way(db))
-        found.kind = _kind(db)
+        diagnosis.ways.append(await asyncio.to_thread(_sync_way, db))
+        diagnosis.ways.append(await _async_way(db))
+        diagnosis.kind = _kind(db)
     finally:
         await db.dispose_async()
-        for path in made:
+        for path in missing_tables:
             path.unlink(missing_ok=True)
-    if made and found.healthy:
-        found.advice.append("The file is not there yet; it is made when it is first used.")
-    found.advice.extend(_advice(db, found))
-    return found
+    if missing_tables and diagnosis.healthy:
+        diagnosis.advice.append("The file is not there yet; it is made when it is first used.")
+    diagnosis.advice.extend(_advice(db, diagnosis))
+    return diagnosis
 
 
 def _would_be_made(db: Database) -> list[Path]:
@@ -112,8 +112,8 @@ def _kind(db: Database) -> str:
     server = "Neon" if db.url.neon else "PostgreSQL"
     if not db.is_pooled:
         return f"{server}, direct"
-    found = "" if db.url.pooled else ", as it shows itself"
-    return f"{server}, through a pooler in transaction mode{found}"
+    detected = "" if db.url.pooled else ", as it shows itself"
+    return f"{server}, through a pooler in transaction mode{detected}"
 
 
 def _sync_way(db: Database) -> Way:
@@ -170,8 +170,8 @@ def _server(connection: Connection) -> str:
         mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar()
         return f"SQLite {sqlite3.sqlite_version}, journal mode {mode}"
     version = str(connection.execute(text("SHOW server_version")).scalar())
-    found = capabilities_of(connection)
-    return f"{found.name} {version}"
+    capabilities = capabilities_of(connection)
+    return f"{capabilities.name} {version}"
 
 
 def _tls(connection: Connection, db: Database) -> str:
@@ -181,35 +181,35 @@ def _tls(connection: Connection, db: Database) -> str:
     driver: Any = connection.connection.driver_connection
     if connection.dialect.driver == "asyncpg":
         tls = driver._transport.get_extra_info("ssl_object")
-        told = f"{tls.version()}, {tls.cipher()[0]}" if tls is not None else ""
+        encryption = f"{tls.version()}, {tls.cipher()[0]}" if tls is not None else ""
     else:
         tls = driver.pgconn.ssl_in_use
-        told = "in use" if tls else ""
-    if not told:
+        encryption = "in use" if tls else ""
+    if not encryption:
         return "none"
-    return f"{told}, {_verified(db, connection.dialect.driver)}"
+    return f"{encryption}, {_verified(db, connection.dialect.driver)}"
 
 
 def _verified(db: Database, driver: str) -> str:
     """What of the server's certificate was verified, by what was asked for."""
-    given = {parameter.name: parameter.value for parameter in db.url.parameters}
-    mode = given.get("sslmode") or given.get("ssl") or "prefer"
+    parameters = {parameter.name: parameter.value for parameter in db.url.parameters}
+    mode = parameters.get("sslmode") or parameters.get("ssl") or "prefer"
     if mode == "verify-full":
-        found = "its certificate and its name verified"
-    elif mode == "verify-ca" or (mode == "require" and "sslrootcert" in given):
-        found = "its certificate verified, not its name"
+        verified = "its certificate and its name verified"
+    elif mode == "verify-ca" or (mode == "require" and "sslrootcert" in parameters):
+        verified = "its certificate verified, not its name"
     else:
-        found = "nothing verified"
-    if given.get("channel_binding") == "require":
+        verified = "nothing verified"
+    if parameters.get("channel_binding") == "require":
         bound = driver == "psycopg"
-        found += ", bound to the password" if bound else ", not bound: asyncpg cannot"
-    return found
+        verified += ", bound to the password" if bound else ", not bound: asyncpg cannot"
+    return verified
 
 
-def _advice(db: Database, found: Diagnosis) -> list[str]:
+def _advice(db: Database, diagnosis: Diagnosis) -> list[str]:
     url = db.url
-    given = {parameter.name: parameter.value for parameter in url.parameters}
-    mode = given.get("sslmode") or given.get("ssl")
+    parameters = {parameter.name: parameter.value for parameter in url.parameters}
+    mode = parameters.get("sslmode") or parameters.get("ssl")
     advice = []
     if url.backend == "postgresql":
         local = not url.sync.url.host or url.sync.url.host in ("localhost", "127.0.0.1", "::1")
@@ -235,7 +235,7 @@ def _advice(db: Database, found: Diagnosis) -> list[str]:
         )
     if url.memory:
         advice.append("Use sqlite:///FILE.db to keep what is stored.")
-    for way in found.ways:
+    for way in diagnosis.ways:
         version = _version(way.server)
         oldest = OLDEST[url.backend]
         if version and version < oldest:

@@ -85,11 +85,11 @@ async def ask_async(engines: Engines, patience: float) -> Health:
     try:
         with as_unreachable(engines.url), counting(patience):
             async with asyncio.timeout(patience), engines.of_loop().engine.connect() as connection:
-                found = await connection.run_sync(_revisions)
+                migrations = await connection.run_sync(_revisions)
     except UnreachableError as error:
         is_silent = isinstance(error.__cause__, TimeoutError)
         return _silent(engines, patience) if is_silent else Health(False, str(error))
-    return _reached(started, found)
+    return _reached(started, migrations)
 
 
 def _ask(engines: Engines, patience: float) -> Health:
@@ -101,14 +101,14 @@ def _ask(engines: Engines, patience: float) -> Health:
             narrowed(patience),
             engines.sync.connect() as connection,
         ):
-            found = _revisions(connection)
+            migrations = _revisions(connection)
     except UnreachableError as error:
         return Health(False, str(error))
-    return _reached(started, found)
+    return _reached(started, migrations)
 
 
-def _reached(started: float, found: Migrations) -> Health:
-    return Health(True, "", (time.perf_counter() - started) * 1000, *found)
+def _reached(started: float, migrations: Migrations) -> Health:
+    return Health(True, "", (time.perf_counter() - started) * 1000, *migrations)
 
 
 def _silent(engines: Engines, patience: float) -> Health:

@@ -23,16 +23,16 @@ def metadatas() -> list[MetaData]:
             continue
         if table.metadata.tables.get(table.key) is table:
             collected.append(table.metadata)
-    return list({id(one): one for one in collected}.values())
+    return list({id(metadata): metadata for metadata in collected}.values())
 
 
 def _subclasses(model: Any) -> Iterator[Any]:
-    for one in model.__subclasses__():
-        yield one
-        yield from _subclasses(one)
+    for subclass in model.__subclasses__():
+        yield subclass
+        yield from _subclasses(subclass)
 
 
-def merged(found: Sequence[MetaData]) -> MetaData:
+def merged(collected: Sequence[MetaData]) -> MetaData:
     """Several MetaDatas as one: itself if there is one, else one with copies of their tables.
 
     Args:
@@ -41,10 +41,10 @@ def merged(found: Sequence[MetaData]) -> MetaData:
     Raises:
         ValueError: Two of them have a table of the same name.
     """
-    if len(found) == 1:
-        return found[0]
+    if len(collected) == 1:
+        return collected[0]
     both = MetaData()
-    for table in (table for metadata in found for table in metadata.tables.values()):
+    for table in (table for metadata in collected for table in metadata.tables.values()):
         if table.key in both.tables:
             raise ValueError(
                 f"Two tables are called {table.key}, in two MetaDatas that share a database. Give "
@@ -59,11 +59,13 @@ def merged(found: Sequence[MetaData]) -> MetaData:
 def _keep_names(table: Table, copy: Table) -> None:
     """Have indexes and constraints be called as they are, whatever their copies were called."""
     for here, there in ((table.indexes, copy.indexes), (table.constraints, copy.constraints)):
-        names = {_signature(one): one.name for one in here}
-        for one in there:
-            one.name = names.get(_signature(one), one.name)
+        names = {_signature(constraint): constraint.name for constraint in here}
+        for constraint in there:
+            constraint.name = names.get(_signature(constraint), constraint.name)
 
 
 def _signature(thing: Any) -> Any:
-    columns = tuple(str(getattr(one, "name", one)) for one in getattr(thing, "columns", ()))
+    columns = tuple(
+        str(getattr(column, "name", column)) for column in getattr(thing, "columns", ())
+    )
     return type(thing).__name__, columns, str(getattr(thing, "sqltext", ""))

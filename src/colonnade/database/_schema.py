@@ -77,6 +77,6 @@ def _found(metadata: MetaData, connection: Connection) -> set[str]:
         return connection.dialect.identifier_preparer.format_table(table)
 
     keys = {name(table): table.key for table in metadata.tables.values()}
-    asked = func.unnest(bindparam("names", list(keys), ARRAY(Text))).column_valued("name")
-    statement = select(asked).where(func.to_regclass(asked).is_not(None))
-    return {keys[found] for found in connection.scalars(statement)}
+    names = func.unnest(bindparam("names", list(keys), ARRAY(Text))).column_valued("name")
+    statement = select(names).where(func.to_regclass(names).is_not(None))
+    return {keys[name] for name in connection.scalars(statement)}

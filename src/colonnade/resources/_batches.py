@@ -55,9 +55,9 @@ class Batches:
         """Create rows: 201, in the order of the body."""
         context = context_of(request)
         scopes = self.subject.scopes(request)
-        said = scopes.values(self.subject.shape.table)
+        scope_values = scopes.values(self.subject.shape.table)
         body = await json_body(request)
-        rows = await read_body(body, partial(self._rows, said=said))
+        rows = await read_body(body, partial(self._rows, scope_values=scope_values))
         writes = self.writes
 
         def insert(connection: Connection) -> list[Any]:
@@ -72,7 +72,7 @@ class Batches:
         between = hooked if writes.hooks.any("create") else None
         once = writes.once(request, body, scopes)
         if once is not None:
-            work = once.answer(context, insert, between, lambda made: self._answer(made, 201))
+            work = once.answer(context, insert, between, lambda created: self._answer(created, 201))
             answer: Response = await writes.explained(context, work, rows)
             return answer
         if between is not None:
@@ -102,12 +102,12 @@ class Batches:
             ]
 
         async def hooked(session: AsyncSession, run: RunStatements) -> list[Any]:
-            found = []
+            rows = []
             await run(lambda connection: self._lock(connection, keys, scopes))
             for key, values in changes:
                 write = Write("update", dict(values), scopes, key)
-                found.append(await writes.hooked(session, run, write))
-            return found
+                rows.append(await writes.hooked(session, run, write))
+            return rows
 
         if writes.hooks.any("update"):
             unit = self.subject.run_hooked(context, hooked)
@@ -120,7 +120,7 @@ class Batches:
             unit = self.subject.run(
                 context, change if writes.rows.renders else many or work, begin=True
             )
-        names = [one.name for one in self.subject.shape.primary_key]
+        names = [column.name for column in self.subject.shape.primary_key]
         rows = [{**dict(zip(names, key, strict=True)), **values} for key, values in changes]
         try:
             return self._answer(await writes.explained(context, unit, rows), 200)
@@ -185,7 +185,7 @@ class Batches:
 
     def _remove(self, connection: Connection, keys: list[tuple[Any, ...]], scopes: Scopes) -> None:
         shape, table = self.subject.shape, self.subject.shape.table
-        columns = [one.column for one in shape.primary_key]
+        columns = [column.column for column in shape.primary_key]
         reached = self._reached(table, keys, scopes)
         count = select(func.count()).select_from(table).where(reached)
         parameters = dict(scopes.binds())
@@ -207,7 +207,8 @@ class Batches:
         """The condition on the rows that have these keys, and can be reached."""
         shape = self.subject.shape
         columns = [
-            type_coerce(rows.c[one.column.key], compared_type(one)) for one in shape.primary_key
+            type_coerce(rows.c[column.column.key], compared_type(column))
+            for column in shape.primary_key
         ]
         chosen: Any = (
             columns[0].in_([key[0] for key in keys])
@@ -224,37 +225,39 @@ class Batches:
             locked = lock_in_order(shape, rows, self._reached(rows, keys, scopes))
             connection.execute(locked, dict(scopes.binds()))
 
-    def _rows(self, body: bytes, said: Mapping[str, Any]) -> list[Values]:
+    def _rows(self, body: bytes, scope_values: Mapping[str, Any]) -> list[Values]:
         """The values of each row of the body."""
         inputs = self.subject.create
-        made = inputs.parse_list(body, self.most, said=said)
-        return [inputs.values(one, ("body", index), said) for index, one in enumerate(made)]
+        parsed = inputs.parse_list(body, self.most, scope_values=scope_values)
+        return [
+            inputs.values(row, ("body", index), scope_values) for index, row in enumerate(parsed)
+        ]
 
     def _changes(self, body: bytes) -> list[tuple[tuple[Any, ...], Values]]:
         """The key and the values of each row of the body."""
         try:
-            given = self.subject.update.parse_json(body or b"null")
+            rows = self.subject.update.parse_json(body or b"null")
         except ValueError as error:
             raise QueryError(
                 [error_entry("batch", ("body",), f"This is no JSON: {error}")]
             ) from None
-        if not isinstance(given, list):
+        if not isinstance(rows, list):
             raise QueryError(
                 [error_entry("batch", ("body",), "The body is a JSON array of objects")]
             )
-        refuse_size(len(given), self.most, ("body",))
+        refuse_size(len(rows), self.most, ("body",))
         errors: list[dict[str, Any]] = []
-        found = []
-        for index, row in enumerate(given):
+        changes = []
+        for index, row in enumerate(rows):
             try:
-                found.append(self._change(row, ("body", index)))
+                changes.append(self._change(row, ("body", index)))
             except QueryError as error:
                 errors += error.errors
             if len(errors) >= MOST_ERRORS:
                 break
         if errors:
             raise QueryError(errors)
-        return found
+        return changes
 
     def _change(self, row: Any, loc: tuple[Any, ...]) -> tuple[tuple[Any, ...], Values]:
         if not isinstance(row, dict):

@@ -95,11 +95,11 @@ class ManyRows:
         plan = self._subject.plans.get(
             ("update many", names), lambda: self._update_plan(names, scopes)
         )
-        given = self._arrays(names, rows)
-        given |= {
+        parameters = self._arrays(names, rows)
+        parameters |= {
             f"at_key_{index}": list(part) for index, part in enumerate(zip(*keys, strict=True))
         }
-        return plan.bound(given, lambda found: self._whole(found.all(), len(keys)))
+        return plan.bound(parameters, lambda result: self._whole(result.all(), len(keys)))
 
     def _is_looked_at(self, rows: list[Values], scopes: Scopes) -> bool:
         """Whether some row has to be: for its scope, for its parent, or to be read again."""
@@ -108,30 +108,30 @@ class ManyRows:
 
     def _insertion_of_each(self, rows: list[Values], scopes: Scopes) -> StatementBatch[Any]:
         plans: dict[frozenset[str], Plan] = {}
-        found = []
+        inserts = []
         for row in rows:
             names = frozenset(row)
             if names not in plans:
                 plans[names] = self._statements.insert(dict(row), scopes)[0].plan
             parameters = self._statements.parameters(row, scopes, prefix="")
-            found.append(plans[names].one(parameters))
-        return StatementBatch(found)
+            inserts.append(plans[names].one(parameters))
+        return StatementBatch(inserts)
 
     def _alteration_of_one(self, key: Key, values: Values, scopes: Scopes) -> Bound[Any]:
         statement, _ = self._statements.update(key, values, scopes, None)
         return statement.plan.bound(
-            statement.parameters, lambda found: self._whole(found.all(), 1)[0]
+            statement.parameters, lambda result: self._whole(result.all(), 1)[0]
         )
 
-    def _whole(self, found: list[Any], count: int) -> list[Any]:
+    def _whole(self, rows: list[Any], count: int) -> list[Any]:
         """The rows that were found, in the order they were asked for: all of them.
 
         Raises:
             Problem: 404, one is missing.
         """
-        if len(found) < count:
+        if len(rows) < count:
             raise self._subject.not_found()
-        return found if count == 1 else sorted(found, key=lambda row: row.position)
+        return rows if count == 1 else sorted(rows, key=lambda row: row.position)
 
     # One statement for all, PostgreSQL
 
@@ -140,7 +140,7 @@ class ManyRows:
 
     def _fits(self, names: tuple[str, ...]) -> bool:
         """Whether there are values, and they and the keys can come as arrays."""
-        keys = [one.column for one in self._subject.shape.primary_key]
+        keys = [column.column for column in self._subject.shape.primary_key]
         columns = [*keys, *self._columns(names)]
         return bool(names) and all(_is_plain(column.type) for column in columns)
 
@@ -156,7 +156,12 @@ class ManyRows:
         ]
         groups: list[Any] = [*kept, *(index for index in table.indexes if index.unique)]
         changed = self._columns(names)
-        return any(column is one for group in groups for column in group.columns for one in changed)
+        return any(
+            column is changed_column
+            for group in groups
+            for column in group.columns
+            for changed_column in changed
+        )
 
     def _is_counted(self, names: tuple[str, ...]) -> bool:
         """Whether the database counts the keys: RETURNING itself promises no order."""
@@ -167,8 +172,8 @@ class ManyRows:
 
     def _makes_for_each_row(self, names: tuple[str, ...]) -> bool:
         """Whether a column is left to a default that Python makes for each row."""
-        given = {column.key for column in self._columns(names)}
-        left = [column for column in self._subject.shape.table.columns if column.key not in given]
+        defined = {column.key for column in self._columns(names)}
+        left = [column for column in self._subject.shape.table.columns if column.key not in defined]
         return any(_is_made_for_each_row(column.default) for column in left)
 
     def _arrays(self, names: tuple[str, ...], rows: list[Values]) -> Values:
@@ -180,9 +185,9 @@ class ManyRows:
     def _insert_plan(self, names: tuple[str, ...], scopes: Scopes) -> Plan:
         table = self._subject.shape.table
         columns = self._columns(names)
-        given = _unnested({f"new_{column.key}": column.type for column in columns})
-        chosen = select(*(given.c[f"new_{column.key}"] for column in columns)).order_by(
-            given.c.position
+        new_rows = _unnested({f"new_{column.key}": column.type for column in columns})
+        chosen = select(*(new_rows.c[f"new_{column.key}"] for column in columns)).order_by(
+            new_rows.c.position
         )
         returned = self._statements.returned(Returned(table), scopes)
         return Plan(insert(table).from_select(columns, chosen).returning(*returned))
@@ -190,21 +195,24 @@ class ManyRows:
     def _update_plan(self, names: tuple[str, ...], scopes: Scopes) -> Plan:
         shape = self._subject.shape
         columns = self._columns(names)
-        keys = {f"at_key_{index}": one.column for index, one in enumerate(shape.primary_key)}
+        keys = {f"at_key_{index}": column.column for index, column in enumerate(shape.primary_key)}
         types: dict[str, Any] = {
-            f"at_key_{index}": compared_type(one) for index, one in enumerate(shape.primary_key)
+            f"at_key_{index}": compared_type(column)
+            for index, column in enumerate(shape.primary_key)
         }
-        given = _unnested(types | {f"new_{one.key}": one.type for one in columns})
-        asked = _unnested(types, name="asked")
+        new_rows = _unnested(
+            types | {f"new_{changed_column.key}": changed_column.type for changed_column in columns}
+        )
+        requested = _unnested(types, name="asked")
         rows = shape.table.alias()
-        chosen = and_(*(rows.c[column.key] == asked.c[name] for name, column in keys.items()))
-        locked = lock_in_order(shape, rows, chosen, key_share=True).select_from(rows, asked)
+        chosen = and_(*(rows.c[column.key] == requested.c[name] for name, column in keys.items()))
+        locked = lock_in_order(shape, rows, chosen, key_share=True).select_from(rows, requested)
         returned = self._statements.returned(Returned(shape.table), scopes)
         return Plan(
             update(shape.table)
-            .where(*(column == given.c[name] for name, column in keys.items()), after(locked))
-            .values({column: given.c[f"new_{column.key}"] for column in columns})
-            .returning(*returned, given.c.position)
+            .where(*(column == new_rows.c[name] for name, column in keys.items()), after(locked))
+            .values({column: new_rows.c[f"new_{column.key}"] for column in columns})
+            .returning(*returned, new_rows.c.position)
         )
 
 

@@ -55,8 +55,8 @@ class Reference:
 
     def is_given(self, values: Values) -> bool:
         """Whether values say of some column, and of none that it is null."""
-        said = [values[name] for name in self.names if name in values]
-        return bool(said) and all(value is not None for value in said)
+        values_of_key = [values[name] for name in self.names if name in values]
+        return bool(values_of_key) and all(value is not None for value in values_of_key)
 
     def is_whole(self, values: Values) -> bool:
         """Whether values say all of it."""
@@ -127,7 +127,7 @@ class ForeignKeys:
             prefix: What the names of the parameters begin with.
             row: What has the columns that are not written.
         """
-        found: list[ColumnElement[bool]] = []
+        conditions: list[ColumnElement[bool]] = []
         for reference in references:
             there = reference.target.alias()
             same, unset = [], []
@@ -141,8 +141,8 @@ class ForeignKeys:
             inner = inner.where(and_(*same, *scopes.clauses(reference.target, there)))
             if row is not None:
                 inner = inner.correlate(row)
-            found.append(or_(*unset, exists(inner)) if unset else exists(inner))
-        return found
+            conditions.append(or_(*unset, exists(inner)) if unset else exists(inner))
+        return conditions
 
     def missing(self, connection: Connection, rows: Sequence[Values]) -> Problem | None:
         """The conflict of the first foreign key that names no row, for a database that is silent.
@@ -167,7 +167,7 @@ def _is_there(reference: Reference, values: Values) -> Select[Any]:
 
 
 def _references(shape: Shape) -> Iterator[Reference]:
-    fields = {one.column.name: one for one in shape.columns.values()}
+    fields = {column.column.name: column for column in shape.columns.values()}
     for key in shape.foreign_keys:
         target = shape.table.metadata.tables.get(key.table)
         if target is None or not set(key.columns) <= fields.keys():

@@ -163,13 +163,13 @@ class Link:
         self._refuse_apart(key, there)
         keys = {**self.near.parameters(key), **self.far.parameters(there)}
         path = self._path(key, there)
-        values, given = self._read(await json_body(request), path, scopes)
-        own = scopes.get(self.table)
-        judged = bool(self._judge) and bool(given)
-        several = judged or (own is not None and own.condition is not None)
+        values, names = self._read(await json_body(request), path, scopes)
+        scope = scopes.get(self.table)
+        judged = bool(self._judge) and bool(names)
+        several = judged or (scope is not None and scope.condition is not None)
         work = self.subject.run(
             context,
-            lambda connection: self._put(connection, dict(values), given, path, keys, scopes),
+            lambda connection: self._put(connection, dict(values), names, path, keys, scopes),
             begin=several,
             shape=self.shape,
         )
@@ -185,27 +185,27 @@ class Link:
         self,
         connection: Connection,
         values: Values,
-        given: frozenset[str],
+        names: frozenset[str],
         path: Values,
         keys: Values,
         scopes: Scopes,
     ) -> Any:
-        if self.shape is not None and self._judge and given:
+        if self.shape is not None and self._judge and names:
             stored = stored_row(connection, self.shape, self._is_link(), self.table, keys)
             if stored is not None:
-                said = {name: values[name] for name in given if name in values}
-                changes = self._judge.changes(stored, said)
-                values, given = {**values, **changes}, given | changes.keys()
+                changes_of_body = {name: values[name] for name in names if name in values}
+                changes = self._judge.changes(stored, changes_of_body)
+                values, names = {**values, **changes}, names | changes.keys()
         parameters = {
             f"new_{self._column(name).column.key}": value for name, value in values.items()
         } | keys
         parameters.update(scopes.binds())
-        row = Plan(self._upsert(values, given, path, scopes)).run(connection, parameters).first()
+        row = Plan(self._upsert(values, names, path, scopes)).run(connection, parameters).first()
         if row is None:
             raise self._why_not(connection, {**values, **path}, parameters, scopes)
         if self.shape is not None:
-            own = scopes.get(self.table)
-            stay_inside(connection, own, self.shape, self._is_link(), self.table, keys)
+            scope = scopes.get(self.table)
+            stay_inside(connection, scope, self.shape, self._is_link(), self.table, keys)
         return row
 
     async def delete(self, request: Request, key: tuple[Any, ...], segment: str) -> Response:
@@ -231,8 +231,8 @@ class Link:
     def _scopes(self, request: Request) -> Scopes:
         self.subject.scopes(request)
         scopes = _scoping.scopes_of(request, self.subject.db, self.tables)
-        own = scopes.get(self.table)
-        if own is not None and own.refused:
+        scope = scopes.get(self.table)
+        if scope is not None and scope.refused:
             raise Problem(403, "No link can be reached here.", kind="scope")
         return scopes
 
@@ -268,7 +268,7 @@ class Link:
         """The fields of the link that the path says, with what it says."""
         if self.shape is None:
             return {}
-        by_key = {one.column.key: one.name for one in self.shape.columns.values()}
+        by_key = {column.column.key: column.name for column in self.shape.columns.values()}
         columns = [*self.near.columns, *self.far.columns]
         return dict(zip((by_key[column.key] for column in columns), (*key, *there), strict=True))
 
@@ -291,24 +291,26 @@ class Link:
                     [error_entry("link", ("body",), "This link has no fields of its own")]
                 )
             return {}, frozenset()
-        given = _object(body or b"{}")
-        taken = self.key_fields & given.keys()
+        fields = _object(body or b"{}")
+        taken = self.key_fields & fields.keys()
         if taken:
             raise QueryError(
                 [error_entry("link", ("body", name), f"{name} is in the path") for name in taken]
             )
-        own = scopes.get(self.table)
-        refuse_leaving(path, own)
-        said = {} if own is None else {**own.values}
+        scope = scopes.get(self.table)
+        refuse_leaving(path, scope)
+        scope_values = {} if scope is None else {**scope.values}
         try:
-            made = self.inputs.parse(to_json({**given, **path}), said=said)
+            parsed = self.inputs.parse(to_json({**fields, **path}), scope_values=scope_values)
         except QueryError as error:
             self._refuse_beyond(error, path)
             raise
-        values = self.inputs.values(made, said=said)
-        refuse_leaving(values, own)
-        values = {name: one for name, one in {**values, **said}.items() if name not in path}
-        return values, frozenset(made.model_fields_set) - path.keys() - said.keys()
+        values = self.inputs.values(parsed, scope_values=scope_values)
+        refuse_leaving(values, scope)
+        values = {
+            name: value for name, value in {**values, **scope_values}.items() if name not in path
+        }
+        return values, frozenset(parsed.model_fields_set) - path.keys() - scope_values.keys()
 
     def _refuse_beyond(self, error: QueryError, path: Values) -> None:
         """Refuse a key of the path that no row can have, as any row that is not there.
@@ -318,10 +320,12 @@ class Link:
         """
         near = len(self.near.columns)
         for place, name in enumerate(path):
-            if any(one["loc"][-1] == name and one["type"] in BEYOND for one in error.errors):
+            if any(
+                detail["loc"][-1] == name and detail["type"] in BEYOND for detail in error.errors
+            ):
                 raise self.subject.not_found() if place < near else self._no_target()
 
-    def _upsert(self, values: Values, given: frozenset[str], path: Values, scopes: Scopes) -> Any:
+    def _upsert(self, values: Values, names: frozenset[str], path: Values, scopes: Scopes) -> Any:
         # A column that both keys share is there once: see ``_refuse_apart``.
         pairs = dict(zip(self.near.columns, self.near.binds(), strict=True))
         for column, bind in zip(self.far.columns, self.far.binds(), strict=True):
@@ -333,7 +337,7 @@ class Link:
             value = bindparam(f"new_{field.column.key}", type_=field.column.type)
             columns.append(field.column)
             binds.append(value)
-            if name in given and not field.frozen:
+            if name in names and not field.frozen:
                 changes[field.column.key] = value
         if changes and self.shape is not None:
             changes = {**_kept(self.shape), **changes}
@@ -342,10 +346,10 @@ class Link:
         changes = changes or {first.key: self.near.binds()[0]}
         reachable = [self.near.is_there(scopes), self.far.is_there(scopes)]
         if self._foreign is not None:
-            asked = self._foreign.to_ask(
+            references = self._foreign.to_ask(
                 {**values, **path}, scopes, creating=True, besides=self.key_fields
             )
-            reachable += self._foreign.reachable(asked, values, scopes, "new_")
+            reachable += self._foreign.reachable(references, values, scopes, "new_")
         statement = upsert(self.table, self.subject.backend).from_select(
             columns, select(*binds).where(*reachable)
         )
@@ -370,24 +374,26 @@ class Link:
         """Why no link was put: asked after the fact, to answer the error."""
         self._require_both(connection, parameters, scopes)
         if self._foreign is not None:
-            asked = self._foreign.to_ask(values, scopes, creating=True, besides=self.key_fields)
-            for one in asked:
-                here = select(*self._foreign.reachable([one], values, scopes, "new_"))
+            references = self._foreign.to_ask(
+                values, scopes, creating=True, besides=self.key_fields
+            )
+            for reference in references:
+                here = select(*self._foreign.reachable([reference], values, scopes, "new_"))
                 if not connection.execute(here, parameters).scalar_one():
-                    return missing_row(one.body_names, None)
+                    return missing_row(reference.body_names, None)
         return Problem(409, "This link is there, and not within reach.", kind="scope")
 
     def _require_both(self, connection: Connection, parameters: Values, scopes: Scopes) -> None:
         """Raise for the row that is not there, if one is not."""
-        found = connection.execute(
+        row = connection.execute(
             select(
                 self.near.is_there(scopes).label("near"), self.far.is_there(scopes).label("far")
             ),
             parameters,
         ).one()
-        if not found.near:
+        if not row.near:
             raise self.subject.not_found()
-        if not found.far:
+        if not row.far:
             raise self._no_target()
 
 
@@ -440,8 +446,8 @@ def _sides(shape: Shape, relation: RelationShape) -> tuple[Side, Side] | None:
     if not near or not far:
         return None
     return (
-        Side([one for one, _ in near], shape.table, [two for _, two in near], "near_"),
-        Side([one for one, _ in far], target, [two for _, two in far], "far_"),
+        Side([column for column, _ in near], shape.table, [two for _, two in near], "near_"),
+        Side([column for column, _ in far], target, [two for _, two in far], "far_"),
     )
 
 
@@ -453,7 +459,7 @@ def _key_columns(relation: RelationShape, far: Side, link: Shape | None) -> tupl
     else:
         columns = link.columns.values()
         wanted = [column.key for column in far.columns]
-    by_key = {one.column.key: one for one in columns}
+    by_key = {column.column.key: column for column in columns}
     return tuple(by_key[key] for key in wanted)
 
 
@@ -474,9 +480,9 @@ def _kept(shape: Shape) -> dict[str, Any]:
 
 def _object(body: bytes) -> dict[str, Any]:
     try:
-        given = from_json(body, allow_inf_nan=False)
+        parsed = from_json(body, allow_inf_nan=False)
     except ValueError as error:
         raise QueryError([error_entry("link", ("body",), f"This is no JSON: {error}")]) from None
-    if not isinstance(given, dict):
+    if not isinstance(parsed, dict):
         raise QueryError([error_entry("link", ("body",), "The body is a JSON object")])
-    return given
+    return parsed

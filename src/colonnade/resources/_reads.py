@@ -151,24 +151,24 @@ class Reads:
         """One row; 304 if the client has it already."""
         context, subject = context_of(request), self.subject
         scopes = subject.scopes(request)
-        asked = self.row_reader.read(query_of(request), scopes)
-        view = subject.views.get(asked.fields, asked.include)
-        structure = ("row", view.fields, asked.include, scopes.structure)
+        page = self.row_reader.read(query_of(request), scopes)
+        view = subject.views.get(page.fields, page.include)
+        structure = ("row", view.fields, page.include, scopes.structure)
         plan = subject.plans.get(
             None if scopes.structure is None else structure, lambda: self._row_plan(view, scopes)
         )
         parameters = {f"at_key_{index}": value for index, value in enumerate(key)}
         parameters.update(scopes.binds())
         try:
-            found = await subject.run(context, plan.first(parameters), read_only=True)
-            if found is None:
+            record = await subject.run(context, plan.first(parameters), read_only=True)
+            if record is None:
                 raise subject.not_found()
-            body = rendered(view, found.body)
+            body = rendered(view, record.body)
         except FAILURES as error:
             row = partial(row_of_key, subject, key, scopes)
             await name_unreadable(context, error, subject, view, scopes, row)
             raise
-        tag = subject.tags.of(found.state, body)
+        tag = subject.tags.of(record.state, body)
         if is_unchanged(request.headers.getlist("if-none-match"), tag):
             return Response(status_code=304, headers={"ETag": tag})
         return JSONBody(body, 200, {"ETag": tag})
@@ -202,17 +202,17 @@ class Reads:
             "depth_": depth,
         }
         try:
-            found = await subject.run(context, plan.one(parameters), read_only=True)
-            if not found.parent:
+            row = await subject.run(context, plan.one(parameters), read_only=True)
+            if not row.parent:
                 raise subject.not_found()
-            if found.body is None:
+            if row.body is None:
                 raise too_large("This page")
-            body = rendered_rows(view, found.body)
+            body = rendered_rows(view, row.body)
         except FAILURES as error:
             rows = _tree_rows(within, view, page), parameters
             await name_unreadable(context, error, subject, view, scopes, lambda: rows)
             raise
-        return JSONBody(body, 200, _offset_links(page, found.found > page.limit))
+        return JSONBody(body, 200, _offset_links(page, row.found > page.limit))
 
 
 async def answer_page(
@@ -229,17 +229,17 @@ async def answer_page(
     if page.count == "estimated" and subject.backend == "sqlite":
         page = replace(page, count="exact")  # its planner does not say how many it expects
     try:
-        page, found = await _found(context, subject, page, view)
-        if page.within is not None and not found.parent:
+        page, row = await _found(context, subject, page, view)
+        if page.within is not None and not row.parent:
             raise subject.not_found()
-        body = rendered_rows(view, found.body)
+        body = rendered_rows(view, row.body)
     except FAILURES as error:
         rows = partial(rows_of_page, page)
         await name_unreadable(context, error, subject, view, page.scopes, rows)
         raise
-    headers = _links(page, found)
+    headers = _links(page, row)
     if page.is_counted:
-        headers["X-Total-Count"] = str(found.total)
+        headers["X-Total-Count"] = str(row.total)
     elif page.count == "estimated":
         headers["X-Total-Count"] = str(await _estimate(context, subject, page))
     return JSONBody(body, 200, headers)
@@ -255,13 +255,13 @@ async def _found(
         lambda: _page_plan(page, view, subject.backend),
     )
     try:
-        found = await subject.run(context, plan.one(_values(page)), read_only=True)
+        row = await subject.run(context, plan.one(_values(page)), read_only=True)
     except Problem as problem:
         if problem.kind != TOO_LARGE:
             raise
-        found = None
-    if found is not None and found.body is not None:
-        return page, found
+        row = None
+    if row is not None and row.body is not None:
+        return page, row
     page = replace(page, limit=await _rows_that_fit(context, subject, page, view))
     return page, await subject.run(context, plan.one(_values(page)), read_only=True)
 
@@ -318,23 +318,23 @@ def _window(page: Page) -> dict[str, int]:
     return {"limit_": page.limit + 1, "shown_": page.limit}
 
 
-def _links(page: Page, found: Any) -> dict[str, str]:
+def _links(page: Page, row: Any) -> dict[str, str]:
     """The Link header: by offset if that is how the client asks, by cursor otherwise."""
-    more = found.found > page.limit
+    more = row.found > page.limit
     if page.offset or not page.url:
         return _offset_links(page, more) if page.url else {}
     links: list[str] = []
-    if not found.found:
+    if not row.found:
         return {}
     if page.backwards:
-        links.append(_link(page, "next", found.first, backwards=False))
+        links.append(_link(page, "next", row.first, backwards=False))
         if more:
-            links.append(_link(page, "prev", found.last, backwards=True))
+            links.append(_link(page, "prev", row.last, backwards=True))
     else:
         if more:
-            links.append(_link(page, "next", found.last, backwards=False))
+            links.append(_link(page, "next", row.last, backwards=False))
         if page.place is not None:
-            links.append(_link(page, "prev", found.first, backwards=True))
+            links.append(_link(page, "prev", row.first, backwards=True))
     return {"Link": ", ".join(links)} if links else {}
 
 
@@ -359,8 +359,8 @@ def _changed(url: str, values: dict[str, str]) -> str:
     rest = _PLACE.sub("", query).strip("&")
     if "cursor" not in rest and "offset" not in rest:  # nor is there one in another writing
         return f"{path}?{rest}{'&' if rest else ''}{urlencode(values)}"
-    given = parse_qsl(query, keep_blank_values=True)
-    kept = [pair for pair in given if pair[0] not in {"cursor", "offset"}]
+    parameters = parse_qsl(query, keep_blank_values=True)
+    kept = [pair for pair in parameters if pair[0] not in {"cursor", "offset"}]
     return f"{path}?{urlencode([*kept, *values.items()])}"
 
 
@@ -396,7 +396,7 @@ def _tree_rows(within: ParentRow, view: View, page: Page) -> Any:
     surface: QueryableTable = view.surface
     return (
         select(tree)
-        .order_by(tree.c.level_, *(one.on(tree) for one in key_ordering(surface)))
+        .order_by(tree.c.level_, *(ordered.on(tree) for ordered in key_ordering(surface)))
         .limit(bindparam("limit_", type_=BigInteger()))
         .offset(bindparam("offset_", type_=BigInteger()))
     )

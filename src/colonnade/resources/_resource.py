@@ -248,7 +248,7 @@ class Resource(APIRouter):
     def _replaced(self, route: BaseRoute) -> set[tuple[str, str]]:
         return replaced_with_batch(route, self.prefix)
 
-    def _made(self, own: list[BaseRoute]) -> list[BaseRoute]:
+    def _made(self, user_routes: list[BaseRoute]) -> list[BaseRoute]:
         """The generated routes, those left out whose place an endpoint of the user takes."""
         subject = self.subject
         _refuse_cascades(self._shape, self._operations)
@@ -256,15 +256,17 @@ class Resource(APIRouter):
         tables = subject.tables()
         _scoping.reach(self.db, tables, by=f"the Resource of {self.model.__name__}")
         scopes = _scoping.dependencies(self.db, tables)
-        taken = {one for route in own for one in self._replaced(route)}
+        taken = {
+            replaced_route for route in user_routes for replaced_route in self._replaced(route)
+        }
         offer = ResourceOptions(
             self._operations, self._guards, self._hooks, self._max_limit, scopes, self._idempotency
         )
         operations = Operations(self, subject, self._reads, offer)
-        made = operations.routes()
+        generated = operations.routes()
         linked = [table for link in operations.links for table in link.tables()]
         _scoping.reach(self.db, linked, by=f"the Resource of {self.model.__name__}")
-        return [route for route in made if not replaced(route) & taken]
+        return [route for route in generated if not replaced(route) & taken]
 
 
 def _guards(dependencies: Sequence[params.Depends] | Guards) -> Guards:

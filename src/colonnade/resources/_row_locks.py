@@ -22,7 +22,7 @@ def lock_in_order(
         chosen: Which of its rows.
         key_share: Whether their keys stay, so that others may refer to them meanwhile.
     """
-    key = [rows.c[one.column.key] for one in shape.primary_key]
+    key = [rows.c[column.column.key] for column in shape.primary_key]
     locked = select(*key).where(chosen).order_by(*key)
     return locked.with_for_update(of=rows, key_share=key_share)
 

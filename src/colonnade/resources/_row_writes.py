@@ -109,8 +109,8 @@ class RowWrites:
         """Whether a write is several statements, and so a transaction."""
         if write.operation == "delete":
             return self._compares(write)
-        own = write.scopes.get(self.subject.shape.table)
-        several = self.subject.rereads or (own is not None and own.condition is not None)
+        scope = write.scopes.get(self.subject.shape.table)
+        several = self.subject.rereads or (scope is not None and scope.condition is not None)
         several = several or self.renders
         if write.operation == "create":
             return several
@@ -133,7 +133,7 @@ class RowWrites:
 
     def identity(self, row: Any) -> Key:
         """The key of a row that was written."""
-        forms = [form_of(one) for one in self.subject.shape.primary_key]
+        forms = [form_of(column) for column in self.subject.shape.primary_key]
         parts: list[Any] = from_json(row.key)
         return tuple(form.read(part) for form, part in zip(forms, parts, strict=True))
 
@@ -170,9 +170,9 @@ class RowWrites:
             raise self._changed()
         return row
 
-    def has_one_reason(self, write: Write, asked: list[Reference]) -> bool:
+    def has_one_reason(self, write: Write, references: list[Reference]) -> bool:
         """Whether a write that met no row did so because there is none."""
-        return write.expected is None and not asked
+        return write.expected is None and not references
 
     def again(self, connection: Connection, write: Write) -> Any:
         """A write that met no row, once more, with the row locked: why it met none is known then.
@@ -184,27 +184,27 @@ class RowWrites:
                 row that cannot be reached.
         """
         self.seen(connection, write)
-        statement, asked = self.statement(write)
+        statement, references = self.statement(write)
         row = statement(connection)
         if row is None:
-            raise unreachable(asked) if asked else self.subject.not_found()
+            raise unreachable(references) if references else self.subject.not_found()
         return row
 
     def _met(self, connection: Connection, write: Write) -> Any:
         """The row that a write has met."""
-        statement, asked = self.statement(write)
+        statement, references = self.statement(write)
         row = statement(connection)
         if row is not None:
             return row
-        if self.has_one_reason(write, asked):
+        if self.has_one_reason(write, references):
             raise self.subject.not_found()
         return self.again(connection, write)
 
     def _insert(self, connection: Connection, write: Write) -> Any:
-        statement, asked = self.statements.insert(write.values, write.scopes)
+        statement, references = self.statements.insert(write.values, write.scopes)
         row = statement(connection)
         if row is None:
-            raise unreachable(asked)
+            raise unreachable(references)
         return self._written(connection, row, write.scopes)
 
     def _change(self, connection: Connection, write: Write) -> Any:
@@ -219,8 +219,8 @@ class RowWrites:
         if judged:
             write.values = self._judged(connection, write)
         if parents:
-            asked = self.foreign.to_ask(write.values, write.scopes, creating=False)
-            self._require(connection, write, asked)
+            references = self.foreign.to_ask(write.values, write.scopes, creating=False)
+            self._require(connection, write, references)
             self.trees.refuse_cycle(connection, write.key, write.values, parents)
         return self._written(connection, self._met(connection, write), write.scopes)
 
@@ -239,26 +239,26 @@ class RowWrites:
             return self.current(connection, self.identity(row), scopes) or row
         return row
 
-    def _stay_inside(self, connection: Connection, row: Any, own: Scope | None) -> None:
+    def _stay_inside(self, connection: Connection, row: Any, scope: Scope | None) -> None:
         shape = self.subject.shape
         source = shape.table.alias()
-        if own is not None and own.condition is not None:
+        if scope is not None and scope.condition is not None:
             parameters = key_parameters(self.identity(row))
             where = key_clause(shape, source)
-            stay_inside(connection, own, shape, where, source, parameters)
+            stay_inside(connection, scope, shape, where, source, parameters)
 
-    def _require(self, connection: Connection, write: Write, asked: list[Reference]) -> None:
+    def _require(self, connection: Connection, write: Write, references: list[Reference]) -> None:
         """Refuse foreign keys out of reach, before anything is said of the rows they name."""
-        if not asked:
+        if not references:
             return
         shape = self.subject.shape
         row = shape.table.alias()
-        reachable = self.foreign.reachable(asked, write.values, write.scopes, "new_", row)
+        reachable = self.foreign.reachable(references, write.values, write.scopes, "new_", row)
         statement: Any = select(literal_column("1")).where(key_clause(shape, row), *reachable)
         parameters = self.statements.parameters(write.values, write.scopes, prefix="new_")
         parameters |= key_parameters(write.key)
         if Plan(statement).run(connection, parameters).first() is None:
-            raise unreachable(asked)
+            raise unreachable(references)
 
     def _judged(self, connection: Connection, write: Write) -> Values:
         """The changes that the model makes of a row with these values, judged whole."""
@@ -284,6 +284,6 @@ class RowWrites:
         return Problem(412, detail, kind="changed")
 
 
-def unreachable(asked: list[Reference]) -> Problem:
+def unreachable(references: list[Reference]) -> Problem:
     """A row that a foreign key names cannot be reached."""
-    return missing_row((name for one in asked for name in one.body_names), None)
+    return missing_row((name for reference in references for name in reference.body_names), None)

@@ -97,16 +97,16 @@ def scopes_of(request: Request, db: Database, tables: Callable[[], Iterable[Tabl
     if not declared:
         return NO_SCOPES
     kept: dict[Table, Scope] = request.scope.get(_KEPT, {})
-    found: dict[Table, Scope] = {}
+    scopes: dict[Table, Scope] = {}
     for table in tables():
         if table in kept:
-            found[table] = kept[table]
+            scopes[table] = kept[table]
         elif table in declared:
             raise ModelError(
                 f"The scope of {table.name} was not asked on this route: add the endpoint to the "
                 f"Resource, or give it dependencies=tasks.scopes."
             )
-    return Scopes(found) if found else NO_SCOPES
+    return Scopes(scopes) if scopes else NO_SCOPES
 
 
 def _keeping(shape: Shape, dependency: Callable[..., Any]) -> Callable[..., Any]:

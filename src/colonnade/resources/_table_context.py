@@ -114,7 +114,7 @@ class TableContext:
     def key_names(self) -> tuple[str, ...]:
         """What the columns of the key are called in JSON."""
         shown = {column.name: name for name, column in self.surface.columns.items()}
-        return tuple(shown.get(one.name, one.name) for one in self.shape.primary_key)
+        return tuple(shown.get(column.name, column.name) for column in self.shape.primary_key)
 
     @property
     def told_apart(self) -> list[ColumnShape]:
@@ -147,8 +147,10 @@ class TableContext:
         ]
         known = [table for table in targets if table is not None]
         reached = [*self.surface.tables(), *known, *links]
-        own = self.shape.table
-        return tuple(dict.fromkeys(table for table in reached if self._scoped or table is not own))
+        own_table = self.shape.table
+        return tuple(
+            dict.fromkeys(table for table in reached if self._scoped or table is not own_table)
+        )
 
     def scopes(self, request: Request) -> Scopes:
         """The scopes of a request.
@@ -157,8 +159,8 @@ class TableContext:
             Problem: 403, the table's own scope refuses.
         """
         scopes = _scoping.scopes_of(request, self.db, self.tables)
-        own = scopes.get(self.shape.table)
-        if own is not None and own.refused:
+        scope = scopes.get(self.shape.table)
+        if scope is not None and scope.refused:
             raise Problem(403, f"No {self.name} can be reached here.", kind="scope")
         return scopes
 

@@ -36,8 +36,8 @@ class Trees:
         """
         for reference in self.references:
             there = [self._field(column) for column in reference.columns]
-            own = [values.get(name) for name in there if name is not None]
-            if reference.is_whole(values) and own == [values[name] for name in reference.names]:
+            key = [values.get(name) for name in there if name is not None]
+            if reference.is_whole(values) and key == [values[name] for name in reference.names]:
                 raise self._cycle(reference)
 
     def lock(self, connection: Connection, references: list[Reference]) -> None:
@@ -95,25 +95,32 @@ class Trees:
             .select_from(step, above)
             .where(_same([step.c[name] for name in there], parents))
         )
-        own = []
+        values_of_row = []
         for column in reference.columns:
             field = self._shape_of(column)
-            said = field is not None and field.name in values
-            own.append(reference.bind(field, "new_") if said and field else mine.c[column.key])
+            is_in_body = field is not None and field.name in values
+            values_of_row.append(
+                reference.bind(field, "new_") if is_in_body and field else mine.c[column.key]
+            )
         keys = [above.c[f"key{index}"] for index in range(len(there))]
-        among = exists(select(literal_column("1")).select_from(above).where(_same(keys, own)))
+        among = exists(
+            select(literal_column("1")).select_from(above).where(_same(keys, values_of_row))
+        )
         return (
             select(func.count())
             .select_from(mine)
-            .where(key_clause(self.shape, mine), or_(among, _same(parent, own)))
+            .where(key_clause(self.shape, mine), or_(among, _same(parent, values_of_row)))
         )
 
     def _shape_of(self, column: Any) -> Any:
-        return next((one for one in self.shape.columns.values() if one.column is column), None)
+        return next(
+            (candidate for candidate in self.shape.columns.values() if candidate.column is column),
+            None,
+        )
 
     def _field(self, column: Any) -> str | None:
-        found = self._shape_of(column)
-        return None if found is None else str(found.name)
+        shape = self._shape_of(column)
+        return None if shape is None else str(shape.name)
 
     def _cycle(self, reference: Reference) -> Problem:
         field = reference.body_names[-1]
@@ -125,4 +132,4 @@ class Trees:
 
 
 def _same(left: list[Any], right: list[Any]) -> ColumnElement[bool]:
-    return and_(*(one == other for one, other in zip(left, right, strict=True)))
+    return and_(*(value == other for value, other in zip(left, right, strict=True)))

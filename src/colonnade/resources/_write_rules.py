@@ -21,28 +21,28 @@ Values = dict[str, Any]
 T = TypeVar("T")
 
 
-def set_scope(values: Values, own: Scope | None) -> None:
+def set_scope(values: Values, scope: Scope | None) -> None:
     """Give a row that is created what its scope says, which the body may say too.
 
     Raises:
         QueryError: The body says otherwise.
     """
-    refuse_leaving(values, own)
-    if own is not None:
-        values.update(own.values)
+    refuse_leaving(values, scope)
+    if scope is not None:
+        values.update(scope.values)
 
 
-def refuse_leaving(values: Mapping[str, Any], own: Scope | None) -> None:
+def refuse_leaving(values: Mapping[str, Any], scope: Scope | None) -> None:
     """Refuse values that are outside of the scope.
 
     Raises:
         QueryError: One is.
     """
-    if own is None:
+    if scope is None:
         return
     errors = [
         error_entry("scope", ("body", name), f"The scope sets {name}: leave it out of the body")
-        for name, value in own.values.items()
+        for name, value in scope.values.items()
         if name in values and values[name] != value
     ]
     if errors:
@@ -51,7 +51,7 @@ def refuse_leaving(values: Mapping[str, Any], own: Scope | None) -> None:
 
 def stay_inside(
     connection: Connection,
-    own: Scope | None,
+    scope: Scope | None,
     shape: Shape,
     where: ColumnElement[bool],
     source: FromClause,
@@ -70,9 +70,9 @@ def stay_inside(
     Raises:
         Problem: It does not hold: 422.
     """
-    if own is None or own.condition is None:
+    if scope is None or scope.condition is None:
         return
-    statement = select(func.count()).select_from(source).where(where, own.clause(source))
+    statement = select(func.count()).select_from(source).where(where, scope.clause(source))
     if not Plan(statement).run(connection, parameters).scalar_one():
         raise Problem(422, f"This {shape.model.__name__} would leave your scope.", kind="scope")
 
@@ -104,10 +104,10 @@ class RowValidator:
         if self._schema is None:
             return values
         try:
-            made = self._schema.model_validate({**stored, **values})
+            validated = self._schema.model_validate({**stored, **values})
         except ValidationError as error:
             raise QueryError(located(error, ("body",))) from None
-        whole = {name: getattr(made, name) for name in self._inputs.shape.columns}
+        whole = {name: getattr(validated, name) for name in self._inputs.shape.columns}
         changed = {
             name: value for name, value in whole.items() if name in values or value != stored[name]
         }
@@ -141,8 +141,8 @@ async def explained(
     except Problem as problem:
         if problem.kind != "foreign_key" or problem.errors:
             raise
-        found = await subject.run(
+        problem_found = await subject.run(
             context, lambda connection: foreign.missing(connection, rows), idempotent=True
         )
         # Every row it refers to is there: then it is itself one that others refer to.
-        raise found or referenced(foreign.shape, None, None) from problem
+        raise problem_found or referenced(foreign.shape, None, None) from problem

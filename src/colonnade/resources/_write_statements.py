@@ -32,25 +32,30 @@ class WriteStatements:
         subject = self.subject
         set_scope(values, scopes.get(subject.shape.table))
         self.trees.refuse_self(values)
-        asked = self.foreign.to_ask(values, scopes, creating=True)
+        references = self.foreign.to_ask(values, scopes, creating=True)
         names = tuple(sorted(values))
-        structure = ("insert", names, tuple(one.names for one in asked), scopes.structure)
+        structure = (
+            "insert",
+            names,
+            tuple(reference.names for reference in references),
+            scopes.structure,
+        )
         plan = subject.plans.get(
             None if scopes.structure is None else structure,
-            lambda: self._insert_plan(names, asked, values, scopes),
+            lambda: self._insert_plan(names, references, values, scopes),
         )
-        return plan.first(self.parameters(values, scopes, prefix="")), asked
+        return plan.first(self.parameters(values, scopes, prefix="")), references
 
     def _insert_plan(
-        self, names: tuple[str, ...], asked: list[Reference], values: Values, scopes: Scopes
+        self, names: tuple[str, ...], references: list[Reference], values: Values, scopes: Scopes
     ) -> Plan:
         shape = self.subject.shape
         table = shape.table
         columns = [shape.columns[name].column for name in names]
         statement: Any = insert(table)
-        if asked:
-            given = [bindparam(column.key, type_=column.type) for column in columns]
-            chosen = select(*given).where(*self.foreign.reachable(asked, values, scopes, ""))
+        if references:
+            binds = [bindparam(column.key, type_=column.type) for column in columns]
+            chosen = select(*binds).where(*self.foreign.reachable(references, values, scopes, ""))
             statement = statement.from_select(columns, chosen)
         return Plan(statement.returning(*self.returned(Returned(table), scopes)))
 
@@ -63,23 +68,28 @@ class WriteStatements:
     ) -> tuple[Bound[Any], list[Reference]]:
         """The statement that updates a row, with the foreign keys it asks about."""
         subject = self.subject
-        asked = self.foreign.to_ask(values, scopes, creating=False)
+        references = self.foreign.to_ask(values, scopes, creating=False)
         match = expected if subject.versioned else None
         names = tuple(sorted(values))
-        structure = ("update", names, tuple(one.names for one in asked), match is None)
+        structure = (
+            "update",
+            names,
+            tuple(reference.names for reference in references),
+            match is None,
+        )
         plan = subject.plans.get(
             None if scopes.structure is None or _many(match) else (structure, scopes.structure),
-            lambda: self._update_plan(names, asked, values, scopes, match),
+            lambda: self._update_plan(names, references, values, scopes, match),
         )
         parameters = (
             self.parameters(values, scopes, prefix="new_") | key_parameters(key) | _versions(match)
         )
-        return plan.first(parameters), asked
+        return plan.first(parameters), references
 
     def _update_plan(
         self,
         names: tuple[str, ...],
-        asked: list[Reference],
+        references: list[Reference],
         values: Values,
         scopes: Scopes,
         match: frozenset[str] | None,
@@ -94,7 +104,7 @@ class WriteStatements:
                 key_clause(shape, table),
                 *scopes.clauses(table, table),
                 *self._versions_clause(match),
-                *self.foreign.reachable(asked, values, scopes, "new_", table),
+                *self.foreign.reachable(references, values, scopes, "new_", table),
             )
             .values(changes)
             .returning(*self.returned(Returned(table), scopes))
@@ -129,7 +139,10 @@ class WriteStatements:
         """What a write returns of its row: ``body``, ``state`` and ``key``."""
         subject = self.subject
         columns = row_columns(subject.view, source, scopes, subject.backend, subject.told_apart)
-        key = [form_of(one).of(one, source, subject.backend) for one in subject.shape.primary_key]
+        key = [
+            form_of(column).of(column, source, subject.backend)
+            for column in subject.shape.primary_key
+        ]
         return [*columns, array_of(key, subject.backend).label("key")]
 
     def parameters(self, values: Values, scopes: Scopes, *, prefix: str) -> Values:
@@ -141,9 +154,11 @@ class WriteStatements:
             prefix: What the names of its own begin with.
         """
         columns = self.subject.shape.columns
-        found = {f"{prefix}{columns[name].column.key}": value for name, value in values.items()}
-        found.update(scopes.binds())
-        return found
+        parameters = {
+            f"{prefix}{columns[name].column.key}": value for name, value in values.items()
+        }
+        parameters.update(scopes.binds())
+        return parameters
 
     def _versions_clause(self, match: frozenset[str] | None) -> list[Any]:
         version = self.subject.shape.version
@@ -164,6 +179,6 @@ def _many(match: frozenset[str] | None) -> bool:
 
 def _versions(match: frozenset[str] | None) -> Values:
     """The versions in an ``If-Match``, as parameters; a tag that is none matches no row."""
-    found = [int(text) if text.isdecimal() and len(text) < 11 else -1 for text in match or ()]
-    found = [version if version < 2**31 else -1 for version in found]
-    return {f"match_{index}": value for index, value in enumerate(found)}
+    versions = [int(text) if text.isdecimal() and len(text) < 11 else -1 for text in match or ()]
+    versions = [version if version < 2**31 else -1 for version in versions]
+    return {f"match_{index}": value for index, value in enumerate(versions)}

@@ -46,9 +46,9 @@ class Writes:
         """Create a row: 201."""
         context, subject = context_of(request), self.subject
         scopes = subject.scopes(request)
-        said = scopes.values(subject.shape.table)
+        scope_values = scopes.values(subject.shape.table)
         body = await json_body(request)
-        values = await read_body(body, partial(subject.create.read, said=said))
+        values = await read_body(body, partial(subject.create.read, scope_values=scope_values))
         write = Write("create", values, scopes)
         path = path_of(request).rstrip("/")
 
@@ -126,8 +126,8 @@ class Writes:
         if operation != "create":
             # Before a hook, which may tell of the row: it is there, and within reach.
             await run(lambda connection: self.rows.seen(connection, write))
-        told = key if operation == "delete" else write.values
-        await self.hooks.run("before", operation, session, told)
+        argument = key if operation == "delete" else write.values
+        await self.hooks.run("before", operation, session, argument)
         await session.flush()
         row = await run(lambda connection: self.rows(connection, write))
         if not self.hooks.has("after", operation):
@@ -166,19 +166,19 @@ class Writes:
                 begin=self.rows.takes_several(write),
                 deleting=deleting,
             )
-        key = zip((one.name for one in subject.shape.primary_key), write.key, strict=False)
+        key = zip((column.name for column in subject.shape.primary_key), write.key, strict=False)
         return await self.explained(context, work, [{**dict(key), **write.values}])
 
     async def _alone(self, context: RequestContext, write: Write) -> Any:
         """A write that is one statement; two, if it meets no row for one of several reasons."""
         subject = self.subject
-        statement, asked = self.rows.statement(write)
+        statement, references = self.rows.statement(write)
         row = await subject.run(context, statement, deleting=write.operation == "delete")
         if row is not None:
             return row
         if write.operation == "create":
-            raise unreachable(asked)
-        if self.rows.has_one_reason(write, asked):
+            raise unreachable(references)
+        if self.rows.has_one_reason(write, references):
             raise subject.not_found()
         return await subject.run(
             context,

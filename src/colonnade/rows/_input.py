@@ -111,29 +111,35 @@ class Inputs:
                 yield _json_name(name, field), _JSON_TYPES[column.kind]
 
     def read(
-        self, body: bytes, loc: tuple[Any, ...] = ("body",), said: Mapping[str, Any] = NOTHING
+        self,
+        body: bytes,
+        loc: tuple[Any, ...] = ("body",),
+        scope_values: Mapping[str, Any] = NOTHING,
     ) -> dict[str, Any]:
         """The values of a body that is JSON, by field: see ``parse`` and ``values``.
 
         Raises:
             QueryError: The schema, the model or a column does not take it.
         """
-        return self.values(self.parse(body, loc, said), loc, said)
+        return self.values(self.parse(body, loc, scope_values), loc, scope_values)
 
     def parse(
-        self, body: bytes, loc: tuple[Any, ...] = ("body",), said: Mapping[str, Any] = NOTHING
+        self,
+        body: bytes,
+        loc: tuple[Any, ...] = ("body",),
+        scope_values: Mapping[str, Any] = NOTHING,
     ) -> BaseModel:
         """A body that is JSON, as an instance of the schema.
 
         Args:
             body: The body.
             loc: Where it is in the request, for messages.
-            said: Values by field that somebody else says, which a body need not.
+            scope_values: Values by field that the scope sets; a body may leave them out.
 
         Raises:
             QueryError: The schema does not take it.
         """
-        made: BaseModel = self._parsed(self.schema.model_validate_json, body, loc, said)
+        made: BaseModel = self._parsed(self.schema.model_validate_json, body, loc, scope_values)
         return made
 
     def parse_list(
@@ -141,7 +147,7 @@ class Inputs:
         body: bytes,
         most: int,
         loc: tuple[Any, ...] = ("body",),
-        said: Mapping[str, Any] = NOTHING,
+        scope_values: Mapping[str, Any] = NOTHING,
     ) -> list[BaseModel]:
         """A body that is a JSON array, as instances of the schema.
 
@@ -149,13 +155,13 @@ class Inputs:
             body: The body.
             most: Rows that it may have.
             loc: Where it is in the request, for messages.
-            said: Values by field that somebody else says, which a body need not.
+            scope_values: Values by field that the scope sets; a body may leave them out.
 
         Raises:
             QueryError: It has more rows, or none, or the schema does not take one of them.
         """
         parse = self._several.validate_json
-        made: list[BaseModel] = self._parsed(parse, body, loc, said, most=most)
+        made: list[BaseModel] = self._parsed(parse, body, loc, scope_values, most=most)
         return made
 
     @cached_property
@@ -169,7 +175,7 @@ class Inputs:
         parse: Callable[[bytes], Any],
         body: bytes,
         loc: tuple[Any, ...],
-        said: Mapping[str, Any],
+        scope_values: Mapping[str, Any],
         *,
         most: int | None = None,
     ) -> Any:
@@ -186,7 +192,7 @@ class Inputs:
         if raw is not _UNREADABLE and self._has_long_number(body):
             body = to_json(raw)
         try:
-            made = parse(self._told(body, raw, said))
+            made = parse(self._told(body, raw, scope_values))
         except ValidationError as error:
             raise QueryError(located(error, loc)) from None
         except RecursionError:
@@ -231,12 +237,12 @@ class Inputs:
                 return True
         return False
 
-    def _told(self, body: bytes, raw: Any, said: Mapping[str, Any]) -> bytes:
+    def _told(self, body: bytes, raw: Any, scope_values: Mapping[str, Any]) -> bytes:
         """The body, with what the schema asks for and somebody else says."""
         fields = self.schema.model_fields
         asked = {
             _json_name(name, fields[name]): value
-            for name, value in said.items()
+            for name, value in scope_values.items()
             if name in fields and fields[name].is_required()
         }
         if not asked or raw is _UNREADABLE:
@@ -265,22 +271,22 @@ class Inputs:
         self,
         made: BaseModel,
         loc: tuple[Any, ...] = ("body",),
-        said: Mapping[str, Any] = NOTHING,
+        scope_values: Mapping[str, Any] = NOTHING,
     ) -> dict[str, Any]:
         """The values that an instance of the schema gives, checked against their columns.
 
         Args:
             made: The instance.
             loc: Where it is in the request, for messages.
-            said: What somebody else says: a default does not speak against that, only what the
-                body itself gives.
+            scope_values: Values by field that the scope sets. A default does not override them; a
+                value in the body does.
         """
         given = made.model_fields_set
         named: Iterable[str] = self._columns
         if not self._whole:
             named = given & self._columns.keys()
-        elif said:
-            named = [name for name in self._columns if name in given or name not in said]
+        elif scope_values:
+            named = [name for name in self._columns if name in given or name not in scope_values]
         found = {}
         for name in named:
             value = getattr(made, name)

@@ -103,8 +103,8 @@ def _codec(epoch: datetime) -> tuple[Callable[[Any], tuple[int]], Callable[[tupl
 
     def decode(microseconds: tuple[int]) -> datetime:
         if abs(microseconds[0]) >= _INFINITY:
-            found = datetime.max if microseconds[0] > 0 else datetime.min
-            return found.replace(tzinfo=epoch.tzinfo)
+            beyond = datetime.max if microseconds[0] > 0 else datetime.min
+            return beyond.replace(tzinfo=epoch.tzinfo)
         return epoch + timedelta(microseconds=microseconds[0])
 
     return encode, decode

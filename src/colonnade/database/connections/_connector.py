@@ -181,10 +181,10 @@ class Connector:
 
     def _opened(self, dialect: Any, cargs: list[Any], cparams: dict[str, Any], left: float) -> Any:
         driver = dialect.driver
-        told = dict(self.pooler.arguments(driver))
+        connect_args = dict(self.pooler.arguments(driver))
         if self.statement_timeout is not None:
-            told |= limited(driver, cparams, self.statement_timeout, self.pooler)
-        arguments = {**cparams, **told}
+            connect_args |= limited(driver, cparams, self.statement_timeout, self.pooler)
+        arguments = {**cparams, **connect_args}
         if driver == "asyncpg":
             return _opened_by_asyncpg(dialect, cargs, arguments, left)
         # libpq takes whole seconds for each host, and reads 1 as 2.

@@ -151,21 +151,21 @@ class Engines:
             raise DatabaseError(
                 "No event loop is running. In sync code, use `with db.session()`."
             ) from None
-        found = self._loops.get(loop)
-        if found is not None:
-            return found
+        loop_engine = self._loops.get(loop)
+        if loop_engine is not None:
+            return loop_engine
         with self._lock:
             self._drop_closed_loops()
             if self._pattern is None:
                 self._pattern = self._made_pattern()
             engine = AsyncEngine(self._like(self._pattern))
-            found = self._loops[loop] = LoopEngine(engine, self._options.pool_size)
-        return found
+            loop_engine = self._loops[loop] = LoopEngine(engine, self._options.pool_size)
+        return loop_engine
 
     def made(self) -> list[Engine]:
         """The engines there are, the sync sides of async ones."""
         with self._lock:
-            of_loops = [found.engine.sync_engine for found in self._loops.values()]
+            of_loops = [loop_engine.engine.sync_engine for loop_engine in self._loops.values()]
             return of_loops if self._sync is None else [self._sync, *of_loops]
 
     def dispose(self) -> None:
@@ -183,9 +183,9 @@ class Engines:
     async def dispose_async(self) -> None:
         """Close the connections of the running event loop, and those of sync code."""
         with self._lock:
-            found = self._loops.pop(asyncio.get_running_loop(), None)
-        if found is not None:
-            await found.aclose()
+            loop_engine = self._loops.pop(asyncio.get_running_loop(), None)
+        if loop_engine is not None:
+            await loop_engine.aclose()
         await asyncio.to_thread(self.dispose)
 
     def _made_pattern(self) -> Engine:
@@ -228,8 +228,8 @@ class Engines:
         """Have told of an engine's statements what is to be told of them."""
         if self._options.telling:
             tell_statements(engine, self._options.telling, self.url)
-        asked = self._options.telemetry
-        if _telemetry.is_set_up() if asked is None else asked:
+        telemetry = self._options.telemetry
+        if _telemetry.is_set_up() if telemetry is None else telemetry:
             _telemetry.instrument(engine)
 
     def _prepared(self, target: Target) -> Target:
@@ -262,10 +262,10 @@ class Engines:
 
     def _drop_closed_loops(self) -> None:
         """Forget the engines of loops that were closed without a word."""
-        for loop, found in list(self._loops.items()):
+        for loop, loop_engine in list(self._loops.items()):
             if loop.is_closed():
                 del self._loops[loop]
-                found.engine.sync_engine.dispose(close=False)
+                loop_engine.engine.sync_engine.dispose(close=False)
 
 
 def _optimize(engine: Engine) -> None:

@@ -39,32 +39,32 @@ _OPTIONS = {
 }
 
 
-def keep_alive(transport: Any, asked: Mapping[str, int]) -> None:
+def keep_alive(transport: Any, options: Mapping[str, int]) -> None:
     """Have TCP look after a connection of asyncpg's, which asks for nothing itself.
 
     Args:
         transport: The connection's.
         asked: libpq's parameters; the defaults above for those that are not there.
     """
-    found = transport.get_extra_info("socket")
-    if found is None or found.family not in (socket.AF_INET, socket.AF_INET6):
+    sock = transport.get_extra_info("socket")
+    if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
         return
-    if asked.get("keepalives", 1) == 0:
+    if options.get("keepalives", 1) == 0:
         return
     with suppress(OSError):  # not every system has every option
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, option in _OPTIONS.items():
         with suppress(OSError, AttributeError):
             number = getattr(socket, option)
-            found.setsockopt(socket.IPPROTO_TCP, number, asked.get(name, LIBPQ[name]))
+            sock.setsockopt(socket.IPPROTO_TCP, number, options.get(name, LIBPQ[name]))
 
 
 def is_closed_asyncpg(connection: Any) -> bool:
     """Whether a connection of asyncpg's was closed, be it that the loop has not read it yet."""
     if connection.is_closed():
         return True
-    found = connection._transport.get_extra_info("socket")
-    return found is not None and _has_something_to_say(found.fileno())
+    sock = connection._transport.get_extra_info("socket")
+    return sock is not None and _has_something_to_say(sock.fileno())
 
 
 def is_closed_psycopg(connection: Any) -> bool:

@@ -31,7 +31,7 @@ class Pooler:
 
     def __init__(self, url: DatabaseURL) -> None:
         self._url = url
-        self._is_known = url.pooled or url.told
+        self._is_known = url.pooled or url.is_certain
         self.found = url.pooled
 
     def arguments(self, driver: str) -> dict[str, Any]:
@@ -53,12 +53,12 @@ class Pooler:
         if self._is_known:
             return
         if dialect.driver == "asyncpg":
-            said, answers = await_only(_asked_of_asyncpg(connection._connection, patience))
+            reply, answers = await_only(_asked_of_asyncpg(connection._connection, patience))
         else:
-            said, answers = _asked_of_psycopg(connection, patience)
+            reply, answers = _asked_of_psycopg(connection, patience)
         if not self._is_known:
             self._is_known = True
-            if said != answers:
+            if reply != answers:
                 self._note()
 
     def is_given_away(self, error: Exception) -> bool:
@@ -94,7 +94,7 @@ def _asked_of_psycopg(connection: Any, patience: float) -> tuple[int, int]:
     protocol, end = connection.pgconn, time.monotonic() + patience
     protocol.send_query(b"SELECT pg_backend_pid()")
     protocol.flush()
-    found = None
+    last = None
     while True:
         while protocol.is_busy():
             left = end - time.monotonic()
@@ -104,7 +104,7 @@ def _asked_of_psycopg(connection: Any, patience: float) -> tuple[int, int]:
         result = protocol.get_result()
         if result is None:
             break
-        found = result
-    if found is None or found.status != pq.ExecStatus.TUPLES_OK:
+        last = result
+    if last is None or last.status != pq.ExecStatus.TUPLES_OK:
         raise OperationalError(protocol.get_error_message())
-    return protocol.backend_pid, int(found.get_value(0, 0) or 0)
+    return protocol.backend_pid, int(last.get_value(0, 0) or 0)

@@ -100,7 +100,7 @@ class _Reading:
     database: str | None
     neon: bool = False
     pooled: bool = False
-    told: bool = False
+    is_certain: bool = False
     prepares: bool | None = None
     keepalives: dict[str, int] = field(default_factory=dict)
     sync: dict[str, Any] = field(default_factory=dict)
@@ -272,7 +272,7 @@ def _pooler(reading: _Reading, name: str, value: str) -> None:
     allowed = ("transaction", "session") if name == "pool_mode" else ("true", "false")
     if value.lower() not in allowed:
         raise DatabaseURLError(f"{name}={value} is neither {allowed[0]} nor {allowed[1]}.")
-    reading.told = True
+    reading.is_certain = True
     reading.pooled = value.lower() == transaction or reading.pooled
     named = "no prepared statements" if reading.pooled else "prepared statements"
     reading.note(name, value, named, named)
@@ -361,7 +361,7 @@ def _finish(reading: _Reading) -> dict[str, Any]:
         ),
         "parameters": tuple(reading.parameters),
         "pooled": reading.pooled,
-        "told": reading.told or reading.neon or reading.prepares is not None,
+        "is_certain": reading.is_certain or reading.neon or reading.prepares is not None,
         "keepalives": reading.keepalives,
         "neon": reading.neon,
         "shown": _shown(reading),
@@ -369,14 +369,14 @@ def _finish(reading: _Reading) -> dict[str, Any]:
 
 
 def _ports(reading: _Reading) -> list[int | None]:
-    given = [int(port) for port in reading.ports]
-    if len(given) == 1:
-        given *= len(reading.hosts)
-    if given and len(given) != len(reading.hosts):
-        raise DatabaseURLError(f"There are {len(reading.hosts)} hosts and {len(given)} ports.")
+    ports = [int(port) for port in reading.ports]
+    if len(ports) == 1:
+        ports *= len(reading.hosts)
+    if ports and len(ports) != len(reading.hosts):
+        raise DatabaseURLError(f"There are {len(reading.hosts)} hosts and {len(ports)} ports.")
     return [
-        said if said is not None else (given[index] if given else None)
-        for index, (_, said) in enumerate(reading.hosts)
+        port if port is not None else (ports[index] if ports else None)
+        for index, (_, port) in enumerate(reading.hosts)
     ]
 
 

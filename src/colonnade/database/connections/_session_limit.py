@@ -51,10 +51,10 @@ class ConnectionLimit:
 
     def _of_loop(self) -> asyncio.Semaphore:
         loop = asyncio.get_running_loop()
-        found = self._loops.get(loop)
-        if found is None:
+        semaphore = self._loops.get(loop)
+        if semaphore is None:
             for other in list(self._loops):
                 if other.is_closed():  # which its semaphore keeps alive
                     del self._loops[other]
-            found = self._loops[loop] = asyncio.Semaphore(self._most)
-        return found
+            semaphore = self._loops[loop] = asyncio.Semaphore(self._most)
+        return semaphore

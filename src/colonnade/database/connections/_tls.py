@@ -22,7 +22,7 @@ _USERS_ROOT = Path("~/.postgresql/root.crt")
 
 
 def read(
-    given: Mapping[str, str], *, direct: bool = False
+    named: Mapping[str, str], *, direct: bool = False
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """What psycopg and what asyncpg is called with.
 
@@ -33,7 +33,7 @@ def read(
     Raises:
         DatabaseURLError: A mode that does not exist, or a file that cannot be read.
     """
-    parameters = dict(given)
+    parameters = dict(named)
     mode = parameters.pop("ssl", None)
     mode = parameters.pop("sslmode", _BOOLEANS.get(mode or "", mode))
     if mode is None and not parameters and not direct:
@@ -52,19 +52,19 @@ def read(
     return sync, {"ssl": _context(mode, parameters)}
 
 
-def _root_certificates(mode: str, given: str | None) -> str | None:
+def _root_certificates(mode: str, path: str | None) -> str | None:
     """The file of trusted certificates, if the server's is checked.
 
     ``system``, or nothing where libpq would look in vain for the user's own file, is the
     system's: psycopg's bundled OpenSSL does not know where that is.
     """
-    if given not in (None, "system"):
-        return given
-    wanted = given == "system" or mode in ("verify-ca", "verify-full")
-    if not wanted or (given is None and _USERS_ROOT.expanduser().exists()):
+    if path not in (None, "system"):
+        return path
+    wanted = path == "system" or mode in ("verify-ca", "verify-full")
+    if not wanted or (path is None and _USERS_ROOT.expanduser().exists()):
         return None
     paths = ssl.get_default_verify_paths()
-    return paths.cafile or given
+    return paths.cafile or path
 
 
 def _context(mode: str, parameters: Mapping[str, str]) -> ssl.SSLContext:

@@ -47,8 +47,8 @@ class DatabaseURL:
         parameters: What became of each parameter.
         pooled: Whether a pooler in transaction mode stands before the server: Neon's
             ``-pooler`` host, ``pgbouncer=true`` or ``pool_mode=transaction``.
-        told: Whether ``pooled`` is certain, as said or by the host's name, so that the server need
-            not be asked.
+        is_certain: Whether the URL or the host's name settles ``pooled``, so that the first
+            connection need not look for a pooler.
         keepalives: What the URL says of TCP's, by libpq's names.
         neon: Whether the server is Neon's.
         memory: Whether it is an SQLite database in memory.
@@ -59,7 +59,7 @@ class DatabaseURL:
     asynchronous: Target = field(repr=False)
     parameters: tuple[Parameter, ...] = ()
     pooled: bool = False
-    told: bool = False
+    is_certain: bool = False
     keepalives: Mapping[str, int] = field(default_factory=dict, repr=False)
     neon: bool = False
     memory: bool = False

@@ -42,17 +42,17 @@ class ReadRouter:
     @property
     def position(self) -> Position:
         """How far replicas have to be for the code that asks: for a request, or a task."""
-        found = self._position.get()
-        if found is None:
-            found = Position()
-            self._position.set(found)
-        return found
+        position = self._position.get()
+        if position is None:
+            position = Position()
+            self._position.set(position)
+        return position
 
     @property
     def is_followed(self) -> bool:
         """Whether ``following`` is around."""
-        found = self._position.get()
-        return found is not None and found.is_bound
+        position = self._position.get()
+        return position is not None and position.is_bound
 
     @contextmanager
     def following(self, reached: int) -> Iterator[Position]:

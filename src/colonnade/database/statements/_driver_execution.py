@@ -37,14 +37,14 @@ class NotDirect(Exception):  # noqa: N818 - not an error: a way that cannot be t
     """A statement that only SQLAlchemy itself can run."""
 
 
-def is_watched(engine: Engine, own: int) -> bool:
+def is_watched(engine: Engine, own_listeners: int) -> bool:
     """Whether somebody wants to see the statements of an engine: a log, or listeners.
 
     Args:
         engine: The engine.
         own: How many of the listeners are Colonnade's.
     """
-    return logs_statements(engine) or count_statement_listeners(engine) > own
+    return logs_statements(engine) or count_statement_listeners(engine) > own_listeners
 
 
 class Prepared:
@@ -97,12 +97,12 @@ class Prepared:
             parameters: The values by name.
             context: What defaults are called with; this statement's own by default.
         """
-        given = {**self._defaults, **parameters}
+        values = {**self._defaults, **parameters}
         if self._kept:
             context = context or Context()
-            given |= {name: make(context) for name, make in self._kept if name not in parameters}
+            values |= {name: make(context) for name, make in self._kept if name not in parameters}
         return [
-            given[name] if process is None else process(given[name])
+            values[name] if process is None else process(values[name])
             for name, process in self._order
         ]
 
@@ -203,11 +203,11 @@ class DirectConnection:
             NotDirect: Only SQLAlchemy can run it.
             sqlalchemy.exc.DBAPIError: The database refused.
         """
-        given = parameters or {}
-        prepared = Prepared.of(statement, self._engine, given)
+        values = parameters or {}
+        prepared = Prepared.of(statement, self._engine, values)
         if prepared is None:
             raise NotDirect(statement)
-        return self.run(prepared, given)
+        return self.run(prepared, values)
 
     def prepare(self, statement: Executable, names: Iterable[str]) -> Prepared | None:
         """A statement, ready to run again and again; None if only SQLAlchemy can run it."""
@@ -226,12 +226,12 @@ class DirectConnection:
             driver.isolation_level = None  # which commits
         driver.narrow()
         try:
-            found = driver.execute(
+            rows = driver.execute(
                 prepared.sql, prepared.values(parameters, self._context)
             ).fetchall()
         except self.dialect.loaded_dbapi.Error as error:
             raise self._translated(prepared, error) from error
-        return Rows(map(prepared.row, found))
+        return Rows(map(prepared.row, rows))
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -256,7 +256,7 @@ class DirectConnection:
         # As the connection has it, unless it is less here.
         limit = {} if (narrow := narrower(None)) is None else {"timeout": narrow}
         try:
-            found = await driver.fetch(prepared.sql, *values, **limit)
+            rows = await driver.fetch(prepared.sql, *values, **limit)
         except asyncio.CancelledError:
             await settle(driver)
             raise
@@ -271,14 +271,14 @@ class DirectConnection:
             except self.dialect.loaded_dbapi.Error as error:
                 raise self._translated(prepared, error) from error
             raise
-        return Rows(map(prepared.row, found))
+        return Rows(map(prepared.row, rows))
 
     def _translated(self, prepared: Prepared, error: Any) -> BaseException:
         """SQLAlchemy's error for one of the driver's; a connection that is lost is not kept."""
         lost = self.dialect.is_disconnect(error, self._pooled.dbapi_connection, None)
         if lost:
             self._pooled.invalidate(error)
-        found: BaseException = DBAPIError.instance(
+        translated: BaseException = DBAPIError.instance(
             prepared.sql,
             {},
             error,
@@ -287,7 +287,7 @@ class DirectConnection:
             connection_invalidated=lost,
             dialect=self.dialect,
         )
-        return found
+        return translated
 
     @property
     def driver_connection(self) -> Any:

@@ -130,9 +130,9 @@ def _contains(value: str | None, part: str) -> bool | None:
 
 def _has_part(whole: Any, part: Any) -> bool:
     if isinstance(whole, dict) and isinstance(part, dict):
-        return all(name in whole and _has_part(whole[name], one) for name, one in part.items())
+        return all(name in whole and _has_part(whole[name], value) for name, value in part.items())
     if isinstance(whole, list) and isinstance(part, list):
-        return all(any(_has_part(other, one) for other in whole) for one in part)
+        return all(any(_has_part(other, value) for other in whole) for value in part)
     return bool(whole == part) and isinstance(whole, bool) == isinstance(part, bool)
 
 

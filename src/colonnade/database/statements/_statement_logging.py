@@ -68,18 +68,18 @@ def tell_statements(engine: Engine, telling: StatementLogging, url: DatabaseURL)
         is_slow = telling.slow is not None and took >= telling.slow
         if not (is_slow or telling.every):
             return
-        found: dict[str, Any] = {
+        attributes: dict[str, Any] = {
             "statement": statement,
             "milliseconds": round(took * 1000, 3),
             "rows": cursor.rowcount,
             "database": str(url),
         }
         if is_slow and telling.plans and not many:
-            found["plan"] = _plan(connection, statement, parameters)
+            attributes["plan"] = _plan(connection, statement, parameters)
         level = logging.WARNING if is_slow else logging.INFO
-        plan = f"\n{found['plan']}" if found.get("plan") else ""
+        plan = f"\n{attributes['plan']}" if attributes.get("plan") else ""
         one_line = " ".join(statement.split())
-        logger.log(level, "%.1f ms: %s%s", took * 1000, one_line, plan, extra=found)
+        logger.log(level, "%.1f ms: %s%s", took * 1000, one_line, plan, extra=attributes)
 
 
 def _plan(connection: Connection, statement: str, parameters: Any) -> str | None:
@@ -89,12 +89,12 @@ def _plan(connection: Connection, statement: str, parameters: Any) -> str | None
     is_sqlite = connection.dialect.name == "sqlite"
     connection.info[_EXPLAINING] = True
     try:
-        asked = f"EXPLAIN {'QUERY PLAN ' if is_sqlite else ''}{statement}"
+        query = f"EXPLAIN {'QUERY PLAN ' if is_sqlite else ''}{statement}"
         if is_sqlite or connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
-            rows = connection.exec_driver_sql(asked, parameters).all()
+            rows = connection.exec_driver_sql(query, parameters).all()
         else:
             with connection.begin_nested():  # what fails is undone alone
-                rows = connection.exec_driver_sql(asked, parameters).all()
+                rows = connection.exec_driver_sql(query, parameters).all()
     except SQLAlchemyError:
         logger.debug("EXPLAIN failed", exc_info=True)
         return None

@@ -53,9 +53,9 @@ def limited(driver: str, arguments: dict[str, Any], limit: float, pooler: Pooler
         settings["options"] = options
     # Behind a pooler the driver's is the only one there is for single statements.
     client = limit if pooler.found else limit + GRACE
-    asked = arguments.get("command_timeout")
-    found = {"command_timeout": client if asked is None else min(client, asked)}
-    return {**found, "server_settings": settings} if settings else found
+    requested = arguments.get("command_timeout")
+    limits = {"command_timeout": client if requested is None else min(client, requested)}
+    return {**limits, "server_settings": settings} if settings else limits
 
 
 def limit_statements(engine: Engine, limit: float | None, pooler: Pooler) -> None:

@@ -58,12 +58,12 @@ def _checked(header: str, lines: list[str]) -> str:
     Raises:
         QueryError: It is something else.
     """
-    given = ", ".join(lines).strip()
-    if not _TAGS.fullmatch(given):
+    value = ", ".join(lines).strip()
+    if not _TAGS.fullmatch(value):
         message = f'{header} is * or the ETag of an answer, in its quotation marks: "1-9ab3"'
         loc = ("header", header.lower())
-        raise QueryError([error_entry("etag", loc, message, given)])
-    return given
+        raise QueryError([error_entry("etag", loc, message, value)])
+    return value
 
 
 def is_unchanged(if_none_match: list[str], tag: str) -> bool:
@@ -78,8 +78,8 @@ def is_unchanged(if_none_match: list[str], tag: str) -> bool:
     """
     if not if_none_match:
         return False
-    told = _checked("If-None-Match", if_none_match)
-    return told == "*" or tag.strip('"') in _TAG.findall(told)
+    tags = _checked("If-None-Match", if_none_match)
+    return tags == "*" or tag.strip('"') in _TAG.findall(tags)
 
 
 def expected_rows(if_match: list[str]) -> frozenset[str] | None:
@@ -93,9 +93,9 @@ def expected_rows(if_match: list[str]) -> frozenset[str] | None:
     """
     if not if_match:
         return None
-    told = _checked("If-Match", if_match)
-    if told == "*":
+    tags = _checked("If-Match", if_match)
+    if tags == "*":
         return None
     # Strong comparison: a weak tag never matches (RFC 9110, 13.1.1).
-    strong = re.findall(r'(?:^|,)\s*"([^"]*)"', told)
+    strong = re.findall(r'(?:^|,)\s*"([^"]*)"', tags)
     return frozenset(tag.partition("-")[0] for tag in strong)

@@ -66,9 +66,9 @@ class Refusal:
             if match is None:
                 continue
             self.state = state
-            found = match.groupdict()
-            self.constraint = found.get("name")
-            named = [part.strip() for part in (found.get("columns") or "").split(",")]
+            groups = match.groupdict()
+            self.constraint = groups.get("name")
+            named = [part.strip() for part in (groups.get("columns") or "").split(",")]
             if named[0].startswith("index "):
                 self.constraint = named[0].removeprefix("index ").strip("'")
             elif named[0]:
@@ -80,13 +80,13 @@ class Refusal:
 def _driver_error(error: DBAPIError) -> BaseException:
     """The driver's own error, beneath SQLAlchemy's adapters."""
     cause: BaseException = error.orig or error
-    found = cause
+    innermost = cause
     while cause.__cause__ is not None:
         cause = cause.__cause__
         # Beneath what asyncpg says of a value that is of the wrong type is a bare TypeError.
-        if getattr(cause, "sqlstate", None) or not getattr(found, "sqlstate", None):
-            found = cause
-    return found
+        if getattr(cause, "sqlstate", None) or not getattr(innermost, "sqlstate", None):
+            innermost = cause
+    return innermost
 
 
 def problem_of(error: Exception, shape: Shape, *, deleting: bool = False) -> Problem | None:
@@ -260,9 +260,9 @@ def _tables(refusal: Refusal, shape: Shape) -> Iterator[Table]:
 
 def _columns_of(constraint: str, table: Table) -> tuple[str, ...]:
     named: list[Any] = [*table.constraints, *table.indexes]
-    for one in named:
-        if one.name == constraint:
-            return tuple(column.name for column in one.columns)
+    for item in named:
+        if item.name == constraint:
+            return tuple(column.name for column in item.columns)
     if constraint == f"{table.name}_pkey":
         return tuple(column.name for column in table.primary_key)
     for unique in table.constraints:
@@ -277,23 +277,23 @@ def _constraint(refusal: Refusal, shape: Shape) -> Any:
     """The constraint or index of the name that the database gave; None if it is not known."""
     for table in _tables(refusal, shape):
         named: list[Any] = [*table.constraints, *table.indexes]
-        for one in named:
-            if one.name and one.name == refusal.constraint:
-                return one
+        for item in named:
+            if item.name and item.name == refusal.constraint:
+                return item
     return None
 
 
 def _unique(refusal: Refusal, shape: Shape) -> Any:
     """The constraint or unique index, by its name or by the columns that SQLite names."""
-    found = _constraint(refusal, shape)
-    if found is not None or refusal.constraint is not None:
-        return found
+    named_constraint = _constraint(refusal, shape)
+    if named_constraint is not None or refusal.constraint is not None:
+        return named_constraint
     for table in _tables(refusal, shape):
         named: list[Any] = [*table.constraints, *(index for index in table.indexes if index.unique)]
-        for one in named:
-            unique = isinstance(one, UniqueConstraint | PrimaryKeyConstraint | Index)
-            if unique and one.name and {c.name for c in one.columns} == set(refusal.columns):
-                return one
+        for item in named:
+            unique = isinstance(item, UniqueConstraint | PrimaryKeyConstraint | Index)
+            if unique and item.name and {c.name for c in item.columns} == set(refusal.columns):
+                return item
     return None
 
 
@@ -311,5 +311,5 @@ def _worded(constraint: Any) -> str | None:
 
 
 def _named(columns: Iterable[str], shape: Shape) -> tuple[str, ...]:
-    names = {one.column.name: one.body_name for one in shape.columns.values()}
+    names = {column.column.name: column.body_name for column in shape.columns.values()}
     return tuple(names.get(column, column) for column in columns)

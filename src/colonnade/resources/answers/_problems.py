@@ -89,26 +89,26 @@ def _brief(part: Any) -> Any:
 
 
 def _invalid(errors: Iterable[Mapping[str, Any]]) -> Response:
-    found = list(errors)
-    told = [_told(error) for error in found[:MOST_ERRORS]]
-    first = told[0] if told else {"message": "The request is not valid"}
+    entries = list(errors)
+    shown = [_told(error) for error in entries[:MOST_ERRORS]]
+    first = shown[0] if shown else {"message": "The request is not valid"}
     where = ".".join(str(part) for part in first.get("loc", ()))
     detail = f"{where}: {first['message']}" if where else first["message"]
-    if len(found) > 1:
-        detail += f" (and {'at least ' * (len(found) >= MOST_ERRORS)}{len(found) - 1} more)"
-    return _response(422, detail, "invalid", told, None)
+    if len(entries) > 1:
+        detail += f" (and {'at least ' * (len(entries) >= MOST_ERRORS)}{len(entries) - 1} more)"
+    return _response(422, detail, "invalid", shown, None)
 
 
 def _told(error: Mapping[str, Any]) -> dict[str, Any]:
     """An error without the input, which may be secret."""
     loc = [_brief(part) for part in error.get("loc", ())]
     names = [part for part in loc[1:] if isinstance(part, str)]
-    told: dict[str, Any] = {"loc": loc}
+    entry: dict[str, Any] = {"loc": loc}
     if names:
-        told["field"] = names[-1]
-    told["constraint"] = error.get("type", "")
-    told["message"] = _brief(error.get("msg", ""))
-    return told
+        entry["field"] = names[-1]
+    entry["constraint"] = error.get("type", "")
+    entry["message"] = _brief(error.get("msg", ""))
+    return entry
 
 
 def _response(

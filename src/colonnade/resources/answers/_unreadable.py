@@ -100,7 +100,8 @@ def rows_of_keys(
     shape = subject.shape
     source = shape.table.alias()
     columns = [
-        type_coerce(source.c[one.column.key], compared_type(one)) for one in shape.primary_key
+        type_coerce(source.c[column.column.key], compared_type(column))
+        for column in shape.primary_key
     ]
     chosen = columns[0].in_([key[0] for key in keys])
     if len(columns) > 1:
@@ -118,7 +119,7 @@ def _is_about_values(error: BaseException) -> bool:
     if not isinstance(cause, DBAPIError):
         return False
     message = str(cause.orig)
-    return Refusal(cause).state.startswith("22") or any(one in message for one in _SQLITE)
+    return Refusal(cause).state.startswith("22") or any(fragment in message for fragment in _SQLITE)
 
 
 class _Search:
@@ -198,7 +199,7 @@ class _Search:
 
     async def _key(self, index: int) -> str:
         source = self._part(index, 1)
-        columns = [place_text(source.c[one.column.key]) for one in self._view.surface.key]
+        columns = [place_text(source.c[column.column.key]) for column in self._view.surface.key]
         row = await self._run(select(array_of(columns, self._subject.backend).label("key")))
         parts = from_json(row[0][0]) if row else []
         return ",".join(str(part) for part in parts)

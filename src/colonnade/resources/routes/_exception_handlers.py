@@ -47,5 +47,5 @@ def _unreadable_body(error: Exception) -> Exception | None:
     if not is_unreadable or not isinstance(cause, ValueError | RecursionError):
         return None
     why = "the text is not UTF-8" if isinstance(cause, UnicodeDecodeError) else str(cause)
-    told = error_entry("json_invalid", ("body",), f"Invalid JSON: {why}")
-    return RequestValidationError([told])
+    entry = error_entry("json_invalid", ("body",), f"Invalid JSON: {why}")
+    return RequestValidationError([entry])

@@ -60,16 +60,16 @@ class RequestFingerprint:
         Raises:
             QueryError: The key is none.
         """
-        given = request.headers.getlist(HEADER)
-        if not given:
+        keys = request.headers.getlist(HEADER)
+        if not keys:
             return None
-        if len(given) > 1 or not 1 <= len(given[0]) <= LONGEST_KEY:
+        if len(keys) > 1 or not 1 <= len(keys[0]) <= LONGEST_KEY:
             message = f"One key of 1 to {LONGEST_KEY} characters, such as a UUID"
             loc = ("header", HEADER)
             raise QueryError([error_entry("key", loc, message)])
-        parts = (request.method, path_of(request), given[0], *scopes.told())
-        told = "\0".join(f"{len(part)}:{part}" for part in parts)
-        return cls(sha256(told.encode()).hexdigest(), sha256(body).hexdigest())
+        parts = (request.method, path_of(request), keys[0], *scopes.told())
+        identity = "\0".join(f"{len(part)}:{part}" for part in parts)
+        return cls(sha256(identity.encode()).hexdigest(), sha256(body).hexdigest())
 
 
 class Receipts:
@@ -182,11 +182,11 @@ class IdempotentRequest:
 
         async def unit_hooked(session: AsyncSession, run: RunStatements) -> Response:
             assert hooked is not None
-            found: Response | None = await run(
+            stored: Response | None = await run(
                 lambda connection: receipts.find(connection, receipt)
             )
-            if found is not None:
-                return found
+            if stored is not None:
+                return stored
             answer = respond(await hooked(session, run))
             kept: Response = await run(
                 lambda connection: receipts.keep(connection, receipt, answer)

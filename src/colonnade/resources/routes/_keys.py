@@ -69,12 +69,12 @@ class Keys:
 
     def is_beyond(self, error: ValidationError) -> bool:
         """Whether a key is of its columns' types, and greater or less than they can hold."""
-        return all(one["type"] in BEYOND for one in error.errors(include_url=False))
+        return all(detail["type"] in BEYOND for detail in error.errors(include_url=False))
 
     def errors(self, error: ValidationError, where: tuple[Any, ...]) -> list[dict[str, Any]]:
         """Pydantic's errors about a key, as FastAPI writes them."""
-        found = error.errors(include_url=False, include_context=False)
-        return [{**one, "loc": where} for one in found]
+        details = error.errors(include_url=False, include_context=False)
+        return [{**detail, "loc": where} for detail in details]
 
     def write(self, values: Any) -> str:
         """The segment of a key, ready for a URL.
@@ -102,10 +102,10 @@ def _plain(text: str) -> str | None:
     if "~" not in text:
         return text
     first, *rest = text.split("~")
-    found = [first]
+    characters = [first]
     for part in rest:
         meaning = _MEANINGS.get(part[:1])
         if meaning is None:
             return None
-        found.append(meaning + part[1:])
-    return "".join(found)
+        characters.append(meaning + part[1:])
+    return "".join(characters)

@@ -132,12 +132,12 @@ class Body(Documented):
         return [self.schema]
 
     def document(self, refs: Refs, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        found = refs[self.schema]
+        schema = refs[self.schema]
         if self.without or self.also:
-            found = _changed(handler.resolve_ref_schema(found), self.without, self.also)
+            schema = _changed(handler.resolve_ref_schema(schema), self.without, self.also)
         if self.several is None:
-            return found
-        return {"type": "array", "items": found, "minItems": 1, "maxItems": self.several}
+            return schema
+        return {"type": "array", "items": schema, "minItems": 1, "maxItems": self.several}
 
 
 class Rows(Documented):
@@ -161,11 +161,11 @@ class Rows(Documented):
         return list(dict.fromkeys(surface.read for surface in surfaces))
 
     def document(self, refs: Refs, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        found = refs[self.surface.read]
+        schema = refs[self.surface.read]
         if self.chosen:
             some = _some_fields(self.surface, refs, handler)
-            found = {"anyOf": [_row(self.surface, refs), some]}
-        return {"type": "array", "items": found} if self.several else found
+            schema = {"anyOf": [_row(self.surface, refs), some]}
+        return {"type": "array", "items": schema} if self.several else schema
 
 
 def _reached(surface: QueryableTable) -> Iterator[QueryableTable]:
@@ -196,8 +196,10 @@ def _some_fields(
 ) -> JsonSchemaValue:
     """What ``fields=`` leaves of a row."""
     whole = handler.resolve_ref_schema(refs[surface.read])
-    properties = {name: one for name, one in whole["properties"].items() if name in surface.columns}
-    related = {name: _related(one, refs) for name, one in surface.relations.items()}
+    properties = {
+        name: value for name, value in whole["properties"].items() if name in surface.columns
+    }
+    related = {name: _related(relation, refs) for name, relation in surface.relations.items()}
     return {
         "title": f"{surface.shape.model.__name__}Fields",
         "description": "The fields that were asked for",
@@ -209,9 +211,11 @@ def _some_fields(
 def _changed(
     schema: JsonSchemaValue, without: frozenset[str], also: Mapping[str, ColumnShape]
 ) -> JsonSchemaValue:
-    kept = {name: one for name, one in schema.get("properties", {}).items() if name not in without}
+    kept = {
+        name: value for name, value in schema.get("properties", {}).items() if name not in without
+    }
     required = [name for name in schema.get("required", []) if name not in without]
-    keys = {name: value_schema(one) for name, one in also.items()}
+    keys = {name: value_schema(column) for name, column in also.items()}
     changed = {**schema, "properties": {**keys, **kept}}
     changed.pop("title", None)
     changed.pop("required", None)
@@ -242,13 +246,15 @@ def _value_schema(column: ColumnShape) -> dict[str, Any]:
 def page_parameters(reader: PageReader) -> list[dict[str, Any]]:
     """The parameters of a list."""
     surface = reader.surface
-    found = [_query(name, *_option(name, reader)) for name in sorted(reader.options)]
-    for name, one in reader.parameters.items():
+    parameters = [_query(name, *_option(name, reader)) for name in sorted(reader.options)]
+    for name, parameter in reader.parameters.items():
         bare = name.removesuffix("__eq")
-        if one.operator == "eq" and name != bare and bare not in OPTIONS:
+        if parameter.operator == "eq" and name != bare and bare not in OPTIONS:
             continue  # it is there under its bare name
-        found.append(_query(name, _operand(one.operator, one.shape)))
-    return [one for one in found if one["name"] != "include" or surface.relations]
+        parameters.append(_query(name, _operand(parameter.operator, parameter.shape)))
+    return [
+        parameter for parameter in parameters if parameter["name"] != "include" or surface.relations
+    ]
 
 
 def _operand(operator: Operator, column: ColumnShape) -> dict[str, Any]:
@@ -302,12 +308,12 @@ def _integer(least: int, most: int, default: int) -> dict[str, Any]:
 
 
 def _query(name: str, schema: dict[str, Any], description: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {"name": name, "in": "query", "schema": schema}
+    parameter: dict[str, Any] = {"name": name, "in": "query", "schema": schema}
     if description:
-        found["description"] = description
+        parameter["description"] = description
     if schema.get("type") == "array":
-        found |= {"style": "form", "explode": False}
-    return found
+        parameter |= {"style": "form", "explode": False}
+    return parameter
 
 
 def depth_parameter(most: int) -> dict[str, Any]:
@@ -358,9 +364,9 @@ def path_parameter(name: str, columns: tuple[ColumnShape, ...]) -> dict[str, Any
 
 def tags_parameter(name: str, description: str) -> dict[str, Any]:
     """A header of entity tags that a request may have."""
-    found = header_parameter(name, description)
-    found["schema"] = {"type": "string", "pattern": TAGS, "examples": ['"1-9ab3"']}
-    return found
+    parameter = header_parameter(name, description)
+    parameter["schema"] = {"type": "string", "pattern": TAGS, "examples": ['"1-9ab3"']}
+    return parameter
 
 
 def header_parameter(name: str, description: str) -> dict[str, Any]:
@@ -379,7 +385,7 @@ def responses(
     *statuses: int, success: int = 200, headers: tuple[str, ...] = (), says: str = "Done"
 ) -> dict[int | str, dict[str, Any]]:
     """The answers of a route: the good one and the problems."""
-    found: dict[int | str, dict[str, Any]] = {
+    responses_by_status: dict[int | str, dict[str, Any]] = {
         status: {
             "description": _SAYS[status],
             "content": {MEDIA_TYPE: {"schema": _PROBLEM}},
@@ -387,6 +393,9 @@ def responses(
         for status in (*statuses, 422, 503)
     }
     # One of them has the model, which puts it into the document for all.
-    found[503]["model"] = ProblemDetails
-    found[success] = {"description": says, "headers": {name: _HEADERS[name] for name in headers}}
-    return found
+    responses_by_status[503]["model"] = ProblemDetails
+    responses_by_status[success] = {
+        "description": says,
+        "headers": {name: _HEADERS[name] for name in headers},
+    }
+    return responses_by_status

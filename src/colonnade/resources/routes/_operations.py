@@ -101,15 +101,15 @@ class Operations:
 
     def _related(self) -> dict[str, RelationTarget]:
         """The relations that are lists: those in ``include``, and those to the table itself."""
-        found = {
+        relations = {
             name: reached
             for name, reached in self.subject.surface.relations.items()
             if reached.relation.is_list
         }
         for name, relation in self.subject.shape.relations.items():
-            if relation.self_referential and relation.is_list and name not in found:
-                found[name] = RelationTarget(relation, self.subject.surface)
-        return found
+            if relation.self_referential and relation.is_list and name not in relations:
+                relations[name] = RelationTarget(relation, self.subject.surface)
+        return relations
 
     def _add(
         self,
@@ -126,8 +126,12 @@ class Operations:
         scopes: Sequence[params.Depends] = (),
         status: int = 200,
     ) -> None:
-        asked = (operation,) if isinstance(operation, str) else operation
-        guards = [guard for one in asked for guard in self.offer.guards.get(one, ())]
+        operations = (operation,) if isinstance(operation, str) else operation
+        guards = [
+            guard
+            for name_of_operation in operations
+            for guard in self.offer.guards.get(name_of_operation, ())
+        ]
         needed = [*self.offer.scopes, *scopes]
         if needed:
             responses = {403: documents.responses(403)[403], **responses}
@@ -339,8 +343,12 @@ class Operations:
             return await lister.answer(request, identity)
 
         def parameters() -> list[dict[str, Any]]:
-            found = [self._key_parameter(), *documents.page_parameters(reader)]
-            return [*found, documents.depth_parameter(DEEPEST_TREE)] if is_tree else found
+            parameters_of_page = [self._key_parameter(), *documents.page_parameters(reader)]
+            return (
+                [*parameters_of_page, documents.depth_parameter(DEEPEST_TREE)]
+                if is_tree
+                else parameters_of_page
+            )
 
         self._add(
             f"{self.one}/{name}",
@@ -360,8 +368,8 @@ class Operations:
         subject, key = self.subject, self.key
         self.links.append(link)
         known = {scope.dependency for scope in self.offer.scopes}
-        asked = _scoping.dependencies(subject.db, link.tables())
-        scopes = [one for one in asked if one.dependency not in known]
+        dependencies = _scoping.dependencies(subject.db, link.tables())
+        scopes = [dependency for dependency in dependencies if dependency.dependency not in known]
 
         async def put_link(request: Request, body: Any = None) -> Response:
             identity = subject.key(request.path_params[key])

@@ -66,14 +66,14 @@ async def follow(
 
 def asked_position(db: Database, request: Request) -> str | None:
     """How far the database has to be for a request, as it says itself."""
-    given = request.headers.get(HEADER)
-    if given is not None:
-        return _verified(db, given)
+    position = request.headers.get(HEADER)
+    if position is not None:
+        return _verified(db, position)
     try:
-        found = SimpleCookie(request.headers.get("cookie", "")).get(COOKIE)
+        cookie = SimpleCookie(request.headers.get("cookie", "")).get(COOKIE)
     except CookieError:
         return None
-    return None if found is None else _verified(db, found.value)
+    return None if cookie is None else _verified(db, cookie.value)
 
 
 def _signed(db: Database, position: str) -> str:
@@ -81,9 +81,9 @@ def _signed(db: Database, position: str) -> str:
     return f"{position}-{blake2b(position.encode(), key=db.secret, digest_size=8).hexdigest()}"
 
 
-def _verified(db: Database, told: str) -> str | None:
-    position = told.partition("-")[0]
-    return position if compare_digest(_signed(db, position).encode(), told.encode()) else None
+def _verified(db: Database, token: str) -> str | None:
+    position = token.partition("-")[0]
+    return position if compare_digest(_signed(db, position).encode(), token.encode()) else None
 
 
 async def _tell(db: Database, headers: MutableHeaders, scheme: str) -> None:

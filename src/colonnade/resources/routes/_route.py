@@ -220,10 +220,10 @@ class Routes(list[BaseRoute]):
         if self._make is not None:
             make, self._make = self._make, None
             try:
-                made = make(list(self))
+                generated = make(list(self))
                 for route in self:
                     self._complete(route)
-                self.extend(made)
+                self.extend(generated)
             except BaseException:
                 self._make = make
                 raise
@@ -270,7 +270,7 @@ def replaced_with_batch(route: BaseRoute, prefix: str) -> set[tuple[str, str]]:
         route: The endpoint.
         prefix: The Resource's path.
     """
-    found = replaced(route)
+    paths = replaced(route)
     base = re.sub(r"\{[^}]*\}", "{}", prefix)
     twins = {(base, "POST"), (f"{base}/{{}}", "PATCH"), (f"{base}/{{}}", "DELETE")}
-    return found | {(f"{base}:batch", method) for _, method in found & twins}
+    return paths | {(f"{base}:batch", method) for _, method in paths & twins}
