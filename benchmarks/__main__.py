@@ -51,70 +51,80 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="of each comparison (3)")
     parser.add_argument("--only", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
     parser.add_argument("--database", nargs="+", choices=DATABASES, default=list(DATABASES))
-    names = [one.name for one in WORKLOADS]
+    names = [workload.name for workload in WORKLOADS]
     parser.add_argument("--workload", choices=names, default="one row", help="of a profile")
-    asked = parser.parse_args()
-    if shutil.which("wrk") is None and asked.part not in ("report", "testing"):
+    arguments = parser.parse_args()
+    if shutil.which("wrk") is None and arguments.part not in ("report", "testing"):
         raise SystemExit("wrk is not installed: apt-get install wrk")
     try:
-        run(asked)
+        run(arguments)
     except RAISED as error:
         raise SystemExit(f"{error}\nNo table is printed.") from None
 
 
-def run(asked: argparse.Namespace) -> None:
+def run(arguments: argparse.Namespace) -> None:
     """Measure what is asked, and tell it."""
-    if asked.part == "report":
+    if arguments.part == "report":
         write(json.loads(report.SAVED.read_text()))
-    elif asked.part == "compare":
-        names = [name for name in CONTENDERS if name in {*asked.only, report.OURS}]
-        found = comparison.compare(asked.database, names, asked.seconds, asked.rounds)
-        saved = {"comparison": comparison.as_json(found)}
-        print("\n\n".join(report.comparison_table(saved, one) for one in asked.database))
-    elif asked.part == "growth":
+    elif arguments.part == "compare":
+        names = [name for name in CONTENDERS if name in {*arguments.only, report.OURS}]
+        results = comparison.compare(arguments.database, names, arguments.seconds, arguments.rounds)
+        saved = {"comparison": comparison.as_json(results)}
+        print(
+            "\n\n".join(report.comparison_table(saved, database) for database in arguments.database)
+        )
+    elif arguments.part == "growth":
         found_curves = {
-            one: growth.as_json(growth.curves(one, asked.seconds)) for one in asked.database
+            database: growth.as_json(growth.curves(database, arguments.seconds))
+            for database in arguments.database
         }
-        for one in asked.database:
-            print(report.growth_table({"growth": found_curves}, one))
-    elif asked.part == "start":
-        print(report.start_table(measured_start(asked)))
-    elif asked.part == "testing":
-        tests_alone(asked)
-    elif asked.part == "profile":
-        profile(asked)
+        for database in arguments.database:
+            print(report.growth_table({"growth": found_curves}, database))
+    elif arguments.part == "start":
+        print(report.start_table(measured_start(arguments)))
+    elif arguments.part == "testing":
+        tests_alone(arguments)
+    elif arguments.part == "profile":
+        profile(arguments)
     else:
-        everything(asked)
+        everything(arguments)
 
 
-def everything(asked: argparse.Namespace) -> None:
+def everything(arguments: argparse.Namespace) -> None:
     """Measure all, save it, and write it into the documents."""
     names = list(CONTENDERS)
     kept = json.loads(report.SAVED.read_text()) if report.SAVED.exists() else {}
     saved: dict[str, Any] = {"machine": machine(), "testing": kept.get("testing", {})}
-    found = comparison.compare(list(DATABASES), names, asked.seconds, asked.rounds)
-    saved["comparison"] = comparison.as_json(found)
-    saved["growth"] = {one: growth.as_json(growth.curves(one, asked.seconds)) for one in DATABASES}
-    saved |= measured_start(asked)
+    results = comparison.compare(list(DATABASES), names, arguments.seconds, arguments.rounds)
+    saved["comparison"] = comparison.as_json(results)
+    saved["growth"] = {
+        database: growth.as_json(growth.curves(database, arguments.seconds))
+        for database in DATABASES
+    }
+    saved |= measured_start(arguments)
     report.SAVED.parent.mkdir(exist_ok=True)
     report.SAVED.write_text(json.dumps(_rounded(saved), indent=1) + "\n")
     write(json.loads(report.SAVED.read_text()))
 
 
-def tests_alone(asked: argparse.Namespace) -> None:
+def tests_alone(arguments: argparse.Namespace) -> None:
     """Measure what tests cost, and put it beside what is saved."""
-    found = {one: testing.overheads(one, asked.rounds) for one in asked.database}
-    if set(found) == set(DATABASES):
-        saved = json.loads(report.SAVED.read_text()) | {"testing": _rounded(found)}
+    results = {
+        database: testing.overheads(database, arguments.rounds) for database in arguments.database
+    }
+    if set(results) == set(DATABASES):
+        saved = json.loads(report.SAVED.read_text()) | {"testing": _rounded(results)}
         report.SAVED.write_text(json.dumps(saved, indent=1) + "\n")
         write(saved)
-    print(report.testing_table({"testing": found}))
+    print(report.testing_table({"testing": results}))
 
 
-def measured_start(asked: argparse.Namespace) -> dict[str, Any]:
+def measured_start(arguments: argparse.Namespace) -> dict[str, Any]:
     return {
         "imports": start.imports(5),
-        "start": {one: start.as_json(start.starts(one, 3)) for one in asked.database},
+        "start": {
+            database: start.as_json(start.starts(database, 3)) for database in arguments.database
+        },
     }
 
 
@@ -128,10 +138,10 @@ def write(saved: dict[str, Any]) -> None:
     print(report.summary_table(saved), "\n", report.targets_table(saved), sep="\n")
 
 
-def profile(asked: argparse.Namespace) -> None:
+def profile(arguments: argparse.Namespace) -> None:
     """A flame graph of Colonnade, and one of the floor, under load."""
-    workload = next(one for one in WORKLOADS if one.name == asked.workload)
-    for database in asked.database:
+    workload = next(workload for workload in WORKLOADS if workload.name == arguments.workload)
+    for database in arguments.database:
         with DATABASES[database]() as url:
             fill(url)
             for name in ("Colonnade", "floor"):
@@ -155,7 +165,7 @@ def profile(asked: argparse.Namespace) -> None:
 def titled(path: Path, title: str) -> None:
     """Give a flame graph a title: by itself it has the command, with paths of this machine."""
     pattern = re.compile(r'(<text id="title"[^>]*>)[^<]*')
-    path.write_text(pattern.sub(lambda found: found[1] + title, path.read_text()))
+    path.write_text(pattern.sub(lambda match: match[1] + title, path.read_text()))
 
 
 def machine() -> dict[str, Any]:
@@ -183,8 +193,8 @@ def _rounded(value: Any) -> Any:
     if isinstance(value, float):
         return float(f"{value:.5g}")
     if isinstance(value, dict):
-        return {key: _rounded(one) for key, one in value.items()}
-    return [_rounded(one) for one in value] if isinstance(value, list) else value
+        return {key: _rounded(item) for key, item in value.items()}
+    return [_rounded(item) for item in value] if isinstance(value, list) else value
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ def _comparison(saved: dict[str, Any], path: Path) -> Path:
                 if name not in results:
                     continue
                 pairs = zip(results[name]["loads"], results["guide"]["loads"], strict=True)
-                times = [one["rate"] / other["rate"] for one, other in pairs]
+                times = [ours["rate"] / other["rate"] for ours, other in pairs]
                 middle = median(times)
                 places.append(place + (index - len(names) / 2) * height)
                 widths.append(middle)

@@ -31,15 +31,15 @@ def main() -> None:
     )
     parser.add_argument("--tree", type=Path, help="measure on this one")
     parser.add_argument("--rounds", type=int, default=3)
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder) / "tree"
-        if asked.tree is None:
+        if arguments.tree is None:
             take(tree)
         else:
-            shutil.copytree(asked.tree, tree, ignore=shutil.ignore_patterns(".git", "*_cache"))
+            shutil.copytree(arguments.tree, tree, ignore=shutil.ignore_patterns(".git", "*_cache"))
         (tree / "pyproject.toml").write_text("")
-        measure(tree, asked.rounds)
+        measure(tree, arguments.rounds)
 
 
 def take(tree: Path) -> None:

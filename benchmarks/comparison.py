@@ -61,15 +61,15 @@ def compare(
         OtherLoadError: The machine does something else.
     """
     quiet.check()
-    found: dict[str, Found] = {}
+    results_by_database: dict[str, Found] = {}
     for database in databases:
         with DATABASES[database]() as url:
             fill(url)
-            found[database] = on_database(url, names, seconds, rounds)
+            results_by_database[database] = on_database(url, names, seconds, rounds)
             if database == "PostgreSQL":
                 remove_tasks(url, TASKS)
-                count_trips(url, names, found[database])
-    return found
+                count_trips(url, names, results_by_database[database])
+    return results_by_database
 
 
 def on_database(
@@ -80,7 +80,7 @@ def on_database(
     workloads: Sequence[Workload] = WORKLOADS,
 ) -> Found:
     """Measure contenders on one database."""
-    found: Found = {}
+    results_by_workload: Found = {}
     tasks = Tasks(url)
     with ExitStack() as stack:
         servers = [stack.enter_context(Served(name, url)) for name in names]
@@ -89,20 +89,24 @@ def on_database(
             tasks.prepare(workload, len(able))
             known = {}
             if workload is PAGE_10000:
-                ours = next(one for one in able if one.name == "Colonnade")
+                ours = next(server for server in able if server.name == "Colonnade")
                 known = {"cursor": cursor_of(ours, BIG - 100)}
             agree(able, workload, first=tasks.first, **known)
-            results = found[workload.name] = {one.name: Measured() for one in able}
+            results = results_by_workload[workload.name] = {
+                server.name: Measured() for server in able
+            }
             if workload is workloads[0]:  # to fill the pools
-                for one in able:
-                    one_round(tasks, one, workload, 1, known)
+                for contender in able:
+                    one_round(tasks, contender, workload, 1, known)
             for _ in range(rounds):
-                for one in able:
-                    load = one_round(tasks, one, workload, seconds, known)
-                    results[one.name].loads.append(load)
-            told = ", ".join(f"{name} {one.loads[-1].rate:,.0f}" for name, one in results.items())
-            print(f"  {workload.name}: {told}", file=sys.stderr, flush=True)
-    return found
+                for contender in able:
+                    load = one_round(tasks, contender, workload, seconds, known)
+                    results[contender.name].loads.append(load)
+            rates = ", ".join(
+                f"{name} {result.loads[-1].rate:,.0f}" for name, result in results.items()
+            )
+            print(f"  {workload.name}: {rates}", file=sys.stderr, flush=True)
+    return results_by_workload
 
 
 def one_round(
@@ -204,14 +208,14 @@ def told(answer: Any, workload: Workload) -> Any:
     rows = answer.get("data", answer) if isinstance(answer, dict) else answer
     if "assignments" in workload.name:
         for row in rows:  # a relation without an order has its rows in any
-            row["assignments"].sort(key=lambda one: one["worker_id"])
+            row["assignments"].sort(key=lambda assignment: assignment["worker_id"])
     if workload.method == "GET" or rows is None:
         return rows
     written = rows if isinstance(rows, list) else [rows]
     return [{name: value for name, value in row.items() if name not in OWN} for row in written]
 
 
-def count_trips(url: str, names: Sequence[str], found: Found) -> None:
+def count_trips(url: str, names: Sequence[str], results_by_workload: Found) -> None:
     """Count round trips and statements a request, once each contender has warmed up."""
     tasks = Tasks(url)
     with wire(url) as counted:
@@ -220,8 +224,16 @@ def count_trips(url: str, names: Sequence[str], found: Found) -> None:
         for name in names:
             with Served(name, through) as served:
                 for workload in WORKLOADS:
-                    if workload.rows == TASKS and name in found.get(workload.name, {}):
-                        _count(tasks, served, workload, counted, found[workload.name][name])
+                    if workload.rows == TASKS and name in results_by_workload.get(
+                        workload.name, {}
+                    ):
+                        _count(
+                            tasks,
+                            served,
+                            workload,
+                            counted,
+                            results_by_workload[workload.name][name],
+                        )
 
 
 def _count(tasks: Tasks, served: Served, workload: Workload, counted: Wire, into: Measured) -> None:
@@ -236,12 +248,12 @@ def _count(tasks: Tasks, served: Served, workload: Workload, counted: Wire, into
     into.statements = (counted.statements - before[1]) / COUNTED
 
 
-def as_json(found: dict[str, Found]) -> dict[str, Any]:
+def as_json(results_by_database: dict[str, Found]) -> dict[str, Any]:
     """What is saved."""
     return {
         database: {
-            workload: {name: asdict(one) for name, one in results.items()}
+            workload: {name: asdict(result) for name, result in results.items()}
             for workload, results in of_database.items()
         }
-        for database, of_database in found.items()
+        for database, of_database in results_by_database.items()
     }

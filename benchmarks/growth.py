@@ -57,14 +57,14 @@ def serving(url: str, names: Sequence[str] = LINES) -> Iterator[Callable[..., No
     with ExitStack() as stack:
         servers = [stack.enter_context(Served(name, url)) for name in names]
         tasks = Tasks(url)
-        for one in servers:
-            one.load(ROW, 1)  # to fill the pools
+        for running in servers:
+            running.load(ROW, 1)  # to fill the pools
 
         def load(curve: Curve, workload: Workload, seconds: int, **options: Any) -> None:
             for server in servers:
                 if workload.path_of(server.name) is not None:
-                    found = one_round(tasks, server, workload, seconds, {}, **options)
-                    curve.lines.setdefault(server.name, []).append(found)
+                    round_load = one_round(tasks, server, workload, seconds, {}, **options)
+                    curve.lines.setdefault(server.name, []).append(round_load)
 
         yield load
 
@@ -162,13 +162,13 @@ def depth(url: str, seconds: int) -> Curve:
 
 def _told(curve: Curve) -> Curve:
     rates = ", ".join(
-        f"{name} {' '.join(f'{one.rate:,.0f}' for one in loads)}"
+        f"{name} {' '.join(f'{load.rate:,.0f}' for load in loads)}"
         for name, loads in curve.lines.items()
     )
     print(f"  {curve.what}: {rates}", file=sys.stderr, flush=True)
     return curve
 
 
-def as_json(found: list[Curve]) -> list[dict[str, Any]]:
+def as_json(measured: list[Curve]) -> list[dict[str, Any]]:
     """What is saved."""
-    return [asdict(curve) for curve in found]
+    return [asdict(curve) for curve in measured]

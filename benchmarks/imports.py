@@ -22,7 +22,7 @@ def seconds(statement: str) -> float:
         "print(time.perf_counter() - started)"
     )
     # Installed packages are compiled already; what is imported from a clone is to be kept as well.
-    environment = {name: one for name, one in os.environ.items() if name != NOT_COMPILED}
+    environment = {name: value for name, value in os.environ.items() if name != NOT_COMPILED}
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     )
@@ -37,10 +37,10 @@ def main() -> None:
     for _ in range(rounds):
         for name, statement in CONTENDERS.items():
             times[name].append(seconds(statement))
-    for name, found in times.items():
-        spread = f"{min(found) * 1000:.0f}-{max(found) * 1000:.0f}"
-        print(f"{name:20} {median(found) * 1000:6.0f} ms ({spread})")
-    base, ours = (median(found) for found in times.values())
+    for name, durations in times.items():
+        spread = f"{min(durations) * 1000:.0f}-{max(durations) * 1000:.0f}"
+        print(f"{name:20} {median(durations) * 1000:6.0f} ms ({spread})")
+    base, ours = (median(durations) for durations in times.values())
     print(f"ratio {ours / base:.2f} (at most {TARGET} is aimed at)")
 
 

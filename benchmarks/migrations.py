@@ -137,9 +137,13 @@ class Writers:
 
 @contextmanager
 def database_on(server: str, name: str) -> Iterator[Database]:
-    with Database(server).engine.execution_options(isolation_level="AUTOCOMMIT").connect() as one:
-        one.execute(sa.text(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
-        one.execute(sa.text(f"CREATE DATABASE {name}"))
+    with (
+        Database(server)
+        .engine.execution_options(isolation_level="AUTOCOMMIT")
+        .connect() as server_connection
+    ):
+        server_connection.execute(sa.text(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+        server_connection.execute(sa.text(f"CREATE DATABASE {name}"))
     database = Database(with_database(server, name))
     try:
         yield database
@@ -149,7 +153,7 @@ def database_on(server: str, name: str) -> Iterator[Database]:
 
 def under_load(server: str, rows: int) -> list[tuple[str, ...]]:
     """Each change, ours and plain: what it took, and how long a write waited."""
-    found = []
+    lines = []
     for change in OURS:
         line = [change]
         for name, bodies in (("ours", OURS), ("plain", PLAIN)):
@@ -177,8 +181,8 @@ def under_load(server: str, rows: int) -> list[tuple[str, ...]]:
                 failed = f" ({len(writers.failed)} failed)" if writers.failed else ""
                 line += [f"{took:.1f} s", f"{writers.longest * 1000:,.0f} ms{failed}"]
         print(*line, sep=" | ", flush=True)
-        found.append(tuple(line))
-    return found
+        lines.append(tuple(line))
+    return lines
 
 
 def rates(server: str, rows: int) -> dict[str, float]:
@@ -191,13 +195,13 @@ def rates(server: str, rows: int) -> dict[str, float]:
             {"n": rows},
         )  # fmt: skip
         size = connection.scalar(sa.text("SELECT pg_total_relation_size('task')")) or 0
-        said = {
+        statements = {
             "READ": "ALTER TABLE task ADD CONSTRAINT ck CHECK (length(title) < 100)",
             "BUILT": "CREATE INDEX ix ON task (title)",
             "WRITTEN": "ALTER TABLE task ALTER progress TYPE bigint",
         }
         measured = {}
-        for name, sql in said.items():
+        for name, sql in statements.items():
             began = time.perf_counter()
             connection.execute(sa.text(sql))
             measured[name] = size / (time.perf_counter() - began)

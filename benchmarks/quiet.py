@@ -37,7 +37,7 @@ def watched() -> Iterator[None]:
     busy, before, began = _busy(), own(), time.monotonic()
     yield
     after, seconds = own(), time.monotonic() - began
-    ours = sum(max(0.0, after[one] - before.get(one, 0.0)) for one in after)
+    ours = sum(max(0.0, after[process] - before.get(process, 0.0)) for process in after)
     judge(_busy() - busy - ours, seconds)
 
 
@@ -71,10 +71,14 @@ def own() -> dict[psutil.Process, float]:
     They are this one, what it has started, and every PostgreSQL.
     """
     this = psutil.Process()
-    servers = [one for one in psutil.process_iter(["name"]) if one.info["name"] == "postgres"]
-    found = {}
-    for one in {this, *this.children(recursive=True), *servers}:
+    servers = [
+        process for process in psutil.process_iter(["name"]) if process.info["name"] == "postgres"
+    ]
+    seconds_by_process = {}
+    for process in {this, *this.children(recursive=True), *servers}:
         with suppress(psutil.NoSuchProcess):
-            times = one.cpu_times()
-            found[one] = times.user + times.system + times.children_user + times.children_system
-    return found
+            times = process.cpu_times()
+            seconds_by_process[process] = (
+                times.user + times.system + times.children_user + times.children_system
+            )
+    return seconds_by_process

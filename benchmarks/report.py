@@ -38,7 +38,7 @@ TARGETS: tuple[tuple[str, str, str, str, float], ...] = (
 def ratios(results: dict[str, Any], against: str, of: str = OURS) -> list[float]:
     """Colonnade's rate by another's, round by round."""
     pairs = zip(results[of]["loads"], results[against]["loads"], strict=True)
-    return [one["rate"] / other["rate"] for one, other in pairs]
+    return [ours["rate"] / other["rate"] for ours, other in pairs]
 
 
 def spread(values: list[float]) -> str:
@@ -52,9 +52,9 @@ def comparison_table(saved: dict[str, Any], database: str) -> str:
     more = ("round trips", "statements") if has_trips else ()
     lines = _head(database, "contender", "requests/s", "CPU ms", *more, "Colonnade is")
     for workload, results in saved["comparison"][database].items():
-        for name, one in results.items():
-            loads = one["loads"]
-            counted = [_count(one["trips"]), _count(one["statements"])] if has_trips else []
+        for name, result in results.items():
+            loads = result["loads"]
+            counted = [_count(result["trips"]), _count(result["statements"])] if has_trips else []
             lines.append(
                 _row(
                     workload,
@@ -76,11 +76,13 @@ def summary_table(saved: dict[str, Any]) -> str:
     )
     databases = list(saved["comparison"])
     for workload in saved["comparison"][databases[0]]:
-        found = [saved["comparison"][database][workload] for database in databases]
-        rates = [_rate(median(load["rate"] for load in one[OURS]["loads"])) for one in found]
+        results = [saved["comparison"][database][workload] for database in databases]
+        rates = [
+            _rate(median(load["rate"] for load in result[OURS]["loads"])) for result in results
+        ]
         cells = [
-            " / ".join(f"{median(ratios(one, name)):.1f}x" for one in found)
-            if name in found[0]
+            " / ".join(f"{median(ratios(result, name)):.1f}x" for result in results)
+            if name in results[0]
             else "-"
             for name in others
         ]
@@ -93,10 +95,10 @@ def targets_table(saved: dict[str, Any]) -> str:
     lines = _head("aim", "database", "against", "at least", "measured", "the floor's", "met")
     for what, workload, database, against, least in TARGETS:
         results = saved["comparison"][database][workload]
-        found = ratios(results, against)
+        measured = ratios(results, against)
         floor = "" if against == "floor" or "floor" not in results else _floor(results, against)
-        met = "yes" if median(found) >= least else "no"
-        lines.append(_row(what, database, against, f"{least:g}x", spread(found), floor, met))
+        met = "yes" if median(measured) >= least else "no"
+        lines.append(_row(what, database, against, f"{least:g}x", spread(measured), floor, met))
     for database, of_database in saved["comparison"].items():
         pages = {
             page: of_database[f"page {page} of 1,000,000 rows"][OURS] for page in ("1", "10,000")
@@ -117,7 +119,7 @@ def targets_table(saved: dict[str, Any]) -> str:
     lines.append(_row("round trips a request", "PostgreSQL", "", "1", _count(max(trips)), "", met))
     imports = saved["imports"]
     base, ours = imports["sqlmodel, fastapi"], imports["colonnade"]
-    slower = [one / other for one, other in zip(ours, base, strict=True)]
+    slower = [our_time / other for our_time, other in zip(ours, base, strict=True)]
     met = "yes" if median(slower) <= 1.15 else "no"
     lines.append(_row("import", "", "sqlmodel, fastapi", "1.15x at most", spread(slower), "", met))
     return "\n".join(lines)
@@ -141,30 +143,32 @@ def growth_table(saved: dict[str, Any], database: str) -> str:
         points = ", ".join(f"{point:,}" for point in curve["points"])
         lines.append(_row(f"**{curve['what']}**", "", points))
         for name, loads in curve["lines"].items():
-            told = ", ".join(f"{load['rate']:,.0f} ({load['p99']:.1f})" for load in loads)
+            loads_text = ", ".join(f"{load['rate']:,.0f} ({load['p99']:.1f})" for load in loads)
             if curve["held"]:
-                told = ", ".join(f"{held:,.0f} {curve['unit']}" for held in curve["held"][name])
-            lines.append(_row("", name, told))
+                loads_text = ", ".join(
+                    f"{held:,.0f} {curve['unit']}" for held in curve["held"][name]
+                )
+            lines.append(_row("", name, loads_text))
     return "\n".join(lines)
 
 
 def start_table(saved: dict[str, Any]) -> str:
     """What it costs to start."""
     lines = _head("start", "the guide's app", "Colonnade's", "ratio")
-    for database, found in saved["start"].items():
+    for database, starts in saved["start"].items():
         for what, unit, scale in (("first_answer", "s", 1), ("memory", "MiB", 2**20)):
-            guide, ours = (found[name][what] for name in ("guide", OURS))
-            times = [one / other for one, other in zip(ours, guide, strict=True)]
+            guide, ours = (starts[name][what] for name in ("guide", OURS))
+            times = [our_time / other for our_time, other in zip(ours, guide, strict=True)]
             title = {
                 "first_answer": "process start to first answer",
                 "memory": "memory of a worker after a second of lists",
             }[what]
             digits = 2 if unit == "s" else 0
-            cells = (f"{median(one) / scale:.{digits}f} {unit}" for one in (guide, ours))
+            cells = (f"{median(times) / scale:.{digits}f} {unit}" for times in (guide, ours))
             lines.append(_row(f"{title}, {database}", *cells, spread(times)))
     imports = saved["imports"]
     base, ours = imports["sqlmodel, fastapi"], imports["colonnade"]
-    times = [one / other for one, other in zip(ours, base, strict=True)]
+    times = [our_time / other for our_time, other in zip(ours, base, strict=True)]
     lines.append(
         _row("`import sqlmodel, fastapi` / `import colonnade`", f"{median(base):.2f} s",
              f"{median(ours):.2f} s", spread(times))
@@ -216,8 +220,8 @@ def filled(text: str, saved: dict[str, Any]) -> str:
     """A document with what was measured in its places."""
     for name, make in PARTS.items():
         opening = f"<!-- measured: {name} -->\n"
-        before, found, rest = text.partition(opening)
-        if found:
+        before, marker, rest = text.partition(opening)
+        if marker:
             _, end, after = rest.partition("<!-- end -->")
             text = f"{before}{opening}\n{make(saved)}\n\n{end}{after}"
     return text

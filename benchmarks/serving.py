@@ -146,8 +146,10 @@ class Served:
                 self.links: str = answer.headers.get("Link", "")
                 return json.load(answer)
         except (OSError, ValueError) as error:
-            told = error.read().decode()[:300] if isinstance(error, urllib.error.HTTPError) else ""
-            raise FailedError(f"{self.name}: {method} {path}: {error} {told}") from error
+            response_text = (
+                error.read().decode()[:300] if isinstance(error, urllib.error.HTTPError) else ""
+            )
+            raise FailedError(f"{self.name}: {method} {path}: {error} {response_text}") from error
 
     def processes(self) -> list[psutil.Process]:
         """The processes that serve."""
@@ -157,7 +159,7 @@ class Served:
     def cpu(self) -> float:
         """Seconds of processor time so far."""
         times = [process.cpu_times() for process in self.processes()]
-        return float(sum(one.user + one.system for one in times))
+        return float(sum(process_times.user + process_times.system for process_times in times))
 
     def _finish(self) -> None:
         """Wait until it has done what clients that are gone had asked: it may be writes."""
@@ -211,15 +213,15 @@ class Served:
         taken = self.cpu() - before
         self._finish()
         line = next(line for line in done.stdout.splitlines() if line.startswith("RESULT"))
-        found = json.loads(line.removeprefix("RESULT"))
-        if found["errors"] or not found["requests"]:
+        result = json.loads(line.removeprefix("RESULT"))
+        if result["errors"] or not result["requests"]:
             raise FailedError(
-                f"{self.name} failed {found['errors']} of {found['requests']} requests of "
+                f"{self.name} failed {result['errors']} of {result['requests']} requests of "
                 f"{workload.name}: {workload.method} {path}"
             )
         return Load(
-            rate=found["requests"] / found["microseconds"] * 1e6,
-            cpu=taken / found["requests"] * 1000,
-            p50=found["p50"] / 1000,
-            p99=found["p99"] / 1000,
+            rate=result["requests"] / result["microseconds"] * 1e6,
+            cpu=taken / result["requests"] * 1000,
+            p50=result["p50"] / 1000,
+            p99=result["p99"] / 1000,
         )

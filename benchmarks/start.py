@@ -36,33 +36,33 @@ def starts(database: str, times: int) -> dict[str, Start]:
         OtherLoadError: The machine does something else.
     """
     quiet.check()
-    found = {name: Start() for name in NAMES}
+    starts_by_name = {name: Start() for name in NAMES}
     with DATABASES[database]() as url:
         fill(url)
         for _ in range(times):
             for name in NAMES:
                 with Served(name, url) as served:
                     served.ask(ROW)
-                    found[name].first_answer.append(time.perf_counter() - served.began)
+                    starts_by_name[name].first_answer.append(time.perf_counter() - served.began)
                     served.load(LIST, 1)
-                    found[name].memory.append(served.memory())
-    for name, one in found.items():
-        first, held = statistics.median(one.first_answer), statistics.median(one.memory)
+                    starts_by_name[name].memory.append(served.memory())
+    for name, start in starts_by_name.items():
+        first, held = statistics.median(start.first_answer), statistics.median(start.memory)
         print(f"  {name}: {first:.2f} s, {held / 2**20:.0f} MiB", file=sys.stderr, flush=True)
-    return found
+    return starts_by_name
 
 
 def imports(times: int) -> dict[str, list[float]]:
     """Seconds that imports take, each in a process of its own, in turn."""
-    found: dict[str, list[float]] = {name: [] for name in CONTENDERS}
+    durations: dict[str, list[float]] = {name: [] for name in CONTENDERS}
     for turn in range(-1, times):  # the first is to have them compiled, and in the file cache
         for name, statement in CONTENDERS.items():
             taken = seconds(statement)
             if turn >= 0:
-                found[name].append(taken)
-    return found
+                durations[name].append(taken)
+    return durations
 
 
-def as_json(found: dict[str, Start]) -> dict[str, Any]:
+def as_json(starts_by_name: dict[str, Start]) -> dict[str, Any]:
     """What is saved."""
-    return {name: asdict(one) for name, one in found.items()}
+    return {name: asdict(start) for name, start in starts_by_name.items()}

@@ -114,7 +114,7 @@ def overheads(database: str, rounds: int) -> dict[str, list[float]]:
         OtherLoadError: The machine does something else.
     """
     quiet.check()
-    found: dict[str, list[float]] = {kind.name: [] for kind in KINDS}
+    overheads_by_kind: dict[str, list[float]] = {kind.name: [] for kind in KINDS}
     with tempfile.TemporaryDirectory() as name, DATABASES[database]() as url:
         project = Path(name)
         lay_out(project, "tracker")
@@ -123,19 +123,21 @@ def overheads(database: str, rounds: int) -> dict[str, list[float]]:
             costs = {kind: _cost(kind, project, database, url) for kind in KINDS}
             for kind, cost in costs.items():
                 bare = costs[BARE_ASYNC if kind.is_async else BARE]
-                found[kind.name].append(cost if kind in (BARE, BARE_ASYNC) else cost - bare)
-    for name, costs_of in found.items():
+                overheads_by_kind[kind.name].append(
+                    cost if kind in (BARE, BARE_ASYNC) else cost - bare
+                )
+    for name, costs_of in overheads_by_kind.items():
         print(f"  {name}: {statistics.median(costs_of):.2f} ms", file=sys.stderr, flush=True)
-    return found
+    return overheads_by_kind
 
 
 def _cost(kind: Kind, project: Path, database: str, url: str) -> float:
     """Milliseconds of a test, its work not counted."""
-    many, one = (
+    many, single = (
         _seconds(kind, project, database, url, kind.text(tests, TESTS // tests))
         for tests in (TESTS, 1)
     )
-    return (many - one) / (TESTS - 1) * 1000
+    return (many - single) / (TESTS - 1) * 1000
 
 
 def _seconds(kind: Kind, project: Path, database: str, url: str, text: str) -> float:
@@ -144,7 +146,7 @@ def _seconds(kind: Kind, project: Path, database: str, url: str, text: str) -> f
     (project / "tests" / "test_it.py").write_text(text)
     conftest = project / "tests" / "conftest.py"
     conftest.write_text(AGAIN if kind.plain else "")
-    scopes = [f"asyncio_default_{one}_loop_scope={kind.loops}" for one in ("test", "fixture")]
+    scopes = [f"asyncio_default_{scope}_loop_scope={kind.loops}" for scope in ("test", "fixture")]
     arguments = [word for scope in scopes for word in ("-o", scope)]
     wanted = {"PostgreSQL": "postgresql", "SQLite": "sqlite"}[database]
     arguments += ["-p", "no:colonnade"] if kind.plain else ["--database", wanted]
@@ -154,7 +156,7 @@ def _seconds(kind: Kind, project: Path, database: str, url: str, text: str) -> f
         cwd=project, env={**os.environ, "DATABASE_URL": url}, capture_output=True, text=True,
         check=False,
     )  # fmt: skip
-    told = re.search(r"passed.* in ([\d.]+)s", done.stdout)
-    if done.returncode or told is None:
+    match = re.search(r"passed.* in ([\d.]+)s", done.stdout)
+    if done.returncode or match is None:
         raise FailedError(f"{kind.name} on {database} fails:\n{done.stdout}{done.stderr}")
-    return float(told[1])
+    return float(match[1])

@@ -140,11 +140,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     wanted = wanted_databases(metafunc.config)
     marker = metafunc.definition.get_closest_marker("only_on")
     if marker is not None:
-        wanted = [one for one in wanted if _kind(one) in marker.args] or wanted[:1]
+        wanted = [name for name in wanted if _kind(name) in marker.args] or wanted[:1]
     elif len(wanted) == 1:
         return
     if "_colonnade_wanted" in metafunc.fixturenames:
-        ids = ["memory" if one == "sqlite://" else one.partition(":")[0] for one in wanted]
+        ids = ["memory" if name == "sqlite://" else name.partition(":")[0] for name in wanted]
         metafunc.parametrize("_colonnade_wanted", wanted, ids=ids, indirect=True, scope="session")
 
 
@@ -218,8 +218,8 @@ def _colonnade_case(
             if marker is None:
                 place = _colonnade_run.lend(databases, _colonnade_wanted, stack)
             else:
-                own = _colonnade_run.lend_own
-                place = own(databases, _colonnade_wanted, stack, **marker.kwargs)
+                lend = _colonnade_run.lend_own
+                place = lend(databases, _colonnade_wanted, stack, **marker.kwargs)
         case = request.node.stash[CASE] = CurrentTest(databases[0], place.text)
         yield case
         if marker is None:
@@ -302,10 +302,12 @@ def _needs(name: str, needed: str, request: pytest.FixtureRequest) -> bool:
     """Whether a fixture asks for another, by way of others or itself."""
     seen, waiting = {name}, [name]
     while waiting:
-        found = request._fixturemanager.getfixturedefs(waiting.pop(), request.node)
-        asked = {argument for definition in found or () for argument in definition.argnames}
-        waiting += asked - seen
-        seen |= asked
+        definitions = request._fixturemanager.getfixturedefs(waiting.pop(), request.node)
+        arguments = {
+            argument for definition in definitions or () for argument in definition.argnames
+        }
+        waiting += arguments - seen
+        seen |= arguments
     return needed in seen
 
 

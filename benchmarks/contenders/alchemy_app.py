@@ -97,8 +97,8 @@ async def create_task(task: TaskCreate, tasks: Given) -> Any:
 
 
 @app.post("/tasks:batch", response_model=list[TaskRead], status_code=201)
-async def create_tasks(given: list[TaskCreate], tasks: Given) -> Any:
-    return await tasks.add_many([Task(**one.model_dump()) for one in given], auto_commit=True)
+async def create_tasks(body: list[TaskCreate], tasks: Given) -> Any:
+    return await tasks.add_many([Task(**task.model_dump()) for task in body], auto_commit=True)
 
 
 @app.get("/tasks", response_model=list[TaskRead])

@@ -131,18 +131,20 @@ async def tasks(request: Request) -> Response:
     if request.method == "POST":
         body = {**DEFAULTS, **from_json(await request.body())}
         return _json(await ask(CREATE, *(body[name.strip()] for name in COLUMNS.split(","))), 201)
-    asked = request.query_params
-    return _json(await ask(LIST, int(asked.get("after", 0)), int(asked.get("limit", 100))))
+    parameters = request.query_params
+    return _json(
+        await ask(LIST, int(parameters.get("after", 0)), int(parameters.get("limit", 100)))
+    )
 
 
 async def batch(request: Request) -> Response:
-    rows = [{**DEFAULTS, **one} for one in from_json(await request.body())]
+    rows = [{**DEFAULTS, **row} for row in from_json(await request.body())]
     return _json(await ask(BATCH, to_json(rows).decode()), 201)
 
 
 async def filtered(request: Request) -> Response:
-    asked = request.query_params
-    return _json(await ask(FILTERED, asked["status"], int(asked["limit"])))
+    parameters = request.query_params
+    return _json(await ask(FILTERED, parameters["status"], int(parameters["limit"])))
 
 
 async def task(request: Request) -> Response:

@@ -60,25 +60,25 @@ async def create_tasks(tasks: list[TaskCreate], session: AsyncSession = Depends(
 async def list_tasks(
     session: AsyncSession = Depends(get_session), offset: int = 0, limit: int = 100
 ):
-    found = await session.exec(select(Task).order_by(Task.id).offset(offset).limit(limit))
-    return found.all()
+    result = await session.exec(select(Task).order_by(Task.id).offset(offset).limit(limit))
+    return result.all()
 
 
 @app.get("/tasks/nested", response_model=list[TaskNested])
 async def list_nested(session: AsyncSession = Depends(get_session), limit: int = 100):
     related = selectinload(Task.assignments).selectinload(TaskAssignment.worker)
     statement = select(Task).options(selectinload(Task.project), related)
-    found = await session.exec(statement.order_by(Task.id).limit(limit))
-    return found.all()
+    result = await session.exec(statement.order_by(Task.id).limit(limit))
+    return result.all()
 
 
 @app.get("/tasks/filtered", response_model=list[TaskRead])
 async def list_filtered(status: str, session: AsyncSession = Depends(get_session), limit: int = 20):
     statement = select(Task).where(Task.status == status)
-    found = await session.exec(
+    result = await session.exec(
         statement.order_by(Task.created_at.desc(), Task.id.desc()).limit(limit)
     )
-    return found.all()
+    return result.all()
 
 
 # Projects with nothing, tasks, their assignments, and the workers of those.

@@ -157,8 +157,8 @@ def list_tasks(request, offset: int = 0, limit: int = 100):
 
 @api.get("/tasks/nested", response=list[NestedOut])
 def list_nested(request, limit: int = 100):
-    found = Task.objects.select_related("project").prefetch_related("assignments__worker")
-    return found.order_by("id")[:limit]
+    queryset = Task.objects.select_related("project").prefetch_related("assignments__worker")
+    return queryset.order_by("id")[:limit]
 
 
 @api.get("/tasks/filtered", response=list[TaskOut])
@@ -172,8 +172,8 @@ def create_task(request, task: TaskCreate):
 
 
 @api.post("/tasks:batch", response={201: list[TaskOut]})
-def create_tasks(request, given: list[TaskCreate]):
-    return 201, Task.objects.bulk_create([Task(**one.model_dump()) for one in given])
+def create_tasks(request, body: list[TaskCreate]):
+    return 201, Task.objects.bulk_create([Task(**task.model_dump()) for task in body])
 
 
 @api.get("/tasks/{task_id}", response=TaskOut)

@@ -113,8 +113,8 @@ def variants_of(kind: Any) -> Mapping[str, Any]:
 
 def has_bind_expression(kind: Any) -> bool:
     """Whether a type wraps SQL around its parameters."""
-    own: Any = type(kind)
-    plain = own.bind_expression is types.TypeEngine.bind_expression
+    type_class: Any = type(kind)
+    plain = type_class.bind_expression is types.TypeEngine.bind_expression
     return bool(getattr(kind, "_has_bind_expression", not plain))
 
 

@@ -54,17 +54,17 @@ def health_router(
 
     @router.get("", summary="Whether the app can do its work", responses={503: {}})
     async def ready() -> JSONResponse:
-        found = await db.health_async()
-        told: dict[str, Any] = {"database": "reached" if found.reached else "unreachable"}
-        is_ready = found.reached
+        health = await db.health_async()
+        report: dict[str, Any] = {"database": "reached" if health.reached else "unreachable"}
+        is_ready = health.reached
         wanted = heads()
-        if found.reached and wanted is not None:
-            at_head = wanted == (found.revisions or ()) and not found.unfinished
-            told["migrations"] = "at head" if at_head else "not at head"
-            if found.unfinished:
-                told["migrations"] = "unfinished"
+        if health.reached and wanted is not None:
+            at_head = wanted == (health.revisions or ()) and not health.unfinished
+            report["migrations"] = "at head" if at_head else "not at head"
+            if health.unfinished:
+                report["migrations"] = "unfinished"
             is_ready = at_head
-        body = {"alive": True, "ready": is_ready, **told}
+        body = {"alive": True, "ready": is_ready, **report}
         return JSONResponse(body, 200 if is_ready else 503, {"Cache-Control": "no-store"})
 
     return router

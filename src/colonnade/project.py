@@ -55,10 +55,10 @@ class Project:
         """
         file = root / "pyproject.toml"
         try:
-            said = tomllib.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+            settings = tomllib.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ProjectError(f"{file} cannot be read: {error}") from None
-        ours = said.get("tool", {}).get("colonnade", {})
+        ours = settings.get("tool", {}).get("colonnade", {})
         names = ("app", "models", "database", "migrations", "baseline")
         entries = {name: ours.get(name) for name in names}
         for name, value in entries.items():
@@ -72,7 +72,7 @@ class Project:
                 '["app.models:Base"].'
             )
         if entries["app"] is None:  # as FastAPI's own command line has it
-            entries["app"] = said.get("tool", {}).get("fastapi", {}).get("entrypoint")
+            entries["app"] = settings.get("tool", {}).get("fastapi", {}).get("entrypoint")
         return cls(root, **entries, metadata=tuple(metadata))
 
     @classmethod
@@ -84,7 +84,9 @@ class Project:
         """
         directory = directory.absolute()
         above = (
-            one for one in (directory, *directory.parents) if (one / "pyproject.toml").exists()
+            folder
+            for folder in (directory, *directory.parents)
+            if (folder / "pyproject.toml").exists()
         )
         return cls.read(next(above, directory))
 
@@ -113,7 +115,7 @@ class Project:
     def packages(self) -> frozenset[str]:
         """The packages that its modules are in."""
         named = (self.app, self.models, self.database)
-        return frozenset(one.partition(":")[0].partition(".")[0] for one in named if one)
+        return frozenset(place.partition(":")[0].partition(".")[0] for place in named if place)
 
     @property
     def without_app(self) -> str:
@@ -131,10 +133,10 @@ class Project:
         """
         if self.app is None:
             raise ProjectError(self.without_app)
-        found = self._load(self.app)
-        if inspect.isfunction(found) and not inspect.signature(found).parameters:
-            return found()
-        return found
+        app = self._load(self.app)
+        if inspect.isfunction(app) and not inspect.signature(app).parameters:
+            return app()
+        return app
 
     def load(self) -> None:
         """Import everything it names.
@@ -162,7 +164,7 @@ class Project:
         Raises:
             ProjectError: One of them is not there, or is something else.
         """
-        found = []
+        collected = []
         for place in self.metadata:
             thing = self._load(place)
             metadata = thing if isinstance(thing, MetaData) else getattr(thing, "metadata", None)
@@ -171,8 +173,8 @@ class Project:
                     f"{place} is neither a MetaData nor a class that has one, as metadata of "
                     "[tool.colonnade] has to be."
                 )
-            found.append(metadata)
-        return found
+            collected.append(metadata)
+        return collected
 
     def other_metadata(self, known: Sequence[MetaData]) -> dict[str, MetaData]:
         """The MetaDatas of its modules that are none of some, by where they are.
@@ -180,8 +182,8 @@ class Project:
         Args:
             known: Those that are known.
         """
-        found: dict[str, MetaData] = {}
-        seen = {id(one) for one in known}
+        collected: dict[str, MetaData] = {}
+        seen = {id(metadata) for metadata in known}
         modules = [
             (name, module) for name, module in list(sys.modules.items())
             if name.partition(".")[0] in self.packages
@@ -193,8 +195,8 @@ class Project:
                     metadata = getattr(value, "metadata", None)
                 if isinstance(metadata, MetaData) and metadata.tables and id(metadata) not in seen:
                     seen.add(id(metadata))
-                    found[f"{name}:{attribute}"] = metadata
-        return found
+                    collected[f"{name}:{attribute}"] = metadata
+        return collected
 
     def load_database(self) -> Database | None:
         """The Database it names; None if it names none.
@@ -204,10 +206,10 @@ class Project:
         """
         if self.database is None:
             return None
-        found = self._load(self.database)
-        if not isinstance(found, Database):
-            raise ProjectError(f"{self.database} is a {type(found).__name__}, not a Database.")
-        return found
+        database = self._load(self.database)
+        if not isinstance(database, Database):
+            raise ProjectError(f"{self.database} is a {type(database).__name__}, not a Database.")
+        return database
 
     def choose_database(self) -> Database:
         """Its Database: the one it names, or that its modules have; else that of DATABASE_URL.
@@ -218,20 +220,20 @@ class Project:
         named = self.load_database()
         if named is not None:
             return named
-        found = self.databases()
-        if len(found) == 1:
-            return found[0]
-        if not found and os.environ.get("DATABASE_URL"):
+        databases = self.databases()
+        if len(databases) == 1:
+            return databases[0]
+        if not databases and os.environ.get("DATABASE_URL"):
             return Database()
         file = self.root / "pyproject.toml"
-        if not found:
+        if not databases:
             raise ProjectError(
                 "The project has no Database and DATABASE_URL is not set. Set it, pass "
                 f"--database-url, or name the project's Database in {file}:\n\n"
                 '[tool.colonnade]\ndatabase = "app.database:db"'
             )
         raise ProjectError(
-            f"There are {len(found)} Databases: {', '.join(map(str, (db.url for db in found)))}. "
+            f"There are {len(databases)} Databases: {', '.join(map(str, (db.url for db in databases)))}. "
             f'Name the one meant in {file}: [tool.colonnade] database = "app.database:db".'
         )
 
@@ -245,12 +247,12 @@ class Project:
             raise ProjectError(f"{place!r} has to be module:name, such as app.main:app.")
         module = self._import(name)
         try:
-            found: Any = module
+            thing: Any = module
             for part in attribute.split("."):
-                found = getattr(found, part)
+                thing = getattr(thing, part)
         except AttributeError:
             raise ProjectError(f"{name} has no {attribute}, which {place!r} asks for.") from None
-        return found
+        return thing
 
     def _import(self, name: str) -> ModuleType:
         for directory in (self.root, self.root / "src"):
@@ -272,7 +274,7 @@ def _databases_in(packages: frozenset[str], _: int) -> tuple[Database, ...]:
 def _told(error: Exception, root: Path) -> str:
     """An error and where it was raised, as far as that is in the project."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if Path(frame.filename).is_relative_to(root)]
-    own = [frame for frame in own if "site-packages" not in frame.filename]
-    said = traceback.format_exception_only(error)
-    return "".join([*traceback.format_list(own), *said]).rstrip()
+    own_frames = [frame for frame in frames if Path(frame.filename).is_relative_to(root)]
+    own_frames = [frame for frame in own_frames if "site-packages" not in frame.filename]
+    lines = traceback.format_exception_only(error)
+    return "".join([*traceback.format_list(own_frames), *lines]).rstrip()

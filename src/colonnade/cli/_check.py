@@ -39,73 +39,75 @@ class Asked:
     stdin_filename: Path | None = None
 
 
-def run(asked: Asked) -> int:
+def run(options: Asked) -> int:
     """Check, print, and say how much was found.
 
     Raises:
         CheckError: Something asked for cannot be done.
         typer.BadParameter: Options that do not go together, or that mean nothing.
     """
-    contents, paths = _given(asked)
-    settings = _settings(asked, paths)
-    if asked.models is not None:
+    contents, paths = _given(options)
+    settings = _settings(options, paths)
+    if options.models is not None:
         from colonnade.cli._check_schema import review_schema
 
-        found = review_schema(asked.models, asked.database_url)
-        chosen = [one for one in found if lint.selected(settings, one, one.path)]
-        return _told(asked, settings, lint.Report(chosen), {})
-    if asked.database_url is not None:
+        schema_findings = review_schema(options.models, options.database_url)
+        chosen = [
+            finding for finding in schema_findings if lint.selected(settings, finding, finding.path)
+        ]
+        return _told(options, settings, lint.Report(chosen), {})
+    if options.database_url is not None:
         raise typer.BadParameter("it goes with --models", param_hint="--database-url")
-    jobs = asked.jobs or lint.default_jobs()
+    jobs = options.jobs or lint.default_jobs()
     with _progress() as progress:
         try:
-            if asked.fix or asked.diff:
+            if options.fix or options.diff:
                 fixed = lint.fix(
-                    settings, paths, unsafe=asked.unsafe, jobs=jobs, cached=asked.cached,
+                    settings, paths, unsafe=options.unsafe, jobs=jobs, cached=options.cached,
                     progress=progress, contents=contents,
                 )  # fmt: skip
             else:
-                report = lint.check(settings, paths, jobs=jobs, cached=asked.cached,
+                report = lint.check(settings, paths, jobs=jobs, cached=options.cached,
                                     progress=progress, contents=contents)  # fmt: skip
         except CheckError as error:
             raise typer.BadParameter(str(error)) from None
-    if asked.fix or asked.diff:
-        return _fixed(asked, settings, fixed, contents)
-    return _told(asked, settings, report, contents)
+    if options.fix or options.diff:
+        return _fixed(options, settings, fixed, contents)
+    return _told(options, settings, report, contents)
 
 
-def _settings(asked: Asked, paths: list[Path]) -> lint.Settings:
+def _settings(options: Asked, paths: list[Path]) -> lint.Settings:
     """The settings of the project that the first path is in, with what the command line says."""
     start = paths[0] if paths else Path.cwd()
     try:
         settings = lint.Settings.find(start if start.is_dir() else start.parent)
     except CheckError as error:
         raise typer.BadParameter(str(error)) from None
-    if asked.select is not None:
-        settings = replace(settings, select=asked.select)
-    if asked.ignore is not None:
-        settings = replace(settings, ignore=(*settings.ignore, *asked.ignore))
+    if options.select is not None:
+        settings = replace(settings, select=options.select)
+    if options.ignore is not None:
+        settings = replace(settings, ignore=(*settings.ignore, *options.ignore))
     return settings
 
 
-def _given(asked: Asked) -> tuple[dict[Path, bytes], list[Path]]:
+def _given(options: Asked) -> tuple[dict[Path, bytes], list[Path]]:
     """What standard input holds, if it is a file, and the paths to check."""
-    if STDIN not in asked.paths:
-        return {}, list(asked.paths)
-    name = asked.stdin_filename or Path("stdin.py")
-    paths = [name if path == STDIN else path for path in asked.paths]
+    if STDIN not in options.paths:
+        return {}, list(options.paths)
+    name = options.stdin_filename or Path("stdin.py")
+    paths = [name if path == STDIN else path for path in options.paths]
     return {name.absolute(): sys.stdin.buffer.read()}, paths
 
 
 def _fixed(
-    asked: Asked, settings: lint.Settings, fixed: lint.Fixed, contents: dict[Path, bytes]
+    options: Asked, settings: lint.Settings, fixed: lint.Fixed, contents: dict[Path, bytes]
 ) -> int:
-    if not (asked.diff or contents):
+    if not (options.diff or contents):
         fixed.write()
     for name, reason in fixed.failed.items():
         _console.err.print(f"[bold red]error:[/bold red] {_console.escaped(f'{name} {reason}')}")
-    if asked.diff:
-        _warn_unchecked(asked, settings, fixed.report)
+    if options.diff:
+        _warn_unchecked(options, settings, fixed.report)
         for path, after in sorted(fixed.after.items()):
             _print_diff(path, fixed.before[path], after)
         _console.err.print(f"{_times(fixed.count, 'fix', 'fixes')} would be made.")
@@ -114,10 +116,10 @@ def _fixed(
         for path, data in contents.items():
             sys.stdout.buffer.write(fixed.after.get(path, data))
         return len(fixed.report.findings)
-    found = _told(asked, settings, fixed.report, contents)
-    if fixed.count and asked.format in ("text", "concise"):
+    exit_code = _told(options, settings, fixed.report, contents)
+    if fixed.count and options.format in ("text", "concise"):
         _console.out.print(f"Fixed {fixed.count}.")
-    return found + len(fixed.failed)
+    return exit_code + len(fixed.failed)
 
 
 def _print_diff(path: Path, before: bytes, after: bytes) -> None:
@@ -134,27 +136,29 @@ def _print_diff(path: Path, before: bytes, after: bytes) -> None:
 
 
 def _told(
-    asked: Asked, settings: lint.Settings, report: lint.Report, contents: dict[Path, bytes]
+    options: Asked, settings: lint.Settings, report: lint.Report, contents: dict[Path, bytes]
 ) -> int:
     """Print a report, without what the baseline has; how much is left."""
-    _warn_unchecked(asked, settings, report)
+    _warn_unchecked(options, settings, report)
     findings = report.findings
-    if asked.write_baseline is not None:
-        count = lint.write_baseline(asked.write_baseline, findings, settings.root)
-        _console.out.print(f"{_times(count, 'finding')} in {asked.write_baseline}.")
+    if options.write_baseline is not None:
+        count = lint.write_baseline(options.write_baseline, findings, settings.root)
+        _console.out.print(f"{_times(count, 'finding')} in {options.write_baseline}.")
         return 0
-    baseline = asked.baseline or (settings.root / settings.baseline if settings.baseline else None)
+    baseline = options.baseline or (
+        settings.root / settings.baseline if settings.baseline else None
+    )
     if baseline is not None:
         try:
             known = lint.read_baseline(baseline)
         except CheckError as error:
             raise typer.BadParameter(str(error), param_hint="--baseline") from None
         findings, report.known = lint.beyond(findings, known, settings.root)
-    if asked.statistics:
+    if options.statistics:
         _print_statistics(findings)
         return len(findings)
     texts = reports.Texts(contents)
-    match asked.format:
+    match options.format:
         case "json":
             print(reports.as_json(findings, texts))  # noqa: T201 - as it is, without rich
         case "sarif":
@@ -167,27 +171,27 @@ def _told(
         case style:
             for line in reports.as_text(findings, texts, frames=style == "text"):
                 _console.out.print(line)
-            if report.files or asked.models is not None:
-                _console.out.print(_summary(asked, findings, report))
+            if report.files or options.models is not None:
+                _console.out.print(_summary(options, findings, report))
     return len(findings)
 
 
-def _warn_unchecked(asked: Asked, settings: lint.Settings, report: lint.Report) -> None:
+def _warn_unchecked(options: Asked, settings: lint.Settings, report: lint.Report) -> None:
     """Name the files that were not checked, and say if there were none to check."""
     for name, reason in report.skipped:
         _console.err.print(f"not checked: {_console.escaped(name)} ({reason})")
-    if asked.models is None and not report.files and not report.skipped:
-        places = ", ".join(str(path) for path in asked.paths or [settings.root])
+    if options.models is None and not report.files and not report.skipped:
+        places = ", ".join(str(path) for path in options.paths or [settings.root])
         _console.err.print(
             f"No files to check in {_console.escaped(places)}: there are no Python files, Markdown"
             " files or notebooks, or all of them are excluded."
         )
 
 
-def _summary(asked: Asked, findings: list[lint.Finding], report: lint.Report) -> str:
+def _summary(options: Asked, findings: list[lint.Finding], report: lint.Report) -> str:
     known = f" ({report.known} more in the baseline)" if report.known else ""
     files = _times(report.files, "file")
-    checked = f"the tables of {asked.models}" if asked.models is not None else files
+    checked = f"the tables of {options.models}" if options.models is not None else files
     if not findings:
         return f"Checked {checked}: nothing found{known}."
     safe = sum(finding.fix is not None and finding.fix.safe for finding in findings)

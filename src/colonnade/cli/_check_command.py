@@ -115,19 +115,24 @@ def check(
     if lsp:
         _check.serve_editor()
         return
-    asked = _check.Asked(
+    options = _check.Asked(
         paths=tuple(paths or ()), fix=fix, unsafe=unsafe_fixes, diff=diff,
         select=_listed(select), ignore=_listed(ignore), format=output_format.value,
         baseline=baseline, write_baseline=write_baseline, models=models,
         database_url=database_url, statistics=statistics, jobs=jobs, cached=not no_cache,
         stdin_filename=stdin_filename,
     )  # fmt: skip
-    found = _check.run(asked)
-    raise typer.Exit(1 if found and not exit_zero else 0)
+    exit_code = _check.run(options)
+    raise typer.Exit(1 if exit_code and not exit_zero else 0)
 
 
 def _listed(codes: list[str] | None) -> tuple[str, ...] | None:
     """Codes, given one by one or with commas."""
     if codes is None:
         return None
-    return tuple(code.strip().upper() for one in codes for code in one.split(",") if code.strip())
+    return tuple(
+        code.strip().upper()
+        for codes_text in codes
+        for code in codes_text.split(",")
+        if code.strip()
+    )

@@ -21,11 +21,11 @@ def review_schema(module: str, database_url: str | None) -> list[Finding]:
         CheckError: The module cannot be imported, has no tables, or they do not fit together.
         DatabaseError: The database cannot be reached.
     """
-    found: list[Finding] = []
+    findings: list[Finding] = []
     bases = _bases(module)
     for metadata, registries in bases.items():
         try:
-            found += review_metadata(metadata, list(registries))
+            findings += review_metadata(metadata, list(registries))
         except SQLAlchemyError as error:
             raise CheckError(f"The models do not fit together: {error}") from None
     if database_url is not None:
@@ -34,10 +34,14 @@ def review_schema(module: str, database_url: str | None) -> list[Finding]:
         database = Database(database_url)
         database.ping()
         with database.engine.connect() as connection:
-            drift = [one for metadata in bases for one in database_drift(connection, metadata)]
-            found += review_database(connection, drift)
+            drift = [
+                difference
+                for metadata in bases
+                for difference in database_drift(connection, metadata)
+            ]
+            findings += review_database(connection, drift)
         database.dispose()
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(findings))
 
 
 def _bases(name: str) -> dict[MetaData, set[registry]]:
@@ -52,14 +56,14 @@ def _bases(name: str) -> dict[MetaData, set[registry]]:
         module = import_module(name)
     except Exception as error:  # whatever a user's module raises
         raise CheckError(f"{name} cannot be imported: {type(error).__name__}: {error}") from error
-    found: dict[MetaData, set[registry]] = {}
+    registries: dict[MetaData, set[registry]] = {}
     for value in vars(module).values():
         registered = getattr(value, "registry", None) or getattr(value, "_sa_registry", None)
         metadata = getattr(value, "metadata", None)
         if isinstance(value, type) and isinstance(metadata, MetaData) and metadata.tables:
-            found.setdefault(metadata, set())
+            registries.setdefault(metadata, set())
             if isinstance(registered, registry):
-                found[metadata].add(registered)
-    if not found:
+                registries[metadata].add(registered)
+    if not registries:
         raise CheckError(f"{name} has no tables: import the classes that have them there.")
-    return found
+    return registries

@@ -22,15 +22,15 @@ def report(url: str | None) -> bool:
     """
     database = url or _of_project()
     with err.status("Connecting"):
-        found = asyncio.run(diagnose(database))
-    out.print(f"[bold]{escaped(found.url)}[/bold]\n{escaped(found.kind)}")
-    if found.parameters:
-        out.print(_parameters(found.parameters))
-    for way in found.ways:
+        diagnosis = asyncio.run(diagnose(database))
+    out.print(f"[bold]{escaped(diagnosis.url)}[/bold]\n{escaped(diagnosis.kind)}")
+    if diagnosis.parameters:
+        out.print(_parameters(diagnosis.parameters))
+    for way in diagnosis.ways:
         out.print(_way(way))
-    for advice in (*found.advice, *(_unfinished(database) if found.healthy else ())):
+    for advice in (*diagnosis.advice, *(_unfinished(database) if diagnosis.healthy else ())):
         out.print(f"[yellow]to change:[/yellow] {escaped(advice)}")
-    return found.healthy
+    return diagnosis.healthy
 
 
 def _unfinished(database: Database | str | None) -> list[str]:
@@ -38,9 +38,9 @@ def _unfinished(database: Database | str | None) -> list[str]:
     connected = database if isinstance(database, Database) else Database(database)
     try:
         return [
-            f"The migration {one} is unfinished: `colonnade upgrade` or `colonnade downgrade` "
+            f"The migration {revision} is unfinished: `colonnade upgrade` or `colonnade downgrade` "
             "finishes it or takes it back."
-            for one in connected.health().unfinished
+            for revision in connected.health().unfinished
         ]
     finally:
         if connected is not database:

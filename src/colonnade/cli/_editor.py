@@ -75,20 +75,20 @@ class Editor(LanguageServer):
         if path.suffix not in SHOWN:
             return
         contents = {
-            Path(to_fs_path(one) or ""): document.source.encode()
-            for one, document in self.workspace.text_documents.items()
+            Path(to_fs_path(uri) or ""): document.source.encode()
+            for uri, document in self.workspace.text_documents.items()
         }
         async with self._running:
             try:
-                found = await asyncio.to_thread(_check, path, contents)
+                findings = await asyncio.to_thread(_check, path, contents)
             except ColonnadeError as error:
                 self.window_log_message(
                     types.LogMessageParams(types.MessageType.Error, f"colonnade: {error}")
                 )
                 return
-        self._found[uri] = found
+        self._found[uri] = findings
         document = self.workspace.get_text_document(uri)
-        self._publish(uri, [self._diagnostic(document, one) for one in found])
+        self._publish(uri, [self._diagnostic(document, finding) for finding in findings])
 
     def _publish(self, uri: str, diagnostics: list[types.Diagnostic]) -> None:
         self.text_document_publish_diagnostics(
@@ -100,7 +100,7 @@ class Editor(LanguageServer):
         end = types.Position(
             max(finding.end_line, finding.line) - 1, max(finding.end_column, 1) - 1
         )
-        rule = next((one for one in lint.all_rules() if one.code == finding.code), None)
+        rule = next((rule for rule in lint.all_rules() if rule.code == finding.code), None)
         source = rule.source if rule is not None else None
         advice = f"\n{finding.advice}" if finding.advice else ""
         return types.Diagnostic(

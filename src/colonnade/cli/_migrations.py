@@ -62,10 +62,10 @@ class Terminal:
 
     def say(self, question: str, default: str | None = None) -> str:
         """An answer in words of one's own."""
-        asked = _console.escaped(question)
+        prompt = _console.escaped(question)
         if default is None:
-            return Prompt.ask(asked, console=_console.err)
-        return Prompt.ask(asked, default=default, console=_console.err)
+            return Prompt.ask(prompt, console=_console.err)
+        return Prompt.ask(prompt, default=default, console=_console.err)
 
 
 class MigrationProgress(Watcher):
@@ -138,13 +138,13 @@ def _database(history: History, url: str | None) -> Database:
 
 
 def _pairs(
-    given: Sequence[str], separator: str, option: str, *, may_be_empty: bool = False
+    arguments: Sequence[str], separator: str, option: str, *, may_be_empty: bool = False
 ) -> dict[str, str]:
     pairs = {}
-    for one in given:
-        left, found, right = one.partition(separator)
-        if not found or not left or not (right or may_be_empty):
-            raise typer.BadParameter(f"{one!r} is not left{separator}right", param_hint=option)
+    for argument in arguments:
+        left, delimiter, right = argument.partition(separator)
+        if not delimiter or not left or not (right or may_be_empty):
+            raise typer.BadParameter(f"{argument!r} is not left{separator}right", param_hint=option)
         pairs[left] = right
     return pairs
 
@@ -164,7 +164,9 @@ def run_migrate(
 ) -> None:
     """Write a revision."""
     maps: dict[str, dict[str, str]] = {}
-    for column, values in ((one.partition(":")[0], one.partition(":")[2]) for one in mapped):
+    for column, values in (
+        (mapping.partition(":")[0], mapping.partition(":")[2]) for mapping in mapped
+    ):
         maps.setdefault(column, {}).update(_pairs([values], "=", "--map", may_be_empty=True))
     history, metadata = _project()
     choices = Choices(
@@ -196,7 +198,7 @@ def run_migrate(
     if waiting:
         _console.err.print(
             f"Still aside: {', '.join(waiting)}. When nothing misses them: "
-            f"colonnade migrate {' '.join(f'--drop {one}' for one in waiting)}"
+            f"colonnade migrate {' '.join(f'--drop {name}' for name in waiting)}"
         )
 
 
@@ -257,7 +259,9 @@ def run_history(url: str | None) -> None:
     database = _database(history, url)
     heads, _ = current_revision(history, database)
     applied = {
-        one.revision for head in heads for one in history.script.iterate_revisions(head, "base")
+        script.revision
+        for head in heads
+        for script in history.script.iterate_revisions(head, "base")
     }
     halves = {left.revision: left for left in unfinished_of(history, database)}
     for revision in history.revisions:
@@ -265,8 +269,8 @@ def run_history(url: str | None) -> None:
         if revision.revision in halves:
             mark = "[yellow]![/yellow]"
         at = "  [bold]<- here[/bold]" if revision.revision in heads else ""
-        told = _console.escaped(f"{revision.revision}  {revision.doc}")
-        _console.out.print(f"{mark} {told}{at}")
+        line = _console.escaped(f"{revision.revision}  {revision.doc}")
+        _console.out.print(f"{mark} {line}{at}")
     for left in halves.values():
         _console.out.print(_console.escaped(str(left)))
 
@@ -277,15 +281,15 @@ def run_drift(url: str | None, shadow_url: str | None, *, offline: bool) -> bool
     database = _database(history, url)
     where_to = DatabaseURL.parse(shadow_url) if shadow_url else database.direct
     with _shown(history, "replaying") as shown:
-        found = find_drift(
+        drift = find_drift(
             history, None if offline else database, metadata, url=where_to, watcher=shown
         )
-    for one in found:
-        _console.out.print(f"[red]✗[/red] {_console.escaped(str(one))}")
-    if not found:
+    for difference in drift:
+        _console.out.print(f"[red]✗[/red] {_console.escaped(str(difference))}")
+    if not drift:
         sides = "Models and history" if offline else "Models, history and database"
         _console.out.print(f"[green]✓[/green] {sides} agree.")
-    return not found
+    return not drift
 
 
 def run_squash(
@@ -350,13 +354,13 @@ def run_adopt(
         warnings.simplefilter("ignore", SAWarning)  # of types that the notes name
         paths = adopted_revisions(history, where_to, metadata, adoption)
         stamp(history, database, "head")
-        found = find_drift(history, database, metadata, url=where_to, watcher=shown)
+        differences = find_drift(history, database, metadata, url=where_to, watcher=shown)
     _console.out.print(f"{_console.escaped(str(output))}: {', '.join(adoption.models)}")
     for path in paths:
         _console.out.print(_console.escaped(str(_relative(path))))
     for note in adoption.notes:
         _console.out.print(f"[yellow]note:[/yellow] {_console.escaped(note)}")
-    for drift in found:
+    for drift in differences:
         _console.out.print(f"[red]✗[/red] {_console.escaped(str(drift))}")
     if project.models is None and project.app is None:
         module = ".".join(output.with_suffix("").parts)

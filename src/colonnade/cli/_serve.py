@@ -55,7 +55,7 @@ def serve_target(
             [
                 f"[bold]{url_of(listener)}/docs[/bold]",
                 f"{len(tables)} tables: {_console.escaped(', '.join(tables))}",
-                *(f"left out: {_console.escaped(one)}" for one in app.state.skipped),
+                *(f"left out: {_console.escaped(reason)}" for reason in app.state.skipped),
                 "rows can be written" if app.state.writable else "read only: --writable to write",
             ],
         )
@@ -76,15 +76,15 @@ def app_of_module(name: str, database_url: str | None, *, writable: bool) -> Fas
         raise CommandError(
             f"Cannot import {name}: {error}. Give a module such as app.models, or a database URL."
         ) from error
-    found = [value for value in vars(module).values() if _is_table(value)]
-    if not found:
+    tables = [value for value in vars(module).values() if _is_table(value)]
+    if not tables:
         raise CommandError(f"{name} has no tables: classes with table=True.")
-    own = [value for value in vars(module).values() if isinstance(value, Database)]
-    db = own[0] if own and database_url is None else Database(database_url)
+    databases = [value for value in vars(module).values() if isinstance(value, Database)]
+    db = databases[0] if databases and database_url is None else Database(database_url)
     db.ping()
     if writable:
-        db.create_all(found[0].metadata)
-    return _app(name, db, dict.fromkeys(found), [], writable=writable)
+        db.create_all(tables[0].metadata)
+    return _app(name, db, dict.fromkeys(tables), [], writable=writable)
 
 
 def app_of_url(url: str, schemas: Sequence[str] = (), *, writable: bool) -> FastAPI:
@@ -107,14 +107,14 @@ def app_of_url(url: str, schemas: Sequence[str] = (), *, writable: bool) -> Fast
         raise CommandError(f"There is no file {db.url.file}.")
     db.ping()
     with db.engine.connect() as connection:
-        found = reflect_models(connection, *schemas)
-        others = [] if found.models or schemas else schemas_with_tables(connection)
-    if not found.models:
+        reflection = reflect_models(connection, *schemas)
+        others = [] if reflection.models or schemas else schemas_with_tables(connection)
+    if not reflection.models:
         where = f" in {', '.join(schemas)}" if schemas else ""
         other = f" There are tables in {', '.join(others)}: name the schemas with --schema."
         raise CommandError(f"{db.url} has no tables{where}." + (other if others else ""))
-    skipped = [f"{name}, since {why}" for name, why in found.skipped.items()]
-    paths = dict(zip(found.models.values(), _paths(found.models), strict=True))
+    skipped = [f"{name}, since {why}" for name, why in reflection.skipped.items()]
+    paths = dict(zip(reflection.models.values(), _paths(reflection.models), strict=True))
     return _app(str(db.url), db, paths, skipped, writable=writable)
 
 
@@ -124,7 +124,7 @@ def _paths(tables: Iterable[str]) -> Iterator[str]:
     for table in tables:
         name = re.sub(r"[^\w.~-]+", "-", table)
         numbered = chain((name,), (f"{name}-{number}" for number in count(2)))
-        path = next(one for one in numbered if one not in taken)
+        path = next(name for name in numbered if name not in taken)
         taken.add(path)
         yield f"/{path}"
 
@@ -171,7 +171,11 @@ def _served(shapes: list[Shape]) -> list[Shape]:
         for relation in relations
         if relation.kind == "many_to_many" and relation.link
     }
-    return [one for one in shapes if one.link_fields != () or one.table not in lists]
+    return [
+        served_shape
+        for served_shape in shapes
+        if served_shape.link_fields != () or served_shape.table not in lists
+    ]
 
 
 def _is_table(candidate: Any) -> bool:

@@ -103,15 +103,17 @@ class Annotation:
     @property
     def bounds(self) -> Bounds:
         """Every bound in the metadata, the narrowest of each kind."""
-        found: dict[str, Any] = {}
+        limits: dict[str, Any] = {}
         for item in self.metadata:
             for name in Bounds.__dataclass_fields__:
                 value = getattr(item, name, None)
                 if value is None or callable(value):
                     continue
                 narrower = _NARROWER.get(name) or _WIDER_IS_LESS.get(name)
-                found[name] = narrower(found[name], value) if narrower and name in found else value
-        return Bounds(**found)
+                limits[name] = (
+                    narrower(limits[name], value) if narrower and name in limits else value
+                )
+        return Bounds(**limits)
 
     @property
     def is_unresolved(self) -> bool:
@@ -143,13 +145,13 @@ def defining_namespace(namespace: Mapping[str, Any]) -> dict[str, Any]:
     Found from the stack: the innermost frame of the module that the class says it is from.
     """
     module = namespace.get("__module__", "")
-    found: dict[str, Any] = dict(vars(sys.modules[module])) if module in sys.modules else {}
+    names: dict[str, Any] = dict(vars(sys.modules[module])) if module in sys.modules else {}
     frame: types.FrameType | None = sys._getframe(2)
     while frame is not None and frame.f_globals.get("__name__") != module:
         frame = frame.f_back
     if frame is not None:
-        found = {**frame.f_globals, **frame.f_locals}
-    return {**vars(__import__("builtins")), **found, **namespace}
+        names = {**frame.f_globals, **frame.f_locals}
+    return {**vars(__import__("builtins")), **names, **namespace}
 
 
 def evaluate(annotation: str, names: Mapping[str, Any], *, lenient: bool = False) -> Any:

@@ -131,10 +131,10 @@ def _own_column(column: Any) -> Any:
     """A column of the table's own: one object given in a shared base can have one table only."""
     if not isinstance(column, Column):
         return column
-    own = column._copy()
-    if own.primary_key:
-        own.type = _counted_on_sqlite(own.type)
-    return own
+    copied = column._copy()
+    if copied.primary_key:
+        copied.type = _counted_on_sqlite(copied.type)
+    return copied
 
 
 def _named_type(field: FieldInfo, sa_type: Any) -> Any:

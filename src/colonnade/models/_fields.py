@@ -132,7 +132,7 @@ def Field(  # noqa: N802 - a class in all but name, as in Pydantic and sqlmodel
         raise RuntimeError("regex and pattern are the same: pass pattern alone")
     pattern = regex if pattern is None else pattern
     more = {"pattern": pattern, "examples": examples, "frozen": frozen or None}
-    given = {name: value for name, value in more.items() if value is not None}
+    arguments = {name: value for name, value in more.items() if value is not None}
     # sqlmodel's overloads say which arguments exclude each other; it checks that itself.
     make: Callable[..., FieldInfo] = sqlmodel.Field
     field = make(
@@ -167,7 +167,7 @@ def Field(  # noqa: N802 - a class in all but name, as in Pydantic and sqlmodel
         sa_column=sa_column,
         sa_column_args=sa_column_args,
         sa_column_kwargs=sa_column_kwargs,
-        schema_extra={**(schema_extra or {}), **given},
+        schema_extra={**(schema_extra or {}), **arguments},
     )
     flags = FieldFlags(secret=secret, readonly=readonly, frozen=frozen, message=message)
     if flags != FieldFlags():

@@ -67,12 +67,12 @@ def _own_relation(where: str, name: str, relation: RelationshipInfo) -> Relation
             f"{where}: an sa_relationship belongs to one table, and {name} inherits this one. Use "
             f"Relationship(sa_relationship_kwargs={{...}}) instead."
         )
-    own = copy(relation)
-    own.sa_relationship_kwargs = {
+    copied = copy(relation)
+    copied.sa_relationship_kwargs = {
         key: value.replace("{cls}", name) if isinstance(value, str) else value
         for key, value in (relation.sa_relationship_kwargs or {}).items()
     }
-    return own
+    return copied
 
 
 def parametrized_namespace(generic: Mapping[str, Any]) -> dict[str, Any]:

@@ -132,8 +132,8 @@ def _derived_bases(
 def _own_init(bases: tuple[type[Any], ...]) -> dict[str, Any]:
     """The ``__init__`` of a class beside a derived schema, which has Pydantic's before it."""
     usual = (object.__init__, BaseModel.__init__, sqlmodel.SQLModel.__init__)
-    own = [base.__init__ for base in bases if base.__init__ not in usual]
-    return {"__init__": own[0]} if own else {}
+    custom = [base.__init__ for base in bases if base.__init__ not in usual]
+    return {"__init__": custom[0]} if custom else {}
 
 
 def _is_new_table(cls: type[Any], bases: tuple[type[Any], ...]) -> bool:
@@ -147,12 +147,12 @@ def _map_version(cls: Any) -> None:
     """Have the ORM check the version that a ``Versioned`` table keeps."""
     for name, field in cls.model_fields.items():
         if flags_of(field).role == "version":
-            given = dict(getattr(cls, "__mapper_args__", {}))
+            arguments = dict(getattr(cls, "__mapper_args__", {}))
             kept = {
                 "version_id_col": cls.__dict__[name],
                 "version_id_generator": next_version,
             }
-            cls.__mapper_args__ = kept | given
+            cls.__mapper_args__ = kept | arguments
 
 
 def _finish_table(cls: Any) -> None:
@@ -247,9 +247,9 @@ class SQLModel(sqlmodel.SQLModel, metaclass=ModelMetaclass):
             ValueError: ``obj`` is neither.
         """
         if isinstance(obj, BaseModel):
-            given = {name: getattr(obj, name) for name in type(obj).model_fields}
-            present = {name: value for name, value in given.items() if value is not MISSING}
-            if len(present) < len(given):
+            values = {name: getattr(obj, name) for name in type(obj).model_fields}
+            present = {name: value for name, value in values.items() if value is not MISSING}
+            if len(present) < len(values):
                 obj = present
         elif isinstance(obj, dict):
             obj = {name: value for name, value in obj.items() if value is not MISSING}

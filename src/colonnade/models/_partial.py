@@ -60,15 +60,15 @@ def partial_namespace(
             f"{name}: partial=True makes inherited fields optional, and {name} inherits none. "
             f"Inherit from the schema that has them: class {name}(TaskBase, partial=True)."
         )
-    own = namespace.get("__annotations__", {})
+    annotated = namespace.get("__annotations__", {})
     annotations: dict[str, Any] = {}
     body: dict[str, Any] = {}
     for field_name, field in inherited.items():
-        if field_name not in own:
+        if field_name not in annotated:
             _refuse_unresolved(field, f"{name}.{field_name}")
             annotations[field_name], body[field_name] = absent(field, nullable=is_nullable(field))
     body.update(_deferred_validators(bases, namespace, frozenset(annotations)))
-    return {**body, **namespace, "__annotations__": {**annotations, **own}}
+    return {**body, **namespace, "__annotations__": {**annotations, **annotated}}
 
 
 def _refuse(name: str, base: type[Any]) -> None:
@@ -139,20 +139,20 @@ def _deferred_validators(
     bases: Iterable[type[Any]], namespace: Mapping[str, Any], names: frozenset[str]
 ) -> dict[str, Any]:
     """The bases' validators of more than one field, judging only what is there."""
-    found: dict[str, Any] = {}
+    validators: dict[str, Any] = {}
     for base in reversed(tuple(bases)):
         decorators = getattr(base, "__pydantic_decorators__", None)
         for name, decorator in getattr(decorators, "model_validators", {}).items():
             if decorator.info.mode == "after" and name not in namespace:
                 validator = getattr_static(base, decorator.cls_var_name)
                 if callable(validator) and not hasattr(validator, "__colonnade_deferred__"):
-                    found[name] = model_validator(mode="after")(deferred(validator, names))
+                    validators[name] = model_validator(mode="after")(deferred(validator, names))
         for name, decorator in getattr(decorators, "field_validators", {}).items():
             validator = getattr_static(base, decorator.cls_var_name)
             if name not in namespace and takes_info(validator, decorator.info.mode):
                 again: Any = field_validator(*decorator.info.fields, mode=decorator.info.mode)
-                found[name] = again(_seeing_what_is_there(validator))
-    return found
+                validators[name] = again(_seeing_what_is_there(validator))
+    return validators
 
 
 def takes_info(validator: Any, mode: str) -> bool:
@@ -167,7 +167,7 @@ class _Seen:
 
     def __init__(self, info: Any) -> None:
         self._info = info
-        self.data = {name: one for name, one in info.data.items() if one is not MISSING}
+        self.data = {name: value for name, value in info.data.items() if value is not MISSING}
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._info, name)

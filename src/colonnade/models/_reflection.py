@@ -103,14 +103,16 @@ def reflect_models(connection: Connection, *schemas: str | None) -> Reflection:
                     skipped[name] = f"it cannot be read: {error}"
     kept = {key: table for key, table in stored.tables.items() if table.primary_key.columns}
     skipped |= {key: "it has no primary key" for key in stored.tables if key not in kept}
-    own = registry()
-    own.metadata.info[REFLECTED] = True  # its tables are the database's, not the program's
-    base = new_class("Base", (SQLModel,), {"registry": own})
+    model_registry = registry()
+    model_registry.metadata.info[REFLECTED] = (
+        True  # its tables are the database's, not the program's
+    )
+    base = new_class("Base", (SQLModel,), {"registry": model_registry})
     names = table_classes(kept)
     models = {name: _model(base, table, names[name], connection) for name, table in kept.items()}
     for name, table in kept.items():
         _relate(models, models[name], table)
-    own.configure()
+    model_registry.configure()
     return Reflection(MappingProxyType(models), MappingProxyType(skipped))
 
 
@@ -174,8 +176,8 @@ def _model(base: Any, table: Table, name: str, connection: Connection) -> type[A
         )
     body["__table_args__"] = (*_constraints(table), {"schema": table.schema})
     body["__annotations__"] = annotations
-    made: type[Any] = new_class(name, (base,), {"table": True}, lambda space: space.update(body))
-    return made
+    model: type[Any] = new_class(name, (base,), {"table": True}, lambda space: space.update(body))
+    return model
 
 
 def _constraints(table: Table) -> Iterable[Any]:
@@ -222,17 +224,17 @@ def _python_type(kind: TypeEngine[Any]) -> Any:
         # PostgreSQL declares no dimensions: an array of an array's type may be one of arrays.
         return None if item is None else list[Union[item, list[Any], None]]  # noqa: UP007 - made here
     try:
-        found = kind.python_type
+        python_type = kind.python_type
     except NotImplementedError:  # a type that says nothing of Python
         return None
-    return found if found in KNOWN else None
+    return python_type if python_type in KNOWN else None
 
 
 def _relate(models: Mapping[str, type[Any]], model: type[Any], table: Table) -> None:
     """Add the relations along a table's foreign keys, to it and to what it refers to."""
     if link_fields(table) == () and _link(models, model, table):
         return
-    for constraint in sorted(table.foreign_key_constraints, key=lambda one: list(one.column_keys)):
+    for constraint in sorted(table.foreign_key_constraints, key=lambda key: list(key.column_keys)):
         referred = referred_table(constraint)
         target = None if referred is None else models.get(referred.key)
         if target is None:
@@ -242,14 +244,14 @@ def _relate(models: Mapping[str, type[Any]], model: type[Any], table: Table) -> 
             (here[element.parent.name], there[element.column.name])
             for element in constraint.elements
         ]
-        foreign, remote = [one for one, _ in pairs], [two for _, two in pairs]
-        join = and_(*(one == two for one, two in pairs))
+        foreign, remote = [column for column, _ in pairs], [two for _, two in pairs]
+        join = and_(*(column == two for column, two in pairs))
         options: dict[str, Any] = {"primaryjoin": join, "foreign_keys": foreign, "viewonly": True}
-        one, many = relation_names(table, constraint)
+        single, many = relation_names(table, constraint)
         # The tables' own names for what they hold come first; a relation makes way.
         setattr(
             model,
-            _free(one, model),
+            _free(single, model),
             relationship(target, remote_side=remote, uselist=False, **options),
         )
         setattr(
@@ -266,17 +268,17 @@ def relation_names(table: Table, constraint: ForeignKeyConstraint) -> tuple[str,
     their columns: ``owner_id`` and ``reviewer_id`` are ``owner_tasks`` and ``reviewer_tasks``.
     """
     referred = constraint.referred_table
-    keys = [one for one in table.foreign_key_constraints if referred_table(one) is referred]
+    keys = [key for key in table.foreign_key_constraints if referred_table(key) is referred]
     column = "_".join(constraint.column_keys)
     stem = column.removesuffix("_id")
     alone = len(keys) == 1
     if stem != column and len(constraint.column_keys) == 1:
-        one = stem
+        single = stem
     else:
-        one = singular(referred.name) if alone else f"{column}_{singular(referred.name)}"
+        single = singular(referred.name) if alone else f"{column}_{singular(referred.name)}"
     if referred is table and stem == "parent":
-        return one, "children"
-    return one, plural(table.name) if alone and referred is not table else (
+        return single, "children"
+    return single, plural(table.name) if alone and referred is not table else (
         f"{stem}_{plural(table.name)}"
     )
 
@@ -285,14 +287,14 @@ def _link(models: Mapping[str, type[Any]], model: type[Any], table: Table) -> bo
     """Relate two tables through one that only links them."""
     constraints = list(table.foreign_key_constraints)
     tables = [referred_table(constraint) for constraint in constraints]
-    ends = [None if one is None else models.get(one.key) for one in tables]
+    ends = [None if table is None else models.get(table.key) for table in tables]
     if len(constraints) != 2 or None in ends or ends[0] is ends[1]:
         return False
     first: Any = ends[0]
     second: Any = ends[1]
-    for one, two in ((first, second), (second, first)):
-        name = _free(plural(two.__tablename__), one)
-        setattr(one, name, relationship(two, secondary=model.__table__, viewonly=True))
+    for side, two in ((first, second), (second, first)):
+        name = _free(plural(two.__tablename__), side)
+        setattr(side, name, relationship(two, secondary=model.__table__, viewonly=True))
     return True
 
 
@@ -341,7 +343,7 @@ def attribute_name(column: str, taken: Mapping[str, Any]) -> str:
 
 
 def _identifier(name: str) -> str:
-    found = re.sub(r"\W+", "_", name).lstrip("_") or "column"
-    if found[0].isdigit():
-        found = f"n{found}"
-    return f"{found}_" if keyword.iskeyword(found) else found
+    identifier = re.sub(r"\W+", "_", name).lstrip("_") or "column"
+    if identifier[0].isdigit():
+        identifier = f"n{identifier}"
+    return f"{identifier}_" if keyword.iskeyword(identifier) else identifier

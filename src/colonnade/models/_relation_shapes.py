@@ -65,14 +65,14 @@ def relation_shape(relation: RelationshipProperty[Any]) -> RelationShape:
     kind: RelationKind = "many" if relation.uselist else "one"
     link: LinkShape | None = None
     if isinstance(relation.secondary, Table):
-        own = link_fields(relation.secondary) or ()
+        fields = link_fields(relation.secondary) or ()
         kind = "many_to_many"
-        link = LinkShape(relation.secondary, _model_of(relation.secondary, relation), own)
+        link = LinkShape(relation.secondary, _model_of(relation.secondary, relation), fields)
     elif relation.uselist and isinstance(relation.mapper.local_table, Table):
-        own = link_fields(relation.mapper.local_table) or ()
-        if own:
+        fields = link_fields(relation.mapper.local_table) or ()
+        if fields:
             kind = "association"
-            link = LinkShape(relation.mapper.local_table, target, own)
+            link = LinkShape(relation.mapper.local_table, target, fields)
     local = [column for column, _ in relation.local_remote_pairs]
     is_foreign = relation.direction is RelationshipDirection.MANYTOONE
     return RelationShape(

@@ -77,13 +77,13 @@ def schemas(model: type[Any]) -> Schemas:
     Raises:
         ModelError: ``model`` is not a table.
     """
-    made = _made.get(model)
-    if made is None:
+    model_schemas = _made.get(model)
+    if model_schemas is None:
         shape = Shape.of(model)
-        made = _made[model] = Schemas(
+        model_schemas = _made[model] = Schemas(
             create=_create(shape), update=_update(shape), read=_read(shape)
         )
-    return made
+    return model_schemas
 
 
 def _create(shape: Shape) -> type[SQLModel]:
@@ -103,12 +103,12 @@ def _read(shape: Shape) -> type[SQLModel]:
         column for column in shape.columns.values() if not (column.secret or column.field.exclude)
     ]
     # Keys first and what keeps itself last: the order a reader looks for.
-    columns.sort(key=lambda one: (not one.primary_key, one.role is not None))
+    columns.sort(key=lambda column: (not column.primary_key, column.role is not None))
     fields = {column.name: _shown(column) for column in columns}
     mentioned = _mentioned(shape.model)
-    for one in shape.columns.values():
-        if one.name not in fields and one.name in mentioned:
-            fields[one.name] = _hidden(one)
+    for shown_column in shape.columns.values():
+        if shown_column.name not in fields and shown_column.name in mentioned:
+            fields[shown_column.name] = _hidden(shown_column)
     return _make(shape, "read", fields)
 
 
@@ -135,8 +135,8 @@ def _make(shape: Shape, view: View, fields: dict[str, _Field]) -> type[SQLModel]
         "__colonnade_stored__": ClassVar,
         **{field: annotation for field, (annotation, _) in fields.items()},
     }
-    made: type[SQLModel] = new_class(name, (SQLModel,), {}, lambda body: body.update(namespace))
-    return made
+    schema: type[SQLModel] = new_class(name, (SQLModel,), {}, lambda body: body.update(namespace))
+    return schema
 
 
 _SAYS: dict[View, str] = {
@@ -146,56 +146,56 @@ _SAYS: dict[View, str] = {
 }
 
 
-def _given(one: ColumnShape) -> _Field:
+def _given(column: ColumnShape) -> _Field:
     """A field of the create schema: as narrow as the column, absent only if it has a default."""
-    kind: Any = AwareDatetime if one.is_aware else one.annotation.type
+    kind: Any = AwareDatetime if column.is_aware else column.annotation.type
     constraints = [
-        item for item in one.annotation.metadata if not isinstance(item, _NOT_FOR_SCHEMAS)
+        item for item in column.annotation.metadata if not isinstance(item, _NOT_FOR_SCHEMAS)
     ]
-    constraints += _width(one)
-    if one.kind in {"text", "path", "json"}:
+    constraints += _width(column)
+    if column.kind in {"text", "path", "json"}:
         constraints.append(WithoutNul())
-    if one.field.discriminator is not None:
-        constraints.append(pydantic.Field(discriminator=one.field.discriminator))
+    if column.field.discriminator is not None:
+        constraints.append(pydantic.Field(discriminator=column.field.discriminator))
     if constraints:
         kind = Annotated[kind, *constraints]
-    if one.nullable:
+    if column.nullable:
         kind = Optional[kind]  # noqa: UP045 - ``kind`` may be a Literal or a forward reference
-    default = _default(one)
+    default = _default(column)
     if default is MISSING:
         kind = kind | MISSING
-    info = _info(one.field, default)
-    if default is Undefined and one.field.default_factory is not None:
-        info = _info(one.field, default_factory=one.field.default_factory)
+    info = _info(column.field, default)
+    if default is Undefined and column.field.default_factory is not None:
+        info = _info(column.field, default_factory=column.field.default_factory)
     return kind, info
 
 
-def _changed(one: ColumnShape) -> _Field:
+def _changed(column: ColumnShape) -> _Field:
     """A field of the update schema: the same, absent or given, and never with a default."""
-    kind, info = _given(one)
+    kind, info = _given(column)
     field = FieldInfo.from_annotated_attribute(kind, info)
-    return absent(field, nullable=one.nullable)
+    return absent(field, nullable=column.nullable)
 
 
-def _shown(one: ColumnShape) -> _Field:
+def _shown(column: ColumnShape) -> _Field:
     """A field of the read schema: any value the column holds, always there."""
-    kind: Any = one.python_type
-    serializers = [item for item in one.annotation.metadata if isinstance(item, _SERIALIZERS)]
+    kind: Any = column.python_type
+    serializers = [item for item in column.annotation.metadata if isinstance(item, _SERIALIZERS)]
     serializers += [
         PlainSerializer(item.encode if isinstance(item, EncodedBytes) else item.encode_str)
-        for item in one.annotation.metadata
+        for item in column.annotation.metadata
         if isinstance(item, EncodedBytes | EncodedStr) and item.encoder is not Base64Encoder
     ]
     if serializers:
         kind = Annotated[kind, *serializers]
-    if one.nullable:
+    if column.nullable:
         kind = Optional[kind]  # noqa: UP045 - as above
-    return kind, _info(one.field)
+    return kind, _info(column.field)
 
 
-def _hidden(one: ColumnShape) -> _Field:
+def _hidden(column: ColumnShape) -> _Field:
     """A field that no answer has, there for what is computed of it."""
-    kind, _ = _shown(one)
+    kind, _ = _shown(column)
     info: FieldInfo = pydantic.Field(exclude=True, repr=False)
     return kind, info
 
@@ -208,10 +208,10 @@ def _mentioned(model: type[Any]) -> set[str]:
         decorators.field_serializers,
         decorators.model_serializers,
     ]
-    made = [_raw(model, one) for group in groups for one in group.values()]
-    if not made:
+    objects = [_raw(model, item) for group in groups for item in group.values()]
+    if not objects:
         return set()
-    functions = (getattr(one, "wrapped", one) for one in (*made, *_methods(model).values()))
+    functions = (getattr(item, "wrapped", item) for item in (*objects, *_methods(model).values()))
     return {name for function in functions for name in _names(function)}
 
 
@@ -227,13 +227,13 @@ class WithoutNul:
     def __get_pydantic_json_schema__(
         self, core: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        found: JsonSchemaValue = _with_pattern(handler(core))
-        return found
+        json_schema: JsonSchemaValue = _with_pattern(handler(core))
+        return json_schema
 
 
 def _with_pattern(schema: Any) -> Any:
     if isinstance(schema, list):
-        return [_with_pattern(one) for one in schema]
+        return [_with_pattern(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
     changed = {key: _with_pattern(value) for key, value in schema.items()}
@@ -242,28 +242,28 @@ def _with_pattern(schema: Any) -> Any:
     return changed
 
 
-def _width(one: ColumnShape) -> list[Any]:
+def _width(column: ColumnShape) -> list[Any]:
     """What the column's type excludes and the field's does not."""
-    if one.kind == "float":
+    if column.kind == "float":
         return [AllowInfNan(False)]
-    if one.integer_bits is None:
+    if column.integer_bits is None:
         return []
-    limit = 2 ** (one.integer_bits - 1)
-    bounds = one.bounds
+    limit = 2 ** (column.integer_bits - 1)
+    bounds = column.bounds
     lower = [] if bounds.ge is not None or bounds.gt is not None else [Ge(-limit)]
     upper = [] if bounds.le is not None or bounds.lt is not None else [Le(limit - 1)]
     return [*lower, *upper]
 
 
-def _default(one: ColumnShape) -> Any:
+def _default(column: ColumnShape) -> Any:
     """What an absent field of a create request is; ``MISSING``: left to the column's default."""
-    default = one.field.default
-    if default is not Undefined and not (default is None and not one.nullable):
-        left = default is None and one.column.server_default is not None
+    default = column.field.default
+    if default is not Undefined and not (default is None and not column.nullable):
+        left = default is None and column.column.server_default is not None
         return MISSING if left else default
-    if one.field.default_factory is not None:
+    if column.field.default_factory is not None:
         return Undefined
-    return MISSING if one.has_default and not one.nullable else Undefined
+    return MISSING if column.has_default and not column.nullable else Undefined
 
 
 def _info(field: FieldInfo, default: Any = Undefined, **options: Any) -> FieldInfo:
@@ -279,13 +279,13 @@ def _info(field: FieldInfo, default: Any = Undefined, **options: Any) -> FieldIn
 
 def _methods(model: type[Any]) -> dict[str, Any]:
     """The model's methods, properties and constants: its validators may call them."""
-    found: dict[str, Any] = {}
+    methods: dict[str, Any] = {}
     for base in reversed(model.__mro__[: model.__mro__.index(_root(model))]):
         for name, value in vars(base).items():
             is_method = isinstance(value, FunctionType | classmethod | staticmethod | property)
             if not name.startswith("__") and (is_method or name in model.__class_vars__):
-                found[name] = value
-    return found
+                methods[name] = value
+    return methods
 
 
 def _root(model: type[Any]) -> type[Any]:
@@ -298,39 +298,41 @@ def _decorated(model: type[Any], view: View, names: frozenset[str]) -> Iterator[
     """The model's validators for a request, its serializers for a response, made anew."""
     decorators = model.__pydantic_decorators__
     if view == "read":
-        for name, one in decorators.field_serializers.items():
-            if fields := _applicable(one.info.fields, names):
+        for name, decorator in decorators.field_serializers.items():
+            if fields := _applicable(decorator.info.fields, names):
                 wrap: Any = field_serializer(
                     *fields,
-                    mode=one.info.mode,
-                    return_type=one.info.return_type,
-                    when_used=one.info.when_used,
+                    mode=decorator.info.mode,
+                    return_type=decorator.info.return_type,
+                    when_used=decorator.info.when_used,
                 )
-                yield name, wrap(_raw(model, one))
-        for name, one in decorators.model_serializers.items():
+                yield name, wrap(_raw(model, decorator))
+        for name, decorator in decorators.model_serializers.items():
             serializer: Any = model_serializer(
-                mode=one.info.mode, when_used=one.info.when_used, return_type=one.info.return_type
+                mode=decorator.info.mode,
+                when_used=decorator.info.when_used,
+                return_type=decorator.info.return_type,
             )
-            yield name, serializer(_raw(model, one))
-        for name, one in decorators.computed_fields.items():
+            yield name, serializer(_raw(model, decorator))
+        for name, decorator in decorators.computed_fields.items():
             compute: Any = computed_field(
-                return_type=one.info.return_type,
-                alias=one.info.alias,
-                title=one.info.title,
-                description=one.info.description,
+                return_type=decorator.info.return_type,
+                alias=decorator.info.alias,
+                title=decorator.info.title,
+                description=decorator.info.description,
             )
-            yield name, compute(_raw(model, one))
+            yield name, compute(_raw(model, decorator))
         return
-    for name, one in decorators.field_validators.items():
+    for name, decorator in decorators.field_validators.items():
         # One that is told of other fields waits for the whole row: see ``row_validator``.
-        waits = view == "update" and takes_info(_raw(model, one), one.info.mode)
-        if not waits and (fields := _applicable(one.info.fields, names)):
-            yield name, _again(model, one, fields)
-    for name, one in decorators.model_validators.items():
-        validator = _raw(model, one)
-        if view == "update" and one.info.mode == "after" and callable(validator):
+        waits = view == "update" and takes_info(_raw(model, decorator), decorator.info.mode)
+        if not waits and (fields := _applicable(decorator.info.fields, names)):
+            yield name, _again(model, decorator, fields)
+    for name, decorator in decorators.model_validators.items():
+        validator = _raw(model, decorator)
+        if view == "update" and decorator.info.mode == "after" and callable(validator):
             validator = deferred(validator, names)
-        whole: Any = model_validator(mode=one.info.mode)
+        whole: Any = model_validator(mode=decorator.info.mode)
         yield name, whole(validator)
 
 
@@ -355,10 +357,10 @@ def _whole(shape: Shape) -> type[BaseModel] | None:
     model, decorators = shape.model, shape.model.__pydantic_decorators__
     rules: dict[str, Any] = {}
     names = frozenset(shape.columns)
-    for name, one in decorators.field_validators.items():
-        fields = _applicable(one.info.fields, names)
-        if fields and takes_info(_raw(model, one), one.info.mode):
-            rules[name] = _again(model, one, fields)
+    for name, decorator in decorators.field_validators.items():
+        fields = _applicable(decorator.info.fields, names)
+        if fields and takes_info(_raw(model, decorator), decorator.info.mode):
+            rules[name] = _again(model, decorator, fields)
     validate: Any = model_validator
     for name, rule in decorators.model_validators.items():
         rules[name] = validate(mode=rule.info.mode)(_raw(model, rule))
@@ -374,8 +376,8 @@ def _whole(shape: Shape) -> type[BaseModel] | None:
         },
     }
     name = f"{model.__name__}Whole"
-    made: type[SQLModel] = new_class(name, (SQLModel,), {}, lambda body: body.update(namespace))
-    return made
+    schema: type[SQLModel] = new_class(name, (SQLModel,), {}, lambda body: body.update(namespace))
+    return schema
 
 
 def _again(model: type[Any], decorator: Any, fields: list[str]) -> Any:

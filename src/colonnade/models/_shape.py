@@ -243,7 +243,7 @@ class Shape:
     @cached_property
     def foreign_keys(self) -> tuple[ForeignKeyShape, ...]:
         """The foreign keys, in the order of their columns."""
-        found = (
+        shapes = (
             ForeignKeyShape(
                 name=None if constraint.name is None else str(constraint.name),
                 columns=tuple(column.name for column in constraint.columns),
@@ -256,7 +256,7 @@ class Shape:
             for constraint in self.table.foreign_key_constraints
         )
         order = [column.name for column in self.table.columns]
-        return tuple(sorted(found, key=lambda key: order.index(key.columns[0])))
+        return tuple(sorted(shapes, key=lambda key: order.index(key.columns[0])))
 
     @cached_property
     def version(self) -> ColumnShape | None:

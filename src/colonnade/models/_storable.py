@@ -89,9 +89,9 @@ def _parts(value: Any) -> Iterator[tuple[int, Any]]:
         depth, part = waiting.pop()
         yield depth, part
         if isinstance(part, Mapping):
-            waiting += [(depth + 1, one) for one in (*part.keys(), *part.values())]
+            waiting += [(depth + 1, item) for item in (*part.keys(), *part.values())]
         elif isinstance(part, list):
-            waiting += [(depth + 1, one) for one in part]
+            waiting += [(depth + 1, item) for item in part]
 
 
 class StorableText:
@@ -174,10 +174,10 @@ class Base64JSON:
 def _named_base64(schema: dict[str, Any]) -> dict[str, Any]:
     if schema.get("format") == "binary":
         # Lengths are those of the bytes, which JSON Schema cannot state.
-        kept = {name: one for name, one in schema.items() if name not in _LENGTHS}
+        kept = {name: value for name, value in schema.items() if name not in _LENGTHS}
         return {**kept, "format": "base64"}
     if "anyOf" in schema:
-        return {**schema, "anyOf": [_named_base64(one) for one in schema["anyOf"]]}
+        return {**schema, "anyOf": [_named_base64(choice) for choice in schema["anyOf"]]}
     return schema
 
 
@@ -249,11 +249,11 @@ def storable_values(model: type[BaseModel], values: Any) -> Any:
 def _details(error: ValidationError) -> list[InitErrorDetails]:
     return [
         {
-            "type": PydanticCustomError("value_error", "{error}", {"error": one["msg"]}),
-            "loc": one["loc"],
-            "input": one["input"],
+            "type": PydanticCustomError("value_error", "{error}", {"error": detail["msg"]}),
+            "loc": detail["loc"],
+            "input": detail["input"],
         }
-        for one in error.errors(include_url=False)
+        for detail in error.errors(include_url=False)
     ]
 
 

@@ -59,8 +59,8 @@ def _virtual(connection: Connection, names: set[str]) -> set[str]:
     stored = {
         name
         for name in names
-        for one in virtual
-        if re.fullmatch(f"{re.escape(one)}_({_SHADOWS})", name)
+        for virtual_table in virtual
+        if re.fullmatch(f"{re.escape(virtual_table)}_({_SHADOWS})", name)
     }
     return virtual | stored
 

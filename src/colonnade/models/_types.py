@@ -127,10 +127,14 @@ class EnumText(types.TypeDecorator[Enum]):
     @cached_property
     def spellings(self) -> Mapping[Enum, tuple[str, ...]] | None:
         """The texts that stand for each member; None if each has one."""
-        if not self._by_value or not all(isinstance(one.value, str) for one in self.enum_class):
+        if not self._by_value or not all(
+            isinstance(member.value, str) for member in self.enum_class
+        ):
             return None
         values = {member.value for member in self.enum_class}
-        names = {one: [one.name] if one.name not in values else [] for one in self.enum_class}
+        names = {
+            member: [member.name] if member.name not in values else [] for member in self.enum_class
+        }
         if not any(names.values()):
             return None
         return {member: (member.value, *names[member]) for member in self.enum_class}
@@ -293,27 +297,27 @@ https://magicstack.github.io/asyncpg/current/usage.html#type-conversion"""
 
 def bound_as_text(kind: Any) -> Any:
     """A type of the program's own whose values its processor makes text, for every driver."""
-    own: Any = type(kind)
+    type_class: Any = type(kind)
     if not isinstance(kind, types.UserDefinedType) or kind._has_bind_expression:
         return kind
-    makes_text = own.bind_processor is not types.TypeEngine.bind_processor
+    makes_text = type_class.bind_processor is not types.TypeEngine.bind_processor
     spec: Any = kind
     if not (makes_text and _NOT_TEXT.match(spec.get_col_spec())):
         return kind
     bound = copy(kind)
     bound.__dict__.pop("_has_bind_expression", None)
-    bound.__class__ = _text_bound(own)
+    bound.__class__ = _text_bound(type_class)
     return bound
 
 
 @cache
-def _text_bound(own: type[Any]) -> type[Any]:
+def _text_bound(type_class: type[Any]) -> type[Any]:
     def bind_expression(self: Any, bindvalue: Any) -> Any:
         return sent_as_text(bindvalue, type_=self)
 
-    names = {name: getattr(own, name) for name in ("__module__", "__qualname__", "__doc__")}
-    space = {**names, "bind_expression": bind_expression, "cache_ok": own.cache_ok}
-    return type(own.__name__, (own,), space)
+    names = {name: getattr(type_class, name) for name in ("__module__", "__qualname__", "__doc__")}
+    space = {**names, "bind_expression": bind_expression, "cache_ok": type_class.cache_ok}
+    return type(type_class.__name__, (type_class,), space)
 
 
 class json_contains(GenericFunction[bool]):  # noqa: N801 - the name of an SQL function
@@ -422,9 +426,9 @@ def _revealed(value: Any) -> Any:
     if isinstance(value, Secret | SecretStr | SecretBytes):
         return _revealed(value.get_secret_value())
     if isinstance(value, dict):
-        return {name: _revealed(one) for name, one in value.items()}
+        return {name: _revealed(item) for name, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [_revealed(one) for one in value]
+        return [_revealed(item) for item in value]
     return value
 
 
@@ -442,16 +446,16 @@ def _masks() -> frozenset[Any]:
 
 def _serializers(schema: Any) -> frozenset[Any]:
     """The functions by which anything in a schema is written."""
-    found: set[Any] = set()
+    serializers: set[Any] = set()
     waiting: list[Any] = [schema]
     while waiting:
         part = waiting.pop()
         if isinstance(part, dict):
-            found.add(part.get("serialization", {}).get("function"))
-            waiting += [one for key, one in part.items() if key not in _NO_SCHEMAS]
+            serializers.add(part.get("serialization", {}).get("function"))
+            waiting += [value for key, value in part.items() if key not in _NO_SCHEMAS]
         elif isinstance(part, list | tuple):
             waiting += part
-    return frozenset(found - {None})
+    return frozenset(serializers - {None})
 
 
 _NO_SCHEMAS = frozenset(("metadata", "serialization", "default", "function"))

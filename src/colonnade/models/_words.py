@@ -19,8 +19,8 @@ def _english() -> "Pluralizer":
 
     make: Callable[[], Pluralizer] = Pluralizer  # its constructor has no annotation
     english = make()
-    for one, many in _IRREGULAR.items():
-        english.add_irregular_rule(one, many)
+    for single, many in _IRREGULAR.items():
+        english.add_irregular_rule(single, many)
     for word in _UNCOUNTABLE:
         english.add_uncountable_rule(word)
     return english

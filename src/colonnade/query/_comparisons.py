@@ -39,12 +39,12 @@ class ListOf(types.TypeDecorator[Any]):
         if dialect.name == "postgresql":
             return values
         process: Callable[[Any], Any] = self.item.dialect_impl(dialect).bind_processor(dialect) or (
-            lambda one: one
+            lambda value: value
         )
-        written = [process(one) for one in values]
+        written = [process(item) for item in values]
         if isinstance(self.item, NUMBERS):
             # See ``exact_number``. SQLite stores -0.0 as 0.0.
-            written = [repr(float(one) + 0.0) for one in written]
+            written = [repr(float(item) + 0.0) for item in written]
         return to_json(written).decode()
 
 
@@ -214,8 +214,8 @@ class place_text(GenericFunction[str]):  # noqa: N801 - the name of an SQL funct
 def _stored(element: Any, compiler: Any, **kwargs: Any) -> str:
     value = compiler.process(element.clauses, **kwargs)
     # A function of Python's waits for the interpreter, which other threads have: seldom, therefore.
-    own = f"colonnade_stored({value})"
-    return f"CASE WHEN typeof({value}) IN ('real', 'blob') THEN {own} ELSE json_quote({value}) END"
+    stored_form = f"colonnade_stored({value})"
+    return f"CASE WHEN typeof({value}) IN ('real', 'blob') THEN {stored_form} ELSE json_quote({value}) END"
 
 
 @compiles(place_text, "postgresql")

@@ -69,7 +69,7 @@ def write_cursor(values: str, question: str, ordering: Ordering, *, backwards: b
 
 
 def _too_long(ordering: Ordering) -> dict[str, Any]:
-    names = ", ".join(one.column.name for one in ordering)
+    names = ", ".join(ordered.column.name for ordered in ordering)
     message = (
         f"Cannot link to the next page: a row at the edge of this page has values in {names} "
         f"that do not fit into a cursor of {LONGEST} characters. Sort by shorter columns"
@@ -92,8 +92,8 @@ def read_cursor(text: str, question: str, ordering: Ordering) -> CursorPosition:
         payload = _payload(text, question)
         backwards, is_compressed = _MEANINGS[payload[:1]]
         content = _decompressed(payload[1:]) if is_compressed else payload[1:]
-        given = zip(ordering, from_json(content), strict=True)
-        values = tuple(_value(value, nullable=one.column.nullable) for one, value in given)
+        pairs = zip(ordering, from_json(content), strict=True)
+        values = tuple(_value(value, nullable=ordered.column.nullable) for ordered, value in pairs)
     except (ValueError, TypeError, KeyError, zlib.error):
         message = "This is no cursor of this query: follow the links, with nothing else changed"
         loc = ("query", "cursor")
@@ -106,25 +106,25 @@ def read_cursor(text: str, question: str, ordering: Ordering) -> CursorPosition:
 def _decompressed(content: bytes) -> bytes:
     """Sort values, no more of them than a cursor can stand for; ValueError if it has more."""
     decompressor = zlib.decompressobj()
-    found = decompressor.decompress(content, LONGEST_VALUES)
+    text = decompressor.decompress(content, LONGEST_VALUES)
     if not decompressor.eof:
         raise ValueError("too long, or cut off")
-    return found
+    return text
 
 
-def _value(given: Any, *, nullable: bool) -> Any:
+def _value(value: Any, *, nullable: bool) -> Any:
     """A value as ``place_text`` has written it; ValueError or TypeError if it cannot have."""
-    if given is None and nullable:
+    if value is None and nullable:
         return None
-    if isinstance(given, list) and len(given) == 1:
-        return bytes.fromhex(given[0])
-    if isinstance(given, str):
-        return require_storable(given)
-    if isinstance(given, bool) or not isinstance(given, int | float):
+    if isinstance(value, list) and len(value) == 1:
+        return bytes.fromhex(value[0])
+    if isinstance(value, str):
+        return require_storable(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError("not a stored value")
-    if isinstance(given, int) and not -(2**63) <= given < 2**63:
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
         raise ValueError("wider than any column")
-    return given
+    return value
 
 
 def _payload(text: str, question: str) -> bytes:

@@ -65,7 +65,7 @@ class FilterReader:
             raise QueryError(self.errors)
         return Filter(All(tuple(self.nodes)), tuple(self.values))
 
-    def parameter(self, name: str, texts: list[str], found: "Parameter") -> None:
+    def parameter(self, name: str, texts: list[str], parameter: "Parameter") -> None:
         """Read a parameter of the query string.
 
         Args:
@@ -73,23 +73,23 @@ class FilterReader:
             texts: What it was given, once for each time it was written.
             found: What it means.
         """
-        if found.operator in {"in", "not_in"}:
-            given: Any = [value for text in texts for value in split_list(text)]
+        if parameter.operator in {"in", "not_in"}:
+            operand: Any = [value for text in texts for value in split_list(text)]
         elif len(texts) > 1:
             self._wrong("query", [name], "repeated", f"{name} can be given once", texts)
             return
         else:
-            given = texts[0]
+            operand = texts[0]
         node: Node | None = self._compare(
-            found.column, found.shape, found.operator, given, ("query", name)
+            parameter.column, parameter.shape, parameter.operator, operand, ("query", name)
         )
         if node is not None:
-            self.nodes.append(Related(found.relation, node) if found.relation else node)
+            self.nodes.append(Related(parameter.relation, node) if parameter.relation else node)
 
     def where(self, text: str) -> None:
         """Read the JSON of ``where``."""
         try:
-            asked = from_json(text, allow_inf_nan=False)
+            condition = from_json(text, allow_inf_nan=False)
         except ValueError as error:
             self._wrong("query", ["where"], "json_invalid", f"where is no JSON: {error}", text)
             return
@@ -98,15 +98,15 @@ class FilterReader:
             message = f'{repeated!r} stands twice in one object: combine conditions with "and"'
             self._wrong("query", ["where"], "repeated", message, text)
             return
-        node = self._where(asked, self.surface, ("query", "where"), 0)
+        node = self._where(condition, self.surface, ("query", "where"), 0)
         if node is not None:
             self.nodes.append(node)
 
     def _where(
-        self, asked: Any, surface: QueryableTable, loc: tuple[Any, ...], depth: int
+        self, condition: Any, surface: QueryableTable, loc: tuple[Any, ...], depth: int
     ) -> Node | None:
-        if not isinstance(asked, dict):
-            self._wrong(*_at(loc), "dict_type", "A condition is a JSON object", asked)
+        if not isinstance(condition, dict):
+            self._wrong(*_at(loc), "dict_type", "A condition is a JSON object", condition)
             return None
         if depth > DEEPEST_WHERE:
             message = f"where is nested deeper than {DEEPEST_WHERE}"
@@ -117,7 +117,8 @@ class FilterReader:
             self._too_many(loc, self._objects, "objects in where")
             return None
         parts = [
-            self._part(name, value, surface, (*loc, name), depth) for name, value in asked.items()
+            self._part(name, value, surface, (*loc, name), depth)
+            for name, value in condition.items()
         ]
         nodes = [part for part in parts if part is not None]
         return nodes[0] if len(nodes) == 1 else All(tuple(nodes))
@@ -150,7 +151,7 @@ class FilterReader:
             self._wrong(*_at(loc), "list_type", f"{name} has a list of conditions", value)
             return None
         parts = [
-            self._where(one, surface, (*loc, index), depth + 1) for index, one in enumerate(value)
+            self._where(item, surface, (*loc, index), depth + 1) for index, item in enumerate(value)
         ]
         nodes = tuple(part for part in parts if part is not None)
         return All(nodes) if name == "and" else AnyOf(nodes)
@@ -175,7 +176,7 @@ class FilterReader:
         name: str,
         column: ColumnShape,
         operator: Operator,
-        given: Any,
+        operand: Any,
         loc: tuple[Any, ...],
     ) -> Compare | None:
         self._conditions += 1
@@ -185,15 +186,15 @@ class FilterReader:
         if operator not in operators_of(column):
             fitting = ", ".join(operators_of(column))
             message = f"{operator} does not fit {name}, which takes {fitting}"
-            self._wrong(*_at(loc), "unknown_operator", message, given)
+            self._wrong(*_at(loc), "unknown_operator", message, operand)
             return None
         try:
             if operator == "is_null":
-                return Compare(name, operator, negated=not _truth(given))
-            value = _operand(column, operator, given)
+                return Compare(name, operator, negated=not _truth(operand))
+            value = _operand(column, operator, operand)
         except ValidationError as error:
-            for one in error.errors(include_url=False, include_context=False):
-                self._wrong(*_at(loc), one["type"], one["msg"], one["input"])
+            for detail in error.errors(include_url=False, include_context=False):
+                self._wrong(*_at(loc), detail["type"], detail["msg"], detail["input"])
             return None
         except ValueError as error:
             self._wrong(*_at(loc), "value_error", str(error), None)
@@ -207,11 +208,11 @@ class FilterReader:
             self._wrong(*_at(loc), "too_long", message, None)
 
     def _wrong(
-        self, place: str, path: list[Any] | tuple[Any, ...], kind: str, message: str, given: Any
+        self, place: str, path: list[Any] | tuple[Any, ...], kind: str, message: str, value: Any
     ) -> None:
         if len(self.errors) < MOST_CONDITIONS:
             loc = (place, *path)
-            self.errors.append({"type": kind, "loc": loc, "msg": message, "input": given})
+            self.errors.append({"type": kind, "loc": loc, "msg": message, "input": value})
 
 
 class Parameter(NamedTuple):
@@ -250,38 +251,38 @@ def _of_columns(
     prefix = f"{relation}__" if relation else ""
     for name, column in surface.columns.items():
         for operator in operators_of(column):
-            found = Parameter(relation, name, operator, column)
+            parameter = Parameter(relation, name, operator, column)
             if operator == "eq" and name not in reserved:
-                yield prefix + name, found
-            yield f"{prefix}{name}__{operator}", found
+                yield prefix + name, parameter
+            yield f"{prefix}{name}__{operator}", parameter
 
 
 def split_list(text: str) -> list[Any]:
     """The values of a list in the query string: ``a,b``, or JSON, ``["a,b", "c"]``."""
     if text.startswith("["):
         try:
-            found = from_json(text)
+            items = from_json(text)
         except ValueError:
-            found = None
-        if isinstance(found, list):
-            return found
+            items = None
+        if isinstance(items, list):
+            return items
     return text.split(",")
 
 
 def _repeated(text: str) -> str | None:
     """A name that one object of a JSON text has twice, of which parsers keep the last."""
-    found: list[str] = []
+    repeated: list[str] = []
 
     def names(pairs: list[tuple[str, Any]]) -> None:
         seen = {name for name, _ in pairs}
         if len(seen) < len(pairs):
-            found.extend(name for name in seen if sum(name == one for one, _ in pairs) > 1)
+            repeated.extend(name for name in seen if sum(name == other for other, _ in pairs) > 1)
 
     try:
         json.loads(text, object_pairs_hook=names)
     except (ValueError, RecursionError):
         return None  # for whoever reads it to say
-    return found[0] if found else None
+    return repeated[0] if repeated else None
 
 
 def _column_and_operator(name: str, surface: QueryableTable) -> tuple[str | None, Operator | None]:
@@ -294,22 +295,22 @@ def _column_and_operator(name: str, surface: QueryableTable) -> tuple[str | None
     return None, None
 
 
-def _operand(column: ColumnShape, operator: Operator, given: Any) -> Any:
+def _operand(column: ColumnShape, operator: Operator, operand: Any) -> Any:
     """The value, or the tuple of values, that a column is compared with."""
     read = read_value(column)
     if operator in LISTS:
-        if not isinstance(given, list):
+        if not isinstance(operand, list):
             raise ValueError(f"{operator} has a list")
-        if len(given) > LONGEST_LIST:
-            raise ValueError(f"{operator} has at most {LONGEST_LIST} values, not {len(given)}")
-        return _spelled(column, tuple(read(one) for one in given))
+        if len(operand) > LONGEST_LIST:
+            raise ValueError(f"{operator} has at most {LONGEST_LIST} values, not {len(operand)}")
+        return _spelled(column, tuple(read(item) for item in operand))
     if operator in SEARCH:
-        if not isinstance(given, str):
+        if not isinstance(operand, str):
             raise ValueError(f"{operator} has a text")
-        return require_storable(given)
-    if given is None:
+        return require_storable(operand)
+    if operand is None:
         raise ValueError("To ask for null, say is_null")
-    value = read(given)
+    value = read(operand)
     return _spelled(column, (value,)) if column.spellings else value
 
 
@@ -321,11 +322,11 @@ def _spelled(column: ColumnShape, values: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(spelling for value in values for spelling in spellings[value])
 
 
-def _truth(given: Any) -> bool:
-    if isinstance(given, bool):
-        return given
-    if isinstance(given, str) and given.lower() in {"true", "1", "false", "0"}:
-        return given.lower() in {"true", "1"}
+def _truth(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in {"true", "1", "false", "0"}:
+        return value.lower() in {"true", "1"}
     raise ValueError("is_null is true or false")
 
 

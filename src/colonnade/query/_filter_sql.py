@@ -62,10 +62,10 @@ class Clauses:
     ) -> ColumnElement[bool]:
         """The condition on ``source``, which has the columns of the surface's table."""
         if isinstance(node, All):
-            parts = [self.clause(one, surface, source) for one in node.all]
+            parts = [self.clause(child, surface, source) for child in node.all]
             return and_(*parts) if parts else sql_true()
         if isinstance(node, AnyOf):
-            parts = [self.clause(one, surface, source) for one in node.any]
+            parts = [self.clause(child, surface, source) for child in node.any]
             return or_(*parts) if parts else sql_false()
         if isinstance(node, Not):
             return not_(self.clause(node.negated, surface, source))
@@ -102,8 +102,8 @@ def _clause(
         return _moment_clause(operator, column, kind, bind)
     compared = column
     if operator in LISTS or shape.spellings:
-        found = _among(compared, TEXT if shape.spellings else kind, bind)
-        return not_(found) if operator in {"ne", "not_in"} else found
+        matches = _among(compared, TEXT if shape.spellings else kind, bind)
+        return not_(matches) if operator in {"ne", "not_in"} else matches
     value: ColumnElement[Any] = bindparam(bind, type_=kind)
     # A double is sent, and 9.8 is another number as a double than as a REAL.
     return _compared(operator, compared, cast(value, kind) if is_single_precision(kind) else value)
@@ -126,8 +126,8 @@ def _moment_clause(
     """A comparison of datetimes, in whichever form SQLite has them, which indexes narrow down."""
     moment = full_moment(column, type_=kind)
     if operator in LISTS:
-        found = _among(moment, kind, bind)
-        return not_(found) if operator == "not_in" else found
+        matches = _among(moment, kind, bind)
+        return not_(matches) if operator == "not_in" else matches
     value = bindparam(bind, type_=kind)
     clauses = [_compared(operator, moment, value)]
     if operator in {"eq", "gt", "gte"}:
@@ -155,8 +155,8 @@ def _search(operator: Operator, column: Any, value: Any) -> ColumnElement[bool]:
         return text_position(column, value) > 0
     length = func.length(value)
     if operator.endswith("startswith"):
-        found: ColumnElement[bool] = func.substr(column, 1, length) == value
-        return found
+        matches: ColumnElement[bool] = func.substr(column, 1, length) == value
+        return matches
     # substr counts from 1, and a text shorter than the value does not end with it.
     start = func.length(column) - length + 1
     ends: ColumnElement[bool] = and_(start >= 1, func.substr(column, start) == value)

@@ -57,20 +57,20 @@ def read_includes(text: str | None, surface: QueryableTable, most: int = PER_PAR
 
 def paths(surface: QueryableTable, prefix: str = "") -> list[str]:
     """Every path that can be included."""
-    found = []
+    names = []
     for name, reached in surface.relations.items():
-        found.append(prefix + name)
-        found += paths(reached.surface, f"{prefix}{name}.")
-    return found
+        names.append(prefix + name)
+        names += paths(reached.surface, f"{prefix}{name}.")
+    return names
 
 
 def rows_with_each(include: Includes, surface: QueryableTable) -> int:
     """How many rows of relations may come with a row at most."""
     total = 0
-    for one in include:
-        reached = surface.relations[one.name]
-        count = one.limit if reached.relation.is_list else 1
-        total += count * (1 + rows_with_each(one.below, reached.surface))
+    for included in include:
+        reached = surface.relations[included.name]
+        count = included.limit if reached.relation.is_list else 1
+        total += count * (1 + rows_with_each(included.below, reached.surface))
     return total
 
 

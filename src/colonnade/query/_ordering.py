@@ -57,32 +57,36 @@ def read_ordering(text: str | None, surface: QueryableTable) -> Ordering:
     Raises:
         QueryError: It names what cannot be sorted by, or something twice.
     """
-    asked: list[Ordered] = []
+    ordering: list[Ordered] = []
     errors: list[dict[str, Any]] = []
     names = text.split(",") if text else []
-    for given in names:
-        name = given.strip().removeprefix("-").removeprefix("+")
+    for signed_name in names:
+        name = signed_name.strip().removeprefix("-").removeprefix("+")
         column = surface.columns.get(name)
         message = None
         if column is None or not is_ordered(column):
             message = f"{name!r} cannot be sorted by.{nearest(name, sortable(surface))}"
             if any(mark in name for mark in (".", "__")):
                 message += " Rows are sorted by columns of their own table."
-        elif any(one.column is column for one in asked):
+        elif any(ordered.column is column for ordered in ordering):
             message = f"{name} is named twice"
-        elif len(asked) == MOST_COLUMNS:
+        elif len(ordering) == MOST_COLUMNS:
             message = f"Sort by at most {MOST_COLUMNS} columns"
         else:
-            asked.append(Ordered(column, given.strip().startswith("-")))
+            ordering.append(Ordered(column, signed_name.strip().startswith("-")))
         if message is not None:
             loc = ("query", "order_by")
-            errors.append({"type": "order_by", "loc": loc, "msg": message, "input": given})
+            errors.append({"type": "order_by", "loc": loc, "msg": message, "input": signed_name})
     if errors:
         raise QueryError(errors)
     # The key goes the way of the last column, so that one index serves both.
-    descending = asked[-1].descending if asked else False
-    rest = [column for column in surface.key if all(one.column is not column for one in asked)]
-    return (*asked, *(Ordered(column, descending) for column in rest))
+    descending = ordering[-1].descending if ordering else False
+    rest = [
+        column
+        for column in surface.key
+        if all(ordered.column is not column for ordered in ordering)
+    ]
+    return (*ordering, *(Ordered(column, descending) for column in rest))
 
 
 def beyond(
@@ -96,17 +100,17 @@ def beyond(
         binds: The place's values, as parameters; those of NULL are not used.
         source: What has the columns.
     """
-    columns = [sort_value(one.column, source) for one in ordering]
-    directions = {one.descending for one in ordering}
-    if len(directions) == 1 and not any(one.column.nullable for one in ordering):
+    columns = [sort_value(ordered.column, source) for ordered in ordering]
+    directions = {ordered.descending for ordered in ordering}
+    if len(directions) == 1 and not any(ordered.column.nullable for ordered in ordering):
         here: ColumnElement[Any] = tuple_(*columns)
         there: ColumnElement[Any] = tuple_(*binds)
         return here < there if directions.pop() else here > there
     result: ColumnElement[bool] = sql_false()
     for position in reversed(range(len(ordering))):
-        one, column, bind = ordering[position], columns[position], binds[position]
+        ordered, column, bind = ordering[position], columns[position], binds[position]
         same = column.is_(None) if nulls[position] else column == bind
-        after = _after(one, column, bind, nulls[position])
+        after = _after(ordered, column, bind, nulls[position])
         result = or_(after, and_(same, result))
     # What an index on the first column can start from.
     first = or_(
@@ -119,11 +123,11 @@ def beyond(
 
 
 def _after(
-    one: Ordered, column: ColumnElement[Any], bind: Any, is_null: bool
+    ordered: Ordered, column: ColumnElement[Any], bind: Any, is_null: bool
 ) -> ColumnElement[bool]:
-    if one.descending:
+    if ordered.descending:
         # NULL came first, then the values downwards.
         return column.is_not(None) if is_null else column < bind
     if is_null:
         return sql_false()
-    return or_(column > bind, column.is_(None)) if one.column.nullable else column > bind
+    return or_(column > bind, column.is_(None)) if ordered.column.nullable else column > bind

@@ -57,7 +57,7 @@ class ParentRow:
         """``statement``, of rows of ``source`` alone that the relation leads to."""
         parent = self.shape.table.alias()
         joined = Joined(self.relation, parent, page.scopes, target=source)
-        links = (one for one in joined.froms if one is not source)
+        links = (link for link in joined.froms if link is not source)
         return statement.select_from(parent, *links).where(
             self._is(parent, page.scopes), joined.condition
         )
@@ -81,8 +81,8 @@ def key_clause(shape: Shape, source: FromClause) -> ColumnElement[bool]:
     """The condition on the row whose key is the parameters ``at_key_0``, ``at_key_1`` and so on."""
     return and_(
         *(
-            source.c[one.column.key] == bindparam(f"at_key_{index}", type_=compared_type(one))
-            for index, one in enumerate(shape.primary_key)
+            source.c[column.column.key] == bindparam(f"at_key_{index}", type_=compared_type(column))
+            for index, column in enumerate(shape.primary_key)
         )
     )
 
@@ -134,8 +134,8 @@ class Page:
         Args:
             conditions: Conditions on the table's columns, such as ``Task.owner_id == 3``.
         """
-        given: tuple[Any, ...] = conditions
-        return replace(self, conditions=(*self.conditions, *given))
+        added: tuple[Any, ...] = conditions
+        return replace(self, conditions=(*self.conditions, *added))
 
     def apply(self, statement: SelectT) -> SelectT:
         """A ``select()`` of the table with this page's conditions, scope, order and limits.
@@ -145,7 +145,7 @@ class Page:
         """
         table = self.surface.shape.table
         chosen = statement.where(self._clause(table)).params(self.parameters())
-        ordered = chosen.order_by(*(one.on(table) for one in self._direction()))
+        ordered = chosen.order_by(*(ordered.on(table) for ordered in self._direction()))
         return ordered.limit(self.limit).offset(self.offset or None)
 
     def rows(self) -> Select[Any]:
@@ -156,7 +156,7 @@ class Page:
         source = self.surface.shape.table.alias()
         return (
             self._chosen(select(*source.c), source)
-            .order_by(*(one.on(source) for one in self._direction()))
+            .order_by(*(ordered.on(source) for ordered in self._direction()))
             .limit(bindparam("limit_", type_=BigInteger()))
             .offset(bindparam("offset_", type_=BigInteger()) if self.offset else None)
         )
@@ -187,14 +187,16 @@ class Page:
 
     def parameters(self) -> dict[str, Any]:
         """The values of the parameters in the SELECTs."""
-        found = {f"v{index}": value for index, value in enumerate(self.filter.values)}
-        found.update(self.scopes.binds())
+        parameters = {f"v{index}": value for index, value in enumerate(self.filter.values)}
+        parameters.update(self.scopes.binds())
         if self.within is not None:
-            found.update(self.within.parameters())
+            parameters.update(self.within.parameters())
         if self.place is not None:
             values = enumerate(self.place.values)
-            found.update((f"after_{index}", value) for index, value in values if value is not None)
-        return found
+            parameters.update(
+                (f"after_{index}", value) for index, value in values if value is not None
+            )
+        return parameters
 
     def cursor(self, values: str, *, backwards: bool) -> str:
         """The cursor of a row of this page.
@@ -215,7 +217,7 @@ class Page:
         if self.place is not None:
             values, backwards = self.place
             nulls = (backwards, tuple(value is None for value in values))
-        ordering = tuple((one.column.name, one.descending) for one in self.ordering)
+        ordering = tuple((ordered.column.name, ordered.descending) for ordered in self.ordering)
         counted = self.count if self.is_counted else None
         shown = (self.fields, self.include, counted, self.offset > 0)
         within = None if self.within is None else self.within.relation.name
@@ -228,7 +230,7 @@ class Page:
 
     def _direction(self) -> Ordering:
         if self.backwards:
-            return tuple(one.reversed() for one in self.ordering)
+            return tuple(ordered.reversed() for ordered in self.ordering)
         return self.ordering
 
     def _clause(self, source: FromClause, *, placed: bool = True) -> ColumnElement[bool]:
@@ -252,8 +254,8 @@ def _stored(columns: Sequence[Ordered]) -> list[ColumnElement[Any]]:
         of_text(
             bindparam(f"after_{index}", type_=TEXT),
             type_=TEXT
-            if isinstance(one.column.column.type, NativeEnum)
-            else one.column.column.type,
+            if isinstance(ordered.column.column.type, NativeEnum)
+            else ordered.column.column.type,
         )
-        for index, one in enumerate(columns)
+        for index, ordered in enumerate(columns)
     ]

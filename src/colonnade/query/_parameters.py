@@ -83,18 +83,18 @@ class PageReader:
         Raises:
             QueryError: Something in it is unknown or wrong; all of it is named.
         """
-        asked = tuple(query)
-        if len(asked) > MOST_KEPT or sum(len(value) for _, value in asked) > LONGEST_KEPT:
-            return replace(self._page(asked), scopes=scopes, url=url)
+        pairs = tuple(query)
+        if len(pairs) > MOST_KEPT or sum(len(value) for _, value in pairs) > LONGEST_KEPT:
+            return replace(self._page(pairs), scopes=scopes, url=url)
         # Clients ask the same again and again; but for a cursor, which comes once.
-        rest = tuple(one for one in asked if one[0] != "cursor")
-        if len(rest) == len(asked):
-            page = self._kept(asked)
+        rest = tuple(pair for pair in pairs if pair[0] != "cursor")
+        if len(rest) == len(pairs):
+            page = self._kept(pairs)
             return replace(page, scopes=scopes, url=url) if scopes or url else page
-        if len(rest) != len(asked) - 1 or not self._takes_cursor(rest):
-            return replace(self._page(asked), scopes=scopes, url=url)
+        if len(rest) != len(pairs) - 1 or not self._takes_cursor(rest):
+            return replace(self._page(pairs), scopes=scopes, url=url)
         page = self._kept(rest)
-        cursor = next(value for name, value in asked if name == "cursor")
+        cursor = next(value for name, value in pairs if name == "cursor")
         place = read_cursor(cursor, page.question, page.ordering)
         return replace(page, scopes=scopes, url=url, place=place)
 
@@ -103,39 +103,41 @@ class PageReader:
         return "cursor" in self.options and all(name != "offset" for name, _ in rest)
 
     def _page(self, query: tuple[tuple[str, str], ...]) -> Page:
-        given: dict[str, list[str]] = {}
+        values_by_name: dict[str, list[str]] = {}
         for name, value in query:
-            given.setdefault(name, []).append(value)
-        found = _Reading(self, given)
-        limit = found.integer("limit", self.default_limit, 1, self.max_limit)
-        offset = found.integer("offset", 0, 0, FURTHEST_OFFSET)
-        count = found.count()
-        fields = found.fields()
-        include: Includes = found.part(lambda: read_includes(found.listed("include"), self.surface))
-        ordering = found.part(lambda: read_ordering(found.listed("order_by"), self.surface))
+            values_by_name.setdefault(name, []).append(value)
+        reading = _Reading(self, values_by_name)
+        limit = reading.integer("limit", self.default_limit, 1, self.max_limit)
+        offset = reading.integer("offset", 0, 0, FURTHEST_OFFSET)
+        count = reading.count()
+        fields = reading.fields()
+        include: Includes = reading.part(
+            lambda: read_includes(reading.listed("include"), self.surface)
+        )
+        ordering = reading.part(lambda: read_ordering(reading.listed("order_by"), self.surface))
         rows = limit * (1 + rows_with_each(include, self.surface))
         if rows > MOST_ROWS:
             message = (
                 f"This may be {rows:,} rows, and {MOST_ROWS:,} are the most: ask for fewer with "
                 f"limit=10, or with include={include[0].name}:10"
             )
-            found.wrong("include", "too_many", message, None)
+            reading.wrong("include", "too_many", message, None)
         reader = FilterReader(self.surface)
-        found.filters(reader)
-        asked: Filter = found.part(reader.finish)
+        reading.filters(reader)
+        conditions: Filter = reading.part(reader.finish)
         question = ""
         place = None
-        cursor = found.one("cursor")
-        if cursor is not None and "offset" in given:
-            found.wrong("cursor", "cursor", "Say cursor or offset, not both", cursor)
-        found.finish()
+        cursor = reading.one("cursor")
+        if cursor is not None and "offset" in values_by_name:
+            reading.wrong("cursor", "cursor", "Say cursor or offset, not both", cursor)
+        reading.finish()
         if "cursor" in self.options:
-            question = _question(self.surface, given, ordering)
+            question = _question(self.surface, values_by_name, ordering)
             if cursor is not None:
                 place = read_cursor(cursor, question, ordering)
         return Page(
             surface=self.surface,
-            filter=asked,
+            filter=conditions,
             ordering=ordering,
             limit=limit,
             offset=offset,
@@ -150,20 +152,20 @@ class PageReader:
 class _Reading:
     """One query string being read: what it gave, and what was wrong with it."""
 
-    def __init__(self, reader: PageReader, given: dict[str, list[str]]) -> None:
+    def __init__(self, reader: PageReader, values_by_name: dict[str, list[str]]) -> None:
         self._reader = reader
-        self._given = given
+        self._given = values_by_name
         self._errors: list[dict[str, Any]] = []
         options, filters = reader.options, reader.parameters
-        unknown = [name for name in given if name not in options and name not in filters]
+        unknown = [name for name in values_by_name if name not in options and name not in filters]
         known = [*options, *filters] if unknown else []
         for name in unknown[:MOST_UNKNOWN]:
             message = f"There is no parameter {name}.{nearest(name, known)}"
-            self.wrong(name, "unknown_parameter", message, given[name][0])
+            self.wrong(name, "unknown_parameter", message, values_by_name[name][0])
 
-    def wrong(self, name: str, kind: str, message: str, given: Any) -> None:
+    def wrong(self, name: str, kind: str, message: str, value: Any) -> None:
         loc = ("query", name)
-        self._errors.append({"type": kind, "loc": loc, "msg": message, "input": given})
+        self._errors.append({"type": kind, "loc": loc, "msg": message, "input": value})
 
     def part(self, read: Any) -> Any:
         """What ``read`` returns; its mistakes are kept with the others."""
@@ -205,8 +207,8 @@ class _Reading:
         text = self.one("count")
         for known in get_args(Count):
             if text == known:
-                found: Count = known
-                return found
+                exactness: Count = known
+                return exactness
         if text is not None:
             self.wrong("count", "count", "count is none, exact or estimated", text)
         return "none"
@@ -224,9 +226,9 @@ class _Reading:
 
     def filters(self, reader: FilterReader) -> None:
         for name, texts in self._given.items():
-            found = self._reader.parameters.get(name)
-            if found is not None:
-                reader.parameter(name, texts, found)
+            parameter = self._reader.parameters.get(name)
+            if parameter is not None:
+                reader.parameter(name, texts, parameter)
         where = self.one("where")
         if where is not None:
             reader.where(where)
@@ -235,8 +237,8 @@ class _Reading:
 _PLACES = frozenset(("cursor", "limit", "offset", "count", "fields", "include", "order_by"))
 
 
-def _question(surface: QueryableTable, given: dict[str, list[str]], ordering: Any) -> str:
+def _question(surface: QueryableTable, values_by_name: dict[str, list[str]], ordering: Any) -> str:
     """The part of a query string that a cursor belongs to, as one text."""
-    filters = sorted((name, texts) for name, texts in given.items() if name not in _PLACES)
-    order = [(one.column.name, one.descending) for one in ordering]
+    filters = sorted((name, texts) for name, texts in values_by_name.items() if name not in _PLACES)
+    order = [(ordered.column.name, ordered.descending) for ordered in ordering]
     return to_json([surface.shape.name, order, filters]).decode()

@@ -175,7 +175,7 @@ def _nested_schema(annotation: Any) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return None if annotation.model_config.get("table") else annotation
     for argument in get_args(annotation):
-        found = _nested_schema(argument)
-        if found is not None:
-            return found
+        nested = _nested_schema(argument)
+        if nested is not None:
+            return nested
     return None

@@ -57,7 +57,7 @@ class Joined:
         if not _links_once(relation, secondary):
             # Two links between the same rows do not make the row two.
             used = {*_columns(relation.orm.primaryjoin), *_columns(second)}
-            columns = [link.c[one.key] for one in secondary.columns if one in used]
+            columns = [link.c[column.key] for column in secondary.columns if column in used]
             link, scope = select(*columns).where(*scope).distinct().subquery(), []
 
         def far(column: Any) -> Any:
@@ -76,7 +76,7 @@ class Joined:
             rows = self._renamed.get(table)
             return None if rows is None else rows.c[element.key]
 
-        return [replacement_traverse(one, {}, renamed) for one in self._ordering]
+        return [replacement_traverse(expression, {}, renamed) for expression in self._ordering]
 
     def select(self, *columns: Any) -> Select[Any]:
         """A SELECT of the rows, correlated to the row it comes from."""

@@ -100,10 +100,10 @@ class Scope:
         """What it says, as text."""
         if self.condition is not None:
             compiled = self.condition.compile()
-            said = {
+            values = {
                 name: "now" if _is_now(value) else value for name, value in compiled.params.items()
             }
-            return repr((str(compiled), sorted(said.items(), key=str)))
+            return repr((str(compiled), sorted(values.items(), key=str)))
         return "refused" if self.refused else repr(sorted(self.values.items(), key=str))
 
     def binds(self, prefix: str) -> Iterator[tuple[str, Any]]:

@@ -89,7 +89,7 @@ class Inputs:
             for name in self._columns
             if shape.columns[name].is_aware and schema.model_fields[name].default_factory
         ]
-        self._names = {name: _json_name(name, one) for name, one in schema.model_fields.items()}
+        self._names = {name: _json_name(name, field) for name, field in schema.model_fields.items()}
         # A schema that does not say what it does with unknown fields has them refused.
         self._known = None if schema.model_config.get("extra") else set(_known(schema))
         self._checks = {
@@ -139,8 +139,8 @@ class Inputs:
         Raises:
             QueryError: The schema does not take it.
         """
-        made: BaseModel = self._parsed(self.schema.model_validate_json, body, loc, scope_values)
-        return made
+        instance: BaseModel = self._parsed(self.schema.model_validate_json, body, loc, scope_values)
+        return instance
 
     def parse_list(
         self,
@@ -161,8 +161,8 @@ class Inputs:
             QueryError: It has more rows, or none, or the schema does not take one of them.
         """
         parse = self._several.validate_json
-        made: list[BaseModel] = self._parsed(parse, body, loc, scope_values, most=most)
-        return made
+        instances: list[BaseModel] = self._parsed(parse, body, loc, scope_values, most=most)
+        return instances
 
     @cached_property
     def _several(self) -> TypeAdapter[Any]:
@@ -192,7 +192,7 @@ class Inputs:
         if raw is not _UNREADABLE and self._has_long_number(body):
             body = to_json(raw)
         try:
-            made = parse(self._told(body, raw, scope_values))
+            parsed = parse(self._told(body, raw, scope_values))
         except ValidationError as error:
             raise QueryError(located(error, loc)) from None
         except RecursionError:
@@ -212,7 +212,7 @@ class Inputs:
         errors = list(islice(misfits, MOST_ERRORS))
         if errors:
             raise QueryError(errors)
-        return made
+        return parsed
 
     def parse_json(self, body: bytes) -> Any:
         """JSON, with decimals as text where they have more digits than a double keeps.
@@ -240,16 +240,16 @@ class Inputs:
     def _told(self, body: bytes, raw: Any, scope_values: Mapping[str, Any]) -> bytes:
         """The body, with what the schema asks for and somebody else says."""
         fields = self.schema.model_fields
-        asked = {
+        additions = {
             _json_name(name, fields[name]): value
             for name, value in scope_values.items()
             if name in fields and fields[name].is_required()
         }
-        if not asked or raw is _UNREADABLE:
+        if not additions or raw is _UNREADABLE:
             return body  # which is what the schema is going to say
         rows = raw if isinstance(raw, list) else [raw]
-        told = [asked | row if isinstance(row, dict) else row for row in rows]
-        return to_json(told if isinstance(raw, list) else told[0])
+        completed = [additions | row if isinstance(row, dict) else row for row in rows]
+        return to_json(completed if isinstance(raw, list) else completed[0])
 
     def _misfits(self, row: dict[str, Any], loc: tuple[Any, ...]) -> Iterator[dict[str, Any]]:
         """What Pydantic takes though it is not documented: another type in JSON, unknown fields."""
@@ -269,7 +269,7 @@ class Inputs:
 
     def values(
         self,
-        made: BaseModel,
+        instance: BaseModel,
         loc: tuple[Any, ...] = ("body",),
         scope_values: Mapping[str, Any] = NOTHING,
     ) -> dict[str, Any]:
@@ -281,26 +281,28 @@ class Inputs:
             scope_values: Values by field that the scope sets. A default does not override them; a
                 value in the body does.
         """
-        given = made.model_fields_set
+        fields_set = instance.model_fields_set
         named: Iterable[str] = self._columns
         if not self._whole:
-            named = given & self._columns.keys()
+            named = fields_set & self._columns.keys()
         elif scope_values:
-            named = [name for name in self._columns if name in given or name not in scope_values]
-        found = {}
+            named = [
+                name for name in self._columns if name in fields_set or name not in scope_values
+            ]
+        values = {}
         for name in named:
-            value = getattr(made, name)
+            value = getattr(instance, name)
             if value is MISSING or (value is None and self._whole and self._columns[name]):
                 continue
-            found[name] = value
+            values[name] = value
         for name in self._moments:
             # A default's: what a body gives has an offset.
-            value = found.get(name)
-            if isinstance(value, datetime) and value.tzinfo is None and name not in given:
-                found[name] = local_as_utc(value, self.shape.model, name)
+            value = values.get(name)
+            if isinstance(value, datetime) and value.tzinfo is None and name not in fields_set:
+                values[name] = local_as_utc(value, self.shape.model, name)
         if not self._derived:
-            found |= self.validated(found, loc) if self._whole else self._changes(found, loc)
-        return self.checked(found, loc)
+            values |= self.validated(values, loc) if self._whole else self._changes(values, loc)
+        return self.checked(values, loc)
 
     def _changes(self, values: dict[str, Any], loc: tuple[Any, ...]) -> dict[str, Any]:
         """Changes that a schema of the program's own took, as the table's own would take them.
@@ -310,17 +312,17 @@ class Inputs:
         model, update = self.shape.model, schemas(self.shape.model).update
         shared = [base for base in model.__mro__ if base in self.schema.__mro__]
         known = {name for base in shared for name in getattr(base, "model_fields", ())}
-        own = {name: one for name, one in values.items() if name not in known}
-        given = {
+        extra = {name: value for name, value in values.items() if name not in known}
+        body = {
             _json_name(name, update.model_fields[name]): value
-            for name, value in own.items()
+            for name, value in extra.items()
             if name in update.model_fields
         }
         try:
-            made = update.model_validate(given)
+            instance = update.model_validate(body)
         except ValidationError as error:
             raise QueryError(located(error, loc)) from None
-        return {name: getattr(made, name) for name in made.model_fields_set}
+        return {name: getattr(instance, name) for name in instance.model_fields_set}
 
     def validated(self, values: dict[str, Any], loc: tuple[Any, ...] = ("body",)) -> dict[str, Any]:
         """The values as the model itself validates them.
@@ -329,9 +331,9 @@ class Inputs:
             QueryError: It does not accept them.
         """
         fields = self.shape.model.model_fields
-        given = {_json_name(name, fields[name]): value for name, value in values.items()}
+        body = {_json_name(name, fields[name]): value for name, value in values.items()}
         try:
-            row = self.shape.model.model_validate(given)
+            row = self.shape.model.model_validate(body)
         except ValidationError as error:
             raise QueryError(located(error, loc)) from None
         return {name: getattr(row, name) for name in values}
@@ -416,12 +418,12 @@ def located(error: ValidationError, loc: tuple[Any, ...]) -> list[dict[str, Any]
         return [_wrong("invalid", loc, message, None)]
     return [
         {
-            "type": one["type"],
-            "loc": (*loc, *one["loc"]),
-            "msg": one["msg"],
-            "input": one.get("input"),
+            "type": detail["type"],
+            "loc": (*loc, *detail["loc"]),
+            "msg": detail["msg"],
+            "input": detail.get("input"),
         }
-        for one in error.errors(include_url=False, include_context=False)[:MOST_ERRORS]
+        for detail in error.errors(include_url=False, include_context=False)[:MOST_ERRORS]
     ]
 
 
@@ -436,14 +438,14 @@ def _known(schema: type[BaseModel]) -> Iterator[str]:
     for name, field in schema.model_fields.items():
         yield name
         for alias in (field.alias, field.validation_alias):
-            for one in alias.choices if isinstance(alias, AliasChoices) else [alias]:
-                first = one.path[0] if isinstance(one, AliasPath) else one
+            for choice in alias.choices if isinstance(alias, AliasChoices) else [alias]:
+                first = choice.path[0] if isinstance(choice, AliasPath) else choice
                 if isinstance(first, str):
                     yield first
 
 
-def _wrong(kind: str, loc: tuple[Any, ...], message: str, given: Any) -> dict[str, Any]:
-    return {"type": kind, "loc": loc, "msg": message, "input": given}
+def _wrong(kind: str, loc: tuple[Any, ...], message: str, value: Any) -> dict[str, Any]:
+    return {"type": kind, "loc": loc, "msg": message, "input": value}
 
 
 def _check(column: ColumnShape) -> Callable[[Any], Any] | None:

@@ -104,10 +104,10 @@ def _from_kept(page: Page, view: View, backend: Backend) -> list[Any]:
 
 def _body(text: ColumnElement[str], backend: Backend) -> ColumnElement[str]:
     """The text of all rows, made once however often it is looked at."""
-    made = select(text.label("body"))
+    statement = select(text.label("body"))
     if backend == "postgresql":
-        made = select(bounded(made.subquery().c.body, backend))
-    return made.scalar_subquery()
+        statement = select(bounded(statement.subquery().c.body, backend))
+    return statement.scalar_subquery()
 
 
 def bounded(text: ColumnElement[str], backend: Backend) -> ColumnElement[str]:
@@ -128,7 +128,7 @@ def size_statement(page: Page, view: View, backend: Backend) -> Select[Any]:
     size = (
         func.length(cast(text, LargeBinary())) if backend == "sqlite" else func.octet_length(text)
     )
-    key = [form_of(one).of(one, rows, backend) for one in page.surface.shape.primary_key]
+    key = [form_of(column).of(column, rows, backend) for column in page.surface.shape.primary_key]
     return select(size.label("size"), array_of(key, backend).label("key")).select_from(rows)
 
 
@@ -138,7 +138,7 @@ def _shown() -> Any:
 
 def _place(page: Page, rows: Any, backend: Backend) -> ColumnElement[str]:
     """A row's place in the ordering, for a cursor."""
-    texts = [place_text(sort_value(one.column, rows)) for one in page.ordering]
+    texts = [place_text(sort_value(ordered.column, rows)) for ordered in page.ordering]
     return array_of(texts, backend)
 
 

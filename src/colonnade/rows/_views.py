@@ -82,9 +82,9 @@ class View:
         names = surface.columns if fields is None else fields
         self.columns = [_shown(name, surface.columns[name]) for name in names]
         self.relations: list[tuple[Include, RelationTarget, View]] = []
-        for one in include:
-            reached = surface.relations[one.name]
-            self.relations.append((one, reached, View(reached.surface, None, one.below)))
+        for included in include:
+            reached = surface.relations[included.name]
+            self.relations.append((included, reached, View(reached.surface, None, included.below)))
 
     @cached_property
     def fallback_reasons(self) -> tuple[str, ...]:
@@ -97,8 +97,8 @@ class View:
     @cached_property
     def may_fail(self) -> bool:
         """Whether a schema may refuse a row that was just written: one with code of its own."""
-        own = [why for why in self._own_reasons if why not in self._form_reasons]
-        return bool(own) or any(view.may_fail for _, _, view in self.relations)
+        reasons = [why for why in self._own_reasons if why not in self._form_reasons]
+        return bool(reasons) or any(view.may_fail for _, _, view in self.relations)
 
     @cached_property
     def _form_reasons(self) -> frozenset[str]:
@@ -165,11 +165,11 @@ class View:
     ) -> ColumnElement[str]:
         joined = Joined(reached.relation, source, scopes)
         if not reached.relation.is_list:
-            one = joined.select(self.text(joined.target, scopes, backend)).limit(1)
-            return func.coalesce(one.scalar_subquery(), quoted("null"), type_=Text())
+            single = joined.select(self.text(joined.target, scopes, backend)).limit(1)
+            return func.coalesce(single.scalar_subquery(), quoted("null"), type_=Text())
         order = [
             *joined.ordering(),
-            *(one.on(joined.target) for one in key_ordering(self.surface)),
+            *(ordered.on(joined.target) for ordered in key_ordering(self.surface)),
         ]
         chosen = joined.select(*joined.target.c).order_by(*order).limit(include.limit).subquery()
         texts = select(self.text(chosen, scopes, backend).label("j")).subquery()
@@ -184,8 +184,8 @@ class View:
         """
         if self.is_exact:
             return to_json(row)
-        own = self._rendered(row) if self._own_reasons else self._told_as_is(row)
-        parts = [own[1:-1]] if len(own) > 2 else []
+        value = self._rendered(row) if self._own_reasons else self._told_as_is(row)
+        parts = [value[1:-1]] if len(value) > 2 else []
         for include, _, view in self.relations:
             if include.name not in self.surface.always:
                 parts.append(to_json(include.name) + b":" + view._many(row[include.name]))
@@ -228,7 +228,7 @@ class View:
     def _rendered(self, row: dict[str, Any]) -> bytes:
         """The row's own fields, and the relations that the schema itself has."""
         schema = self.surface.read
-        made = self.instance(row)
+        instance = self.instance(row)
         include = None
         if self.fields is not None:
             include = {shown.column.name for shown in self.columns}
@@ -237,7 +237,7 @@ class View:
                 for name, reached in self.surface.relations.items()
                 if name in self.surface.always
             }
-        return schema.__pydantic_serializer__.to_json(made, by_alias=True, include=include)
+        return schema.__pydantic_serializer__.to_json(instance, by_alias=True, include=include)
 
     def instance(self, row: dict[str, Any]) -> BaseModel:
         """The read schema of a row that ``text`` told of."""
@@ -249,15 +249,17 @@ class View:
                 values[reached.relation.name] = view._instances(row[include.name])
         read = self.surface.read
         # By alias where there is one: it comes before a name, and may be that of another field.
-        given = {_given_name(name, read.model_fields[name]): one for name, one in values.items()}
-        made: BaseModel = read.__pydantic_validator__.validate_python(
-            given, by_name=True, by_alias=True
+        arguments = {
+            _given_name(name, read.model_fields[name]): value for name, value in values.items()
+        }
+        instance: BaseModel = read.__pydantic_validator__.validate_python(
+            arguments, by_name=True, by_alias=True
         )
-        return made
+        return instance
 
     def _instances(self, value: Any) -> Any:
         if isinstance(value, list):
-            return [self.instance(one) for one in value]
+            return [self.instance(row) for row in value]
         return None if value is None else self.instance(value)
 
 
@@ -330,10 +332,10 @@ def _name(name: str) -> str:
 
 
 def _separated(pieces: list[str | ColumnElement[str]]) -> list[str | ColumnElement[str]]:
-    found: list[str | ColumnElement[str]] = []
+    parts: list[str | ColumnElement[str]] = []
     for index, piece in enumerate(pieces):
-        found.append("," + piece if index and isinstance(piece, str) else piece)
-    return found
+        parts.append("," + piece if index and isinstance(piece, str) else piece)
+    return parts
 
 
 def _given_name(name: str, field: FieldInfo) -> str:
@@ -369,15 +371,15 @@ def _reasons(view: View) -> Iterator[str]:
     schema = view.surface.read
     decorators = schema.__pydantic_decorators__
     name = schema.__name__
-    for kind, found in (
+    for kind, decorated in (
         ("a computed field", decorators.computed_fields),
         ("a serializer", decorators.field_serializers),
         ("a serializer", decorators.model_serializers),
         ("a validator", decorators.field_validators),
         ("a validator", decorators.model_validators),
     ):
-        for one in found:
-            yield f"{name}.{one} is {kind}"
+        for function_name in decorated:
+            yield f"{name}.{function_name} is {kind}"
     for option in _SERIALIZING:
         if schema.model_config.get(option) not in (None, False):
             yield f"{name} has model_config[{option!r}]"

@@ -13,14 +13,14 @@ def databases_of(app: Any) -> Iterator[Database]:
     seen: set[int] = set()
     waiting = [app]
     while waiting:
-        found = waiting.pop()
-        if id(found) in seen:
+        thing = waiting.pop()
+        if id(thing) in seen:
             continue
-        seen.add(id(found))
-        if isinstance(found, Database):
-            yield found
+        seen.add(id(thing))
+        if isinstance(thing, Database):
+            yield thing
         else:
-            waiting += _parts(found)
+            waiting += _parts(thing)
 
 
 _ATTRIBUTES = (
@@ -29,21 +29,21 @@ _ATTRIBUTES = (
 )  # fmt: skip
 
 
-def _parts(found: Any) -> list[Any]:
+def _parts(thing: Any) -> list[Any]:
     """What may lead from a part of an application to a Database."""
-    if isinstance(found, list | tuple):
-        return list(found)
-    if isinstance(found, partial):
-        return [found.func, *found.args, *found.keywords.values()]
-    if inspect.ismethod(found):
-        return [found.__self__, found.__func__]
-    if inspect.isfunction(found):
-        cells = [cell.cell_contents for cell in found.__closure__ or () if _is_set(cell)]
-        return [*cells, *(found.__defaults__ or ()), getattr(found, "__wrapped__", None)]
-    bases = {base.__module__.partition(".")[0] for base in type(found).__mro__}
+    if isinstance(thing, list | tuple):
+        return list(thing)
+    if isinstance(thing, partial):
+        return [thing.func, *thing.args, *thing.keywords.values()]
+    if inspect.ismethod(thing):
+        return [thing.__self__, thing.__func__]
+    if inspect.isfunction(thing):
+        cells = [cell.cell_contents for cell in thing.__closure__ or () if _is_set(cell)]
+        return [*cells, *(thing.__defaults__ or ()), getattr(thing, "__wrapped__", None)]
+    bases = {base.__module__.partition(".")[0] for base in type(thing).__mro__}
     if not bases & {"fastapi", "starlette"}:
-        return [getattr(found, "app", None)]  # middleware around an application
-    return [getattr(found, name) for name in _ATTRIBUTES if hasattr(found, name)]
+        return [getattr(thing, "app", None)]  # middleware around an application
+    return [getattr(thing, name) for name in _ATTRIBUTES if hasattr(thing, name)]
 
 
 def _is_set(cell: Any) -> bool:

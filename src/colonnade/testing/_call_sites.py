@@ -95,8 +95,8 @@ def _loops(file: str) -> list[tuple[int, int]]:
         tree = ast.parse(Path(file).read_text(encoding="utf-8"))
     except (OSError, SyntaxError, UnicodeDecodeError):
         return []
-    found = [node for node in ast.walk(tree) if isinstance(node, _LOOPS)]
-    return [(node.lineno, node.end_lineno or node.lineno) for node in found]
+    loops = [node for node in ast.walk(tree) if isinstance(node, _LOOPS)]
+    return [(node.lineno, node.end_lineno or node.lineno) for node in loops]
 
 
 def _loop_around(file: str, line: int) -> int | None:

@@ -35,13 +35,13 @@ def counts(
             client.get("/tasks?include=project")
         ```
     """
-    with recorded(database) as found:
-        yield found
-    number = len(found)
+    with recorded(database) as statements:
+        yield statements
+    number = len(statements)
     if exactly is not None and number != exactly:
-        raise AssertionError(_told(found, f"exactly {exactly}"))
+        raise AssertionError(_told(statements, f"exactly {exactly}"))
     if at_most is not None and number > at_most:
-        raise AssertionError(_told(found, f"at most {at_most}"))
+        raise AssertionError(_told(statements, f"at most {at_most}"))
 
 
 @contextmanager
@@ -65,26 +65,26 @@ def no_n_plus_one(database: Database, *, at_most: int = 2) -> Iterator[list[Stat
             client.get("/report")
         ```
     """
-    with recorded(database) as found:
-        yield found
-    told = [_told_again(group) for group in _again(found) if len(group) > at_most]
-    if told:
-        raise AssertionError("\n\n".join(told))
+    with recorded(database) as statements:
+        yield statements
+    groups = [_told_again(group) for group in _again(statements) if len(group) > at_most]
+    if groups:
+        raise AssertionError("\n\n".join(groups))
 
 
-def _told(found: list[Statement], allowed: str) -> str:
-    number = len(found)
-    shown = [f"{index}. {statement}" for index, statement in enumerate(found[:SHOWN], 1)]
+def _told(statements: list[Statement], allowed: str) -> str:
+    number = len(statements)
+    shown = [f"{index}. {statement}" for index, statement in enumerate(statements[:SHOWN], 1)]
     more = [f"... and {number - SHOWN} more"] if number > SHOWN else []
-    again = [_told_again(group) for group in _again(found) if len(group) > 2]
+    again = [_told_again(group) for group in _again(statements) if len(group) > 2]
     counted = f"{number} statement{'' if number == 1 else 's'}, where {allowed} may be:"
     return "\n".join([counted, *shown, *more, *again])
 
 
-def _again(found: list[Statement]) -> list[list[Statement]]:
+def _again(statements: list[Statement]) -> list[list[Statement]]:
     """Statements of one text from one line, those that come most often first."""
     groups: dict[object, list[Statement]] = {}
-    for statement in found:
+    for statement in statements:
         groups.setdefault((statement.sql, statement.site), []).append(statement)
     return sorted(groups.values(), key=len, reverse=True)
 

@@ -120,7 +120,7 @@ class CurrentTest:
 
     def _loops(self) -> list[asyncio.AbstractEventLoop]:
         session: Any = None if self._async_session is None else self._async_session.sync_session
-        loops = [one.loop for one in (self._lifespan, session) if one is not None]
+        loops = [owner.loop for owner in (self._lifespan, session) if owner is not None]
         return [loop for loop in loops if loop is not None]
 
     def _before(self, request: Any) -> None:

@@ -47,24 +47,24 @@ def no_lazy_loads(database: Database) -> Iterator[None]:
             client.get("/tasks/1/report")
         ```
     """
-    found: list[_Load] = []
+    loads: list[_Load] = []
 
     def note(state: ORMExecuteState) -> None:
         what = _loaded(state)
         if what is not None and database.has(_engine(state)):
             here = site()
-            found.append(_Load(what, here, here is None and is_within("fastapi")))
+            loads.append(_Load(what, here, here is None and is_within("fastapi")))
 
     event.listen(Session, "do_orm_execute", note)
     try:
         yield
     finally:
         event.remove(Session, "do_orm_execute", note)
-    if found:
-        told = [f"- {load}" for load in dict.fromkeys(found)]
-        names = sorted({load.what for load in found})
+    if loads:
+        lines = [f"- {load}" for load in dict.fromkeys(loads)]
+        names = sorted({load.what for load in loads})
         raise AssertionError(
-            "\n".join([f"{len(found)} lazy loads:", *told])
+            "\n".join([f"{len(loads)} lazy loads:", *lines])
             + f"\nHave them come with the row: options(selectinload({names[0]})), or leave them "
             "out of the response."
         )

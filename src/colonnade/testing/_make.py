@@ -16,7 +16,7 @@ DATABASE_IDS = frozenset(("memory", "sqlite", "postgresql"))
 """What the plugin adds to the name of a test that runs on several databases."""
 
 
-def make(model: type[T], /, **given: Any) -> T:
+def make(model: type[T], /, **values: Any) -> T:
     """A row of random values that its table accepts, not stored yet.
 
     Text keeps to its length and pattern, numbers to their bounds; what ``Literal`` and ``Enum``
@@ -43,46 +43,46 @@ def make(model: type[T], /, **given: Any) -> T:
         session.add(make(Task, status="pending"))
         ```
     """
-    return _make(model, given, ())
+    return _make(model, values, ())
 
 
-def _make(model: type[T], given: dict[str, Any], within: tuple[type[Any], ...]) -> T:
+def _make(model: type[T], values: dict[str, Any], within: tuple[type[Any], ...]) -> T:
     shape = Shape.of(model)
-    _check(shape, given)
+    _check(shape, values)
     from colonnade.testing._values import made_up, seed  # which has a second to import
 
     seed(_running_test())
     parents = {
-        relation.name: _parent(shape, relation, within) for relation in _needed(shape, given)
+        relation.name: _parent(shape, relation, within) for relation in _needed(shape, values)
     }
     referring = {name for key in shape.foreign_keys for name in _names(shape, key.columns)}
     wanted = [
         column
         for column in shape.columns.values()
-        if column.name not in given and column.name not in referring and not _is_kept(column)
+        if column.name not in values and column.name not in referring and not _is_kept(column)
     ]
-    made = {column.name: made_up(shape, column) for column in wanted}
-    return model(**made, **parents, **given)
+    row_values = {column.name: made_up(shape, column) for column in wanted}
+    return model(**row_values, **parents, **values)
 
 
 def _running_test() -> str:
     """The test that runs, without the parameter that says on which database."""
     test = os.environ.get("PYTEST_CURRENT_TEST", "").partition(" (")[0]
     name, _, parameters = test.removesuffix("]").partition("[")
-    others = [one for one in parameters.split("-") if one not in DATABASE_IDS]
+    others = [part for part in parameters.split("-") if part not in DATABASE_IDS]
     return "-".join([name, *filter(None, others)])
 
 
-def _check(shape: Shape, given: dict[str, Any]) -> None:
+def _check(shape: Shape, values: dict[str, Any]) -> None:
     known = [*shape.columns, *shape.relations]
-    for name in given:
+    for name in values:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             meant = f" Did you mean {near[0]}?" if near else ""
             raise TypeError(f"{shape.model.__name__} has no {name!r}.{meant}")
     update = schemas(shape.model).update
     update.model_validate(
-        {name: value for name, value in given.items() if name in update.model_fields}
+        {name: value for name, value in values.items() if name in update.model_fields}
     )
 
 
@@ -92,7 +92,7 @@ def _is_kept(column: ColumnShape) -> bool:
     return column.generated or column.role is not None or has_own
 
 
-def _needed(shape: Shape, given: dict[str, Any]) -> Iterable[RelationShape]:
+def _needed(shape: Shape, values: dict[str, Any]) -> Iterable[RelationShape]:
     """The relations to rows that must be there, and are not given.
 
     Raises:
@@ -101,12 +101,14 @@ def _needed(shape: Shape, given: dict[str, Any]) -> Iterable[RelationShape]:
     for key in shape.foreign_keys:
         names = _names(shape, key.columns)
         columns = [shape.columns[name] for name in names]
-        if any(column.nullable for column in columns) or any(name in given for name in names):
+        if any(column.nullable for column in columns) or any(name in values for name in names):
             continue
         if all(column.has_default and not column.primary_key for column in columns):
             continue
-        leading = [one for one in shape.relations.values() if _leads(one, key.columns)]
-        if any(relation.name in given for relation in leading):
+        leading = [
+            relation for relation in shape.relations.values() if _leads(relation, key.columns)
+        ]
+        if any(relation.name in values for relation in leading):
             continue
         if not leading:
             raise FixtureError(
@@ -130,7 +132,7 @@ def _names(shape: Shape, columns: tuple[str, ...]) -> list[str]:
 
 def _parent(shape: Shape, relation: RelationShape, within: tuple[type[Any], ...]) -> Any:
     if relation.target in within or relation.target is shape.model:
-        path = " -> ".join(one.__name__ for one in (*within, shape.model, relation.target))
+        path = " -> ".join(model.__name__ for model in (*within, shape.model, relation.target))
         raise FixtureError(
             f"{path}: each needs the next, without an end. Give {relation.name}=... yourself."
         )

@@ -126,10 +126,10 @@ class PostgreSQLBackend(Backend):
         draft = f"{self._template}_draft"
         self._connection.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [draft])
         try:
-            found = self._connection.execute(
+            exists = self._connection.execute(
                 "SELECT 1 FROM pg_database WHERE datname = %s", [self._template]
             )
-            if found.fetchone() is None:
+            if exists.fetchone() is None:
                 self.drop(draft)
                 self._run("CREATE DATABASE {} TEMPLATE template1", draft)
                 try:
@@ -200,20 +200,20 @@ class PostgreSQLPlace(TemporaryDatabase):
 
     def settle(self) -> Settled:
         try:
-            found = self._answers()
+            changes = self._answers()
             deadline = time.monotonic() + PATIENCE
-            while found["open"] and time.monotonic() < deadline:
+            while changes["open"] and time.monotonic() < deadline:
                 time.sleep(0.01)
-                found = self._answers()
+                changes = self._answers()
         except psycopg.errors.UndefinedTable:
             return Settled(is_lost=True)
-        if found["open"]:
-            return Settled(tuple(map(_complaint, found["open"])), is_lost=True)
-        if found["shape"] != self._shape:
+        if changes["open"]:
+            return Settled(tuple(map(_complaint, changes["open"])), is_lost=True)
+        if changes["shape"] != self._shape:
             return Settled(is_lost=True)
-        if found["written"] and not self._take_back(found["written"]):
+        if changes["written"] and not self._take_back(changes["written"]):
             return Settled(is_lost=True)
-        for name, last, start in found["sequence"]:
+        for name, last, start in changes["sequence"]:
             if (name, last, start) not in self._sequences:
                 self._wind_back(name, start)
         return Settled()
@@ -251,12 +251,12 @@ class PostgreSQLPlace(TemporaryDatabase):
         return " UNION ALL ".join([_SEQUENCES, _SHAPE, _OPEN, *written])
 
     def _answers(self) -> dict[str, list[tuple[Any, ...]]]:
-        found: dict[str, list[tuple[Any, ...]]] = {
+        changes: dict[str, list[tuple[Any, ...]]] = {
             "sequence": [], "shape": [], "open": [], "written": []
         }  # fmt: skip
-        for kind, *told in self._connection.execute(self._question):
-            found[kind].append(tuple(told))
-        return found
+        for kind, *details in self._connection.execute(self._question):
+            changes[kind].append(tuple(details))
+        return changes
 
     def _take_back(self, written: list[tuple[Any, ...]]) -> bool:
         """Make tables as they were; whether that could be done."""
@@ -332,8 +332,8 @@ def _copy(table: _Table, direction: LiteralString) -> LiteralString:
     return f"COPY {table.name} ({table.columns}) {direction}"
 
 
-def _complaint(found: tuple[str, str, str]) -> str:
-    _, state, query = found
+def _complaint(change: tuple[str, str, str]) -> str:
+    _, state, query = change
     shown = " ".join(query.split())[:200]
     if state == "active":
         return f"It left a statement running: {shown}. Wait for it, or cancel what runs it."

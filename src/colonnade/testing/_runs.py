@@ -75,16 +75,16 @@ class Run:
     def _find(self, app: Any) -> list[Database]:
         self.project.load_models()
         named = self.project.load_database()
-        found = list(dict.fromkeys([*self.project.databases(), *databases_of(app)]))
+        databases = list(dict.fromkeys([*self.project.databases(), *databases_of(app)]))
         if named is not None:
-            return [named, *(one for one in found if one is not named)]
-        if len(set(map(self._home, found))) > 1:
+            return [named, *(database for database in databases if database is not named)]
+        if len(set(map(self._home, databases))) > 1:
             raise FixtureError(
-                f"The app has {len(found)} databases. Say which the fixtures mean, in "
+                f"The app has {len(databases)} databases. Say which the fixtures mean, in "
                 f"{self.project.root / 'pyproject.toml'}:\n\n[tool.colonnade]\n"
                 'database = "app.database:db"'
             )
-        return found or [self.own_database]
+        return databases or [self.own_database]
 
     def lend(
         self, databases: Sequence[Database], wanted: str, until: ExitStack
@@ -181,10 +181,10 @@ class Run:
         Raises:
             FixtureError: There is no such kind, or its server cannot be reached.
         """
-        found = self._backends.get(wanted)
-        if found is None:
-            found = self._backends[wanted] = self._backend_of(wanted)
-        return found
+        known = self._backends.get(wanted)
+        if known is None:
+            known = self._backends[wanted] = self._backend_of(wanted)
+        return known
 
     def _backend_of(self, wanted: str) -> Backend:
         if wanted == "sqlite":
@@ -208,11 +208,11 @@ class Run:
         return PostgreSQLBackend(text, f"test_{self._directory.name}".lower(), self._process)
 
     def _place(self, wanted: str, home: str) -> TemporaryDatabase:
-        found = self._places.get((wanted, home))
-        if found is None:
-            found = self.backend(wanted).place(self._make_schema)
-            self._places[wanted, home] = found
-        return found
+        known = self._places.get((wanted, home))
+        if known is None:
+            known = self.backend(wanted).place(self._make_schema)
+            self._places[wanted, home] = known
+        return known
 
     def _make_schema(self, text: str) -> None:
         make_schema(self.project, text)

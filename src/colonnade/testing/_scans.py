@@ -61,20 +61,22 @@ def no_sequential_scans(database: Database, *, over: int = 1000) -> Iterator[lis
             client.get("/tasks?status=pending&order_by=-created_at")
         ```
     """
-    with recorded(database) as found:
-        yield found
+    with recorded(database) as statements:
+        yield statements
     with unseen():
-        scans = _scans(database, found)
-    told = [str(scan) for scan in scans if scan.rows > over]
-    if told:
+        scans = _scans(database, statements)
+    lines = [str(scan) for scan in scans if scan.rows > over]
+    if lines:
         raise AssertionError(
-            "\n\n".join(told) + "\n\nAn index on the columns of the condition would serve: "
+            "\n\n".join(lines) + "\n\nAn index on the columns of the condition would serve: "
             "Field(index=True), or Index(...) in __table_args__."
         )
 
 
-def _scans(database: Database, found: list[Statement]) -> list[_Scan]:
-    explained = {statement.sql: statement for statement in found if _EXPLAINED.match(statement.sql)}
+def _scans(database: Database, statements: list[Statement]) -> list[_Scan]:
+    explained = {
+        statement.sql: statement for statement in statements if _EXPLAINED.match(statement.sql)
+    }
     explain = _explain_postgresql if database.url.backend == "postgresql" else _explain_sqlite
     options = {"isolation_level": "AUTOCOMMIT"}
     with database.engine.connect().execution_options(**options) as connection:
@@ -107,8 +109,8 @@ def _explain_postgresql(
     kind = psycopg.RawCursor if isinstance(statement.parameters, tuple | list) else psycopg.Cursor
     with kind(driver) as cursor:
         cursor.execute(f"EXPLAIN (FORMAT JSON) {statement.sql}", statement.parameters)
-        (told,) = cursor.fetchone() or ([],)
-    plan = json.loads(told) if isinstance(told, str) else told
+        (output,) = cursor.fetchone() or ([],)
+    plan = json.loads(output) if isinstance(output, str) else output
     for node, parent in _nodes(plan[0]["Plan"], {}):
         stops_early = parent.get("Node Type") == "Limit" and "Filter" not in node
         if node["Node Type"] == "Seq Scan" and not stops_early:
@@ -128,8 +130,8 @@ def _nodes(node: dict[str, Any], parent: dict[str, Any]) -> Iterator[tuple[Any, 
 
 def _stops_early(sql: str) -> bool:
     """Whether the first rows do, whichever they are."""
-    asked = re.sub(r"\bWHERE 1 = 1\b(?! AND)", "", sql)
-    return re.search(r"\bLIMIT\b", asked) is not None and re.search(r"\bWHERE\b", asked) is None
+    reduced = re.sub(r"\bWHERE 1 = 1\b(?! AND)", "", sql)
+    return re.search(r"\bLIMIT\b", reduced) is not None and re.search(r"\bWHERE\b", reduced) is None
 
 
 def _explain_sqlite(connection: Connection, statement: Statement) -> Iterator[tuple[str, int, str]]:

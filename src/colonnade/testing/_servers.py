@@ -115,8 +115,8 @@ def _start(data: Path, cleanup_mode: str | None) -> Any:
         server.start()
     except (OSError, subprocess.SubprocessError) as error:
         log = data / "log"
-        told = log.read_text(errors="replace")[-2000:] if log.exists() else ""
-        raise FixtureError(f"PostgreSQL does not start: {error}\n{told}".rstrip()) from error
+        log_text = log.read_text(errors="replace")[-2000:] if log.exists() else ""
+        raise FixtureError(f"PostgreSQL does not start: {error}\n{log_text}".rstrip()) from error
     return server
 
 

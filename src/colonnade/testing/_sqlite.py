@@ -153,11 +153,11 @@ class SQLitePlace(TemporaryDatabase):
 
 def _plain_tables(template: sqlite3.Connection) -> list[str] | None:
     """The tables of a database, quoted, if DELETE makes each what it was; else None."""
-    found = template.execute("SELECT type, name, sql FROM sqlite_master").fetchall()
-    virtual = any(str(sql).upper().startswith("CREATE VIRTUAL") for _, _, sql in found)
-    if virtual or any(kind == "trigger" for kind, _, _ in found):
+    objects = template.execute("SELECT type, name, sql FROM sqlite_master").fetchall()
+    virtual = any(str(sql).upper().startswith("CREATE VIRTUAL") for _, _, sql in objects)
+    if virtual or any(kind == "trigger" for kind, _, _ in objects):
         return None
-    names = [f'"{name}"' for kind, name, _ in found if kind == "table"]
+    names = [f'"{name}"' for kind, name, _ in objects if kind == "table"]
     rows = any(template.execute(f"SELECT 1 FROM {name} LIMIT 1").fetchone() for name in names)
     return None if rows else names
 

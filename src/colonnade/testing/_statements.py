@@ -52,7 +52,7 @@ def recorded(database: Database) -> Iterator[list[Statement]]:
     Args:
         database: The database, by whichever of its engines.
     """
-    found: list[Statement] = []
+    statements: list[Statement] = []
 
     def note(
         connection: Connection,
@@ -63,12 +63,12 @@ def recorded(database: Database) -> Iterator[list[Statement]]:
         executemany: bool,
     ) -> None:
         if database.has(connection.engine) and not _is_unseen.get():
-            found.append(Statement(statement, parameters, site()))
+            statements.append(Statement(statement, parameters, site()))
 
     # Of all engines, for one may be made inside the block, with its event loop.
     event.listen(Engine, "before_cursor_execute", note)
     try:
-        yield found
+        yield statements
     finally:
         event.remove(Engine, "before_cursor_execute", note)
 

@@ -25,11 +25,11 @@ async def left_running(before: set["asyncio.Task[Any]"]) -> list[str]:
     if not left:
         return []
     _, pending = await asyncio.wait(left, timeout=PATIENCE)
-    told = [_told(task) for task in pending]
+    lines = [_told(task) for task in pending]
     for task in pending:
         task.cancel()
     await asyncio.gather(*pending, return_exceptions=True)
-    return told
+    return lines
 
 
 def _told(task: "asyncio.Task[Any]") -> str:

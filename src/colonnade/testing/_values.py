@@ -102,6 +102,6 @@ def _factory(shape: Shape, name: str) -> Any:
     def text() -> str:
         return RegexFactory(random=_Factory.__random__, limit=REPEATED)(str(pattern))
 
-    own = {} if pattern is None else {"value": text}
+    arguments = {} if pattern is None else {"value": text}
     make_factory: Callable[..., Any] = _Factory.create_factory
-    return make_factory(values, **own)
+    return make_factory(values, **arguments)
