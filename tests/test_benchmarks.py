@@ -44,10 +44,10 @@ def contender(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_contenders_that_do_not_answer_the_same_are_not_compared(contender: Any) -> None:
     names = contender("one", [{"id": 1}]), contender("other", [{"id": 2}])
-    with Served(names[0], "") as one, Served(names[1], "") as other:
-        agree([one, one], LIST)
+    with Served(names[0], "") as first, Served(names[1], "") as other:
+        agree([first, first], LIST)
         with pytest.raises(DisagreementError, match="other and one do not answer the same on list"):
-            agree([one, other], LIST)
+            agree([first, other], LIST)
 
 
 def test_a_contender_that_fails_is_not_compared(contender: Any) -> None:
@@ -130,10 +130,10 @@ def test_the_documents_have_what_was_saved() -> None:
 def test_everything_was_measured() -> None:
     assert SAVED["comparison"].keys() == {"PostgreSQL", "SQLite"}
     for database, workloads in SAVED["comparison"].items():
-        assert list(workloads) == [one.name for one in WORKLOADS], database
-        for one in WORKLOADS:
-            able = {name for name in CONTENDERS if one.path_of(name) is not None}
-            assert workloads[one.name].keys() == able
+        assert list(workloads) == [workload.name for workload in WORKLOADS], database
+        for workload in WORKLOADS:
+            able = {name for name in CONTENDERS if workload.path_of(name) is not None}
+            assert workloads[workload.name].keys() == able
     assert {*SAVED["growth"], *SAVED["start"]} == {"PostgreSQL", "SQLite"}
 
 

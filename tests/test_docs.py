@@ -43,7 +43,7 @@ def test_the_python_of_a_page_runs(page: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 @pytest.mark.parametrize(
-    "page", [one for one in PAGES if of_tests(one)], ids=lambda page: page.name
+    "page", [page for page in PAGES if of_tests(page)], ids=lambda page: page.name
 )
 def test_the_tests_of_a_page_pass_in_a_new_project(
     page: Path, database: str, tmp_path: Path

@@ -138,13 +138,13 @@ def test_the_five_endpoints_on_a_hand_made_async_engine(url: str) -> None:
 
     asyncio.run(create_tables())
     with TestClient(app) as client:
-        made = client.post("/notes", json={"title": "first", "body": "b"})
-        assert made.status_code == 201
-        assert made.json()["made_at"].endswith("Z")
+        created = client.post("/notes", json={"title": "first", "body": "b"})
+        assert created.status_code == 201
+        assert created.json()["made_at"].endswith("Z")
         assert client.post("/notes", json={"title": "x", "state": "nonsense"}).status_code == 422
-        assert client.get("/notes").json() == [made.json()]
+        assert client.get("/notes").json() == [created.json()]
         changed = client.patch("/notes/1", json={"stars": 5}).json()
-        assert changed == {**made.json(), "stars": 5}
+        assert changed == {**created.json(), "stars": 5}
         assert client.patch("/notes/1", json={"body": None}).json()["body"] is None
         assert client.get("/notes/1").json()["stars"] == 5
         assert client.delete("/notes/1").json() == {"ok": True}
@@ -215,6 +215,6 @@ def test_queries_in_sync_and_async_code(db: Database) -> None:
             assert (await session.get(Note, note.id)) is note
             loaded = select(Note).options(selectinload(Note.folder))
             session.expunge_all()
-            assert {one.folder.id for one in (await session.exec(loaded)).all()} == {1}
+            assert {note.folder.id for note in (await session.exec(loaded)).all()} == {1}
 
     asyncio.run(main())

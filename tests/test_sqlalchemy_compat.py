@@ -87,8 +87,8 @@ def test_metadata_with_a_sequence_or_a_listener_creates_more_than_tables() -> No
     plain, with_sequence, with_listener = MetaData(), MetaData(), MetaData()
     Sequence("numbers", metadata=with_sequence)
     event.listen(with_listener, "before_create", lambda *_, **__: None)
-    found = [compat.creates_more_than_tables(m) for m in (plain, with_sequence, with_listener)]
-    assert found == [False, True, True]
+    answers = [compat.creates_more_than_tables(m) for m in (plain, with_sequence, with_listener)]
+    assert answers == [False, True, True]
 
 
 def test_a_copy_of_a_column_belongs_to_no_table() -> None:
@@ -109,7 +109,11 @@ def test_an_index_is_created_where_its_ddl_if_says(engine: Engine) -> None:
 def test_the_check_of_a_type_belongs_to_it() -> None:
     is_open: Column[bool] = Column("is_open", Boolean(create_constraint=True, name="ck_open"))
     shop = Table("shop", MetaData(), is_open, CheckConstraint("1 = 1", name="ck_own"))
-    checks = {one.name: one for one in shop.constraints if isinstance(one, CheckConstraint)}
+    checks = {
+        constraint.name: constraint
+        for constraint in shop.constraints
+        if isinstance(constraint, CheckConstraint)
+    }
     assert compat.belongs_to_type(checks["ck_open"])
     assert not compat.belongs_to_type(checks["ck_own"])
 

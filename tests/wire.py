@@ -35,8 +35,8 @@ class Messages:
             if self._begun:
                 self.statements += message[:1] in {b"Q", b"E"}  # Query, Execute
             else:
-                asked = int.from_bytes(message[4:8], "big")
-                self._begun = asked not in {SSL_REQUEST, GSS_REQUEST}
+                code = int.from_bytes(message[4:8], "big")
+                self._begun = code not in {SSL_REQUEST, GSS_REQUEST}
 
 
 class Wire:
@@ -72,13 +72,13 @@ class Wire:
 
     def stop(self) -> None:
         """Cut every connection."""
-        for one in (self._listener, *self._sockets):
+        for sock in (self._listener, *self._sockets):
             with suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
+                sock.shutdown(socket.SHUT_RDWR)
         for thread in list(self._threads):
             thread.join()
-        for one in (self._listener, *self._sockets):
-            one.close()
+        for sock in (self._listener, *self._sockets):
+            sock.close()
 
     def _run(self, work: Callable[..., None], *arguments: object) -> None:
         thread = threading.Thread(target=work, args=arguments, daemon=True)

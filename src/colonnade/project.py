@@ -232,8 +232,9 @@ class Project:
                 f"--database-url, or name the project's Database in {file}:\n\n"
                 '[tool.colonnade]\ndatabase = "app.database:db"'
             )
+        urls = ", ".join(str(database.url) for database in databases)
         raise ProjectError(
-            f"There are {len(databases)} Databases: {', '.join(map(str, (db.url for db in databases)))}. "
+            f"There are {len(databases)} Databases: {urls}. "
             f'Name the one meant in {file}: [tool.colonnade] database = "app.database:db".'
         )
 

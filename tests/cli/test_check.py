@@ -25,10 +25,10 @@ class Done:
     stderr: str
 
 
-def check(*arguments: str, cwd: Path, given: str | None = None) -> Done:
+def check(*arguments: str, cwd: Path, stdin: str | None = None) -> Done:
     """Run ``colonnade check`` in this process."""
     with chdir(cwd):
-        result = CliRunner().invoke(app, ["check", *arguments], input=given, prog_name="colonnade")
+        result = CliRunner().invoke(app, ["check", *arguments], input=stdin, prog_name="colonnade")
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return Done(result.exit_code, result.stdout, result.stderr)
@@ -95,7 +95,7 @@ def test_a_baseline_is_written_and_used(project: Path) -> None:
 
 
 def test_standard_input_is_checked_and_mended(project: Path) -> None:
-    done = check("-", "--stdin-filename", "app/new.py", cwd=project, given=WRONG)
+    done = check("-", "--stdin-filename", "app/new.py", cwd=project, stdin=WRONG)
     assert (done.returncode, done.stdout[:18]) == (1, "app/new.py:3:37: C")
     command = [sys.executable, "-m", "colonnade", "check", "-", "--fix"]
     fixed = subprocess.run(

@@ -149,10 +149,10 @@ def test_the_demo_creates_lists_reads_patches_and_deletes_a_task(demo: Served) -
     assert len(demo("GET", "/projects")[1]) == 5
     assert demo("GET", "/workers/@claude-code")[1]["type"] == "agent"
     everything = [
-        one for page in range(4) for one in demo("GET", f"/tasks?limit=100&offset={page}00")[1]
+        row for page in range(4) for row in demo("GET", f"/tasks?limit=100&offset={page}00")[1]
     ]
-    nested = {one["parent_id"] for one in everything} & {
-        one["id"] for one in everything if one["parent_id"]
+    nested = {row["parent_id"] for row in everything} & {
+        row["id"] for row in everything if row["parent_id"]
     }
     assert demo("GET", f"/tasks/{nested.pop()}/subtasks")[1]  # below a task that is below one
     schemas = demo("GET", "/openapi.json")[1]["components"]["schemas"]

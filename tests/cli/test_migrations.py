@@ -41,8 +41,8 @@ def run(project: Path, url: str, *arguments: str, code: int = 0) -> str:
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/tasks.db"
-    found: str = request.getfixturevalue("postgresql_database")
-    return found
+    database_url: str = request.getfixturevalue("postgresql_database")
+    return database_url
 
 
 @pytest.fixture
@@ -124,23 +124,23 @@ def test_interrupted_and_killed_in_the_middle_it_can_be_run_again(project: Path,
         "def downgrade():\n"
         '    op.drop_column("label", "seen")\n'
     )
-    stopped, told = stop_upgrade(project, url, signal.SIGINT)
+    stopped, output = stop_upgrade(project, url, signal.SIGINT)
     assert stopped == 1
     left = "Nothing of it is left" if url.startswith("sqlite") else "1 of 2 steps are done and stay"
-    assert told.startswith("error: Interrupted. ")
-    assert left in told
+    assert output.startswith("error: Interrupted. ")
+    assert left in output
     stop_upgrade(project, url, signal.SIGKILL)
     if url.startswith("postgresql"):  # on SQLite a revision is one transaction
         for command in ("current", "history"):
-            said = run(project, url, "colonnade", command)
-            assert "`colonnade upgrade` finishes it, `colonnade downgrade` takes it back" in said
+            output = run(project, url, "colonnade", command)
+            assert "`colonnade upgrade` finishes it, `colonnade downgrade` takes it back" in output
         assert "is unfinished" in run(project, url, "colonnade", "doctor")
     run(project, url, "colonnade", "upgrade")
     database = Database(url)
     with database.engine.connect() as connection:
-        asked = "SELECT count(*) FROM task WHERE title LIKE :like"
-        done = connection.execute(text(asked), {"like": "%!"})
-        twice = connection.execute(text(asked), {"like": "%!!"})
+        query = "SELECT count(*) FROM task WHERE title LIKE :like"
+        done = connection.execute(text(query), {"like": "%!"})
+        twice = connection.execute(text(query), {"like": "%!!"})
         assert (done.scalar_one(), twice.scalar_one()) == (332, 0)
     database.dispose()
     assert "agree" not in run(project, url, "colonnade", "drift", code=1)  # label.seen
@@ -153,8 +153,8 @@ def test_a_database_without_code_is_adopted(project: Path, url: str, tmp_path: P
         connection.exec_driver_sql("DROP TABLE alembic_version")
     shop = tmp_path / "shop"
     shop.mkdir()
-    told = run(shop, url, "colonnade", "adopt", "-o", "shop/models.py", "--database-url", url)
-    assert "Taskassignment" in told
+    output = run(shop, url, "colonnade", "adopt", "-o", "shop/models.py", "--database-url", url)
+    assert "Taskassignment" in output
     (shop / "pyproject.toml").write_text('[tool.colonnade]\nmodels = "shop.models"\n')
     assert "agree" in run(shop, url, "colonnade", "drift")  # the database of DATABASE_URL
     again = run(shop, url, "colonnade", "adopt", "-o", "shop/models.py", code=1)
@@ -169,15 +169,15 @@ def test_a_baseline_is_written_and_named(
     if programs is not None:  # pg_dump of the server's own version
         monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
     run(project, url, "colonnade", "upgrade")
-    said = run(project, url, "colonnade", "baseline")
+    output = run(project, url, "colonnade", "baseline")
     (snapshot,) = (project / "migrations" / "versions" / "baseline").iterdir()
-    assert str(snapshot.relative_to(project)) in said
-    assert f'baseline = "{snapshot.name.partition(".")[0]}"' in said
+    assert str(snapshot.relative_to(project)) in output
+    assert f'baseline = "{snapshot.name.partition(".")[0]}"' in output
 
 
 def test_without_an_app_or_models_it_says_what_to_write(tmp_path: Path) -> None:
-    told = run(tmp_path, "sqlite:///x.db", "colonnade", "migrate", code=1)
-    assert 'app = "app.main:app"' in told
+    output = run(tmp_path, "sqlite:///x.db", "colonnade", "migrate", code=1)
+    assert 'app = "app.main:app"' in output
 
 
 def test_on_a_terminal_it_asks(project: Path) -> None:

@@ -37,8 +37,8 @@ def checkouts(db: Database, work: Callable[[], Awaitable[Any]]) -> int:
 
 def test_statements_that_follow_each_other_use_one_checkout(small: Database) -> None:
     async def several() -> None:
-        found = [await small.run_async(PID) for _ in range(50)]
-        assert len(set(found)) == 1
+        pids = [await small.run_async(PID) for _ in range(50)]
+        assert len(set(pids)) == 1
 
     assert checkouts(small, several) < 5  # a slow machine may pause in between
 
@@ -57,8 +57,8 @@ def test_a_session_waits_no_longer_than_that(small: Database) -> None:
     async def both() -> None:
         pid = await small.run_async(PID)
         async with small.session() as session:
-            found = await session.connection()
-            assert (await found.execute(text("SELECT pg_backend_pid()"))).scalar() == pid
+            connection = await session.connection()
+            assert (await connection.execute(text("SELECT pg_backend_pid()"))).scalar() == pid
 
     assert checkouts(small, both) == 2
 

@@ -8,22 +8,22 @@ import pytest
 from colonnade.database.connections._connection_limiter import ConnectionLimiter
 
 
-async def hold(turns: ConnectionLimiter, seconds: float, told: list[bool]) -> None:
+async def hold(turns: ConnectionLimiter, seconds: float, turns_taken: list[bool]) -> None:
     has_turn = await turns.take()
-    told.append(has_turn)
+    turns_taken.append(has_turn)
     await asyncio.sleep(seconds)
     if has_turn:
         turns.give()
 
 
 def outcome(turns: ConnectionLimiter, seconds: float, clients: int) -> list[bool]:
-    told: list[bool] = []
+    turns_taken: list[bool] = []
 
     async def together() -> None:
-        await asyncio.gather(*(hold(turns, seconds, told) for _ in range(clients)))
+        await asyncio.gather(*(hold(turns, seconds, turns_taken) for _ in range(clients)))
 
     asyncio.run(together())
-    return told
+    return turns_taken
 
 
 def test_while_statements_end_all_wait_however_many_they_are() -> None:
@@ -37,17 +37,17 @@ def test_when_none_ends_nobody_waits_any_more() -> None:
 
 
 def test_a_loop_that_is_held_up_is_no_sign_that_nothing_ends() -> None:
-    turns, told = ConnectionLimiter(1), list[bool]()
+    turns, turns_taken = ConnectionLimiter(1), list[bool]()
 
     async def held_up() -> None:
         async with asyncio.TaskGroup() as group:
-            group.create_task(hold(turns, 0.01, told))
-            group.create_task(hold(turns, 0, told))
+            group.create_task(hold(turns, 0.01, turns_taken))
+            group.create_task(hold(turns, 0, turns_taken))
             await asyncio.sleep(0)
             time.sleep(0.2)  # noqa: ASYNC251 - that is the case
 
     asyncio.run(held_up())
-    assert told == [True, True]
+    assert turns_taken == [True, True]
 
 
 def test_without_a_limit_nobody_waits() -> None:

@@ -105,7 +105,9 @@ def test_event_loops_one_after_another_and_at_once(
     loop.close()
     assert asyncio.run(main()) == 5
     gc.collect()
-    assert [str(one.message) for one in recwarn if "aiosqlite" in str(one.message)] == []
+    assert [
+        str(warning.message) for warning in recwarn if "aiosqlite" in str(warning.message)
+    ] == []
 
 
 def test_a_loops_connections_are_closed_with_it(db: Database) -> None:
@@ -431,10 +433,12 @@ def test_create_all_asks_once_for_all_tables_when_they_are_there(db: Database) -
     for name in ("one", "Two", "three"):
         Table(name, metadata, Column("id", Integer, primary_key=True))
     db.create_all(metadata)
-    asked: list[str] = []
-    event.listen(db.engine, "before_cursor_execute", lambda *told: asked.append(told[2]))
+    statements: list[str] = []
+    event.listen(
+        db.engine, "before_cursor_execute", lambda *arguments: statements.append(arguments[2])
+    )
     db.create_all(metadata)
-    assert len(asked) == 1, asked
+    assert len(statements) == 1, statements
 
 
 def test_a_session_that_only_reads_writes_nothing(db: Database) -> None:

@@ -39,12 +39,12 @@ def run(db: Database, work: Callable[[Connection], Any], **options: Any) -> Any:
 def test_values_are_bound_by_their_types_and_defaults_are_made(db: Database, notes: Any) -> None:
     table = notes.__table__
     values = {"text": "a", "at": datetime(2026, 1, 1, tzinfo=UTC), "tags": ["x"], "kind": "k"}
-    made = insert(table).returning(table.c.id)
+    statement = insert(table).returning(table.c.id)
     seen: list[type] = []
 
     def work(connection: Connection) -> int:
         seen.append(type(connection))
-        return int(connection.execute(made, values).scalar_one())
+        return int(connection.execute(statement, values).scalar_one())
 
     assert run(db, work) == 1
     assert seen == [DirectConnection]
@@ -66,12 +66,12 @@ def test_values_are_bound_by_their_types_and_defaults_are_made(db: Database, not
 
 
 def test_what_only_sqlalchemy_can_make_it_makes(db: Database, notes: Any) -> None:
-    made = insert(notes.__table__).returning(notes.__table__.c.kind)
+    statement = insert(notes.__table__).returning(notes.__table__.c.kind)
     seen: list[bool] = []
 
     def work(connection: Connection) -> str:
         seen.append(isinstance(connection, DirectConnection))
-        return str(connection.execute(made, {"text": "a", "tags": []}).scalar_one())
+        return str(connection.execute(statement, {"text": "a", "tags": []}).scalar_one())
 
     assert run(db, work) == "made"  # a default that is called with a context
     assert seen == [True, False]
@@ -84,7 +84,10 @@ def test_several_are_one_transaction(db: Database, notes: Any) -> None:
 
     def several(*texts: str) -> StatementBatch[Any]:
         return StatementBatch(
-            [plan.one({"text": one, "tags": [], "kind": "k", "at": None}) for one in texts]
+            [
+                plan.one({"text": note_text, "tags": [], "kind": "k", "at": None})
+                for note_text in texts
+            ]
         )
 
     rows = run(db, several("a", "b"), begin=True)
@@ -196,13 +199,13 @@ def test_connections_beyond_the_pool_are_closed(database_url: str) -> None:
 def test_a_connection_that_was_closed_is_opened_anew(db: Database) -> None:
     if db.url.backend == "sqlite":
         pytest.skip("sync connections, which need no greenlet to open")
-    one = Plan(select(literal(1))).bound({}, lambda rows: rows.scalar_one())
+    plan = Plan(select(literal(1))).bound({}, lambda rows: rows.scalar_one())
 
     async def twice() -> list[Any]:
-        first = await db.run_async(one)
+        first = await db.run_async(plan)
         async with db.async_engine.connect() as connection:
             await connection.invalidate()
-        return [first, await db.run_async(one)]
+        return [first, await db.run_async(plan)]
 
     assert asyncio.run(twice()) == [1, 1]
 

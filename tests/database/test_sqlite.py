@@ -59,13 +59,13 @@ def test_connections_are_set_up(db: Database) -> None:
             ]
 
     with db.engine.connect() as connection:
-        found = [
+        settings = [
             connection.exec_driver_sql(f"PRAGMA {name}").scalar()
             for name in ("foreign_keys", "synchronous", "busy_timeout", "journal_mode")
         ]
-    assert found == asyncio.run(pragmas())
+    assert settings == asyncio.run(pragmas())
     # In memory nothing is synchronised, and asking would wait for whoever writes.
-    assert found == ([1, 2, 5000, "memory"] if db.url.memory else [1, 1, 5000, "wal"])
+    assert settings == ([1, 2, 5000, "memory"] if db.url.memory else [1, 1, 5000, "wal"])
 
 
 def test_a_session_reads_outside_a_transaction_and_begins_before_its_first_write(
@@ -76,10 +76,10 @@ def test_a_session_reads_outside_a_transaction_and_begins_before_its_first_write
     seen.clear()
     with db.session() as session:
         row = session.get_one(Counter, 1)
-        assert not any(one.startswith("BEGIN") for one in seen)
+        assert not any(statement.startswith("BEGIN") for statement in seen)
         row.value = 5
         session.flush()
-        assert [one.split()[0] for one in seen] == ["SELECT", "BEGIN", "UPDATE"]
+        assert [statement.split()[0] for statement in seen] == ["SELECT", "BEGIN", "UPDATE"]
         assert "BEGIN IMMEDIATE" in seen
         session.rollback()
         assert session.get_one(Counter, 1).value == 0
@@ -138,7 +138,7 @@ def test_autocommit_begins_nothing(db: Database) -> None:
     seen.clear()
     with db.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
         connection.execute(text("UPDATE counter SET value = 3"))
-    assert not any(one.startswith("BEGIN") for one in seen)
+    assert not any(statement.startswith("BEGIN") for statement in seen)
     with db.session() as session:
         session.execute(text("UPDATE counter SET value = 4"))
         session.rollback()
@@ -149,15 +149,15 @@ def test_a_reader_sees_what_is_committed_and_a_writer_after_a_read_does_not_fail
     db: Database,
 ) -> None:
     Counter = counter(db)
-    with db.session() as one, db.session() as two:
-        assert one.get_one(Counter, 1).value == 0
+    with db.session() as first, db.session() as two:
+        assert first.get_one(Counter, 1).value == 0
         two.exec(update(Counter).values(value=7))
         if not db.url.memory:  # there, a reader waits while somebody writes
-            assert one.execute(text("SELECT value FROM counter")).scalar() == 0
+            assert first.execute(text("SELECT value FROM counter")).scalar() == 0
         two.commit()
-        assert one.execute(text("SELECT value FROM counter")).scalar() == 7
-        one.exec(update(Counter).values(value=col(Counter.value) + 1))
-        one.commit()
+        assert first.execute(text("SELECT value FROM counter")).scalar() == 7
+        first.exec(update(Counter).values(value=col(Counter.value) + 1))
+        first.commit()
         assert two.execute(text("SELECT value FROM counter")).scalar() == 8
 
 
@@ -241,11 +241,11 @@ def test_eight_writers_and_eight_readers_in_tasks_beside_sync_sessions(db: Datab
 
 
 def test_two_databases_in_memory_are_two() -> None:
-    one, two = Database("sqlite://"), Database("sqlite://")
-    counter(one)
+    first, two = Database("sqlite://"), Database("sqlite://")
+    counter(first)
     with two.session() as session, pytest.raises(OperationalError, match="no such table"):
         session.execute(text("SELECT * FROM counter"))
-    one.dispose()
+    first.dispose()
     two.dispose()
 
 

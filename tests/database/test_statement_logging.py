@@ -38,9 +38,9 @@ SLOW = {
 
 
 def test_health_says_whether_it_answers(db: Database) -> None:
-    found = db.health()
-    assert (found.reached, found.reason, found.revisions) == (True, "", None)
-    assert found.milliseconds > 0
+    health = db.health()
+    assert (health.reached, health.reason, health.revisions) == (True, "", None)
+    assert health.milliseconds > 0
 
     async def main() -> None:
         assert (await db.health_async()).reached
@@ -51,10 +51,10 @@ def test_health_says_whether_it_answers(db: Database) -> None:
 
 def test_health_says_why_it_does_not_and_soon() -> None:
     db = Database("postgresql://me:hunter2@127.0.0.1:1/db")
-    for found in (db.health(0.2), asyncio.run(db.health_async(0.2))):
-        assert not found.reached
-        assert "nothing listens on that port" in found.reason
-        assert "hunter2" not in found.reason
+    for health in (db.health(0.2), asyncio.run(db.health_async(0.2))):
+        assert not health.reached
+        assert "nothing listens on that port" in health.reason
+        assert "hunter2" not in health.reason
 
 
 def test_the_routes_tell_an_orchestrator(db: Database) -> None:
@@ -106,8 +106,8 @@ def test_each_statement_is_told_of_without_its_values(
 ) -> None:
     Row = table()
     db.create_all()
-    telling = Database(db.url, log_statements=True)
-    with caplog.at_level(logging.INFO, "colonnade.statements"), telling.session() as session:
+    logged = Database(db.url, log_statements=True)
+    with caplog.at_level(logging.INFO, "colonnade.statements"), logged.session() as session:
         session.add(Row(name="hunter2"))
         session.commit()
     record: Any = caplog.records[-1]
@@ -116,7 +116,7 @@ def test_each_statement_is_told_of_without_its_values(
     assert record.milliseconds > 0
     assert record.database == str(db.url)
     assert "hunter2" not in caplog.text
-    telling.dispose()
+    logged.dispose()
 
 
 @pytest.mark.parametrize("is_async", [False, True])
@@ -125,55 +125,59 @@ def test_a_slow_one_is_told_of_with_its_plan(
 ) -> None:
     Row = table()
     db.create_all()
-    telling = Database(db.url, slow_statement=0.05, explain_slow=True)
+    logged = Database(db.url, slow_statement=0.05, explain_slow=True)
 
     def work(connection: Connection) -> None:
         connection.execute(select(Row))
         connection.execute(text(SLOW[db.url.backend]))
 
     async def main() -> None:
-        await telling.run_async(work)
-        await telling.run_async(work, begin=True)
-        await telling.dispose_async()
+        await logged.run_async(work)
+        await logged.run_async(work, begin=True)
+        await logged.dispose_async()
 
     with caplog.at_level(logging.INFO, "colonnade.statements"):
         if is_async:
             asyncio.run(main())
         else:
-            with telling.session() as session:
+            with logged.session() as session:
                 work(session.connection())
                 assert session.exec(select(Row)).all() == []  # the transaction goes on
     assert len(caplog.records) == 1 + is_async
     for record in caplog.records:
-        told: Any = record
+        slow_record: Any = record
         assert record.levelname == "WARNING"
-        assert "Result" in told.plan if db.url.backend == "postgresql" else "SCAN" in told.plan
-    telling.dispose()
+        assert (
+            "Result" in slow_record.plan
+            if db.url.backend == "postgresql"
+            else "SCAN" in slow_record.plan
+        )
+    logged.dispose()
 
 
 def test_a_plan_does_not_show_values(db: Database, caplog: pytest.LogCaptureFixture) -> None:
     Row = table()
     db.create_all()
-    telling = Database(db.url, slow_statement=0, explain_slow=True)
-    with caplog.at_level(logging.INFO, "colonnade.statements"), telling.session() as session:
+    logged = Database(db.url, slow_statement=0, explain_slow=True)
+    with caplog.at_level(logging.INFO, "colonnade.statements"), logged.session() as session:
         session.exec(select(Row).where(Row.name == "hunter2's", Row.id > 424242)).all()
-    told: Any = caplog.records[-1]
-    assert told.plan
-    assert "hunter2" not in caplog.text + told.plan
-    assert "424242" not in caplog.text + told.plan
-    telling.dispose()
+    slow_record: Any = caplog.records[-1]
+    assert slow_record.plan
+    assert "hunter2" not in caplog.text + slow_record.plan
+    assert "424242" not in caplog.text + slow_record.plan
+    logged.dispose()
 
 
 def test_a_limit_holds_for_statements_that_are_watched(db: Database) -> None:
-    telling = Database(db.url, log_statements=True)
+    logged = Database(db.url, log_statements=True)
 
     def work(connection: Connection) -> None:
         connection.execute(text(LONG[db.url.backend]))
 
     async def main() -> None:
-        with telling.statement_timeout(0.2), pytest.raises((DBAPIError, DatabaseError)):
-            await telling.run_async(work)
-        await telling.dispose_async()
+        with logged.statement_timeout(0.2), pytest.raises((DBAPIError, DatabaseError)):
+            await logged.run_async(work)
+        await logged.dispose_async()
 
     started = time.monotonic()
     asyncio.run(main())
@@ -224,7 +228,7 @@ def test_statements_are_spans_where_somebody_wants_them(db: Database, provider: 
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    told, measured = json.loads(done.stdout)
+    spans, measured = json.loads(done.stdout)
     assert ("db.client.connections.usage" in measured) == (provider == "set")
-    asked = [statement for statement in told if statement and statement.startswith("SELECT")]
-    assert ("SELECT 1" in asked, "SELECT 2" in asked) == ((provider == "set",) * 2)
+    query = [statement for statement in spans if statement and statement.startswith("SELECT")]
+    assert ("SELECT 1" in query, "SELECT 2" in query) == ((provider == "set",) * 2)

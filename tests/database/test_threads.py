@@ -12,7 +12,7 @@ import pytest
 
 from colonnade.database.statements._threads import MOST, Threads
 
-asked: ContextVar[str] = ContextVar("asked")
+asked_by: ContextVar[str] = ContextVar("asked_by")
 
 
 class Started:
@@ -60,8 +60,8 @@ def test_context_variables_go_along() -> None:
     threads = Threads()
 
     async def tell() -> str:
-        asked.set("who")
-        return await threads.run(asked.get)
+        asked_by.set("who")
+        return await threads.run(asked_by.get)
 
     assert asyncio.run(tell()) == "who"
     threads.stop()

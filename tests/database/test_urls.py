@@ -22,12 +22,13 @@ NEON_DIRECT = "postgresql://u:p@ep-x.c-8.us-east-1.aws.neon.tech/db"
 
 def parts(url: DatabaseURL) -> tuple[Any, ...]:
     """User, password, host, port and database, the same for both drivers."""
-    one, other = url.sync.url, url.asynchronous.url
-    found = tuple(
-        (each.username, each.password, each.host, each.port, each.database) for each in (one, other)
+    sync_url, other = url.sync.url, url.asynchronous.url
+    urls = tuple(
+        (each.username, each.password, each.host, each.port, each.database)
+        for each in (sync_url, other)
     )
-    assert found[0] == found[1]
-    return found[0]
+    assert urls[0] == urls[1]
+    return urls[0]
 
 
 @pytest.mark.parametrize(
@@ -123,8 +124,8 @@ def test_parameters_reach_both_drivers(
     sync = {"connect_timeout": 10, **psycopg_args}
     assert {key: url.sync.connect_args.get(key) for key in sync} == sync
     asynchronous = {"timeout": 10.0, **asyncpg_args}
-    found = {key: url.asynchronous.connect_args.get(key) for key in asynchronous}
-    assert found == asynchronous
+    arguments = {key: url.asynchronous.connect_args.get(key) for key in asynchronous}
+    assert arguments == asynchronous
 
 
 def test_several_hosts_before_the_path() -> None:

@@ -63,12 +63,13 @@ def test_a_resource_that_is_built_speaks_to_each_as_it_must(
 
 def check_notes(app: FastAPI) -> None:
     with TestClient(app) as client:
-        made = client.post("/notes", json={"text": "one"})
-        assert made.status_code == 201, made.text
+        created = client.post("/notes", json={"text": "one"})
+        assert created.status_code == 201, created.text
         assert [row["text"] for row in client.get("/notes").json()] == ["one"]
-        tag = made.headers["ETag"]
+        tag = created.headers["ETag"]
         assert (
-            client.get(made.headers["Location"], headers={"If-None-Match": tag}).status_code == 304
+            client.get(created.headers["Location"], headers={"If-None-Match": tag}).status_code
+            == 304
         )
 
 

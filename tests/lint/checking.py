@@ -19,15 +19,17 @@ def check_files(**files: str) -> list[Finding]:
 
 def check_code(code: str, *codes: str) -> list[tuple[int, str]]:
     """Line and code of what is found in a file, of some rules if they are named."""
-    found = check_files(code=code)
-    return [(one.line, one.code) for one in found if not codes or one.code in codes]
+    findings = check_files(code=code)
+    return [
+        (finding.line, finding.code) for finding in findings if not codes or finding.code in codes
+    ]
 
 
 def marked(code: str, *codes: str) -> list[tuple[int, str]]:
     """The lines that say what is found in them: `# CLN101`, or `# CLN101, CLN102`."""
-    found = []
+    expected = []
     for number, line in enumerate(dedent(code).lstrip().splitlines(), 1):
         match = re.search(r"# ((?:CLN\d{3}(?:, )?)+)$", line)
         if match is not None:
-            found += [(number, one) for one in match[1].split(", ")]
-    return sorted(one for one in found if not codes or one[1] in codes)
+            expected += [(number, code) for code in match[1].split(", ")]
+    return sorted(finding for finding in expected if not codes or finding[1] in codes)

@@ -35,5 +35,5 @@ def test_a_change_is_seen_by_those_who_reach_it_and_by_no_others(
 
 def test_long_chains_are_no_trouble() -> None:
     names = [str(number) for number in range(5000)]
-    graph = {one: {other} for one, other in pairwise(names)} | {names[-1]: set()}
+    graph = {name: {other} for name, other in pairwise(names)} | {names[-1]: set()}
     assert len(reached_hashes(graph, dict.fromkeys(names, ""))) == 5000

@@ -27,16 +27,18 @@ async def converse(project: Path) -> None:
         client.initialized(types.InitializedParams())
         document = types.TextDocumentItem(uri, "python", 1, "# 🏛 größe\n" + WRONG)
         client.text_document_did_open(types.DidOpenTextDocumentParams(document))
-        (found,) = (await asyncio.wait_for(published.get(), 20)).diagnostics
-        assert (found.code, found.source) == ("CLN404", "colonnade")
-        assert (found.range.start, found.range.end) == (
+        (diagnostic,) = (await asyncio.wait_for(published.get(), 20)).diagnostics
+        assert (diagnostic.code, diagnostic.source) == ("CLN404", "colonnade")
+        assert (diagnostic.range.start, diagnostic.range.end) == (
             types.Position(3, 36),
             types.Position(3, 47),
         )
 
         actions = await client.text_document_code_action_async(
             types.CodeActionParams(
-                types.TextDocumentIdentifier(uri), found.range, types.CodeActionContext([found])
+                types.TextDocumentIdentifier(uri),
+                diagnostic.range,
+                types.CodeActionContext([diagnostic]),
             )
         )
         assert actions is not None

@@ -22,11 +22,11 @@ def as_function(code: str, number: int) -> str:
     """An example under names of its own, so that several stand in one file."""
     tree = ast.parse(code)
     names = {
-        one.name for one in tree.body
-        if isinstance(one, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        statement.name for statement in tree.body
+        if isinstance(statement, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
     } | {
-        target.id for one in tree.body if isinstance(one, ast.Assign)
-        for target in one.targets if isinstance(target, ast.Name)
+        target.id for statement in tree.body if isinstance(statement, ast.Assign)
+        for target in statement.targets if isinstance(target, ast.Name)
     }  # fmt: skip
     tokens = []
     for token in tokenize.generate_tokens(io.StringIO(code + "\n").readline):
@@ -97,22 +97,22 @@ def share_a_file(rules: list[Rule]) -> bool:
     A name of two packages would be one of them for all; and one example has sessions of both kinds
     on purpose, so that it is not known for sure what others are given.
     """
-    found = sources_of([rule.bad for rule in rules])
+    sources = sources_of([rule.bad for rule in rules])
     mixed = len(set(rules)) > 1 and any(rule.name == MIXED for rule in rules)
-    return not mixed and len({name for name, _ in found}) == len(found)
+    return not mixed and len({name for name, _ in sources}) == len(sources)
 
 
 def fixed_apart(codes: list[str]) -> list[str]:
     """Files of one project with all fixes made, again and again."""
     for _ in range(10):
         sources = {f"{number}.py": read(code.encode(), ".py") for number, code in enumerate(codes)}
-        found = check_sources(sources, all_rules())
-        made = [
-            apply(source, [one for one in found if one.path == path])
+        findings = check_sources(sources, all_rules())
+        fixed_sources = [
+            apply(source, [finding for finding in findings if finding.path == path])
             for path, source in sources.items()
         ]
-        codes = [code for code, _ in made]
-        if not any(count for _, count in made):
+        codes = [code for code, _ in fixed_sources]
+        if not any(count for _, count in fixed_sources):
             return codes
     raise AssertionError(f"never settles: {codes}")
 
@@ -125,21 +125,23 @@ def test_what_is_fixed_together_means_what_is_right_apart(rules: list[Rule]) -> 
         comments = [""] * len(rules)
         assert body(fixed(combined(wrong, comments))) == body(combined(right, comments))
     else:
-        found = fixed_apart([as_function(code, number) for number, code in enumerate(wrong)])
+        fixed_sources = fixed_apart(
+            [as_function(code, number) for number, code in enumerate(wrong)]
+        )
         expected = [as_function(code, number) for number, code in enumerate(right)]
-        assert [body(code) for code in found] == [body(code) for code in expected]
+        assert [body(code) for code in fixed_sources] == [body(code) for code in expected]
 
 
 @given(st.sampled_from(EXAMPLES))
 def test_a_line_that_no_fix_is_for_stays_as_it_is(example: str) -> None:
     source = read(example.encode(), ".py")
-    found = check_sources({"code.py": source}, all_rules())
-    text, _ = apply(source, found)
+    findings = check_sources({"code.py": source}, all_rules())
+    text, _ = apply(source, findings)
     touched = {
         number
-        for one in found
-        if one.fix
-        for edit in one.fix.edits
+        for finding in findings
+        if finding.fix
+        for edit in finding.fix.edits
         for number in range(source.place(edit.start)[0], source.place(edit.end)[0] + 1)
     }
     matcher = difflib.SequenceMatcher(None, example.split("\n"), text.split("\n"), autojunk=False)
@@ -220,7 +222,7 @@ def test_a_fix_that_would_be_no_python_is_not_made(
 
     monkeypatch.setattr(_fixing, "edited", lambda text, edits: "def broken(:")
     done = fix(Settings.read(project), [project])
-    assert ([Path(one).name for one in done.failed], done.after) == (["safe.py"], {})
+    assert ([Path(file).name for file in done.failed], done.after) == (["safe.py"], {})
 
 
 def test_a_file_that_cannot_be_written_does_not_keep_the_others_from_it(project: Path) -> None:

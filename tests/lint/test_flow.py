@@ -404,7 +404,7 @@ def test_pages_without_an_order(code: str) -> None:
 
 
 def test_names_are_followed_through_the_files_of_a_project() -> None:
-    found = check_files(
+    findings = check_files(
         app____init__="",
         app__models____init__="from app.models.task import *\n",
         app__models__task="""
@@ -436,7 +436,9 @@ def test_names_are_followed_through_the_files_of_a_project() -> None:
                 return session.get(m.Task, key).title
             """,
     )
-    assert [(one.path, one.line, one.code) for one in found] == [("app/api/tasks.py", 9, "CLN202")]
+    assert [(finding.path, finding.line, finding.code) for finding in findings] == [
+        ("app/api/tasks.py", 9, "CLN202")
+    ]
 
 
 @pytest.mark.parametrize(

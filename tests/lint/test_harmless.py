@@ -243,8 +243,10 @@ def safely_fixed(code: str) -> str:
     """Code with all safe fixes made, again and again."""
     for _ in range(10):
         source = read(code.encode(), ".py")
-        found = check_sources({"code.py": source}, all_rules())
-        code, count = apply(source, [one for one in found if one.fix and one.fix.safe])
+        findings = check_sources({"code.py": source}, all_rules())
+        code, count = apply(
+            source, [finding for finding in findings if finding.fix and finding.fix.safe]
+        )
         if not count:
             return code
     raise AssertionError(f"never settles:\n{code}")
@@ -263,8 +265,8 @@ def results() -> dict[str, list[object]]:
         input=json.dumps(programs), capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    given = [json.loads(line) for line in done.stdout.splitlines()]
-    return {code: given[2 * at : 2 * at + 2] for at, code in enumerate(BEFORE)}
+    outputs = [json.loads(line) for line in done.stdout.splitlines()]
+    return {code: outputs[2 * at : 2 * at + 2] for at, code in enumerate(BEFORE)}
 
 
 def test_every_rule_with_a_safe_fix_has_a_program() -> None:
@@ -277,9 +279,9 @@ def test_a_program_gives_the_same_before_and_after(
 ) -> None:
     before, after = results[code]
     assert before == after
-    assert code in {one for _, one in check_code(BEFORE[code])}
+    assert code in {finding for _, finding in check_code(BEFORE[code])}
     assert AFTER[code] != BEFORE[code]
-    assert code not in {one for _, one in check_code(AFTER[code])}
+    assert code not in {finding for _, finding in check_code(AFTER[code])}
 
 
 @pytest.mark.parametrize("code", PROGRAMS)
@@ -560,8 +562,8 @@ def test_a_pair_in_two_files_is_not_made_by_halves() -> None:
         "    owner_id: int = Field(foreign_key='owner.id')\n"
         "    owner: Owner = Relationship()\n",
     }
-    found = check_sources({n: read(c.encode(), ".py") for n, c in sources.items()}, all_rules())
-    assert [(one.path, one.code, one.fix and one.fix.safe) for one in found] == [
+    findings = check_sources({n: read(c.encode(), ".py") for n, c in sources.items()}, all_rules())
+    assert [(each.path, each.code, each.fix and each.fix.safe) for each in findings] == [
         ("a.py", "CLN102", False), ("b.py", "CLN102", False),
     ]  # fmt: skip
 

@@ -256,7 +256,7 @@ def test_what_is_found_and_what_is_not(code: str, case: str) -> None:
 
 
 def test_what_is_stored_elsewhere_is_told_there() -> None:
-    found = check_files(
+    findings = check_files(
         models="""
             from sqlmodel import SQLModel
 
@@ -271,8 +271,10 @@ def test_what_is_stored_elsewhere_is_told_there() -> None:
                 session.add(Note(text=""))
             """,
     )
-    assert [(one.path, one.line, one.code) for one in found] == [("api.py", 5, "CLN101")]
-    assert "(models.py, line 3)" in found[0].message
+    assert [(finding.path, finding.line, finding.code) for finding in findings] == [
+        ("api.py", 5, "CLN101")
+    ]
+    assert "(models.py, line 3)" in findings[0].message
 
 
 @pytest.mark.parametrize("path", ["tests/test_api", "app/conftest", "migrations/versions/one"])
@@ -358,8 +360,8 @@ def client(session):
 async with Session(async_engine) as session:  # a fragment
 ```
 """
-    found = check_sources({"guide.md": read(document.encode(), ".md")}, all_rules())
-    assert {one.code for one in found} == {
+    findings = check_sources({"guide.md": read(document.encode(), ".md")}, all_rules())
+    assert {finding.code for finding in findings} == {
         "CLN104", "CLN108", "CLN121", "CLN122", "CLN208", "CLN217", "CLN303", "CLN304", "CLN406",
     }  # fmt: skip
 

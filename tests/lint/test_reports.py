@@ -25,8 +25,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_text_shows_the_code_and_what_to_do(here: Path) -> None:
     (here / "a.py").write_text(WRONG)
-    found = check(Settings(here), cached=False).findings
-    lines = [Text.from_markup(line).plain for line in as_text(found, Texts())]
+    findings = check(Settings(here), cached=False).findings
+    lines = [Text.from_markup(line).plain for line in as_text(findings, Texts())]
     assert lines == [
         "a.py:3:37: CLN404 [*] `pool_size` is nothing for SQLite",
         "  |",
@@ -39,17 +39,17 @@ def test_text_shows_the_code_and_what_to_do(here: Path) -> None:
         "   = help: Remove it",
         "",
     ]
-    short = [Text.from_markup(line).plain for line in as_text(found, Texts(), frames=False)]
+    short = [Text.from_markup(line).plain for line in as_text(findings, Texts(), frames=False)]
     assert short == lines[:1]
 
 
 def test_no_report_has_a_password(here: Path) -> None:
     (here / "a.py").write_text(SECRET)
-    found = check(Settings(here), cached=True).findings
-    assert {one.code for one in found} == {"CLN401", "CLN402", "CLN403"}
+    findings = check(Settings(here), cached=True).findings
+    assert {finding.code for finding in findings} == {"CLN401", "CLN402", "CLN403"}
     everything = "\n".join(
-        [*as_text(found, Texts()), as_json(found, Texts()), as_sarif(found, Texts(), "1"),
-         *as_github(found), *(path.read_text() for path in here.rglob("*.json"))]
+        [*as_text(findings, Texts()), as_json(findings, Texts()), as_sarif(findings, Texts(), "1"),
+         *as_github(findings), *(path.read_text() for path in here.rglob("*.json"))]
     )  # fmt: skip
     assert "hunter" not in everything
     assert "me:*******@db.io" in everything
@@ -58,8 +58,8 @@ def test_no_report_has_a_password(here: Path) -> None:
 def test_json_has_what_a_program_needs(here: Path) -> None:
     (here / "a.py").write_text(WRONG)
     (here / "b.ipynb").write_bytes(notebook(WRONG))
-    found = json.loads(as_json(check(Settings(here), cached=False).findings, Texts()))
-    assert found[0] == {
+    findings = json.loads(as_json(check(Settings(here), cached=False).findings, Texts()))
+    assert findings[0] == {
         "code": "CLN404", "path": "a.py", "line": 3, "column": 37, "end_line": 3,
         "end_column": 48, "cell": None, "message": "`pool_size` is nothing for SQLite",
         "advice": None,
@@ -68,7 +68,7 @@ def test_json_has_what_a_program_needs(here: Path) -> None:
             "edits": [{"line": 3, "column": 35, "end_line": 3, "end_column": 48, "content": ""}],
         },
     }  # fmt: skip
-    assert (found[1]["path"], found[1]["cell"], found[1]["fix"]) == ("b.ipynb", 2, None)
+    assert (findings[1]["path"], findings[1]["cell"], findings[1]["fix"]) == ("b.ipynb", 2, None)
 
 
 def test_sarif_names_rules_places_and_fixes(here: Path) -> None:
@@ -101,7 +101,7 @@ def test_a_baseline_knows_what_was_there_wherever_it_moves(here: Path) -> None:
     assert (new, known) == ([], 1)
     (here / "a.py").write_text(WRONG + WRONG.replace("engine =", "other ="))
     new, known = beyond(check(Settings(here), cached=False).findings, read_baseline(file), here)
-    assert ([one.line for one in new], known) == ([6], 1)
+    assert ([finding.line for finding in new], known) == ([6], 1)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"findings": [{}]}', '{"findings": [1]}'])

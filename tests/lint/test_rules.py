@@ -55,8 +55,8 @@ def fixed(code: str, rules: tuple[Rule, ...] = all_rules()) -> str:
     """Code with all fixes made, again and again."""
     for _ in range(10):
         source = read(code.encode(), ".py")
-        found = check_sources({"code.py": source}, rules)
-        code, count = apply(source, found)
+        findings = check_sources({"code.py": source}, rules)
+        code, count = apply(source, findings)
         if not count:
             return code
     raise AssertionError(f"never settles:\n{code}")
@@ -65,7 +65,9 @@ def fixed(code: str, rules: tuple[Rule, ...] = all_rules()) -> str:
 def body(code: str) -> list[str]:
     """What a module says, but for its imports and the comments."""
     statements = [
-        one for one in ast.parse(code).body if not isinstance(one, ast.Import | ast.ImportFrom)
+        statement
+        for statement in ast.parse(code).body
+        if not isinstance(statement, ast.Import | ast.ImportFrom)
     ]
     return [ast.unparse(statement) for statement in statements]
 

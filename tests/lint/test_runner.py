@@ -185,8 +185,8 @@ def test_a_file_that_cannot_be_checked_is_one_line_and_the_others_are_reported(
     (project / "engine.py").write_text(WRONG)
     owner: Any = _runner
     *owners, name = step.split(".")
-    for one in owners:
-        owner = getattr(owner, one)
+    for attribute in owners:
+        owner = getattr(owner, attribute)
     real = getattr(owner, name)
 
     def fail(*arguments: Any, **options: Any) -> Any:
@@ -202,7 +202,7 @@ def test_a_file_that_cannot_be_checked_is_one_line_and_the_others_are_reported(
 
 def test_modules_that_import_everything_of_each_other_are_followed_once(project: Path) -> None:
     for name in "abcdefgh":
-        stars = "".join(f"from {one} import *\n" for one in "abcdefgh" if one != name)
+        stars = "".join(f"from {module} import *\n" for module in "abcdefgh" if module != name)
         (project / f"{name}.py").write_text(f"{stars}class {name.upper()}(Unknown): ...\n")
     (project / "h.py").write_text("from a import *\nfrom models import *\n")
     (project / "schemas.py").write_text(SCHEMAS.replace("from models", "from a"))
@@ -289,18 +289,18 @@ def test_a_huge_file_is_told_and_the_others_are_checked(project: Path) -> None:
 def test_settings_choose(project: Path) -> None:
     (project / "engine.py").write_text(WRONG)
     table = "[tool.colonnade.check]\n"
-    for said, left in [
+    for setting, left in [
         ('select = ["CLN4"]', [("engine.py", "CLN404")]),
         ('ignore = ["CLN404"]', [("schemas.py", "CLN121")]),
         ('per-file-ignores = {"sch*.py" = ["CLN1"]}', [("engine.py", "CLN404")]),
         ("max-file-size = 10", []),
     ]:
-        (project / "pyproject.toml").write_text(f"{table}{said}\n")
+        (project / "pyproject.toml").write_text(f"{table}{setting}\n")
         assert run(project) == left
 
 
 @pytest.mark.parametrize(
-    ("said", "message"),
+    ("setting", "message"),
     [
         ('selct = ["CLN4"]', r"has no 'selct'. Did you mean select\?"),
         ("nonsense = 1", "There are select, ignore"),
@@ -314,8 +314,8 @@ def test_settings_choose(project: Path) -> None:
         ('per-file-ignores = {"x" = ["Q"]}', "There is no rule 'Q'"),
     ],
 )
-def test_settings_that_mean_nothing_are_refused(project: Path, said: str, message: str) -> None:
-    (project / "pyproject.toml").write_text(f"[tool.colonnade.check]\n{said}\n")
+def test_settings_that_mean_nothing_are_refused(project: Path, setting: str, message: str) -> None:
+    (project / "pyproject.toml").write_text(f"[tool.colonnade.check]\n{setting}\n")
     with pytest.raises(CheckError, match=message):
         run(project)
 
@@ -365,4 +365,4 @@ def test_odd_annotations_are_read(project: Path) -> None:
         "    g, h = 1, 2\n"
         "    (i): int = 1\n"
     )
-    assert not [one for one in run(project) if one[1] == "CLN001"]
+    assert not [finding for finding in run(project) if finding[1] == "CLN001"]

@@ -103,10 +103,10 @@ class Child(Base):
 
 
 def test_sqlalchemys_own_models_are_reviewed_at_their_classes() -> None:
-    (found,) = review_metadata(Base.metadata, [Base.registry])
-    assert (found.code, found.path) == ("CLN503", "tests/lint/test_schema.py")
-    line = Path(__file__).read_text().splitlines()[found.line - 1]
-    assert line[found.column - 1 : found.end_column - 1] == "Parent"
+    (finding,) = review_metadata(Base.metadata, [Base.registry])
+    assert (finding.code, finding.path) == ("CLN503", "tests/lint/test_schema.py")
+    line = Path(__file__).read_text().splitlines()[finding.line - 1]
+    assert line[finding.column - 1 : finding.end_column - 1] == "Parent"
 
 
 def codes_of(*tables: sa.Table) -> list[str]:
@@ -143,8 +143,8 @@ def test_a_circle_is_told_once_and_a_table_that_refers_to_itself_is_none() -> No
         )  # fmt: skip
 
     tables = [table("a", "b"), table("b", "c"), table("c", "a"), table("self", "self")]
-    found = review_metadata(tables[0].metadata, [])
-    assert [(one.code, one.message) for one in found] == [
+    findings = review_metadata(tables[0].metadata, [])
+    assert [(finding.code, finding.message) for finding in findings] == [
         ("CLN509", "tables refer to each other in a circle: a -> b -> c -> a")
     ]
 
@@ -157,11 +157,11 @@ def test_a_database_is_reviewed(db: Database) -> None:
             " parent_id INTEGER REFERENCES parent (id))"
         )
     with db.engine.connect() as connection:
-        found = review_database(connection, ["The database lacks the table x"])
-    assert [(one.code, one.path, one.message) for one in found][1:] == [
+        findings = review_database(connection, ["The database lacks the table x"])
+    assert [(finding.code, finding.path, finding.message) for finding in findings][1:] == [
         ("CLN512", "child", "the foreign key `parent_id` has no index")
     ]
-    assert (found[0].code, found[0].message) == ("CLN510", "The database lacks the table x")
+    assert (findings[0].code, findings[0].message) == ("CLN510", "The database lacks the table x")
 
 
 def test_what_postgresql_counts_is_read(db: Database) -> None:
@@ -177,8 +177,8 @@ def test_what_postgresql_counts_is_read(db: Database) -> None:
             connection.exec_driver_sql("SELECT count(*) FROM big WHERE id + 1 = 0")
         connection.exec_driver_sql("SELECT pg_stat_force_next_flush()")
         connection.exec_driver_sql("ANALYZE big")
-        found = review_database(connection)
-        messages = {one.code: one.message for one in found}
+        findings = review_database(connection)
+        messages = {finding.code: finding.message for finding in findings}
         connection.exec_driver_sql("DROP TABLE big")
     assert messages["CLN511"].startswith("the index `big_name` (")
     assert messages["CLN512"].startswith("`big` (2,000 rows) was read from end to end 1")

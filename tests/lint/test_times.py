@@ -68,9 +68,12 @@ def test_nothing_is_changed_where_the_other_side_is_not_known(use: str) -> None:
 
 
 def test_nothing_is_changed_where_another_file_may_use_the_column() -> None:
-    found = check_files(models=SQLMODEL, api="from models import Pass\n")
-    assert [(one.code, one.fix) for one in found] == [("CLN108", None), ("CLN110", None)]
-    assert all("in one step" in (one.advice or "") for one in found)
+    findings = check_files(models=SQLMODEL, api="from models import Pass\n")
+    assert [(finding.code, finding.fix) for finding in findings] == [
+        ("CLN108", None),
+        ("CLN110", None),
+    ]
+    assert all("in one step" in (finding.advice or "") for finding in findings)
 
 
 def test_a_time_meets_a_column_without_a_zone_as_it_is() -> None:
@@ -132,8 +135,10 @@ class TestColonnade:
 
     @pytest.mark.parametrize("factory", FACTORIES)
     def test_utc_without_a_zone_is_found(self, factory: str) -> None:
-        (found,) = [file for file in check_files(code=self.code(factory)) if file.code == "CLN108"]
-        assert "stored as if UTC were the local time" in found.message
+        (finding,) = [
+            file for file in check_files(code=self.code(factory)) if file.code == "CLN108"
+        ]
+        assert "stored as if UTC were the local time" in finding.message
 
     @pytest.mark.parametrize(
         "field",

@@ -27,15 +27,15 @@ def databases(url: str, server: Database, directory: Path, number: int) -> Itera
     engine = server.engine.execution_options(isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         connection.execute(sa.text(f"CREATE DATABASE {name}"))
-    found = [
+    both = [
         Database(f"sqlite:///{directory}/fuzz.db"),
         Database(with_database(url, name)),
     ]
     try:
-        yield found
+        yield both
     finally:
-        for one in found:
-            one.dispose()
+        for database in both:
+            database.dispose()
         with engine.connect() as connection:
             connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
 

@@ -70,7 +70,7 @@ def begin(random: Random) -> dict[str, Column]:
 def edit(random: Random, columns: Columns) -> tuple[dict[str, Column], dict[str, Any]]:
     """Other columns, and what has to be said of the change."""
     after = dict(columns)
-    said: dict[str, Any] = {}
+    choices: dict[str, Any] = {}
     free = [name for name in NAMES if name not in after]
     chosen = random.choice(list(after))
     kinds = ["add", "drop", "nullable", "index", "rename"]
@@ -82,7 +82,7 @@ def edit(random: Random, columns: Columns) -> tuple[dict[str, Column], dict[str,
                 after[name] = replace(after[name], default=True)
         case "drop" if len(after) > 1:
             del after[chosen]
-            said["aside"] = frozenset({f"thing.{chosen}"})
+            choices["aside"] = frozenset({f"thing.{chosen}"})
         case "nullable":
             after[chosen] = replace(
                 after[chosen], nullable=not after[chosen].nullable, default=True
@@ -91,9 +91,9 @@ def edit(random: Random, columns: Columns) -> tuple[dict[str, Column], dict[str,
             after[chosen] = replace(after[chosen], index=not after[chosen].index)
         case "rename" if free:
             name = random.choice(free)
-            after = {name if one == chosen else one: column for one, column in after.items()}
-            said["renames"] = {f"thing.{chosen}": name}
-    return after, said
+            after = {name if key == chosen else key: column for key, column in after.items()}
+            choices["renames"] = {f"thing.{chosen}": name}
+    return after, choices
 
 
 def define(columns: Columns) -> Callable[[], object]:

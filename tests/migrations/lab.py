@@ -76,8 +76,8 @@ class Lab:
         return written.path.read_text()
 
     def drift(self) -> list[str]:
-        found = find_drift(self.history, self.db, SQLModel.metadata, url=self.db.url)
-        return [str(one) for one in found]
+        drift = find_drift(self.history, self.db, SQLModel.metadata, url=self.db.url)
+        return [str(difference) for difference in drift]
 
     def write(self, body: str, down: str = "pass", imports: str = "") -> str:
         """A revision by hand; its id."""
@@ -117,6 +117,6 @@ class Lab:
 
 
 def _subclasses(model: Any) -> Iterator[Any]:
-    for one in model.__subclasses__():
-        yield one
-        yield from _subclasses(one)
+    for subclass in model.__subclasses__():
+        yield subclass
+        yield from _subclasses(subclass)

@@ -25,9 +25,9 @@ def history_holds(lab: Lab, seed: int, edits: int = 3) -> int:
         with lab.db.engine.connect() as connection:
             Samples(connection, SchemaHistory()).make(["thing"])
         before = lab.rows("SELECT count(*) FROM thing")
-        columns, said = edit(random, columns)
+        columns, choices = edit(random, columns)
         lab.models(define(columns))
-        if lab.maybe(**said) is None:
+        if lab.maybe(**choices) is None:
             continue
         written += 1
         lab.upgrade(allow=frozenset({"loses-data", "cannot-undo"}))

@@ -30,8 +30,10 @@ def adopt(db: Database) -> tuple[Adoption, list[str]]:
         module: dict[str, object] = {"__name__": "adopted"}
         exec(compile(adoption.source, "adopted.py", "exec"), module)
         default_registry.configure()
-        found = differences(connection, SQLModel.metadata, ledger=SchemaHistory())
-        apart = [one for one in map(describe, found) if one != "drop heap"]
+        operations = differences(connection, SQLModel.metadata, ledger=SchemaHistory())
+        apart = [
+            difference for difference in map(describe, operations) if difference != "drop heap"
+        ]
         adoption_again = models_source(connection)
     assert adoption_again == adoption
     return adoption, apart
@@ -141,11 +143,11 @@ def test_rows_are_read_and_written_through_them(lab: Lab) -> None:
     adopt(lab.db)
     book = next(m.class_ for m in default_registry.mappers if m.class_.__name__ == "Book")
     with lab.db.session() as session:
-        found = session.get(book, 7)
-        assert found is not None
-        assert found.title == "untitled"
-        assert found.author.name == "Ana"
-        found.title = "titled"
+        stored = session.get(book, 7)
+        assert stored is not None
+        assert stored.title == "untitled"
+        assert stored.author.name == "Ana"
+        stored.title = "titled"
         session.add(book(id=8, author_id=1))
         session.commit()
     assert lab.rows("SELECT count(*) FROM book WHERE title = 'untitled'") == [(1,)]
@@ -166,8 +168,8 @@ def law(db: Database, *schemas: str) -> tuple[Adoption, list[str]]:
         KEPT["__name__"] = "adopted"
         exec(compile(adoption.source, "adopted.py", "exec"), KEPT)
         default_registry.configure()
-        found = differences(connection, SQLModel.metadata, ledger=SchemaHistory())
-        return adoption, [describe(one) for one in found]
+        operations = differences(connection, SQLModel.metadata, ledger=SchemaHistory())
+        return adoption, [describe(difference) for difference in operations]
 
 
 EVERYWHERE = {
@@ -300,8 +302,12 @@ SQLITE = {
 }
 SCHEMAS = [
     pytest.param(backend, statements, id=f"{backend or 'everywhere'}: {name}")
-    for backend, found in ((None, EVERYWHERE), ("postgresql", POSTGRESQL), ("sqlite", SQLITE))
-    for name, statements in found.items()
+    for backend, statements_of_backend in (
+        (None, EVERYWHERE),
+        ("postgresql", POSTGRESQL),
+        ("sqlite", SQLITE),
+    )
+    for name, statements in statements_of_backend.items()
 ]
 
 
@@ -437,12 +443,12 @@ def test_another_schema(lab: Lab, clean: Callable[[str], None]) -> None:
 def test_rows_go_in_and_come_out(lab: Lab) -> None:
     lab.run(*PLAIN)
     law(lab.db)
-    found: dict[str, Any] = KEPT
+    expected: dict[str, Any] = KEPT
     with lab.db.session() as session:
-        author, tag = found["Author"](id=1, name="Ana"), found["Tag"](name="new")
-        session.add(found["Book"](id=7, author=author, tags=[tag]))
+        author, tag = expected["Author"](id=1, name="Ana"), expected["Tag"](name="new")
+        session.add(expected["Book"](id=7, author=author, tags=[tag]))
         session.commit()
-        book = session.get(found["Book"], 7)
+        book = session.get(expected["Book"], 7)
         assert book is not None
         assert (book.title, book.author.name) == ("untitled", "Ana")
-        assert [one.name for one in book.tags] == ["new"]
+        assert [tag.name for tag in book.tags] == ["new"]

@@ -257,8 +257,8 @@ def test_naive_times_become_aware_in_the_zone_that_is_said(lab: Lab) -> None:
     with pytest.raises(MigrationError, match="--zone UTC"):
         lab.migrate()
     lab.change(aware, zone="Europe/Berlin")
-    found = lab.rows("SELECT at AT TIME ZONE 'UTC' FROM event")
-    assert found == [(datetime(2026, 7, 1, 10),)]
+    rows = lab.rows("SELECT at AT TIME ZONE 'UTC' FROM event")
+    assert rows == [(datetime(2026, 7, 1, 10),)]
     assert lab.drift() == []
     lab.downgrade()
     assert lab.rows("SELECT at FROM event") == [(datetime(2026, 7, 1, 12),)]

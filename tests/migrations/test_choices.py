@@ -16,7 +16,7 @@ def table(title: str = "task", /, **columns: Any) -> Callable[[], object]:
 
     def define() -> object:
         annotations: dict[str, Any] = {"id": int | None} | {
-            one: kind | None for one, kind in columns.items()
+            key: kind | None for key, kind in columns.items()
         }
         body: dict[str, Any] = dict.fromkeys(columns)
         body |= {"id": Field(default=None, primary_key=True), "__annotations__": annotations}
@@ -111,7 +111,7 @@ MAPPED = {"maps": {"task.state": {"a": "z"}}}
 
 
 @pytest.mark.parametrize(
-    ("said", "why"),
+    ("options", "why"),
     [
         ({"renames": {"task.stat": "x"}}, "--rename task.stat: the history has no task.stat"),
         ({"renames": {"task.state": "x"}}, "has no column x, but id, state"),
@@ -126,11 +126,11 @@ MAPPED = {"maps": {"task.state": {"a": "z"}}}
     ],
     ids=str,
 )
-def test_what_is_about_nothing_is_refused(lab: Lab, said: dict[str, Any], why: str) -> None:
+def test_what_is_about_nothing_is_refused(lab: Lab, options: dict[str, Any], why: str) -> None:
     lab.change(states("a", "b"))
     lab.models(states("z", "b"))
     with pytest.raises(MigrationError, match=why):
-        lab.migrate(**said)
+        lab.migrate(**options)
     assert len(lab.history.revisions) == 1
 
 

@@ -111,7 +111,9 @@ def test_and_none_on_the_other_database(lab: Lab, postgresql_database: str) -> N
     other = Database(postgresql_database)
     there = Lab(lab.root, other)
     there.upgrade()
-    assert [one for one in there.drift() if "timestamp" not in one.lower()] == []
+    assert [
+        difference for difference in there.drift() if "timestamp" not in difference.lower()
+    ] == []
     other.dispose()
 
 

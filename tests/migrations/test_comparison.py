@@ -23,7 +23,7 @@ def table(*arguments: Any, **columns: Any) -> Callable[[], object]:
         class Other(SQLModel, table=True):
             id: str = Field(primary_key=True)
 
-        made = tuple(argument() for argument in arguments)
+        table_arguments = tuple(argument() for argument in arguments)
         body: dict[str, Any] = {name: make() for name, make in columns.items()}
         body |= {"__annotations__": dict.fromkeys(columns, int | None), "__module__": __name__}
 
@@ -33,7 +33,7 @@ def table(*arguments: Any, **columns: Any) -> Callable[[], object]:
             b: str
 
         make: Any = type(SQLModel)
-        return make("Task", (Base,), {**body, "__table_args__": made}, table=True)
+        return make("Task", (Base,), {**body, "__table_args__": table_arguments}, table=True)
 
     return define
 
@@ -100,7 +100,11 @@ def test_it_is_seen_and_made_and_taken_back(lab: Lab, old: Any, new: Any) -> Non
     assert lab.maybe() is None
     lab.downgrade()
     lab.models(old)
-    assert [one for one in lab.drift() if "behind" not in one and "history" not in one] == []
+    assert [
+        difference
+        for difference in lab.drift()
+        if "behind" not in difference and "history" not in difference
+    ] == []
     lab.models(new)
     lab.upgrade()
     assert lab.drift() == []
@@ -357,11 +361,11 @@ def test_tables_of_another_metadata_are_left_alone(lab: Lab) -> None:
 def test_two_tables_of_one_name_in_two_metadatas_are_refused() -> None:
     from colonnade.database import merged
 
-    found = [sa.MetaData(), sa.MetaData()]
-    for one in found:
-        sa.Table("task", one, sa.Column("id", sa.Integer))
+    both = [sa.MetaData(), sa.MetaData()]
+    for metadata in both:
+        sa.Table("task", metadata, sa.Column("id", sa.Integer))
     with pytest.raises(ValueError, match="Two tables are called task"):
-        merged(found)
+        merged(both)
 
 
 def test_an_index_of_another_database_is_left_alone(lab: Lab) -> None:
@@ -404,7 +408,7 @@ def test_two_names_of_the_present_are_the_same_default(lab: Lab) -> None:
     lab.write(
         'op.drop_table("task")\n'
         'op.create_table("task", sa.Column("id", sa.Integer(), primary_key=True),\n'
-        '    sa.Column("made", sa.DateTime(), server_default=sa.text("CURRENT_TIMESTAMP")))'
+        '    sa.Column("created_on", sa.DateTime(), server_default=sa.text("CURRENT_TIMESTAMP")))'
     )
     lab.upgrade(guarded=False)
 
@@ -414,7 +418,7 @@ def test_two_names_of_the_present_are_the_same_default(lab: Lab) -> None:
 
         class Task(SQLModel, table=True):
             id: int | None = Field(default=None, primary_key=True)
-            made: datetime | None = Field(
+            created_on: datetime | None = Field(
                 default=None,
                 sa_column=sa.Column(sa.DateTime, server_default=sa.func.now()),
             )

@@ -39,11 +39,11 @@ def tasks(*values: str, default: str | None = None) -> Callable[[], object]:
 
 def values_of(lab: Lab, name: str = "mood") -> list[str]:
     """The values of a type, as they are; none if there is none."""
-    asked = (
+    query = (
         "SELECT enumlabel FROM pg_enum JOIN pg_type t ON t.oid = enumtypid "
         f"WHERE typname = '{name}' ORDER BY enumsortorder"
     )
-    return [row[0] for row in lab.rows(asked)]
+    return [row[0] for row in lab.rows(query)]
 
 
 def holds(lab: Lab, *moods: str) -> None:

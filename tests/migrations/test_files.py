@@ -36,7 +36,7 @@ def test_a_squashed_history_makes_the_same_and_databases_stay_where_they_are(lab
     written = squash(lab.history, lab.db.url, SQLModel.metadata, "all", force=True)
     assert [revision.revision for revision in lab.history.revisions] == [written.revision]
     assert list(lab.history.folder.glob("*")) == [written.path] or (
-        {one.name for one in lab.history.folder.iterdir()} == {written.path.name, "__pycache__"}
+        {file.name for file in lab.history.folder.iterdir()} == {written.path.name, "__pycache__"}
     )
     assert lab.upgrade() == []
     assert lab.drift() == []

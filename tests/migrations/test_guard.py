@@ -52,15 +52,15 @@ def refused(lab: Lab, body: str, down: str = "op.execute('SELECT 1')") -> list[F
     ],
 )  # fmt: skip
 def test_each_kind_is_named_with_what_there_is(filled: Lab, body: str, name: str, why: str) -> None:
-    found = refused(filled, body)
-    assert [one.name for one in found] == [name]
-    assert why in found[0].why
+    findings = refused(filled, body)
+    assert [difference.name for difference in findings] == [name]
+    assert why in findings[0].why
 
 
 def test_sql_that_deletes_is_seen(filled: Lab) -> None:
     for sql in ("DELETE FROM task", "drop table task"):
-        (found,) = refused(filled, f'op.execute("{sql}")')
-        assert found.kind == "loses-data"
+        (finding,) = refused(filled, f'op.execute("{sql}")')
+        assert finding.kind == "loses-data"
         newest = filled.history.revisions[-1]
         import os
 
@@ -86,9 +86,9 @@ def test_which_types_a_table_is_written_anew_for(old: Any, new: Any, is_written_
 
 @pytest.mark.parametrize("down", ["pass", "raise NotImplementedError"])
 def test_a_revision_that_cannot_be_taken_back_is_said_to_be_one(filled: Lab, down: str) -> None:
-    (found,) = refused(filled, "op.execute(\"UPDATE task SET title = 'b'\")", down)
-    assert found.kind == "cannot-undo"
-    filled.upgrade(allow=frozenset({found.name}))
+    (finding,) = refused(filled, "op.execute(\"UPDATE task SET title = 'b'\")", down)
+    assert finding.kind == "cannot-undo"
+    filled.upgrade(allow=frozenset({finding.name}))
     assert filled.rows("SELECT DISTINCT title FROM task") == [("b",)]
 
 
@@ -103,8 +103,8 @@ def test_a_revision_that_cannot_be_taken_back_is_said_to_be_one(filled: Lab, dow
 def test_what_goes_by_the_databases_answers_is_not_judged_and_not_run(
     filled: Lab, body: str
 ) -> None:
-    (found,) = refused(filled, body)
-    assert found.kind == "not-judged"
+    (finding,) = refused(filled, body)
+    assert finding.kind == "not-judged"
 
 
 def test_what_is_allowed_is_run_and_what_would_fail_cannot_be(filled: Lab) -> None:
@@ -147,9 +147,9 @@ def test_what_locks_a_large_table_is_stopped_on_postgresql(
 
     for rate in ("READ", "BUILT", "WRITTEN"):  # as if the disk were slow, or the table large
         monkeypatch.setattr(_judging, rate, 100.0)
-    found = next(one for one in refused(filled, body) if one.kind == "locks")
-    assert why in found.why
-    assert found.instead.startswith(instead)
+    findings = next(finding for finding in refused(filled, body) if finding.kind == "locks")
+    assert why in findings.why
+    assert findings.instead.startswith(instead)
 
 
 @pytest.mark.parametrize(

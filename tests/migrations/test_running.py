@@ -112,26 +112,26 @@ FAILS = 2
     assert done == [(0 if started.db.url.backend == "sqlite" else 2,)]
     path.write_text(path.read_text().replace("FAILS = 2", "FAILS = None"))
     started.history.forget()
-    told: list[tuple[str, int, int]] = []
+    progress: list[tuple[str, int, int]] = []
 
     class Told(Watcher):
         def progressed(self, what: str, done: int, total: int) -> None:
-            told.append((what, done, total))
+            progress.append((what, done, total))
 
     started.upgrade(watcher=Told())
     titles = started.rows("SELECT title FROM task ORDER BY id")
     assert titles == [("a!",), ("b!",), ("c!",), ("d!",), ("e!",)]
-    assert told[0][0] == "shout task"
+    assert progress[0][0] == "shout task"
 
 
 def test_two_heads_are_named(started: Lab) -> None:
-    one = started.write("op.execute('SELECT 1')", "op.execute('SELECT 1')")
+    first_head = started.write("op.execute('SELECT 1')", "op.execute('SELECT 1')")
     first = started.history.revisions[-1]
     source = Path(first.path).read_text()
-    twin = Path(first.path.replace(one, "0123456789ab"))
-    twin.write_text(source.replace(one, "0123456789ab"))
+    twin = Path(first.path.replace(first_head, "0123456789ab"))
+    twin.write_text(source.replace(first_head, "0123456789ab"))
     started.history.forget()
-    with pytest.raises(MigrationError, match=f"2 heads: .*{one}.*--merge"):
+    with pytest.raises(MigrationError, match=f"2 heads: .*{first_head}.*--merge"):
         started.upgrade()
     with pytest.raises(MigrationError, match="2 heads"):
         started.maybe()
@@ -291,14 +291,15 @@ def _in_processes(lab: Lab) -> None:
     code = (
         "import sys\nfrom pathlib import Path\nfrom sqlmodel import SQLModel\n"
         "from colonnade import Database\n"
-        "from colonnade.migrations import History, migrate_to\nfrom colonnade.project import Project\n"
+        "from colonnade.migrations import History, migrate_to\n"
+        "from colonnade.project import Project\n"
         "history = History(Project(Path(sys.argv[1])))\n"
         "history.config.attributes['metadata'] = SQLModel.metadata\n"
         "migrate_to(history, Database(sys.argv[2]), guarded=False)\n"
     )
     command = [sys.executable, "-c", code, str(lab.root), f"sqlite:///{lab.db.url.file}"]
     running = [subprocess.Popen(command) for _ in range(2)]
-    assert [one.wait(60) for one in running] == [0, 0]
+    assert [process.wait(60) for process in running] == [0, 0]
 
 
 def test_a_downgrade_that_would_lose_data_is_stopped(started: Lab) -> None:
@@ -347,8 +348,8 @@ op.execute("{last}")
     lab.history.forget()
     lab.upgrade(guarded=False)
     defaults = "SELECT column_name, column_default FROM information_schema.columns WHERE table_name"
-    found = dict(lab.rows(f"{defaults} = 'task'"))
-    assert (found["one"], found["two"]) == (None, "2")
+    rows = dict(lab.rows(f"{defaults} = 'task'"))
+    assert (rows["one"], rows["two"]) == (None, "2")
 
 
 def test_columns_that_were_added_before_an_interruption_are_left_out(lab: Lab) -> None:

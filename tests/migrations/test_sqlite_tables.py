@@ -41,7 +41,7 @@ TABLES = (
 
 
 def made(lab: Lab) -> None:
-    lab.run(*(one.replace(":", "\\:") for one in TABLES))
+    lab.run(*(sql.replace(":", "\\:") for sql in TABLES))
 
 
 def test_it_keeps_checks_triggers_indexes_collations_and_rows_that_refer_to_it(

@@ -163,7 +163,7 @@ def test_who_is_in_the_way_is_told(lab: Lab) -> None:
         other.execute(sa.text("LOCK TABLE task"))
         with pytest.raises(MigrationError, match="did not get its locks"):
             lab.upgrade(watcher=heard, patience=Patience(1.5, 1, 1), guarded=False)
-    assert any(f"add ck to task: process {pid} of" in one for one in heard.said)
+    assert any(f"add ck to task: process {pid} of" in line for line in heard.said)
     lab.upgrade(guarded=False)
 
 

@@ -133,10 +133,10 @@ def test_who_is_second_to_update_is_told(db: Database) -> None:
     with db.session() as session:
         session.add(Row())
         session.commit()
-    with db.session() as one, db.session() as two:
-        first, second = one.get_one(Row, 1), two.get_one(Row, 1)
+    with db.session() as first_session, db.session() as two:
+        first, second = first_session.get_one(Row, 1), two.get_one(Row, 1)
         first.name = "first"
-        one.commit()
+        first_session.commit()
         second.name = "second"
         with pytest.raises(StaleDataError):
             two.commit()
@@ -184,12 +184,12 @@ def test_a_uuid_key_is_made_by_the_program_and_grows() -> None:
     class Event(UUIDKey, table=True):
         name: str
 
-    made = [Event(name="x").id for _ in range(2000)]
-    assert made == sorted(made)
-    assert len(set(made)) == 2000
-    assert {(one.version, one.variant) for one in made} == {(7, RFC_4122)}
+    keys = [Event(name="x").id for _ in range(2000)]
+    assert keys == sorted(keys)
+    assert len(set(keys)) == 2000
+    assert {(key.version, key.variant) for key in keys} == {(7, RFC_4122)}
     # The first 48 bits are the milliseconds since 1970.
-    assert abs((made[-1].int >> 80) / 1000 - time.time()) < 60
+    assert abs((keys[-1].int >> 80) / 1000 - time.time()) < 60
     assert not schemas(Event).create.model_fields["id"].is_required()  # a client may make it
 
 

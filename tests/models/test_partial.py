@@ -90,7 +90,7 @@ def test_the_openapi_document_says_so() -> None:
     }  # fmt: skip
     assert schema["properties"]["description"]["anyOf"] == [{"type": "string"}, {"type": "null"}]
     assert schema["properties"]["status"]["enum"] == ["pending", "in_progress", "completed"]
-    assert all("default" not in one for one in schema["properties"].values())
+    assert all("default" not in field_schema for field_schema in schema["properties"].values())
 
 
 def test_over_http_a_patch_changes_what_its_body_names() -> None:

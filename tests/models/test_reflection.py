@@ -54,14 +54,14 @@ def make(db: Database, statements: str) -> None:
 def reflected(db: Database, statements: str = TABLES) -> tuple[Mapping[str, Any], Any]:
     make(db, statements)
     with db.engine.connect() as connection:
-        found = reflect_models(connection)
-    return found.models, found.skipped
+        reflection = reflect_models(connection)
+    return reflection.models, reflection.skipped
 
 
 def relations(model: Any) -> dict[str, tuple[str, Any]]:
     return {
-        name: (one.kind, one.target.__tablename__)
-        for name, one in Shape.of(model).relations.items()
+        name: (value.kind, value.target.__tablename__)
+        for name, value in Shape.of(model).relations.items()
     }
 
 

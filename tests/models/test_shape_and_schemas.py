@@ -118,7 +118,7 @@ def test_a_shape_tells_the_columns() -> None:
     assert Shape.of(Task) is shape
     assert shape.name == "task"
     columns = shape.columns
-    assert {name: one.kind for name, one in columns.items()} == {
+    assert {name: value.kind for name, value in columns.items()} == {
         "title": "text", "status": "literal", "percent": "integer", "id": "integer",
         "due": "datetime", "cost": "decimal", "weight": "float", "settings": "json",
         "token": "text", "slug": "text", "score": "integer", "source": "text",
@@ -131,12 +131,12 @@ def test_a_shape_tells_the_columns() -> None:
     assert columns["due"].nullable
     assert columns["due"].is_aware
     assert columns["project_id"].foreign_key == ("project", "id")
-    assert [name for name, one in columns.items() if one.secret] == ["token"]
-    assert {name for name, one in columns.items() if one.readonly} == {
+    assert [name for name, value in columns.items() if value.secret] == ["token"]
+    assert {name for name, value in columns.items() if value.readonly} == {
         "id", "score", "version", "created_at", "updated_at",
     }  # fmt: skip
-    assert {name for name, one in columns.items() if one.frozen} == {"id", "slug"}
-    assert [name for name, one in columns.items() if not one.has_default] == ["title"]
+    assert {name for name, value in columns.items() if value.frozen} == {"id", "slug"}
+    assert [name for name, value in columns.items() if not value.has_default] == ["title"]
     assert shape.version is columns["version"]
     assert Shape.of(Project).columns["slug"].unique
     assert not Shape.of(Project).columns["id"].generated
@@ -144,10 +144,10 @@ def test_a_shape_tells_the_columns() -> None:
 
 def test_a_shape_tells_the_keys() -> None:
     Task, _, Worker, Assignment, TaskLabel = tables()
-    assert [one.name for one in Shape.of(Task).primary_key] == ["id"]
+    assert [column.name for column in Shape.of(Task).primary_key] == ["id"]
     assert Shape.of(Task).primary_key[0].generated
-    assert [one.name for one in Shape.of(Assignment).primary_key] == ["task_id", "worker_id"]
-    assert [one.name for one in Shape.of(Worker).primary_key] == ["id"]
+    assert [column.name for column in Shape.of(Assignment).primary_key] == ["task_id", "worker_id"]
+    assert [column.name for column in Shape.of(Worker).primary_key] == ["id"]
     first, second = Shape.of(Assignment).foreign_keys
     assert (first.table, first.columns, first.target_columns) == ("task", ("task_id",), ("id",))
     assert (first.ondelete, second.ondelete) == ("CASCADE", None)
@@ -159,7 +159,10 @@ def test_a_shape_tells_the_keys() -> None:
 def test_a_shape_tells_the_relations() -> None:
     Task, Project, Worker, Assignment, TaskLabel = tables()
     relations = Shape.of(Task).relations
-    kinds = {name: (one.kind, one.is_list, one.self_referential) for name, one in relations.items()}
+    kinds = {
+        name: (value.kind, value.is_list, value.self_referential)
+        for name, value in relations.items()
+    }
     assert kinds == {
         "project": ("one", False, False),
         "labels": ("many_to_many", True, False),
@@ -192,24 +195,24 @@ def test_a_shape_of_what_is_no_table_says_so() -> None:
 
 def test_schemas_take_and_give_what_each_may() -> None:
     Task, *_ = tables()
-    made = schemas(Task)
-    assert schemas(Task) is made
-    assert [made.create.__name__, made.update.__name__, made.read.__name__] == [
-        "TaskCreate", "TaskUpdate", "TaskRead",
-    ]  # fmt: skip
-    given = {"title", "status", "percent", "due", "cost", "weight", "settings", "token", "slug",
+    model_schemas = schemas(Task)
+    assert schemas(Task) is model_schemas
+    assert model_schemas.create.__name__ == "TaskCreate"
+    assert model_schemas.update.__name__ == "TaskUpdate"
+    assert model_schemas.read.__name__ == "TaskRead"
+    fields = {"title", "status", "percent", "due", "cost", "weight", "settings", "token", "slug",
              "source", "project_id", "parent_id"}  # fmt: skip
-    assert set(made.create.model_fields) == given
-    assert set(made.update.model_fields) == given - {"slug"}
-    assert set(made.read.model_fields) == {
-        *given,
+    assert set(model_schemas.create.model_fields) == fields
+    assert set(model_schemas.update.model_fields) == fields - {"slug"}
+    assert set(model_schemas.read.model_fields) == {
+        *fields,
         "id",
         "score",
         "version",
         "created_at",
         "updated_at",
     } - {"token"}
-    assert next(iter(made.read.model_fields)) == "id"
+    assert next(iter(model_schemas.read.model_fields)) == "id"
 
 
 @pytest.mark.parametrize(
@@ -240,33 +243,33 @@ def test_a_create_schema_refuses(body: dict[str, Any], where: str) -> None:
 
 def test_the_models_validators_run_in_its_schemas() -> None:
     Task, *_ = tables()
-    made: Any = schemas(Task)
-    assert made.create(title="  x ").title == "x"
-    assert made.update(title="  x ").model_dump() == {"title": "x"}
+    model_schemas: Any = schemas(Task)
+    assert model_schemas.create(title="  x ").title == "x"
+    assert model_schemas.update(title="  x ").model_dump() == {"title": "x"}
     with pytest.raises(ValidationError, match="less than 100"):
-        made.create(title="x", status="done")
-    assert made.update(status="done").model_dump() == {"status": "done"}
+        model_schemas.create(title="x", status="done")
+    assert model_schemas.update(status="done").model_dump() == {"status": "done"}
     with pytest.raises(ValidationError, match="less than 100"):
-        made.update(status="done", percent=99)
+        model_schemas.update(status="done", percent=99)
     for refused in ({"title": None}, {"percent": 101}, {"source": None}, {"due": "2024-01-01"}):
         with pytest.raises(ValidationError):
-            made.update.model_validate(refused)
+            model_schemas.update.model_validate(refused)
 
 
 def test_a_row_is_made_from_create_changed_by_update_and_shown_by_read(db: Database) -> None:
     Task, *_ = tables()
-    made: Any = schemas(Task)
+    model_schemas: Any = schemas(Task)
     db.create_all()
     with db.session() as session:
-        body = made.create(title="x", due=datetime(2024, 1, 1, tzinfo=UTC), cost="1.10")
+        body = model_schemas.create(title="x", due=datetime(2024, 1, 1, tzinfo=UTC), cost="1.10")
         row = Task(**body.model_dump())
         session.add(row)
         session.commit()
         session.refresh(row)
         assert row.source == "web"
-        row.sqlmodel_update(made.update(percent=100, status="done"))
+        row.sqlmodel_update(model_schemas.update(percent=100, status="done"))
         session.commit()
-        shown = made.read.model_validate(row).model_dump(mode="json")
+        shown = model_schemas.read.model_validate(row).model_dump(mode="json")
     assert "token" not in shown
     assert (shown["id"], shown["percent"], shown["cost"]) == (1, 100, "1.10")
     assert shown["version"] == row.version
@@ -326,7 +329,7 @@ def test_the_class_form_is_a_schema_with_more_to_it(db: Database) -> None:
 
 
 def test_the_class_form_keeps_the_init_of_a_class_beside_it() -> None:
-    made: list[dict[str, Any]] = []
+    calls: list[dict[str, Any]] = []
 
     class Note(SQLModel, table=True):
         id: int | None = Field(default=None, primary_key=True)
@@ -334,14 +337,14 @@ def test_the_class_form_keeps_the_init_of_a_class_beside_it() -> None:
 
     class Noted(SQLModel):
         def __init__(self, /, **data: Any) -> None:
-            made.append(data)
+            calls.append(data)
             super().__init__(**data)
 
     class NoteIn(Note, Noted, schema="create"): ...
 
     assert NoteIn(text="a").text == "a"
     assert NoteIn.model_validate_json('{"text": "b"}').text == "b"
-    assert made == [{"text": "a"}, {"text": "b"}]
+    assert calls == [{"text": "a"}, {"text": "b"}]
     # Without one, Pydantic goes past sqlmodel's, which is for tables.
     assert NoteIn.__pydantic_custom_init__
     assert not schemas(Note).create.__pydantic_custom_init__
@@ -383,13 +386,15 @@ def test_aliases_defaults_and_docs_are_in_the_schemas() -> None:
         full_name: str = Field(alias="fullName", description="Both", examples=["Ada L"])
         key: UUID = Field(default_factory=uuid4)
 
-    made: Any = schemas(Row)
-    schema = made.create.model_json_schema()
+    model_schemas: Any = schemas(Row)
+    schema = model_schemas.create.model_json_schema()
     assert schema["required"] == ["fullName"]
     assert schema["properties"]["fullName"]["description"] == "Both"
     assert schema["properties"]["fullName"]["examples"] == ["Ada L"]
-    assert isinstance(made.create(fullName="x").key, UUID)
-    shown = made.read.model_validate(Row(id=1, fullName="Ada"))  # a row has names, no aliases
+    assert isinstance(model_schemas.create(fullName="x").key, UUID)
+    shown = model_schemas.read.model_validate(
+        Row(id=1, fullName="Ada")
+    )  # a row has names, no aliases
     assert shown.model_dump(by_alias=True)["fullName"] == "Ada"
 
 
@@ -400,29 +405,29 @@ def test_schemas_of_a_stock_table() -> None:
         born: datetime
         age: int | None = None
 
-    made: Any = schemas(Hero)
-    assert set(made.create.model_fields) == {"name", "born", "age"}
-    assert list(made.read.model_fields) == ["id", "name", "born", "age"]
+    model_schemas: Any = schemas(Hero)
+    assert set(model_schemas.create.model_fields) == {"name", "born", "age"}
+    assert list(model_schemas.read.model_fields) == ["id", "name", "born", "age"]
     with pytest.raises(ValidationError):
-        made.create(name="toolong", born=datetime(2024, 1, 1, tzinfo=UTC))
+        model_schemas.create(name="toolong", born=datetime(2024, 1, 1, tzinfo=UTC))
     with pytest.raises(ValidationError, match="timezone"):
-        made.create(name="x", born="2024-01-01T00:00:00")
-    assert made.update(age=None).model_dump() == {"age": None}
+        model_schemas.create(name="x", born="2024-01-01T00:00:00")
+    assert model_schemas.update(age=None).model_dump() == {"age": None}
 
     class HeroIn(Hero, SQLModel, schema="create"):
         note: str = ""
 
-    assert issubclass(HeroIn, made.create)
+    assert issubclass(HeroIn, model_schemas.create)
     assert set(HeroIn.model_fields) == {"name", "born", "age", "note"}
 
 
 def test_composite_keys_are_given_and_never_changed() -> None:
     *_, Assignment, _ = tables()
-    made: Any = schemas(Assignment)
-    assert set(made.create.model_fields) == {"task_id", "worker_id", "role"}
-    assert set(made.update.model_fields) == {"role"}
+    model_schemas: Any = schemas(Assignment)
+    assert set(model_schemas.create.model_fields) == {"task_id", "worker_id", "role"}
+    assert set(model_schemas.update.model_fields) == {"role"}
     with pytest.raises(ValidationError):
-        made.create(role="x")
+        model_schemas.create(role="x")
 
 
 def test_what_the_database_makes_is_in_no_request() -> None:
@@ -431,10 +436,10 @@ def test_what_the_database_makes_is_in_no_request() -> None:
         width: int
         area: int | None = Field(default=None, sa_column_args=[sa.Computed("width * width")])
 
-    made = schemas(Row)
-    assert set(made.create.model_fields) == {"width"}
-    assert set(made.update.model_fields) == {"width"}
-    assert set(made.read.model_fields) == {"id", "width", "area"}
+    model_schemas = schemas(Row)
+    assert set(model_schemas.create.model_fields) == {"width"}
+    assert set(model_schemas.update.model_fields) == {"width"}
+    assert set(model_schemas.read.model_fields) == {"id", "width", "area"}
 
 
 def test_secret_is_in_no_repr() -> None:

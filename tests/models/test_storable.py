@@ -80,9 +80,9 @@ def test_bytes_are_base64_in_and_out(db: Database, kind: Any, sent: str, stored:
 
     db.create_all()
     with serving(Resource(File, db)) as client:
-        made = client.post("/files", json={"content": sent})
-        assert (made.status_code, made.json()) == (201, {"id": 1, "content": sent})
-        assert client.get("/files").json() == [made.json()]
+        created = client.post("/files", json={"content": sent})
+        assert (created.status_code, created.json()) == (201, {"id": 1, "content": sent})
+        assert client.get("/files").json() == [created.json()]
         if kind is bytes:
             assert client.post("/files", json={"content": "é"}).status_code == 422
     with db.session() as session:
@@ -105,14 +105,14 @@ def test_a_url_is_text(db: Database, kind: Any, sa_type: Any) -> None:
         session.commit()
         assert isinstance(session.exec(select(Link)).one().url, kind)
     with serving(Resource(Link, db)) as client:
-        made = client.post("/links", json={"url": "https://example.com"})
-        assert made.json() == {"id": 2, "url": "https://example.com/"}
+        created = client.post("/links", json={"url": "https://example.com"})
+        assert created.json() == {"id": 2, "url": "https://example.com/"}
         for query in (
             "url=https://example.com",
             "url__endswith=.com/",
             "url__in=https://example.com",
         ):
-            assert client.get(f"/links?{query}").json() == [made.json()]
+            assert client.get(f"/links?{query}").json() == [created.json()]
         assert client.post("/links", json={"url": "no URL"}).status_code == 422
 
 
@@ -144,8 +144,8 @@ def test_a_secret_inside_json_is_stored_and_masked(db: Database) -> None:
     with serving(Resource(Conf, db)) as client:
         hook = {"token": "hunter2", "keys": ["k"]}
         masked = {"token": "**********", "keys": ["**********"]}
-        made = client.post("/confs", json={"hook": hook, "hooks": {"a": hook}})
-        assert made.json() == {"id": 1, "hook": masked, "hooks": {"a": masked}}
+        created = client.post("/confs", json={"hook": hook, "hooks": {"a": hook}})
+        assert created.json() == {"id": 1, "hook": masked, "hooks": {"a": masked}}
     with db.session() as session:
         conf = session.exec(select(Conf)).one()
         assert conf.hook.token.get_secret_value() == "hunter2"
@@ -266,10 +266,10 @@ class TestDecimals:
     def test_other_numbers_are_what_they_were(self, client: TestClient) -> None:
         body = '{"thePrice": 1.50, "ratio": 0.10000000000000000555, "more": {"a": 1.5e0}}'
         headers = {"Content-Type": "application/json"}
-        made = client.post("/cash", content=body, headers=headers)
-        assert made.status_code == 201, made.text
+        created = client.post("/cash", content=body, headers=headers)
+        assert created.status_code == 201, created.text
         row = {"id": 1, "thePrice": "1.50", "ratio": 0.1, "more": {"a": 1.5}}
-        assert made.json() == row
+        assert created.json() == row
         assert client.patch("/cash:batch", content='[{"id": 1, "ratio": 0.10000000000000000555}]',
                             headers=headers).json() == [row]  # fmt: skip
 
@@ -311,8 +311,8 @@ class TestKeys:
         assert "id" not in schemas(Event).create.model_fields
         with serving(Resource(Event, db)) as client:
             assert client.post("/events", json={"name": "a"}).json() == {"id": 1, "name": "a"}
-            made = client.post("/events:batch", json=[{"name": "b"}, {"name": "c"}])
-            assert [row["id"] for row in made.json()] == [2, 3]
+            created = client.post("/events:batch", json=[{"name": "b"}, {"name": "c"}])
+            assert [row["id"] for row in created.json()] == [2, 3]
 
 
 class TestMoments:

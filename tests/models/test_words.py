@@ -6,7 +6,7 @@ from colonnade.models._words import plural, singular
 
 
 @pytest.mark.parametrize(
-    ("one", "many"),
+    ("single", "many"),
     [
         ("task", "tasks"),
         ("city", "cities"),
@@ -36,8 +36,8 @@ from colonnade.models._words import plural, singular
         ("Category", "Categories"),
     ],
 )
-def test_one_and_many(one: str, many: str) -> None:
-    assert plural(one) == many
+def test_one_and_many(single: str, many: str) -> None:
+    assert plural(single) == many
     assert plural(many) == many  # a table's name may be a plural already
-    assert singular(many) == one
-    assert singular(one) == one
+    assert singular(many) == single
+    assert singular(single) == single

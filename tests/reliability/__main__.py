@@ -49,22 +49,22 @@ class Line:
 
 def main() -> int:
     """Run; 0 if nothing was lost, doubled or answered as it should not be."""
-    asked = _arguments()
+    arguments = _arguments()
     lines: dict[tuple[str, str], Line] = {}
     failures: list[str] = []
-    end = time.monotonic() + 60 * asked.minutes
+    end = time.monotonic() + 60 * arguments.minutes
     turn = 0
     while turn == 0 or time.monotonic() < end:
-        for kind, name, place in _places(asked, turn):
-            faults = [one for one in FAULTS if one.place == kind]
-            if asked.only:
-                faults = [fault for fault in faults if asked.only in fault.name]
+        for kind, name, place in _places(arguments, turn):
+            faults = [fault for fault in FAULTS if fault.place == kind]
+            if arguments.only:
+                faults = [fault for fault in faults if arguments.only in fault.name]
             if faults:
-                failures += _try_all(name, place, faults, asked.seed + turn, lines)
+                failures += _try_all(name, place, faults, arguments.seed + turn, lines)
         turn += 1
-    if asked.write:
-        told = [asdict(line) for line in lines.values()]
-        write({"seed": asked.seed, "minutes": asked.minutes, "lines": told})
+    if arguments.write:
+        saved_lines = [asdict(line) for line in lines.values()]
+        write({"seed": arguments.seed, "minutes": arguments.minutes, "lines": saved_lines})
     for failure in failures:
         print(f"✗ {failure}")
     return 1 if failures else 0
@@ -79,13 +79,19 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _places(asked: argparse.Namespace, turn: int) -> Iterator[tuple[str, str, Place]]:
+def _places(arguments: argparse.Namespace, turn: int) -> Iterator[tuple[str, str, Place]]:
     """Each place in turn, with the servers that are at hand: its kind, its title, itself."""
-    found = [path for path in (packaged(), installed()) if path is not None]
-    chance = random.Random(asked.seed + turn)
+    programs_folder = [path for path in (packaged(), installed()) if path is not None]
+    chance = random.Random(arguments.seed + turn)
     for kind, (title, make) in MAKERS.items():
         # Without time for all: what is direct on the newest, the rest on the oldest.
-        programs = found if asked.minutes else found[:1] if kind == "direct" else found[-1:]
+        programs = (
+            programs_folder
+            if arguments.minutes
+            else programs_folder[:1]
+            if kind == "direct"
+            else programs_folder[-1:]
+        )
         for path in programs:
             if kind == "pooled" and not Path(PGBOUNCER).exists():
                 print("PgBouncer is not installed: left out", file=sys.stderr)
@@ -169,19 +175,19 @@ def _try_all(
     failures: list[str] = []
     try:
         asyncio.run(app.until_ready())
-        for number, one in enumerate(faults):
-            if one.name == "disk full" and not place.directory.is_mount():
+        for number, fault in enumerate(faults):
+            if fault.name == "disk full" and not place.directory.is_mount():
                 print("No small disk can be had here: a full one is left out", file=sys.stderr)
                 continue
-            record = asyncio.run(_try(one, place, seed * 100 + number))
+            record = asyncio.run(_try(fault, place, seed * 100 + number))
             lost, doubled = _compare(app.url, record)
-            line = lines.setdefault((one.name, name), Line(one.name, name))
+            line = lines.setdefault((fault.name, name), Line(fault.name, name))
             _add(line, record, lost, doubled)
             problems = [*record.wrong[:3]]
             problems += [f"lost {lost}"] if lost else []
             problems += [f"doubled {doubled}"] if doubled else []
             print(_line(line, record, lost, doubled, ok=not problems), flush=True)
-            failures += [f"{one.name} ({name}): {problem}" for problem in problems]
+            failures += [f"{fault.name} ({name}): {problem}" for problem in problems]
     finally:
         app.kill()
         if failures:
@@ -243,10 +249,10 @@ class _Asking:
         """The value of each counter, which the next fault's clients begin at 0 again."""
         with self._db.session() as session:
             rows = session.connection().execute(text("SELECT id, value FROM counter"))
-            found = {number: int(value) for number, value in rows}
+            values = {number: int(value) for number, value in rows}
             session.connection().execute(text("UPDATE counter SET value = 0"))
             session.commit()
-        return found
+        return values
 
     def close(self) -> None:
         self._db.dispose()

@@ -12,10 +12,10 @@ from tests.servers import PGBOUNCER, Bouncer, Server, bounced, followed, package
 @pytest.fixture(scope="session")
 def programs() -> Path:
     """The programs of the newest PostgreSQL there is."""
-    found = packaged()
-    if found is None:
+    programs_folder = packaged()
+    if programs_folder is None:
         pytest.skip("the package that carries PostgreSQL is not there")
-    return found
+    return programs_folder
 
 
 @pytest.fixture(scope="session")

@@ -248,8 +248,8 @@ async def fill_disk(place: Place) -> None:
 async def overlap_batches(place: Place) -> list[str]:
     """Each locks the rows in the order of their keys: none waits for one that waits for it."""
     async with httpx.AsyncClient(base_url=place.app.base, timeout=20) as client:
-        made = await client.post("/slots:batch", json=[{}] * 20)
-        keys = [row["id"] for row in made.json()]
+        created = await client.post("/slots:batch", json=[{}] * 20)
+        keys = [row["id"] for row in created.json()]
 
         async def change(chance: random.Random) -> list[str]:
             wrong = []
@@ -266,8 +266,8 @@ async def overlap_batches(place: Place) -> list[str]:
             return wrong
 
         chances = [random.Random(place.chance.random()) for _ in range(4)]
-        found = await asyncio.gather(*(change(chance) for chance in chances))
-    return [one for wrong in found for one in wrong]
+        answers = await asyncio.gather(*(change(chance) for chance in chances))
+    return [problem for wrong in answers for problem in wrong]
 
 
 @fault("a lock that outlasts the deadline", "direct", "pooled", "sqlite")
@@ -289,8 +289,8 @@ async def outlast_deadline(place: Place) -> list[str]:
             return [f"{method} {path}: {answer.status_code} after {took:.1f} s"] if wrong else []
 
         waiting = [ask("PATCH", slot, 503) for _ in range(8)]
-        found = await asyncio.gather(*waiting, ask("GET", "/entries?limit=1", 200))
-    return [one for wrong in found for one in wrong]
+        answers = await asyncio.gather(*waiting, ask("GET", "/entries?limit=1", 200))
+    return [problem for wrong in answers for problem in wrong]
 
 
 @asynccontextmanager

@@ -197,5 +197,7 @@ class Load:
             record.wrong.append(f"{method} {path}: {answer.status_code} {answer.text[:200]}")
         if took > SLOWEST:
             record.wrong.append(f"{method} {path}: {answer.status_code} after {took:.1f} s")
-        told = answer.headers
-        return answer.status_code, told.get("Colonnade-Position", told.get("X-Total-Count", ""))
+        answer_headers = answer.headers
+        return answer.status_code, answer_headers.get(
+            "Colonnade-Position", answer_headers.get("X-Total-Count", "")
+        )

@@ -126,8 +126,8 @@ class Proxy:
             )
         finally:
             self._open -= {writer, to}
-            for one in (writer, to):
-                one.transport.abort()
+            for stream in (writer, to):
+                stream.transport.abort()
 
     async def _pass(
         self,
@@ -149,8 +149,8 @@ class Proxy:
                     break
                 target.write(content)
                 await target.drain()
-        for one in (target, other):
-            one.transport.abort()
+        for stream in (target, other):
+            stream.transport.abort()
 
     def _is_cut(self, mode: Mode, *ends: asyncio.StreamWriter) -> bool:
         if self._mode != mode:

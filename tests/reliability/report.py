@@ -15,15 +15,15 @@ _TITLES = (
 )  # fmt: skip
 
 
-def table(told: dict[str, Any]) -> str:
+def table(saved: dict[str, Any]) -> str:
     """The table: a heading for each place, a line for each fault."""
-    lines = told["lines"]
+    lines = saved["lines"]
     parts = []
     for place in dict.fromkeys(line["database"] for line in lines):
         rows = [_row(line) for line in lines if line["database"] == place]
         head = ["| " + " | ".join(_TITLES) + " |", "|---" * len(_TITLES) + "|"]
         parts.append("\n".join([f"**{place}**", "", *head, *rows]))
-    how = f"`python -m tests.reliability --seed {told['seed']} --minutes {told['minutes']:g}`"
+    how = f"`python -m tests.reliability --seed {saved['seed']} --minutes {saved['minutes']:g}`"
     return f"{how}\n\n" + "\n\n".join(parts)
 
 
@@ -36,14 +36,14 @@ def _row(line: dict[str, Any]) -> str:
     return "| " + " | ".join(map(str, cells)) + " |"
 
 
-def filled(page: str, told: dict[str, Any]) -> str:
+def filled(page: str, saved: dict[str, Any]) -> str:
     """The page, with the table in its place."""
-    made = f"<!-- counted -->\n\n{table(told)}\n\n<!-- end -->"
-    return re.sub(r"<!-- counted -->.*?<!-- end -->", lambda _: made, page, flags=re.DOTALL)
+    block = f"<!-- counted -->\n\n{table(saved)}\n\n<!-- end -->"
+    return re.sub(r"<!-- counted -->.*?<!-- end -->", lambda _: block, page, flags=re.DOTALL)
 
 
-def write(told: dict[str, Any]) -> None:
+def write(saved: dict[str, Any]) -> None:
     """Keep what was counted, and show it."""
     RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(told, indent=1) + "\n")
-    PAGE.write_text(filled(PAGE.read_text(), told))
+    RESULTS.write_text(json.dumps(saved, indent=1) + "\n")
+    PAGE.write_text(filled(PAGE.read_text(), saved))

@@ -226,14 +226,14 @@ def test_what_was_sent_and_not_answered_is_said_to_be_uncertain(
 
 def test_a_pool_that_is_full_is_a_503_in_time(db: Database, client: TestClient) -> None:
     sessions = [db.session() for _ in range(3)]
-    for one in sessions:
-        one.__enter__().connection()
+    for session in sessions:
+        session.__enter__().connection()
     started = time.monotonic()
     answer = client.get("/by-hand")
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
     assert 1 < time.monotonic() - started < 4
-    for one in sessions:
-        one.__exit__(None, None, None)
+    for session in sessions:
+        session.__exit__(None, None, None)
     assert client.get("/by-hand").status_code == 200
 
 
@@ -287,17 +287,17 @@ def test_tcp_looks_after_both_drivers_connections(db: Database) -> None:
 
     with db.engine.connect() as connection:
         driver: Any = connection.connection.driver_connection
-        with socket.socket(fileno=socket.dup(driver.fileno())) as found:
-            assert found.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
-            assert found.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 30
+        with socket.socket(fileno=socket.dup(driver.fileno())) as sock:
+            assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 30
 
     async def main() -> None:
         async with db.async_engine.connect() as connection:
             raw = (await connection.get_raw_connection()).driver_connection
             assert raw is not None
-            found = raw._transport.get_extra_info("socket")
-            assert found.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
-            assert found.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 30
+            sock = raw._transport.get_extra_info("socket")
+            assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 30
         await db.dispose_async()
 
     asyncio.run(main())
@@ -361,21 +361,21 @@ def test_health_is_told_in_time(db: Database, server: Server, proxy: Proxy) -> N
     """Of a pool that is full, and of a server that has stalled."""
     db.ping()
     sessions = [db.session() for _ in range(3)]
-    for one in sessions:
-        one.__enter__().connection()
+    for session in sessions:
+        session.__enter__().connection()
     started = time.monotonic()
     assert not db.health(0.3).reached
     assert time.monotonic() - started < 1.5
-    for one in sessions:
-        one.__exit__(None, None, None)
+    for session in sessions:
+        session.__exit__(None, None, None)
     assert db.health().reached
 
     async def stalled() -> None:
         assert (await db.health_async()).reached
         proxy.set("stall")
-        found = await db.health_async(0.3)
-        assert not found.reached
-        assert "did not answer in 0.3 s" in found.reason
+        health = await db.health_async(0.3)
+        assert not health.reached
+        assert "did not answer in 0.3 s" in health.reason
         assert not (await asyncio.to_thread(db.health, 0.3)).reached
         proxy.set("pass")
         for thread in threading.enumerate():

@@ -47,9 +47,9 @@ def test_a_pooled_one(
     assert "through a pooler in transaction mode, as it shows itself" in done.stdout
     assert "pool_mode=transaction" in done.stdout
     assert "DATABASE_URL_UNPOOLED" in done.stdout
-    said = colonnade("doctor", f"{bouncer.url}?pool_mode=transaction", cwd=tmp_path)
-    assert said.returncode == 0
-    assert "as it shows itself" not in said.stdout
+    output = colonnade("doctor", f"{bouncer.url}?pool_mode=transaction", cwd=tmp_path)
+    assert output.returncode == 0
+    assert "as it shows itself" not in output.stdout
 
 
 def test_migrations_go_past_a_pooler(
@@ -66,15 +66,15 @@ def test_migrations_go_past_a_pooler(
     with pytest.raises(MigrationError, match="DATABASE_URL_UNPOOLED"):
         upgrade(pooled, tmp_path)
     pooled.dispose()
-    told = Database(bouncer.url, direct_url=server.url)
-    upgrade(told, tmp_path)
-    told.dispose()
+    with_direct_url = Database(bouncer.url, direct_url=server.url)
+    upgrade(with_direct_url, tmp_path)
+    with_direct_url.dispose()
     monkeypatch.setenv("DATABASE_URL", bouncer.url)
     monkeypatch.setenv("DATABASE_URL_UNPOOLED", server.url)
-    found = Database()
-    assert (str(found.direct), str(found.url)) == (server.url, bouncer.url)
-    upgrade(found, tmp_path)
-    found.dispose()
+    configured = Database()
+    assert (str(configured.direct), str(configured.url)) == (server.url, bouncer.url)
+    upgrade(configured, tmp_path)
+    configured.dispose()
     assert server.ask("SELECT version_num FROM alembic_version") == [("0001",)]
     # Of another database than that of the environment, it says nothing.
     assert str(Database("sqlite://").direct) == "sqlite://"
@@ -121,27 +121,27 @@ def test_a_wrong_ca_and_a_right_one(secured: tuple[Server, Path], tmp_path: Path
 
 def test_an_expired_certificate_is_refused(secured: tuple[Server, Path]) -> None:
     server, directory = secured
-    own = directory / "server.pem"
-    before = own.read_bytes()
+    certificate = directory / "server.pem"
+    before = certificate.read_bytes()
     yesterday = datetime.now(UTC) - timedelta(days=1)
     authority = trustme.CA()
     authority.cert_pem.write_to_path(directory / "old-ca.pem")
     expired = authority.issue_cert("localhost", not_after=yesterday)
-    own.write_bytes(expired.private_key_and_cert_chain_pem.bytes())
+    certificate.write_bytes(expired.private_key_and_cert_chain_pem.bytes())
     server.stop()
     server.start(wait=False)
     db = Database(
         f"postgresql://me:right@localhost:{server.port}/postgres"
         f"?sslmode=verify-full&sslrootcert={directory}/old-ca.pem"
     )
-    said = "certificate (has expired|could not be verified)"
+    expected_message = "certificate (has expired|could not be verified)"
     try:
-        with pytest.raises(UnreachableError, match=said):
+        with pytest.raises(UnreachableError, match=expected_message):
             db.ping()
         with pytest.raises(UnreachableError, match="certificate has expired"):
             asyncio.run(db.ping_async())
     finally:
-        own.write_bytes(before)
+        certificate.write_bytes(before)
         server.stop()
         server.start(wait=False)
 

@@ -97,9 +97,9 @@ def test_a_statement_ends_at_the_limit(
     with pytest.raises((DBAPIError, DatabaseError)):
         way(limited)
     limited.dispose()
-    asked = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%(20)'"
+    query = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%(20)'"
     for _ in range(40):
-        if server.ask(asked) == [(0,)]:
+        if server.ask(query) == [(0,)]:
             return
         threading.Event().wait(0.05)
     raise AssertionError("it still runs on the server")
@@ -135,26 +135,26 @@ def test_the_log_says_what_was_found(
 def test_a_direct_connection_keeps_what_it_has_prepared(server: Server, bouncer: Bouncer) -> None:
     db = Database(server.url)
     # A PgBouncer that prepares for its clients has names of its own.
-    asked = text("SELECT count(*) FROM pg_prepared_statements WHERE name LIKE '\\_\\_asyncpg%'")
+    query = text("SELECT count(*) FROM pg_prepared_statements WHERE name LIKE '\\_\\_asyncpg%'")
 
     async def main() -> int:
         def work(connection: Connection) -> int:
-            return int(connection.execute(asked).scalar_one())
+            return int(connection.execute(query).scalar_one())
 
-        found = [await db.run_async(work) for _ in range(3)]
+        pids = [await db.run_async(work) for _ in range(3)]
         await db.dispose_async()
-        return found[-1]
+        return pids[-1]
 
     assert asyncio.run(main()) > 0
     behind = Database(bouncer.url)
 
     async def unprepared() -> int:
         def work(connection: Connection) -> int:
-            return int(connection.execute(asked).scalar_one())
+            return int(connection.execute(query).scalar_one())
 
-        found = [await behind.run_async(work) for _ in range(3)]
+        pids = [await behind.run_async(work) for _ in range(3)]
         await behind.dispose_async()
-        return found[-1]
+        return pids[-1]
 
     assert asyncio.run(unprepared()) == 0
 

@@ -89,23 +89,23 @@ def pause(servers: list[Server]) -> None:
 
 
 def test_reads_go_to_the_replicas_in_turn(db: Database, servers: list[Server]) -> None:
-    one, two = (server.port for server in servers[1:])
-    assert ports(db, 4) in ([one, two, one, two], [two, one, two, one])
+    first, two = (server.port for server in servers[1:])
+    assert ports(db, 4) in ([first, two, first, two], [two, first, two, first])
 
     async def main() -> list[int]:
-        found = []
+        seen_ports = []
         for _ in range(4):
             async with db.session(read_only=True) as session:
                 connection = await session.connection()
-                asked = await connection.execute(text("SELECT inet_server_port()"))
-                found.append(int(asked.scalar_one()))
+                query = await connection.execute(text("SELECT inet_server_port()"))
+                seen_ports.append(int(query.scalar_one()))
         await db.dispose_async()
-        return found
+        return seen_ports
 
-    assert set(asyncio.run(main())) == {one, two}
+    assert set(asyncio.run(main())) == {first, two}
     with db.session() as session:
-        asked = session.connection().execute(text("SELECT inet_server_port()"))
-        assert asked.scalar_one() == servers[0].port
+        query = session.connection().execute(text("SELECT inet_server_port()"))
+        assert query.scalar_one() == servers[0].port
 
 
 def test_what_was_written_is_found_though_no_replica_has_it(
@@ -154,11 +154,11 @@ def test_an_acknowledged_write_stays_so_when_the_primary_dies(
     tasks = Resource(note, db)
     app = FastAPI()
     app.include_router(tasks)
-    asked = db.written_position
+    position = db.written_position
 
     async def killed() -> str | None:
         servers[0].kill()
-        return await asked()
+        return await position()
 
     with pytest.MonkeyPatch.context() as patch, TestClient(app) as client:
         patch.setattr(db, "written_position", killed)
@@ -219,9 +219,9 @@ def test_so_do_the_endpoints_of_an_app_with_the_middleware(
 def test_one_that_is_down_is_left_out_and_taken_back(
     db: Database, servers: list[Server], caplog: pytest.LogCaptureFixture
 ) -> None:
-    _, one, two = servers
-    assert set(ports(db)) == {one.port, two.port}
-    one.kill()
+    _, first, two = servers
+    assert set(ports(db)) == {first.port, two.port}
+    first.kill()
     try:
         assert set(ports(db)) == {two.port}
         two.kill()
@@ -231,8 +231,8 @@ def test_one_that_is_down_is_left_out_and_taken_back(
             two.start()
         until(lambda: two.port in ports(db, 2))
     finally:
-        one.start()
-    until(lambda: set(ports(db, 4)) == {one.port, two.port}, 30)
+        first.start()
+    until(lambda: set(ports(db, 4)) == {first.port, two.port}, 30)
     assert "is not read from" in caplog.text
     assert "is read from again" in caplog.text
 

@@ -157,12 +157,12 @@ def test_a_server_that_tells_of_no_departure_is_not_asked_for_ever(
     db: Database, models: SimpleNamespace
 ) -> None:
     app, _ = app_that_waits(db, models)
-    asked = 0
+    calls = 0
 
     async def receive() -> dict[str, Any]:
-        nonlocal asked
-        asked += 1
-        if asked > 100:
+        nonlocal calls
+        calls += 1
+        if calls > 100:
             await asyncio.sleep(20)
         return {"type": "http.request", "body": b"", "more_body": False}
 
@@ -173,7 +173,7 @@ def test_a_server_that_tells_of_no_departure_is_not_asked_for_ever(
         await db.dispose_async()
 
     asyncio.run(main())
-    assert asked < 5
+    assert calls < 5
 
 
 @pytest.mark.parametrize("seconds", [0.1, 0.4])

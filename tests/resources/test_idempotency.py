@@ -211,8 +211,8 @@ def test_those_that_come_at_once_are_carried_out_once(
     assert set(by_status) <= {201, 409}
     assert by_status[0] == 201
     in_flight = [answer for answer in answers if answer.status_code == 409]
-    assert all(one.json()["type"] == "urn:colonnade:in_flight" for one in in_flight)
-    assert all(one.headers["Retry-After"] == "1" for one in in_flight)
+    assert all(response.json()["type"] == "urn:colonnade:in_flight" for response in in_flight)
+    assert all(response.headers["Retry-After"] == "1" for response in in_flight)
     assert stored(db, models.Task) == 1
 
 
@@ -259,9 +259,9 @@ def test_the_table_has_to_be_one(db: Database, models: SimpleNamespace) -> None:
 
 
 def test_the_document_tells_of_the_header(asking: TestClient, client: TestClient) -> None:
-    def headers(one: TestClient) -> list[str]:
-        said = one.get("/openapi.json").json()["paths"]["/tasks"]["post"]
-        return [parameter["name"] for parameter in said.get("parameters", [])]
+    def headers(idempotent_client: TestClient) -> list[str]:
+        operation = idempotent_client.get("/openapi.json").json()["paths"]["/tasks"]["post"]
+        return [parameter["name"] for parameter in operation.get("parameters", [])]
 
     assert headers(asking) == ["Idempotency-Key"]
     assert headers(client) == []

@@ -172,14 +172,14 @@ def by_pydantic(db: Database, model: Any) -> Any:
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-def test_the_database_writes_what_pydantic_writes(db: Database, made: Made) -> None:
-    table = made.model.__table__
+def test_the_database_writes_what_pydantic_writes(db: Database, make_models: Made) -> None:
+    table = make_models.model.__table__
     table.create(db.engine)
     try:
         with db.session() as session:
-            session.add_all([made.model(**row) for row in made.rows])
+            session.add_all([make_models.model(**row) for row in make_models.rows])
             session.commit()
-        assert by_database(db, made.model) == by_pydantic(db, made.model)
+        assert by_database(db, make_models.model) == by_pydantic(db, make_models.model)
     finally:
         table.drop(db.engine)
         SQLModel.metadata.remove(table)

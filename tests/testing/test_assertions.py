@@ -88,9 +88,9 @@ def client(db: Database, tables: Any) -> Iterator[TestClient]:
 
 
 def test_statements_are_counted_a_resources_own_too(db: Database, client: TestClient) -> None:
-    with counts(db, exactly=1) as found:
+    with counts(db, exactly=1) as statements:
         assert len(client.get("/tasks?include=project").json()) == 5
-    assert found[0].sql.startswith(("SELECT", "WITH"))
+    assert statements[0].sql.startswith(("SELECT", "WITH"))
     with counts(db, exactly=2, at_most=2):
         assert len(client.get("/eager").json()) == 5
     with counts(db, exactly=0):
@@ -102,11 +102,11 @@ def test_too_many_are_listed_with_the_lines_they_come_from(
 ) -> None:
     with pytest.raises(AssertionError) as caught, counts(db, at_most=1):
         client.get("/report")
-    told = str(caught.value)
-    assert told.startswith("6 statements, where at most 1 may be:\n1. SELECT task.")
-    assert "test_assertions.py:" in told
-    assert "for task in session.exec(select(Task)).all():" in told
-    assert "N+1: one statement 5 times" in told
+    message = str(caught.value)
+    assert message.startswith("6 statements, where at most 1 may be:\n1. SELECT task.")
+    assert "test_assertions.py:" in message
+    assert "for task in session.exec(select(Task)).all():" in message
+    assert "N+1: one statement 5 times" in message
 
 
 def test_too_few_are_told_as_well(db: Database) -> None:
@@ -125,12 +125,12 @@ def test_another_databases_statements_do_not_count(db: Database, client: TestCli
 def test_an_n_plus_one_is_explained_with_the_loops_line(db: Database, client: TestClient) -> None:
     with pytest.raises(AssertionError) as caught, no_n_plus_one(db):
         client.get("/report")
-    told = str(caught.value)
-    assert told.startswith("N+1: one statement 5 times:\n    SELECT project")
-    assert "in report: project = task.project" in told
-    assert "in the loop at" in told
-    assert ": for task in session.exec(select(Task)).all():" in told
-    assert "selectinload" in told
+    message = str(caught.value)
+    assert message.startswith("N+1: one statement 5 times:\n    SELECT project")
+    assert "in report: project = task.project" in message
+    assert "in the loop at" in message
+    assert ": for task in session.exec(select(Task)).all():" in message
+    assert "selectinload" in message
     with no_n_plus_one(db, at_most=5):
         client.get("/report")
     with no_n_plus_one(db):
@@ -154,9 +154,9 @@ def test_an_n_plus_one_in_async_code_is_the_coroutines(db: Database, tables: Any
 def test_a_lazy_load_in_a_response_is_found(db: Database, client: TestClient) -> None:
     with pytest.raises(AssertionError) as caught, no_lazy_loads(db):
         assert len(client.get("/lazy").json()) == 5
-    told = str(caught.value)
-    assert told.startswith("5 lazy loads:\n- Task.project was loaded while FastAPI wrote the")
-    assert "selectinload(Task.project)" in told
+    message = str(caught.value)
+    assert message.startswith("5 lazy loads:\n- Task.project was loaded while FastAPI wrote the")
+    assert "selectinload(Task.project)" in message
     with no_lazy_loads(db):
         client.get("/eager")
 
@@ -182,9 +182,9 @@ def test_a_table_that_is_read_whole_is_found(db: Database, client: TestClient, t
         session.commit()
     with pytest.raises(AssertionError) as caught, no_sequential_scans(db, over=1000):
         client.get("/tasks?title=Task 7")
-    told = str(caught.value)
-    assert told.startswith("reads all 1,205 rows of task")
-    assert "An index on the columns of the condition would serve" in told
+    message = str(caught.value)
+    assert message.startswith("reads all 1,205 rows of task")
+    assert "An index on the columns of the condition would serve" in message
     with no_sequential_scans(db, over=2000):
         client.get("/tasks?title=Task 7")
     with no_sequential_scans(db, over=1000):

@@ -94,7 +94,7 @@ async def test_nor_is_anything_of_that_left(async_session):
 """
 
 
-@pytest.mark.parametrize("database", DATABASES, ids=lambda given: given[1])
+@pytest.mark.parametrize("database", DATABASES, ids=lambda parameters: parameters[1])
 def test_everything_sees_everything_and_nothing_is_left(
     run: Run, database: tuple[str, str]
 ) -> None:
@@ -200,7 +200,7 @@ def test_its_own_commit_keeps_what_it_has_read(task, session, database):
 """
 
 
-@pytest.mark.parametrize("database", DATABASES, ids=lambda given: given[1])
+@pytest.mark.parametrize("database", DATABASES, ids=lambda parameters: parameters[1])
 def test_the_session_shows_what_others_commit(run: Run, database: tuple[str, str]) -> None:
     run(COMMITS, *database, "-W", "error").assert_outcomes(passed=4)
 
@@ -235,7 +235,7 @@ def test_is_taken_back(client, session):
 """
 
 
-@pytest.mark.parametrize("database", DATABASES, ids=lambda given: given[1])
+@pytest.mark.parametrize("database", DATABASES, ids=lambda parameters: parameters[1])
 def test_a_database_of_ones_own(run: Run, database: tuple[str, str]) -> None:
     run(OWN, *database, "-W", "error").assert_outcomes(passed=4)
 
@@ -262,7 +262,7 @@ def test_is_cancelled():
 """
 
 
-@pytest.mark.parametrize("database", DATABASES, ids=lambda given: given[1])
+@pytest.mark.parametrize("database", DATABASES, ids=lambda parameters: parameters[1])
 def test_what_a_test_leaves_behind_is_told_and_hurts_no_other(
     run: Run, database: tuple[str, str]
 ) -> None:

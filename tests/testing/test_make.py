@@ -159,9 +159,11 @@ def test_the_same_test_has_the_same_values(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_moments_do_not_depend_on_what_time_it_is() -> None:
     Everything = everything()
-    made = [make(Everything).at for _ in range(30)]
-    assert min(made).year < 2015
-    assert {one.year for one in made} <= set(range(2000, 2026))  # and never come nearer to now
+    times = [make(Everything).at for _ in range(30)]
+    assert min(times).year < 2015
+    assert {moment.year for moment in times} <= set(
+        range(2000, 2026)
+    )  # and never come nearer to now
 
 
 def test_timestamps_stand_where_the_test_says(db: Database) -> None:
@@ -201,8 +203,8 @@ def test_a_test_has_the_same_values_on_every_database(monkeypatch: pytest.Monkey
     Everything = everything()
 
     def made(test: str) -> Any:
-        for one in ("another", test):  # each begins anew
-            monkeypatch.setenv("PYTEST_CURRENT_TEST", f"{one} (call)")
+        for name in ("another", test):  # each begins anew
+            monkeypatch.setenv("PYTEST_CURRENT_TEST", f"{name} (call)")
             row = make(Everything).model_dump(exclude={"id"})
         return row
 

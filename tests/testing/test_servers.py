@@ -24,8 +24,8 @@ with postgresql_server() as url:
 def test_durability_is_off_and_nothing_is_left() -> None:
     with postgresql_server() as url:
         with psycopg.connect(url) as connection:
-            asked = "SELECT name, setting FROM pg_settings WHERE name IN ('fsync', 'wal_level')"
-            assert connection.execute(asked).fetchall() == [
+            query = "SELECT name, setting FROM pg_settings WHERE name IN ('fsync', 'wal_level')"
+            assert connection.execute(query).fetchall() == [
                 ("fsync", "off"),
                 ("wal_level", "minimal"),
             ]

@@ -66,12 +66,12 @@ def home(place: TemporaryDatabase) -> Iterator[Database]:
 
 
 def execute(db: Database, *statements: str) -> list[object]:
-    found: list[object] = []
+    results: list[object] = []
     with db.engine.begin() as connection:
         for statement in statements:
             result = connection.execute(text(statement))
-            found = [tuple(row) for row in result] if result.returns_rows else []
-    return found
+            results = [tuple(row) for row in result] if result.returns_rows else []
+    return results
 
 
 ADD = "INSERT INTO task (title) VALUES ('One')"
@@ -225,7 +225,7 @@ def _as(url: str, user: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"),
+    ("url", "expected"),
     [
         ("postgresql://me:s%40t@host:5433/app?sslmode=require&dbname=x",
          "postgresql://me:s%40t@host:5433/other?sslmode=require"),
@@ -233,5 +233,5 @@ def _as(url: str, user: str) -> str:
         ("psql 'postgresql+asyncpg://me@/app?host=/run'", "postgresql://me@/other?host=/run"),
     ],
 )  # fmt: skip
-def test_the_url_of_another_database(given: str, expected: str) -> None:
-    assert with_database(given, "other") == expected
+def test_the_url_of_another_database(url: str, expected: str) -> None:
+    assert with_database(url, "other") == expected

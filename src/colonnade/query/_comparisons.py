@@ -214,8 +214,10 @@ class place_text(GenericFunction[str]):  # noqa: N801 - the name of an SQL funct
 def _stored(element: Any, compiler: Any, **kwargs: Any) -> str:
     value = compiler.process(element.clauses, **kwargs)
     # A function of Python's waits for the interpreter, which other threads have: seldom, therefore.
-    stored_form = f"colonnade_stored({value})"
-    return f"CASE WHEN typeof({value}) IN ('real', 'blob') THEN {stored_form} ELSE json_quote({value}) END"
+    return (
+        f"CASE WHEN typeof({value}) IN ('real', 'blob') THEN colonnade_stored({value}) "
+        f"ELSE json_quote({value}) END"
+    )
 
 
 @compiles(place_text, "postgresql")
