@@ -46,7 +46,7 @@ class Shared:
         """The project under test."""
         from colonnade.testing import Project
 
-        with told():
+        with fail_plainly():
             return Project.read(self._root)
 
     @functools.cached_property
@@ -78,6 +78,46 @@ class Shared:
         self._closing.close()
 
 
+class DatabaseGuard:
+    """Keeps tests off the database that the project's app is for, whatever they use of it.
+
+    A plugin of its own, which projects get that configure ``[tool.colonnade]``.
+
+    Args:
+        shared: What the processes of the run share.
+    """
+
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+
+    @pytest.fixture(autouse=True, scope="session")
+    def _colonnade_early(self, request: pytest.FixtureRequest) -> Iterator[None]:
+        """Redirect the project's databases for fixtures that are set up before those of a test."""
+        databases = self._shared.project.databases()
+        with ExitStack() as stack:
+            if databases:
+                run: Run = request.getfixturevalue("_colonnade_run")
+                with fail_plainly():
+                    run.lend(databases, wanted_databases(request.config)[0], stack)
+            yield
+
+    @pytest.fixture(autouse=True)
+    def _colonnade_guard(self, request: pytest.FixtureRequest) -> Iterator[None]:
+        """Redirect the project's databases for tests that use no fixture of the plugin."""
+        databases = self._shared.project.databases()
+        if "_colonnade_case" in request.fixturenames or not databases:
+            yield
+            return
+        run: Run = request.getfixturevalue("_colonnade_run")
+        wanted: str = request.getfixturevalue("_colonnade_wanted")
+        with ExitStack() as stack:
+            with fail_plainly():
+                run.lend(databases, wanted, stack)
+            yield
+            complaints = run.settle()
+        fail_for(complaints)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare ``--database``."""
     parser.getgroup("colonnade").addoption(
@@ -105,13 +145,13 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     config.stash[SHARED] = Shared(config)
     if _says_something(config.rootpath / "pyproject.toml"):
-        from colonnade.testing import environment, guard
+        from colonnade.testing import environment
 
         shared = config.stash[SHARED]
         # Test modules import the app before any fixture is asked for.
         imported = f"sqlite:///{shared.directory}/imported-{shared.process}.db"
         shared.enter(environment(imported))
-        config.pluginmanager.register(guard, "colonnade-guard")
+        config.pluginmanager.register(DatabaseGuard(shared), "colonnade-guard")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -170,7 +210,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
 @pytest.fixture(scope="session")
 def postgresql_server(request: pytest.FixtureRequest) -> str:
     """The server of ``--database postgresql``, as a URL. Override it to bring another."""
-    with told():
+    with fail_plainly():
         return request.config.stash[SHARED].server
 
 
@@ -198,7 +238,7 @@ def _colonnade_wanted(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session")
 def app(request: pytest.FixtureRequest) -> Any:
     """The application that ``[tool.colonnade]`` names. Override it to make one yourself."""
-    with told():
+    with fail_plainly():
         return request.config.stash[SHARED].project.load_app()
 
 
@@ -213,7 +253,7 @@ def _colonnade_case(
         pytest.skip(f"only on {' and '.join(only.args)}")
     marker = request.node.get_closest_marker("own_database")
     with ExitStack() as stack:
-        with told():
+        with fail_plainly():
             databases = _colonnade_run.databases(_app_or_none(request, _colonnade_run.project))
             if marker is None:
                 place = _colonnade_run.lend(databases, _colonnade_wanted, stack)
@@ -224,7 +264,7 @@ def _colonnade_case(
         yield case
         if marker is None:
             case.complaints += _colonnade_run.settle()
-    complain(case.complaints)
+    fail_for(case.complaints)
 
 
 @pytest.fixture
@@ -258,14 +298,14 @@ def client(
     app: Any, _colonnade_case: "CurrentTest", _colonnade_run: "Run"
 ) -> "Iterator[TestClient]":
     """A client of the app, which starts before the test and stops after it."""
-    with told(), _colonnade_case.client(app, _colonnade_run.portal) as client:
+    with fail_plainly(), _colonnade_case.client(app, _colonnade_run.portal) as client:
         yield client
 
 
 @pytest.fixture
 def async_client(app: Any, _colonnade_case: "CurrentTest") -> "Iterator[httpx2.AsyncClient]":
     """A client of the app for async tests; the app runs in the test's event loop."""
-    with told(), _colonnade_case.async_client(app) as client:
+    with fail_plainly(), _colonnade_case.async_client(app) as client:
         yield client
 
 
@@ -312,8 +352,8 @@ def _needs(name: str, needed: str, request: pytest.FixtureRequest) -> bool:
 
 
 @contextmanager
-def told() -> Iterator[None]:
-    """What cannot be had is said in its own words, without a traceback of ours."""
+def fail_plainly() -> Iterator[None]:
+    """Fail a test with the message of Colonnade's error alone, without a traceback."""
     from colonnade.errors import FixtureError, ProjectError
 
     message = None
@@ -325,7 +365,7 @@ def told() -> Iterator[None]:
         pytest.fail(message, pytrace=False)
 
 
-def complain(complaints: list[str]) -> None:
-    """Have a test fail at its end for what it has left, if it has left something."""
+def fail_for(complaints: list[str]) -> None:
+    """Fail a test at its end for what it has left behind, if anything."""
     if complaints:
-        pytest.fail("This test cannot be left like that.\n" + "\n".join(complaints), pytrace=False)
+        pytest.fail("This test leaves something behind.\n" + "\n".join(complaints), pytrace=False)

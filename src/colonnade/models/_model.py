@@ -7,6 +7,7 @@ table gets its constraints.
 """
 
 import builtins
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast, dataclass_transform
 
@@ -37,11 +38,19 @@ from colonnade.models._types import UTCDateTime
 from colonnade.models._utc_on_flush import show_as_stored
 
 View = Literal["create", "update", "read"]
+Derive = Callable[[type[Any], View], type[Any]]
 
 
 @dataclass_transform(kw_only_default=True, field_specifiers=(Field, sqlmodel.Field, FieldInfo))
 class ModelMetaclass(SQLModelMetaclass):
-    """Makes the classes below ``SQLModel``."""
+    """Makes the classes below ``SQLModel``.
+
+    Attributes:
+        derive_schema: Returns the schema of a table for a view. ``_schemas`` sets it, which
+            imports this module.
+    """
+
+    derive_schema: ClassVar[Derive]
 
     def __new__(
         mcs,
@@ -117,15 +126,13 @@ def _with_annotations(namespace: dict[str, Any]) -> dict[str, Any]:
 def _derived_bases(
     name: str, bases: tuple[type[Any], ...], view: View, *, plain: bool
 ) -> tuple[type[Any], ...]:
-    from colonnade.models._schemas import schemas  # it makes classes of this metaclass
-
     tables = [base for base in bases if getattr(base, "model_config", {}).get("table")]
     if len(tables) != 1 or not plain:
         raise ModelError(
             f'{name}: schema="{view}" derives a schema from one table, the first base: '
             f'class {name}(Task, schema="{view}"), without table or partial.'
         )
-    derived = getattr(schemas(tables[0]), view)
+    derived = ModelMetaclass.derive_schema(tables[0], view)
     return tuple(derived if base is tables[0] else base for base in bases)
 
 

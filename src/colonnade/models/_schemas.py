@@ -33,7 +33,7 @@ from sqlmodel.main import FieldInfoMetadata
 
 from colonnade.models._fields import FieldFlags
 from colonnade.models._mixins import SetWhenStored
-from colonnade.models._model import SQLModel, View
+from colonnade.models._model import ModelMetaclass, SQLModel, View
 from colonnade.models._partial import SHOWN, absent, deferred, takes_info
 from colonnade.models._shape import ColumnShape, Shape
 
@@ -84,6 +84,14 @@ def schemas(model: type[Any]) -> Schemas:
             create=_create(shape), update=_update(shape), read=_read(shape)
         )
     return model_schemas
+
+
+def _derive_schema(model: type[Any], view: View) -> type[Any]:
+    schema: type[Any] = getattr(schemas(model), view)
+    return schema
+
+
+ModelMetaclass.derive_schema = staticmethod(_derive_schema)
 
 
 def _create(shape: Shape) -> type[SQLModel]:

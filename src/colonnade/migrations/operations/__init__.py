@@ -46,7 +46,8 @@ from colonnade.migrations.operations._names import (
     RenameTable,
     TakeBack,
 )
-from colonnade.migrations.operations._rows import Fill, ForEachBatch, MapValues, Work
+from colonnade.migrations.operations._row_batches import ForEachBatch, Work
+from colonnade.migrations.operations._rows import Fill, MapValues
 
 __all__ = [
     "ASIDE",

@@ -1,12 +1,11 @@
 """Steps on what rows have in their columns."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
 from alembic.operations import Operations
-from sqlalchemy import Connection, RowMapping
 
 from colonnade.migrations.operations._base import (
     BATCH,
@@ -113,20 +112,3 @@ def _in_batches(
             )
             _journal.report(context, f"{step.function} {step.table}", last, pages)
         run_sql(operations, f"{update} WHERE {where}")  # what was written meanwhile
-
-
-Work = Callable[[Connection, Sequence[RowMapping]], None]
-
-
-@dataclass(frozen=True, eq=False)
-class ForEachBatch(Concurrent, TableStep):
-    """Run a function over a table's rows, in batches."""
-
-    function = "for_each_batch"
-    words = "run {0.work.__name__} over {0.table}"
-    work: Work
-    where: str | None = field(default=None, kw_only=True)
-    batch: int = field(default=1000, kw_only=True)
-
-    def run(self, operations: Operations) -> None:
-        _journal.run_batches(operations.migration_context, self)

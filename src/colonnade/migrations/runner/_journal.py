@@ -7,18 +7,12 @@ the transaction that they are committed in, and the table goes when the revision
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import sqlalchemy as sa
 from alembic.runtime.migration import MigrationContext
-from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
-from sqlalchemy import Connection, Table
-
-from colonnade.errors import MigrationError
-
-if TYPE_CHECKING:
-    from colonnade.migrations.operations import ForEachBatch
+from sqlalchemy import Connection
 
 JOURNAL = "colonnade_migration"
 """The table of an unfinished revision."""
@@ -112,73 +106,3 @@ def report(context: MigrationContext, what: str, done: int, total: int) -> None:
     watcher: Report | None = context.opts.get("colonnade_report")
     if watcher is not None:
         watcher(what, done, total)
-
-
-def run_batches(context: MigrationContext, step: "ForEachBatch") -> None:
-    """Call a step's function with the rows of a table, batch by batch."""
-    if context.as_sql or context.connection is None:
-        context.impl.static_output(
-            f"-- Python runs over the rows of {step.table}: {step.work.__name__}()"
-        )
-        return
-    connection = context.connection
-    table = sa.Table(
-        step.table, sa.MetaData(), schema=step.schema, autoload_with=connection, resolve_fks=False
-    )
-    if not table.primary_key.columns:
-        raise MigrationError(f"{step.table} has no primary key to go by: for_each_batch needs one.")
-    if connection.dialect.name != "postgresql":
-        _walk(context, step, table, None, commit=False)
-        return
-    journal = journal_of(context)
-    with context.autocommit_block():
-        _walk(context, step, table, journal, commit=True)
-
-
-def _walk(
-    context: MigrationContext,
-    step: "ForEachBatch",
-    table: Table,
-    journal: Journal | None,
-    *,
-    commit: bool,
-) -> None:
-    connection = context.connection
-    assert connection is not None
-    key = list(table.primary_key.columns)
-    condition = sa.text(step.where) if step.where else sa.true()
-    total = connection.scalar(sa.select(sa.func.count()).select_from(table).where(condition)) or 0
-    last = _position(journal, key)
-    done = 0
-    while True:
-        query = sa.select(table).where(condition).order_by(*key).limit(step.batch)
-        if last is not None:
-            query = query.where(sa.tuple_(*key) > sa.tuple_(*last))
-        if commit:
-            connection.exec_driver_sql("BEGIN")
-        try:
-            rows = connection.execute(query).mappings().all()
-            if rows:
-                step.work(connection, rows)
-                last = tuple(rows[-1][column.name] for column in key)
-                if journal is not None:
-                    journal.mark(journal.step, last)
-        except BaseException:
-            if commit:
-                connection.exec_driver_sql("ROLLBACK")
-            raise
-        if commit:
-            connection.exec_driver_sql("COMMIT")
-        done += len(rows)
-        report(context, f"{step.work.__name__} {step.table}", done, max(done, total))
-        if len(rows) < step.batch:
-            return
-
-
-def _position(journal: Journal | None, key: list[sa.Column[Any]]) -> tuple[Any, ...] | None:
-    if journal is None or journal.resumed is None:
-        return None
-    kinds = [TypeAdapter(column.type.python_type) for column in key]
-    return tuple(
-        kind.validate_python(value) for kind, value in zip(kinds, journal.resumed, strict=True)
-    )
