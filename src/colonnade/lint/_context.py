@@ -9,7 +9,8 @@ from pathlib import PurePath
 
 from colonnade.lint._findings import Finding, Fix
 from colonnade.lint.fixes._edits import Editor
-from colonnade.lint.inference._flow import Flow, Read
+from colonnade.lint.inference._flow import Flow
+from colonnade.lint.inference._state import Read
 from colonnade.lint.inference._values import Kind, Value
 from colonnade.lint.project import _known_names as lib
 from colonnade.lint.project._hints import Hint

@@ -3,24 +3,18 @@
 import ast
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from colonnade.lint.inference import _calls as calls
 from colonnade.lint.inference import _name_inference as giving
+from colonnade.lint.inference._expressions import dotted, root
+from colonnade.lint.inference._state import FlowView, Read
 from colonnade.lint.inference._values import Kind, Value, joined, many
-from colonnade.lint.project import _known_names as lib
-from colonnade.lint.project._hints import Hint
 from colonnade.lint.project._module_summary import absolute
 from colonnade.lint.project._modules import Function, parameters
 
-if TYPE_CHECKING:
-    from colonnade.lint.inference._flow import Flow
-    from colonnade.lint.project._project import ModuleScope
 
-ITERABLE = frozenset({Kind.MANY, Kind.ROWS})
-
-
-def evaluate(flow: "Flow", node: ast.expr) -> Value | None:
+def evaluate(flow: FlowView, node: ast.expr) -> Value | None:
     """What an expression holds; it is noted for the rules."""
     handler = _HANDLERS.get(type(node))
     if handler is None:
@@ -34,80 +28,11 @@ def evaluate(flow: "Flow", node: ast.expr) -> Value | None:
     return held
 
 
-def dotted(node: ast.expr | None) -> str:
-    """``self.session`` as text; empty for what is no chain of names."""
-    parts: list[str] = []
-    while isinstance(node, ast.Attribute):
-        parts.append(node.attr)
-        node = node.value
-    if not isinstance(node, ast.Name):
-        return ""
-    return ".".join([node.id, *reversed(parts)])
-
-
-def root(node: ast.expr) -> str:
-    """The name that a row is reached by: ``tasks`` for ``tasks[0]``."""
-    while isinstance(node, ast.Subscript):
-        node = node.value
-    return node.id if isinstance(node, ast.Name) else ""
-
-
-def iterated(value: Value | None) -> Value | None:
-    """What a loop over a value gives."""
-    return value.item if value is not None and value.kind in ITERABLE else None
-
-
-def entered(place: "ModuleScope", value: Value | None, *, is_async: bool) -> Value | None:
-    """What ``with ... as`` names."""
-    if value is None:
-        return None
-    if value.kind is Kind.CONTEXT:
-        if value.name == lib.DATABASE:
-            name = lib.SQLMODEL_ASYNC_SESSION if is_async else lib.SQLMODEL_SESSION
-            return Value(Kind.INSTANCE, name, expires=False)
-        return value.item
-    if value.kind is Kind.INSTANCE:
-        method = "__aenter__" if is_async else "__enter__"
-        function = place.project.method(value.name, method)
-        return giving.returned(place.project, *function) if function is not None else value
-    return None
-
-
-def of_hint(place: "ModuleScope", node: ast.expr | None) -> Value | None:
-    """What a name with an annotation holds."""
-    return of_read_hint(place, place.hint(node)) if node is not None else None
-
-
-def of_read_hint(place: "ModuleScope", hint: Hint) -> Value | None:
-    """What is annotated so."""
-    for item in hint.metadata:
-        if isinstance(item, ast.Call) and place.meaning(item.func) in lib.DEPENDS and item.args:
-            held = giving.dependency_value(place.project, place.meaning(item.args[0]))
-            if held is not None:
-                return held
-    held = of_name(place, hint.name)
-    return many(held) if hint.many and held is not None else held
-
-
-def of_name(place: "ModuleScope", name: str) -> Value | None:
-    """An instance of a class."""
-    if not name:
-        return None
-    if name == lib.SESSIONMAKER:
-        return Value(Kind.FACTORY, item=None)
-    if name == lib.ASYNC_SESSIONMAKER:
-        return Value(Kind.FACTORY, item=Value(Kind.INSTANCE, lib.ASYNC_SESSION))
-    model = place.project.model(name)
-    if model is not None and model.table:
-        return Value(Kind.ROW, model=model, loads=None)
-    return Value(Kind.INSTANCE, name)
-
-
-def bind_parameters(flow: "Flow", node: Function) -> None:
+def bind_parameters(flow: FlowView, node: Function) -> None:
     """Give each parameter what its annotation, its default or a fixture says."""
     owner = flow.place.module.owner(node)
     for number, (name, default) in enumerate(parameters(node)):
-        held = of_hint(flow.place, name.annotation)
+        held = giving.of_hint(flow.place, name.annotation)
         if default is not None:
             depends = giving.dependency(flow.place, default)
             held = held if depends is None else _narrowed(held, depends)
@@ -118,7 +43,7 @@ def bind_parameters(flow: "Flow", node: Function) -> None:
         flow.state.names[name.arg] = held
 
 
-def bind_imports(flow: "Flow", node: ast.Import | ast.ImportFrom) -> None:
+def bind_imports(flow: FlowView, node: ast.Import | ast.ImportFrom) -> None:
     """Give the names that a function imports what they mean."""
     module, project = flow.place.module, flow.place.project
     if isinstance(node, ast.Import):
@@ -138,9 +63,9 @@ def _narrowed(held: Value | None, depends: Value) -> Value:
     return held if held is not None and held.kind is not depends.kind else depends
 
 
-def _name(flow: "Flow", node: ast.Name) -> Value | None:
+def _name(flow: FlowView, node: ast.Name) -> Value | None:
     if isinstance(node.ctx, ast.Load):
-        current: Flow | None = flow
+        current: FlowView | None = flow
         while current is not None:
             if node.id in current.state.names:
                 return current.state.names[node.id]
@@ -149,7 +74,7 @@ def _name(flow: "Flow", node: ast.Name) -> Value | None:
     return None
 
 
-def _attribute(flow: "Flow", node: ast.Attribute) -> Value | None:
+def _attribute(flow: FlowView, node: ast.Attribute) -> Value | None:
     path = dotted(node)
     receiver = evaluate(flow, node.value)
     if path and (held := flow.lookup(path)) is not None:
@@ -168,10 +93,8 @@ def _attribute(flow: "Flow", node: ast.Attribute) -> Value | None:
     return None
 
 
-def _read(flow: "Flow", node: ast.Attribute, row: Value) -> Value | None:
+def _read(flow: FlowView, node: ast.Attribute, row: Value) -> Value | None:
     """A row's attribute is read."""
-    from colonnade.lint.inference._flow import Read
-
     model = row.model
     member = model.members.get(node.attr) if model is not None else None
     if model is None or member is None:
@@ -198,7 +121,7 @@ def _read(flow: "Flow", node: ast.Attribute, row: Value) -> Value | None:
     return _related(flow, row, relation.target, node.attr, is_many=relation.many)
 
 
-def _holds(flow: "Flow", target: str) -> bool:
+def _holds(flow: FlowView, target: str) -> bool:
     """Whether a row of a model was loaded already: the session then has it without asking."""
     for held in flow.state.names.values():
         row = held.item if held is not None and held.kind is Kind.MANY else held
@@ -208,7 +131,7 @@ def _holds(flow: "Flow", target: str) -> bool:
     return False
 
 
-def _related(flow: "Flow", row: Value, target: str, name: str, *, is_many: bool) -> Value | None:
+def _related(flow: FlowView, row: Value, target: str, name: str, *, is_many: bool) -> Value | None:
     model = flow.place.project.model(target)
     if model is None:
         return None
@@ -221,7 +144,7 @@ def _related(flow: "Flow", row: Value, target: str, name: str, *, is_many: bool)
     return many(related) if is_many else related
 
 
-def _call(flow: "Flow", node: ast.Call) -> Value | None:
+def _call(flow: FlowView, node: ast.Call) -> Value | None:
     function = evaluate(flow, node.func)
     for argument in node.args:
         evaluate(flow, argument)
@@ -230,12 +153,12 @@ def _call(flow: "Flow", node: ast.Call) -> Value | None:
     return calls.called(flow, node, function)
 
 
-def _await(flow: "Flow", node: ast.Await) -> Value | None:
+def _await(flow: FlowView, node: ast.Await) -> Value | None:
     held = evaluate(flow, node.value)
     return held.item if held is not None and held.kind is Kind.AWAITABLE else held
 
 
-def _subscript(flow: "Flow", node: ast.Subscript) -> Value | None:
+def _subscript(flow: FlowView, node: ast.Subscript) -> Value | None:
     held = evaluate(flow, node.value)
     evaluate(flow, node.slice)
     if held is not None and held.kind is Kind.MANY:
@@ -243,7 +166,7 @@ def _subscript(flow: "Flow", node: ast.Subscript) -> Value | None:
     return held if held is not None and held.kind is Kind.SYMBOL else None
 
 
-def _items(flow: "Flow", node: ast.List | ast.Tuple | ast.Set) -> Value | None:
+def _items(flow: FlowView, node: ast.List | ast.Tuple | ast.Set) -> Value | None:
     values = [evaluate(flow, element) for element in node.elts]
     if isinstance(node, ast.Tuple):
         return None
@@ -254,7 +177,7 @@ def _items(flow: "Flow", node: ast.List | ast.Tuple | ast.Set) -> Value | None:
 
 
 def _comprehension(
-    flow: "Flow", node: ast.ListComp | ast.SetComp | ast.GeneratorExp
+    flow: FlowView, node: ast.ListComp | ast.SetComp | ast.GeneratorExp
 ) -> Value | None:
     saved, flow.state = flow.state, flow.state.copy()
     _generators(flow, node.generators)
@@ -263,7 +186,7 @@ def _comprehension(
     return many(held) if held is not None else None
 
 
-def _dict_comprehension(flow: "Flow", node: ast.DictComp) -> Value | None:
+def _dict_comprehension(flow: FlowView, node: ast.DictComp) -> Value | None:
     saved, flow.state = flow.state, flow.state.copy()
     _generators(flow, node.generators)
     evaluate(flow, node.key)
@@ -272,7 +195,7 @@ def _dict_comprehension(flow: "Flow", node: ast.DictComp) -> Value | None:
     return None
 
 
-def _generators(flow: "Flow", generators: list[ast.comprehension]) -> None:
+def _generators(flow: FlowView, generators: list[ast.comprehension]) -> None:
     for generator in generators:
         over = evaluate(flow, generator.iter)
         flow.loop_variable(generator.target, over, generator.iter)
@@ -280,7 +203,7 @@ def _generators(flow: "Flow", generators: list[ast.comprehension]) -> None:
             evaluate(flow, test)
 
 
-def _lambda(flow: "Flow", node: ast.Lambda) -> Value | None:
+def _lambda(flow: FlowView, node: ast.Lambda) -> Value | None:
     saved, flow.state = flow.state, flow.state.copy()
     for argument in node.args.args:
         flow.state.names[argument.arg] = None
@@ -289,38 +212,38 @@ def _lambda(flow: "Flow", node: ast.Lambda) -> Value | None:
     return None
 
 
-def _either(flow: "Flow", node: ast.IfExp) -> Value | None:
+def _either(flow: FlowView, node: ast.IfExp) -> Value | None:
     evaluate(flow, node.test)
     return joined(evaluate(flow, node.body), evaluate(flow, node.orelse))
 
 
-def _boolean(flow: "Flow", node: ast.BoolOp) -> Value | None:
+def _boolean(flow: FlowView, node: ast.BoolOp) -> Value | None:
     held: Value | None = None
     for value in node.values:
         held = joined(held, evaluate(flow, value))
     return held
 
 
-def _bound(flow: "Flow", node: ast.NamedExpr) -> Value | None:
+def _bound(flow: FlowView, node: ast.NamedExpr) -> Value | None:
     held = evaluate(flow, node.value)
     flow.bind(node.target, held, node.value)
     return held
 
 
-def _yield(flow: "Flow", node: ast.Yield) -> Value | None:
+def _yield(flow: FlowView, node: ast.Yield) -> Value | None:
     flow.yielded.append(evaluate(flow, node.value) if node.value is not None else None)
     return None
 
 
-def _nothing(flow: "Flow", node: ast.Constant) -> Value | None:
+def _nothing(flow: FlowView, node: ast.Constant) -> Value | None:
     return None
 
 
-def _starred(flow: "Flow", node: ast.Starred) -> Value | None:
+def _starred(flow: FlowView, node: ast.Starred) -> Value | None:
     return evaluate(flow, node.value)
 
 
-_HANDLERS: dict[type[ast.expr], Callable[["Flow", Any], Value | None]] = {
+_HANDLERS: dict[type[ast.expr], Callable[[FlowView, Any], Value | None]] = {
     ast.Name: _name,
     ast.Attribute: _attribute,
     ast.Call: _call,

@@ -7,58 +7,14 @@ if it is on any of them, and a name holds what it holds on both.
 
 import ast
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from colonnade.lint.inference import _evaluation as evaluation
+from colonnade.lint.inference import _name_inference as giving
+from colonnade.lint.inference._expressions import dotted, iterated, root
+from colonnade.lint.inference._state import FlowScope, FlowView, Read, State
 from colonnade.lint.inference._values import Kind, Value, joined
 
-if TYPE_CHECKING:
-    from colonnade.lint.project._project import ModuleScope
-
 Runs = ast.FunctionDef | ast.AsyncFunctionDef | ast.Module
-
-
-@dataclass
-class State:
-    """What is known at one point.
-
-    Attributes:
-        names: What each name holds; ``self.session`` is a name too.
-        expired: The names of rows that a commit has expired, and the commit.
-        loaded: The relations of rows that were assigned or refreshed: name and relation.
-        within: For the variable of a loop, what it loops over.
-    """
-
-    names: dict[str, Value | None] = field(default_factory=dict)
-    expired: dict[str, ast.AST] = field(default_factory=dict)
-    loaded: set[tuple[str, str]] = field(default_factory=set)
-    within: dict[str, str] = field(default_factory=dict)
-
-    def copy(self) -> "State":
-        """The same, to go another way."""
-        return State(
-            dict(self.names), dict(self.expired), set(self.loaded), dict(self.within)
-        )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Read:
-    """A row is read, and that has a cost.
-
-    Attributes:
-        node: What is read: ``task.title``, or the name of a row that is read as a whole.
-        row: The row.
-        name: The attribute; empty for the whole row.
-        expired: The commit that has expired it.
-        lazy: Whether it is a relation that was not loaded.
-    """
-
-    node: ast.expr
-    row: Value
-    name: str
-    expired: ast.AST | None = None
-    lazy: bool = False
 
 
 class Flow:
@@ -76,7 +32,7 @@ class Flow:
         state: What is known at the point that is walked; in the end, at the end.
     """
 
-    def __init__(self, place: "ModuleScope", node: Runs, outer: "Flow | None") -> None:
+    def __init__(self, place: FlowScope, node: Runs, outer: FlowView | None) -> None:
         self.place = place
         self.node = node
         self.outer = outer
@@ -104,7 +60,7 @@ class Flow:
 
     def lookup(self, name: str) -> Value | None:
         """What a name holds here, or in the functions around."""
-        flow: Flow | None = self
+        flow: FlowView | None = self
         while flow is not None:
             if name in flow.state.names:
                 return flow.state.names[name]
@@ -133,7 +89,7 @@ class Flow:
             case ast.AnnAssign(target=target, value=value):
                 held = evaluation.evaluate(self, value) if value is not None else None
                 if held is None:
-                    held = evaluation.of_hint(self.place, node.annotation)
+                    held = giving.of_hint(self.place, node.annotation)
                 self.bind(target, held, value)
             case ast.AugAssign(target=target, value=value):
                 evaluation.evaluate(self, value)
@@ -194,7 +150,7 @@ class Flow:
         state = self.state
         match target:
             case ast.Name(id=name):
-                since = state.expired.get(evaluation.root(value)) if value is not None else None
+                since = state.expired.get(root(value)) if value is not None else None
                 self._forget(name)
                 state.names[name] = held
                 if since is not None and held is not None and held.kind in (Kind.ROW, Kind.MANY):
@@ -206,7 +162,7 @@ class Flow:
                 self.bind(inner, None)
             case ast.Attribute():
                 evaluation.evaluate(self, target.value)
-                path = evaluation.dotted(target)
+                path = dotted(target)
                 if path:
                     state.names[path] = held
                     state.loaded.add((path.rpartition(".")[0], target.attr))
@@ -225,7 +181,7 @@ class Flow:
     def _read_whole(self, value: ast.expr) -> None:
         """A row that is returned is read by whoever gets it."""
         held = self.value(value)
-        name = evaluation.root(value)
+        name = root(value)
         if held is not None and name in self.state.expired and isinstance(value, ast.Name):
             row = held.item if held.kind is Kind.MANY else held
             if row is not None and row.kind is Kind.ROW:
@@ -245,7 +201,7 @@ class Flow:
         return self._loop(node.body, node.orelse, state, before=node)
 
     def loop_variable(self, target: ast.expr, over: Value | None, source: ast.expr) -> None:
-        item = evaluation.iterated(over)
+        item = iterated(over)
         name = _source_name(source)
         self.state.names.setdefault(name, over)  # what has no name expires like what has one
         self.bind(target, item)
@@ -286,14 +242,14 @@ class Flow:
         commits: list[tuple[ast.AST, str]] = []
         for item in node.items:
             held = evaluation.evaluate(self, item.context_expr)
-            entered = evaluation.entered(self.place, held, is_async=isinstance(node, ast.AsyncWith))
+            entered = giving.entered(self.place, held, is_async=isinstance(node, ast.AsyncWith))
             if item.optional_vars is not None:
                 self.bind(item.optional_vars, entered)
                 if entered is not None:
                     self.values[item.optional_vars] = entered
             if held is not None and held.kind is Kind.CONTEXT and held.source:
                 bound = item.optional_vars
-                source = evaluation.dotted(bound) if bound is not None else held.source
+                source = dotted(bound) if bound is not None else held.source
                 commits.append((item.context_expr, source))
         after = self._block(node.body, state)
         if after is not None:
@@ -343,7 +299,7 @@ class Flow:
 
 def _source_name(source: ast.expr) -> str:
     """The name of what a loop is over, which is made up for a call."""
-    return evaluation.root(source) or f"<line {source.lineno}, {source.col_offset}>"
+    return root(source) or f"<line {source.lineno}, {source.col_offset}>"
 
 
 def _met(ways: Iterable[State | None]) -> State | None:

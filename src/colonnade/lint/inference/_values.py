@@ -56,7 +56,7 @@ class Value:
     kind: Kind
     name: str = ""
     item: "Value | None" = None
-    model: "Model | None" = None
+    model: Model | None = None
     loads: frozenset[str] | None = NOTHING
     source: str = ""
     expires: bool | None = None

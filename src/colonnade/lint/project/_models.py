@@ -4,17 +4,47 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from colonnade.lint.project import _known_names as lib
-from colonnade.lint.project._hints import Hint, parsed, read_hint
-
-if TYPE_CHECKING:
-    from colonnade.lint.project._modules import Module
-    from colonnade.lint.project._project import ModuleScope, Project
+from colonnade.lint.project._hints import Follows, Hint, parsed, read_hint
+from colonnade.lint.project._modules import Module
+from colonnade.lint.project._names import Names
 
 COLUMN_CALLS = frozenset({lib.COLUMN, lib.MAPPED_COLUMN})
 LAZY = frozenset({"select", True})  # what reads a relation when it is asked for; the default
+
+
+class ProjectModels(Protocol):
+    """A ``Project``, to its models."""
+
+    @property
+    def names(self) -> Names:
+        """What names mean."""
+
+    def model(self, name: str) -> "Model | None":
+        """The model that a class of the project is."""
+
+    def ancestry(self, name: str) -> frozenset[str]:
+        """Everything a class inherits."""
+
+    def by_title(self, title: str, near: str) -> str:
+        """A model by its class's name alone; else the name."""
+
+
+class Scope(Follows, Protocol):
+    """A ``ModuleScope``, to the models in it."""
+
+    @property
+    def project(self) -> ProjectModels:
+        """The project."""
+
+    @property
+    def module(self) -> Module:
+        """The module."""
+
+    def hint(self, node: ast.expr | None) -> Hint:
+        """What an annotation says."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +172,7 @@ class Model:
         project: The project.
     """
 
-    def __init__(self, name: str, node: ast.ClassDef, place: "ModuleScope") -> None:
+    def __init__(self, name: str, node: ast.ClassDef, place: Scope) -> None:
         self.name = name
         self.node = node
         self.place = place
@@ -156,12 +186,12 @@ class Model:
         return self.node.name
 
     @property
-    def module(self) -> "Module":
+    def module(self) -> Module:
         """The module it stands in."""
         return self.place.module
 
     @property
-    def project(self) -> "Project":
+    def project(self) -> ProjectModels:
         """The project."""
         return self.place.project
 

@@ -86,6 +86,10 @@ class Project:
     flows: dict[ast.AST, Flow] = field(default_factory=dict)
     inferred_values: dict[str, Value | None] = field(default_factory=dict)
 
+    def scope(self, module: Module) -> ModuleScope:
+        """A module's scope."""
+        return ModuleScope(self, module)
+
     def module(self, name: str) -> Module | None:
         """A module, parsed; None if it is none of the project's, or no Python."""
         if name not in self._modules:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from colonnade.lint._context import Context
 from colonnade.lint._findings import Finding
 from colonnade.lint._rule import Rule
-from colonnade.lint.inference import _evaluation as evaluation
+from colonnade.lint.inference._expressions import dotted
 from colonnade.lint.inference._values import Kind
 from colonnade.lint.project._modules import Function, Module
 from colonnade.lint.rules._blocking import blocking_call
@@ -106,7 +106,5 @@ def _waits(at: Context, function: Function, module: Module, depth: int) -> bool:
 
 def _is_made_async(function: Function) -> bool:
     """Whether a decorator may run it elsewhere."""
-    names = {
-        evaluation.dotted(decorator).rpartition(".")[2] for decorator in function.decorator_list
-    }
+    names = {dotted(decorator).rpartition(".")[2] for decorator in function.decorator_list}
     return bool(names - {"staticmethod", "classmethod"})

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from colonnade.lint._context import Context
 from colonnade.lint._findings import Finding
 from colonnade.lint._rule import Rule
-from colonnade.lint.inference._flow import Read
+from colonnade.lint.inference._state import Read
 from colonnade.lint.rules._reads import EAGER, MODELS
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from colonnade.lint._context import Context
 from colonnade.lint._findings import Finding
 from colonnade.lint._rule import Rule
-from colonnade.lint.inference import _evaluation as evaluation
+from colonnade.lint.inference._expressions import dotted
 from colonnade.lint.project import _known_names as lib
 
 GATHER = frozenset({"gather", "wait", "as_completed"})
@@ -121,7 +121,7 @@ def _sessions_in(at: Context, node: ast.AST) -> set[str]:
     for inner in ast.walk(node):
         held = at.value(inner)
         if held is not None and held.is_instance(lib.ASYNC_SESSIONS):
-            name = evaluation.dotted(inner) if isinstance(inner, ast.expr) else ""
+            name = dotted(inner) if isinstance(inner, ast.expr) else ""
             if name and name not in bound:
                 sessions.add(name)
     return sessions
