@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from colonnade import Field, SQLModel
 from colonnade.errors import MigrationError
+from colonnade.models import check_name
 from tests.migrations.lab import Lab
 
 
@@ -45,6 +46,28 @@ def test_a_renamed_column_whose_name_another_takes(lab: Lab) -> None:
     assert lab.rows("SELECT category, kind FROM task") == [("precious", None)]
     lab.downgrade()
     assert lab.rows("SELECT kind FROM task") == [("precious",)]
+
+
+def test_values_of_a_check_whose_name_is_shortened_are_mapped(lab: Lab) -> None:
+    """PostgreSQL cuts names at 63 bytes: ``check_name`` ends a longer one with a hash."""
+    title, column = "task_of_a_department_with_a_name", "state_in_the_approval_process_of_it"
+
+    def with_states(*values: str) -> Callable[[], object]:
+        return table(title, **{column: Literal[values]})
+
+    lab.change(with_states("a", "b"))
+    (name,) = [str(check.name) for check in SQLModel.metadata.tables[title].constraints
+               if isinstance(check, sa.CheckConstraint)]  # fmt: skip
+    assert name == check_name(title, column, "values")
+    assert (len(name), name.endswith("_values")) == (63, False)
+    lab.run(f"INSERT INTO {title} ({column}) VALUES ('a'), ('b')")
+    lab.change(with_states("z", "b"), maps={f"{title}.{column}": {"a": "z"}})
+    assert lab.rows(f"SELECT {column} FROM {title} ORDER BY id") == [("z",), ("b",)]
+    assert lab.drift() == []
+    lab.downgrade()
+    assert lab.rows(f"SELECT {column} FROM {title} ORDER BY id") == [("a",), ("b",)]
+    lab.change(table(title))
+    lab.downgrade("base")
 
 
 @pytest.mark.parametrize("owner", ["task", "job"])

@@ -133,6 +133,11 @@ LOCKING: list[Any] = [
      "steps.set_not_null"),
     ("steps.change_type('task', 'size', sa.BigInteger(), sa.Integer())", "readers and writers",
      "add a column of the new type"),
+    ("op.add_column('task', sa.Column('one', sa.Text, server_default=sa.text('random()::text')))",
+     "readers and writers", "add it without the default"),
+    ("op.add_column('task', sa.Column('one', sa.Uuid, "
+     "server_default=sa.text('pg_catalog.gen_random_uuid()')))",
+     "readers and writers", "add it without the default"),
     ('op.execute("ALTER TABLE task ADD CONSTRAINT ck CHECK (id > 0)")', "squawk", ""),
 ]  # fmt: skip
 
@@ -159,6 +164,9 @@ def test_what_locks_a_large_table_is_stopped_on_postgresql(
         "steps.add_check('ck', 'task', 'id > 0')",
         "op.add_column('task', sa.Column('one', sa.Integer))",
         "op.add_column('task', sa.Column('one', sa.Integer, server_default='1', nullable=False))",
+        "op.add_column('task', sa.Column('one', sa.Text, server_default='a random uuid()'))",
+        "op.add_column('task', sa.Column('one', sa.DateTime, server_default=sa.text('now()')))",
+        "op.add_column('task', sa.Column('one', sa.Text, server_default=sa.text(\"upper('a')\")))",
         "steps.rename_column('task', 'size', 'length')",
         "steps.put_aside('task', 'size')",
     ],

@@ -2,7 +2,7 @@
 
 from colonnade.models._annotations import Bounds
 from colonnade.models._clock import now, stop_clock
-from colonnade.models._constraints import constraint_name
+from colonnade.models._constraints import check_name, constraint_name
 from colonnade.models._fields import Field, FieldFlags
 from colonnade.models._idempotency import Idempotency
 from colonnade.models._mixins import Timestamps, UUIDKey, Versioned, statement_time
@@ -58,6 +58,7 @@ __all__ = [
     "Versioned",
     "application_tables",
     "attribute_name",
+    "check_name",
     "constraint_name",
     "from_base64",
     "local_as_utc",

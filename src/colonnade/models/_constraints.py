@@ -72,7 +72,7 @@ def _json_length(element: Any, compiler: Any, **kwargs: Any) -> str:
 def add_checks(table: Table, column: Column[Any], annotation: Annotation) -> None:
     """Give a column the CHECKs that its field's values and bounds amount to."""
     for kind, condition in _conditions(column, annotation):
-        name = constraint_name("ck", table.name, column.name, kind)
+        name = check_name(table.name, column.name, kind)
         table.append_constraint(CheckConstraint(condition, name=name))
 
 
@@ -160,6 +160,17 @@ def name_constraints(table: Table) -> None:
         elif isinstance(constraint, CheckConstraint) and not constraint._type_bound:
             digest = hashlib.sha256(str(constraint.sqltext).encode()).hexdigest()[:8]
             constraint.name = constraint_name("ck", table.name, digest)
+
+
+def check_name(table: str, column: str, kind: str) -> conv:
+    """The name of the CHECK that a field's values or bound amount to.
+
+    Args:
+        table: The table's name.
+        column: The column's name.
+        kind: ``values``, or the bound: ``max_length``.
+    """
+    return constraint_name("ck", table, column, kind)
 
 
 def constraint_name(*parts: str) -> conv:

@@ -14,7 +14,7 @@ from sqlalchemy.types import TypeEngine
 
 from colonnade.migrations.autogenerate._reflected import Stored
 from colonnade.migrations.operations._types import plain_type
-from colonnade.models import LooseText, UTCTimestamp
+from colonnade.models import LooseText, UTCTimestamp, check_name
 
 EXACT_DIGITS = 15
 """Digits of a ``Decimal`` that models keep exactly on every database."""
@@ -457,9 +457,9 @@ class Meaning:
 def meaning_of(source: FieldSource, check: str, condition: str) -> Meaning | None:
     """What a CHECK of a name that models give says, as far as one can see."""
     column, kind = source.column, source.kind
-    start = f"ck_{column.table.name}_{column.name}_"
-    rest = check.removeprefix(start)
-    if rest == check:
+    table, bounds = column.table.name, ("values", *_OPERATORS)
+    rest = next((bound for bound in bounds if check == check_name(table, column.name, bound)), None)
+    if rest is None:
         return None
     plain = kind.annotation in ("int", "str", "float", "Decimal", "bytes")
     if rest == "values" and kind.annotation in ("int", "str") and not _is_made(kind):

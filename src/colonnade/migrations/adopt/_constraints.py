@@ -18,6 +18,7 @@ from colonnade.migrations.adopt._columns import (
     text_source,
 )
 from colonnade.migrations.autogenerate._reflected import Stored, stored_models
+from colonnade.models import check_name
 
 LONGEST_NAME = 63
 """Bytes in a name of PostgreSQL's; models shorten what is longer."""
@@ -338,8 +339,8 @@ def _stored_alike(
 
 
 def _checked(source: ClassSource, meaning: Meaning) -> str:
-    start = f"ck_{source.table.name}_"
-    return next(name for name in source.fields if meaning.check == f"{start}{name}_{meaning.kind}")
+    table, kind = source.table.name, meaning.kind
+    return next(name for name in source.fields if meaning.check == check_name(table, name, kind))
 
 
 def _bound(source: FieldSource, meaning: Meaning) -> None:

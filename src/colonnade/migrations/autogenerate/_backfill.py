@@ -12,7 +12,7 @@ from colonnade.database import ORIGINAL
 from colonnade.errors import MigrationError
 from colonnade.migrations.autogenerate._choices import Choices
 from colonnade.migrations.operations._literals import for_each_row, plain_value
-from colonnade.models import Shape
+from colonnade.models import ColumnShape, Shape, check_name
 
 
 class Fields:
@@ -60,40 +60,43 @@ class Fields:
         column: sa.Column[Any] | None = None if model is None else model.__table__.c.get(name)
         return column
 
-    def _field(self, table: str, name: str) -> tuple[str, Any] | None:
+    def _shape(self, table: str, name: str) -> ColumnShape | None:
         model = self._models.get(table)
-        if model is None:
-            return None
-        shape = Shape.of(model)
-        return next(
-            (
-                (column.name, column.field)
-                for column in shape.columns.values()
-                if column.column.name == name
-            ),
-            None,
-        )
+        shapes = [] if model is None else Shape.of(model).columns.values()
+        return next((shape for shape in shapes if shape.column.name == name), None)
 
     def _default(self, table: str, name: str) -> Any:
         default = self._field_default(table, name)
-        return _column_default(self._column(table, name)) if default is None else default
+        return self._column_default(table, name) if default is None else default
+
+    def _column_default(self, table: str, name: str) -> Any:
+        """The default that SQLAlchemy keeps for a column, where one is known before a row is."""
+        column = self._column(table, name)
+        kept: Any = getattr(column, "default", None)
+        if kept is None:
+            return None
+        if kept.is_scalar:
+            return kept.arg
+        is_time = kept.is_callable and column is not None and isinstance(column.type, sa.DateTime)
+        role = getattr(self._shape(table, name), "role", None)
+        return sa.func.now() if is_time or role in {"created_at", "updated_at"} else None
 
     def _field_default(self, table: str, name: str) -> Any:
         """The default of a column's field, or SQL that makes one for each row; None: neither."""
-        field = self._field(table, name)
-        if field is None:
+        shape = self._shape(table, name)
+        if shape is None:
             return None
-        default = field[1].default
+        default = shape.field.default
         if default is PydanticUndefined:
-            default = None if field[1].default_factory is None else _made(field[1])
+            default = None if shape.field.default_factory is None else _made(shape.field)
         return default
 
     def _read(self, table: str, name: str, text: str) -> Any:
-        field = self._field(table, name)
+        shape = self._shape(table, name)
         column = self._column(table, name)
-        if field is None or column is None:
+        if shape is None or column is None:
             return text
-        adapter: TypeAdapter[Any] = TypeAdapter(field[1].rebuild_annotation())
+        adapter: TypeAdapter[Any] = TypeAdapter(shape.field.rebuild_annotation())
         try:
             value = adapter.validate_python(text)
         except ValidationError:
@@ -110,7 +113,12 @@ class Fields:
         model = self._models.get(table)
         columns = () if model is None else model.__table__.columns
         return next(
-            (column.name for column in columns if check == f"ck_{table}_{column.name}_values"), None
+            (
+                column.name
+                for column in columns
+                if check == check_name(table, column.name, "values")
+            ),
+            None,
         )
 
     def renamed_values(self, table: str, check: str) -> tuple[str, Mapping[str, str]] | None:
@@ -119,10 +127,10 @@ class Fields:
         sqlmodel stores an enum by name.
         """
         model = self._models.get(table)
-        if model is None or not check.endswith("_values"):
+        if model is None:
             return None
         for column in Shape.of(model).columns.values():
-            if check == f"ck_{table}_{column.column.name}_values" and column.spellings:
+            if column.spellings and check == check_name(table, column.column.name, "values"):
                 pairs = {
                     name: texts[0] for texts in column.spellings.values() for name in texts[1:]
                 }
@@ -147,18 +155,6 @@ def _made(field: Any) -> Any:
     if first == second:
         return first
     return for_each_row(first, second)
-
-
-def _column_default(column: sa.Column[Any] | None) -> Any:
-    """The default that SQLAlchemy keeps for a column, where one is known before a row is."""
-    kept = getattr(column, "default", None)
-    if kept is None:
-        return None
-    if kept.is_scalar:
-        return kept.arg
-    if kept.is_callable and column is not None and isinstance(column.type, sa.DateTime):
-        return sa.func.now()
-    return sa.func.now() if "statement_time" in repr(kept.arg) else None
 
 
 def _models(model: Any) -> Iterator[Any]:

@@ -18,9 +18,9 @@ class Asker(Protocol):
         """An answer in words of one's own."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Choices:
-    """What was said beforehand.
+    """What the options of a command decided; answers at a terminal are added to it.
 
     Attributes:
         renames: ``task.title`` to ``name``, ``tasks`` to ``task``.
@@ -71,7 +71,7 @@ class Choices:
         if number < len(candidates):
             return candidates[number]
         if number == len(candidates) + 1:
-            object.__setattr__(self, "drops", self.drops | {old})
+            self.drops |= {old}
         return None
 
     def fill(self, column: str, why: str, default: str | None = None) -> str:
@@ -120,7 +120,7 @@ class Choices:
     def remember(self, column: str, value: str, becomes: str) -> None:
         """Keep an answer, for the way back."""
         known = {**self.maps, column: {**self.maps.get(column, {}), value: becomes}}
-        object.__setattr__(self, "maps", known)
+        self.maps = known
         self._used.add(f"--map {column}")
 
     def check_used(self, columns: Container[str]) -> None:
@@ -164,7 +164,7 @@ class Choices:
             )
         zone = self.asker.say(f"{_names(columns)} without a time zone. Stored times are in", "UTC")
         _check_zone(zone)
-        object.__setattr__(self, "zone", zone)
+        self.zone = zone
         return zone
 
 

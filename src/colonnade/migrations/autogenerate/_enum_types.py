@@ -1,7 +1,7 @@
 """Enum types: those that models use, those that are there, and what makes one the other."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -12,6 +12,7 @@ from sqlalchemy import Connection, MetaData, text
 from colonnade.errors import MigrationError
 from colonnade.migrations.autogenerate._choices import Choices
 from colonnade.migrations.autogenerate._descriptions import listed
+from colonnade.migrations.autogenerate._phases import Phase
 from colonnade.migrations.autogenerate._rendering import literal_in
 from colonnade.migrations.autogenerate._schema_history import EnumKey, SchemaHistory
 from colonnade.migrations.operations import (
@@ -20,7 +21,6 @@ from colonnade.migrations.operations import (
     DropEnum,
     EnumStep,
     SetDefault,
-    Step,
     is_aside,
 )
 from colonnade.migrations.operations._types import is_array, native_enum
@@ -103,36 +103,13 @@ def _native(metadata: MetaData) -> Iterator[tuple[sa.Column[Any], sa.Enum]]:
                 yield column, kind
 
 
-@dataclass(frozen=True)
-class Types:
-    """What becomes of enum types.
-
-    Attributes:
-        first: What is done before tables are changed.
-        last: What is done after.
-    """
-
-    first: tuple[Step, ...]
-    last: tuple[Step, ...]
-
-    @property
-    def undo_last(self) -> list[MigrateOperation]:
-        """What undoes ``last``, before tables are changed back."""
-        return [step.reverse() for step in reversed(self.last)]
-
-    @property
-    def undo_first(self) -> list[MigrateOperation]:
-        """What undoes ``first``, after."""
-        return [step.reverse() for step in reversed(self.first)]
-
-
 def find_types(
     connection: Connection,
     metadata: MetaData,
     ledger: SchemaHistory,
     choices: Choices | None = None,
     dropped: Iterable[MigrateOperation] = (),
-) -> Types:
+) -> Phase:
     """What makes the enum types of a history those of the models.
 
     SQLite has no such types: what the history said of them is in the ledger.
@@ -150,7 +127,7 @@ def find_types(
     is_asked = connection.dialect.name == "postgresql"
     there = enums_in(connection) if is_asked else ledger.enums
     gone = {_dropped(key) for key in dropped}
-    last = []
+    last: list[MigrateOperation] = []
     for key in sorted((there.keys() & ledger.enums.keys()) - enums_of(metadata).keys(), key=str):
         columns = (
             [(column.table, column.name) for column in columns_with(connection, key)]
@@ -159,12 +136,16 @@ def find_types(
         )
         if all(_goes(*column, gone) for column in columns):
             last.append(DropEnum(key[1], there[key], schema=key[0]))
-    first: list[Step] = []
+    first: list[MigrateOperation] = []
     for step in changes(there, metadata, choices):
         if isinstance(step, ChangeEnum):
             first += _without_defaults(connection, step, ledger)
         first.append(step)
-    return Types(tuple(first), tuple(last))
+    return Phase(first, last, _reversed(last), _reversed(first))
+
+
+def _reversed(steps: Sequence[MigrateOperation]) -> list[MigrateOperation]:
+    return [step.reverse() for step in reversed(steps)]
 
 
 def _without_defaults(

@@ -14,6 +14,7 @@ from colonnade.migrations._environment import OURS, is_of_others
 from colonnade.migrations.autogenerate._choices import Choices, plain_name
 from colonnade.migrations.autogenerate._foreign_keys import foreign_key_of
 from colonnade.migrations.autogenerate._neutral_values import neutral_for
+from colonnade.migrations.autogenerate._phases import Phase
 from colonnade.migrations.autogenerate._schema_history import SchemaHistory
 from colonnade.migrations.operations import (
     DropForeignKey,
@@ -37,27 +38,21 @@ Columns = Mapping[str, Any]
 
 
 @dataclass
-class Gone:
-    """What becomes of what is gone.
+class Gone(Phase):
+    """The phase that renames, puts aside and drops what the models no longer have.
+
+    A downgrade brings back what was dropped, without its rows.
 
     Attributes:
-        first: What is done before all else.
-        last: What is done after it.
-        undo_last: What undoes ``last``, without what was held, and comes first in a downgrade.
-        undo: What undoes ``first``, and comes last in a downgrade.
-        aside: What is aside already, and may be dropped.
+        aside: What was put aside earlier, and may be dropped.
     """
 
-    first: list[Step] = field(default_factory=list)
-    last: list[MigrateOperation] = field(default_factory=list)
-    undo_last: list[MigrateOperation] = field(default_factory=list)
-    undo: list[Step] = field(default_factory=list)
     aside: list[str] = field(default_factory=list)
 
     def add(self, step: Step, *undo: Step) -> None:
         """Do something first, and undo it last."""
         self.first.append(step)
-        self.undo[:0] = undo or [step.reverse()]  # type: ignore[list-item]  # a step's is a step
+        self.undo_first[:0] = undo or [step.reverse()]
 
     def drop(self, operation: MigrateOperation, back: MigrateOperation) -> None:
         """Drop something last."""

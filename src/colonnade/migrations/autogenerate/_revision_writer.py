@@ -28,13 +28,19 @@ from colonnade.migrations.autogenerate._foreign_keys import (
     name_foreign_keys,
 )
 from colonnade.migrations.autogenerate._formatting import lay_out
+from colonnade.migrations.autogenerate._phases import (
+    Phase,
+    downgrade_around,
+    undo_first_of,
+    upgrade_around,
+)
 from colonnade.migrations.autogenerate._reflected import stored_models, stored_tables
 from colonnade.migrations.autogenerate._renames import find_gone
 from colonnade.migrations.autogenerate._rendering import MAKES_TYPES
 from colonnade.migrations.autogenerate._schema_history import SchemaHistory
 from colonnade.migrations.autogenerate._step_planner import StepPlanner
 from colonnade.migrations.autogenerate._trial import try_out
-from colonnade.migrations.operations import CreateSchema, Step
+from colonnade.migrations.operations import CreateSchema
 from colonnade.migrations.runner._baseline import start_from_baseline
 from colonnade.migrations.runner._runner import Run, Watcher
 from colonnade.migrations.runner._throwaway_database import shadow
@@ -124,7 +130,7 @@ def find_change(
     name_foreign_keys(metadata)
     gone = find_gone(connection, metadata, choices, ledger)
     schemas = _schemas(metadata, ledger)
-    apply(connection, [*schemas, *gone.first], ledger)
+    apply(connection, [*schemas.first, *gone.first], ledger)
     types = find_types(connection, metadata, ledger, choices, gone.last)
     apply(connection, types.first, ledger)
     context = fresh_context(connection, metadata, everything=True)
@@ -148,22 +154,22 @@ def find_change(
     )
     if connection.in_transaction():
         connection.rollback()
-    last, back = map(_in_tables, (gone.last, gone.undo_last))
-    unmade = [step.reverse() for step in reversed(schemas)]
-    applied = [*types.undo_first, *gone.undo, *unmade]
+    gone.last, gone.undo_last = _in_tables(gone.last), _in_tables(gone.undo_last)
+    phases = (schemas, gone, types)
     return Change(
-        [*schemas, *gone.first, *types.first, *forwards, *last, *types.last],
-        [*types.undo_last, *back, *backwards, *applied],
+        upgrade_around(phases, forwards),
+        downgrade_around(phases, backwards),
         gone.aside,
-        applied,
+        undo_first_of(phases),
     )
 
 
-def _schemas(metadata: MetaData, ledger: SchemaHistory) -> list[Step]:
-    """What makes the schemas of the models' tables that the history has none in."""
+def _schemas(metadata: MetaData, ledger: SchemaHistory) -> Phase:
+    """Return the phase that creates the schemas of models' tables that the history lacks."""
     known = ledger.schemas | {schema for schema, _, _ in ledger.types if schema is not None}
     wanted = {table.schema for table in metadata.tables.values() if table.schema is not None}
-    return [CreateSchema(schema) for schema in sorted(wanted - known)]
+    steps = [CreateSchema(schema) for schema in sorted(wanted - known)]
+    return Phase([*steps], undo_first=[step.reverse() for step in reversed(steps)])
 
 
 def _in_tables(operations: Iterable[MigrateOperation]) -> list[MigrateOperation]:

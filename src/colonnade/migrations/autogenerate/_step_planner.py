@@ -35,6 +35,7 @@ from colonnade.migrations.operations._types import (
     postgresql_name,
     postgresql_type,
 )
+from colonnade.models import check_name
 
 _Column = tuple[str | None, str, str]
 
@@ -269,7 +270,7 @@ class StepPlanner:
         enum = native_enum(step.type_)
         if not self.going_back or enum is None:
             return
-        check = f"ck_{step.table}_{step.column}_values"
+        check = check_name(step.table, step.column, "values")
         _, pairs = self.fields.renamed_values(step.table, check) or ("", {})
         names = {value: name for name, value in pairs.items() if name in enum.enums}
         if names:

@@ -1,5 +1,6 @@
 """What one step would cost on the rows and sizes that its table has."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -225,7 +226,7 @@ class StepAssessor:
             )
             name = f"{table}.{column.name}"
             yield self._finding("fails", name, operation, why, instead)
-        if has_default and self.dialect == "postgresql" and _is_volatile(column):
+        if has_default and self.dialect == "postgresql" and _is_volatile(column, self.connection):
             yield from self._rewritten(
                 operation, table, schema, "add it without the default, set that, and steps.fill."
             )
@@ -322,12 +323,23 @@ def _rewrites(old: Any, new: Any) -> bool:
     return True
 
 
-_VOLATILE = ("random", "gen_random_uuid", "uuid", "clock_timestamp", "nextval", "timeofday")
+_FUNCTION = re.compile(r"(?:[\w$]+\.)?([\w$]+)\s*\(")
+_NOT_CODE = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/", re.DOTALL)
+"""Literals, quoted names and comments, in which nothing is called."""
 
 
-def _is_volatile(column: sa.Column[Any]) -> bool:
-    """Whether a default has to be worked out for each row: https://www.postgresql.org/docs."""
-    if isinstance(column.server_default, sa.Identity | sa.Sequence | sa.Computed):
+def _is_volatile(column: sa.Column[Any], connection: Connection) -> bool:
+    """Whether PostgreSQL has to compute a default for each row, which rewrites the table.
+
+    https://www.postgresql.org/docs/current/xfunc-volatility.html
+    """
+    default = column.server_default
+    if isinstance(default, sa.Identity | sa.Sequence | sa.Computed):
         return True
-    text = str(getattr(column.server_default, "arg", "")).lower()
-    return any(f"{name}" in text for name in _VOLATILE)
+    argument: Any = getattr(default, "arg", "")
+    sql = "" if isinstance(argument, str) else str(argument)  # a string is a literal
+    functions = [name.lower() for name in _FUNCTION.findall(_NOT_CODE.sub("''", sql))]
+    query = sa.text(
+        "SELECT count(*) FROM pg_proc WHERE proname = ANY(:names) AND provolatile = 'v'"
+    )
+    return bool(functions) and bool(connection.scalar(query, {"names": functions}))
