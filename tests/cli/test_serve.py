@@ -94,7 +94,7 @@ def test_a_database_without_code_is_read(serve: Serve, existing: str) -> None:
     assert served("GET", "/tasks/1") == (200, task)
     assert served("GET", "/tasks?project__name=Site&include=project,labels") == (
         200,
-        [{**task, "project": {"id": 1, "name": "CallSite"}, "labels": [{"id": 1, "name": "now"}]}],
+        [{**task, "project": {"id": 1, "name": "Site"}, "labels": [{"id": 1, "name": "now"}]}],
     )
     assert served("GET", "/projects/1/tasks") == (200, [task])
     assert served("GET", "/labels/1/tasks") == (200, [task])
@@ -164,10 +164,10 @@ def test_a_database_with_odd_names(tmp_path: Path) -> None:
 def test_the_tables_of_a_module(serve: Serve, tmp_path: Path) -> None:
     (tmp_path / "models.py").write_text(MODULE)
     served = serve("models", "--database-url", "sqlite:///made.db", path="/tasks")
-    assert served("POST", "/projects", {"name": "CallSite"})[0] == 201
+    assert served("POST", "/projects", {"name": "Site"})[0] == 201
     assert served("POST", "/tasks", {"title": "Write", "project_id": 1})[0] == 201
     (row,) = served("GET", "/tasks?include=project")[1]
-    assert row["project"] == {"id": 1, "name": "CallSite"}
+    assert row["project"] == {"id": 1, "name": "Site"}
     assert set(served("GET", "/openapi.json")[1]["paths"]) >= {"/projects/{id}/tasks", "/tasks"}
 
 

@@ -24,7 +24,7 @@ from colonnade import (
     select,
 )
 from tests.resources.world import serving, statements
-from tests.rows.test_json import Made, tables
+from tests.rows.test_json import Example, tables
 
 
 @pytest.fixture(autouse=True)
@@ -151,15 +151,15 @@ def test_one_that_is_wrong_and_none_is_deleted(client: TestClient, query: str, s
     max_examples=25,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
-@given(made=tables())
-def test_rows_are_as_if_each_came_alone(db: Database, make_models: Made) -> None:
-    table = make_models.model.__table__
+@given(example=tables())
+def test_rows_are_as_if_each_came_alone(db: Database, example: Example) -> None:
+    table = example.model.__table__
     table.create(db.engine)
-    create = schemas(make_models.model).create
-    bodies = [to_json(create.model_construct(**row), by_alias=False) for row in make_models.rows]
+    create = schemas(example.model).create
+    bodies = [to_json(create.model_construct(**row), by_alias=False) for row in example.rows]
     headers = {"Content-Type": "application/json"}
     try:
-        with serving(Resource(make_models.model, db, prefix="/rows")) as client:
+        with serving(Resource(example.model, db, prefix="/rows")) as client:
             alone = [client.post("/rows", content=body, headers=headers) for body in bodies]
             batch = b"[" + b",".join(bodies) + b"]"
             together = client.post("/rows:batch", content=batch, headers=headers)

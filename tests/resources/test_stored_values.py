@@ -241,8 +241,8 @@ class TestLists:
             ('where={"id__not_in":[]}', [1, 2, 3]),
         ],
     )
-    def test_of_any_type(self, client: TestClient, query: str, ids: list[int]) -> None:
-        assert [row["id"] for row in client.get(f"/items?{query}").json()] == ids
+    def test_of_any_type(self, client: TestClient, query: str, expected: list[int]) -> None:
+        assert [row["id"] for row in client.get(f"/items?{query}").json()] == expected
 
     def test_many_long_ones(self, client: TestClient) -> None:
         where: Any = {"or": [{"id__in": [4] * 1000}] * 32 + [{"id": 1}]}

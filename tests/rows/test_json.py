@@ -107,7 +107,7 @@ _numbers = itertools.count()
 make_model: Any = type(SQLModel)
 
 
-class Made(NamedTuple):
+class Example(NamedTuple):
     """A model and rows of it."""
 
     model: Any
@@ -115,7 +115,7 @@ class Made(NamedTuple):
 
 
 @st.composite
-def tables(draw: st.DrawFn) -> Made:
+def tables(draw: st.DrawFn) -> Example:
     names = draw(st.lists(st.sampled_from(sorted(KINDS)), min_size=1, max_size=6, unique=True))
     annotations: dict[str, Any] = {"id": int | None}
     namespace: dict[str, Any] = {"id": Field(default=None, primary_key=True)}
@@ -135,9 +135,9 @@ def tables(draw: st.DrawFn) -> Made:
         "__module__": __name__,
         "__tablename__": f"made_{number}",
     }
-    model = make_model(f"Made{number}", (SQLModel,), body, table=True)
+    model = make_model(f"Example{number}", (SQLModel,), body, table=True)
     rows = draw(st.lists(st.fixed_dictionaries(values), max_size=4))
-    return Made(model, rows)
+    return Example(model, rows)
 
 
 def by_database(db: Database, model: Any, query: str = "", **surface: Any) -> Any:
@@ -166,20 +166,20 @@ def by_pydantic(db: Database, model: Any) -> Any:
         ]
 
 
-@given(made=tables())
+@given(example=tables())
 @settings(
     max_examples=60,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-def test_the_database_writes_what_pydantic_writes(db: Database, make_models: Made) -> None:
-    table = make_models.model.__table__
+def test_the_database_writes_what_pydantic_writes(db: Database, example: Example) -> None:
+    table = example.model.__table__
     table.create(db.engine)
     try:
         with db.session() as session:
-            session.add_all([make_models.model(**row) for row in make_models.rows])
+            session.add_all([example.model(**row) for row in example.rows])
             session.commit()
-        assert by_database(db, make_models.model) == by_pydantic(db, make_models.model)
+        assert by_database(db, example.model) == by_pydantic(db, example.model)
     finally:
         table.drop(db.engine)
         SQLModel.metadata.remove(table)
@@ -445,12 +445,12 @@ class TestThePath:
         assert by_database(db, Price) == [{"id": 1, "cents": "12.34 €"}]
 
     def test_a_schema_of_another_type(self, words: Any, db: Database) -> None:
-        class OutputColumn(SQLModel):
+        class NoteRead(SQLModel):
             id: str
             word: str
 
-        (why,) = self.why(words, read=OutputColumn)
-        assert why == "OutputColumn.id is of another type than its column"
+        (why,) = self.why(words, read=NoteRead)
+        assert why == "NoteRead.id is of another type than its column"
 
     def test_a_nested_model_and_what_else_has_no_exact_form(self) -> None:
         class Thing(SQLModel, table=True):

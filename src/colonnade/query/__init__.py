@@ -5,6 +5,7 @@ from colonnade.query._cursors import CursorPosition
 from colonnade.query._filter_reader import LONGEST_LIST, FilterReader, Parameter
 from colonnade.query._filters import OPERATORS, Filter, Operator, operators_of
 from colonnade.query._includes import PER_PARENT, Include, Includes, paths, read_includes
+from colonnade.query._key_parameters import NEW, key_parameter, key_parameters, value_parameter
 from colonnade.query._ordering import Ordered, Ordering, key_ordering, read_ordering, sortable
 from colonnade.query._page import Count, Page, ParentRow, key_clause
 from colonnade.query._parameters import OPTIONS, Option, PageReader
@@ -21,6 +22,7 @@ from colonnade.query._values import (
 
 __all__ = [
     "LONGEST_LIST",
+    "NEW",
     "NO_SCOPES",
     "OPERATORS",
     "OPTIONS",
@@ -48,6 +50,8 @@ __all__ = [
     "correlated",
     "key_clause",
     "key_ordering",
+    "key_parameter",
+    "key_parameters",
     "nearest",
     "on_source",
     "operators_of",
@@ -60,5 +64,6 @@ __all__ = [
     "sort_value",
     "sortable",
     "value_adapter",
+    "value_parameter",
     "value_type",
 ]

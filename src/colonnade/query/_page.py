@@ -24,6 +24,7 @@ from colonnade.query._cursors import CursorPosition, write_cursor
 from colonnade.query._filter_sql import TEXT, Clauses
 from colonnade.query._filters import Filter
 from colonnade.query._includes import Includes
+from colonnade.query._key_parameters import key_parameter, key_parameters
 from colonnade.query._ordering import Ordered, Ordering, beyond
 from colonnade.query._queryable_tables import QueryableTable
 from colonnade.query._relations import Joined
@@ -71,17 +72,18 @@ class ParentRow:
 
     def parameters(self) -> dict[str, Any]:
         """The values of the parameters in the conditions."""
-        return {f"at_key_{index}": value for index, value in enumerate(self.key)}
+        return key_parameters(self.key)
 
     def _is(self, parent: FromClause, scopes: Scopes) -> ColumnElement[bool]:
         return and_(key_clause(self.shape, parent), *scopes.clauses(self.shape.table, parent))
 
 
 def key_clause(shape: Shape, source: FromClause) -> ColumnElement[bool]:
-    """The condition on the row whose key is the parameters ``at_key_0``, ``at_key_1`` and so on."""
+    """The condition on the row whose key is ``key_parameters``."""
     return and_(
         *(
-            source.c[column.column.key] == bindparam(f"at_key_{index}", type_=compared_type(column))
+            source.c[column.column.key]
+            == bindparam(key_parameter(index), type_=compared_type(column))
             for index, column in enumerate(shape.primary_key)
         )
     )

@@ -23,7 +23,7 @@ from sqlalchemy.schema import ColumnCollectionConstraint
 
 from colonnade._sqlalchemy_compat import has_bind_expression, variants_of
 from colonnade.database import Bound, Plan, StatementBatch
-from colonnade.query import Scopes, compared_type
+from colonnade.query import Scopes, compared_type, key_parameter, value_parameter
 from colonnade.resources._row_locks import after, lock_in_order
 from colonnade.resources._write_rules import Values
 from colonnade.resources._write_statements import WriteStatements
@@ -97,7 +97,7 @@ class ManyRows:
         )
         parameters = self._arrays(names, rows)
         parameters |= {
-            f"at_key_{index}": list(part) for index, part in enumerate(zip(*keys, strict=True))
+            key_parameter(index): list(part) for index, part in enumerate(zip(*keys, strict=True))
         }
         return plan.bound(parameters, lambda result: self._whole(result.all(), len(keys)))
 
@@ -177,16 +177,14 @@ class ManyRows:
         return any(_is_made_for_each_row(column.default) for column in left)
 
     def _arrays(self, names: tuple[str, ...], rows: list[Values]) -> Values:
-        keys = [column.key for column in self._columns(names)]
-        return {
-            f"new_{key}": [row[name] for row in rows] for key, name in zip(keys, names, strict=True)
-        }
+        columns = zip(self._columns(names), names, strict=True)
+        return {value_parameter(column): [row[name] for row in rows] for column, name in columns}
 
     def _insert_plan(self, names: tuple[str, ...], scopes: Scopes) -> Plan:
         table = self._subject.shape.table
         columns = self._columns(names)
-        new_rows = _unnested({f"new_{column.key}": column.type for column in columns})
-        chosen = select(*(new_rows.c[f"new_{column.key}"] for column in columns)).order_by(
+        new_rows = _unnested({value_parameter(column): column.type for column in columns})
+        chosen = select(*(new_rows.c[value_parameter(column)] for column in columns)).order_by(
             new_rows.c.position
         )
         returned = self._statements.returned(Returned(table), scopes)
@@ -195,13 +193,16 @@ class ManyRows:
     def _update_plan(self, names: tuple[str, ...], scopes: Scopes) -> Plan:
         shape = self._subject.shape
         columns = self._columns(names)
-        keys = {f"at_key_{index}": column.column for index, column in enumerate(shape.primary_key)}
+        keys = {
+            key_parameter(index): column.column for index, column in enumerate(shape.primary_key)
+        }
         types: dict[str, Any] = {
-            f"at_key_{index}": compared_type(column)
+            key_parameter(index): compared_type(column)
             for index, column in enumerate(shape.primary_key)
         }
         new_rows = _unnested(
-            types | {f"new_{changed_column.key}": changed_column.type for changed_column in columns}
+            types
+            | {value_parameter(changed_column): changed_column.type for changed_column in columns}
         )
         requested = _unnested(types, name="asked")
         rows = shape.table.alias()
@@ -211,7 +212,7 @@ class ManyRows:
         return Plan(
             update(shape.table)
             .where(*(column == new_rows.c[name] for name, column in keys.items()), after(locked))
-            .values({column: new_rows.c[f"new_{column.key}"] for column in columns})
+            .values({column: new_rows.c[value_parameter(column)] for column in columns})
             .returning(*returned, new_rows.c.position)
         )
 

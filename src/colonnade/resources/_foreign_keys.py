@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 
 from colonnade.models import ColumnShape, Shape
-from colonnade.query import Scopes
+from colonnade.query import Scopes, value_parameter
 from colonnade.resources.answers._failures import missing_row
 from colonnade.resources.answers._problems import Problem
 
@@ -64,7 +64,7 @@ class Reference:
 
     def bind(self, field: ColumnShape, prefix: str) -> ColumnElement[Any]:
         """The parameter with a column's new value."""
-        return bindparam(f"{prefix}{field.column.key}", type_=field.column.type)
+        return bindparam(value_parameter(field.column, prefix), type_=field.column.type)
 
 
 class ForeignKeys:

@@ -26,7 +26,7 @@ from sqlalchemy.sql import operators, visitors
 from colonnade.database import Plan
 from colonnade.errors import QueryError, error_entry
 from colonnade.models import ColumnShape, RelationShape, Shape, schemas
-from colonnade.query import QueryableTable, Scopes, read_includes
+from colonnade.query import NEW, QueryableTable, Scopes, read_includes, value_parameter
 from colonnade.resources import _scoping
 from colonnade.resources._foreign_keys import ForeignKeys
 from colonnade.resources._table_context import TableContext, rendered
@@ -197,7 +197,7 @@ class Link:
                 changes = self._judge.changes(stored, changes_of_body)
                 values, names = {**values, **changes}, names | changes.keys()
         parameters = {
-            f"new_{self._column(name).column.key}": value for name, value in values.items()
+            value_parameter(self._column(name).column): value for name, value in values.items()
         } | keys
         parameters.update(scopes.binds())
         row = Plan(self._upsert(values, names, path, scopes)).run(connection, parameters).first()
@@ -334,7 +334,7 @@ class Link:
         changes: dict[Any, Any] = {}
         for name in values:
             field = self._column(name)
-            value = bindparam(f"new_{field.column.key}", type_=field.column.type)
+            value = bindparam(value_parameter(field.column), type_=field.column.type)
             columns.append(field.column)
             binds.append(value)
             if name in names and not field.frozen:
@@ -349,7 +349,7 @@ class Link:
             references = self._foreign.to_ask(
                 {**values, **path}, scopes, creating=True, besides=self.key_fields
             )
-            reachable += self._foreign.reachable(references, values, scopes, "new_")
+            reachable += self._foreign.reachable(references, values, scopes, NEW)
         statement = upsert(self.table, self.subject.backend).from_select(
             columns, select(*binds).where(*reachable)
         )
@@ -378,7 +378,7 @@ class Link:
                 values, scopes, creating=True, besides=self.key_fields
             )
             for reference in references:
-                here = select(*self._foreign.reachable([reference], values, scopes, "new_"))
+                here = select(*self._foreign.reachable([reference], values, scopes, NEW))
                 if not connection.execute(here, parameters).scalar_one():
                     return missing_row(reference.body_names, None)
         return Problem(409, "This link is there, and not within reach.", kind="scope")

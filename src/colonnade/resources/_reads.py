@@ -23,6 +23,7 @@ from colonnade.query import (
     Scopes,
     key_clause,
     key_ordering,
+    key_parameters,
 )
 from colonnade.resources._plan_cache import Explain
 from colonnade.resources._table_context import TableContext, rendered, rendered_rows
@@ -157,7 +158,7 @@ class Reads:
         plan = subject.plans.get(
             None if scopes.structure is None else structure, lambda: self._row_plan(view, scopes)
         )
-        parameters = {f"at_key_{index}": value for index, value in enumerate(key)}
+        parameters = key_parameters(key)
         parameters.update(scopes.binds())
         try:
             record = await subject.run(context, plan.first(parameters), read_only=True)

@@ -7,7 +7,7 @@ from pydantic_core import from_json
 from sqlalchemy import Connection, literal_column, select
 
 from colonnade.database import Bound, Plan
-from colonnade.query import Scope, Scopes, key_clause
+from colonnade.query import NEW, Scope, Scopes, key_clause, key_parameters
 from colonnade.resources._foreign_keys import ForeignKeys, Reference
 from colonnade.resources._hooks import Written
 from colonnade.resources._table_context import TableContext, rendered
@@ -19,7 +19,7 @@ from colonnade.resources._write_rules import (
     stay_inside,
     stored_row,
 )
-from colonnade.resources._write_statements import WriteStatements, key_parameters
+from colonnade.resources._write_statements import WriteStatements
 from colonnade.resources.answers._failures import missing_row
 from colonnade.resources.answers._problems import Problem
 from colonnade.rows import form_of
@@ -253,9 +253,9 @@ class RowWrites:
             return
         shape = self.subject.shape
         row = shape.table.alias()
-        reachable = self.foreign.reachable(references, write.values, write.scopes, "new_", row)
+        reachable = self.foreign.reachable(references, write.values, write.scopes, NEW, row)
         statement: Any = select(literal_column("1")).where(key_clause(shape, row), *reachable)
-        parameters = self.statements.parameters(write.values, write.scopes, prefix="new_")
+        parameters = self.statements.parameters(write.values, write.scopes, prefix=NEW)
         parameters |= key_parameters(write.key)
         if Plan(statement).run(connection, parameters).first() is None:
             raise unreachable(references)

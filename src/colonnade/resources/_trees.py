@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, exists, func, literal_column, or_, select
 
 from colonnade.models import Shape
-from colonnade.query import key_clause
+from colonnade.query import NEW, key_clause, key_parameters, value_parameter
 from colonnade.resources._foreign_keys import ForeignKeys, Reference, Values
 from colonnade.resources.answers._problems import Problem, field_error
 
@@ -63,9 +63,11 @@ class Trees:
         Raises:
             Problem: It would be: 409.
         """
-        parameters = {f"at_key_{index}": value for index, value in enumerate(key)}
+        parameters = key_parameters(key)
         columns = self.shape.columns
-        parameters |= {f"new_{columns[name].column.key}": value for name, value in values.items()}
+        parameters |= {
+            value_parameter(columns[name].column): value for name, value in values.items()
+        }
         for reference in references:
             if connection.execute(
                 self._is_below_itself(reference, values), parameters
@@ -79,7 +81,7 @@ class Trees:
         here = [field.column.key for field in reference.fields]
         there = [column.key for column in reference.columns]
         parent = [
-            reference.bind(field, "new_") if field.name in values else mine.c[field.column.key]
+            reference.bind(field, NEW) if field.name in values else mine.c[field.column.key]
             for field in reference.fields
         ]
         first = select(
@@ -100,7 +102,7 @@ class Trees:
             field = self._shape_of(column)
             is_in_body = field is not None and field.name in values
             values_of_row.append(
-                reference.bind(field, "new_") if is_in_body and field else mine.c[column.key]
+                reference.bind(field, NEW) if is_in_body and field else mine.c[column.key]
             )
         keys = [above.c[f"key{index}"] for index in range(len(there))]
         among = exists(

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import bindparam, delete, insert, literal_column, select, update
 
 from colonnade.database import Bound, Plan
-from colonnade.query import Scopes, key_clause
+from colonnade.query import NEW, Scopes, key_clause, key_parameters, value_parameter
 from colonnade.resources._foreign_keys import ForeignKeys, Reference
 from colonnade.resources._table_context import TableContext
 from colonnade.resources._trees import Trees
@@ -82,7 +82,7 @@ class WriteStatements:
             lambda: self._update_plan(names, references, values, scopes, match),
         )
         parameters = (
-            self.parameters(values, scopes, prefix="new_") | key_parameters(key) | _versions(match)
+            self.parameters(values, scopes, prefix=NEW) | key_parameters(key) | _versions(match)
         )
         return plan.first(parameters), references
 
@@ -97,14 +97,16 @@ class WriteStatements:
         shape = self.subject.shape
         table = shape.table
         columns = [shape.columns[name].column for name in names]
-        changes = {column: bindparam(f"new_{column.key}", type_=column.type) for column in columns}
+        changes = {
+            column: bindparam(value_parameter(column), type_=column.type) for column in columns
+        }
         statement = (
             update(table)
             .where(
                 key_clause(shape, table),
                 *scopes.clauses(table, table),
                 *self._versions_clause(match),
-                *self.foreign.reachable(references, values, scopes, "new_", table),
+                *self.foreign.reachable(references, values, scopes, NEW, table),
             )
             .values(changes)
             .returning(*self.returned(Returned(table), scopes))
@@ -155,7 +157,7 @@ class WriteStatements:
         """
         columns = self.subject.shape.columns
         parameters = {
-            f"{prefix}{columns[name].column.key}": value for name, value in values.items()
+            value_parameter(columns[name].column, prefix): value for name, value in values.items()
         }
         parameters.update(scopes.binds())
         return parameters
@@ -166,11 +168,6 @@ class WriteStatements:
             return []
         binds = [bindparam(name, type_=version.column.type) for name in _versions(match)]
         return [version.column.in_(binds)]
-
-
-def key_parameters(key: tuple[Any, ...]) -> Values:
-    """The values of the parameters in ``query.key_clause``."""
-    return {f"at_key_{index}": value for index, value in enumerate(key)}
 
 
 def _many(match: frozenset[str] | None) -> bool:

@@ -14,7 +14,7 @@ from sqlalchemy import Select, select, tuple_, type_coerce
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from colonnade.database import Plan
-from colonnade.query import Page, Scopes, compared_type, key_clause, place_text
+from colonnade.query import Page, Scopes, compared_type, key_clause, key_parameters, place_text
 from colonnade.resources._table_context import TableContext
 from colonnade.resources.answers._failures import Refusal
 from colonnade.resources.answers._problems import Problem, field_error
@@ -88,7 +88,7 @@ def row_of_key(
     """The row of a key, if it can be reached, and the parameters of that SELECT."""
     shape = subject.shape
     source = shape.table.alias()
-    parameters = {f"at_key_{index}": value for index, value in enumerate(key)}
+    parameters = key_parameters(key)
     reached = (key_clause(shape, source), *scopes.clauses(shape.table, source))
     return select(*source.c).where(*reached), parameters
 
