@@ -63,12 +63,12 @@ class Project:
         entries = {name: ours.get(name) for name in names}
         for name, value in entries.items():
             if not isinstance(value, str | None):
-                raise ProjectError(f"{file}: {name} of [tool.colonnade] has to be text.")
+                raise ProjectError(f"{file}: {name} in [tool.colonnade] must be a string.")
         metadata = ours.get("metadata", [])
         metadata = [metadata] if isinstance(metadata, str) else metadata
         if not isinstance(metadata, list) or not all(isinstance(item, str) for item in metadata):
             raise ProjectError(
-                f"{file}: metadata of [tool.colonnade] has to be a list of module:name, such as "
+                f"{file}: metadata in [tool.colonnade] must be a list of module:name, such as "
                 '["app.models:Base"].'
             )
         if entries["app"] is None:  # as FastAPI's own command line has it
@@ -102,7 +102,9 @@ class Project:
             return None  # a folder of revisions, whatever else Alembic is used for here
         file = self.root / (self.migrations if named and self.migrations else "alembic.ini")
         if named and not file.is_file():
-            raise ProjectError(f"There is no {file}, which [tool.colonnade] names as migrations.")
+            raise ProjectError(
+                f"{file} does not exist, but migrations in [tool.colonnade] names it."
+            )
         return file if file.is_file() else None
 
     @property
@@ -121,7 +123,7 @@ class Project:
     def without_app(self) -> str:
         """What to say to who asks for an app, when there is none."""
         return (
-            f"No app: say where it is in {self.root / 'pyproject.toml'}:\n\n{EXAMPLE}\n\n"
+            f"No app found. Name it in {self.root / 'pyproject.toml'}:\n\n{EXAMPLE}\n\n"
             "or define a fixture `app` that returns it."
         )
 
@@ -170,8 +172,8 @@ class Project:
             metadata = thing if isinstance(thing, MetaData) else getattr(thing, "metadata", None)
             if not isinstance(metadata, MetaData):
                 raise ProjectError(
-                    f"{place} is neither a MetaData nor a class that has one, as metadata of "
-                    "[tool.colonnade] has to be."
+                    f"{place} is neither a MetaData nor a class with one, which metadata in "
+                    "[tool.colonnade] requires."
                 )
             collected.append(metadata)
         return collected
@@ -245,7 +247,7 @@ class Project:
     def _load(self, place: str) -> Any:
         name, colon, attribute = place.partition(":")
         if not colon:
-            raise ProjectError(f"{place!r} has to be module:name, such as app.main:app.")
+            raise ProjectError(f"{place!r} must have the form module:name, such as app.main:app.")
         module = self._import(name)
         try:
             thing: Any = module

@@ -213,7 +213,7 @@ def test_test_db_runs_a_command_on_a_database_with_the_projects_tables(tmp_path:
     done = colonnade("test-db", "--", "nowhere-to-be-found", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (
         1,
-        "error: There is no command nowhere-to-be-found.\n",
+        "error: Command not found: nowhere-to-be-found.\n",
     )
 
 

@@ -41,3 +41,10 @@ def test_one_and_many(single: str, many: str) -> None:
     assert plural(many) == many  # a table's name may be a plural already
     assert singular(many) == single
     assert singular(single) == single
+
+
+@pytest.mark.parametrize(
+    "words", ["an author", "an order detail", "an hour", "a user", "a unit", "a task", "an item"]
+)
+def test_the_article_of_a_word(words: str) -> None:
+    assert with_article(words.partition(" ")[2]) == words

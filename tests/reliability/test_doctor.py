@@ -44,7 +44,7 @@ def test_a_pooled_one(
 ) -> None:
     done = colonnade("doctor", bouncer.url, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "through a pooler in transaction mode, as it shows itself" in done.stdout
+    assert "through a pooler in transaction mode, detected on connection" in done.stdout
     assert "pool_mode=transaction" in done.stdout
     assert "DATABASE_URL_UNPOOLED" in done.stdout
     output = colonnade("doctor", f"{bouncer.url}?pool_mode=transaction", cwd=tmp_path)

@@ -16,7 +16,7 @@ from colonnade.errors import ColonnadeError
 app = typer.Typer(
     name="colonnade",
     help="The data layer for FastAPI built on SQLModel: write the table once.",
-    epilog="Exit code 0: done. 1: something is wrong, and it says what. 2: called wrongly.",
+    epilog="Exit codes: 0 success, 1 failure (the output says why), 2 invalid usage.",
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
@@ -50,7 +50,9 @@ def root(
 def demo(
     directory: Annotated[
         Optional[Path],  # noqa: UP045 - as above
-        typer.Option(help="Lay the project out here and keep it.", show_default="temporary"),
+        typer.Option(
+            help="Create the project in this directory and keep it.", show_default="temporary"
+        ),
     ] = None,
     host: Annotated[str, typer.Option(help="Listen on this address.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Listen on this port.", min=0, max=65535)] = 8000,
@@ -77,7 +79,7 @@ def serve(
         str,
         typer.Argument(
             metavar="TARGET",
-            help="A module that has tables, such as app.models; or a database URL.",
+            help="A module with tables, such as app.models, or a database URL.",
         ),
     ],
     host: Annotated[str, typer.Option(help="Listen on this address.")] = "127.0.0.1",
@@ -87,15 +89,15 @@ def serve(
         Optional[bool],  # noqa: UP045 - as above
         typer.Option(
             "--writable/--read-only",
-            help="Whether rows can be written. The tables of a module can, those of a URL cannot.",
+            help="Allow or refuse writes. By default, tables of a module can be written, those "
+            "of a URL cannot.",
             show_default=False,
         ),
     ] = None,
     schema: Annotated[
         Optional[list[str]],  # noqa: UP045 - as above
         typer.Option(
-            help="Serve the tables of this schema of a database instead of those of the default "
-            "one; repeatable."
+            help="Serve the tables of this schema instead of the default one. Repeatable."
         ),
     ] = None,
 ) -> None:
@@ -120,11 +122,11 @@ def serve(
 def new(
     name: Annotated[
         Optional[str],  # noqa: UP045 - as above
-        typer.Argument(help="The project's name, and the directory made for it."),
+        typer.Argument(help="The name of the project, and of the directory to create."),
     ] = None,
     directory: Annotated[
         Optional[Path],  # noqa: UP045 - as above
-        typer.Option(help="Use this directory instead of one of that name."),
+        typer.Option(help="Create the project in this directory instead."),
     ] = None,
 ) -> None:
     """Start a project: models, an app, settings, sample data and tests.
@@ -138,7 +140,9 @@ def new(
 
     if name is None:
         if not sys.stdin.isatty():
-            raise typer.BadParameter("say what to call it: colonnade new NAME", param_hint="NAME")
+            raise typer.BadParameter(
+                "Missing project name. Run: colonnade new NAME", param_hint="NAME"
+            )
         name = typer.prompt("Name of the project")
     target = directory or Path(name)
     written = lay_out(target, name)
@@ -161,11 +165,11 @@ def serve_test_db(
         Optional[list[str]],  # noqa: UP045 - as above
         typer.Argument(
             metavar="[-- COMMAND ...]",
-            help="Run this with DATABASE_URL set, and stop when it ends.",
+            help="Run this command with DATABASE_URL set, and stop the database when it ends.",
             show_default=False,
         ),
     ] = None,
-    empty: Annotated[bool, typer.Option("--empty", help="Make no tables.")] = False,
+    empty: Annotated[bool, typer.Option("--empty", help="Do not create tables.")] = False,
 ) -> None:
     r"""Start a PostgreSQL server to try things on, and print its URL.
 
@@ -187,7 +191,7 @@ def doctor(
     url: Annotated[
         Optional[str],  # noqa: UP045 - as above
         typer.Argument(
-            help="The database. Without it: the project's, or that of DATABASE_URL.",
+            help="The database URL. Default: the project's database, or DATABASE_URL.",
             show_default=False,
         ),
     ] = None,

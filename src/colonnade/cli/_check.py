@@ -110,7 +110,7 @@ def _fixed(
         _warn_unchecked(options, settings, fixed.report)
         for path, after in sorted(fixed.after.items()):
             _print_diff(path, fixed.before[path], after)
-        _console.err.print(f"{_times(fixed.count, 'fix', 'fixes')} would be made.")
+        _console.err.print(f"{_times(fixed.count, 'fix', 'fixes')} would be applied.")
         return fixed.count
     if contents:  # what came from standard input goes to standard output
         for path, data in contents.items():
@@ -256,14 +256,14 @@ def explain(code: str) -> None:
                 _console.out.print(f"Source: {rule.source}")
             return
     raise typer.BadParameter(
-        f"there is no rule {code}; `colonnade check --rules` lists them", param_hint="--explain"
+        f"unknown rule {code}: run `colonnade check --rules` for the list", param_hint="--explain"
     )
 
 
 FIXES = {
-    "safe": "--fix mends it.",
-    "unsafe": "--fix --unsafe-fixes mends it; look at what it did.",
-    "never": "It is mended by hand.",
+    "safe": "Fixed by --fix.",
+    "unsafe": "Fixed by --fix --unsafe-fixes; review the change.",
+    "never": "Fix it by hand.",
 }
 
 

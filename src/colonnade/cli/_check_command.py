@@ -14,7 +14,7 @@ _File = Optional[Path]  # noqa: UP045 - as above
 
 
 class Format(str, Enum):  # noqa: UP042 - typer shows its values
-    """How findings are told."""
+    """The output format."""
 
     TEXT = "text"
     CONCISE = "concise"
@@ -30,28 +30,37 @@ def check(
         typer.Argument(
             metavar="PATHS",
             help="Files and folders; - for standard input.",
-            show_default="the project here",
+            show_default="the current project",
         ),
     ] = None,
-    fix: Annotated[bool, typer.Option("--fix", help="Make the fixes that are safe.")] = False,
+    fix: Annotated[bool, typer.Option("--fix", help="Apply the safe fixes.")] = False,
     unsafe_fixes: Annotated[
         bool,
-        typer.Option("--unsafe-fixes", help="With --fix or --diff: those too that want a look."),
+        typer.Option(
+            "--unsafe-fixes", help="With --fix or --diff: also apply fixes that need a review."
+        ),
     ] = False,
-    diff: Annotated[bool, typer.Option("--diff", help="Show what --fix would do.")] = False,
+    diff: Annotated[
+        bool, typer.Option("--diff", help="Show the changes that --fix would make.")
+    ] = False,
     select: Annotated[
-        _Codes, typer.Option(metavar="CODE", help="Only these: CLN301, or CLN3 for all of those.")
+        _Codes,
+        typer.Option(
+            metavar="CODE",
+            help="Check only these rules: CLN301, or CLN3 for all that start with it.",
+        ),
     ] = None,
-    ignore: Annotated[_Codes, typer.Option(metavar="CODE", help="All but these.")] = None,
+    ignore: Annotated[_Codes, typer.Option(metavar="CODE", help="Skip these rules.")] = None,
     output_format: Annotated[
-        Format, typer.Option("--format", help="How findings are told.")
+        Format, typer.Option("--format", help="The output format.")
     ] = Format.TEXT,
     baseline: Annotated[
-        _File, typer.Option(metavar="FILE", help="Leave out the findings that are in this file.")
+        _File,
+        typer.Option(metavar="FILE", help="Ignore the findings recorded in this baseline file."),
     ] = None,
     write_baseline: Annotated[
         _File,
-        typer.Option(metavar="FILE", help="Write what is found to this file, as what is known."),
+        typer.Option(metavar="FILE", help="Record the current findings in this baseline file."),
     ] = None,
     models: Annotated[
         _Text,
@@ -63,31 +72,33 @@ def check(
     database_url: Annotated[
         _Text,
         typer.Option(
-            metavar="URL", help="With --models: drift and indexes of this database as well."
+            metavar="URL",
+            help="With --models: also check this database for drift and missing indexes.",
         ),
     ] = None,
-    explain: Annotated[
-        _Text, typer.Option(metavar="CODE", help="Say what a rule is about.")
-    ] = None,
+    explain: Annotated[_Text, typer.Option(metavar="CODE", help="Explain a rule.")] = None,
     rules: Annotated[bool, typer.Option("--rules", help="List the rules.")] = False,
     statistics: Annotated[
-        bool, typer.Option("--statistics", help="Count the findings of each rule instead.")
+        bool, typer.Option("--statistics", help="Print the number of findings per rule.")
     ] = False,
     jobs: Annotated[
         Optional[int],  # noqa: UP045 - as above
-        typer.Option(min=1, help="Processes to use at most.", show_default="one a processor"),
+        typer.Option(min=1, help="The maximum number of processes.", show_default="one per CPU"),
     ] = None,
     no_cache: Annotated[
-        bool, typer.Option("--no-cache", help="Remember nothing in .colonnade_cache.")
+        bool, typer.Option("--no-cache", help="Do not read or write .colonnade_cache.")
     ] = False,
     exit_zero: Annotated[
-        bool, typer.Option("--exit-zero", help="Exit with 0 even if something is found.")
+        bool, typer.Option("--exit-zero", help="Exit with 0 even if there are findings.")
     ] = False,
     stdin_filename: Annotated[
-        _File, typer.Option(metavar="FILE", help="What - is, for the rules and the messages.")
+        _File,
+        typer.Option(
+            metavar="FILE", help="The file name of standard input, for rules and messages."
+        ),
     ] = None,
     lsp: Annotated[
-        bool, typer.Option("--lsp", help="Speak to an editor on standard input and output.")
+        bool, typer.Option("--lsp", help="Run as a language server on standard input and output.")
     ] = False,
 ) -> None:
     r"""Review SQLModel, SQLAlchemy and FastAPI code: what goes wrong, why, and what is right.

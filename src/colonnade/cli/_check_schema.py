@@ -27,7 +27,7 @@ def review_schema(module: str, database_url: str | None) -> list[Finding]:
         try:
             findings += review_metadata(metadata, list(registries))
         except SQLAlchemyError as error:
-            raise CheckError(f"The models do not fit together: {error}") from None
+            raise CheckError(f"The models cannot be mapped: {error}") from None
     if database_url is not None:
         from colonnade.migrations import database_drift
 
@@ -65,5 +65,5 @@ def _bases(name: str) -> dict[MetaData, set[registry]]:
             if isinstance(registered, registry):
                 registries[metadata].add(registered)
     if not registries:
-        raise CheckError(f"{name} has no tables: import the classes that have them there.")
+        raise CheckError(f"{name} has no tables. Import the table classes in it.")
     return registries

@@ -38,8 +38,9 @@ def _unfinished(database: Database | str | None) -> list[str]:
     connected = database if isinstance(database, Database) else Database(database)
     try:
         return [
-            f"The migration {revision} is unfinished: `colonnade upgrade` or `colonnade downgrade` "
-            "finishes it or takes it back."
+            f"The migration {revision} is unfinished. Run `colonnade upgrade` to finish it, or "
+            "`colonnade downgrade` "
+            "to undo it."
             for revision in connected.health().unfinished
         ]
     finally:

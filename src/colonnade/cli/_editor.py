@@ -12,7 +12,7 @@ try:
     from pygls.workspace import TextDocument
 except ImportError:
     raise CheckError(
-        "An editor is spoken to by pygls, which is not installed: pip install 'colonnade[lsp]'"
+        "The language server needs pygls, which is not installed: pip install 'colonnade[lsp]'"
     ) from None
 
 from colonnade import __version__, lint

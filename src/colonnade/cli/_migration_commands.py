@@ -10,7 +10,7 @@ from colonnade.cli._app import app
 DatabaseURLOption = Annotated[
     Optional[str],  # noqa: UP045 - typer reads it at run time on every Python supported
     typer.Option(
-        "--database-url", metavar="URL", help="This database, not the project's.",
+        "--database-url", metavar="URL", help="Use this database instead of the project's.",
         show_default=False,
     ),
 ]  # fmt: skip
@@ -23,24 +23,29 @@ ShadowOption = Annotated[
 ]  # fmt: skip
 MessageOption = Annotated[
     Optional[str],  # noqa: UP045 - as above
-    typer.Option("-m", "--message", help="What the revision says of itself.",
-                 show_default="what it does"),
+    typer.Option("-m", "--message", help="The message of the revision.",
+                 show_default="a summary of the changes"),
 ]  # fmt: skip
 AllowOption = Annotated[
     Optional[list[str]],  # noqa: UP045 - as above
     typer.Option(
         "--allow", metavar="WHAT", show_default=False,
-        help="Run a step that the guard stopped, as it named it: loses-data:task.title.",
+        help="Allow a step that the guard stopped, by the name it printed: loses-data:task.title.",
     ),
 ]  # fmt: skip
-SQLOption = Annotated[bool, typer.Option("--sql", help="Print the SQL, and run nothing.")]
+SQLOption = Annotated[bool, typer.Option("--sql", help="Print the SQL without running it.")]
 LockTimeoutOption = Annotated[
     float,
-    typer.Option(help="Seconds a statement waits for a lock on PostgreSQL; then it is tried again.",
+    typer.Option(help="Seconds that a statement waits for a lock on PostgreSQL before it is "
+                      "retried.",
                  min=0.001),
 ]  # fmt: skip
-AttemptsOption = Annotated[int, typer.Option(help="How often, for want of locks.", min=1)]
-WaitOption = Annotated[float, typer.Option(help="Seconds to wait for another runner.", min=0)]
+AttemptsOption = Annotated[
+    int, typer.Option(help="Maximum attempts when a lock is not available.", min=1)
+]
+WaitOption = Annotated[
+    float, typer.Option(help="Seconds to wait for another migration run to finish.", min=0)
+]
 _Several = Optional[list[str]]  # noqa: UP045 - as above
 
 
@@ -52,7 +57,7 @@ def migrate(
         typer.Option(
             metavar="OLD:NEW",
             show_default=False,
-            help="task.title:name, or tasks:task for a table.",
+            help="Rename a column (task.title:name) or a table (tasks:task).",
         ),
     ] = None,
     aside: Annotated[
@@ -60,13 +65,13 @@ def migrate(
         typer.Option(
             metavar="NAME",
             show_default=False,
-            help="Not renamed but gone: keep it aside, as NAME__dropped.",
+            help="Keep a removed column or table as NAME__dropped.",
         ),
     ] = None,
     drop: Annotated[
         _Several,
         typer.Option(
-            metavar="NAME", show_default=False, help="Gone, or aside: drop it with what it holds."
+            metavar="NAME", show_default=False, help="Drop a removed column or table with its data."
         ),
     ] = None,
     fill: Annotated[
@@ -74,7 +79,7 @@ def migrate(
         typer.Option(
             metavar="COLUMN=VALUE",
             show_default=False,
-            help="What rows that are there get: task.owner=nobody.",
+            help="Give existing rows a value: task.owner=nobody.",
         ),
     ] = None,
     map_: Annotated[
@@ -83,20 +88,21 @@ def migrate(
             "--map",
             metavar="COLUMN:OLD=NEW",
             show_default=False,
-            help="What a value becomes: task.status:canceled=cancelled.",
+            help="Replace a value: task.status:canceled=cancelled.",
         ),
     ] = None,
     zone: Annotated[
         str | None,
         typer.Option(
             show_default=False,
-            help="The zone that times without one are in, such as UTC.",
+            help="The time zone of stored naive times, such as UTC.",
         ),
     ] = None,
-    empty: Annotated[bool, typer.Option("--empty", help="Write one to fill in by hand.")] = False,
-    merge: Annotated[bool, typer.Option("--merge", help="Join the heads of a history.")] = False,
+    empty: Annotated[bool, typer.Option("--empty", help="Write an empty revision.")] = False,
+    merge: Annotated[bool, typer.Option("--merge", help="Merge the heads of the history.")] = False,
     eject: Annotated[
-        bool, typer.Option("--eject", help="Hand over Alembic's own files, to be edited.")
+        bool,
+        typer.Option("--eject", help="Write Alembic's own files into the project, to edit them."),
     ] = False,
     database_url: DatabaseURLOption = None,
     shadow_url: ShadowOption = None,
@@ -219,7 +225,7 @@ def history(database_url: DatabaseURLOption = None) -> None:
 @app.command(rich_help_panel="Migrations")
 def drift(
     offline: Annotated[
-        bool, typer.Option("--offline", help="Models and history alone, as in CI.")
+        bool, typer.Option("--offline", help="Compare only the models and the history, as in CI.")
     ] = False,
     database_url: DatabaseURLOption = None,
     shadow_url: ShadowOption = None,
@@ -275,7 +281,7 @@ def baseline(database_url: DatabaseURLOption = None) -> None:
 def squash(
     message: MessageOption = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Even if revisions run SQL or Python of their own.")
+        bool, typer.Option("--force", help="Squash even if revisions run their own SQL or Python.")
     ] = False,
     database_url: DatabaseURLOption = None,
     shadow_url: ShadowOption = None,
@@ -303,7 +309,7 @@ def adopt(
     schema: Annotated[
         Optional[list[str]],  # noqa: UP045 - as above
         typer.Option(
-            help="Adopt the tables of this schema instead of those of the default one; repeatable."
+            help="Adopt the tables of this schema instead of the default one. Repeatable."
         ),
     ] = None,
 ) -> None:

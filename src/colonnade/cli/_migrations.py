@@ -119,15 +119,17 @@ def _project() -> tuple[History, MetaData]:
     project = Project.find(Path.cwd())
     if not project.packages:
         raise CommandError(
-            f"Which tables? Say where they are in {project.root / 'pyproject.toml'}:\n\n"
+            "The tables of the project are not known. Name them in "
+            f"{project.root / 'pyproject.toml'}:\n\n"
             '[tool.colonnade]\napp = "app.main:app"  # or: models = "app.models"'
         )
     metadata = models_of(project)
     history = History(project)
     if history.is_foreign:
         raise CommandError(
-            f"{project.settings} has an env.py of its own, which these commands cannot run: use "
-            "alembic's, or have it connect as Colonnade's does (`colonnade migrate --eject` in an "
+            f"{project.settings} has its own env.py, which these commands cannot run. Use "
+            "alembic's commands, or "
+            "let it connect as Colonnade's does (`colonnade migrate --eject` in an "
             "empty project shows one)."
         )
     return history, metadata
@@ -181,23 +183,23 @@ def run_migrate(
     where_to = DatabaseURL.parse(shadow_url) if shadow_url else _database(history, url).direct
     written, waiting = write_revision(history, where_to, metadata, message, choices, empty=empty)
     if written is None:
-        _console.out.print("Nothing has changed: the models are as the history leaves them.")
+        _console.out.print("No changes: the models match the history.")
     else:
         _console.out.print(_console.escaped(str(_relative(written.path))))
         for step in written.steps:
             _console.out.print(f"  {_console.escaped(step)}")
-        _console.out.print("Read it; then: colonnade upgrade")
+        _console.out.print("Review it, then run: colonnade upgrade")
     for label, count in others_of(metadata).items():
         tables = "table" if count == 1 else "tables"
         _console.err.print(
             _console.escaped(
-                f"Left alone: {count} {tables} of {label}, which is another MetaData. To migrate "
+                f"Not migrated: {count} {tables} of {label}, another MetaData. To migrate "
                 f'several: [tool.colonnade] metadata = ["colonnade:SQLModel", "{label}"]'
             )
         )
     if waiting:
         _console.err.print(
-            f"Still aside: {', '.join(waiting)}. When nothing misses them: "
+            f"Still aside: {', '.join(waiting)}. To drop them: "
             f"colonnade migrate {' '.join(f'--drop {name}' for name in waiting)}"
         )
 
@@ -254,7 +256,7 @@ def run_history(url: str | None) -> None:
     """List the revisions, and mark those that a database has."""
     history, _ = _project()
     if history.is_empty:
-        _console.out.print("No revision yet: colonnade migrate writes the first.")
+        _console.out.print("No revisions yet. Run `colonnade migrate` to write the first.")
         return
     database = _database(history, url)
     heads, _ = current_revision(history, database)
@@ -331,7 +333,10 @@ def run_eject() -> None:
     project = Project.find(Path.cwd())
     for path in eject(project):
         _console.out.print(_console.escaped(str(_relative(path))))
-    _console.out.print("They are yours now: alembic's own commands work, and these use them too.")
+    _console.out.print(
+        "These files are part of your project now: alembic's commands use them, and so do "
+        "Colonnade's."
+    )
 
 
 def run_adopt(
@@ -341,9 +346,9 @@ def run_adopt(
     project = Project.find(Path.cwd())
     history = History(project)
     if output.exists():
-        raise CommandError(f"{output} exists already, and adopt overwrites nothing.")
+        raise CommandError(f"{output} already exists, and adopt does not overwrite files.")
     if not history.is_empty:
-        raise CommandError(f"{history.folder} has a history already.")
+        raise CommandError(f"{history.folder} already has a history.")
     database = Database(url)
     adoption = adopted(database, schemas)
     output.parent.mkdir(parents=True, exist_ok=True)

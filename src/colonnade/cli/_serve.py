@@ -37,7 +37,7 @@ def serve_target(
         host: The address to listen on.
         port: The port to listen on; 0: any that is free.
         database_url: The database of a module's tables.
-        writable: Whether rows can be written; None: those of a module can.
+        writable: Whether writable; None: those of a module can.
         schemas: The schemas of a database; none: the default one.
 
     Raises:
@@ -56,7 +56,9 @@ def serve_target(
                 f"[bold]{url_of(listener)}/docs[/bold]",
                 f"{len(tables)} tables: {_console.escaped(', '.join(tables))}",
                 *(f"left out: {_console.escaped(reason)}" for reason in app.state.skipped),
-                "rows can be written" if app.state.writable else "read only: --writable to write",
+                "rows can be written"
+                if app.state.writable
+                else "read only (--writable allows writes)",
             ],
         )
         serve(app, listener)
@@ -78,7 +80,7 @@ def app_of_module(name: str, database_url: str | None, *, writable: bool) -> Fas
         ) from error
     tables = [value for value in vars(module).values() if _is_table(value)]
     if not tables:
-        raise CommandError(f"{name} has no tables: classes with table=True.")
+        raise CommandError(f"{name} has no tables (classes with table=True).")
     databases = [value for value in vars(module).values() if isinstance(value, Database)]
     db = databases[0] if databases and database_url is None else Database(database_url)
     db.ping()
@@ -111,7 +113,7 @@ def app_of_url(url: str, schemas: Sequence[str] = (), *, writable: bool) -> Fast
         others = [] if reflection.models or schemas else schemas_with_tables(connection)
     if not reflection.models:
         where = f" in {', '.join(schemas)}" if schemas else ""
-        other = f" There are tables in {', '.join(others)}: name the schemas with --schema."
+        other = f" There are tables in {', '.join(others)}: choose the schemas with --schema."
         raise CommandError(f"{db.url} has no tables{where}." + (other if others else ""))
     skipped = [f"{name}, since {why}" for name, why in reflection.skipped.items()]
     paths = dict(zip(reflection.models.values(), _paths(reflection.models), strict=True))

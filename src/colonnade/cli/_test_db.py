@@ -53,12 +53,12 @@ def _run(command: Sequence[str], text: str) -> int:
         try:
             return subprocess.run(command, check=False).returncode  # noqa: S603 - as was asked
         except FileNotFoundError:
-            raise CommandError(f"There is no command {command[0]}.") from None
+            raise CommandError(f"Command not found: {command[0]}.") from None
 
 
 def _wait(text: str) -> int:
     print(text, flush=True)  # noqa: T201 - the one line of output, for scripts
-    _console.err.print("Ctrl-C stops it, and deletes what it holds.")
+    _console.err.print("Press Ctrl-C to stop it and delete its data.")
     with suppress(KeyboardInterrupt):
         signal.pause()
     return 0

@@ -59,7 +59,7 @@ YUGABYTEDB = Capabilities(
 CITUS = Capabilities(
     "Citus",
     # https://docs.citusdata.com/en/stable/develop/reference_ddl.html
-    advice="Primary keys and UNIQUE constraints have to have the distribution column in them.",
+    advice="Primary keys and UNIQUE constraints must include the distribution column.",
 )
 
 _known: WeakKeyDictionary[Any, Capabilities] = WeakKeyDictionary()

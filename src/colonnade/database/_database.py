@@ -102,7 +102,9 @@ class Database:
         telemetry: bool | None = None,
     ) -> None:
         if statement_timeout is not None and not statement_timeout > 0:
-            raise ValueError(f"statement_timeout is more than 0 seconds, not {statement_timeout}")
+            raise ValueError(
+                f"statement_timeout must be more than 0 seconds, not {statement_timeout}"
+            )
         self._options = EngineOptions(
             echo=echo,
             pool_size=pool_size,
@@ -121,7 +123,7 @@ class Database:
 
     def _follow(self, replicas: Sequence[str | URL | DatabaseURL], max_lag: float) -> Replicas:
         if replicas and self.url.backend == "sqlite":
-            raise DatabaseURLError("replicas are servers' of PostgreSQL: SQLite has none.")
+            raise DatabaseURLError("Replicas need PostgreSQL: SQLite has none.")
         options = replace(self._options, pool_timeout=min(self._options.pool_timeout, PATIENCE))
         engines = [Engines(DatabaseURL.parse(replica), options) for replica in replicas]
         for follower in engines:

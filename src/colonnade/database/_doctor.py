@@ -91,7 +91,7 @@ async def diagnose(url: str | Database | None = None) -> Diagnosis:
         for path in missing_tables:
             path.unlink(missing_ok=True)
     if missing_tables and diagnosis.healthy:
-        diagnosis.advice.append("The file is not there yet; it is made when it is first used.")
+        diagnosis.advice.append("The file does not exist yet. It is created on first use.")
     diagnosis.advice.extend(_advice(db, diagnosis))
     return diagnosis
 
@@ -106,13 +106,13 @@ def _would_be_made(db: Database) -> list[Path]:
 
 def _kind(db: Database) -> str:
     if db.url.memory:
-        return "an SQLite database in memory, gone with the process"
+        return "an SQLite database in memory, which ends with the process"
     if db.url.file is not None:
         return f"the SQLite file {db.url.file.absolute()}"
     server = "Neon" if db.url.neon else "PostgreSQL"
     if not db.is_pooled:
         return f"{server}, direct"
-    detected = "" if db.url.pooled else ", as it shows itself"
+    detected = "" if db.url.pooled else ", detected on connection"
     return f"{server}, through a pooler in transaction mode{detected}"
 
 
@@ -215,7 +215,7 @@ def _advice(db: Database, diagnosis: Diagnosis) -> list[str]:
         local = not url.sync.url.host or url.sync.url.host in ("localhost", "127.0.0.1", "::1")
         if not local and mode not in ("verify-full", "verify-ca"):
             advice.append(
-                "The server's certificate is not verified: say sslmode=verify-full (and "
+                "The server's certificate is not verified. Use sslmode=verify-full (and "
                 "sslrootcert=FILE if its CA is your own)."
             )
         if url.neon and not url.pooled:
@@ -225,9 +225,9 @@ def _advice(db: Database, diagnosis: Diagnosis) -> list[str]:
             )
     if db.is_pooled and not url.pooled:
         advice.append(
-            "A pooler stands before the server. Say pool_mode=transaction, so that it need not be "
-            "asked; or pool_mode=session if each connection is one of the server's, which is "
-            "faster: statements stay prepared."
+            "The server is behind a pooler. Set pool_mode=transaction in the URL to skip "
+            "detection, or pool_mode=session if the pooler keeps a server connection for "
+            "each client, which is faster because statements stay prepared."
         )
     if db.is_pooled and db.direct is url:
         advice.append(

@@ -33,7 +33,7 @@ from colonnade.models._stored_tables import (
 from colonnade.models._types import TextValue, UTCDateTime, UTCTimestamp
 from colonnade.models._utc_on_flush import local_as_utc
 from colonnade.models._uuids import uuid7
-from colonnade.models._words import plural
+from colonnade.models._words import plural, with_article
 
 __all__ = [
     "Base64JSON",
@@ -77,4 +77,5 @@ __all__ = [
     "table_classes",
     "to_base64",
     "uuid7",
+    "with_article",
 ]

@@ -116,7 +116,7 @@ def _choose_key(model: type[BaseModel]) -> None:
         return
     if "id" not in fields:
         raise ModelError(
-            f"{model.__name__} is a table without a primary key: give it one, such as "
+            f"{model.__name__} is a table without a primary key. Add one, such as "
             f"id: int | None = Field(default=None, primary_key=True)."
         )
     _set_option(fields["id"], column_options(fields["id"]), primary_key=True)
@@ -191,7 +191,7 @@ def _column_type(field: FieldInfo, options: FieldInfoMetadata, where: str) -> Ty
     advice = "Name a column type with Field(sa_type=...), or make it a Pydantic model, which is "
     advice += "stored as JSON."
     if issubclass(kind, Secret | SecretStr | SecretBytes):
-        advice = "Make it text that no answer shows: str = Field(secret=True)."
+        advice = "Use text that no response shows: str = Field(secret=True)."
     raise ColumnTypeError(f"{where}: no column holds {_name(kind)}. {advice}")
 
 
@@ -245,7 +245,7 @@ def _literal_type(kind: Any, where: str) -> TypeEngine[Any]:
     if len(enums) == 1 and issubclass(only := enums.pop(), Enum):
         return enum_type(only)
     raise ColumnTypeError(
-        f"{where}: a column holds text or integers, and this Literal mixes or has others: "
+        f"{where}: a column holds text or integers, and this Literal has mixed or other values: "
         f"{', '.join(map(repr, values))}. Make its values all text or all integers."
     )
 
@@ -273,15 +273,15 @@ def _decimal_type(annotation: Annotation, where: str) -> TypeEngine[Any]:
     precision, scale = bounds.max_digits, bounds.decimal_places
     if precision is None or scale is None:
         raise ColumnTypeError(
-            f"{where}: how many digits must a Decimal keep? Say so, and it is exact on every "
-            f"database: Field(max_digits=12, decimal_places=2). To round where a database does, "
-            f"say Field(sa_type=Numeric)."
+            f"{where}: a Decimal needs its number of digits to be exact on every database: "
+            "Field(max_digits=12, decimal_places=2). To let the database round it, use "
+            "Field(sa_type=Numeric)."
         )
     if precision > EXACT_DIGITS:
         raise ColumnTypeError(
             f"{where}: a Decimal of {precision} digits is not exact on SQLite, which keeps "
-            f"{EXACT_DIGITS}. Use max_digits={EXACT_DIGITS} or less; for PostgreSQL alone, say "
-            f"Field(sa_type=Numeric({precision}, {scale}))."
+            f"{EXACT_DIGITS}. Use max_digits={EXACT_DIGITS} or less, or, for "
+            "PostgreSQL alone, Field(sa_type=Numeric({precision}, {scale}))."
         )
     return ExactDecimal(precision, scale)
 

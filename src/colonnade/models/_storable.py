@@ -72,13 +72,13 @@ def require_storable_json(value: Any) -> Any:
         if isinstance(part, str):
             require_storable(part)
         elif isinstance(part, float) and part - part != 0:
-            raise ValueError("A number has to be finite")
+            raise ValueError("A number must be finite")
         elif isinstance(part, float) and part:
             written += abs(int(log10(abs(part))))
     if written > MOST_WRITTEN:
         raise ValueError(
-            f"The exponents in this JSON stand for {written:,} digits, which is more than the "
-            f"{MOST_WRITTEN:,} that are stored: write such numbers as text"
+            f"Written out, the exponents in this JSON have {written:,} digits, and at most "
+            f"{MOST_WRITTEN:,} can be stored. Write such numbers as text"
         )
     return value
 

@@ -1,4 +1,4 @@
-"""The plural and the singular of names, in English."""
+"""The plural, the singular and the article of names, in English."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -36,6 +36,31 @@ def singular(name: str) -> str:
     """A name whose last word is in the singular: ``city``, ``order_detail``."""
     start, word = _parted(name)
     return start + _english().singular(word)
+
+
+_SOUNDS_LIKE_YOU = (
+    "eu",
+    "ewe",
+    "uni",
+    "use",
+    "usa",
+    "usu",
+    "uti",
+    "ubi",
+    "ura",
+    "uto",
+    "one",
+    "once",
+)
+"""What words with a vowel begin with that are spoken as a consonant: a user, a unit, a European."""
+_SILENT_H = ("hour", "heir", "honest", "honor", "honour")
+
+
+def with_article(words: str) -> str:
+    """Words after their indefinite article: ``an author``, ``a user``, ``an hour``."""
+    word = words.lower()
+    is_vowel = word[:1] in "aeiou" and not word.startswith(_SOUNDS_LIKE_YOU)
+    return f"{'an' if is_vowel or word.startswith(_SILENT_H) else 'a'} {words}"
 
 
 def _parted(name: str) -> tuple[str, str]:

@@ -95,7 +95,7 @@ def read_cursor(text: str, question: str, ordering: Ordering) -> CursorPosition:
         pairs = zip(ordering, from_json(content), strict=True)
         values = tuple(_value(value, nullable=ordered.column.nullable) for ordered, value in pairs)
     except (ValueError, TypeError, KeyError, zlib.error):
-        message = "This is no cursor of this query: follow the links, with nothing else changed"
+        message = "The cursor does not belong to this query: follow the links without other changes"
         loc = ("query", "cursor")
         raise QueryError(
             [{"type": "cursor", "loc": loc, "msg": message, "input": text[:100]}]

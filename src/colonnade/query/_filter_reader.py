@@ -76,7 +76,7 @@ class FilterReader:
         if parameter.operator in {"in", "not_in"}:
             operand: Any = [value for text in texts for value in split_list(text)]
         elif len(texts) > 1:
-            self._wrong("query", [name], "repeated", f"{name} can be given once", texts)
+            self._wrong("query", [name], "repeated", f"{name} can be used only once", texts)
             return
         else:
             operand = texts[0]
@@ -91,11 +91,13 @@ class FilterReader:
         try:
             condition = from_json(text, allow_inf_nan=False)
         except ValueError as error:
-            self._wrong("query", ["where"], "json_invalid", f"where is no JSON: {error}", text)
+            self._wrong(
+                "query", ["where"], "json_invalid", f"where is not valid JSON: {error}", text
+            )
             return
         repeated = _repeated(text)
         if repeated is not None:
-            message = f'{repeated!r} stands twice in one object: combine conditions with "and"'
+            message = f'{repeated!r} occurs twice in one object: combine conditions with "and"'
             self._wrong("query", ["where"], "repeated", message, text)
             return
         node = self._where(condition, self.surface, ("query", "where"), 0)
@@ -106,7 +108,7 @@ class FilterReader:
         self, condition: Any, surface: QueryableTable, loc: tuple[Any, ...], depth: int
     ) -> Node | None:
         if not isinstance(condition, dict):
-            self._wrong(*_at(loc), "dict_type", "A condition is a JSON object", condition)
+            self._wrong(*_at(loc), "dict_type", "A condition must be a JSON object", condition)
             return None
         if depth > DEEPEST_WHERE:
             message = f"where is nested deeper than {DEEPEST_WHERE}"
@@ -137,7 +139,7 @@ class FilterReader:
         column, operator = _column_and_operator(name, surface)
         if column is None:
             known = [*surface.columns, *surface.relations]
-            message = f"{name} is no field here.{nearest(name, known)}"
+            message = f"Unknown field {name}.{nearest(name, known)}"
             self._wrong(*_at(loc), "unknown_field", message, value)
             return None
         if operator is None and isinstance(value, dict):
@@ -148,7 +150,7 @@ class FilterReader:
         self, name: str, value: Any, surface: QueryableTable, loc: tuple[Any, ...], depth: int
     ) -> Node | None:
         if not isinstance(value, list):
-            self._wrong(*_at(loc), "list_type", f"{name} has a list of conditions", value)
+            self._wrong(*_at(loc), "list_type", f"{name} must be a list of conditions", value)
             return None
         parts = [
             self._where(item, surface, (*loc, index), depth + 1) for index, item in enumerate(value)
@@ -162,7 +164,7 @@ class FilterReader:
         nodes = []
         for operator, operand in value.items():
             if operator not in OPERATORS:
-                message = f"{operator} is no operator.{nearest(operator, OPERATORS)}"
+                message = f"Unknown operator {operator}.{nearest(operator, OPERATORS)}"
                 self._wrong(*_at((*loc, operator)), "unknown_operator", message, operand)
                 continue
             shape = surface.columns[column]
@@ -185,7 +187,7 @@ class FilterReader:
             return None
         if operator not in operators_of(column):
             fitting = ", ".join(operators_of(column))
-            message = f"{operator} does not fit {name}, which takes {fitting}"
+            message = f"{operator} does not apply to {name}: use {fitting}"
             self._wrong(*_at(loc), "unknown_operator", message, operand)
             return None
         try:
@@ -204,7 +206,7 @@ class FilterReader:
 
     def _too_many(self, loc: tuple[Any, ...], count: int, what: str) -> None:
         if count == MOST_CONDITIONS + 1:
-            message = f"A request can have {MOST_CONDITIONS} {what}"
+            message = f"A request can have at most {MOST_CONDITIONS} {what}"
             self._wrong(*_at(loc), "too_long", message, None)
 
     def _wrong(
@@ -300,16 +302,16 @@ def _operand(column: ColumnShape, operator: Operator, operand: Any) -> Any:
     read = read_value(column)
     if operator in LISTS:
         if not isinstance(operand, list):
-            raise ValueError(f"{operator} has a list")
+            raise ValueError(f"{operator} takes a list")
         if len(operand) > LONGEST_LIST:
-            raise ValueError(f"{operator} has at most {LONGEST_LIST} values, not {len(operand)}")
+            raise ValueError(f"{operator} takes at most {LONGEST_LIST} values, not {len(operand)}")
         return _spelled(column, tuple(read(item) for item in operand))
     if operator in SEARCH:
         if not isinstance(operand, str):
-            raise ValueError(f"{operator} has a text")
+            raise ValueError(f"{operator} takes text")
         return require_storable(operand)
     if operand is None:
-        raise ValueError("To ask for null, say is_null")
+        raise ValueError("Use is_null to test for null")
     value = read(operand)
     return _spelled(column, (value,)) if column.spellings else value
 
@@ -327,7 +329,7 @@ def _truth(value: Any) -> bool:
         return value
     if isinstance(value, str) and value.lower() in {"true", "1", "false", "0"}:
         return value.lower() in {"true", "1"}
-    raise ValueError("is_null is true or false")
+    raise ValueError("is_null must be true or false")
 
 
 def _at(loc: tuple[Any, ...]) -> tuple[str, tuple[Any, ...]]:

@@ -84,7 +84,7 @@ def _add(path: str, tree: dict[str, Any], surface: QueryableTable, most: int) ->
         node = tree.setdefault(name, {"limit": None, "below": {}})
         if limit is not None:
             if not 1 <= int(limit) <= most:
-                return f"{name} can be included with 1 to {most} rows"
+                return f"{name} can be included with 1 to {most} rows at a time"
             node["limit"] = int(limit)
         tree, surface = node["below"], surface.relations[name].surface
     return None

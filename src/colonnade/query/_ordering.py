@@ -65,11 +65,11 @@ def read_ordering(text: str | None, surface: QueryableTable) -> Ordering:
         column = surface.columns.get(name)
         message = None
         if column is None or not is_ordered(column):
-            message = f"{name!r} cannot be sorted by.{nearest(name, sortable(surface))}"
+            message = f"{name!r} cannot be used to sort.{nearest(name, sortable(surface))}"
             if any(mark in name for mark in (".", "__")):
                 message += " Rows are sorted by columns of their own table."
         elif any(ordered.column is column for ordered in ordering):
-            message = f"{name} is named twice"
+            message = f"{name} occurs twice"
         elif len(ordering) == MOST_COLUMNS:
             message = f"Sort by at most {MOST_COLUMNS} columns"
         else:

@@ -118,7 +118,8 @@ class PageReader:
         rows = limit * (1 + rows_with_each(include, self.surface))
         if rows > MOST_ROWS:
             message = (
-                f"This may be {rows:,} rows, and {MOST_ROWS:,} are the most: ask for fewer with "
+                f"This could return {rows:,} rows, more than the maximum of {MOST_ROWS:,}: ask "
+                "for fewer with "
                 f"limit=10, or with include={include[0].name}:10"
             )
             reading.wrong("include", "too_many", message, None)
@@ -129,7 +130,7 @@ class PageReader:
         place = None
         cursor = reading.one("cursor")
         if cursor is not None and "offset" in values_by_name:
-            reading.wrong("cursor", "cursor", "Say cursor or offset, not both", cursor)
+            reading.wrong("cursor", "cursor", "Use cursor or offset, not both", cursor)
         reading.finish()
         if "cursor" in self.options:
             question = _question(self.surface, values_by_name, ordering)
@@ -160,7 +161,7 @@ class _Reading:
         unknown = [name for name in values_by_name if name not in options and name not in filters]
         known = [*options, *filters] if unknown else []
         for name in unknown[:MOST_UNKNOWN]:
-            message = f"There is no parameter {name}.{nearest(name, known)}"
+            message = f"Unknown parameter {name}.{nearest(name, known)}"
             self.wrong(name, "unknown_parameter", message, values_by_name[name][0])
 
     def wrong(self, name: str, kind: str, message: str, value: Any) -> None:
@@ -184,7 +185,7 @@ class _Reading:
         if not values:
             return None
         if len(values) > 1:
-            self.wrong(name, "repeated", f"{name} can be given once", values)
+            self.wrong(name, "repeated", f"{name} can be used only once", values)
         return values[0]
 
     def listed(self, name: str) -> str | None:
@@ -199,7 +200,7 @@ class _Reading:
         digits = text.removeprefix("-")
         value = int(text) if digits.isascii() and digits.isdigit() and len(digits) < 20 else None
         if value is None or not least <= value <= most:
-            self.wrong(name, "int_range", f"{name} is an integer from {least} to {most}", text)
+            self.wrong(name, "int_range", f"{name} must be an integer from {least} to {most}", text)
             return default
         return value
 
@@ -210,7 +211,7 @@ class _Reading:
                 exactness: Count = known
                 return exactness
         if text is not None:
-            self.wrong("count", "count", "count is none, exact or estimated", text)
+            self.wrong("count", "count", "count must be none, exact or estimated", text)
         return "none"
 
     def fields(self) -> tuple[str, ...] | None:
@@ -220,7 +221,7 @@ class _Reading:
         names = dict.fromkeys(name.strip() for name in text.split(","))
         columns = self._reader.surface.columns
         for name in [name for name in names if name not in columns][:MOST_UNKNOWN]:
-            message = f"{name!r} is no field here.{nearest(name, columns)}"
+            message = f"Unknown field {name!r}.{nearest(name, columns)}"
             self.wrong("fields", "fields", message, text)
         return tuple(name for name in columns if name in names)  # in one order: one SQL text
 

@@ -97,8 +97,9 @@ def _surface(
     schema = read or schemas(shape.model).read
     if depth > DEEPEST:
         raise ModelError(
-            f"{schema.__name__} has relations that lead back to it without end: give the inner "
-            f"one a schema without them."
+            f"{schema.__name__} has relations that lead back to it endlessly. Give the inner "
+            "one a schema "
+            "without them."
         )
     columns, always = _fields(schema, shape)
     relations: dict[str, RelationTarget] = {}
@@ -112,8 +113,8 @@ def _surface(
             continue
         if name not in shape.relations:
             raise ModelError(
-                f"include names {name!r}, which is no relation of {shape.model.__name__}: it has "
-                f"{', '.join(shape.relations) or 'none'}.{nearest(name, shape.relations)}"
+                f"include names {name!r}, which is not a relation of {shape.model.__name__}. It "
+                f"has {', '.join(shape.relations) or 'none'}.{nearest(name, shape.relations)}"
             )
         below = [other[1:] for other in paths if other[0] == name and len(other) > 1]
         if len(path) > DEEPEST:
@@ -122,8 +123,8 @@ def _surface(
     twice = columns.keys() & relations.keys()
     if twice:
         raise ModelError(
-            f"{schema.__name__} calls a column {min(twice)!r}, as a relation is called: give one "
-            f"of them another name."
+            f"{schema.__name__} has a column and a relation named {min(twice)!r}. Rename one of "
+            f"them."
         )
     return QueryableTable(
         shape=shape,

@@ -51,8 +51,8 @@ class Scope:
             return cls(shape, condition=answer)
         if not isinstance(answer, Mapping):
             raise ModelError(
-                f"The scope of {shape.model.__name__} answered {type(answer).__name__}: it has to "
-                f"be a mapping such as {{'owner_id': user.id}}, a condition, or None."
+                f"The scope of {shape.model.__name__} answered {type(answer).__name__}: it "
+                f"must be a mapping such as {{'owner_id': user.id}}, a condition, or None."
             )
         unknown = [name for name in answer if name not in shape.columns]
         if unknown or not answer:

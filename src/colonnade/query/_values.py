@@ -39,14 +39,16 @@ def _storable_span(value: timedelta) -> timedelta:
 
 def _of_no_zone(value: time) -> time:
     if value.tzinfo is not None:
-        raise ValueError("A time of day has no offset here")
+        raise ValueError("A time of day must not have an offset")
     return value
 
 
 def _comparable(value: Decimal) -> Decimal:
     # By its digits: arithmetic with a number such as 1e9999999 overflows.
     if value and (value.adjusted() >= MOST_DIGITS or int(value.as_tuple().exponent) < -MOST_DIGITS):
-        raise ValueError(f"A number of at most {MOST_DIGITS} digits on each side of the point")
+        raise ValueError(
+            f"A number can have at most {MOST_DIGITS} digits on each side of the point"
+        )
     return value if value else Decimal(0)
 
 

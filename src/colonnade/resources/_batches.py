@@ -139,12 +139,12 @@ class Batches:
         segments = []
         for name, value in query_of(request, max(MOST_PARAMETERS, self.most)):
             if name != "key":
-                message = f"There is no parameter {name}: say key=1&key=2"
+                message = f"Unknown parameter {name}: name the rows with key=1&key=2"
                 raise QueryError([error_entry("batch", ("query", name), message)])
             segments.append(value)
         if not segments:
             raise QueryError(
-                [error_entry("batch", ("query", "key"), "Say which rows: key=1&key=2")]
+                [error_entry("batch", ("query", "key"), "Name the rows to delete: key=1&key=2")]
             )
         refuse_size(len(segments), self.most, ("query", "key"))
         keys = list(
@@ -239,11 +239,11 @@ class Batches:
             rows = self.subject.update.parse_json(body or b"null")
         except ValueError as error:
             raise QueryError(
-                [error_entry("batch", ("body",), f"This is no JSON: {error}")]
+                [error_entry("batch", ("body",), f"The body is not valid JSON: {error}")]
             ) from None
         if not isinstance(rows, list):
             raise QueryError(
-                [error_entry("batch", ("body",), "The body is a JSON array of objects")]
+                [error_entry("batch", ("body",), "The body must be a JSON array of objects")]
             )
         refuse_size(len(rows), self.most, ("body",))
         errors: list[dict[str, Any]] = []
@@ -261,7 +261,7 @@ class Batches:
 
     def _change(self, row: Any, loc: tuple[Any, ...]) -> tuple[tuple[Any, ...], Values]:
         if not isinstance(row, dict):
-            raise QueryError([error_entry("batch", loc, "Each row is a JSON object")])
+            raise QueryError([error_entry("batch", loc, "Each row must be a JSON object")])
         rest = dict(row)
         key = []
         subject = self.subject

@@ -233,7 +233,7 @@ class Link:
         scopes = _scoping.scopes_of(request, self.subject.db, self.tables)
         scope = scopes.get(self.table)
         if scope is not None and scope.refused:
-            raise Problem(403, "No link can be reached here.", kind="scope")
+            raise Problem(403, "Your scope refuses these links.", kind="scope")
         return scopes
 
     def _key(self, segment: str) -> tuple[Any, ...]:
@@ -259,8 +259,8 @@ class Link:
         if apart:
             names = " and ".join(sorted(apart))
             detail = (
-                f"This {self.subject.name} and this {self.target_name} cannot be linked: a link is "
-                f"of rows with the same {names}."
+                f"This {self.subject.name} and this {self.target_name} cannot be linked: "
+                f"linked rows must have the same {names}."
             )
             raise Problem(409, detail, kind="foreign_key")
 
@@ -288,14 +288,21 @@ class Link:
         if self.inputs is None:
             if body.strip() not in (b"", b"{}"):
                 raise QueryError(
-                    [error_entry("link", ("body",), "This link has no fields of its own")]
+                    [error_entry("link", ("body",), "The link has no fields: leave the body out")]
                 )
             return {}, frozenset()
         fields = _object(body or b"{}")
         taken = self.key_fields & fields.keys()
         if taken:
             raise QueryError(
-                [error_entry("link", ("body", name), f"{name} is in the path") for name in taken]
+                [
+                    error_entry(
+                        "link",
+                        ("body", name),
+                        f"{name} is set by the path: leave it out of the body",
+                    )
+                    for name in taken
+                ]
             )
         scope = scopes.get(self.table)
         refuse_leaving(path, scope)
@@ -381,7 +388,7 @@ class Link:
                 here = select(*self._foreign.reachable([reference], values, scopes, NEW))
                 if not connection.execute(here, parameters).scalar_one():
                     return missing_row(reference.body_names, None)
-        return Problem(409, "This link is there, and not within reach.", kind="scope")
+        return Problem(409, "The link exists but is outside your scope.", kind="scope")
 
     def _require_both(self, connection: Connection, parameters: Values, scopes: Scopes) -> None:
         """Raise for the row that is not there, if one is not."""
@@ -482,7 +489,9 @@ def _object(body: bytes) -> dict[str, Any]:
     try:
         parsed = from_json(body, allow_inf_nan=False)
     except ValueError as error:
-        raise QueryError([error_entry("link", ("body",), f"This is no JSON: {error}")]) from None
+        raise QueryError(
+            [error_entry("link", ("body",), f"The body is not valid JSON: {error}")]
+        ) from None
     if not isinstance(parsed, dict):
-        raise QueryError([error_entry("link", ("body",), "The body is a JSON object")])
+        raise QueryError([error_entry("link", ("body",), "The body must be a JSON object")])
     return parsed

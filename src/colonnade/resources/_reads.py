@@ -81,7 +81,7 @@ def query_of(request: Request, most: int = MOST_PARAMETERS) -> list[tuple[str, s
     try:
         return parse_qsl(raw.decode("latin-1"), keep_blank_values=True, max_num_fields=most)
     except ValueError:
-        message = f"At most {most} parameters"
+        message = f"A request can have at most {most} parameters"
         raise QueryError([error_entry("too_long", ("query",), message)]) from None
 
 

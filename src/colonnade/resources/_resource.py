@@ -92,9 +92,9 @@ class Resource(APIRouter):
     ) -> None:
         self._shape = Shape.of(model)
         if max_limit < 1:
-            raise ModelError(f"max_limit is at least 1, not {max_limit}")
+            raise ModelError(f"max_limit must be at least 1, not {max_limit}")
         if deadline is not None and not deadline > 0:
-            raise ModelError(f"deadline is more than 0 seconds, or None, not {deadline}")
+            raise ModelError(f"deadline must be more than 0 seconds, or None, not {deadline}")
         self._deadline = deadline
         self._guards = _guards(dependencies)
         _known_operations(operations, self._guards)
@@ -214,7 +214,9 @@ class Resource(APIRouter):
         self, when: Literal["before", "after"], operation: Written
     ) -> Callable[[HookT], HookT]:
         if operation not in get_args(Written):
-            raise ModelError(f"Hooks are of create, update and delete, not of {operation!r}")
+            raise ModelError(
+                f"Unknown operation {operation!r}: hooks run on create, update and delete"
+            )
 
         def add(hook: HookT) -> HookT:
             self._hooks.add(when, operation, hook)

@@ -280,7 +280,7 @@ class RowWrites:
 
     def _changed(self) -> Problem:
         """The row is not the one that ``If-Match`` names."""
-        detail = f"This {self.subject.name} was changed since it was read: read it again."
+        detail = f"This {self.subject.name} has changed since it was read. Read it again."
         return Problem(412, detail, kind="changed")
 
 

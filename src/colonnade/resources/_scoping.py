@@ -59,13 +59,14 @@ def declare(db: Database, shape: Shape, scope: Any) -> None:
     known = registry.scopes.get(shape.table)
     if known is not None and known[0] is not dependency:
         raise ModelError(
-            f"{name} has a scope already, and a table has one: leave scope= out to share it, or "
-            f"say scope=Unscoped."
+            f"{name} already has a scope, and a table has only one. Leave scope= out to share "
+            "it, or pass scope=Unscoped."
         )
     if known is None and shape.table in registry.reached:
         raise ModelError(
-            f"{name} is given a scope after {registry.reached[shape.table]} was built, which "
-            f"reaches it without: make the Resource with the scope before that one is included."
+            f"{name} gets a scope after {registry.reached[shape.table]} was built, which reads it "
+            "without the scope. Create the Resource with the scope before that one is "
+            "included."
         )
     registry.scopes[shape.table] = known or (dependency, _keeping(shape, dependency))
 
@@ -103,8 +104,8 @@ def scopes_of(request: Request, db: Database, tables: Callable[[], Iterable[Tabl
             scopes[table] = kept[table]
         elif table in declared:
             raise ModelError(
-                f"The scope of {table.name} was not asked on this route: add the endpoint to the "
-                f"Resource, or give it dependencies=tasks.scopes."
+                f"The scope of {table.name} was not solved on this route. Add the endpoint to "
+                "the Resource, or give it dependencies=tasks.scopes."
             )
     return Scopes(scopes) if scopes else NO_SCOPES
 

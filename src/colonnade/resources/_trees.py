@@ -127,7 +127,7 @@ class Trees:
     def _cycle(self, reference: Reference) -> Problem:
         field = reference.body_names[-1]
         detail = (
-            f"A {self.shape.model.__name__} cannot be below itself: {field} would make a cycle."
+            f"This {self.shape.model.__name__} cannot be below itself: {field} would make a cycle."
         )
         error = field_error(("body", field), field, "cycle", detail)
         return Problem(409, detail, kind="cycle", errors=[error])

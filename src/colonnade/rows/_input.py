@@ -180,13 +180,13 @@ class Inputs:
         most: int | None = None,
     ) -> Any:
         if not body:
-            raise QueryError([_wrong("missing", loc, "A body of JSON is required", None)])
+            raise QueryError([_wrong("missing", loc, "A JSON body is required", None)])
         try:
             raw = self.parse_json(body)
         except ValueError:
             raw = _UNREADABLE
         except RecursionError:
-            raise QueryError([_wrong("too_deep", loc, "JSON nested too deep", None)]) from None
+            raise QueryError([_wrong("too_deep", loc, "JSON is nested too deeply", None)]) from None
         if most is not None and isinstance(raw, list):
             refuse_size(len(raw), most, loc)  # before each row is looked at
         if raw is not _UNREADABLE and self._has_long_number(body):
@@ -407,7 +407,7 @@ def refuse_size(count: int, most: int, loc: tuple[Any, ...]) -> None:
         QueryError: It has fewer than one, or more than ``most``.
     """
     if not 1 <= count <= most:
-        message = f"A batch has 1 to {most:,} rows, not {count:,}"
+        message = f"A batch must have 1 to {most:,} rows, not {count:,}"
         raise QueryError([_wrong("batch", loc, message, None)])
 
 

@@ -393,7 +393,7 @@ def _reasons(view: View) -> Iterator[str]:
         if shown is not None:
             yield from _field_reasons(f"{name}.{field_name}", field, shown)
         elif field_name not in view.surface.shape.columns and not _is_relation(view, field_name):
-            yield f"{name}.{field_name} is no column"
+            yield f"{name}.{field_name} is not a column"
 
 
 def _is_relation(view: View, name: str) -> bool:

@@ -25,10 +25,11 @@ def lay_out(directory: Path, name: str) -> list[Path]:
     """
     if not _NAME.fullmatch(name):
         raise CommandError(
-            f"{name!r} is no name for a project: use letters, digits and dashes, a letter first."
+            f"{name!r} is not a project name. Use letters, digits and dashes, beginning with a "
+            f"letter."
         )
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise CommandError(f"{directory} is there already, and nothing is overwritten.")
+        raise CommandError(f"{directory} already exists. Choose another name, or remove it.")
     written: list[Path] = []
     with as_file(files(__package__) / "project") as source:
         for path in sorted(source.rglob("*")):

@@ -98,7 +98,7 @@ def _told_again(group: list[Statement]) -> str:
         if loop is not None and loop.line != first.site.line:
             lines.append(f"    in the loop at {loop}: {loop.text}")
     lines.append(
-        "Have the rows come with the first query: options(selectinload(...)) or a join; "
-        "for values that are known, one query with in_(...)."
+        "Load the rows with the first query, by options(selectinload(...)) or a join; for "
+        "known values, use one query with in_(...)."
     )
     return "\n".join(lines)

@@ -129,8 +129,8 @@ class CurrentTest:
             sync = session.sync_session if isinstance(session, AsyncSession) else session
             if sync is not None and _sessions.holds_back(sync):
                 _warn(
-                    f"{name} has changes that are not committed: the app does not see them, and "
-                    f"on SQLite its writes wait for them. Call {name}.commit() before the request."
+                    f"{name} has uncommitted changes: the app does not see them, and on SQLite its "
+                    "writes wait for them. Call {name}.commit() before the request."
                 )
 
     def _after(self, response: Any) -> None:

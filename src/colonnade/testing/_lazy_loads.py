@@ -65,8 +65,8 @@ def no_lazy_loads(database: Database) -> Iterator[None]:
         names = sorted({load.what for load in loads})
         raise AssertionError(
             "\n".join([f"{len(loads)} lazy loads:", *lines])
-            + f"\nHave them come with the row: options(selectinload({names[0]})), or leave them "
-            "out of the response."
+            + f"\nLoad them with the row by options(selectinload({names[0]})), or leave them out "
+            "of the response."
         )
 
 

@@ -55,9 +55,9 @@ class Lifespan:
             self._task = loop.create_task(self._run(), name="lifespan")
         elif self.loop is not loop:
             raise FixtureError(
-                "The app was started in another event loop than this request comes from. Let the "
-                "test and the fixtures that it uses run in one loop: say the same loop_scope for "
-                "both (pytest-asyncio), or give anyio_backend their scope (anyio)."
+                "The app was started in another event loop than the one of this request. Run "
+                "the test and its fixtures in one loop: set the same loop_scope for both "
+                "(pytest-asyncio), or give anyio_backend their scope (anyio)."
             )
         await self._began.wait()
         if self._failed:

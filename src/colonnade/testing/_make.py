@@ -112,7 +112,7 @@ def _needed(shape: Shape, values: dict[str, Any]) -> Iterable[RelationShape]:
             continue
         if not leading:
             raise FixtureError(
-                f"A {shape.model.__name__} needs a row of {key.table}, to which it has no "
+                f"{shape.model.__name__} needs a row of {key.table}, to which it has no "
                 f"relation: give {names[0]}=..., the key of a stored row."
             )
         yield leading[0]

@@ -57,19 +57,21 @@ _MEANINGS: tuple[tuple[str, ConnectFailure], ...] = (
     ),
     (
         r"does not support SSL|rejected SSL|SSL upgrade",
-        ConnectFailure("it has no TLS: say sslmode=disable if it is on this machine"),
+        ConnectFailure("it does not support TLS: use sslmode=disable if it runs on this machine"),
     ),
     (
         r"channel binding required|channel_binding",
-        ConnectFailure("it has no channel binding, which channel_binding=require asks for"),
+        ConnectFailure(
+            "it does not support channel binding, which channel_binding=require demands"
+        ),
     ),
     (
         r"root certificate file .* does not exist",
-        ConnectFailure("the file in sslrootcert is not there"),
+        ConnectFailure("the file that sslrootcert names does not exist"),
     ),
     (
         r"unsupported startup parameter",
-        ConnectFailure("its pooler refuses a setting of the URL: say pool_mode=transaction"),
+        ConnectFailure("its pooler refuses a setting of the URL: use pool_mode=transaction"),
     ),
     (
         r"Connection refused|Connect call failed|ECONNREFUSED",
@@ -86,7 +88,7 @@ _MEANINGS: tuple[tuple[str, ConnectFailure], ...] = (
     (
         r"too many (clients|connections)|remaining connection slots|no more connections allowed"
         r"|53300",
-        ConnectFailure("it has no connection left", passes=True),
+        ConnectFailure("it has no free connections", passes=True),
     ),
     (
         r"starting up|shutting down|recovery mode|not yet accepting|57P03",
@@ -104,7 +106,7 @@ _MEANINGS: tuple[tuple[str, ConnectFailure], ...] = (
     (
         r"not read-write|read-only|session is not|no suitable|in hot standby"
         r"|[Nn]one of the hosts match|target_session_attrs",
-        ConnectFailure("none of its hosts takes writes now", passes=True),
+        ConnectFailure("none of its hosts accepts writes at the moment", passes=True),
     ),
     (
         r"No such file or directory|FileNotFoundError",
@@ -122,9 +124,9 @@ _MEANINGS: tuple[tuple[str, ConnectFailure], ...] = (
     ),
     (
         r"[Nn]etwork is unreachable|[Nn]o route to host|[Hh]ost is down",
-        ConnectFailure("there is no way to its host", passes=True),
+        ConnectFailure("its host is unreachable", passes=True),
     ),
-    (r"file is not a database", ConnectFailure("the file is no SQLite database")),
+    (r"file is not a database", ConnectFailure("the file is not an SQLite database")),
     (r"readonly database", ConnectFailure("the file cannot be written")),
     (r"disk is full", ConnectFailure("the disk is full")),
 )

@@ -75,8 +75,9 @@ class Pooler:
     def _note(self) -> None:
         self.found = True
         logger.info(
-            "%s is behind a pooler: nothing is prepared by name. Say pool_mode=transaction in "
-            "the URL, or pool_mode=session if each connection is one of the server's.",
+            "%s is behind a pooler, so statements are not prepared by name. Set "
+            "pool_mode=transaction in the URL, or pool_mode=session if the pooler keeps a "
+            "server connection for each client.",
             self._url,
         )
 

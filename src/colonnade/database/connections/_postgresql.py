@@ -187,7 +187,7 @@ def _read_parameter(reading: _Reading, name: str, value: str) -> None:
     else:
         near = difflib.get_close_matches(name, _KNOWN, n=1)
         meant = f" Did you mean {near[0]}?" if near else ""
-        raise DatabaseURLError(f"{name} is no parameter of a PostgreSQL URL.{meant}")
+        raise DatabaseURLError(f"Unknown parameter {name} in a PostgreSQL URL.{meant}")
 
 
 def _number(name: str, value: str, kind: Callable[[str], N]) -> N:
@@ -196,7 +196,7 @@ def _number(name: str, value: str, kind: Callable[[str], N]) -> N:
     except ValueError:
         number = kind("-1")
     if number < 0:
-        raise DatabaseURLError(f"{name}={value} is not a number of 0 or more.")
+        raise DatabaseURLError(f"{name}={value} must be a number of at least 0.")
     return number
 
 
@@ -241,14 +241,14 @@ def _command_timeout(reading: _Reading, name: str, value: str) -> None:
 def _target_session_attrs(reading: _Reading, name: str, value: str) -> None:
     if value not in _SESSION_TARGETS:
         allowed = ", ".join(sorted(_SESSION_TARGETS))
-        raise DatabaseURLError(f"{name}={value} is none of {allowed}.")
+        raise DatabaseURLError(f"{name}={value} must be one of {allowed}.")
     reading.sync[name] = reading.asynchronous[name] = value
     reading.note(name, value, name, name)
 
 
 def _sslnegotiation(reading: _Reading, name: str, value: str) -> None:
     if value not in ("direct", "postgres"):
-        raise DatabaseURLError(f"{name}={value} is neither direct nor postgres.")
+        raise DatabaseURLError(f"{name}={value} must be direct or postgres.")
     reading.sync[name] = value
     reading.asynchronous["direct_tls"] = value == "direct"
     reading.note(name, value, name, "direct_tls")
@@ -263,7 +263,7 @@ def _port(reading: _Reading, name: str, value: str) -> None:
     reading.ports = value.split(",")
     for port in reading.ports:
         if not (port.isdigit() and 0 < int(port) < 65536):
-            raise DatabaseURLError(f"port={value} is not a number from 1 to 65535.")
+            raise DatabaseURLError(f"port={value} must be a number from 1 to 65535.")
     reading.note(name, value, name, name)
 
 
@@ -271,7 +271,7 @@ def _pooler(reading: _Reading, name: str, value: str) -> None:
     transaction = "transaction" if name == "pool_mode" else "true"
     allowed = ("transaction", "session") if name == "pool_mode" else ("true", "false")
     if value.lower() not in allowed:
-        raise DatabaseURLError(f"{name}={value} is neither {allowed[0]} nor {allowed[1]}.")
+        raise DatabaseURLError(f"{name}={value} must be {allowed[0]} or {allowed[1]}.")
     reading.is_certain = True
     reading.pooled = value.lower() == transaction or reading.pooled
     named = "no prepared statements" if reading.pooled else "prepared statements"
@@ -280,7 +280,7 @@ def _pooler(reading: _Reading, name: str, value: str) -> None:
 
 def _prepared_statements(reading: _Reading, name: str, value: str) -> None:
     if value.lower() not in ("true", "false"):
-        raise DatabaseURLError(f"{name}={value} is neither true nor false.")
+        raise DatabaseURLError(f"{name}={value} must be true or false.")
     reading.prepares = value.lower() == "true"
     named = "by name" if reading.prepares else "not by name"
     reading.note(name, value, named, named)

@@ -90,4 +90,4 @@ def _read_parameter(
     if name in _DROPPED:
         return Parameter(name, value, None, None, _DROPPED[name])
     known = ", ".join(sorted({*_URI_PARAMETERS, *_CONNECT_PARAMETERS}))
-    raise DatabaseURLError(f"{name} is no parameter of an SQLite URL. There are {known}.")
+    raise DatabaseURLError(f"Unknown parameter {name} in an SQLite URL. Known parameters: {known}.")

@@ -40,7 +40,7 @@ def read(
         return {}, {}
     mode = mode or "prefer"
     if mode not in _MODES:
-        raise DatabaseURLError(f"sslmode={mode} is none of {', '.join(_MODES)}.")
+        raise DatabaseURLError(f"sslmode={mode} must be one of {', '.join(_MODES)}.")
     root = _root_certificates(mode, parameters.get("sslrootcert"))
     if root is not None:
         parameters["sslrootcert"] = root
@@ -96,7 +96,7 @@ def _context(mode: str, parameters: Mapping[str, str]) -> ssl.SSLContext:
         if name in parameters:
             if parameters[name] not in _VERSIONS:
                 raise DatabaseURLError(
-                    f"{name}={parameters[name]} is none of {', '.join(_VERSIONS)}."
+                    f"{name}={parameters[name]} must be one of {', '.join(_VERSIONS)}."
                 )
             setattr(context, attribute, _VERSIONS[parameters[name]])
     return context

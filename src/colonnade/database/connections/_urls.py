@@ -149,24 +149,22 @@ def _cleaned(text: str) -> str:
 def _split_scheme(text: str) -> tuple[Backend, str]:
     scheme, separator, rest = text.partition("://")
     if not separator:
-        raise DatabaseURLError(f"This is no database URL, which has '://': write {_EXAMPLES}.")
+        raise DatabaseURLError(f"Not a database URL: it has no '://'. Write {_EXAMPLES}.")
     name, _, driver = scheme.lower().partition("+")
     backend = _SCHEMES.get(name)
     if name == "cockroachdb":
         raise DatabaseURLError(
-            "cockroachdb:// needs a dialect for SQLAlchemy 2.1, of which there is none yet: "
+            "cockroachdb:// needs a dialect for SQLAlchemy 2.1, which does not exist yet: "
             "sqlalchemy-cockroachdb 2.0 is for 2.0. See docs/distributed.md."
         )
     if backend is None:
         near = difflib.get_close_matches(name, _SCHEMES, n=1)
         meant = f" Did you mean {near[0]}://?" if near else ""
-        raise DatabaseURLError(
-            f"{name}:// is no database that Colonnade works on: write {_EXAMPLES}.{meant}"
-        )
+        raise DatabaseURLError(f"Unsupported database {name}://. Write {_EXAMPLES}.{meant}")
     if driver not in _DRIVERS[backend]:
         raise DatabaseURLError(
-            f"+{driver} is no driver of {backend} known here. Leave it out: {backend}://... finds "
-            f"the drivers itself."
+            f"Unknown driver +{driver} for {backend}. Leave it out: {backend}://... selects "
+            "the drivers itself."
         )
     return backend, rest
 
@@ -213,7 +211,7 @@ def _host(text: str) -> tuple[str, int | None]:
     if port and not (port.isdigit() and 0 < int(port) < 65536):
         # It may well be the tail of a password with an unescaped sign in it: do not show it.
         raise DatabaseURLError(
-            "The port is not a number from 1 to 65535. If the password has one of : / ? # in it, "
+            "The port must be a number from 1 to 65535. If the password has one of : / ? # in it, "
             "write them as %3A %2F %3F %23."
         )
     return host, int(port) if port else None

@@ -28,11 +28,11 @@ class Outage:
         """A try has failed."""
         if self._began is None:
             self._began = time.monotonic()
-            logger.warning("%s cannot be reached: %s. Trying again.", self.url, reason)
+            logger.warning("Cannot reach %s: %s. Retrying.", self.url, reason)
 
     def ended(self) -> None:
         """A try has succeeded."""
         if self._began is not None:
             lasted = time.monotonic() - self._began
             self._began = None
-            logger.warning("%s is reached again, after %.1f s.", self.url, lasted)
+            logger.warning("%s is available again after %.1f s.", self.url, lasted)

@@ -133,7 +133,7 @@ class ReadRouter:
                 async with asyncio.timeout(PATIENCE):
                     return await self.reached_async()
         except (SQLAlchemyError, DatabaseError, OSError) as error:  # TimeoutError is one
-            logger.warning("%s does not say how far it is: %s", self._primary.url, error)
+            logger.warning("%s did not report its WAL position: %s", self._primary.url, error)
             return BEYOND
 
     async def reached_async(self) -> int:

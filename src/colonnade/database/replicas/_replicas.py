@@ -88,7 +88,7 @@ class Replica:
             self._leave_out(f"it is {self._lag:.0f} s behind")
         elif self._is_out:
             self._is_out, self._rest = False, FIRST_REST
-            logger.warning("%s is read from again.", self.engines.url)
+            logger.warning("Reads go to %s again.", self.engines.url)
 
     def is_fit(self, position: int) -> bool:
         """Whether it is as far as was asked, by what is known of it."""
@@ -103,7 +103,7 @@ class Replica:
 
     def _leave_out(self, why: str) -> None:
         if not self._is_out:
-            logger.warning("%s is not read from: %s", self.engines.url, why)
+            logger.warning("Reads no longer go to %s: %s", self.engines.url, why)
         self._is_out = True
         self._looked = -math.inf
         self._rests_until = time.monotonic() + self._rest

@@ -16,13 +16,13 @@ from colonnade.errors import StatementTimeoutError, UncertainCommitError, Unreac
 class ErrorKind(Enum):
     """What an error of the database says of the work that met it."""
 
-    CONFLICT = "it was undone, and the database asks for another try"
-    LOST = "the connection ended before the answer: it may have been done or not"
-    MOVED = "the server does not take writes any more: nothing was done"
-    UNREACHABLE = "there was no connection to be had: nothing was done"
-    STALLED = "no answer came in time: it may have been done or not"
-    BUSY = "it took too long, or there was no room: it was undone"
-    FULL = "there is no space left: it was undone"
+    CONFLICT = "it was rolled back, and the database asks for a retry"
+    LOST = "the connection ended before the response: it may or may not have been executed"
+    MOVED = "the server no longer accepts writes: nothing was executed"
+    UNREACHABLE = "no connection was available: nothing was executed"
+    STALLED = "no response came in time: it may or may not have been executed"
+    BUSY = "it took too long, or a resource ran out: it was rolled back"
+    FULL = "the disk is full: it was rolled back"
 
 
 _STATES = {

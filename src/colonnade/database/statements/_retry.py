@@ -74,8 +74,8 @@ class Attempts:
         unknown = error_kind in {ErrorKind.LOST, ErrorKind.STALLED}
         if unknown and self.committing and not self._idempotent:
             raise UncertainCommitError(
-                "The connection was lost, or given up, after the last statement was sent: whether "
-                "it was carried out is not known."
+                "The connection was lost after the last statement was sent. It is not known "
+                "whether it was executed."
             ) from error
         again = error_kind in {ErrorKind.CONFLICT, ErrorKind.LOST, ErrorKind.MOVED}
         if not again or self.committed or time.monotonic() > self._until:

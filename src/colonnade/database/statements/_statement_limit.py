@@ -19,7 +19,7 @@ def narrowed(seconds: float) -> Iterator[None]:
         ValueError: It is no time.
     """
     if not seconds > 0:
-        raise ValueError(f"A statement timeout is more than 0 seconds, not {seconds}")
+        raise ValueError(f"A statement timeout must be more than 0 seconds, not {seconds}")
     outer = _narrowed.get()
     token = _narrowed.set(seconds if outer is None else min(seconds, outer))
     try:

@@ -18,7 +18,7 @@ from colonnade.errors import StatementTimeoutError
 
 def stalled() -> StatementTimeoutError:
     """The error of a statement whose answer is not waited for any more."""
-    return StatementTimeoutError("No answer to the statement came in time.")
+    return StatementTimeoutError("The server did not answer the statement in time.")
 
 
 async def settle(connection: Any) -> None:

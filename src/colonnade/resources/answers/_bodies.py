@@ -29,7 +29,7 @@ async def json_body(request: Request) -> bytes:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     body = await request.body()
     if body and not (kind == "application/json" or kind.endswith("+json")):
-        message = "The body has to be JSON: Content-Type: application/json"
+        message = "The body must be JSON, with Content-Type: application/json"
         loc = ("header", "content-type")
         raise QueryError([error_entry("content_type", loc, message, kind)])
     return body

@@ -60,7 +60,7 @@ def _checked(header: str, lines: list[str]) -> str:
     """
     value = ", ".join(lines).strip()
     if not _TAGS.fullmatch(value):
-        message = f'{header} is * or the ETag of an answer, in its quotation marks: "1-9ab3"'
+        message = f'{header} must be * or the ETag of a response, in its quotation marks: "1-9ab3"'
         loc = ("header", header.lower())
         raise QueryError([error_entry("etag", loc, message, value)])
     return value

@@ -10,8 +10,9 @@ from sqlalchemy.exc import DBAPIError, StatementError
 
 from colonnade.database import ErrorKind, error_kind_of
 from colonnade.errors import UncertainCommitError
-from colonnade.models import Shape
+from colonnade.models import Shape, with_article
 from colonnade.resources.answers._problems import Problem, field_error
+from colonnade.resources.routes._names import snake
 from colonnade.rows import LARGEST_ANSWER
 
 logger = logging.getLogger("colonnade.resources")
@@ -113,7 +114,10 @@ _UNAVAILABLE: dict[ErrorKind, tuple[str, str]] = {
     ErrorKind.STALLED: ("busy", "The database did not answer in time: try again shortly."),
     ErrorKind.FULL: ("full", "The database has no space left: nothing was changed."),
     ErrorKind.LOST: ("unavailable", "The database cannot be reached: try again shortly."),
-    ErrorKind.MOVED: ("unavailable", "The database takes no writes now: try again shortly."),
+    ErrorKind.MOVED: (
+        "unavailable",
+        "The database does not accept writes at the moment: try again shortly.",
+    ),
     ErrorKind.UNREACHABLE: ("unavailable", "The database cannot be reached: try again shortly."),
 }
 
@@ -127,8 +131,8 @@ def unavailable_of(error: BaseException) -> Problem | None:
     if isinstance(error, UncertainCommitError):
         kind = "uncertain"
         detail = (
-            "The connection to the database was lost: whether this was carried out is not known. "
-            "Read before you ask again."
+            "The connection to the database was lost. It is not known whether the request "
+            "was carried out: check before you retry."
         )
     logger.warning("Answered 503, %s: %s", kind, _reason(error))
     return Problem(503, detail, kind=kind, headers={"Retry-After": RETRY_AFTER})
@@ -148,7 +152,7 @@ def too_late(seconds: float, *, wrote: bool) -> Problem:
     headers = {"Retry-After": RETRY_AFTER}
     if not wrote:
         return Problem(503, f"{detail}. Try again shortly.", kind="busy", headers=headers)
-    detail += ". Whether this was carried out is not known. Read before you ask again."
+    detail += ". It is not known whether the request was carried out: check before you retry."
     return Problem(503, detail, kind="uncertain", headers=headers)
 
 
@@ -165,9 +169,10 @@ def _of_refusal(refusal: Refusal, shape: Shape, *, deleting: bool) -> Problem | 
         named = " and ".join(fields) or "key"
         unique = _unique(refusal, shape)
         constraint = refusal.constraint or (None if unique is None else str(unique.name))
-        detail = f"There is a {name} with this {named} already."
+        row = with_article(snake(name).replace("_", " "))
+        detail = f"There is already {row} with this {named}."
         if _is_partial(unique):
-            detail = f"There is a {name} with this {named} already, by the constraint {constraint}."
+            detail = f"There is already {row} with this {named}, by the constraint {constraint}."
         return _conflict("unique", _worded(unique) or detail, fields, constraint)
     if state in {_FOREIGN, "23001"}:
         return _foreign(refusal, shape, deleting=deleting)
@@ -176,9 +181,9 @@ def _of_refusal(refusal: Refusal, shape: Shape, *, deleting: bool) -> Problem | 
     if state == _NOT_NULL:
         return _invalid(refusal, shape, "must not be null")
     if state == "23P01":
-        return _conflict("exclusion", "This overlaps a row that is there.", (), refusal.constraint)
+        return _conflict("exclusion", "This overlaps an existing row.", (), refusal.constraint)
     if state == "2200H":
-        detail = f"No key is left for a new {name}: its sequence has reached its maximum."
+        detail = f"No key is left for a new {name}: the sequence has reached its maximum."
         logger.error("Answered 503: %s", detail)
         return Problem(503, detail, kind="full")
     if state == _TOO_LARGE and "index row" in refusal.message:
@@ -220,7 +225,8 @@ def missing_row(fields: Iterable[str], constraint: str | None) -> Problem:
     """The conflict of a foreign key that names no row, or none that can be reached."""
     named = tuple(fields)
     subject = " and ".join(named) or "A foreign key"
-    return _conflict("foreign_key", f"{subject} names a row that is not there.", named, constraint)
+    detail = f"{subject} refers to a row that does not exist."
+    return _conflict("foreign_key", detail, named, constraint)
 
 
 def _conflict(kind: str, detail: str, fields: Iterable[str], constraint: str | None) -> Problem:

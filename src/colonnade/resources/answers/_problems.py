@@ -23,7 +23,7 @@ class ProblemError(BaseModel):
 
     loc: list[str | int] = Field(default=[], description="Where: body, query, path or header.")
     field: str = Field(default="", description="The field it is about.")
-    constraint: str = Field(default="", description="What it has to keep.")
+    constraint: str = Field(default="", description="The constraint that was violated.")
     message: str
 
 

@@ -71,7 +71,7 @@ def unwritable(error: UnreadableRowError) -> Problem:
     """The problem of a row that was written, and rolled back for want of an answer."""
     logger.error("Answered 409: the answer cannot be written", exc_info=error)
     name = error.name or "the row"
-    detail = f"The answer cannot be written, so nothing was stored: {name}: {error.reason}"
+    detail = f"The response cannot be written, so nothing was stored: {name}: {error.reason}"
     entry = field_error(("row",), error.name or "", "stored_value", detail)
     return Problem(409, detail, kind="unreadable", errors=[entry])
 

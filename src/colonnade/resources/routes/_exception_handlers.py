@@ -28,7 +28,7 @@ def problems(app: FastAPI) -> None:
         return response_of(unavailable)
 
     async def on_crash(request: Request, error: Exception) -> Response:
-        return response_of(Problem(500, "Something went wrong here.", kind="internal"))
+        return response_of(Problem(500, "An unexpected error occurred.", kind="internal"))
 
     app.add_exception_handler(StarletteHTTPException, on_http)
     app.add_exception_handler(RequestValidationError, on_http)

@@ -64,7 +64,7 @@ class RequestFingerprint:
         if not keys:
             return None
         if len(keys) > 1 or not 1 <= len(keys[0]) <= LONGEST_KEY:
-            message = f"One key of 1 to {LONGEST_KEY} characters, such as a UUID"
+            message = f"Send one key of 1 to {LONGEST_KEY} characters, such as a UUID"
             loc = ("header", HEADER)
             raise QueryError([error_entry("key", loc, message)])
         parts = (request.method, path_of(request), keys[0], *scopes.told())
@@ -86,7 +86,7 @@ class Receipts:
     def __init__(self, subject: TableContext, model: type[Idempotency]) -> None:
         if not issubclass(model, Idempotency):
             raise ModelError(
-                f"idempotency={model.__name__} keeps no answers: write "
+                f"idempotency={model.__name__} cannot store responses. Define one: "
                 f"class RequestKey(Idempotency, table=True): ..."
             )
         self.subject = subject
@@ -105,7 +105,7 @@ class Receipts:
         if row is None:
             return None
         if row["request"] != receipt.request:
-            detail = f"This {HEADER} was that of a request with another body."
+            detail = f"This {HEADER} was used for a request with another body."
             raise Problem(422, detail, kind="idempotency_key")
         return JSONBody(row["body"].encode(), row["status"], row["headers"])
 
@@ -222,5 +222,5 @@ class _MeanwhileError(Exception):
 
 
 def _being_carried_out() -> Problem:
-    detail = f"A request with this {HEADER} is being carried out: ask again shortly."
+    detail = f"A request with this {HEADER} is in progress. Retry shortly."
     return Problem(409, detail, kind="in_flight", headers={"Retry-After": "1"})

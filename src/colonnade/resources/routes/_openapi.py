@@ -29,20 +29,23 @@ PLAIN_TEXT = "^[^\\u0000]*$"
 """Text as databases hold it; a lone surrogate cannot be written in UTF-8 to begin with."""
 
 _SAYS = {
-    403: "Not within reach",
-    404: "No such row",
-    409: "In conflict with what is stored: a unique value, a foreign key, a cycle",
-    412: "The row is no longer the one that If-Match names",
+    403: "Outside the scope",
+    404: "The row does not exist",
+    409: "A conflict with stored rows: a unique value, a foreign key, a cycle",
+    412: "The row has changed since the version that If-Match names",
     413: "The body is too large",
-    422: "Something in the request is not valid",
+    422: "The request is not valid",
     503: "The database is busy or cannot be reached",
 }
 _PROBLEM = {"$ref": f"#/components/schemas/{ProblemDetails.__name__}"}
 _HEADERS: dict[str, dict[str, Any]] = {
     "ETag": {"description": "The row's version and view", "schema": {"type": "string"}},
-    "Location": {"description": "Where the row is", "schema": {"type": "string"}},
+    "Location": {"description": "The URL of the row", "schema": {"type": "string"}},
     "Link": {"description": "The next and previous page", "schema": {"type": "string"}},
-    "X-Total-Count": {"description": "All rows, if counted", "schema": {"type": "integer"}},
+    "X-Total-Count": {
+        "description": "The number of all rows, if counted",
+        "schema": {"type": "integer"},
+    },
 }
 
 
@@ -202,7 +205,7 @@ def _some_fields(
     related = {name: _related(relation, refs) for name, relation in surface.relations.items()}
     return {
         "title": f"{surface.shape.model.__name__}Fields",
-        "description": "The fields that were asked for",
+        "description": "The requested fields",
         "type": "object",
         "properties": {**properties, **related},
     }
@@ -275,25 +278,25 @@ def _option(name: str, reader: PageReader) -> tuple[dict[str, Any], str]:
     listed = {"type": "array", "minItems": 1}
     order = [sign + column for column in sortable(surface) for sign in ("", "-")]
     options: dict[str, tuple[dict[str, Any], str]] = {
-        "limit": (_integer(1, reader.max_limit, reader.default_limit), "Rows at most"),
-        "offset": (_integer(0, 2**63 - 1, 0), "Rows left out first; not with a cursor"),
-        "cursor": ({"type": "string"}, "From the Link header of another page"),
+        "limit": (_integer(1, reader.max_limit, reader.default_limit), "Maximum number of rows"),
+        "offset": (_integer(0, 2**63 - 1, 0), "Number of rows to skip; not with a cursor"),
+        "cursor": ({"type": "string"}, "The cursor from the Link header of another page"),
         "count": (
             {"type": "string", "enum": ["none", "exact", "estimated"], "default": "none"},
             "Count all rows, in X-Total-Count",
         ),
         "order_by": (
             {"type": "array", "minItems": 1, "maxItems": 1, "items": {"enum": order}},
-            "Fields, by commas; - for descending. The key breaks ties",
+            "Fields, separated by commas; - for descending. The key breaks ties",
         ),
         "fields": (
             {**listed, "items": {"enum": list(surface.columns)}},
-            "Only these fields, by commas",
+            "Return only these fields, separated by commas",
         ),
         "include": (
             {**listed, "items": {"enum": paths(surface)}},
-            "Relations, by commas; name:5 for at most five rows with each parent, "
-            f"{PER_PARENT} otherwise",
+            "Relations, separated by commas; name:5 for at most five rows per parent, "
+            f"{PER_PARENT} by default",
         ),
         "where": (
             {"type": "string"},
@@ -324,7 +327,10 @@ def depth_parameter(most: int) -> dict[str, Any]:
             {"type": "integer", "minimum": 1, "maximum": most},
         ]
     }
-    description = f"How many levels below the row, as one array, parents first; all: {most}"
+    description = (
+        "Return the rows below, to this number of levels, as one array with parents first; "
+        f"all means {most}"
+    )
     return _query("depth", schema, description)
 
 
@@ -335,7 +341,7 @@ def keys_parameter(most: int, columns: tuple[ColumnShape, ...]) -> dict[str, Any
         "name": "key",
         "in": "query",
         "required": True,
-        "description": "The key of a row, once for each",
+        "description": "The key of a row; repeat it for each row",
         "schema": {"type": "array", "items": items, "minItems": 1, "maxItems": most},
     }
 
@@ -350,7 +356,7 @@ def path_parameter(name: str, columns: tuple[ColumnShape, ...]) -> dict[str, Any
             description = "The key, with ~1 for / and ~0 for ~"
     else:
         schema = {"type": "string", "minLength": 1}
-        description = "The parts of the key, by commas: " + ",".join(
+        description = "The parts of the key, separated by commas: " + ",".join(
             column.name for column in columns
         )
     return {

@@ -10,7 +10,7 @@ from fastapi.routing import APIRouter
 from starlette.routing import BaseRoute
 
 from colonnade.errors import QueryError, error_entry
-from colonnade.models import Idempotency, RelationShape, plural
+from colonnade.models import Idempotency, RelationShape, plural, with_article
 from colonnade.query import PageReader, ParentRow, RelationTarget
 from colonnade.resources import _scoping
 from colonnade.resources._batches import Batches
@@ -163,7 +163,7 @@ class Operations:
     def _key_header(self) -> list[dict[str, Any]]:
         if self.offer.idempotency is None:
             return []
-        says = "The request's own: sent again with the same, it is answered the same"
+        says = "A key of the request: a retry with the same key gets the same response"
         return [documents.header_parameter(HEADER, says)]
 
     def _list(self) -> None:
@@ -197,7 +197,7 @@ class Operations:
             _taking(create_row, documents.Body(self.subject.create.schema)),
             "create",
             name=f"create_{self.name}",
-            summary=f"Create a {_words(self.name)}",
+            summary=f"Create {with_article(_words(self.name))}",
             answer=Annotated[Any, documents.Rows(self.subject.surface, chosen=False)],
             responses=documents.responses(
                 409, 413, success=201, headers=("Location", "ETag"), says="The row"
@@ -213,20 +213,20 @@ class Operations:
             return await reads.row(request, subject.key(request.path_params[key]))
 
         responses = documents.responses(404, 409, headers=("ETag",), says="The row")
-        responses[304] = {"description": "The client has it already"}
+        responses[304] = {"description": "The client already has it"}
         self._add(
             self.one,
             "GET",
             read_row,
             "read",
             name=f"read_{self.name}",
-            summary=f"Read a {_words(self.name)}",
+            summary=f"Read {with_article(_words(self.name))}",
             answer=Annotated[Any, documents.Rows(subject.surface)],
             responses=responses,
             parameters=lambda: [
                 self._key_parameter(),
                 *documents.page_parameters(reads.row_reader),
-                documents.tags_parameter("If-None-Match", "The ETag of an answer"),
+                documents.tags_parameter("If-None-Match", "The ETag of an earlier response"),
             ],
         )
 
@@ -242,7 +242,7 @@ class Operations:
             _taking(update_row, documents.Body(self.subject.update.schema)),
             "update",
             name=f"update_{self.name}",
-            summary=f"Change a {_words(self.name)}",
+            summary=f"Change {with_article(_words(self.name))}",
             answer=Annotated[Any, documents.Rows(subject.surface, chosen=False)],
             responses=documents.responses(404, 409, 412, 413, headers=("ETag",), says="The row"),
             parameters=lambda: [
@@ -263,7 +263,7 @@ class Operations:
             delete_row,
             "delete",
             name=f"delete_{self.name}",
-            summary=f"Delete a {_words(self.name)}",
+            summary=f"Delete {with_article(_words(self.name))}",
             answer=dict[Literal["ok"], Literal[True]],
             responses=documents.responses(404, 409, 412),
             parameters=lambda: [
@@ -356,7 +356,7 @@ class Operations:
             list_related,
             "list",
             name=f"list_{self.name}_{name}",
-            summary=f"List the {_words(name)} of a {_words(self.name)}",
+            summary=f"List the {_words(name)} of {with_article(_words(self.name))}",
             answer=Annotated[Any, documents.Rows(reached.surface, several=True)],
             responses=documents.responses(
                 404, 409, headers=("Link", "X-Total-Count"), says="The rows"
@@ -394,7 +394,7 @@ class Operations:
                 documents.path_parameter("target", link.keys.columns),
             ]
 
-        words = f"the {_words(name)} of a {_words(self.name)}"
+        words = f"the {_words(name)} of {with_article(_words(self.name))}"
         self._add(
             path,
             "PUT",
@@ -413,7 +413,7 @@ class Operations:
             delete_link,
             "link",
             name=f"unlink_{self.name}_{name}",
-            summary=f"Take away from {words}",
+            summary=f"Remove from {words}",
             answer=dict[Literal["ok"], Literal[True]],
             responses=documents.responses(404, 409),
             parameters=parameters,
@@ -454,7 +454,7 @@ def _depth(request: Request) -> int | None:
         return DEEPEST_TREE
     if text.isascii() and text.isdecimal() and len(text) < 5 and 1 <= int(text) <= DEEPEST_TREE:
         return int(text)
-    message = f"depth is all, or 1 to {DEEPEST_TREE}"
+    message = f"depth must be all, or 1 to {DEEPEST_TREE}"
     raise QueryError([error_entry("depth", ("query", "depth"), message, text)])
 
 

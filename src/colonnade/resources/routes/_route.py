@@ -80,7 +80,7 @@ class ResourceRoute(APIRoute):
         if "GET" in methods:
             methods.add("HEAD")
         allowed = ", ".join(sorted(methods))
-        detail = f"{scope['method']} is not a method of this path: it has {allowed}."
+        detail = f"{scope['method']} is not allowed on this path. Allowed: {allowed}."
         headers = {"Allow": allowed}
         return response_of(Problem(405, detail, kind="method", headers=headers))
 
@@ -188,7 +188,7 @@ def _counting(receive: Receive) -> Callable[[], Awaitable[Message]]:
 
 
 def _too_large() -> Problem:
-    return Problem(413, f"The body has more than {LARGEST_BODY} bytes.", kind="too_large")
+    return Problem(413, f"The body is larger than {LARGEST_BODY} bytes.", kind="too_large")
 
 
 class Routes(list[BaseRoute]):
