@@ -78,46 +78,6 @@ class Shared:
         self._closing.close()
 
 
-class DatabaseGuard:
-    """Keeps tests off the database that the project's app is for, whatever they use of it.
-
-    A plugin of its own, which projects get that configure ``[tool.colonnade]``.
-
-    Args:
-        shared: What the processes of the run share.
-    """
-
-    def __init__(self, shared: Shared) -> None:
-        self._shared = shared
-
-    @pytest.fixture(autouse=True, scope="session")
-    def _colonnade_early(self, request: pytest.FixtureRequest) -> Iterator[None]:
-        """Redirect the project's databases for fixtures that are set up before those of a test."""
-        databases = self._shared.project.databases()
-        with ExitStack() as stack:
-            if databases:
-                run: Run = request.getfixturevalue("_colonnade_run")
-                with fail_plainly():
-                    run.lend(databases, wanted_databases(request.config)[0], stack)
-            yield
-
-    @pytest.fixture(autouse=True)
-    def _colonnade_guard(self, request: pytest.FixtureRequest) -> Iterator[None]:
-        """Redirect the project's databases for tests that use no fixture of the plugin."""
-        databases = self._shared.project.databases()
-        if "_colonnade_case" in request.fixturenames or not databases:
-            yield
-            return
-        run: Run = request.getfixturevalue("_colonnade_run")
-        wanted: str = request.getfixturevalue("_colonnade_wanted")
-        with ExitStack() as stack:
-            with fail_plainly():
-                run.lend(databases, wanted, stack)
-            yield
-            complaints = run.settle()
-        fail_for(complaints)
-
-
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare ``--database``."""
     parser.getgroup("colonnade").addoption(
@@ -151,7 +111,7 @@ def pytest_configure(config: pytest.Config) -> None:
         # Test modules import the app before any fixture is asked for.
         imported = f"sqlite:///{shared.directory}/imported-{shared.process}.db"
         shared.enter(environment(imported))
-        config.pluginmanager.register(DatabaseGuard(shared), "colonnade-guard")
+        config.pluginmanager.import_plugin("colonnade.testing.guard")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -239,7 +239,7 @@ WRONG: list[tuple[str, str]] = [
     ("postgresql://u:secret@h:99999/db", "port is not a number"),
     (
         "postgresql://u:secret@h/db?ssl_mode=require",
-        "ssl_mode is no parameter.*Did you mean sslmode",
+        "ssl_mode Unknown parameter.*Did you mean sslmode",
     ),
     ("postgresql://u:secret@h/db?sslmode=on", "sslmode=on is none of disable"),
     ("postgresql://u:secret@h/db?connect_timeout=soon", "connect_timeout=soon is not a number"),
@@ -252,7 +252,7 @@ WRONG: list[tuple[str, str]] = [
     ("postgresql://u:secret@a:b:c/db", "port is not a number"),
     ("postgresql://u:secret@[::1/db", "IPv6 address in brackets"),
     ("sqlite://tasks.db", "sqlite:///tasks.db for a file here"),
-    ("sqlite:///x.db?mod=ro", "mod is no parameter"),
+    ("sqlite:///x.db?mod=ro", "mod Unknown parameter"),
     ("sqlite:///x.db?timeout=long", "timeout=long is not a number"),
 ]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from colonnade.models._words import plural, singular
+from colonnade.models._words import plural, singular, with_article
 
 
 @pytest.mark.parametrize(

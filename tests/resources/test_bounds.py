@@ -48,7 +48,7 @@ def test_a_batch_is_counted_before_its_rows_are_read(
             method, "/notes:batch", content=body, headers={"Content-Type": "application/json"}
         )
         assert answer.status_code == 422
-        assert answer.json()["detail"] == "body: A batch has 1 to 1,000 rows, not 300,000"
+        assert answer.json()["detail"] == "body: A batch must have 1 to 1,000 rows, not 300,000"
 
     assert megabytes_of(ask) < 60
 
@@ -110,7 +110,7 @@ def test_numbers_that_a_database_writes_in_full_are_bounded(notes: TestClient) -
     body = b'{"data": {"a": [' + b",".join([b"1e308"] * 20_000) + b"]}}"
     refused = notes.post("/notes", content=body, headers=headers)
     assert refused.status_code == 422
-    assert "stand for 6,160,000 digits" in refused.json()["detail"]
+    assert "have 6,160,000 digits" in refused.json()["detail"]
     assert notes.post("/notes", json={"data": {"a": [1e308, -1e-308, 0.0, 1.5]}}).status_code == 201
 
 

@@ -242,7 +242,7 @@ class TestLinks:
     def test_a_conflict_names_the_link(self, open_link: TestClient) -> None:
         assert open_link.put("/tasks/1/workers/a", json={"seat": 1}).status_code == 200
         taken = open_link.put("/tasks/1/workers/b", json={"seat": 1}).json()
-        assert taken["detail"] == "There is a Assignment with this seat already."
+        assert taken["detail"] == "There is already an assignment with this seat."
 
     def test_a_relation_on_a_condition_cannot_be_linked(self, open_link: TestClient) -> None:
         open_link.put("/tasks/1/workers/a", json={"role": "boss", "note": "n"})

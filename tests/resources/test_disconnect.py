@@ -149,7 +149,7 @@ def test_a_deadline_holds_for_a_write_that_waits_for_a_lock(
 
 
 def test_a_deadline_is_a_time(db: Database, models: SimpleNamespace) -> None:
-    with pytest.raises(ModelError, match="deadline is more than 0 seconds, or None, not 0"):
+    with pytest.raises(ModelError, match="deadline must be more than 0 seconds, or None, not 0"):
         Resource(models.Task, db, deadline=0)
 
 

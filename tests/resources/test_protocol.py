@@ -88,7 +88,7 @@ def test_a_key_that_no_column_holds_is_that_of_no_row(client: TestClient, key: i
 def test_a_name_that_stands_twice_in_where_is_refused(client: TestClient, query: str) -> None:
     refused = client.get(f"/tasks?{query}")
     assert refused.status_code == 422
-    assert "stands twice in one object" in refused.json()["detail"]
+    assert "occurs twice in one object" in refused.json()["detail"]
 
 
 def test_digits_of_other_scripts_are_no_depth(client: TestClient) -> None:

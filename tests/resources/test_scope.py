@@ -264,7 +264,7 @@ class TestDeclaring:
         models = define()
         Resource(models.Task, db, scope=owned)
         Resource(models.Task, db, scope=owned, prefix="/again")
-        with pytest.raises(ModelError, match="has a scope already"):
+        with pytest.raises(ModelError, match="already has a scope"):
             Resource(models.Task, db, scope=lambda: {"owner_id": 1}, prefix="/other")
 
     def test_another_resource_of_the_table_shares_it(

@@ -1,13 +1,10 @@
 """What a name holds, as far as reading alone can tell."""
 
+import ast
 from dataclasses import dataclass, replace
 from enum import Enum, auto
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import ast
-
-    from colonnade.lint.project._models import Model
+from colonnade.lint.project._models import Model
 
 
 class Kind(Enum):
