@@ -44,9 +44,9 @@ def test_version(tmp_path: Path) -> None:
         (["demo", "--port", "x"], 2, "Invalid value for '--port'"),
         (["demo", "--port", "70000"], 2, "less than or equal to 65535"),
         (["new"], 2, "colonnade new NAME"),
-        (["new", "a b"], 1, "'a b' is no name"),
+        (["new", "a b"], 1, "'a b' is not a project name"),
         (["new", "x", "--directory", "/proc/none/x"], 1, "Cannot write /proc/none/x"),
-        (["doctor", "mysql://u:secret@h/db"], 1, "mysql:// is no database"),
+        (["doctor", "mysql://u:secret@h/db"], 1, "Unsupported database mysql://"),
         (["demo", "--port", "0", "--database-url",
           "postgresql://u:secret@127.0.0.1:1/db?pool_timeout=0.2"], 1,
          "nothing listens on that port"),
@@ -116,7 +116,7 @@ def test_new_overwrites_nothing(tmp_path: Path) -> None:
     (tmp_path / "taken" / "mine.txt").write_text("mine")
     done = colonnade("new", "taken", cwd=tmp_path)
     assert done.returncode == 1
-    assert "nothing is overwritten" in done.stderr
+    assert "already exists" in done.stderr
     assert [path.name for path in (tmp_path / "taken").iterdir()] == ["mine.txt"]
 
 

@@ -69,7 +69,7 @@ def test_the_demo_changes_with_its_rows_and_back(project: Path, url: str) -> Non
         models.write_text(source.replace(old, new))
         run(project, url, "colonnade", "migrate", *options)
         assert len(list((project / "migrations" / "versions").glob("*.py"))) == number + 1
-    assert "Nothing has changed" in run(project, url, "colonnade", "migrate")
+    assert "No changes" in run(project, url, "colonnade", "migrate")
     run(project, url, "colonnade", "upgrade", "+1")
     assert "4 behind" in run(project, url, "colonnade", "current")
     run(project, url, "colonnade", "upgrade")
@@ -158,7 +158,7 @@ def test_a_database_without_code_is_adopted(project: Path, url: str, tmp_path: P
     (shop / "pyproject.toml").write_text('[tool.colonnade]\nmodels = "shop.models"\n')
     assert "agree" in run(shop, url, "colonnade", "drift")  # the database of DATABASE_URL
     again = run(shop, url, "colonnade", "adopt", "-o", "shop/models.py", code=1)
-    assert "exists already, and adopt overwrites nothing" in again
+    assert "already exists, and adopt does not overwrite files" in again
     database.dispose()
 
 

@@ -286,7 +286,7 @@ def test_a_server_that_says_no(postgresql_database: str) -> None:
 def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     path = tmp_path / "x.db"
     path.write_text("This is no database, and is long enough to be taken for a header.\n" * 20)
-    with pytest.raises(UnreachableError, match="no SQLite database"):
+    with pytest.raises(UnreachableError, match="not an SQLite database"):
         Database(f"sqlite:///{path}").ping()
 
 

@@ -229,10 +229,10 @@ def test_sqlite_parameters(tmp_path: Path) -> None:
 
 
 WRONG: list[tuple[str, str]] = [
-    ("", "no database URL"),
-    ("tasks.db", "no database URL"),
-    ("host=h dbname=db", "no database URL"),
-    ("mysql://u:p@h/db", "mysql:// is no database"),
+    ("", "Not a database URL"),
+    ("tasks.db", "Not a database URL"),
+    ("host=h dbname=db", "Not a database URL"),
+    ("mysql://u:p@h/db", "Unsupported database mysql://"),
     ("postgrsql://u:p@h/db", "Did you mean postgresql://"),
     ("postgresql+pymysql://u:p@h/db", r"\+pymysql is no driver"),
     ("postgresql://u:secret@h:54x/db", "port is not a number"),

@@ -424,7 +424,7 @@ def test_two(client):
     result = run(tests, "-p", "no:randomly")
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(
-        ["No app: say where it is in *pyproject.toml:", '*app = "app.main:app"']
+        ["No app found. Name it in *pyproject.toml:", '*app = "app.main:app"']
     )
 
 
@@ -460,11 +460,11 @@ def test_two(database):
 @pytest.mark.parametrize(
     ("pyproject", "main", "message"),
     [
-        ("", None, "No app: say where it is in"),
+        ("", None, "No app found. Name it in"),
         ('[tool.colonnade]\napp = "app.nowhere:app"', None, "*No module named 'app.nowhere'"),
         ('[tool.colonnade]\napp = "app.main:application"', None, "app.main has no application*"),
-        ('[tool.colonnade]\napp = "app.main"', None, "'app.main' has to be module:name*"),
-        ("[tool.colonnade]\napp = 1", None, "*app of [[]tool.colonnade] has to be text."),
+        ('[tool.colonnade]\napp = "app.main"', None, "'app.main' must have the form module:name*"),
+        ("[tool.colonnade]\napp = 1", None, "*app in [[]tool.colonnade] must be a string."),
         ('[tool.colonnade]\napp = "app.main:app"', "1 / 0", "*ZeroDivisionError: division by zero"),
     ],
 )  # fmt: skip

@@ -108,7 +108,7 @@ def test_where_they_are_can_be_said(project: pytest.Pytester, run: Run) -> None:
     (project.path / "other.ini").unlink()
     result = run(TESTS)
     result.assert_outcomes(errors=2)
-    result.stdout.fnmatch_lines(["There is no *other.ini, which *names as migrations."])
+    result.stdout.fnmatch_lines(["*other.ini does not exist, but migrations in *names it."])
 
 
 def lay_out(project: pytest.Pytester, environment: str, revision: str) -> None:

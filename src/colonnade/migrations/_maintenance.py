@@ -176,7 +176,7 @@ def eject(project: Project) -> list[Path]:
     files = {name: script / name for name in ("env.py", "script.py.mako")}
     for path in (settings, *files.values()):
         if path.exists():
-            raise MigrationError(f"{path} is there already, and nothing is overwritten.")
+            raise MigrationError(f"{path} already exists, and nothing is overwritten.")
     script.mkdir(parents=True, exist_ok=True)
     versions.mkdir(parents=True, exist_ok=True)
     for name, path in files.items():

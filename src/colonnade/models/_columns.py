@@ -281,7 +281,7 @@ def _decimal_type(annotation: Annotation, where: str) -> TypeEngine[Any]:
         raise ColumnTypeError(
             f"{where}: a Decimal of {precision} digits is not exact on SQLite, which keeps "
             f"{EXACT_DIGITS}. Use max_digits={EXACT_DIGITS} or less, or, for "
-            "PostgreSQL alone, Field(sa_type=Numeric({precision}, {scale}))."
+            f"PostgreSQL alone, Field(sa_type=Numeric({precision}, {scale}))."
         )
     return ExactDecimal(precision, scale)
 

@@ -130,7 +130,7 @@ class CurrentTest:
             if sync is not None and _sessions.holds_back(sync):
                 _warn(
                     f"{name} has uncommitted changes: the app does not see them, and on SQLite its "
-                    "writes wait for them. Call {name}.commit() before the request."
+                    f"writes wait for them. Call {name}.commit() before the request."
                 )
 
     def _after(self, response: Any) -> None:
