@@ -22,7 +22,7 @@ TRIES = 5
 """Times a round is measured at most when something else takes the processors."""
 
 OWN = frozenset(("id", "created_at", "updated_at"))
-"""What a row that is written has of its own, and is not compared."""
+"""What a written row has that is not compared."""
 
 COUNTED = 10
 """Requests over which round trips are counted."""

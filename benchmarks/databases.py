@@ -20,7 +20,7 @@ STATUSES: tuple[Literal["pending", "in_progress", "completed"], ...] = (
 
 @contextmanager
 def postgresql() -> Iterator[str]:
-    """A server of its own, with its usual durability; the URL of a database in it."""
+    """A new server, with its usual durability; the URL of a database in it."""
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         directory = Path(name)
         directory.chmod(0o755)
@@ -39,7 +39,7 @@ def postgresql() -> Iterator[str]:
 
 @contextmanager
 def sqlite() -> Iterator[str]:
-    """A file of its own; its URL."""
+    """A new file; its URL."""
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         yield f"sqlite:///{name}/bench.db"
 
@@ -130,7 +130,7 @@ def _settled(url: str) -> list[str]:
 
 
 def execute(url: str, *statements: str) -> None:
-    """Run statements, each a transaction of its own."""
+    """Run statements, each its own transaction."""
     from colonnade import Database
 
     db = Database(url)

@@ -24,7 +24,7 @@ class Curve:
         what: What grows.
         points: How far.
         lines: The loads of each line, in the order of the points.
-        unit: Of ``held``, if it is no rate that is told.
+        unit: Of ``held``, if that is not a rate.
         held: What else was measured, by line.
     """
 

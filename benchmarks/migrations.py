@@ -4,7 +4,7 @@
 
 On the PostgreSQL that ``colonnade[test]`` brings along. Writers insert and update as fast as one
 connection each can, while each change is made twice: by the steps that ``colonnade migrate``
-writes, and as Alembic's autogenerate writes it. What is told is the longest wait of any write.
+writes, and as Alembic's autogenerate writes it. The result is the longest wait of any write.
 """
 
 import argparse

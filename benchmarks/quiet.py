@@ -54,7 +54,8 @@ def judge(others: float, seconds: float) -> None:
     share = others / seconds
     if share > MOST:
         raise OtherLoadError(
-            f"Other load: {share:.0%} of a processor goes to something else. Nothing is told of "
+            f"Other load: {share:.0%} of a processor goes to something else. Nothing is "
+            "reported of "
             f"what was measured beside it: stop it, and run again."
         )
 

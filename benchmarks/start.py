@@ -53,7 +53,7 @@ def starts(database: str, times: int) -> dict[str, Start]:
 
 
 def imports(times: int) -> dict[str, list[float]]:
-    """Seconds that imports take, each in a process of its own, in turn."""
+    """Seconds that imports take, each in its own process, in turn."""
     durations: dict[str, list[float]] = {name: [] for name in CONTENDERS}
     for turn in range(-1, times):  # the first is to have them compiled, and in the file cache
         for name, statement in CONTENDERS.items():

@@ -17,7 +17,7 @@ class Workload:
 
     Attributes:
         name: What it is.
-        path: Its path. ``{row}`` is one task after another; ``{id}`` a task of its own for each
+        path: Its path. ``{row}`` is one task after another; ``{id}`` its own task for each
             request, and ``{cursor}`` the cursor of page 10,000.
         others: The path of contenders that have another; None if they cannot.
         method: Its method.
@@ -38,7 +38,7 @@ class Workload:
 
     @property
     def consumes(self) -> bool:
-        """Whether each request needs a task of its own."""
+        """Whether each request needs its own task."""
         return "{id}" in self.path
 
     @property

@@ -84,7 +84,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--database",
         action="append",
         metavar="sqlite|postgresql|URL",
-        help="The database that tests use: sqlite (a file), postgresql (a server of its own, from "
+        help="The database that tests use: sqlite (a file), postgresql (its own server, from "
         "colonnade[test]), or a URL: of a server on which databases are made, or sqlite:// for "
         "one in memory. Several: each test runs on each.",
     )

@@ -191,7 +191,7 @@ class Server:
     def kill(self) -> None:
         """Kill it and all its processes, without a word."""
         if self._process is not None:
-            # Each of its processes has a session of its own.
+            # Each of its processes has its own session.
             children: list[psutil.Process] = []
             with suppress(psutil.NoSuchProcess):
                 postmaster = psutil.Process(self._process.pid)

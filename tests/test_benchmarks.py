@@ -1,4 +1,4 @@
-"""The benchmarks tell nothing rather than something wrong; and what is told is what was saved."""
+"""The benchmarks report nothing rather than something wrong; the pages show what was saved."""
 
 import json
 import subprocess

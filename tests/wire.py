@@ -106,7 +106,7 @@ class Wire:
         messages = Messages()
         with suppress(OSError):
             while content := source.recv(1 << 16):
-                # What is said in several parts before an answer comes is said once.
+                # Several messages before an answer count once.
                 self.trips += asking and not self._asking
                 self._asking = asking
                 if asking:

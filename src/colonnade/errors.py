@@ -1,7 +1,7 @@
-"""Every error Colonnade raises of its own.
+"""Every error that Colonnade raises.
 
     ColonnadeError
-    ├── ModelError             a class that cannot be what it says  (TypeError)
+    ├── ModelError             a class whose options conflict  (TypeError)
     │   ├── ColumnTypeError        a field that cannot be a column  (ValueError)
     │   └── PartialError           a schema that cannot be partial
     ├── StoredValueError       the database holds what the model cannot  (ValueError)
@@ -27,7 +27,7 @@ from typing import Any
 
 
 class ColonnadeError(Exception):
-    """Base of every error Colonnade raises of its own."""
+    """Base of every error that Colonnade raises."""
 
 
 class ModelError(ColonnadeError, TypeError):

@@ -51,7 +51,7 @@ class Project:
         """What the pyproject.toml in a directory says.
 
         Raises:
-            ProjectError: It is no TOML, or one of its entries is no text.
+            ProjectError: It is not TOML, or one of its entries is not a string.
         """
         file = root / "pyproject.toml"
         try:
@@ -204,7 +204,7 @@ class Project:
         """The Database it names; None if it names none.
 
         Raises:
-            ProjectError: There is none of that name.
+            ProjectError: The name does not exist.
         """
         if self.database is None:
             return None

@@ -87,7 +87,7 @@ def test_the_demo_changes_with_its_rows_and_back(project: Path, url: str) -> Non
 
 
 def stop_upgrade(project: Path, url: str, how: signal.Signals) -> tuple[int, str]:
-    """Stop an upgrade after three batches; its exit code and what it said."""
+    """Stop an upgrade after three batches; its exit code and output."""
     process = subprocess.Popen(
         [sys.executable, "-m", "colonnade", "upgrade"], cwd=project, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,

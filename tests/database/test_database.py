@@ -285,7 +285,7 @@ def test_a_server_that_says_no(postgresql_database: str) -> None:
 
 def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     path = tmp_path / "x.db"
-    path.write_text("This is no database, and is long enough to be taken for a header.\n" * 20)
+    path.write_text("This is not a database, and is long enough to be taken for a header.\n" * 20)
     with pytest.raises(UnreachableError, match="not an SQLite database"):
         Database(f"sqlite:///{path}").ping()
 
@@ -429,7 +429,7 @@ def test_statements_of_a_create_are_what_they_must_be(db: Database) -> None:
 def test_create_all_asks_once_for_all_tables_when_they_are_there(db: Database) -> None:
     from sqlalchemy import Column, Integer, MetaData, Table
 
-    metadata = MetaData()  # of its own: a type that belongs to another would be asked for as well
+    metadata = MetaData()  # a new one: types that belong to another would be queried as well
     for name in ("one", "Two", "three"):
         Table(name, metadata, Column("id", Integer, primary_key=True))
     db.create_all(metadata)

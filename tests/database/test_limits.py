@@ -113,7 +113,7 @@ def test_whoever_gives_up_has_the_statement_cancelled(db: Database) -> None:
 
 
 async def until_idle(db: Database) -> None:
-    """Wait until nothing runs there that was told to sleep, or fail."""
+    """Wait until no statement sleeps there any more, or fail."""
     running = text("SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE :q")
 
     def still(connection: Connection) -> int:

@@ -234,7 +234,7 @@ WRONG: list[tuple[str, str]] = [
     ("host=h dbname=db", "Not a database URL"),
     ("mysql://u:p@h/db", "Unsupported database mysql://"),
     ("postgrsql://u:p@h/db", "Did you mean postgresql://"),
-    ("postgresql+pymysql://u:p@h/db", r"\+pymysql is no driver"),
+    ("postgresql+pymysql://u:p@h/db", r"\+pymysql is not a driver"),
     ("postgresql://u:secret@h:54x/db", "port is not a number"),
     ("postgresql://u:secret@h:99999/db", "port is not a number"),
     (

@@ -19,7 +19,7 @@ EXAMPLES = [rule.bad.strip() for rule in all_rules() if rule.code != "CLN001"]
 
 
 def as_function(code: str, number: int) -> str:
-    """An example under names of its own, so that several stand in one file."""
+    """An example under its own names, so that several stand in one file."""
     tree = ast.parse(code)
     names = {
         statement.name for statement in tree.body

@@ -290,7 +290,7 @@ def test_tests_and_migrations_are_left_out_where_it_does_not_concern_them(path: 
 
 
 def test_a_document_of_the_guides_kind(tmp_path: Path) -> None:
-    """The parts of a tutorial that stand in blocks of their own are read as one program."""
+    """The parts of a tutorial that stand in their own blocks are read as one program."""
     from colonnade.lint import all_rules, check_sources, read
 
     document = """

@@ -107,7 +107,7 @@ def test_a_baseline_knows_what_was_there_wherever_it_moves(here: Path) -> None:
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"findings": [{}]}', '{"findings": [1]}'])
 def test_what_is_no_baseline_is_refused(text: str, here: Path) -> None:
     (here / "known.json").write_text(text)
-    with pytest.raises(CheckError, match=r"known.json is no baseline"):
+    with pytest.raises(CheckError, match=r"known.json is not a baseline"):
         read_baseline(here / "known.json")
     with pytest.raises(CheckError, match="write it with --write-baseline"):
         read_baseline(here / "none.json")

@@ -304,10 +304,10 @@ def test_settings_choose(project: Path) -> None:
     [
         ('selct = ["CLN4"]', r"has no 'selct'. Did you mean select\?"),
         ("nonsense = 1", "There are select, ignore"),
-        ('select = "CLN4"', "has to be a list of texts"),
+        ('select = "CLN4"', "must be a list of texts"),
         ("max-file-size = 'x'", "a number of bytes"),
         ("per-file-ignores = []", "a table of patterns"),
-        ("baseline = 1", "has to be text"),
+        ("baseline = 1", "must be text"),
         ("select = [", "cannot be read"),
         ('select = ["E501"]', "There is no rule 'E501'"),
         ('select = ["CLN599"]', "There is no rule 'CLN599'"),
@@ -324,7 +324,7 @@ def test_paths_that_are_not_there_are_refused(project: Path) -> None:
     with pytest.raises(CheckError, match=r"There is no file or folder .*gone\.py"):
         run(project, "gone.py")
     (project / "notes.txt").write_text("")
-    with pytest.raises(CheckError, match="is no Python, Markdown or notebook"):
+    with pytest.raises(CheckError, match="is not Python, Markdown or notebook"):
         run(project, "notes.txt")
 
 

@@ -18,7 +18,7 @@ from colonnade.lint.schema import (
     schema_rules,
 )
 
-# Each example has a process of its own, whose tables are nobody else's: a fork, which has the
+# Each example has its own process, whose tables are nobody else's: a fork, which has the
 # imports already.
 FORKING = """
 import json, os, sys

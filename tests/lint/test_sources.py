@@ -1,4 +1,4 @@
-"""Files as they come: documents, notebooks, encodings, and what is no Python at all."""
+"""Files as they come: documents, notebooks, encodings, and what is not Python at all."""
 
 import json
 from pathlib import Path
@@ -47,7 +47,7 @@ def test_columns_are_characters() -> None:
 
 DOCUMENT = f"""# A guide
 
-Text with `code` and a block that is no Python:
+Text with `code` and a block that is not Python:
 
 ```python
 def broken(:
@@ -131,13 +131,13 @@ def test_notebooks_are_read_cell_by_cell() -> None:
 @pytest.mark.parametrize(
     ("data", "suffix", "message"),
     [
-        (b"\xff\xfe\x00x", ".py", "its bytes are no utf-8"),
+        (b"\xff\xfe\x00x", ".py", "its bytes are not utf-8"),
         ("# Größe".encode("latin-1"), ".py", "name its encoding in its first line"),
         (b"# coding: klingon\n", ".py", "unknown encoding"),
         (b"{", ".ipynb", "no notebook"),
         (b'{"cells": 3}', ".ipynb", "no notebook"),
         (b"[]", ".ipynb", "no notebook"),
-        (b"\xff", ".md", "its bytes are no utf-8"),
+        (b"\xff", ".md", "its bytes are not utf-8"),
     ],
 )
 def test_what_cannot_be_read_says_why(data: bytes, suffix: str, message: str) -> None:

@@ -36,7 +36,7 @@ def history_holds(lab: Lab, seed: int, edits: int = 3) -> int:
         assert lab.rows("SELECT count(*) FROM thing") == before
         try:
             lab.downgrade(guarded=True, allow=frozenset({"loses-data", "cannot-undo"}))
-        except RefusedError:  # rows that the models before cannot have: they are told of
+        except RefusedError:  # rows that the models before cannot have: the error names them
             continue
         assert lab.rows("SELECT count(*) FROM thing") == before
         lab.upgrade(allow=frozenset({"loses-data", "cannot-undo"}))

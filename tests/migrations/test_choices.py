@@ -1,4 +1,4 @@
-"""What is said on the command line is done, or refused with the reason."""
+"""The options of ``migrate`` take effect, or are refused with the reason."""
 
 from collections.abc import Callable
 from typing import Any, Literal

@@ -120,7 +120,7 @@ REFUSED: dict[str, tuple[Callable[[], object], Any, Callable[[], object]]] = {
     "an integer as a UUID": (column(int), 7, column(UUID)),
     "a word as a number": (column(str), "seven", column(int)),
     "a word as a date": (column(str), "tomorrow", column(date)),
-    "a day that there is not": (column(str), "2024-02-30", column(NaiveDatetime)),
+    "a day that does not exist": (column(str), "2024-02-30", column(NaiveDatetime)),
     "a large number in a small column": (
         column(int, sa_type=sa.BigInteger), 2**40, column(int, sa_type=sa.SmallInteger),
     ),

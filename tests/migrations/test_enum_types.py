@@ -455,7 +455,7 @@ HISTORIES: dict[str, tuple[Any, ...]] = {
         column(sa.String()),
     ),
     "numbers": (column(sa.Integer()), column(level("1", "2")), column(sa.Integer())),
-    "a default that is no value any more": (
+    "a default that is not a value any more": (
         column(level("a", "b", "c"), "c"), column(level("a", "b")), column(level("b"), "b"),
     ),
     "a required one goes": (
@@ -618,7 +618,7 @@ def test_two_columns_that_share_a_type_say_the_same_of_it(lab: Lab) -> None:
         return define
 
     lab.models(models("b", "a"))
-    message = r"The type mood is said to have the values 'a', 'b', and by task.other"
+    message = r"The type mood has the values 'a', 'b' here, and by task.other"
     with pytest.raises(MigrationError, match=message):
         lab.migrate()
     lab.change(models("a", "b"))

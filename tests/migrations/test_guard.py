@@ -1,4 +1,4 @@
-"""What is dangerous is stopped before anything is run, with the rows that there are."""
+"""What is dangerous is stopped before anything is run, with the number of rows."""
 
 from typing import Any
 

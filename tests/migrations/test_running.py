@@ -253,7 +253,7 @@ def test_of_several_runners_each_revision_is_run_once(started: Lab) -> None:
 
 
 def test_the_first_runs_of_two_programs_at_the_same_moment(lab: Lab) -> None:
-    """The other makes Alembic's table after this one has seen that there is none."""
+    """The other makes Alembic's table after this one has seen that it is missing."""
     if lab.db.url.backend != "sqlite" or lab.db.url.memory:
         pytest.skip("on PostgreSQL one waits for the other")
     lab.models(tasks)
@@ -353,7 +353,7 @@ op.execute("{last}")
 
 
 def test_columns_that_were_added_before_an_interruption_are_left_out(lab: Lab) -> None:
-    """Whatever failed then: here a statement of one's own, after a step that commits."""
+    """Whatever failed then: here one's own statement, after a step that commits."""
     lab.change(tasks)
     revision = lab.write(
         """

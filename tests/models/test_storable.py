@@ -219,12 +219,12 @@ class Point(sa.types.UserDefinedType[Any]):
 
 
 def test_a_type_of_the_programs_own(db: Database) -> None:
-    class Place(SQLModel, table=True):
+    class Venue(SQLModel, table=True):
         id: int | None = Field(default=None, primary_key=True)
         at: tuple[float, float] | None = Field(default=None, sa_type=Point)
 
     db.create_all()
-    with serving(Resource(Place, db)) as client:
+    with serving(Resource(Venue, db)) as client:
         assert client.post("/places", json={"at": [3, 4]}).json() == {"id": 1, "at": [3.0, 4.0]}
         client.post("/places:batch", json=[{"at": [1, 2]}, {}])
         assert [row["at"] for row in client.get("/places").json()] == [[3.0, 4.0], [1.0, 2.0], None]

@@ -13,7 +13,7 @@ from pathlib import Path
 from uuid import UUID
 
 from colonnade import Database, text
-from tests.reliability.faults import FAULTS, Fault, Place
+from tests.reliability.faults import FAULTS, Fault, Target
 from tests.reliability.load import DEADLINE, Load, Record
 from tests.reliability.proxy import proxied
 from tests.reliability.report import write
@@ -79,7 +79,7 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _places(arguments: argparse.Namespace, turn: int) -> Iterator[tuple[str, str, Place]]:
+def _places(arguments: argparse.Namespace, turn: int) -> Iterator[tuple[str, str, Target]]:
     """Each place in turn, with the servers that are at hand: its kind, its title, itself."""
     programs_folder = [path for path in (packaged(), installed()) if path is not None]
     chance = random.Random(arguments.seed + turn)
@@ -101,42 +101,42 @@ def _places(arguments: argparse.Namespace, turn: int) -> Iterator[tuple[str, str
                 yield kind, f"PostgreSQL {version_of(path)}, {title}", place
     with workshop() as directory, _small_disk(directory) as disk:
         app = Application(f"sqlite:///{disk}/app.db", directory / "app.log")
-        yield "sqlite", "SQLite", Place(app, chance, disk)
+        yield "sqlite", "SQLite", Target(app, chance, disk)
 
 
-def _direct(path: Path, directory: Path, chance: random.Random, stack: ExitStack) -> Place:
+def _direct(path: Path, directory: Path, chance: random.Random, stack: ExitStack) -> Target:
     server = stack.enter_context(running(path, directory, "max_connections = 40"))
     proxy = stack.enter_context(proxied(server.port))
     app = Application(_by(server.url, proxy.port), directory / "app.log")
-    return Place(app, chance, directory, [server], proxy)
+    return Target(app, chance, directory, [server], proxy)
 
 
-def _pooled(path: Path, directory: Path, chance: random.Random, stack: ExitStack) -> Place:
+def _pooled(path: Path, directory: Path, chance: random.Random, stack: ExitStack) -> Target:
     server = stack.enter_context(running(path, directory))
     bouncer = stack.enter_context(bounced(directory, server.port))
     proxy = stack.enter_context(proxied(bouncer.port))
     app = Application(_by(bouncer.url, proxy.port), directory / "app.log")
-    return Place(app, chance, directory, [server], proxy, bouncer)
+    return Target(app, chance, directory, [server], proxy, bouncer)
 
 
-def _failover(path: Path, directory: Path, chance: random.Random, stack: ExitStack) -> Place:
+def _failover(path: Path, directory: Path, chance: random.Random, stack: ExitStack) -> Target:
     servers = stack.enter_context(followed(path, directory))
     # What is acknowledged is on two servers.
     servers[0].ask("ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 (one, two)'")
     servers[0].ask("SELECT pg_reload_conf()")
     hosts = ",".join(f"127.0.0.1:{server.port}" for server in servers)
     app = Application(f"postgresql://me@{hosts}/postgres", directory / "app.log")
-    return Place(app, chance, directory, list(servers))
+    return Target(app, chance, directory, list(servers))
 
 
-def _replicas(path: Path, directory: Path, chance: random.Random, stack: ExitStack) -> Place:
+def _replicas(path: Path, directory: Path, chance: random.Random, stack: ExitStack) -> Target:
     servers = stack.enter_context(followed(path, directory))
     replicas = " ".join(server.url for server in servers[1:])
     app = Application(servers[0].url, directory / "app.log", REPLICAS=replicas)
-    return Place(app, chance, directory, servers)
+    return Target(app, chance, directory, servers)
 
 
-Maker = Callable[[Path, Path, random.Random, ExitStack], Place]
+Maker = Callable[[Path, Path, random.Random, ExitStack], Target]
 
 MAKERS: dict[str, tuple[str, Maker]] = {
     "direct": ("direct", _direct),
@@ -166,7 +166,7 @@ def _small_disk(directory: Path) -> Iterator[Path]:
 
 
 def _try_all(
-    name: str, place: Place, faults: list[Fault], seed: int, lines: dict[tuple[str, str], Line]
+    name: str, place: Target, faults: list[Fault], seed: int, lines: dict[tuple[str, str], Line]
 ) -> list[str]:
     """Try faults one after another in one place; what should not have been."""
     app = place.app
@@ -195,7 +195,7 @@ def _try_all(
     return failures
 
 
-async def _try(fault: Fault, place: Place, seed: int) -> Record:
+async def _try(fault: Fault, place: Target, seed: int) -> Record:
     """One fault under load, and what the clients saw."""
     load = Load(place.app.base, seed)
     await load.start()

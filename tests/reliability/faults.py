@@ -20,7 +20,7 @@ from tests.servers import Bouncer, Server
 
 
 @dataclass
-class Place:
+class Target:
     """Where a fault happens.
 
     Attributes:
@@ -45,7 +45,7 @@ class Place:
         return self.servers[0]
 
 
-Act = Callable[[Place], Awaitable["list[str] | None"]]
+Act = Callable[[Target], Awaitable["list[str] | None"]]
 
 
 @dataclass(frozen=True)
@@ -83,20 +83,20 @@ async def off_loop(work: Callable[..., Any], *arguments: Any) -> Any:
 
 
 @fault("server killed (SIGKILL), started", "direct", "pooled")
-async def kill_server(place: Place) -> None:
+async def kill_server(place: Target) -> None:
     await off_loop(place.primary.kill)
     await asyncio.sleep(place.chance.uniform(0.2, 1))
     await off_loop(place.primary.start)
 
 
 @fault("server restarted", "direct", "pooled")
-async def restart_server(place: Place) -> None:
+async def restart_server(place: Target) -> None:
     await off_loop(place.primary.stop)
     await off_loop(place.primary.start)
 
 
 @fault("every connection cut", "direct", "pooled")
-async def cut_connections(place: Place) -> None:
+async def cut_connections(place: Target) -> None:
     assert place.proxy is not None
     for _ in range(5):
         place.proxy.cut()
@@ -104,7 +104,7 @@ async def cut_connections(place: Place) -> None:
 
 
 @fault("connections ended by an administrator", "direct", "pooled")
-async def terminate_connections(place: Place) -> None:
+async def terminate_connections(place: Target) -> None:
     for _ in range(5):
         await off_loop(
             place.primary.ask,
@@ -115,24 +115,24 @@ async def terminate_connections(place: Place) -> None:
 
 
 @fault("cut halfway through a request", "direct", "pooled")
-async def cut_requests(place: Place) -> None:
+async def cut_requests(place: Target) -> None:
     await _break(place, "cut_requests", every=place.chance.randrange(15, 40), seconds=2)
 
 
 @fault("cut between commit and answer", "direct", "pooled")
-async def cut_answers(place: Place) -> None:
+async def cut_answers(place: Target) -> None:
     await _break(place, "cut_answers", every=place.chance.randrange(15, 40), seconds=2)
 
 
 @fault("connections stalled, then cut", "direct")
-async def stall_connections(place: Place) -> None:
+async def stall_connections(place: Target) -> None:
     await _break(place, "stall", every=1, seconds=5)
     assert place.proxy is not None
     place.proxy.cut()
 
 
 @fault("new connections refused", "direct")
-async def refuse_connections(place: Place) -> None:
+async def refuse_connections(place: Target) -> None:
     assert place.proxy is not None
     place.proxy.set("refuse")
     place.proxy.cut()
@@ -140,7 +140,7 @@ async def refuse_connections(place: Place) -> None:
     place.proxy.set("pass")
 
 
-async def _break(place: Place, mode: Mode, every: int, seconds: float) -> None:
+async def _break(place: Target, mode: Mode, every: int, seconds: float) -> None:
     assert place.proxy is not None
     place.proxy.set(mode, every)
     await asyncio.sleep(seconds)
@@ -148,7 +148,7 @@ async def _break(place: Place, mode: Mode, every: int, seconds: float) -> None:
 
 
 @fault("pool filled by a table that is locked", "direct")
-async def lock_table(place: Place) -> None:
+async def lock_table(place: Target) -> None:
     async with _outsider(place) as connection:
         await connection.execute("BEGIN")
         await connection.execute("LOCK TABLE entry IN ACCESS EXCLUSIVE MODE")
@@ -157,7 +157,7 @@ async def lock_table(place: Place) -> None:
 
 
 @fault("lock queue behind an ALTER TABLE", "direct")
-async def queue_for_locks(place: Place) -> None:
+async def queue_for_locks(place: Target) -> None:
     async with _outsider(place) as holder, _outsider(place) as altering:
         await holder.execute("BEGIN")
         await holder.execute("SELECT * FROM entry LIMIT 1")
@@ -170,7 +170,7 @@ async def queue_for_locks(place: Place) -> None:
 
 
 @fault("no connection left (max_connections)", "direct")
-async def take_connections(place: Place) -> None:
+async def take_connections(place: Target) -> None:
     async with AsyncExitStack() as held:
         first = await held.enter_async_context(_outsider(place))
         for _ in range(60):
@@ -185,7 +185,7 @@ async def take_connections(place: Place) -> None:
 
 
 @fault("PgBouncer killed, started", "pooled")
-async def stop_bouncer(place: Place) -> None:
+async def stop_bouncer(place: Target) -> None:
     assert place.bouncer is not None
     await off_loop(place.bouncer.stop)
     await asyncio.sleep(place.chance.uniform(0.2, 1))
@@ -193,7 +193,7 @@ async def stop_bouncer(place: Place) -> None:
 
 
 @fault("primary killed, standby promoted", "failover")
-async def fail_over(place: Place) -> None:
+async def fail_over(place: Target) -> None:
     await off_loop(place.primary.kill)
     await asyncio.sleep(0.2)
     standbys = place.servers[1:]
@@ -209,7 +209,7 @@ async def fail_over(place: Place) -> None:
 
 
 @fault("replica killed, started", "replicas")
-async def kill_replica(place: Place) -> None:
+async def kill_replica(place: Target) -> None:
     for replica in place.servers[1:]:
         await off_loop(replica.kill)
         await asyncio.sleep(place.chance.uniform(0.2, 1))
@@ -217,7 +217,7 @@ async def kill_replica(place: Place) -> None:
 
 
 @fault("replicas stop applying, go on", "replicas")
-async def pause_replicas(place: Place) -> None:
+async def pause_replicas(place: Target) -> None:
     for replica in place.servers[1:]:
         await off_loop(replica.ask, "SELECT pg_wal_replay_pause()")
     await asyncio.sleep(2)
@@ -226,7 +226,7 @@ async def pause_replicas(place: Place) -> None:
 
 
 @fault("application killed (SIGKILL), started", "direct", "sqlite")
-async def kill_application(place: Place) -> None:
+async def kill_application(place: Target) -> None:
     for _ in range(2):
         await asyncio.sleep(place.chance.uniform(0.05, 0.5))
         await off_loop(place.app.kill)
@@ -235,7 +235,7 @@ async def kill_application(place: Place) -> None:
 
 
 @fault("disk full", "sqlite")
-async def fill_disk(place: Place) -> None:
+async def fill_disk(place: Target) -> None:
     filler = place.directory / "filler"
     with suppress(OSError), filler.open("wb", buffering=0) as file:
         while True:
@@ -245,7 +245,7 @@ async def fill_disk(place: Place) -> None:
 
 
 @fault("batches of the same rows at once", "direct", "pooled", "sqlite")
-async def overlap_batches(place: Place) -> list[str]:
+async def overlap_batches(place: Target) -> list[str]:
     """Each locks the rows in the order of their keys: none waits for one that waits for it."""
     async with httpx.AsyncClient(base_url=place.app.base, timeout=20) as client:
         created = await client.post("/slots:batch", json=[{}] * 20)
@@ -271,7 +271,7 @@ async def overlap_batches(place: Place) -> list[str]:
 
 
 @fault("a lock that outlasts the deadline", "direct", "pooled", "sqlite")
-async def outlast_deadline(place: Place) -> list[str]:
+async def outlast_deadline(place: Target) -> list[str]:
     """A request that waits for it is answered at its deadline; others do not wait."""
     async with AsyncExitStack() as stack:
         client = httpx.AsyncClient(base_url=place.app.base, timeout=20)
@@ -294,8 +294,8 @@ async def outlast_deadline(place: Place) -> list[str]:
 
 
 @asynccontextmanager
-async def _locked_slots(place: Place) -> AsyncIterator[None]:
-    """Somebody else has locked the slots; on SQLite, the one lock that there is."""
+async def _locked_slots(place: Target) -> AsyncIterator[None]:
+    """Somebody else has locked the slots; on SQLite, the only lock."""
     if not place.servers:
         path = place.app.url.removeprefix("sqlite:///")
         with closing(sqlite3.connect(path, isolation_level=None, timeout=5)) as lock:
@@ -308,7 +308,7 @@ async def _locked_slots(place: Place) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _outsider(place: Place) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
+async def _outsider(place: Target) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
     """A connection of somebody else's."""
     connection = await psycopg.AsyncConnection.connect(
         place.primary.url, autocommit=True, application_name="outsider"

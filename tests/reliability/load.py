@@ -1,4 +1,4 @@
-"""Clients that write and read without pause, and remember what they were told."""
+"""Clients that write and read without pause, and remember the responses."""
 
 import asyncio
 import random
@@ -28,7 +28,7 @@ class Record:
     Attributes:
         requests: How many requests were sent.
         acknowledged: The tokens of the entries that were acknowledged.
-        keyed: The tokens of those that were sent under a key of their own, again and again.
+        keyed: The tokens of those that were sent under their own key, again and again.
         batches: The tokens of those that were sent together, and are all there or none is.
         counters: For each client, the last value that was acknowledged, and the last sent.
         statuses: How often each status was answered; 0 for no answer.
@@ -56,7 +56,7 @@ class Record:
 
 
 class Load:
-    """Clients of an application, until they are told to stop.
+    """Clients of an application, until they are stopped.
 
     Args:
         base: Where it is.
@@ -72,7 +72,7 @@ class Load:
         self._client: httpx.AsyncClient | None = None
 
     async def start(self) -> None:
-        """Let them begin, each with a counter of its own."""
+        """Let them begin, each with its own counter."""
         limits = httpx.Limits(max_connections=2 * CLIENTS, max_keepalive_connections=0)
         self._client = httpx.AsyncClient(base_url=self._base, timeout=20, limits=limits)
         self.record.last_success = time.monotonic()
@@ -174,7 +174,7 @@ class Load:
         json: object = None,
         headers: dict[str, str] | None = None,
     ) -> tuple[int, str]:
-        """Ask once: the status, 0 if there was no answer, and what was said of the database."""
+        """Ask once: the status, 0 if there was no answer, and the headers about the database."""
         assert self._client is not None
         record = self.record
         record.requests += 1

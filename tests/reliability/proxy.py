@@ -13,7 +13,7 @@ answer."""
 
 
 class Proxy:
-    """A proxy before a server, in a thread of its own.
+    """A proxy before a server, in its own thread.
 
     Args:
         port: The server's.

@@ -1,4 +1,4 @@
-"""The application, as a process of its own, and where it stores."""
+"""The application, as its own process, and where it stores."""
 
 import asyncio
 import os
@@ -30,7 +30,7 @@ class Application:
 
     Args:
         url: Where it stores.
-        log: The file of what it says.
+        log: The file of its output.
         settings: Variables of its environment.
     """
 

@@ -1,4 +1,4 @@
-"""Connections that end: what is run again, what is not, and what a client is told."""
+"""Connections that end: what is run again, what is not, and the response that a client gets."""
 
 import asyncio
 import logging

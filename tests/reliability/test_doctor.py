@@ -19,7 +19,7 @@ from tests.servers import Bouncer, Server, certify, installed, running, workshop
 
 @pytest.fixture(scope="module")
 def secured() -> Iterator[tuple[Server, Path]]:
-    """A server that takes TLS and passwords only, with a CA of its own."""
+    """A server that takes TLS and passwords only, with its own CA."""
     programs = installed()
     if programs is None:
         pytest.skip("no PostgreSQL with TLS is installed (apt-get install postgresql)")

@@ -134,7 +134,7 @@ def test_the_log_says_what_was_found(
 
 def test_a_direct_connection_keeps_what_it_has_prepared(server: Server, bouncer: Bouncer) -> None:
     db = Database(server.url)
-    # A PgBouncer that prepares for its clients has names of its own.
+    # A PgBouncer that prepares for its clients has its own names.
     query = text("SELECT count(*) FROM pg_prepared_statements WHERE name LIKE '\\_\\_asyncpg%'")
 
     async def main() -> int:

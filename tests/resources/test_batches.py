@@ -144,7 +144,7 @@ def test_one_that_is_wrong_and_none_is_deleted(client: TestClient, query: str, s
     assert titles(client) == ["a", "b", "c"]
 
 
-# One way for all rows at once, which no row can tell from a request of its own
+# One way for all rows at once, which no row can tell from its own request
 
 
 @settings(

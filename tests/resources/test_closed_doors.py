@@ -162,7 +162,7 @@ class TestScope:
 
 
 class TestLinks:
-    """Tasks and workers, linked by a table that has a scope, a foreign key and rules of its own."""
+    """Tasks and workers, linked by a table that has a scope, a foreign key and its own rules."""
 
     @pytest.fixture
     def linked(self, db: Database, store: Any) -> Any:

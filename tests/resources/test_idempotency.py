@@ -219,7 +219,7 @@ def test_those_that_come_at_once_are_carried_out_once(
 def test_one_that_another_process_carries_out_is_in_flight(
     asking: TestClient, db: Database, models: SimpleNamespace
 ) -> None:
-    """What the database itself knows: no process is told of another."""
+    """What the database itself knows: processes do not know of each other."""
     from colonnade.resources.routes import _idempotency
 
     if db.url.backend == "sqlite":

@@ -31,10 +31,10 @@ def field_of(answer: Any) -> tuple[int, str]:
 def test_a_create_answers_what_the_read_schema_shows_and_no_more(
     db: Database, models: SimpleNamespace
 ) -> None:
-    class Shown(BaseModel):
+    class Described(BaseModel):
         id: str
 
-    workers = Resource(models.Worker, db, read=Shown)
+    workers = Resource(models.Worker, db, read=Described)
     with serving(workers) as client:
         answers = [
             client.post("/workers", json={"id": "@ana", "token": "hunter2"}),
@@ -255,7 +255,7 @@ ODD_QUERIES = (
 def test_whatever_is_asked_is_answered(client: TestClient) -> None:
     for query in ODD_QUERIES:
         status, body = asyncio.run(ask(client, query))
-        # Text of any length may be searched for, and what is no UTF-8 is read as the sign for that.
+        # Text may have any length, and bytes that are not UTF-8 are read as U+FFFD.
         assert status == (200 if query.startswith(("title__contains", "title=%ED")) else 422)
         assert len(json.dumps(body)) < 5_000
 

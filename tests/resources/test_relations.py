@@ -1,4 +1,4 @@
-"""Relations over HTTP: lists of their own, links, trees."""
+"""Relations over HTTP: their own lists, links, trees."""
 
 from types import SimpleNamespace
 from typing import Any, Optional

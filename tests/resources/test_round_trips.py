@@ -48,7 +48,7 @@ def traced(db: Database) -> Counted:
     seen: list[str] = []
 
     def note(text: str) -> None:
-        # A cascade is told by the statement's text again; PRAGMA puts a connection back.
+        # A cascade repeats the statement's text; PRAGMA puts a connection back.
         if seen[-1:] != [text] and not text.startswith("PRAGMA"):
             seen.append(text)
 

@@ -1,4 +1,4 @@
-"""A small project whose tests are run as a user's are: in a pytest of their own."""
+"""A small project whose tests are run as a user's are: in their own pytest."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""``make``: rows of random values that their tables accept; ``frozen``: at a time of one's own."""
+"""``make``: rows of random values that their tables accept; ``frozen``: at one's own time."""
 
 import asyncio
 from datetime import UTC, date, datetime, time, timedelta

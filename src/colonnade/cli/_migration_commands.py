@@ -112,7 +112,7 @@ def migrate(
     \[tool.colonnade] in pyproject.toml names the app or the models; revisions are in
     migrations/versions. They are replayed in a throwaway database and compared there, so that it
     does not matter what the database at hand holds. What is renamed, and what old rows get in a
-    new column, is asked on a terminal, and has to be said elsewhere.
+    new column, is asked on a terminal, and must be said elsewhere.
 
     Examples:
       colonnade migrate -m "tasks have an owner" --fill task.owner=nobody
@@ -147,7 +147,7 @@ def upgrade(
 
     Before anything is run, each step is looked at: one that would lock others out for longer than
     the lock timeout, lose data, or could not be undone is not run unless it is allowed, and the
-    safe way is told. One runner at a time; interrupted, it can be run again.
+    message names a safe way. One runner at a time; interrupted, it can be run again.
 
     Examples:
       colonnade upgrade
@@ -265,7 +265,7 @@ def stamp(
 def baseline(database_url: DatabaseURLOption = None) -> None:
     """Write a snapshot of the tables, for a history that an empty database cannot run.
 
-    The database has to be at a revision of the history: the baseline. Where the history is
+    The database must be at a revision of the history: the baseline. Where the history is
     replayed (migrate, drift, tests), it begins with the snapshot instead of the revisions up to
     it. A database on PostgreSQL is read by pg_dump.
 

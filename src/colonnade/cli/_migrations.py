@@ -61,7 +61,7 @@ class Terminal:
         return IntPrompt.ask("Which", choices=numbers, console=_console.err) - 1
 
     def say(self, question: str, default: str | None = None) -> str:
-        """An answer in words of one's own."""
+        """An answer as free text."""
         prompt = _console.escaped(question)
         if default is None:
             return Prompt.ask(prompt, console=_console.err)

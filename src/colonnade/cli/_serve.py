@@ -163,7 +163,7 @@ def _app(
 
 
 def _served(shapes: list[Shape]) -> list[Shape]:
-    """The tables that have a path of their own.
+    """The tables that have their own path.
 
     A table that only links two others is the lists on either side instead.
     """

@@ -10,7 +10,7 @@ from colonnade.errors import CommandError
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that is bound, so that a port which is taken is told before all else.
+    """A bound socket, so that a port in use is reported before anything else happens.
 
     Raises:
         CommandError: The port is taken, or the address is not this machine's.

@@ -59,7 +59,7 @@ class Database:
         echo: Log every statement.
         pool_size: Connections kept open.
         max_overflow: Connections beyond those, closed after use.
-        pool_timeout: Seconds in which a connection has to be there: waiting for one when all are
+        pool_timeout: Seconds in which a connection must be there: waiting for one when all are
             in use, and trying to open one at a server that sleeps, restarts or fails over.
         busy_timeout: Seconds to wait for another connection's write, on SQLite.
         statement_timeout: Seconds that a statement may take; None for no limit, or that of the
@@ -71,10 +71,10 @@ class Database:
             needs a session goes there, such as migrations. Neon's is known; of the others, it is
             ``DATABASE_URL_UNPOOLED`` or ``DIRECT_URL`` of the environment when ``url`` is from
             there too.
-        log_statements: Have each statement told of in the log ``colonnade.statements``, with its
+        log_statements: Log each statement in ``colonnade.statements``, with its
             time and without its values.
-        slow_statement: Seconds from which on a statement is told of there as a warning.
-        explain_slow: Have the database's plan told with it.
+        slow_statement: Seconds from which a statement is logged there as a warning.
+        explain_slow: Log the database's plan with it.
         telemetry: Whether statements are spans of OpenTelemetry; by default, when its
             instrumentation of SQLAlchemy is installed and a tracer provider is set by the time
             of the first statement.
@@ -257,7 +257,7 @@ class Database:
             seconds: How long.
 
         Raises:
-            ValueError: It is no time.
+            ValueError: It is not a time.
         """
         return narrowed(seconds)
 
@@ -339,7 +339,7 @@ class Database:
 
         Args:
             work: Called with a session, and committed when it returns. It may be called
-                several times, each in a transaction of its own, so it should do nothing that
+                several times, each in its own transaction, so it should do nothing that
                 a rollback does not undo.
             isolation_level: The transaction's. On SQLite, ``SERIALIZABLE`` locks out other
                 writers from the start.
@@ -383,7 +383,7 @@ class Database:
 
         Args:
             work: Called with a connection. Without ``begin`` each of its statements is a
-                transaction of its own, which costs one round trip; unless a log or a listener
+                separate transaction, which costs one round trip; unless a log or a listener
                 wants to see it, the driver runs it itself.
             begin: Run it in one transaction, and again if the database asks for that. On
                 SQLite it locks out other writers from the start.

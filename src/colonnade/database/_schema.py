@@ -70,7 +70,7 @@ def _found(metadata: MetaData, connection: Connection) -> set[str]:
     """``_there``, by the search path of PostgreSQL: one statement, which reads no catalog whole.
 
     On a new connection it takes 0.6 ms where the inspector's takes 3: the server has to read
-    what it says of the catalogs first, and asyncpg what VARCHAR[] is.
+    its answers about the catalogs first, and asyncpg what VARCHAR[] is.
     """
 
     def name(table: Table) -> str:

@@ -158,7 +158,7 @@ class Context:
         return held if held is not None and held.is_instance(names) else None
 
     def loops(self, node: ast.AST) -> Iterator[ast.AST]:
-        """The loops of its own function that run a node again and again, the nearest first."""
+        """The loops of the node's function that run it again and again, the nearest first."""
         inner = node
         for ancestor in self.module.above(node):
             if isinstance(ancestor, (*FUNCTIONS, ast.Lambda, ast.ClassDef)):

@@ -1,4 +1,4 @@
-"""Run the migrations of a project that has an ``env.py`` of its own, as Alembic does."""
+"""Run the migrations of a project with its own ``env.py``, as Alembic does."""
 
 import io
 from contextlib import redirect_stdout

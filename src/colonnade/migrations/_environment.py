@@ -1,4 +1,4 @@
-"""What Alembic is told: the database, the tables, and how the two are compared."""
+"""Alembic's configuration: the database, the tables, and how the two are compared."""
 
 import warnings
 from collections import Counter
@@ -24,12 +24,12 @@ from colonnade.project import Project
 
 VERSION_TABLE = "alembic_version"
 OURS = frozenset((VERSION_TABLE, JOURNAL))
-"""Tables that are no models'."""
+"""Tables that are not models'."""
 
 
 @contextmanager
 def connect(config: Config) -> Iterator[Connection]:
-    """A connection for Alembic's ``env.py``: the one that a command has, or one of its own.
+    """A connection for Alembic's ``env.py``: the one that a command has, or a new one.
 
     Args:
         config: Alembic's settings.
@@ -46,7 +46,7 @@ def connect(config: Config) -> Iterator[Connection]:
 def opened(database: Database) -> Iterator[Connection]:
     """A connection to change tables on.
 
-    Past a pooler, where a session is no session. On SQLite without foreign keys being
+    Past a pooler, where a session is not a session. On SQLite without foreign keys being
     enforced, since a table is copied and dropped to change it; they are checked afterwards.
 
     Args:

@@ -18,7 +18,7 @@ from colonnade.errors import MigrationError
 from colonnade.project import Project
 
 ENVIRONMENT = Path(str(files("colonnade.migrations") / "environment"))
-"""Alembic's env.py and template of a revision, for a project that has none of its own."""
+"""Alembic's env.py and template of a revision, for a project that has none."""
 
 FILE_NAMES = "%%(year)d_%%(month).2d_%%(day).2d_%%(slug)s_%%(rev)s"
 """Of revisions: in the order they were written, wherever they are listed."""
@@ -132,7 +132,7 @@ class History:
         return any(script.revision == revision for script in self.revisions)
 
     def name(self, revision: str) -> str:
-        """A revision as people know it: its id and what it says of itself."""
+        """A revision as people know it: its id and its message."""
         script = next((script for script in self.revisions if script.revision == revision), None)
         return revision if script is None else f"{revision} ({script.doc})"
 

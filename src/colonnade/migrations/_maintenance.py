@@ -51,8 +51,8 @@ def squash(
         history: The history.
         url: The kind of database to replay in.
         metadata: The models' tables.
-        message: What it says of itself.
-        force: Even if revisions run SQL or Python of their own, which is not in the new one.
+        message: The message of the new revision.
+        force: Even if revisions run their own SQL or Python, which is not in the new one.
         watcher: Told how the replay goes.
 
     Raises:

@@ -1,6 +1,6 @@
 """What a revision can do to a table in use, each safe and able to be run again.
 
-``migrate`` writes them; in a revision of your own they are used the same way::
+``migrate`` writes them; in your own revision they are used the same way::
 
     from colonnade.migrations import steps
 
@@ -88,7 +88,7 @@ def drop_schema(name: str) -> None:
 def rename_check(
     table: str, check: str, new: str, condition: Condition, *, schema: str | None = None
 ) -> None:
-    """Give a CHECK another name; SQLite has to be told what it says."""
+    """Give a CHECK another name; SQLite needs its condition for that."""
     op.invoke(operations.RenameCheck(table, check, new, condition, schema=schema))
 
 
@@ -374,7 +374,7 @@ def replace_check(
     Args:
         name: Its name.
         table: The table.
-        condition: What it says.
+        condition: The condition.
         column: A column whose values become others, as the CHECK asks for.
         values: What they become: ``{"canceled": "cancelled"}``. On PostgreSQL the new CHECK holds
             for rows that are written from then on, then existing rows are changed, in batches.

@@ -45,7 +45,7 @@ def flags_of(field: FieldInfo) -> FieldFlags:
 
 
 def column_options(field: FieldInfo) -> FieldInfoMetadata:
-    """What sqlmodel's ``Field`` was told about the column."""
+    """The column arguments of sqlmodel's ``Field``."""
     for item in field.metadata:
         if isinstance(item, FieldInfoMetadata):
             return item

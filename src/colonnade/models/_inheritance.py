@@ -39,7 +39,7 @@ def keep_relations_from_fields(cls: Any) -> None:
 def with_inherited_relations(
     name: str, bases: tuple[type[Any], ...], body: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """A table's body with the relations that its bases declare, each a relation of its own.
+    """A table's body with the relations that its bases declare, each its own relation.
 
     ``{cls}`` in a text of ``sa_relationship_kwargs`` stands for the table's class, so that a
     base with two foreign keys to one table can say which of them a relation follows.

@@ -199,7 +199,7 @@ class SQLModel(sqlmodel.SQLModel, metaclass=ModelMetaclass):
             None is accepted only where the column is nullable.
         schema: ``"create"``, ``"update"`` or ``"read"``: the class is that schema of the one
             table it names as its base, as ``schemas(Table)`` derives it, with what its body
-            adds. To an editor it has the table's fields; at run time it is no subclass of it.
+            adds. To an editor it has the table's fields; at run time it is not a subclass of it.
 
     Raises:
         ColumnTypeError: A field of a table has a type that no column can hold.

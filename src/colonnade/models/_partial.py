@@ -94,7 +94,7 @@ def absent(field: FieldInfo, *, nullable: bool) -> tuple[Any, FieldInfo]:
     """A field that may be left out: its annotation and its ``FieldInfo``.
 
     Args:
-        field: The field that has to be there.
+        field: The field that must be there.
         nullable: Whether it accepts None when it is there. Its other constraints are kept.
     """
     markers = [item for item in field.metadata if isinstance(item, FieldFlags | FieldInfoMetadata)]
@@ -156,14 +156,14 @@ def _deferred_validators(
 
 
 def takes_info(validator: Any, mode: str) -> bool:
-    """Whether a field's validator is told of the other fields, by its last argument."""
+    """Whether a field's validator takes the other fields, by its last argument."""
     function = getattr(validator, "__func__", validator)
     arguments = len(signature(function).parameters) - isinstance(validator, classmethod)
     return arguments > (2 if mode == "wrap" else 1)
 
 
 class _Seen:
-    """What a validator is told, without the fields that are absent."""
+    """A validator's information, without the fields that are absent."""
 
     def __init__(self, info: Any) -> None:
         self._info = info

@@ -59,7 +59,7 @@ UNWRITABLE = frozenset({"cls", "__pydantic_self__"})
 """Names that the constructor of a model has for itself, so that no body can say them."""
 
 KNOWN = frozenset((bool, int, float, Decimal, str, bytes, datetime, date, time, timedelta, UUID))
-"""What a column that is no array and no JSON may be in Python."""
+"""What a column that is neither an array nor JSON may be in Python."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def reflect_models(connection: Connection, *schemas: str | None) -> Reflection:
     """Models of every table of a database, with relations along its foreign keys.
 
     A foreign key ``task.project_id`` is ``Task.project`` and ``Project.tasks``; a table that
-    only links two others is a list on either side. The models are in a registry of their own.
+    only links two others is a list on either side. The models are in their own registry.
 
     Args:
         connection: Where to read from.
@@ -264,7 +264,7 @@ def _relate(models: Mapping[str, type[Any]], model: type[Any], table: Table) -> 
 def relation_names(table: Table, constraint: ForeignKeyConstraint) -> tuple[str, str]:
     """What a foreign key's row is called, and what the rows that refer to it are.
 
-    ``task.project_id`` is ``project`` and ``tasks``. Two keys to one table are told apart by
+    ``task.project_id`` is ``project`` and ``tasks``. Two keys to one table are named by
     their columns: ``owner_id`` and ``reviewer_id`` are ``owner_tasks`` and ``reviewer_tasks``.
     """
     referred = constraint.referred_table

@@ -16,7 +16,7 @@ class LinkShape:
     Attributes:
         table: The link table.
         model: Its model, if it has one.
-        fields: The columns of its own, beyond the two keys.
+        fields: The columns of the link table beyond the two keys.
     """
 
     table: Table
@@ -32,7 +32,7 @@ class RelationShape:
         name: The attribute's name.
         kind: ``one``: a foreign key here, or unique there. ``many``: a foreign key there.
             ``many_to_many``: through a link table. ``association``: to the rows of a link
-            table that has fields of its own, each leading on to one row of a third table.
+            table that has its own fields, each leading on to one row of a third table.
         target: The model it leads to.
         nullable: Whether a ``one`` may be None.
         self_referential: Whether it leads to the same table.
@@ -103,7 +103,7 @@ def _model_of(table: Table, relation: RelationshipProperty[Any]) -> type[Any] | 
 
 
 def link_fields(table: Table) -> tuple[str, ...] | None:
-    """The columns of its own that a link table has; None if the table is none."""
+    """The columns of a link table beyond its keys; None if the table is not one."""
     key = set(table.primary_key.columns)
     constraints = [
         constraint

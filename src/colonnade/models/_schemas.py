@@ -332,7 +332,7 @@ def _decorated(model: type[Any], view: View, names: frozenset[str]) -> Iterator[
             yield name, compute(_raw(model, decorator))
         return
     for name, decorator in decorators.field_validators.items():
-        # One that is told of other fields waits for the whole row: see ``row_validator``.
+        # A validator that takes other fields waits for the whole row: see ``row_validator``.
         waits = view == "update" and takes_info(_raw(model, decorator), decorator.info.mode)
         if not waits and (fields := _applicable(decorator.info.fields, names)):
             yield name, _again(model, decorator, fields)

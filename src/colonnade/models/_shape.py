@@ -279,7 +279,7 @@ class Shape:
 
     @cached_property
     def link_fields(self) -> tuple[str, ...] | None:
-        """If this is a link table, the fields of its own; None if it is not.
+        """If this is a link table, its own fields; None if it is not.
 
         A link table's primary key is made of two foreign keys or more, and of nothing else.
         """

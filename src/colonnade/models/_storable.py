@@ -276,7 +276,7 @@ def _mark_of(field: FieldInfo) -> Callable[[], Any] | None:
 
 
 def _is_container(kind: Any) -> bool:
-    """Whether a type is a list or dict, of what is no model: a model checks itself."""
+    """Whether a type is a list or dict, of what is not a model: a model checks itself."""
     origin = get_origin(kind) or kind
     if origin not in (list, dict, set, frozenset, tuple):
         return False

@@ -241,7 +241,7 @@ class ExactDecimal(types.TypeDecorator[Decimal]):
         return None if value is None else Decimal(value).quantize(self._unit)
 
     def coerce_compared_value(self, op: OperatorType | None, value: Any) -> types.TypeEngine[Any]:
-        # A price may be compared with, or multiplied by, a number that is no price.
+        # A price may be compared with, or multiplied by, a number that is not a price.
         return Numeric(asdecimal=True)
 
     def __repr__(self) -> str:
@@ -274,7 +274,7 @@ class TextValue(types.TypeDecorator[Any]):
 
 
 class sent_as_text(GenericFunction[Any]):  # noqa: N801 - the name of an SQL function
-    """A parameter that is text, of a type that asyncpg would take in a form of its own."""
+    """A parameter that is text, of a type that asyncpg would take in its own form."""
 
     inherit_cache = True
 
@@ -291,7 +291,7 @@ def _cast_from_text(element: Any, compiler: Any, **kwargs: Any) -> str:
 
 
 _NOT_TEXT = re.compile(r"(?i)(point|line|lseg|box|path|polygon|circle|\w+range|bit|varbit)\b")
-"""Types of PostgreSQL that asyncpg takes as Python objects of its own, and psycopg as text:
+"""Types of PostgreSQL that asyncpg takes as its own Python objects, and psycopg as text:
 https://magicstack.github.io/asyncpg/current/usage.html#type-conversion"""
 
 

@@ -240,7 +240,7 @@ def filter_parameters(
 
     Args:
         surface: The table.
-        reserved: Names that mean something else: ``limit`` is no filter, ``limit__eq`` is one.
+        reserved: Names that mean something else: ``limit`` is not a filter, ``limit__eq`` is one.
     """
     yield from _of_columns(surface, None, reserved)
     for name, reached in surface.relations.items():

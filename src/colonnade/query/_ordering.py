@@ -67,7 +67,7 @@ def read_ordering(text: str | None, surface: QueryableTable) -> Ordering:
         if column is None or not is_ordered(column):
             message = f"{name!r} cannot be used to sort.{nearest(name, sortable(surface))}"
             if any(mark in name for mark in (".", "__")):
-                message += " Rows are sorted by columns of their own table."
+                message += " Sort by columns of the table itself."
         elif any(ordered.column is column for ordered in ordering):
             message = f"{name} occurs twice"
         elif len(ordering) == MOST_COLUMNS:

@@ -93,7 +93,7 @@ def key_clause(shape: Shape, source: FromClause) -> ColumnElement[bool]:
 class Page:
     """What a request asks for: which rows, in which order, how many, and what of each.
 
-    Take it in an endpoint of your own: ``query: Page = Depends(tasks.query)``. ``apply`` puts
+    Take it in your own endpoint: ``query: Page = Depends(tasks.query)``. ``apply`` puts
     it on a ``select()``; ``tasks.answer(query)`` answers with it as the generated list does.
 
     Attributes:

@@ -19,13 +19,13 @@ from colonnade.query._scopes import NO_SCOPES, Scopes
 
 Option = Literal["limit", "offset", "cursor", "count", "order_by", "fields", "include", "where"]
 OPTIONS: frozenset[str] = frozenset(get_args(Option))
-"""Parameters that are no filters; a column of such a name is filtered by ``limit__eq``."""
+"""Parameters that are not filters; a column of such a name is filtered by ``limit__eq``."""
 
 DEFAULT_LIMIT = 100
 """Rows in a page when the request does not say."""
 
 MOST_UNKNOWN = 20
-"""Unknown parameters that are told of, each with what may have been meant."""
+"""Unknown parameters that are reported, each with a suggestion."""
 
 PAGES_KEPT = 200
 """Query strings that a reader knows again."""

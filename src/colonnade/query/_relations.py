@@ -108,7 +108,7 @@ def _links_once(relation: RelationShape, link: Table) -> bool:
 def correlated(statement: Select[Any], source: Any) -> Select[Any]:
     """``statement``, about the row of ``source`` that the statement around it has.
 
-    What an INSERT returns is no FROM clause, and has nothing to correlate to.
+    What an INSERT returns is not a FROM clause, and has nothing to correlate to.
     """
     return statement.correlate(source) if isinstance(source, FromClause) else statement
 

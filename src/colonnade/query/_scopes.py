@@ -97,7 +97,7 @@ class Scope:
         )
 
     def told(self) -> str:
-        """What it says, as text."""
+        """The scope as text, which differs for scopes that differ."""
         if self.condition is not None:
             compiled = self.condition.compile()
             values = {

@@ -39,7 +39,7 @@ PLAIN = (
 
 
 class ManyRows:
-    """The writing of many rows of one subject, where no row has to be looked at by itself.
+    """The writing of many rows of one subject, where no row must be looked at by itself.
 
     Args:
         statements: Those for one row.
@@ -102,7 +102,7 @@ class ManyRows:
         return plan.bound(parameters, lambda result: self._whole(result.all(), len(keys)))
 
     def _is_looked_at(self, rows: list[Values], scopes: Scopes) -> bool:
-        """Whether some row has to be: for its scope, for its parent, or to be read again."""
+        """Whether some row must be: for its scope, for its parent, or to be read again."""
         new_parents = self._statements.trees.new_parents
         return bool(scopes) or self._subject.rereads or any(map(new_parents, rows))
 

@@ -25,7 +25,7 @@ _EXIT_STACK = "fastapi_inner_astack"
 
 
 def endpoint_without_dependencies(handler: Any) -> Callable[..., Awaitable[Response]] | None:
-    """Return the endpoint that a route's handler calls, if nothing else has to be solved for it.
+    """Return the endpoint that a route's handler calls, if nothing else must be solved for it.
 
     The dependencies of the app and of the inclusion count too. FastAPI exposes them nowhere but in
     the handler's closure. None for a handler that does not look as expected: FastAPI calls it then.

@@ -143,7 +143,7 @@ class Link:
 
     @property
     def schema(self) -> type[BaseModel] | None:
-        """What a body says of the link; None if it has no fields of its own."""
+        """What a body says of the link; None if it has no fields beyond its keys."""
         return None if self.inputs is None else self.inputs.schema
 
     @property
@@ -265,7 +265,7 @@ class Link:
             raise Problem(409, detail, kind="foreign_key")
 
     def _path(self, key: tuple[Any, ...], there: tuple[Any, ...]) -> Values:
-        """The fields of the link that the path says, with what it says."""
+        """The fields of the link that the path sets, with their values."""
         if self.shape is None:
             return {}
         by_key = {column.column.key: column.name for column in self.shape.columns.values()}
@@ -284,7 +284,7 @@ class Link:
         return and_(*(column == bind for column, bind in zip(columns, binds, strict=True)))
 
     def _read(self, body: bytes, path: Values, scopes: Scopes) -> tuple[Values, frozenset[str]]:
-        """The values of the link row by field, and the names of those that are said."""
+        """The values of the link row by field, and the names of those in the body."""
         if self.inputs is None:
             if body.strip() not in (b"", b"{}"):
                 raise QueryError(
@@ -405,7 +405,7 @@ class Link:
 
 
 def _key_type(kind: Any) -> Any:
-    """What a key is compared as: an integer that is too wide for its column is no row's key."""
+    """What a key is compared as: an integer that is too wide for its column is not a row's key."""
     return BigInteger() if isinstance(kind, Integer) else kind
 
 
@@ -471,7 +471,7 @@ def _key_columns(relation: RelationShape, far: Side, link: Shape | None) -> tupl
 
 
 def _kept(shape: Shape) -> dict[str, Any]:
-    """What the database keeps, which an ON CONFLICT has to be told."""
+    """What the database keeps, which an ON CONFLICT must be told."""
     kept: dict[str, Any] = {}
     for column in shape.columns.values():
         default: Any = column.column.onupdate
@@ -480,7 +480,7 @@ def _kept(shape: Shape) -> dict[str, Any]:
         elif column.role == "version":
             kept[column.column.key] = column.column + 1
         elif default is not None and hasattr(default, "arg"):
-            # SQLAlchemy calls it with the context of a statement, which there is none of here.
+            # SQLAlchemy calls it with the context of a statement, and here is none.
             kept[column.column.key] = default.arg(None) if default.is_callable else default.arg
     return kept
 

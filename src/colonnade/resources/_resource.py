@@ -66,7 +66,7 @@ class Resource(APIRouter):
         include_in_schema: Whether they are in the document.
 
     Raises:
-        ModelError: The model is no table, or something is asked of it that it does not have.
+        ModelError: The model is not a table, or something is asked of it that it does not have.
     """
 
     def __init__(
@@ -279,11 +279,13 @@ def _known_operations(operations: Any, guards: Guards) -> None:
     for name in (*operations, *guards):
         if name not in OPERATIONS:
             known = ", ".join(get_args(Operation))
-            raise ModelError(f"{name!r} is no operation: {known}.{nearest(str(name), OPERATIONS)}")
+            raise ModelError(
+                f"{name!r} is not an operation: {known}.{nearest(str(name), OPERATIONS)}"
+            )
 
 
 def _refuse_cascades(shape: Shape, operations: frozenset[Operation]) -> None:
-    """A DELETE is the database's: what only the ORM would delete along has to be its rule."""
+    """A DELETE is the database's: what only the ORM would delete along must be its rule."""
     if "delete" not in operations:
         return
     for relation in shape.relations.values():

@@ -46,7 +46,7 @@ class Write:
     expected: frozenset[str] | None = None
 
     def copy(self) -> "Write":
-        """The same with values of its own: a unit of work may run again."""
+        """The same with its own values: a unit of work may run again."""
         return Write(self.operation, dict(self.values), self.scopes, self.key, self.expected)
 
 
@@ -248,7 +248,7 @@ class RowWrites:
             stay_inside(connection, scope, shape, where, source, parameters)
 
     def _require(self, connection: Connection, write: Write, references: list[Reference]) -> None:
-        """Refuse foreign keys out of reach, before anything is said of the rows they name."""
+        """Refuse foreign keys to rows outside the scope, before anything else about those rows."""
         if not references:
             return
         shape = self.subject.shape
@@ -272,7 +272,7 @@ class RowWrites:
         return self._judge.changes(stored, write.values)
 
     def _compares(self, write: Write) -> bool:
-        """Whether the row's version has to be worked out from what it holds."""
+        """Whether the row's version must be worked out from what it holds."""
         return write.expected is not None and not self.subject.versioned
 
     def _is_expected(self, row: Any, write: Write) -> bool:

@@ -153,7 +153,7 @@ class WriteStatements:
         Args:
             values: What is written, by field.
             scopes: The scopes of the request.
-            prefix: What the names of its own begin with.
+            prefix: What the names of the values' parameters begin with.
         """
         columns = self.subject.shape.columns
         parameters = {

@@ -124,7 +124,7 @@ class Writes:
         """
         operation, key = write.operation, write.key
         if operation != "create":
-            # Before a hook, which may tell of the row: it is there, and within reach.
+            # Before a hook, which may reveal the row: it exists, inside the scope.
             await run(lambda connection: self.rows.seen(connection, write))
         argument = key if operation == "delete" else write.values
         await self.hooks.run("before", operation, session, argument)

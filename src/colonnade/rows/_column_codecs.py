@@ -47,7 +47,7 @@ from colonnade.backends import Backend
 from colonnade.models import ColumnShape, from_base64
 
 _NO_DIALECT = DefaultDialect()
-"""For types that ask: what is read back came as JSON, which is no dialect's own."""
+"""For types that ask: what is read back came as JSON, which is not a dialect's own."""
 Text_ = ColumnElement[str]
 
 MOST_PLACES = 6
@@ -151,7 +151,7 @@ def _form_of_type(kind: types.TypeEngine[Any], column: ColumnShape) -> ColumnCod
 
 
 def _decorated(kind: types.TypeDecorator[Any], column: ColumnShape) -> ColumnCodec:
-    """A type with Python of its own: exact if it is one of ours that has a form."""
+    """A type with its own Python: exact if it is one of ours that has a form."""
     inner = _form_of_type(kind.impl_instance, column)
     if type(kind).process_result_value is types.TypeDecorator.process_result_value:
         return _TEXT if isinstance(kind, sqlmodel.AutoString) else inner

@@ -42,7 +42,7 @@ MOST_DIGITS = 500
 
 
 _UNREADABLE: Any = object()
-"""In the place of a body that is not JSON, or has numbers that JSON has not."""
+"""Instead of a body that is not JSON, or has numbers that JSON has not."""
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 

@@ -96,7 +96,7 @@ class View:
 
     @cached_property
     def may_fail(self) -> bool:
-        """Whether a schema may refuse a row that was just written: one with code of its own."""
+        """Whether a schema may refuse a row that was just written: one with its own code."""
         reasons = [why for why in self._own_reasons if why not in self._form_reasons]
         return bool(reasons) or any(view.may_fail for _, _, view in self.relations)
 

@@ -32,7 +32,7 @@ class _Load:
 def no_lazy_loads(database: Database) -> Iterator[None]:
     """Find attributes that are loaded when they are looked at, rather than with their row.
 
-    Each is a statement of its own, for each row; in a response FastAPI looks at them, after the
+    Each is a separate statement for each row; in a response FastAPI looks at them, after the
     endpoint has returned. Async code meets ``LazyLoadError`` instead.
 
     Args:
@@ -71,7 +71,7 @@ def no_lazy_loads(database: Database) -> Iterator[None]:
 
 
 def _loaded(state: ORMExecuteState) -> str | None:
-    """The attribute that a statement loads; None if it is no lazy load."""
+    """The attribute that a statement loads; None if it is not a lazy load."""
     if state.is_relationship_load and state.lazy_loaded_from is not None:
         path: Any = state.loader_strategy_path
         relation = path.prop if path is not None and hasattr(path, "prop") else None

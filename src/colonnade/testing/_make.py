@@ -36,7 +36,7 @@ def make(model: type[T], /, **values: Any) -> T:
         TypeError: ``given`` has a name that the model has not.
         pydantic.ValidationError: A value in ``given`` breaks the table's rules.
         FixtureError: It needs a row of another table, to which it has no relation.
-        ModelError: ``model`` is no table.
+        ModelError: ``model`` is not a table.
 
     Example:
         ```python

@@ -290,7 +290,7 @@ class PostgreSQLPlace(TemporaryDatabase):
 
 
 def _connect(text: str) -> "psycopg.Connection[tuple[Any, ...]]":
-    """A connection on which each statement is a transaction of its own.
+    """A connection on which each statement is its own transaction.
 
     Raises:
         FixtureError: There is none to be had; the message says why.

@@ -192,9 +192,7 @@ class Run:
         try:
             url = DatabaseURL.parse(self._server() if wanted == "postgresql" else wanted)
         except DatabaseURLError as error:
-            raise FixtureError(
-                f"--database has to be sqlite, postgresql or a URL. {error}"
-            ) from None
+            raise FixtureError(f"--database must be sqlite, postgresql or a URL. {error}") from None
         if url.memory:
             return SQLiteBackend(self._directory, self._process, memory=True)
         if url.backend == "sqlite":

@@ -36,7 +36,7 @@ class _Scan:
 
 @contextmanager
 def no_sequential_scans(database: Database, *, over: int = 1000) -> Iterator[list[Statement]]:
-    """Find the queries for which the database reads a whole table, for want of an index.
+    """Find the queries for which the database reads a whole table because an index is missing.
 
     After the block the planner's statistics are brought up to date, and each statement of it
     explained on what is committed. A plan depends on how many rows there are: store as many as

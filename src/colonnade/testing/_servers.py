@@ -73,14 +73,14 @@ def _sweep(base: Path) -> None:
 def postgresql_server() -> Iterator[str]:
     """A PostgreSQL server with durability off; its URL.
 
-    It listens on a socket in a directory of its own. It is stopped, and what it stored deleted,
+    It listens on a socket in its own directory. It is stopped, and what it stored deleted,
     at the end of the block, and when the process is killed.
 
     Raises:
         FixtureError: The package is not installed, or its server does not start.
     """
     directory = fast_directory()
-    directory.chmod(0o755)  # it runs as a user of its own when this process is root's
+    directory.chmod(0o755)  # it runs as its own user when this process is root's
     try:
         shell = shutil.which("sh")
         server = _start(directory / "data", cleanup_mode="delete" if shell is None else None)

@@ -1,4 +1,4 @@
-"""What asyncpg is told: when to connect, and that all dates of Python are as they are.
+"""The settings of asyncpg: when to connect, and that Python's extreme dates stay dates.
 
 asyncpg sends ``date.max`` and ``datetime.max`` as ``infinity``, and their minima as ``-infinity``.
 9999-12-31, which people write for "no end", is then another date for everybody else.

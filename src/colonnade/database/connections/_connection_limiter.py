@@ -5,7 +5,7 @@ from collections import deque
 
 PATIENCE = 0.05
 """Seconds in which some statement has to end: what it takes to open a connection, with TLS and at
-some distance. Where none does they are slower than that, and worth connections of their own."""
+some distance. Where none does they are slower than that, and worth their own connections."""
 
 
 class ConnectionLimiter:

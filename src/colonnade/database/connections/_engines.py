@@ -84,7 +84,7 @@ class Engines:
         writer: The one in which it has those run that may write: more would wait for SQLite's
             one lock, and reads for them.
         connection_limit: Holds back the sessions of sync endpoints until they can be connected.
-        patience: Seconds in which a connection, or a thread, has to be there.
+        patience: Seconds in which a connection, or a thread, must be there.
         outage: What is known of whether the server can be reached.
         pooler: What is known of a pooler before it.
     """
@@ -208,10 +208,10 @@ class Engines:
         translate_timeouts(engine)
 
     def _like(self, pattern: Engine) -> Engine:
-        """An engine with a pool of its own, and what SQLAlchemy has learnt with the others.
+        """An engine with its own pool, and what SQLAlchemy has learnt with the others.
 
         The dialect, which asks the server for its version and more when it first connects, and
-        the statements that are compiled: a test may have an event loop of its own.
+        the statements that are compiled: a test may have its own event loop.
         """
         engine = Engine(
             pattern.pool.recreate(), pattern.dialect, pattern.url, echo=self._options.echo

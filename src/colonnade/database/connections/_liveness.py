@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 KEEPALIVE_IDLE = 30
-"""Seconds without a word until TCP asks whether the other end is there. It is no query: Neon, which
+"""Seconds without traffic until TCP probes the other end. That is not a query: Neon, which
 suspends a server that nobody asks anything for 5 minutes, does not count it."""
 
 KEEPALIVE_INTERVAL = 10

@@ -15,7 +15,7 @@ class OnLoopClose:
 
     An event loop closes the async generators that were started in it before it goes
     (``loop.shutdown_asyncgens``, which ``asyncio.run`` and every runner calls), so one that
-    waits is told in time.
+    waits is closed in time.
 
     Args:
         close: Closes it.

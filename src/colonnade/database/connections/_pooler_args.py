@@ -16,5 +16,5 @@ UNPREPARED: dict[str, dict[str, Any]] = {
         "prepared_statement_name_func": unnamed,
     },
 }
-"""What the drivers are told so that they prepare nothing by name: with less, SQLAlchemy on asyncpg
+"""The arguments that keep the drivers from preparing by name: with less, SQLAlchemy on asyncpg
 failed in 81 of 250 transactions behind PgBouncer 1.18."""

@@ -1,6 +1,6 @@
 """Whether a pooler stands between here and the server: said by the URL, or asked of the server.
 
-A pooler gives each client a number of its own to cancel by, which is not that of the process that
+A pooler gives each client its own number to cancel by, which is not that of the process that
 answers. Of one in transaction mode, whose every transaction may be another server process, nothing
 prepared by name and nothing set for a session can be relied on.
 """
@@ -35,7 +35,7 @@ class Pooler:
         self.found = url.pooled
 
     def arguments(self, driver: str) -> dict[str, Any]:
-        """What the driver is told beside what the URL says."""
+        """The arguments of the driver beyond those of the URL."""
         learnt = self.found and not self._url.pooled
         return UNPREPARED[driver] if learnt else {}
 

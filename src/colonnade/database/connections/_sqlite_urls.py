@@ -53,7 +53,7 @@ def read(rest: str) -> dict[str, Any]:
 
 
 def _memory(connect: dict[str, Any], parameters: list[Parameter]) -> dict[str, Any]:
-    # A name of its own, which every connection of this process can open: see
+    # A unique name, which every connection of this process can open: see
     # https://sqlite.org/src/file/src/memdb.c
     name = f"file:/colonnade-{uuid4().hex}"
     return {

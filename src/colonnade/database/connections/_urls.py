@@ -130,7 +130,7 @@ def with_database(text: str, name: str) -> str:
         A URL; it holds the password, if ``text`` does.
 
     Raises:
-        DatabaseURLError: It is no URL of PostgreSQL.
+        DatabaseURLError: It is not a URL of PostgreSQL.
     """
     backend, rest = _split_scheme(_cleaned(text))
     if backend != "postgresql":

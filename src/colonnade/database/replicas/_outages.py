@@ -9,7 +9,7 @@ logger = logging.getLogger("colonnade.database")
 
 
 class Outage:
-    """What is known of whether a server can be reached; it is told to the log once.
+    """Whether a server can be reached, as far as is known; each change is logged once.
 
     Args:
         url: The database.

@@ -1,8 +1,8 @@
 """Single statements by the driver itself, on a connection of SQLAlchemy's pool.
 
 SQLAlchemy's execution of a compiled statement costs several times what the statement does. Here it
-compiles once, and binds as its types say; the driver runs the rest. Each statement is a transaction
-of its own, unless SQLite is given several at once. What this cannot do, the ordinary way does: see
+compiles once, and binds as its types say; the driver runs the rest. Each statement is a separate
+transaction, unless SQLite gets several at once. What this cannot do, the ordinary way does: see
 ``Prepared.of``.
 """
 
@@ -340,7 +340,7 @@ def run_direct(
     *,
     begin: bool = False,
 ) -> T:
-    """Run ``work`` with a connection on which each statement is a transaction of its own.
+    """Run ``work`` with a connection on which each statement is its own transaction.
 
     Args:
         engine: Whose connection.
@@ -373,7 +373,7 @@ def idle(engine: Engine) -> DirectConnection | None:
     """
     pool: Any = engine.pool
     if pool.checkedin():
-        with suppress(MissingGreenlet):  # it was closed, and has to be opened anew
+        with suppress(MissingGreenlet):  # it was closed, and must be opened anew
             return DirectConnection(engine, _checked_out(engine))
     return None
 

@@ -1,4 +1,4 @@
-"""When a unit of work is run again, and after how long: no I/O of its own."""
+"""When a unit of work is run again, and after how long. It does no I/O."""
 
 import random
 import time
@@ -26,7 +26,7 @@ class Attempts:
     committed, or if it does not matter how often it is.
 
     Args:
-        outage: What is known of the server; it is told when that takes no writes any more.
+        outage: What is known of the server; notified when the server stops accepting writes.
         idempotent: Whether the unit may be carried out twice, and the outcome is the same.
         at_once: Whether each of its statements is committed with itself.
         patience: Seconds after which no other attempt begins; None for no limit.
@@ -34,7 +34,7 @@ class Attempts:
     Attributes:
         committing: Whether COMMIT may have been sent.
         committed: Whether the unit has committed a part of itself, which no rollback undoes: it is
-            not run again then, whatever is said of it.
+            not run again then, even if it is idempotent.
     """
 
     def __init__(

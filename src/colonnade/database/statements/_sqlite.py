@@ -94,7 +94,7 @@ def _utc_text(value: Any) -> str:
 
 
 def _moment_text(value: Any) -> str | None:
-    """A moment as SQLAlchemy stores it, to compare it; None for what is no moment."""
+    """A moment as SQLAlchemy stores it, to compare it; None for what is not a moment."""
     try:
         moment = _moment_of(value)
         utc = moment.astimezone(UTC) if moment.tzinfo else moment

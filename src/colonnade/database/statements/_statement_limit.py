@@ -16,7 +16,7 @@ def narrowed(seconds: float) -> Iterator[None]:
     """Let statements take no longer than this inside.
 
     Raises:
-        ValueError: It is no time.
+        ValueError: It is not a time.
     """
     if not seconds > 0:
         raise ValueError(f"A statement timeout must be more than 0 seconds, not {seconds}")

@@ -1,4 +1,4 @@
-"""What is told of statements: how long each took, and why the slow ones did."""
+"""The log of statements: how long each took, and the plans of slow ones."""
 
 import logging
 import re
@@ -22,12 +22,12 @@ _EXPLAINING = "colonnade_explaining"
 
 @dataclass(frozen=True, slots=True)
 class StatementLogging:
-    """What is told.
+    """What is logged of statements.
 
     Attributes:
-        every: Whether every statement is told of, at INFO.
-        slow: Seconds from which on one is told of at WARNING; None: none is.
-        plans: Whether the plan of a slow one is told too.
+        every: Whether every statement is logged, at INFO.
+        slow: Seconds from which a statement is logged at WARNING; None for never.
+        plans: Whether the plan of a slow one is logged too.
     """
 
     every: bool
@@ -45,7 +45,7 @@ def tell_statements(engine: Engine, telling: StatementLogging, url: DatabaseURL)
 
     Args:
         engine: The engine, or the sync side of one.
-        telling: What is told.
+        telling: What is logged.
         url: The database.
     """
 

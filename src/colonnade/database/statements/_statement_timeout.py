@@ -24,7 +24,7 @@ def stalled() -> StatementTimeoutError:
 async def settle(connection: Any) -> None:
     """Wait until the server has been told to cancel what nobody waits for any more.
 
-    asyncpg tells it in a task, on a connection of its own.
+    asyncpg tells it in a task, on its own connection.
 
     Args:
         connection: The connection.

@@ -114,7 +114,7 @@ class Editor:
         return sorted(arguments, key=self.start)
 
     def _append(self, last: ast.AST, close: int, text: str) -> tuple[Edit, ...]:
-        """Put one more behind the last of several in brackets: on a line of its own if that is."""
+        """Put one more behind the last of several in brackets: on its own line if that is."""
         end, comma = self._item_end(last, close)
         line = self._line_start(self.start(last))
         indent = self._text[line : self.start(last)]

@@ -8,7 +8,7 @@ ITERABLE = frozenset({Kind.MANY, Kind.ROWS})
 
 
 def dotted(node: ast.expr | None) -> str:
-    """``self.session`` as text; empty for what is no chain of names."""
+    """``self.session`` as text; empty for what is not a chain of names."""
     parts: list[str] = []
     while isinstance(node, ast.Attribute):
         parts.append(node.attr)

@@ -56,7 +56,7 @@ def of_statement(flow: FlowView, node: ast.Call, name: str, receiver: Value) -> 
             return replace(receiver, skips=receiver.skips or constant not in (0, None))
         case "slice":
             return replace(receiver, limited=True, skips=True)
-        case "from_statement":  # which is no select
+        case "from_statement":  # which is not a select
             return replace(receiver, name="")
         case "add_columns":
             return replace(receiver, item=None)

@@ -37,7 +37,7 @@ class Files:
                 name
                 for name in folders
                 if name not in NEVER
-                and "{{" not in name  # a template of a project, which is no Python yet
+                and "{{" not in name  # a template of a project, which is not Python yet
                 and not (here / name / "pyvenv.cfg").exists()
                 and not self._is_ignored(here / name, "/")
             )

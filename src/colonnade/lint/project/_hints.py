@@ -26,7 +26,7 @@ class Hint:
         literals: The values of a ``Literal``.
         names: All names of a union.
         metadata: What ``Annotated`` adds, in order.
-        classvar: Whether it is no field at all.
+        classvar: Whether it is not a field at all.
     """
 
     name: str = ""

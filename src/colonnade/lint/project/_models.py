@@ -112,7 +112,7 @@ class Attribute:
         return self.hint.optional and not self.primary_key
 
     def column_calls(self) -> Iterator[ast.Call]:
-        """``Column(...)``, wherever it is said: itself, or in ``sa_column=``."""
+        """``Column(...)``, where a field has it: itself, or in ``sa_column=``."""
         if self.call is not None and self.owner.meaning(self.call.func) in COLUMN_CALLS:
             yield self.call
         sa_column = self.options.get("sa_column")

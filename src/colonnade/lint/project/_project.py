@@ -24,7 +24,7 @@ class ModuleScope:
     module: Module
 
     def meaning(self, node: ast.expr) -> str:
-        """The one name of what an expression means; empty if it is no name."""
+        """The one name of what an expression means; empty if it is not a name."""
         path = written(node)
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             path = node.value if node.value.replace(".", "").isidentifier() else ""

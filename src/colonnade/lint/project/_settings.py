@@ -67,7 +67,7 @@ class Settings:
             raise CheckError(f"{file} cannot be read: {error}") from None
         table = values.get("tool", {}).get("colonnade", {}).get("check", {})
         if not isinstance(table, dict):
-            raise CheckError(f"{file}: {TABLE} has to be a table.")
+            raise CheckError(f"{file}: {TABLE} must be a table.")
         values = {_field(file, name): _value(file, name, table[name]) for name in table}
         return replace(cls(root), **values)
 
@@ -105,22 +105,22 @@ def _value(file: Path, name: str, value: object) -> Any:
             return _texts(file, name, value)
         case "per-file-ignores":
             if not isinstance(value, dict):
-                raise CheckError(f"{file}: {name} of {TABLE} has to be a table of patterns.")
+                raise CheckError(f"{file}: {name} of {TABLE} must be a table of patterns.")
             return {
                 pattern: _texts(file, f"{name} {pattern!r}", codes)
                 for pattern, codes in value.items()
             }
         case "max-file-size":
             if not isinstance(value, int) or value < 1:
-                raise CheckError(f"{file}: {name} of {TABLE} has to be a number of bytes.")
+                raise CheckError(f"{file}: {name} of {TABLE} must be a number of bytes.")
             return value
         case _:
             if not isinstance(value, str):
-                raise CheckError(f"{file}: {name} of {TABLE} has to be text.")
+                raise CheckError(f"{file}: {name} of {TABLE} must be text.")
             return value
 
 
 def _texts(file: Path, name: str, value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
-        raise CheckError(f"{file}: {name} of {TABLE} has to be a list of texts.")
+        raise CheckError(f"{file}: {name} of {TABLE} must be a list of texts.")
     return tuple(value)

@@ -41,7 +41,7 @@ class Piece:
         indent: What stands before each line in the file, and is not in ``code``.
         first: The line of the file that its first one is, from 1.
         cell: The cell of a notebook, from 1.
-        lenient: Whether code that is no Python is passed over, as it is in a document.
+        lenient: Whether code that is not Python is passed over, as it is in a document.
     """
 
     code: str
@@ -75,7 +75,7 @@ class Piece:
         """Its tree.
 
         Raises:
-            UnreadableError: It is no Python that this Python knows.
+            UnreadableError: It is not Python that this Python knows.
         """
         try:
             with warnings.catch_warnings():
@@ -148,7 +148,7 @@ def _encoding(data: bytes) -> str:
     try:
         return tokenize.detect_encoding(io.BytesIO(begins).readline)[0]
     except SyntaxError as error:
-        if "declaration" in str(error.msg):  # there is none, and the bytes are no UTF-8
+        if "declaration" in str(error.msg):  # there is none, and the bytes are not UTF-8
             return "utf-8"
         raise UnreadableError(str(error.msg)) from None
 

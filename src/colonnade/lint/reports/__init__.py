@@ -1,4 +1,4 @@
-"""How findings are told: to people, to programs, to GitHub."""
+"""The formats of findings: for people, to programs, to GitHub."""
 
 from colonnade.lint.reports._github import as_github
 from colonnade.lint.reports._json import as_json

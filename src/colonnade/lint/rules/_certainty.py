@@ -1,6 +1,6 @@
 """Whether an expression holds what it seems to hold, on every way that leads to it.
 
-For a finding it is enough that something is wrong on one way; a safe fix has to be right on all.
+For a finding it is enough that something is wrong on one way; a safe fix must be right on all.
 """
 
 import ast

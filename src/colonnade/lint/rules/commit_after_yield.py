@@ -14,8 +14,8 @@ class CommitAfterYield(Rule):
     """A dependency commits after its `yield`: after the answer was sent.
 
     What comes after the `yield` runs when the client has its 201 already (FastAPI 0.118 and later).
-    If the commit fails, the client was told of a row that is not there. Commit in the endpoint, or
-    depend with `Depends(get_session, scope="function")`, which ends before the answer.
+    If the commit fails, the client has a response about a row that does not exist. Commit in the
+    endpoint, or depend with `Depends(get_session, scope="function")`, which ends before the answer.
     """
 
     code = "CLN216"

@@ -70,7 +70,7 @@ def begin(session: Session, name: str) -> None:
                 if not later or not isinstance(node, ast.Call) or _is_commit(node):
                     continue
                 if any("commit" in (keyword.arg or "") for keyword in node.keywords):
-                    continue  # it is told whether to
+                    continue  # a parameter decides
                 if any(_follows(at, node, write) for write in later):
                     name = at.edit.text(node.func)
                     message = f"`{name}` commits `{source}`, in the middle of what is done here"

@@ -11,7 +11,7 @@ from colonnade.lint.rules._stock_columns import stock_columns
 class LiteralColumn(Rule):
     """A `Literal` field of a table, on stock sqlmodel.
 
-    sqlmodel asks whether the type is a subclass of something, and a `Literal` is no class: the
+    sqlmodel asks whether the type is a subclass of something, and a `Literal` is not a class: the
     module cannot be imported (`TypeError: issubclass() arg 1 must be a class`). Give the column a
     type with `sa_type=String`, or take `SQLModel` from Colonnade, where it is text with a CHECK.
     """

@@ -15,7 +15,7 @@ class PoolOnSQLite(Rule):
     """An engine on SQLite is given the size of a pool.
 
     In memory it raises (`Invalid argument(s) 'max_overflow' sent to create_engine()`), or says how
-    many threads keep a database of their own; for a file it makes connections that wait for each
+    many threads keep their own database; for a file it makes connections that wait for each
     other, since SQLite has one writer. Leave it out.
     """
 

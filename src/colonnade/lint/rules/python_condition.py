@@ -110,7 +110,7 @@ def _fix(at: Context, node: ast.expr, message: str) -> Fix | None:
 
 
 def _edits(at: Context, node: ast.expr, imports: list[Edit]) -> list[Edit] | None:
-    """The edits that make SQL of a condition; None if a part of it is no condition."""
+    """The edits that make SQL of a condition; None if a part of it is not a condition."""
     match node:
         case ast.BoolOp():
             return _joined(at, node, imports)

@@ -116,7 +116,7 @@ async def ready() -> None:
                     continue
                 call = item.context_expr
                 if isinstance(call, ast.Call) and _engine(at, call) is not None and not is_async:
-                    continue  # found already, by its engine, or with an engine of its own kind
+                    continue  # found already, by its engine, or its engine is of its kind
                 want = "async with" if is_async else "with"
                 message = f"this session is entered by `{want}`"
                 if not isinstance(call, ast.Name):

@@ -17,7 +17,7 @@ class SharedSession(Rule):
     """One session is used by several tasks at the same time.
 
     A session is one connection and one transaction: two tasks at once raise "concurrent operations
-    are not permitted", or mix what each has not yet committed. Give each task a session of its own.
+    are not permitted", or mix what each has not yet committed. Give each task its own session.
     """
 
     code = "CLN209"

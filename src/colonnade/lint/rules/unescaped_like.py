@@ -20,7 +20,7 @@ class UnescapedLike(Rule):
     """A text from outside is put into a LIKE with its `%` and `_`.
 
     Who searches for `100%` or `a_b` finds other rows, and `%` alone finds all. `contains(text,
-    autoescape=True)` (and `icontains`, `startswith`, ...) takes the text for what it says.
+    autoescape=True)` (and `icontains`, `startswith`, ...) takes the text literally.
     """
 
     code = "CLN305"

@@ -9,11 +9,11 @@ from colonnade.lint.runner._checking import UNREADABLE
 
 
 class Unreadable(Rule):
-    """A file cannot be read, or is no Python that this Python knows, or cannot be checked whole.
+    """A file cannot be read, or is not Python that this Python knows, or cannot be checked whole.
 
     Nothing else can be said of it. Code for a newer Python is read by that one: run `colonnade
     check` with the Python that the project runs on. Blocks of Markdown and cells of notebooks that
-    are no Python are passed over, for documents show parts of programs.
+    are not Python are passed over, for documents show parts of programs.
     """
 
     code = UNREADABLE

@@ -62,7 +62,7 @@ class Task(SQLModel, table=True):
             return  # a declared_attr, which may be a relation
         other = target.relations.get(named)
         if other is None and named in target.members:
-            problem = f"`{target.title}.{named}` is no relation"
+            problem = f"`{target.title}.{named}` is not a relation"
         elif other is None:
             problem = f"`{target.title}` has no `{named}`"
         elif other.back_populates in model.relations and other.back_populates != relation.name:

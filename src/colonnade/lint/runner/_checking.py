@@ -30,7 +30,7 @@ class Parsed:
         name: The name of its module.
         path: Its path, as it was named.
         source: What it holds.
-        modules: Its pieces, parsed; those that are no Python are not there.
+        modules: Its pieces, parsed; those that are not Python are not there.
         before: For each piece's module, the one before it.
         errors: What kept it, or a piece of it, from being parsed.
     """

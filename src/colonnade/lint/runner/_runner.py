@@ -161,7 +161,7 @@ def _named(files: Files, paths: Iterable[Path], contents: dict[Path, bytes]) -> 
             yield from files.below(absolute)
         elif path.exists() or path.is_symlink() or absolute in contents:
             if path.suffix not in SUFFIXES:
-                raise CheckError(f"{path} is no Python, Markdown or notebook.")
+                raise CheckError(f"{path} is not a Python file, Markdown file or notebook.")
             yield absolute
         else:
             raise CheckError(f"There is no file or folder {path}.")

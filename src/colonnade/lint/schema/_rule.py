@@ -73,5 +73,5 @@ class SchemaRule(Described):
 
 
 def names(columns: "list[Column[Any]]") -> str:
-    """Columns, as they are said: `a`, `b`."""
+    """Columns, as messages list them: `a`, `b`."""
     return ", ".join(f"`{column.name}`" for column in columns)

@@ -43,8 +43,8 @@ class Kind:
     Attributes:
         annotation: Its annotation, None aside.
         type: The column type that the model has then.
-        sa_type: How that is said; None where the annotation alone says it.
-        options: What ``Field`` is told besides.
+        sa_type: The source of that type; None where the annotation alone says it.
+        options: The other arguments of ``Field``.
     """
 
     annotation: str
@@ -63,8 +63,8 @@ class FieldSource:
         kind: What it is.
         replaced: The type that the database has and the model cannot declare; None if it can.
         optional: Whether a row can be made without it, because the database has the value.
-        options: What ``Field`` is told, as Python.
-        column_options: What the column is told beyond that, as Python.
+        options: The arguments of ``Field``, as Python.
+        column_options: The arguments of the column beyond those, as Python.
     """
 
     name: str
@@ -430,7 +430,7 @@ _OPERATORS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<", "min_length": ">=", 
 
 
 @dataclass(frozen=True)
-class Meaning:
+class FieldCheck:
     """What a CHECK may say of a field.
 
     Attributes:
@@ -454,7 +454,7 @@ class Meaning:
         return compared
 
 
-def meaning_of(source: FieldSource, check: str, condition: str) -> Meaning | None:
+def meaning_of(source: FieldSource, check: str, condition: str) -> FieldCheck | None:
     """What a CHECK of a name that models give says, as far as one can see."""
     column, kind = source.column, source.kind
     table, bounds = column.table.name, ("values", *_OPERATORS)
@@ -464,7 +464,7 @@ def meaning_of(source: FieldSource, check: str, condition: str) -> Meaning | Non
     plain = kind.annotation in ("int", "str", "float", "Decimal", "bytes")
     if rest == "values" and kind.annotation in ("int", "str") and not _is_made(kind):
         values = _values(condition, kind.annotation)
-        return Meaning(check, rest, values) if values else None
+        return FieldCheck(check, rest, values) if values else None
     if rest not in _OPERATORS or not plain or _is_made(kind):
         return None
     if ("length" in rest) != (kind.annotation in ("str", "bytes")):
@@ -477,7 +477,7 @@ def meaning_of(source: FieldSource, check: str, condition: str) -> Meaning | Non
         return None
     if kind.annotation == "int" and kind.sa_type is None and int(match["limit"]) not in INT32:
         return None  # the bound would make it a BIGINT
-    return Meaning(check, rest, (match["limit"],))
+    return FieldCheck(check, rest, (match["limit"],))
 
 
 def _is_made(kind: Kind) -> bool:

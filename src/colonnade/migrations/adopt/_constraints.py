@@ -11,8 +11,8 @@ from sqlalchemy.exc import InvalidRequestError
 
 from colonnade.migrations.adopt._classes import ClassSource
 from colonnade.migrations.adopt._columns import (
+    FieldCheck,
     FieldSource,
-    Meaning,
     escaped,
     meaning_of,
     text_source,
@@ -168,7 +168,7 @@ def _sqlite_indexes(source: ClassSource, connection: Connection, notes: list[str
             for row, item in zip(rows, items, strict=True)
         ]
         notes += [
-            f"The index {name} orders {source.table.name}.{row[2]} in a way of its own "
+            f"The index {name} orders {source.table.name}.{row[2]} in its own way "
             f"(DESC or COLLATE), which is left out."
             for row in rows
             if row[1] >= 0 and (row[3] or row[4] != "BINARY")
@@ -284,7 +284,7 @@ def sorted_keys(table: Table) -> list[sa.ForeignKeyConstraint]:
 
 def add_checks(table_class: ClassSource, connection: Connection, there: Stored) -> None:
     """CHECKs as fields say them where that is stored alike, else as they are."""
-    wished: dict[str, tuple[FieldSource, Meaning]] = {}
+    wished: dict[str, tuple[FieldSource, FieldCheck]] = {}
     for check, condition in there.checks.items():
         for source in table_class.fields.values():
             meaning = meaning_of(source, check, condition)
@@ -315,7 +315,7 @@ def _in(match: re.Match[str]) -> str:
 
 
 def _stored_alike(
-    table_class: ClassSource, connection: Connection, there: Stored, meanings: Iterable[Meaning]
+    table_class: ClassSource, connection: Connection, there: Stored, meanings: Iterable[FieldCheck]
 ) -> set[str]:
     """The CHECKs which a database stores as it has them, when models say what they mean."""
     meanings = list(meanings)
@@ -338,12 +338,12 @@ def _stored_alike(
     }
 
 
-def _checked(source: ClassSource, meaning: Meaning) -> str:
+def _checked(source: ClassSource, meaning: FieldCheck) -> str:
     table, kind = source.table.name, meaning.kind
     return next(name for name in source.fields if meaning.check == check_name(table, name, kind))
 
 
-def _bound(source: FieldSource, meaning: Meaning) -> None:
+def _bound(source: FieldSource, meaning: FieldCheck) -> None:
     if meaning.kind == "values":
         annotation = f"Literal[{', '.join(map(repr, meaning.values))}]"
         source.kind = type(source.kind)(

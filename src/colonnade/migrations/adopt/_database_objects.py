@@ -1,6 +1,6 @@
 """What tables need that models cannot say: extensions, schemas, domains, sequences, functions.
 
-A revision that adopts a database creates them with SQL of its own, PostgreSQL's. What neither
+A revision that adopts a database creates them with its own SQL, PostgreSQL's. What neither
 models nor that revision keep is named.
 """
 

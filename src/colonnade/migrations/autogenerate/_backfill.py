@@ -30,11 +30,11 @@ class Fields:
         }
 
     def fill(self, table: str, column: sa.Column[Any], choices: Choices, why: str) -> Any:
-        """What rows that are there get in a column: what was said, the field's default, an answer.
+        """What existing rows get in a column: ``--fill``, the field's default, or an answer.
 
         Raises:
             MigrationError: There is no default, and nobody to ask; or the field does not take
-                what was said.
+                the value of ``--fill``.
         """
         name = f"{table}.{column.name}"
         known = self._column(table, column.name)
@@ -46,7 +46,7 @@ class Fields:
         """What existing rows get in a new column that may be empty; None: nothing.
 
         Raises:
-            MigrationError: The field does not take what was said.
+            MigrationError: The field does not accept the value of ``--fill``.
         """
         name = f"{table}.{column.name}"
         if name in choices.fills:

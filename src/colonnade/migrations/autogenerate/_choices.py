@@ -15,7 +15,7 @@ class Asker(Protocol):
         """Which of some answers is right, counted from 0."""
 
     def say(self, question: str, default: str | None = None) -> str:
-        """An answer in words of one's own."""
+        """An answer as free text."""
 
 
 @dataclass
@@ -91,7 +91,7 @@ class Choices:
         return self.asker.say(f"{column} {why}. Existing rows get", default)
 
     def mapped(self, column: str) -> dict[str, str]:
-        """What was said that values of a column become."""
+        """The ``--map`` options of a column."""
         if column in self.maps:
             self._used.add(f"--map {column}")
         return dict(self.maps.get(column, {}))
@@ -124,7 +124,7 @@ class Choices:
         self._used.add(f"--map {column}")
 
     def check_used(self, columns: Container[str]) -> None:
-        """Have every value that was said for rows be used.
+        """Check that every ``--fill`` and ``--map`` was used.
 
         Args:
             columns: The columns of the models, as ``task.status``.

@@ -75,7 +75,7 @@ def enums_of(metadata: MetaData) -> dict[EnumKey, Values]:
         known = enums.setdefault((kind.schema, str(kind.name)), values)
         if known != values:
             raise MigrationError(
-                f"The type {kind.name} is said to have the values {listed(known)}, and by "
+                f"The type {kind.name} has the values {listed(known)} here, and by "
                 f"{column.table.name}.{column.name} to have {listed(values)}: define it once, "
                 "and have each column use that."
             )
@@ -118,7 +118,7 @@ def find_types(
         connection: A database with the history replayed.
         metadata: The models' tables.
         ledger: What the history said.
-        choices: What was said of values that go.
+        choices: What becomes of removed values.
         dropped: What is dropped of columns and tables that had been put aside.
 
     Raises:
@@ -151,7 +151,7 @@ def _reversed(steps: Sequence[MigrateOperation]) -> list[MigrateOperation]:
 def _without_defaults(
     connection: Connection, step: ChangeEnum, ledger: SchemaHistory
 ) -> Iterator[SetDefault]:
-    """What drops the defaults that are no values any more; models that have others bring them."""
+    """What drops the defaults that are not values any more; models that have others bring them."""
     inspector = sa.inspect(connection)
     for schema, table, name in ledger.columns_with((step.schema, step.name)):
         for column in inspector.get_columns(table, schema):
@@ -173,7 +173,7 @@ def changes(
     Args:
         there: The types that are there.
         metadata: The tables.
-        choices: What was said of values that go.
+        choices: What becomes of removed values.
 
     Raises:
         MigrationError: A value is to become one that the type does not have.
@@ -204,7 +204,7 @@ def changes(
 def _asked(
     metadata: MetaData, key: EnumKey, was: Values, goes: Mapping[str, str], choices: Choices
 ) -> dict[str, str]:
-    """What each value becomes that goes: what was said, or an answer; those that no row has not."""
+    """What each removed value becomes: by ``--map`` or an answer; unused values are left out."""
     values = enums_of(metadata)[key]
     columns = [f"{column.table.name}.{column.name}" for column, kind in _native(metadata)
                if (kind.schema, kind.name) == key]  # fmt: skip
@@ -228,7 +228,7 @@ def _texts_with(metadata: MetaData, key: EnumKey) -> list[str]:
 
 
 def _mappings(metadata: MetaData, choices: Choices) -> dict[EnumKey, dict[str, str]]:
-    """What values of each type become, by what was said of its columns."""
+    """What values of each type become, by the ``--map`` options of its columns."""
     mappings: dict[EnumKey, dict[str, str]] = {}
     for column, kind in _native(metadata):
         chosen = choices.maps.get(f"{column.table.name}.{column.name}", {})

@@ -33,7 +33,7 @@ def _statements(body: Sequence[ast.stmt], indent: int) -> Iterator[str]:
 
 
 def lines_of(node: ast.expr, indent: int, before: str, after: str, width: int = WIDTH) -> list[str]:
-    """An expression on one line if it fits, else its arguments on lines of their own."""
+    """An expression on one line if it fits, else its arguments on their own lines."""
     line = f"{' ' * indent}{before}{flat(node)}{after}"
     parts = _brackets(node)
     if len(line) <= width or parts is None:
@@ -90,6 +90,6 @@ def flat(node: ast.expr) -> str:
 def _quoted(text: str) -> str:
     quote = "'" if text.count('"') > text.count("'") else '"'
     other = '"' if quote == "'" else "'"
-    # With the other quote in it and none of its own, repr() chooses the one that is wanted.
+    # repr() prefers single quotes, unless the text has one and no double quote.
     plain = repr(text.replace(quote, "\0").replace(other, "\1"))[1:-1]
     return quote + plain.replace("\\x00", f"\\{quote}").replace("\\x01", other) + quote

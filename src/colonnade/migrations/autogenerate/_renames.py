@@ -68,11 +68,11 @@ def find_gone(
     Args:
         connection: A database with the history replayed.
         metadata: The models' tables.
-        choices: What was said, and whom to ask.
+        choices: The options of the command, and whom to ask.
         ledger: What the history says of its columns.
 
     Raises:
-        MigrationError: Something was not said, and there is nobody to ask; or what was said
+        MigrationError: An option is missing and there is nobody to ask; or an option
             cannot be done.
     """
     finder = _Finder(connection, metadata, choices, ledger)
@@ -105,7 +105,7 @@ class _Finder:
         """The tables that have another name, by the new one."""
 
     def check_choices(self) -> None:
-        """Have everything that was said be about something.
+        """Check that every option names something that exists.
 
         Raises:
             MigrationError: It is not: a name is misspelt, or the models still have it.
@@ -264,7 +264,7 @@ class _Columns:
             gone.add(RenameColumn(self.table.name, old, to, schema=self.table.schema))
 
     def _said(self) -> dict[str, str]:
-        """The columns of which it was said what they are called now."""
+        """The new names of the table's columns, by ``--rename``."""
         owners = {self.was[1], self.table.name}
         chosen = {}
         for full, to in self.finder.choices.renames.items():

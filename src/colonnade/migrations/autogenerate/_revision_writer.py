@@ -70,7 +70,7 @@ class Written:
     Attributes:
         path: Its file.
         revision: Its id.
-        message: What it says of itself.
+        message: The message of the revision.
         steps: What it does, in words.
     """
 
@@ -82,7 +82,7 @@ class Written:
 
 def replay(history: History, connection: Connection, target: str = "heads",
            watcher: Watcher | None = None) -> SchemaHistory:  # fmt: skip
-    """Run a history in an empty database, from its baseline if it has one; what it said.
+    """Run a history in an empty database, from its baseline if it has one; return its state.
 
     Raises:
         MigrationError: A revision fails, or the history cannot be read.
@@ -122,10 +122,10 @@ def find_change(
         connection: The throwaway database; it is changed.
         metadata: The models' tables.
         ledger: What the history said.
-        choices: What was said of renames and such.
+        choices: The options of the command: renames and such.
 
     Raises:
-        MigrationError: Something has to be said, and there is nobody to ask.
+        MigrationError: Something must be said, and there is nobody to ask.
     """
     name_foreign_keys(metadata)
     gone = find_gone(connection, metadata, choices, ledger)
@@ -202,7 +202,7 @@ def apply(connection: Connection, steps: Iterable[MigrateOperation], ledger: Sch
                 raise MigrationError(
                     f"Could not apply `{step}` while comparing schemas: "
                     f"{str(error.orig).partition(chr(10))[0]}. Drop what depends on it before, and "
-                    "make it again after, in a revision of your own (colonnade migrate --empty)."
+                    "make it again after, in your own revision (colonnade migrate --empty)."
                 ) from error
 
 
@@ -226,8 +226,8 @@ def write_revision(
         history: The history.
         url: The kind of database to compare on, and on PostgreSQL the server.
         metadata: The models' tables.
-        message: What it says of itself; None: what it does.
-        choices: What was said of renames and such.
+        message: The message of the revision; None for a summary of its operations.
+        choices: The options of the command: renames and such.
         empty: Write one even if nothing has changed, to be filled in by hand.
         watcher: Told how the replay goes.
         edit: Called with the file that was written, to change it before it is tried.
@@ -236,7 +236,7 @@ def write_revision(
         What was written, None if nothing has changed; and what is aside and may be dropped.
 
     Raises:
-        MigrationError: The history has two heads or cannot be replayed, something has to be said,
+        MigrationError: The history has two heads or cannot be replayed, something must be said,
             or the file cannot be written.
     """
     head = history.head()
@@ -275,8 +275,8 @@ def _is_good(
 ) -> bool:
     """Try a revision in the database that it was compared in; whether that says it is good.
 
-    What was done there to compare is taken back first. Should that leave a trace, it is no fault of
-    the revision: another database has the last word, which costs another replay.
+    What the comparison did there is undone first. If that leaves a trace, the revision is not to
+    blame: a fresh database has the last word, which costs another replay.
 
     Raises:
         MigrationError: It fails, and nothing was done there to compare.

@@ -1,7 +1,7 @@
 """What the revisions of a history said of columns, CHECKs and enum types, in their own words.
 
 A database says what it holds in its own: ``TIMESTAMP WITH TIME ZONE`` of PostgreSQL, or a CHECK
-with casts. Where a later revision has to undo something, it says it as it was said.
+with casts. Where a later revision has to undo something, it repeats the earlier revision's words.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ EnumKey = tuple[str | None, str]
 
 
 class SchemaHistory:
-    """What was said last of each column, CHECK, index and enum type.
+    """The last definition of each column, CHECK, index and enum type.
 
     Attributes:
         types: The type of a column.

@@ -47,11 +47,11 @@ class StepPlanner:
     Args:
         connection: The throwaway database, which has the tables of the history.
         fields: The models' fields, for what rows get that are there.
-        choices: What was said, and whom to ask.
+        choices: The options of the command, and whom to ask.
         ledger: What the history says of its columns and CHECKs.
         before: The tables before, as the database keeps them.
         after: The tables afterwards.
-        foreign_keys: The foreign keys that there are before.
+        foreign_keys: The existing foreign keys.
         going_back: Whether it is a downgrade, for which nobody is asked.
     """
 
@@ -97,7 +97,7 @@ class StepPlanner:
         return [*arranged, *self._last]
 
     def _released(self, operations: Sequence[MigrateOperation]) -> Iterator[MigrateOperation]:
-        """Drop the foreign keys of columns that change their type, or are no key for a while."""
+        """Drop the foreign keys of columns that change their type or leave their key for a while."""
         tables = [
             operation for operation in operations if isinstance(operation, ops.ModifyTableOps)
         ]

@@ -26,7 +26,7 @@ def mapping_of(
     """What values of a column become when the CHECK that lists them says something else.
 
     Args:
-        choices: What was said of the values, and whom to ask.
+        choices: What the values become, and whom to ask.
         table: The table.
         column: The column.
         old: The condition of the older CHECK, of the history.
@@ -37,8 +37,8 @@ def mapping_of(
         The column and its mapping; None if no value becomes another.
 
     Raises:
-        MigrationError: What was said names a value that there is not, or of a value that goes
-            nothing was said, and there is nobody to ask.
+        MigrationError: ``--map`` names a value that does not exist, or for a removed value
+            there is no option and nobody to ask.
     """
     full = f"{table}.{column}"
     before, after = values_in(old), values_in(new)
@@ -68,7 +68,7 @@ def _typed(full: str, value: str, known: list[str | int], had: str) -> str | int
     """A value as its column holds it.
 
     Raises:
-        MigrationError: It is none of the values that there are.
+        MigrationError: It is not one of the known values.
     """
     match = next((candidate for candidate in known if str(candidate) == str(value)), None)
     if match is None:

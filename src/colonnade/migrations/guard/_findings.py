@@ -41,7 +41,7 @@ class Finding:
         return f"{self.kind}:{self.subject}"
 
     def is_allowed(self, allow: frozenset[str]) -> bool:
-        """Whether it was said to be meant. What would fail cannot be."""
+        """Whether ``--allow`` names it. What would fail cannot be allowed."""
         return self.kind != "fails" and (self.name in allow or self.kind in allow)
 
     def __str__(self) -> str:

@@ -233,7 +233,7 @@ class RowChecks:
             rows = self.projection.rows(step.schema, step.table)
             if rows is None:
                 return
-            try:  # each value is converted, and the first that cannot be is told
+            try:  # each value is converted, and the first that fails is reported
                 self.projection.ask_strictly(
                     f"SELECT count(v) FROM (SELECT {step.using} AS v FROM {rows}) AS x"  # noqa: S608
                 )

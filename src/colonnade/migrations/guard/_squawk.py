@@ -1,4 +1,4 @@
-"""Squawk's rules, for the SQL that a revision has of its own: https://squawkhq.com/docs/rules."""
+"""Squawk's rules, for the SQL that a revision runs itself: https://squawkhq.com/docs/rules."""
 
 import json
 import re

@@ -166,7 +166,7 @@ def bytes_literal(value: bytes, dialect: Dialect) -> str:
 
 
 def _undoubled(dialect: Dialect, sql: str) -> str:
-    """SQL as it is: what is run is said as text, in which SQLAlchemy doubles percent signs."""
+    """SQL with single percent signs: SQLAlchemy doubles them in the text that it runs."""
     return sql.replace("%%", "%") if dialect.identifier_preparer._double_percents else sql
 
 
@@ -187,7 +187,7 @@ def run_sql(operations: Operations, *statements: str) -> None:
 
 @contextmanager
 def outside_transaction(operations: Operations, *, patient: bool = False) -> Iterator[None]:
-    """Commit what came before; each statement is a transaction of its own.
+    """Commit what came before; each statement is its own transaction.
 
     Args:
         operations: Alembic's.
@@ -234,7 +234,7 @@ def undone_on_failure(operations: Operations, *statements: str, but: str = "") -
     except DBAPIError as error:
         if context.as_sql or error.connection_invalidated:
             raise
-        with suppress(DBAPIError):  # what stays then is told of as a step that was begun
+        with suppress(DBAPIError):  # what stays is reported as a step that was begun
             run_sql(operations, *statements)
             context.opts["colonnade_undone"] = but
         raise

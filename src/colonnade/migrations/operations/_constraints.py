@@ -57,7 +57,7 @@ class AddIndex(Concurrent, Step):
 
 
 def _drop_unfinished(operations: Operations, name: str, schema: str | None) -> bool:
-    """Drop an index that an interrupted build left behind; whether it has to be built."""
+    """Drop an index that an interrupted build left behind; whether it must be built."""
     context = operations.migration_context
     if context.as_sql or context.connection is None:
         return True

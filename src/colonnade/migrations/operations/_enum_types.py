@@ -196,7 +196,7 @@ class ChangeEnum(EnumStep):
         cases = "".join(f" WHEN {old} THEN {new}" for old, new in pairs)
         if cases:
             value = f"CASE {value}{cases} ELSE {value} END"
-        # An array is mapped value by value: by way of words that are no values of either type.
+        # An array is mapped value by value: by way of words that are not values of either type.
         between = [literal(operations, word) for word in self._words_between(len(pairs))]
         for (old, _), word in zip(pairs, between, strict=True):
             array = f"array_replace({array}, {old}, {word})"

@@ -1,7 +1,7 @@
 """A snapshot of the tables at one revision, from which a history is replayed.
 
 Some histories cannot run in an empty database: a revision reads rows that only the real database
-has, or opens a connection of its own. ``[tool.colonnade] baseline`` names a revision whose snapshot
+has, or opens its own connection. ``[tool.colonnade] baseline`` names a revision whose snapshot
 stands in for it and for all before it wherever a history is replayed.
 """
 
@@ -186,7 +186,7 @@ def _schema_on_postgresql(connection: Connection) -> str:
 
 _ADDRESS = {"host", "hostaddr", "port", "dbname", "user", "sslmode", "sslrootcert", "sslcert",
             "sslkey"}  # fmt: skip
-"""The parameters that every pg_dump knows; the driver has more of its own library."""
+"""The parameters that every pg_dump knows; the driver's library knows more."""
 
 _VARIABLES = {"dbname": "database"}
 """The environment variables of libpq that have another name than the parameter:

@@ -24,7 +24,7 @@ _BLOCKING = sa.text(
 
 
 class BlockedWatch:
-    """Looks at who blocks a run on PostgreSQL, on a connection of its own, and tells its watcher.
+    """Looks at who blocks a run on PostgreSQL, on its own connection, and tells its watcher.
 
     Args:
         run: The run.

@@ -34,7 +34,7 @@ class Journal:
 
     Args:
         connection: The database.
-        revision: The revision; a downgrade has a name of its own.
+        revision: The revision; a downgrade has its own name.
     """
 
     def __init__(self, connection: Connection, revision: str) -> None:

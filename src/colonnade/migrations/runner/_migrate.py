@@ -295,7 +295,7 @@ def _state_of(run: Run, connection: Connection, database: Database) -> str:
 def alone(database: Database, wait: float, watcher: Watcher) -> Iterator[None]:
     """Be the only runner on a database.
 
-    By an advisory lock on PostgreSQL, held by a transaction of its own, which a pooler keeps on
+    By an advisory lock on PostgreSQL, held by its own transaction, which a pooler keeps on
     one server connection, and which ends with the process. SQLite lets one write at a time, and
     each revision looks whether it is still to be done once it holds that lock.
 

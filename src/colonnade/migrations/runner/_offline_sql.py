@@ -24,7 +24,7 @@ def sql_of(
     """The SQL that would be run; nothing is.
 
     On PostgreSQL as Alembic writes it offline. SQLite's tables are written anew from what they
-    are, so there the revisions are run in a throwaway database, and what they ran is told.
+    are, so there the revisions are run in a throwaway database, and their statements are printed.
 
     Args:
         history: The history.

@@ -54,7 +54,7 @@ class Run:
         connection: The database.
         direction: Forwards or backwards.
         target: Where to, as Alembic takes it: ``heads``, ``-1``, a revision.
-        watcher: Who is told.
+        watcher: Receives the progress.
         note: Called with each operation before it is run.
     """
 
@@ -304,7 +304,7 @@ class _Seen:
         return batch
 
     def _begins(self, operation: MigrateOperation) -> bool:
-        """Whether an operation is run, which is told."""
+        """Whether an operation is run; its progress is reported."""
         if self.applies is not None and not self.applies(operation):
             return False
         if self.doing is not None:

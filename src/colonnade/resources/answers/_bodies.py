@@ -21,7 +21,7 @@ async def read_body(body: bytes, read: Callable[[bytes], T]) -> T:
 
 
 async def json_body(request: Request) -> bytes:
-    """The body of a request that has to be JSON.
+    """The body of a request that must be JSON.
 
     Raises:
         QueryError: It is not said to be JSON.

@@ -91,7 +91,7 @@ def _driver_error(error: DBAPIError) -> BaseException:
 
 
 def problem_of(error: Exception, shape: Shape, *, deleting: bool = False) -> Problem | None:
-    """The problem that an error of the database amounts to; None if it is no fault of a request.
+    """The problem that an error of the database amounts to; None if it is not a fault of a request.
 
     Args:
         error: What was raised.

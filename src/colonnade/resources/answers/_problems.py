@@ -15,7 +15,7 @@ from colonnade.rows import MOST_ERRORS
 
 MEDIA_TYPE = "application/problem+json"
 LONGEST_TEXT = 300
-"""Characters of what a request got wrong that are said back."""
+"""Characters of a wrong value that a problem repeats."""
 
 
 class ProblemError(BaseModel):

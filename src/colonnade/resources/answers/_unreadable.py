@@ -68,7 +68,7 @@ async def name_unreadable(
 
 
 def unwritable(error: UnreadableRowError) -> Problem:
-    """The problem of a row that was written, and rolled back for want of an answer."""
+    """The problem of a write that was rolled back because its response cannot be written."""
     logger.error("Answered 409: the answer cannot be written", exc_info=error)
     name = error.name or "the row"
     detail = f"The response cannot be written, so nothing was stored: {name}: {error.reason}"
@@ -112,7 +112,7 @@ def rows_of_keys(
 
 
 def _is_about_values(error: BaseException) -> bool:
-    """Whether a statement failed over a value, rather than for want of time or of a table."""
+    """Whether a statement failed because of a value, rather than a timeout or a missing table."""
     if isinstance(error, UnreadableRowError):
         return True
     cause = error if isinstance(error, DBAPIError) else error.__cause__

@@ -15,7 +15,7 @@ def problems(app: FastAPI) -> None:
     """Have every error of an app answered as a problem, not those of its Resources alone.
 
     Covers ``HTTPException``, the validation of requests, a database that cannot be reached or has
-    no time (503), and what is raised and not caught, of which nothing but the status is told.
+    no time (503), and uncaught exceptions, of which the response shows nothing but the status.
     """
 
     async def on_http(request: Request, error: Exception) -> Response:

@@ -1,6 +1,6 @@
 """``Idempotency-Key``: a POST that comes twice is carried out once, and answered the same.
 
-The answer is stored in the transaction of the write, so that there are both or neither.
+The answer is stored in the transaction of the write, so that both exist or neither does.
 https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
 """
 
@@ -80,7 +80,7 @@ class Receipts:
         model: The table they are kept in.
 
     Raises:
-        ModelError: That is no such table.
+        ModelError: The model is not such a table.
     """
 
     def __init__(self, subject: TableContext, model: type[Idempotency]) -> None:

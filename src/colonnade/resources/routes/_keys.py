@@ -1,6 +1,6 @@
 """Keys in paths: any key as one segment of a path, and back.
 
-A server decodes ``%2F`` before the path is split, so a slash has to be written otherwise. As in
+A server decodes ``%2F`` before the path is split, so a slash must be written otherwise. As in
 a JSON Pointer (RFC 6901) ``~`` begins an escape: ``~0`` is ``~``, ``~1`` is ``/``; ``~2`` is
 the comma that joins the parts of a composite key, ``~3`` a dot where the whole part is ``.`` or
 ``..``, which clients would take for a step in the path, and ``~4`` is the empty text.

@@ -69,7 +69,7 @@ class Operation(dict[str, Any]):
         return {"parameters": self._parameters()}.items()
 
     def __getitem__(self, name: str) -> Any:
-        # FastAPI asks for it by name where a dependency has parameters of its own.
+        # FastAPI asks for it by name where a dependency has its own parameters.
         return self._parameters() if name == "parameters" else super().__getitem__(name)
 
 
@@ -112,7 +112,7 @@ class Body(Documented):
     """The body of a request.
 
     Args:
-        schema: What it says.
+        schema: The schema of the body.
         without: Fields that it does not say.
         also: Columns that it says beside the schema's fields, by name.
         several: Whether it is an array, and of how many at most.

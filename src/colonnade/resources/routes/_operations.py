@@ -1,4 +1,4 @@
-"""The generated routes of a Resource: an endpoint for each operation, and what is said of it."""
+"""The generated routes of a Resource: an endpoint for each operation, and its documentation."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -56,7 +56,7 @@ class Operations:
     """Makes the generated routes of one Resource.
 
     Args:
-        router: The Resource, for what it says of all its routes.
+        router: The Resource, for the settings of all its routes.
         subject: Its table.
         reads: The reading operations.
         offer: What it offers.
@@ -422,7 +422,7 @@ class Operations:
 
 
 class _Related:
-    """A relation of a row, as a list of its own."""
+    """A relation of a row, as its own list."""
 
     def __init__(self, subject: TableContext, reached: RelationTarget, reader: PageReader) -> None:
         self.subject = subject

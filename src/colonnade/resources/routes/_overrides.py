@@ -1,4 +1,4 @@
-"""Sessions in the place of the database's own: ``app.dependency_overrides``, as tests use them.
+"""Sessions instead of the database's own: ``app.dependency_overrides``, as tests use them.
 
 ``app.dependency_overrides[db.get_async_session]``, or that of ``db.get_session``, says which
 session an endpoint works in. The statements of a Resource then run in that session's transaction.

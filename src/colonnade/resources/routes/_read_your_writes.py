@@ -65,7 +65,7 @@ async def follow(
 
 
 def asked_position(db: Database, request: Request) -> str | None:
-    """How far the database has to be for a request, as it says itself."""
+    """How far the database must be for a request, as it says itself."""
     position = request.headers.get(HEADER)
     if position is not None:
         return _verified(db, position)

@@ -14,8 +14,9 @@ class ForeignKeyCycle(SchemaRule):
     """Tables refer to each other in a circle.
 
     None can be made first, nor its rows be inserted first: SQLAlchemy adds one of the keys
-    afterwards, which SQLite cannot, and warns. Leave out one of the keys, put it in a table of its
-    own, or mark it `use_alter=True` and let it be NULL. A table that refers to itself is no circle.
+    afterwards, which SQLite cannot, and warns. Leave out one of the keys, move it to a separate
+    table, or mark it `use_alter=True` and let it be NULL. A table that refers to itself is not a
+    circle.
     """
 
     code = "CLN509"

@@ -49,7 +49,7 @@ class Worker(SQLModel, table=True):
 
 
 def _special(index: Index) -> bool:
-    """Whether an index is of a kind of its own: GIN, an operator class."""
+    """Whether an index has a kind that makes it different: GIN, an operator class."""
     return any(
         name in ("using", "ops") and value
         for options in index.dialect_options.values()

@@ -42,7 +42,7 @@ class Label(SQLModel, table=True):
 
 
 class TaskAssignment(SQLModel, table=True):
-    """A link with fields of its own: who does what on a task, since when."""
+    """A link with its own fields: who does what on a task, since when."""
 
     task_id: int | None = Field(
         default=None, foreign_key="task.id", primary_key=True, ondelete="CASCADE"

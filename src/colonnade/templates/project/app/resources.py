@@ -1,4 +1,4 @@
-"""The HTTP surface of each table: add an endpoint of your own to any of them."""
+"""The HTTP surface of each table: add your own endpoint to any of them."""
 
 from fastapi import Depends, Response
 
