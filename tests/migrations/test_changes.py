@@ -429,8 +429,8 @@ def test_what_is_not_said_is_asked_of_a_person(started: Lab) -> None:
         "The column task.title is",
         "renamed to name",
         "renamed to owner",
-        "gone: put it aside, with what it holds",
-        "gone: drop it, with what it holds",
+        "removed: put it aside with its data",
+        "removed: drop it with its data",
         "task.owner is new and NOT NULL. Existing rows get",
     ]
     assert started.rows("SELECT name, owner FROM task ORDER BY id") == [

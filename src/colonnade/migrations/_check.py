@@ -47,7 +47,9 @@ def check(history: History, url: DatabaseURL, metadata: MetaData) -> None:
             if direction == "downgrade":
                 left = [name for name in _tables_and_types(connection) if name not in before]
                 if left:
-                    raise MigrationError(f"Taken back, the history leaves {', '.join(left)}.")
+                    raise MigrationError(
+                        f"A downgrade of the whole history leaves {', '.join(left)} behind."
+                    )
         apart = [
             describe(difference) for difference in differences(connection, metadata, ledger=ledger)
         ]

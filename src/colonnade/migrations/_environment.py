@@ -63,7 +63,7 @@ def opened(database: Database) -> Iterator[Connection]:
         if other.is_pooled:
             raise MigrationError(
                 f"{other.url} is behind a pooler in transaction mode, where neither locks nor "
-                "settings last as long as a migration. Say where the server itself is: "
+                "settings last as long as a migration. Specify the server itself: "
                 "Database(direct_url=...), DATABASE_URL_UNPOOLED beside DATABASE_URL, or "
                 "--database-url."
             )

@@ -178,14 +178,13 @@ def _explain(folder: Path, raised: Exception) -> None:
         match = _MISSING.search(str(error))
         if match:
             raise MigrationError(
-                f"There is no revision {match[1]} in {folder}: `colonnade history` lists those "
-                "there are."
+                f"Unknown revision {match[1]} in {folder}. Run `colonnade history` for the list."
             ) from error
         raise MigrationError(f"{folder}: {error}") from error
     except KeyError as error:  # what Alembic raises of a down_revision that is not there
         raise MigrationError(
-            f"{folder}: a revision follows {error}, which is not there. Get its file back, from "
-            "version control or from whoever wrote it."
+            f"{folder}: a revision follows {error}, which does not exist. Restore its file "
+            "from version control or from its author."
         ) from error
     except (SyntaxError, ImportError, NameError, AttributeError) as error:
         raise MigrationError(

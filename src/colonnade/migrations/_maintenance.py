@@ -61,7 +61,7 @@ def squash(
     """
     head = history.head()
     if head is None or len(history.revisions) < 2:
-        raise MigrationError("There is one revision at most: nothing to squash.")
+        raise MigrationError("There is at most one revision: nothing to squash.")
     with shadow(url) as connection:
         ledger = replay(history, connection, watcher=watcher)
         apart = [
@@ -69,14 +69,15 @@ def squash(
         ]
         if apart:
             raise MigrationError(
-                f"The models are ahead of the history ({'; '.join(apart)}): colonnade migrate "
-                "first."
+                f"The models are ahead of the history ({'; '.join(apart)}). Run `colonnade "
+                "migrate` first."
             )
         lost = [] if force else _more_than_tables(history, connection)
         if lost:
             raise MigrationError(
-                "These do more than change tables, and the new revision would not do it: "
-                f"{'; '.join(lost)}. If new databases do not need it: --force."
+                "These revisions do more than change tables, which the new revision would "
+                "leave out: "
+                f"{'; '.join(lost)}. Use --force if new databases do not need it."
             )
     count = len(history.revisions)
     with shadow(url) as connection:

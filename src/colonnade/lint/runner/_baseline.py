@@ -27,7 +27,7 @@ def read_baseline(path: Path) -> Counter[Key]:
             }
         )
     except FileNotFoundError:
-        raise CheckError(f"There is no {path}; write it with --write-baseline.") from None
+        raise CheckError(f"{path} does not exist. Create it with --write-baseline.") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckError(f"{path} is not a baseline: {type(error).__name__} {error}") from None
 

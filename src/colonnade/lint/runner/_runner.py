@@ -131,7 +131,9 @@ def _known_codes(settings: Settings) -> None:
     prefixes += [code for some in settings.per_file_ignores.values() for code in some]
     for prefix in prefixes:
         if not any(code.startswith(prefix) for code in codes):
-            raise CheckError(f"There is no rule {prefix!r}; `colonnade check --rules` lists them.")
+            raise CheckError(
+                f"Unknown rule {prefix!r}. Run `colonnade check --rules` for the list."
+            )
 
 
 def _targets(

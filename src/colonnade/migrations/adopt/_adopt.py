@@ -36,7 +36,7 @@ def adopted(database: Database, schemas: Sequence[str] = ()) -> Adoption:
     with opened(database) as connection:
         adoption = models_source(connection, *schemas)
         others = () if schemas else schemas_with_tables(connection)
-    there = f"There are tables in {', '.join(others)}: name the schemas with --schema."
+    there = f"There are tables in {', '.join(others)}: choose the schemas with --schema."
     if adoption.models:
         return replace(adoption, notes=(*adoption.notes, *([there] if others else [])))
     where = f" in {', '.join(schemas)}" if schemas else ""

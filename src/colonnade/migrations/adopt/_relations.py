@@ -58,9 +58,7 @@ def relate(
         relations = _along(source, key, target, several)
         if relations is None:
             columns = ", ".join(key.column_keys)
-            notes.append(
-                f"{source.table.name}.{columns} refers to itself: there is no relation for it."
-            )
+            notes.append(f"{source.table.name}.{columns} refers to itself and gets no relation.")
             continue
         related.append((set(key.column_keys), relations))
     _overlap(related)

@@ -61,12 +61,12 @@ class Choices:
         if self.asker is None:
             wished = " or ".join(f"--rename {old}:{new}" for new in candidates)
             raise MigrationError(
-                f"The {kind} {old} is gone and {_names(candidates)} new. If it was renamed, say "
-                f"{wished}; if it was not, --aside {old} keeps what it holds, and --drop {old} "
-                "does not."
+                f"The {kind} {old} was removed and {_names(candidates)} new. If it was "
+                f"renamed, use {wished}. Otherwise, use --aside {old} to keep its data or "
+                f"--drop {old} to drop it."
             )
         answers = [f"renamed to {new}" for new in candidates]
-        answers += ["gone: put it aside, with what it holds", "gone: drop it, with what it holds"]
+        answers += ["removed: put it aside with its data", "removed: drop it with its data"]
         number = self.asker.choose(f"The {kind} {old} is", answers)
         if number < len(candidates):
             return candidates[number]
@@ -109,9 +109,9 @@ class Choices:
         """
         if self.asker is None:
             raise MigrationError(
-                f"{column} can no longer be {value!r}. Say what rows that have it get: "
-                f"--map {column}:{value}=VALUE, where VALUE is {_any_of(left)}. If no row has it: "
-                f"--map {column}:{value}="
+                f"{column} can no longer be {value!r}. Specify its replacement: "
+                f"--map {column}:{value}=VALUE, where VALUE is {_any_of(left)}. If no row has "
+                f"it, use --map {column}:{value}="
             )
         answers = [*(f"becomes {value}" for value in left), "is in no row"]
         number = self.asker.choose(f"{column} can no longer be {value!r}. It", answers)

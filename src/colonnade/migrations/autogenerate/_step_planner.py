@@ -97,7 +97,7 @@ class StepPlanner:
         return [*arranged, *self._last]
 
     def _released(self, operations: Sequence[MigrateOperation]) -> Iterator[MigrateOperation]:
-        """Drop the foreign keys of columns that change their type or leave their key for a while."""
+        """Drop the foreign keys of columns that change their type or leave their key."""
         tables = [
             operation for operation in operations if isinstance(operation, ops.ModifyTableOps)
         ]

@@ -97,7 +97,7 @@ class StepAssessor:
         facts = self.facts(table, schema)
         seconds = facts.size / rate
         if facts.rows and seconds > self.longest:
-            why = f"{whom} of {table} wait while {facts} are gone through, about {_time(seconds)}."
+            why = f"{whom} of {table} wait while {facts} are scanned, about {_time(seconds)}."
             yield self._finding("locks", table, operation, why, instead)
 
     def _rewritten(
@@ -112,8 +112,8 @@ class StepAssessor:
         facts = self.facts(table, operation.schema)
         if facts.rows:
             instead = (
-                f"take the model away and let `colonnade migrate` put the table aside as "
-                f"{table}{safe_ops.ASIDE}; drop it when nothing has missed it for a while."
+                f"remove the model and let `colonnade migrate` put the table aside as "
+                f"{table}{safe_ops.ASIDE}; drop it once nothing has needed it for a while."
             )
             yield self._finding("loses-data", table, operation, f"it has {facts}.", instead)
 
@@ -123,8 +123,8 @@ class StepAssessor:
         held = self.projection.count(operation.schema, table, f"{name} IS NOT NULL")
         if held and not self._is_computed(operation):
             instead = (
-                f"let `colonnade migrate` put it aside as {column}{safe_ops.ASIDE}; drop it when "
-                "nothing has missed it for a while."
+                f"let `colonnade migrate` put it aside as {column}{safe_ops.ASIDE}; drop it once "
+                "nothing has needed it for a while."
             )
             if safe_ops.is_aside(column):
                 instead = "leave it aside."
@@ -168,7 +168,7 @@ class StepAssessor:
             if step.removed:
                 yield from self._without_value(step, column)
         if len(set(step.mapping.values()) - set(step.was)) < len(step.mapping):
-            why = "several values become one, and which was which is not kept."
+            why = "several values become one, so that the originals are lost."
             yield self._finding("cannot-undo", step.name, step, why)
 
     def _columns_with(self, step: safe_ops.ChangeEnum) -> list[EnumColumn]:
@@ -191,8 +191,8 @@ class StepAssessor:
             where = f"{column.table}.{column.name}"
             yield self._finding(
                 "fails", step.name, step,
-                f"{many(held)} {have} a value in {where} that goes: {values}.",
-                f'say what it becomes: mapping={{"{step.removed[0]}": ...}} of steps.change_enum, '
+                f"{many(held)} {have} a value in {where} that is removed: {values}.",
+                f'map it: mapping={{"{step.removed[0]}": ...}} of steps.change_enum, '
                 "or --map when the revision is written.",
                 column.table,
             )  # fmt: skip
@@ -283,7 +283,7 @@ class StepAssessor:
         self, step: safe_ops.Step, table: str, column: str, values: Mapping[Any, Any]
     ) -> Iterator[Finding]:
         if len(set(values.values())) < len(values):
-            why = "several values become one, and which was which is not kept."
+            why = "several values become one, so that the originals are lost."
             yield self._finding("cannot-undo", f"{table}.{column}", step, why)
 
     def _change_computed(self, step: safe_ops.ChangeComputed) -> Iterator[Finding]:

@@ -88,5 +88,5 @@ def _undoing(
         revision,
         f"{describe(there.operations[0])}",
         "its downgrade() does nothing.",
-        "write what undoes it into downgrade(), if there is anything.",
+        "write its reverse into downgrade(), if there is one.",
     )

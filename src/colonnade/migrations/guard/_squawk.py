@@ -42,7 +42,7 @@ def judge_sql(sql: str, dialect: str) -> Iterator[tuple[Kind, str]]:
             seen.add(kind)
             yield kind, f"{message} (squawk: {rule})"
     if "loses-data" not in seen and (_LOST.search(sql) or _LOST_COLUMN.search(sql)):
-        yield "loses-data", "It takes rows or columns away with what they hold."
+        yield "loses-data", "It removes rows or columns with their data."
 
 
 def _squawk(sql: str) -> list[tuple[str, str]]:

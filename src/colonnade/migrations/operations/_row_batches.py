@@ -43,7 +43,7 @@ def _run_batches(context: MigrationContext, step: ForEachBatch) -> None:
         step.table, sa.MetaData(), schema=step.schema, autoload_with=connection, resolve_fks=False
     )
     if not table.primary_key.columns:
-        raise MigrationError(f"{step.table} has no primary key to go by: for_each_batch needs one.")
+        raise MigrationError(f"{step.table} has no primary key, which for_each_batch needs.")
     if connection.dialect.name != "postgresql":
         _walk(context, step, table, None, commit=False)
         return

@@ -63,7 +63,7 @@ class RefusedError(MigrationError):
         self.findings = tuple(findings)
         report = "\n\n".join(str(finding) for finding in findings)
         names = list(dict.fromkeys(finding.name for finding in findings if finding.kind != "fails"))
-        meant = f" If that is meant: --allow {' --allow '.join(names)}" if names else ""
+        meant = f" If this is intended: --allow {' --allow '.join(names)}" if names else ""
         super().__init__(f"{report}\n\nNothing was run.{meant}")
 
 
@@ -154,8 +154,9 @@ def heads_known(history: History, connection: Connection, database: Database) ->
         if not history.has(head):
             raise MigrationError(
                 f"{database.url} is at revision {head}, which is not in {history.folder}: it is "
-                "ahead of this code, or has another history. Get the code that has it; or, if its "
-                "tables are those of a revision here, say so: colonnade stamp REVISION."
+                "ahead of this code, or has another history. Use the code that has it or, if "
+                "its tables match a revision here, record "
+                "that: colonnade stamp REVISION."
             )
     return heads
 
@@ -176,9 +177,10 @@ def _check_unclaimed(history: History, connection: Connection, database: Databas
     taken = sorted(there & tables_made(history, connection))
     if taken:
         raise MigrationError(
-            f"{database.url} has {', '.join(taken)} already and no revision to show for it, as "
-            "after create_all(). If its tables are as some revision leaves them, say so, and it "
-            "goes on from there: colonnade stamp REVISION (colonnade history lists them; "
+            f"{database.url} has {', '.join(taken)} already, but no revision, as after "
+            "create_all(). If its tables match a "
+            "revision, record that and continue from there: colonnade stamp REVISION "
+            "(colonnade history lists them; "
             "colonnade drift compares)."
         )
 
@@ -238,10 +240,11 @@ def _failed(
         who = f"; last in the way: {watch.seen}" if watch.seen else ""
         reason = (
             f"{run.doing} did not get its locks in {tried} attempts ({reason}{who}). Try again "
-            "when there is less to do, or with a longer --lock-timeout"
+            "under less "
+            "load, or with a longer --lock-timeout"
         )
     elif sqlstate_of(error) == "42501":
-        reason = f"the user may not do this ({reason}): run it as the owner of the tables"
+        reason = f"the user lacks the permission ({reason}): run it as the owner of the tables"
     return f"Revision {name} fails: {reason}. {_state(run, database)}"
 
 
@@ -257,7 +260,7 @@ def _state(run: Run, database: Database) -> str:
             return _state_of(run, connection, database)
     except (DBAPIError, MigrationError, UnreachableError):
         return (
-            f"The connection to {database.url} is lost. What was committed stays: `colonnade "
+            f"The connection to {database.url} was lost. Committed steps stay: `colonnade "
             "current` shows how far it got, `colonnade upgrade` goes on from there."
         )
 
@@ -285,8 +288,8 @@ def _state_of(run: Run, connection: Connection, database: Database) -> str:
     begun = f", and the next ({run.doing}) was begun" if is_begun else ""
     return (
         f"{database.url} is at {where}; of {left.revision}, {left.done} of {left.total} steps are "
-        f"done and stay{begun}. Fix the cause and run `colonnade {left.direction}` again, which "
-        "goes on from there; or take it back with "
+        f"done and stay{begun}. Fix the cause and run `colonnade {left.direction}` again to "
+        "continue, or undo it with "
         f"`colonnade {'downgrade' if left.direction == 'upgrade' else 'upgrade'}`."
     )
 
@@ -313,11 +316,11 @@ def alone(database: Database, wait: float, watcher: Watcher) -> Iterator[None]:
             who = _holder(connection)
             if time.monotonic() >= deadline:
                 raise MigrationError(
-                    f"Another runner is at work on {database.url}: {who}. It was not done in "
-                    f"{wait:g} s; nothing was run."
+                    f"Another migration is running on {database.url}: {who}. It did not "
+                    f"finish within {wait:g} s, and nothing was run."
                 )
             if not is_reported:
-                watcher.waits(f"another runner is at work: {who}")
+                watcher.waits(f"another migration is running: {who}")
                 is_reported = True
             time.sleep(0.2)
         # A statement without parameters also drops the query before it, whose snapshot

@@ -157,7 +157,7 @@ class Run:
         if len(dangling) > self._broken:
             table, _, target, _ = dangling[-1]
             raise MigrationError(
-                f"Rows of {table} would refer to rows of {target} that are not there."
+                f"Rows of {table} would refer to rows of {target} that do not exist."
             )
 
 

@@ -88,8 +88,9 @@ class _Server:
             connection.execute(text(f"CREATE DATABASE {name}"))
         except DBAPIError as error:
             raise MigrationError(
-                f"The history is replayed in a throwaway database, and none can be made on "
-                f"{self.url}: {error.orig}. Let the user make some (ALTER USER ... CREATEDB), or "
+                f"The history is replayed in a throwaway database, and none can be created on "
+                f"{self.url}: {error.orig}. Let the user create databases (ALTER USER ... "
+                "CREATEDB), or "
                 "name another server with --shadow-url: `colonnade test-db` starts one."
             ) from error
         sync = replace(self.url.sync, url=self.url.sync.url.set(database=name))

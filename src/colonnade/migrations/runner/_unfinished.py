@@ -49,7 +49,7 @@ class Unfinished:
         other = "downgrade" if self.direction == "upgrade" else "upgrade"
         return (
             f"unfinished {going} of {self.revision}: {self.done}{of} steps are done. "
-            f"`colonnade {going}` finishes it, `colonnade {other}` takes it back."
+            f"`colonnade {going}` finishes it, `colonnade {other}` undoes it."
         )
 
 
