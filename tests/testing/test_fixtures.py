@@ -279,7 +279,7 @@ def test_what_the_app_does_not_see_is_warned_of(run: Run) -> None:
     tests = """
 def test_it(client, session):
     session.add(Task(title="Waiting"))
-    with pytest.warns(UserWarning, match="session has changes that are not committed"):
+    with pytest.warns(UserWarning, match="session has uncommitted changes"):
         assert client.get("/tasks").json() == []
     session.flush()
     with pytest.warns(UserWarning, match="on SQLite its writes wait for them") as told:
