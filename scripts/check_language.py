@@ -20,7 +20,7 @@ PYTHON = ("src", "tests", "benchmarks", "scripts")
 PROSE = ("README.md", "CONTRIBUTING.md", "docs/*.md")
 
 PHRASES = {
-    r"(?<!there )\b(?:is|are|was|were) no (?!longer|more\b|less\b|other\b)[a-z]+": "'is not a'",
+    r"(?<!there\s)\b(?:is|are|was|were) no (?!longer|more\b|less\b|other\b)[a-z]+": "'is not a'",
     r"\bof (?:its|their|one's|your) own\b": "name the owner, or leave it out",
     r"\bthere (?:is|are) (?:one|none|ones) (?:that|of|for)\b": "use a noun",
     r"\bthat there (?:is|are)\b": "use a noun: 'the configured replicas'",
