@@ -9,8 +9,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from colonnade import Database
 from colonnade.database import ErrorKind, error_kind_of
-from colonnade.database.connections._connect_errors import meaning_of
-from colonnade.database.connections._connector import LONGEST_PAUSE, Tries
+from colonnade.database.connections._connect_errors import connect_failure_of
+from colonnade.database.connections._connector import LONGEST_PAUSE, ConnectAttempts
 from colonnade.database.replicas._outages import Outage
 from colonnade.database.statements._retry import Attempts
 from colonnade.errors import StatementTimeoutError, UncertainCommitError, UnreachableError
@@ -46,21 +46,21 @@ STAYS = [
 
 @pytest.mark.parametrize("error", PASSES, ids=str)
 def test_what_passes_by_itself_is_tried_again(error: Exception) -> None:
-    assert meaning_of(error).passes
+    assert connect_failure_of(error).is_transient
 
 
 @pytest.mark.parametrize("error", STAYS, ids=str)
 def test_what_does_not_is_an_error_at_once(error: Exception) -> None:
-    assert not meaning_of(error).passes
-    tries = Tries(Outage(Database("postgresql://h/db").url), patience=60)
+    assert not connect_failure_of(error).is_transient
+    attempts = ConnectAttempts(Outage(Database("postgresql://h/db").url), timeout=60)
     with pytest.raises(UnreachableError):
-        tries.pause_after(error)
+        attempts.pause_after(error)
 
 
 def test_pauses_grow_to_a_bound_and_differ() -> None:
     def pauses() -> list[float]:
-        tries = Tries(Outage(Database("postgresql://h/db").url), patience=600)
-        return [tries.pause_after(TimeoutError()) for _ in range(12)]
+        attempts = ConnectAttempts(Outage(Database("postgresql://h/db").url), timeout=600)
+        return [attempts.pause_after(TimeoutError()) for _ in range(12)]
 
     first, second = pauses(), pauses()
     assert first != second
@@ -69,11 +69,11 @@ def test_pauses_grow_to_a_bound_and_differ() -> None:
 
 
 def test_the_last_try_ends_with_the_time() -> None:
-    tries = Tries(Outage(Database("postgresql://h/db").url), patience=0.2)
-    assert tries.pause_after(TimeoutError()) < 0.2
-    tries = Tries(Outage(Database("postgresql://h/db").url), patience=0)
+    attempts = ConnectAttempts(Outage(Database("postgresql://h/db").url), timeout=0.2)
+    assert attempts.pause_after(TimeoutError()) < 0.2
+    attempts = ConnectAttempts(Outage(Database("postgresql://h/db").url), timeout=0)
     with pytest.raises(UnreachableError, match="did not answer in time"):
-        tries.pause_after(TimeoutError())
+        attempts.pause_after(TimeoutError())
 
 
 def of_database(state: str | None, *, lost: bool = False, text: str = "no") -> DBAPIError:

@@ -84,7 +84,7 @@ def test_both_drivers_connect(connect: Callable[..., list[bool]], parameters: st
 @pytest.mark.parametrize(
     ("parameters", "host", "message"),
     [
-        ("sslmode=disable", "localhost", "does not let this user in"),
+        ("sslmode=disable", "localhost", "does not allow this user to connect"),
         ("sslmode=verify-full", "localhost", "certificate could not be verified"),
         ("sslmode=verify-full&sslrootcert=system", "localhost", "could not be verified"),
         ("sslmode=verify-ca&sslrootcert={dir}/other.pem", "localhost", "could not be verified"),

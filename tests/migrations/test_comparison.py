@@ -360,7 +360,7 @@ def test_two_tables_of_one_name_in_two_metadatas_are_refused() -> None:
     found = [sa.MetaData(), sa.MetaData()]
     for one in found:
         sa.Table("task", one, sa.Column("id", sa.Integer))
-    with pytest.raises(ValueError, match="Two tables are called task"):
+    with pytest.raises(ValueError, match="Two models have a table named 'task'"):
         merged(found)
 
 
