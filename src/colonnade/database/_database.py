@@ -312,7 +312,7 @@ class Database:
         Raises:
             UnreachableError: The database cannot be connected to; the message says why.
         """
-        if not self._is_overridden:  # whoever overrides the database has connected to it
+        if not self._is_overridden:  # the block of ``using`` manages the connections
             await self.ping_async()
         try:
             yield

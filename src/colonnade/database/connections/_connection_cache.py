@@ -57,9 +57,9 @@ class ConnectionCache:
     def _return_idle(self, loop: asyncio.AbstractEventLoop) -> None:
         """Return the connections to the pool that have been idle for too long."""
         self._timer = None
-        oldest = loop.time() - MAX_IDLE
+        cutoff = loop.time() - MAX_IDLE
         # The longest idle are first: the cache is last in, first out.
-        while self._idle and self._idle[0][1] <= oldest:
+        while self._idle and self._idle[0][1] <= cutoff:
             self._return(self._idle.pop(0)[0])
         if self._idle:
             self._timer = loop.call_later(MAX_IDLE, self._return_idle, loop)

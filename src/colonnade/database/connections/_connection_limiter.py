@@ -4,8 +4,8 @@ import asyncio
 from collections import deque
 
 STALL_TIMEOUT = 0.05
-"""Seconds without a finished statement after which waiting ones open further connections. This is
-about what opening one takes, with TLS and over a network; slower statements are worth it."""
+"""Seconds without a released slot after which waiting statements open further connections. It is
+about what opening one takes with TLS over a network: slower statements are worth a connection."""
 
 
 class ConnectionLimiter:
@@ -54,10 +54,10 @@ class ConnectionLimiter:
 
     def _schedule_check(self, loop: asyncio.AbstractEventLoop) -> None:
         due = loop.time() + STALL_TIMEOUT
-        self._timer = loop.call_at(due, self._release_if_stalled, loop, due)
+        self._timer = loop.call_at(due, self._give_up_if_stalled, loop, due)
 
-    def _release_if_stalled(self, loop: asyncio.AbstractEventLoop, due: float) -> None:
-        """Stop everyone waiting if no slot was released lately."""
+    def _give_up_if_stalled(self, loop: asyncio.AbstractEventLoop, due: float) -> None:
+        """Let everyone continue without a slot if none was released lately."""
         self._timer = None
         now = loop.time()
         # If the event loop was blocked, releases may not have been seen yet: check again later.

@@ -47,7 +47,7 @@ class ConnectAttempts:
     """The attempts to open one connection: how long each may take, and whether to retry. No I/O.
 
     Args:
-        outage: Whether the server is currently unreachable.
+        outage: Tracks whether the server can be reached.
         timeout: Seconds for all attempts, unless ``connect_deadline`` has set a deadline.
     """
 
@@ -156,8 +156,8 @@ class Connector:
     """Opens connections to a server.
 
     Attributes:
-        outage: Whether the server is currently unreachable.
-        pooler: Whether a connection pooler sits in front of the server.
+        outage: Tracks whether the server can be reached.
+        pooler: Tracks whether a connection pooler sits in front of the server.
         timeout: Seconds for all attempts, unless ``connect_deadline`` has set a deadline.
         statement_timeout: Statement timeout in seconds; None for the server's default.
     """
@@ -289,7 +289,7 @@ def replace_closed_connections(engine: Engine, outage: Outage) -> None:
 
     Args:
         engine: The engine, or the sync side of an async one.
-        outage: When the server was last seen to refuse writes; older connections are replaced.
+        outage: Knows when the server last refused writes; older connections are replaced too.
     """
     is_closed = IS_CLOSED[engine.driver]
 

@@ -80,13 +80,13 @@ class Engines:
         options: The options of every engine.
 
     Attributes:
-        threads: Run SQLite's reads for async code.
+        threads: Runs SQLite's reads for async code.
         writer: Runs SQLite's writes for async code, in one thread: with more, writers would wait
             for SQLite's single lock and keep reads from the threads.
         session_limit: Makes sync endpoints wait until a connection is free for their session.
         pool_timeout: Seconds to wait for a connection or a thread.
-        outage: Whether the server is currently unreachable.
-        pooler: Whether a connection pooler sits in front of the server.
+        outage: Tracks whether the server can be reached.
+        pooler: Tracks whether a connection pooler sits in front of the server.
     """
 
     def __init__(self, url: DatabaseURL, options: EngineOptions) -> None:
@@ -139,7 +139,7 @@ class Engines:
             return self._sync
 
     def for_running_loop(self) -> LoopEngine:
-        """The engine of the running event loop, with its connections.
+        """Return the engine of the running event loop.
 
         Raises:
             DatabaseError: No event loop is running.
@@ -165,7 +165,7 @@ class Engines:
         return loop_engine
 
     def existing(self) -> list[Engine]:
-        """The engines created so far: the sync one, and the sync sides of the async ones."""
+        """Return the engines created so far: the sync one, and the sync sides of the async ones."""
         with self._lock:
             async_engines = [loop_engine.engine.sync_engine for loop_engine in self._loops.values()]
             return async_engines if self._sync is None else [self._sync, *async_engines]
@@ -235,6 +235,7 @@ class Engines:
             _telemetry.instrument(engine)
 
     def _connectable(self, config: DriverConfig) -> DriverConfig:
+        """Check that the driver is installed, and keep an in-memory database alive."""
         package = _DRIVER_PACKAGES.get(config.url.get_driver_name())
         if package is not None and find_spec(package) is None:
             raise MissingDriverError(

@@ -12,9 +12,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 class SessionLimit:
     """A limit on sessions whose waiters wait on the event loop, without occupying a thread.
 
-    A worker thread that waits for a connection is missing to a request that has one and needs a
-    thread to return it. With more clients than threads, all of them would wait for the pool's
-    timeout.
+    A worker thread that waits for a connection is not available to a request that has one and
+    needs a thread to return it. With more clients than threads, all of them would wait until the
+    pool's timeout.
 
     Args:
         pool_size: Connections that the pool keeps open; 0 for no limit.

@@ -1,4 +1,4 @@
-"""``Outage``: whether a server is currently unreachable."""
+"""``Outage``: track whether a server can be reached."""
 
 import logging
 import time

@@ -54,7 +54,7 @@ FAILOVER_KINDS = EXCLUDING_KINDS | {ErrorKind.CONFLICT}
 
 
 class Replica:
-    """A read replica, and what is known of its state.
+    """A read replica, with its last known position and lag.
 
     Args:
         engines: The replica's engines.

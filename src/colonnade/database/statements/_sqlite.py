@@ -54,9 +54,8 @@ def is_write(statement: str) -> bool:
 def _float_text(value: Any) -> str | None:
     """Format a number for JSON, with the shortest text that gives the same double."""
     if value is None or isinstance(value, str | bytes):
-        return (
-            None if value is None else _stored_text(value)
-        )  # any column of SQLite may hold any type
+        # Any column of SQLite may hold any type.
+        return None if value is None else _stored_text(value)
     return repr(float(value)) if math.isfinite(value) else None
 
 
@@ -81,7 +80,7 @@ def _datetime_of(value: Any) -> datetime:
     """Parse a stored datetime in any ISO 8601 form, as other programs write it.
 
     Raises:
-        ValueError: The value has another form. An integer has: its epoch is not known.
+        ValueError: The value is not ISO 8601 text, for example an integer of unknown epoch.
     """
     if not isinstance(value, str):
         raise ValueError(value)  # noqa: TRY004 - the value is invalid, not its type

@@ -19,7 +19,7 @@ from colonnade.errors import StatementTimeoutError
 def no_answer_error() -> StatementTimeoutError:
     """Return the error of a statement that the server did not answer in time."""
     return StatementTimeoutError(
-        "The server did not answer the statement in time, not even with its own timeout error."
+        "The server did not answer the statement within its timeout. The connection was closed."
     )
 
 
@@ -58,12 +58,10 @@ def timeout_arguments(
     # Behind a pooler, single statements have only the driver's timeout.
     command_timeout = limit if pooler.is_detected else limit + GRACE
     configured = arguments.get("command_timeout")
-    driver_arguments = {
-        "command_timeout": command_timeout
-        if configured is None
-        else min(command_timeout, configured)
-    }
-    return {**driver_arguments, "server_settings": settings} if settings else driver_arguments
+    if configured is not None:
+        command_timeout = min(command_timeout, configured)
+    server_settings = {"server_settings": settings} if settings else {}
+    return {"command_timeout": command_timeout, **server_settings}
 
 
 def limit_statements(engine: Engine, limit: float | None, pooler: Pooler) -> None:

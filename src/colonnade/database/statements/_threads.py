@@ -25,7 +25,7 @@ MAX_THREADS = min(32, (os.cpu_count() or 1) + 4)
 """The number of threads, as in ``concurrent.futures.ThreadPoolExecutor``."""
 
 Claim = list[None]
-"""Holds one element. Whoever pops it first, a thread or a timeout, decides the item's fate."""
+"""Holds one element: the thread or the timeout that pops it first handles the item."""
 
 Item = tuple[asyncio.AbstractEventLoop, "asyncio.Future[Any]", Context, Callable[[], Any], Claim]
 
@@ -58,10 +58,8 @@ class Threads:
         if self._process != os.getpid():
             self._start()  # after a fork, which does not copy threads
         claim: Claim = [None]
-        if (
-            not self._queue.put((loop, future, copy_context(), work, claim))
-            and max_wait is not None
-        ):
+        starts_now = self._queue.put((loop, future, copy_context(), work, claim))
+        if not starts_now and max_wait is not None:
             self._queue.waiters.add(loop, future, claim, max_wait)
         return await future
 
