@@ -133,7 +133,7 @@ async def until_idle(db: Database) -> None:
         elif not await db.run_async(count_running):
             return
         await asyncio.sleep(0.05)
-    raise AssertionError("it count_running runs")
+    raise AssertionError("a statement is still running")
 
 
 def test_settings_in_the_url_are_kept_beside_the_timeout(postgresql_database: str) -> None:

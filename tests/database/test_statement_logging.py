@@ -142,9 +142,8 @@ def test_a_slow_statement_is_logged_with_its_plan(
         else:
             with logging_db.session() as session:
                 work(session.connection())
-                assert (
-                    session.exec(select(Row)).all() == []
-                )  # EXPLAIN has not aborted the transaction
+                # EXPLAIN has not aborted the transaction.
+                assert session.exec(select(Row)).all() == []
     assert len(caplog.records) == 1 + is_async
     records: list[Any] = list(caplog.records)
     for record in records:

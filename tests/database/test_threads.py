@@ -130,12 +130,12 @@ def test_threads_end_when_their_owner_is_collected(started: Started) -> None:
 def test_a_cancelled_caller_does_not_stop_its_thread() -> None:
     threads = Threads()
 
-    async def interrupted() -> int:
+    async def cancelled() -> int:
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(threads.run(lambda: time.sleep(0.1)), 0.01)
         return await threads.run(lambda: 7)
 
-    assert asyncio.run(interrupted()) == 7
+    assert asyncio.run(cancelled()) == 7
     threads.stop()
 
 

@@ -30,7 +30,7 @@ def server() -> Iterator[tuple[str, Path]]:
 
 @pytest.fixture
 def connect(server: tuple[str, Path]) -> Callable[..., list[bool]]:
-    """Returns whether each driver's connection is encrypted; raises if one cannot connect."""
+    """A function that connects with both drivers and returns whether TLS is on for each."""
 
     def connect(parameters: str, host: str = "localhost") -> list[bool]:
         url, directory = server
