@@ -106,13 +106,13 @@ def test_a_connection_beyond_the_pool_is_closed_with_its_loop(
     """The pool is full when a statement ends: a task closes its connection, and is cancelled."""
     slow = Plan(text("SELECT 1 FROM pg_sleep(0.2)")).bound({}, list)
     db = Database(postgresql_database, pool_size=1, max_overflow=1)
-    close = _connection_cache.ConnectionCache._close
+    close = _connection_cache.ConnectionCache._return
 
     def close_soon(cache: _connection_cache.ConnectionCache, connection: Any) -> None:
         asyncio.get_running_loop().call_soon(close, cache, connection)
 
     if not has_begun:  # the loop ends in the turn in which the task was created
-        monkeypatch.setattr(_connection_cache.ConnectionCache, "_close", close_soon)
+        monkeypatch.setattr(_connection_cache.ConnectionCache, "_return", close_soon)
 
     async def hold() -> None:
         async with db.session() as session:

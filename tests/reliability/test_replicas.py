@@ -231,8 +231,8 @@ def test_one_that_is_down_is_left_out_and_taken_back(
             two.start()
         until(lambda: two.port in ports(db, 2))
     finally:
-        one.start()
-    until(lambda: set(ports(db, 4)) == {one.port, two.port}, 30)
+        first.start()
+    until(lambda: set(ports(db, 4)) == {first.port, two.port}, 30)
     assert "Not reading from the replica" in caplog.text
     assert "Reading from the replica" in caplog.text
 

@@ -22,11 +22,11 @@ def report(url: str | None) -> bool:
     """
     database = url or _of_project()
     with err.status("Connecting"):
-        found = asyncio.run(diagnose(database))
-    out.print(f"[bold]{escaped(found.url)}[/bold]\n{escaped(found.kind)}")
-    if found.parameters:
-        out.print(_parameters(found.parameters))
-    for way in found.checks:
+        diagnosis = asyncio.run(diagnose(database))
+    out.print(f"[bold]{escaped(diagnosis.url)}[/bold]\n{escaped(diagnosis.kind)}")
+    if diagnosis.parameters:
+        out.print(_parameters(diagnosis.parameters))
+    for way in diagnosis.checks:
         out.print(_way(way))
     for advice in (*diagnosis.advice, *(_unfinished(database) if diagnosis.healthy else ())):
         out.print(f"[yellow]to change:[/yellow] {escaped(advice)}")

@@ -71,8 +71,8 @@ class ConnectionCache:
         task = asyncio.get_running_loop().create_task(connection.aclose())
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
-        # An event loop that ends cancels its tasks, those too that have not begun.
-        task.add_done_callback(lambda _: connection.close(cut_short=True))
+        # A closing event loop cancels its tasks, even those that have not started.
+        task.add_done_callback(lambda _: connection.close(interrupted=True))
 
     async def aclose(self) -> None:
         """Return every connection to the pool."""

@@ -317,22 +317,27 @@ class DirectConnection:
         return self.pool.checkedin() < self.pool.size()
 
     def close(self, *, interrupted: bool = False) -> None:
-        """Return the connection to the pool.
+        """Return the connection to the pool, unless it was returned before.
 
         Args:
             interrupted: Whether a statement was interrupted. The next statement would receive its
                 result, so the connection is not used again.
         """
+        if self._pooled.dbapi_connection is None:
+            return
         if interrupted:
             self._pooled.invalidate()
         self._pooled.close()
 
     async def aclose(self, *, interrupted: bool = False) -> None:
-        """``close`` for an async driver."""
-        if self.returns_without_waiting:
+        """``close`` for an async driver, which closes a connection that the pool has no room for."""
+        if interrupted or self.returns_without_waiting:
             self.close(interrupted=interrupted)
-        else:
-            await greenlet_spawn(self.close, interrupted=interrupted)
+            return
+        try:
+            await self.driver_connection.close()
+        finally:  # asyncpg closes the connection even when this is cancelled
+            self.close(interrupted=True)
 
 
 def run_direct(
