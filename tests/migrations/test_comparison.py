@@ -361,11 +361,11 @@ def test_tables_of_another_metadata_are_left_alone(lab: Lab) -> None:
 def test_two_tables_of_one_name_in_two_metadatas_are_refused() -> None:
     from colonnade.database import merged
 
-    found = [sa.MetaData(), sa.MetaData()]
-    for one in found:
-        sa.Table("task", one, sa.Column("id", sa.Integer))
+    both = [sa.MetaData(), sa.MetaData()]
+    for metadata in both:
+        sa.Table("task", metadata, sa.Column("id", sa.Integer))
     with pytest.raises(ValueError, match="Two models have a table named 'task'"):
-        merged(found)
+        merged(both)
 
 
 def test_an_index_of_another_database_is_left_alone(lab: Lab) -> None:

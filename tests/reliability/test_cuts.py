@@ -373,9 +373,9 @@ def test_health_is_told_in_time(db: Database, server: Server, proxy: Proxy) -> N
     async def stalled() -> None:
         assert (await db.health_async()).reached
         proxy.set("stall")
-        found = await db.health_async(0.3)
-        assert not found.reached
-        assert "did not answer within 0.3 s" in found.reason
+        health = await db.health_async(0.3)
+        assert not health.reached
+        assert "did not answer within 0.3 s" in health.reason
         assert not (await asyncio.to_thread(db.health, 0.3)).reached
         proxy.set("pass")
         for thread in threading.enumerate():

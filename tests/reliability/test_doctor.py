@@ -47,9 +47,9 @@ def test_a_pooled_one(
     assert "through a pooler in transaction mode (detected)" in done.stdout
     assert "pool_mode=transaction" in done.stdout
     assert "DATABASE_URL_UNPOOLED" in done.stdout
-    said = colonnade("doctor", f"{bouncer.url}?pool_mode=transaction", cwd=tmp_path)
-    assert said.returncode == 0
-    assert "(detected)" not in said.stdout
+    done = colonnade("doctor", f"{bouncer.url}?pool_mode=transaction", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "(detected)" not in done.stdout
 
 
 def test_migrations_go_past_a_pooler(

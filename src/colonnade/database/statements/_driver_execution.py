@@ -330,7 +330,7 @@ class DirectConnection:
         self._pooled.close()
 
     async def aclose(self, *, interrupted: bool = False) -> None:
-        """``close`` for an async driver, which closes a connection that the pool has no room for."""
+        """``close`` for an async driver, which closes a connection that does not fit the pool."""
         if interrupted or self.returns_without_waiting:
             self.close(interrupted=interrupted)
             return
