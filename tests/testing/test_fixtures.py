@@ -487,7 +487,7 @@ def test_an_app_that_cannot_be_had(
     [
         (
             "mysql://me:secret@host/db",
-            "--database must be sqlite, postgresql or a URL. mysql://*",
+            "--database must be sqlite, postgresql or a URL. *mysql://*",
         ),
         ("sqlite:///mine.db", "*tests would empty that file*Say --database sqlite*"),
         (
