@@ -48,7 +48,7 @@ def halfway(lab: Lab) -> Lab:
 def test_it_is_shown(halfway: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     (left,) = unfinished_of(halfway.history, halfway.db)
     assert (left.direction, left.done, left.total) == ("upgrade", 2, 3)
-    assert "`colonnade upgrade` finishes it, `colonnade downgrade` takes it back" in str(left)
+    assert "`colonnade upgrade` finishes it, `colonnade downgrade` undoes it" in str(left)
     assert halfway.db.health().unfinished == (left.revision,)
     monkeypatch.chdir(halfway.root)
     app = FastAPI()
