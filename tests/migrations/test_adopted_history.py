@@ -176,7 +176,7 @@ def test_a_database_whose_default_schema_is_empty_says_which_are_not(lab: Lab) -
     from colonnade.errors import MigrationError
 
     lab.run("CREATE SCHEMA person", "CREATE TABLE person.person (id SERIAL PRIMARY KEY)")
-    with pytest.raises(MigrationError, match=r"tables in person: name the schemas with --schema"):
+    with pytest.raises(MigrationError, match=r"tables in person: choose the schemas with --schema"):
         adopted(lab.db)
 
 

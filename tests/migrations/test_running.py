@@ -183,7 +183,7 @@ def test_a_user_without_rights_is_told(on_postgresql: Lab) -> None:
     lab.run("GRANT ALL ON ALL TABLES IN SCHEMA public TO guest")
     try:
         guest = Lab(lab.root, Database(url_of(lab.db, "guest")))
-        with pytest.raises(MigrationError, match=r"may not do this .*must be owner.*Nothing"):
+        with pytest.raises(MigrationError, match=r"lacks the permission .*must be owner.*Nothing"):
             guest.upgrade()
         guest.db.dispose()
     finally:
@@ -215,7 +215,7 @@ def test_another_runner_is_waited_for_and_named(on_postgresql: Lab) -> None:
 
     with (
         alone(lab.db, 1, Watcher()),
-        pytest.raises(MigrationError, match=r"Another runner .*process \d+ of"),
+        pytest.raises(MigrationError, match=r"Another migration .*process \d+ of"),
     ):
         lab.upgrade(patience=IMPATIENT)
     lab.upgrade()

@@ -225,10 +225,10 @@ def test_a_type_of_the_programs_own(db: Database) -> None:
 
     db.create_all()
     with serving(Resource(Venue, db)) as client:
-        assert client.post("/places", json={"at": [3, 4]}).json() == {"id": 1, "at": [3.0, 4.0]}
-        client.post("/places:batch", json=[{"at": [1, 2]}, {}])
-        assert [row["at"] for row in client.get("/places").json()] == [[3.0, 4.0], [1.0, 2.0], None]
-        assert client.patch("/places/1", json={"at": None}).json()["at"] is None
+        assert client.post("/venues", json={"at": [3, 4]}).json() == {"id": 1, "at": [3.0, 4.0]}
+        client.post("/venues:batch", json=[{"at": [1, 2]}, {}])
+        assert [row["at"] for row in client.get("/venues").json()] == [[3.0, 4.0], [1.0, 2.0], None]
+        assert client.patch("/venues/1", json={"at": None}).json()["at"] is None
 
 
 class TestDecimals:

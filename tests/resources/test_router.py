@@ -203,7 +203,7 @@ class TestOperations:
     def test_unknown_names(self, db: Database, models: SimpleNamespace) -> None:
         with pytest.raises(ModelError, match="Did you mean delete"):
             Resource(models.Task, db, operations={"delet"})  # type: ignore[arg-type]  # the mistake
-        with pytest.raises(ModelError, match="no operation"):
+        with pytest.raises(ModelError, match="not an operation"):
             Resource(models.Task, db, dependencies={"remove": []})  # type: ignore[dict-item]  # the mistake
         wrong = Resource(models.Task, db, include=["projet"])
         with pytest.raises(ModelError, match="Did you mean project"), serving(wrong):
