@@ -4,6 +4,7 @@ import ast
 import io
 import json
 import re
+import sys
 import tokenize
 import warnings
 from bisect import bisect_right
@@ -240,6 +241,4 @@ def _nothing(magic: re.Match[str]) -> str:
 
 
 def _version() -> str:
-    import sys
-
     return "{}.{}".format(*sys.version_info)

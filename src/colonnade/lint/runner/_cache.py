@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -101,8 +102,6 @@ class Cache:
 @cache
 def version() -> str:
     """What the cache depends on beside the project: this very program and its Python."""
-    import sys
-
     digest = hashlib.blake2b(repr(sys.version_info).encode(), digest_size=16)
     for path in sorted(Path(__file__).parents[1].rglob("*.py")):
         digest.update(path.read_bytes())
