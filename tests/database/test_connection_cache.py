@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 from sqlalchemy import event, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from colonnade import Database
 from colonnade.database import Plan
 from colonnade.database.connections import _connection_cache
+from colonnade.errors import DatabaseError
 
 PID = Plan(text("SELECT pg_backend_pid()")).bound({}, lambda rows: rows.scalar_one())
 
@@ -129,3 +131,35 @@ def test_a_connection_beyond_the_pool_is_closed_with_its_loop(
     gc.collect()
     db.dispose()
     assert caplog.messages == []
+
+
+def test_a_lost_connection_beyond_the_pool_raises_the_databases_error(
+    postgresql_database: str,
+) -> None:
+    slow = Plan(text("SELECT 1 FROM pg_sleep(5)")).bound({}, list)
+    db = Database(postgresql_database, pool_size=1, max_overflow=1)
+    other = Database(postgresql_database)
+
+    async def hold() -> None:
+        async with db.session() as session:
+            await session.connection()
+            await asyncio.sleep(0.2)
+
+    async def statement_outlives_its_connection() -> None:
+        holding = asyncio.create_task(hold())
+        await asyncio.sleep(0.1)
+        statement = asyncio.create_task(db.run_async(slow))
+        await holding  # now the pool is full
+        with other.session() as session:
+            session.execute(
+                text(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> "
+                    "pg_backend_pid() AND query LIKE '%pg_sleep(5)' AND state = 'active'"
+                )
+            )
+        with pytest.raises((SQLAlchemyError, DatabaseError)):
+            await statement
+
+    asyncio.run(statement_outlives_its_connection())
+    db.dispose()
+    other.dispose()

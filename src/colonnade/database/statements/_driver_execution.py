@@ -331,11 +331,13 @@ class DirectConnection:
 
     async def aclose(self, *, interrupted: bool = False) -> None:
         """``close`` for an async driver, which closes a connection that does not fit the pool."""
-        if interrupted or self.returns_without_waiting:
+        driver = self.driver_connection  # None when the connection was lost
+        if interrupted or driver is None or self.returns_without_waiting:
             self.close(interrupted=interrupted)
             return
         try:
-            await self.driver_connection.close()
+            with suppress(Exception):  # the server may have closed it first
+                await driver.close()
         finally:  # asyncpg closes the connection even when this is cancelled
             self.close(interrupted=True)
 
