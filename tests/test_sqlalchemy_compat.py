@@ -1,5 +1,6 @@
 """The internals of SQLAlchemy that Colonnade relies on, and what it does without them."""
 
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -31,8 +32,10 @@ from colonnade import _sqlalchemy_compat as compat
 
 
 @pytest.fixture
-def engine() -> Engine:
-    return create_engine("sqlite://")
+def engine() -> Iterator[Engine]:
+    engine = create_engine("sqlite://")
+    yield engine
+    engine.dispose()
 
 
 def table(metadata: MetaData | None = None) -> Table:
@@ -81,6 +84,7 @@ def test_engines_share_what_they_have_compiled(engine: Engine) -> None:
     compat.share_compiled_cache(engine, other)
     assert engine._compiled_cache is other._compiled_cache
     assert engine._compiled_cache
+    other.dispose()
 
 
 def test_metadata_with_a_sequence_or_a_listener_creates_more_than_tables() -> None:
