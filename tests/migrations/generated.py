@@ -68,7 +68,7 @@ def begin(random: Random) -> dict[str, Column]:
 
 
 def edit(random: Random, columns: Columns) -> tuple[dict[str, Column], dict[str, Any]]:
-    """Other columns, and what must be said of the change."""
+    """Other columns, and the options that the change needs."""
     after = dict(columns)
     choices: dict[str, Any] = {}
     free = [name for name in NAMES if name not in after]

@@ -256,7 +256,7 @@ def test_a_computed_column_stays_when_its_table_is_written_anew(lab: Lab) -> Non
         def define() -> None:
             class Task(SQLModel, table=True):
                 id: int | None = Field(default=None, primary_key=True)
-                a: int = Field(**bound)  # type: ignore[misc]  # as the test says
+                a: int = Field(**bound)  # type: ignore[misc]  # its arguments are a variable
                 b: int | None = Field(
                     default=None,
                     sa_column=sa.Column(sa.Integer, sa.Computed("a + 1", persisted=True)),
@@ -280,7 +280,7 @@ def test_tables_in_schemas_of_postgresql(lab: Lab) -> None:
             class User(SQLModel, table=True):
                 __table_args__ = {"schema": "auth"}
                 id: int | None = Field(default=None, primary_key=True)
-                email: str = Field(unique=True, **more)  # type: ignore[misc]  # as the test says
+                email: str = Field(unique=True, **more)  # type: ignore[misc]  # its arguments are a variable
 
             class Note(SQLModel, table=True):
                 id: int | None = Field(default=None, primary_key=True)

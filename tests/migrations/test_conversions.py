@@ -22,7 +22,7 @@ def column(kind: Any, **options: Any) -> Callable[[], object]:
     def define() -> object:
         class Task(SQLModel, table=True):
             id: int | None = Field(default=None, primary_key=True)
-            value: kind | None = Field(default=None, **options)  # type: ignore[misc]  # as the test says
+            value: kind | None = Field(default=None, **options)  # type: ignore[misc]  # its arguments are a variable
 
         return Task
 
@@ -151,7 +151,7 @@ def test_the_key_that_others_refer_to_becomes_a_uuid_while_there_are_no_rows(lab
     def define(kind: Any, **options: Any) -> Callable[[], object]:
         def tables() -> None:
             class Owner(SQLModel, table=True):
-                id: kind = Field(primary_key=True, **options)  # type: ignore[misc]  # as the test says
+                id: kind = Field(primary_key=True, **options)  # type: ignore[misc]  # its arguments are a variable
 
             class Item(SQLModel, table=True):
                 id: int | None = Field(default=None, primary_key=True)

@@ -104,7 +104,7 @@ def test_rows_written_since_get_a_value_that_the_column_takes(
     def required() -> None:
         class Task(SQLModel, table=True):
             id: int | None = Field(default=None, primary_key=True)
-            value: kind = Field(**options)  # type: ignore[valid-type, misc]  # as the test says
+            value: kind = Field(**options)  # type: ignore[valid-type, misc]  # type and arguments are variables
 
     lab.change(required)
     lab.change(empty, allow=["loses-data"], **{going: frozenset({"task.value"})})

@@ -111,8 +111,8 @@ def migrate(
 
     \[tool.colonnade] in pyproject.toml names the app or the models; revisions are in
     migrations/versions. They are replayed in a throwaway database and compared there, so that it
-    does not matter what the database at hand holds. What is renamed, and what old rows get in a
-    new column, is asked on a terminal, and must be said elsewhere.
+    does not matter what the database at hand holds. On a terminal, the command asks what was
+    renamed and what existing rows get in a new column; elsewhere, options must say so.
 
     Examples:
       colonnade migrate -m "tasks have an owner" --fill task.owner=nobody

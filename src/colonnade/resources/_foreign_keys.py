@@ -55,8 +55,8 @@ class Reference:
 
     def is_given(self, values: Values) -> bool:
         """Whether values say of some column, and of none that it is null."""
-        values_of_key = [values[name] for name in self.names if name in values]
-        return bool(values_of_key) and all(value is not None for value in values_of_key)
+        key = [values[name] for name in self.names if name in values]
+        return bool(key) and all(value is not None for value in key)
 
     def is_whole(self, values: Values) -> bool:
         """Whether values say all of it."""

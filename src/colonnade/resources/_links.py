@@ -193,8 +193,8 @@ class Link:
         if self.shape is not None and self._judge and names:
             stored = stored_row(connection, self.shape, self._is_link(), self.table, keys)
             if stored is not None:
-                changes_of_body = {name: values[name] for name in names if name in values}
-                changes = self._judge.changes(stored, changes_of_body)
+                body_values = {name: values[name] for name in names if name in values}
+                changes = self._judge.changes(stored, body_values)
                 values, names = {**values, **changes}, names | changes.keys()
         parameters = {
             value_parameter(self._column(name).column): value for name, value in values.items()
@@ -471,7 +471,7 @@ def _key_columns(relation: RelationShape, far: Side, link: Shape | None) -> tupl
 
 
 def _kept(shape: Shape) -> dict[str, Any]:
-    """What the database keeps, which an ON CONFLICT must be told."""
+    """The values of columns that update themselves, which an ON CONFLICT must set."""
     kept: dict[str, Any] = {}
     for column in shape.columns.values():
         default: Any = column.column.onupdate

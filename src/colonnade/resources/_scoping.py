@@ -39,7 +39,10 @@ _registries: WeakKeyDictionary[Database, _Registry] = WeakKeyDictionary()
 
 
 def _registry(db: Database) -> _Registry:
-    return _registries.setdefault(db, _Registry())
+    registry = _registries.get(db)
+    if registry is None:
+        registry = _registries[db] = _Registry()
+    return registry
 
 
 def declare(db: Database, shape: Shape, scope: Any) -> None:

@@ -97,21 +97,21 @@ class Trees:
             .select_from(step, above)
             .where(_same([step.c[name] for name in there], parents))
         )
-        values_of_row = []
+        new_parent = []
         for column in reference.columns:
             field = self._shape_of(column)
             is_in_body = field is not None and field.name in values
-            values_of_row.append(
+            new_parent.append(
                 reference.bind(field, NEW) if is_in_body and field else mine.c[column.key]
             )
         keys = [above.c[f"key{index}"] for index in range(len(there))]
         among = exists(
-            select(literal_column("1")).select_from(above).where(_same(keys, values_of_row))
+            select(literal_column("1")).select_from(above).where(_same(keys, new_parent))
         )
         return (
             select(func.count())
             .select_from(mine)
-            .where(key_clause(self.shape, mine), or_(among, _same(parent, values_of_row)))
+            .where(key_clause(self.shape, mine), or_(among, _same(parent, new_parent)))
         )
 
     def _shape_of(self, column: Any) -> Any:

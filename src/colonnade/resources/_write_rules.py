@@ -141,8 +141,8 @@ async def explained(
     except Problem as problem:
         if problem.kind != "foreign_key" or problem.errors:
             raise
-        problem_found = await subject.run(
+        missing = await subject.run(
             context, lambda connection: foreign.missing(connection, rows), idempotent=True
         )
         # Every row it refers to is there: then it is itself one that others refer to.
-        raise problem_found or referenced(foreign.shape, None, None) from problem
+        raise missing or referenced(foreign.shape, None, None) from problem

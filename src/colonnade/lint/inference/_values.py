@@ -81,7 +81,7 @@ def awaitable(item: Value | None) -> Value:
 def joined(value: Value | None, other: Value | None) -> Value | None:
     """What is known after either of two ways."""
     if value is None or other is None or value == other:
-        return value or other  # None on one way is no other thing
+        return value or other  # None adds nothing to what the other way knows
     if value.kind is not other.kind:
         return None
     if value.kind in (Kind.STATEMENT, Kind.QUERY):

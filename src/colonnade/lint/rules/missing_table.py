@@ -75,7 +75,7 @@ def _lacks_table(model: Model) -> bool:
 
 
 def _is_mappable(model: Model) -> bool:
-    """Whether a model is a table for certain once it says so: its module must be imported."""
+    """Whether ``table=True`` would certainly make a model a table: its module must be imported."""
     attributes = model.attributes.values()
     return any(attribute.primary_key for attribute in attributes) and all(
         (attribute.hint.name in SCALARS and not attribute.hint.many)

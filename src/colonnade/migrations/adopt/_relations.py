@@ -41,18 +41,18 @@ def relate(
     classes: Mapping[str, ClassSource],
     notes: list[str],
 ) -> None:
-    keys_of_source = keys[source.table.key]
-    if _links(source, keys_of_source):
-        (_, first), (_, second) = keys_of_source
+    own_keys = keys[source.table.key]
+    if _links(source, own_keys):
+        (_, first), (_, second) = own_keys
         here = first.free(plural(second.table.name))
         there = second.free(plural(first.table.name))
         first.relations.append(RelationSource(here, second.name, there, True, source.name))
         second.relations.append(RelationSource(there, first.name, here, True, source.name))
         return
     related: list[tuple[set[str], list[RelationSource]]] = []
-    for key, target in keys_of_source:
+    for key, target in own_keys:
         back = [to for _, to in keys[target.table.key]].count(source)
-        several = [to for _, to in keys_of_source].count(target) + (
+        several = [to for _, to in own_keys].count(target) + (
             back if target is not source else 0
         ) > 1
         relations = _along(source, key, target, several)
@@ -72,7 +72,7 @@ def _along(
     ends = [spec.rpartition(".")[2] for spec in specs_of(key)]
     there = [target.fields[name].name for name in ends]
     if target is source and set(here) & set(there):
-        return None  # which side a column is on could not be told
+        return None  # the two sides would have the same columns
     single, many = relation_names(source.table, key)
     single = source.free(single)
     first = RelationSource(single, target.name, "", False)

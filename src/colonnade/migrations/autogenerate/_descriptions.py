@@ -81,9 +81,9 @@ def _altered(alter: ops.AlterColumnOp) -> str:
 LONGEST_MESSAGE = 70
 
 
-def summary(found_operations: Iterable[MigrateOperation]) -> str:
+def summary(difference: Iterable[MigrateOperation]) -> str:
     """A message for a revision that was given none: what matters of what it does."""
-    operations = list(each(found_operations))
+    operations = list(each(difference))
     main = [
         operation for operation in operations if not isinstance(operation, _SMALL)
     ] or operations

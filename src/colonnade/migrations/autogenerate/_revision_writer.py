@@ -125,7 +125,7 @@ def find_change(
         choices: The options of the command: renames and such.
 
     Raises:
-        MigrationError: Something must be said, and there is nobody to ask.
+        MigrationError: An option is missing, and there is nobody to ask.
     """
     name_foreign_keys(metadata)
     gone = find_gone(connection, metadata, choices, ledger)
@@ -236,7 +236,7 @@ def write_revision(
         What was written, None if nothing has changed; and what is aside and may be dropped.
 
     Raises:
-        MigrationError: The history has two heads or cannot be replayed, something must be said,
+        MigrationError: The history has two heads or cannot be replayed, an option is missing,
             or the file cannot be written.
     """
     head = history.head()

@@ -145,7 +145,7 @@ class Run:
             self.connection.exec_driver_sql("BEGIN IMMEDIATE")
         heads = context.get_current_heads()
         below = self.history.script.iterate_revisions(heads, "base") if heads else ()
-        is_there = any(below_step.revision == revision_of(step) for below_step in below)
+        is_there = any(each.revision == revision_of(step) for each in below)
         if is_there == (self.direction == "upgrade"):
             raise OvertakenError
 

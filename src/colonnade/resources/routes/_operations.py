@@ -127,11 +127,7 @@ class Operations:
         status: int = 200,
     ) -> None:
         operations = (operation,) if isinstance(operation, str) else operation
-        guards = [
-            guard
-            for name_of_operation in operations
-            for guard in self.offer.guards.get(name_of_operation, ())
-        ]
+        guards = [guard for name in operations for guard in self.offer.guards.get(name, ())]
         needed = [*self.offer.scopes, *scopes]
         if needed:
             responses = {403: documents.responses(403)[403], **responses}
@@ -343,12 +339,8 @@ class Operations:
             return await lister.answer(request, identity)
 
         def parameters() -> list[dict[str, Any]]:
-            parameters_of_page = [self._key_parameter(), *documents.page_parameters(reader)]
-            return (
-                [*parameters_of_page, documents.depth_parameter(DEEPEST_TREE)]
-                if is_tree
-                else parameters_of_page
-            )
+            depth = [documents.depth_parameter(DEEPEST_TREE)] if is_tree else []
+            return [self._key_parameter(), *documents.page_parameters(reader), *depth]
 
         self._add(
             f"{self.one}/{name}",
