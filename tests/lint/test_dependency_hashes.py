@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from colonnade.lint.project._dependency_hashes import reached_hashes
+from colonnade.lint.runner._dependency_hashes import reached_hashes
 
 FILES = "abcdefg"
 GRAPHS = st.fixed_dictionaries({name: st.sets(st.sampled_from(FILES)) for name in FILES})

@@ -331,7 +331,7 @@ def test_paths_that_are_not_there_are_refused(project: Path) -> None:
 def test_a_rule_that_fails_is_told_and_the_others_go_on(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from colonnade.lint.rules.pool_on_sqlite import PoolOnSQLite
+    from colonnade.lint.rules.configuration.pool_on_sqlite import PoolOnSQLite
 
     def fail(self: object, at: object) -> None:
         raise KeyError("x")

@@ -13,7 +13,7 @@ from colonnade.lint.inference._flow import Flow, Read
 from colonnade.lint.inference._values import Kind, Value
 from colonnade.lint.project import _known_names as lib
 from colonnade.lint.project._hints import Hint
-from colonnade.lint.project._models import Model
+from colonnade.lint.project._models import Attribute, Model
 from colonnade.lint.project._modules import FUNCTIONS, Function, Module
 from colonnade.lint.project._project import ModuleScope, Project
 
@@ -67,6 +67,16 @@ class Context:
         """The tables and schemas it defines."""
         found = (self.project.model(self.module.qualified(node)) for node in self.module.classes)
         return [one for one in found if one is not None and one.module is self.module]
+
+    @cached_property
+    def fields(self) -> list[Attribute]:
+        """The fields that its models declare themselves."""
+        return [
+            member
+            for model in self.models
+            for member in model.own.values()
+            if isinstance(member, Attribute)
+        ]
 
     @cached_property
     def flows(self) -> list[Flow]:

@@ -2,7 +2,7 @@
 
 import ast
 
-from colonnade.lint._context import COMPREHENSIONS
+from colonnade.lint._context import COMPREHENSIONS, Context
 
 TIMES = ("range(", "retr", "attempt", "chunk", "batch", "itertools.count", "page", "metadata",
          ".columns", ".foreign_keys", "tables", "models")  # fmt: skip
@@ -37,3 +37,15 @@ def is_known(loop: ast.AST) -> bool:
         return True
     text = ast.unparse(over).lower()
     return any(word in text for word in TIMES)
+
+
+def exits_after(at: Context, call: ast.Call) -> bool:
+    """Whether the block of a call ends its loop, so that the call runs once."""
+    statement = at.module.statement(call)
+    parent = at.module.parent(statement) if statement is not None else None
+    for name in ("body", "orelse", "finalbody"):
+        body = getattr(parent, name, [])
+        if statement in body:
+            rest = body[body.index(statement) :]
+            return any(isinstance(later, ast.Return | ast.Break | ast.Raise) for later in rest)
+    return False

@@ -17,7 +17,6 @@ from uuid import uuid4
 from colonnade.errors import CheckError
 from colonnade.lint._findings import Finding
 from colonnade.lint.project import _known_names as lib
-from colonnade.lint.project._dependency_hashes import reached_hashes
 from colonnade.lint.project._files import SUFFIXES, Files
 from colonnade.lint.project._module_summary import ModuleSummary
 from colonnade.lint.project._modules import Module
@@ -36,6 +35,7 @@ from colonnade.lint.runner._checking import (
     review,
     unreadable,
 )
+from colonnade.lint.runner._dependency_hashes import reached_hashes
 
 WORTH_A_POOL = 400_000  # bytes of Python; below, starting processes takes longer than they save
 Item = TypeVar("Item")

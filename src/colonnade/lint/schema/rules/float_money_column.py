@@ -7,7 +7,7 @@ from sqlalchemy import (
 )
 
 from colonnade.lint._findings import Finding
-from colonnade.lint.rules.float_money import is_money
+from colonnade.lint.rules.columns.float_money import is_money
 from colonnade.lint.schema._rule import Schema, SchemaRule
 
 

@@ -1,0 +1,141 @@
+"""CLN108."""
+
+import ast
+from collections.abc import Iterator
+
+from colonnade.lint._context import Context
+from colonnade.lint._findings import Finding, Fix
+from colonnade.lint._rule import Rule
+from colonnade.lint.project._models import Attribute
+from colonnade.lint.project._project import ModuleScope
+from colonnade.lint.rules.datetimes._time_zones import (
+    NOW,
+    TOGETHER,
+    UTC_NOW,
+    aware_column,
+    is_naive_column,
+)
+
+NAIVE = frozenset({NOW, UTC_NOW})
+UTC = frozenset({UTC_NOW, "datetime.datetime.utcfromtimestamp"})
+ZONES = frozenset({"datetime.timezone.utc", "datetime.UTC"})
+DEPTH = 4  # of functions that call each other
+DEFAULTS = ("default_factory", "default", "insert_default", "onupdate")
+
+
+class NaiveDefault(Rule):
+    """A time column's default is a time without a zone.
+
+    `datetime.now` and `datetime.utcnow` say what a clock showed, not where. sqlmodel since 0.0.45
+    stores times in UTC and refuses them ("Datetime values must have timezone information", a 500 on
+    the first insert); before, servers in two zones stored times that cannot be compared.
+
+    Colonnade takes a naive time for local time, as Python does: `datetime.now` is right there, and
+    `datetime.utcnow` is stored hours off wherever local time is not UTC. The same is true of
+    `datetime.now(timezone.utc).replace(tzinfo=None)` and of functions that return either.
+    """
+
+    code = "CLN108"
+    name = "naive-default"
+    in_tests = False
+    in_migrations = False
+    fixes = "unsafe"
+    bad = """
+from datetime import datetime
+
+from sqlmodel import Field, SQLModel
+
+
+class Task(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    created_at: datetime = Field(default_factory=datetime.now)  # CLN108
+"""
+    good = """
+from datetime import datetime, timezone
+
+from sqlmodel import Field, SQLModel
+
+
+class Task(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    created_at: datetime = Field(default_factory=lambda: datetime.now(timezone.utc))
+"""
+
+    def check(self, at: Context) -> Iterator[Finding]:
+        for field in at.fields:
+            for whole in _factories(field):
+                called = _naive(at, field, whole)
+                if not called:
+                    continue
+                edits = aware_column(at, field)
+                fix = Fix("Take the time in UTC", edits, safe=False) if edits else None
+                message = f"`{field.name}` is given a time without a zone by {called}"
+                if _is_colonnade(field):
+                    message += ", which is stored as if UTC were the local time"
+                yield at.find(self.code, whole, message, fix=fix, advice=TOGETHER)
+
+
+def _factories(field: Attribute) -> Iterator[ast.expr]:
+    """What gives a column times that nobody wrote."""
+    options = dict(field.options)
+    more = options.get("sa_column_kwargs")
+    if _is_colonnade(field) and isinstance(more, ast.Dict):
+        for key, value in zip(more.keys, more.values, strict=True):
+            if isinstance(key, ast.Constant):
+                options[str(key.value)] = value
+    yield from (options[name] for name in DEFAULTS if name in options)
+
+
+def _naive(at: Context, field: Attribute, factory: ast.expr) -> str:
+    """What gives a column times without a zone that it does not take as they are meant."""
+    if _is_colonnade(field):
+        is_naive = is_naive_column(at, field)
+        return "" if is_naive else _gives_naive_utc(field.owner.place, factory)
+    if not (field.owner.stock or field.owner.declarative):
+        return ""
+    if isinstance(factory, ast.Lambda):
+        called = factory.body
+        if not isinstance(called, ast.Call) or called.args or called.keywords:
+            return ""
+        factory = called.func
+    return f"`{name.removeprefix('datetime.')}`" if (name := at.meaning(factory)) in NAIVE else ""
+
+
+def _is_colonnade(field: Attribute) -> bool:
+    return field.owner.sqlmodel and not field.owner.stock
+
+
+def _gives_naive_utc(place: ModuleScope, factory: ast.expr, depth: int = 0) -> str:
+    """What gives UTC without a zone: ``utcnow``, what calls it, or what takes the zone away."""
+    if place.meaning(factory) in UTC:
+        return "`datetime.utcnow`"
+    if isinstance(factory, ast.Lambda):
+        return _is_naive_utc(place, factory.body, depth)
+    found = place.project.function(place.meaning(factory))
+    if found is None or depth > DEPTH:
+        return ""
+    function, module = found
+    there = ModuleScope(place.project, module)
+    returned = [one.value for one in ast.walk(function) if isinstance(one, ast.Return)]
+    given = {_is_naive_utc(there, one, depth + 1) if one is not None else "" for one in returned}
+    return f"`{function.name}()`" if given and "" not in given else ""
+
+
+def _is_naive_utc(place: ModuleScope, node: ast.expr, depth: int) -> str:
+    match node:
+        case ast.BinOp(left=left):
+            return _is_naive_utc(place, left, depth)
+        case ast.Call(
+            func=ast.Attribute(value=inner, attr="replace"),
+            keywords=[ast.keyword("tzinfo", ast.Constant(None))],
+        ):
+            is_utc = isinstance(inner, ast.Call) and any(
+                place.meaning(one) in ZONES
+                for one in (*inner.args, *(keyword.value for keyword in inner.keywords))
+            )
+            return "`replace(tzinfo=None)`" if is_utc else ""
+        case ast.Call(func=func) if place.meaning(func) in UTC:
+            return "`datetime.utcnow`"
+        case ast.Call(func=func, args=[]):
+            return _gives_naive_utc(place, func, depth)
+    return ""

@@ -1,0 +1,154 @@
+"""CLN308."""
+
+import ast
+from collections.abc import Iterator
+
+from colonnade.lint._context import COMPREHENSIONS, Context
+from colonnade.lint._findings import Finding
+from colonnade.lint._rule import Rule
+from colonnade.lint.inference import _evaluation as evaluation
+from colonnade.lint.inference._values import Kind
+from colonnade.lint.project import _known_names as lib
+from colonnade.lint.rules._examples import SYNC, models
+from colonnade.lint.rules._loops import exits_after, is_known, loop_names
+from colonnade.lint.rules._syntax import assigns
+
+LOOKUPS = ("get", "get_one", "query")
+READS = ("get", "get_one", "exec", "execute", "scalar", "scalars", "query")
+
+
+class QueryInLoop(Rule):
+    """A query is made for each round of a loop over rows or keys (N+1).
+
+    A hundred keys are a hundred round trips. Ask once:
+    `select(Task).where(col(Task.id).in_(keys))`, a join, or `selectinload`. Found where the query
+    depends on what the loop is over.
+    """
+
+    code = "CLN308"
+    name = "query-in-loop"
+    in_tests = False
+    in_migrations = False
+    bad = f"""{SYNC}
+
+def load(session: Session, keys: list[int]) -> list[Task]:
+    return [session.get_one(Task, key) for key in keys]  # CLN308
+"""
+    good = f"""{models("col")}
+
+def load(session: Session, keys: list[int]) -> list[Task]:
+    return list(session.exec(select(Task).where(col(Task.id).in_(keys))))
+"""
+
+    def check(self, at: Context) -> Iterator[Finding]:
+        for call in at.module.called(*READS):
+            if at.session(call) is None or not call.args or not _reads(at, call):
+                continue
+            loop = next(iter(at.loops(call)), None)
+            if loop is None or isinstance(loop, ast.While):
+                continue
+            names = loop_names(loop)
+            source = (
+                evaluation.dotted(call.func.value) if isinstance(call.func, ast.Attribute) else ""
+            )
+            if (
+                not names
+                or is_known(loop)
+                or assigns(loop, source)
+                or _other_tables(at, call, names)
+            ):
+                continue
+            used = _used(at, call, names)
+            once = not isinstance(loop, COMPREHENSIONS) and exits_after(at, call)
+            if not used or once or not _written_here(at, call):
+                continue
+            message = f"a query for each `{'`, `'.join(sorted(used))}` of the loop"
+            yield at.find(
+                self.code, call, message, advice="Ask once, with `in_()` or a join", whole=False
+            )
+
+
+def _reads(at: Context, call: ast.Call) -> bool:
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else ""
+    held = at.value(call.args[0])
+    if name in ("get", "get_one", "query"):
+        return held is not None and held.kind in (Kind.SYMBOL, Kind.COLUMN)
+    return held is not None and held.kind is Kind.STATEMENT
+
+
+def _written_here(at: Context, call: ast.Call) -> bool:
+    """Whether the query is written in this function, so that it is known what it asks."""
+    first = call.args[0]
+    if isinstance(call.func, ast.Attribute) and call.func.attr in LOOKUPS:
+        return True
+    if not isinstance(first, ast.Name):
+        return not isinstance(first, ast.Call) or _is_select(at, first)
+    function = at.module.function(call) or at.module.tree
+    return any(
+        isinstance(one, ast.Assign)
+        and any(isinstance(target, ast.Name) and target.id == first.id for target in one.targets)
+        and isinstance(one.value, ast.Call)
+        and _is_select(at, one.value)
+        for one in ast.walk(function)
+    )
+
+
+def _is_select(at: Context, node: ast.expr) -> bool:
+    """Whether an expression is a chain of calls on a ``select(...)``."""
+    while isinstance(node, ast.Call):
+        if at.meaning(node.func) in lib.SELECTS:
+            return True
+        node = node.func.value if isinstance(node.func, ast.Attribute) else node.func
+    held = at.value(node)
+    return held is not None and held.kind is Kind.STATEMENT
+
+
+def _other_tables(at: Context, call: ast.Call, names: set[str]) -> bool:
+    """Whether each round asks another table, which no single query can do."""
+    loop = next(iter(at.loops(call)))
+    made = [one for one in ast.walk(loop) if isinstance(one, ast.Assign)]
+    names = names | {
+        target.id for one in made for target in one.targets if isinstance(target, ast.Name)
+    }
+    return any(
+        _root(table) in names
+        for query in (call, *(one.value for one in made))
+        for node in ast.walk(query)
+        if isinstance(node, ast.Call)
+        for table in _asked(node, call)
+    )
+
+
+def _asked(node: ast.Call, call: ast.Call) -> list[ast.expr]:
+    """The tables that a part of a query names."""
+    name = node.func.attr if isinstance(node.func, ast.Attribute) else ast.unparse(node.func)
+    if name in ("select", "select_from", "exists"):
+        return node.args
+    return node.args[:1] if node is call and name in ("get", "get_one", "query") else []
+
+
+def _root(node: ast.expr) -> str:
+    while isinstance(node, ast.Attribute):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _used(at: Context, call: ast.Call, names: set[str]) -> set[str]:
+    """What a loop is over that a query mentions, itself or by names that do."""
+    mentioned = {
+        one.id
+        for given in (*call.args, *(keyword.value for keyword in call.keywords))
+        for one in ast.walk(given)
+        if isinstance(one, ast.Name)
+    }
+    if mentioned & names:
+        return mentioned & names
+    loop = next(iter(at.loops(call)))
+    for node in ast.walk(loop):
+        if isinstance(node, ast.Assign) and any(
+            isinstance(target, ast.Name) and target.id in mentioned for target in node.targets
+        ):
+            used = {one.id for one in ast.walk(node.value) if isinstance(one, ast.Name)}
+            if used & names:
+                return used & names
+    return set()

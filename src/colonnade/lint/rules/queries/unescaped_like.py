@@ -1,0 +1,154 @@
+"""CLN305."""
+
+import ast
+from collections.abc import Iterator
+
+from colonnade.lint._context import Context
+from colonnade.lint._findings import Edit, Finding, Fix
+from colonnade.lint._rule import Rule
+from colonnade.lint.inference._values import Kind
+from colonnade.lint.project._modules import parameters
+from colonnade.lint.rules._examples import models
+from colonnade.lint.rules._syntax import is_name
+
+TEXT = ("", "str", "builtins.str")
+PATTERNS = ("like", "ilike", "not_like", "not_ilike", "notlike", "notilike")
+SEARCHES = ("contains", "startswith", "endswith", "icontains", "istartswith", "iendswith")
+
+
+class UnescapedLike(Rule):
+    """A text from outside is put into a LIKE with its `%` and `_`.
+
+    Who searches for `100%` or `a_b` finds other rows, and `%` alone finds all. `contains(text,
+    autoescape=True)` (and `icontains`, `startswith`, ...) takes the text for what it says.
+    """
+
+    code = "CLN305"
+    name = "unescaped-like"
+    in_tests = False
+    in_migrations = False
+    fixes = "unsafe"
+    source = "https://docs.sqlalchemy.org/en/21/core/sqlelement.html#sqlalchemy.sql.expression.ColumnOperators.contains"
+    bad = f"""{models("col")}
+
+def search(session: Session, text: str):
+    return session.exec(select(Task).where(col(Task.title).ilike(f"%{{text}}%"))).all()  # CLN305
+"""
+    good = f"""{models("col")}
+
+def search(session: Session, text: str):
+    return session.exec(select(Task).where(col(Task.title).icontains(text, autoescape=True))).all()
+"""
+
+    def check(self, at: Context) -> Iterator[Finding]:
+        for call in at.module.called(*PATTERNS):
+            func = call.func
+            if (
+                not isinstance(func, ast.Attribute)
+                or not call.args
+                or not _is_column(at, func.value)
+            ):
+                continue
+            if any(keyword.arg == "escape" for keyword in call.keywords) or len(call.args) > 1:
+                continue
+            inner = _inside(call.args[0])
+            if inner is not None and not _escaped(at, inner):
+                message = "`%` and `_` in the text that is searched for match anything"
+                fix = _escaping(at, call, func, inner)
+                yield at.find(self.code, call.args[0], message, fix=fix)
+        for call in at.module.called(*SEARCHES):
+            func = call.func
+            if not isinstance(func, ast.Attribute) or not call.args or not _is_text(at, func.value):
+                continue
+            if any(keyword.arg in ("autoescape", "escape") for keyword in call.keywords):
+                continue
+            if not isinstance(call.args[0], ast.Constant) and not _escaped(at, call.args[0]):
+                message = "`%` and `_` in the text that is searched for match anything"
+                edits = at.edit.add_argument(call, "autoescape=True")
+                fix = Fix("Add `autoescape=True`", edits, safe=False)
+                yield at.find(self.code, call, message, fix=fix)
+
+
+def _is_column(at: Context, node: ast.expr) -> bool:
+    held = at.value(node)
+    if held is not None:
+        return held.kind is Kind.COLUMN
+    text = ast.unparse(node)
+    return text.startswith(("func.", "cast(", "col("))
+
+
+def _is_text(at: Context, node: ast.expr) -> bool:
+    held = at.value(node)
+    if held is None or held.kind is not Kind.COLUMN or held.model is None:
+        return False
+    field = held.model.attributes.get(held.name)
+    return field is not None and field.hint.name in ("str", "builtins.str") and not field.hint.many
+
+
+def _inside(pattern: ast.expr) -> ast.expr | None:
+    """What stands between the wildcards of a pattern that is put together."""
+    match pattern:
+        case ast.JoinedStr(values=values):
+            inner = [value.value for value in values if isinstance(value, ast.FormattedValue)]
+            fixed = [value.value for value in values if isinstance(value, ast.Constant)]
+            wild = any("%" in str(text) for text in fixed)
+            return inner[0] if len(inner) == 1 and wild else None
+        case ast.BinOp(left=ast.BinOp(left=ast.Constant(value="%"), op=ast.Add(), right=inner),
+                       op=ast.Add(), right=ast.Constant(value="%")):  # fmt: skip
+            return inner
+        case ast.BinOp(left=inner, op=ast.Add(), right=ast.Constant(value="%")):
+            return inner
+        case ast.BinOp(left=ast.Constant(value="%"), op=ast.Add(), right=inner):
+            return inner
+    return None
+
+
+def _escaped(at: Context, inner: ast.expr) -> bool:
+    """Whether a text is seen to, or is none that a client chose."""
+    if isinstance(inner, ast.JoinedStr):
+        values = [value.value for value in inner.values if isinstance(value, ast.FormattedValue)]
+        return all(_escaped(at, value) for value in values)
+    function = at.module.function(inner)
+    for name, _ in parameters(function) if function is not None else ():
+        if is_name(inner, name.arg) and at.hint(name.annotation).name not in TEXT:
+            return True
+    text = ast.unparse(inner).lower()
+    return (
+        "escape" in text
+        or "replace(" in text
+        or (isinstance(inner, ast.Name) and inner.id.isupper())
+    )
+
+
+def _escaping(at: Context, call: ast.Call, func: ast.Attribute, inner: ast.expr) -> Fix | None:
+    pattern = call.args[0]
+    first = last = False
+    if isinstance(pattern, ast.JoinedStr):
+        values = pattern.values
+        texts = [value.value for value in values if isinstance(value, ast.Constant)]
+        if any(text != "%" for text in texts):
+            return None
+        first, last = isinstance(values[0], ast.Constant), isinstance(values[-1], ast.Constant)
+        formatted = next(value for value in values if isinstance(value, ast.FormattedValue))
+        if formatted.conversion != -1 or formatted.format_spec is not None:
+            return None
+    elif isinstance(pattern, ast.BinOp):
+        last = isinstance(pattern.right, ast.Constant)
+        left = pattern.left
+        first = isinstance(left, ast.Constant | ast.BinOp)
+    if func.attr not in ("like", "ilike"):
+        return None
+    kind = {(True, True): "contains", (False, True): "startswith", (True, False): "endswith"}[
+        first, last
+    ]
+    name = f"i{kind}" if func.attr == "ilike" else kind
+    edits: tuple[Edit, ...] = (
+        at.edit.replace(
+            call, f"{at.edit.text(func.value)}.{name}({_plain(inner)}, autoescape=True)"
+        ),
+    )
+    return Fix(f"Use `{name}(..., autoescape=True)`", edits, safe=False)
+
+
+def _plain(inner: ast.expr) -> str:
+    return ast.unparse(inner)

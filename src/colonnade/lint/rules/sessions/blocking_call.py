@@ -1,0 +1,110 @@
+"""CLN204."""
+
+import ast
+from collections.abc import Iterator
+
+from colonnade.lint._context import Context
+from colonnade.lint._findings import Finding
+from colonnade.lint._rule import Rule
+from colonnade.lint.inference import _evaluation as evaluation
+from colonnade.lint.inference._values import Kind
+from colonnade.lint.project._modules import Function, Module
+from colonnade.lint.rules.sessions._blocking_calls import blocking_call
+
+
+class BlockingCall(Rule):
+    """An async endpoint calls a function of the project that waits for the database.
+
+    The function is sync and has a sync session: called from async code, it stops the event loop as
+    if its queries stood there. Hand it to a thread (`await run_in_threadpool(...)`), make the
+    endpoint `def`, or make the function async.
+    """
+
+    code = "CLN204"
+    name = "blocking-call"
+    bad = """
+from fastapi import Depends, FastAPI
+from sqlmodel import Field, Session, SQLModel, create_engine, select
+
+engine = create_engine("sqlite:///tasks.db")
+app = FastAPI()
+
+
+class Task(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    title: str
+
+
+def count_tasks() -> int:
+    with Session(engine) as session:
+        return len(session.exec(select(Task.id)).all())  # noqa: CLN310
+
+
+@app.get("/count")
+async def count() -> int:
+    return count_tasks()  # CLN204
+"""
+    good = """
+from fastapi import Depends, FastAPI
+from sqlmodel import Field, Session, SQLModel, create_engine, select
+
+engine = create_engine("sqlite:///tasks.db")
+app = FastAPI()
+
+
+class Task(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    title: str
+
+
+def count_tasks() -> int:
+    with Session(engine) as session:
+        return len(session.exec(select(Task.id)).all())  # noqa: CLN310
+
+
+@app.get("/count")
+def count() -> int:
+    return count_tasks()
+"""
+
+    def check(self, at: Context) -> Iterator[Finding]:
+        for function in at.served:
+            if not isinstance(function, ast.AsyncFunctionDef):
+                continue
+            for node in ast.walk(function):
+                if not isinstance(node, ast.Call) or at.module.function(node) is not function:
+                    continue
+                held = at.value(node.func)
+                if held is None or held.kind is not Kind.SYMBOL:
+                    continue
+                found = at.project.function(held.name)
+                if found is not None and _waits(at, *found, depth=0):
+                    message = (
+                        f"`{found[0].name}` waits for the database, and the event loop with it"
+                    )
+                    advice = "Make this endpoint `def`, or `await run_in_threadpool(...)`"
+                    yield at.find(self.code, node, message, advice=advice, whole=False)
+
+
+def _waits(at: Context, function: Function, module: Module, depth: int) -> bool:
+    if isinstance(function, ast.AsyncFunctionDef) or depth > 3:
+        return False
+    flow = at.project.flow(function, module)
+    if flow is None or flow.yielded or _is_made_async(function):
+        return False
+    for node in ast.walk(function):
+        if not isinstance(node, ast.Call) or module.function(node) is not function:
+            continue
+        if blocking_call(flow.values, node):
+            return True
+        held = flow.values.get(node.func)
+        found = at.project.function(held.name) if held and held.kind is Kind.SYMBOL else None
+        if found is not None and found[0] is not function and _waits(at, *found, depth + 1):
+            return True
+    return False
+
+
+def _is_made_async(function: Function) -> bool:
+    """Whether a decorator may run it elsewhere."""
+    names = {evaluation.dotted(one).rpartition(".")[2] for one in function.decorator_list}
+    return bool(names - {"staticmethod", "classmethod"})

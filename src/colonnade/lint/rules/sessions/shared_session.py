@@ -1,0 +1,128 @@
+"""CLN209."""
+
+import ast
+from collections.abc import Iterator
+
+from colonnade.lint._context import Context
+from colonnade.lint._findings import Finding
+from colonnade.lint._rule import Rule
+from colonnade.lint.inference import _evaluation as evaluation
+from colonnade.lint.project import _known_names as lib
+from colonnade.lint.rules._syntax import assigns
+
+GATHER = frozenset({"gather", "wait", "as_completed"})
+SPAWN = frozenset({"create_task", "ensure_future", "start_soon"})
+
+
+class SharedSession(Rule):
+    """One session is used by several tasks at the same time.
+
+    A session is one connection and one transaction: two tasks at once raise "concurrent operations
+    are not permitted", or mix what each has not yet committed. Give each task a session of its own.
+    """
+
+    code = "CLN209"
+    name = "shared-session"
+    source = "https://docs.sqlalchemy.org/en/21/orm/session_basics.html#is-the-session-thread-safe-is-asyncsession-safe-to-share-in-concurrent-tasks"
+    bad = """
+import asyncio
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+
+async def refill(session: AsyncSession, keys: list[int]) -> None:
+    await asyncio.gather(*[fill(session, key) for key in keys])  # CLN209
+"""
+    good = """
+import asyncio
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+
+async def refill(session: AsyncSession, keys: list[int]) -> None:
+    for key in keys:
+        await fill(session, key)
+"""
+
+    def check(self, at: Context) -> Iterator[Finding]:
+        for call in at.module.called(*GATHER):
+            if at.meaning(call.func).startswith(("asyncio.", "anyio.")):
+                shared = _shared(at, call)
+                if shared:
+                    message = f"several tasks use `{shared}` at once"
+                    yield at.find(self.code, call, message, advice="Give each its own session")
+        for call in at.module.called(*SPAWN):
+            used = _used(at, call)
+            loops = [loop for loop in at.loops(call) if not assigns(loop, used)]
+            if used and loops and call.args:
+                message = f"each round of the loop starts a task that uses `{used}`"
+                yield at.find(self.code, call, message, advice="Give each its own session")
+        yield from self._grouped(at)
+
+    def _grouped(self, at: Context) -> Iterator[Finding]:
+        """Tasks of one group that use one session, without a loop."""
+        for block in at.module.nodes(ast.AsyncWith):
+            begun: set[str] = set()
+            for call in at.module.called("create_task", "start_soon"):
+                used = _used(at, call)
+                if not used or block not in at.module.above(call) or any(at.loops(call)):
+                    continue
+                if used in begun and _is_group(at, block):
+                    message = f"another task of this group uses `{used}` at the same time"
+                    yield at.find(self.code, call, message, advice="Give each its own session")
+                begun.add(used)
+
+
+def _shared(at: Context, call: ast.Call) -> str:
+    """The session that several arguments of a gather use, or one that makes several."""
+    users: dict[str, int] = {}
+    for argument in call.args:
+        several = isinstance(argument, ast.Starred)
+        made = _made(at, argument.value) if isinstance(argument, ast.Starred) else argument
+        for name in _sessions_in(at, made):
+            users[name] = users.get(name, 0) + (2 if several else 1)
+    return next((name for name, count in users.items() if count > 1), "")
+
+
+def _made(at: Context, node: ast.expr) -> ast.expr:
+    """What makes the coroutines that are gathered: itself, or what its name was assigned."""
+    if not isinstance(node, ast.Name):
+        return node
+    made = [
+        one.value
+        for one in ast.walk(at.module.function(node) or at.module.tree)
+        if isinstance(one, ast.Assign)
+        and any(isinstance(target, ast.Name) and target.id == node.id for target in one.targets)
+    ]
+    return made[0] if len(made) == 1 else node
+
+
+def _is_group(at: Context, block: ast.AsyncWith) -> bool:
+    names = ("asyncio.TaskGroup", "anyio.create_task_group")
+    return any(
+        isinstance(item.context_expr, ast.Call) and at.meaning(item.context_expr.func) in names
+        for item in block.items
+    )
+
+
+def _used(at: Context, call: ast.Call) -> str:
+    return next(iter(sorted(_sessions_in(at, call))), "") if call.args else ""
+
+
+def _sessions_in(at: Context, node: ast.AST) -> set[str]:
+    """The sessions that calls in an expression are given, or are made on."""
+    bound = {
+        one.id
+        for generator in ast.walk(node)
+        if isinstance(generator, ast.comprehension)
+        for one in ast.walk(generator.target)
+        if isinstance(one, ast.Name)
+    }
+    found = set()
+    for one in ast.walk(node):
+        held = at.value(one)
+        if held is not None and held.is_instance(lib.ASYNC_SESSIONS):
+            name = evaluation.dotted(one) if isinstance(one, ast.expr) else ""
+            if name and name not in bound:
+                found.add(name)
+    return found

@@ -1,0 +1,155 @@
+"""CLN214."""
+
+import ast
+from collections.abc import Iterator
+
+from colonnade.lint._context import Context
+from colonnade.lint._findings import Finding
+from colonnade.lint._rule import Rule
+from colonnade.lint.inference import _evaluation as evaluation
+from colonnade.lint.project._modules import FUNCTIONS, parameters
+from colonnade.lint.rules._examples import models
+from colonnade.lint.rules._syntax import assigns
+
+WRITES = frozenset({"commit", "flush"})
+
+
+class MissingRollback(Rule):
+    """A failed write is caught, and the session goes on without a rollback.
+
+    After an error in a flush or a commit a session refuses everything ("This Session's transaction
+    has been rolled back due to a previous exception during flush") until `rollback()` is called.
+    Call it in the handler, first.
+    """
+
+    code = "CLN214"
+    name = "missing-rollback"
+    in_tests = False
+    source = "https://docs.sqlalchemy.org/en/21/faq/sessions.html#this-session-s-transaction-has-been-rolled-back-due-to-a-previous-exception-during-flush-or-similar"
+    bad = f"""{models(before="from sqlalchemy.exc import IntegrityError")}
+
+def add(session: Session, titles: list[str]) -> list[str]:
+    refused = []
+    for title in titles:
+        session.add(Task(title=title))
+        try:
+            session.flush()
+        except IntegrityError:  # CLN214
+            refused.append(title)
+    return refused
+"""
+    good = f"""{models(before="from sqlalchemy.exc import IntegrityError")}
+
+def add(session: Session, titles: list[str]) -> list[str]:
+    refused = []
+    for title in titles:
+        try:
+            with session.begin_nested():
+                session.add(Task(title=title))
+        except IntegrityError:
+            refused.append(title)
+    return refused
+"""
+
+    def check(self, at: Context) -> Iterator[Finding]:
+        for call in at.module.called(*WRITES):
+            if at.session(call) is None or not isinstance(call.func, ast.Attribute):
+                continue
+            source = evaluation.dotted(call.func.value)
+            tried = _tried(at, call)
+            if tried is None or not source or assigns(tried, source):
+                continue
+            for handler in tried.handlers:
+                if not _swallows(handler):
+                    continue
+                if self._used_again(at, tried, handler, source):
+                    said = "is used again after this, and was not rolled back"
+                elif _is_callers(at, call, source) and not _raises_after(at, tried):
+                    said = "goes back to the caller, and was not rolled back"
+                else:
+                    continue
+                advice = f"Call `{source}.rollback()` first, or write in `begin_nested()`"
+                message = f"`{source}` {said}"
+                yield at.find(self.code, handler, message, advice=advice, whole=False)
+
+    def _used_again(
+        self, at: Context, tried: ast.Try, handler: ast.ExceptHandler, source: str
+    ) -> bool:
+        if any(isinstance(one, ast.For | ast.AsyncFor | ast.While) for one in at.loops(tried)):
+            loop = next(one for one in at.loops(tried))
+            return not assigns(loop, source)
+        if _uses(handler.body, source):
+            return True
+        parent = at.module.parent(tried)
+        body = getattr(parent, "body", [])
+        after = body[body.index(tried) + 1 :] if tried in body else []
+        left = any(isinstance(one, ast.Return | ast.Raise) for one in handler.body)
+        return not left and _uses(after, source)
+
+
+def _tried(at: Context, call: ast.Call) -> ast.Try | None:
+    """The nearest ``try`` whose handlers see what a call raises."""
+    inner: ast.AST = call
+    for one in at.module.above(call):
+        if isinstance(one, (*FUNCTIONS, ast.Lambda)):
+            return None
+        if isinstance(one, ast.With | ast.AsyncWith):
+            if any("begin" in ast.unparse(item.context_expr) for item in one.items):
+                return None
+        if isinstance(one, ast.Try) and inner in one.body and one.handlers:
+            return one
+        inner = one
+    return None
+
+
+def _swallows(handler: ast.ExceptHandler) -> bool:
+    """Whether a handler goes on, without a rollback, a close or an error."""
+    if _caught(handler).isdisjoint(
+        {"Exception", "BaseException", "IntegrityError", "SQLAlchemyError", "DBAPIError",
+         "OperationalError", "DataError", "StatementError", ""}
+    ):  # fmt: skip
+        return False
+    for one in handler.body:
+        for node in ast.walk(one):
+            if isinstance(node, ast.Raise):
+                return False
+            if isinstance(node, ast.Attribute) and node.attr == "is_active":
+                return False  # it asks whether the session can go on
+            if isinstance(node, ast.Call):
+                name = ast.unparse(node.func).lower()
+                if any(
+                    word in name
+                    for word in ("rollback", "close", "exit", "fail", "abort", "expunge")
+                ):
+                    return False
+    return True
+
+
+def _caught(handler: ast.ExceptHandler) -> set[str]:
+    kind = handler.type
+    kinds = kind.elts if isinstance(kind, ast.Tuple) else [kind]
+    return {ast.unparse(one).rpartition(".")[2] if one is not None else "" for one in kinds}
+
+
+def _uses(body: list[ast.stmt], source: str) -> bool:
+    """Whether statements call the session, but to end it."""
+    for statement in body:
+        for one in ast.walk(statement):
+            if isinstance(one, ast.Attribute) and evaluation.dotted(one.value) == source:
+                return one.attr not in ("rollback", "close")
+    return False
+
+
+def _is_callers(at: Context, call: ast.Call, source: str) -> bool:
+    """Whether a session was given by a caller who goes on with it, which FastAPI does not."""
+    function = at.module.function(call)
+    if function is None or function in at.served or function.decorator_list:
+        return False  # a decorator may end the transaction
+    return any(name.arg == source for name, _ in parameters(function))
+
+
+def _raises_after(at: Context, tried: ast.Try) -> bool:
+    """Whether an error follows in any case, and the caller learns of it."""
+    body = getattr(at.module.parent(tried), "body", [])
+    after = body[body.index(tried) + 1 :] if tried in body else []
+    return any(isinstance(one, ast.Raise) for one in after)
