@@ -9,13 +9,13 @@ from pathlib import PurePath
 
 from colonnade.lint._findings import Finding, Fix
 from colonnade.lint.fixes._edits import Editor
-from colonnade.lint.inference._flow import Flow, Read
+from colonnade.lint.inference._flow import Flow, Inference, Read
 from colonnade.lint.inference._values import Kind, Value
 from colonnade.lint.project import _known_names as lib
 from colonnade.lint.project._hints import Hint
 from colonnade.lint.project._models import Attribute, Model
 from colonnade.lint.project._modules import FUNCTIONS, Function, Module
-from colonnade.lint.project._project import ModuleScope, Project
+from colonnade.lint.project._project import ModuleScope
 
 VERBS = frozenset({"get", "post", "put", "patch", "delete", "head", "options", "api_route"})
 LOOPS = (ast.For, ast.AsyncFor, ast.While)
@@ -49,15 +49,17 @@ class Context:
 
     Attributes:
         module: The module.
-        project: The project it is part of.
+        inference: What is inferred about the project.
+        project: The project that the module is part of.
         place: Its names, in the project.
         edit: Makes the edits of fixes.
     """
 
-    def __init__(self, module: Module, project: Project) -> None:
+    def __init__(self, module: Module, inference: Inference) -> None:
         self.module = module
-        self.project = project
-        self.place = ModuleScope(project, module)
+        self.inference = inference
+        self.project = inference.project
+        self.place = ModuleScope(inference.project, module)
         self.edit = Editor(module)
 
     # What is in it.
@@ -82,7 +84,7 @@ class Context:
     def flows(self) -> list[Flow]:
         """Its functions and its own statements, walked."""
         nodes = [self.module.tree, *self.module.functions]
-        found = [self.project.flow(node, self.module) for node in nodes]
+        found = [self.inference.flow(node, self.module) for node in nodes]
         return [flow for flow in found if flow is not None]
 
     @cached_property

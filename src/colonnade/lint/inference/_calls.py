@@ -3,16 +3,10 @@
 import ast
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
-from colonnade.lint.inference import _evaluation as evaluation
-from colonnade.lint.inference._values import NOTHING, Kind, Value, awaitable, many
-from colonnade.lint.project import _known_names as lib
-from colonnade.lint.project._modules import Function, Module
-
-if TYPE_CHECKING:
-    from colonnade.lint.inference._flow import Flow
+from colonnade.lint.inference._flow import Flow
 from colonnade.lint.inference._name_inference import returned
+from colonnade.lint.inference._paths import dotted
 from colonnade.lint.inference._sessions import (
     AWAITED,
     new_factory,
@@ -21,6 +15,9 @@ from colonnade.lint.inference._sessions import (
     of_session,
 )
 from colonnade.lint.inference._statements import of_result, of_statement, option, selected
+from colonnade.lint.inference._values import NOTHING, Kind, Value, awaitable, iterated, many
+from colonnade.lint.project import _known_names as lib
+from colonnade.lint.project._modules import Function, Module
 
 CONNECTION_AWAITED = frozenset(
     {"execute", "scalar", "scalars", "commit", "rollback", "run_sync", "close", "exec_driver_sql"}
@@ -32,7 +29,7 @@ PLAIN = frozenset(
 BUILTIN_SAME = frozenset({"list", "sorted", "tuple", "set", "reversed", "iter", "builtins.list"})
 
 
-def called(flow: "Flow", node: ast.Call, function: Value | None) -> Value | None:
+def called(flow: Flow, node: ast.Call, function: Value | None) -> Value | None:
     """What a call gives, and what it does."""
     if function is not None and function.kind is Kind.SYMBOL:
         return _of_symbol(flow, node, function)
@@ -45,13 +42,13 @@ def called(flow: "Flow", node: ast.Call, function: Value | None) -> Value | None
     return None
 
 
-def _of_symbol(flow: "Flow", node: ast.Call, function: Value) -> Value | None:
+def _of_symbol(flow: Flow, node: ast.Call, function: Value) -> Value | None:
     name = function.name
     made = _of_library(flow, node, name)
     return made if made is not None else _of_project(flow, node, name)
 
 
-def _of_library(flow: "Flow", node: ast.Call, name: str) -> Value | None:
+def _of_library(flow: Flow, node: ast.Call, name: str) -> Value | None:
     options = {keyword.arg: keyword.value for keyword in node.keywords}
     if name in lib.SESSIONS:
         return new_session(name, options, node)
@@ -78,7 +75,7 @@ def _of_library(flow: "Flow", node: ast.Call, name: str) -> Value | None:
     return None
 
 
-def _of_project(flow: "Flow", node: ast.Call, name: str) -> Value | None:
+def _of_project(flow: Flow, node: ast.Call, name: str) -> Value | None:
     project = flow.place.project
     model = project.model(name)
     if model is not None:
@@ -95,15 +92,15 @@ def _of_project(flow: "Flow", node: ast.Call, name: str) -> Value | None:
     return None
 
 
-def _same(flow: "Flow", node: ast.Call, name: str) -> Value | None:
+def _same(flow: Flow, node: ast.Call, name: str) -> Value | None:
     held = flow.value(node.args[0]) if node.args else None
     if name.startswith("asyncio.") or held is None:
         return held
-    item = evaluation.iterated(held)
+    item = iterated(held)
     return many(item) if item is not None else None
 
 
-def _of_overloads(flow: "Flow", node: ast.Call, function: Function, module: Module) -> Value | None:
+def _of_overloads(flow: Flow, node: ast.Call, function: Function, module: Module) -> Value | None:
     """A call of the project's own; unknown if its definitions do not all give the same."""
     definitions = flow.place.project.overloads(function, module)
     first, *others = [_of_function(flow, node, definition, module) for definition in definitions]
@@ -113,28 +110,27 @@ def _of_overloads(flow: "Flow", node: ast.Call, function: Function, module: Modu
     return awaitable(None) if kinds == {Kind.AWAITABLE} else None
 
 
-def _of_function(flow: "Flow", node: ast.Call, function: Function, module: Module) -> Value | None:
+def _of_function(flow: Flow, node: ast.Call, function: Function, module: Module) -> Value | None:
     """A call of the project's own: what it gives; a commit in it is a commit here."""
-    project = flow.place.project
     for parameter, argument in arguments(function, node):
-        if parameter in project.committed(function, module):
-            flow.commit(node, evaluation.dotted(argument))
+        if parameter in flow.inference.committed(function, module):
+            flow.commit(node, dotted(argument))
         held = flow.value(argument)
         if held is not None and held.kind is Kind.ROW and isinstance(argument, ast.Name):
             flow.state.names[argument.id] = replace(held, loads=None, attached=False)
-    held = returned(project, function, module)
+    held = returned(flow.inference, function, module)
     if held is not None and held.kind is Kind.ROW:
         held = replace(held, attached=False, loads=None)
     elif held is not None and held.kind is Kind.MANY and held.item is not None:
         if held.item.kind is Kind.ROW:
             held = many(replace(held.item, attached=False, loads=None))
     decorators = {
-        evaluation.dotted(one.func if isinstance(one, ast.Call) else one).rpartition(".")[2]
+        dotted(one.func if isinstance(one, ast.Call) else one).rpartition(".")[2]
         for one in function.decorator_list
     }
     if decorators & {"contextmanager", "asynccontextmanager"}:
         return Value(Kind.CONTEXT, item=held)
-    inner = project.flow(function, module)
+    inner = flow.inference.flow(function, module)
     generates = inner is not None and bool(inner.yielded)
     if generates:
         return many(held)
@@ -153,7 +149,7 @@ def arguments(function: Function, node: ast.Call) -> Iterator[tuple[str, ast.exp
     yield from ((keyword.arg, keyword.value) for keyword in node.keywords if keyword.arg)
 
 
-def _method(flow: "Flow", node: ast.Call, func: ast.Attribute, receiver: Value) -> Value | None:
+def _method(flow: Flow, node: ast.Call, func: ast.Attribute, receiver: Value) -> Value | None:
     name = func.attr
     match receiver.kind:
         case Kind.INSTANCE if receiver.name in lib.SESSIONS:

@@ -3,24 +3,19 @@
 import ast
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from colonnade.lint.inference import _calls as calls
 from colonnade.lint.inference import _name_inference as giving
-from colonnade.lint.inference._values import Kind, Value, joined, many
+from colonnade.lint.inference._flow import Flow, Inference, Read
+from colonnade.lint.inference._paths import dotted, root
+from colonnade.lint.inference._values import Kind, Value, iterated, joined, many
 from colonnade.lint.project import _known_names as lib
-from colonnade.lint.project._hints import Hint
 from colonnade.lint.project._module_summary import absolute
 from colonnade.lint.project._modules import Function, parameters
 
-if TYPE_CHECKING:
-    from colonnade.lint.inference._flow import Flow
-    from colonnade.lint.project._project import ModuleScope
 
-ITERABLE = frozenset({Kind.MANY, Kind.ROWS})
-
-
-def evaluate(flow: "Flow", node: ast.expr) -> Value | None:
+def evaluate(flow: Flow, node: ast.expr) -> Value | None:
     """What an expression holds; it is noted for the rules."""
     handler = _HANDLERS.get(type(node))
     if handler is None:
@@ -34,30 +29,7 @@ def evaluate(flow: "Flow", node: ast.expr) -> Value | None:
     return held
 
 
-def dotted(node: ast.expr | None) -> str:
-    """``self.session`` as text; empty for what is no chain of names."""
-    parts: list[str] = []
-    while isinstance(node, ast.Attribute):
-        parts.append(node.attr)
-        node = node.value
-    if not isinstance(node, ast.Name):
-        return ""
-    return ".".join([node.id, *reversed(parts)])
-
-
-def root(node: ast.expr) -> str:
-    """The name that a row is reached by: ``tasks`` for ``tasks[0]``."""
-    while isinstance(node, ast.Subscript):
-        node = node.value
-    return node.id if isinstance(node, ast.Name) else ""
-
-
-def iterated(value: Value | None) -> Value | None:
-    """What a loop over a value gives."""
-    return value.item if value is not None and value.kind in ITERABLE else None
-
-
-def entered(place: "ModuleScope", value: Value | None, *, is_async: bool) -> Value | None:
+def entered(inference: Inference, value: Value | None, *, is_async: bool) -> Value | None:
     """What ``with ... as`` names."""
     if value is None:
         return None
@@ -68,68 +40,79 @@ def entered(place: "ModuleScope", value: Value | None, *, is_async: bool) -> Val
         return value.item
     if value.kind is Kind.INSTANCE:
         method = "__aenter__" if is_async else "__enter__"
-        found = place.project.method(value.name, method)
-        return giving.returned(place.project, *found) if found is not None else value
+        found = inference.project.method(value.name, method)
+        return giving.returned(inference, *found) if found is not None else value
     return None
 
 
-def of_hint(place: "ModuleScope", node: ast.expr | None) -> Value | None:
-    """What a name with an annotation holds."""
-    return of_read_hint(place, place.hint(node)) if node is not None else None
+def bind(flow: Flow, target: ast.expr, held: Value | None, value: ast.expr | None = None) -> None:
+    """Give a target what it holds from here on."""
+    state = flow.state
+    match target:
+        case ast.Name(id=name):
+            since = state.expired.get(root(value)) if value is not None else None
+            flow.forget(name)
+            state.names[name] = held
+            if since is not None and held is not None and held.kind in (Kind.ROW, Kind.MANY):
+                state.expired[name] = since
+        case ast.Tuple(elts=elements) | ast.List(elts=elements):
+            for element in elements:
+                bind(flow, element, None)
+        case ast.Starred(value=inner):
+            bind(flow, inner, None)
+        case ast.Attribute():
+            evaluate(flow, target.value)
+            path = dotted(target)
+            if path:
+                state.names[path] = held
+                state.loaded.add((path.rpartition(".")[0], target.attr))
+        case ast.Subscript():
+            evaluate(flow, target)
 
 
-def of_read_hint(place: "ModuleScope", hint: Hint) -> Value | None:
-    """What is annotated so."""
-    for item in hint.metadata:
-        if isinstance(item, ast.Call) and place.meaning(item.func) in lib.DEPENDS and item.args:
-            held = giving.given(place.project, place.meaning(item.args[0]))
-            if held is not None:
-                return held
-    held = of_name(place, hint.name)
-    return many(held) if hint.many and held is not None else held
+def bind_loop_variable(flow: Flow, target: ast.expr, over: Value | None, source: ast.expr) -> None:
+    item = iterated(over)
+    name = source_name(source)
+    flow.state.names.setdefault(name, over)  # what has no name expires like what has one
+    bind(flow, target, item)
+    if isinstance(target, ast.Name):
+        flow.state.within[target.id] = name
+        if name in flow.state.expired and item is not None and item.kind is Kind.ROW:
+            flow.state.expired[target.id] = flow.state.expired[name]
 
 
-def of_name(place: "ModuleScope", name: str) -> Value | None:
-    """An instance of a class."""
-    if not name:
-        return None
-    if name == lib.SESSIONMAKER:
-        return Value(Kind.FACTORY, item=None)
-    if name == lib.ASYNC_SESSIONMAKER:
-        return Value(Kind.FACTORY, item=Value(Kind.INSTANCE, lib.ASYNC_SESSION))
-    model = place.project.model(name)
-    if model is not None and model.table:
-        return Value(Kind.ROW, model=model, loads=None)
-    return Value(Kind.INSTANCE, name)
+def source_name(source: ast.expr) -> str:
+    """The name of what a loop is over, which is made up for a call."""
+    return root(source) or f"<line {source.lineno}, {source.col_offset}>"
 
 
-def bind_parameters(flow: "Flow", node: Function) -> None:
+def bind_parameters(flow: Flow, node: Function) -> None:
     """Give each parameter what its annotation, its default or a fixture says."""
     owner = flow.place.module.owner(node)
     for number, (name, default) in enumerate(parameters(node)):
-        held = of_hint(flow.place, name.annotation)
+        held = giving.of_hint(flow.inference, flow.place, name.annotation)
         if default is not None:
-            depends = giving.dependency(flow.place, default)
+            depends = giving.dependency(flow.inference, flow.place, default)
             held = held if depends is None else _narrowed(held, depends)
         if number == 0 and owner is not None and name.annotation is None:
             held = Value(Kind.INSTANCE, flow.place.module.qualified(owner))
         if held is None and name.annotation is None:
-            held = giving.fixture(flow.place, node, name.arg)
+            held = giving.fixture(flow.inference, flow.place, node, name.arg)
         flow.state.names[name.arg] = held
 
 
-def bind_imports(flow: "Flow", node: ast.Import | ast.ImportFrom) -> None:
+def bind_imports(flow: Flow, node: ast.Import | ast.ImportFrom) -> None:
     """Give the names that a function imports what they mean."""
-    module, project = flow.place.module, flow.place.project
+    module, inference = flow.place.module, flow.inference
     if isinstance(node, ast.Import):
         for alias in node.names:
             if alias.asname:
-                flow.state.names[alias.asname] = giving.imported(project, alias.name, module.name)
+                flow.state.names[alias.asname] = giving.imported(inference, alias.name, module.name)
         return
-    package = project.names.package(module.name)
+    package = inference.project.names.package(module.name)
     source = absolute("." * node.level + (node.module or ""), package)
     for alias in node.names:
-        held = giving.imported(project, f"{source}.{alias.name}", module.name)
+        held = giving.imported(inference, f"{source}.{alias.name}", module.name)
         flow.state.names[alias.asname or alias.name] = held
 
 
@@ -138,18 +121,18 @@ def _narrowed(held: Value | None, depends: Value) -> Value:
     return held if held is not None and held.kind is not depends.kind else depends
 
 
-def _name(flow: "Flow", node: ast.Name) -> Value | None:
+def _name(flow: Flow, node: ast.Name) -> Value | None:
     if isinstance(node.ctx, ast.Load):
         current: Flow | None = flow
         while current is not None:
             if node.id in current.state.names:
                 return current.state.names[node.id]
             current = current.outer
-        return giving.symbol(flow.place, node)
+        return giving.symbol(flow.inference, flow.place, node)
     return None
 
 
-def _attribute(flow: "Flow", node: ast.Attribute) -> Value | None:
+def _attribute(flow: Flow, node: ast.Attribute) -> Value | None:
     path = dotted(node)
     receiver = evaluate(flow, node.value)
     if path and (held := flow.lookup(path)) is not None:
@@ -160,18 +143,16 @@ def _attribute(flow: "Flow", node: ast.Attribute) -> Value | None:
         model = flow.place.project.model(receiver.name)
         if model is not None:
             return giving.member(model, node.attr)
-        return giving.named(flow.place.project, f"{receiver.name}.{node.attr}")
+        return giving.named(flow.inference, f"{receiver.name}.{node.attr}")
     if receiver.kind is Kind.INSTANCE:
-        return giving.attribute(flow.place.project, receiver, node.attr)
+        return giving.attribute(flow.inference, receiver, node.attr)
     if receiver.kind is Kind.ROW and isinstance(node.ctx, ast.Load):
         return _read(flow, node, receiver)
     return None
 
 
-def _read(flow: "Flow", node: ast.Attribute, row: Value) -> Value | None:
+def _read(flow: Flow, node: ast.Attribute, row: Value) -> Value | None:
     """A row's attribute is read."""
-    from colonnade.lint.inference._flow import Read
-
     model = row.model
     member = model.members.get(node.attr) if model is not None else None
     if model is None or member is None:
@@ -198,7 +179,7 @@ def _read(flow: "Flow", node: ast.Attribute, row: Value) -> Value | None:
     return _related(flow, row, relation.target, node.attr, is_many=relation.many)
 
 
-def _holds(flow: "Flow", target: str) -> bool:
+def _holds(flow: Flow, target: str) -> bool:
     """Whether a row of a model was loaded already: the session then has it without asking."""
     for held in flow.state.names.values():
         one = held.item if held is not None and held.kind is Kind.MANY else held
@@ -208,7 +189,7 @@ def _holds(flow: "Flow", target: str) -> bool:
     return False
 
 
-def _related(flow: "Flow", row: Value, target: str, name: str, *, is_many: bool) -> Value | None:
+def _related(flow: Flow, row: Value, target: str, name: str, *, is_many: bool) -> Value | None:
     model = flow.place.project.model(target)
     if model is None:
         return None
@@ -221,7 +202,7 @@ def _related(flow: "Flow", row: Value, target: str, name: str, *, is_many: bool)
     return many(one) if is_many else one
 
 
-def _call(flow: "Flow", node: ast.Call) -> Value | None:
+def _call(flow: Flow, node: ast.Call) -> Value | None:
     function = evaluate(flow, node.func)
     for argument in node.args:
         evaluate(flow, argument)
@@ -230,12 +211,12 @@ def _call(flow: "Flow", node: ast.Call) -> Value | None:
     return calls.called(flow, node, function)
 
 
-def _await(flow: "Flow", node: ast.Await) -> Value | None:
+def _await(flow: Flow, node: ast.Await) -> Value | None:
     held = evaluate(flow, node.value)
     return held.item if held is not None and held.kind is Kind.AWAITABLE else held
 
 
-def _subscript(flow: "Flow", node: ast.Subscript) -> Value | None:
+def _subscript(flow: Flow, node: ast.Subscript) -> Value | None:
     held = evaluate(flow, node.value)
     evaluate(flow, node.slice)
     if held is not None and held.kind is Kind.MANY:
@@ -243,7 +224,7 @@ def _subscript(flow: "Flow", node: ast.Subscript) -> Value | None:
     return held if held is not None and held.kind is Kind.SYMBOL else None
 
 
-def _items(flow: "Flow", node: ast.List | ast.Tuple | ast.Set) -> Value | None:
+def _items(flow: Flow, node: ast.List | ast.Tuple | ast.Set) -> Value | None:
     values = [evaluate(flow, element) for element in node.elts]
     if isinstance(node, ast.Tuple):
         return None
@@ -253,9 +234,7 @@ def _items(flow: "Flow", node: ast.List | ast.Tuple | ast.Set) -> Value | None:
     return many(held) if held is not None else None
 
 
-def _comprehension(
-    flow: "Flow", node: ast.ListComp | ast.SetComp | ast.GeneratorExp
-) -> Value | None:
+def _comprehension(flow: Flow, node: ast.ListComp | ast.SetComp | ast.GeneratorExp) -> Value | None:
     saved, flow.state = flow.state, flow.state.copy()
     _generators(flow, node.generators)
     held = evaluate(flow, node.elt)
@@ -263,7 +242,7 @@ def _comprehension(
     return many(held) if held is not None else None
 
 
-def _dict_comprehension(flow: "Flow", node: ast.DictComp) -> Value | None:
+def _dict_comprehension(flow: Flow, node: ast.DictComp) -> Value | None:
     saved, flow.state = flow.state, flow.state.copy()
     _generators(flow, node.generators)
     evaluate(flow, node.key)
@@ -272,15 +251,15 @@ def _dict_comprehension(flow: "Flow", node: ast.DictComp) -> Value | None:
     return None
 
 
-def _generators(flow: "Flow", generators: list[ast.comprehension]) -> None:
+def _generators(flow: Flow, generators: list[ast.comprehension]) -> None:
     for generator in generators:
         over = evaluate(flow, generator.iter)
-        flow.loop_variable(generator.target, over, generator.iter)
+        bind_loop_variable(flow, generator.target, over, generator.iter)
         for test in generator.ifs:
             evaluate(flow, test)
 
 
-def _lambda(flow: "Flow", node: ast.Lambda) -> Value | None:
+def _lambda(flow: Flow, node: ast.Lambda) -> Value | None:
     saved, flow.state = flow.state, flow.state.copy()
     for argument in node.args.args:
         flow.state.names[argument.arg] = None
@@ -289,38 +268,38 @@ def _lambda(flow: "Flow", node: ast.Lambda) -> Value | None:
     return None
 
 
-def _either(flow: "Flow", node: ast.IfExp) -> Value | None:
+def _either(flow: Flow, node: ast.IfExp) -> Value | None:
     evaluate(flow, node.test)
     return joined(evaluate(flow, node.body), evaluate(flow, node.orelse))
 
 
-def _boolean(flow: "Flow", node: ast.BoolOp) -> Value | None:
+def _boolean(flow: Flow, node: ast.BoolOp) -> Value | None:
     held: Value | None = None
     for value in node.values:
         held = joined(held, evaluate(flow, value))
     return held
 
 
-def _bound(flow: "Flow", node: ast.NamedExpr) -> Value | None:
+def _bound(flow: Flow, node: ast.NamedExpr) -> Value | None:
     held = evaluate(flow, node.value)
-    flow.bind(node.target, held, node.value)
+    bind(flow, node.target, held, node.value)
     return held
 
 
-def _yield(flow: "Flow", node: ast.Yield) -> Value | None:
+def _yield(flow: Flow, node: ast.Yield) -> Value | None:
     flow.yielded.append(evaluate(flow, node.value) if node.value is not None else None)
     return None
 
 
-def _nothing(flow: "Flow", node: ast.Constant) -> Value | None:
+def _nothing(flow: Flow, node: ast.Constant) -> Value | None:
     return None
 
 
-def _starred(flow: "Flow", node: ast.Starred) -> Value | None:
+def _starred(flow: Flow, node: ast.Starred) -> Value | None:
     return evaluate(flow, node.value)
 
 
-_HANDLERS: dict[type[ast.expr], Callable[["Flow", Any], Value | None]] = {
+_HANDLERS: dict[type[ast.expr], Callable[[Flow, Any], Value | None]] = {
     ast.Name: _name,
     ast.Attribute: _attribute,
     ast.Call: _call,

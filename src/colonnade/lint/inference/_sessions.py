@@ -2,16 +2,12 @@
 
 import ast
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
-from colonnade.lint.inference import _evaluation as evaluation
+from colonnade.lint.inference._flow import Flow
+from colonnade.lint.inference._paths import dotted, root
 from colonnade.lint.inference._values import NOTHING, Kind, Value, awaitable, many
 from colonnade.lint.project import _known_names as lib
 from colonnade.lint.project._models import Model
-
-if TYPE_CHECKING:
-    from colonnade.lint.inference._flow import Flow
-
 
 AWAITED = frozenset(
     {"execute", "exec", "scalar", "scalars", "get", "get_one", "commit", "rollback", "flush",
@@ -33,7 +29,7 @@ def new_session(name: str, options: dict[str | None, ast.expr], node: ast.Call) 
 
 
 def new_factory(
-    flow: "Flow", name: str, options: dict[str | None, ast.expr], node: ast.Call
+    flow: Flow, name: str, options: dict[str | None, ast.expr], node: ast.Call
 ) -> Value:
     """A sessionmaker, and the session that it makes."""
     said = flow.value(options.get("class_")) or (
@@ -50,9 +46,9 @@ def new_factory(
     return Value(Kind.FACTORY, item=new_session(kind, options, node), node=node)
 
 
-def of_session(flow: "Flow", node: ast.Call, func: ast.Attribute, session: Value) -> Value | None:
+def of_session(flow: Flow, node: ast.Call, func: ast.Attribute, session: Value) -> Value | None:
     """What a session's method gives, not yet awaited, and what it does to rows."""
-    source = evaluation.dotted(func.value)
+    source = dotted(func.value)
     kind = "async" if session.name in lib.ASYNC_SESSIONS else "sync"
     expires = session.expires if session.expires is not None else flow.place.project.names.expiring
     row = Value(Kind.ROW, kind, source=source, expires=expires, attached=True)
@@ -76,7 +72,7 @@ def of_session(flow: "Flow", node: ast.Call, func: ast.Attribute, session: Value
             return None
 
 
-def _change(flow: "Flow", node: ast.Call, name: str, row: Value) -> None:
+def _change(flow: Flow, node: ast.Call, name: str, row: Value) -> None:
     """What a session's method does to the rows that names hold."""
     first = node.args[0] if node.args else None
     match name:
@@ -93,7 +89,7 @@ def _change(flow: "Flow", node: ast.Call, name: str, row: Value) -> None:
             flow.commit(node, row.source)
 
 
-def _answered(flow: "Flow", node: ast.Call, name: str, row: Value) -> Value | None:
+def _answered(flow: Flow, node: ast.Call, name: str, row: Value) -> Value | None:
     """What a statement gives that a session runs."""
     first = flow.value(node.args[0]) if node.args else None
     held: Value | None = None
@@ -105,7 +101,7 @@ def _answered(flow: "Flow", node: ast.Call, name: str, row: Value) -> Value | No
     return Value(Kind.TUPLES if name in ("execute", "stream") else Kind.ROWS, item=held)
 
 
-def _got(flow: "Flow", node: ast.Call, row: Value) -> Value | None:
+def _got(flow: Flow, node: ast.Call, row: Value) -> Value | None:
     """What is got by its key."""
     model = _model_of(flow, node)
     if model is None:
@@ -119,13 +115,13 @@ def _got(flow: "Flow", node: ast.Call, row: Value) -> Value | None:
     return held
 
 
-def _model_of(flow: "Flow", node: ast.Call) -> Model | None:
+def _model_of(flow: Flow, node: ast.Call) -> Model | None:
     """The model that a call's first argument is."""
     first = flow.value(node.args[0]) if node.args else None
     return flow.place.project.model(first.name) if first is not None else None
 
 
-def _fresh(flow: "Flow", row: Value) -> None:
+def _fresh(flow: Flow, row: Value) -> None:
     """What is read again is no longer expired, whichever name holds it."""
     for name in list(flow.state.expired):
         held = flow.state.names.get(name)
@@ -134,7 +130,7 @@ def _fresh(flow: "Flow", row: Value) -> None:
             del flow.state.expired[name]
 
 
-def _attach(flow: "Flow", node: ast.expr | None, row: Value) -> None:
+def _attach(flow: Flow, node: ast.expr | None, row: Value) -> None:
     """A session takes a row, or the rows of a list, that a name holds."""
     held = flow.lookup(node.id) if isinstance(node, ast.Name) else None
     if held is None or not isinstance(node, ast.Name):
@@ -148,8 +144,8 @@ def _attach(flow: "Flow", node: ast.expr | None, row: Value) -> None:
     flow.state.names[node.id] = many(taken) if held.kind is Kind.MANY else taken
 
 
-def _refresh(flow: "Flow", node: ast.Call, row: ast.expr | None) -> None:
-    name = evaluation.dotted(row) or evaluation.root(row) if row is not None else ""
+def _refresh(flow: Flow, node: ast.Call, row: ast.expr | None) -> None:
+    name = dotted(row) or root(row) if row is not None else ""
     if not name:
         return
     state = flow.state
@@ -166,7 +162,7 @@ def _refresh(flow: "Flow", node: ast.Call, row: ast.expr | None) -> None:
             state.names[name] = replace(held, loads=None)
 
 
-def _loads(flow: "Flow", node: ast.expr) -> frozenset[str] | None:
+def _loads(flow: Flow, node: ast.expr) -> frozenset[str] | None:
     """What options read along: those in a list, or one."""
     found: frozenset[str] = NOTHING
     for element in node.elts if isinstance(node, ast.List | ast.Tuple) else [node]:

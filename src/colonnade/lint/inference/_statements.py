@@ -2,14 +2,10 @@
 
 import ast
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
+from colonnade.lint.inference._flow import Flow
 from colonnade.lint.inference._values import NOTHING, Kind, Value, many
 from colonnade.lint.project import _known_names as lib
-
-if TYPE_CHECKING:
-    from colonnade.lint.inference._flow import Flow
-
 
 SAME_STATEMENT = frozenset(
     {"where", "filter", "filter_by", "join", "outerjoin", "join_from", "select_from", "distinct",
@@ -21,7 +17,7 @@ ALL = frozenset({"all", "fetchall", "unique", "partitions", "fetchmany", "yield_
 SCALAR = frozenset({"scalar", "scalar_one", "scalar_one_or_none"})
 
 
-def selected(flow: "Flow", node: ast.Call) -> Value | None:
+def selected(flow: Flow, node: ast.Call) -> Value | None:
     """The row that a select of one model gives."""
     if len(node.args) != 1:
         return None
@@ -30,7 +26,7 @@ def selected(flow: "Flow", node: ast.Call) -> Value | None:
     return Value(Kind.ROW, model=model, loads=NOTHING) if model is not None else None
 
 
-def option(flow: "Flow", node: ast.Call, loader: str, before: str) -> Value:
+def option(flow: Flow, node: ast.Call, loader: str, before: str) -> Value:
     """A loader option: what it reads along, as paths."""
     paths: set[str] = set()
     whole = True
@@ -45,7 +41,7 @@ def option(flow: "Flow", node: ast.Call, loader: str, before: str) -> Value:
     return Value(Kind.OPTION, before, loads=frozenset(paths) if whole else None)
 
 
-def of_statement(flow: "Flow", node: ast.Call, name: str, receiver: Value) -> Value | None:
+def of_statement(flow: Flow, node: ast.Call, name: str, receiver: Value) -> Value | None:
     """What a method of a select, or of a legacy Query, gives."""
     first = node.args[0] if node.args else None
     constant = first.value if isinstance(first, ast.Constant) else first
@@ -73,7 +69,7 @@ def of_statement(flow: "Flow", node: ast.Call, name: str, receiver: Value) -> Va
 
 
 def _with_options(
-    flow: "Flow", node: ast.Call, loads: frozenset[str] | None
+    flow: Flow, node: ast.Call, loads: frozenset[str] | None
 ) -> frozenset[str] | None:
     for argument in node.args:
         held = flow.value(argument)

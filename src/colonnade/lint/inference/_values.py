@@ -1,13 +1,10 @@
 """What a name holds, as far as reading alone can tell."""
 
+import ast
 from dataclasses import dataclass, replace
 from enum import Enum, auto
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import ast
-
-    from colonnade.lint.project._models import Model
+from colonnade.lint.project._models import Model
 
 
 class Kind(Enum):
@@ -29,6 +26,7 @@ class Kind(Enum):
     OPTION = auto()  # selectinload(Task.project)
 
 
+ITERABLE = frozenset({Kind.MANY, Kind.ROWS})
 NOTHING: frozenset[str] = frozenset()
 
 
@@ -56,7 +54,7 @@ class Value:
     kind: Kind
     name: str = ""
     item: "Value | None" = None
-    model: "Model | None" = None
+    model: Model | None = None
     loads: frozenset[str] | None = NOTHING
     source: str = ""
     expires: bool | None = None
@@ -64,7 +62,7 @@ class Value:
     limited: bool = False
     skips: bool = False
     attached: bool = False
-    node: "ast.AST | None" = None
+    node: ast.AST | None = None
 
     def is_instance(self, names: frozenset[str] | set[str]) -> bool:
         """Whether it is an instance of one of these classes."""
@@ -79,6 +77,11 @@ def many(item: Value | None) -> Value:
 def awaitable(item: Value | None) -> Value:
     """What gives a value when it is awaited."""
     return Value(Kind.AWAITABLE, item=item)
+
+
+def iterated(value: Value | None) -> Value | None:
+    """What a loop over a value gives."""
+    return value.item if value is not None and value.kind in ITERABLE else None
 
 
 def joined(one: Value | None, other: Value | None) -> Value | None:

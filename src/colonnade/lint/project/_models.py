@@ -4,14 +4,12 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from colonnade.lint.project import _known_names as lib
-from colonnade.lint.project._hints import Hint, parsed, read_hint
-
-if TYPE_CHECKING:
-    from colonnade.lint.project._modules import Module
-    from colonnade.lint.project._project import ModuleScope, Project
+from colonnade.lint.project._hints import Follows, Hint, parsed, read_hint
+from colonnade.lint.project._modules import Module
+from colonnade.lint.project._names import Names
 
 COLUMN_CALLS = frozenset({lib.COLUMN, lib.MAPPED_COLUMN})
 LAZY = frozenset({"select", True})  # what reads a relation when it is asked for; the default
@@ -132,6 +130,41 @@ class Relation:
         return self.lazy in LAZY and not self.opaque
 
 
+class ModelProject(Protocol):
+    """The part of a project that its models use."""
+
+    @property
+    def names(self) -> Names:
+        """The names of the project."""
+        ...
+
+    def model(self, name: str) -> "Model | None":
+        """The model with a qualified name, or None."""
+        ...
+
+    def ancestry(self, name: str) -> frozenset[str]:
+        """The qualified names of all classes that a class inherits from."""
+        ...
+
+    def by_title(self, title: str, near: str) -> str:
+        """The qualified name of the model with a class name, else the class name."""
+        ...
+
+
+class ModelScope(Follows, Protocol):
+    """The module that a model is defined in, with the meaning of its names."""
+
+    @property
+    def module(self) -> Module:
+        """The module."""
+        ...
+
+    @property
+    def project(self) -> ModelProject:
+        """The project that the module belongs to."""
+        ...
+
+
 class Model:
     """A class that is a table or a schema.
 
@@ -142,7 +175,7 @@ class Model:
         project: The project.
     """
 
-    def __init__(self, name: str, node: ast.ClassDef, place: "ModuleScope") -> None:
+    def __init__(self, name: str, node: ast.ClassDef, place: ModelScope) -> None:
         self.name = name
         self.node = node
         self.place = place
@@ -156,12 +189,12 @@ class Model:
         return self.node.name
 
     @property
-    def module(self) -> "Module":
+    def module(self) -> Module:
         """The module it stands in."""
         return self.place.module
 
     @property
-    def project(self) -> "Project":
+    def project(self) -> ModelProject:
         """The project."""
         return self.place.project
 

@@ -4,8 +4,6 @@ import ast
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from colonnade.lint.inference._flow import Flow, Runs
-from colonnade.lint.inference._values import Value
 from colonnade.lint.project import _known_names as lib
 from colonnade.lint.project._hints import Hint, read_hint
 from colonnade.lint.project._models import Model
@@ -81,8 +79,6 @@ class Project:
     _modules: dict[str, Module | None] = field(default_factory=dict)
     _models: dict[str, Model | None] = field(default_factory=dict)
     _titles: dict[str, list[str]] | None = None
-    flows: dict[ast.AST, Flow] = field(default_factory=dict)
-    given: dict[str, Value | None] = field(default_factory=dict)
 
     def module(self, name: str) -> Module | None:
         """A module, parsed; None if it is none of the project's, or no Python."""
@@ -174,28 +170,6 @@ class Project:
         if any(self._declares_base(one) for one in (name, *found)):
             found.add(lib.DECLARATIVE)
         return frozenset(found)
-
-    def flow(self, node: Runs, module: Module) -> Flow | None:
-        """How a function or a module runs; None while that is being found out."""
-        known = self.flows.get(node)
-        if known is not None:
-            return known if known.done else None
-        outer = module.function(node)
-        around = self.flows.get(outer) if outer is not None else None
-        if outer is not None and around is None:
-            around = self.flow(outer, module)
-        flow = Flow(ModuleScope(self, module), node, around)
-        self.flows[node] = flow
-        flow.run()
-        return flow
-
-    def committed(self, function: Function, module: Module) -> frozenset[str]:
-        """The parameters that a function commits, itself or by what it calls."""
-        flow = self.flow(function, module)
-        if flow is None:
-            return frozenset()
-        names = {one.arg for one in (*function.args.args, *function.args.kwonlyargs)}
-        return frozenset(source for _, source in flow.commits if source in names)
 
     def by_title(self, title: str, near: str) -> str:
         """A model by its class's name alone, as quoted annotations have it; else the name.

@@ -88,7 +88,7 @@ def _is_return_certain(at: Context, function: Function, module: Module) -> bool:
     """Whether a function says what it gives, or all that it gives is known."""
     if ModuleScope(at.project, module).hint(function.returns).name:
         return True
-    flow = at.project.flow(function, module)
+    flow = at.inference.flow(function, module)
     given = [one.value for one in ast.walk(function) if isinstance(one, ast.Return | ast.Yield)]
     return flow is not None and all(
         one is None or isinstance(one, ast.Constant) or flow.value(one) is not None for one in given

@@ -9,6 +9,8 @@ from functools import lru_cache
 from colonnade.lint._context import Context
 from colonnade.lint._findings import Finding
 from colonnade.lint._rule import Rule
+from colonnade.lint.inference._flow import Inference
+from colonnade.lint.inference._walker import infer
 from colonnade.lint.project._module_summary import ModuleSummary, gather
 from colonnade.lint.project._modules import Module
 from colonnade.lint.project._names import SHADOWED, Names
@@ -96,9 +98,9 @@ def _too_deep(path: str, line: int) -> Finding:
     return unreadable(path, UnreadableError("nested too deeply to be checked", line))
 
 
-def review(module: Module, project: Project, rules: Iterable[Rule]) -> Iterator[Finding]:
+def review(module: Module, inference: Inference, rules: Iterable[Rule]) -> Iterator[Finding]:
     """What the rules find in a module, in the order of the text, noqa comments heeded."""
-    context = Context(module, project)
+    context = Context(module, inference)
     found: set[Finding] = set()
     for rule in rules:
         try:
@@ -123,10 +125,10 @@ def check_sources(sources: Mapping[str, Source], rules: Iterable[Rule]) -> list[
     facts: dict[str, ModuleSummary] = {name: module.facts for name, module in modules.items()}
     before = {name: one for file in files for name, one in file.before.items()}
     packages = [names[path] for path in sources if is_package(path)]
-    project = Project(Names(facts, packages, before), modules.get)
+    inference = infer(Project(Names(facts, packages, before), modules.get))
     found = [error for file in files for error in file.errors]
     for module in modules.values():
-        found += review(module, project, rules)
+        found += review(module, inference, rules)
     return sorted(found)
 
 

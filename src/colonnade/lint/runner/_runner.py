@@ -16,6 +16,7 @@ from uuid import uuid4
 
 from colonnade.errors import CheckError
 from colonnade.lint._findings import Finding
+from colonnade.lint.inference._walker import infer
 from colonnade.lint.project import _known_names as lib
 from colonnade.lint.project._files import SUFFIXES, Files
 from colonnade.lint.project._module_summary import ModuleSummary
@@ -331,6 +332,7 @@ class _Reviewer:
     def __init__(self, job: _Job) -> None:
         self._job = job
         self.project = Project(Names(job.facts, job.packages, job.before), self.load)
+        self.inference = infer(self.project)
         self._parsed: dict[str, dict[str, Module]] = {}
 
     def load(self, name: str) -> Module | None:
@@ -354,7 +356,7 @@ class _Reviewer:
             for name in self.modules(file.module):
                 module = self.project.module(name)
                 if module is not None:
-                    found += review(module, self.project, all_rules())
+                    found += review(module, self.inference, all_rules())
         except Exception as error:
             found.append(failed(file.name, error, "the review"))
         return found

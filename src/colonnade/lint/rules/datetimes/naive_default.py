@@ -90,7 +90,11 @@ def _naive(at: Context, field: Attribute, factory: ast.expr) -> str:
     """What gives a column times without a zone that it does not take as they are meant."""
     if _is_colonnade(field):
         is_naive = is_naive_column(at, field)
-        return "" if is_naive else _gives_naive_utc(field.owner.place, factory)
+        return (
+            ""
+            if is_naive
+            else _gives_naive_utc(ModuleScope(at.project, field.owner.module), factory)
+        )
     if not (field.owner.stock or field.owner.declarative):
         return ""
     if isinstance(factory, ast.Lambda):

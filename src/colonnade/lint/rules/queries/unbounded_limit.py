@@ -106,7 +106,7 @@ def _becomes_limit(
     at: Context, function: Function, module: Module, name: str, depth: int = 0
 ) -> bool:
     """Whether a parameter is a statement's limit, here or in what it is handed on to."""
-    flow = at.project.flow(function, module)
+    flow = at.inference.flow(function, module)
     if _is_looked_at(function, name):
         return False
     for node in ast.walk(function):

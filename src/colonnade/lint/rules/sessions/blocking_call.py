@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from colonnade.lint._context import Context
 from colonnade.lint._findings import Finding
 from colonnade.lint._rule import Rule
-from colonnade.lint.inference import _evaluation as evaluation
+from colonnade.lint.inference._paths import dotted
 from colonnade.lint.inference._values import Kind
 from colonnade.lint.project._modules import Function, Module
 from colonnade.lint.rules.sessions._blocking_calls import blocking_call
@@ -89,7 +89,7 @@ def count() -> int:
 def _waits(at: Context, function: Function, module: Module, depth: int) -> bool:
     if isinstance(function, ast.AsyncFunctionDef) or depth > 3:
         return False
-    flow = at.project.flow(function, module)
+    flow = at.inference.flow(function, module)
     if flow is None or flow.yielded or _is_made_async(function):
         return False
     for node in ast.walk(function):
@@ -106,5 +106,5 @@ def _waits(at: Context, function: Function, module: Module, depth: int) -> bool:
 
 def _is_made_async(function: Function) -> bool:
     """Whether a decorator may run it elsewhere."""
-    names = {evaluation.dotted(one).rpartition(".")[2] for one in function.decorator_list}
+    names = {dotted(one).rpartition(".")[2] for one in function.decorator_list}
     return bool(names - {"staticmethod", "classmethod"})

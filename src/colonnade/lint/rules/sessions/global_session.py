@@ -85,7 +85,7 @@ def _is_session(at: Context, node: ast.Name) -> bool:
     value = getattr(found[0], "value", None) if found is not None else None
     if not isinstance(value, ast.Call) or found is None:
         return False
-    flow = at.project.flow(found[1].tree, found[1])
+    flow = at.inference.flow(found[1].tree, found[1])
     function = flow.value(value.func) if flow is not None else None
     return function is not None and (
         function.kind is Kind.FACTORY

@@ -86,7 +86,7 @@ def client():
             over = target.value
             if not isinstance(over, ast.Attribute) or over.attr != "dependency_overrides":
                 continue
-            wanted = given(at.project, at.meaning(target.slice))
+            wanted = given(at.inference, at.meaning(target.slice))
             got = self._gives(at, node.value)
             if _kind(wanted) and _kind(got) and _kind(wanted) != _kind(got):
                 name = at.edit.text(target.slice)
@@ -100,11 +100,11 @@ def client():
         if held is None or held.kind is not Kind.SYMBOL:
             return None
         if isinstance(held.node, ast.FunctionDef | ast.AsyncFunctionDef):
-            flow_value = returned(at.project, held.node, at.module)
+            flow_value = returned(at.inference, held.node, at.module)
             if flow_value is not None and flow_value.kind is Kind.AWAITABLE:
                 return flow_value.item
             return flow_value
-        return given(at.project, held.name)
+        return given(at.inference, held.name)
 
 
 def _kind(value: Value | None) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from colonnade.lint._context import Context
 from colonnade.lint._findings import Finding
 from colonnade.lint._rule import Rule
-from colonnade.lint.inference import _evaluation as evaluation
+from colonnade.lint.inference._paths import dotted
 from colonnade.lint.project import _known_names as lib
 from colonnade.lint.rules._syntax import assigns
 
@@ -122,7 +122,7 @@ def _sessions_in(at: Context, node: ast.AST) -> set[str]:
     for one in ast.walk(node):
         held = at.value(one)
         if held is not None and held.is_instance(lib.ASYNC_SESSIONS):
-            name = evaluation.dotted(one) if isinstance(one, ast.expr) else ""
+            name = dotted(one) if isinstance(one, ast.expr) else ""
             if name and name not in bound:
                 found.add(name)
     return found

@@ -80,7 +80,7 @@ def titles(session: Session = Depends(get_session)) -> list[str]:
 
 
 def _first(at: Context, function: Function) -> ast.Call | None:
-    flow = at.project.flow(function, at.module)
+    flow = at.inference.flow(function, at.module)
     calls = [
         node
         for node in ast.walk(function)

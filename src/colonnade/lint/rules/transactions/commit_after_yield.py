@@ -72,7 +72,7 @@ def create(session: Session = Depends(get_session, scope="function")) -> None:
                 yield from self._judge(at, function, yields)
 
     def _judge(self, at: Context, function: Function, yields: list[ast.Yield]) -> Iterator[Finding]:
-        flow = at.project.flow(function, at.module)
+        flow = at.inference.flow(function, at.module)
         for node, source in flow.commits if flow is not None else ():
             if not isinstance(node, ast.Call):
                 continue

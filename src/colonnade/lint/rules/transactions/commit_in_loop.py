@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from colonnade.lint._context import Context
 from colonnade.lint._findings import Finding
 from colonnade.lint._rule import Rule
-from colonnade.lint.inference import _evaluation as evaluation
+from colonnade.lint.inference._paths import dotted
 from colonnade.lint.rules._examples import SYNC
 from colonnade.lint.rules._loops import exits_after
 from colonnade.lint.rules._syntax import assigns
@@ -55,7 +55,7 @@ def add(titles: list[str]) -> None:
 def _commits(at: Context) -> Iterator[tuple[ast.Call, str]]:
     for call in at.module.called("commit"):
         if at.session(call) is not None and isinstance(call.func, ast.Attribute):
-            yield call, evaluation.dotted(call.func.value)
+            yield call, dotted(call.func.value)
 
 
 def _now_and_then(at: Context, call: ast.Call, loop: ast.For | ast.AsyncFor) -> bool:

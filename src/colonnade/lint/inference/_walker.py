@@ -1,0 +1,241 @@
+"""Walks the statements of a function in the order in which they run."""
+
+import ast
+from collections.abc import Iterable
+
+from colonnade.lint.inference import _evaluation as evaluation
+from colonnade.lint.inference._flow import Flow, Inference, Read, State
+from colonnade.lint.inference._name_inference import of_hint
+from colonnade.lint.inference._paths import dotted, root
+from colonnade.lint.inference._values import Kind, Value, joined
+from colonnade.lint.project._project import Project
+
+
+def infer(project: Project) -> Inference:
+    """The inference of a project; each function is walked when a rule first needs it."""
+    return Inference(project, lambda flow: _Walker(flow).run())
+
+
+class _Walker:
+    """Walks one function or module, and records what it learns in the flow."""
+
+    def __init__(self, flow: Flow) -> None:
+        self._flow = flow
+        self._left: list[list[State]] = []  # what loops are left with, by `break`
+
+    def run(self) -> None:
+        """Walk it."""
+        if not isinstance(self._flow.node, ast.Module):
+            evaluation.bind_parameters(self._flow, self._flow.node)
+        end = self._block(self._flow.node.body, self._flow.state)
+        if end is not None:
+            self._flow.state = end
+        self._flow.done = True
+
+    def _block(self, body: Iterable[ast.stmt], state: State) -> State | None:
+        """Walk statements; None when none of the ways reaches their end."""
+        self._flow.state = state
+        for statement in body:
+            self._flow.state = state
+            after = self._statement(statement, state)
+            if after is None:
+                return None
+            state = after
+        return state
+
+    def _statement(self, node: ast.stmt, state: State) -> State | None:  # noqa: C901, PLR0912 - one case a statement
+        match node:
+            case ast.Expr(value=value):
+                evaluation.evaluate(self._flow, value)
+            case ast.Assign(targets=targets, value=value):
+                held = evaluation.evaluate(self._flow, value)
+                for target in targets:
+                    evaluation.bind(self._flow, target, held, value)
+            case ast.AnnAssign(target=target, value=value):
+                held = evaluation.evaluate(self._flow, value) if value is not None else None
+                if held is None:
+                    held = of_hint(self._flow.inference, self._flow.place, node.annotation)
+                evaluation.bind(self._flow, target, held, value)
+            case ast.AugAssign(target=target, value=value):
+                evaluation.evaluate(self._flow, value)
+                evaluation.evaluate(self._flow, target)
+            case ast.Return(value=value):
+                held = evaluation.evaluate(self._flow, value) if value is not None else None
+                self._flow.returned.append(held)
+                if value is not None:
+                    self._read_whole(value)
+                return None
+            case ast.Raise():
+                for one in (node.exc, node.cause):
+                    if one is not None:
+                        evaluation.evaluate(self._flow, one)
+                return None
+            case ast.If():
+                return self._if(node, state)
+            case ast.For() | ast.AsyncFor():
+                return self._for(node, state)
+            case ast.While():
+                evaluation.evaluate(self._flow, node.test)
+                endless = isinstance(node.test, ast.Constant) and bool(node.test.value)
+                return self._loop(node.body, node.orelse, state, endless=endless)
+            case ast.With() | ast.AsyncWith():
+                return self._with(node, state)
+            case ast.Try() | ast.TryStar():
+                return self._try(node, state)
+            case ast.Match():
+                return self._match(node, state)
+            case ast.Break():
+                if self._left:
+                    self._left[-1].append(state)
+                return None
+            case ast.Continue():
+                if self._left:
+                    self._left[-1].append(state)
+                return None
+            case ast.Delete(targets=targets):
+                for target in targets:
+                    evaluation.evaluate(self._flow, target)
+            case ast.Assert():
+                evaluation.evaluate(self._flow, node.test)
+            case ast.FunctionDef() | ast.AsyncFunctionDef():
+                for decorator in (*node.decorator_list, *node.args.defaults):
+                    evaluation.evaluate(self._flow, decorator)
+                name = self._flow.place.module.qualified(node)
+                state.names[node.name] = Value(Kind.SYMBOL, name, node=node)
+            case ast.Import() | ast.ImportFrom() if not isinstance(self._flow.node, ast.Module):
+                evaluation.bind_imports(self._flow, node)
+            case ast.ClassDef():
+                if not isinstance(self._flow.node, ast.Module):
+                    name = self._flow.place.module.qualified(node)
+                    state.names[node.name] = Value(Kind.SYMBOL, name, node=node)
+        return state
+
+    def _read_whole(self, value: ast.expr) -> None:
+        """A row that is returned is read by whoever gets it."""
+        held = self._flow.value(value)
+        name = root(value)
+        if held is not None and name in self._flow.state.expired and isinstance(value, ast.Name):
+            row = held.item if held.kind is Kind.MANY else held
+            if row is not None and row.kind is Kind.ROW:
+                self._flow.reads[value] = Read(value, row, "", self._flow.state.expired[name])
+
+    def _if(self, node: ast.If, state: State) -> State | None:
+        evaluation.evaluate(self._flow, node.test)
+        other = state.copy()
+        absent = _none_tested(node.test)
+        if absent:  # `if task is None:` - it is none, on this way
+            state.names.pop(absent, None)
+        return _met([self._block(node.body, state), self._block(node.orelse, other)])
+
+    def _for(self, node: ast.For | ast.AsyncFor, state: State) -> State | None:
+        over = evaluation.evaluate(self._flow, node.iter)
+        evaluation.bind_loop_variable(self._flow, node.target, over, node.iter)
+        return self._loop(node.body, node.orelse, state, before=node)
+
+    def _loop(
+        self,
+        body: list[ast.stmt],
+        orelse: list[ast.stmt],
+        state: State,
+        *,
+        endless: bool = False,
+        before: ast.For | ast.AsyncFor | None = None,
+    ) -> State | None:
+        skipped = None if endless else state.copy()
+        self._left.append([])
+        once = self._block(body, state.copy())
+        again = _met([state, once, *self._left[-1]])
+        if again is not None:  # what the first time leaves, the second begins with
+            if before is not None:
+                self._flow.state = again
+                held = self._flow.value(before.iter)
+                evaluation.bind_loop_variable(self._flow, before.target, held, before.iter)
+            again = self._block(body, again.copy())
+        after = _met([skipped, again, *self._left.pop()])
+        if before is not None and again is not None and after is not None:
+            name = evaluation.source_name(before.iter)
+            if name not in again.expired:  # each was refreshed; and if there was none, none is read
+                after.expired.pop(name, None)
+        if after is not None and orelse:
+            after = self._block(orelse, after)
+        return after
+
+    def _with(self, node: ast.With | ast.AsyncWith, state: State) -> State | None:
+        commits: list[tuple[ast.AST, str]] = []
+        for item in node.items:
+            held = evaluation.evaluate(self._flow, item.context_expr)
+            entered = evaluation.entered(
+                self._flow.inference, held, is_async=isinstance(node, ast.AsyncWith)
+            )
+            if item.optional_vars is not None:
+                evaluation.bind(self._flow, item.optional_vars, entered)
+                if entered is not None:
+                    self._flow.values[item.optional_vars] = entered
+            if held is not None and held.kind is Kind.CONTEXT and held.source:
+                bound = item.optional_vars
+                source = dotted(bound) if bound is not None else held.source
+                commits.append((item.context_expr, source))
+        after = self._block(node.body, state)
+        if after is not None:
+            self._flow.state = after
+            for one, source in commits:
+                self._flow.commit(one, source)
+        return after
+
+    def _try(self, node: ast.Try | ast.TryStar, state: State) -> State | None:
+        before = state.copy()
+        tried = self._block(node.body, state)
+        handled: list[State | None] = []
+        for handler in node.handlers:
+            start = _met([before.copy(), tried.copy() if tried else None]) or before.copy()
+            handled.append(self._block(handler.body, start))
+        if tried is not None and node.orelse:
+            tried = self._block(node.orelse, tried)
+        after = _met([tried, *handled])
+        if node.finalbody:
+            ended = self._block(node.finalbody, after.copy() if after else before)
+            return ended if after is not None else None
+        return after
+
+    def _match(self, node: ast.Match, state: State) -> State | None:
+        evaluation.evaluate(self._flow, node.subject)
+        ways: list[State | None] = [state.copy()]
+        for case in node.cases:
+            here = state.copy()
+            self._flow.state = here
+            for inner in ast.walk(case.pattern):
+                name = getattr(inner, "name", None)
+                if isinstance(name, str):
+                    here.names[name] = None
+            ways.append(self._block(case.body, here))
+        return _met(ways)
+
+
+def _met(ways: Iterable[State | None]) -> State | None:
+    """What is known where ways meet."""
+    states = [way for way in ways if way is not None]
+    if not states:
+        return None
+    first, *others = states
+    if not others:
+        return first
+    result = first.copy()
+    for other in others:
+        for name, held in other.names.items():
+            mine = result.names.get(name)
+            result.names[name] = joined(mine, held)
+        result.expired.update(other.expired)
+        result.loaded |= other.loaded
+        result.within.update(other.within)
+    return result
+
+
+def _none_tested(test: ast.expr) -> str:
+    """The name that ``if not x`` or ``if x is None`` finds to be nothing."""
+    match test:
+        case ast.UnaryOp(op=ast.Not(), operand=ast.Name(id=name)):
+            return name
+        case ast.Compare(left=ast.Name(id=name), ops=[ast.Is()], comparators=[ast.Constant(None)]):
+            return name
+        case _:
+            return ""
