@@ -140,7 +140,7 @@ def test_a_line_that_no_fix_is_for_stays_as_it_is(example: str) -> None:
         for one in found
         if one.fix
         for edit in one.fix.edits
-        for number in range(source.place(edit.start)[0], source.place(edit.end)[0] + 1)
+        for number in range(source.position(edit.start)[0], source.position(edit.end)[0] + 1)
     }
     matcher = difflib.SequenceMatcher(None, example.split("\n"), text.split("\n"), autojunk=False)
     for tag, first, last, _, _ in matcher.get_opcodes():

@@ -78,9 +78,9 @@ def test_sarif_names_rules_places_and_fixes(here: Path) -> None:
     assert (log["version"], run["tool"]["driver"]["version"]) == ("2.1.0", "1.2")
     assert [rule["id"] for rule in run["tool"]["driver"]["rules"]] == ["CLN404"]
     result = run["results"][0]
-    place = result["locations"][0]["physicalLocation"]
-    assert place["artifactLocation"] == {"uri": "a.py"}
-    assert place["region"] == {"startLine": 3, "startColumn": 37, "endLine": 3, "endColumn": 48}
+    location = result["locations"][0]["physicalLocation"]
+    assert location["artifactLocation"] == {"uri": "a.py"}
+    assert location["region"] == {"startLine": 3, "startColumn": 37, "endLine": 3, "endColumn": 48}
     assert result["fixes"][0]["description"]["text"] == "Remove it"
 
 

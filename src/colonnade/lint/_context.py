@@ -12,8 +12,8 @@ from colonnade.lint.fixes._edits import Editor
 from colonnade.lint.inference._flow import Flow, Inference, Read
 from colonnade.lint.inference._values import Kind, Value
 from colonnade.lint.project import _known_names as lib
-from colonnade.lint.project._hints import Hint
-from colonnade.lint.project._models import Attribute, Model
+from colonnade.lint.project._hints import TypeHint
+from colonnade.lint.project._models import Model, ModelField
 from colonnade.lint.project._modules import FUNCTIONS, Function, Module
 from colonnade.lint.project._project import ModuleScope
 
@@ -59,25 +59,27 @@ class Context:
         self.module = module
         self.inference = inference
         self.project = inference.project
-        self.place = ModuleScope(inference.project, module)
-        self.edit = Editor(module)
+        self.scope = ModuleScope(inference.project, module)
+        self.editor = Editor(module)
 
     # What is in it.
 
     @cached_property
     def models(self) -> list[Model]:
         """The tables and schemas it defines."""
-        found = (self.project.model(self.module.qualified(node)) for node in self.module.classes)
+        found = (
+            self.project.model(self.module.qualified_name(node)) for node in self.module.classes
+        )
         return [one for one in found if one is not None and one.module is self.module]
 
     @cached_property
-    def fields(self) -> list[Attribute]:
+    def fields(self) -> list[ModelField]:
         """The fields that its models declare themselves."""
         return [
             member
             for model in self.models
-            for member in model.own.values()
-            if isinstance(member, Attribute)
+            for member in model.declared.values()
+            if isinstance(member, ModelField)
         ]
 
     @cached_property
@@ -113,13 +115,13 @@ class Context:
         )
 
     @cached_property
-    def served(self) -> frozenset[Function]:
+    def request_functions(self) -> frozenset[Function]:
         """The functions that run within a request: endpoints and what they depend on."""
         found = {endpoint.node for endpoint in self.endpoints}
         found |= {
             node
             for node in self.module.functions
-            if self.module.qualified(node) in self.project.names.dependencies
+            if self.module.qualified_name(node) in self.project.names.dependencies
         }
         return frozenset(found)
 
@@ -133,7 +135,7 @@ class Context:
     @cached_property
     def is_migration(self) -> bool:
         """Whether it is a file of Alembic's."""
-        return self.module.facts.migrations and not MIGRATIONS.isdisjoint(
+        return self.module.summary.migrations and not MIGRATIONS.isdisjoint(
             PurePath(self.module.path).parts
         )
 
@@ -155,23 +157,23 @@ class Context:
         """The reads of rows that are expired or not loaded."""
         return [read for flow in self.flows for read in flow.reads.values()]
 
-    def meaning(self, node: ast.expr | None) -> str:
+    def resolve(self, node: ast.expr | None) -> str:
         """The one name of what an expression means."""
-        return self.place.meaning(node) if node is not None else ""
+        return self.scope.resolve(node) if node is not None else ""
 
-    def hint(self, node: ast.expr | None) -> Hint:
+    def hint(self, node: ast.expr | None) -> TypeHint:
         """What an annotation says."""
-        return self.place.hint(node)
+        return self.scope.hint(node)
 
-    def session(self, call: ast.Call, names: frozenset[str] = lib.SESSIONS) -> Value | None:
+    def session_of(self, call: ast.Call, names: frozenset[str] = lib.SESSIONS) -> Value | None:
         """The session that a method is called on, if it is one of these classes'."""
-        held = self.value(call.func.value) if isinstance(call.func, ast.Attribute) else None
-        return held if held is not None and held.is_instance(names) else None
+        inferred = self.value(call.func.value) if isinstance(call.func, ast.Attribute) else None
+        return inferred if inferred is not None and inferred.is_instance(names) else None
 
-    def loops(self, node: ast.AST) -> Iterator[ast.AST]:
+    def enclosing_loops(self, node: ast.AST) -> Iterator[ast.AST]:
         """The loops of its own function that run a node again and again, the nearest first."""
         inner = node
-        for one in self.module.above(node):
+        for one in self.module.ancestors(node):
             if isinstance(one, (*FUNCTIONS, ast.Lambda, ast.ClassDef)):
                 return
             if (isinstance(one, LOOPS) and not _begins(one, inner)) or (
@@ -182,7 +184,7 @@ class Context:
 
     # How a finding is made.
 
-    def find(
+    def finding(
         self,
         code: str,
         node: ast.AST,
@@ -206,19 +208,19 @@ class Context:
             hidden: Whether the text there is a secret.
         """
         line, offset, end_line, end_offset = _extent(node, whole=whole)
-        piece = self.module.piece
+        block = self.module.block
         if not whole and isinstance(node, (*FUNCTIONS, ast.ClassDef)):
-            text = piece.text_lines[line - 1]
+            text = block.text_lines[line - 1]
             at = re.search(rf"\b{re.escape(node.name)}\b", text[offset:])
             if at is not None:
                 start = len(text[: offset + at.start()].encode())
                 offset, end_line, end_offset = start, line, start + len(node.name.encode())
-        first, column = piece.place(line, offset)
-        last, end_column = piece.place(end_line, end_offset)
+        first, column = block.position(line, offset)
+        last, end_column = block.position(end_line, end_offset)
         fix = fix if self.module.source.editable else None
         return Finding(
             self.module.path, first, column, code, " ".join(message.split()), last, end_column,
-            piece.cell, advice, fix, hidden,
+            block.cell, advice, fix, hidden,
         )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from colonnade.lint._findings import Finding
 Fixes = Literal["safe", "unsafe", "never"]
 
 
-class Described(ABC):
+class BaseRule(ABC):
     """What goes wrong, explained.
 
     The first paragraph of a rule's docstring says what it finds, the rest why that is wrong and
@@ -45,7 +45,7 @@ class Described(ABC):
         return (inspect.getdoc(cls) or "").partition("\n\n")[2]
 
 
-class Rule(Described):
+class Rule(BaseRule):
     """One thing that goes wrong in code.
 
     In ``bad`` the lines that it finds end with a comment that is its code; in ``good`` it finds

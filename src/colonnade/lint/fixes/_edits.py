@@ -23,18 +23,18 @@ class Editor:
 
     def __init__(self, module: Module) -> None:
         self._module = module
-        self._piece = module.piece
+        self._piece = module.block
         self._text = module.source.text
 
     def start(self, node: ast.AST) -> int:
         """Where a node begins in the file."""
-        place: Any = node  # an expression, a statement or a part of one: all have a place
-        return self._piece.offset(place.lineno, place.col_offset)
+        position: Any = node  # an expression, a statement or a part of one: all have a place
+        return self._piece.offset(position.lineno, position.col_offset)
 
     def end(self, node: ast.AST) -> int:
         """Where a node ends in the file."""
-        place: Any = node
-        return self._piece.offset(place.end_lineno, place.end_col_offset)
+        position: Any = node
+        return self._piece.offset(position.end_lineno, position.end_col_offset)
 
     def text(self, node: ast.AST) -> str:
         """A node as it is written."""
@@ -44,11 +44,11 @@ class Editor:
         """Put something in a node's place."""
         return Edit(self.start(node), self.end(node), text)
 
-    def before(self, node: ast.AST, text: str) -> Edit:
+    def insert_before(self, node: ast.AST, text: str) -> Edit:
         """Put something in front of a node."""
         return Edit(self.start(node), self.start(node), text)
 
-    def after(self, node: ast.AST, text: str) -> Edit:
+    def insert_after(self, node: ast.AST, text: str) -> Edit:
         """Put something behind a node."""
         return Edit(self.end(node), self.end(node), text)
 
@@ -77,16 +77,16 @@ class Editor:
     def remove_argument(self, call: ast.Call, keyword: ast.keyword) -> Edit:
         """Take a keyword from a call, with the comma and the line that go with it."""
         given = self._arguments(call)
-        place = given.index(keyword)
-        last = place + 1 == len(given)
+        position = given.index(keyword)
+        last = position + 1 == len(given)
         start = self.start(keyword)
-        following = self.end(call) - 1 if last else self.start(given[place + 1])
+        following = self.end(call) - 1 if last else self.start(given[position + 1])
         end, comma = self._item_end(keyword, following)
         whole = self._whole_lines(start, comma)
         if whole is not None:
             return whole
-        if place and "\n" not in self._text[self.end(given[place - 1]) : start]:
-            return Edit(self._item_end(given[place - 1], start)[0], end, "")
+        if position and "\n" not in self._text[self.end(given[position - 1]) : start]:
+            return Edit(self._item_end(given[position - 1], start)[0], end, "")
         if not last and "#" not in self._text[comma:following]:
             return Edit(start, following, "")
         rest = self._text[comma : self._line_break(comma)[0]]
@@ -144,12 +144,12 @@ class Editor:
             return None
         return Edit(first, after, "")
 
-    def _line_start(self, place: int) -> int:
-        return max(self._text.rfind("\n", 0, place), self._text.rfind("\r", 0, place)) + 1
+    def _line_start(self, position: int) -> int:
+        return max(self._text.rfind("\n", 0, position), self._text.rfind("\r", 0, position)) + 1
 
-    def _line_break(self, place: int) -> tuple[int, int]:
+    def _line_break(self, position: int) -> tuple[int, int]:
         """Where the line that a place is in ends, and where the next one begins."""
-        found = LINE_BREAK.search(self._text, place)
+        found = LINE_BREAK.search(self._text, position)
         return found.span() if found is not None else (len(self._text), len(self._text))
 
     def name_of(self, module: str, name: str) -> tuple[str, tuple[Edit, ...]] | None:
@@ -158,7 +158,7 @@ class Editor:
         None if the name means something else somewhere in the module.
         """
         wanted = lib.canonical(f"{module}.{name}")
-        exports = self._module.facts.exports
+        exports = self._module.summary.exports
         for local, path in exports.items():
             if local not in self._imported or local in self._bound:
                 continue
@@ -169,7 +169,7 @@ class Editor:
         taken = exports.get(name)
         if name in self._bound or (taken is not None and lib.canonical(taken) != wanted):
             return None
-        if any(name in lib.STARS.get(star, ()) for star in self._module.facts.stars):
+        if any(name in lib.STARS.get(star, ()) for star in self._module.summary.stars):
             return name, ()
         return name, self._import(module, name)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from colonnade.lint._findings import Edit, Finding
 from colonnade.lint.project._settings import Settings
-from colonnade.lint.project._sources import Piece, Source, UnreadableError, read
+from colonnade.lint.project._sources import CodeBlock, Source, UnreadableError, read
 from colonnade.lint.runner._runner import Progress, Report, check
 
 ROUNDS = 20  # of fixes that make room for others; each file settles in two or three
@@ -119,18 +119,18 @@ def _mended(data: bytes, suffix: str, findings: list[Finding]) -> tuple[bytes, i
     source = read(data, suffix)
     text, count = apply(source, findings)
     new = text.encode(source.encoding)
-    for before, after in zip(source.pieces, read(new, suffix).pieces, strict=False):
+    for before, after in zip(source.blocks, read(new, suffix).blocks, strict=False):
         if _parses(before) and not _parses(after):
             raise UnreadableError("the result would not be Python; please report it")
     return new, count
 
 
-def _parses(piece: Piece) -> bool:
+def _parses(block: CodeBlock) -> bool:
     """Whether a piece compiles, which refuses more than its parser does."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            compile(piece.code, "fixed", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+            compile(block.code, "fixed", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     return True
@@ -157,11 +157,11 @@ def edited(text: str, edits: Iterable[Edit]) -> str:
     """A text with edits made that do not overlap; their line ends are the text's."""
     ends = "\r\n" if "\r\n" in text else "\n"
     parts = []
-    place = 0
+    position = 0
     for edit in sorted(edits):
-        parts += [text[place : edit.start], edit.text.replace("\n", ends)]
-        place = edit.end
-    return "".join([*parts, text[place:]])
+        parts += [text[position : edit.start], edit.text.replace("\n", ends)]
+        position = edit.end
+    return "".join([*parts, text[position:]])
 
 
 def _overlap(one: Edit, other: Edit) -> bool:

@@ -15,7 +15,15 @@ from colonnade.lint.inference._sessions import (
     of_session,
 )
 from colonnade.lint.inference._statements import of_result, of_statement, option, selected
-from colonnade.lint.inference._values import NOTHING, Kind, Value, awaitable, iterated, many
+from colonnade.lint.inference._values import (
+    NO_RELATIONS,
+    Kind,
+    Value,
+    awaitable,
+    collection_of,
+    iterated,
+    merge_paths,
+)
 from colonnade.lint.project import _known_names as lib
 from colonnade.lint.project._modules import Function, Module
 
@@ -76,12 +84,12 @@ def _of_library(flow: Flow, node: ast.Call, name: str) -> Value | None:
 
 
 def _of_project(flow: Flow, node: ast.Call, name: str) -> Value | None:
-    project = flow.place.project
+    project = flow.scope.project
     model = project.model(name)
     if model is not None:
         return (
-            Value(Kind.ROW, model=model, loads=NOTHING)
-            if model.table
+            Value(Kind.ROW, model=model, loads=NO_RELATIONS)
+            if model.is_table
             else Value(Kind.INSTANCE, name)
         )
     found = project.callee(name)
@@ -93,16 +101,16 @@ def _of_project(flow: Flow, node: ast.Call, name: str) -> Value | None:
 
 
 def _same(flow: Flow, node: ast.Call, name: str) -> Value | None:
-    held = flow.value(node.args[0]) if node.args else None
-    if name.startswith("asyncio.") or held is None:
-        return held
-    item = iterated(held)
-    return many(item) if item is not None else None
+    inferred = flow.value(node.args[0]) if node.args else None
+    if name.startswith("asyncio.") or inferred is None:
+        return inferred
+    item = iterated(inferred)
+    return collection_of(item) if item is not None else None
 
 
 def _of_overloads(flow: Flow, node: ast.Call, function: Function, module: Module) -> Value | None:
     """A call of the project's own; unknown if its definitions do not all give the same."""
-    definitions = flow.place.project.overloads(function, module)
+    definitions = flow.scope.project.overloads(function, module)
     first, *others = [_of_function(flow, node, definition, module) for definition in definitions]
     if all(other == first for other in others):
         return first
@@ -115,29 +123,29 @@ def _of_function(flow: Flow, node: ast.Call, function: Function, module: Module)
     for parameter, argument in arguments(function, node):
         if parameter in flow.inference.committed(function, module):
             flow.commit(node, dotted(argument))
-        held = flow.value(argument)
-        if held is not None and held.kind is Kind.ROW and isinstance(argument, ast.Name):
-            flow.state.names[argument.id] = replace(held, loads=None, attached=False)
-    held = returned(flow.inference, function, module)
-    if held is not None and held.kind is Kind.ROW:
-        held = replace(held, attached=False, loads=None)
-    elif held is not None and held.kind is Kind.MANY and held.item is not None:
-        if held.item.kind is Kind.ROW:
-            held = many(replace(held.item, attached=False, loads=None))
+        inferred = flow.value(argument)
+        if inferred is not None and inferred.kind is Kind.ROW and isinstance(argument, ast.Name):
+            flow.state.names[argument.id] = replace(inferred, loads=None, attached=False)
+    inferred = returned(flow.inference, function, module)
+    if inferred is not None and inferred.kind is Kind.ROW:
+        inferred = replace(inferred, attached=False, loads=None)
+    elif inferred is not None and inferred.kind is Kind.COLLECTION and inferred.item is not None:
+        if inferred.item.kind is Kind.ROW:
+            inferred = collection_of(replace(inferred.item, attached=False, loads=None))
     decorators = {
         dotted(one.func if isinstance(one, ast.Call) else one).rpartition(".")[2]
         for one in function.decorator_list
     }
     if decorators & {"contextmanager", "asynccontextmanager"}:
-        return Value(Kind.CONTEXT, item=held)
+        return Value(Kind.CONTEXT, item=inferred)
     inner = flow.inference.flow(function, module)
     generates = inner is not None and bool(inner.yielded)
     if generates:
-        return many(held)
+        return collection_of(inferred)
     if decorators - PLAIN:
         is_async = isinstance(function, ast.AsyncFunctionDef)
-        return None if is_async or (held and held.kind is Kind.AWAITABLE) else held
-    return awaitable(held) if isinstance(function, ast.AsyncFunctionDef) else held
+        return None if is_async or (inferred and inferred.kind is Kind.AWAITABLE) else inferred
+    return awaitable(inferred) if isinstance(function, ast.AsyncFunctionDef) else inferred
 
 
 def arguments(function: Function, node: ast.Call) -> Iterator[tuple[str, ast.expr]]:
@@ -153,10 +161,10 @@ def _method(flow: Flow, node: ast.Call, func: ast.Attribute, receiver: Value) ->
     name = func.attr
     match receiver.kind:
         case Kind.INSTANCE if receiver.name in lib.SESSIONS:
-            held = of_session(flow, node, func, receiver)
+            inferred = of_session(flow, node, func, receiver)
             if receiver.name in lib.ASYNC_SESSIONS and name in AWAITED:
-                return awaitable(held)
-            return held
+                return awaitable(inferred)
+            return inferred
         case Kind.INSTANCE if receiver.name in (lib.ENGINE, lib.ASYNC_ENGINE):
             return of_engine(receiver, name)
         case Kind.INSTANCE if receiver.name == lib.ASYNC_CONNECTION:
@@ -168,13 +176,11 @@ def _method(flow: Flow, node: ast.Call, func: ast.Attribute, receiver: Value) ->
         case Kind.ROWS | Kind.TUPLES:
             return of_result(name, receiver)
         case Kind.OPTION if name in lib.LOADERS:
-            more = option(flow, node, name, receiver.name)
-            known = receiver.loads is not None and more.loads is not None
-            return replace(more, loads=(receiver.loads or NOTHING) | (more.loads or NOTHING)
-                           if known else None)  # fmt: skip
-        case Kind.MANY if name in ("copy", "pop"):
+            chained = option(flow, node, name, receiver.name)
+            return replace(chained, loads=merge_paths(receiver.loads, chained.loads))
+        case Kind.COLLECTION if name in ("copy", "pop"):
             return receiver if name == "copy" else receiver.item
-        case Kind.MANY if name == "append" and isinstance(func.value, ast.Name):
+        case Kind.COLLECTION if name == "append" and isinstance(func.value, ast.Name):
             return None
         case Kind.COLUMN if name in ("desc", "asc", "label", "nulls_last", "nulls_first"):
             return receiver

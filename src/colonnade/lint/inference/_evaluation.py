@@ -9,7 +9,7 @@ from colonnade.lint.inference import _calls as calls
 from colonnade.lint.inference import _name_inference as giving
 from colonnade.lint.inference._flow import Flow, Inference, Read
 from colonnade.lint.inference._paths import dotted, root
-from colonnade.lint.inference._values import Kind, Value, iterated, joined, many
+from colonnade.lint.inference._values import Kind, Value, collection_of, iterated, merge_values
 from colonnade.lint.project import _known_names as lib
 from colonnade.lint.project._module_summary import absolute
 from colonnade.lint.project._modules import Function, parameters
@@ -23,10 +23,10 @@ def evaluate(flow: Flow, node: ast.expr) -> Value | None:
             if isinstance(child, ast.expr):
                 evaluate(flow, child)
         return None
-    held = handler(flow, node)
-    if held is not None:
-        flow.values[node] = held
-    return held
+    inferred = handler(flow, node)
+    if inferred is not None:
+        flow.values[node] = inferred
+    return inferred
 
 
 def entered(inference: Inference, value: Value | None, *, is_async: bool) -> Value | None:
@@ -45,15 +45,21 @@ def entered(inference: Inference, value: Value | None, *, is_async: bool) -> Val
     return None
 
 
-def bind(flow: Flow, target: ast.expr, held: Value | None, value: ast.expr | None = None) -> None:
+def bind(
+    flow: Flow, target: ast.expr, inferred: Value | None, value: ast.expr | None = None
+) -> None:
     """Give a target what it holds from here on."""
     state = flow.state
     match target:
         case ast.Name(id=name):
             since = state.expired.get(root(value)) if value is not None else None
             flow.forget(name)
-            state.names[name] = held
-            if since is not None and held is not None and held.kind in (Kind.ROW, Kind.MANY):
+            state.names[name] = inferred
+            if (
+                since is not None
+                and inferred is not None
+                and inferred.kind in (Kind.ROW, Kind.COLLECTION)
+            ):
                 state.expired[name] = since
         case ast.Tuple(elts=elements) | ast.List(elts=elements):
             for element in elements:
@@ -64,7 +70,7 @@ def bind(flow: Flow, target: ast.expr, held: Value | None, value: ast.expr | Non
             evaluate(flow, target.value)
             path = dotted(target)
             if path:
-                state.names[path] = held
+                state.names[path] = inferred
                 state.loaded.add((path.rpartition(".")[0], target.attr))
         case ast.Subscript():
             evaluate(flow, target)
@@ -88,22 +94,22 @@ def source_name(source: ast.expr) -> str:
 
 def bind_parameters(flow: Flow, node: Function) -> None:
     """Give each parameter what its annotation, its default or a fixture says."""
-    owner = flow.place.module.owner(node)
+    owner = flow.scope.module.owning_class(node)
     for number, (name, default) in enumerate(parameters(node)):
-        held = giving.of_hint(flow.inference, flow.place, name.annotation)
+        inferred = giving.of_hint(flow.inference, flow.scope, name.annotation)
         if default is not None:
-            depends = giving.dependency(flow.inference, flow.place, default)
-            held = held if depends is None else _narrowed(held, depends)
+            depends = giving.dependency(flow.inference, flow.scope, default)
+            inferred = inferred if depends is None else _narrowed(inferred, depends)
         if number == 0 and owner is not None and name.annotation is None:
-            held = Value(Kind.INSTANCE, flow.place.module.qualified(owner))
-        if held is None and name.annotation is None:
-            held = giving.fixture(flow.inference, flow.place, node, name.arg)
-        flow.state.names[name.arg] = held
+            inferred = Value(Kind.INSTANCE, flow.scope.module.qualified_name(owner))
+        if inferred is None and name.annotation is None:
+            inferred = giving.fixture(flow.inference, flow.scope, node, name.arg)
+        flow.state.names[name.arg] = inferred
 
 
 def bind_imports(flow: Flow, node: ast.Import | ast.ImportFrom) -> None:
     """Give the names that a function imports what they mean."""
-    module, inference = flow.place.module, flow.inference
+    module, inference = flow.scope.module, flow.inference
     if isinstance(node, ast.Import):
         for alias in node.names:
             if alias.asname:
@@ -112,13 +118,13 @@ def bind_imports(flow: Flow, node: ast.Import | ast.ImportFrom) -> None:
     package = inference.project.names.package(module.name)
     source = absolute("." * node.level + (node.module or ""), package)
     for alias in node.names:
-        held = giving.imported(inference, f"{source}.{alias.name}", module.name)
-        flow.state.names[alias.asname or alias.name] = held
+        inferred = giving.imported(inference, f"{source}.{alias.name}", module.name)
+        flow.state.names[alias.asname or alias.name] = inferred
 
 
-def _narrowed(held: Value | None, depends: Value) -> Value:
+def _narrowed(inferred: Value | None, depends: Value) -> Value:
     """An annotation that is wrong about its dependency is a hint no more than the other."""
-    return held if held is not None and held.kind is not depends.kind else depends
+    return inferred if inferred is not None and inferred.kind is not depends.kind else depends
 
 
 def _name(flow: Flow, node: ast.Name) -> Value | None:
@@ -128,19 +134,19 @@ def _name(flow: Flow, node: ast.Name) -> Value | None:
             if node.id in current.state.names:
                 return current.state.names[node.id]
             current = current.outer
-        return giving.symbol(flow.inference, flow.place, node)
+        return giving.symbol(flow.inference, flow.scope, node)
     return None
 
 
 def _attribute(flow: Flow, node: ast.Attribute) -> Value | None:
     path = dotted(node)
     receiver = evaluate(flow, node.value)
-    if path and (held := flow.lookup(path)) is not None:
-        return held
+    if path and (inferred := flow.lookup(path)) is not None:
+        return inferred
     if receiver is None:
         return None
     if receiver.kind is Kind.SYMBOL:
-        model = flow.place.project.model(receiver.name)
+        model = flow.scope.project.model(receiver.name)
         if model is not None:
             return giving.member(model, node.attr)
         return giving.named(flow.inference, f"{receiver.name}.{node.attr}")
@@ -165,10 +171,10 @@ def _read(flow: Flow, node: ast.Attribute, row: Value) -> Value | None:
         and expired is None
         and row.attached
         and row.loads is not None
-        and relation.when_asked
+        and relation.is_lazy
         and node.attr not in row.loads
         and (name, node.attr) not in flow.state.loaded
-        and not (not relation.many and _holds(flow, relation.target))
+        and not (not relation.uselist and _holds(flow, relation.target))
     )
     if expired is not None or lazy:
         flow.reads[node] = Read(node, row, node.attr, expired, lazy)
@@ -176,13 +182,15 @@ def _read(flow: Flow, node: ast.Attribute, row: Value) -> Value | None:
         flow.reads.pop(node, None)
     if relation is None:
         return None
-    return _related(flow, row, relation.target, node.attr, is_many=relation.many)
+    return _related(flow, row, relation.target, node.attr, is_many=relation.uselist)
 
 
 def _holds(flow: Flow, target: str) -> bool:
     """Whether a row of a model was loaded already: the session then has it without asking."""
-    for held in flow.state.names.values():
-        one = held.item if held is not None and held.kind is Kind.MANY else held
+    for inferred in flow.state.names.values():
+        one = (
+            inferred.item if inferred is not None and inferred.kind is Kind.COLLECTION else inferred
+        )
         if one is not None and one.kind is Kind.ROW and one.attached and one.model is not None:
             if one.model.name == target:
                 return True
@@ -190,7 +198,7 @@ def _holds(flow: Flow, target: str) -> bool:
 
 
 def _related(flow: Flow, row: Value, target: str, name: str, *, is_many: bool) -> Value | None:
-    model = flow.place.project.model(target)
+    model = flow.scope.project.model(target)
     if model is None:
         return None
     loads = None
@@ -199,7 +207,7 @@ def _related(flow: Flow, row: Value, target: str, name: str, *, is_many: bool) -
             path[len(name) + 1 :] for path in row.loads if path.startswith(f"{name}.")
         )
     one = replace(row, model=model, loads=loads, item=None)
-    return many(one) if is_many else one
+    return collection_of(one) if is_many else one
 
 
 def _call(flow: Flow, node: ast.Call) -> Value | None:
@@ -212,34 +220,34 @@ def _call(flow: Flow, node: ast.Call) -> Value | None:
 
 
 def _await(flow: Flow, node: ast.Await) -> Value | None:
-    held = evaluate(flow, node.value)
-    return held.item if held is not None and held.kind is Kind.AWAITABLE else held
+    inferred = evaluate(flow, node.value)
+    return inferred.item if inferred is not None and inferred.kind is Kind.AWAITABLE else inferred
 
 
 def _subscript(flow: Flow, node: ast.Subscript) -> Value | None:
-    held = evaluate(flow, node.value)
+    inferred = evaluate(flow, node.value)
     evaluate(flow, node.slice)
-    if held is not None and held.kind is Kind.MANY:
-        return held if isinstance(node.slice, ast.Slice) else held.item
-    return held if held is not None and held.kind is Kind.SYMBOL else None
+    if inferred is not None and inferred.kind is Kind.COLLECTION:
+        return inferred if isinstance(node.slice, ast.Slice) else inferred.item
+    return inferred if inferred is not None and inferred.kind is Kind.SYMBOL else None
 
 
 def _items(flow: Flow, node: ast.List | ast.Tuple | ast.Set) -> Value | None:
     values = [evaluate(flow, element) for element in node.elts]
     if isinstance(node, ast.Tuple):
         return None
-    held: Value | None = None
+    inferred: Value | None = None
     for value in values:
-        held = joined(held, value)
-    return many(held) if held is not None else None
+        inferred = merge_values(inferred, value)
+    return collection_of(inferred) if inferred is not None else None
 
 
 def _comprehension(flow: Flow, node: ast.ListComp | ast.SetComp | ast.GeneratorExp) -> Value | None:
     saved, flow.state = flow.state, flow.state.copy()
     _generators(flow, node.generators)
-    held = evaluate(flow, node.elt)
+    inferred = evaluate(flow, node.elt)
     flow.state = saved
-    return many(held) if held is not None else None
+    return collection_of(inferred) if inferred is not None else None
 
 
 def _dict_comprehension(flow: Flow, node: ast.DictComp) -> Value | None:
@@ -270,20 +278,20 @@ def _lambda(flow: Flow, node: ast.Lambda) -> Value | None:
 
 def _either(flow: Flow, node: ast.IfExp) -> Value | None:
     evaluate(flow, node.test)
-    return joined(evaluate(flow, node.body), evaluate(flow, node.orelse))
+    return merge_values(evaluate(flow, node.body), evaluate(flow, node.orelse))
 
 
 def _boolean(flow: Flow, node: ast.BoolOp) -> Value | None:
-    held: Value | None = None
+    inferred: Value | None = None
     for value in node.values:
-        held = joined(held, evaluate(flow, value))
-    return held
+        inferred = merge_values(inferred, evaluate(flow, value))
+    return inferred
 
 
 def _bound(flow: Flow, node: ast.NamedExpr) -> Value | None:
-    held = evaluate(flow, node.value)
-    bind(flow, node.target, held, node.value)
-    return held
+    inferred = evaluate(flow, node.value)
+    bind(flow, node.target, inferred, node.value)
+    return inferred
 
 
 def _yield(flow: Flow, node: ast.Yield) -> Value | None:

@@ -13,7 +13,7 @@ from colonnade.lint.inference._values import Kind, Value
 from colonnade.lint.project._modules import Function, Module
 from colonnade.lint.project._project import ModuleScope, Project
 
-Runs = ast.FunctionDef | ast.AsyncFunctionDef | ast.Module
+FlowNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Module
 
 
 @dataclass
@@ -75,10 +75,10 @@ class Flow:
     """
 
     def __init__(
-        self, inference: "Inference", place: ModuleScope, node: Runs, outer: "Flow | None"
+        self, inference: "Inference", scope: ModuleScope, node: FlowNode, outer: "Flow | None"
     ) -> None:
         self.inference = inference
-        self.place = place
+        self.scope = scope
         self.node = node
         self.outer = outer
         self.values: dict[ast.AST, Value] = {}
@@ -114,8 +114,12 @@ class Flow:
     def commit(self, node: ast.AST, source: str) -> None:
         """A session commits: its rows expire, if they do."""
         self.commits.append((node, source))
-        for name, held in self.state.names.items():
-            row = held.item if held is not None and held.kind is Kind.MANY else held
+        for name, inferred in self.state.names.items():
+            row = (
+                inferred.item
+                if inferred is not None and inferred.kind is Kind.COLLECTION
+                else inferred
+            )
             if row is None or row.kind is not Kind.ROW or not row.attached:
                 continue
             if row.name == "async" and row.expires and row.source == source:
@@ -137,12 +141,12 @@ class Inference:
         self.dependency_values: dict[str, Value | None] = {}
         self._walk = walk
 
-    def flow(self, node: Runs, module: Module) -> Flow | None:
+    def flow(self, node: FlowNode, module: Module) -> Flow | None:
         """How a function or a module runs; None while that is being found out."""
         known = self.flows.get(node)
         if known is not None:
             return known if known.done else None
-        outer = module.function(node)
+        outer = module.enclosing_function(node)
         around = self.flows.get(outer) if outer is not None else None
         if outer is not None and around is None:
             around = self.flow(outer, module)

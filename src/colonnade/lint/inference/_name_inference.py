@@ -6,17 +6,17 @@ from dataclasses import replace
 
 from colonnade.lint.inference._flow import Inference
 from colonnade.lint.inference._paths import dotted
-from colonnade.lint.inference._values import Kind, Value, joined, many
+from colonnade.lint.inference._values import Kind, Value, collection_of, merge_values
 from colonnade.lint.project import _known_names as lib
-from colonnade.lint.project._hints import Hint
+from colonnade.lint.project._hints import TypeHint
 from colonnade.lint.project._models import Model, Relation
 from colonnade.lint.project._modules import Function, Module
 from colonnade.lint.project._project import ModuleScope
 
 
-def symbol(inference: Inference, place: ModuleScope, node: ast.Name) -> Value | None:
+def symbol(inference: Inference, scope: ModuleScope, node: ast.Name) -> Value | None:
     """What a name of a module, or of what it imports, holds."""
-    return named(inference, place.meaning(node))
+    return named(inference, scope.resolve(node))
 
 
 def imported(inference: Inference, path: str, near: str) -> Value | None:
@@ -41,7 +41,7 @@ def named(inference: Inference, name: str) -> Value | None:
 def member(model: Model, name: str) -> Value | None:
     """What an attribute of a model's class is."""
     one = model.members.get(name)
-    if one is None or not model.table:
+    if one is None or not model.is_table:
         return None
     return Value(Kind.RELATION if isinstance(one, Relation) else Kind.COLUMN, name, model=model)
 
@@ -56,16 +56,16 @@ def attribute(inference: Inference, receiver: Value, name: str) -> Value | None:
         found = inference.project.definition(owner)
         if found is None or not isinstance(found[0], ast.ClassDef):
             continue
-        held = _of_class(inference, owner, found[0], found[1], name)
-        if held is not None:
-            return held
+        inferred = _of_class(inference, owner, found[0], found[1], name)
+        if inferred is not None:
+            return inferred
     return None
 
 
 def _of_class(
     inference: Inference, owner: str, node: ast.ClassDef, module: Module, name: str
 ) -> Value | None:
-    place = ModuleScope(inference.project, module)
+    scope = ModuleScope(inference.project, module)
     for statement in node.body:
         if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
             if statement.name == name:
@@ -74,20 +74,20 @@ def _of_class(
                 return Value(Kind.SYMBOL, f"{owner}.{name}", node=statement)
             if statement.name in ("__init__", "__aenter__", "__enter__"):
                 flow = inference.flow(statement, module)
-                held = flow.state.names.get(f"self.{name}") if flow is not None else None
-                if held is not None:
-                    return held
+                inferred = flow.state.names.get(f"self.{name}") if flow is not None else None
+                if inferred is not None:
+                    return inferred
         elif isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
             if statement.target.id == name:
-                return of_hint(inference, place, statement.annotation)
+                return of_hint(inference, scope, statement.annotation)
     return None
 
 
-def dependency(inference: Inference, place: ModuleScope, node: ast.expr) -> Value | None:
+def dependency(inference: Inference, scope: ModuleScope, node: ast.expr) -> Value | None:
     """What ``Depends(...)`` gives, as a default."""
-    if not isinstance(node, ast.Call) or place.meaning(node.func) not in lib.DEPENDS:
+    if not isinstance(node, ast.Call) or scope.resolve(node.func) not in lib.DEPENDS:
         return None
-    return given(inference, place.meaning(node.args[0])) if node.args else None
+    return given(inference, scope.resolve(node.args[0])) if node.args else None
 
 
 def given(inference: Inference, name: str) -> Value | None:
@@ -104,39 +104,44 @@ def given(inference: Inference, name: str) -> Value | None:
             return inference.dependency_values[name]
     function = inference.project.function(name)
     if function is not None:
-        held = returned(inference, *function)
-        if held is not None and held.kind is Kind.AWAITABLE:
-            held = held.item
-        inference.dependency_values[name] = held
+        inferred = returned(inference, *function)
+        if inferred is not None and inferred.kind is Kind.AWAITABLE:
+            inferred = inferred.item
+        inference.dependency_values[name] = inferred
     else:
-        held = named(inference, name)
-        if held is not None and held.kind is Kind.FACTORY:
-            inference.dependency_values[name] = held.item
+        inferred = named(inference, name)
+        if inferred is not None and inferred.kind is Kind.FACTORY:
+            inference.dependency_values[name] = inferred.item
     return inference.dependency_values[name]
 
 
 def returned(inference: Inference, node: Function, module: Module) -> Value | None:
     """What a function returns or yields, not yet awaited."""
     flow = inference.flow(node, module)
-    held: Value | None = None
+    inferred: Value | None = None
     if flow is not None:
         for value in flow.yielded or flow.returned:
-            held = joined(held, value)
-    if held is None:
+            inferred = merge_values(inferred, value)
+    if inferred is None:
         hint = ModuleScope(inference.project, module).hint(node.returns)
-        held = of_read_hint(inference, ModuleScope(inference.project, module), hint)
-        if held is not None and flow is not None and flow.yielded and held.kind is Kind.MANY:
-            held = held.item  # Iterator[Session]
-    if held is not None and held.kind is Kind.INSTANCE and held.expires is None:
-        held = replace(held, node=None)
-    return held
+        inferred = of_read_hint(inference, ModuleScope(inference.project, module), hint)
+        if (
+            inferred is not None
+            and flow is not None
+            and flow.yielded
+            and inferred.kind is Kind.COLLECTION
+        ):
+            inferred = inferred.item  # Iterator[Session]
+    if inferred is not None and inferred.kind is Kind.INSTANCE and inferred.expires is None:
+        inferred = replace(inferred, node=None)
+    return inferred
 
 
-def fixture(inference: Inference, place: ModuleScope, node: Function, name: str) -> Value | None:
+def fixture(inference: Inference, scope: ModuleScope, node: Function, name: str) -> Value | None:
     """What a parameter of a test or a fixture holds: what the fixture of that name gives."""
     if not (node.name.startswith("test") or is_fixture(node)):
         return None
-    for module in _fixtures(place):
+    for module in _fixtures(scope):
         statement = module.definitions.get(name)
         if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef) and statement is not node:
             if is_fixture(statement):
@@ -152,32 +157,32 @@ def is_fixture(node: Function) -> bool:
     )
 
 
-def _fixtures(place: ModuleScope) -> Iterator[Module]:
-    yield place.module
-    parts = place.module.name.split(".")
+def _fixtures(scope: ModuleScope) -> Iterator[Module]:
+    yield scope.module
+    parts = scope.module.name.split(".")
     for size in range(len(parts) - 1, -1, -1):
-        module = place.project.module(".".join([*parts[:size], "conftest"]))
-        if module is not None and module is not place.module:
+        module = scope.project.module(".".join([*parts[:size], "conftest"]))
+        if module is not None and module is not scope.module:
             yield module
 
 
-def of_hint(inference: Inference, place: ModuleScope, node: ast.expr | None) -> Value | None:
+def of_hint(inference: Inference, scope: ModuleScope, node: ast.expr | None) -> Value | None:
     """What a name with an annotation holds."""
-    return of_read_hint(inference, place, place.hint(node)) if node is not None else None
+    return of_read_hint(inference, scope, scope.hint(node)) if node is not None else None
 
 
-def of_read_hint(inference: Inference, place: ModuleScope, hint: Hint) -> Value | None:
+def of_read_hint(inference: Inference, scope: ModuleScope, hint: TypeHint) -> Value | None:
     """What is annotated so."""
     for item in hint.metadata:
-        if isinstance(item, ast.Call) and place.meaning(item.func) in lib.DEPENDS and item.args:
-            held = given(inference, place.meaning(item.args[0]))
-            if held is not None:
-                return held
-    held = of_name(place, hint.name)
-    return many(held) if hint.many and held is not None else held
+        if isinstance(item, ast.Call) and scope.resolve(item.func) in lib.DEPENDS and item.args:
+            inferred = given(inference, scope.resolve(item.args[0]))
+            if inferred is not None:
+                return inferred
+    inferred = of_name(scope, hint.name)
+    return collection_of(inferred) if hint.collection and inferred is not None else inferred
 
 
-def of_name(place: ModuleScope, name: str) -> Value | None:
+def of_name(scope: ModuleScope, name: str) -> Value | None:
     """An instance of a class."""
     if not name:
         return None
@@ -185,7 +190,7 @@ def of_name(place: ModuleScope, name: str) -> Value | None:
         return Value(Kind.FACTORY, item=None)
     if name == lib.ASYNC_SESSIONMAKER:
         return Value(Kind.FACTORY, item=Value(Kind.INSTANCE, lib.ASYNC_SESSION))
-    model = place.project.model(name)
-    if model is not None and model.table:
+    model = scope.project.model(name)
+    if model is not None and model.is_table:
         return Value(Kind.ROW, model=model, loads=None)
     return Value(Kind.INSTANCE, name)

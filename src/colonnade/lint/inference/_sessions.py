@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from colonnade.lint.inference._flow import Flow
 from colonnade.lint.inference._paths import dotted, root
-from colonnade.lint.inference._values import NOTHING, Kind, Value, awaitable, many
+from colonnade.lint.inference._values import NO_RELATIONS, Kind, Value, awaitable, collection_of
 from colonnade.lint.project import _known_names as lib
 from colonnade.lint.project._models import Model
 
@@ -39,7 +39,7 @@ def new_factory(
     if said is not None and said.kind is Kind.SYMBOL:
         if said.name in lib.SESSIONS:
             kind = said.name
-        elif not lib.ASYNC_SESSIONS.isdisjoint(flow.place.project.ancestry(said.name)):
+        elif not lib.ASYNC_SESSIONS.isdisjoint(flow.scope.project.ancestry(said.name)):
             kind = lib.ASYNC_SESSION
     elif "class_" in options:
         return Value(Kind.FACTORY, node=node)
@@ -50,7 +50,7 @@ def of_session(flow: Flow, node: ast.Call, func: ast.Attribute, session: Value) 
     """What a session's method gives, not yet awaited, and what it does to rows."""
     source = dotted(func.value)
     kind = "async" if session.name in lib.ASYNC_SESSIONS else "sync"
-    expires = session.expires if session.expires is not None else flow.place.project.names.expiring
+    expires = session.expires if session.expires is not None else flow.scope.project.names.expiring
     row = Value(Kind.ROW, kind, source=source, expires=expires, attached=True)
     match func.attr:
         case "exec" | "scalars" | "execute" | "stream" | "stream_scalars" | "scalar":
@@ -92,13 +92,13 @@ def _change(flow: Flow, node: ast.Call, name: str, row: Value) -> None:
 def _answered(flow: Flow, node: ast.Call, name: str, row: Value) -> Value | None:
     """What a statement gives that a session runs."""
     first = flow.value(node.args[0]) if node.args else None
-    held: Value | None = None
+    inferred: Value | None = None
     if first is not None and first.kind is Kind.STATEMENT and first.item is not None:
-        held = replace(row, model=first.item.model, loads=first.loads)
-        _fresh(flow, held)
+        inferred = replace(row, model=first.item.model, loads=first.loads)
+        _fresh(flow, inferred)
     if name == "scalar":
-        return held
-    return Value(Kind.TUPLES if name in ("execute", "stream") else Kind.ROWS, item=held)
+        return inferred
+    return Value(Kind.TUPLES if name in ("execute", "stream") else Kind.ROWS, item=inferred)
 
 
 def _got(flow: Flow, node: ast.Call, row: Value) -> Value | None:
@@ -106,42 +106,44 @@ def _got(flow: Flow, node: ast.Call, row: Value) -> Value | None:
     model = _model_of(flow, node)
     if model is None:
         return None
-    loads: frozenset[str] | None = NOTHING
+    loads: frozenset[str] | None = NO_RELATIONS
     for keyword in node.keywords:
         if keyword.arg == "options":
             loads = _loads(flow, keyword.value)
-    held = replace(row, model=model, loads=loads)
-    _fresh(flow, held)
-    return held
+    inferred = replace(row, model=model, loads=loads)
+    _fresh(flow, inferred)
+    return inferred
 
 
 def _model_of(flow: Flow, node: ast.Call) -> Model | None:
     """The model that a call's first argument is."""
     first = flow.value(node.args[0]) if node.args else None
-    return flow.place.project.model(first.name) if first is not None else None
+    return flow.scope.project.model(first.name) if first is not None else None
 
 
 def _fresh(flow: Flow, row: Value) -> None:
     """What is read again is no longer expired, whichever name holds it."""
     for name in list(flow.state.expired):
-        held = flow.state.names.get(name)
-        one = held.item if held is not None and held.kind is Kind.MANY else held
+        inferred = flow.state.names.get(name)
+        one = (
+            inferred.item if inferred is not None and inferred.kind is Kind.COLLECTION else inferred
+        )
         if one is not None and one.model is row.model:
             del flow.state.expired[name]
 
 
 def _attach(flow: Flow, node: ast.expr | None, row: Value) -> None:
     """A session takes a row, or the rows of a list, that a name holds."""
-    held = flow.lookup(node.id) if isinstance(node, ast.Name) else None
-    if held is None or not isinstance(node, ast.Name):
+    inferred = flow.lookup(node.id) if isinstance(node, ast.Name) else None
+    if inferred is None or not isinstance(node, ast.Name):
         return
-    item = held.item if held.kind is Kind.MANY else held
+    item = inferred.item if inferred.kind is Kind.COLLECTION else inferred
     if item is None or item.kind is not Kind.ROW:
         return
     # A new row's relations are empty, not absent: nothing is read for them.
     loads = item.loads if item.attached else None
     taken = replace(row, model=item.model, loads=loads)
-    flow.state.names[node.id] = many(taken) if held.kind is Kind.MANY else taken
+    flow.state.names[node.id] = collection_of(taken) if inferred.kind is Kind.COLLECTION else taken
 
 
 def _refresh(flow: Flow, node: ast.Call, row: ast.expr | None) -> None:
@@ -154,22 +156,22 @@ def _refresh(flow: Flow, node: ast.Call, row: ast.expr | None) -> None:
         state.expired.pop(state.within[name], None)
     given_names = [*node.args[1:], *(keyword.value for keyword in node.keywords)]
     for names in given_names:
-        held = state.names.get(name)
+        inferred = state.names.get(name)
         if isinstance(names, ast.List | ast.Tuple | ast.Set):
             written = (element.value for element in names.elts if isinstance(element, ast.Constant))
             state.loaded |= {(name, str(one)) for one in written}
-        elif held is not None:
-            state.names[name] = replace(held, loads=None)
+        elif inferred is not None:
+            state.names[name] = replace(inferred, loads=None)
 
 
 def _loads(flow: Flow, node: ast.expr) -> frozenset[str] | None:
     """What options read along: those in a list, or one."""
-    found: frozenset[str] = NOTHING
+    found: frozenset[str] = NO_RELATIONS
     for element in node.elts if isinstance(node, ast.List | ast.Tuple) else [node]:
-        held = flow.value(element)
-        if held is None or held.kind is not Kind.OPTION or held.loads is None:
+        inferred = flow.value(element)
+        if inferred is None or inferred.kind is not Kind.OPTION or inferred.loads is None:
             return None
-        found |= held.loads
+        found |= inferred.loads
     return found
 
 

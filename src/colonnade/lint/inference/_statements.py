@@ -4,7 +4,7 @@ import ast
 from dataclasses import replace
 
 from colonnade.lint.inference._flow import Flow
-from colonnade.lint.inference._values import NOTHING, Kind, Value, many
+from colonnade.lint.inference._values import NO_RELATIONS, Kind, Value, collection_of
 from colonnade.lint.project import _known_names as lib
 
 SAME_STATEMENT = frozenset(
@@ -21,9 +21,13 @@ def selected(flow: Flow, node: ast.Call) -> Value | None:
     """The row that a select of one model gives."""
     if len(node.args) != 1:
         return None
-    held = flow.value(node.args[0])
-    model = flow.place.project.model(held.name) if held and held.kind is Kind.SYMBOL else None
-    return Value(Kind.ROW, model=model, loads=NOTHING) if model is not None else None
+    inferred = flow.value(node.args[0])
+    model = (
+        flow.scope.project.model(inferred.name)
+        if inferred and inferred.kind is Kind.SYMBOL
+        else None
+    )
+    return Value(Kind.ROW, model=model, loads=NO_RELATIONS) if model is not None else None
 
 
 def option(flow: Flow, node: ast.Call, loader: str, before: str) -> Value:
@@ -31,11 +35,11 @@ def option(flow: Flow, node: ast.Call, loader: str, before: str) -> Value:
     paths: set[str] = set()
     whole = True
     for argument in node.args:
-        held = flow.value(argument)
-        if held is None or held.kind not in (Kind.RELATION, Kind.COLUMN):
+        inferred = flow.value(argument)
+        if inferred is None or inferred.kind not in (Kind.RELATION, Kind.COLUMN):
             whole = isinstance(argument, ast.Constant) and loader not in lib.EAGER
             continue
-        before = f"{before}.{held.name}" if before else held.name
+        before = f"{before}.{inferred.name}" if before else inferred.name
         if loader in lib.EAGER or loader == "defaultload":
             paths.add(before)
     return Value(Kind.OPTION, before, loads=frozenset(paths) if whole else None)
@@ -72,10 +76,15 @@ def _with_options(
     flow: Flow, node: ast.Call, loads: frozenset[str] | None
 ) -> frozenset[str] | None:
     for argument in node.args:
-        held = flow.value(argument)
-        if held is None or held.kind is not Kind.OPTION or held.loads is None or loads is None:
+        inferred = flow.value(argument)
+        if (
+            inferred is None
+            or inferred.kind is not Kind.OPTION
+            or inferred.loads is None
+            or loads is None
+        ):
             return None
-        loads |= held.loads
+        loads |= inferred.loads
     return loads
 
 
@@ -85,7 +94,7 @@ def _of_query(name: str, query: Value) -> Value | None:
         row = replace(row, loads=query.loads)
     if name in FIRST or name in SCALAR or name == "get":
         return row
-    return many(row) if name in ("all", "__iter__") else None
+    return collection_of(row) if name in ("all", "__iter__") else None
 
 
 def of_result(name: str, receiver: Value) -> Value | None:
@@ -99,4 +108,4 @@ def of_result(name: str, receiver: Value) -> Value | None:
         return None
     if name in FIRST:
         return receiver.item
-    return many(receiver.item) if name in ALL else None
+    return collection_of(receiver.item) if name in ALL else None

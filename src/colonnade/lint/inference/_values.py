@@ -15,7 +15,7 @@ class Kind(Enum):
     FACTORY = auto()  # a sessionmaker; its item is the session it makes
     CONTEXT = auto()  # what `with` enters; its item is what `as` names
     AWAITABLE = auto()  # its item is what `await` gives
-    MANY = auto()  # a list, a set, an iterator; its item is one of them
+    COLLECTION = auto()  # a list, a set, an iterator; its item is one of them
     ROWS = auto()  # a result whose rows are the item itself
     TUPLES = auto()  # a result whose rows are tuples of the item
     STATEMENT = auto()  # a select; its item is a row of it
@@ -26,8 +26,8 @@ class Kind(Enum):
     OPTION = auto()  # selectinload(Task.project)
 
 
-ITERABLE = frozenset({Kind.MANY, Kind.ROWS})
-NOTHING: frozenset[str] = frozenset()
+ITERABLE = frozenset({Kind.COLLECTION, Kind.ROWS})
+NO_RELATIONS: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Value:
     name: str = ""
     item: "Value | None" = None
     model: Model | None = None
-    loads: frozenset[str] | None = NOTHING
+    loads: frozenset[str] | None = NO_RELATIONS
     source: str = ""
     expires: bool | None = None
     ordered: bool = False
@@ -69,9 +69,9 @@ class Value:
         return self.kind is Kind.INSTANCE and self.name in names
 
 
-def many(item: Value | None) -> Value:
+def collection_of(item: Value | None) -> Value:
     """Several of a value."""
-    return Value(Kind.MANY, item=item)
+    return Value(Kind.COLLECTION, item=item)
 
 
 def awaitable(item: Value | None) -> Value:
@@ -84,7 +84,7 @@ def iterated(value: Value | None) -> Value | None:
     return value.item if value is not None and value.kind in ITERABLE else None
 
 
-def joined(one: Value | None, other: Value | None) -> Value | None:
+def merge_values(one: Value | None, other: Value | None) -> Value | None:
     """What is known after either of two ways."""
     if one is None or other is None or one == other:
         return one or other  # None on one way is no other thing
@@ -93,32 +93,32 @@ def joined(one: Value | None, other: Value | None) -> Value | None:
     if one.kind in (Kind.STATEMENT, Kind.QUERY):
         return replace(
             one,
-            item=_joined_row(one.item, other.item),
-            loads=_union(one.loads, other.loads),
+            item=_merge_rows(one.item, other.item),
+            loads=merge_paths(one.loads, other.loads),
             ordered=one.ordered or other.ordered,
             limited=one.limited or other.limited,
             skips=one.skips or other.skips,
         )
     if one.kind is Kind.ROW:
-        return _joined_row(one, other)
+        return _merge_rows(one, other)
     if one.kind is Kind.INSTANCE and one.name == other.name:
         same = one.expires == other.expires
         return replace(one, expires=one.expires if same else None)
-    if one.kind in (Kind.MANY, Kind.ROWS, Kind.TUPLES, Kind.AWAITABLE):
-        return replace(one, item=joined(one.item, other.item))
+    if one.kind in (Kind.COLLECTION, Kind.ROWS, Kind.TUPLES, Kind.AWAITABLE):
+        return replace(one, item=merge_values(one.item, other.item))
     return None
 
 
-def _joined_row(one: Value | None, other: Value | None) -> Value | None:
+def _merge_rows(one: Value | None, other: Value | None) -> Value | None:
     if one is None or other is None or one.model is not other.model:
         return None
     return replace(
         one,
-        loads=_union(one.loads, other.loads),
+        loads=merge_paths(one.loads, other.loads),
         attached=one.attached and other.attached,
         expires=one.expires if one.expires == other.expires else None,
     )
 
 
-def _union(one: frozenset[str] | None, other: frozenset[str] | None) -> frozenset[str] | None:
+def merge_paths(one: frozenset[str] | None, other: frozenset[str] | None) -> frozenset[str] | None:
     return None if one is None or other is None else one | other

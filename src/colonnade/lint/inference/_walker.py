@@ -7,7 +7,7 @@ from colonnade.lint.inference import _evaluation as evaluation
 from colonnade.lint.inference._flow import Flow, Inference, Read, State
 from colonnade.lint.inference._name_inference import of_hint
 from colonnade.lint.inference._paths import dotted, root
-from colonnade.lint.inference._values import Kind, Value, joined
+from colonnade.lint.inference._values import Kind, Value, merge_values
 from colonnade.lint.project._project import Project
 
 
@@ -48,20 +48,20 @@ class _Walker:
             case ast.Expr(value=value):
                 evaluation.evaluate(self._flow, value)
             case ast.Assign(targets=targets, value=value):
-                held = evaluation.evaluate(self._flow, value)
+                inferred = evaluation.evaluate(self._flow, value)
                 for target in targets:
-                    evaluation.bind(self._flow, target, held, value)
+                    evaluation.bind(self._flow, target, inferred, value)
             case ast.AnnAssign(target=target, value=value):
-                held = evaluation.evaluate(self._flow, value) if value is not None else None
-                if held is None:
-                    held = of_hint(self._flow.inference, self._flow.place, node.annotation)
-                evaluation.bind(self._flow, target, held, value)
+                inferred = evaluation.evaluate(self._flow, value) if value is not None else None
+                if inferred is None:
+                    inferred = of_hint(self._flow.inference, self._flow.scope, node.annotation)
+                evaluation.bind(self._flow, target, inferred, value)
             case ast.AugAssign(target=target, value=value):
                 evaluation.evaluate(self._flow, value)
                 evaluation.evaluate(self._flow, target)
             case ast.Return(value=value):
-                held = evaluation.evaluate(self._flow, value) if value is not None else None
-                self._flow.returned.append(held)
+                inferred = evaluation.evaluate(self._flow, value) if value is not None else None
+                self._flow.returned.append(inferred)
                 if value is not None:
                     self._read_whole(value)
                 return None
@@ -100,22 +100,26 @@ class _Walker:
             case ast.FunctionDef() | ast.AsyncFunctionDef():
                 for decorator in (*node.decorator_list, *node.args.defaults):
                     evaluation.evaluate(self._flow, decorator)
-                name = self._flow.place.module.qualified(node)
+                name = self._flow.scope.module.qualified_name(node)
                 state.names[node.name] = Value(Kind.SYMBOL, name, node=node)
             case ast.Import() | ast.ImportFrom() if not isinstance(self._flow.node, ast.Module):
                 evaluation.bind_imports(self._flow, node)
             case ast.ClassDef():
                 if not isinstance(self._flow.node, ast.Module):
-                    name = self._flow.place.module.qualified(node)
+                    name = self._flow.scope.module.qualified_name(node)
                     state.names[node.name] = Value(Kind.SYMBOL, name, node=node)
         return state
 
     def _read_whole(self, value: ast.expr) -> None:
         """A row that is returned is read by whoever gets it."""
-        held = self._flow.value(value)
+        inferred = self._flow.value(value)
         name = root(value)
-        if held is not None and name in self._flow.state.expired and isinstance(value, ast.Name):
-            row = held.item if held.kind is Kind.MANY else held
+        if (
+            inferred is not None
+            and name in self._flow.state.expired
+            and isinstance(value, ast.Name)
+        ):
+            row = inferred.item if inferred.kind is Kind.COLLECTION else inferred
             if row is not None and row.kind is Kind.ROW:
                 self._flow.reads[value] = Read(value, row, "", self._flow.state.expired[name])
 
@@ -125,7 +129,7 @@ class _Walker:
         absent = _none_tested(node.test)
         if absent:  # `if task is None:` - it is none, on this way
             state.names.pop(absent, None)
-        return _met([self._block(node.body, state), self._block(node.orelse, other)])
+        return _merge_states([self._block(node.body, state), self._block(node.orelse, other)])
 
     def _for(self, node: ast.For | ast.AsyncFor, state: State) -> State | None:
         over = evaluation.evaluate(self._flow, node.iter)
@@ -144,14 +148,14 @@ class _Walker:
         skipped = None if endless else state.copy()
         self._left.append([])
         once = self._block(body, state.copy())
-        again = _met([state, once, *self._left[-1]])
+        again = _merge_states([state, once, *self._left[-1]])
         if again is not None:  # what the first time leaves, the second begins with
             if before is not None:
                 self._flow.state = again
-                held = self._flow.value(before.iter)
-                evaluation.bind_loop_variable(self._flow, before.target, held, before.iter)
+                inferred = self._flow.value(before.iter)
+                evaluation.bind_loop_variable(self._flow, before.target, inferred, before.iter)
             again = self._block(body, again.copy())
-        after = _met([skipped, again, *self._left.pop()])
+        after = _merge_states([skipped, again, *self._left.pop()])
         if before is not None and again is not None and after is not None:
             name = evaluation.source_name(before.iter)
             if name not in again.expired:  # each was refreshed; and if there was none, none is read
@@ -163,17 +167,17 @@ class _Walker:
     def _with(self, node: ast.With | ast.AsyncWith, state: State) -> State | None:
         commits: list[tuple[ast.AST, str]] = []
         for item in node.items:
-            held = evaluation.evaluate(self._flow, item.context_expr)
+            inferred = evaluation.evaluate(self._flow, item.context_expr)
             entered = evaluation.entered(
-                self._flow.inference, held, is_async=isinstance(node, ast.AsyncWith)
+                self._flow.inference, inferred, is_async=isinstance(node, ast.AsyncWith)
             )
             if item.optional_vars is not None:
                 evaluation.bind(self._flow, item.optional_vars, entered)
                 if entered is not None:
                     self._flow.values[item.optional_vars] = entered
-            if held is not None and held.kind is Kind.CONTEXT and held.source:
+            if inferred is not None and inferred.kind is Kind.CONTEXT and inferred.source:
                 bound = item.optional_vars
-                source = dotted(bound) if bound is not None else held.source
+                source = dotted(bound) if bound is not None else inferred.source
                 commits.append((item.context_expr, source))
         after = self._block(node.body, state)
         if after is not None:
@@ -187,11 +191,11 @@ class _Walker:
         tried = self._block(node.body, state)
         handled: list[State | None] = []
         for handler in node.handlers:
-            start = _met([before.copy(), tried.copy() if tried else None]) or before.copy()
+            start = _merge_states([before.copy(), tried.copy() if tried else None]) or before.copy()
             handled.append(self._block(handler.body, start))
         if tried is not None and node.orelse:
             tried = self._block(node.orelse, tried)
-        after = _met([tried, *handled])
+        after = _merge_states([tried, *handled])
         if node.finalbody:
             ended = self._block(node.finalbody, after.copy() if after else before)
             return ended if after is not None else None
@@ -199,7 +203,7 @@ class _Walker:
 
     def _match(self, node: ast.Match, state: State) -> State | None:
         evaluation.evaluate(self._flow, node.subject)
-        ways: list[State | None] = [state.copy()]
+        branches: list[State | None] = [state.copy()]
         for case in node.cases:
             here = state.copy()
             self._flow.state = here
@@ -207,13 +211,13 @@ class _Walker:
                 name = getattr(inner, "name", None)
                 if isinstance(name, str):
                     here.names[name] = None
-            ways.append(self._block(case.body, here))
-        return _met(ways)
+            branches.append(self._block(case.body, here))
+        return _merge_states(branches)
 
 
-def _met(ways: Iterable[State | None]) -> State | None:
+def _merge_states(branches: Iterable[State | None]) -> State | None:
     """What is known where ways meet."""
-    states = [way for way in ways if way is not None]
+    states = [way for way in branches if way is not None]
     if not states:
         return None
     first, *others = states
@@ -221,9 +225,9 @@ def _met(ways: Iterable[State | None]) -> State | None:
         return first
     result = first.copy()
     for other in others:
-        for name, held in other.names.items():
+        for name, inferred in other.names.items():
             mine = result.names.get(name)
-            result.names[name] = joined(mine, held)
+            result.names[name] = merge_values(mine, inferred)
         result.expired.update(other.expired)
         result.loaded |= other.loaded
         result.within.update(other.within)

@@ -10,7 +10,7 @@ from pathspec import GitIgnoreSpec
 
 SUFFIXES = frozenset({".py", ".pyi", ".md", ".markdown", ".ipynb"})
 # What tools keep beside a project's own code.
-NEVER = frozenset(
+SKIPPED_FOLDERS = frozenset(
     {".bzr", ".colonnade_cache", ".direnv", ".eggs", ".git", ".hg", ".ipynb_checkpoints",
      ".mypy_cache", ".nox", ".pytest_cache", ".ruff_cache", ".svn", ".tox", ".venv", "__pycache__",
      "__pypackages__", "node_modules", "site-packages", "venv"}
@@ -29,14 +29,14 @@ class Files:
         self.root = root
         self._exclude = tuple(exclude)
 
-    def below(self, start: Path) -> Iterator[Path]:
+    def walk(self, start: Path) -> Iterator[Path]:
         """The files to check below a directory, in order; links to folders are not entered."""
         for folder, folders, names in os.walk(start):
             here = Path(folder)
             folders[:] = sorted(
                 name
                 for name in folders
-                if name not in NEVER
+                if name not in SKIPPED_FOLDERS
                 and "{{" not in name  # a template of a project, which is no Python yet
                 and not (here / name / "pyvenv.cfg").exists()
                 and not self._is_ignored(here / name, "/")
@@ -46,14 +46,14 @@ class Files:
                 if path.suffix in SUFFIXES and not self._is_ignored(path):
                     yield path
 
-    def name(self, path: Path) -> str:
+    def relative_name(self, path: Path) -> str:
         """A path from the project's root, if it is in it; else the whole of it."""
         path = path.absolute()
         return (path.relative_to(self.root) if path.is_relative_to(self.root) else path).as_posix()
 
     def excluded(self, path: Path) -> bool:
         """Whether the settings leave a path out."""
-        name = self.name(path)
+        name = self.relative_name(path)
         parents = [name, *(parent.as_posix() for parent in Path(name).parents)]
         return any(
             fnmatch(one, pattern) or fnmatch(Path(one).name, pattern)
@@ -62,7 +62,7 @@ class Files:
         )
 
     def _is_ignored(self, path: Path, end: str = "") -> bool:
-        return bool(self._ignored) and self._ignored.match_file(self.name(path) + end)
+        return bool(self._ignored) and self._ignored.match_file(self.relative_name(path) + end)
 
     @cached_property
     def _ignored(self) -> GitIgnoreSpec:

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Protocol
 
 from colonnade.lint.project import _known_names as lib
-from colonnade.lint.project._hints import Follows, Hint, parsed, read_hint
+from colonnade.lint.project._hints import NameResolver, TypeHint, parse_expression, read_annotation
 from colonnade.lint.project._modules import Module
 from colonnade.lint.project._names import Names
 
@@ -16,7 +16,7 @@ LAZY = frozenset({"select", True})  # what reads a relation when it is asked for
 
 
 @dataclass(frozen=True)
-class Attribute:
+class ModelField:
     """A field or a column of a model.
 
     Attributes:
@@ -32,7 +32,7 @@ class Attribute:
     name: str
     node: ast.AnnAssign | ast.Assign
     owner: "Model"
-    hint: Hint
+    hint: TypeHint
     call: ast.Call | None = None
     default: ast.expr | None = None
     options: dict[str, ast.expr] = field(default_factory=dict)
@@ -59,7 +59,7 @@ class Attribute:
             return said
         for call in self.column_calls():
             for argument in call.args:
-                if isinstance(argument, ast.Call) and self.owner.meaning(argument.func) == (
+                if isinstance(argument, ast.Call) and self.owner.resolve(argument.func) == (
                     lib.FOREIGN_KEY
                 ):
                     first = argument.args[0] if argument.args else None
@@ -81,7 +81,7 @@ class Attribute:
 
     def column_calls(self) -> Iterator[ast.Call]:
         """``Column(...)``, wherever it is said: itself, or in ``sa_column=``."""
-        if self.call is not None and self.owner.meaning(self.call.func) in COLUMN_CALLS:
+        if self.call is not None and self.owner.resolve(self.call.func) in COLUMN_CALLS:
             yield self.call
         given = self.options.get("sa_column")
         if isinstance(given, ast.Call):
@@ -118,16 +118,16 @@ class Relation:
     call: ast.Call
     owner: "Model"
     target: str
-    many: bool
+    uselist: bool
     back_populates: str | None
     lazy: object
     options: dict[str, ast.expr]
-    opaque: bool
+    has_unreadable_options: bool
 
     @property
-    def when_asked(self) -> bool:
+    def is_lazy(self) -> bool:
         """Whether it is read from the database when it is first asked for."""
-        return self.lazy in LAZY and not self.opaque
+        return self.lazy in LAZY and not self.has_unreadable_options
 
 
 class ModelProject(Protocol):
@@ -146,12 +146,12 @@ class ModelProject(Protocol):
         """The qualified names of all classes that a class inherits from."""
         ...
 
-    def by_title(self, title: str, near: str) -> str:
+    def resolve_class_name(self, class_name: str, near: str) -> str:
         """The qualified name of the model with a class name, else the class name."""
         ...
 
 
-class ModelScope(Follows, Protocol):
+class ModelScope(NameResolver, Protocol):
     """The module that a model is defined in, with the meaning of its names."""
 
     @property
@@ -175,37 +175,37 @@ class Model:
         project: The project.
     """
 
-    def __init__(self, name: str, node: ast.ClassDef, place: ModelScope) -> None:
+    def __init__(self, name: str, node: ast.ClassDef, scope: ModelScope) -> None:
         self.name = name
         self.node = node
-        self.place = place
+        self.scope = scope
 
     def __repr__(self) -> str:
         return f"Model({self.name})"
 
     @property
-    def title(self) -> str:
+    def class_name(self) -> str:
         """Its name, as people say it."""
         return self.node.name
 
     @property
     def module(self) -> Module:
         """The module it stands in."""
-        return self.place.module
+        return self.scope.module
 
     @property
     def project(self) -> ModelProject:
         """The project."""
-        return self.place.project
+        return self.scope.project
 
-    def meaning(self, node: ast.expr) -> str:
+    def resolve(self, node: ast.expr) -> str:
         """The one name of an expression in its module."""
-        return self.place.meaning(node)
+        return self.scope.resolve(node)
 
     @cached_property
     def bases(self) -> list["Model"]:
         """Its bases that are models of the project."""
-        found = (self.project.model(self.meaning(base)) for base in self.node.bases)
+        found = (self.project.model(self.resolve(base)) for base in self.node.bases)
         return [one for one in found if one is not None and one is not self]
 
     @cached_property
@@ -214,28 +214,28 @@ class Model:
         return self.project.ancestry(self.name)
 
     @property
-    def sqlmodel(self) -> bool:
+    def is_sqlmodel(self) -> bool:
         """Whether it is one of SQLModel's, stock or Colonnade's."""
         return not self.ancestry.isdisjoint({lib.SQLMODEL, lib.COLONNADE_MODEL})
 
     @property
-    def stock(self) -> bool:
+    def is_stock_sqlmodel(self) -> bool:
         """Whether it is sqlmodel's own, without Colonnade's columns."""
         return lib.SQLMODEL in self.ancestry and not any(
             name.startswith("colonnade.") for name in self.ancestry
         )
 
     @property
-    def declarative(self) -> bool:
+    def is_declarative(self) -> bool:
         """Whether it is SQLAlchemy's."""
         return lib.DECLARATIVE in self.ancestry
 
     @cached_property
-    def table(self) -> bool:
+    def is_table(self) -> bool:
         """Whether it has a table."""
-        if self.sqlmodel:
+        if self.is_sqlmodel:
             return self.name in self.project.names.tables
-        return self.declarative and self.declares_table
+        return self.is_declarative and self.declares_table
 
     @cached_property
     def declares_table(self) -> bool:
@@ -254,9 +254,9 @@ class Model:
         return named or (not abstract and any(base.declares_table for base in self.bases))
 
     @property
-    def schema(self) -> bool:
+    def is_schema(self) -> bool:
         """Whether it is a Pydantic model without a table."""
-        return not self.table and (self.sqlmodel or lib.PYDANTIC_MODEL in self.ancestry)
+        return not self.is_table and (self.is_sqlmodel or lib.PYDANTIC_MODEL in self.ancestry)
 
     @property
     def tablename(self) -> str:
@@ -271,12 +271,12 @@ class Model:
                 if isinstance(value, ast.Constant):
                     return str(value.value)
                 return ""
-        return self.node.name.lower() if self.sqlmodel else ""
+        return self.node.name.lower() if self.is_sqlmodel else ""
 
     @cached_property
-    def own(self) -> dict[str, Attribute | Relation]:
+    def declared(self) -> dict[str, ModelField | Relation]:
         """What its own statement defines."""
-        found: dict[str, Attribute | Relation] = {}
+        found: dict[str, ModelField | Relation] = {}
         for statement in self.node.body:
             if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
                 one = self._annotated(statement.target.id, statement)
@@ -289,18 +289,18 @@ class Model:
         return found
 
     @cached_property
-    def members(self) -> dict[str, Attribute | Relation]:
+    def members(self) -> dict[str, ModelField | Relation]:
         """What it has, inherited or not."""
-        found: dict[str, Attribute | Relation] = {}
+        found: dict[str, ModelField | Relation] = {}
         for base in reversed(self.bases):
             found.update(base.members)
-        found.update(self.own)
+        found.update(self.declared)
         return found
 
     @cached_property
-    def attributes(self) -> dict[str, Attribute]:
+    def fields(self) -> dict[str, ModelField]:
         """Its fields and columns, inherited or not."""
-        return {k: one for k, one in self.members.items() if isinstance(one, Attribute)}
+        return {k: one for k, one in self.members.items() if isinstance(one, ModelField)}
 
     @cached_property
     def relations(self) -> dict[str, Relation]:
@@ -326,7 +326,7 @@ class Model:
         )
 
     @cached_property
-    def whole(self) -> bool:
+    def has_known_bases(self) -> bool:
         """Whether all its bases are known, so that what it lacks is really not there."""
         known = {lib.SQLMODEL, lib.COLONNADE_MODEL, lib.PYDANTIC_MODEL, lib.DECLARATIVE}
         return all(
@@ -336,33 +336,33 @@ class Model:
             for name in self.ancestry
         )
 
-    def _annotated(self, name: str, node: ast.AnnAssign) -> Attribute | Relation | None:
+    def _annotated(self, name: str, node: ast.AnnAssign) -> ModelField | Relation | None:
         if name.startswith("__") or name == "model_config":
             return None
-        if name.startswith("_") and not self.declarative:
+        if name.startswith("_") and not self.is_declarative:
             return None  # private to Pydantic, and no field
-        hint = read_hint(node.annotation, self.place)
+        hint = read_annotation(node.annotation, self.scope)
         if hint.classvar:
             return None
         value = node.value
         if isinstance(value, ast.Call):
-            called = self.meaning(value.func)
+            called = self.resolve(value.func)
             if called == lib.RELATIONSHIP or called in lib.ORM_RELATIONSHIPS:
                 return self._relation(name, node, value, hint)
             if called in COLUMN_CALLS or called.endswith(".Field") or called == "Field":
-                return Attribute(name, node, self, hint, value, None, _keywords(value))
+                return ModelField(name, node, self, hint, value, None, _keywords(value))
         for item in hint.metadata:
-            if isinstance(item, ast.Call) and self.meaning(item.func).endswith("Field"):
-                return Attribute(name, node, self, hint, item, value, _keywords(item))
-        return Attribute(name, node, self, hint, None, value)
+            if isinstance(item, ast.Call) and self.resolve(item.func).endswith("Field"):
+                return ModelField(name, node, self, hint, item, value, _keywords(item))
+        return ModelField(name, node, self, hint, None, value)
 
-    def _assigned(self, name: str, node: ast.Assign) -> Attribute | Relation | None:
+    def _assigned(self, name: str, node: ast.Assign) -> ModelField | Relation | None:
         value = node.value
         if not isinstance(value, ast.Call) or name.startswith("__"):
             return None
-        called = self.meaning(value.func)
+        called = self.resolve(value.func)
         if called in lib.ORM_RELATIONSHIPS:
-            return self._relation(name, node, value, Hint())
+            return self._relation(name, node, value, TypeHint())
         if called in COLUMN_CALLS:
             options = _keywords(value)
             optional = not any(
@@ -371,47 +371,48 @@ class Model:
                 and keyword.value.value is False
                 for keyword in value.keywords
             )
-            return Attribute(name, node, self, Hint(optional=optional), value, None, options)
+            return ModelField(name, node, self, TypeHint(optional=optional), value, None, options)
         return None
 
     def _relation(
-        self, name: str, node: ast.AnnAssign | ast.Assign, call: ast.Call, hint: Hint
+        self, name: str, node: ast.AnnAssign | ast.Assign, call: ast.Call, hint: TypeHint
     ) -> Relation:
         options = _keywords(call)
-        opaque = any(keyword.arg is None for keyword in call.keywords)
+        has_unreadable_options = any(keyword.arg is None for keyword in call.keywords)
         extra = options.get("sa_relationship_kwargs")
         if isinstance(extra, ast.Dict):
             for key, value in zip(extra.keys, extra.values, strict=True):
                 if isinstance(key, ast.Constant):
                     options.setdefault(str(key.value), value)
                 else:
-                    opaque = True
-        elif isinstance(extra, ast.Call) and self.meaning(extra.func) == "dict":
+                    has_unreadable_options = True
+        elif isinstance(extra, ast.Call) and self.resolve(extra.func) == "dict":
             options = {**_keywords(extra), **options}
         elif extra is not None:
-            opaque = True
+            has_unreadable_options = True
         if "sa_relationship" in options:
             inner = options["sa_relationship"]
-            opaque = opaque or not isinstance(inner, ast.Call)
+            has_unreadable_options = has_unreadable_options or not isinstance(inner, ast.Call)
             if isinstance(inner, ast.Call):
                 options = {**_keywords(inner), **options}
                 call = call if hint.name else inner
         target = hint.name or self._target(call)
-        many = bool(hint.many)
+        uselist = bool(hint.collection)
         lazy = options.get("lazy")
         back = options.get("back_populates")
         return Relation(
-            name, node, call, self, target, many,
+            name, node, call, self, target, uselist,
             back.value if isinstance(back, ast.Constant) and isinstance(back.value, str) else None,
             lazy.value if isinstance(lazy, ast.Constant) else ("select" if lazy is None else "?"),
-            options, opaque or (back is not None and not isinstance(back, ast.Constant)),
+            options,
+            has_unreadable_options or not (back is None or isinstance(back, ast.Constant)),
         )  # fmt: skip
 
     def _target(self, call: ast.Call) -> str:
         first = call.args[0] if call.args else None
         if isinstance(first, ast.Constant) and isinstance(first.value, str):
-            first = parsed(first.value)
-        return self.meaning(first) if isinstance(first, ast.Name | ast.Attribute) else ""
+            first = parse_expression(first.value)
+        return self.resolve(first) if isinstance(first, ast.Name | ast.Attribute) else ""
 
 
 def _keywords(call: ast.Call) -> dict[str, ast.expr]:

@@ -13,7 +13,7 @@ DEFINITION = ""  # what a name exports when it is defined where it stands
 
 
 @dataclass(slots=True)
-class ClassFact:
+class ClassSummary:
     """A class, as its own statement has it."""
 
     bases: tuple[str, ...]
@@ -38,7 +38,7 @@ class ModuleSummary:
 
     exports: dict[str, str] = field(default_factory=dict)
     stars: tuple[str, ...] = ()
-    classes: dict[str, ClassFact] = field(default_factory=dict)
+    classes: dict[str, ClassSummary] = field(default_factory=dict)
     queried: frozenset[str] = frozenset()
     depends: frozenset[tuple[str, bool]] = frozenset()
     expiring: tuple[bool, ...] = ()
@@ -56,7 +56,7 @@ def absolute(name: str, package: str) -> str:
     return ".".join([*kept, *filter(None, [name[dots:]])])
 
 
-def gather(tree: ast.Module, package: str, *, uses: bool = True) -> ModuleSummary:
+def summarize_module(tree: ast.Module, package: str, *, uses: bool = True) -> ModuleSummary:
     """The facts of a tree.
 
     Args:
@@ -65,13 +65,13 @@ def gather(tree: ast.Module, package: str, *, uses: bool = True) -> ModuleSummar
         uses: Whether what is inside functions may matter: not in a file that does not speak of
             any of the libraries.
     """
-    facts = ModuleSummary()
+    summary = ModuleSummary()
     stars: list[str] = []
     for statement in top_level(tree.body):
-        _note(statement, package, facts, stars)
-    facts.stars = tuple(stars)
-    _note_uses(tree, package, facts, whole=uses)
-    return facts
+        _note(statement, package, summary, stars)
+    summary.stars = tuple(stars)
+    _note_uses(tree, package, summary, whole=uses)
+    return summary
 
 
 def top_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
@@ -85,35 +85,35 @@ def top_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
                     yield from top_level(one.body if isinstance(one, ast.ExceptHandler) else [one])
 
 
-def _note(statement: ast.stmt, package: str, facts: ModuleSummary, stars: list[str]) -> None:  # noqa: C901, PLR0912 - one case a statement
+def _note(statement: ast.stmt, package: str, summary: ModuleSummary, stars: list[str]) -> None:  # noqa: C901, PLR0912 - one case a statement
     match statement:
         case ast.Import(names):
             for alias in names:
                 name = alias.asname or alias.name.split(".")[0]
-                facts.exports[name] = alias.name if alias.asname else name
+                summary.exports[name] = alias.name if alias.asname else name
         case ast.ImportFrom():
             source = absolute("." * statement.level + (statement.module or ""), package)
             for alias in statement.names:
                 if alias.name == "*":
                     stars.append(source)
                 else:
-                    facts.exports.setdefault(alias.asname or alias.name, f"{source}.{alias.name}")
+                    summary.exports.setdefault(alias.asname or alias.name, f"{source}.{alias.name}")
         case ast.ClassDef():
-            facts.exports[statement.name] = DEFINITION
-            facts.classes[statement.name] = ClassFact(
+            summary.exports[statement.name] = DEFINITION
+            summary.classes[statement.name] = ClassSummary(
                 tuple(name for base in statement.bases if (name := written(base))),
                 is_table(statement),
             )
         case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
-            facts.exports[name] = DEFINITION
+            summary.exports[name] = DEFINITION
         case ast.Assign(targets=targets):
             for target in targets:
                 if isinstance(target, ast.Name):
-                    facts.exports.setdefault(target.id, DEFINITION)
+                    summary.exports.setdefault(target.id, DEFINITION)
         case ast.AnnAssign(target=ast.Name(id=name)):
-            facts.exports.setdefault(name, DEFINITION)
+            summary.exports.setdefault(name, DEFINITION)
         case _ if type(statement).__name__ == "TypeAlias":  # which Python 3.11 has not
-            facts.exports.setdefault(alias_name(statement), DEFINITION)
+            summary.exports.setdefault(alias_name(statement), DEFINITION)
 
 
 def alias_name(statement: ast.stmt) -> str:
@@ -151,11 +151,11 @@ def written(node: ast.expr) -> str:
             return ""
 
 
-def _note_uses(tree: ast.Module, package: str, facts: ModuleSummary, *, whole: bool) -> None:
+def _note_uses(tree: ast.Module, package: str, summary: ModuleSummary, *, whole: bool) -> None:
     queried: set[str] = set()
     depends: set[tuple[str, bool]] = set()
     expiring: list[bool] = []
-    imports = {*facts.exports.values(), *facts.stars} - {DEFINITION}
+    imports = {*summary.exports.values(), *summary.stars} - {DEFINITION}
     for node in ast.walk(tree) if whole else ():
         if isinstance(node, ast.ImportFrom):
             source = absolute("." * node.level + (node.module or ""), package)
@@ -181,12 +181,12 @@ def _note_uses(tree: ast.Module, package: str, facts: ModuleSummary, *, whole: b
             depends.add((written(node.args[0]), early))
         elif name in ("async_sessionmaker", "AsyncSession", "sessionmaker"):
             expiring += _expiring(node, name)
-    facts.imports = tuple(sorted(imports))
-    facts.queried = frozenset(queried)
-    facts.depends = frozenset(depends)
-    facts.expiring = tuple(expiring)
-    facts.migrations = any(
-        path.startswith(("alembic", "colonnade.migrations")) for path in facts.exports.values()
+    summary.imports = tuple(sorted(imports))
+    summary.queried = frozenset(queried)
+    summary.depends = frozenset(depends)
+    summary.expiring = tuple(expiring)
+    summary.migrations = any(
+        path.startswith(("alembic", "colonnade.migrations")) for path in summary.exports.values()
     )
 
 

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TypeVar, cast
 
 from colonnade.lint.project._module_summary import ModuleSummary, alias_name, top_level
-from colonnade.lint.project._sources import Piece, Source
+from colonnade.lint.project._sources import CodeBlock, Source
 
 Node = TypeVar("Node", bound=ast.AST)
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -32,15 +32,15 @@ class Module:
         name: str,
         path: str,
         source: Source,
-        piece: Piece,
-        facts: ModuleSummary,
+        block: CodeBlock,
+        summary: ModuleSummary,
         tree: ast.Module,
     ) -> None:
         self.name = name
         self.path = path
         self.source = source
-        self.piece = piece
-        self.facts = facts
+        self.block = block
+        self.summary = summary
         self.tree = tree
 
     @cached_property
@@ -97,12 +97,12 @@ class Module:
         found: list[Function] = [*self.nodes(ast.FunctionDef), *self.nodes(ast.AsyncFunctionDef)]
         return sorted(found, key=lambda node: node.lineno)
 
-    def called(self, *names: str) -> Iterator[ast.Call]:
+    def calls_named(self, *names: str) -> Iterator[ast.Call]:
         """The calls of functions and methods with these last names."""
         for name in names:
             yield from self.calls_by_name.get(name, ())
 
-    def above(self, node: ast.AST) -> Iterator[ast.AST]:
+    def ancestors(self, node: ast.AST) -> Iterator[ast.AST]:
         """The nodes around a node, the nearest first."""
         parents = self.parents
         while (parent := parents.get(node)) is not None:
@@ -113,34 +113,34 @@ class Module:
         """The node above a node."""
         return self.parents.get(node)
 
-    def function(self, node: ast.AST) -> Function | None:
+    def enclosing_function(self, node: ast.AST) -> Function | None:
         """The function that runs a node, a lambda's being nobody's."""
-        for one in self.above(node):
+        for one in self.ancestors(node):
             if isinstance(one, FUNCTIONS):
                 return one
             if isinstance(one, ast.Lambda | ast.ClassDef):
                 return None
         return None
 
-    def owner(self, function: ast.AST) -> ast.ClassDef | None:
+    def owning_class(self, function: ast.AST) -> ast.ClassDef | None:
         """The class that a method belongs to."""
         parent = self.parents.get(function)
         return parent if isinstance(parent, ast.ClassDef) else None
 
-    def qualified(self, node: Function | ast.ClassDef) -> str:
+    def qualified_name(self, node: Function | ast.ClassDef) -> str:
         """The one name of a function or class of this module."""
         around = [
             one.name
-            for one in self.above(node)
+            for one in self.ancestors(node)
             if isinstance(one, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
         ]
         return ".".join([self.name, *reversed(around), node.name])
 
-    def statement(self, node: ast.AST) -> ast.stmt | None:
+    def enclosing_statement(self, node: ast.AST) -> ast.stmt | None:
         """The statement that a node is part of."""
         if isinstance(node, ast.stmt):
             return node
-        return next((one for one in self.above(node) if isinstance(one, ast.stmt)), None)
+        return next((one for one in self.ancestors(node) if isinstance(one, ast.stmt)), None)
 
     @cached_property
     def _index(self) -> tuple[dict[ast.AST, ast.AST], dict[type, list[ast.AST]]]:

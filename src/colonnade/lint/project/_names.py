@@ -26,17 +26,17 @@ class Names:
 
     def __init__(
         self,
-        facts: Mapping[str, ModuleSummary],
+        summary: Mapping[str, ModuleSummary],
         packages: Iterable[str] = (),
-        before: Mapping[str, str] | None = None,
+        previous_blocks: Mapping[str, str] | None = None,
     ) -> None:
-        self.facts = facts
+        self.summaries = summary
         self.packages = frozenset(packages)
-        self.before = before or {}
+        self.previous_blocks = previous_blocks or {}
         self._known: dict[tuple[str, str], str] = {}
         self._imports: dict[str, frozenset[str]] = {}
         self._endings: dict[str, list[str]] = defaultdict(list)
-        for name in facts:
+        for name in summary:
             if "#" in name or SHADOWED in name:  # which no import means
                 continue
             parts = name.split(".")
@@ -72,27 +72,27 @@ class Names:
         if module in self._imports:
             return self._imports[module]
         found: set[str] = set()
-        facts = self.facts.get(module)
-        for path in facts.imports if facts else ():
+        summary = self.summaries.get(module)
+        for path in summary.imports if summary else ():
             parts = path.split(".")
             for size in range(len(parts), 0, -1):
                 one = self._module(".".join(parts[:size]), module)
                 if one is not None:
                     found.add(one)
-        if module in self.before:
-            found.add(self.before[module])
+        if module in self.previous_blocks:
+            found.add(self.previous_blocks[module])
         self._imports[module] = frozenset(found - {module})
         return self._imports[module]
 
     @cached_property
     def imported_modules(self) -> frozenset[str]:
         """The modules that any other module of the project imports."""
-        return frozenset().union(*map(self.imports, self.facts))
+        return frozenset().union(*map(self.imports, self.summaries))
 
     def classes(self) -> Iterable[tuple[str, str]]:
         """Each class of the project, as its module and its name."""
-        for module, facts in self.facts.items():
-            for name in facts.classes:
+        for module, summary in self.summaries.items():
+            for name in summary.classes:
                 yield module, name
 
     @cached_property
@@ -100,27 +100,27 @@ class Names:
         """The bases of each class, by the names they have in the project."""
         return {
             f"{module}.{name}": tuple(
-                self.resolve(base, module) for base in self.facts[module].classes[name].bases
+                self.resolve(base, module) for base in self.summaries[module].classes[name].bases
             )
             for module, name in self.classes()
         }
 
     @cached_property
-    def heirs(self) -> dict[str, frozenset[str]]:
+    def subclasses(self) -> dict[str, frozenset[str]]:
         """For each class, those that inherit it, however far."""
         found: dict[str, set[str]] = defaultdict(set)
         for name in self.bases:
             for ancestor in self._ancestors(name):
                 found[ancestor].add(name)
-        return {name: frozenset(heirs) for name, heirs in found.items()}
+        return {name: frozenset(subclasses) for name, subclasses in found.items()}
 
     @cached_property
     def tables(self) -> frozenset[str]:
         """The classes that say ``table=True``."""
         return frozenset(
             f"{module}.{name}"
-            for module, facts in self.facts.items()
-            for name, fact in facts.classes.items()
+            for module, summary in self.summaries.items()
+            for name, fact in summary.classes.items()
             if fact.table
         )
 
@@ -129,16 +129,16 @@ class Names:
         """What is selected, got or changed anywhere."""
         return frozenset(
             self.resolve(path, module)
-            for module, facts in self.facts.items()
-            for path in facts.queried
+            for module, summary in self.summaries.items()
+            for path in summary.queried
         )
 
     @cached_property
     def dependencies(self) -> dict[str, bool]:
         """What endpoints depend on, and whether all who do want its end before the answer."""
         found: dict[str, bool] = {}
-        for module, facts in self.facts.items():
-            for path, early in facts.depends:
+        for module, summary in self.summaries.items():
+            for path, early in summary.depends:
                 name = self.resolve(path, module)
                 found[name] = found.get(name, True) and early
         return found
@@ -146,13 +146,13 @@ class Names:
     @cached_property
     def expiring(self) -> bool | None:
         """Whether rows expire when an async session commits; None if makers disagree."""
-        makers = {one for facts in self.facts.values() for one in facts.expiring}
+        makers = {one for summary in self.summaries.values() for one in summary.expiring}
         return makers.pop() if len(makers) == 1 else None
 
     @cached_property
     def migrated(self) -> bool:
         """Whether the project has migrations."""
-        return any(facts.migrations for facts in self.facts.values())
+        return any(summary.migrations for summary in self.summaries.values())
 
     def _ancestors(self, name: str) -> set[str]:
         found: set[str] = set()
@@ -170,13 +170,13 @@ class Names:
             return path
         module: str | None = near
         while module is not None:  # the blocks before this one, for a block
-            facts = self.facts.get(module)
-            target = facts.exports.get(first) if facts else None
+            summary = self.summaries.get(module)
+            target = summary.exports.get(first) if summary else None
             if target == DEFINITION:
                 return f"{module}.{path}"
             if target is not None and target != first:
                 return self._absolute(f"{target}.{rest}" if rest else target, module, depth + 1)
-            module = self.before.get(module) if target is None else None
+            module = self.previous_blocks.get(module) if target is None else None
         return self._starred(path, near, depth) or self._absolute(path, near, depth)
 
     def _absolute(self, path: str, near: str, depth: int) -> str:
@@ -198,9 +198,9 @@ class Names:
 
     def _member(self, module: str, rest: list[str], depth: int) -> str:
         name = rest[0]
-        facts = self.facts[module]
-        if name in facts.exports and depth <= DEPTH:
-            target = facts.exports[name]
+        summary = self.summaries[module]
+        if name in summary.exports and depth <= DEPTH:
+            target = summary.exports[name]
             if target == DEFINITION:
                 return f"{module}.{'.'.join(rest)}"
             return self._absolute(".".join([target, *rest[1:]]), module, depth + 1)
@@ -212,14 +212,14 @@ class Names:
         first = path.partition(".")[0]
         reached = [near]
         for module in reached:
-            facts = self.facts.get(module)
-            for star in facts.stars if facts and depth <= DEPTH else ():
+            summary = self.summaries.get(module)
+            for star in summary.stars if summary and depth <= DEPTH else ():
                 if first in lib.STARS.get(star, ()):
                     return lib.canonical(f"{star}.{path}")
                 other = self._module(star, module)
                 if other is None or other in reached:
                     continue
-                if first in self.facts[other].exports:
+                if first in self.summaries[other].exports:
                     return self._member(other, path.split("."), depth + 1)
                 reached.append(other)
         return None

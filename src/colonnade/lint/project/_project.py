@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from colonnade.lint.project import _known_names as lib
-from colonnade.lint.project._hints import Hint, read_hint
+from colonnade.lint.project._hints import TypeHint, read_annotation
 from colonnade.lint.project._models import Model
 from colonnade.lint.project._module_summary import written
 from colonnade.lint.project._modules import FUNCTIONS, Function, Module, defined
@@ -21,7 +21,7 @@ class ModuleScope:
     project: "Project"
     module: Module
 
-    def meaning(self, node: ast.expr) -> str:
+    def resolve(self, node: ast.expr) -> str:
         """The one name of what an expression means; empty if it is no name."""
         path = written(node)
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -30,7 +30,7 @@ class ModuleScope:
             return ""
         name = self.project.names.resolve(path, self.module.name)
         if name == path and "." not in path:
-            return self.project.by_title(path, self.module.name)
+            return self.project.resolve_class_name(path, self.module.name)
         return name
 
     def alias(self, name: str) -> "tuple[ast.expr, ModuleScope] | None":
@@ -48,9 +48,9 @@ class ModuleScope:
             return value, ModuleScope(self.project, module)
         return None
 
-    def hint(self, node: ast.expr | None) -> Hint:
+    def hint(self, node: ast.expr | None) -> TypeHint:
         """What an annotation says."""
-        return read_hint(node, self)
+        return read_annotation(node, self)
 
 
 def _is_ambiguous(statements: list[ast.stmt]) -> bool:
@@ -83,14 +83,14 @@ class Project:
     def module(self, name: str) -> Module | None:
         """A module, parsed; None if it is none of the project's, or no Python."""
         if name not in self._modules:
-            self._modules[name] = self.load(name) if name in self.names.facts else None
+            self._modules[name] = self.load(name) if name in self.names.summaries else None
         return self._modules[name]
 
     def home(self, name: str) -> Module | None:
         """The module that something with a name stands in."""
         prefix = name.rpartition(".")[0]
         while prefix:
-            if prefix in self.names.facts:
+            if prefix in self.names.summaries:
                 return self.module(prefix)
             prefix = prefix.rpartition(".")[0]
         return None
@@ -143,7 +143,7 @@ class Project:
 
     def overloads(self, function: Function, module: Module) -> list[Function]:
         """All definitions of what a function is one definition of."""
-        return [one for one, _ in self.variants(module.qualified(function))] or [function]
+        return [one for one, _ in self.variants(module.qualified_name(function))] or [function]
 
     def method(self, name: str, method: str) -> tuple[Function, Module] | None:
         """A method of a class of the project, inherited or not."""
@@ -171,7 +171,7 @@ class Project:
             found.add(lib.DECLARATIVE)
         return frozenset(found)
 
-    def by_title(self, title: str, near: str) -> str:
+    def resolve_class_name(self, class_name: str, near: str) -> str:
         """A model by its class's name alone, as quoted annotations have it; else the name.
 
         A name that is imported only while types are checked, or not at all, is looked up by
@@ -183,7 +183,7 @@ class Project:
                 if SHADOWED in module:
                     continue
                 self._titles.setdefault(name, []).append(f"{module}.{name}")
-        found = self._titles.get(title, [])
+        found = self._titles.get(class_name, [])
         tables = [one for one in found if one in self.names.tables]
         document = near.partition("#")[0]
         for some in (found, tables):
@@ -192,7 +192,7 @@ class Project:
                 return beside[0]
             if len(some) == 1:
                 return some[0]
-        return title
+        return class_name
 
     def _ordered(self, name: str) -> list[str]:
         found: list[str] = []
@@ -217,5 +217,5 @@ class Project:
             return False
         value = found[0].value
         return isinstance(value, ast.Call) and (
-            ModuleScope(self, found[1]).meaning(value.func) == lib.DECLARATIVE_BASE
+            ModuleScope(self, found[1]).resolve(value.func) == lib.DECLARATIVE_BASE
         )

@@ -19,20 +19,20 @@ def subject(schema: Model) -> Model | None:
     tables = {
         one
         for base in schema.bases
-        for one in (names.heirs.get(base.name, frozenset()) | {base.name}) & names.tables
+        for one in (names.subclasses.get(base.name, frozenset()) | {base.name}) & names.tables
     }
     if len(tables) == 1:
         return schema.project.model(tables.pop())
-    title = WORDS.sub("", schema.title)
-    if not title or title == schema.title:
+    class_name = WORDS.sub("", schema.class_name)
+    if not class_name or class_name == schema.class_name:
         return None
-    beside = f"{schema.name.rpartition('.')[0]}.{title}"
+    beside = f"{schema.name.rpartition('.')[0]}.{class_name}"
     found = schema.project.model(beside) or schema.project.model(
-        schema.project.by_title(title, schema.module.name)
+        schema.project.resolve_class_name(class_name, schema.module.name)
     )
-    return found if found is not None and found.table else None
+    return found if found is not None and found.is_table else None
 
 
 def is_update(schema: Model) -> bool:
     """Whether a schema is what a PATCH sends, by its name."""
-    return schema.schema and UPDATE.search(schema.title) is not None
+    return schema.is_schema and UPDATE.search(schema.class_name) is not None

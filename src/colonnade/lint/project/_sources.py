@@ -32,7 +32,7 @@ class UnreadableError(Exception):
 
 
 @dataclass(frozen=True)
-class Piece:
+class CodeBlock:
     """Python that stands together: a file, a block of a document, a cell of a notebook.
 
     Attributes:
@@ -67,7 +67,7 @@ class Piece:
             return self.lines[-1] + len(self.text_lines[-1]) if self.lines else 0
         return self.lines[line - 1] + self.column(line, offset)
 
-    def place(self, line: int, offset: int) -> tuple[int, int]:
+    def position(self, line: int, offset: int) -> tuple[int, int]:
         """The line and the character of the file, both from 1, that a place of ``ast`` is."""
         return self.first + line - 1, self.column(line, offset) + 1 + len(self.indent)
 
@@ -108,7 +108,7 @@ class Source:
 
     text: str
     encoding: str
-    pieces: tuple[Piece, ...]
+    blocks: tuple[CodeBlock, ...]
     editable: bool = True
 
     @cached_property
@@ -116,7 +116,7 @@ class Source:
         """Where each line of the text begins, in characters."""
         return _starts(self.text)
 
-    def place(self, offset: int) -> tuple[int, int]:
+    def position(self, offset: int) -> tuple[int, int]:
         """The line and the character, both from 1, of a place in the text."""
         line = bisect_right(self.lines, offset)
         return line, offset - self.lines[line - 1] + 1
@@ -139,7 +139,7 @@ def read(data: bytes, suffix: str) -> Source:
         return Source(text, "utf-8", tuple(_blocks(text)))
     text = _decoded(data, encoding := _encoding(data))
     # A byte order mark is decoded away by `utf-8-sig`, and written again by it.
-    return Source(text, encoding, (Piece(text, tuple(_starts(text))),))
+    return Source(text, encoding, (CodeBlock(text, tuple(_starts(text))),))
 
 
 def _encoding(data: bytes) -> str:
@@ -177,7 +177,7 @@ def _starts(text: str) -> list[int]:
     return [0, *(match.end() for match in re.finditer(r"\r\n|\r|\n", text))]
 
 
-def _blocks(text: str) -> Iterator[Piece]:
+def _blocks(text: str) -> Iterator[CodeBlock]:
     """The fenced blocks of Markdown that say they are Python."""
     starts = _starts(text)
     lines = _split(text)
@@ -200,7 +200,7 @@ def _closes(line: str, mark: str) -> bool:
     return len(line) >= len(mark) and set(line) == {mark[0]}
 
 
-def _block(lines: list[str], starts: list[int], first: int, indent: str) -> Piece:
+def _block(lines: list[str], starts: list[int], first: int, indent: str) -> CodeBlock:
     taken = [line.startswith(indent) for line in lines]
     code = [
         line[len(indent) :] if has else line.lstrip()
@@ -210,7 +210,7 @@ def _block(lines: list[str], starts: list[int], first: int, indent: str) -> Piec
         start + (len(indent) if has else len(line) - len(line.lstrip()))
         for start, line, has in zip(starts, lines, taken, strict=True)
     ]
-    return Piece("\n".join(code), tuple(moved), indent, first, lenient=True)
+    return CodeBlock("\n".join(code), tuple(moved), indent, first, lenient=True)
 
 
 def _notebook(data: bytes) -> Source:
@@ -223,16 +223,16 @@ def _notebook(data: bytes) -> Source:
         ]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UnreadableError(f"no notebook: {type(error).__name__} {error}".strip()) from None
-    pieces = tuple(_cell(code, number) for number, code in codes)
-    return Source(data.decode(errors="replace"), "utf-8", pieces, editable=False)
+    blocks = tuple(_cell(code, number) for number, code in codes)
+    return Source(data.decode(errors="replace"), "utf-8", blocks, editable=False)
 
 
-def _cell(code: str, number: int) -> Piece:
+def _cell(code: str, number: int) -> CodeBlock:
     lines = code.split("\n")
     if lines[0].lstrip().startswith("%%"):  # the whole cell is another language's
         lines = [""]
     code = "\n".join(MAGIC.sub(_nothing, line) for line in lines)
-    return Piece(code, tuple(_starts(code)), cell=number, lenient=True)
+    return CodeBlock(code, tuple(_starts(code)), cell=number, lenient=True)
 
 
 def _nothing(magic: re.Match[str]) -> str:

@@ -9,10 +9,10 @@ def as_github(findings: Iterable[Finding]) -> Iterator[str]:
     """A workflow command for each finding."""
     for finding in findings:
         end = finding.end_line or finding.line
-        place = _data(f"{finding.path}:{finding.line}:{finding.column}: ")
+        location = _data(f"{finding.path}:{finding.line}:{finding.column}: ")
         yield (
             f"::error title=Colonnade ({finding.code}),file={_property(finding.path)},"
-            f"line={finding.line},endLine={end},col={finding.column}::{place}"
+            f"line={finding.line},endLine={end},col={finding.column}::{location}"
             f"{finding.code} {_data(finding.message)}"
         )
 

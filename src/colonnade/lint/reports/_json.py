@@ -43,8 +43,8 @@ def edits(finding: Finding, fix: Fix, texts: Texts) -> list[dict[str, Any]]:
         return []
     found = []
     for edit in sorted(fix.edits):
-        line, column = source.place(edit.start)
-        end_line, end_column = source.place(edit.end)
+        line, column = source.position(edit.start)
+        end_line, end_column = source.position(edit.end)
         found.append({
             "line": line, "column": column, "end_line": end_line, "end_column": end_column,
             "content": edit.text,

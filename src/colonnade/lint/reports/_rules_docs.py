@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from colonnade.lint._rule import Described
+from colonnade.lint._rule import BaseRule
 from colonnade.lint.rules import all_rules
 
 HEAD = """# Rules
@@ -32,11 +32,11 @@ def rules_page() -> str:
     """The page, in Markdown."""
     from colonnade.lint.schema import schema_rules
 
-    rules: list[Described] = [*all_rules(), *schema_rules()]
+    rules: list[BaseRule] = [*all_rules(), *schema_rules()]
     return HEAD + "".join(_contents(rules)) + "".join(_groups(rules))
 
 
-def _contents(rules: Iterable[Described]) -> Iterator[str]:
+def _contents(rules: Iterable[BaseRule]) -> Iterator[str]:
     yield "| code | name | what it finds | fixed |\n|---|---|---|---|\n"
     for rule in rules:
         anchor = f"{rule.code.lower()}-{rule.name}"
@@ -45,7 +45,7 @@ def _contents(rules: Iterable[Described]) -> Iterator[str]:
     yield "\n"
 
 
-def _groups(rules: list[Described]) -> Iterator[str]:
+def _groups(rules: list[BaseRule]) -> Iterator[str]:
     for start, title in GROUPS.items():
         yield f"## {title}\n\n"
         for rule in rules:
@@ -53,7 +53,7 @@ def _groups(rules: list[Described]) -> Iterator[str]:
                 yield from _rule(rule)
 
 
-def _rule(rule: Described) -> Iterator[str]:
+def _rule(rule: BaseRule) -> Iterator[str]:
     yield f"### {rule.code} {rule.name}\n\n**{rule.summary()}**\n\n"
     if rule.reason():
         yield f"{rule.reason()}\n\n"
@@ -63,7 +63,7 @@ def _rule(rule: Described) -> Iterator[str]:
     yield f" [Source]({rule.source}).\n\n" if rule.source else "\n\n"
 
 
-def examples(rule: Described) -> Iterator[tuple[str, str]]:
+def examples(rule: BaseRule) -> Iterator[tuple[str, str]]:
     """A rule's wrong example, and of its right one what is different."""
     if not rule.bad:
         return

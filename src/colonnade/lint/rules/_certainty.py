@@ -14,44 +14,51 @@ from colonnade.lint.project._project import ModuleScope
 DEPTH = 8  # of names that are given what others hold; more is a circle
 
 
-def is_certain(at: Context, node: ast.expr, depth: int = 0) -> bool:
+def is_certain(context: Context, node: ast.expr, depth: int = 0) -> bool:
     """Whether it is known what an expression holds, whichever way was taken."""
     match node:
         case ast.Await(value=inner):
-            return is_certain(at, inner, depth)
+            return is_certain(context, inner, depth)
         case ast.IfExp(body=one, orelse=other):
-            return is_certain(at, one, depth) and is_certain(at, other, depth)
+            return is_certain(context, one, depth) and is_certain(context, other, depth)
         case ast.BoolOp(values=values):
-            return all(is_certain(at, value, depth) for value in values)
+            return all(is_certain(context, value, depth) for value in values)
         case ast.Constant(value=None):
             return True
-        case _ if at.value(node) is None or depth > DEPTH:
+        case _ if context.value(node) is None or depth > DEPTH:
             return False
         case ast.Name():
-            return all(_is_binding_certain(at, binding, depth) for binding in _bindings(at, node))
+            return all(
+                _is_binding_certain(context, binding, depth) for binding in _bindings(context, node)
+            )
         case ast.Attribute(attr=name):
-            stores = [one for one in at.module.nodes(ast.Attribute) if _is_stored(one, name)]
+            stores = [one for one in context.module.nodes(ast.Attribute) if _is_stored(one, name)]
             return bool(stores) and all(
-                _is_binding_certain(at, at.module.parent(store), depth) for store in stores
+                _is_binding_certain(context, context.module.parent(store), depth)
+                for store in stores
             )
         case ast.Call(func=func):
-            return _is_call_certain(at, func, depth)
+            return _is_call_certain(context, func, depth)
     return True
 
 
-def is_method_certain(at: Context, func: ast.expr) -> bool:
+def is_method_certain(context: Context, func: ast.expr) -> bool:
     """Whether it is known of which object a method is called, or which function is."""
-    return is_certain(at, func.value if isinstance(func, ast.Attribute) else func)
+    return is_certain(context, func.value if isinstance(func, ast.Attribute) else func)
 
 
-def _bindings(at: Context, node: ast.Name) -> Iterator[ast.AST | None]:
+def _bindings(context: Context, node: ast.Name) -> Iterator[ast.AST | None]:
     """The statements that give a name what it holds: of its function, else of its module."""
-    function = at.module.function(node)
-    stores = [one for one in at.module.nodes(ast.Name) if _is_stored(one, node.id)]
-    inside = [store for store in stores if function and at.module.function(store) is function]
+    function = context.module.enclosing_function(node)
+    stores = [one for one in context.module.nodes(ast.Name) if _is_stored(one, node.id)]
+    inside = [
+        store
+        for store in stores
+        if function and context.module.enclosing_function(store) is function
+    ]
     is_parameter = function and any(one.arg == node.id for one, _ in parameters(function))
-    outside = [store for store in stores if at.module.function(store) is None]
-    yield from map(at.module.parent, inside or ([] if is_parameter else outside))
+    outside = [store for store in stores if context.module.enclosing_function(store) is None]
+    yield from map(context.module.parent, inside or ([] if is_parameter else outside))
 
 
 def _is_stored(node: ast.Name | ast.Attribute, name: str) -> bool:
@@ -59,36 +66,38 @@ def _is_stored(node: ast.Name | ast.Attribute, name: str) -> bool:
     return written == name and isinstance(node.ctx, ast.Store)
 
 
-def _is_binding_certain(at: Context, binding: ast.AST | None, depth: int) -> bool:
+def _is_binding_certain(context: Context, binding: ast.AST | None, depth: int) -> bool:
     match binding:
         case ast.Assign(value=value) | ast.NamedExpr(value=value):
-            return is_certain(at, value, depth + 1)
+            return is_certain(context, value, depth + 1)
         case ast.AnnAssign(value=value):
-            return value is None or is_certain(at, value, depth + 1)
+            return value is None or is_certain(context, value, depth + 1)
         case ast.withitem(context_expr=made, optional_vars=target):
-            return at.value(target) is not None and is_certain(at, made, depth + 1)
+            return context.value(target) is not None and is_certain(context, made, depth + 1)
         case _:
             return False
 
 
-def _is_call_certain(at: Context, func: ast.expr, depth: int) -> bool:
+def _is_call_certain(context: Context, func: ast.expr, depth: int) -> bool:
     """Whether what a call gives is all that it may give."""
-    held = at.value(func)
-    found = at.project.callee(held.name) if held and held.kind is Kind.SYMBOL else None
+    inferred = context.value(func)
+    found = (
+        context.project.callee(inferred.name) if inferred and inferred.kind is Kind.SYMBOL else None
+    )
     if found is not None:
-        return _is_return_certain(at, *found)
+        return _is_return_certain(context, *found)
     return (
-        is_certain(at, func.value, depth)
-        if isinstance(func, ast.Attribute) and held is None
+        is_certain(context, func.value, depth)
+        if isinstance(func, ast.Attribute) and inferred is None
         else True
     )
 
 
-def _is_return_certain(at: Context, function: Function, module: Module) -> bool:
+def _is_return_certain(context: Context, function: Function, module: Module) -> bool:
     """Whether a function says what it gives, or all that it gives is known."""
-    if ModuleScope(at.project, module).hint(function.returns).name:
+    if ModuleScope(context.project, module).hint(function.returns).name:
         return True
-    flow = at.inference.flow(function, module)
+    flow = context.inference.flow(function, module)
     given = [one.value for one in ast.walk(function) if isinstance(one, ast.Return | ast.Yield)]
     return flow is not None and all(
         one is None or isinstance(one, ast.Constant) or flow.value(one) is not None for one in given

@@ -39,10 +39,10 @@ def is_known(loop: ast.AST) -> bool:
     return any(word in text for word in TIMES)
 
 
-def exits_after(at: Context, call: ast.Call) -> bool:
+def exits_after(context: Context, call: ast.Call) -> bool:
     """Whether the block of a call ends its loop, so that the call runs once."""
-    statement = at.module.statement(call)
-    parent = at.module.parent(statement) if statement is not None else None
+    statement = context.module.enclosing_statement(call)
+    parent = context.module.parent(statement) if statement is not None else None
     for name in ("body", "orelse", "finalbody"):
         body = getattr(parent, name, [])
         if statement in body:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from colonnade.lint._findings import Edit, Finding, Fix
-from colonnade.lint.project._module_summary import ClassFact, ModuleSummary
+from colonnade.lint.project._module_summary import ClassSummary, ModuleSummary
 
 FOLDER = ".colonnade_cache"
 
@@ -32,8 +32,8 @@ class Known:
     """
 
     content: str
-    facts: dict[str, ModuleSummary]
-    before: dict[str, str] = field(default_factory=dict)
+    summaries: dict[str, ModuleSummary]
+    previous_blocks: dict[str, str] = field(default_factory=dict)
     lines: int = 0
     speaks: bool = True
     errors: list[Finding] = field(default_factory=list)
@@ -75,7 +75,10 @@ class Cache:
         """Write it down; where that cannot be done, the next run takes longer."""
         if self._folder is None or not self.changed:
             return
-        data = {"version": version(), "files": {n: _packed(k) for n, k in self._used.items()}}
+        data = {
+            "version": version(),
+            "files": {n: _record_to_json(k) for n, k in self._used.items()},
+        }
         try:
             self._folder.mkdir(exist_ok=True)
             ignore = self._folder / ".gitignore"
@@ -93,7 +96,7 @@ class Cache:
             data = json.loads(path.read_bytes())
             if data["version"] != version():
                 return {}
-            return {name: _unpacked(one) for name, one in data["files"].items()}
+            return {name: _record_from_json(one) for name, one in data["files"].items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return {}  # none, or another's
 
@@ -116,7 +119,7 @@ def content_hash(data: bytes, module: str = "") -> str:
     return digest.hexdigest()
 
 
-def combined(parts: Mapping[str, str]) -> str:
+def combine_hashes(parts: Mapping[str, str]) -> str:
     """One hash of several, each with its name."""
     digest = hashlib.blake2b(digest_size=16)
     for name, part in sorted(parts.items()):
@@ -124,51 +127,51 @@ def combined(parts: Mapping[str, str]) -> str:
     return digest.hexdigest()
 
 
-def facts_hash(facts: Mapping[str, ModuleSummary]) -> str:
+def summaries_hash(summaries: Mapping[str, ModuleSummary]) -> str:
     """The hash of a file's facts."""
-    text = json.dumps({name: _packed_facts(one) for name, one in sorted(facts.items())})
+    text = json.dumps({name: _summary_to_json(one) for name, one in sorted(summaries.items())})
     return content_hash(text.encode())
 
 
-def _packed(known: Known) -> dict[str, Any]:
+def _record_to_json(known: Known) -> dict[str, Any]:
     return {
         "content": known.content, "lines": known.lines, "speaks": known.speaks, "key": known.key,
-        "before": known.before,
-        "facts": {name: _packed_facts(one) for name, one in known.facts.items()},
+        "before": known.previous_blocks,
+        "facts": {name: _summary_to_json(one) for name, one in known.summaries.items()},
         "errors": [asdict(error) for error in known.errors],
         "findings": [asdict(finding) for finding in known.findings],
     }  # fmt: skip
 
 
-def _unpacked(data: dict[str, Any]) -> Known:
+def _record_from_json(data: dict[str, Any]) -> Known:
     return Known(
         data["content"],
-        {name: _unpacked_facts(one) for name, one in data["facts"].items()},
+        {name: _summary_from_json(one) for name, one in data["facts"].items()},
         data["before"], data["lines"], data["speaks"],
-        [_finding(entry) for entry in data["errors"]], data["key"],
-        [_finding(entry) for entry in data["findings"]],
+        [_finding_from_json(entry) for entry in data["errors"]], data["key"],
+        [_finding_from_json(entry) for entry in data["findings"]],
     )  # fmt: skip
 
 
-def _packed_facts(facts: ModuleSummary) -> list[Any]:
-    classes = {name: [list(one.bases), one.table] for name, one in facts.classes.items()}
+def _summary_to_json(summary: ModuleSummary) -> list[Any]:
+    classes = {name: [list(cls.bases), cls.table] for name, cls in summary.classes.items()}
     return [
-        facts.exports, list(facts.stars), classes, sorted(facts.queried),
-        sorted(facts.depends), list(facts.expiring), facts.migrations, list(facts.imports),
+        summary.exports, list(summary.stars), classes, sorted(summary.queried),
+        sorted(summary.depends), list(summary.expiring), summary.migrations, list(summary.imports),
     ]  # fmt: skip
 
 
-def _unpacked_facts(data: list[Any]) -> ModuleSummary:
+def _summary_from_json(data: list[Any]) -> ModuleSummary:
     exports, stars, classes, queried, depends, expiring, migrations, imports = data
     return ModuleSummary(
         exports, tuple(stars),
-        {name: ClassFact(tuple(bases), table) for name, (bases, table) in classes.items()},
+        {name: ClassSummary(tuple(bases), table) for name, (bases, table) in classes.items()},
         frozenset(queried), frozenset((name, early) for name, early in depends),
         tuple(expiring), migrations, tuple(imports),
     )  # fmt: skip
 
 
-def _finding(data: dict[str, Any]) -> Finding:
+def _finding_from_json(data: dict[str, Any]) -> Finding:
     fix = data.pop("fix")
     if fix is not None:
         fix = Fix(fix["message"], tuple(Edit(**one) for one in fix["edits"]), fix["safe"])

@@ -11,7 +11,7 @@ from colonnade.lint._findings import Finding
 from colonnade.lint._rule import Rule
 from colonnade.lint.inference._flow import Inference
 from colonnade.lint.inference._walker import infer
-from colonnade.lint.project._module_summary import ModuleSummary, gather
+from colonnade.lint.project._module_summary import ModuleSummary, summarize_module
 from colonnade.lint.project._modules import Module
 from colonnade.lint.project._names import SHADOWED, Names
 from colonnade.lint.project._project import Project
@@ -41,7 +41,7 @@ class Parsed:
     path: str
     source: Source
     modules: dict[str, Module]
-    before: dict[str, str] = field(default_factory=dict)
+    previous_blocks: dict[str, str] = field(default_factory=dict)
     errors: tuple[Finding, ...] = ()
 
 
@@ -56,26 +56,26 @@ def parse(name: str, path: str, source: Source, package: str, *, uses: bool = Tr
         uses: Whether what is inside its functions may matter.
     """
     modules: dict[str, Module] = {}
-    before: dict[str, str] = {}
+    previous_blocks: dict[str, str] = {}
     errors: list[Finding] = []
     last: str | None = None
-    for number, piece in enumerate(source.pieces, 1):
-        own = f"{name}#{number}" if piece.lenient else name
+    for number, block in enumerate(source.blocks, 1):
+        own = f"{name}#{number}" if block.lenient else name
         try:
-            tree = piece.parse()
-            facts = gather(tree, package, uses=uses)
+            tree = block.parse()
+            summaries = summarize_module(tree, package, uses=uses)
         except UnreadableError as error:
-            if not piece.lenient:
+            if not block.lenient:
                 errors.append(unreadable(path, error))
             continue
         except RecursionError:
-            errors.append(_too_deep(path, piece.first))
+            errors.append(_too_deep(path, block.first))
             continue
-        modules[own] = Module(own, path, source, piece, facts, tree)
+        modules[own] = Module(own, path, source, block, summaries, tree)
         if last is not None:
-            before[own] = last
-        last = own if piece.lenient else None
-    return Parsed(name, path, source, modules, before, tuple(errors))
+            previous_blocks[own] = last
+        last = own if block.lenient else None
+    return Parsed(name, path, source, modules, previous_blocks, tuple(errors))
 
 
 def unreadable(path: str, error: UnreadableError) -> Finding:
@@ -107,7 +107,7 @@ def review(module: Module, inference: Inference, rules: Iterable[Rule]) -> Itera
             if rule.applies(context):
                 found.update(rule.check(context))
         except Exception as error:
-            found.add(failed(module.path, error, rule.code, module.piece.first))
+            found.add(failed(module.path, error, rule.code, module.block.first))
     yield from sorted(one for one in found if not _silenced(module, one))
 
 
@@ -122,10 +122,10 @@ def check_sources(sources: Mapping[str, Source], rules: Iterable[Rule]) -> list[
     names = module_names(sources)
     files = [parse(names[path], path, source, package_of(path)) for path, source in sources.items()]
     modules = {name: module for file in files for name, module in file.modules.items()}
-    facts: dict[str, ModuleSummary] = {name: module.facts for name, module in modules.items()}
-    before = {name: one for file in files for name, one in file.before.items()}
+    summaries: dict[str, ModuleSummary] = {name: module.summary for name, module in modules.items()}
+    previous_blocks = {name: one for file in files for name, one in file.previous_blocks.items()}
     packages = [names[path] for path in sources if is_package(path)]
-    inference = infer(Project(Names(facts, packages, before), modules.get))
+    inference = infer(Project(Names(summaries, packages, previous_blocks), modules.get))
     found = [error for file in files for error in file.errors]
     for module in modules.values():
         found += review(module, inference, rules)
@@ -170,9 +170,9 @@ def _silenced(module: Module, finding: Finding) -> bool:
     whole = _file_noqa(module.source.text)
     if whole is not None and (not whole or finding.code in whole):
         return True
-    lines = module.piece.text_lines
-    first = finding.line - module.piece.first
-    last = (finding.end_line or finding.line) - module.piece.first
+    lines = module.block.text_lines
+    first = finding.line - module.block.first
+    last = (finding.end_line or finding.line) - module.block.first
     return any(_says_noqa(lines[at], finding.code) for at in {first, last} if 0 <= at < len(lines))
 
 

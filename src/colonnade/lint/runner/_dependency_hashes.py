@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 
-from colonnade.lint.runner._cache import combined
+from colonnade.lint.runner._cache import combine_hashes
 
 
-def reached_hashes(direct: Mapping[str, set[str]], contents: Mapping[str, str]) -> dict[str, str]:
+def dependency_hashes(
+    direct: Mapping[str, set[str]], contents: Mapping[str, str]
+) -> dict[str, str]:
     """For each file, the hash of its content and that of all it imports, however far.
 
     Args:
@@ -17,9 +19,9 @@ def reached_hashes(direct: Mapping[str, set[str]], contents: Mapping[str, str]) 
         inside = set(circle)
         beyond = {other for one in circle for other in direct[one]} - inside
         parts = {f"in {one}": contents[one] for one in circle}
-        whole = combined(parts | {f"to {other}": hashes[other] for other in beyond})
+        whole = combine_hashes(parts | {f"to {other}": hashes[other] for other in beyond})
         for one in circle:
-            hashes[one] = combined({"": whole, one: contents[one]})
+            hashes[one] = combine_hashes({"": whole, one: contents[one]})
     return hashes
 
 

@@ -26,7 +26,7 @@ from colonnade.lint.project._project import Project
 from colonnade.lint.project._settings import Settings, is_project
 from colonnade.lint.project._sources import UnreadableError, read
 from colonnade.lint.rules import all_rules
-from colonnade.lint.runner._cache import Cache, Known, combined, content_hash, facts_hash
+from colonnade.lint.runner._cache import Cache, Known, combine_hashes, content_hash, summaries_hash
 from colonnade.lint.runner._checking import (
     failed,
     is_package,
@@ -36,7 +36,7 @@ from colonnade.lint.runner._checking import (
     review,
     unreadable,
 )
-from colonnade.lint.runner._dependency_hashes import reached_hashes
+from colonnade.lint.runner._dependency_hashes import dependency_hashes
 
 WORTH_A_POOL = 400_000  # bytes of Python; below, starting processes takes longer than they save
 Item = TypeVar("Item")
@@ -145,9 +145,9 @@ def _targets(
     )
     found = dict(wanted)
     if is_project(settings.root):
-        rest = files.below(settings.root)
+        rest = files.walk(settings.root)
         found.update(dict.fromkeys(path for path in rest if path.suffix in (".py", ".pyi")))
-    names = {path: files.name(path) for path in found}
+    names = {path: files.relative_name(path) for path in found}
     modules = module_names(names.values())
     return [
         Target(path, name, modules[name], wanted=path in wanted) for path, name in names.items()
@@ -159,7 +159,7 @@ def _named(files: Files, paths: Iterable[Path], contents: dict[Path, bytes]) -> 
     for path in paths:
         absolute = path.absolute()
         if path.is_dir():
-            yield from files.below(absolute)
+            yield from files.walk(absolute)
         elif path.exists() or path.is_symlink() or absolute in contents:
             if path.suffix not in SUFFIXES:
                 raise CheckError(f"{path} is no Python, Markdown or notebook.")
@@ -244,13 +244,15 @@ class _Run:
             self._progress("reading", done, len(waiting))
 
     def _review(self, pool: ProcessPoolExecutor | None, jobs: int) -> None:
-        names, packages, before = self._names()
+        names, packages, previous_blocks = self._names()
         relevant = _relevant(self._known, names)
         keys = self._keys(names, relevant)
         wanted = [target for target in self._targets if target.wanted and target.name in relevant]
         stale = [one for one in wanted if self._known[one.name].key != keys[one.name]]
         files = {target.module: target for target in self._targets}
-        job = _Job(uuid4().hex, dict(names.facts), packages, before, files, self._contents)
+        job = _Job(
+            uuid4().hex, dict(names.summaries), packages, previous_blocks, files, self._contents
+        )
         parts = _divided(stale, jobs if pool else 1)
         results = (
             pool.map(_review_all, [job] * len(parts), parts)
@@ -268,24 +270,26 @@ class _Run:
         _reviewers.clear()
 
     def _names(self) -> tuple[Names, list[str], dict[str, str]]:
-        facts = {}
-        before = {}
+        summaries = {}
+        previous_blocks = {}
         for known in self._known.values():
-            facts.update(known.facts)
-            before.update(known.before)
+            summaries.update(known.summaries)
+            previous_blocks.update(known.previous_blocks)
         packages = [target.module for target in self._targets if is_package(target.name)]
-        return Names(facts, packages, before), packages, before
+        return Names(summaries, packages, previous_blocks), packages, previous_blocks
 
     def _keys(self, names: Names, relevant: set[str]) -> dict[str, str]:
         """For each file, the hash of all that its findings follow from."""
-        owners = {module: name for name, one in self._known.items() for module in one.facts}
+        owners = {module: name for name, one in self._known.items() for module in one.summaries}
         contents = {name: one.content for name, one in self._known.items()}
-        reached = reached_hashes(_imports(names, owners), contents)
+        reached = dependency_hashes(_imports(names, owners), contents)
         # A table is reached by its name alone: quoted, in a relation or a foreign key.
         shared = {name: reached[name] for name in map(owners.get, _homes(names)) if name}
-        shared["facts"] = combined({n: facts_hash(one.facts) for n, one in self._known.items()})
-        common = combined(shared)
-        return {name: combined({"": common, name: reached[name]}) for name in relevant}
+        shared["facts"] = combine_hashes(
+            {n: summaries_hash(one.summaries) for n, one in self._known.items()}
+        )
+        common = combine_hashes(shared)
+        return {name: combine_hashes({"": common, name: reached[name]}) for name in relevant}
 
     def _finished(self) -> Report:
         report = self._report
@@ -319,9 +323,9 @@ class _Job:
     """
 
     run: str
-    facts: dict[str, ModuleSummary]
+    summaries: dict[str, ModuleSummary]
     packages: list[str]
-    before: dict[str, str]
+    previous_blocks: dict[str, str]
     files: dict[str, Target]
     contents: dict[Path, bytes]
 
@@ -331,7 +335,7 @@ class _Reviewer:
 
     def __init__(self, job: _Job) -> None:
         self._job = job
-        self.project = Project(Names(job.facts, job.packages, job.before), self.load)
+        self.project = Project(Names(job.summaries, job.packages, job.previous_blocks), self.load)
         self.inference = infer(self.project)
         self._parsed: dict[str, dict[str, Module]] = {}
 
@@ -388,10 +392,15 @@ def _scanned(file: Target, data: bytes) -> Known:
         return Known(content, {}, speaks=False, errors=[unreadable(file.name, error)])
     except Exception as error:
         return Known(content, {}, speaks=False, errors=[failed(file.name, error, "reading")])
-    facts = {one: module.facts for one, module in parsed.modules.items()}
+    summaries = {one: module.summary for one, module in parsed.modules.items()}
     return Known(
-        content, facts, parsed.before, source.text.count("\n"), speaks, list(parsed.errors)
-    )  # fmt: skip
+        content,
+        summaries,
+        parsed.previous_blocks,
+        source.text.count("\n"),
+        speaks,
+        list(parsed.errors),
+    )
 
 
 def _divided(items: list[Item], jobs: int) -> list[list[Item]]:
@@ -402,7 +411,7 @@ def _divided(items: list[Item], jobs: int) -> list[list[Item]]:
 
 def _homes(names: Names) -> Iterable[str]:
     """The modules that define tables."""
-    tables = names.tables | names.heirs.get(lib.DECLARATIVE, frozenset())
+    tables = names.tables | names.subclasses.get(lib.DECLARATIVE, frozenset())
     for module, name in names.classes():
         bases = names.bases[f"{module}.{name}"]
         if f"{module}.{name}" in tables or any(base.endswith("Base") for base in bases):
@@ -423,13 +432,13 @@ def _imports(names: Names, owners: dict[str, str]) -> dict[str, set[str]]:
 
 def _relevant(known: dict[str, Known], names: Names) -> set[str]:
     """The files that rules may find something in: those that speak of a library, or import one."""
-    owners = {module: name for name, one in known.items() for module in one.facts}
+    owners = {module: name for name, one in known.items() for module in one.summaries}
     users: dict[str, set[str]] = {}
     for module, owner in owners.items():
         for one in names.imports(module):
             if one in owners:
                 users.setdefault(owners[one], set()).add(owner)
-    found = {name for name, one in known.items() if one.speaks and one.facts}
+    found = {name for name, one in known.items() if one.speaks and one.summaries}
     waiting = list(found)
     while waiting:
         for user in users.get(waiting.pop(), ()):

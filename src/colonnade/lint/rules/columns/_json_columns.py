@@ -3,19 +3,19 @@
 import ast
 
 from colonnade.lint._context import Context
-from colonnade.lint.project._models import Attribute
+from colonnade.lint.project._models import ModelField
 from colonnade.lint.rules.columns._stock_columns import COLLECTIONS, MAPPINGS
 
 MUTABLE = ("Mutable", "mutable", "as_mutable")
 
 
-def untracked(at: Context, field: Attribute) -> bool:
+def untracked(context: Context, field: ModelField) -> bool:
     """Whether a field is JSON and a collection, and nothing watches what changes inside it."""
     model = field.owner
-    if not (model.stock or model.declarative):
+    if not (model.is_stock_sqlmodel or model.is_declarative):
         return False
     mapping = field.hint.name in MAPPINGS
-    if not (field.hint.many in COLLECTIONS or mapping):
+    if not (field.hint.collection in COLLECTIONS or mapping):
         return False
     types = list(field.type_expressions())
     text = " ".join(ast.unparse(one) for one in types)

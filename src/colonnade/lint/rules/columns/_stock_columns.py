@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 
 from colonnade.lint._context import Context
-from colonnade.lint.project._models import Attribute, Model
+from colonnade.lint.project._models import Model, ModelField
 
 COLLECTIONS = frozenset({"list", "List", "set", "Set", "Sequence", "tuple", "Tuple"})
 
@@ -12,30 +12,30 @@ COLLECTIONS = frozenset({"list", "List", "set", "Set", "Sequence", "tuple", "Tup
 MAPPINGS = frozenset({"dict", "Dict", "typing.Dict", "builtins.dict", "typing.Mapping"})
 
 
-def stock_columns(at: Context) -> Iterator[tuple[Model, Attribute, list[str]]]:
+def stock_columns(context: Context) -> Iterator[tuple[Model, ModelField, list[str]]]:
     """The fields that become columns of sqlmodel's, and the tables they do so in."""
-    names = at.project.names
-    for model in at.models:
-        if not model.stock:
+    names = context.project.names
+    for model in context.models:
+        if not model.is_stock_sqlmodel:
             continue
-        heirs = names.heirs.get(model.name, frozenset()) & names.tables
-        tables = [model.name] if model.table else sorted(heirs)
+        subclasses = names.subclasses.get(model.name, frozenset()) & names.tables
+        tables = [model.name] if model.is_table else sorted(subclasses)
         if not tables:
             continue
-        for field in model.own.values():
-            if isinstance(field, Attribute) and plain(field):
+        for field in model.declared.values():
+            if isinstance(field, ModelField) and plain(field):
                 hidden = [
                     table
                     for table in tables
-                    if (heir := at.project.model(table)) is not None
-                    and heir.attributes.get(field.name) is field
-                    and heir.stock
+                    if (subclass := context.project.model(table)) is not None
+                    and subclass.fields.get(field.name) is field
+                    and subclass.is_stock_sqlmodel
                 ]
                 if hidden:
                     yield model, field, hidden
 
 
-def plain(field: Attribute) -> bool:
+def plain(field: ModelField) -> bool:
     return field.options.keys().isdisjoint({"sa_type", "sa_column", "sa_column_args"}) and not (
         isinstance(field.node, ast.AnnAssign) and field.node.simple == 0
     )

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from colonnade.lint._context import Context
 from colonnade.lint._findings import Finding
 from colonnade.lint._rule import Rule
-from colonnade.lint.project._hints import Hint
+from colonnade.lint.project._hints import TypeHint
 from colonnade.lint.rules.columns._stock_columns import COLLECTIONS, MAPPINGS, stock_columns
 
 
@@ -36,8 +36,8 @@ class Task(SQLModel, table=True):
     tags: list[str] = Field(default_factory=list)
 """
 
-    def check(self, at: Context) -> Iterator[Finding]:
-        for _, field, tables in stock_columns(at):
+    def check(self, context: Context) -> Iterator[Finding]:
+        for _, field, tables in stock_columns(context):
             if _is_collection(field.hint):
                 where = tables[0].rpartition(".")[2]
                 message = (
@@ -45,8 +45,8 @@ class Task(SQLModel, table=True):
                     f"`{where}` raises ValueError when it is imported"
                 )
                 advice = "Give it `sa_type=JSON`, or import SQLModel and Field from colonnade"
-                yield at.find(self.code, field.node, message, advice=advice)
+                yield context.finding(self.code, field.node, message, advice=advice)
 
 
-def _is_collection(hint: Hint) -> bool:
-    return hint.many in COLLECTIONS or hint.name in MAPPINGS
+def _is_collection(hint: TypeHint) -> bool:
+    return hint.collection in COLLECTIONS or hint.name in MAPPINGS

@@ -45,8 +45,8 @@ class Task(SQLModel, table=True):
     id: UUID = Field(default_factory=uuid4, primary_key=True)
 """
 
-    def check(self, at: Context) -> Iterator[Finding]:
-        for field in at.fields:
+    def check(self, context: Context) -> Iterator[Finding]:
+        for field in context.fields:
             keyword = next(
                 (
                     one
@@ -58,30 +58,34 @@ class Task(SQLModel, table=True):
             value = keyword.value if keyword else field.default
             if value is None and field.call is not None and field.call.args:
                 value = field.call.args[0]
-            call = _changing(at, value)
+            call = _changing(context, value)
             if call is None or value is None:
                 continue
             fix = None
             if keyword is not None and keyword.arg == "default" and value is call:
                 plain = not (call.args or call.keywords)
-                text = at.edit.text(call.func) if plain else f"lambda: {at.edit.text(call)}"
-                if at.meaning(field.call.func if field.call else None) in (
+                text = (
+                    context.editor.text(call.func)
+                    if plain
+                    else f"lambda: {context.editor.text(call)}"
+                )
+                if context.resolve(field.call.func if field.call else None) in (
                     lib.FIELD,
                     "pydantic.Field",
                 ):
-                    edit = at.edit.replace(keyword, f"default_factory={text}")
+                    edit = context.editor.replace(keyword, f"default_factory={text}")
                     fix = Fix("Make it a `default_factory`", (edit,), safe=True)
             message = f"`{field.name}` gets what this is when the module is imported, in every row"
-            yield at.find(self.code, value, message, fix=fix)
+            yield context.finding(self.code, value, message, fix=fix)
 
 
-def _changing(at: Context, value: ast.expr | None) -> ast.Call | None:
+def _changing(context: Context, value: ast.expr | None) -> ast.Call | None:
     """The call in a default that gives another value each time."""
     while isinstance(value, ast.Call):
-        if at.meaning(value.func) in CHANGING:
+        if context.resolve(value.func) in CHANGING:
             return value
         func = value.func
-        if at.meaning(func) in ("str", "builtins.str") and value.args:
+        if context.resolve(func) in ("str", "builtins.str") and value.args:
             value = value.args[0]
         else:
             value = func.value if isinstance(func, ast.Attribute) else None

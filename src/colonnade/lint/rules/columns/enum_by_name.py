@@ -54,11 +54,11 @@ class Task(SQLModel, table=True):
     status: Status = Status.PENDING
 """
 
-    def check(self, at: Context) -> Iterator[Finding]:
-        for _, field, _tables in stock_columns(at):
-            if field.hint.many or not field.hint.name:
+    def check(self, context: Context) -> Iterator[Finding]:
+        for _, field, _tables in stock_columns(context):
+            if field.hint.collection or not field.hint.name:
                 continue
-            member = _differing(at, field.hint.name)
+            member = _differing(context, field.hint.name)
             if member is not None:
                 name, value = member
                 message = (
@@ -66,15 +66,15 @@ class Task(SQLModel, table=True):
                     f"{name!r}, where its value is {value!r}"
                 )
                 advice = "Store values: `sa_type=Enum(..., values_callable=...)`, or colonnade"
-                yield at.find(self.code, field.node, message, advice=advice)
+                yield context.finding(self.code, field.node, message, advice=advice)
 
 
-def _differing(at: Context, name: str) -> tuple[str, str] | None:
+def _differing(context: Context, name: str) -> tuple[str, str] | None:
     """A member of an enum whose value is another text than its name."""
-    ancestry = at.project.ancestry(name)
+    ancestry = context.project.ancestry(name)
     if ancestry.isdisjoint({"enum.Enum", "enum.StrEnum"}):
         return None
-    found = at.project.definition(name)
+    found = context.project.definition(name)
     if found is None or not isinstance(found[0], ast.ClassDef):
         return None
     for statement in found[0].body:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from colonnade.lint._context import Context
 from colonnade.lint._findings import Finding
 from colonnade.lint._rule import Rule
-from colonnade.lint.project._models import Attribute
+from colonnade.lint.project._models import ModelField
 
 MONEY = re.compile(
     r"(^|_)(price|amount|balance|salary|fee|fees|subtotal|revenue|payment|wage|refund)(_|$)"
@@ -52,18 +52,18 @@ class Task(SQLModel, table=True):
     price: Decimal = Field(default=Decimal(0), max_digits=12, decimal_places=2)
 """
 
-    def check(self, at: Context) -> Iterator[Finding]:
-        names = at.project.names
-        for model in at.models:
-            heirs = names.heirs.get(model.name, frozenset())
-            if not (model.table or (model.sqlmodel and heirs & names.tables)):
+    def check(self, context: Context) -> Iterator[Finding]:
+        names = context.project.names
+        for model in context.models:
+            subclasses = names.subclasses.get(model.name, frozenset())
+            if not (model.is_table or (model.is_sqlmodel and subclasses & names.tables)):
                 continue
-            for field in model.own.values():
-                if not isinstance(field, Attribute) or field.hint.name not in (
+            for field in model.declared.values():
+                if not isinstance(field, ModelField) or field.hint.name not in (
                     "float", "builtins.float",
                 ):  # fmt: skip
                     continue
                 if is_money(field.name):
                     message = f"`{field.name}` is money, and a float: its sums are not exact"
                     advice = "Use `Decimal` with `max_digits` and `decimal_places`"
-                    yield at.find(self.code, field.node, message, advice=advice)
+                    yield context.finding(self.code, field.node, message, advice=advice)

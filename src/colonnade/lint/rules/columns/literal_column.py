@@ -40,13 +40,13 @@ class Task(SQLModel, table=True):
     status: Literal["pending", "completed"] = "pending"
 """
 
-    def check(self, at: Context) -> Iterator[Finding]:
-        for _, field, tables in stock_columns(at):
-            if field.hint.literals and not field.hint.many:
+    def check(self, context: Context) -> Iterator[Finding]:
+        for _, field, tables in stock_columns(context):
+            if field.hint.literals and not field.hint.collection:
                 where = tables[0].rpartition(".")[2]
                 message = (
                     f"`{field.name}` is a `Literal`, which sqlmodel cannot make a column of: "
                     f"`{where}` raises TypeError when it is imported"
                 )
                 advice = "Give it `sa_type=String`, or import SQLModel and Field from colonnade"
-                yield at.find(self.code, field.node, message, advice=advice)
+                yield context.finding(self.code, field.node, message, advice=advice)

@@ -56,34 +56,34 @@ def tag(session: Session, key: int, name: str) -> None:
     session.commit()
 """
 
-    def check(self, at: Context) -> Iterator[Finding]:
-        for node in at.module.calls:
+    def check(self, context: Context) -> Iterator[Finding]:
+        for node in context.module.calls:
             func = node.func
             if isinstance(func, ast.Attribute) and func.attr in CHANGES:
-                yield from self._judge(at, func.value, node)
-        for part in at.module.nodes(ast.Subscript):
+                yield from self._judge(context, func.value, node)
+        for part in context.module.nodes(ast.Subscript):
             if isinstance(part.ctx, ast.Store | ast.Del):
-                yield from self._judge(at, part.value, part)
+                yield from self._judge(context, part.value, part)
 
-    def _judge(self, at: Context, changed: ast.expr, node: ast.AST) -> Iterator[Finding]:
+    def _judge(self, context: Context, changed: ast.expr, node: ast.AST) -> Iterator[Finding]:
         while isinstance(changed, ast.Subscript):
             changed = changed.value
         if not isinstance(changed, ast.Attribute):
             return
-        row = at.value(changed.value)
+        row = context.value(changed.value)
         if row is None or row.kind is not Kind.ROW or row.model is None or not row.attached:
             return
-        field = row.model.attributes.get(changed.attr)
-        if field is None or not untracked(at, field) or _marked(at, node, changed):
+        field = row.model.fields.get(changed.attr)
+        if field is None or not untracked(context, field) or _marked(context, node, changed):
             return
         message = f"this change inside `{changed.attr}` is not saved: its JSON is not tracked"
         advice = f'Assign a new value, or call `flag_modified(..., "{changed.attr}")`'
-        yield at.find(self.code, node, message, advice=advice)
+        yield context.finding(self.code, node, message, advice=advice)
 
 
-def _marked(at: Context, node: ast.AST, changed: ast.Attribute) -> bool:
+def _marked(context: Context, node: ast.AST, changed: ast.Attribute) -> bool:
     """Whether the function says that it changed, or assigns the attribute itself."""
-    function = at.module.function(node) or at.module.tree
+    function = context.module.enclosing_function(node) or context.module.tree
     for one in ast.walk(function):
         if isinstance(one, ast.Call) and "flag_modified" in ast.unparse(one.func):
             return True

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from colonnade.lint._context import Context
 from colonnade.lint._findings import Finding
 from colonnade.lint._rule import Rule
-from colonnade.lint.project._models import Attribute
+from colonnade.lint.project._models import ModelField
 
 
 class SharedColumn(Rule):
@@ -52,21 +52,21 @@ class Project(Described, table=True):
     id: int | None = Field(default=None, primary_key=True)
 """
 
-    def check(self, at: Context) -> Iterator[Finding]:
-        names = at.project.names
-        for model in at.models:
-            if not model.sqlmodel or model.table:
+    def check(self, context: Context) -> Iterator[Finding]:
+        names = context.project.names
+        for model in context.models:
+            if not model.is_sqlmodel or model.is_table:
                 continue
-            tables = sorted(names.heirs.get(model.name, frozenset()) & names.tables)
-            for field in model.own.values():
-                if not isinstance(field, Attribute):
+            tables = sorted(names.subclasses.get(model.name, frozenset()) & names.tables)
+            for field in model.declared.values():
+                if not isinstance(field, ModelField):
                     continue
                 column = field.options.get("sa_column")
                 users = [
                     table.rpartition(".")[2]
                     for table in tables
-                    if (heir := at.project.model(table)) is not None
-                    and heir.attributes.get(field.name) is field
+                    if (subclass := context.project.model(table)) is not None
+                    and subclass.fields.get(field.name) is field
                 ]
                 if isinstance(column, ast.Call) and len(users) > 1:
                     message = (
@@ -74,4 +74,4 @@ class Project(Described, table=True):
                         f"({', '.join(users[:3])}): the second raises"
                     )
                     advice = "Use `sa_type=` and `sa_column_kwargs=`"
-                    yield at.find(self.code, column, message, advice=advice)
+                    yield context.finding(self.code, column, message, advice=advice)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from colonnade.lint._context import Context
 from colonnade.lint._findings import Finding
 from colonnade.lint._rule import Rule
-from colonnade.lint.project._models import Attribute
+from colonnade.lint.project._models import ModelField
 from colonnade.lint.rules.columns._json_columns import untracked
 from colonnade.lint.rules.columns._stock_columns import MAPPINGS
 
@@ -43,13 +43,13 @@ class Task(SQLModel, table=True):
     tags: list[str] = Field(default_factory=list, sa_column=Column(MutableList.as_mutable(JSON)))
 """
 
-    def check(self, at: Context) -> Iterator[Finding]:
-        for model in at.models:
-            own = [one for one in model.own.values() if isinstance(one, Attribute)]
-            fields = [one for one in own if untracked(at, one)]
+    def check(self, context: Context) -> Iterator[Finding]:
+        for model in context.models:
+            own = [one for one in model.declared.values() if isinstance(one, ModelField)]
+            fields = [one for one in own if untracked(context, one)]
             if fields:
                 kind = "MutableDict" if fields[0].hint.name in MAPPINGS else "MutableList"
                 names = ", ".join(f"`{field.name}`" for field in fields)
                 message = f"changes inside {names} are not saved: the JSON is not tracked"
                 advice = f"Wrap its type: `{kind}.as_mutable(JSON)`"
-                yield at.find(self.code, fields[0].node, message, advice=advice)
+                yield context.finding(self.code, fields[0].node, message, advice=advice)

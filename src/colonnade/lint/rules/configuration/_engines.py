@@ -16,16 +16,16 @@ URL = re.compile(
 ENGINES = ("create_engine", "create_async_engine")
 
 
-def engines(at: Context) -> Iterator[tuple[ast.Call, dict[str | None, ast.expr], str | None]]:
+def engines(context: Context) -> Iterator[tuple[ast.Call, dict[str | None, ast.expr], str | None]]:
     """Each call that makes an engine: its options, and the URL if it is written here."""
-    for call in at.module.called(*ENGINES):
-        if at.meaning(call.func) in (lib.CREATE_ENGINE, lib.CREATE_ASYNC_ENGINE):
+    for call in context.module.calls_named(*ENGINES):
+        if context.resolve(call.func) in (lib.CREATE_ENGINE, lib.CREATE_ASYNC_ENGINE):
             options = {keyword.arg: keyword.value for keyword in call.keywords}
             node = call.args[0] if call.args else options.get("url")
-            yield call, options, url_text(at, node)
+            yield call, options, url_text(context, node)
 
 
-def url_text(at: Context, node: ast.expr | None) -> str | None:
+def url_text(context: Context, node: ast.expr | None) -> str | None:
     """The constant text of an expression, with `{}` for what is put into it."""
     match node:
         case ast.Constant(value=str(text)):
@@ -35,8 +35,8 @@ def url_text(at: Context, node: ast.expr | None) -> str | None:
                 str(one.value) if isinstance(one, ast.Constant) else "{}" for one in values
             )
         case ast.Name():
-            found = at.project.definition(at.meaning(node))
+            found = context.project.definition(context.resolve(node))
             value = getattr(found[0], "value", None) if found is not None else None
             if isinstance(value, ast.Constant | ast.JoinedStr):
-                return url_text(at, value)
+                return url_text(context, value)
     return None

@@ -40,16 +40,16 @@ def start() -> None:
     command.upgrade(Config("alembic.ini"), "head")
 """
 
-    def check(self, at: Context) -> Iterator[Finding]:
-        if not at.project.names.migrated or "stamp(" in at.module.source.text:
+    def check(self, context: Context) -> Iterator[Finding]:
+        if not context.project.names.migrated or "stamp(" in context.module.source.text:
             return  # tables from scratch, and their history marked as done
-        for node in at.module.nodes(ast.Attribute):
+        for node in context.module.nodes(ast.Attribute):
             if node.attr != "create_all":
                 continue
             if isinstance(node.value, ast.Attribute) and node.value.attr == "metadata":
-                around = at.module.function(node)
+                around = context.module.enclosing_function(node)
                 if around is not None and any(w in around.name for w in ("test", "reset", "drop")):
                     continue
                 message = "this project has migrations, and this makes tables beside them"
                 advice = "Run `upgrade head` instead"
-                yield at.find(self.code, node, message, advice=advice)
+                yield context.finding(self.code, node, message, advice=advice)

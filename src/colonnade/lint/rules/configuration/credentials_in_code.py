@@ -42,10 +42,10 @@ from sqlmodel import create_engine
 engine = create_engine(os.environ["DATABASE_URL"])
 """
 
-    def check(self, at: Context) -> Iterator[Finding]:
-        for node in at.module.nodes(ast.Constant):
+    def check(self, context: Context) -> Iterator[Finding]:
+        for node in context.module.nodes(ast.Constant):
             value = node.value
-            parent = at.module.parent(node)
+            parent = context.module.parent(node)
             if not isinstance(value, str) or "://" not in value or "\n" in value:
                 continue
             match = URL.search(value)
@@ -53,7 +53,7 @@ engine = create_engine(os.environ["DATABASE_URL"])
                 continue
             message = f"the password for {match['host'] or 'a database'} is in the code"
             advice = "Read the URL from the environment, and change the password"
-            yield at.find(self.code, node, message, advice=advice, hidden=True)
+            yield context.finding(self.code, node, message, advice=advice, hidden=True)
 
 
 def _harmless(match: re.Match[str]) -> bool:

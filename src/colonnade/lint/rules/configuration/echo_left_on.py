@@ -33,14 +33,14 @@ from sqlmodel import create_engine
 engine = create_engine("sqlite:///tasks.db")
 """
 
-    def check(self, at: Context) -> Iterator[Finding]:
-        for call, _, _url in engines(at):
+    def check(self, context: Context) -> Iterator[Finding]:
+        for call, _, _url in engines(context):
             for keyword in call.keywords:
                 value = keyword.value
                 if keyword.arg != "echo" or not isinstance(value, ast.Constant):
                     continue
                 if value.value in (True, "debug"):
-                    edit = at.edit.remove_argument(call, keyword)
+                    edit = context.editor.remove_argument(call, keyword)
                     fix = Fix("Remove it", (edit,), safe=False)
                     message = "every statement is logged, with its values"
-                    yield at.find(self.code, keyword, message, fix=fix)
+                    yield context.finding(self.code, keyword, message, fix=fix)

@@ -44,10 +44,12 @@ async def lifespan(app: FastAPI):
 app = FastAPI(lifespan=lifespan)
 """
 
-    def check(self, at: Context) -> Iterator[Finding]:
-        for call in at.module.called("on_event"):
+    def check(self, context: Context) -> Iterator[Finding]:
+        for call in context.module.calls_named("on_event"):
             first = call.args[0] if call.args else None
-            decorates = any(call in function.decorator_list for function in at.module.functions)
+            decorates = any(
+                call in function.decorator_list for function in context.module.functions
+            )
             if (
                 decorates
                 and isinstance(first, ast.Constant)
@@ -55,4 +57,4 @@ app = FastAPI(lifespan=lifespan)
             ):
                 message = "`on_event` is deprecated, and not called when the app has a lifespan"
                 advice = "Use a lifespan: `FastAPI(lifespan=...)`"
-                yield at.find(self.code, call, message, advice=advice)
+                yield context.finding(self.code, call, message, advice=advice)

@@ -33,16 +33,16 @@ from sqlmodel import create_engine
 engine = create_engine("sqlite://")
 """
 
-    def check(self, at: Context) -> Iterator[Finding]:
-        for call, options, url in engines(at):
+    def check(self, context: Context) -> Iterator[Finding]:
+        for call, options, url in engines(context):
             if url is None or not url.startswith("sqlite"):
                 continue
             for keyword in call.keywords:
                 if keyword.arg in ("pool_size", "max_overflow", "pool_timeout"):
-                    edit = at.edit.remove_argument(call, keyword)
+                    edit = context.editor.remove_argument(call, keyword)
                     fix = Fix("Remove it", (edit,), safe=_is_without_effect(keyword, url, options))
                     message = f"`{keyword.arg}` is nothing for SQLite"
-                    yield at.find(self.code, keyword, message, fix=fix)
+                    yield context.finding(self.code, keyword, message, fix=fix)
 
 
 def _is_without_effect(keyword: ast.keyword, url: str, options: dict[str | None, ast.expr]) -> bool:

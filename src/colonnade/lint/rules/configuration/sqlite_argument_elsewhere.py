@@ -29,8 +29,8 @@ from sqlmodel import create_engine
 engine = create_engine("postgresql:///tasks")
 """
 
-    def check(self, at: Context) -> Iterator[Finding]:
-        for _, options, url in engines(at):
+    def check(self, context: Context) -> Iterator[Finding]:
+        for _, options, url in engines(context):
             given = options.get("connect_args")
             if url is None or "://" not in url or url.startswith(("sqlite", "{")):
                 continue
@@ -38,4 +38,4 @@ engine = create_engine("postgresql:///tasks")
                 if isinstance(key, ast.Constant) and key.value == "check_same_thread":
                     scheme = url.partition(":")[0]
                     message = f"`check_same_thread` is SQLite's, and this is {scheme}"
-                    yield at.find(self.code, key, message)
+                    yield context.finding(self.code, key, message)

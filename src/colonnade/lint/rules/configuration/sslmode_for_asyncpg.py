@@ -37,53 +37,59 @@ from sqlalchemy.ext.asyncio import create_async_engine
 engine = create_async_engine("postgresql+asyncpg://db.example.com/tasks?ssl=require")
 """
 
-    def check(self, at: Context) -> Iterator[Finding]:
-        for node in at.module.nodes(ast.Constant):
+    def check(self, context: Context) -> Iterator[Finding]:
+        for node in context.module.nodes(ast.Constant):
             value = node.value
-            if not isinstance(value, str) or not _is_wrong(value) or not _is_for_engine(at, node):
+            if (
+                not isinstance(value, str)
+                or not _is_wrong(value)
+                or not _is_for_engine(context, node)
+            ):
                 continue
-            text = at.edit.text(node)
+            text = context.editor.text(node)
             fix = None
             if text.count("sslmode=") == 1:
-                start = at.edit.start(node) + text.index("sslmode=")
+                start = context.editor.start(node) + text.index("sslmode=")
                 edit = Edit(start, start + len("sslmode="), "ssl=")
-                fix = Fix("Say `ssl=`", (edit,), safe=_is_given_to_engine(at, node))
-            yield at.find(self.code, node, MESSAGE, fix=fix, hidden=URL.search(value) is not None)
-        for joined in at.module.nodes(ast.JoinedStr):
-            value = url_text(at, joined)
-            if value is not None and _is_wrong(value) and _is_for_engine(at, joined):
-                yield at.find(self.code, joined, MESSAGE, hidden=True)
-        for _, options, url in engines(at):
+                fix = Fix("Say `ssl=`", (edit,), safe=_is_given_to_engine(context, node))
+            yield context.finding(
+                self.code, node, MESSAGE, fix=fix, hidden=URL.search(value) is not None
+            )
+        for joined in context.module.nodes(ast.JoinedStr):
+            value = url_text(context, joined)
+            if value is not None and _is_wrong(value) and _is_for_engine(context, joined):
+                yield context.finding(self.code, joined, MESSAGE, hidden=True)
+        for _, options, url in engines(context):
             given = options.get("connect_args")
             is_asyncpg = url is not None and "+asyncpg" in url
             if isinstance(given, ast.Dict) and is_asyncpg:
                 for key in given.keys:
                     if isinstance(key, ast.Constant) and key.value == "sslmode":
-                        fix = Fix("Say `ssl`", (at.edit.replace(key, '"ssl"'),), safe=True)
-                        yield at.find(self.code, key, MESSAGE, fix=fix)
+                        fix = Fix("Say `ssl`", (context.editor.replace(key, '"ssl"'),), safe=True)
+                        yield context.finding(self.code, key, MESSAGE, fix=fix)
 
 
-def _is_given_to_engine(at: Context, node: ast.expr) -> bool:
+def _is_given_to_engine(context: Context, node: ast.expr) -> bool:
     """Whether a text is written where an engine is made, and is used for nothing else."""
-    parent = at.module.parent(node)
-    call = at.module.parent(parent) if isinstance(parent, ast.keyword) else parent
-    return isinstance(call, ast.Call) and at.meaning(call.func) in ENGINES
+    parent = context.module.parent(node)
+    call = context.module.parent(parent) if isinstance(parent, ast.keyword) else parent
+    return isinstance(call, ast.Call) and context.resolve(call.func) in ENGINES
 
 
-def _is_for_engine(at: Context, node: ast.expr) -> bool:
+def _is_for_engine(context: Context, node: ast.expr) -> bool:
     """Whether a text is the URL of an engine, as far as can be told.
 
     In a test, a comparison or a docstring it is a text, and so is what other functions are given.
     """
-    if _is_given_to_engine(at, node):
+    if _is_given_to_engine(context, node):
         return True
-    parent = at.module.parent(node)
-    call = at.module.parent(parent) if isinstance(parent, ast.keyword) else parent
+    parent = context.module.parent(node)
+    call = context.module.parent(parent) if isinstance(parent, ast.keyword) else parent
     if isinstance(call, ast.Call):
         func = call.func
         name = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
-        return not at.is_test and name in SETTINGS
-    return not at.is_test and isinstance(parent, HOLDERS)
+        return not context.is_test and name in SETTINGS
+    return not context.is_test and isinstance(parent, HOLDERS)
 
 
 def _is_wrong(text: str) -> bool:

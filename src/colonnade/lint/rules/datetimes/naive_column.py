@@ -46,14 +46,14 @@ class Task(SQLModel, table=True):
     due_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
 """
 
-    def check(self, at: Context) -> Iterator[Finding]:
-        for field in at.fields:
+    def check(self, context: Context) -> Iterator[Finding]:
+        for field in context.fields:
             for written in field.type_expressions():
-                if not is_naive_type(at, written):
+                if not is_naive_type(context, written):
                     continue
-                edits = aware_column(at, field)
+                edits = aware_column(context, field)
                 fix = None
                 if edits is not None:
                     fix = Fix("Keep the zone (and migrate the column)", edits, safe=False)
                 message = f"the column of `{field.name}` drops the zone of the times it is given"
-                yield at.find(self.code, written, message, fix=fix, advice=TOGETHER)
+                yield context.finding(self.code, written, message, fix=fix, advice=TOGETHER)

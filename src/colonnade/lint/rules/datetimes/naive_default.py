@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from colonnade.lint._context import Context
 from colonnade.lint._findings import Finding, Fix
 from colonnade.lint._rule import Rule
-from colonnade.lint.project._models import Attribute
+from colonnade.lint.project._models import ModelField
 from colonnade.lint.project._project import ModuleScope
 from colonnade.lint.rules.datetimes._time_zones import (
     NOW,
@@ -61,21 +61,21 @@ class Task(SQLModel, table=True):
     created_at: datetime = Field(default_factory=lambda: datetime.now(timezone.utc))
 """
 
-    def check(self, at: Context) -> Iterator[Finding]:
-        for field in at.fields:
+    def check(self, context: Context) -> Iterator[Finding]:
+        for field in context.fields:
             for whole in _factories(field):
-                called = _naive(at, field, whole)
+                called = _naive(context, field, whole)
                 if not called:
                     continue
-                edits = aware_column(at, field)
+                edits = aware_column(context, field)
                 fix = Fix("Take the time in UTC", edits, safe=False) if edits else None
                 message = f"`{field.name}` is given a time without a zone by {called}"
                 if _is_colonnade(field):
                     message += ", which is stored as if UTC were the local time"
-                yield at.find(self.code, whole, message, fix=fix, advice=TOGETHER)
+                yield context.finding(self.code, whole, message, fix=fix, advice=TOGETHER)
 
 
-def _factories(field: Attribute) -> Iterator[ast.expr]:
+def _factories(field: ModelField) -> Iterator[ast.expr]:
     """What gives a column times that nobody wrote."""
     options = dict(field.options)
     more = options.get("sa_column_kwargs")
@@ -86,60 +86,62 @@ def _factories(field: Attribute) -> Iterator[ast.expr]:
     yield from (options[name] for name in DEFAULTS if name in options)
 
 
-def _naive(at: Context, field: Attribute, factory: ast.expr) -> str:
+def _naive(context: Context, field: ModelField, factory: ast.expr) -> str:
     """What gives a column times without a zone that it does not take as they are meant."""
     if _is_colonnade(field):
-        is_naive = is_naive_column(at, field)
+        is_naive = is_naive_column(context, field)
         return (
             ""
             if is_naive
-            else _gives_naive_utc(ModuleScope(at.project, field.owner.module), factory)
+            else _gives_naive_utc(ModuleScope(context.project, field.owner.module), factory)
         )
-    if not (field.owner.stock or field.owner.declarative):
+    if not (field.owner.is_stock_sqlmodel or field.owner.is_declarative):
         return ""
     if isinstance(factory, ast.Lambda):
         called = factory.body
         if not isinstance(called, ast.Call) or called.args or called.keywords:
             return ""
         factory = called.func
-    return f"`{name.removeprefix('datetime.')}`" if (name := at.meaning(factory)) in NAIVE else ""
+    return (
+        f"`{name.removeprefix('datetime.')}`" if (name := context.resolve(factory)) in NAIVE else ""
+    )
 
 
-def _is_colonnade(field: Attribute) -> bool:
-    return field.owner.sqlmodel and not field.owner.stock
+def _is_colonnade(field: ModelField) -> bool:
+    return field.owner.is_sqlmodel and not field.owner.is_stock_sqlmodel
 
 
-def _gives_naive_utc(place: ModuleScope, factory: ast.expr, depth: int = 0) -> str:
+def _gives_naive_utc(scope: ModuleScope, factory: ast.expr, depth: int = 0) -> str:
     """What gives UTC without a zone: ``utcnow``, what calls it, or what takes the zone away."""
-    if place.meaning(factory) in UTC:
+    if scope.resolve(factory) in UTC:
         return "`datetime.utcnow`"
     if isinstance(factory, ast.Lambda):
-        return _is_naive_utc(place, factory.body, depth)
-    found = place.project.function(place.meaning(factory))
+        return _is_naive_utc(scope, factory.body, depth)
+    found = scope.project.function(scope.resolve(factory))
     if found is None or depth > DEPTH:
         return ""
     function, module = found
-    there = ModuleScope(place.project, module)
+    there = ModuleScope(scope.project, module)
     returned = [one.value for one in ast.walk(function) if isinstance(one, ast.Return)]
     given = {_is_naive_utc(there, one, depth + 1) if one is not None else "" for one in returned}
     return f"`{function.name}()`" if given and "" not in given else ""
 
 
-def _is_naive_utc(place: ModuleScope, node: ast.expr, depth: int) -> str:
+def _is_naive_utc(scope: ModuleScope, node: ast.expr, depth: int) -> str:
     match node:
         case ast.BinOp(left=left):
-            return _is_naive_utc(place, left, depth)
+            return _is_naive_utc(scope, left, depth)
         case ast.Call(
             func=ast.Attribute(value=inner, attr="replace"),
             keywords=[ast.keyword("tzinfo", ast.Constant(None))],
         ):
             is_utc = isinstance(inner, ast.Call) and any(
-                place.meaning(one) in ZONES
+                scope.resolve(one) in ZONES
                 for one in (*inner.args, *(keyword.value for keyword in inner.keywords))
             )
             return "`replace(tzinfo=None)`" if is_utc else ""
-        case ast.Call(func=func) if place.meaning(func) in UTC:
+        case ast.Call(func=func) if scope.resolve(func) in UTC:
             return "`datetime.utcnow`"
         case ast.Call(func=func, args=[]):
-            return _gives_naive_utc(place, func, depth)
+            return _gives_naive_utc(scope, func, depth)
     return ""

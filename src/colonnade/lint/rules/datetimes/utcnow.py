@@ -59,15 +59,15 @@ def finish(session: Session, task: Task) -> None:
     session.add(task)
 """
 
-    def check(self, at: Context) -> Iterator[Finding]:
-        for call in at.module.called("utcnow", "utcfromtimestamp"):
-            name = at.meaning(call.func)
+    def check(self, context: Context) -> Iterator[Finding]:
+        for call in context.module.calls_named("utcnow", "utcfromtimestamp"):
+            name = context.resolve(call.func)
             if name not in (UTC_NOW, "datetime.datetime.utcfromtimestamp"):
                 continue
-            field = column_of(at, call)
-            if field is not None and is_naive_column(at, field):
+            field = column_of(context, call)
+            if field is not None and is_naive_column(context, field):
                 continue  # which is found itself, and is what has to change
-            edits = aware_time(at, call) if name == UTC_NOW else None
+            edits = aware_time(context, call) if name == UTC_NOW else None
             fix = Fix("Say that it is UTC", edits, safe=False) if edits else None
             message = "this time is in UTC and does not say so"
-            yield at.find(self.code, call, message, fix=fix, advice=ADVICE)
+            yield context.finding(self.code, call, message, fix=fix, advice=ADVICE)

@@ -27,6 +27,6 @@ def title():
     return ""
 """
 
-    def check(self, at: Context) -> Iterator[Finding]:
+    def check(self, context: Context) -> Iterator[Finding]:
         """Nothing: what cannot be parsed gets here to no rule, and is found by the parser."""
         return iter(())

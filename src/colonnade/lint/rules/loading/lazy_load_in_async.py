@@ -36,18 +36,20 @@ async def project_name(session: AsyncSession, key: int) -> str:
     return task.project.name
 """
 
-    def check(self, at: Context) -> Iterator[Finding]:
-        for read in at.reads:
-            if read.lazy and read.row.name == "async" and not _safe(at, read):
-                title = read.row.model.title if read.row.model else ""
-                message = f"`{title}.{read.name}` was not loaded with its row, and cannot be here"
-                advice = f"Load it along: `.options(selectinload({title}.{read.name}))`"
-                yield at.find(self.code, read.node, message, advice=advice)
+    def check(self, context: Context) -> Iterator[Finding]:
+        for read in context.reads:
+            if read.lazy and read.row.name == "async" and not _safe(context, read):
+                class_name = read.row.model.class_name if read.row.model else ""
+                message = (
+                    f"`{class_name}.{read.name}` was not loaded with its row, and cannot be here"
+                )
+                advice = f"Load it along: `.options(selectinload({class_name}.{read.name}))`"
+                yield context.finding(self.code, read.node, message, advice=advice)
 
 
-def _safe(at: Context, read: Read) -> bool:
+def _safe(context: Context, read: Read) -> bool:
     """Whether the read is of another kind: in ``run_sync``, or of a relation that is asked for."""
     return any(
         isinstance(one, ast.Call) and "run_sync" in ast.unparse(one.func)
-        for one in at.module.above(read.node)
+        for one in context.module.ancestors(read.node)
     )

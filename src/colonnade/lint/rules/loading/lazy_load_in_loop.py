@@ -35,23 +35,23 @@ def lines(session: Session) -> list[str]:
     return [f"{{task.title}} ({{task.project.name}})" for task in tasks]
 """
 
-    def check(self, at: Context) -> Iterator[Finding]:
-        for read in at.reads:
+    def check(self, context: Context) -> Iterator[Finding]:
+        for read in context.reads:
             if not read.lazy or read.row.name != "sync" or not isinstance(read.node, ast.Attribute):
                 continue
             row = read.node.value
             loops = [
                 loop
-                for loop in at.loops(read.node)
+                for loop in context.enclosing_loops(read.node)
                 if not isinstance(loop, ast.While)
                 and isinstance(row, ast.Name)
                 and row.id in loop_names(loop)
                 and not is_known(loop)
             ]
             if loops and read.row.model is not None:
-                title = read.row.model.title
+                class_name = read.row.model.class_name
                 message = (
-                    f"`{title}.{read.name}` is read from the database for each row of the loop"
+                    f"`{class_name}.{read.name}` is read from the database for each row of the loop"
                 )
-                advice = f"Load it along: `.options(selectinload({title}.{read.name}))`"
-                yield at.find(self.code, read.node, message, advice=advice)
+                advice = f"Load it along: `.options(selectinload({class_name}.{read.name}))`"
+                yield context.finding(self.code, read.node, message, advice=advice)

@@ -42,23 +42,25 @@ async def create(title: str) -> int:
         return task.id
 """
 
-    def check(self, at: Context) -> Iterator[Finding]:
-        served = {endpoint.node for endpoint in at.endpoints}
+    def check(self, context: Context) -> Iterator[Finding]:
+        served = {endpoint.node for endpoint in context.endpoints}
         seen: set[tuple[ast.AST, str]] = set()
-        for read in sorted(at.reads, key=lambda one: (one.node.lineno, one.node.col_offset)):
+        for read in sorted(context.reads, key=lambda one: (one.node.lineno, one.node.col_offset)):
             if read.expired is None:
                 continue
             name = _row_name(read.node)
             key = (read.expired, name)
-            if key in seen or (not read.name and at.module.function(read.node) not in served):
+            if key in seen or (
+                not read.name and context.module.enclosing_function(read.node) not in served
+            ):
                 continue
             seen.add(key)
-            line = getattr(read.expired, "lineno", 0) + at.module.piece.first - 1
+            line = getattr(read.expired, "lineno", 0) + context.module.block.first - 1
             message = (
                 f"`{name}` was expired by the commit in line {line}, and cannot be loaded here"
             )
             advice = "Make the session with `expire_on_commit=False`, or refresh the row first"
-            yield at.find(self.code, read.node, message, advice=advice)
+            yield context.finding(self.code, read.node, message, advice=advice)
 
 
 def _row_name(node: ast.expr) -> str:

@@ -72,33 +72,33 @@ async def tasks(session: AsyncSession = Depends(get_session)):
     return (await session.exec(select(Task).options(selectinload(Task.project)))).all()
 """
 
-    def check(self, at: Context) -> Iterator[Finding]:
-        for endpoint in at.endpoints:
-            schema = schema_of(at, endpoint)
-            if schema is None or not schema.schema:
+    def check(self, context: Context) -> Iterator[Finding]:
+        for endpoint in context.endpoints:
+            schema = schema_of(context, endpoint)
+            if schema is None or not schema.is_schema:
                 continue
             for node in ast.walk(endpoint.node):
                 if not isinstance(node, ast.Return) or node.value is None:
                     continue
-                if at.module.function(node) is endpoint.node:
-                    yield from self._judge(at, endpoint, node.value, set(schema.members))
+                if context.module.enclosing_function(node) is endpoint.node:
+                    yield from self._judge(context, endpoint, node.value, set(schema.members))
 
     def _judge(
-        self, at: Context, endpoint: Endpoint, node: ast.expr, wanted: set[str]
+        self, context: Context, endpoint: Endpoint, node: ast.expr, wanted: set[str]
     ) -> Iterator[Finding]:
-        held = at.value(node)
-        several = held is not None and held.kind in (Kind.MANY, Kind.ROWS)
-        row: Value | None = held.item if several and held is not None else held
+        inferred = context.value(node)
+        several = inferred is not None and inferred.kind in (Kind.COLLECTION, Kind.ROWS)
+        row: Value | None = inferred.item if several and inferred is not None else inferred
         if row is None or row.kind is not Kind.ROW or row.model is None or row.loads is None:
             return
         if not row.attached or (row.name == "sync" and not several):
             return
         for name, relation in row.model.relations.items():
-            if name in wanted and relation.when_asked and name not in row.loads:
-                title = row.model.title
+            if name in wanted and relation.is_lazy and name not in row.loads:
+                class_name = row.model.class_name
                 cost = (
                     "raises MissingGreenlet" if row.name == "async" else "is a query for each row"
                 )
                 message = f"the response has `{name}`, which is not loaded: reading it {cost}"
-                advice = f"Load it along: `.options(selectinload({title}.{name}))`"
-                yield at.find(self.code, node, message, advice=advice)
+                advice = f"Load it along: `.options(selectinload({class_name}.{name}))`"
+                yield context.finding(self.code, node, message, advice=advice)

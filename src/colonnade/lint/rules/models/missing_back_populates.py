@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from colonnade.lint._context import Context
 from colonnade.lint._findings import Finding, Fix
 from colonnade.lint._rule import Rule
-from colonnade.lint.project._hints import parsed
+from colonnade.lint.project._hints import parse_expression
 from colonnade.lint.project._models import Model, Relation
 
 
@@ -57,40 +57,42 @@ class Task(SQLModel, table=True):
     project: Optional["Project"] = Relationship(back_populates="tasks")
 """
 
-    def check(self, at: Context) -> Iterator[Finding]:
-        for model in at.models:
-            for relation in model.own.values():
-                if isinstance(relation, Relation) and model.table and _alone(relation):
-                    yield from self._judge(at, model, relation)
+    def check(self, context: Context) -> Iterator[Finding]:
+        for model in context.models:
+            for relation in model.declared.values():
+                if isinstance(relation, Relation) and model.is_table and _alone(relation):
+                    yield from self._judge(context, model, relation)
 
-    def _judge(self, at: Context, model: Model, relation: Relation) -> Iterator[Finding]:
-        target = at.project.model(relation.target)
-        if target is None or not target.whole:
+    def _judge(self, context: Context, model: Model, relation: Relation) -> Iterator[Finding]:
+        target = context.project.model(relation.target)
+        if target is None or not target.has_known_bases:
             return
         others = _others(model, relation, target)
-        said = f"`{model.title}.{relation.name}` names no `back_populates`"
+        said = f"`{model.class_name}.{relation.name}` names no `back_populates`"
         if len(others) == 1:
             name = others[0].name
-            message = f"{said}: `{target.title}.{name}` is its other side"
+            message = f"{said}: `{target.class_name}.{name}` is its other side"
             mutual = _others(target, others[0], model) == [relation]
-            fix = _fix(at, model, relation, target, others[0]) if mutual else None
-            yield at.find(self.code, relation.node, message, fix=fix)
+            fix = _fix(context, model, relation, target, others[0]) if mutual else None
+            yield context.finding(self.code, relation.node, message, fix=fix)
         elif others:
             names = ", ".join(f"`{other.name}`" for other in others)
-            yield at.find(self.code, relation.node, f"{said}: {target.title} has {names}")
+            yield context.finding(
+                self.code, relation.node, f"{said}: {target.class_name} has {names}"
+            )
         elif (
-            relation.many
+            relation.uselist
             and not relation.options
             and not _back(model, target)
             and _keys(target, model)
         ):
-            message = f"{said}, and `{target.title}` has no relation back"
-            yield at.find(self.code, relation.node, message)
+            message = f"{said}, and `{target.class_name}` has no relation back"
+            yield context.finding(self.code, relation.node, message)
 
 
 def _alone(relation: Relation) -> bool:
     """Whether a relation names no other side, in any of the ways to do so."""
-    return not relation.opaque and relation.options.keys().isdisjoint(
+    return not relation.has_unreadable_options and relation.options.keys().isdisjoint(
         {"back_populates", "backref", "viewonly", "sa_relationship", "primaryjoin", "overlaps"}
     )
 
@@ -120,7 +122,7 @@ def _is_other_side(model: Model, relation: Relation, target: Model, other: Relat
         return False
     if _link(relation) or _link(other):
         return _link(relation) == _link(other)
-    return relation.many != other.many and _path(model, relation, target) == _path(
+    return relation.uselist != other.uselist and _path(model, relation, target) == _path(
         target, other, model
     )
 
@@ -128,7 +130,7 @@ def _is_other_side(model: Model, relation: Relation, target: Model, other: Relat
 def _link(relation: Relation) -> str:
     """The one name of the link table that a relation goes through; empty without one."""
     link = relation.options.get("link_model") or relation.options.get("secondary")
-    return "" if link is None else relation.owner.meaning(link) or ast.unparse(link)
+    return "" if link is None else relation.owner.resolve(link) or ast.unparse(link)
 
 
 def _path(model: Model, relation: Relation, target: Model) -> frozenset[str]:
@@ -136,14 +138,14 @@ def _path(model: Model, relation: Relation, target: Model) -> frozenset[str]:
     chosen = relation.options.get("foreign_keys")
     if chosen is not None:
         return _names(chosen)
-    return _keys(target, model) if relation.many else _keys(model, target)
+    return _keys(target, model) if relation.uselist else _keys(model, target)
 
 
 def _keys(child: Model, parent: Model) -> frozenset[str]:
     """The columns of a model that refer to the table of another."""
     return frozenset(
         name
-        for name, one in child.attributes.items()
+        for name, one in child.fields.items()
         if parent.tablename
         and f".{one.foreign_key or ''}".rpartition(".")[0].endswith(f".{parent.tablename}")
     )
@@ -153,7 +155,7 @@ def _names(keys: ast.expr) -> frozenset[str]:
     """The columns of ``foreign_keys=``, in any of the ways to write them."""
     match keys:
         case ast.Constant(value=str(text)):
-            inner = parsed(text)
+            inner = parse_expression(text)
             return _names(inner) if inner is not None else frozenset()
         case ast.List(elts=elements) | ast.Tuple(elts=elements):
             return frozenset().union(*map(_names, elements))
@@ -165,15 +167,15 @@ def _names(keys: ast.expr) -> frozenset[str]:
             return frozenset({ast.unparse(keys)})
 
 
-def _fix(at: Context, model: Model, relation: Relation, target: Model, other: Relation) -> Fix:
+def _fix(context: Context, model: Model, relation: Relation, target: Model, other: Relation) -> Fix:
     """What makes two relations name each other: both of them or, if only one is here, not safely.
 
     A relation that names one which does not name it back is half a pair.
     """
-    edits = [*at.edit.add_argument(relation.call, f'back_populates="{other.name}"')]
+    edits = [*context.editor.add_argument(relation.call, f'back_populates="{other.name}"')]
     together = other.back_populates is not None
-    if not together and other.owner.module is at.module:
-        edits += at.edit.add_argument(other.call, f'back_populates="{relation.name}"')
+    if not together and other.owner.module is context.module:
+        edits += context.editor.add_argument(other.call, f'back_populates="{relation.name}"')
         together = True
     sure = bool(_link(relation)) or len(_path(model, relation, target)) == 1
     return Fix(f'Add `back_populates="{other.name}"`', tuple(edits), safe=together and sure)

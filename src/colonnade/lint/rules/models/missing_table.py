@@ -7,7 +7,7 @@ from colonnade.lint._context import Context
 from colonnade.lint._findings import Finding, Fix
 from colonnade.lint._rule import Rule
 from colonnade.lint.inference._values import Kind
-from colonnade.lint.project._models import Attribute, Model
+from colonnade.lint.project._models import Model, ModelField
 from colonnade.lint.project._schemas import WORDS
 
 SCALARS = frozenset(
@@ -53,43 +53,49 @@ def tasks(session: Session):
     return session.exec(select(Task)).all()
 """
 
-    def check(self, at: Context) -> Iterator[Finding]:
-        stored = {model.name: call for call, model in _stored(at)}
-        for model in at.models:
+    def check(self, context: Context) -> Iterator[Finding]:
+        stored = {model.name: call for call, model in _stored(context)}
+        for model in context.models:
             reason = _used(model) or ("is stored in a session" if model.name in stored else "")
             if reason and _lacks_table(model):
-                edits = at.edit.add_base_keyword(model.node, "table=True")
+                edits = context.editor.add_base_keyword(model.node, "table=True")
                 fix = Fix("Add `table=True`", edits, safe=_is_mappable(model)) if edits else None
-                message = f"`{model.title}` {reason}, but has no table"
-                yield at.find(self.code, model.node, message, fix=fix, whole=False)
-        for call, model in _stored(at):
-            if model.module is not at.module and _lacks_table(model):
-                place = f"{model.module.path}, line {model.node.lineno}"
-                message = f"this stores a `{model.title}`, which has no table ({place})"
-                yield at.find(self.code, call, message, advice="Add `table=True` to its class")
+                message = f"`{model.class_name}` {reason}, but has no table"
+                yield context.finding(self.code, model.node, message, fix=fix, whole=False)
+        for call, model in _stored(context):
+            if model.module is not context.module and _lacks_table(model):
+                location = f"{model.module.path}, line {model.node.lineno}"
+                message = f"this stores a `{model.class_name}`, which has no table ({location})"
+                yield context.finding(
+                    self.code, call, message, advice="Add `table=True` to its class"
+                )
 
 
 def _lacks_table(model: Model) -> bool:
     says = any(keyword.arg == "table" for keyword in model.node.keywords)
-    return model.sqlmodel and not model.table and model.whole and not says
+    return model.is_sqlmodel and not model.is_table and model.has_known_bases and not says
 
 
 def _is_mappable(model: Model) -> bool:
     """Whether a model is a table for certain once it says so: its module has to be imported."""
-    own = model.attributes.values()
+    own = model.fields.values()
     return any(one.primary_key for one in own) and all(
-        (one.hint.name in SCALARS and not one.hint.many)
+        (one.hint.name in SCALARS and not one.hint.collection)
         or not one.options.keys().isdisjoint({"sa_type", "sa_column"})
         for one in own
     )
 
 
-def _stored(at: Context) -> Iterator[tuple[ast.Call, Model]]:
+def _stored(context: Context) -> Iterator[tuple[ast.Call, Model]]:
     """What is given to a session to store, and is of a model of the project."""
-    for call in at.module.called("add", "merge", "delete", "refresh"):
-        held = at.value(call.args[0]) if call.args and at.session(call) is not None else None
-        if held is not None and held.kind is Kind.INSTANCE:
-            model = at.project.model(held.name)
+    for call in context.module.calls_named("add", "merge", "delete", "refresh"):
+        inferred = (
+            context.value(call.args[0])
+            if call.args and context.session_of(call) is not None
+            else None
+        )
+        if inferred is not None and inferred.kind is Kind.INSTANCE:
+            model = context.project.model(inferred.name)
             if model is not None:
                 yield call, model
 
@@ -97,16 +103,20 @@ def _stored(at: Context) -> Iterator[tuple[ast.Call, Model]]:
 def _used(model: Model) -> str:
     """How a model is used as a table; empty if it is not."""
     names = model.project.names
-    if not model.sqlmodel or model.table:
+    if not model.is_sqlmodel or model.is_table:
         return ""
     if any(one in names.tables for one in model.ancestry):
         return ""  # a table's heir is a schema of it, and selecting it is another mistake
-    heirs = names.heirs.get(model.name, frozenset())
-    if model.name in names.queried and not heirs:
+    subclasses = names.subclasses.get(model.name, frozenset())
+    if model.name in names.queried and not subclasses:
         return "is queried"
-    if any(relation.name in model.own for relation in model.relations.values()):
+    if any(relation.name in model.declared for relation in model.relations.values()):
         return "has relations"
-    own = [one for one in model.own.values() if isinstance(one, Attribute)]
-    if not heirs and any(one.primary_key for one in own) and not WORDS.search(model.title):
+    own = [one for one in model.declared.values() if isinstance(one, ModelField)]
+    if (
+        not subclasses
+        and any(one.primary_key for one in own)
+        and not WORDS.search(model.class_name)
+    ):
         return "has a primary key"
     return ""

@@ -53,26 +53,30 @@ class Task(SQLModel, table=True):
     project: Optional["Project"] = Relationship(back_populates="tasks")
 """
 
-    def check(self, at: Context) -> Iterator[Finding]:
+    def check(self, context: Context) -> Iterator[Finding]:
         postponed = any(
             isinstance(one, ast.ImportFrom) and one.module == "__future__"
             and any(alias.name == "annotations" for alias in one.names)
-            for one in at.module.tree.body
+            for one in context.module.tree.body
         )  # fmt: skip
         if not postponed:
             return
-        for model in at.models:
-            for relation in model.own.values():
-                if not isinstance(relation, Relation) or not model.stock or not model.table:
+        for model in context.models:
+            for relation in model.declared.values():
+                if (
+                    not isinstance(relation, Relation)
+                    or not model.is_stock_sqlmodel
+                    or not model.is_table
+                ):
                     continue
                 annotation = getattr(relation.node, "annotation", None)
                 plain = isinstance(annotation, ast.Name | ast.Constant)
                 if annotation is None or plain or "sa_relationship" in relation.options:
                     continue
-                text = at.edit.text(annotation)
+                text = context.editor.text(annotation)
                 message = (
                     f"`{relation.name}` is the text {text!r} to sqlmodel, which takes it for "
                     "the name of a class"
                 )
                 advice = "Leave `from __future__ import annotations` out of this module"
-                yield at.find(self.code, annotation, message, advice=advice)
+                yield context.finding(self.code, annotation, message, advice=advice)

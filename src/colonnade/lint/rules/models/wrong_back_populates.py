@@ -47,26 +47,31 @@ class Task(SQLModel, table=True):
     project: Project | None = Relationship(back_populates="tasks")
 """
 
-    def check(self, at: Context) -> Iterator[Finding]:
-        for model in at.models:
-            for relation in model.own.values():
-                if isinstance(relation, Relation) and model.table and relation.back_populates:
-                    yield from self._judge(at, model, relation)
+    def check(self, context: Context) -> Iterator[Finding]:
+        for model in context.models:
+            for relation in model.declared.values():
+                if isinstance(relation, Relation) and model.is_table and relation.back_populates:
+                    yield from self._judge(context, model, relation)
 
-    def _judge(self, at: Context, model: Model, relation: Relation) -> Iterator[Finding]:
-        target = at.project.model(relation.target)
-        if target is None or not target.whole or not target.table or relation.opaque:
+    def _judge(self, context: Context, model: Model, relation: Relation) -> Iterator[Finding]:
+        target = context.project.model(relation.target)
+        if (
+            target is None
+            or not target.has_known_bases
+            or not target.is_table
+            or relation.has_unreadable_options
+        ):
             return
         named = relation.back_populates or ""
         if target.defines(named):
             return  # a declared_attr, which may be a relation
         other = target.relations.get(named)
         if other is None and named in target.members:
-            said = f"`{target.title}.{named}` is no relation"
+            said = f"`{target.class_name}.{named}` is no relation"
         elif other is None:
-            said = f"`{target.title}` has no `{named}`"
+            said = f"`{target.class_name}` has no `{named}`"
         elif other.back_populates in model.relations and other.back_populates != relation.name:
-            said = f"`{target.title}.{named}` names `{other.back_populates}`, not this one"
+            said = f"`{target.class_name}.{named}` names `{other.back_populates}`, not this one"
         else:
             return
         value = relation.options["back_populates"]
@@ -77,6 +82,8 @@ class Task(SQLModel, table=True):
         ]
         fix = None
         if len(right) == 1:
-            fix = Fix(f"Name `{right[0]}`", (at.edit.replace(value, f'"{right[0]}"'),), safe=False)
+            fix = Fix(
+                f"Name `{right[0]}`", (context.editor.replace(value, f'"{right[0]}"'),), safe=False
+            )
         message = f'`back_populates="{named}"`: {said}'
-        yield at.find(self.code, value, message, fix=fix)
+        yield context.finding(self.code, value, message, fix=fix)

@@ -31,8 +31,8 @@ def count(session: Session) -> int:
     return session.exec(select(func.count()).select_from(Task)).one()
 """
 
-    def check(self, at: Context) -> Iterator[Finding]:
-        for call in at.module.called("len"):
+    def check(self, context: Context) -> Iterator[Finding]:
+        for call in context.module.calls_named("len"):
             inner = call.args[0] if len(call.args) == 1 else None
             if isinstance(inner, ast.Await):
                 inner = inner.value
@@ -40,8 +40,8 @@ def count(session: Session) -> int:
                 continue
             if inner.func.attr not in ("all", "fetchall"):
                 continue
-            held = at.value(inner.func.value)
-            if held is not None and held.kind in (Kind.ROWS, Kind.TUPLES, Kind.QUERY):
+            inferred = context.value(inner.func.value)
+            if inferred is not None and inferred.kind in (Kind.ROWS, Kind.TUPLES, Kind.QUERY):
                 message = "every row is loaded, to be counted"
                 advice = "Let the database count: `select(func.count()).select_from(...)`"
-                yield at.find(self.code, call, message, advice=advice)
+                yield context.finding(self.code, call, message, advice=advice)

@@ -33,33 +33,33 @@ def tasks(session: Session):
     return session.exec(select(Task)).all()
 """
 
-    def check(self, at: Context) -> Iterator[Finding]:
+    def check(self, context: Context) -> Iterator[Finding]:
         sessions = frozenset({lib.SQLMODEL_SESSION, lib.SQLMODEL_ASYNC_SESSION})
-        for call in at.module.called("execute"):
-            if at.session(call, sessions) is None or len(call.args) != 1 or call.keywords:
+        for call in context.module.calls_named("execute"):
+            if context.session_of(call, sessions) is None or len(call.args) != 1 or call.keywords:
                 continue
-            statement = at.value(call.args[0])
+            statement = context.value(call.args[0])
             if statement is None or statement.name != lib.SQLMODEL_SELECT or not statement.item:
                 continue
             func = call.func
-            scalars = self._scalars(at, call)
+            scalars = self._scalars(context, call)
             fix = None
             if scalars is not None and isinstance(func, ast.Attribute):
-                end = at.edit.end(func)
-                removed = at.edit.remove_call(*scalars)
-                certain = is_method_certain(at, func) and is_certain(at, call.args[0])
+                end = context.editor.end(func)
+                removed = context.editor.remove_call(*scalars)
+                certain = is_method_certain(context, func) and is_certain(context, call.args[0])
                 if removed is not None and certain:
                     edits = (Edit(end - len("execute"), end, "exec"), removed)
                     fix = Fix("Use `exec()`", edits, safe=True)
             message = "`exec()` gives the rows themselves, with their types"
-            yield at.find(self.code, call, message, fix=fix, whole=False)
+            yield context.finding(self.code, call, message, fix=fix, whole=False)
 
-    def _scalars(self, at: Context, call: ast.Call) -> tuple[ast.Attribute, ast.Call] | None:
+    def _scalars(self, context: Context, call: ast.Call) -> tuple[ast.Attribute, ast.Call] | None:
         """The ``.scalars`` that follows, and the call of it."""
-        node: ast.AST | None = at.module.parent(call)
+        node: ast.AST | None = context.module.parent(call)
         if isinstance(node, ast.Await):
-            node = at.module.parent(node)
-        outer = at.module.parent(node) if node is not None else None
+            node = context.module.parent(node)
+        outer = context.module.parent(node) if node is not None else None
         if (
             isinstance(node, ast.Attribute)
             and node.attr == "scalars"

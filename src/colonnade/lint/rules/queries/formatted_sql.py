@@ -63,24 +63,26 @@ def find(session: Session, title: str):
     return session.exec(statement.bindparams(title=title)).all()
 """
 
-    def check(self, at: Context) -> Iterator[Finding]:
-        for call in at.module.called("text", "exec_driver_sql", "execute", "exec"):
-            if not call.args or not self._takes_sql(at, call):
+    def check(self, context: Context) -> Iterator[Finding]:
+        for call in context.module.calls_named("text", "exec_driver_sql", "execute", "exec"):
+            if not call.args or not self._takes_sql(context, call):
                 continue
             argument = call.args[0]
             put_in = list(_put_in(argument))
-            served = at.module.function(call) in at.served
-            if (served or _is_value(argument)) and any(_from_outside(at, one) for one in put_in):
+            served = context.module.enclosing_function(call) in context.request_functions
+            if (served or _is_value(argument)) and any(
+                _from_outside(context, one) for one in put_in
+            ):
                 message = "what is put into this SQL is run as SQL"
                 advice = 'Bind it: `text("... = :name").bindparams(name=...)`'
-                yield at.find(self.code, argument, message, advice=advice, whole=False)
+                yield context.finding(self.code, argument, message, advice=advice, whole=False)
 
-    def _takes_sql(self, at: Context, call: ast.Call) -> bool:
-        if at.meaning(call.func) == lib.TEXT:
+    def _takes_sql(self, context: Context, call: ast.Call) -> bool:
+        if context.resolve(call.func) == lib.TEXT:
             return True
         if isinstance(call.func, ast.Attribute) and call.func.attr == "exec_driver_sql":
             return True
-        return at.session(call) is not None and isinstance(call.args[0], ast.JoinedStr)
+        return context.session_of(call) is not None and isinstance(call.args[0], ast.JoinedStr)
 
 
 def _is_value(node: ast.expr) -> bool:
@@ -109,7 +111,7 @@ def _put_in(node: ast.expr) -> Iterator[ast.expr]:
             yield from (*node.args, *(keyword.value for keyword in node.keywords))
 
 
-def _from_outside(at: Context, node: ast.expr, depth: int = 0) -> bool:  # noqa: C901 - one case a node
+def _from_outside(context: Context, node: ast.expr, depth: int = 0) -> bool:  # noqa: C901 - one case a node
     """Whether a text may be what a caller, and in the end a client, gave.
 
     A parameter that is text, or of no known type, is; so is what is made of one. Constants, tables
@@ -119,11 +121,11 @@ def _from_outside(at: Context, node: ast.expr, depth: int = 0) -> bool:  # noqa:
         return False
     match node:
         case ast.Name():
-            return _name_from_outside(at, node, depth)
+            return _name_from_outside(context, node, depth)
         case ast.Attribute(value=value, attr=name):
             if name.isupper() or name in NAMES_OF_TABLES:
                 return False
-            return _from_outside(at, value, depth + 1)
+            return _from_outside(context, value, depth + 1)
         case ast.Call(func=func, args=arguments):
             name = ast.unparse(func).lower()
             if any(word in name for word in ("quote", "ident", "escape", "literal", "compile")):
@@ -133,26 +135,26 @@ def _from_outside(at: Context, node: ast.expr, depth: int = 0) -> bool:  # noqa:
                 inner = [func.value, *(arguments if func.attr in ("join", "format") else ())]
             elif name != "str":
                 return False
-            return any(_from_outside(at, one, depth + 1) for one in inner)
+            return any(_from_outside(context, one, depth + 1) for one in inner)
         case ast.ListComp(elt=element) | ast.GeneratorExp(elt=element):
-            return _from_outside(at, element, depth + 1)
+            return _from_outside(context, element, depth + 1)
         case ast.JoinedStr() | ast.BinOp():
-            return any(_from_outside(at, one, depth + 1) for one in _put_in(node))
+            return any(_from_outside(context, one, depth + 1) for one in _put_in(node))
         case ast.Subscript(value=value):
-            return _from_outside(at, value, depth + 1)
+            return _from_outside(context, value, depth + 1)
         case ast.IfExp(body=body, orelse=orelse):
-            return any(_from_outside(at, one, depth + 1) for one in (body, orelse))
+            return any(_from_outside(context, one, depth + 1) for one in (body, orelse))
     return False
 
 
-def _name_from_outside(at: Context, node: ast.Name, depth: int) -> bool:
-    function = at.module.function(node)
+def _name_from_outside(context: Context, node: ast.Name, depth: int) -> bool:
+    function = context.module.enclosing_function(node)
     if function is None or node.id.isupper():
         return False
     for name, default in parameters(function):
         if name.arg == node.id:
-            hint = at.hint(name.annotation)
-            depends = isinstance(default, ast.Call) and at.meaning(default.func) in lib.DEPENDS
+            hint = context.hint(name.annotation)
+            depends = isinstance(default, ast.Call) and context.resolve(default.func) in lib.DEPENDS
             told = hint.name in ("str", "builtins.str", "typing.Any") or name.annotation is None
             return told and not depends and not hint.literals and name.arg not in ("self", "cls")
     values: list[ast.expr] = []
@@ -161,4 +163,4 @@ def _name_from_outside(at: Context, node: ast.Name, depth: int) -> bool:
             values.append(one.value)
         elif isinstance(one, ast.For | ast.comprehension) and is_name(one.target, node.id):
             values.append(one.iter)
-    return any(_from_outside(at, value, depth + 1) for value in values)
+    return any(_from_outside(context, value, depth + 1) for value in values)

@@ -52,163 +52,183 @@ def open_tasks(session: Session, projects: list[int]):
     ).all()
 """
 
-    def check(self, at: Context) -> Iterator[Finding]:
-        for call in at.module.called(*CONDITIONS):
-            if not self._is_condition(at, call):
+    def check(self, context: Context) -> Iterator[Finding]:
+        for call in context.module.calls_named(*CONDITIONS):
+            if not self._is_condition(context, call):
                 continue
             joins = isinstance(call.func, ast.Attribute) and call.func.attr in JOINS
             for argument in call.args[1:] if joins else call.args:
-                yield from self._judge(at, argument)
+                yield from self._judge(context, argument)
 
-    def _is_condition(self, at: Context, call: ast.Call) -> bool:
+    def _is_condition(self, context: Context, call: ast.Call) -> bool:
         if isinstance(call.func, ast.Name):
-            return at.meaning(call.func).startswith("sqlalchemy.")
-        held = at.value(call.func.value) if isinstance(call.func, ast.Attribute) else None
-        if held is not None:
-            return held.kind in (Kind.STATEMENT, Kind.QUERY)
+            return context.resolve(call.func).startswith("sqlalchemy.")
+        inferred = context.value(call.func.value) if isinstance(call.func, ast.Attribute) else None
+        if inferred is not None:
+            return inferred.kind in (Kind.STATEMENT, Kind.QUERY)
         return isinstance(call.func, ast.Attribute) and call.func.attr == "where"
 
-    def _judge(self, at: Context, node: ast.expr) -> Iterator[Finding]:
+    def _judge(self, context: Context, node: ast.expr) -> Iterator[Finding]:
         match node:
             case ast.BinOp(left=left, op=ast.BitAnd() | ast.BitOr(), right=right):
-                yield from self._judge(at, left)
-                yield from self._judge(at, right)
+                yield from self._judge(context, left)
+                yield from self._judge(context, right)
             case ast.UnaryOp(op=ast.Invert(), operand=operand):
-                yield from self._judge(at, operand)
-            case ast.BoolOp(op=op, values=values) if any(_is_sql(at, value) for value in values):
+                yield from self._judge(context, operand)
+            case ast.BoolOp(op=op, values=values) if any(
+                _is_sql(context, value) for value in values
+            ):
                 word = "and" if isinstance(op, ast.And) else "or"
                 sign = "&" if word == "and" else "|"
                 message = f"`{word}` is decided by Python: only one of the conditions is left"
                 advice = f"Use `{word}_(...)`, or `{sign}` with each side in brackets"
-                fix = _fix(at, node, f"Use `{sign}`")
-                yield at.find(self.code, node, message, fix=fix, advice=advice)
-            case ast.UnaryOp(op=ast.Not(), operand=operand) if _is_sql(at, operand):
+                fix = _fix(context, node, f"Use `{sign}`")
+                yield context.finding(self.code, node, message, fix=fix, advice=advice)
+            case ast.UnaryOp(op=ast.Not(), operand=operand) if _is_sql(context, operand):
                 message = "`not` is decided by Python, not for each row"
-                fix = _fix(at, node, "Use `~`")
-                yield at.find(self.code, node, message, fix=fix, advice="Use `~`, or `not_()`")
+                fix = _fix(context, node, "Use `~`")
+                yield context.finding(
+                    self.code, node, message, fix=fix, advice="Use `~`, or `not_()`"
+                )
             case ast.Compare(left=left, ops=[op], comparators=[right]):
                 method = _METHODS.get(type(op))
-                if method is not None and (_is_column(at, left) or _is_column(at, right)):
+                if method is not None and (_is_column(context, left) or _is_column(context, right)):
                     message = f"`{method[0]}` is decided by Python, not for each row"
-                    fix = _fix(at, node, f"Use `{method[1]}()`")
-                    yield at.find(self.code, node, message, fix=fix)
+                    fix = _fix(context, node, f"Use `{method[1]}()`")
+                    yield context.finding(self.code, node, message, fix=fix)
             case ast.Compare(left=left, comparators=others):
-                if any(_is_column(at, one) for one in (left, *others)):
+                if any(_is_column(context, one) for one in (left, *others)):
                     message = "a chain of comparisons is decided by Python, which raises here"
-                    yield at.find(
+                    yield context.finding(
                         self.code, node, message, advice="Use `between()`, or two conditions"
                     )
 
 
-def _fix(at: Context, node: ast.expr, message: str) -> Fix | None:
+def _fix(context: Context, node: ast.expr, message: str) -> Fix | None:
     """What makes SQL of a condition, if all of it can be SQL."""
     imports: list[Edit] = []
-    edits = _edits(at, node, imports)
+    edits = _edits(context, node, imports)
     if edits is None:
         return None
     return Fix(message, (*edits, *dict.fromkeys(imports)), safe=True)
 
 
-def _edits(at: Context, node: ast.expr, imports: list[Edit]) -> list[Edit] | None:
+def _edits(context: Context, node: ast.expr, imports: list[Edit]) -> list[Edit] | None:
     """The edits that make SQL of a condition; None if a part of it is no condition."""
     match node:
         case ast.BoolOp():
-            return _joined(at, node, imports)
+            return _joined(context, node, imports)
         case ast.UnaryOp(op=ast.Not(), operand=operand):
-            inner = _edits(at, operand, imports)
-            return None if inner is None else [*_negated(at, node), *inner]
+            inner = _edits(context, operand, imports)
+            return None if inner is None else [*_negated(context, node), *inner]
         case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in _METHODS:
-            return _called(at, node, left, right, _METHODS[type(op)][1], imports)
+            return _called(context, node, left, right, _METHODS[type(op)][1], imports)
         case ast.Compare(ops=[_]) | ast.Call():
-            return [] if _is_sql(at, node) else None
+            return [] if _is_sql(context, node) else None
         case _:
-            return [] if _is_boolean(at, node) else None
+            return [] if _is_boolean(context, node) else None
 
 
-def _joined(at: Context, node: ast.BoolOp, imports: list[Edit]) -> list[Edit] | None:
+def _joined(context: Context, node: ast.BoolOp, imports: list[Edit]) -> list[Edit] | None:
     word, sign = ("and", "&") if isinstance(node.op, ast.And) else ("or", "|")
     edits: list[Edit] = []
-    for place, value in enumerate(node.values):
-        inner = _edits(at, value, imports)
+    for index, value in enumerate(node.values):
+        inner = _edits(context, value, imports)
         if inner is None:
             return None
-        edits += [at.edit.before(value, "("), *inner, at.edit.after(value, ")")]
-        if place:
-            end = at.edit.end(node.values[place - 1])
-            start = end + at.edit.code_between(end, at.edit.start(value)).index(word)
+        edits += [
+            context.editor.insert_before(value, "("),
+            *inner,
+            context.editor.insert_after(value, ")"),
+        ]
+        if index:
+            end = context.editor.end(node.values[index - 1])
+            start = end + context.editor.code_between(end, context.editor.start(value)).index(word)
             edits.append(Edit(start, start + len(word), sign))
     return edits
 
 
-def _negated(at: Context, node: ast.UnaryOp) -> list[Edit]:
+def _negated(context: Context, node: ast.UnaryOp) -> list[Edit]:
     """``~`` for ``not``, with brackets where it would take only the first name."""
-    start, operand = at.edit.start(node), node.operand
-    between = at.module.source.text[start : at.edit.start(operand)]
+    start, operand = context.editor.start(node), node.operand
+    between = context.module.source.text[start : context.editor.start(operand)]
     word = between[: len(between) - len(between[len("not") :].lstrip())]
     edits = [Edit(start, start + len(word), "~")]
     if "(" not in between and not isinstance(operand, ast.Attribute | ast.Name | ast.Call):
-        edits += [at.edit.before(operand, "("), at.edit.after(operand, ")")]
+        edits += [
+            context.editor.insert_before(operand, "("),
+            context.editor.insert_after(operand, ")"),
+        ]
     return edits
 
 
 def _called(
-    at: Context, node: ast.Compare, left: ast.expr, right: ast.expr, name: str, imports: list[Edit]
+    context: Context,
+    node: ast.Compare,
+    left: ast.expr,
+    right: ast.expr,
+    name: str,
+    imports: list[Edit],
 ) -> list[Edit] | None:
-    if not _is_column(at, left) or _is_column(at, right) or not _takes(at, left, name, right):
+    if (
+        not _is_column(context, left)
+        or _is_column(context, right)
+        or not _takes(context, left, name, right)
+    ):
         return None
-    if "#" in at.edit.text(node):  # a comment, most likely, which would be lost
+    if "#" in context.editor.text(node):  # a comment, most likely, which would be lost
         return None
-    text = at.edit.text(left)
-    named = None if text.startswith("col(") else at.edit.name_of("sqlmodel", "col")
-    if named is not None and _is_sqlmodel(at, left):
+    text = context.editor.text(left)
+    named = None if text.startswith("col(") else context.editor.name_of("sqlmodel", "col")
+    if named is not None and _is_sqlmodel(context, left):
         text = f"{named[0]}({text})"
         imports += named[1]
-    return [at.edit.replace(node, f"{text}.{name}({at.edit.text(right)})")]
+    return [context.editor.replace(node, f"{text}.{name}({context.editor.text(right)})")]
 
 
-def _takes(at: Context, left: ast.expr, name: str, right: ast.expr) -> bool:
+def _takes(context: Context, left: ast.expr, name: str, right: ast.expr) -> bool:
     """Whether a column's method takes what stands on the right for certain."""
-    held = at.value(left)
+    inferred = context.value(left)
     if name in ("is_", "is_not"):
-        is_column = held is not None and held.kind is Kind.COLUMN
+        is_column = inferred is not None and inferred.kind is Kind.COLUMN
         value = right.value if isinstance(right, ast.Constant) else ...
         return value is None or (is_column and isinstance(value, bool))
-    other = at.value(right)
-    is_many = other is not None and other.kind is Kind.MANY
+    other = context.value(right)
+    is_many = other is not None and other.kind is Kind.COLLECTION
     return is_many or isinstance(right, ast.List | ast.Tuple | ast.Set | ast.ListComp)
 
 
-def _is_boolean(at: Context, node: ast.expr) -> bool:
+def _is_boolean(context: Context, node: ast.expr) -> bool:
     """Whether an expression is a column that is true or false."""
-    held = at.value(node)
-    if held is None or held.kind is not Kind.COLUMN or held.model is None:
+    inferred = context.value(node)
+    if inferred is None or inferred.kind is not Kind.COLUMN or inferred.model is None:
         return False
-    return held.model.attributes[held.name].hint.name in ("bool", "builtins.bool")
+    return inferred.model.fields[inferred.name].hint.name in ("bool", "builtins.bool")
 
 
-def _is_column(at: Context, node: ast.expr) -> bool:
-    held = at.value(node)
-    return held is not None and held.kind in (Kind.COLUMN, Kind.RELATION)
+def _is_column(context: Context, node: ast.expr) -> bool:
+    inferred = context.value(node)
+    return inferred is not None and inferred.kind in (Kind.COLUMN, Kind.RELATION)
 
 
-def _is_sqlmodel(at: Context, node: ast.expr) -> bool:
-    held = at.value(node)
-    return held is not None and held.model is not None and held.model.sqlmodel
+def _is_sqlmodel(context: Context, node: ast.expr) -> bool:
+    inferred = context.value(node)
+    return inferred is not None and inferred.model is not None and inferred.model.is_sqlmodel
 
 
-def _is_sql(at: Context, node: ast.expr) -> bool:
+def _is_sql(context: Context, node: ast.expr) -> bool:
     """Whether an expression is a condition on a column."""
     match node:
         case ast.Compare(left=left, comparators=others):
-            return any(_is_column(at, one) for one in (left, *others))
+            return any(_is_column(context, one) for one in (left, *others))
         case ast.UnaryOp(operand=operand):
-            return _is_sql(at, operand)
+            return _is_sql(context, operand)
         case ast.BoolOp(values=values):
-            return all(_is_sql(at, one) for one in values)
+            return all(_is_sql(context, one) for one in values)
         case ast.Call(func=ast.Attribute(value=value, attr=name)):
-            return _is_column(at, value) and name in (
+            return _is_column(context, value) and name in (
                 "is_", "is_not", "in_", "not_in", "like", "ilike", "contains", "startswith",
                 "endswith", "any", "has", "between", "isnot", "notin_", "icontains",
             )  # fmt: skip
         case _:
-            return _is_column(at, node)
+            return _is_column(context, node)

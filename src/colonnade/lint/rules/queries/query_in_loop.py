@@ -40,11 +40,11 @@ def load(session: Session, keys: list[int]) -> list[Task]:
     return list(session.exec(select(Task).where(col(Task.id).in_(keys))))
 """
 
-    def check(self, at: Context) -> Iterator[Finding]:
-        for call in at.module.called(*READS):
-            if at.session(call) is None or not call.args or not _reads(at, call):
+    def check(self, context: Context) -> Iterator[Finding]:
+        for call in context.module.calls_named(*READS):
+            if context.session_of(call) is None or not call.args or not _reads(context, call):
                 continue
-            loop = next(iter(at.loops(call)), None)
+            loop = next(iter(context.enclosing_loops(call)), None)
             if loop is None or isinstance(loop, ast.While):
                 continue
             names = loop_names(loop)
@@ -53,57 +53,57 @@ def load(session: Session, keys: list[int]) -> list[Task]:
                 not names
                 or is_known(loop)
                 or assigns(loop, source)
-                or _other_tables(at, call, names)
+                or _other_tables(context, call, names)
             ):
                 continue
-            used = _used(at, call, names)
-            once = not isinstance(loop, COMPREHENSIONS) and exits_after(at, call)
-            if not used or once or not _written_here(at, call):
+            used = _used(context, call, names)
+            once = not isinstance(loop, COMPREHENSIONS) and exits_after(context, call)
+            if not used or once or not _written_here(context, call):
                 continue
             message = f"a query for each `{'`, `'.join(sorted(used))}` of the loop"
-            yield at.find(
+            yield context.finding(
                 self.code, call, message, advice="Ask once, with `in_()` or a join", whole=False
             )
 
 
-def _reads(at: Context, call: ast.Call) -> bool:
+def _reads(context: Context, call: ast.Call) -> bool:
     name = call.func.attr if isinstance(call.func, ast.Attribute) else ""
-    held = at.value(call.args[0])
+    inferred = context.value(call.args[0])
     if name in ("get", "get_one", "query"):
-        return held is not None and held.kind in (Kind.SYMBOL, Kind.COLUMN)
-    return held is not None and held.kind is Kind.STATEMENT
+        return inferred is not None and inferred.kind in (Kind.SYMBOL, Kind.COLUMN)
+    return inferred is not None and inferred.kind is Kind.STATEMENT
 
 
-def _written_here(at: Context, call: ast.Call) -> bool:
+def _written_here(context: Context, call: ast.Call) -> bool:
     """Whether the query is written in this function, so that it is known what it asks."""
     first = call.args[0]
     if isinstance(call.func, ast.Attribute) and call.func.attr in LOOKUPS:
         return True
     if not isinstance(first, ast.Name):
-        return not isinstance(first, ast.Call) or _is_select(at, first)
-    function = at.module.function(call) or at.module.tree
+        return not isinstance(first, ast.Call) or _is_select(context, first)
+    function = context.module.enclosing_function(call) or context.module.tree
     return any(
         isinstance(one, ast.Assign)
         and any(isinstance(target, ast.Name) and target.id == first.id for target in one.targets)
         and isinstance(one.value, ast.Call)
-        and _is_select(at, one.value)
+        and _is_select(context, one.value)
         for one in ast.walk(function)
     )
 
 
-def _is_select(at: Context, node: ast.expr) -> bool:
+def _is_select(context: Context, node: ast.expr) -> bool:
     """Whether an expression is a chain of calls on a ``select(...)``."""
     while isinstance(node, ast.Call):
-        if at.meaning(node.func) in lib.SELECTS:
+        if context.resolve(node.func) in lib.SELECTS:
             return True
         node = node.func.value if isinstance(node.func, ast.Attribute) else node.func
-    held = at.value(node)
-    return held is not None and held.kind is Kind.STATEMENT
+    inferred = context.value(node)
+    return inferred is not None and inferred.kind is Kind.STATEMENT
 
 
-def _other_tables(at: Context, call: ast.Call, names: set[str]) -> bool:
+def _other_tables(context: Context, call: ast.Call, names: set[str]) -> bool:
     """Whether each round asks another table, which no single query can do."""
-    loop = next(iter(at.loops(call)))
+    loop = next(iter(context.enclosing_loops(call)))
     made = [one for one in ast.walk(loop) if isinstance(one, ast.Assign)]
     names = names | {
         target.id for one in made for target in one.targets if isinstance(target, ast.Name)
@@ -131,7 +131,7 @@ def _root(node: ast.expr) -> str:
     return node.id if isinstance(node, ast.Name) else ""
 
 
-def _used(at: Context, call: ast.Call, names: set[str]) -> set[str]:
+def _used(context: Context, call: ast.Call, names: set[str]) -> set[str]:
     """What a loop is over that a query mentions, itself or by names that do."""
     mentioned = {
         one.id
@@ -141,7 +141,7 @@ def _used(at: Context, call: ast.Call, names: set[str]) -> set[str]:
     }
     if mentioned & names:
         return mentioned & names
-    loop = next(iter(at.loops(call)))
+    loop = next(iter(context.enclosing_loops(call)))
     for node in ast.walk(loop):
         if isinstance(node, ast.Assign) and any(
             isinstance(target, ast.Name) and target.id in mentioned for target in node.targets

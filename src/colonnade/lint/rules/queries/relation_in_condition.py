@@ -31,20 +31,20 @@ def of_project(session: Session, name: str):
     return session.exec(select(Task).join(Project).where(Project.name == name)).all()
 """
 
-    def check(self, at: Context) -> Iterator[Finding]:
-        for node in at.module.nodes(ast.Attribute):
-            held = at.value(node.value)
-            if held is None or held.kind is not Kind.RELATION or held.model is None:
+    def check(self, context: Context) -> Iterator[Finding]:
+        for node in context.module.nodes(ast.Attribute):
+            inferred = context.value(node.value)
+            if inferred is None or inferred.kind is not Kind.RELATION or inferred.model is None:
                 continue
-            relation = held.model.relations.get(held.name)
-            target = at.project.model(relation.target) if relation is not None else None
+            relation = inferred.model.relations.get(inferred.name)
+            target = context.project.model(relation.target) if relation is not None else None
             if (
                 target is not None
                 and isinstance(node, ast.Attribute)
                 and node.attr in target.members
             ):
-                text = at.edit.text(node)
+                text = context.editor.text(node)
                 message = f"`{text}`: a relation of a class has no columns, and this raises"
-                method = "any" if relation and relation.many else "has"
-                advice = f"Join `{target.title}`, or use `.{method}(...)`"
-                yield at.find(self.code, node, message, advice=advice)
+                method = "any" if relation and relation.uselist else "has"
+                advice = f"Join `{target.class_name}`, or use `.{method}(...)`"
+                yield context.finding(self.code, node, message, advice=advice)

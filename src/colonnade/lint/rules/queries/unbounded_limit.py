@@ -59,28 +59,28 @@ def titles(
     return session.exec(select(Task.title).order_by(Task.id).limit(limit)).all()
 """
 
-    def check(self, at: Context) -> Iterator[Finding]:
-        for endpoint in at.endpoints:
+    def check(self, context: Context) -> Iterator[Finding]:
+        for endpoint in context.endpoints:
             if endpoint.verb != "get":
                 continue
             for name, default in parameters(endpoint.node):
-                hint = at.hint(name.annotation)
+                hint = context.hint(name.annotation)
                 if hint.name not in ("int", "builtins.int") or not _becomes_limit(
-                    at, endpoint.node, at.module, name.arg
+                    context, endpoint.node, context.module, name.arg
                 ):
                     continue
-                if self._bounded(at, default, hint.metadata):
+                if self._bounded(context, default, hint.metadata):
                     continue
                 message = f"`{name.arg}` has no maximum: a client can ask for everything"
-                fix = self._bound(at, name, default)
-                yield at.find(self.code, name, message, fix=fix)
+                fix = self._bound(context, name, default)
+                yield context.finding(self.code, name, message, fix=fix)
 
     def _bounded(
-        self, at: Context, default: ast.expr | None, metadata: tuple[ast.expr, ...]
+        self, context: Context, default: ast.expr | None, metadata: tuple[ast.expr, ...]
     ) -> bool:
         for one in (default, *metadata):
             if isinstance(one, ast.Call):
-                if at.meaning(one.func) not in (lib.QUERY, "sqlmodel.Field", "pydantic.Field"):
+                if context.resolve(one.func) not in (lib.QUERY, "sqlmodel.Field", "pydantic.Field"):
                     return True  # a dependency, or something of the project's
                 if any(keyword.arg in ("le", "lt", None) for keyword in one.keywords):
                     return True
@@ -88,25 +88,27 @@ def titles(
                 return True
         return False
 
-    def _bound(self, at: Context, name: ast.arg, default: ast.expr | None) -> Fix | None:
-        if isinstance(default, ast.Call) and at.meaning(default.func) == lib.QUERY:
-            edits = at.edit.add_argument(default, "le=100")
+    def _bound(self, context: Context, name: ast.arg, default: ast.expr | None) -> Fix | None:
+        if isinstance(default, ast.Call) and context.resolve(default.func) == lib.QUERY:
+            edits = context.editor.add_argument(default, "le=100")
             return Fix("Allow 100 at most", edits, safe=False)
         if not isinstance(default, ast.Constant) or not isinstance(default.value, int):
             return None
-        query = at.edit.name_of("fastapi", "Query")
+        query = context.editor.name_of("fastapi", "Query")
         if query is None:
             return None
         most = max(default.value, 100)
-        edit = at.edit.replace(default, f"{query[0]}(default={default.value}, ge=1, le={most})")
+        edit = context.editor.replace(
+            default, f"{query[0]}(default={default.value}, ge=1, le={most})"
+        )
         return Fix(f"Allow {most} at most", (edit, *query[1]), safe=False)
 
 
 def _becomes_limit(
-    at: Context, function: Function, module: Module, name: str, depth: int = 0
+    context: Context, function: Function, module: Module, name: str, depth: int = 0
 ) -> bool:
     """Whether a parameter is a statement's limit, here or in what it is handed on to."""
-    flow = at.inference.flow(function, module)
+    flow = context.inference.flow(function, module)
     if _is_looked_at(function, name):
         return False
     for node in ast.walk(function):
@@ -115,13 +117,17 @@ def _becomes_limit(
         if isinstance(node.func, ast.Attribute) and node.func.attr in LIMITS:
             if any(_mentions(argument, name) for argument in node.args):
                 return True
-        held = flow.value(node.func) if flow is not None else None
-        found = at.project.callee(held.name) if held and held.kind is Kind.SYMBOL else None
+        inferred = flow.value(node.func) if flow is not None else None
+        found = (
+            context.project.callee(inferred.name)
+            if inferred and inferred.kind is Kind.SYMBOL
+            else None
+        )
         if found is None or depth == HANDED_ON or found[0] is function:
             continue
         for parameter, argument in arguments(found[0], node):
             if is_name(argument, name):
-                if _becomes_limit(at, *found, parameter, depth + 1):
+                if _becomes_limit(context, *found, parameter, depth + 1):
                     return True
     return False
 

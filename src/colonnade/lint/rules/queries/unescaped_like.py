@@ -40,49 +40,57 @@ def search(session: Session, text: str):
     return session.exec(select(Task).where(col(Task.title).icontains(text, autoescape=True))).all()
 """
 
-    def check(self, at: Context) -> Iterator[Finding]:
-        for call in at.module.called(*PATTERNS):
+    def check(self, context: Context) -> Iterator[Finding]:
+        for call in context.module.calls_named(*PATTERNS):
             func = call.func
             if (
                 not isinstance(func, ast.Attribute)
                 or not call.args
-                or not _is_column(at, func.value)
+                or not _is_column(context, func.value)
             ):
                 continue
             if any(keyword.arg == "escape" for keyword in call.keywords) or len(call.args) > 1:
                 continue
             inner = _inside(call.args[0])
-            if inner is not None and not _escaped(at, inner):
+            if inner is not None and not _escaped(context, inner):
                 message = "`%` and `_` in the text that is searched for match anything"
-                fix = _escaping(at, call, func, inner)
-                yield at.find(self.code, call.args[0], message, fix=fix)
-        for call in at.module.called(*SEARCHES):
+                fix = _escaping(context, call, func, inner)
+                yield context.finding(self.code, call.args[0], message, fix=fix)
+        for call in context.module.calls_named(*SEARCHES):
             func = call.func
-            if not isinstance(func, ast.Attribute) or not call.args or not _is_text(at, func.value):
+            if (
+                not isinstance(func, ast.Attribute)
+                or not call.args
+                or not _is_text(context, func.value)
+            ):
                 continue
             if any(keyword.arg in ("autoescape", "escape") for keyword in call.keywords):
                 continue
-            if not isinstance(call.args[0], ast.Constant) and not _escaped(at, call.args[0]):
+            if not isinstance(call.args[0], ast.Constant) and not _escaped(context, call.args[0]):
                 message = "`%` and `_` in the text that is searched for match anything"
-                edits = at.edit.add_argument(call, "autoescape=True")
+                edits = context.editor.add_argument(call, "autoescape=True")
                 fix = Fix("Add `autoescape=True`", edits, safe=False)
-                yield at.find(self.code, call, message, fix=fix)
+                yield context.finding(self.code, call, message, fix=fix)
 
 
-def _is_column(at: Context, node: ast.expr) -> bool:
-    held = at.value(node)
-    if held is not None:
-        return held.kind is Kind.COLUMN
+def _is_column(context: Context, node: ast.expr) -> bool:
+    inferred = context.value(node)
+    if inferred is not None:
+        return inferred.kind is Kind.COLUMN
     text = ast.unparse(node)
     return text.startswith(("func.", "cast(", "col("))
 
 
-def _is_text(at: Context, node: ast.expr) -> bool:
-    held = at.value(node)
-    if held is None or held.kind is not Kind.COLUMN or held.model is None:
+def _is_text(context: Context, node: ast.expr) -> bool:
+    inferred = context.value(node)
+    if inferred is None or inferred.kind is not Kind.COLUMN or inferred.model is None:
         return False
-    field = held.model.attributes.get(held.name)
-    return field is not None and field.hint.name in ("str", "builtins.str") and not field.hint.many
+    field = inferred.model.fields.get(inferred.name)
+    return (
+        field is not None
+        and field.hint.name in ("str", "builtins.str")
+        and not field.hint.collection
+    )
 
 
 def _inside(pattern: ast.expr) -> ast.expr | None:
@@ -103,14 +111,14 @@ def _inside(pattern: ast.expr) -> ast.expr | None:
     return None
 
 
-def _escaped(at: Context, inner: ast.expr) -> bool:
+def _escaped(context: Context, inner: ast.expr) -> bool:
     """Whether a text is seen to, or is none that a client chose."""
     if isinstance(inner, ast.JoinedStr):
         values = [value.value for value in inner.values if isinstance(value, ast.FormattedValue)]
-        return all(_escaped(at, value) for value in values)
-    function = at.module.function(inner)
+        return all(_escaped(context, value) for value in values)
+    function = context.module.enclosing_function(inner)
     for name, _ in parameters(function) if function is not None else ():
-        if is_name(inner, name.arg) and at.hint(name.annotation).name not in TEXT:
+        if is_name(inner, name.arg) and context.hint(name.annotation).name not in TEXT:
             return True
     text = ast.unparse(inner).lower()
     return (
@@ -120,7 +128,7 @@ def _escaped(at: Context, inner: ast.expr) -> bool:
     )
 
 
-def _escaping(at: Context, call: ast.Call, func: ast.Attribute, inner: ast.expr) -> Fix | None:
+def _escaping(context: Context, call: ast.Call, func: ast.Attribute, inner: ast.expr) -> Fix | None:
     pattern = call.args[0]
     first = last = False
     if isinstance(pattern, ast.JoinedStr):
@@ -143,8 +151,8 @@ def _escaping(at: Context, call: ast.Call, func: ast.Attribute, inner: ast.expr)
     ]
     name = f"i{kind}" if func.attr == "ilike" else kind
     edits: tuple[Edit, ...] = (
-        at.edit.replace(
-            call, f"{at.edit.text(func.value)}.{name}({_plain(inner)}, autoescape=True)"
+        context.editor.replace(
+            call, f"{context.editor.text(func.value)}.{name}({_plain(inner)}, autoescape=True)"
         ),
     )
     return Fix(f"Use `{name}(..., autoescape=True)`", edits, safe=False)

@@ -41,47 +41,53 @@ def page(session: Session, offset: int):
     return session.exec(select(Task).order_by(Task.id).offset(offset).limit(20)).all()
 """
 
-    def check(self, at: Context) -> Iterator[Finding]:
-        for call in at.module.called(*RUNS):
-            if at.session(call) is not None and call.args:
-                yield from self._judge(at, at.value(call.args[0]), call.args[0])
-        for call in at.module.called("all", "first"):
-            held = at.value(call.func.value) if isinstance(call.func, ast.Attribute) else None
+    def check(self, context: Context) -> Iterator[Finding]:
+        for call in context.module.calls_named(*RUNS):
+            if context.session_of(call) is not None and call.args:
+                yield from self._judge(context, context.value(call.args[0]), call.args[0])
+        for call in context.module.calls_named("all", "first"):
+            inferred = (
+                context.value(call.func.value) if isinstance(call.func, ast.Attribute) else None
+            )
             if (
-                held is not None
-                and held.kind is Kind.QUERY
+                inferred is not None
+                and inferred.kind is Kind.QUERY
                 and isinstance(call.func, ast.Attribute)
             ):
-                yield from self._judge(at, held, call.func.value)
+                yield from self._judge(context, inferred, call.func.value)
 
-    def _judge(self, at: Context, statement: Value | None, node: ast.expr) -> Iterator[Finding]:
+    def _judge(
+        self, context: Context, statement: Value | None, node: ast.expr
+    ) -> Iterator[Finding]:
         if statement is None or statement.kind not in (Kind.STATEMENT, Kind.QUERY):
             return
         if statement.ordered or not (statement.limited or statement.skips):
             return
-        if not statement.skips and _any_will_do(at, node):
+        if not statement.skips and _any_will_do(context, node):
             return
         parts = [
             name for name, has in (("limit", statement.limited), ("offset", statement.skips)) if has
         ]
         message = f"{' and '.join(parts)} without an order: which rows come is not decided"
-        yield at.find(self.code, node, message, fix=_ordered(at, statement, node), whole=False)
+        yield context.finding(
+            self.code, node, message, fix=_ordered(context, statement, node), whole=False
+        )
 
 
-def _any_will_do(at: Context, node: ast.expr) -> bool:
+def _any_will_do(context: Context, node: ast.expr) -> bool:
     """Whether a limit takes a batch of what is to be done, and comes again for the rest."""
-    if any(isinstance(one, ast.While) for one in at.module.above(node)):
+    if any(isinstance(one, ast.While) for one in context.module.ancestors(node)):
         return True
-    function = at.module.function(node)
+    function = context.module.enclosing_function(node)
     text = f"{function.name if function else ''} {ast.unparse(node)}".lower()
     return any(word in text for word in DONE_IN_PARTS)
 
 
-def _ordered(at: Context, statement: Value, node: ast.expr) -> Fix | None:
+def _ordered(context: Context, statement: Value, node: ast.expr) -> Fix | None:
     """Order by the key, in front of the limit or the offset that stands here."""
     model = statement.item.model if statement.item is not None else None
     keys = (
-        [attribute.name for attribute in model.attributes.values() if attribute.primary_key]
+        [attribute.name for attribute in model.fields.values() if attribute.primary_key]
         if model
         else []
     )
@@ -92,8 +98,13 @@ def _ordered(at: Context, statement: Value, node: ast.expr) -> Fix | None:
         node = node.func.value
     if chain is None or not keys or model is None:
         return None
-    name = next((n for n in at.module.facts.exports if at.meaning(ast.Name(n)) == model.name), None)
+    name = next(
+        (n for n in context.module.summary.exports if context.resolve(ast.Name(n)) == model.name),
+        None,
+    )
     if name is None:
         return None
     order = ", ".join(f"{name}.{key}" for key in keys)
-    return Fix("Order by the key", (at.edit.after(chain, f".order_by({order})"),), safe=False)
+    return Fix(
+        "Order by the key", (context.editor.insert_after(chain, f".order_by({order})"),), safe=False
+    )

@@ -31,6 +31,6 @@ def response(endpoint: Endpoint) -> ast.expr | None:
     return said if said is not None else endpoint.node.returns
 
 
-def schema_of(at: Context, endpoint: Endpoint) -> Model | None:
+def schema_of(context: Context, endpoint: Endpoint) -> Model | None:
     """The schema that an endpoint answers with, one or many of it."""
-    return at.project.model(at.hint(response(endpoint)).name)
+    return context.project.model(context.hint(response(endpoint)).name)

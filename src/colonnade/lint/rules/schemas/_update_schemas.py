@@ -7,8 +7,8 @@ from colonnade.lint.project._models import Model
 from colonnade.lint.project._schemas import is_update, subject
 
 
-def updates(at: Context) -> Iterator[tuple[Model, Model]]:
-    for schema in at.models:
+def updates(context: Context) -> Iterator[tuple[Model, Model]]:
+    for schema in context.models:
         partial = any(keyword.arg == "partial" for keyword in schema.node.keywords)
         if is_update(schema) and not partial:
             table = subject(schema)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from colonnade.lint._context import Context
 from colonnade.lint._findings import Finding
 from colonnade.lint._rule import Rule
-from colonnade.lint.project._models import Attribute
+from colonnade.lint.project._models import ModelField
 from colonnade.lint.project._schemas import BOUNDS
 from colonnade.lint.rules.schemas._update_schemas import updates
 
@@ -60,25 +60,31 @@ class TaskUpdate(TaskBase, partial=True):
     pass
 """
 
-    def check(self, at: Context) -> Iterator[Finding]:
-        for schema, table in updates(at):
-            for field in schema.own.values():
-                if not isinstance(field, Attribute):
+    def check(self, context: Context) -> Iterator[Finding]:
+        for schema, table in updates(context):
+            for field in schema.declared.values():
+                if not isinstance(field, ModelField):
                     continue
-                original = table.attributes.get(field.name)
-                lost = _lost(at, field, original) if original is not None else ""
+                original = table.fields.get(field.name)
+                lost = _lost(context, field, original) if original is not None else ""
                 if lost:
-                    message = f"`{field.name}` {lost}, as `{table.title}.{field.name}` does not"
-                    yield at.find(self.code, field.node, message)
+                    message = (
+                        f"`{field.name}` {lost}, as `{table.class_name}.{field.name}` does not"
+                    )
+                    yield context.finding(self.code, field.node, message)
 
 
-def _lost(at: Context, field: Attribute, original: Attribute) -> str:
+def _lost(context: Context, field: ModelField, original: ModelField) -> str:
     """What an update's field takes that the original refuses."""
-    if field.hint.many or original.hint.many or field.hint.name not in ("str", "int", "float", ""):
+    if (
+        field.hint.collection
+        or original.hint.collection
+        or field.hint.name not in ("str", "int", "float", "")
+    ):
         return ""
     if original.hint.literals and not field.hint.literals and field.hint.name in ("str", "int"):
         return f"takes any {field.hint.name}"
-    enum = at.project.ancestry(original.hint.name)
+    enum = context.project.ancestry(original.hint.name)
     if "enum.Enum" in enum and field.hint.name in ("str", "int"):
         return f"takes any {field.hint.name}"
     if original.hint.name != field.hint.name or _unreadable(field):
@@ -87,7 +93,7 @@ def _lost(at: Context, field: Attribute, original: Attribute) -> str:
     return f"has lost its {' and '.join(f'`{name}`' for name in bounds)}" if bounds else ""
 
 
-def _unreadable(field: Attribute) -> bool:
+def _unreadable(field: ModelField) -> bool:
     """Whether a field has more to it than can be read here: a validator type, ``**options``."""
     if field.hint.metadata or (
         field.call and any(keyword.arg is None for keyword in field.call.keywords)

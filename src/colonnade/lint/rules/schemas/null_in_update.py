@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from colonnade.lint._context import Context
 from colonnade.lint._findings import Finding
 from colonnade.lint._rule import Rule
-from colonnade.lint.project._models import Attribute, Model
+from colonnade.lint.project._models import Model, ModelField
 from colonnade.lint.rules.schemas._update_schemas import updates
 
 
@@ -52,25 +52,25 @@ class TaskUpdate(TaskBase, partial=True):
     pass
 """
 
-    def check(self, at: Context) -> Iterator[Finding]:
-        for schema, table in updates(at):
+    def check(self, context: Context) -> Iterator[Finding]:
+        for schema, table in updates(context):
             fields = [
                 field
-                for field in schema.own.values()
-                if isinstance(field, Attribute) and field.hint.optional
-                if (original := table.attributes.get(field.name)) is not None
+                for field in schema.declared.values()
+                if isinstance(field, ModelField) and field.hint.optional
+                if (original := table.fields.get(field.name)) is not None
                 and not original.nullable
                 and not original.primary_key
                 and original.hint != type(original.hint)()
             ]
-            if fields and not _drops_none(at, schema):
+            if fields and not _drops_none(context, schema):
                 names = ", ".join(f"`{field.name}`" for field in fields)
-                message = f"null is taken for {names}, which `{table.title}` cannot store"
+                message = f"null is taken for {names}, which `{table.class_name}` cannot store"
                 advice = "Refuse null in a validator, or derive the schema with `partial=True`"
-                yield at.find(self.code, fields[0].node, message, advice=advice)
+                yield context.finding(self.code, fields[0].node, message, advice=advice)
 
 
-def _drops_none(at: Context, schema: Model) -> bool:
+def _drops_none(context: Context, schema: Model) -> bool:
     """Whether a validator of the schema may see to it."""
     return any(
         isinstance(one, ast.FunctionDef)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from colonnade.lint._context import Context
 from colonnade.lint._findings import Finding
 from colonnade.lint._rule import Rule
-from colonnade.lint.project._models import Attribute, Model
+from colonnade.lint.project._models import Model, ModelField
 from colonnade.lint.project._schemas import READ, subject
 from colonnade.lint.rules.schemas._responses import is_secret
 
@@ -52,28 +52,28 @@ class WorkerRead(SQLModel):
     name: str
 """
 
-    def check(self, at: Context) -> Iterator[Finding]:
-        for schema in at.models:
-            if not schema.schema or not READ.search(schema.title):
+    def check(self, context: Context) -> Iterator[Finding]:
+        for schema in context.models:
+            if not schema.is_schema or not READ.search(schema.class_name):
                 continue
             table = subject(schema)
             if table is None:
                 continue
-            for name, field in schema.attributes.items():
-                original = table.attributes.get(name)
+            for name, field in schema.fields.items():
+                original = table.fields.get(name)
                 if original is None or not is_secret(name) or _excluded(field):
                     continue
-                if _masked(schema, name) or name.replace("_", "") in table.title.lower():
+                if _masked(schema, name) or name.replace("_", "") in table.class_name.lower():
                     continue
                 inherited = field.owner is not schema
                 node = schema.node if inherited else field.node
                 message = f"`{name}` is a secret, and in what is answered"
                 if inherited:
-                    message += f", by way of `{field.owner.title}`"
-                yield at.find(self.code, node, message, whole=not inherited)
+                    message += f", by way of `{field.owner.class_name}`"
+                yield context.finding(self.code, node, message, whole=not inherited)
 
 
-def _excluded(field: Attribute) -> bool:
+def _excluded(field: ModelField) -> bool:
     masked = "Secret" in field.hint.name
     return field.option("exclude") is True or field.option("secret") is True or masked
 

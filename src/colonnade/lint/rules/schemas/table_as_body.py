@@ -57,20 +57,22 @@ def create_task(task: TaskCreate) -> int:
     return save(Task.model_validate(task))
 """
 
-    def check(self, at: Context) -> Iterator[Finding]:
-        for endpoint in at.endpoints:
+    def check(self, context: Context) -> Iterator[Finding]:
+        for endpoint in context.endpoints:
             for one, default in parameters(endpoint.node):
-                hint = at.hint(one.annotation)
-                model = at.project.model(hint.name)
+                hint = context.hint(one.annotation)
+                model = context.project.model(hint.name)
                 depends = (
-                    isinstance(default, ast.Call) and at.meaning(default.func) != "fastapi.Body"
+                    isinstance(default, ast.Call)
+                    and context.resolve(default.func) != "fastapi.Body"
                 )
-                if model is None or not (model.table and model.sqlmodel):
+                if model is None or not (model.is_table and model.is_sqlmodel):
                     continue
                 if depends or hint.metadata or endpoint.verb not in ("post", "put", "patch"):
                     continue
-                message = f"clients set every column of `{model.title}`, and nothing is validated"
-                advice = (
-                    f"Take a schema with the fields that clients may set: `{model.title}Create`"
+                message = (
+                    f"clients set every column of `{model.class_name}`, and nothing is validated"
                 )
-                yield at.find(self.code, one, message, advice=advice)
+                schema = f"`{model.class_name}Create`"
+                advice = f"Declare a schema with the fields that clients may set, such as {schema}"
+                yield context.finding(self.code, one, message, advice=advice)

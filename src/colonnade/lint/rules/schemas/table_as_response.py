@@ -57,14 +57,14 @@ def read_task(key: int):
     return load(key)
 """
 
-    def check(self, at: Context) -> Iterator[Finding]:
-        for endpoint in at.endpoints:
+    def check(self, context: Context) -> Iterator[Finding]:
+        for endpoint in context.endpoints:
             node = response(endpoint)
-            hint = at.hint(node)
-            model = next(filter(None, map(at.project.model, hint.names)), None)
-            if node is not None and model is not None and model.table and model.sqlmodel:
-                secrets = [name for name in model.attributes if is_secret(name)]
+            hint = context.hint(node)
+            model = next(filter(None, map(context.project.model, hint.names)), None)
+            if node is not None and model is not None and model.is_table and model.is_sqlmodel:
+                secrets = [name for name in model.fields if is_secret(name)]
                 leaked = f", `{secrets[0]}` too" if secrets else ""
-                message = f"every column of `{model.title}` goes out{leaked}"
-                advice = f"Answer with a schema: `response_model={model.title}Read`"
-                yield at.find(self.code, node, message, advice=advice)
+                message = f"every column of `{model.class_name}` goes out{leaked}"
+                advice = f"Answer with a schema: `response_model={model.class_name}Read`"
+                yield context.finding(self.code, node, message, advice=advice)

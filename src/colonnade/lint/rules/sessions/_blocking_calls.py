@@ -16,9 +16,9 @@ def blocking_call(values: dict[ast.AST, Value], call: ast.Call) -> bool:
     func = call.func
     if not isinstance(func, ast.Attribute):
         return False
-    held = values.get(func.value)
-    if held is None or held.kind is not Kind.INSTANCE:
+    inferred = values.get(func.value)
+    if inferred is None or inferred.kind is not Kind.INSTANCE:
         return False
-    if held.name in lib.SYNC_SESSIONS:
+    if inferred.name in lib.SYNC_SESSIONS:
         return func.attr in BLOCKING
-    return held.name == lib.ENGINE and func.attr in ("begin", "connect")
+    return inferred.name == lib.ENGINE and func.attr in ("begin", "connect")

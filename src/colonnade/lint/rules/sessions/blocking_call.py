@@ -67,39 +67,46 @@ def count() -> int:
     return count_tasks()
 """
 
-    def check(self, at: Context) -> Iterator[Finding]:
-        for function in at.served:
+    def check(self, context: Context) -> Iterator[Finding]:
+        for function in context.request_functions:
             if not isinstance(function, ast.AsyncFunctionDef):
                 continue
             for node in ast.walk(function):
-                if not isinstance(node, ast.Call) or at.module.function(node) is not function:
+                if (
+                    not isinstance(node, ast.Call)
+                    or context.module.enclosing_function(node) is not function
+                ):
                     continue
-                held = at.value(node.func)
-                if held is None or held.kind is not Kind.SYMBOL:
+                inferred = context.value(node.func)
+                if inferred is None or inferred.kind is not Kind.SYMBOL:
                     continue
-                found = at.project.function(held.name)
-                if found is not None and _waits(at, *found, depth=0):
+                found = context.project.function(inferred.name)
+                if found is not None and _waits(context, *found, depth=0):
                     message = (
                         f"`{found[0].name}` waits for the database, and the event loop with it"
                     )
                     advice = "Make this endpoint `def`, or `await run_in_threadpool(...)`"
-                    yield at.find(self.code, node, message, advice=advice, whole=False)
+                    yield context.finding(self.code, node, message, advice=advice, whole=False)
 
 
-def _waits(at: Context, function: Function, module: Module, depth: int) -> bool:
+def _waits(context: Context, function: Function, module: Module, depth: int) -> bool:
     if isinstance(function, ast.AsyncFunctionDef) or depth > 3:
         return False
-    flow = at.inference.flow(function, module)
+    flow = context.inference.flow(function, module)
     if flow is None or flow.yielded or _is_made_async(function):
         return False
     for node in ast.walk(function):
-        if not isinstance(node, ast.Call) or module.function(node) is not function:
+        if not isinstance(node, ast.Call) or module.enclosing_function(node) is not function:
             continue
         if blocking_call(flow.values, node):
             return True
-        held = flow.values.get(node.func)
-        found = at.project.function(held.name) if held and held.kind is Kind.SYMBOL else None
-        if found is not None and found[0] is not function and _waits(at, *found, depth + 1):
+        inferred = flow.values.get(node.func)
+        found = (
+            context.project.function(inferred.name)
+            if inferred and inferred.kind is Kind.SYMBOL
+            else None
+        )
+        if found is not None and found[0] is not function and _waits(context, *found, depth + 1):
             return True
     return False
 

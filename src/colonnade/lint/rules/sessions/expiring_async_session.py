@@ -36,14 +36,20 @@ engine = create_async_engine("sqlite+aiosqlite:///tasks.db")
 sessions = async_sessionmaker(engine, expire_on_commit=False)
 """
 
-    def check(self, at: Context) -> Iterator[Finding]:
-        for call in at.module.called("AsyncSession", "async_sessionmaker", "sessionmaker"):
-            held = at.value(call)
-            session = held.item if held is not None and held.kind is Kind.FACTORY else held
+    def check(self, context: Context) -> Iterator[Finding]:
+        for call in context.module.calls_named(
+            "AsyncSession", "async_sessionmaker", "sessionmaker"
+        ):
+            inferred = context.value(call)
+            session = (
+                inferred.item
+                if inferred is not None and inferred.kind is Kind.FACTORY
+                else inferred
+            )
             if session is None or session.kind is not Kind.INSTANCE or session.node is not call:
                 continue
             if session.name in lib.ASYNC_SESSIONS and session.expires:
-                edits = at.edit.set_argument(call, "expire_on_commit", "False")
+                edits = context.editor.set_argument(call, "expire_on_commit", "False")
                 fix = Fix("Add `expire_on_commit=False`", edits, safe=False)
                 message = "rows expire on commit, and async code cannot load them again"
-                yield at.find(self.code, call, message, fix=fix, whole=False)
+                yield context.finding(self.code, call, message, fix=fix, whole=False)

@@ -58,8 +58,8 @@ def title(key: int) -> str:
         return session.get_one(Task, key).title
 """
 
-    def check(self, at: Context) -> Iterator[Finding]:
-        for function in at.served:
+    def check(self, context: Context) -> Iterator[Finding]:
+        for function in context.request_functions:
             bound = {
                 one.id
                 for one in ast.walk(function)
@@ -70,22 +70,26 @@ def title(key: int) -> str:
             for node in ast.walk(function):
                 if not isinstance(node, ast.Name) or node.id in bound:
                     continue
-                held = at.value(node)
-                made = held.node if held is not None and held.is_instance(lib.SESSIONS) else None
-                if made is not None and held is not None and _is_session(at, node):
+                inferred = context.value(node)
+                made = (
+                    inferred.node
+                    if inferred is not None and inferred.is_instance(lib.SESSIONS)
+                    else None
+                )
+                if made is not None and inferred is not None and _is_session(context, node):
                     message = f"all requests share `{node.id}`, which is made once for the module"
-                    yield at.find(self.code, node, message)
+                    yield context.finding(self.code, node, message)
                     break
 
 
-def _is_session(at: Context, node: ast.Name) -> bool:
+def _is_session(context: Context, node: ast.Name) -> bool:
     """Whether a name is a session itself, not a scoped one or what makes them."""
-    name = at.meaning(node)
-    found = at.project.definition(name)
+    name = context.resolve(node)
+    found = context.project.definition(name)
     value = getattr(found[0], "value", None) if found is not None else None
     if not isinstance(value, ast.Call) or found is None:
         return False
-    flow = at.inference.flow(found[1].tree, found[1])
+    flow = context.inference.flow(found[1].tree, found[1])
     function = flow.value(value.func) if flow is not None else None
     return function is not None and (
         function.kind is Kind.FACTORY

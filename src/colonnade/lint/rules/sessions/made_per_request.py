@@ -60,26 +60,32 @@ def tasks(session: Session = Depends(get_session)):
     return load(session)
 """
 
-    def check(self, at: Context) -> Iterator[Finding]:
-        for call in at.module.calls:
-            held = at.value(call)
-            if held is None or held.node is not call:
+    def check(self, context: Context) -> Iterator[Finding]:
+        for call in context.module.calls:
+            inferred = context.value(call)
+            if inferred is None or inferred.node is not call:
                 continue
-            engine = held.is_instance(set(ENGINES))
-            if not engine and held.kind is not Kind.FACTORY:
+            engine = inferred.is_instance(set(ENGINES))
+            if not engine and inferred.kind is not Kind.FACTORY:
                 continue
-            function = at.module.function(call)
-            if function is not None and function in at.served and not _kept(function, call, at):
+            function = context.module.enclosing_function(call)
+            if (
+                function is not None
+                and function in context.request_functions
+                and not _kept(function, call, context)
+            ):
                 what = "an engine" if engine else "a sessionmaker"
                 message = f"`{function.name}` makes {what} for each request"
-                yield at.find(self.code, call, message, advice="Make it once, for the module")
+                yield context.finding(
+                    self.code, call, message, advice="Make it once, for the module"
+                )
 
 
-def _kept(function: Function, call: ast.Call, at: Context) -> bool:
+def _kept(function: Function, call: ast.Call, context: Context) -> bool:
     """Whether what is made is kept: cached, or assigned to a global or an attribute."""
     if any("cache" in ast.unparse(one) for one in function.decorator_list):
         return True
-    parent = at.module.parent(call)
+    parent = context.module.parent(call)
     targets = getattr(parent, "targets", [])
     shared = {
         name for one in ast.walk(function) if isinstance(one, ast.Global) for name in one.names

@@ -61,29 +61,31 @@ async def rename(session: AsyncSession, key: int, title: str) -> None:
     await session.flush()
 """
 
-    def check(self, at: Context) -> Iterator[Finding]:
-        for call in at.module.calls:
-            held = at.value(call)
-            if held is None or held.kind is not Kind.AWAITABLE:
+    def check(self, context: Context) -> Iterator[Finding]:
+        for call in context.module.calls:
+            inferred = context.value(call)
+            if inferred is None or inferred.kind is not Kind.AWAITABLE:
                 continue
-            parent = at.module.parent(call)
+            parent = context.module.parent(call)
             if isinstance(parent, PASSED_ON) and not _is_receiver(parent, call):
                 continue
             if isinstance(parent, ast.Assign | ast.AnnAssign | ast.comprehension):
-                if _awaited_later(at, parent):
+                if _awaited_later(context, parent):
                     continue
-            name = at.edit.text(call.func)
-            if at.session(call, lib.ASYNC_SESSIONS) is None and not isinstance(parent, ast.Expr):
+            name = context.editor.text(call.func)
+            if context.session_of(call, lib.ASYNC_SESSIONS) is None and not isinstance(
+                parent, ast.Expr
+            ):
                 continue  # of other functions only what is thrown away for sure
             message = f"`{name}()` gives a coroutine, which is not awaited"
-            yield at.find(self.code, call, message, fix=_fix(at, call, parent))
+            yield context.finding(self.code, call, message, fix=_fix(context, call, parent))
 
 
 def _is_receiver(parent: ast.AST, call: ast.Call) -> bool:
     return isinstance(parent, ast.Call) and parent.func is call
 
 
-def _awaited_later(at: Context, parent: ast.AST) -> bool:
+def _awaited_later(context: Context, parent: ast.AST) -> bool:
     """Whether the name it is assigned to is awaited, or handed to who may do so.
 
     Who asks it for an attribute, or whether it is None, takes it for what it would give.
@@ -92,10 +94,10 @@ def _awaited_later(at: Context, parent: ast.AST) -> bool:
     name = targets[0]
     if not isinstance(name, ast.Name):
         return True
-    function = at.module.function(parent)
+    function = context.module.enclosing_function(parent)
     uses = {
-        type(at.module.parent(node))
-        for node in ast.walk(function or at.module.tree)
+        type(context.module.parent(node))
+        for node in ast.walk(function or context.module.tree)
         if isinstance(node, ast.Name) and node.id == name.id and isinstance(node.ctx, ast.Load)
     }
     if ast.Await in uses:
@@ -103,44 +105,47 @@ def _awaited_later(at: Context, parent: ast.AST) -> bool:
     if uses & TAKES_FOR_VALUE:
         return False
     if uses & {ast.Return, ast.Yield}:
-        return function not in at.served  # FastAPI answers with what it gets
+        return function not in context.request_functions  # FastAPI answers with what it gets
     return bool(uses & set(PASSED_ON))
 
 
-def _fix(at: Context, call: ast.Call, parent: ast.AST | None) -> Fix | None:
-    function: Function | None = at.module.function(call)
-    if not _is_async(at, call):
+def _fix(context: Context, call: ast.Call, parent: ast.AST | None) -> Fix | None:
+    function: Function | None = context.module.enclosing_function(call)
+    if not _is_async(context, call):
         return None
     if not isinstance(function, ast.AsyncFunctionDef) or isinstance(parent, ast.comprehension):
         return None
     edits: tuple[Edit, ...]
-    outer = _awaited_around(at, call)
+    outer = _awaited_around(context, call)
     if outer is not None:  # `await session.exec(...).all()`: the brackets are missing
-        edits = (at.edit.before(outer, "("), at.edit.after(call, ")"))
+        edits = (context.editor.insert_before(outer, "("), context.editor.insert_after(call, ")"))
         return Fix("Await it, and then go on", edits, safe=True)
-    edits = (at.edit.before(call, "await "),)
+    edits = (context.editor.insert_before(call, "await "),)
     if not isinstance(parent, ast.Assign | ast.AnnAssign | ast.Expr):
-        edits = (at.edit.before(call, "(await "), at.edit.after(call, ")"))
+        edits = (
+            context.editor.insert_before(call, "(await "),
+            context.editor.insert_after(call, ")"),
+        )
     return Fix("Await it", edits, safe=True)
 
 
-def _is_async(at: Context, call: ast.Call) -> bool:
+def _is_async(context: Context, call: ast.Call) -> bool:
     """Whether what is called is async for certain, and not only one of what it may be."""
-    held = at.value(call.func)
-    owner, _, method = held.name.rpartition(".") if held is not None else ("", "", "")
-    for heir in at.project.names.heirs.get(owner, ()):
-        found = at.project.function(f"{heir}.{method}")
+    inferred = context.value(call.func)
+    owner, _, method = inferred.name.rpartition(".") if inferred is not None else ("", "", "")
+    for subclass in context.project.names.subclasses.get(owner, ()):
+        found = context.project.function(f"{subclass}.{method}")
         if found is not None and not isinstance(found[0], ast.AsyncFunctionDef):
             return False
-    return is_method_certain(at, call.func)
+    return is_method_certain(context, call.func)
 
 
-def _awaited_around(at: Context, call: ast.Call) -> ast.Await | None:
+def _awaited_around(context: Context, call: ast.Call) -> ast.Await | None:
     """The ``await`` of what is called on a call, which was meant for the call itself."""
     inner: ast.AST = call
-    for one in at.module.above(call):
+    for one in context.module.ancestors(call):
         if isinstance(one, ast.Await):
-            return one if at.edit.start(one.value) == at.edit.start(call) else None
+            return one if context.editor.start(one.value) == context.editor.start(call) else None
         chained = isinstance(one, ast.Attribute) or (
             isinstance(one, ast.Call) and one.func is inner
         )

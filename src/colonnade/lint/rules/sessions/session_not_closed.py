@@ -36,35 +36,41 @@ def count() -> int:
         return len(session.exec(select(Task.id)).all())  # noqa: CLN310
 """
 
-    def check(self, at: Context) -> Iterator[Finding]:
-        for call in at.module.calls:
-            made = at.value(call)
-            if made is None or not made.is_instance(lib.SESSIONS) or not _makes_one(at, call):
+    def check(self, context: Context) -> Iterator[Finding]:
+        for call in context.module.calls:
+            made = context.value(call)
+            if made is None or not made.is_instance(lib.SESSIONS) or not _makes_one(context, call):
                 continue
-            parent = at.module.parent(call)
-            function = at.module.function(call)
-            if function is None or not isinstance(parent, ast.Assign) or _on_connection(at, call):
+            parent = context.module.parent(call)
+            function = context.module.enclosing_function(call)
+            if (
+                function is None
+                or not isinstance(parent, ast.Assign)
+                or _on_connection(context, call)
+            ):
                 continue
             target = parent.targets[0]
-            lent = at.module.qualified(function) in at.project.names.dependencies
+            lent = context.module.qualified_name(function) in context.project.names.dependencies
             if isinstance(target, ast.Name) and not _seen_to(function, target.id, call, lent=lent):
                 message = f"`{target.id}` is never closed, nor its connection given back"
-                yield at.find(self.code, call, message, advice="Make it in a `with`")
+                yield context.finding(self.code, call, message, advice="Make it in a `with`")
 
 
-def _on_connection(at: Context, call: ast.Call) -> bool:
+def _on_connection(context: Context, call: ast.Call) -> bool:
     """Whether a session uses a connection that is somebody else's."""
     given = [*call.args, *(keyword.value for keyword in call.keywords if keyword.arg == "bind")]
     engines = {lib.ENGINE, lib.ASYNC_ENGINE}
     return any(
-        (held := at.value(one)) is None or not held.is_instance(engines) for one in given[:1]
+        (inferred := context.value(one)) is None or not inferred.is_instance(engines)
+        for one in given[:1]
     )
 
 
-def _makes_one(at: Context, call: ast.Call) -> bool:
-    held = at.value(call.func)
-    return held is not None and (
-        held.kind is Kind.FACTORY or (held.kind is Kind.SYMBOL and held.name in lib.SESSIONS)
+def _makes_one(context: Context, call: ast.Call) -> bool:
+    inferred = context.value(call.func)
+    return inferred is not None and (
+        inferred.kind is Kind.FACTORY
+        or (inferred.kind is Kind.SYMBOL and inferred.name in lib.SESSIONS)
     )
 
 

@@ -50,32 +50,32 @@ async def ready() -> None:
         await session.exec(text("SELECT 1"))
 """
 
-    def check(self, at: Context) -> Iterator[Finding]:
-        for call in at.module.calls:
-            held = at.value(call.func)
-            if held is None or held.kind is not Kind.SYMBOL:
+    def check(self, context: Context) -> Iterator[Finding]:
+        for call in context.module.calls:
+            inferred = context.value(call.func)
+            if inferred is None or inferred.kind is not Kind.SYMBOL:
                 continue
-            if held.name in lib.SESSIONS:
-                yield from self._judge(at, call, held.name)
-            elif held.name in (lib.SESSIONMAKER, lib.ASYNC_SESSIONMAKER):
-                yield from self._judge_maker(at, call, held.name)
-        for call in at.module.called("create_all", "drop_all"):
-            given = at.value(call.args[0]) if call.args else None
+            if inferred.name in lib.SESSIONS:
+                yield from self._judge(context, call, inferred.name)
+            elif inferred.name in (lib.SESSIONMAKER, lib.ASYNC_SESSIONMAKER):
+                yield from self._judge_maker(context, call, inferred.name)
+        for call in context.module.calls_named("create_all", "drop_all"):
+            given = context.value(call.args[0]) if call.args else None
             if given is not None and given.is_instance({lib.ASYNC_ENGINE}):
-                message = f"`{at.edit.text(call.func)}` is sync, and the engine is async"
+                message = f"`{context.editor.text(call.func)}` is sync, and the engine is async"
                 advice = "Within `async with engine.begin() as c`: `await c.run_sync(...)`"
-                yield at.find(self.code, call, message, advice=advice)
-        yield from self._entered(at)
+                yield context.finding(self.code, call, message, advice=advice)
+        yield from self._entered(context)
 
-    def _judge(self, at: Context, call: ast.Call, name: str) -> Iterator[Finding]:
-        engine = _engine(at, call)
+    def _judge(self, context: Context, call: ast.Call, name: str) -> Iterator[Finding]:
+        engine = _engine(context, call)
         is_async = name in lib.ASYNC_SESSIONS
         if engine is not None and (engine.name == lib.ASYNC_ENGINE) != is_async:
-            yield self._found(at, call, call.func, is_async=is_async)
+            yield self._found(context, call, call.func, is_async=is_async)
 
-    def _judge_maker(self, at: Context, call: ast.Call, name: str) -> Iterator[Finding]:
-        engine = _engine(at, call)
-        made = at.value(call)
+    def _judge_maker(self, context: Context, call: ast.Call, name: str) -> Iterator[Finding]:
+        engine = _engine(context, call)
+        made = context.value(call)
         session = made.item if made is not None else None
         if engine is None or session is None:
             return
@@ -86,63 +86,73 @@ async def ready() -> None:
             keyword.arg == "class_" for keyword in call.keywords
         ):
             message = "this makes sync sessions, on an async engine"
-            named = at.edit.name_of(*ASYNC_NAMES[lib.SESSION])
+            named = context.editor.name_of(*ASYNC_NAMES[lib.SESSION])
             fix = None
             if named is not None:
-                edits = (*at.edit.add_argument(call, f"class_={named[0]}"), *named[1])
+                edits = (*context.editor.add_argument(call, f"class_={named[0]}"), *named[1])
                 fix = Fix("Make `AsyncSession`s", edits, safe=True)
-            yield at.find(self.code, call, message, fix=fix)
+            yield context.finding(self.code, call, message, fix=fix)
         else:
-            yield self._found(at, call, call.func, is_async=is_async)
+            yield self._found(context, call, call.func, is_async=is_async)
 
-    def _found(self, at: Context, call: ast.Call, name: ast.expr, *, is_async: bool) -> Finding:
+    def _found(
+        self, context: Context, call: ast.Call, name: ast.expr, *, is_async: bool
+    ) -> Finding:
         if is_async:
-            message = f"`{at.edit.text(name)}` is async, and the engine is not"
-            return at.find(
+            message = f"`{context.editor.text(name)}` is async, and the engine is not"
+            return context.finding(
                 self.code, call, message, advice="Use `create_async_engine`, or `Session`"
             )
-        message = f"`{at.edit.text(name)}` is sync, and the engine is async"
-        return at.find(self.code, call, message, fix=_made_async(at, call, name))
+        message = f"`{context.editor.text(name)}` is sync, and the engine is async"
+        return context.finding(self.code, call, message, fix=_made_async(context, call, name))
 
-    def _entered(self, at: Context) -> Iterator[Finding]:
-        blocks: list[ast.With | ast.AsyncWith] = [*at.module.nodes(ast.With)]
-        for node in (*blocks, *at.module.nodes(ast.AsyncWith)):
+    def _entered(self, context: Context) -> Iterator[Finding]:
+        blocks: list[ast.With | ast.AsyncWith] = [*context.module.nodes(ast.With)]
+        for node in (*blocks, *context.module.nodes(ast.AsyncWith)):
             for item in node.items:
-                held = at.value(item.context_expr)
-                if held is None or held.kind is not Kind.INSTANCE or held.name not in lib.SESSIONS:
+                inferred = context.value(item.context_expr)
+                if (
+                    inferred is None
+                    or inferred.kind is not Kind.INSTANCE
+                    or inferred.name not in lib.SESSIONS
+                ):
                     continue
-                is_async = held.name in lib.ASYNC_SESSIONS
+                is_async = inferred.name in lib.ASYNC_SESSIONS
                 if is_async == isinstance(node, ast.AsyncWith):
                     continue
                 call = item.context_expr
-                if isinstance(call, ast.Call) and _engine(at, call) is not None and not is_async:
+                if (
+                    isinstance(call, ast.Call)
+                    and _engine(context, call) is not None
+                    and not is_async
+                ):
                     continue  # found already, by its engine, or with an engine of its own kind
                 want = "async with" if is_async else "with"
                 message = f"this session is entered by `{want}`"
                 if not isinstance(call, ast.Name):
-                    yield at.find(self.code, call, message)
+                    yield context.finding(self.code, call, message)
 
 
-def _engine(at: Context, call: ast.Call) -> Value | None:
+def _engine(context: Context, call: ast.Call) -> Value | None:
     bind = call.args[0] if call.args else None
     for keyword in call.keywords:
         if keyword.arg == "bind":
             bind = keyword.value
-    held = at.value(bind)
+    inferred = context.value(bind)
     engines = {lib.ENGINE, lib.ASYNC_ENGINE}
-    return held if held is not None and held.is_instance(engines) else None
+    return inferred if inferred is not None and inferred.is_instance(engines) else None
 
 
-def _made_async(at: Context, call: ast.Call, name: ast.expr) -> Fix | None:
+def _made_async(context: Context, call: ast.Call, name: ast.expr) -> Fix | None:
     """Name AsyncSession instead, where it is entered by ``async with`` already."""
-    parent = at.module.parent(call)
-    around = at.module.parent(parent) if parent is not None else None
+    parent = context.module.parent(call)
+    around = context.module.parent(parent) if parent is not None else None
     if not isinstance(around, ast.AsyncWith) or not isinstance(name, ast.Name):
         return None
-    if at.meaning(name) not in ASYNC_NAMES:
+    if context.resolve(name) not in ASYNC_NAMES:
         return None
-    named = at.edit.name_of(*ASYNC_NAMES[at.meaning(name)])
+    named = context.editor.name_of(*ASYNC_NAMES[context.resolve(name)])
     if named is None:
         return None
-    edits: tuple[Edit, ...] = (at.edit.replace(name, named[0]), *named[1])
+    edits: tuple[Edit, ...] = (context.editor.replace(name, named[0]), *named[1])
     return Fix("Use `AsyncSession`", edits, safe=True)

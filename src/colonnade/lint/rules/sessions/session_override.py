@@ -78,33 +78,33 @@ def client():
     return TestClient(app)
 """
 
-    def check(self, at: Context) -> Iterator[Finding]:
-        for node in at.module.nodes(ast.Assign):
+    def check(self, context: Context) -> Iterator[Finding]:
+        for node in context.module.nodes(ast.Assign):
             target = node.targets[0]
             if not isinstance(target, ast.Subscript):
                 continue
             over = target.value
             if not isinstance(over, ast.Attribute) or over.attr != "dependency_overrides":
                 continue
-            wanted = given(at.inference, at.meaning(target.slice))
-            got = self._gives(at, node.value)
+            wanted = given(context.inference, context.resolve(target.slice))
+            got = self._gives(context, node.value)
             if _kind(wanted) and _kind(got) and _kind(wanted) != _kind(got):
-                name = at.edit.text(target.slice)
+                name = context.editor.text(target.slice)
                 message = f"`{name}` gives {_kind(wanted)} session, and this {_kind(got)} one"
-                yield at.find(self.code, node, message)
+                yield context.finding(self.code, node, message)
 
-    def _gives(self, at: Context, node: ast.expr) -> Value | None:
+    def _gives(self, context: Context, node: ast.expr) -> Value | None:
         if isinstance(node, ast.Lambda):
-            return at.value(node.body)
-        held = at.value(node)
-        if held is None or held.kind is not Kind.SYMBOL:
+            return context.value(node.body)
+        inferred = context.value(node)
+        if inferred is None or inferred.kind is not Kind.SYMBOL:
             return None
-        if isinstance(held.node, ast.FunctionDef | ast.AsyncFunctionDef):
-            flow_value = returned(at.inference, held.node, at.module)
+        if isinstance(inferred.node, ast.FunctionDef | ast.AsyncFunctionDef):
+            flow_value = returned(context.inference, inferred.node, context.module)
             if flow_value is not None and flow_value.kind is Kind.AWAITABLE:
                 return flow_value.item
             return flow_value
-        return given(at.inference, held.name)
+        return given(context.inference, inferred.name)
 
 
 def _kind(value: Value | None) -> str:

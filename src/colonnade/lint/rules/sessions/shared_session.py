@@ -44,72 +44,80 @@ async def refill(session: AsyncSession, keys: list[int]) -> None:
         await fill(session, key)
 """
 
-    def check(self, at: Context) -> Iterator[Finding]:
-        for call in at.module.called(*GATHER):
-            if at.meaning(call.func).startswith(("asyncio.", "anyio.")):
-                shared = _shared(at, call)
+    def check(self, context: Context) -> Iterator[Finding]:
+        for call in context.module.calls_named(*GATHER):
+            if context.resolve(call.func).startswith(("asyncio.", "anyio.")):
+                shared = _shared(context, call)
                 if shared:
                     message = f"several tasks use `{shared}` at once"
-                    yield at.find(self.code, call, message, advice="Give each its own session")
-        for call in at.module.called(*SPAWN):
-            used = _used(at, call)
-            loops = [loop for loop in at.loops(call) if not assigns(loop, used)]
+                    yield context.finding(
+                        self.code, call, message, advice="Give each its own session"
+                    )
+        for call in context.module.calls_named(*SPAWN):
+            used = _used(context, call)
+            loops = [loop for loop in context.enclosing_loops(call) if not assigns(loop, used)]
             if used and loops and call.args:
                 message = f"each round of the loop starts a task that uses `{used}`"
-                yield at.find(self.code, call, message, advice="Give each its own session")
-        yield from self._grouped(at)
+                yield context.finding(self.code, call, message, advice="Give each its own session")
+        yield from self._grouped(context)
 
-    def _grouped(self, at: Context) -> Iterator[Finding]:
+    def _grouped(self, context: Context) -> Iterator[Finding]:
         """Tasks of one group that use one session, without a loop."""
-        for block in at.module.nodes(ast.AsyncWith):
+        for block in context.module.nodes(ast.AsyncWith):
             begun: set[str] = set()
-            for call in at.module.called("create_task", "start_soon"):
-                used = _used(at, call)
-                if not used or block not in at.module.above(call) or any(at.loops(call)):
+            for call in context.module.calls_named("create_task", "start_soon"):
+                used = _used(context, call)
+                if (
+                    not used
+                    or block not in context.module.ancestors(call)
+                    or any(context.enclosing_loops(call))
+                ):
                     continue
-                if used in begun and _is_group(at, block):
+                if used in begun and _is_group(context, block):
                     message = f"another task of this group uses `{used}` at the same time"
-                    yield at.find(self.code, call, message, advice="Give each its own session")
+                    yield context.finding(
+                        self.code, call, message, advice="Give each its own session"
+                    )
                 begun.add(used)
 
 
-def _shared(at: Context, call: ast.Call) -> str:
+def _shared(context: Context, call: ast.Call) -> str:
     """The session that several arguments of a gather use, or one that makes several."""
     users: dict[str, int] = {}
     for argument in call.args:
         several = isinstance(argument, ast.Starred)
-        made = _made(at, argument.value) if isinstance(argument, ast.Starred) else argument
-        for name in _sessions_in(at, made):
+        made = _made(context, argument.value) if isinstance(argument, ast.Starred) else argument
+        for name in _sessions_in(context, made):
             users[name] = users.get(name, 0) + (2 if several else 1)
     return next((name for name, count in users.items() if count > 1), "")
 
 
-def _made(at: Context, node: ast.expr) -> ast.expr:
+def _made(context: Context, node: ast.expr) -> ast.expr:
     """What makes the coroutines that are gathered: itself, or what its name was assigned."""
     if not isinstance(node, ast.Name):
         return node
     made = [
         one.value
-        for one in ast.walk(at.module.function(node) or at.module.tree)
+        for one in ast.walk(context.module.enclosing_function(node) or context.module.tree)
         if isinstance(one, ast.Assign)
         and any(isinstance(target, ast.Name) and target.id == node.id for target in one.targets)
     ]
     return made[0] if len(made) == 1 else node
 
 
-def _is_group(at: Context, block: ast.AsyncWith) -> bool:
+def _is_group(context: Context, block: ast.AsyncWith) -> bool:
     names = ("asyncio.TaskGroup", "anyio.create_task_group")
     return any(
-        isinstance(item.context_expr, ast.Call) and at.meaning(item.context_expr.func) in names
+        isinstance(item.context_expr, ast.Call) and context.resolve(item.context_expr.func) in names
         for item in block.items
     )
 
 
-def _used(at: Context, call: ast.Call) -> str:
-    return next(iter(sorted(_sessions_in(at, call))), "") if call.args else ""
+def _used(context: Context, call: ast.Call) -> str:
+    return next(iter(sorted(_sessions_in(context, call))), "") if call.args else ""
 
 
-def _sessions_in(at: Context, node: ast.AST) -> set[str]:
+def _sessions_in(context: Context, node: ast.AST) -> set[str]:
     """The sessions that calls in an expression are given, or are made on."""
     bound = {
         one.id
@@ -120,8 +128,8 @@ def _sessions_in(at: Context, node: ast.AST) -> set[str]:
     }
     found = set()
     for one in ast.walk(node):
-        held = at.value(one)
-        if held is not None and held.is_instance(lib.ASYNC_SESSIONS):
+        inferred = context.value(one)
+        if inferred is not None and inferred.is_instance(lib.ASYNC_SESSIONS):
             name = dotted(one) if isinstance(one, ast.expr) else ""
             if name and name not in bound:
                 found.add(name)

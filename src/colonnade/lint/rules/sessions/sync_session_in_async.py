@@ -66,26 +66,26 @@ def titles(session: Session = Depends(get_session)) -> list[str]:
     return [task.title for task in session.exec(select(Task))]
 """
 
-    def check(self, at: Context) -> Iterator[Finding]:
-        for function in at.served:
+    def check(self, context: Context) -> Iterator[Finding]:
+        for function in context.request_functions:
             if isinstance(function, ast.AsyncFunctionDef):
-                call = _first(at, function)
+                call = _first(context, function)
                 if call is not None:
                     message = (
                         f"`{function.name}` is async, and waits for the database here with the "
                         "event loop standing still"
                     )
                     advice = "Write `def`, so that it runs in a thread, or use an AsyncSession"
-                    yield at.find(self.code, call, message, advice=advice, whole=False)
+                    yield context.finding(self.code, call, message, advice=advice, whole=False)
 
 
-def _first(at: Context, function: Function) -> ast.Call | None:
-    flow = at.inference.flow(function, at.module)
+def _first(context: Context, function: Function) -> ast.Call | None:
+    flow = context.inference.flow(function, context.module)
     calls = [
         node
         for node in ast.walk(function)
         if isinstance(node, ast.Call)
-        and at.module.function(node) is function
+        and context.module.enclosing_function(node) is function
         and flow is not None
         and blocking_call(flow.values, node)
     ]

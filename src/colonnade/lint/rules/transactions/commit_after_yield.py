@@ -58,39 +58,43 @@ def create(session: Session = Depends(get_session, scope="function")) -> None:
     store(session)
 """
 
-    def check(self, at: Context) -> Iterator[Finding]:
-        for function in at.module.functions:
-            early = at.project.names.dependencies.get(at.module.qualified(function))
+    def check(self, context: Context) -> Iterator[Finding]:
+        for function in context.module.functions:
+            early = context.project.names.dependencies.get(context.module.qualified_name(function))
             if early is not False or is_fixture(function):
                 continue
             yields = [
                 one
                 for one in ast.walk(function)
-                if isinstance(one, ast.Yield) and at.module.function(one) is function
+                if isinstance(one, ast.Yield) and context.module.enclosing_function(one) is function
             ]
             if yields:
-                yield from self._judge(at, function, yields)
+                yield from self._judge(context, function, yields)
 
-    def _judge(self, at: Context, function: Function, yields: list[ast.Yield]) -> Iterator[Finding]:
-        flow = at.inference.flow(function, at.module)
+    def _judge(
+        self, context: Context, function: Function, yields: list[ast.Yield]
+    ) -> Iterator[Finding]:
+        flow = context.inference.flow(function, context.module)
         for node, source in flow.commits if flow is not None else ():
             if not isinstance(node, ast.Call):
                 continue
             around = any(
-                isinstance(one, ast.With | ast.AsyncWith) for one in at.module.above(yields[0])
-                if any(item.context_expr is node for item in getattr(one, "items", ()))
-            )  # fmt: skip
-            if around or any(_runs_after(at, node, one) for one in yields):
+                item.context_expr is node
+                for block in context.module.ancestors(yields[0])
+                if isinstance(block, ast.With | ast.AsyncWith)
+                for item in block.items
+            )
+            if around or any(_runs_after(context, node, one) for one in yields):
                 message = (
                     f"`{source or 'the session'}` is committed when the answer was sent already"
                 )
                 advice = 'Commit in the endpoint, or use `Depends(..., scope="function")`'
-                yield at.find(self.code, node, message, advice=advice)
+                yield context.finding(self.code, node, message, advice=advice)
                 return
 
 
-def _runs_after(at: Context, node: ast.expr, first: ast.expr) -> bool:
+def _runs_after(context: Context, node: ast.expr, first: ast.expr) -> bool:
     """Whether an expression runs after another one, and not only when that fails."""
     return node.lineno > first.lineno and not any(
-        isinstance(one, ast.ExceptHandler) for one in at.module.above(node)
+        isinstance(one, ast.ExceptHandler) for one in context.module.ancestors(node)
     )

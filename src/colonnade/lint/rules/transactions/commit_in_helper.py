@@ -52,28 +52,30 @@ def begin(session: Session, name: str) -> None:
     session.commit()
 """
 
-    def check(self, at: Context) -> Iterator[Finding]:
-        for flow in at.flows:
+    def check(self, context: Context) -> Iterator[Finding]:
+        for flow in context.flows:
             if isinstance(flow.node, ast.Module):
                 continue
             writes = [
                 (node, source)
                 for node, source in flow.commits
-                if isinstance(node, ast.Call) and at.module.function(node) is flow.node and source
+                if isinstance(node, ast.Call)
+                and context.module.enclosing_function(node) is flow.node
+                and source
             ]
-            for place, (node, source) in enumerate(writes):
+            for index, (node, source) in enumerate(writes):
                 later = [
-                    one for one, same in writes[place + 1 :] if same == source and one is not node
+                    one for one, same in writes[index + 1 :] if same == source and one is not node
                 ]
                 if not later or not isinstance(node, ast.Call) or _is_commit(node):
                     continue
                 if any("commit" in (keyword.arg or "") for keyword in node.keywords):
                     continue  # it is told whether to
-                if any(_follows(at, node, one) for one in later):
-                    name = at.edit.text(node.func)
+                if any(_follows(context, node, one) for one in later):
+                    name = context.editor.text(node.func)
                     message = f"`{name}` commits `{source}`, in the middle of what is done here"
                     advice = "Let it flush, and commit here, at the end"
-                    yield at.find(self.code, node, message, advice=advice, whole=False)
+                    yield context.finding(self.code, node, message, advice=advice, whole=False)
                     break
 
 
@@ -81,12 +83,16 @@ def _is_commit(node: ast.Call) -> bool:
     return isinstance(node.func, ast.Attribute) and node.func.attr == "commit"
 
 
-def _follows(at: Context, first: ast.AST, second: ast.AST) -> bool:
+def _follows(context: Context, first: ast.AST, second: ast.AST) -> bool:
     """Whether one statement runs after another on the same way: in its block, or one around it."""
-    before = [at.module.statement(first), *at.module.above(first)]
-    chain = {one for one in (at.module.statement(second), *at.module.above(second)) if one}
+    before = [context.module.enclosing_statement(first), *context.module.ancestors(first)]
+    chain = {
+        one
+        for one in (context.module.enclosing_statement(second), *context.module.ancestors(second))
+        if one
+    }
     for one in before:
-        parent = at.module.parent(one) if one is not None else None
+        parent = context.module.parent(one) if one is not None else None
         for name in ("body", "orelse", "finalbody"):
             body = getattr(parent, name, [])
             if isinstance(body, list) and one in body:

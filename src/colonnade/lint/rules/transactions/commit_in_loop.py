@@ -41,26 +41,30 @@ def add(titles: list[str]) -> None:
         session.commit()
 """
 
-    def check(self, at: Context) -> Iterator[Finding]:
-        for call, source in _commits(at):
-            loop = next(iter(at.loops(call)), None)
+    def check(self, context: Context) -> Iterator[Finding]:
+        for call, source in _commits(context):
+            loop = next(iter(context.enclosing_loops(call)), None)
             if not isinstance(loop, ast.For | ast.AsyncFor) or not source:
                 continue
-            if assigns(loop, source) or _now_and_then(at, call, loop) or exits_after(at, call):
+            if (
+                assigns(loop, source)
+                or _now_and_then(context, call, loop)
+                or exits_after(context, call)
+            ):
                 continue
             message = f"`{source}` is committed in each round of the loop"
-            yield at.find(self.code, call, message, advice="Commit once, after the loop")
+            yield context.finding(self.code, call, message, advice="Commit once, after the loop")
 
 
-def _commits(at: Context) -> Iterator[tuple[ast.Call, str]]:
-    for call in at.module.called("commit"):
-        if at.session(call) is not None and isinstance(call.func, ast.Attribute):
+def _commits(context: Context) -> Iterator[tuple[ast.Call, str]]:
+    for call in context.module.calls_named("commit"):
+        if context.session_of(call) is not None and isinstance(call.func, ast.Attribute):
             yield call, dotted(call.func.value)
 
 
-def _now_and_then(at: Context, call: ast.Call, loop: ast.For | ast.AsyncFor) -> bool:
+def _now_and_then(context: Context, call: ast.Call, loop: ast.For | ast.AsyncFor) -> bool:
     """Whether a commit is made every so many rows, of a chunk, or with its failure seen to."""
-    for one in at.module.above(call):
+    for one in context.module.ancestors(call):
         if one is loop:
             break
         if isinstance(one, ast.If | ast.Try | ast.ExceptHandler | ast.Match):

@@ -51,46 +51,49 @@ def add(session: Session, titles: list[str]) -> list[str]:
     return refused
 """
 
-    def check(self, at: Context) -> Iterator[Finding]:
-        for call in at.module.called(*WRITES):
-            if at.session(call) is None or not isinstance(call.func, ast.Attribute):
+    def check(self, context: Context) -> Iterator[Finding]:
+        for call in context.module.calls_named(*WRITES):
+            if context.session_of(call) is None or not isinstance(call.func, ast.Attribute):
                 continue
             source = dotted(call.func.value)
-            tried = _tried(at, call)
+            tried = _tried(context, call)
             if tried is None or not source or assigns(tried, source):
                 continue
             for handler in tried.handlers:
                 if not _swallows(handler):
                     continue
-                if self._used_again(at, tried, handler, source):
+                if self._used_again(context, tried, handler, source):
                     said = "is used again after this, and was not rolled back"
-                elif _is_callers(at, call, source) and not _raises_after(at, tried):
+                elif _is_callers(context, call, source) and not _raises_after(context, tried):
                     said = "goes back to the caller, and was not rolled back"
                 else:
                     continue
                 advice = f"Call `{source}.rollback()` first, or write in `begin_nested()`"
                 message = f"`{source}` {said}"
-                yield at.find(self.code, handler, message, advice=advice, whole=False)
+                yield context.finding(self.code, handler, message, advice=advice, whole=False)
 
     def _used_again(
-        self, at: Context, tried: ast.Try, handler: ast.ExceptHandler, source: str
+        self, context: Context, tried: ast.Try, handler: ast.ExceptHandler, source: str
     ) -> bool:
-        if any(isinstance(one, ast.For | ast.AsyncFor | ast.While) for one in at.loops(tried)):
-            loop = next(one for one in at.loops(tried))
+        if any(
+            isinstance(one, ast.For | ast.AsyncFor | ast.While)
+            for one in context.enclosing_loops(tried)
+        ):
+            loop = next(one for one in context.enclosing_loops(tried))
             return not assigns(loop, source)
         if _uses(handler.body, source):
             return True
-        parent = at.module.parent(tried)
+        parent = context.module.parent(tried)
         body = getattr(parent, "body", [])
         after = body[body.index(tried) + 1 :] if tried in body else []
         left = any(isinstance(one, ast.Return | ast.Raise) for one in handler.body)
         return not left and _uses(after, source)
 
 
-def _tried(at: Context, call: ast.Call) -> ast.Try | None:
+def _tried(context: Context, call: ast.Call) -> ast.Try | None:
     """The nearest ``try`` whose handlers see what a call raises."""
     inner: ast.AST = call
-    for one in at.module.above(call):
+    for one in context.module.ancestors(call):
         if isinstance(one, (*FUNCTIONS, ast.Lambda)):
             return None
         if isinstance(one, ast.With | ast.AsyncWith):
@@ -140,16 +143,16 @@ def _uses(body: list[ast.stmt], source: str) -> bool:
     return False
 
 
-def _is_callers(at: Context, call: ast.Call, source: str) -> bool:
+def _is_callers(context: Context, call: ast.Call, source: str) -> bool:
     """Whether a session was given by a caller who goes on with it, which FastAPI does not."""
-    function = at.module.function(call)
-    if function is None or function in at.served or function.decorator_list:
+    function = context.module.enclosing_function(call)
+    if function is None or function in context.request_functions or function.decorator_list:
         return False  # a decorator may end the transaction
     return any(name.arg == source for name, _ in parameters(function))
 
 
-def _raises_after(at: Context, tried: ast.Try) -> bool:
+def _raises_after(context: Context, tried: ast.Try) -> bool:
     """Whether an error follows in any case, and the caller learns of it."""
-    body = getattr(at.module.parent(tried), "body", [])
+    body = getattr(context.module.parent(tried), "body", [])
     after = body[body.index(tried) + 1 :] if tried in body else []
     return any(isinstance(one, ast.Raise) for one in after)

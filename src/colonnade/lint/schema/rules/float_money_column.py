@@ -38,4 +38,4 @@ class Task(SQLModel, table=True):
             for column in table.columns:
                 if isinstance(column.type, Float) and is_money(column.name):
                     message = f"`{table.name}.{column.name}` is money, and a float"
-                    yield schema.find(self.code, table, message, "Use NUMERIC: `Decimal`")
+                    yield schema.finding(self.code, table, message, "Use NUMERIC: `Decimal`")

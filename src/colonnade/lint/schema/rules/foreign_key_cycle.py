@@ -58,7 +58,7 @@ class Task(SQLModel, table=True):
                 told.add(frozenset(circle))
                 way = " -> ".join(one.name for one in [*circle, circle[0]])
                 message = f"tables refer to each other in a circle: {way}"
-                yield schema.find(self.code, table, message)
+                yield schema.finding(self.code, table, message)
 
 
 def _circle(start: Table, refers: dict[Table, set[Table]]) -> list[Table]:

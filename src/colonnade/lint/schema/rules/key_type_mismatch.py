@@ -61,7 +61,7 @@ class Task(SQLModel, table=True):
                             f"`{column.name}` is {mine}, and `{target.table.name}.{target.name}`, "
                             f"which it refers to, {theirs}"
                         )
-                        yield schema.find(self.code, table, message)
+                        yield schema.finding(self.code, table, message)
 
 
 def _family(kind: "sqltypes.TypeEngine[Any]") -> str:

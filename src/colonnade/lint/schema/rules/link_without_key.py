@@ -46,4 +46,4 @@ class TaskWorker(SQLModel, table=True):
             if not any(unique and set(columns) == both for _, columns, unique in indexed(table)):
                 message = f"`{table.name}` links two tables, and can store one link twice"
                 advice = f"Make {names(sorted(both, key=lambda one: one.name))} its primary key"
-                yield schema.find(self.code, table, message, advice)
+                yield schema.finding(self.code, table, message, advice)

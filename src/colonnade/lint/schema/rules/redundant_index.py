@@ -44,7 +44,7 @@ class Worker(SQLModel, table=True):
                     # Of two that are the same, the one that comes first stays.
                     if same and (len(columns) > len(mine) or name < str(index.name) or " " in name):
                         message = f"the index `{index.name}` does nothing that {name} does not"
-                        yield schema.find(self.code, table, message, "Leave it out")
+                        yield schema.finding(self.code, table, message, "Leave it out")
                         break
 
 

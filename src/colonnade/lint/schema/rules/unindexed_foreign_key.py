@@ -37,4 +37,4 @@ class Task(SQLModel, table=True):
                 size = len(columns)
                 if not any(set(one[:size]) == set(columns) for one in searchable):
                     message = f"`{table.name}` has no index for the foreign key {names(columns)}"
-                    yield schema.find(self.code, table, message, "Add `index=True`")
+                    yield schema.finding(self.code, table, message, "Add `index=True`")

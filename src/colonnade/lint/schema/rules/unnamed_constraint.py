@@ -45,7 +45,7 @@ class Task(colonnade.SQLModel, table=True):
                 said = ", ".join(sorted(unnamed))
                 message = f"`{table.name}` has constraints without a name: {said}"
                 advice = "Give the metadata a `naming_convention`"
-                yield schema.find(self.code, table, message, advice)
+                yield schema.finding(self.code, table, message, advice)
 
 
 def _kind(constraint: object) -> str:
