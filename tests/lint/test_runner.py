@@ -92,7 +92,7 @@ def test_a_cache_that_is_broken_or_anothers_is_made_anew(project: Path) -> None:
 
 
 def test_several_processes_find_the_same(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("colonnade.lint.runner._runner.WORTH_A_POOL", 0)
+    monkeypatch.setattr("colonnade.lint.runner._runner.MIN_POOL_BYTES", 0)
     for number in range(20):
         (project / f"engine_{number}.py").write_text(WRONG)
     alone = found(check(Settings.read(project), cached=False))

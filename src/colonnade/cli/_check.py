@@ -98,7 +98,7 @@ def _given(asked: Asked) -> tuple[dict[Path, bytes], list[Path]]:
 
 
 def _fixed(
-    asked: Asked, settings: lint.Settings, fixed: lint.Fixed, contents: dict[Path, bytes]
+    asked: Asked, settings: lint.Settings, fixed: lint.FixResult, contents: dict[Path, bytes]
 ) -> int:
     if not (asked.diff or contents):
         fixed.write()
@@ -149,7 +149,7 @@ def _told(
             known = lint.read_baseline(baseline)
         except CheckError as error:
             raise typer.BadParameter(str(error), param_hint="--baseline") from None
-        findings, report.known = lint.beyond(findings, known, settings.root)
+        findings, report.known = lint.exclude_known(findings, known, settings.root)
     if asked.statistics:
         _print_statistics(findings)
         return len(findings)

@@ -61,7 +61,7 @@ class Editor:
         given = self._arguments(call)
         close = self.end(call) - 1
         if given:
-            return self._append(given[-1], close, text)
+            return self._add_item(given[-1], close, text)
         line = self._line_start(close)
         if self._text[line:close].strip():
             return (Edit(close, close, text),)
@@ -107,13 +107,13 @@ class Editor:
             return ()
         end = self.end(last)
         head = self.code_between(end, self.start(node.body[0]))
-        return self._append(last, end + head.rindex(")", 0, head.index(":")), text)
+        return self._add_item(last, end + head.rindex(")", 0, head.index(":")), text)
 
     def _arguments(self, call: ast.Call) -> list[ast.expr | ast.keyword]:
         given: list[ast.expr | ast.keyword] = [*call.args, *call.keywords]
         return sorted(given, key=self.start)
 
-    def _append(self, last: ast.AST, close: int, text: str) -> tuple[Edit, ...]:
+    def _add_item(self, last: ast.AST, close: int, text: str) -> tuple[Edit, ...]:
         """Put one more behind the last of several in brackets: on a line of its own if that is."""
         end, comma = self._item_end(last, close)
         line = self._line_start(self.start(last))
@@ -152,7 +152,7 @@ class Editor:
         found = LINE_BREAK.search(self._text, position)
         return found.span() if found is not None else (len(self._text), len(self._text))
 
-    def name_of(self, module: str, name: str) -> tuple[str, tuple[Edit, ...]] | None:
+    def local_name(self, module: str, name: str) -> tuple[str, tuple[Edit, ...]] | None:
         """What something of a library is called here, and the edits that import it.
 
         None if the name means something else somewhere in the module.
@@ -202,7 +202,7 @@ class Editor:
         for one in imports:
             if isinstance(one, ast.ImportFrom) and one.module == module and not one.level:
                 if one.names[0].name != "*":
-                    return self._append(one.names[-1], self._names_end(one), name)
+                    return self._add_item(one.names[-1], self._names_end(one), name)
         line = f"from {module} import {name}\n"
         if imports:
             return (self._line_before(imports[0], line),)

@@ -16,7 +16,7 @@ ROUNDS = 20  # of fixes that make room for others; each file settles in two or t
 
 
 @dataclass
-class Fixed:
+class FixResult:
     """What fixing has done.
 
     Attributes:
@@ -57,7 +57,7 @@ def fix(
     cached: bool = True,
     progress: Progress | None = None,
     contents: dict[Path, bytes] | None = None,
-) -> Fixed:
+) -> FixResult:
     """Mend what can be mended; nothing is written.
 
     Args:
@@ -72,29 +72,29 @@ def fix(
     Raises:
         CheckError: As for ``check``.
     """
-    held = dict(contents or {})
-    given = dict(held)
-    done = Fixed(Report())
+    current = dict(contents or {})
+    given = dict(current)
+    done = FixResult(Report())
     for _ in range(ROUNDS):
         done.report = check(
-            settings, paths, jobs=jobs, cached=cached, progress=progress, contents=held
+            settings, paths, jobs=jobs, cached=cached, progress=progress, contents=current
         )
         changed = False
-        for shown, findings in _mendable(done.report.findings, unsafe=unsafe).items():
+        for shown, findings in _fixable(done.report.findings, unsafe=unsafe).items():
             path = Path(shown).absolute()
             if shown in done.failed:
                 continue
             try:
-                data = held.get(path)
+                data = current.get(path)
                 old = path.read_bytes() if data is None else data
-                new, count = _mended(old, path.suffix, findings)
+                new, count = _fix_file(old, path.suffix, findings)
             except Exception as error:  # one file, which does not keep the others from it
                 kind = "" if isinstance(error, UnreadableError) else f"{type(error).__name__}: "
                 done.failed[shown] = f"cannot be fixed: {kind}{error}"
                 continue
             if new != old:
                 done.before.setdefault(path, given.get(path, old))
-                held[path] = done.after[path] = new
+                current[path] = done.after[path] = new
                 done.counts[path] += count
                 changed = True
         if not changed:
@@ -102,7 +102,7 @@ def fix(
     return done
 
 
-def _mendable(findings: Iterable[Finding], *, unsafe: bool) -> dict[str, list[Finding]]:
+def _fixable(findings: Iterable[Finding], *, unsafe: bool) -> dict[str, list[Finding]]:
     found: dict[str, list[Finding]] = {}
     for finding in findings:
         if finding.fix is not None and (finding.fix.safe or unsafe):
@@ -110,7 +110,7 @@ def _mendable(findings: Iterable[Finding], *, unsafe: bool) -> dict[str, list[Fi
     return found
 
 
-def _mended(data: bytes, suffix: str, findings: list[Finding]) -> tuple[bytes, int]:
+def _fix_file(data: bytes, suffix: str, findings: list[Finding]) -> tuple[bytes, int]:
     """A file with its findings fixed, and how many were.
 
     Raises:
@@ -150,10 +150,10 @@ def apply(source: Source, findings: Iterable[Finding]) -> tuple[str, int]:
         if edits and not any(_overlap(edit, other) for edit in fresh for other in taken):
             taken += fresh
             count += 1
-    return edited(source.text, taken), count
+    return apply_edits(source.text, taken), count
 
 
-def edited(text: str, edits: Iterable[Edit]) -> str:
+def apply_edits(text: str, edits: Iterable[Edit]) -> str:
     """A text with edits made that do not overlap; their line ends are the text's."""
     ends = "\r\n" if "\r\n" in text else "\n"
     parts = []

@@ -5,23 +5,28 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from colonnade.lint.inference._flow import Flow
-from colonnade.lint.inference._name_inference import returned
-from colonnade.lint.inference._paths import dotted
+from colonnade.lint.inference._name_inference import infer_return
+from colonnade.lint.inference._paths import dotted_name
 from colonnade.lint.inference._sessions import (
     AWAITED,
+    infer_engine_call,
+    infer_session_call,
     new_factory,
     new_session,
-    of_engine,
-    of_session,
 )
-from colonnade.lint.inference._statements import of_result, of_statement, option, selected
+from colonnade.lint.inference._statements import (
+    infer_loader_option,
+    infer_result_call,
+    infer_select,
+    infer_statement_call,
+)
 from colonnade.lint.inference._values import (
     NO_RELATIONS,
     Kind,
     Value,
     awaitable,
     collection_of,
-    iterated,
+    loop_item,
     merge_paths,
 )
 from colonnade.lint.project import _known_names as lib
@@ -37,26 +42,26 @@ PLAIN = frozenset(
 BUILTIN_SAME = frozenset({"list", "sorted", "tuple", "set", "reversed", "iter", "builtins.list"})
 
 
-def called(flow: Flow, node: ast.Call, function: Value | None) -> Value | None:
+def infer_call(flow: Flow, node: ast.Call, function: Value | None) -> Value | None:
     """What a call gives, and what it does."""
     if function is not None and function.kind is Kind.SYMBOL:
-        return _of_symbol(flow, node, function)
+        return _infer_symbol_call(flow, node, function)
     if function is not None and function.kind is Kind.FACTORY:
         return function.item
     if isinstance(node.func, ast.Attribute):
         receiver = flow.value(node.func.value)
         if receiver is not None:
-            return _method(flow, node, node.func, receiver)
+            return _infer_method_call(flow, node, node.func, receiver)
     return None
 
 
-def _of_symbol(flow: Flow, node: ast.Call, function: Value) -> Value | None:
+def _infer_symbol_call(flow: Flow, node: ast.Call, function: Value) -> Value | None:
     name = function.name
-    made = _of_library(flow, node, name)
-    return made if made is not None else _of_project(flow, node, name)
+    made = _infer_library_call(flow, node, name)
+    return made if made is not None else _infer_project_call(flow, node, name)
 
 
-def _of_library(flow: Flow, node: ast.Call, name: str) -> Value | None:
+def _infer_library_call(flow: Flow, node: ast.Call, name: str) -> Value | None:
     options = {keyword.arg: keyword.value for keyword in node.keywords}
     if name in lib.SESSIONS:
         return new_session(name, options, node)
@@ -73,17 +78,17 @@ def _of_library(flow: Flow, node: ast.Call, name: str) -> Value | None:
     if name == f"{lib.DATABASE}.session":
         return Value(Kind.CONTEXT, lib.DATABASE)
     if name in lib.SELECTS:
-        return Value(Kind.STATEMENT, name, item=selected(flow, node), node=node)
+        return Value(Kind.STATEMENT, name, item=infer_select(flow, node), node=node)
     if name == lib.COL or name.endswith(".aliased"):
         return flow.value(node.args[0]) if node.args else None
     if name.startswith("sqlalchemy.orm.") and name.rpartition(".")[2] in lib.LOADERS:
-        return option(flow, node, name.rpartition(".")[2], "")
+        return infer_loader_option(flow, node, name.rpartition(".")[2], "")
     if name in BUILTIN_SAME or name in ("asyncio.wait_for", "asyncio.shield"):
-        return _same(flow, node, name)
+        return _infer_copy(flow, node, name)
     return None
 
 
-def _of_project(flow: Flow, node: ast.Call, name: str) -> Value | None:
+def _infer_project_call(flow: Flow, node: ast.Call, name: str) -> Value | None:
     project = flow.scope.project
     model = project.model(name)
     if model is not None:
@@ -92,48 +97,54 @@ def _of_project(flow: Flow, node: ast.Call, name: str) -> Value | None:
             if model.is_table
             else Value(Kind.INSTANCE, name)
         )
-    found = project.callee(name)
+    found = project.called_function(name)
     if found is not None:
-        return _of_overloads(flow, node, *found)
+        return _infer_overloaded_call(flow, node, *found)
     if name in project.names.bases:
         return Value(Kind.INSTANCE, name)
     return None
 
 
-def _same(flow: Flow, node: ast.Call, name: str) -> Value | None:
+def _infer_copy(flow: Flow, node: ast.Call, name: str) -> Value | None:
     inferred = flow.value(node.args[0]) if node.args else None
     if name.startswith("asyncio.") or inferred is None:
         return inferred
-    item = iterated(inferred)
+    item = loop_item(inferred)
     return collection_of(item) if item is not None else None
 
 
-def _of_overloads(flow: Flow, node: ast.Call, function: Function, module: Module) -> Value | None:
+def _infer_overloaded_call(
+    flow: Flow, node: ast.Call, function: Function, module: Module
+) -> Value | None:
     """A call of the project's own; unknown if its definitions do not all give the same."""
     definitions = flow.scope.project.overloads(function, module)
-    first, *others = [_of_function(flow, node, definition, module) for definition in definitions]
+    first, *others = [
+        _infer_function_call(flow, node, definition, module) for definition in definitions
+    ]
     if all(other == first for other in others):
         return first
     kinds = {one.kind if one is not None else None for one in (first, *others)}
     return awaitable(None) if kinds == {Kind.AWAITABLE} else None
 
 
-def _of_function(flow: Flow, node: ast.Call, function: Function, module: Module) -> Value | None:
+def _infer_function_call(
+    flow: Flow, node: ast.Call, function: Function, module: Module
+) -> Value | None:
     """A call of the project's own: what it gives; a commit in it is a commit here."""
     for parameter, argument in arguments(function, node):
-        if parameter in flow.inference.committed(function, module):
-            flow.commit(node, dotted(argument))
+        if parameter in flow.inference.committed_parameters(function, module):
+            flow.commit(node, dotted_name(argument))
         inferred = flow.value(argument)
         if inferred is not None and inferred.kind is Kind.ROW and isinstance(argument, ast.Name):
             flow.state.names[argument.id] = replace(inferred, loads=None, attached=False)
-    inferred = returned(flow.inference, function, module)
+    inferred = infer_return(flow.inference, function, module)
     if inferred is not None and inferred.kind is Kind.ROW:
         inferred = replace(inferred, attached=False, loads=None)
     elif inferred is not None and inferred.kind is Kind.COLLECTION and inferred.item is not None:
         if inferred.item.kind is Kind.ROW:
             inferred = collection_of(replace(inferred.item, attached=False, loads=None))
     decorators = {
-        dotted(one.func if isinstance(one, ast.Call) else one).rpartition(".")[2]
+        dotted_name(one.func if isinstance(one, ast.Call) else one).rpartition(".")[2]
         for one in function.decorator_list
     }
     if decorators & {"contextmanager", "asynccontextmanager"}:
@@ -157,26 +168,28 @@ def arguments(function: Function, node: ast.Call) -> Iterator[tuple[str, ast.exp
     yield from ((keyword.arg, keyword.value) for keyword in node.keywords if keyword.arg)
 
 
-def _method(flow: Flow, node: ast.Call, func: ast.Attribute, receiver: Value) -> Value | None:
+def _infer_method_call(
+    flow: Flow, node: ast.Call, func: ast.Attribute, receiver: Value
+) -> Value | None:
     name = func.attr
     match receiver.kind:
         case Kind.INSTANCE if receiver.name in lib.SESSIONS:
-            inferred = of_session(flow, node, func, receiver)
+            inferred = infer_session_call(flow, node, func, receiver)
             if receiver.name in lib.ASYNC_SESSIONS and name in AWAITED:
                 return awaitable(inferred)
             return inferred
         case Kind.INSTANCE if receiver.name in (lib.ENGINE, lib.ASYNC_ENGINE):
-            return of_engine(receiver, name)
+            return infer_engine_call(receiver, name)
         case Kind.INSTANCE if receiver.name == lib.ASYNC_CONNECTION:
             return awaitable(None) if name in CONNECTION_AWAITED else None
         case Kind.FACTORY if name == "begin" and receiver.item is not None:
             return Value(Kind.CONTEXT, item=receiver.item, source="?")
         case Kind.STATEMENT | Kind.QUERY:
-            return of_statement(flow, node, name, receiver)
+            return infer_statement_call(flow, node, name, receiver)
         case Kind.ROWS | Kind.TUPLES:
-            return of_result(name, receiver)
+            return infer_result_call(name, receiver)
         case Kind.OPTION if name in lib.LOADERS:
-            chained = option(flow, node, name, receiver.name)
+            chained = infer_loader_option(flow, node, name, receiver.name)
             return replace(chained, loads=merge_paths(receiver.loads, chained.loads))
         case Kind.COLLECTION if name in ("copy", "pop"):
             return receiver if name == "copy" else receiver.item

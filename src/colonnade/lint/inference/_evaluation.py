@@ -6,12 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 from colonnade.lint.inference import _calls as calls
-from colonnade.lint.inference import _name_inference as giving
+from colonnade.lint.inference import _name_inference as name_inference
 from colonnade.lint.inference._flow import Flow, Inference, Read
-from colonnade.lint.inference._paths import dotted, root
-from colonnade.lint.inference._values import Kind, Value, collection_of, iterated, merge_values
+from colonnade.lint.inference._paths import dotted_name, root_name
+from colonnade.lint.inference._values import Kind, Value, collection_of, loop_item, merge_values
 from colonnade.lint.project import _known_names as lib
-from colonnade.lint.project._module_summary import absolute
+from colonnade.lint.project._module_summary import absolute_import
 from colonnade.lint.project._modules import Function, parameters
 
 
@@ -29,7 +29,7 @@ def evaluate(flow: Flow, node: ast.expr) -> Value | None:
     return inferred
 
 
-def entered(inference: Inference, value: Value | None, *, is_async: bool) -> Value | None:
+def infer_entered(inference: Inference, value: Value | None, *, is_async: bool) -> Value | None:
     """What ``with ... as`` names."""
     if value is None:
         return None
@@ -41,7 +41,7 @@ def entered(inference: Inference, value: Value | None, *, is_async: bool) -> Val
     if value.kind is Kind.INSTANCE:
         method = "__aenter__" if is_async else "__enter__"
         found = inference.project.method(value.name, method)
-        return giving.returned(inference, *found) if found is not None else value
+        return name_inference.infer_return(inference, *found) if found is not None else value
     return None
 
 
@@ -52,7 +52,7 @@ def bind(
     state = flow.state
     match target:
         case ast.Name(id=name):
-            since = state.expired.get(root(value)) if value is not None else None
+            since = state.expired.get(root_name(value)) if value is not None else None
             flow.forget(name)
             state.names[name] = inferred
             if (
@@ -68,7 +68,7 @@ def bind(
             bind(flow, inner, None)
         case ast.Attribute():
             evaluate(flow, target.value)
-            path = dotted(target)
+            path = dotted_name(target)
             if path:
                 state.names[path] = inferred
                 state.loaded.add((path.rpartition(".")[0], target.attr))
@@ -76,34 +76,36 @@ def bind(
             evaluate(flow, target)
 
 
-def bind_loop_variable(flow: Flow, target: ast.expr, over: Value | None, source: ast.expr) -> None:
-    item = iterated(over)
-    name = source_name(source)
-    flow.state.names.setdefault(name, over)  # what has no name expires like what has one
+def bind_loop_variable(
+    flow: Flow, target: ast.expr, iterable: Value | None, source: ast.expr
+) -> None:
+    item = loop_item(iterable)
+    name = loop_source(source)
+    flow.state.names.setdefault(name, iterable)  # what has no name expires like what has one
     bind(flow, target, item)
     if isinstance(target, ast.Name):
-        flow.state.within[target.id] = name
+        flow.state.loop_sources[target.id] = name
         if name in flow.state.expired and item is not None and item.kind is Kind.ROW:
             flow.state.expired[target.id] = flow.state.expired[name]
 
 
-def source_name(source: ast.expr) -> str:
+def loop_source(source: ast.expr) -> str:
     """The name of what a loop is over, which is made up for a call."""
-    return root(source) or f"<line {source.lineno}, {source.col_offset}>"
+    return root_name(source) or f"<line {source.lineno}, {source.col_offset}>"
 
 
 def bind_parameters(flow: Flow, node: Function) -> None:
     """Give each parameter what its annotation, its default or a fixture says."""
     owner = flow.scope.module.owning_class(node)
     for number, (name, default) in enumerate(parameters(node)):
-        inferred = giving.of_hint(flow.inference, flow.scope, name.annotation)
+        inferred = name_inference.infer_annotation(flow.inference, flow.scope, name.annotation)
         if default is not None:
-            depends = giving.dependency(flow.inference, flow.scope, default)
-            inferred = inferred if depends is None else _narrowed(inferred, depends)
+            depends = name_inference.infer_depends(flow.inference, flow.scope, default)
+            inferred = inferred if depends is None else _prefer_dependency(inferred, depends)
         if number == 0 and owner is not None and name.annotation is None:
             inferred = Value(Kind.INSTANCE, flow.scope.module.qualified_name(owner))
         if inferred is None and name.annotation is None:
-            inferred = giving.fixture(flow.inference, flow.scope, node, name.arg)
+            inferred = name_inference.infer_fixture(flow.inference, flow.scope, node, name.arg)
         flow.state.names[name.arg] = inferred
 
 
@@ -113,33 +115,35 @@ def bind_imports(flow: Flow, node: ast.Import | ast.ImportFrom) -> None:
     if isinstance(node, ast.Import):
         for alias in node.names:
             if alias.asname:
-                flow.state.names[alias.asname] = giving.imported(inference, alias.name, module.name)
+                flow.state.names[alias.asname] = name_inference.infer_import(
+                    inference, alias.name, module.name
+                )
         return
     package = inference.project.names.package(module.name)
-    source = absolute("." * node.level + (node.module or ""), package)
+    source = absolute_import("." * node.level + (node.module or ""), package)
     for alias in node.names:
-        inferred = giving.imported(inference, f"{source}.{alias.name}", module.name)
+        inferred = name_inference.infer_import(inference, f"{source}.{alias.name}", module.name)
         flow.state.names[alias.asname or alias.name] = inferred
 
 
-def _narrowed(inferred: Value | None, depends: Value) -> Value:
+def _prefer_dependency(inferred: Value | None, depends: Value) -> Value:
     """An annotation that is wrong about its dependency is a hint no more than the other."""
     return inferred if inferred is not None and inferred.kind is not depends.kind else depends
 
 
-def _name(flow: Flow, node: ast.Name) -> Value | None:
+def _evaluate_name(flow: Flow, node: ast.Name) -> Value | None:
     if isinstance(node.ctx, ast.Load):
         current: Flow | None = flow
         while current is not None:
             if node.id in current.state.names:
                 return current.state.names[node.id]
             current = current.outer
-        return giving.symbol(flow.inference, flow.scope, node)
+        return name_inference.infer_symbol(flow.inference, flow.scope, node)
     return None
 
 
-def _attribute(flow: Flow, node: ast.Attribute) -> Value | None:
-    path = dotted(node)
+def _evaluate_attribute(flow: Flow, node: ast.Attribute) -> Value | None:
+    path = dotted_name(node)
     receiver = evaluate(flow, node.value)
     if path and (inferred := flow.lookup(path)) is not None:
         return inferred
@@ -148,23 +152,23 @@ def _attribute(flow: Flow, node: ast.Attribute) -> Value | None:
     if receiver.kind is Kind.SYMBOL:
         model = flow.scope.project.model(receiver.name)
         if model is not None:
-            return giving.member(model, node.attr)
-        return giving.named(flow.inference, f"{receiver.name}.{node.attr}")
+            return name_inference.infer_member(model, node.attr)
+        return name_inference.infer_name(flow.inference, f"{receiver.name}.{node.attr}")
     if receiver.kind is Kind.INSTANCE:
-        return giving.attribute(flow.inference, receiver, node.attr)
+        return name_inference.infer_attribute(flow.inference, receiver, node.attr)
     if receiver.kind is Kind.ROW and isinstance(node.ctx, ast.Load):
-        return _read(flow, node, receiver)
+        return _read_attribute(flow, node, receiver)
     return None
 
 
-def _read(flow: Flow, node: ast.Attribute, row: Value) -> Value | None:
+def _read_attribute(flow: Flow, node: ast.Attribute, row: Value) -> Value | None:
     """A row's attribute is read."""
     model = row.model
     member = model.members.get(node.attr) if model is not None else None
     if model is None or member is None:
         return None
-    name = dotted(node.value) or root(node.value)
-    expired = flow.state.expired.get(root(node.value))
+    name = dotted_name(node.value) or root_name(node.value)
+    expired = flow.state.expired.get(root_name(node.value))
     relation = model.relations.get(node.attr)
     lazy = (
         relation is not None
@@ -174,7 +178,7 @@ def _read(flow: Flow, node: ast.Attribute, row: Value) -> Value | None:
         and relation.is_lazy
         and node.attr not in row.loads
         and (name, node.attr) not in flow.state.loaded
-        and not (not relation.uselist and _holds(flow, relation.target))
+        and not (not relation.uselist and _is_row_loaded(flow, relation.target))
     )
     if expired is not None or lazy:
         flow.reads[node] = Read(node, row, node.attr, expired, lazy)
@@ -182,10 +186,10 @@ def _read(flow: Flow, node: ast.Attribute, row: Value) -> Value | None:
         flow.reads.pop(node, None)
     if relation is None:
         return None
-    return _related(flow, row, relation.target, node.attr, is_many=relation.uselist)
+    return _related_row(flow, row, relation.target, node.attr, is_many=relation.uselist)
 
 
-def _holds(flow: Flow, target: str) -> bool:
+def _is_row_loaded(flow: Flow, target: str) -> bool:
     """Whether a row of a model was loaded already: the session then has it without asking."""
     for inferred in flow.state.names.values():
         one = (
@@ -197,7 +201,7 @@ def _holds(flow: Flow, target: str) -> bool:
     return False
 
 
-def _related(flow: Flow, row: Value, target: str, name: str, *, is_many: bool) -> Value | None:
+def _related_row(flow: Flow, row: Value, target: str, name: str, *, is_many: bool) -> Value | None:
     model = flow.scope.project.model(target)
     if model is None:
         return None
@@ -210,21 +214,21 @@ def _related(flow: Flow, row: Value, target: str, name: str, *, is_many: bool) -
     return collection_of(one) if is_many else one
 
 
-def _call(flow: Flow, node: ast.Call) -> Value | None:
+def _evaluate_call(flow: Flow, node: ast.Call) -> Value | None:
     function = evaluate(flow, node.func)
     for argument in node.args:
         evaluate(flow, argument)
     for keyword in node.keywords:
         evaluate(flow, keyword.value)
-    return calls.called(flow, node, function)
+    return calls.infer_call(flow, node, function)
 
 
-def _await(flow: Flow, node: ast.Await) -> Value | None:
+def _evaluate_await(flow: Flow, node: ast.Await) -> Value | None:
     inferred = evaluate(flow, node.value)
     return inferred.item if inferred is not None and inferred.kind is Kind.AWAITABLE else inferred
 
 
-def _subscript(flow: Flow, node: ast.Subscript) -> Value | None:
+def _evaluate_subscript(flow: Flow, node: ast.Subscript) -> Value | None:
     inferred = evaluate(flow, node.value)
     evaluate(flow, node.slice)
     if inferred is not None and inferred.kind is Kind.COLLECTION:
@@ -232,7 +236,7 @@ def _subscript(flow: Flow, node: ast.Subscript) -> Value | None:
     return inferred if inferred is not None and inferred.kind is Kind.SYMBOL else None
 
 
-def _items(flow: Flow, node: ast.List | ast.Tuple | ast.Set) -> Value | None:
+def _evaluate_items(flow: Flow, node: ast.List | ast.Tuple | ast.Set) -> Value | None:
     values = [evaluate(flow, element) for element in node.elts]
     if isinstance(node, ast.Tuple):
         return None
@@ -242,32 +246,34 @@ def _items(flow: Flow, node: ast.List | ast.Tuple | ast.Set) -> Value | None:
     return collection_of(inferred) if inferred is not None else None
 
 
-def _comprehension(flow: Flow, node: ast.ListComp | ast.SetComp | ast.GeneratorExp) -> Value | None:
+def _evaluate_comprehension(
+    flow: Flow, node: ast.ListComp | ast.SetComp | ast.GeneratorExp
+) -> Value | None:
     saved, flow.state = flow.state, flow.state.copy()
-    _generators(flow, node.generators)
+    _bind_generators(flow, node.generators)
     inferred = evaluate(flow, node.elt)
     flow.state = saved
     return collection_of(inferred) if inferred is not None else None
 
 
-def _dict_comprehension(flow: Flow, node: ast.DictComp) -> Value | None:
+def _evaluate_dict_comprehension(flow: Flow, node: ast.DictComp) -> Value | None:
     saved, flow.state = flow.state, flow.state.copy()
-    _generators(flow, node.generators)
+    _bind_generators(flow, node.generators)
     evaluate(flow, node.key)
     evaluate(flow, node.value)
     flow.state = saved
     return None
 
 
-def _generators(flow: Flow, generators: list[ast.comprehension]) -> None:
+def _bind_generators(flow: Flow, generators: list[ast.comprehension]) -> None:
     for generator in generators:
-        over = evaluate(flow, generator.iter)
-        bind_loop_variable(flow, generator.target, over, generator.iter)
+        iterable = evaluate(flow, generator.iter)
+        bind_loop_variable(flow, generator.target, iterable, generator.iter)
         for test in generator.ifs:
             evaluate(flow, test)
 
 
-def _lambda(flow: Flow, node: ast.Lambda) -> Value | None:
+def _evaluate_lambda(flow: Flow, node: ast.Lambda) -> Value | None:
     saved, flow.state = flow.state, flow.state.copy()
     for argument in node.args.args:
         flow.state.names[argument.arg] = None
@@ -276,55 +282,55 @@ def _lambda(flow: Flow, node: ast.Lambda) -> Value | None:
     return None
 
 
-def _either(flow: Flow, node: ast.IfExp) -> Value | None:
+def _evaluate_conditional(flow: Flow, node: ast.IfExp) -> Value | None:
     evaluate(flow, node.test)
     return merge_values(evaluate(flow, node.body), evaluate(flow, node.orelse))
 
 
-def _boolean(flow: Flow, node: ast.BoolOp) -> Value | None:
+def _evaluate_boolean(flow: Flow, node: ast.BoolOp) -> Value | None:
     inferred: Value | None = None
     for value in node.values:
         inferred = merge_values(inferred, evaluate(flow, value))
     return inferred
 
 
-def _bound(flow: Flow, node: ast.NamedExpr) -> Value | None:
+def _evaluate_named_expression(flow: Flow, node: ast.NamedExpr) -> Value | None:
     inferred = evaluate(flow, node.value)
     bind(flow, node.target, inferred, node.value)
     return inferred
 
 
-def _yield(flow: Flow, node: ast.Yield) -> Value | None:
+def _evaluate_yield(flow: Flow, node: ast.Yield) -> Value | None:
     flow.yielded.append(evaluate(flow, node.value) if node.value is not None else None)
     return None
 
 
-def _nothing(flow: Flow, node: ast.Constant) -> Value | None:
+def _evaluate_constant(flow: Flow, node: ast.Constant) -> Value | None:
     return None
 
 
-def _starred(flow: Flow, node: ast.Starred) -> Value | None:
+def _evaluate_starred(flow: Flow, node: ast.Starred) -> Value | None:
     return evaluate(flow, node.value)
 
 
 _HANDLERS: dict[type[ast.expr], Callable[[Flow, Any], Value | None]] = {
-    ast.Name: _name,
-    ast.Attribute: _attribute,
-    ast.Call: _call,
-    ast.Await: _await,
-    ast.Subscript: _subscript,
-    ast.List: _items,
-    ast.Tuple: _items,
-    ast.Set: _items,
-    ast.ListComp: _comprehension,
-    ast.SetComp: _comprehension,
-    ast.GeneratorExp: _comprehension,
-    ast.DictComp: _dict_comprehension,
-    ast.Lambda: _lambda,
-    ast.IfExp: _either,
-    ast.BoolOp: _boolean,
-    ast.NamedExpr: _bound,
-    ast.Yield: _yield,
-    ast.Constant: _nothing,
-    ast.Starred: _starred,
+    ast.Name: _evaluate_name,
+    ast.Attribute: _evaluate_attribute,
+    ast.Call: _evaluate_call,
+    ast.Await: _evaluate_await,
+    ast.Subscript: _evaluate_subscript,
+    ast.List: _evaluate_items,
+    ast.Tuple: _evaluate_items,
+    ast.Set: _evaluate_items,
+    ast.ListComp: _evaluate_comprehension,
+    ast.SetComp: _evaluate_comprehension,
+    ast.GeneratorExp: _evaluate_comprehension,
+    ast.DictComp: _evaluate_dict_comprehension,
+    ast.Lambda: _evaluate_lambda,
+    ast.IfExp: _evaluate_conditional,
+    ast.BoolOp: _evaluate_boolean,
+    ast.NamedExpr: _evaluate_named_expression,
+    ast.Yield: _evaluate_yield,
+    ast.Constant: _evaluate_constant,
+    ast.Starred: _evaluate_starred,
 }

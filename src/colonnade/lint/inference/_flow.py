@@ -30,12 +30,12 @@ class State:
     names: dict[str, Value | None] = field(default_factory=dict)
     expired: dict[str, ast.AST] = field(default_factory=dict)
     loaded: set[tuple[str, str]] = field(default_factory=set)
-    within: dict[str, str] = field(default_factory=dict)
+    loop_sources: dict[str, str] = field(default_factory=dict)
 
     def copy(self) -> "State":
         """The same, to go another way."""
         return State(
-            dict(self.names), dict(self.expired), set(self.loaded), dict(self.within)
+            dict(self.names), dict(self.expired), set(self.loaded), dict(self.loop_sources)
         )  # fmt: skip
 
 
@@ -106,7 +106,7 @@ class Flow:
         """What was known of a name is of what it held before."""
         state = self.state
         state.expired.pop(name, None)
-        state.within.pop(name, None)
+        state.loop_sources.pop(name, None)
         state.loaded = {one for one in state.loaded if one[0] != name}
         for path in [one for one in state.names if one.startswith(f"{name}.")]:
             del state.names[path]
@@ -155,7 +155,7 @@ class Inference:
         self._walk(flow)
         return flow
 
-    def committed(self, function: Function, module: Module) -> frozenset[str]:
+    def committed_parameters(self, function: Function, module: Module) -> frozenset[str]:
         """The parameters that a function commits, itself or by what it calls."""
         flow = self.flow(function, module)
         if flow is None:

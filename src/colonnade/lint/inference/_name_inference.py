@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from colonnade.lint.inference._flow import Inference
-from colonnade.lint.inference._paths import dotted
+from colonnade.lint.inference._paths import dotted_name
 from colonnade.lint.inference._values import Kind, Value, collection_of, merge_values
 from colonnade.lint.project import _known_names as lib
 from colonnade.lint.project._hints import TypeHint
@@ -14,17 +14,17 @@ from colonnade.lint.project._modules import Function, Module
 from colonnade.lint.project._project import ModuleScope
 
 
-def symbol(inference: Inference, scope: ModuleScope, node: ast.Name) -> Value | None:
+def infer_symbol(inference: Inference, scope: ModuleScope, node: ast.Name) -> Value | None:
     """What a name of a module, or of what it imports, holds."""
-    return named(inference, scope.resolve(node))
+    return infer_name(inference, scope.resolve(node))
 
 
-def imported(inference: Inference, path: str, near: str) -> Value | None:
+def infer_import(inference: Inference, path: str, near: str) -> Value | None:
     """What a dotted path holds that a function of a module imports."""
-    return named(inference, inference.project.names.imported(path, near))
+    return infer_name(inference, inference.project.names.imported(path, near))
 
 
-def named(inference: Inference, name: str) -> Value | None:
+def infer_name(inference: Inference, name: str) -> Value | None:
     """What something of the project or of a library holds, by its one name."""
     found = inference.project.definition(name)
     if found is None:
@@ -38,7 +38,7 @@ def named(inference: Inference, name: str) -> Value | None:
     return flow.state.names.get(name[len(module.name) + 1 :])
 
 
-def member(model: Model, name: str) -> Value | None:
+def infer_member(model: Model, name: str) -> Value | None:
     """What an attribute of a model's class is."""
     one = model.members.get(name)
     if one is None or not model.is_table:
@@ -46,7 +46,7 @@ def member(model: Model, name: str) -> Value | None:
     return Value(Kind.RELATION if isinstance(one, Relation) else Kind.COLUMN, name, model=model)
 
 
-def attribute(inference: Inference, receiver: Value, name: str) -> Value | None:
+def infer_attribute(inference: Inference, receiver: Value, name: str) -> Value | None:
     """What an attribute of an instance holds."""
     if receiver.name == lib.DATABASE:
         return Value(Kind.SYMBOL, f"{lib.DATABASE}.{name}")
@@ -56,21 +56,21 @@ def attribute(inference: Inference, receiver: Value, name: str) -> Value | None:
         found = inference.project.definition(owner)
         if found is None or not isinstance(found[0], ast.ClassDef):
             continue
-        inferred = _of_class(inference, owner, found[0], found[1], name)
+        inferred = _infer_class_attribute(inference, owner, found[0], found[1], name)
         if inferred is not None:
             return inferred
     return None
 
 
-def _of_class(
+def _infer_class_attribute(
     inference: Inference, owner: str, node: ast.ClassDef, module: Module, name: str
 ) -> Value | None:
     scope = ModuleScope(inference.project, module)
     for statement in node.body:
         if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
             if statement.name == name:
-                if any(dotted(one) == "property" for one in statement.decorator_list):
-                    return returned(inference, statement, module)
+                if any(dotted_name(one) == "property" for one in statement.decorator_list):
+                    return infer_return(inference, statement, module)
                 return Value(Kind.SYMBOL, f"{owner}.{name}", node=statement)
             if statement.name in ("__init__", "__aenter__", "__enter__"):
                 flow = inference.flow(statement, module)
@@ -79,43 +79,43 @@ def _of_class(
                     return inferred
         elif isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
             if statement.target.id == name:
-                return of_hint(inference, scope, statement.annotation)
+                return infer_annotation(inference, scope, statement.annotation)
     return None
 
 
-def dependency(inference: Inference, scope: ModuleScope, node: ast.expr) -> Value | None:
+def infer_depends(inference: Inference, scope: ModuleScope, node: ast.expr) -> Value | None:
     """What ``Depends(...)`` gives, as a default."""
     if not isinstance(node, ast.Call) or scope.resolve(node.func) not in lib.DEPENDS:
         return None
-    return given(inference, scope.resolve(node.args[0])) if node.args else None
+    return infer_dependency(inference, scope.resolve(node.args[0])) if node.args else None
 
 
-def given(inference: Inference, name: str) -> Value | None:
+def infer_dependency(inference: Inference, name: str) -> Value | None:
     """What a dependency gives to who depends on it."""
     if name in inference.dependency_values:
         return inference.dependency_values[name]
     inference.dependency_values[name] = None  # one that depends on itself
     database, _, method = name.rpartition(".")
     if method in ("get_session", "get_async_session"):
-        found = named(inference, database)
+        found = infer_name(inference, database)
         if found is not None and found.is_instance({lib.DATABASE}):
             kind = lib.SQLMODEL_SESSION if method == "get_session" else lib.SQLMODEL_ASYNC_SESSION
             inference.dependency_values[name] = Value(Kind.INSTANCE, kind, expires=False)
             return inference.dependency_values[name]
     function = inference.project.function(name)
     if function is not None:
-        inferred = returned(inference, *function)
+        inferred = infer_return(inference, *function)
         if inferred is not None and inferred.kind is Kind.AWAITABLE:
             inferred = inferred.item
         inference.dependency_values[name] = inferred
     else:
-        inferred = named(inference, name)
+        inferred = infer_name(inference, name)
         if inferred is not None and inferred.kind is Kind.FACTORY:
             inference.dependency_values[name] = inferred.item
     return inference.dependency_values[name]
 
 
-def returned(inference: Inference, node: Function, module: Module) -> Value | None:
+def infer_return(inference: Inference, node: Function, module: Module) -> Value | None:
     """What a function returns or yields, not yet awaited."""
     flow = inference.flow(node, module)
     inferred: Value | None = None
@@ -124,7 +124,7 @@ def returned(inference: Inference, node: Function, module: Module) -> Value | No
             inferred = merge_values(inferred, value)
     if inferred is None:
         hint = ModuleScope(inference.project, module).hint(node.returns)
-        inferred = of_read_hint(inference, ModuleScope(inference.project, module), hint)
+        inferred = infer_hint(inference, ModuleScope(inference.project, module), hint)
         if (
             inferred is not None
             and flow is not None
@@ -137,7 +137,9 @@ def returned(inference: Inference, node: Function, module: Module) -> Value | No
     return inferred
 
 
-def fixture(inference: Inference, scope: ModuleScope, node: Function, name: str) -> Value | None:
+def infer_fixture(
+    inference: Inference, scope: ModuleScope, node: Function, name: str
+) -> Value | None:
     """What a parameter of a test or a fixture holds: what the fixture of that name gives."""
     if not (node.name.startswith("test") or is_fixture(node)):
         return None
@@ -145,14 +147,14 @@ def fixture(inference: Inference, scope: ModuleScope, node: Function, name: str)
         statement = module.definitions.get(name)
         if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef) and statement is not node:
             if is_fixture(statement):
-                return returned(inference, statement, module)
+                return infer_return(inference, statement, module)
     return None
 
 
 def is_fixture(node: Function) -> bool:
     """Whether a function is a fixture of pytest's."""
     return any(
-        dotted(one.func if isinstance(one, ast.Call) else one).endswith("fixture")
+        dotted_name(one.func if isinstance(one, ast.Call) else one).endswith("fixture")
         for one in node.decorator_list
     )
 
@@ -166,23 +168,25 @@ def _fixtures(scope: ModuleScope) -> Iterator[Module]:
             yield module
 
 
-def of_hint(inference: Inference, scope: ModuleScope, node: ast.expr | None) -> Value | None:
+def infer_annotation(
+    inference: Inference, scope: ModuleScope, node: ast.expr | None
+) -> Value | None:
     """What a name with an annotation holds."""
-    return of_read_hint(inference, scope, scope.hint(node)) if node is not None else None
+    return infer_hint(inference, scope, scope.hint(node)) if node is not None else None
 
 
-def of_read_hint(inference: Inference, scope: ModuleScope, hint: TypeHint) -> Value | None:
+def infer_hint(inference: Inference, scope: ModuleScope, hint: TypeHint) -> Value | None:
     """What is annotated so."""
     for item in hint.metadata:
         if isinstance(item, ast.Call) and scope.resolve(item.func) in lib.DEPENDS and item.args:
-            inferred = given(inference, scope.resolve(item.args[0]))
+            inferred = infer_dependency(inference, scope.resolve(item.args[0]))
             if inferred is not None:
                 return inferred
-    inferred = of_name(scope, hint.name)
+    inferred = infer_instance(scope, hint.name)
     return collection_of(inferred) if hint.collection and inferred is not None else inferred
 
 
-def of_name(scope: ModuleScope, name: str) -> Value | None:
+def infer_instance(scope: ModuleScope, name: str) -> Value | None:
     """An instance of a class."""
     if not name:
         return None

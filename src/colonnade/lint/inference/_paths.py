@@ -3,7 +3,7 @@
 import ast
 
 
-def dotted(node: ast.expr | None) -> str:
+def dotted_name(node: ast.expr | None) -> str:
     """``self.session`` as text; empty for what is no chain of names."""
     parts: list[str] = []
     while isinstance(node, ast.Attribute):
@@ -14,7 +14,7 @@ def dotted(node: ast.expr | None) -> str:
     return ".".join([node.id, *reversed(parts)])
 
 
-def root(node: ast.expr) -> str:
+def root_name(node: ast.expr) -> str:
     """The name that a row is reached by: ``tasks`` for ``tasks[0]``."""
     while isinstance(node, ast.Subscript):
         node = node.value

@@ -4,7 +4,7 @@ import ast
 from dataclasses import replace
 
 from colonnade.lint.inference._flow import Flow
-from colonnade.lint.inference._paths import dotted, root
+from colonnade.lint.inference._paths import dotted_name, root_name
 from colonnade.lint.inference._values import NO_RELATIONS, Kind, Value, awaitable, collection_of
 from colonnade.lint.project import _known_names as lib
 from colonnade.lint.project._models import Model
@@ -46,19 +46,21 @@ def new_factory(
     return Value(Kind.FACTORY, item=new_session(kind, options, node), node=node)
 
 
-def of_session(flow: Flow, node: ast.Call, func: ast.Attribute, session: Value) -> Value | None:
+def infer_session_call(
+    flow: Flow, node: ast.Call, func: ast.Attribute, session: Value
+) -> Value | None:
     """What a session's method gives, not yet awaited, and what it does to rows."""
-    source = dotted(func.value)
+    source = dotted_name(func.value)
     kind = "async" if session.name in lib.ASYNC_SESSIONS else "sync"
     expires = session.expires if session.expires is not None else flow.scope.project.names.expiring
     row = Value(Kind.ROW, kind, source=source, expires=expires, attached=True)
     match func.attr:
         case "exec" | "scalars" | "execute" | "stream" | "stream_scalars" | "scalar":
-            return _answered(flow, node, func.attr, row)
+            return _infer_execute(flow, node, func.attr, row)
         case "get" | "get_one":
-            return _got(flow, node, row)
+            return _infer_get(flow, node, row)
         case "query":
-            model = _model_of(flow, node)
+            model = _first_model(flow, node)
             one = len(node.args) == 1 and model is not None
             return Value(Kind.QUERY, item=replace(row, model=model) if one else None, node=node)
         case "merge":
@@ -68,11 +70,11 @@ def of_session(flow: Flow, node: ast.Call, func: ast.Attribute, session: Value) 
         case "begin_nested" | "no_autoflush":
             return Value(Kind.CONTEXT, item=session)
         case _:
-            _change(flow, node, func.attr, row)
+            _apply_effects(flow, node, func.attr, row)
             return None
 
 
-def _change(flow: Flow, node: ast.Call, name: str, row: Value) -> None:
+def _apply_effects(flow: Flow, node: ast.Call, name: str, row: Value) -> None:
     """What a session's method does to the rows that names hold."""
     first = node.args[0] if node.args else None
     match name:
@@ -89,39 +91,39 @@ def _change(flow: Flow, node: ast.Call, name: str, row: Value) -> None:
             flow.commit(node, row.source)
 
 
-def _answered(flow: Flow, node: ast.Call, name: str, row: Value) -> Value | None:
+def _infer_execute(flow: Flow, node: ast.Call, name: str, row: Value) -> Value | None:
     """What a statement gives that a session runs."""
     first = flow.value(node.args[0]) if node.args else None
     inferred: Value | None = None
     if first is not None and first.kind is Kind.STATEMENT and first.item is not None:
         inferred = replace(row, model=first.item.model, loads=first.loads)
-        _fresh(flow, inferred)
+        _mark_fresh(flow, inferred)
     if name == "scalar":
         return inferred
     return Value(Kind.TUPLES if name in ("execute", "stream") else Kind.ROWS, item=inferred)
 
 
-def _got(flow: Flow, node: ast.Call, row: Value) -> Value | None:
+def _infer_get(flow: Flow, node: ast.Call, row: Value) -> Value | None:
     """What is got by its key."""
-    model = _model_of(flow, node)
+    model = _first_model(flow, node)
     if model is None:
         return None
     loads: frozenset[str] | None = NO_RELATIONS
     for keyword in node.keywords:
         if keyword.arg == "options":
-            loads = _loads(flow, keyword.value)
+            loads = _loaded_paths(flow, keyword.value)
     inferred = replace(row, model=model, loads=loads)
-    _fresh(flow, inferred)
+    _mark_fresh(flow, inferred)
     return inferred
 
 
-def _model_of(flow: Flow, node: ast.Call) -> Model | None:
+def _first_model(flow: Flow, node: ast.Call) -> Model | None:
     """The model that a call's first argument is."""
     first = flow.value(node.args[0]) if node.args else None
     return flow.scope.project.model(first.name) if first is not None else None
 
 
-def _fresh(flow: Flow, row: Value) -> None:
+def _mark_fresh(flow: Flow, row: Value) -> None:
     """What is read again is no longer expired, whichever name holds it."""
     for name in list(flow.state.expired):
         inferred = flow.state.names.get(name)
@@ -147,13 +149,13 @@ def _attach(flow: Flow, node: ast.expr | None, row: Value) -> None:
 
 
 def _refresh(flow: Flow, node: ast.Call, row: ast.expr | None) -> None:
-    name = dotted(row) or root(row) if row is not None else ""
+    name = dotted_name(row) or root_name(row) if row is not None else ""
     if not name:
         return
     state = flow.state
     state.expired.pop(name, None)
-    if name in state.within:
-        state.expired.pop(state.within[name], None)
+    if name in state.loop_sources:
+        state.expired.pop(state.loop_sources[name], None)
     given_names = [*node.args[1:], *(keyword.value for keyword in node.keywords)]
     for names in given_names:
         inferred = state.names.get(name)
@@ -164,7 +166,7 @@ def _refresh(flow: Flow, node: ast.Call, row: ast.expr | None) -> None:
             state.names[name] = replace(inferred, loads=None)
 
 
-def _loads(flow: Flow, node: ast.expr) -> frozenset[str] | None:
+def _loaded_paths(flow: Flow, node: ast.expr) -> frozenset[str] | None:
     """What options read along: those in a list, or one."""
     found: frozenset[str] = NO_RELATIONS
     for element in node.elts if isinstance(node, ast.List | ast.Tuple) else [node]:
@@ -175,7 +177,7 @@ def _loads(flow: Flow, node: ast.expr) -> frozenset[str] | None:
     return found
 
 
-def of_engine(receiver: Value, name: str) -> Value | None:
+def infer_engine_call(receiver: Value, name: str) -> Value | None:
     """What an engine's method gives."""
     is_async = receiver.name == lib.ASYNC_ENGINE
     if name in ("begin", "connect"):

@@ -17,7 +17,7 @@ ALL = frozenset({"all", "fetchall", "unique", "partitions", "fetchmany", "yield_
 SCALAR = frozenset({"scalar", "scalar_one", "scalar_one_or_none"})
 
 
-def selected(flow: Flow, node: ast.Call) -> Value | None:
+def infer_select(flow: Flow, node: ast.Call) -> Value | None:
     """The row that a select of one model gives."""
     if len(node.args) != 1:
         return None
@@ -30,7 +30,7 @@ def selected(flow: Flow, node: ast.Call) -> Value | None:
     return Value(Kind.ROW, model=model, loads=NO_RELATIONS) if model is not None else None
 
 
-def option(flow: Flow, node: ast.Call, loader: str, before: str) -> Value:
+def infer_loader_option(flow: Flow, node: ast.Call, loader: str, before: str) -> Value:
     """A loader option: what it reads along, as paths."""
     paths: set[str] = set()
     whole = True
@@ -45,7 +45,7 @@ def option(flow: Flow, node: ast.Call, loader: str, before: str) -> Value:
     return Value(Kind.OPTION, before, loads=frozenset(paths) if whole else None)
 
 
-def of_statement(flow: Flow, node: ast.Call, name: str, receiver: Value) -> Value | None:
+def infer_statement_call(flow: Flow, node: ast.Call, name: str, receiver: Value) -> Value | None:
     """What a method of a select, or of a legacy Query, gives."""
     first = node.args[0] if node.args else None
     constant = first.value if isinstance(first, ast.Constant) else first
@@ -53,13 +53,13 @@ def of_statement(flow: Flow, node: ast.Call, name: str, receiver: Value) -> Valu
         case "options":
             return replace(receiver, loads=_with_options(flow, node, receiver.loads))
         case "order_by":
-            return replace(receiver, ordered=True)
+            return replace(receiver, has_order=True)
         case "limit" | "fetch":
-            return replace(receiver, limited=receiver.limited or constant not in (0, 1, None))
+            return replace(receiver, has_limit=receiver.has_limit or constant not in (0, 1, None))
         case "offset":
-            return replace(receiver, skips=receiver.skips or constant not in (0, None))
+            return replace(receiver, has_offset=receiver.has_offset or constant not in (0, None))
         case "slice":
-            return replace(receiver, limited=True, skips=True)
+            return replace(receiver, has_limit=True, has_offset=True)
         case "from_statement":  # which is no select
             return replace(receiver, name="")
         case "add_columns":
@@ -67,7 +67,7 @@ def of_statement(flow: Flow, node: ast.Call, name: str, receiver: Value) -> Valu
         case _ if name in SAME_STATEMENT:
             return receiver
         case _ if receiver.kind is Kind.QUERY:
-            return _of_query(name, receiver)
+            return _infer_query_call(name, receiver)
         case _:
             return None
 
@@ -88,7 +88,7 @@ def _with_options(
     return loads
 
 
-def _of_query(name: str, query: Value) -> Value | None:
+def _infer_query_call(name: str, query: Value) -> Value | None:
     row = query.item
     if row is not None:
         row = replace(row, loads=query.loads)
@@ -97,7 +97,7 @@ def _of_query(name: str, query: Value) -> Value | None:
     return collection_of(row) if name in ("all", "__iter__") else None
 
 
-def of_result(name: str, receiver: Value) -> Value | None:
+def infer_result_call(name: str, receiver: Value) -> Value | None:
     """What a method of a result gives."""
     if name in ("scalars", "unique", "yield_per"):
         kind = Kind.ROWS if name == "scalars" else receiver.kind

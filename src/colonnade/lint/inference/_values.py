@@ -58,9 +58,9 @@ class Value:
     loads: frozenset[str] | None = NO_RELATIONS
     source: str = ""
     expires: bool | None = None
-    ordered: bool = False
-    limited: bool = False
-    skips: bool = False
+    has_order: bool = False
+    has_limit: bool = False
+    has_offset: bool = False
     attached: bool = False
     node: ast.AST | None = None
 
@@ -79,7 +79,7 @@ def awaitable(item: Value | None) -> Value:
     return Value(Kind.AWAITABLE, item=item)
 
 
-def iterated(value: Value | None) -> Value | None:
+def loop_item(value: Value | None) -> Value | None:
     """What a loop over a value gives."""
     return value.item if value is not None and value.kind in ITERABLE else None
 
@@ -95,9 +95,9 @@ def merge_values(one: Value | None, other: Value | None) -> Value | None:
             one,
             item=_merge_rows(one.item, other.item),
             loads=merge_paths(one.loads, other.loads),
-            ordered=one.ordered or other.ordered,
-            limited=one.limited or other.limited,
-            skips=one.skips or other.skips,
+            has_order=one.has_order or other.has_order,
+            has_limit=one.has_limit or other.has_limit,
+            has_offset=one.has_offset or other.has_offset,
         )
     if one.kind is Kind.ROW:
         return _merge_rows(one, other)

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 
 from colonnade.lint.inference import _evaluation as evaluation
 from colonnade.lint.inference._flow import Flow, Inference, Read, State
-from colonnade.lint.inference._name_inference import of_hint
-from colonnade.lint.inference._paths import dotted, root
+from colonnade.lint.inference._name_inference import infer_annotation
+from colonnade.lint.inference._paths import dotted_name, root_name
 from colonnade.lint.inference._values import Kind, Value, merge_values
 from colonnade.lint.project._project import Project
 
@@ -21,29 +21,29 @@ class _Walker:
 
     def __init__(self, flow: Flow) -> None:
         self._flow = flow
-        self._left: list[list[State]] = []  # what loops are left with, by `break`
+        self._loop_exits: list[list[State]] = []  # what loops are left with, by `break`
 
     def run(self) -> None:
         """Walk it."""
         if not isinstance(self._flow.node, ast.Module):
             evaluation.bind_parameters(self._flow, self._flow.node)
-        end = self._block(self._flow.node.body, self._flow.state)
+        end = self._walk_block(self._flow.node.body, self._flow.state)
         if end is not None:
             self._flow.state = end
         self._flow.done = True
 
-    def _block(self, body: Iterable[ast.stmt], state: State) -> State | None:
+    def _walk_block(self, body: Iterable[ast.stmt], state: State) -> State | None:
         """Walk statements; None when none of the ways reaches their end."""
         self._flow.state = state
         for statement in body:
             self._flow.state = state
-            after = self._statement(statement, state)
+            after = self._walk_statement(statement, state)
             if after is None:
                 return None
             state = after
         return state
 
-    def _statement(self, node: ast.stmt, state: State) -> State | None:  # noqa: C901, PLR0912 - one case a statement
+    def _walk_statement(self, node: ast.stmt, state: State) -> State | None:  # noqa: C901, PLR0912 - one case a statement
         match node:
             case ast.Expr(value=value):
                 evaluation.evaluate(self._flow, value)
@@ -54,7 +54,9 @@ class _Walker:
             case ast.AnnAssign(target=target, value=value):
                 inferred = evaluation.evaluate(self._flow, value) if value is not None else None
                 if inferred is None:
-                    inferred = of_hint(self._flow.inference, self._flow.scope, node.annotation)
+                    inferred = infer_annotation(
+                        self._flow.inference, self._flow.scope, node.annotation
+                    )
                 evaluation.bind(self._flow, target, inferred, value)
             case ast.AugAssign(target=target, value=value):
                 evaluation.evaluate(self._flow, value)
@@ -63,7 +65,7 @@ class _Walker:
                 inferred = evaluation.evaluate(self._flow, value) if value is not None else None
                 self._flow.returned.append(inferred)
                 if value is not None:
-                    self._read_whole(value)
+                    self._read_returned_row(value)
                 return None
             case ast.Raise():
                 for one in (node.exc, node.cause):
@@ -71,26 +73,26 @@ class _Walker:
                         evaluation.evaluate(self._flow, one)
                 return None
             case ast.If():
-                return self._if(node, state)
+                return self._walk_if(node, state)
             case ast.For() | ast.AsyncFor():
-                return self._for(node, state)
+                return self._walk_for(node, state)
             case ast.While():
                 evaluation.evaluate(self._flow, node.test)
                 endless = isinstance(node.test, ast.Constant) and bool(node.test.value)
-                return self._loop(node.body, node.orelse, state, endless=endless)
+                return self._walk_loop(node.body, node.orelse, state, endless=endless)
             case ast.With() | ast.AsyncWith():
-                return self._with(node, state)
+                return self._walk_with(node, state)
             case ast.Try() | ast.TryStar():
-                return self._try(node, state)
+                return self._walk_try(node, state)
             case ast.Match():
-                return self._match(node, state)
+                return self._walk_match(node, state)
             case ast.Break():
-                if self._left:
-                    self._left[-1].append(state)
+                if self._loop_exits:
+                    self._loop_exits[-1].append(state)
                 return None
             case ast.Continue():
-                if self._left:
-                    self._left[-1].append(state)
+                if self._loop_exits:
+                    self._loop_exits[-1].append(state)
                 return None
             case ast.Delete(targets=targets):
                 for target in targets:
@@ -110,10 +112,10 @@ class _Walker:
                     state.names[node.name] = Value(Kind.SYMBOL, name, node=node)
         return state
 
-    def _read_whole(self, value: ast.expr) -> None:
+    def _read_returned_row(self, value: ast.expr) -> None:
         """A row that is returned is read by whoever gets it."""
         inferred = self._flow.value(value)
-        name = root(value)
+        name = root_name(value)
         if (
             inferred is not None
             and name in self._flow.state.expired
@@ -123,20 +125,22 @@ class _Walker:
             if row is not None and row.kind is Kind.ROW:
                 self._flow.reads[value] = Read(value, row, "", self._flow.state.expired[name])
 
-    def _if(self, node: ast.If, state: State) -> State | None:
+    def _walk_if(self, node: ast.If, state: State) -> State | None:
         evaluation.evaluate(self._flow, node.test)
         other = state.copy()
-        absent = _none_tested(node.test)
+        absent = _name_tested_for_none(node.test)
         if absent:  # `if task is None:` - it is none, on this way
             state.names.pop(absent, None)
-        return _merge_states([self._block(node.body, state), self._block(node.orelse, other)])
+        return _merge_states(
+            [self._walk_block(node.body, state), self._walk_block(node.orelse, other)]
+        )
 
-    def _for(self, node: ast.For | ast.AsyncFor, state: State) -> State | None:
-        over = evaluation.evaluate(self._flow, node.iter)
-        evaluation.bind_loop_variable(self._flow, node.target, over, node.iter)
-        return self._loop(node.body, node.orelse, state, before=node)
+    def _walk_for(self, node: ast.For | ast.AsyncFor, state: State) -> State | None:
+        iterable = evaluation.evaluate(self._flow, node.iter)
+        evaluation.bind_loop_variable(self._flow, node.target, iterable, node.iter)
+        return self._walk_loop(node.body, node.orelse, state, before=node)
 
-    def _loop(
+    def _walk_loop(
         self,
         body: list[ast.stmt],
         orelse: list[ast.stmt],
@@ -146,29 +150,29 @@ class _Walker:
         before: ast.For | ast.AsyncFor | None = None,
     ) -> State | None:
         skipped = None if endless else state.copy()
-        self._left.append([])
-        once = self._block(body, state.copy())
-        again = _merge_states([state, once, *self._left[-1]])
+        self._loop_exits.append([])
+        once = self._walk_block(body, state.copy())
+        again = _merge_states([state, once, *self._loop_exits[-1]])
         if again is not None:  # what the first time leaves, the second begins with
             if before is not None:
                 self._flow.state = again
                 inferred = self._flow.value(before.iter)
                 evaluation.bind_loop_variable(self._flow, before.target, inferred, before.iter)
-            again = self._block(body, again.copy())
-        after = _merge_states([skipped, again, *self._left.pop()])
+            again = self._walk_block(body, again.copy())
+        after = _merge_states([skipped, again, *self._loop_exits.pop()])
         if before is not None and again is not None and after is not None:
-            name = evaluation.source_name(before.iter)
+            name = evaluation.loop_source(before.iter)
             if name not in again.expired:  # each was refreshed; and if there was none, none is read
                 after.expired.pop(name, None)
         if after is not None and orelse:
-            after = self._block(orelse, after)
+            after = self._walk_block(orelse, after)
         return after
 
-    def _with(self, node: ast.With | ast.AsyncWith, state: State) -> State | None:
+    def _walk_with(self, node: ast.With | ast.AsyncWith, state: State) -> State | None:
         commits: list[tuple[ast.AST, str]] = []
         for item in node.items:
             inferred = evaluation.evaluate(self._flow, item.context_expr)
-            entered = evaluation.entered(
+            entered = evaluation.infer_entered(
                 self._flow.inference, inferred, is_async=isinstance(node, ast.AsyncWith)
             )
             if item.optional_vars is not None:
@@ -177,31 +181,31 @@ class _Walker:
                     self._flow.values[item.optional_vars] = entered
             if inferred is not None and inferred.kind is Kind.CONTEXT and inferred.source:
                 bound = item.optional_vars
-                source = dotted(bound) if bound is not None else inferred.source
+                source = dotted_name(bound) if bound is not None else inferred.source
                 commits.append((item.context_expr, source))
-        after = self._block(node.body, state)
+        after = self._walk_block(node.body, state)
         if after is not None:
             self._flow.state = after
             for one, source in commits:
                 self._flow.commit(one, source)
         return after
 
-    def _try(self, node: ast.Try | ast.TryStar, state: State) -> State | None:
+    def _walk_try(self, node: ast.Try | ast.TryStar, state: State) -> State | None:
         before = state.copy()
-        tried = self._block(node.body, state)
+        tried = self._walk_block(node.body, state)
         handled: list[State | None] = []
         for handler in node.handlers:
             start = _merge_states([before.copy(), tried.copy() if tried else None]) or before.copy()
-            handled.append(self._block(handler.body, start))
+            handled.append(self._walk_block(handler.body, start))
         if tried is not None and node.orelse:
-            tried = self._block(node.orelse, tried)
+            tried = self._walk_block(node.orelse, tried)
         after = _merge_states([tried, *handled])
         if node.finalbody:
-            ended = self._block(node.finalbody, after.copy() if after else before)
+            ended = self._walk_block(node.finalbody, after.copy() if after else before)
             return ended if after is not None else None
         return after
 
-    def _match(self, node: ast.Match, state: State) -> State | None:
+    def _walk_match(self, node: ast.Match, state: State) -> State | None:
         evaluation.evaluate(self._flow, node.subject)
         branches: list[State | None] = [state.copy()]
         for case in node.cases:
@@ -211,7 +215,7 @@ class _Walker:
                 name = getattr(inner, "name", None)
                 if isinstance(name, str):
                     here.names[name] = None
-            branches.append(self._block(case.body, here))
+            branches.append(self._walk_block(case.body, here))
         return _merge_states(branches)
 
 
@@ -230,11 +234,11 @@ def _merge_states(branches: Iterable[State | None]) -> State | None:
             result.names[name] = merge_values(mine, inferred)
         result.expired.update(other.expired)
         result.loaded |= other.loaded
-        result.within.update(other.within)
+        result.loop_sources.update(other.loop_sources)
     return result
 
 
-def _none_tested(test: ast.expr) -> str:
+def _name_tested_for_none(test: ast.expr) -> str:
     """The name that ``if not x`` or ``if x is None`` finds to be nothing."""
     match test:
         case ast.UnaryOp(op=ast.Not(), operand=ast.Name(id=name)):

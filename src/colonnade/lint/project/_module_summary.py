@@ -46,7 +46,7 @@ class ModuleSummary:
     imports: tuple[str, ...] = ()
 
 
-def absolute(name: str, package: str) -> str:
+def absolute_import(name: str, package: str) -> str:
     """The dotted path of a relative import, ``..models`` in ``app.api`` being ``app.models``."""
     dots = len(name) - len(name.lstrip("."))
     if not dots:
@@ -56,7 +56,9 @@ def absolute(name: str, package: str) -> str:
     return ".".join([*kept, *filter(None, [name[dots:]])])
 
 
-def summarize_module(tree: ast.Module, package: str, *, uses: bool = True) -> ModuleSummary:
+def summarize_module(
+    tree: ast.Module, package: str, *, inside_functions: bool = True
+) -> ModuleSummary:
     """The facts of a tree.
 
     Args:
@@ -68,9 +70,9 @@ def summarize_module(tree: ast.Module, package: str, *, uses: bool = True) -> Mo
     summary = ModuleSummary()
     stars: list[str] = []
     for statement in top_level(tree.body):
-        _note(statement, package, summary, stars)
+        _add_statement(statement, package, summary, stars)
     summary.stars = tuple(stars)
-    _note_uses(tree, package, summary, whole=uses)
+    _add_uses(tree, package, summary, inside_functions=inside_functions)
     return summary
 
 
@@ -85,14 +87,16 @@ def top_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
                     yield from top_level(one.body if isinstance(one, ast.ExceptHandler) else [one])
 
 
-def _note(statement: ast.stmt, package: str, summary: ModuleSummary, stars: list[str]) -> None:  # noqa: C901, PLR0912 - one case a statement
+def _add_statement(  # noqa: C901, PLR0912 - one case per kind of statement
+    statement: ast.stmt, package: str, summary: ModuleSummary, stars: list[str]
+) -> None:
     match statement:
         case ast.Import(names):
             for alias in names:
                 name = alias.asname or alias.name.split(".")[0]
                 summary.exports[name] = alias.name if alias.asname else name
         case ast.ImportFrom():
-            source = absolute("." * statement.level + (statement.module or ""), package)
+            source = absolute_import("." * statement.level + (statement.module or ""), package)
             for alias in statement.names:
                 if alias.name == "*":
                     stars.append(source)
@@ -101,7 +105,7 @@ def _note(statement: ast.stmt, package: str, summary: ModuleSummary, stars: list
         case ast.ClassDef():
             summary.exports[statement.name] = DEFINITION
             summary.classes[statement.name] = ClassSummary(
-                tuple(name for base in statement.bases if (name := written(base))),
+                tuple(name for base in statement.bases if (name := dotted_path(base))),
                 is_table(statement),
             )
         case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
@@ -132,7 +136,7 @@ def is_table(node: ast.ClassDef) -> bool:
     )
 
 
-def written(node: ast.expr) -> str:
+def dotted_path(node: ast.expr) -> str:
     """The dotted path an expression is; empty when it is none.
 
     A class's subscript (``Base[T]``) is the class.
@@ -151,25 +155,28 @@ def written(node: ast.expr) -> str:
             return ""
 
 
-def _note_uses(tree: ast.Module, package: str, summary: ModuleSummary, *, whole: bool) -> None:
+def _add_uses(
+    tree: ast.Module, package: str, summary: ModuleSummary, *, inside_functions: bool
+) -> None:
     queried: set[str] = set()
     depends: set[tuple[str, bool]] = set()
     expiring: list[bool] = []
     imports = {*summary.exports.values(), *summary.stars} - {DEFINITION}
-    for node in ast.walk(tree) if whole else ():
+    for node in ast.walk(tree) if inside_functions else ():
         if isinstance(node, ast.ImportFrom):
-            source = absolute("." * node.level + (node.module or ""), package)
+            source = absolute_import("." * node.level + (node.module or ""), package)
             imports.update(f"{source}.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.Import):
             imports.update(alias.name for alias in node.names)
         if not isinstance(node, ast.Call):
             continue
-        name = _last(node.func)
+        name = _last_name(node.func)
         if name in QUERIES or (name in LOOKUPS and isinstance(node.func, ast.Attribute)):
             queried.update(
                 path
                 for argument in node.args
-                if isinstance(argument, ast.Name | ast.Attribute) and (path := written(argument))
+                if isinstance(argument, ast.Name | ast.Attribute)
+                and (path := dotted_path(argument))
             )
         elif name in ("Depends", "Security") and node.args:
             early = any(
@@ -178,9 +185,9 @@ def _note_uses(tree: ast.Module, package: str, summary: ModuleSummary, *, whole:
                 and keyword.value.value == "function"
                 for keyword in node.keywords
             )
-            depends.add((written(node.args[0]), early))
+            depends.add((dotted_path(node.args[0]), early))
         elif name in ("async_sessionmaker", "AsyncSession", "sessionmaker"):
-            expiring += _expiring(node, name)
+            expiring += _expires_on_commit(node, name)
     summary.imports = tuple(sorted(imports))
     summary.queried = frozenset(queried)
     summary.depends = frozenset(depends)
@@ -190,7 +197,7 @@ def _note_uses(tree: ast.Module, package: str, summary: ModuleSummary, *, whole:
     )
 
 
-def _expiring(node: ast.Call, name: str) -> list[bool]:
+def _expires_on_commit(node: ast.Call, name: str) -> list[bool]:
     given = {keyword.arg: keyword.value for keyword in node.keywords}
     if None in given:  # **options: who knows
         return []
@@ -200,7 +207,7 @@ def _expiring(node: ast.Call, name: str) -> list[bool]:
     return [bool(value.value)] if isinstance(value, ast.Constant) else []
 
 
-def _last(node: ast.expr) -> str:
+def _last_name(node: ast.expr) -> str:
     match node:
         case ast.Name(id=name):
             return name

@@ -48,7 +48,7 @@ class Module:
         """The statement that gives each name of the module its meaning: the first that does."""
         found: dict[str, ast.stmt] = {}
         for statement in top_level(self.tree.body):
-            for name in defined(statement):
+            for name in defined_names(statement):
                 found.setdefault(name, statement)
         return found
 
@@ -57,7 +57,7 @@ class Module:
         """Every statement of the module that gives a name a meaning: several, where ways differ."""
         found: dict[str, list[ast.stmt]] = defaultdict(list)
         for statement in top_level(self.tree.body):
-            for name in (*defined(statement), *_imported(statement)):
+            for name in (*defined_names(statement), *_imported_names(statement)):
                 found[name].append(statement)
         return found
 
@@ -175,13 +175,13 @@ def parameters(function: Function) -> Iterator[tuple[ast.arg, ast.expr | None]]:
     yield from zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
 
 
-def _imported(statement: ast.stmt) -> Iterator[str]:
+def _imported_names(statement: ast.stmt) -> Iterator[str]:
     if isinstance(statement, ast.Import | ast.ImportFrom):
         for alias in statement.names:
             yield alias.asname or alias.name.partition(".")[0]
 
 
-def defined(statement: ast.stmt) -> Iterator[str]:
+def defined_names(statement: ast.stmt) -> Iterator[str]:
     """The names that a statement defines."""
     match statement:
         case ast.ClassDef(name=name) | ast.FunctionDef(name=name):

@@ -228,10 +228,10 @@ class Names:
         candidates = self._endings.get(path)
         if not candidates:
             return None
-        return max(candidates, key=lambda name: (_shared(name, near), -len(name)))
+        return max(candidates, key=lambda name: (_common_parts(name, near), -len(name)))
 
 
-def _shared(one: str, other: str) -> int:
+def _common_parts(one: str, other: str) -> int:
     """How many leading parts two names have in common."""
     count = 0
     for left, right in zip(one.split("."), other.split("."), strict=False):

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from colonnade.lint.project import _known_names as lib
 from colonnade.lint.project._hints import TypeHint, read_annotation
 from colonnade.lint.project._models import Model
-from colonnade.lint.project._module_summary import written
-from colonnade.lint.project._modules import FUNCTIONS, Function, Module, defined
+from colonnade.lint.project._module_summary import dotted_path
+from colonnade.lint.project._modules import FUNCTIONS, Function, Module, defined_names
 from colonnade.lint.project._names import SHADOWED, Names
 
 Loader = Callable[[str], Module | None]
@@ -23,7 +23,7 @@ class ModuleScope:
 
     def resolve(self, node: ast.expr) -> str:
         """The one name of what an expression means; empty if it is no name."""
-        path = written(node)
+        path = dotted_path(node)
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             path = node.value if node.value.replace(".", "").isidentifier() else ""
         if not path:
@@ -62,7 +62,7 @@ def _is_ambiguous(statements: list[ast.stmt]) -> bool:
 
 
 def _is_overload(function: Function) -> bool:
-    return any(written(one).rpartition(".")[2] == "overload" for one in function.decorator_list)
+    return any(dotted_path(one).rpartition(".")[2] == "overload" for one in function.decorator_list)
 
 
 @dataclass
@@ -78,7 +78,7 @@ class Project:
     load: Loader
     _modules: dict[str, Module | None] = field(default_factory=dict)
     _models: dict[str, Model | None] = field(default_factory=dict)
-    _titles: dict[str, list[str]] | None = None
+    _classes_by_name: dict[str, list[str]] | None = None
 
     def module(self, name: str) -> Module | None:
         """A module, parsed; None if it is none of the project's, or no Python."""
@@ -86,7 +86,7 @@ class Project:
             self._modules[name] = self.load(name) if name in self.names.summaries else None
         return self._modules[name]
 
-    def home(self, name: str) -> Module | None:
+    def defining_module(self, name: str) -> Module | None:
         """The module that something with a name stands in."""
         prefix = name.rpartition(".")[0]
         while prefix:
@@ -101,7 +101,7 @@ class Project:
         None if the name may mean something else: a class that is imported where it can be, or a
         function that is wrapped afterwards.
         """
-        module = self.home(name)
+        module = self.defining_module(name)
         if module is None:
             return None
         name = name[len(module.name) + 1 :]
@@ -112,15 +112,15 @@ class Project:
 
     def function(self, name: str) -> tuple[Function, Module] | None:
         """A function or a method of the project."""
-        found = self.variants(name)
+        found = self.function_definitions(name)
         return found[0] if found else None
 
-    def variants(self, name: str) -> list[tuple[Function, Module]]:
+    def function_definitions(self, name: str) -> list[tuple[Function, Module]]:
         """The definitions of a function or a method: several, if it is overloaded.
 
         The first is the one that runs, as far as can be told.
         """
-        module = self.home(name)
+        module = self.defining_module(name)
         if module is None:
             return []
         *owners, last = name[len(module.name) + 1 :].split(".")
@@ -130,12 +130,12 @@ class Project:
         elif len(owners) == 1:
             owner = module.definitions.get(owners[0])
             inside = owner.body if isinstance(owner, ast.ClassDef) else []
-            body = [one for one in inside if last in defined(one)]
+            body = [one for one in inside if last in defined_names(one)]
             body = [] if _is_ambiguous(body) else body
         found = [one for one in body if isinstance(one, FUNCTIONS) and one.name == last]
         return [(one, module) for one in sorted(found, key=_is_overload)]
 
-    def callee(self, name: str) -> tuple[Function, Module] | None:
+    def called_function(self, name: str) -> tuple[Function, Module] | None:
         """The function or the method that a name calls, inherited or not."""
         owner, _, method = name.rpartition(".")
         inherited = self.method(owner, method) if owner in self.names.bases else None
@@ -143,11 +143,13 @@ class Project:
 
     def overloads(self, function: Function, module: Module) -> list[Function]:
         """All definitions of what a function is one definition of."""
-        return [one for one, _ in self.variants(module.qualified_name(function))] or [function]
+        return [one for one, _ in self.function_definitions(module.qualified_name(function))] or [
+            function
+        ]
 
     def method(self, name: str, method: str) -> tuple[Function, Module] | None:
         """A method of a class of the project, inherited or not."""
-        for owner in (name, *self._ordered(name)):
+        for owner in (name, *self._ancestors(name)):
             found = self.function(f"{owner}.{method}")
             if found is not None:
                 return found
@@ -164,7 +166,7 @@ class Project:
 
     def ancestry(self, name: str) -> frozenset[str]:
         """Everything a class inherits; Colonnade's own mixins are its SQLModel's."""
-        found = set(self._ordered(name))
+        found = set(self._ancestors(name))
         if any(one.startswith("colonnade.") for one in found):
             found.add(lib.COLONNADE_MODEL)
         if any(self._declares_base(one) for one in (name, *found)):
@@ -177,13 +179,13 @@ class Project:
         A name that is imported only while types are checked, or not at all, is looked up by
         SQLModel among all classes: where one alone has it, that one is meant.
         """
-        if self._titles is None:
-            self._titles = {}
+        if self._classes_by_name is None:
+            self._classes_by_name = {}
             for module, name in self.names.classes():
                 if SHADOWED in module:
                     continue
-                self._titles.setdefault(name, []).append(f"{module}.{name}")
-        found = self._titles.get(class_name, [])
+                self._classes_by_name.setdefault(name, []).append(f"{module}.{name}")
+        found = self._classes_by_name.get(class_name, [])
         tables = [one for one in found if one in self.names.tables]
         document = near.partition("#")[0]
         for some in (found, tables):
@@ -194,7 +196,7 @@ class Project:
                 return some[0]
         return class_name
 
-    def _ordered(self, name: str) -> list[str]:
+    def _ancestors(self, name: str) -> list[str]:
         found: list[str] = []
         waiting = list(self.names.bases.get(name, ()))
         while waiting:

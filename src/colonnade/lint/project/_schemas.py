@@ -4,16 +4,16 @@ import re
 
 from colonnade.lint.project._models import Model
 
-UPDATE = re.compile(r"(Update|Patch)")
-READ = re.compile(r"(Read|Public|Response|Out|Detail|View)")
-WORDS = re.compile(
+UPDATE_NAME = re.compile(r"(Update|Patch)")
+READ_NAME = re.compile(r"(Read|Public|Response|Out|Detail|View)")
+SCHEMA_WORDS = re.compile(
     r"(Partial)?(Create|Update|Patch|Read|Public|Response|Output|Out|Input|In|Detail|View|Schema|DTO|"
     r"Request|Model|Base|Me|I(?=[A-Z]))"
 )
 BOUNDS = ("max_length", "min_length", "ge", "gt", "le", "lt", "pattern", "regex", "multiple_of")
 
 
-def subject(schema: Model) -> Model | None:
+def table_of(schema: Model) -> Model | None:
     """The table that a schema is a view of, by its bases or else by its name; None if unclear."""
     names = schema.project.names
     tables = {
@@ -23,7 +23,7 @@ def subject(schema: Model) -> Model | None:
     }
     if len(tables) == 1:
         return schema.project.model(tables.pop())
-    class_name = WORDS.sub("", schema.class_name)
+    class_name = SCHEMA_WORDS.sub("", schema.class_name)
     if not class_name or class_name == schema.class_name:
         return None
     beside = f"{schema.name.rpartition('.')[0]}.{class_name}"
@@ -33,6 +33,6 @@ def subject(schema: Model) -> Model | None:
     return found if found is not None and found.is_table else None
 
 
-def is_update(schema: Model) -> bool:
+def is_update_schema(schema: Model) -> bool:
     """Whether a schema is what a PATCH sends, by its name."""
-    return schema.is_schema and UPDATE.search(schema.class_name) is not None
+    return schema.is_schema and UPDATE_NAME.search(schema.class_name) is not None

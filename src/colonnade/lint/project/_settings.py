@@ -9,8 +9,16 @@ from typing import Any
 from colonnade.errors import CheckError
 
 TABLE = "[tool.colonnade.check]"
-MARKS = ("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", "Pipfile", ".git", ".hg")
-MOST_BYTES = 1_000_000  # of a file: more is data, or written by a program
+PROJECT_MARKERS = (
+    "pyproject.toml",
+    "setup.py",
+    "setup.cfg",
+    "requirements.txt",
+    "Pipfile",
+    ".git",
+    ".hg",
+)
+MAX_FILE_SIZE = 1_000_000  # of a file: more is data, or written by a program
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +41,7 @@ class Settings:
     per_file_ignores: dict[str, tuple[str, ...]] = field(default_factory=dict)
     exclude: tuple[str, ...] = ()
     baseline: str | None = None
-    max_file_size: int = MOST_BYTES
+    max_file_size: int = MAX_FILE_SIZE
 
     @classmethod
     def find(cls, directory: Path) -> "Settings":
@@ -50,8 +58,8 @@ class Settings:
             if (one / "pyproject.toml").is_file():
                 return cls.read(one)
         here = Path.cwd()
-        start = here if directory.is_relative_to(here) and is_project(here) else directory
-        return cls(next(filter(_is_marked, (start, *start.parents)), start))
+        start = here if directory.is_relative_to(here) and is_project_root(here) else directory
+        return cls(next(filter(_has_marker, (start, *start.parents)), start))
 
     @classmethod
     def read(cls, root: Path) -> "Settings":
@@ -72,27 +80,27 @@ class Settings:
         return replace(cls(root), **said)
 
 
-def is_project(root: Path) -> bool:
+def is_project_root(root: Path) -> bool:
     """Whether a directory can be read as one project: a home directory or ``/`` holds many."""
     try:
         home = Path.home()
     except RuntimeError:  # of a user without one, as in some containers
         home = Path(root.anchor)
-    return root not in (home, *home.parents) or _is_marked(root)
+    return root not in (home, *home.parents) or _has_marker(root)
 
 
-def _is_marked(root: Path) -> bool:
+def _has_marker(root: Path) -> bool:
     """Whether a directory has a file that the root of a project has."""
-    return any((root / name).exists() for name in MARKS)
+    return any((root / name).exists() for name in PROJECT_MARKERS)
 
 
-KNOWN = tuple(one.name.replace("_", "-") for one in fields(Settings) if one.name != "root")
+OPTIONS = tuple(one.name.replace("_", "-") for one in fields(Settings) if one.name != "root")
 
 
 def _field(file: Path, name: str) -> str:
-    if name not in KNOWN:
-        near = difflib.get_close_matches(name, KNOWN, 1)
-        guess = f" Did you mean {near[0]}?" if near else f" There are {', '.join(KNOWN)}."
+    if name not in OPTIONS:
+        near = difflib.get_close_matches(name, OPTIONS, 1)
+        guess = f" Did you mean {near[0]}?" if near else f" There are {', '.join(OPTIONS)}."
         raise CheckError(f"{file}: {TABLE} has no {name!r}.{guess}")
     return name.replace("-", "_")
 
@@ -100,12 +108,13 @@ def _field(file: Path, name: str) -> str:
 def _value(file: Path, name: str, value: object) -> Any:
     match name:
         case "select" | "ignore" | "exclude":
-            return _texts(file, name, value)
+            return _strings(file, name, value)
         case "per-file-ignores":
             if not isinstance(value, dict):
                 raise CheckError(f"{file}: {name} of {TABLE} has to be a table of patterns.")
             return {
-                pattern: _texts(file, f"{name} {pattern!r}", one) for pattern, one in value.items()
+                pattern: _strings(file, f"{name} {pattern!r}", one)
+                for pattern, one in value.items()
             }
         case "max-file-size":
             if not isinstance(value, int) or value < 1:
@@ -117,7 +126,7 @@ def _value(file: Path, name: str, value: object) -> Any:
             return value
 
 
-def _texts(file: Path, name: str, value: object) -> tuple[str, ...]:
+def _strings(file: Path, name: str, value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
         raise CheckError(f"{file}: {name} of {TABLE} has to be a list of texts.")
     return tuple(value)

@@ -47,7 +47,7 @@ class CodeBlock:
     code: str
     lines: tuple[int, ...]
     indent: str = ""
-    first: int = 1
+    first_line: int = 1
     cell: int | None = None
     lenient: bool = False
 
@@ -69,7 +69,7 @@ class CodeBlock:
 
     def position(self, line: int, offset: int) -> tuple[int, int]:
         """The line and the character of the file, both from 1, that a place of ``ast`` is."""
-        return self.first + line - 1, self.column(line, offset) + 1 + len(self.indent)
+        return self.first_line + line - 1, self.column(line, offset) + 1 + len(self.indent)
 
     def parse(self) -> ast.Module:
         """Its tree.
@@ -85,14 +85,14 @@ class CodeBlock:
             line = min(error.lineno or 1, max(len(self.lines), 1))
             raise UnreadableError(
                 f"no Python {_version()} can read: {error.msg}",
-                self.first + line - 1,
+                self.first_line + line - 1,
                 max(error.offset or 1, 1) + len(self.indent),
                 self.cell,
             ) from None
         except (RecursionError, MemoryError):
-            raise UnreadableError("nested too deeply to be parsed", self.first) from None
+            raise UnreadableError("nested too deeply to be parsed", self.first_line) from None
         except ValueError as error:  # a null byte
-            raise UnreadableError(str(error), self.first) from None
+            raise UnreadableError(str(error), self.first_line) from None
 
 
 @dataclass(frozen=True)
@@ -135,9 +135,9 @@ def read(data: bytes, suffix: str) -> Source:
     if suffix == ".ipynb":
         return _notebook(data)
     if suffix in (".md", ".markdown"):
-        text = _decoded(data, "utf-8")
+        text = _decode(data, "utf-8")
         return Source(text, "utf-8", tuple(_blocks(text)))
-    text = _decoded(data, encoding := _encoding(data))
+    text = _decode(data, encoding := _encoding(data))
     # A byte order mark is decoded away by `utf-8-sig`, and written again by it.
     return Source(text, encoding, (CodeBlock(text, tuple(_starts(text))),))
 
@@ -153,7 +153,7 @@ def _encoding(data: bytes) -> str:
         raise UnreadableError(str(error.msg)) from None
 
 
-def _decoded(data: bytes, encoding: str) -> str:
+def _decode(data: bytes, encoding: str) -> str:
     try:
         return data.decode(encoding)
     except (UnicodeDecodeError, LookupError) as error:
@@ -187,20 +187,22 @@ def _blocks(text: str) -> Iterator[CodeBlock]:
         number += 1
         if opening is None:
             continue
-        first, mark, indent = number, opening["mark"], opening["indent"]
-        while number < len(lines) and not _closes(lines[number], mark):
+        first_line, mark, indent = number, opening["mark"], opening["indent"]
+        while number < len(lines) and not _closes_fence(lines[number], mark):
             number += 1
         if PYTHON.match(opening["info"].strip()):
-            yield _block(lines[first:number], starts[first:number], first + 1, indent)
+            yield _block(
+                lines[first_line:number], starts[first_line:number], first_line + 1, indent
+            )
         number += 1
 
 
-def _closes(line: str, mark: str) -> bool:
+def _closes_fence(line: str, mark: str) -> bool:
     line = line.strip()
     return len(line) >= len(mark) and set(line) == {mark[0]}
 
 
-def _block(lines: list[str], starts: list[int], first: int, indent: str) -> CodeBlock:
+def _block(lines: list[str], starts: list[int], first_line: int, indent: str) -> CodeBlock:
     taken = [line.startswith(indent) for line in lines]
     code = [
         line[len(indent) :] if has else line.lstrip()
@@ -210,7 +212,7 @@ def _block(lines: list[str], starts: list[int], first: int, indent: str) -> Code
         start + (len(indent) if has else len(line) - len(line.lstrip()))
         for start, line, has in zip(starts, lines, taken, strict=True)
     ]
-    return CodeBlock("\n".join(code), tuple(moved), indent, first, lenient=True)
+    return CodeBlock("\n".join(code), tuple(moved), indent, first_line, lenient=True)
 
 
 def _notebook(data: bytes) -> Source:
@@ -231,11 +233,11 @@ def _cell(code: str, number: int) -> CodeBlock:
     lines = code.split("\n")
     if lines[0].lstrip().startswith("%%"):  # the whole cell is another language's
         lines = [""]
-    code = "\n".join(MAGIC.sub(_nothing, line) for line in lines)
+    code = "\n".join(MAGIC.sub(_comment_out, line) for line in lines)
     return CodeBlock(code, tuple(_starts(code)), cell=number, lenient=True)
 
 
-def _nothing(magic: re.Match[str]) -> str:
+def _comment_out(magic: re.Match[str]) -> str:
     return f"{magic[1]}pass"
 
 

@@ -82,7 +82,9 @@ def _is_call_certain(context: Context, func: ast.expr, depth: int) -> bool:
     """Whether what a call gives is all that it may give."""
     inferred = context.value(func)
     found = (
-        context.project.callee(inferred.name) if inferred and inferred.kind is Kind.SYMBOL else None
+        context.project.called_function(inferred.name)
+        if inferred and inferred.kind is Kind.SYMBOL
+        else None
     )
     if found is not None:
         return _is_return_certain(context, *found)

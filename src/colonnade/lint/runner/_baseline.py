@@ -53,7 +53,7 @@ def write_baseline(path: Path, findings: Iterable[Finding], root: Path) -> int:
     return sum(counted.values())
 
 
-def beyond(
+def exclude_known(
     findings: Iterable[Finding], known: Counter[Key], root: Path
 ) -> tuple[list[Finding], int]:
     """What is found and not known, and how much was known.

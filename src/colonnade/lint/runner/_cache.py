@@ -17,7 +17,7 @@ FOLDER = ".colonnade_cache"
 
 
 @dataclass(slots=True)
-class Known:
+class FileRecord:
     """What is known of a file with a certain content.
 
     Attributes:
@@ -35,7 +35,7 @@ class Known:
     summaries: dict[str, ModuleSummary]
     previous_blocks: dict[str, str] = field(default_factory=dict)
     lines: int = 0
-    speaks: bool = True
+    mentions_libraries: bool = True
     errors: list[Finding] = field(default_factory=list)
     key: str = ""
     findings: list[Finding] = field(default_factory=list)
@@ -52,23 +52,23 @@ class Cache:
 
     def __init__(self, root: Path | None) -> None:
         self._folder = root / FOLDER if root is not None else None
-        self._files: dict[str, Known] = {}
-        self._used: dict[str, Known] = {}
+        self._files: dict[str, FileRecord] = {}
+        self._used: dict[str, FileRecord] = {}
         self.changed = False
         if self._folder is not None:
             self._files = self._read(self._folder / "check.json")
 
-    def get(self, name: str, content: str) -> Known | None:
+    def get(self, name: str, content: str) -> FileRecord | None:
         """What is known of a file, if it still holds the same."""
-        known = self._files.get(name)
-        if known is None or known.content != content:
+        record = self._files.get(name)
+        if record is None or record.content != content:
             return None
-        self._used[name] = known
-        return known
+        self._used[name] = record
+        return record
 
-    def put(self, name: str, known: Known) -> None:
+    def put(self, name: str, record: FileRecord) -> None:
         """Remember a file."""
-        self._used[name] = known
+        self._used[name] = record
         self.changed = True
 
     def save(self) -> None:
@@ -76,7 +76,7 @@ class Cache:
         if self._folder is None or not self.changed:
             return
         data = {
-            "version": version(),
+            "version": code_version(),
             "files": {n: _record_to_json(k) for n, k in self._used.items()},
         }
         try:
@@ -91,10 +91,10 @@ class Cache:
         except OSError:
             return
 
-    def _read(self, path: Path) -> dict[str, Known]:
+    def _read(self, path: Path) -> dict[str, FileRecord]:
         try:
             data = json.loads(path.read_bytes())
-            if data["version"] != version():
+            if data["version"] != code_version():
                 return {}
             return {name: _record_from_json(one) for name, one in data["files"].items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -102,7 +102,7 @@ class Cache:
 
 
 @cache
-def version() -> str:
+def code_version() -> str:
     """What the cache depends on beside the project: this very program and its Python."""
     import sys
 
@@ -133,18 +133,19 @@ def summaries_hash(summaries: Mapping[str, ModuleSummary]) -> str:
     return content_hash(text.encode())
 
 
-def _record_to_json(known: Known) -> dict[str, Any]:
+def _record_to_json(record: FileRecord) -> dict[str, Any]:
     return {
-        "content": known.content, "lines": known.lines, "speaks": known.speaks, "key": known.key,
-        "before": known.previous_blocks,
-        "facts": {name: _summary_to_json(one) for name, one in known.summaries.items()},
-        "errors": [asdict(error) for error in known.errors],
-        "findings": [asdict(finding) for finding in known.findings],
+        "content": record.content, "lines": record.lines,
+        "speaks": record.mentions_libraries, "key": record.key,
+        "before": record.previous_blocks,
+        "facts": {name: _summary_to_json(one) for name, one in record.summaries.items()},
+        "errors": [asdict(error) for error in record.errors],
+        "findings": [asdict(finding) for finding in record.findings],
     }  # fmt: skip
 
 
-def _record_from_json(data: dict[str, Any]) -> Known:
-    return Known(
+def _record_from_json(data: dict[str, Any]) -> FileRecord:
+    return FileRecord(
         data["content"],
         {name: _summary_from_json(one) for name, one in data["facts"].items()},
         data["before"], data["lines"], data["speaks"],

@@ -45,7 +45,9 @@ class Parsed:
     errors: tuple[Finding, ...] = ()
 
 
-def parse(name: str, path: str, source: Source, package: str, *, uses: bool = True) -> Parsed:
+def parse(
+    name: str, path: str, source: Source, package: str, *, inside_functions: bool = True
+) -> Parsed:
     """Parse what a file holds.
 
     Args:
@@ -63,13 +65,13 @@ def parse(name: str, path: str, source: Source, package: str, *, uses: bool = Tr
         own = f"{name}#{number}" if block.lenient else name
         try:
             tree = block.parse()
-            summaries = summarize_module(tree, package, uses=uses)
+            summaries = summarize_module(tree, package, inside_functions=inside_functions)
         except UnreadableError as error:
             if not block.lenient:
-                errors.append(unreadable(path, error))
+                errors.append(unreadable_finding(path, error))
             continue
         except RecursionError:
-            errors.append(_too_deep(path, block.first))
+            errors.append(_nesting_finding(path, block.first_line))
             continue
         modules[own] = Module(own, path, source, block, summaries, tree)
         if last is not None:
@@ -78,7 +80,7 @@ def parse(name: str, path: str, source: Source, package: str, *, uses: bool = Tr
     return Parsed(name, path, source, modules, previous_blocks, tuple(errors))
 
 
-def unreadable(path: str, error: UnreadableError) -> Finding:
+def unreadable_finding(path: str, error: UnreadableError) -> Finding:
     """The finding that a file cannot be read."""
     end = error.column + 1
     return Finding(
@@ -86,16 +88,16 @@ def unreadable(path: str, error: UnreadableError) -> Finding:
     )
 
 
-def failed(path: str, error: Exception, where: str, line: int = 1) -> Finding:
+def failure_finding(path: str, error: Exception, where: str, line: int = 1) -> Finding:
     """The finding that checking failed: at a file, which does not keep the others from it."""
     if isinstance(error, RecursionError):
-        return _too_deep(path, line)
+        return _nesting_finding(path, line)
     reason = f"{where} failed here ({type(error).__name__}: {error}); please report it"
-    return unreadable(path, UnreadableError(reason, line))
+    return unreadable_finding(path, UnreadableError(reason, line))
 
 
-def _too_deep(path: str, line: int) -> Finding:
-    return unreadable(path, UnreadableError("nested too deeply to be checked", line))
+def _nesting_finding(path: str, line: int) -> Finding:
+    return unreadable_finding(path, UnreadableError("nested too deeply to be checked", line))
 
 
 def review(module: Module, inference: Inference, rules: Iterable[Rule]) -> Iterator[Finding]:
@@ -107,8 +109,8 @@ def review(module: Module, inference: Inference, rules: Iterable[Rule]) -> Itera
             if rule.applies(context):
                 found.update(rule.check(context))
         except Exception as error:
-            found.add(failed(module.path, error, rule.code, module.block.first))
-    yield from sorted(one for one in found if not _silenced(module, one))
+            found.add(failure_finding(module.path, error, rule.code, module.block.first_line))
+    yield from sorted(one for one in found if not _has_noqa(module, one))
 
 
 def check_sources(sources: Mapping[str, Source], rules: Iterable[Rule]) -> list[Finding]:
@@ -166,17 +168,21 @@ def package_of(path: str) -> str:
     return name if is_package(path) else name.rpartition(".")[0]
 
 
-def _silenced(module: Module, finding: Finding) -> bool:
+def _has_noqa(module: Module, finding: Finding) -> bool:
     whole = _file_noqa(module.source.text)
     if whole is not None and (not whole or finding.code in whole):
         return True
     lines = module.block.text_lines
-    first = finding.line - module.block.first
-    last = (finding.end_line or finding.line) - module.block.first
-    return any(_says_noqa(lines[at], finding.code) for at in {first, last} if 0 <= at < len(lines))
+    first = finding.line - module.block.first_line
+    last = (finding.end_line or finding.line) - module.block.first_line
+    return any(
+        _line_has_noqa(lines[index], finding.code)
+        for index in {first, last}
+        if 0 <= index < len(lines)
+    )
 
 
-def _says_noqa(line: str, code: str) -> bool:
+def _line_has_noqa(line: str, code: str) -> bool:
     match = NOQA.search(line)
     if match is None:
         return False

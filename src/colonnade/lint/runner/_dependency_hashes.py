@@ -6,7 +6,7 @@ from colonnade.lint.runner._cache import combine_hashes
 
 
 def dependency_hashes(
-    direct: Mapping[str, set[str]], contents: Mapping[str, str]
+    imports: Mapping[str, set[str]], content_hashes: Mapping[str, str]
 ) -> dict[str, str]:
     """For each file, the hash of its content and that of all it imports, however far.
 
@@ -15,17 +15,17 @@ def dependency_hashes(
         contents: The hash of each file's content.
     """
     hashes: dict[str, str] = {}
-    for circle in _circles(direct):
-        inside = set(circle)
-        beyond = {other for one in circle for other in direct[one]} - inside
-        parts = {f"in {one}": contents[one] for one in circle}
-        whole = combine_hashes(parts | {f"to {other}": hashes[other] for other in beyond})
-        for one in circle:
-            hashes[one] = combine_hashes({"": whole, one: contents[one]})
+    for cycle in _import_cycles(imports):
+        inside = set(cycle)
+        exclude_known = {other for one in cycle for other in imports[one]} - inside
+        parts = {f"in {one}": content_hashes[one] for one in cycle}
+        whole = combine_hashes(parts | {f"to {other}": hashes[other] for other in exclude_known})
+        for one in cycle:
+            hashes[one] = combine_hashes({"": whole, one: content_hashes[one]})
     return hashes
 
 
-def _circles(direct: Mapping[str, set[str]]) -> Iterator[list[str]]:
+def _import_cycles(imports: Mapping[str, set[str]]) -> Iterator[list[str]]:
     """The groups of files that import each other, each after those that it imports.
 
     Tarjan's algorithm, without recursion: programs import deeper than Python recurses.
@@ -34,10 +34,10 @@ def _circles(direct: Mapping[str, set[str]]) -> Iterator[list[str]]:
     lowest: dict[str, int] = {}
     path: list[str] = []
     on_path: set[str] = set()
-    for start in direct:
+    for start in imports:
         if start in number:
             continue
-        waiting = [(start, iter(sorted(direct[start])))]
+        waiting = [(start, iter(sorted(imports[start])))]
         number[start] = lowest[start] = len(number)
         path.append(start)
         on_path.add(start)
@@ -48,7 +48,7 @@ def _circles(direct: Mapping[str, set[str]]) -> Iterator[list[str]]:
                     number[other] = lowest[other] = len(number)
                     path.append(other)
                     on_path.add(other)
-                    waiting.append((other, iter(sorted(direct[other]))))
+                    waiting.append((other, iter(sorted(imports[other]))))
                     break
                 if other in on_path:
                     lowest[one] = min(lowest[one], number[other])
@@ -58,7 +58,7 @@ def _circles(direct: Mapping[str, set[str]]) -> Iterator[list[str]]:
                     above = waiting[-1][0]
                     lowest[above] = min(lowest[above], lowest[one])
                 if lowest[one] == number[one]:
-                    circle = path[path.index(one) :]
+                    cycle = path[path.index(one) :]
                     del path[path.index(one) :]
-                    on_path.difference_update(circle)
-                    yield circle
+                    on_path.difference_update(cycle)
+                    yield cycle

@@ -23,22 +23,28 @@ from colonnade.lint.project._module_summary import ModuleSummary
 from colonnade.lint.project._modules import Module
 from colonnade.lint.project._names import Names
 from colonnade.lint.project._project import Project
-from colonnade.lint.project._settings import Settings, is_project
+from colonnade.lint.project._settings import Settings, is_project_root
 from colonnade.lint.project._sources import UnreadableError, read
 from colonnade.lint.rules import all_rules
-from colonnade.lint.runner._cache import Cache, Known, combine_hashes, content_hash, summaries_hash
+from colonnade.lint.runner._cache import (
+    Cache,
+    FileRecord,
+    combine_hashes,
+    content_hash,
+    summaries_hash,
+)
 from colonnade.lint.runner._checking import (
-    failed,
+    failure_finding,
     is_package,
     module_names,
     package_of,
     parse,
     review,
-    unreadable,
+    unreadable_finding,
 )
 from colonnade.lint.runner._dependency_hashes import dependency_hashes
 
-WORTH_A_POOL = 400_000  # bytes of Python; below, starting processes takes longer than they save
+MIN_POOL_BYTES = 400_000  # bytes of Python; below, starting processes takes longer than they save
 Item = TypeVar("Item")
 Progress = Callable[[str, int, int], None]
 
@@ -63,20 +69,20 @@ class Report:
 
 
 @dataclass(frozen=True)
-class Target:
+class ProjectFile:
     """A file of the project.
 
     Attributes:
         path: Where it is.
         name: Its path from the project's root.
         module: The name of its module, which no other file has.
-        wanted: Whether its findings are reported; else it is read for the names in it.
+        is_reported: Whether its findings are reported; else it is read for the names in it.
     """
 
     path: Path
     name: str
     module: str
-    wanted: bool
+    is_reported: bool
 
 
 def check(
@@ -102,11 +108,11 @@ def check(
     Raises:
         CheckError: A path is not there, or a code is none.
     """
-    _known_codes(settings)
-    targets = _targets(settings, paths or [settings.root], contents or {})
+    _check_codes(settings)
+    files = _files(settings, paths or [settings.root], contents or {})
     cache = Cache(settings.root if cached else None)
-    run = _Run(settings, targets, cache, progress or _silent, contents or {})
-    report = run.go(jobs)
+    run = _CheckRun(settings, files, cache, progress or _no_progress, contents or {})
+    report = run.run(jobs)
     cache.save()
     return report
 
@@ -124,7 +130,7 @@ def selected(settings: Settings, finding: Finding, name: str) -> bool:
     )
 
 
-def _known_codes(settings: Settings) -> None:
+def _check_codes(settings: Settings) -> None:
     from colonnade.lint.schema import schema_rules
 
     codes = [rule.code for rule in (*all_rules(), *schema_rules())]
@@ -135,26 +141,29 @@ def _known_codes(settings: Settings) -> None:
             raise CheckError(f"There is no rule {one!r}; `colonnade check --rules` lists them.")
 
 
-def _targets(
+def _files(
     settings: Settings, paths: Iterable[Path], contents: dict[Path, bytes]
-) -> list[Target]:
+) -> list[ProjectFile]:
     """The files to check, and then the rest of the project, for the names in it."""
     files = Files(settings.root, settings.exclude)
     wanted = dict.fromkeys(
-        path for path in _named(files, paths, contents) if not files.excluded(path)
+        path for path in _expand_paths(files, paths, contents) if not files.excluded(path)
     )
     found = dict(wanted)
-    if is_project(settings.root):
+    if is_project_root(settings.root):
         rest = files.walk(settings.root)
         found.update(dict.fromkeys(path for path in rest if path.suffix in (".py", ".pyi")))
     names = {path: files.relative_name(path) for path in found}
     modules = module_names(names.values())
     return [
-        Target(path, name, modules[name], wanted=path in wanted) for path, name in names.items()
+        ProjectFile(path, name, modules[name], is_reported=path in wanted)
+        for path, name in names.items()
     ]
 
 
-def _named(files: Files, paths: Iterable[Path], contents: dict[Path, bytes]) -> Iterator[Path]:
+def _expand_paths(
+    files: Files, paths: Iterable[Path], contents: dict[Path, bytes]
+) -> Iterator[Path]:
     """The files that the paths are, or that are in their folders."""
     for path in paths:
         absolute = path.absolute()
@@ -168,96 +177,98 @@ def _named(files: Files, paths: Iterable[Path], contents: dict[Path, bytes]) -> 
             raise CheckError(f"There is no file or folder {path}.")
 
 
-def _silent(what: str, done: int, total: int) -> None:
+def _no_progress(what: str, done: int, total: int) -> None:
     pass
 
 
-class _Run:
+class _CheckRun:
     """One run over the files of a project."""
 
     def __init__(
         self,
         settings: Settings,
-        targets: list[Target],
+        files: list[ProjectFile],
         cache: Cache,
         progress: Progress,
         contents: dict[Path, bytes],
     ) -> None:
         self._settings = settings
-        self._targets = targets
+        self._files = files
         self._cache = cache
         self._progress = progress
         self._contents = contents
-        self._known: dict[str, Known] = {}
+        self._known: dict[str, FileRecord] = {}
         self._report = Report()
 
-    def go(self, jobs: int) -> Report:
+    def run(self, jobs: int) -> Report:
         pool = None
-        waiting = self._look()
+        waiting = self._read_files()
         size = sum(len(data) for _, data in waiting)
         try:
-            if jobs > 1 and size > WORTH_A_POOL:
+            if jobs > 1 and size > MIN_POOL_BYTES:
                 pool = ProcessPoolExecutor(jobs)
             self._scan(waiting, pool, jobs)
             self._review(pool, jobs)
         finally:
             if pool is not None:
                 pool.shutdown(cancel_futures=True)
-        return self._finished()
+        return self._make_report()
 
-    def _look(self) -> list[tuple[Target, bytes]]:
+    def _read_files(self) -> list[tuple[ProjectFile, bytes]]:
         """Read every file; those that the cache does not know as they are have to be scanned."""
         waiting = []
-        for target in self._targets:
+        for file in self._files:
             try:
-                data = self._contents.get(target.path)
+                data = self._contents.get(file.path)
                 if data is None:
-                    data = target.path.read_bytes()
+                    data = file.path.read_bytes()
             except OSError as error:
                 reason = f"cannot be read: {error.strerror or error}"
-                finding = unreadable(target.name, UnreadableError(reason))
-                self._known[target.name] = Known("", {}, speaks=False, errors=[finding])
+                finding = unreadable_finding(file.name, UnreadableError(reason))
+                self._known[file.name] = FileRecord(
+                    "", {}, mentions_libraries=False, errors=[finding]
+                )
                 continue
             if len(data) > self._settings.max_file_size:
                 size = f"{len(data) / 1_000_000:.1f} MB, more than max-file-size"
-                if target.wanted:
-                    self._report.skipped.append((self._shown(target), size))
+                if file.is_reported:
+                    self._report.skipped.append((self._display_path(file), size))
                 continue
-            known = self._cache.get(target.name, content_hash(data, target.module))
-            if known is None:
-                waiting.append((target, data))
+            record = self._cache.get(file.name, content_hash(data, file.module))
+            if record is None:
+                waiting.append((file, data))
             else:
-                self._known[target.name] = known
+                self._known[file.name] = record
         return waiting
 
     def _scan(
-        self, waiting: list[tuple[Target, bytes]], pool: ProcessPoolExecutor | None, jobs: int
+        self, waiting: list[tuple[ProjectFile, bytes]], pool: ProcessPoolExecutor | None, jobs: int
     ) -> None:
-        parts = _divided(waiting, jobs if pool else 1)
-        results = pool.map(_scan_all, parts) if pool is not None else map(_scan_all, parts)
+        parts = _split(waiting, jobs if pool else 1)
+        results = pool.map(_scan_files, parts) if pool is not None else map(_scan_files, parts)
         done = 0
         for result in results:
-            for name, known in result:
-                self._known[name] = known
-                self._cache.put(name, known)
+            for name, record in result:
+                self._known[name] = record
+                self._cache.put(name, record)
                 done += 1
             self._progress("reading", done, len(waiting))
 
     def _review(self, pool: ProcessPoolExecutor | None, jobs: int) -> None:
         names, packages, previous_blocks = self._names()
-        relevant = _relevant(self._known, names)
+        relevant = _relevant_files(self._known, names)
         keys = self._keys(names, relevant)
-        wanted = [target for target in self._targets if target.wanted and target.name in relevant]
+        wanted = [file for file in self._files if file.is_reported and file.name in relevant]
         stale = [one for one in wanted if self._known[one.name].key != keys[one.name]]
-        files = {target.module: target for target in self._targets}
+        files = {file.module: file for file in self._files}
         job = _Job(
             uuid4().hex, dict(names.summaries), packages, previous_blocks, files, self._contents
         )
-        parts = _divided(stale, jobs if pool else 1)
+        parts = _split(stale, jobs if pool else 1)
         results = (
-            pool.map(_review_all, [job] * len(parts), parts)
+            pool.map(_review_files, [job] * len(parts), parts)
             if pool is not None
-            else (_review_all(job, part) for part in parts)
+            else (_review_files(job, part) for part in parts)
         )
         done = 0
         for result in results:
@@ -272,46 +283,46 @@ class _Run:
     def _names(self) -> tuple[Names, list[str], dict[str, str]]:
         summaries = {}
         previous_blocks = {}
-        for known in self._known.values():
-            summaries.update(known.summaries)
-            previous_blocks.update(known.previous_blocks)
-        packages = [target.module for target in self._targets if is_package(target.name)]
+        for record in self._known.values():
+            summaries.update(record.summaries)
+            previous_blocks.update(record.previous_blocks)
+        packages = [file.module for file in self._files if is_package(file.name)]
         return Names(summaries, packages, previous_blocks), packages, previous_blocks
 
     def _keys(self, names: Names, relevant: set[str]) -> dict[str, str]:
         """For each file, the hash of all that its findings follow from."""
         owners = {module: name for name, one in self._known.items() for module in one.summaries}
         contents = {name: one.content for name, one in self._known.items()}
-        reached = dependency_hashes(_imports(names, owners), contents)
+        reached = dependency_hashes(_file_imports(names, owners), contents)
         # A table is reached by its name alone: quoted, in a relation or a foreign key.
-        shared = {name: reached[name] for name in map(owners.get, _homes(names)) if name}
+        shared = {name: reached[name] for name in map(owners.get, _table_modules(names)) if name}
         shared["facts"] = combine_hashes(
             {n: summaries_hash(one.summaries) for n, one in self._known.items()}
         )
         common = combine_hashes(shared)
         return {name: combine_hashes({"": common, name: reached[name]}) for name in relevant}
 
-    def _finished(self) -> Report:
+    def _make_report(self) -> Report:
         report = self._report
-        for target in self._targets:
-            known = self._known.get(target.name)
-            if not target.wanted or known is None:
+        for file in self._files:
+            record = self._known.get(file.name)
+            if not file.is_reported or record is None:
                 continue
             report.files += 1
-            report.lines += known.lines
-            shown = self._shown(target)
-            for finding in (*known.errors, *known.findings):
-                if selected(self._settings, finding, target.name):
-                    report.findings.append(replace(finding, path=shown))
+            report.lines += record.lines
+            display_path = self._display_path(file)
+            for finding in (*record.errors, *record.findings):
+                if selected(self._settings, finding, file.name):
+                    report.findings.append(replace(finding, path=display_path))
         report.findings.sort(
             key=lambda one: (one.path, one.cell or 0, one.line, one.column, one.code)
         )
         return report
 
-    def _shown(self, target: Target) -> str:
+    def _display_path(self, file: ProjectFile) -> str:
         """A path as people say it: from where they stand, if it is below."""
         here = Path.cwd()
-        path = target.path
+        path = file.path
         return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
@@ -326,7 +337,7 @@ class _Job:
     summaries: dict[str, ModuleSummary]
     packages: list[str]
     previous_blocks: dict[str, str]
-    files: dict[str, Target]
+    files: dict[str, ProjectFile]
     contents: dict[Path, bytes]
 
 
@@ -354,7 +365,7 @@ class _Reviewer:
                 self._parsed[module] = parsed.modules
         return self._parsed[module]
 
-    def review(self, file: Target) -> list[Finding]:
+    def review(self, file: ProjectFile) -> list[Finding]:
         found: list[Finding] = []
         try:
             for name in self.modules(file.module):
@@ -362,14 +373,14 @@ class _Reviewer:
                 if module is not None:
                     found += review(module, self.inference, all_rules())
         except Exception as error:
-            found.append(failed(file.name, error, "the review"))
+            found.append(failure_finding(file.name, error, "the review"))
         return found
 
 
 _reviewers: dict[str, _Reviewer] = {}  # of the run that a process works for
 
 
-def _review_all(job: _Job, files: list[Target]) -> list[tuple[str, list[Finding]]]:
+def _review_files(job: _Job, files: list[ProjectFile]) -> list[tuple[str, list[Finding]]]:
     """Review files; what was parsed for them is kept for the next part of the same run."""
     if job.run not in _reviewers:
         _reviewers.clear()
@@ -377,39 +388,52 @@ def _review_all(job: _Job, files: list[Target]) -> list[tuple[str, list[Finding]
     return [(file.name, _reviewers[job.run].review(file)) for file in files]
 
 
-def _scan_all(files: list[tuple[Target, bytes]]) -> list[tuple[str, Known]]:
-    return [(file.name, _scanned(file, data)) for file, data in files]
+def _scan_files(files: list[tuple[ProjectFile, bytes]]) -> list[tuple[str, FileRecord]]:
+    return [(file.name, _scan_file(file, data)) for file, data in files]
 
 
-def _scanned(file: Target, data: bytes) -> Known:
+def _scan_file(file: ProjectFile, data: bytes) -> FileRecord:
     """What is known of a file that is read; if that fails, why."""
     content = content_hash(data, file.module)
     try:
         source = read(data, file.path.suffix)
-        speaks = any(subject in source.text for subject in lib.SUBJECTS)
-        parsed = parse(file.module, file.name, source, package_of(file.name), uses=speaks)
+        mentions_libraries = any(subject in source.text for subject in lib.SUBJECTS)
+        parsed = parse(
+            file.module,
+            file.name,
+            source,
+            package_of(file.name),
+            inside_functions=mentions_libraries,
+        )
     except UnreadableError as error:
-        return Known(content, {}, speaks=False, errors=[unreadable(file.name, error)])
+        return FileRecord(
+            content, {}, mentions_libraries=False, errors=[unreadable_finding(file.name, error)]
+        )
     except Exception as error:
-        return Known(content, {}, speaks=False, errors=[failed(file.name, error, "reading")])
+        return FileRecord(
+            content,
+            {},
+            mentions_libraries=False,
+            errors=[failure_finding(file.name, error, "reading")],
+        )
     summaries = {one: module.summary for one, module in parsed.modules.items()}
-    return Known(
+    return FileRecord(
         content,
         summaries,
         parsed.previous_blocks,
         source.text.count("\n"),
-        speaks,
+        mentions_libraries,
         list(parsed.errors),
     )
 
 
-def _divided(items: list[Item], jobs: int) -> list[list[Item]]:
+def _split(items: list[Item], jobs: int) -> list[list[Item]]:
     """Parts of a list for several processes, small enough that none waits long for another."""
     size = max(1, len(items) // (jobs * 4) + 1) if jobs > 1 else max(1, len(items) // 20 + 1)
     return [items[start : start + size] for start in range(0, len(items), size)]
 
 
-def _homes(names: Names) -> Iterable[str]:
+def _table_modules(names: Names) -> Iterable[str]:
     """The modules that define tables."""
     tables = names.tables | names.subclasses.get(lib.DECLARATIVE, frozenset())
     for module, name in names.classes():
@@ -418,7 +442,7 @@ def _homes(names: Names) -> Iterable[str]:
             yield module
 
 
-def _imports(names: Names, owners: dict[str, str]) -> dict[str, set[str]]:
+def _file_imports(names: Names, owners: dict[str, str]) -> dict[str, set[str]]:
     """For each file, those that it imports, and the conftest files whose fixtures it may use."""
     direct: dict[str, set[str]] = {owner: set() for owner in owners.values()}
     for module, owner in owners.items():
@@ -430,15 +454,15 @@ def _imports(names: Names, owners: dict[str, str]) -> dict[str, set[str]]:
     return direct
 
 
-def _relevant(known: dict[str, Known], names: Names) -> set[str]:
+def _relevant_files(records: dict[str, FileRecord], names: Names) -> set[str]:
     """The files that rules may find something in: those that speak of a library, or import one."""
-    owners = {module: name for name, one in known.items() for module in one.summaries}
+    owners = {module: name for name, one in records.items() for module in one.summaries}
     users: dict[str, set[str]] = {}
     for module, owner in owners.items():
         for one in names.imports(module):
             if one in owners:
                 users.setdefault(owners[one], set()).add(owner)
-    found = {name for name, one in known.items() if one.speaks and one.summaries}
+    found = {name for name, one in records.items() if one.mentions_libraries and one.summaries}
     waiting = list(found)
     while waiting:
         for user in users.get(waiting.pop(), ()):

@@ -241,5 +241,5 @@ def utc_now(context: Context, call: ast.expr) -> tuple[str, str, tuple[Edit, ...
         return None
     if datetime.endswith(".datetime"):  # import datetime
         return datetime, f"{datetime.removesuffix('.datetime')}.timezone.utc", ()
-    zone = context.editor.name_of("datetime", "timezone")
+    zone = context.editor.local_name("datetime", "timezone")
     return (datetime, f"{zone[0]}.utc", zone[1]) if zone is not None else None

@@ -55,7 +55,7 @@ async def create(title: str) -> int:
             ):
                 continue
             seen.add(key)
-            line = getattr(read.expired, "lineno", 0) + context.module.block.first - 1
+            line = getattr(read.expired, "lineno", 0) + context.module.block.first_line - 1
             message = (
                 f"`{name}` was expired by the commit in line {line}, and cannot be loaded here"
             )

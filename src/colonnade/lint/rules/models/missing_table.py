@@ -8,7 +8,7 @@ from colonnade.lint._findings import Finding, Fix
 from colonnade.lint._rule import Rule
 from colonnade.lint.inference._values import Kind
 from colonnade.lint.project._models import Model, ModelField
-from colonnade.lint.project._schemas import WORDS
+from colonnade.lint.project._schemas import SCHEMA_WORDS
 
 SCALARS = frozenset(
     {"int", "str", "float", "bool", "bytes", "datetime.datetime", "datetime.date",
@@ -116,7 +116,7 @@ def _used(model: Model) -> str:
     if (
         not subclasses
         and any(one.primary_key for one in own)
-        and not WORDS.search(model.class_name)
+        and not SCHEMA_WORDS.search(model.class_name)
     ):
         return "has a primary key"
     return ""

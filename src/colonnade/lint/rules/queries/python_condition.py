@@ -179,7 +179,7 @@ def _called(
     if "#" in context.editor.text(node):  # a comment, most likely, which would be lost
         return None
     text = context.editor.text(left)
-    named = None if text.startswith("col(") else context.editor.name_of("sqlmodel", "col")
+    named = None if text.startswith("col(") else context.editor.local_name("sqlmodel", "col")
     if named is not None and _is_sqlmodel(context, left):
         text = f"{named[0]}({text})"
         imports += named[1]

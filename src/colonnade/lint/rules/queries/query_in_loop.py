@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from colonnade.lint._context import COMPREHENSIONS, Context
 from colonnade.lint._findings import Finding
 from colonnade.lint._rule import Rule
-from colonnade.lint.inference._paths import dotted
+from colonnade.lint.inference._paths import dotted_name
 from colonnade.lint.inference._values import Kind
 from colonnade.lint.project import _known_names as lib
 from colonnade.lint.rules._examples import SYNC, models
@@ -48,7 +48,7 @@ def load(session: Session, keys: list[int]) -> list[Task]:
             if loop is None or isinstance(loop, ast.While):
                 continue
             names = loop_names(loop)
-            source = dotted(call.func.value) if isinstance(call.func, ast.Attribute) else ""
+            source = dotted_name(call.func.value) if isinstance(call.func, ast.Attribute) else ""
             if (
                 not names
                 or is_known(loop)

@@ -94,7 +94,7 @@ def titles(
             return Fix("Allow 100 at most", edits, safe=False)
         if not isinstance(default, ast.Constant) or not isinstance(default.value, int):
             return None
-        query = context.editor.name_of("fastapi", "Query")
+        query = context.editor.local_name("fastapi", "Query")
         if query is None:
             return None
         most = max(default.value, 100)
@@ -119,7 +119,7 @@ def _becomes_limit(
                 return True
         inferred = flow.value(node.func) if flow is not None else None
         found = (
-            context.project.callee(inferred.name)
+            context.project.called_function(inferred.name)
             if inferred and inferred.kind is Kind.SYMBOL
             else None
         )

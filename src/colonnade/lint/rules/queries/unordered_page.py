@@ -61,12 +61,14 @@ def page(session: Session, offset: int):
     ) -> Iterator[Finding]:
         if statement is None or statement.kind not in (Kind.STATEMENT, Kind.QUERY):
             return
-        if statement.ordered or not (statement.limited or statement.skips):
+        if statement.has_order or not (statement.has_limit or statement.has_offset):
             return
-        if not statement.skips and _any_will_do(context, node):
+        if not statement.has_offset and _any_will_do(context, node):
             return
         parts = [
-            name for name, has in (("limit", statement.limited), ("offset", statement.skips)) if has
+            name
+            for name, has in (("limit", statement.has_limit), ("offset", statement.has_offset))
+            if has
         ]
         message = f"{' and '.join(parts)} without an order: which rows come is not decided"
         yield context.finding(

@@ -7,7 +7,7 @@ from colonnade.lint._context import Context
 from colonnade.lint._findings import Finding
 from colonnade.lint._rule import Rule
 from colonnade.lint.project._models import Model, ModelField
-from colonnade.lint.project._schemas import READ, subject
+from colonnade.lint.project._schemas import READ_NAME, table_of
 from colonnade.lint.rules.schemas._responses import is_secret
 
 
@@ -54,9 +54,9 @@ class WorkerRead(SQLModel):
 
     def check(self, context: Context) -> Iterator[Finding]:
         for schema in context.models:
-            if not schema.is_schema or not READ.search(schema.class_name):
+            if not schema.is_schema or not READ_NAME.search(schema.class_name):
                 continue
-            table = subject(schema)
+            table = table_of(schema)
             if table is None:
                 continue
             for name, field in schema.fields.items():

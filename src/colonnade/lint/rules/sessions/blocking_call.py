@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from colonnade.lint._context import Context
 from colonnade.lint._findings import Finding
 from colonnade.lint._rule import Rule
-from colonnade.lint.inference._paths import dotted
+from colonnade.lint.inference._paths import dotted_name
 from colonnade.lint.inference._values import Kind
 from colonnade.lint.project._modules import Function, Module
 from colonnade.lint.rules.sessions._blocking_calls import blocking_call
@@ -113,5 +113,5 @@ def _waits(context: Context, function: Function, module: Module, depth: int) -> 
 
 def _is_made_async(function: Function) -> bool:
     """Whether a decorator may run it elsewhere."""
-    names = {dotted(one).rpartition(".")[2] for one in function.decorator_list}
+    names = {dotted_name(one).rpartition(".")[2] for one in function.decorator_list}
     return bool(names - {"staticmethod", "classmethod"})

@@ -86,7 +86,7 @@ async def ready() -> None:
             keyword.arg == "class_" for keyword in call.keywords
         ):
             message = "this makes sync sessions, on an async engine"
-            named = context.editor.name_of(*ASYNC_NAMES[lib.SESSION])
+            named = context.editor.local_name(*ASYNC_NAMES[lib.SESSION])
             fix = None
             if named is not None:
                 edits = (*context.editor.add_argument(call, f"class_={named[0]}"), *named[1])
@@ -151,7 +151,7 @@ def _made_async(context: Context, call: ast.Call, name: ast.expr) -> Fix | None:
         return None
     if context.resolve(name) not in ASYNC_NAMES:
         return None
-    named = context.editor.name_of(*ASYNC_NAMES[context.resolve(name)])
+    named = context.editor.local_name(*ASYNC_NAMES[context.resolve(name)])
     if named is None:
         return None
     edits: tuple[Edit, ...] = (context.editor.replace(name, named[0]), *named[1])

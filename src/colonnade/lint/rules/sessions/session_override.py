@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from colonnade.lint._context import Context
 from colonnade.lint._findings import Finding
 from colonnade.lint._rule import Rule
-from colonnade.lint.inference._name_inference import given, returned
+from colonnade.lint.inference._name_inference import infer_dependency, infer_return
 from colonnade.lint.inference._values import Kind, Value
 from colonnade.lint.project import _known_names as lib
 
@@ -86,7 +86,7 @@ def client():
             over = target.value
             if not isinstance(over, ast.Attribute) or over.attr != "dependency_overrides":
                 continue
-            wanted = given(context.inference, context.resolve(target.slice))
+            wanted = infer_dependency(context.inference, context.resolve(target.slice))
             got = self._gives(context, node.value)
             if _kind(wanted) and _kind(got) and _kind(wanted) != _kind(got):
                 name = context.editor.text(target.slice)
@@ -100,11 +100,11 @@ def client():
         if inferred is None or inferred.kind is not Kind.SYMBOL:
             return None
         if isinstance(inferred.node, ast.FunctionDef | ast.AsyncFunctionDef):
-            flow_value = returned(context.inference, inferred.node, context.module)
+            flow_value = infer_return(context.inference, inferred.node, context.module)
             if flow_value is not None and flow_value.kind is Kind.AWAITABLE:
                 return flow_value.item
             return flow_value
-        return given(context.inference, inferred.name)
+        return infer_dependency(context.inference, inferred.name)
 
 
 def _kind(value: Value | None) -> str:

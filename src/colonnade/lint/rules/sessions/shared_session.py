@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from colonnade.lint._context import Context
 from colonnade.lint._findings import Finding
 from colonnade.lint._rule import Rule
-from colonnade.lint.inference._paths import dotted
+from colonnade.lint.inference._paths import dotted_name
 from colonnade.lint.project import _known_names as lib
 from colonnade.lint.rules._syntax import assigns
 
@@ -130,7 +130,7 @@ def _sessions_in(context: Context, node: ast.AST) -> set[str]:
     for one in ast.walk(node):
         inferred = context.value(one)
         if inferred is not None and inferred.is_instance(lib.ASYNC_SESSIONS):
-            name = dotted(one) if isinstance(one, ast.expr) else ""
+            name = dotted_name(one) if isinstance(one, ast.expr) else ""
             if name and name not in bound:
                 found.add(name)
     return found

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from colonnade.lint._context import Context
 from colonnade.lint._findings import Finding
 from colonnade.lint._rule import Rule
-from colonnade.lint.inference._paths import dotted
+from colonnade.lint.inference._paths import dotted_name
 from colonnade.lint.rules._examples import SYNC
 from colonnade.lint.rules._loops import exits_after
 from colonnade.lint.rules._syntax import assigns
@@ -59,7 +59,7 @@ def add(titles: list[str]) -> None:
 def _commits(context: Context) -> Iterator[tuple[ast.Call, str]]:
     for call in context.module.calls_named("commit"):
         if context.session_of(call) is not None and isinstance(call.func, ast.Attribute):
-            yield call, dotted(call.func.value)
+            yield call, dotted_name(call.func.value)
 
 
 def _now_and_then(context: Context, call: ast.Call, loop: ast.For | ast.AsyncFor) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from colonnade.lint._context import Context
 from colonnade.lint._findings import Finding
 from colonnade.lint._rule import Rule
-from colonnade.lint.inference._paths import dotted
+from colonnade.lint.inference._paths import dotted_name
 from colonnade.lint.project._modules import FUNCTIONS, parameters
 from colonnade.lint.rules._examples import models
 from colonnade.lint.rules._syntax import assigns
@@ -55,7 +55,7 @@ def add(session: Session, titles: list[str]) -> list[str]:
         for call in context.module.calls_named(*WRITES):
             if context.session_of(call) is None or not isinstance(call.func, ast.Attribute):
                 continue
-            source = dotted(call.func.value)
+            source = dotted_name(call.func.value)
             tried = _tried(context, call)
             if tried is None or not source or assigns(tried, source):
                 continue
@@ -138,7 +138,7 @@ def _uses(body: list[ast.stmt], source: str) -> bool:
     """Whether statements call the session, but to end it."""
     for statement in body:
         for one in ast.walk(statement):
-            if isinstance(one, ast.Attribute) and dotted(one.value) == source:
+            if isinstance(one, ast.Attribute) and dotted_name(one.value) == source:
                 return one.attr not in ("rollback", "close")
     return False
 
