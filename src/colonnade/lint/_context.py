@@ -67,10 +67,10 @@ class Context:
     @cached_property
     def models(self) -> list[Model]:
         """The tables and schemas it defines."""
-        found = (
+        models = (
             self.project.model(self.module.qualified_name(node)) for node in self.module.classes
         )
-        return [one for one in found if one is not None and one.module is self.module]
+        return [model for model in models if model is not None and model.module is self.module]
 
     @cached_property
     def fields(self) -> list[ModelField]:
@@ -86,8 +86,8 @@ class Context:
     def flows(self) -> list[Flow]:
         """Its functions and its own statements, walked."""
         nodes = [self.module.tree, *self.module.functions]
-        found = [self.inference.flow(node, self.module) for node in nodes]
-        return [flow for flow in found if flow is not None]
+        flows = [self.inference.flow(node, self.module) for node in nodes]
+        return [flow for flow in flows if flow is not None]
 
     @cached_property
     def endpoints(self) -> list[Endpoint]:
@@ -117,13 +117,13 @@ class Context:
     @cached_property
     def request_functions(self) -> frozenset[Function]:
         """The functions that run within a request: endpoints and what they depend on."""
-        found = {endpoint.node for endpoint in self.endpoints}
-        found |= {
+        functions = {endpoint.node for endpoint in self.endpoints}
+        functions |= {
             node
             for node in self.module.functions
             if self.module.qualified_name(node) in self.project.names.dependencies
         }
-        return frozenset(found)
+        return frozenset(functions)
 
     @cached_property
     def is_test(self) -> bool:
@@ -143,10 +143,10 @@ class Context:
 
     @cached_property
     def _values(self) -> dict[ast.AST, Value]:
-        found: dict[ast.AST, Value] = {}
+        values: dict[ast.AST, Value] = {}
         for flow in self.flows:
-            found.update(flow.values)
-        return found
+            values.update(flow.values)
+        return values
 
     def value(self, node: ast.AST | None) -> Value | None:
         """What an expression holds."""
@@ -173,14 +173,14 @@ class Context:
     def enclosing_loops(self, node: ast.AST) -> Iterator[ast.AST]:
         """The loops of its own function that run a node again and again, the nearest first."""
         inner = node
-        for one in self.module.ancestors(node):
-            if isinstance(one, (*FUNCTIONS, ast.Lambda, ast.ClassDef)):
+        for ancestor in self.module.ancestors(node):
+            if isinstance(ancestor, (*FUNCTIONS, ast.Lambda, ast.ClassDef)):
                 return
-            if (isinstance(one, LOOPS) and not _begins(one, inner)) or (
-                isinstance(one, COMPREHENSIONS) and inner is not one.generators[0]
+            if (isinstance(ancestor, LOOPS) and not _begins(ancestor, inner)) or (
+                isinstance(ancestor, COMPREHENSIONS) and inner is not ancestor.generators[0]
             ):
-                yield one
-            inner = one
+                yield ancestor
+            inner = ancestor
 
     # How a finding is made.
 

@@ -58,10 +58,10 @@ class Editor:
 
     def add_argument(self, call: ast.Call, text: str) -> tuple[Edit, ...]:
         """Give a call one argument more, at its end."""
-        given = self._arguments(call)
+        arguments = self._arguments(call)
         close = self.end(call) - 1
-        if given:
-            return self._add_item(given[-1], close, text)
+        if arguments:
+            return self._add_item(arguments[-1], close, text)
         line = self._line_start(close)
         if self._text[line:close].strip():
             return (Edit(close, close, text),)
@@ -76,17 +76,17 @@ class Editor:
 
     def remove_argument(self, call: ast.Call, keyword: ast.keyword) -> Edit:
         """Take a keyword from a call, with the comma and the line that go with it."""
-        given = self._arguments(call)
-        position = given.index(keyword)
-        last = position + 1 == len(given)
+        arguments = self._arguments(call)
+        position = arguments.index(keyword)
+        last = position + 1 == len(arguments)
         start = self.start(keyword)
-        following = self.end(call) - 1 if last else self.start(given[position + 1])
+        following = self.end(call) - 1 if last else self.start(arguments[position + 1])
         end, comma = self._item_end(keyword, following)
         whole = self._whole_lines(start, comma)
         if whole is not None:
             return whole
-        if position and "\n" not in self._text[self.end(given[position - 1]) : start]:
-            return Edit(self._item_end(given[position - 1], start)[0], end, "")
+        if position and "\n" not in self._text[self.end(arguments[position - 1]) : start]:
+            return Edit(self._item_end(arguments[position - 1], start)[0], end, "")
         if not last and "#" not in self._text[comma:following]:
             return Edit(start, following, "")
         rest = self._text[comma : self._line_break(comma)[0]]
@@ -110,8 +110,8 @@ class Editor:
         return self._add_item(last, end + head.rindex(")", 0, head.index(":")), text)
 
     def _arguments(self, call: ast.Call) -> list[ast.expr | ast.keyword]:
-        given: list[ast.expr | ast.keyword] = [*call.args, *call.keywords]
-        return sorted(given, key=self.start)
+        arguments: list[ast.expr | ast.keyword] = [*call.args, *call.keywords]
+        return sorted(arguments, key=self.start)
 
     def _add_item(self, last: ast.AST, close: int, text: str) -> tuple[Edit, ...]:
         """Put one more behind the last of several in brackets: on a line of its own if that is."""
@@ -149,8 +149,8 @@ class Editor:
 
     def _line_break(self, position: int) -> tuple[int, int]:
         """Where the line that a place is in ends, and where the next one begins."""
-        found = LINE_BREAK.search(self._text, position)
-        return found.span() if found is not None else (len(self._text), len(self._text))
+        line_break = LINE_BREAK.search(self._text, position)
+        return line_break.span() if line_break is not None else (len(self._text), len(self._text))
 
     def local_name(self, module: str, name: str) -> tuple[str, tuple[Edit, ...]] | None:
         """What something of a library is called here, and the edits that import it.
@@ -194,22 +194,26 @@ class Editor:
 
     def _import(self, module: str, name: str) -> tuple[Edit, ...]:
         imports = [
-            one
-            for one in self._module.tree.body
-            if isinstance(one, ast.Import | ast.ImportFrom)
-            and getattr(one, "module", None) != "__future__"
+            statement
+            for statement in self._module.tree.body
+            if isinstance(statement, ast.Import | ast.ImportFrom)
+            and getattr(statement, "module", None) != "__future__"
         ]
-        for one in imports:
-            if isinstance(one, ast.ImportFrom) and one.module == module and not one.level:
-                if one.names[0].name != "*":
-                    return self._add_item(one.names[-1], self._names_end(one), name)
+        for statement in imports:
+            if (
+                isinstance(statement, ast.ImportFrom)
+                and statement.module == module
+                and not statement.level
+            ):
+                if statement.names[0].name != "*":
+                    return self._add_item(statement.names[-1], self._names_end(statement), name)
         line = f"from {module} import {name}\n"
         if imports:
             return (self._line_before(imports[0], line),)
         body = [
-            one
-            for one in top_level(self._module.tree.body)
-            if not (isinstance(one, ast.ImportFrom) and one.module == "__future__")
+            statement
+            for statement in top_level(self._module.tree.body)
+            if not (isinstance(statement, ast.ImportFrom) and statement.module == "__future__")
         ]
         if body and _is_docstring(body[0]) and len(body) > 1:
             body = body[1:]

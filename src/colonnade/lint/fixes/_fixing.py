@@ -73,7 +73,7 @@ def fix(
         CheckError: As for ``check``.
     """
     current = dict(contents or {})
-    given = dict(current)
+    original = dict(current)
     done = FixResult(Report())
     for _ in range(ROUNDS):
         done.report = check(
@@ -93,7 +93,7 @@ def fix(
                 done.failed[shown] = f"cannot be fixed: {kind}{error}"
                 continue
             if new != old:
-                done.before.setdefault(path, given.get(path, old))
+                done.before.setdefault(path, original.get(path, old))
                 current[path] = done.after[path] = new
                 done.counts[path] += count
                 changed = True
@@ -103,11 +103,11 @@ def fix(
 
 
 def _fixable(findings: Iterable[Finding], *, unsafe: bool) -> dict[str, list[Finding]]:
-    found: dict[str, list[Finding]] = {}
+    fixable: dict[str, list[Finding]] = {}
     for finding in findings:
         if finding.fix is not None and (finding.fix.safe or unsafe):
-            found.setdefault(finding.path, []).append(finding)
-    return found
+            fixable.setdefault(finding.path, []).append(finding)
+    return fixable
 
 
 def _fix_file(data: bytes, suffix: str, findings: list[Finding]) -> tuple[bytes, int]:
@@ -164,11 +164,11 @@ def apply_edits(text: str, edits: Iterable[Edit]) -> str:
     return "".join([*parts, text[position:]])
 
 
-def _overlap(one: Edit, other: Edit) -> bool:
+def _overlap(edit: Edit, other: Edit) -> bool:
     """Whether two edits touch the same text; two insertions at one place do not."""
-    if one.start == one.end == other.start == other.end:
+    if edit.start == edit.end == other.start == other.end:
         return False
-    if one.start == one.end or other.start == other.end:
-        point, wide = (one.start, other) if one.start == one.end else (other.start, one)
+    if edit.start == edit.end or other.start == other.end:
+        point, wide = (edit.start, other) if edit.start == edit.end else (other.start, edit)
         return wide.start < point < wide.end
-    return one.start < other.end and other.start < one.end
+    return edit.start < other.end and other.start < edit.end

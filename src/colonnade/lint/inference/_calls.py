@@ -57,8 +57,8 @@ def infer_call(flow: Flow, node: ast.Call, function: Value | None) -> Value | No
 
 def _infer_symbol_call(flow: Flow, node: ast.Call, function: Value) -> Value | None:
     name = function.name
-    made = _infer_library_call(flow, node, name)
-    return made if made is not None else _infer_project_call(flow, node, name)
+    library_value = _infer_library_call(flow, node, name)
+    return library_value if library_value is not None else _infer_project_call(flow, node, name)
 
 
 def _infer_library_call(flow: Flow, node: ast.Call, name: str) -> Value | None:
@@ -97,9 +97,9 @@ def _infer_project_call(flow: Flow, node: ast.Call, name: str) -> Value | None:
             if model.is_table
             else Value(Kind.INSTANCE, name)
         )
-    found = project.called_function(name)
-    if found is not None:
-        return _infer_overloaded_call(flow, node, *found)
+    called = project.called_function(name)
+    if called is not None:
+        return _infer_overloaded_call(flow, node, *called)
     if name in project.names.bases:
         return Value(Kind.INSTANCE, name)
     return None
@@ -123,7 +123,7 @@ def _infer_overloaded_call(
     ]
     if all(other == first for other in others):
         return first
-    kinds = {one.kind if one is not None else None for one in (first, *others)}
+    kinds = {value.kind if value is not None else None for value in (first, *others)}
     return awaitable(None) if kinds == {Kind.AWAITABLE} else None
 
 
@@ -144,8 +144,10 @@ def _infer_function_call(
         if inferred.item.kind is Kind.ROW:
             inferred = collection_of(replace(inferred.item, attached=False, loads=None))
     decorators = {
-        dotted_name(one.func if isinstance(one, ast.Call) else one).rpartition(".")[2]
-        for one in function.decorator_list
+        dotted_name(decorator.func if isinstance(decorator, ast.Call) else decorator).rpartition(
+            "."
+        )[2]
+        for decorator in function.decorator_list
     }
     if decorators & {"contextmanager", "asynccontextmanager"}:
         return Value(Kind.CONTEXT, item=inferred)
@@ -161,7 +163,7 @@ def _infer_function_call(
 
 def arguments(function: Function, node: ast.Call) -> Iterator[tuple[str, ast.expr]]:
     """Which parameter each argument is given to."""
-    names = [one.arg for one in (*function.args.posonlyargs, *function.args.args)]
+    names = [parameter.arg for parameter in (*function.args.posonlyargs, *function.args.args)]
     if names[:1] in (["self"], ["cls"]) and isinstance(node.func, ast.Attribute):
         names = names[1:]
     yield from zip(names, node.args, strict=False)

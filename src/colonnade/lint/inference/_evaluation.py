@@ -40,8 +40,12 @@ def infer_entered(inference: Inference, value: Value | None, *, is_async: bool) 
         return value.item
     if value.kind is Kind.INSTANCE:
         method = "__aenter__" if is_async else "__enter__"
-        found = inference.project.method(value.name, method)
-        return name_inference.infer_return(inference, *found) if found is not None else value
+        enter_method = inference.project.method(value.name, method)
+        return (
+            name_inference.infer_return(inference, *enter_method)
+            if enter_method is not None
+            else value
+        )
     return None
 
 
@@ -192,11 +196,11 @@ def _read_attribute(flow: Flow, node: ast.Attribute, row: Value) -> Value | None
 def _is_row_loaded(flow: Flow, target: str) -> bool:
     """Whether a row of a model was loaded already: the session then has it without asking."""
     for inferred in flow.state.names.values():
-        one = (
+        row = (
             inferred.item if inferred is not None and inferred.kind is Kind.COLLECTION else inferred
         )
-        if one is not None and one.kind is Kind.ROW and one.attached and one.model is not None:
-            if one.model.name == target:
+        if row is not None and row.kind is Kind.ROW and row.attached and row.model is not None:
+            if row.model.name == target:
                 return True
     return False
 
@@ -210,8 +214,8 @@ def _related_row(flow: Flow, row: Value, target: str, name: str, *, is_many: boo
         loads = frozenset(
             path[len(name) + 1 :] for path in row.loads if path.startswith(f"{name}.")
         )
-    one = replace(row, model=model, loads=loads, item=None)
-    return collection_of(one) if is_many else one
+    related = replace(row, model=model, loads=loads, item=None)
+    return collection_of(related) if is_many else related
 
 
 def _evaluate_call(flow: Flow, node: ast.Call) -> Value | None:

@@ -107,8 +107,8 @@ class Flow:
         state = self.state
         state.expired.pop(name, None)
         state.loop_sources.pop(name, None)
-        state.loaded = {one for one in state.loaded if one[0] != name}
-        for path in [one for one in state.names if one.startswith(f"{name}.")]:
+        state.loaded = {relation for relation in state.loaded if relation[0] != name}
+        for path in [known for known in state.names if known.startswith(f"{name}.")]:
             del state.names[path]
 
     def commit(self, node: ast.AST, source: str) -> None:

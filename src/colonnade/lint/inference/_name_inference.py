@@ -26,10 +26,10 @@ def infer_import(inference: Inference, path: str, near: str) -> Value | None:
 
 def infer_name(inference: Inference, name: str) -> Value | None:
     """What something of the project or of a library holds, by its one name."""
-    found = inference.project.definition(name)
-    if found is None:
+    definition = inference.project.definition(name)
+    if definition is None:
         return Value(Kind.SYMBOL, lib.canonical(name)) if name else None
-    statement, module = found
+    statement, module = definition
     if isinstance(statement, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
         return Value(Kind.SYMBOL, name, node=statement)
     flow = inference.flow(module.tree, module)
@@ -40,10 +40,10 @@ def infer_name(inference: Inference, name: str) -> Value | None:
 
 def infer_member(model: Model, name: str) -> Value | None:
     """What an attribute of a model's class is."""
-    one = model.members.get(name)
-    if one is None or not model.is_table:
+    member = model.members.get(name)
+    if member is None or not model.is_table:
         return None
-    return Value(Kind.RELATION if isinstance(one, Relation) else Kind.COLUMN, name, model=model)
+    return Value(Kind.RELATION if isinstance(member, Relation) else Kind.COLUMN, name, model=model)
 
 
 def infer_attribute(inference: Inference, receiver: Value, name: str) -> Value | None:
@@ -53,10 +53,10 @@ def infer_attribute(inference: Inference, receiver: Value, name: str) -> Value |
     if receiver.name not in inference.project.names.bases:
         return None
     for owner in (receiver.name, *inference.project.ancestry(receiver.name)):
-        found = inference.project.definition(owner)
-        if found is None or not isinstance(found[0], ast.ClassDef):
+        definition = inference.project.definition(owner)
+        if definition is None or not isinstance(definition[0], ast.ClassDef):
             continue
-        inferred = _infer_class_attribute(inference, owner, found[0], found[1], name)
+        inferred = _infer_class_attribute(inference, owner, definition[0], definition[1], name)
         if inferred is not None:
             return inferred
     return None
@@ -69,7 +69,9 @@ def _infer_class_attribute(
     for statement in node.body:
         if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
             if statement.name == name:
-                if any(dotted_name(one) == "property" for one in statement.decorator_list):
+                if any(
+                    dotted_name(decorator) == "property" for decorator in statement.decorator_list
+                ):
                     return infer_return(inference, statement, module)
                 return Value(Kind.SYMBOL, f"{owner}.{name}", node=statement)
             if statement.name in ("__init__", "__aenter__", "__enter__"):
@@ -97,8 +99,8 @@ def infer_dependency(inference: Inference, name: str) -> Value | None:
     inference.dependency_values[name] = None  # one that depends on itself
     database, _, method = name.rpartition(".")
     if method in ("get_session", "get_async_session"):
-        found = infer_name(inference, database)
-        if found is not None and found.is_instance({lib.DATABASE}):
+        instance = infer_name(inference, database)
+        if instance is not None and instance.is_instance({lib.DATABASE}):
             kind = lib.SQLMODEL_SESSION if method == "get_session" else lib.SQLMODEL_ASYNC_SESSION
             inference.dependency_values[name] = Value(Kind.INSTANCE, kind, expires=False)
             return inference.dependency_values[name]
@@ -154,8 +156,10 @@ def infer_fixture(
 def is_fixture(node: Function) -> bool:
     """Whether a function is a fixture of pytest's."""
     return any(
-        dotted_name(one.func if isinstance(one, ast.Call) else one).endswith("fixture")
-        for one in node.decorator_list
+        dotted_name(decorator.func if isinstance(decorator, ast.Call) else decorator).endswith(
+            "fixture"
+        )
+        for decorator in node.decorator_list
     )
 
 

@@ -21,8 +21,10 @@ def new_session(name: str, options: dict[str | None, ast.expr], node: ast.Call) 
     """A session that is made, and whether its rows expire."""
     expires: bool | None = True
     if "expire_on_commit" in options:
-        said = options["expire_on_commit"]
-        expires = bool(said.value) if isinstance(said, ast.Constant) else None
+        expire_on_commit = options["expire_on_commit"]
+        expires = (
+            bool(expire_on_commit.value) if isinstance(expire_on_commit, ast.Constant) else None
+        )
     elif None in options:
         expires = None
     return Value(Kind.INSTANCE, name, expires=expires, node=node)
@@ -32,14 +34,14 @@ def new_factory(
     flow: Flow, name: str, options: dict[str | None, ast.expr], node: ast.Call
 ) -> Value:
     """A sessionmaker, and the session that it makes."""
-    said = flow.value(options.get("class_")) or (
+    session_class = flow.value(options.get("class_")) or (
         flow.value(node.args[1]) if len(node.args) > 1 else None
     )
     kind = lib.ASYNC_SESSION if name == lib.ASYNC_SESSIONMAKER else lib.SESSION
-    if said is not None and said.kind is Kind.SYMBOL:
-        if said.name in lib.SESSIONS:
-            kind = said.name
-        elif not lib.ASYNC_SESSIONS.isdisjoint(flow.scope.project.ancestry(said.name)):
+    if session_class is not None and session_class.kind is Kind.SYMBOL:
+        if session_class.name in lib.SESSIONS:
+            kind = session_class.name
+        elif not lib.ASYNC_SESSIONS.isdisjoint(flow.scope.project.ancestry(session_class.name)):
             kind = lib.ASYNC_SESSION
     elif "class_" in options:
         return Value(Kind.FACTORY, node=node)
@@ -61,8 +63,10 @@ def infer_session_call(
             return _infer_get(flow, node, row)
         case "query":
             model = _first_model(flow, node)
-            one = len(node.args) == 1 and model is not None
-            return Value(Kind.QUERY, item=replace(row, model=model) if one else None, node=node)
+            is_model_query = len(node.args) == 1 and model is not None
+            return Value(
+                Kind.QUERY, item=replace(row, model=model) if is_model_query else None, node=node
+            )
         case "merge":
             return flow.value(node.args[0]) if node.args else None
         case "begin":
@@ -127,10 +131,10 @@ def _mark_fresh(flow: Flow, row: Value) -> None:
     """What is read again is no longer expired, whichever name holds it."""
     for name in list(flow.state.expired):
         inferred = flow.state.names.get(name)
-        one = (
+        row_value = (
             inferred.item if inferred is not None and inferred.kind is Kind.COLLECTION else inferred
         )
-        if one is not None and one.model is row.model:
+        if row_value is not None and row_value.model is row.model:
             del flow.state.expired[name]
 
 
@@ -161,20 +165,20 @@ def _refresh(flow: Flow, node: ast.Call, row: ast.expr | None) -> None:
         inferred = state.names.get(name)
         if isinstance(names, ast.List | ast.Tuple | ast.Set):
             written = (element.value for element in names.elts if isinstance(element, ast.Constant))
-            state.loaded |= {(name, str(one)) for one in written}
+            state.loaded |= {(name, str(relation)) for relation in written}
         elif inferred is not None:
             state.names[name] = replace(inferred, loads=None)
 
 
 def _loaded_paths(flow: Flow, node: ast.expr) -> frozenset[str] | None:
     """What options read along: those in a list, or one."""
-    found: frozenset[str] = NO_RELATIONS
+    paths: frozenset[str] = NO_RELATIONS
     for element in node.elts if isinstance(node, ast.List | ast.Tuple) else [node]:
         inferred = flow.value(element)
         if inferred is None or inferred.kind is not Kind.OPTION or inferred.loads is None:
             return None
-        found |= inferred.loads
-    return found
+        paths |= inferred.loads
+    return paths
 
 
 def infer_engine_call(receiver: Value, name: str) -> Value | None:

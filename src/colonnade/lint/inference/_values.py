@@ -84,41 +84,41 @@ def loop_item(value: Value | None) -> Value | None:
     return value.item if value is not None and value.kind in ITERABLE else None
 
 
-def merge_values(one: Value | None, other: Value | None) -> Value | None:
+def merge_values(left: Value | None, right: Value | None) -> Value | None:
     """What is known after either of two ways."""
-    if one is None or other is None or one == other:
-        return one or other  # None on one way is no other thing
-    if one.kind is not other.kind:
+    if left is None or right is None or left == right:
+        return left or right  # None on one way is no other thing
+    if left.kind is not right.kind:
         return None
-    if one.kind in (Kind.STATEMENT, Kind.QUERY):
+    if left.kind in (Kind.STATEMENT, Kind.QUERY):
         return replace(
-            one,
-            item=_merge_rows(one.item, other.item),
-            loads=merge_paths(one.loads, other.loads),
-            has_order=one.has_order or other.has_order,
-            has_limit=one.has_limit or other.has_limit,
-            has_offset=one.has_offset or other.has_offset,
+            left,
+            item=_merge_rows(left.item, right.item),
+            loads=merge_paths(left.loads, right.loads),
+            has_order=left.has_order or right.has_order,
+            has_limit=left.has_limit or right.has_limit,
+            has_offset=left.has_offset or right.has_offset,
         )
-    if one.kind is Kind.ROW:
-        return _merge_rows(one, other)
-    if one.kind is Kind.INSTANCE and one.name == other.name:
-        same = one.expires == other.expires
-        return replace(one, expires=one.expires if same else None)
-    if one.kind in (Kind.COLLECTION, Kind.ROWS, Kind.TUPLES, Kind.AWAITABLE):
-        return replace(one, item=merge_values(one.item, other.item))
+    if left.kind is Kind.ROW:
+        return _merge_rows(left, right)
+    if left.kind is Kind.INSTANCE and left.name == right.name:
+        same = left.expires == right.expires
+        return replace(left, expires=left.expires if same else None)
+    if left.kind in (Kind.COLLECTION, Kind.ROWS, Kind.TUPLES, Kind.AWAITABLE):
+        return replace(left, item=merge_values(left.item, right.item))
     return None
 
 
-def _merge_rows(one: Value | None, other: Value | None) -> Value | None:
-    if one is None or other is None or one.model is not other.model:
+def _merge_rows(left: Value | None, right: Value | None) -> Value | None:
+    if left is None or right is None or left.model is not right.model:
         return None
     return replace(
-        one,
-        loads=merge_paths(one.loads, other.loads),
-        attached=one.attached and other.attached,
-        expires=one.expires if one.expires == other.expires else None,
+        left,
+        loads=merge_paths(left.loads, right.loads),
+        attached=left.attached and right.attached,
+        expires=left.expires if left.expires == right.expires else None,
     )
 
 
-def merge_paths(one: frozenset[str] | None, other: frozenset[str] | None) -> frozenset[str] | None:
-    return None if one is None or other is None else one | other
+def merge_paths(left: frozenset[str] | None, right: frozenset[str] | None) -> frozenset[str] | None:
+    return None if left is None or right is None else left | right

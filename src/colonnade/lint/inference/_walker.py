@@ -68,9 +68,9 @@ class _Walker:
                     self._read_returned_row(value)
                 return None
             case ast.Raise():
-                for one in (node.exc, node.cause):
-                    if one is not None:
-                        evaluation.evaluate(self._flow, one)
+                for exception in (node.exc, node.cause):
+                    if exception is not None:
+                        evaluation.evaluate(self._flow, exception)
                 return None
             case ast.If():
                 return self._walk_if(node, state)
@@ -186,8 +186,8 @@ class _Walker:
         after = self._walk_block(node.body, state)
         if after is not None:
             self._flow.state = after
-            for one, source in commits:
-                self._flow.commit(one, source)
+            for context_expression, source in commits:
+                self._flow.commit(context_expression, source)
         return after
 
     def _walk_try(self, node: ast.Try | ast.TryStar, state: State) -> State | None:

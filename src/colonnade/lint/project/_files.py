@@ -56,8 +56,8 @@ class Files:
         name = self.relative_name(path)
         parents = [name, *(parent.as_posix() for parent in Path(name).parents)]
         return any(
-            fnmatch(one, pattern) or fnmatch(Path(one).name, pattern)
-            for one in parents
+            fnmatch(candidate, pattern) or fnmatch(Path(candidate).name, pattern)
+            for candidate in parents
             for pattern in (entry.rstrip("/") for entry in self._exclude)
         )
 

@@ -54,9 +54,9 @@ class ModelField:
     @property
     def foreign_key(self) -> str | None:
         """What it refers to, as ``table.column``."""
-        said = self.option("foreign_key")
-        if isinstance(said, str):
-            return said
+        foreign_key = self.option("foreign_key")
+        if isinstance(foreign_key, str):
+            return foreign_key
         for call in self.column_calls():
             for argument in call.args:
                 if isinstance(argument, ast.Call) and self.owner.resolve(argument.func) == (
@@ -70,9 +70,9 @@ class ModelField:
     @property
     def nullable(self) -> bool:
         """Whether its column takes NULL."""
-        said = self.option("nullable")
-        if isinstance(said, bool):
-            return said
+        nullable = self.option("nullable")
+        if isinstance(nullable, bool):
+            return nullable
         for call in self.column_calls():
             for keyword in call.keywords:
                 if keyword.arg == "nullable" and isinstance(keyword.value, ast.Constant):
@@ -83,9 +83,9 @@ class ModelField:
         """``Column(...)``, wherever it is said: itself, or in ``sa_column=``."""
         if self.call is not None and self.owner.resolve(self.call.func) in COLUMN_CALLS:
             yield self.call
-        given = self.options.get("sa_column")
-        if isinstance(given, ast.Call):
-            yield given
+        column = self.options.get("sa_column")
+        if isinstance(column, ast.Call):
+            yield column
 
     def type_expressions(self) -> Iterator[ast.expr]:
         """The SQLAlchemy types it is given, in ``sa_type=`` or in a ``Column``."""
@@ -205,8 +205,8 @@ class Model:
     @cached_property
     def bases(self) -> list["Model"]:
         """Its bases that are models of the project."""
-        found = (self.project.model(self.resolve(base)) for base in self.node.bases)
-        return [one for one in found if one is not None and one is not self]
+        bases = (self.project.model(self.resolve(base)) for base in self.node.bases)
+        return [base for base in bases if base is not None and base is not self]
 
     @cached_property
     def ancestry(self) -> frozenset[str]:
@@ -276,41 +276,45 @@ class Model:
     @cached_property
     def declared(self) -> dict[str, ModelField | Relation]:
         """What its own statement defines."""
-        found: dict[str, ModelField | Relation] = {}
+        members: dict[str, ModelField | Relation] = {}
         for statement in self.node.body:
             if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
-                one = self._annotated(statement.target.id, statement)
+                member = self._annotated(statement.target.id, statement)
             elif isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
-                one = self._assigned(statement.targets[0].id, statement)
+                member = self._assigned(statement.targets[0].id, statement)
             else:
                 continue
-            if one is not None:
-                found[one.name] = one
-        return found
+            if member is not None:
+                members[member.name] = member
+        return members
 
     @cached_property
     def members(self) -> dict[str, ModelField | Relation]:
         """What it has, inherited or not."""
-        found: dict[str, ModelField | Relation] = {}
+        members: dict[str, ModelField | Relation] = {}
         for base in reversed(self.bases):
-            found.update(base.members)
-        found.update(self.declared)
-        return found
+            members.update(base.members)
+        members.update(self.declared)
+        return members
 
     @cached_property
     def fields(self) -> dict[str, ModelField]:
         """Its fields and columns, inherited or not."""
-        return {k: one for k, one in self.members.items() if isinstance(one, ModelField)}
+        return {
+            name: member for name, member in self.members.items() if isinstance(member, ModelField)
+        }
 
     @cached_property
     def relations(self) -> dict[str, Relation]:
         """Its relations."""
-        return {k: one for k, one in self.members.items() if isinstance(one, Relation)}
+        return {
+            name: member for name, member in self.members.items() if isinstance(member, Relation)
+        }
 
     def defines(self, name: str) -> bool:
         """Whether it or a base has anything of a name: a method, a ``declared_attr``."""
-        own = any(getattr(one, "name", None) == name for one in self.node.body)
-        return own or name in self._added or any(base.defines(name) for base in self.bases)
+        in_body = any(getattr(statement, "name", None) == name for statement in self.node.body)
+        return in_body or name in self._added or any(base.defines(name) for base in self.bases)
 
     @cached_property
     def _added(self) -> frozenset[str]:

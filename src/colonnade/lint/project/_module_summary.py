@@ -83,8 +83,10 @@ def top_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
         for name in ("body", "orelse", "handlers", "finalbody"):
             if isinstance(statement, ast.If | ast.Try | ast.TryStar | ast.With | ast.ExceptHandler):
                 inner = getattr(statement, name, [])
-                for one in inner:
-                    yield from top_level(one.body if isinstance(one, ast.ExceptHandler) else [one])
+                for nested in inner:
+                    yield from top_level(
+                        nested.body if isinstance(nested, ast.ExceptHandler) else [nested]
+                    )
 
 
 def _add_statement(  # noqa: C901, PLR0912 - one case per kind of statement
@@ -198,12 +200,12 @@ def _add_uses(
 
 
 def _expires_on_commit(node: ast.Call, name: str) -> list[bool]:
-    given = {keyword.arg: keyword.value for keyword in node.keywords}
-    if None in given:  # **options: who knows
+    options = {keyword.arg: keyword.value for keyword in node.keywords}
+    if None in options:  # **options: who knows
         return []
-    if name == "sessionmaker" and "AsyncSession" not in ast.dump(given.get("class_", ast.Pass())):
+    if name == "sessionmaker" and "AsyncSession" not in ast.dump(options.get("class_", ast.Pass())):
         return []
-    value = given.get("expire_on_commit", ast.Constant(value=True))
+    value = options.get("expire_on_commit", ast.Constant(value=True))
     return [bool(value.value)] if isinstance(value, ast.Constant) else []
 
 

@@ -46,20 +46,20 @@ class Module:
     @cached_property
     def definitions(self) -> dict[str, ast.stmt]:
         """The statement that gives each name of the module its meaning: the first that does."""
-        found: dict[str, ast.stmt] = {}
+        definitions: dict[str, ast.stmt] = {}
         for statement in top_level(self.tree.body):
             for name in defined_names(statement):
-                found.setdefault(name, statement)
-        return found
+                definitions.setdefault(name, statement)
+        return definitions
 
     @cached_property
     def bindings(self) -> dict[str, list[ast.stmt]]:
         """Every statement of the module that gives a name a meaning: several, where ways differ."""
-        found: dict[str, list[ast.stmt]] = defaultdict(list)
+        bindings: dict[str, list[ast.stmt]] = defaultdict(list)
         for statement in top_level(self.tree.body):
             for name in (*defined_names(statement), *_imported_names(statement)):
-                found[name].append(statement)
-        return found
+                bindings[name].append(statement)
+        return bindings
 
     @cached_property
     def parents(self) -> dict[ast.AST, ast.AST]:
@@ -78,13 +78,13 @@ class Module:
     @cached_property
     def calls_by_name(self) -> dict[str, list[ast.Call]]:
         """Every call by the last name of what is called: ``session.exec(...)`` by ``exec``."""
-        found: dict[str, list[ast.Call]] = defaultdict(list)
+        calls: dict[str, list[ast.Call]] = defaultdict(list)
         for call in self.calls:
             if isinstance(call.func, ast.Attribute):
-                found[call.func.attr].append(call)
+                calls[call.func.attr].append(call)
             elif isinstance(call.func, ast.Name):
-                found[call.func.id].append(call)
-        return found
+                calls[call.func.id].append(call)
+        return calls
 
     @property
     def classes(self) -> list[ast.ClassDef]:
@@ -94,8 +94,11 @@ class Module:
     @cached_property
     def functions(self) -> list[Function]:
         """Every function, nested ones and methods too."""
-        found: list[Function] = [*self.nodes(ast.FunctionDef), *self.nodes(ast.AsyncFunctionDef)]
-        return sorted(found, key=lambda node: node.lineno)
+        functions: list[Function] = [
+            *self.nodes(ast.FunctionDef),
+            *self.nodes(ast.AsyncFunctionDef),
+        ]
+        return sorted(functions, key=lambda node: node.lineno)
 
     def calls_named(self, *names: str) -> Iterator[ast.Call]:
         """The calls of functions and methods with these last names."""
@@ -115,10 +118,10 @@ class Module:
 
     def enclosing_function(self, node: ast.AST) -> Function | None:
         """The function that runs a node, a lambda's being nobody's."""
-        for one in self.ancestors(node):
-            if isinstance(one, FUNCTIONS):
-                return one
-            if isinstance(one, ast.Lambda | ast.ClassDef):
+        for ancestor in self.ancestors(node):
+            if isinstance(ancestor, FUNCTIONS):
+                return ancestor
+            if isinstance(ancestor, ast.Lambda | ast.ClassDef):
                 return None
         return None
 
@@ -130,9 +133,9 @@ class Module:
     def qualified_name(self, node: Function | ast.ClassDef) -> str:
         """The one name of a function or class of this module."""
         around = [
-            one.name
-            for one in self.ancestors(node)
-            if isinstance(one, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+            ancestor.name
+            for ancestor in self.ancestors(node)
+            if isinstance(ancestor, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
         ]
         return ".".join([self.name, *reversed(around), node.name])
 
@@ -140,7 +143,9 @@ class Module:
         """The statement that a node is part of."""
         if isinstance(node, ast.stmt):
             return node
-        return next((one for one in self.ancestors(node) if isinstance(one, ast.stmt)), None)
+        return next(
+            (ancestor for ancestor in self.ancestors(node) if isinstance(ancestor, ast.stmt)), None
+        )
 
     @cached_property
     def _index(self) -> tuple[dict[ast.AST, ast.AST], dict[type, list[ast.AST]]]:
@@ -154,15 +159,17 @@ class Module:
             for name in node._fields:
                 value = getattr(node, name, None)
                 if isinstance(value, list):
-                    children += [one for one in value if isinstance(one, ast.AST)]
+                    children += [child for child in value if isinstance(child, ast.AST)]
                 elif isinstance(value, ast.AST):
                     children.append(value)
             for child in children:
                 if not isinstance(child, ast.expr_context | ast.operator | ast.cmpop):
                     parents[child] = node
                     waiting.append(child)
-        for found in kinds.values():
-            found.sort(key=lambda one: (getattr(one, "lineno", 0), getattr(one, "col_offset", 0)))
+        for nodes in kinds.values():
+            nodes.sort(
+                key=lambda node: (getattr(node, "lineno", 0), getattr(node, "col_offset", 0))
+            )
         return parents, kinds
 
 

@@ -71,17 +71,17 @@ class Names:
         """The modules of the project that a module imports, and those around them."""
         if module in self._imports:
             return self._imports[module]
-        found: set[str] = set()
+        imported: set[str] = set()
         summary = self.summaries.get(module)
         for path in summary.imports if summary else ():
             parts = path.split(".")
             for size in range(len(parts), 0, -1):
-                one = self._module(".".join(parts[:size]), module)
-                if one is not None:
-                    found.add(one)
+                imported_module = self._module(".".join(parts[:size]), module)
+                if imported_module is not None:
+                    imported.add(imported_module)
         if module in self.previous_blocks:
-            found.add(self.previous_blocks[module])
-        self._imports[module] = frozenset(found - {module})
+            imported.add(self.previous_blocks[module])
+        self._imports[module] = frozenset(imported - {module})
         return self._imports[module]
 
     @cached_property
@@ -136,18 +136,18 @@ class Names:
     @cached_property
     def dependencies(self) -> dict[str, bool]:
         """What endpoints depend on, and whether all who do want its end before the answer."""
-        found: dict[str, bool] = {}
+        dependencies: dict[str, bool] = {}
         for module, summary in self.summaries.items():
             for path, early in summary.depends:
                 name = self.resolve(path, module)
-                found[name] = found.get(name, True) and early
-        return found
+                dependencies[name] = dependencies.get(name, True) and early
+        return dependencies
 
     @cached_property
     def expiring(self) -> bool | None:
         """Whether rows expire when an async session commits; None if makers disagree."""
-        makers = {one for summary in self.summaries.values() for one in summary.expiring}
-        return makers.pop() if len(makers) == 1 else None
+        settings = {expires for summary in self.summaries.values() for expires in summary.expiring}
+        return settings.pop() if len(settings) == 1 else None
 
     @cached_property
     def migrated(self) -> bool:
@@ -155,14 +155,14 @@ class Names:
         return any(summary.migrations for summary in self.summaries.values())
 
     def _ancestors(self, name: str) -> set[str]:
-        found: set[str] = set()
+        ancestors: set[str] = set()
         waiting = list(self.bases.get(name, ()))
         while waiting:
-            one = waiting.pop()
-            if one not in found:
-                found.add(one)
-                waiting += self.bases.get(one, ())
-        return found
+            base = waiting.pop()
+            if base not in ancestors:
+                ancestors.add(base)
+                waiting += self.bases.get(base, ())
+        return ancestors
 
     def _resolve(self, path: str, near: str, depth: int) -> str:
         first, _, rest = path.partition(".")
@@ -231,10 +231,10 @@ class Names:
         return max(candidates, key=lambda name: (_common_parts(name, near), -len(name)))
 
 
-def _common_parts(one: str, other: str) -> int:
+def _common_parts(left_name: str, right_name: str) -> int:
     """How many leading parts two names have in common."""
     count = 0
-    for left, right in zip(one.split("."), other.split("."), strict=False):
+    for left, right in zip(left_name.split("."), right_name.split("."), strict=False):
         if left != right:
             break
         count += 1

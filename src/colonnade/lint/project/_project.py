@@ -35,10 +35,10 @@ class ModuleScope:
 
     def alias(self, name: str) -> "tuple[ast.expr, ModuleScope] | None":
         """What a name is assigned in the project: ``Status = Literal[...]``."""
-        found = self.project.definition(name)
-        if found is None:
+        definition = self.project.definition(name)
+        if definition is None:
             return None
-        statement, module = found
+        statement, module = definition
         value = getattr(statement, "value", None)
         if isinstance(statement, ast.Assign | ast.AnnAssign) and isinstance(value, ast.expr):
             if not isinstance(value, ast.Subscript | ast.BinOp | ast.Name | ast.Attribute):
@@ -62,7 +62,10 @@ def _is_ambiguous(statements: list[ast.stmt]) -> bool:
 
 
 def _is_overload(function: Function) -> bool:
-    return any(dotted_path(one).rpartition(".")[2] == "overload" for one in function.decorator_list)
+    return any(
+        dotted_path(decorator).rpartition(".")[2] == "overload"
+        for decorator in function.decorator_list
+    )
 
 
 @dataclass
@@ -112,8 +115,8 @@ class Project:
 
     def function(self, name: str) -> tuple[Function, Module] | None:
         """A function or a method of the project."""
-        found = self.function_definitions(name)
-        return found[0] if found else None
+        definitions = self.function_definitions(name)
+        return definitions[0] if definitions else None
 
     def function_definitions(self, name: str) -> list[tuple[Function, Module]]:
         """The definitions of a function or a method: several, if it is overloaded.
@@ -130,10 +133,14 @@ class Project:
         elif len(owners) == 1:
             owner = module.definitions.get(owners[0])
             inside = owner.body if isinstance(owner, ast.ClassDef) else []
-            body = [one for one in inside if last in defined_names(one)]
+            body = [statement for statement in inside if last in defined_names(statement)]
             body = [] if _is_ambiguous(body) else body
-        found = [one for one in body if isinstance(one, FUNCTIONS) and one.name == last]
-        return [(one, module) for one in sorted(found, key=_is_overload)]
+        functions = [
+            statement
+            for statement in body
+            if isinstance(statement, FUNCTIONS) and statement.name == last
+        ]
+        return [(definition, module) for definition in sorted(functions, key=_is_overload)]
 
     def called_function(self, name: str) -> tuple[Function, Module] | None:
         """The function or the method that a name calls, inherited or not."""
@@ -143,35 +150,40 @@ class Project:
 
     def overloads(self, function: Function, module: Module) -> list[Function]:
         """All definitions of what a function is one definition of."""
-        return [one for one, _ in self.function_definitions(module.qualified_name(function))] or [
-            function
-        ]
+        return [
+            definition
+            for definition, _ in self.function_definitions(module.qualified_name(function))
+        ] or [function]
 
     def method(self, name: str, method: str) -> tuple[Function, Module] | None:
         """A method of a class of the project, inherited or not."""
         for owner in (name, *self._ancestors(name)):
-            found = self.function(f"{owner}.{method}")
-            if found is not None:
-                return found
+            function = self.function(f"{owner}.{method}")
+            if function is not None:
+                return function
         return None
 
     def model(self, name: str) -> Model | None:
         """The model that a class of the project is; None if it is none."""
         if name not in self._models:
             self._models[name] = None  # a class that inherits itself
-            found = self.definition(name) if name in self.names.bases else None
-            if found is not None and isinstance(found[0], ast.ClassDef) and self._is_model(name):
-                self._models[name] = Model(name, found[0], ModuleScope(self, found[1]))
+            definition = self.definition(name) if name in self.names.bases else None
+            if (
+                definition is not None
+                and isinstance(definition[0], ast.ClassDef)
+                and self._is_model(name)
+            ):
+                self._models[name] = Model(name, definition[0], ModuleScope(self, definition[1]))
         return self._models[name]
 
     def ancestry(self, name: str) -> frozenset[str]:
         """Everything a class inherits; Colonnade's own mixins are its SQLModel's."""
-        found = set(self._ancestors(name))
-        if any(one.startswith("colonnade.") for one in found):
-            found.add(lib.COLONNADE_MODEL)
-        if any(self._declares_base(one) for one in (name, *found)):
-            found.add(lib.DECLARATIVE)
-        return frozenset(found)
+        ancestors = set(self._ancestors(name))
+        if any(ancestor.startswith("colonnade.") for ancestor in ancestors):
+            ancestors.add(lib.COLONNADE_MODEL)
+        if any(self._declares_base(ancestor) for ancestor in (name, *ancestors)):
+            ancestors.add(lib.DECLARATIVE)
+        return frozenset(ancestors)
 
     def resolve_class_name(self, class_name: str, near: str) -> str:
         """A model by its class's name alone, as quoted annotations have it; else the name.
@@ -185,11 +197,11 @@ class Project:
                 if SHADOWED in module:
                     continue
                 self._classes_by_name.setdefault(name, []).append(f"{module}.{name}")
-        found = self._classes_by_name.get(class_name, [])
-        tables = [one for one in found if one in self.names.tables]
+        candidates = self._classes_by_name.get(class_name, [])
+        tables = [candidate for candidate in candidates if candidate in self.names.tables]
         document = near.partition("#")[0]
-        for some in (found, tables):
-            beside = [one for one in some if one.startswith(f"{document}#")]
+        for some in (candidates, tables):
+            beside = [candidate for candidate in some if candidate.startswith(f"{document}#")]
             if len(beside) == 1:
                 return beside[0]
             if len(some) == 1:
@@ -197,14 +209,14 @@ class Project:
         return class_name
 
     def _ancestors(self, name: str) -> list[str]:
-        found: list[str] = []
+        ancestors: list[str] = []
         waiting = list(self.names.bases.get(name, ()))
         while waiting:
-            one = waiting.pop(0)
-            if one not in found:
-                found.append(one)
-                waiting += self.names.bases.get(one, ())
-        return found
+            base = waiting.pop(0)
+            if base not in ancestors:
+                ancestors.append(base)
+                waiting += self.names.bases.get(base, ())
+        return ancestors
 
     def _is_model(self, name: str) -> bool:
         roots = {lib.SQLMODEL, lib.COLONNADE_MODEL, lib.PYDANTIC_MODEL, lib.DECLARATIVE}
@@ -214,10 +226,10 @@ class Project:
         """Whether a name is assigned ``declarative_base()``."""
         if name in self.names.bases:
             return False
-        found = self.definition(name)
-        if found is None or not isinstance(found[0], ast.Assign):
+        definition = self.definition(name)
+        if definition is None or not isinstance(definition[0], ast.Assign):
             return False
-        value = found[0].value
+        value = definition[0].value
         return isinstance(value, ast.Call) and (
-            ModuleScope(self, found[1]).resolve(value.func) == lib.DECLARATIVE_BASE
+            ModuleScope(self, definition[1]).resolve(value.func) == lib.DECLARATIVE_BASE
         )

@@ -17,9 +17,10 @@ def table_of(schema: Model) -> Model | None:
     """The table that a schema is a view of, by its bases or else by its name; None if unclear."""
     names = schema.project.names
     tables = {
-        one
+        table_name
         for base in schema.bases
-        for one in (names.subclasses.get(base.name, frozenset()) | {base.name}) & names.tables
+        for table_name in (names.subclasses.get(base.name, frozenset()) | {base.name})
+        & names.tables
     }
     if len(tables) == 1:
         return schema.project.model(tables.pop())
@@ -27,10 +28,10 @@ def table_of(schema: Model) -> Model | None:
     if not class_name or class_name == schema.class_name:
         return None
     beside = f"{schema.name.rpartition('.')[0]}.{class_name}"
-    found = schema.project.model(beside) or schema.project.model(
+    table = schema.project.model(beside) or schema.project.model(
         schema.project.resolve_class_name(class_name, schema.module.name)
     )
-    return found if found is not None and found.is_table else None
+    return table if table is not None and table.is_table else None
 
 
 def is_update_schema(schema: Model) -> bool:

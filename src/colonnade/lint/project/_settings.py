@@ -54,9 +54,9 @@ class Settings:
             CheckError: They cannot be read, or say what is not known.
         """
         directory = directory.absolute()
-        for one in (directory, *directory.parents):
-            if (one / "pyproject.toml").is_file():
-                return cls.read(one)
+        for folder in (directory, *directory.parents):
+            if (folder / "pyproject.toml").is_file():
+                return cls.read(folder)
         here = Path.cwd()
         start = here if directory.is_relative_to(here) and is_project_root(here) else directory
         return cls(next(filter(_has_marker, (start, *start.parents)), start))
@@ -70,14 +70,14 @@ class Settings:
         """
         file = root / "pyproject.toml"
         try:
-            said = tomllib.loads(file.read_text(encoding="utf-8"))
+            options = tomllib.loads(file.read_text(encoding="utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
             raise CheckError(f"{file} cannot be read: {error}") from None
-        table = said.get("tool", {}).get("colonnade", {}).get("check", {})
+        table = options.get("tool", {}).get("colonnade", {}).get("check", {})
         if not isinstance(table, dict):
             raise CheckError(f"{file}: {TABLE} has to be a table.")
-        said = {_field(file, name): _value(file, name, table[name]) for name in table}
-        return replace(cls(root), **said)
+        options = {_field(file, name): _value(file, name, table[name]) for name in table}
+        return replace(cls(root), **options)
 
 
 def is_project_root(root: Path) -> bool:
@@ -94,7 +94,9 @@ def _has_marker(root: Path) -> bool:
     return any((root / name).exists() for name in PROJECT_MARKERS)
 
 
-OPTIONS = tuple(one.name.replace("_", "-") for one in fields(Settings) if one.name != "root")
+OPTIONS = tuple(
+    setting.name.replace("_", "-") for setting in fields(Settings) if setting.name != "root"
+)
 
 
 def _field(file: Path, name: str) -> str:
@@ -113,8 +115,8 @@ def _value(file: Path, name: str, value: object) -> Any:
             if not isinstance(value, dict):
                 raise CheckError(f"{file}: {name} of {TABLE} has to be a table of patterns.")
             return {
-                pattern: _strings(file, f"{name} {pattern!r}", one)
-                for pattern, one in value.items()
+                pattern: _strings(file, f"{name} {pattern!r}", codes)
+                for pattern, codes in value.items()
             }
         case "max-file-size":
             if not isinstance(value, int) or value < 1:
@@ -127,6 +129,6 @@ def _value(file: Path, name: str, value: object) -> Any:
 
 
 def _strings(file: Path, name: str, value: object) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+    if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
         raise CheckError(f"{file}: {name} of {TABLE} has to be a list of texts.")
     return tuple(value)

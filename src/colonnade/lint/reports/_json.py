@@ -41,12 +41,12 @@ def edits(finding: Finding, fix: Fix, texts: Texts) -> list[dict[str, Any]]:
     source = texts.source(finding.path)
     if source is None:
         return []
-    found = []
+    edits_json = []
     for edit in sorted(fix.edits):
         line, column = source.position(edit.start)
         end_line, end_column = source.position(edit.end)
-        found.append({
+        edits_json.append({
             "line": line, "column": column, "end_line": end_line, "end_column": end_column,
             "content": edit.text,
         })  # fmt: skip
-    return found
+    return edits_json

@@ -96,7 +96,7 @@ class Cache:
             data = json.loads(path.read_bytes())
             if data["version"] != code_version():
                 return {}
-            return {name: _record_from_json(one) for name, one in data["files"].items()}
+            return {name: _record_from_json(record) for name, record in data["files"].items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return {}  # none, or another's
 
@@ -129,7 +129,9 @@ def combine_hashes(parts: Mapping[str, str]) -> str:
 
 def summaries_hash(summaries: Mapping[str, ModuleSummary]) -> str:
     """The hash of a file's facts."""
-    text = json.dumps({name: _summary_to_json(one) for name, one in sorted(summaries.items())})
+    text = json.dumps(
+        {name: _summary_to_json(summary) for name, summary in sorted(summaries.items())}
+    )
     return content_hash(text.encode())
 
 
@@ -138,7 +140,7 @@ def _record_to_json(record: FileRecord) -> dict[str, Any]:
         "content": record.content, "lines": record.lines,
         "speaks": record.mentions_libraries, "key": record.key,
         "before": record.previous_blocks,
-        "facts": {name: _summary_to_json(one) for name, one in record.summaries.items()},
+        "facts": {name: _summary_to_json(summary) for name, summary in record.summaries.items()},
         "errors": [asdict(error) for error in record.errors],
         "findings": [asdict(finding) for finding in record.findings],
     }  # fmt: skip
@@ -147,7 +149,7 @@ def _record_to_json(record: FileRecord) -> dict[str, Any]:
 def _record_from_json(data: dict[str, Any]) -> FileRecord:
     return FileRecord(
         data["content"],
-        {name: _summary_from_json(one) for name, one in data["facts"].items()},
+        {name: _summary_from_json(summary) for name, summary in data["facts"].items()},
         data["before"], data["lines"], data["speaks"],
         [_finding_from_json(entry) for entry in data["errors"]], data["key"],
         [_finding_from_json(entry) for entry in data["findings"]],
@@ -175,5 +177,5 @@ def _summary_from_json(data: list[Any]) -> ModuleSummary:
 def _finding_from_json(data: dict[str, Any]) -> Finding:
     fix = data.pop("fix")
     if fix is not None:
-        fix = Fix(fix["message"], tuple(Edit(**one) for one in fix["edits"]), fix["safe"])
+        fix = Fix(fix["message"], tuple(Edit(**edit) for edit in fix["edits"]), fix["safe"])
     return Finding(**data, fix=fix)

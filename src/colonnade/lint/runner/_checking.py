@@ -62,7 +62,7 @@ def parse(
     errors: list[Finding] = []
     last: str | None = None
     for number, block in enumerate(source.blocks, 1):
-        own = f"{name}#{number}" if block.lenient else name
+        module_name_ = f"{name}#{number}" if block.lenient else name
         try:
             tree = block.parse()
             summaries = summarize_module(tree, package, inside_functions=inside_functions)
@@ -73,10 +73,10 @@ def parse(
         except RecursionError:
             errors.append(_nesting_finding(path, block.first_line))
             continue
-        modules[own] = Module(own, path, source, block, summaries, tree)
+        modules[module_name_] = Module(module_name_, path, source, block, summaries, tree)
         if last is not None:
-            previous_blocks[own] = last
-        last = own if block.lenient else None
+            previous_blocks[module_name_] = last
+        last = module_name_ if block.lenient else None
     return Parsed(name, path, source, modules, previous_blocks, tuple(errors))
 
 
@@ -103,14 +103,14 @@ def _nesting_finding(path: str, line: int) -> Finding:
 def review(module: Module, inference: Inference, rules: Iterable[Rule]) -> Iterator[Finding]:
     """What the rules find in a module, in the order of the text, noqa comments heeded."""
     context = Context(module, inference)
-    found: set[Finding] = set()
+    findings: set[Finding] = set()
     for rule in rules:
         try:
             if rule.applies(context):
-                found.update(rule.check(context))
+                findings.update(rule.check(context))
         except Exception as error:
-            found.add(failure_finding(module.path, error, rule.code, module.block.first_line))
-    yield from sorted(one for one in found if not _has_noqa(module, one))
+            findings.add(failure_finding(module.path, error, rule.code, module.block.first_line))
+    yield from sorted(finding for finding in findings if not _has_noqa(module, finding))
 
 
 def check_sources(sources: Mapping[str, Source], rules: Iterable[Rule]) -> list[Finding]:
@@ -125,13 +125,15 @@ def check_sources(sources: Mapping[str, Source], rules: Iterable[Rule]) -> list[
     files = [parse(names[path], path, source, package_of(path)) for path, source in sources.items()]
     modules = {name: module for file in files for name, module in file.modules.items()}
     summaries: dict[str, ModuleSummary] = {name: module.summary for name, module in modules.items()}
-    previous_blocks = {name: one for file in files for name, one in file.previous_blocks.items()}
+    previous_blocks = {
+        name: previous for file in files for name, previous in file.previous_blocks.items()
+    }
     packages = [names[path] for path in sources if is_package(path)]
     inference = infer(Project(Names(summaries, packages, previous_blocks), modules.get))
-    found = [error for file in files for error in file.errors]
+    findings = [error for file in files for error in file.errors]
     for module in modules.values():
-        found += review(module, inference, rules)
-    return sorted(found)
+        findings += review(module, inference, rules)
+    return sorted(findings)
 
 
 def module_names(paths: Iterable[str]) -> dict[str, str]:
@@ -187,7 +189,7 @@ def _line_has_noqa(line: str, code: str) -> bool:
     if match is None:
         return False
     codes = match["list"]
-    return codes is None or code in {one.upper() for one in re.split(r"[\s,]+", codes)}
+    return codes is None or code in {entry.upper() for entry in re.split(r"[\s,]+", codes)}
 
 
 @lru_cache(maxsize=4)

@@ -134,9 +134,9 @@ def _check_codes(settings: Settings) -> None:
     from colonnade.lint.schema import schema_rules
 
     codes = [rule.code for rule in (*all_rules(), *schema_rules())]
-    said = [*settings.select, *settings.ignore]
-    said += [code for some in settings.per_file_ignores.values() for code in some]
-    for one in said:
+    chosen = [*settings.select, *settings.ignore]
+    chosen += [code for some in settings.per_file_ignores.values() for code in some]
+    for one in chosen:
         if not any(code.startswith(one) for code in codes):
             raise CheckError(f"There is no rule {one!r}; `colonnade check --rules` lists them.")
 
@@ -149,11 +149,11 @@ def _files(
     wanted = dict.fromkeys(
         path for path in _expand_paths(files, paths, contents) if not files.excluded(path)
     )
-    found = dict(wanted)
+    paths_to_read = dict(wanted)
     if is_project_root(settings.root):
         rest = files.walk(settings.root)
-        found.update(dict.fromkeys(path for path in rest if path.suffix in (".py", ".pyi")))
-    names = {path: files.relative_name(path) for path in found}
+        paths_to_read.update(dict.fromkeys(path for path in rest if path.suffix in (".py", ".pyi")))
+    names = {path: files.relative_name(path) for path in paths_to_read}
     modules = module_names(names.values())
     return [
         ProjectFile(path, name, modules[name], is_reported=path in wanted)
@@ -259,7 +259,7 @@ class _CheckRun:
         relevant = _relevant_files(self._known, names)
         keys = self._keys(names, relevant)
         wanted = [file for file in self._files if file.is_reported and file.name in relevant]
-        stale = [one for one in wanted if self._known[one.name].key != keys[one.name]]
+        stale = [file for file in wanted if self._known[file.name].key != keys[file.name]]
         files = {file.module: file for file in self._files}
         job = _Job(
             uuid4().hex, dict(names.summaries), packages, previous_blocks, files, self._contents
@@ -291,13 +291,15 @@ class _CheckRun:
 
     def _keys(self, names: Names, relevant: set[str]) -> dict[str, str]:
         """For each file, the hash of all that its findings follow from."""
-        owners = {module: name for name, one in self._known.items() for module in one.summaries}
-        contents = {name: one.content for name, one in self._known.items()}
+        owners = {
+            module: name for name, record in self._known.items() for module in record.summaries
+        }
+        contents = {name: record.content for name, record in self._known.items()}
         reached = dependency_hashes(_file_imports(names, owners), contents)
         # A table is reached by its name alone: quoted, in a relation or a foreign key.
         shared = {name: reached[name] for name in map(owners.get, _table_modules(names)) if name}
         shared["facts"] = combine_hashes(
-            {n: summaries_hash(one.summaries) for n, one in self._known.items()}
+            {name: summaries_hash(record.summaries) for name, record in self._known.items()}
         )
         common = combine_hashes(shared)
         return {name: combine_hashes({"": common, name: reached[name]}) for name in relevant}
@@ -315,7 +317,13 @@ class _CheckRun:
                 if selected(self._settings, finding, file.name):
                     report.findings.append(replace(finding, path=display_path))
         report.findings.sort(
-            key=lambda one: (one.path, one.cell or 0, one.line, one.column, one.code)
+            key=lambda finding: (
+                finding.path,
+                finding.cell or 0,
+                finding.line,
+                finding.column,
+                finding.code,
+            )
         )
         return report
 
@@ -366,15 +374,15 @@ class _Reviewer:
         return self._parsed[module]
 
     def review(self, file: ProjectFile) -> list[Finding]:
-        found: list[Finding] = []
+        findings: list[Finding] = []
         try:
             for name in self.modules(file.module):
                 module = self.project.module(name)
                 if module is not None:
-                    found += review(module, self.inference, all_rules())
+                    findings += review(module, self.inference, all_rules())
         except Exception as error:
-            found.append(failure_finding(file.name, error, "the review"))
-        return found
+            findings.append(failure_finding(file.name, error, "the review"))
+        return findings
 
 
 _reviewers: dict[str, _Reviewer] = {}  # of the run that a process works for
@@ -416,7 +424,7 @@ def _scan_file(file: ProjectFile, data: bytes) -> FileRecord:
             mentions_libraries=False,
             errors=[failure_finding(file.name, error, "reading")],
         )
-    summaries = {one: module.summary for one, module in parsed.modules.items()}
+    summaries = {name: module.summary for name, module in parsed.modules.items()}
     return FileRecord(
         content,
         summaries,
@@ -446,30 +454,34 @@ def _file_imports(names: Names, owners: dict[str, str]) -> dict[str, set[str]]:
     """For each file, those that it imports, and the conftest files whose fixtures it may use."""
     direct: dict[str, set[str]] = {owner: set() for owner in owners.values()}
     for module, owner in owners.items():
-        found = direct[owner]
-        found |= {owners[one] for one in names.imports(module) if one in owners}
+        imported = direct[owner]
+        imported |= {
+            owners[module_name] for module_name in names.imports(module) if module_name in owners
+        }
         parts = module.split(".")
         conftests = (".".join([*parts[:size], "conftest"]) for size in range(len(parts)))
-        found |= {owners[conftest] for conftest in conftests if conftest in owners}
+        imported |= {owners[conftest] for conftest in conftests if conftest in owners}
     return direct
 
 
 def _relevant_files(records: dict[str, FileRecord], names: Names) -> set[str]:
     """The files that rules may find something in: those that speak of a library, or import one."""
-    owners = {module: name for name, one in records.items() for module in one.summaries}
+    owners = {module: name for name, record in records.items() for module in record.summaries}
     users: dict[str, set[str]] = {}
     for module, owner in owners.items():
-        for one in names.imports(module):
-            if one in owners:
-                users.setdefault(owners[one], set()).add(owner)
-    found = {name for name, one in records.items() if one.mentions_libraries and one.summaries}
-    waiting = list(found)
+        for imported in names.imports(module):
+            if imported in owners:
+                users.setdefault(owners[imported], set()).add(owner)
+    relevant = {
+        name for name, record in records.items() if record.mentions_libraries and record.summaries
+    }
+    waiting = list(relevant)
     while waiting:
         for user in users.get(waiting.pop(), ()):
-            if user not in found:
-                found.add(user)
+            if user not in relevant:
+                relevant.add(user)
                 waiting.append(user)
-    return found
+    return relevant
 
 
 def default_jobs() -> int:
