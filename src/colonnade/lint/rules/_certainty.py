@@ -32,7 +32,11 @@ def is_certain(context: Context, node: ast.expr, depth: int = 0) -> bool:
                 _is_binding_certain(context, binding, depth) for binding in _bindings(context, node)
             )
         case ast.Attribute(attr=name):
-            stores = [one for one in context.module.nodes(ast.Attribute) if _is_stored(one, name)]
+            stores = [
+                attribute
+                for attribute in context.module.nodes(ast.Attribute)
+                if _is_stored(attribute, name)
+            ]
             return bool(stores) and all(
                 _is_binding_certain(context, context.module.parent(store), depth)
                 for store in stores
@@ -50,13 +54,15 @@ def is_method_certain(context: Context, func: ast.expr) -> bool:
 def _bindings(context: Context, node: ast.Name) -> Iterator[ast.AST | None]:
     """The statements that give a name what it holds: of its function, else of its module."""
     function = context.module.enclosing_function(node)
-    stores = [one for one in context.module.nodes(ast.Name) if _is_stored(one, node.id)]
+    stores = [name for name in context.module.nodes(ast.Name) if _is_stored(name, node.id)]
     inside = [
         store
         for store in stores
         if function and context.module.enclosing_function(store) is function
     ]
-    is_parameter = function and any(one.arg == node.id for one, _ in parameters(function))
+    is_parameter = function and any(
+        parameter.arg == node.id for parameter, _ in parameters(function)
+    )
     outside = [store for store in stores if context.module.enclosing_function(store) is None]
     yield from map(context.module.parent, inside or ([] if is_parameter else outside))
 
@@ -81,13 +87,13 @@ def _is_binding_certain(context: Context, binding: ast.AST | None, depth: int) -
 def _is_call_certain(context: Context, func: ast.expr, depth: int) -> bool:
     """Whether what a call gives is all that it may give."""
     inferred = context.value(func)
-    found = (
+    called = (
         context.project.called_function(inferred.name)
         if inferred and inferred.kind is Kind.SYMBOL
         else None
     )
-    if found is not None:
-        return _is_return_certain(context, *found)
+    if called is not None:
+        return _is_return_certain(context, *called)
     return (
         is_certain(context, func.value, depth)
         if isinstance(func, ast.Attribute) and inferred is None
@@ -100,7 +106,12 @@ def _is_return_certain(context: Context, function: Function, module: Module) -> 
     if ModuleScope(context.project, module).hint(function.returns).name:
         return True
     flow = context.inference.flow(function, module)
-    given = [one.value for one in ast.walk(function) if isinstance(one, ast.Return | ast.Yield)]
+    results = [
+        statement.value
+        for statement in ast.walk(function)
+        if isinstance(statement, ast.Return | ast.Yield)
+    ]
     return flow is not None and all(
-        one is None or isinstance(one, ast.Constant) or flow.value(one) is not None for one in given
+        result is None or isinstance(result, ast.Constant) or flow.value(result) is not None
+        for result in results
     )

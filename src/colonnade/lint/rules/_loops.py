@@ -18,10 +18,10 @@ def _rounds(loop: ast.AST) -> list[ast.comprehension | ast.For | ast.AsyncFor]:
 def loop_names(loop: ast.AST) -> set[str]:
     """The names that are other in each round."""
     return {
-        one.id
+        name.id
         for part in _rounds(loop)
-        for one in ast.walk(part.target)
-        if isinstance(one, ast.Name) and one.id != "_"
+        for name in ast.walk(part.target)
+        if isinstance(name, ast.Name) and name.id != "_"
     }
 
 

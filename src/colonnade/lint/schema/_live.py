@@ -102,9 +102,9 @@ class MissingIndex(LiveRule):
             searchable.append(inspector.get_pk_constraint(table)["constrained_columns"])
             for key in inspector.get_foreign_keys(table):
                 columns = key["constrained_columns"]
-                if not any(set(one[: len(columns)]) == set(columns) for one in searchable):
-                    said = ", ".join(f"`{name}`" for name in columns)
-                    yield self.finding(table, f"the foreign key {said} has no index")
+                if not any(set(indexed[: len(columns)]) == set(columns) for indexed in searchable):
+                    column_list = ", ".join(f"`{name}`" for name in columns)
+                    yield self.finding(table, f"the foreign key {column_list} has no index")
         if connection.dialect.name == "postgresql":
             for table, whole, by_index, rows in connection.execute(_READ_WHOLE, {"rows": BIG}):
                 message = (
@@ -145,4 +145,4 @@ def review_database(connection: Connection, drift: Iterable[str] = ()) -> list[F
         drift: How its tables differ from the models', in words, as who compares them says.
     """
     database = Running(connection, tuple(drift))
-    return [found for rule in live_rules() for found in rule.check(database)]
+    return [finding for rule in live_rules() for finding in rule.check(database)]

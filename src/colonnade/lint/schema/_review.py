@@ -18,7 +18,7 @@ def schema_of(metadata: MetaData, registries: "list[registry]", failures: Failur
     """The tables of a metadata, with the classes of some registries."""
     schema = Schema(metadata)
     tables = set(metadata.tables.values())
-    for mapper in (mapper for one in registries for mapper in one.mappers):
+    for mapper in (mapper for each_registry in registries for mapper in each_registry.mappers):
         table = mapper.local_table
         if table not in tables:
             continue
@@ -38,7 +38,7 @@ def review_metadata(metadata: MetaData, registries: "list[registry]") -> list[Fi
     """
     with _mapped() as failures:
         schema = schema_of(metadata, registries, failures)
-        return sorted(one for rule in metadata_rules() for one in rule.check(schema))
+        return sorted(finding for rule in metadata_rules() for finding in rule.check(schema))
 
 
 @contextmanager

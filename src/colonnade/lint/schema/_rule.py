@@ -40,7 +40,7 @@ class Schema:
     @cached_property
     def _places(self) -> dict[Table, ModuleScope]:
         unmapped = {table: mapper for table, (mapper, _) in self.unmapped.items()}
-        return {table: _place(one.class_) for table, one in (self.mappers | unmapped).items()}
+        return {table: _place(mapper.class_) for table, mapper in (self.mappers | unmapped).items()}
 
     def finding(self, code: str, table: Table, message: str, advice: str | None = None) -> Finding:
         """A finding at the class of a table."""
@@ -58,9 +58,9 @@ def _place(class_: type) -> ModuleScope:
     here = Path.cwd()
     shown = str(path.relative_to(here) if path.is_relative_to(here) else path)
     for number, text in enumerate(lines, line):
-        found = re.match(rf"\s*class ({class_.__name__})\b", text)
-        if found is not None:
-            return shown, number, found.start(1) + 1, found.end(1) + 1
+        match = re.match(rf"\s*class ({class_.__name__})\b", text)
+        if match is not None:
+            return shown, number, match.start(1) + 1, match.end(1) + 1
     return shown, line, 1, 1
 
 

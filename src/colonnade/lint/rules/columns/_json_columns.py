@@ -18,5 +18,5 @@ def untracked(context: Context, field: ModelField) -> bool:
     if not (field.hint.collection in COLLECTIONS or mapping):
         return False
     types = list(field.type_expressions())
-    text = " ".join(ast.unparse(one) for one in types)
+    text = " ".join(ast.unparse(type_expression) for type_expression in types)
     return "JSON" in text and not any(word in text for word in MUTABLE)

@@ -49,9 +49,9 @@ class Task(SQLModel, table=True):
         for field in context.fields:
             keyword = next(
                 (
-                    one
-                    for one in (field.call.keywords if field.call else ())
-                    if one.arg in ("default", "insert_default", "server_default")
+                    option
+                    for option in (field.call.keywords if field.call else ())
+                    if option.arg in ("default", "insert_default", "server_default")
                 ),
                 None,
             )

@@ -74,10 +74,10 @@ def _differing(context: Context, name: str) -> tuple[str, str] | None:
     ancestry = context.project.ancestry(name)
     if ancestry.isdisjoint({"enum.Enum", "enum.StrEnum"}):
         return None
-    found = context.project.definition(name)
-    if found is None or not isinstance(found[0], ast.ClassDef):
+    definition = context.project.definition(name)
+    if definition is None or not isinstance(definition[0], ast.ClassDef):
         return None
-    for statement in found[0].body:
+    for statement in definition[0].body:
         match statement:
             case ast.Assign(targets=[ast.Name(id=member)], value=ast.Constant(value=str(value))):
                 if member != value:

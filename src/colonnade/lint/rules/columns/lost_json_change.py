@@ -84,10 +84,10 @@ def tag(session: Session, key: int, name: str) -> None:
 def _marked(context: Context, node: ast.AST, changed: ast.Attribute) -> bool:
     """Whether the function says that it changed, or assigns the attribute itself."""
     function = context.module.enclosing_function(node) or context.module.tree
-    for one in ast.walk(function):
-        if isinstance(one, ast.Call) and "flag_modified" in ast.unparse(one.func):
+    for descendant in ast.walk(function):
+        if isinstance(descendant, ast.Call) and "flag_modified" in ast.unparse(descendant.func):
             return True
-        if isinstance(one, ast.Attribute) and isinstance(one.ctx, ast.Store):
-            if one.attr == changed.attr:
+        if isinstance(descendant, ast.Attribute) and isinstance(descendant.ctx, ast.Store):
+            if descendant.attr == changed.attr:
                 return True
     return False

@@ -45,8 +45,10 @@ class Task(SQLModel, table=True):
 
     def check(self, context: Context) -> Iterator[Finding]:
         for model in context.models:
-            own = [one for one in model.declared.values() if isinstance(one, ModelField)]
-            fields = [one for one in own if untracked(context, one)]
+            declared = [
+                member for member in model.declared.values() if isinstance(member, ModelField)
+            ]
+            fields = [field for field in declared if untracked(context, field)]
             if fields:
                 kind = "MutableDict" if fields[0].hint.name in MAPPINGS else "MutableList"
                 names = ", ".join(f"`{field.name}`" for field in fields)

@@ -32,11 +32,11 @@ def url_text(context: Context, node: ast.expr | None) -> str | None:
             return text
         case ast.JoinedStr(values=values):
             return "".join(
-                str(one.value) if isinstance(one, ast.Constant) else "{}" for one in values
+                str(part.value) if isinstance(part, ast.Constant) else "{}" for part in values
             )
         case ast.Name():
-            found = context.project.definition(context.resolve(node))
-            value = getattr(found[0], "value", None) if found is not None else None
+            definition = context.project.definition(context.resolve(node))
+            value = getattr(definition[0], "value", None) if definition is not None else None
             if isinstance(value, ast.Constant | ast.JoinedStr):
                 return url_text(context, value)
     return None

@@ -31,10 +31,10 @@ engine = create_engine("postgresql:///tasks")
 
     def check(self, context: Context) -> Iterator[Finding]:
         for _, options, url in engines(context):
-            given = options.get("connect_args")
+            connect_args = options.get("connect_args")
             if url is None or "://" not in url or url.startswith(("sqlite", "{")):
                 continue
-            for key in given.keys if isinstance(given, ast.Dict) else ():
+            for key in connect_args.keys if isinstance(connect_args, ast.Dict) else ():
                 if isinstance(key, ast.Constant) and key.value == "check_same_thread":
                     scheme = url.partition(":")[0]
                     message = f"`check_same_thread` is SQLite's, and this is {scheme}"

@@ -60,10 +60,10 @@ engine = create_async_engine("postgresql+asyncpg://db.example.com/tasks?ssl=requ
             if value is not None and _is_wrong(value) and _is_for_engine(context, joined):
                 yield context.finding(self.code, joined, MESSAGE, hidden=True)
         for _, options, url in engines(context):
-            given = options.get("connect_args")
+            connect_args = options.get("connect_args")
             is_asyncpg = url is not None and "+asyncpg" in url
-            if isinstance(given, ast.Dict) and is_asyncpg:
-                for key in given.keys:
+            if isinstance(connect_args, ast.Dict) and is_asyncpg:
+                for key in connect_args.keys:
                     if isinstance(key, ast.Constant) and key.value == "sslmode":
                         fix = Fix("Say `ssl`", (context.editor.replace(key, '"ssl"'),), safe=True)
                         yield context.finding(self.code, key, MESSAGE, fix=fix)

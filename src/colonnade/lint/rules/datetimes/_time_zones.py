@@ -62,7 +62,7 @@ def aware_time(context: Context, call: ast.Call) -> tuple[Edit, ...] | None:
     if isinstance(parent, ast.Attribute) and parent.attr in SAME_IN_UTC:
         return _aware(context, call)
     if isinstance(parent, ast.Compare):
-        others = [one for one in (parent.left, *parent.comparators) if one is not outer]
+        others = [side for side in (parent.left, *parent.comparators) if side is not outer]
         if all(_aware(context, other) == () for other in others):
             return _aware(context, call)
     return None
@@ -76,18 +76,18 @@ def column_of(context: Context, call: ast.Call) -> ModelField | None:
         case ast.Assign(targets=[ast.Attribute() as target]):
             return _field(context, target)
         case ast.keyword(arg=str(name)):
-            made = context.module.parent(parent)
+            call_around = context.module.parent(parent)
             model = (
-                context.project.model(context.resolve(made.func))
-                if isinstance(made, ast.Call)
+                context.project.model(context.resolve(call_around.func))
+                if isinstance(call_around, ast.Call)
                 else None
             )
             return model.fields.get(name) if model is not None else None
         case ast.Compare(left=left, comparators=others):
-            found = (
-                _field(context, one) for one in (left, *others) if isinstance(one, ast.Attribute)
+            columns = (
+                _field(context, side) for side in (left, *others) if isinstance(side, ast.Attribute)
             )
-            return next(filter(None, found), None)
+            return next(filter(None, columns), None)
     return None
 
 
@@ -173,7 +173,7 @@ def _of_use(context: Context, field: ModelField, node: ast.Attribute) -> Part:
         case ast.Assign(targets=[target], value=value) if target is node:
             return _aware(context, value)
         case ast.Compare(left=left, comparators=others) if in_sql or _is_read_aware(field):
-            return _all_aware(context, (one for one in (left, *others) if one is not node))
+            return _all_aware(context, (side for side in (left, *others) if side is not node))
         case ast.Compare(ops=[ast.Is() | ast.IsNot()]):
             return ()
         case ast.Attribute(attr=attr) if in_sql and attr in INDIFFERENT:

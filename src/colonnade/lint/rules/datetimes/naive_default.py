@@ -117,14 +117,18 @@ def _gives_naive_utc(scope: ModuleScope, factory: ast.expr, depth: int = 0) -> s
         return "`datetime.utcnow`"
     if isinstance(factory, ast.Lambda):
         return _is_naive_utc(scope, factory.body, depth)
-    found = scope.project.function(scope.resolve(factory))
-    if found is None or depth > DEPTH:
+    called = scope.project.function(scope.resolve(factory))
+    if called is None or depth > DEPTH:
         return ""
-    function, module = found
+    function, module = called
     there = ModuleScope(scope.project, module)
-    returned = [one.value for one in ast.walk(function) if isinstance(one, ast.Return)]
-    given = {_is_naive_utc(there, one, depth + 1) if one is not None else "" for one in returned}
-    return f"`{function.name}()`" if given and "" not in given else ""
+    returned = [
+        statement.value for statement in ast.walk(function) if isinstance(statement, ast.Return)
+    ]
+    sources = {
+        _is_naive_utc(there, value, depth + 1) if value is not None else "" for value in returned
+    }
+    return f"`{function.name}()`" if sources and "" not in sources else ""
 
 
 def _is_naive_utc(scope: ModuleScope, node: ast.expr, depth: int) -> str:
@@ -136,8 +140,8 @@ def _is_naive_utc(scope: ModuleScope, node: ast.expr, depth: int) -> str:
             keywords=[ast.keyword("tzinfo", ast.Constant(None))],
         ):
             is_utc = isinstance(inner, ast.Call) and any(
-                scope.resolve(one) in ZONES
-                for one in (*inner.args, *(keyword.value for keyword in inner.keywords))
+                scope.resolve(argument) in ZONES
+                for argument in (*inner.args, *(keyword.value for keyword in inner.keywords))
             )
             return "`replace(tzinfo=None)`" if is_utc else ""
         case ast.Call(func=func) if scope.resolve(func) in UTC:

@@ -50,6 +50,6 @@ async def project_name(session: AsyncSession, key: int) -> str:
 def _safe(context: Context, read: Read) -> bool:
     """Whether the read is of another kind: in ``run_sync``, or of a relation that is asked for."""
     return any(
-        isinstance(one, ast.Call) and "run_sync" in ast.unparse(one.func)
-        for one in context.module.ancestors(read.node)
+        isinstance(ancestor, ast.Call) and "run_sync" in ast.unparse(ancestor.func)
+        for ancestor in context.module.ancestors(read.node)
     )

@@ -45,7 +45,9 @@ async def create(title: str) -> int:
     def check(self, context: Context) -> Iterator[Finding]:
         served = {endpoint.node for endpoint in context.endpoints}
         seen: set[tuple[ast.AST, str]] = set()
-        for read in sorted(context.reads, key=lambda one: (one.node.lineno, one.node.col_offset)):
+        for read in sorted(
+            context.reads, key=lambda read_: (read_.node.lineno, read_.node.col_offset)
+        ):
             if read.expired is None:
                 continue
             name = _row_name(read.node)

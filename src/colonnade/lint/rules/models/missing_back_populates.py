@@ -68,17 +68,17 @@ class Task(SQLModel, table=True):
         if target is None or not target.has_known_bases:
             return
         others = _others(model, relation, target)
-        said = f"`{model.class_name}.{relation.name}` names no `back_populates`"
+        problem = f"`{model.class_name}.{relation.name}` names no `back_populates`"
         if len(others) == 1:
             name = others[0].name
-            message = f"{said}: `{target.class_name}.{name}` is its other side"
+            message = f"{problem}: `{target.class_name}.{name}` is its other side"
             mutual = _others(target, others[0], model) == [relation]
             fix = _fix(context, model, relation, target, others[0]) if mutual else None
             yield context.finding(self.code, relation.node, message, fix=fix)
         elif others:
             names = ", ".join(f"`{other.name}`" for other in others)
             yield context.finding(
-                self.code, relation.node, f"{said}: {target.class_name} has {names}"
+                self.code, relation.node, f"{problem}: {target.class_name} has {names}"
             )
         elif (
             relation.uselist
@@ -86,7 +86,7 @@ class Task(SQLModel, table=True):
             and not _back(model, target)
             and _keys(target, model)
         ):
-            message = f"{said}, and `{target.class_name}` has no relation back"
+            message = f"{problem}, and `{target.class_name}` has no relation back"
             yield context.finding(self.code, relation.node, message)
 
 
@@ -110,7 +110,9 @@ def _back(model: Model, target: Model) -> list[Relation]:
 
 def _others(model: Model, relation: Relation, target: Model) -> list[Relation]:
     """The relations of the target that may be the other side of one."""
-    return [one for one in _back(model, target) if _is_other_side(model, relation, target, one)]
+    return [
+        other for other in _back(model, target) if _is_other_side(model, relation, target, other)
+    ]
 
 
 def _is_other_side(model: Model, relation: Relation, target: Model, other: Relation) -> bool:
@@ -145,9 +147,9 @@ def _keys(child: Model, parent: Model) -> frozenset[str]:
     """The columns of a model that refer to the table of another."""
     return frozenset(
         name
-        for name, one in child.fields.items()
+        for name, field in child.fields.items()
         if parent.tablename
-        and f".{one.foreign_key or ''}".rpartition(".")[0].endswith(f".{parent.tablename}")
+        and f".{field.foreign_key or ''}".rpartition(".")[0].endswith(f".{parent.tablename}")
     )
 
 

@@ -78,11 +78,11 @@ def _lacks_table(model: Model) -> bool:
 
 def _is_mappable(model: Model) -> bool:
     """Whether a model is a table for certain once it says so: its module has to be imported."""
-    own = model.fields.values()
-    return any(one.primary_key for one in own) and all(
-        (one.hint.name in SCALARS and not one.hint.collection)
-        or not one.options.keys().isdisjoint({"sa_type", "sa_column"})
-        for one in own
+    fields = model.fields.values()
+    return any(field.primary_key for field in fields) and all(
+        (field.hint.name in SCALARS and not field.hint.collection)
+        or not field.options.keys().isdisjoint({"sa_type", "sa_column"})
+        for field in fields
     )
 
 
@@ -105,17 +105,17 @@ def _used(model: Model) -> str:
     names = model.project.names
     if not model.is_sqlmodel or model.is_table:
         return ""
-    if any(one in names.tables for one in model.ancestry):
+    if any(ancestor in names.tables for ancestor in model.ancestry):
         return ""  # a table's heir is a schema of it, and selecting it is another mistake
     subclasses = names.subclasses.get(model.name, frozenset())
     if model.name in names.queried and not subclasses:
         return "is queried"
     if any(relation.name in model.declared for relation in model.relations.values()):
         return "has relations"
-    own = [one for one in model.declared.values() if isinstance(one, ModelField)]
+    declared = [member for member in model.declared.values() if isinstance(member, ModelField)]
     if (
         not subclasses
-        and any(one.primary_key for one in own)
+        and any(field.primary_key for field in declared)
         and not SCHEMA_WORDS.search(model.class_name)
     ):
         return "has a primary key"

@@ -55,9 +55,9 @@ class Task(SQLModel, table=True):
 
     def check(self, context: Context) -> Iterator[Finding]:
         postponed = any(
-            isinstance(one, ast.ImportFrom) and one.module == "__future__"
-            and any(alias.name == "annotations" for alias in one.names)
-            for one in context.module.tree.body
+            isinstance(statement, ast.ImportFrom) and statement.module == "__future__"
+            and any(alias.name == "annotations" for alias in statement.names)
+            for statement in context.module.tree.body
         )  # fmt: skip
         if not postponed:
             return

@@ -67,23 +67,24 @@ class Task(SQLModel, table=True):
             return  # a declared_attr, which may be a relation
         other = target.relations.get(named)
         if other is None and named in target.members:
-            said = f"`{target.class_name}.{named}` is no relation"
+            problem = f"`{target.class_name}.{named}` is no relation"
         elif other is None:
-            said = f"`{target.class_name}` has no `{named}`"
+            problem = f"`{target.class_name}` has no `{named}`"
         elif other.back_populates in model.relations and other.back_populates != relation.name:
-            said = f"`{target.class_name}.{named}` names `{other.back_populates}`, not this one"
+            problem = f"`{target.class_name}.{named}` names `{other.back_populates}`, not this one"
         else:
             return
         value = relation.options["back_populates"]
         right = [
-            one.name
-            for one in target.relations.values()
-            if one.target == model.name and one.back_populates == relation.name
+            other_relation.name
+            for other_relation in target.relations.values()
+            if other_relation.target == model.name
+            and other_relation.back_populates == relation.name
         ]
         fix = None
         if len(right) == 1:
             fix = Fix(
                 f"Name `{right[0]}`", (context.editor.replace(value, f'"{right[0]}"'),), safe=False
             )
-        message = f'`back_populates="{named}"`: {said}'
+        message = f'`back_populates="{named}"`: {problem}'
         yield context.finding(self.code, value, message, fix=fix)

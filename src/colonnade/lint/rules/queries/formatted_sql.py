@@ -71,7 +71,7 @@ def find(session: Session, title: str):
             put_in = list(_put_in(argument))
             served = context.module.enclosing_function(call) in context.request_functions
             if (served or _is_value(argument)) and any(
-                _from_outside(context, one) for one in put_in
+                _from_outside(context, expression) for expression in put_in
             ):
                 message = "what is put into this SQL is run as SQL"
                 advice = 'Bind it: `text("... = :name").bindparams(name=...)`'
@@ -88,9 +88,9 @@ def find(session: Session, title: str):
 def _is_value(node: ast.expr) -> bool:
     """Whether what is put in stands where a value does, not the name of a table."""
     text = "".join(
-        one.value if isinstance(one, ast.Constant) and isinstance(one.value, str) else PUT_IN
-        for one in ast.walk(node)
-        if isinstance(one, ast.Constant | ast.FormattedValue)
+        part.value if isinstance(part, ast.Constant) and isinstance(part.value, str) else PUT_IN
+        for part in ast.walk(node)
+        if isinstance(part, ast.Constant | ast.FormattedValue)
     )
     return VALUE.search(text) is not None or not isinstance(node, ast.JoinedStr)
 
@@ -135,15 +135,15 @@ def _from_outside(context: Context, node: ast.expr, depth: int = 0) -> bool:  # 
                 inner = [func.value, *(arguments if func.attr in ("join", "format") else ())]
             elif name != "str":
                 return False
-            return any(_from_outside(context, one, depth + 1) for one in inner)
+            return any(_from_outside(context, part, depth + 1) for part in inner)
         case ast.ListComp(elt=element) | ast.GeneratorExp(elt=element):
             return _from_outside(context, element, depth + 1)
         case ast.JoinedStr() | ast.BinOp():
-            return any(_from_outside(context, one, depth + 1) for one in _put_in(node))
+            return any(_from_outside(context, part, depth + 1) for part in _put_in(node))
         case ast.Subscript(value=value):
             return _from_outside(context, value, depth + 1)
         case ast.IfExp(body=body, orelse=orelse):
-            return any(_from_outside(context, one, depth + 1) for one in (body, orelse))
+            return any(_from_outside(context, branch, depth + 1) for branch in (body, orelse))
     return False
 
 
@@ -155,12 +155,23 @@ def _name_from_outside(context: Context, node: ast.Name, depth: int) -> bool:
         if name.arg == node.id:
             hint = context.hint(name.annotation)
             depends = isinstance(default, ast.Call) and context.resolve(default.func) in lib.DEPENDS
-            told = hint.name in ("str", "builtins.str", "typing.Any") or name.annotation is None
-            return told and not depends and not hint.literals and name.arg not in ("self", "cls")
+            may_be_text = (
+                hint.name in ("str", "builtins.str", "typing.Any") or name.annotation is None
+            )
+            return (
+                may_be_text
+                and not depends
+                and not hint.literals
+                and name.arg not in ("self", "cls")
+            )
     values: list[ast.expr] = []
-    for one in ast.walk(function):
-        if isinstance(one, ast.Assign) and any(is_name(target, node.id) for target in one.targets):
-            values.append(one.value)
-        elif isinstance(one, ast.For | ast.comprehension) and is_name(one.target, node.id):
-            values.append(one.iter)
+    for assignment in ast.walk(function):
+        if isinstance(assignment, ast.Assign) and any(
+            is_name(target, node.id) for target in assignment.targets
+        ):
+            values.append(assignment.value)
+        elif isinstance(assignment, ast.For | ast.comprehension) and is_name(
+            assignment.target, node.id
+        ):
+            values.append(assignment.iter)
     return any(_from_outside(context, value, depth + 1) for value in values)

@@ -97,7 +97,7 @@ def open_tasks(session: Session, projects: list[int]):
                     fix = _fix(context, node, f"Use `{method[1]}()`")
                     yield context.finding(self.code, node, message, fix=fix)
             case ast.Compare(left=left, comparators=others):
-                if any(_is_column(context, one) for one in (left, *others)):
+                if any(_is_column(context, side) for side in (left, *others)):
                     message = "a chain of comparisons is decided by Python, which raises here"
                     yield context.finding(
                         self.code, node, message, advice="Use `between()`, or two conditions"
@@ -220,11 +220,11 @@ def _is_sql(context: Context, node: ast.expr) -> bool:
     """Whether an expression is a condition on a column."""
     match node:
         case ast.Compare(left=left, comparators=others):
-            return any(_is_column(context, one) for one in (left, *others))
+            return any(_is_column(context, side) for side in (left, *others))
         case ast.UnaryOp(operand=operand):
             return _is_sql(context, operand)
         case ast.BoolOp(values=values):
-            return all(_is_sql(context, one) for one in values)
+            return all(_is_sql(context, operand) for operand in values)
         case ast.Call(func=ast.Attribute(value=value, attr=name)):
             return _is_column(context, value) and name in (
                 "is_", "is_not", "in_", "not_in", "like", "ilike", "contains", "startswith",

@@ -83,11 +83,13 @@ def _written_here(context: Context, call: ast.Call) -> bool:
         return not isinstance(first, ast.Call) or _is_select(context, first)
     function = context.module.enclosing_function(call) or context.module.tree
     return any(
-        isinstance(one, ast.Assign)
-        and any(isinstance(target, ast.Name) and target.id == first.id for target in one.targets)
-        and isinstance(one.value, ast.Call)
-        and _is_select(context, one.value)
-        for one in ast.walk(function)
+        isinstance(assignment, ast.Assign)
+        and any(
+            isinstance(target, ast.Name) and target.id == first.id for target in assignment.targets
+        )
+        and isinstance(assignment.value, ast.Call)
+        and _is_select(context, assignment.value)
+        for assignment in ast.walk(function)
     )
 
 
@@ -104,13 +106,18 @@ def _is_select(context: Context, node: ast.expr) -> bool:
 def _other_tables(context: Context, call: ast.Call, names: set[str]) -> bool:
     """Whether each round asks another table, which no single query can do."""
     loop = next(iter(context.enclosing_loops(call)))
-    made = [one for one in ast.walk(loop) if isinstance(one, ast.Assign)]
+    assignments = [
+        assignment for assignment in ast.walk(loop) if isinstance(assignment, ast.Assign)
+    ]
     names = names | {
-        target.id for one in made for target in one.targets if isinstance(target, ast.Name)
+        target.id
+        for assignment in assignments
+        for target in assignment.targets
+        if isinstance(target, ast.Name)
     }
     return any(
         _root(table) in names
-        for query in (call, *(one.value for one in made))
+        for query in (call, *(assignment.value for assignment in assignments))
         for node in ast.walk(query)
         if isinstance(node, ast.Call)
         for table in _asked(node, call)
@@ -134,10 +141,10 @@ def _root(node: ast.expr) -> str:
 def _used(context: Context, call: ast.Call, names: set[str]) -> set[str]:
     """What a loop is over that a query mentions, itself or by names that do."""
     mentioned = {
-        one.id
-        for given in (*call.args, *(keyword.value for keyword in call.keywords))
-        for one in ast.walk(given)
-        if isinstance(one, ast.Name)
+        name.id
+        for argument in (*call.args, *(keyword.value for keyword in call.keywords))
+        for name in ast.walk(argument)
+        if isinstance(name, ast.Name)
     }
     if mentioned & names:
         return mentioned & names
@@ -146,7 +153,7 @@ def _used(context: Context, call: ast.Call, names: set[str]) -> set[str]:
         if isinstance(node, ast.Assign) and any(
             isinstance(target, ast.Name) and target.id in mentioned for target in node.targets
         ):
-            used = {one.id for one in ast.walk(node.value) if isinstance(one, ast.Name)}
+            used = {name.id for name in ast.walk(node.value) if isinstance(name, ast.Name)}
             if used & names:
                 return used & names
     return set()

@@ -78,13 +78,19 @@ def titles(
     def _bounded(
         self, context: Context, default: ast.expr | None, metadata: tuple[ast.expr, ...]
     ) -> bool:
-        for one in (default, *metadata):
-            if isinstance(one, ast.Call):
-                if context.resolve(one.func) not in (lib.QUERY, "sqlmodel.Field", "pydantic.Field"):
+        for constraint in (default, *metadata):
+            if isinstance(constraint, ast.Call):
+                if context.resolve(constraint.func) not in (
+                    lib.QUERY,
+                    "sqlmodel.Field",
+                    "pydantic.Field",
+                ):
                     return True  # a dependency, or something of the project's
-                if any(keyword.arg in ("le", "lt", None) for keyword in one.keywords):
+                if any(keyword.arg in ("le", "lt", None) for keyword in constraint.keywords):
                     return True
-            elif one is not None and not isinstance(one, ast.Constant | ast.Name | ast.Attribute):
+            elif constraint is not None and not isinstance(
+                constraint, ast.Constant | ast.Name | ast.Attribute
+            ):
                 return True
         return False
 
@@ -118,16 +124,16 @@ def _becomes_limit(
             if any(_mentions(argument, name) for argument in node.args):
                 return True
         inferred = flow.value(node.func) if flow is not None else None
-        found = (
+        called = (
             context.project.called_function(inferred.name)
             if inferred and inferred.kind is Kind.SYMBOL
             else None
         )
-        if found is None or depth == HANDED_ON or found[0] is function:
+        if called is None or depth == HANDED_ON or called[0] is function:
             continue
-        for parameter, argument in arguments(found[0], node):
+        for parameter, argument in arguments(called[0], node):
             if is_name(argument, name):
-                if _becomes_limit(context, *found, parameter, depth + 1):
+                if _becomes_limit(context, *called, parameter, depth + 1):
                     return True
     return False
 
@@ -140,10 +146,12 @@ def _is_looked_at(function: Function, name: str) -> bool:
         if isinstance(node, ast.Compare) and any(
             isinstance(op, ast.Gt | ast.GtE | ast.Lt | ast.LtE) for op in node.ops
         ):
-            if any(_mentions(one, name) for one in (node.left, *node.comparators)):
+            if any(_mentions(side, name) for side in (node.left, *node.comparators)):
                 return True
     return False
 
 
 def _mentions(node: ast.expr, name: str) -> bool:
-    return any(isinstance(one, ast.Name) and one.id == name for one in ast.walk(node))
+    return any(
+        isinstance(descendant, ast.Name) and descendant.id == name for descendant in ast.walk(node)
+    )

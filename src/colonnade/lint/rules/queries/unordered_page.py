@@ -78,7 +78,7 @@ def page(session: Session, offset: int):
 
 def _any_will_do(context: Context, node: ast.expr) -> bool:
     """Whether a limit takes a batch of what is to be done, and comes again for the rest."""
-    if any(isinstance(one, ast.While) for one in context.module.ancestors(node)):
+    if any(isinstance(ancestor, ast.While) for ancestor in context.module.ancestors(node)):
         return True
     function = context.module.enclosing_function(node)
     text = f"{function.name if function else ''} {ast.unparse(node)}".lower()

@@ -25,10 +25,10 @@ def is_secret(name: str) -> bool:
 
 def response(endpoint: Endpoint) -> ast.expr | None:
     """What an endpoint says it answers with: its ``response_model``, else its annotation."""
-    said = endpoint.option("response_model")
-    if isinstance(said, ast.Constant) and said.value is None:
+    response_model = endpoint.option("response_model")
+    if isinstance(response_model, ast.Constant) and response_model.value is None:
         return None
-    return said if said is not None else endpoint.node.returns
+    return response_model if response_model is not None else endpoint.node.returns
 
 
 def schema_of(context: Context, endpoint: Endpoint) -> Model | None:

@@ -100,7 +100,7 @@ def _unreadable(field: ModelField) -> bool:
     ):
         return True
     return any(
-        isinstance(one, ast.FunctionDef) and "validator" in ast.unparse(one.decorator_list[0])
-        for one in field.owner.node.body
-        if isinstance(one, ast.FunctionDef) and one.decorator_list
+        isinstance(method, ast.FunctionDef) and "validator" in ast.unparse(method.decorator_list[0])
+        for method in field.owner.node.body
+        if isinstance(method, ast.FunctionDef) and method.decorator_list
     )

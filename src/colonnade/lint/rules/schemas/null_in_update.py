@@ -73,7 +73,7 @@ class TaskUpdate(TaskBase, partial=True):
 def _drops_none(context: Context, schema: Model) -> bool:
     """Whether a validator of the schema may see to it."""
     return any(
-        isinstance(one, ast.FunctionDef)
-        and any("validator" in ast.unparse(decorator) for decorator in one.decorator_list)
-        for one in schema.node.body
+        isinstance(method, ast.FunctionDef)
+        and any("validator" in ast.unparse(decorator) for decorator in method.decorator_list)
+        for method in schema.node.body
     )

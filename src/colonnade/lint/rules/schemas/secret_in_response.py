@@ -81,7 +81,7 @@ def _excluded(field: ModelField) -> bool:
 def _masked(schema: Model, name: str) -> bool:
     """Whether a validator or a serializer of the schema may hide it."""
     return any(
-        isinstance(one, ast.FunctionDef)
-        and any(f"'{name}'" in ast.unparse(decorator) for decorator in one.decorator_list)
-        for one in schema.node.body
+        isinstance(method, ast.FunctionDef)
+        and any(f"'{name}'" in ast.unparse(decorator) for decorator in method.decorator_list)
+        for method in schema.node.body
     )

@@ -59,8 +59,8 @@ def create_task(task: TaskCreate) -> int:
 
     def check(self, context: Context) -> Iterator[Finding]:
         for endpoint in context.endpoints:
-            for one, default in parameters(endpoint.node):
-                hint = context.hint(one.annotation)
+            for parameter, default in parameters(endpoint.node):
+                hint = context.hint(parameter.annotation)
                 model = context.project.model(hint.name)
                 depends = (
                     isinstance(default, ast.Call)
@@ -75,4 +75,4 @@ def create_task(task: TaskCreate) -> int:
                 )
                 schema = f"`{model.class_name}Create`"
                 advice = f"Declare a schema with the fields that clients may set, such as {schema}"
-                yield context.finding(self.code, one, message, advice=advice)
+                yield context.finding(self.code, parameter, message, advice=advice)

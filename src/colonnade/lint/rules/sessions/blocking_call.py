@@ -80,10 +80,10 @@ def count() -> int:
                 inferred = context.value(node.func)
                 if inferred is None or inferred.kind is not Kind.SYMBOL:
                     continue
-                found = context.project.function(inferred.name)
-                if found is not None and _waits(context, *found, depth=0):
+                called = context.project.function(inferred.name)
+                if called is not None and _waits(context, *called, depth=0):
                     message = (
-                        f"`{found[0].name}` waits for the database, and the event loop with it"
+                        f"`{called[0].name}` waits for the database, and the event loop with it"
                     )
                     advice = "Make this endpoint `def`, or `await run_in_threadpool(...)`"
                     yield context.finding(self.code, node, message, advice=advice, whole=False)
@@ -101,17 +101,17 @@ def _waits(context: Context, function: Function, module: Module, depth: int) -> 
         if blocking_call(flow.values, node):
             return True
         inferred = flow.values.get(node.func)
-        found = (
+        called = (
             context.project.function(inferred.name)
             if inferred and inferred.kind is Kind.SYMBOL
             else None
         )
-        if found is not None and found[0] is not function and _waits(context, *found, depth + 1):
+        if called is not None and called[0] is not function and _waits(context, *called, depth + 1):
             return True
     return False
 
 
 def _is_made_async(function: Function) -> bool:
     """Whether a decorator may run it elsewhere."""
-    names = {dotted_name(one).rpartition(".")[2] for one in function.decorator_list}
+    names = {dotted_name(decorator).rpartition(".")[2] for decorator in function.decorator_list}
     return bool(names - {"staticmethod", "classmethod"})

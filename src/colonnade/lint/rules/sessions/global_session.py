@@ -61,22 +61,22 @@ def title(key: int) -> str:
     def check(self, context: Context) -> Iterator[Finding]:
         for function in context.request_functions:
             bound = {
-                one.id
-                for one in ast.walk(function)
-                if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)
+                descendant.id
+                for descendant in ast.walk(function)
+                if isinstance(descendant, ast.Name) and isinstance(descendant.ctx, ast.Store)
             }
             arguments = function.args
-            bound |= {one.arg for one in (*arguments.args, *arguments.kwonlyargs)}
+            bound |= {parameter.arg for parameter in (*arguments.args, *arguments.kwonlyargs)}
             for node in ast.walk(function):
                 if not isinstance(node, ast.Name) or node.id in bound:
                     continue
                 inferred = context.value(node)
-                made = (
+                creation = (
                     inferred.node
                     if inferred is not None and inferred.is_instance(lib.SESSIONS)
                     else None
                 )
-                if made is not None and inferred is not None and _is_session(context, node):
+                if creation is not None and inferred is not None and _is_session(context, node):
                     message = f"all requests share `{node.id}`, which is made once for the module"
                     yield context.finding(self.code, node, message)
                     break
@@ -85,11 +85,11 @@ def title(key: int) -> str:
 def _is_session(context: Context, node: ast.Name) -> bool:
     """Whether a name is a session itself, not a scoped one or what makes them."""
     name = context.resolve(node)
-    found = context.project.definition(name)
-    value = getattr(found[0], "value", None) if found is not None else None
-    if not isinstance(value, ast.Call) or found is None:
+    definition = context.project.definition(name)
+    value = getattr(definition[0], "value", None) if definition is not None else None
+    if not isinstance(value, ast.Call) or definition is None:
         return False
-    flow = context.inference.flow(found[1].tree, found[1])
+    flow = context.inference.flow(definition[1].tree, definition[1])
     function = flow.value(value.func) if flow is not None else None
     return function is not None and (
         function.kind is Kind.FACTORY

@@ -83,12 +83,15 @@ def tasks(session: Session = Depends(get_session)):
 
 def _kept(function: Function, call: ast.Call, context: Context) -> bool:
     """Whether what is made is kept: cached, or assigned to a global or an attribute."""
-    if any("cache" in ast.unparse(one) for one in function.decorator_list):
+    if any("cache" in ast.unparse(decorator) for decorator in function.decorator_list):
         return True
     parent = context.module.parent(call)
     targets = getattr(parent, "targets", [])
     shared = {
-        name for one in ast.walk(function) if isinstance(one, ast.Global) for name in one.names
+        name
+        for statement in ast.walk(function)
+        if isinstance(statement, ast.Global)
+        for name in statement.names
     }
     return any(
         isinstance(target, ast.Attribute | ast.Subscript)

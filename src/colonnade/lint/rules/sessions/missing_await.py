@@ -134,8 +134,8 @@ def _is_async(context: Context, call: ast.Call) -> bool:
     inferred = context.value(call.func)
     owner, _, method = inferred.name.rpartition(".") if inferred is not None else ("", "", "")
     for subclass in context.project.names.subclasses.get(owner, ()):
-        found = context.project.function(f"{subclass}.{method}")
-        if found is not None and not isinstance(found[0], ast.AsyncFunctionDef):
+        override = context.project.function(f"{subclass}.{method}")
+        if override is not None and not isinstance(override[0], ast.AsyncFunctionDef):
             return False
     return is_method_certain(context, call.func)
 
@@ -143,13 +143,17 @@ def _is_async(context: Context, call: ast.Call) -> bool:
 def _awaited_around(context: Context, call: ast.Call) -> ast.Await | None:
     """The ``await`` of what is called on a call, which was meant for the call itself."""
     inner: ast.AST = call
-    for one in context.module.ancestors(call):
-        if isinstance(one, ast.Await):
-            return one if context.editor.start(one.value) == context.editor.start(call) else None
-        chained = isinstance(one, ast.Attribute) or (
-            isinstance(one, ast.Call) and one.func is inner
+    for ancestor in context.module.ancestors(call):
+        if isinstance(ancestor, ast.Await):
+            return (
+                ancestor
+                if context.editor.start(ancestor.value) == context.editor.start(call)
+                else None
+            )
+        chained = isinstance(ancestor, ast.Attribute) or (
+            isinstance(ancestor, ast.Call) and ancestor.func is inner
         )
         if not chained:
             return None
-        inner = one
+        inner = ancestor
     return None

@@ -38,8 +38,12 @@ def count() -> int:
 
     def check(self, context: Context) -> Iterator[Finding]:
         for call in context.module.calls:
-            made = context.value(call)
-            if made is None or not made.is_instance(lib.SESSIONS) or not _makes_one(context, call):
+            session = context.value(call)
+            if (
+                session is None
+                or not session.is_instance(lib.SESSIONS)
+                or not _makes_one(context, call)
+            ):
                 continue
             parent = context.module.parent(call)
             function = context.module.enclosing_function(call)
@@ -58,11 +62,11 @@ def count() -> int:
 
 def _on_connection(context: Context, call: ast.Call) -> bool:
     """Whether a session uses a connection that is somebody else's."""
-    given = [*call.args, *(keyword.value for keyword in call.keywords if keyword.arg == "bind")]
+    binds = [*call.args, *(keyword.value for keyword in call.keywords if keyword.arg == "bind")]
     engines = {lib.ENGINE, lib.ASYNC_ENGINE}
     return any(
-        (inferred := context.value(one)) is None or not inferred.is_instance(engines)
-        for one in given[:1]
+        (inferred := context.value(bind)) is None or not inferred.is_instance(engines)
+        for bind in binds[:1]
     )
 
 
@@ -84,8 +88,10 @@ def _seen_to(function: Function, name: str, call: ast.Call, *, lent: bool) -> bo
             if node.value.id == name and node.attr in ("close", "aclose", "__exit__", "remove"):
                 return True
         if isinstance(node, ast.Call) and node is not call:
-            given = [*node.args, *(keyword.value for keyword in node.keywords)]
-            if any(isinstance(one, ast.Name) and one.id == name for one in given):
+            arguments = [*node.args, *(keyword.value for keyword in node.keywords)]
+            if any(
+                isinstance(argument, ast.Name) and argument.id == name for argument in arguments
+            ):
                 return True
         values: list[ast.expr | None] = []
         if isinstance(node, ast.Yield) and lent:

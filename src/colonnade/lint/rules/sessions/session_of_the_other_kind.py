@@ -60,8 +60,8 @@ async def ready() -> None:
             elif inferred.name in (lib.SESSIONMAKER, lib.ASYNC_SESSIONMAKER):
                 yield from self._judge_maker(context, call, inferred.name)
         for call in context.module.calls_named("create_all", "drop_all"):
-            given = context.value(call.args[0]) if call.args else None
-            if given is not None and given.is_instance({lib.ASYNC_ENGINE}):
+            engine = context.value(call.args[0]) if call.args else None
+            if engine is not None and engine.is_instance({lib.ASYNC_ENGINE}):
                 message = f"`{context.editor.text(call.func)}` is sync, and the engine is async"
                 advice = "Within `async with engine.begin() as c`: `await c.run_sync(...)`"
                 yield context.finding(self.code, call, message, advice=advice)
@@ -75,8 +75,8 @@ async def ready() -> None:
 
     def _judge_maker(self, context: Context, call: ast.Call, name: str) -> Iterator[Finding]:
         engine = _engine(context, call)
-        made = context.value(call)
-        session = made.item if made is not None else None
+        factory = context.value(call)
+        session = factory.item if factory is not None else None
         if engine is None or session is None:
             return
         is_async = session.name in lib.ASYNC_SESSIONS

@@ -86,8 +86,10 @@ def _shared(context: Context, call: ast.Call) -> str:
     users: dict[str, int] = {}
     for argument in call.args:
         several = isinstance(argument, ast.Starred)
-        made = _made(context, argument.value) if isinstance(argument, ast.Starred) else argument
-        for name in _sessions_in(context, made):
+        coroutines = (
+            _made(context, argument.value) if isinstance(argument, ast.Starred) else argument
+        )
+        for name in _sessions_in(context, coroutines):
             users[name] = users.get(name, 0) + (2 if several else 1)
     return next((name for name, count in users.items() if count > 1), "")
 
@@ -96,13 +98,15 @@ def _made(context: Context, node: ast.expr) -> ast.expr:
     """What makes the coroutines that are gathered: itself, or what its name was assigned."""
     if not isinstance(node, ast.Name):
         return node
-    made = [
-        one.value
-        for one in ast.walk(context.module.enclosing_function(node) or context.module.tree)
-        if isinstance(one, ast.Assign)
-        and any(isinstance(target, ast.Name) and target.id == node.id for target in one.targets)
+    assigned = [
+        assignment.value
+        for assignment in ast.walk(context.module.enclosing_function(node) or context.module.tree)
+        if isinstance(assignment, ast.Assign)
+        and any(
+            isinstance(target, ast.Name) and target.id == node.id for target in assignment.targets
+        )
     ]
-    return made[0] if len(made) == 1 else node
+    return assigned[0] if len(assigned) == 1 else node
 
 
 def _is_group(context: Context, block: ast.AsyncWith) -> bool:
@@ -120,17 +124,17 @@ def _used(context: Context, call: ast.Call) -> str:
 def _sessions_in(context: Context, node: ast.AST) -> set[str]:
     """The sessions that calls in an expression are given, or are made on."""
     bound = {
-        one.id
+        name.id
         for generator in ast.walk(node)
         if isinstance(generator, ast.comprehension)
-        for one in ast.walk(generator.target)
-        if isinstance(one, ast.Name)
+        for name in ast.walk(generator.target)
+        if isinstance(name, ast.Name)
     }
-    found = set()
-    for one in ast.walk(node):
-        inferred = context.value(one)
+    sessions = set()
+    for descendant in ast.walk(node):
+        inferred = context.value(descendant)
         if inferred is not None and inferred.is_instance(lib.ASYNC_SESSIONS):
-            name = dotted_name(one) if isinstance(one, ast.expr) else ""
+            name = dotted_name(descendant) if isinstance(descendant, ast.expr) else ""
             if name and name not in bound:
-                found.add(name)
-    return found
+                sessions.add(name)
+    return sessions

@@ -64,9 +64,10 @@ def create(session: Session = Depends(get_session, scope="function")) -> None:
             if early is not False or is_fixture(function):
                 continue
             yields = [
-                one
-                for one in ast.walk(function)
-                if isinstance(one, ast.Yield) and context.module.enclosing_function(one) is function
+                descendant
+                for descendant in ast.walk(function)
+                if isinstance(descendant, ast.Yield)
+                and context.module.enclosing_function(descendant) is function
             ]
             if yields:
                 yield from self._judge(context, function, yields)
@@ -84,7 +85,7 @@ def create(session: Session = Depends(get_session, scope="function")) -> None:
                 if isinstance(block, ast.With | ast.AsyncWith)
                 for item in block.items
             )
-            if around or any(_runs_after(context, node, one) for one in yields):
+            if around or any(_runs_after(context, node, yield_) for yield_ in yields):
                 message = (
                     f"`{source or 'the session'}` is committed when the answer was sent already"
                 )
@@ -96,5 +97,5 @@ def create(session: Session = Depends(get_session, scope="function")) -> None:
 def _runs_after(context: Context, node: ast.expr, first: ast.expr) -> bool:
     """Whether an expression runs after another one, and not only when that fails."""
     return node.lineno > first.lineno and not any(
-        isinstance(one, ast.ExceptHandler) for one in context.module.ancestors(node)
+        isinstance(ancestor, ast.ExceptHandler) for ancestor in context.module.ancestors(node)
     )

@@ -65,13 +65,15 @@ def begin(session: Session, name: str) -> None:
             ]
             for index, (node, source) in enumerate(writes):
                 later = [
-                    one for one, same in writes[index + 1 :] if same == source and one is not node
+                    write
+                    for write, same in writes[index + 1 :]
+                    if same == source and write is not node
                 ]
                 if not later or not isinstance(node, ast.Call) or _is_commit(node):
                     continue
                 if any("commit" in (keyword.arg or "") for keyword in node.keywords):
                     continue  # it is told whether to
-                if any(_follows(context, node, one) for one in later):
+                if any(_follows(context, node, write) for write in later):
                     name = context.editor.text(node.func)
                     message = f"`{name}` commits `{source}`, in the middle of what is done here"
                     advice = "Let it flush, and commit here, at the end"
@@ -87,20 +89,25 @@ def _follows(context: Context, first: ast.AST, second: ast.AST) -> bool:
     """Whether one statement runs after another on the same way: in its block, or one around it."""
     before = [context.module.enclosing_statement(first), *context.module.ancestors(first)]
     chain = {
-        one
-        for one in (context.module.enclosing_statement(second), *context.module.ancestors(second))
-        if one
+        ancestor
+        for ancestor in (
+            context.module.enclosing_statement(second),
+            *context.module.ancestors(second),
+        )
+        if ancestor
     }
-    for one in before:
-        parent = context.module.parent(one) if one is not None else None
+    for earlier in before:
+        parent = context.module.parent(earlier) if earlier is not None else None
         for name in ("body", "orelse", "finalbody"):
             body = getattr(parent, name, [])
-            if isinstance(body, list) and one in body:
-                later = body[body.index(one) + 1 :]
-                if any(isinstance(end, ast.Return | ast.Raise) for end in body[body.index(one) :]):
+            if isinstance(body, list) and earlier in body:
+                later = body[body.index(earlier) + 1 :]
+                if any(
+                    isinstance(end, ast.Return | ast.Raise) for end in body[body.index(earlier) :]
+                ):
                     return False
                 if any(statement in chain for statement in later):
                     return True
-        if isinstance(one, (*FUNCTIONS, ast.ExceptHandler)):
+        if isinstance(earlier, (*FUNCTIONS, ast.ExceptHandler)):
             return False
     return False

@@ -64,10 +64,10 @@ def _commits(context: Context) -> Iterator[tuple[ast.Call, str]]:
 
 def _now_and_then(context: Context, call: ast.Call, loop: ast.For | ast.AsyncFor) -> bool:
     """Whether a commit is made every so many rows, of a chunk, or with its failure seen to."""
-    for one in context.module.ancestors(call):
-        if one is loop:
+    for ancestor in context.module.ancestors(call):
+        if ancestor is loop:
             break
-        if isinstance(one, ast.If | ast.Try | ast.ExceptHandler | ast.Match):
+        if isinstance(ancestor, ast.If | ast.Try | ast.ExceptHandler | ast.Match):
             return True
     steps = loop.iter
     if isinstance(steps, ast.Call) and ast.unparse(steps.func) == "range" and len(steps.args) == 3:

@@ -63,45 +63,45 @@ def add(session: Session, titles: list[str]) -> list[str]:
                 if not _swallows(handler):
                     continue
                 if self._used_again(context, tried, handler, source):
-                    said = "is used again after this, and was not rolled back"
+                    problem = "is used again after this, and was not rolled back"
                 elif _is_callers(context, call, source) and not _raises_after(context, tried):
-                    said = "goes back to the caller, and was not rolled back"
+                    problem = "goes back to the caller, and was not rolled back"
                 else:
                     continue
                 advice = f"Call `{source}.rollback()` first, or write in `begin_nested()`"
-                message = f"`{source}` {said}"
+                message = f"`{source}` {problem}"
                 yield context.finding(self.code, handler, message, advice=advice, whole=False)
 
     def _used_again(
         self, context: Context, tried: ast.Try, handler: ast.ExceptHandler, source: str
     ) -> bool:
         if any(
-            isinstance(one, ast.For | ast.AsyncFor | ast.While)
-            for one in context.enclosing_loops(tried)
+            isinstance(loop, ast.For | ast.AsyncFor | ast.While)
+            for loop in context.enclosing_loops(tried)
         ):
-            loop = next(one for one in context.enclosing_loops(tried))
+            loop = next(loop for loop in context.enclosing_loops(tried))
             return not assigns(loop, source)
         if _uses(handler.body, source):
             return True
         parent = context.module.parent(tried)
         body = getattr(parent, "body", [])
         after = body[body.index(tried) + 1 :] if tried in body else []
-        left = any(isinstance(one, ast.Return | ast.Raise) for one in handler.body)
+        left = any(isinstance(statement, ast.Return | ast.Raise) for statement in handler.body)
         return not left and _uses(after, source)
 
 
 def _tried(context: Context, call: ast.Call) -> ast.Try | None:
     """The nearest ``try`` whose handlers see what a call raises."""
     inner: ast.AST = call
-    for one in context.module.ancestors(call):
-        if isinstance(one, (*FUNCTIONS, ast.Lambda)):
+    for ancestor in context.module.ancestors(call):
+        if isinstance(ancestor, (*FUNCTIONS, ast.Lambda)):
             return None
-        if isinstance(one, ast.With | ast.AsyncWith):
-            if any("begin" in ast.unparse(item.context_expr) for item in one.items):
+        if isinstance(ancestor, ast.With | ast.AsyncWith):
+            if any("begin" in ast.unparse(item.context_expr) for item in ancestor.items):
                 return None
-        if isinstance(one, ast.Try) and inner in one.body and one.handlers:
-            return one
-        inner = one
+        if isinstance(ancestor, ast.Try) and inner in ancestor.body and ancestor.handlers:
+            return ancestor
+        inner = ancestor
     return None
 
 
@@ -112,8 +112,8 @@ def _swallows(handler: ast.ExceptHandler) -> bool:
          "OperationalError", "DataError", "StatementError", ""}
     ):  # fmt: skip
         return False
-    for one in handler.body:
-        for node in ast.walk(one):
+    for statement in handler.body:
+        for node in ast.walk(statement):
             if isinstance(node, ast.Raise):
                 return False
             if isinstance(node, ast.Attribute) and node.attr == "is_active":
@@ -131,15 +131,15 @@ def _swallows(handler: ast.ExceptHandler) -> bool:
 def _caught(handler: ast.ExceptHandler) -> set[str]:
     kind = handler.type
     kinds = kind.elts if isinstance(kind, ast.Tuple) else [kind]
-    return {ast.unparse(one).rpartition(".")[2] if one is not None else "" for one in kinds}
+    return {ast.unparse(kind).rpartition(".")[2] if kind is not None else "" for kind in kinds}
 
 
 def _uses(body: list[ast.stmt], source: str) -> bool:
     """Whether statements call the session, but to end it."""
     for statement in body:
-        for one in ast.walk(statement):
-            if isinstance(one, ast.Attribute) and dotted_name(one.value) == source:
-                return one.attr not in ("rollback", "close")
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Attribute) and dotted_name(node.value) == source:
+                return node.attr not in ("rollback", "close")
     return False
 
 
@@ -155,4 +155,4 @@ def _raises_after(context: Context, tried: ast.Try) -> bool:
     """Whether an error follows in any case, and the caller learns of it."""
     body = getattr(context.module.parent(tried), "body", [])
     after = body[body.index(tried) + 1 :] if tried in body else []
-    return any(isinstance(one, ast.Raise) for one in after)
+    return any(isinstance(statement, ast.Raise) for statement in after)

@@ -59,9 +59,9 @@ class Task(SQLModel, table=True):
                         yield schema.finding(self.code, table, message)
         for table, mapper in schema.mappers.items():
             for relation in mapper.relationships:
-                said = _disagreement(relation)
-                if said:
-                    message = f"`{mapper.class_.__name__}.{relation.key}` {said}"
+                problem = _disagreement(relation)
+                if problem:
+                    message = f"`{mapper.class_.__name__}.{relation.key}` {problem}"
                     yield schema.finding(self.code, table, message)
 
 

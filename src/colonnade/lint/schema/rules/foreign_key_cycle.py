@@ -51,12 +51,12 @@ class Task(SQLModel, table=True):
             }
             for table in schema.tables
         }
-        told: set[frozenset[Table]] = set()
+        reported: set[frozenset[Table]] = set()
         for table in schema.tables:
             circle = _circle(table, refers)
-            if circle and frozenset(circle) not in told:
-                told.add(frozenset(circle))
-                way = " -> ".join(one.name for one in [*circle, circle[0]])
+            if circle and frozenset(circle) not in reported:
+                reported.add(frozenset(circle))
+                way = " -> ".join(member.name for member in [*circle, circle[0]])
                 message = f"tables refer to each other in a circle: {way}"
                 yield schema.finding(self.code, table, message)
 
@@ -67,7 +67,7 @@ def _circle(start: Table, refers: dict[Table, set[Table]]) -> list[Table]:
     seen = {start}
     while ways:
         way = ways.pop(0)
-        for other in sorted(refers.get(way[-1], ()), key=lambda one: one.fullname):
+        for other in sorted(refers.get(way[-1], ()), key=lambda referred: referred.fullname):
             if other is start:
                 return way
             if other not in seen:

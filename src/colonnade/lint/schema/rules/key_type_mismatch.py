@@ -68,7 +68,7 @@ def _family(kind: "sqltypes.TypeEngine[Any]") -> str:
     """What sort of type a column has, as far as a key is concerned."""
     if isinstance(kind, sqltypes.TypeDecorator):
         kind = kind.impl_instance
-    for one, name in FAMILIES:
-        if isinstance(kind, one):
+    for sql_type, name in FAMILIES:
+        if isinstance(kind, sql_type):
             return name
     return type(kind).__name__

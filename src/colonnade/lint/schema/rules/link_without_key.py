@@ -40,10 +40,14 @@ class TaskWorker(SQLModel, table=True):
             if len(keys) != 2:
                 continue
             both = {column for key in keys for column in key.columns}
-            others = [one for one in table.columns if one not in both and not one.primary_key]
+            others = [
+                column for column in table.columns if column not in both and not column.primary_key
+            ]
             if table not in links and others:
                 continue
             if not any(unique and set(columns) == both for _, columns, unique in indexed(table)):
                 message = f"`{table.name}` links two tables, and can store one link twice"
-                advice = f"Make {names(sorted(both, key=lambda one: one.name))} its primary key"
+                advice = (
+                    f"Make {names(sorted(both, key=lambda column: column.name))} its primary key"
+                )
                 yield schema.finding(self.code, table, message, advice)

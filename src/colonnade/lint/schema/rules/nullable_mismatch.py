@@ -39,17 +39,17 @@ class Task(SQLModel, table=True):
             for relation in mapper.relationships:
                 if relation.direction is not RelationshipDirection.MANYTOONE:
                     continue
-                said = _annotation(mapper.class_, relation.key)
+                annotation = _annotation(mapper.class_, relation.key)
                 columns = [
                     column for column in relation.local_columns if isinstance(column, Column)
                 ]
                 nullable = [column for column in columns if column.nullable]
-                if said and nullable and not re.search(r"Optional|None|Any", said):
+                if annotation and nullable and not re.search(r"Optional|None|Any", annotation):
                     said_null = names(nullable)
                     message = (
                         f"`{relation.key}` is never None by its type, and {said_null} may be NULL"
                     )
-                    advice = f"Annotate it `{said} | None`, or make the key NOT NULL"
+                    advice = f"Annotate it `{annotation} | None`, or make the key NOT NULL"
                     yield schema.finding(self.code, table, message, advice)
 
 
@@ -57,14 +57,16 @@ def _annotation(class_: type, name: str) -> str:
     """What a relation is annotated with, as text; empty if that cannot be told."""
     for base in class_.__mro__:
         try:
-            said = vars(base).get("__annotations__", {}).get(name) or base.__annotations__.get(name)
+            annotation = vars(base).get("__annotations__", {}).get(
+                name
+            ) or base.__annotations__.get(name)
         except (AttributeError, NameError):
             continue
-        if said is not None:
+        if annotation is not None:
             # sqlmodel wraps it: `sqlalchemy.orm.base.Mapped[app.models.Project]`
-            text = said if isinstance(said, str) else str(said)
+            text = annotation if isinstance(annotation, str) else str(annotation)
             if re.search(r"Optional|None|Any", text):
                 return text
-            found = re.search(r"(\w+)'?\)?[\]>]?$", text)
-            return found[1] if found else text
+            match = re.search(r"(\w+)'?\)?[\]>]?$", text)
+            return match[1] if match else text
     return ""

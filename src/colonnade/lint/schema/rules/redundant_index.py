@@ -35,7 +35,7 @@ class Worker(SQLModel, table=True):
     def check(self, schema: Schema) -> Iterator[Finding]:
         for table in schema.tables:
             searchable = list(indexed(table))
-            for index in sorted(table.indexes, key=lambda one: str(one.name)):
+            for index in sorted(table.indexes, key=lambda each_index: str(each_index.name)):
                 if index.unique or not whole(index) or _special(index):
                     continue
                 mine = list(index.columns)

@@ -42,8 +42,8 @@ class Task(colonnade.SQLModel, table=True):
                 if constraint.name is None and not isinstance(constraint, PrimaryKeyConstraint)
             ]
             if unnamed:
-                said = ", ".join(sorted(unnamed))
-                message = f"`{table.name}` has constraints without a name: {said}"
+                constraints = ", ".join(sorted(unnamed))
+                message = f"`{table.name}` has constraints without a name: {constraints}"
                 advice = "Give the metadata a `naming_convention`"
                 yield schema.finding(self.code, table, message, advice)
 
