@@ -1,4 +1,4 @@
-"""A module as a rule sees it: what is in it, what it holds, and how a finding in it is made."""
+"""The context that a rule checks a module in."""
 
 import ast
 import re
@@ -27,11 +27,11 @@ MIGRATIONS = frozenset({"alembic", "migrations", "versions"})
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A function that answers requests.
+    """A path operation function.
 
     Attributes:
         node: The function.
-        verb: The HTTP method it is for, small.
+        verb: The HTTP method in lower case.
         route: The call in its decorator.
     """
 
@@ -40,19 +40,19 @@ class Endpoint:
     route: ast.Call
 
     def option(self, name: str) -> ast.expr | None:
-        """A keyword of its route."""
+        """The value of a keyword argument of the route, or None."""
         return next((keyword.value for keyword in self.route.keywords if keyword.arg == name), None)
 
 
 class Context:
-    """A module and everything that is known of it.
+    """A module and everything that rules can ask about it.
 
     Attributes:
         module: The module.
-        inference: What is inferred about the project.
+        inference: The inference of the project.
         project: The project that the module is part of.
-        place: Its names, in the project.
-        edit: Makes the edits of fixes.
+        scope: Resolves the module's names.
+        editor: Makes the edits of fixes.
     """
 
     def __init__(self, module: Module, inference: Inference) -> None:
@@ -62,11 +62,11 @@ class Context:
         self.scope = ModuleScope(inference.project, module)
         self.editor = Editor(module)
 
-    # What is in it.
+    # Contents of the module.
 
     @cached_property
     def models(self) -> list[Model]:
-        """The tables and schemas it defines."""
+        """The tables and schemas that the module defines."""
         models = (
             self.project.model(self.module.qualified_name(node)) for node in self.module.classes
         )
@@ -74,7 +74,7 @@ class Context:
 
     @cached_property
     def fields(self) -> list[ModelField]:
-        """The fields that its models declare themselves."""
+        """The fields that the module's models declare themselves, without inherited ones."""
         return [
             member
             for model in self.models
@@ -84,14 +84,14 @@ class Context:
 
     @cached_property
     def flows(self) -> list[Flow]:
-        """Its functions and its own statements, walked."""
+        """The flows of the module body and of each function."""
         nodes = [self.module.tree, *self.module.functions]
         flows = [self.inference.flow(node, self.module) for node in nodes]
         return [flow for flow in flows if flow is not None]
 
     @cached_property
     def endpoints(self) -> list[Endpoint]:
-        """The functions that answer requests."""
+        """The path operation functions."""
         return [
             Endpoint(node, call.func.attr, call)
             for node in self.module.functions
@@ -116,7 +116,7 @@ class Context:
 
     @cached_property
     def request_functions(self) -> frozenset[Function]:
-        """The functions that run within a request: endpoints and what they depend on."""
+        """The functions that run during a request: endpoints and dependencies."""
         functions = {endpoint.node for endpoint in self.endpoints}
         functions |= {
             node
@@ -127,19 +127,19 @@ class Context:
 
     @cached_property
     def is_test(self) -> bool:
-        """Whether it is a test, by its name or its folder's."""
+        """Whether the module is a test, judging by its name or its folder."""
         path = PurePath(self.module.path)
         in_folder = not TEST_FOLDERS.isdisjoint(path.parts[:-1])
         return in_folder or TEST_FILES.match(path.stem) is not None
 
     @cached_property
     def is_migration(self) -> bool:
-        """Whether it is a file of Alembic's."""
+        """Whether the module is an Alembic migration."""
         return self.module.summary.migrations and not MIGRATIONS.isdisjoint(
             PurePath(self.module.path).parts
         )
 
-    # What is known of a node.
+    # Facts about a node.
 
     @cached_property
     def _values(self) -> dict[ast.AST, Value]:
@@ -149,29 +149,29 @@ class Context:
         return values
 
     def value(self, node: ast.AST | None) -> Value | None:
-        """What an expression holds."""
+        """The inferred value of an expression, or None if it is unknown."""
         return self._values.get(node) if node is not None else None
 
     @cached_property
     def reads(self) -> list[Read]:
-        """The reads of rows that are expired or not loaded."""
+        """The attribute reads of expired rows and of relations that were not loaded."""
         return [read for flow in self.flows for read in flow.reads.values()]
 
     def resolve(self, node: ast.expr | None) -> str:
-        """The one name of what an expression means."""
+        """The qualified name that an expression refers to; empty if there is none."""
         return self.scope.resolve(node) if node is not None else ""
 
     def hint(self, node: ast.expr | None) -> TypeHint:
-        """What an annotation says."""
+        """The type hint that an annotation expresses."""
         return self.scope.hint(node)
 
     def session_of(self, call: ast.Call, names: frozenset[str] = lib.SESSIONS) -> Value | None:
-        """The session that a method is called on, if it is one of these classes'."""
+        """The session that a method is called on, if it is an instance of one of the classes."""
         inferred = self.value(call.func.value) if isinstance(call.func, ast.Attribute) else None
         return inferred if inferred is not None and inferred.is_instance(names) else None
 
     def enclosing_loops(self, node: ast.AST) -> Iterator[ast.AST]:
-        """The loops of its own function that run a node again and again, the nearest first."""
+        """The loops in the same function that repeat a node, innermost first."""
         inner = node
         for ancestor in self.module.ancestors(node):
             if isinstance(ancestor, (*FUNCTIONS, ast.Lambda, ast.ClassDef)):
@@ -182,7 +182,7 @@ class Context:
                 yield ancestor
             inner = ancestor
 
-    # How a finding is made.
+    # Findings.
 
     def finding(
         self,
@@ -195,17 +195,17 @@ class Context:
         whole: bool = True,
         hidden: bool = False,
     ) -> Finding:
-        """A finding at a node.
+        """Make a finding at a node.
 
         Args:
             code: The rule's code.
-            node: Where it is.
-            message: What is wrong there.
-            fix: What mends it.
-            advice: What to do, when nothing can mend it.
-            whole: Whether all of the node is meant; else the name of a class or a function, or
-                the first line.
-            hidden: Whether the text there is a secret.
+            node: The location.
+            message: What is wrong.
+            fix: The fix, if there is one.
+            advice: What to do if there is no fix.
+            whole: Whether to underline the whole node; if not, only the name of a class or
+                function, or the first line.
+            hidden: Whether the source text is a secret that must not be shown.
         """
         line, offset, end_line, end_offset = _extent(node, whole=whole)
         block = self.module.block
@@ -225,7 +225,7 @@ class Context:
 
 
 def _begins(loop: ast.AST, inner: ast.AST) -> bool:
-    """Whether a node is what a loop begins with, which runs once."""
+    """Whether a node is the iterable of a loop, which is evaluated once."""
     return inner is getattr(loop, "iter", None)
 
 

@@ -1,4 +1,4 @@
-"""What calls give: of the libraries, by what is known of them; of the project, by reading them."""
+"""Infers the results of calls, from knowledge of the libraries or by reading the project."""
 
 import ast
 from collections.abc import Iterator
@@ -35,15 +35,17 @@ from colonnade.lint.project._modules import Function, Module
 CONNECTION_AWAITED = frozenset(
     {"execute", "scalar", "scalars", "commit", "rollback", "run_sync", "close", "exec_driver_sql"}
 )
-# Decorators of functions that give what the function itself would.
-PLAIN = frozenset(
+# Decorators that do not change the result of a function.
+TRANSPARENT_DECORATORS = frozenset(
     {"staticmethod", "classmethod", "override", "wraps", "log", "abstractmethod", "overload"}
 )
-BUILTIN_SAME = frozenset({"list", "sorted", "tuple", "set", "reversed", "iter", "builtins.list"})
+COPYING_BUILTINS = frozenset(
+    {"list", "sorted", "tuple", "set", "reversed", "iter", "builtins.list"}
+)
 
 
 def infer_call(flow: Flow, node: ast.Call, function: Value | None) -> Value | None:
-    """What a call gives, and what it does."""
+    """The result of a call; its effects are applied to the flow."""
     if function is not None and function.kind is Kind.SYMBOL:
         return _infer_symbol_call(flow, node, function)
     if function is not None and function.kind is Kind.FACTORY:
@@ -83,7 +85,7 @@ def _infer_library_call(flow: Flow, node: ast.Call, name: str) -> Value | None:
         return flow.value(node.args[0]) if node.args else None
     if name.startswith("sqlalchemy.orm.") and name.rpartition(".")[2] in lib.LOADERS:
         return infer_loader_option(flow, node, name.rpartition(".")[2], "")
-    if name in BUILTIN_SAME or name in ("asyncio.wait_for", "asyncio.shield"):
+    if name in COPYING_BUILTINS or name in ("asyncio.wait_for", "asyncio.shield"):
         return _infer_copy(flow, node, name)
     return None
 
@@ -116,7 +118,7 @@ def _infer_copy(flow: Flow, node: ast.Call, name: str) -> Value | None:
 def _infer_overloaded_call(
     flow: Flow, node: ast.Call, function: Function, module: Module
 ) -> Value | None:
-    """A call of the project's own; unknown if its definitions do not all give the same."""
+    """The result of a function of the project; unknown if its overloads differ."""
     definitions = flow.scope.project.overloads(function, module)
     first, *others = [
         _infer_function_call(flow, node, definition, module) for definition in definitions
@@ -130,7 +132,7 @@ def _infer_overloaded_call(
 def _infer_function_call(
     flow: Flow, node: ast.Call, function: Function, module: Module
 ) -> Value | None:
-    """A call of the project's own: what it gives; a commit in it is a commit here."""
+    """The result of a function of the project; a commit in it is a commit of the caller."""
     for parameter, argument in arguments(function, node):
         if parameter in flow.inference.committed_parameters(function, module):
             flow.commit(node, dotted_name(argument))
@@ -155,14 +157,14 @@ def _infer_function_call(
     generates = inner is not None and bool(inner.yielded)
     if generates:
         return collection_of(inferred)
-    if decorators - PLAIN:
+    if decorators - TRANSPARENT_DECORATORS:
         is_async = isinstance(function, ast.AsyncFunctionDef)
         return None if is_async or (inferred and inferred.kind is Kind.AWAITABLE) else inferred
     return awaitable(inferred) if isinstance(function, ast.AsyncFunctionDef) else inferred
 
 
 def arguments(function: Function, node: ast.Call) -> Iterator[tuple[str, ast.expr]]:
-    """Which parameter each argument is given to."""
+    """Yield each argument of a call with the parameter that receives it."""
     names = [parameter.arg for parameter in (*function.args.posonlyargs, *function.args.args)]
     if names[:1] in (["self"], ["cls"]) and isinstance(node.func, ast.Attribute):
         names = names[1:]

@@ -1,4 +1,4 @@
-"""What an expression holds, given what is known where it stands."""
+"""Evaluates expressions in the current state of a flow."""
 
 import ast
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from colonnade.lint.project._modules import Function, parameters
 
 
 def evaluate(flow: Flow, node: ast.expr) -> Value | None:
-    """What an expression holds; it is noted for the rules."""
+    """Infer the value of an expression and record it in the flow."""
     handler = _HANDLERS.get(type(node))
     if handler is None:
         for child in ast.iter_child_nodes(node):
@@ -30,7 +30,7 @@ def evaluate(flow: Flow, node: ast.expr) -> Value | None:
 
 
 def infer_entered(inference: Inference, value: Value | None, *, is_async: bool) -> Value | None:
-    """What ``with ... as`` names."""
+    """The value after ``as`` in a ``with`` statement."""
     if value is None:
         return None
     if value.kind is Kind.CONTEXT:
@@ -52,7 +52,7 @@ def infer_entered(inference: Inference, value: Value | None, *, is_async: bool) 
 def bind(
     flow: Flow, target: ast.expr, inferred: Value | None, value: ast.expr | None = None
 ) -> None:
-    """Give a target what it holds from here on."""
+    """Assign a value to a target."""
     state = flow.state
     match target:
         case ast.Name(id=name):
@@ -85,7 +85,7 @@ def bind_loop_variable(
 ) -> None:
     item = loop_item(iterable)
     name = loop_source(source)
-    flow.state.names.setdefault(name, iterable)  # what has no name expires like what has one
+    flow.state.names.setdefault(name, iterable)  # an unnamed iterable expires like a named one
     bind(flow, target, item)
     if isinstance(target, ast.Name):
         flow.state.loop_sources[target.id] = name
@@ -94,12 +94,12 @@ def bind_loop_variable(
 
 
 def loop_source(source: ast.expr) -> str:
-    """The name of what a loop is over, which is made up for a call."""
+    """The name of a loop's iterable, or a made-up name for an expression."""
     return root_name(source) or f"<line {source.lineno}, {source.col_offset}>"
 
 
 def bind_parameters(flow: Flow, node: Function) -> None:
-    """Give each parameter what its annotation, its default or a fixture says."""
+    """Infer each parameter from its annotation, its default or a pytest fixture."""
     owner = flow.scope.module.owning_class(node)
     for number, (name, default) in enumerate(parameters(node)):
         inferred = name_inference.infer_annotation(flow.inference, flow.scope, name.annotation)
@@ -114,7 +114,7 @@ def bind_parameters(flow: Flow, node: Function) -> None:
 
 
 def bind_imports(flow: Flow, node: ast.Import | ast.ImportFrom) -> None:
-    """Give the names that a function imports what they mean."""
+    """Bind the names that an import inside a function defines."""
     module, inference = flow.scope.module, flow.inference
     if isinstance(node, ast.Import):
         for alias in node.names:
@@ -131,7 +131,7 @@ def bind_imports(flow: Flow, node: ast.Import | ast.ImportFrom) -> None:
 
 
 def _prefer_dependency(inferred: Value | None, depends: Value) -> Value:
-    """An annotation that is wrong about its dependency is a hint no more than the other."""
+    """The annotated value if it contradicts the dependency, else the dependency's value."""
     return inferred if inferred is not None and inferred.kind is not depends.kind else depends
 
 
@@ -166,7 +166,7 @@ def _evaluate_attribute(flow: Flow, node: ast.Attribute) -> Value | None:
 
 
 def _read_attribute(flow: Flow, node: ast.Attribute, row: Value) -> Value | None:
-    """A row's attribute is read."""
+    """Infer an attribute of a row, and record the read if it needs the database."""
     model = row.model
     member = model.members.get(node.attr) if model is not None else None
     if model is None or member is None:
@@ -194,7 +194,7 @@ def _read_attribute(flow: Flow, node: ast.Attribute, row: Value) -> Value | None
 
 
 def _is_row_loaded(flow: Flow, target: str) -> bool:
-    """Whether a row of a model was loaded already: the session then has it without asking."""
+    """Whether a row of a model was loaded before; the session then need not load it again."""
     for inferred in flow.state.names.values():
         row = (
             inferred.item if inferred is not None and inferred.kind is Kind.COLLECTION else inferred

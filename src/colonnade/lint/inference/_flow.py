@@ -1,8 +1,9 @@
-"""How a function runs: what each expression in it holds, and what happened before.
+"""The data flow of a function: the value of each expression, and the state at each point.
 
-The statements are walked as they would run, both ways of an ``if`` and twice through a loop, with
-what each name holds and which rows a commit has expired. Where ways meet, a row counts as expired
-if it is on any of them, and a name holds what it holds on both.
+Statements are walked in the order in which they run: both branches of an ``if``, and the body of a
+loop twice. The state has the value of each name and the rows that a commit has expired. Where
+branches meet, a row counts as expired if it is expired on any of them, and a name keeps only what is
+known on all of them.
 """
 
 import ast
@@ -18,13 +19,13 @@ FlowNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Module
 
 @dataclass
 class State:
-    """What is known at one point.
+    """What is known at one point of a function.
 
     Attributes:
-        names: What each name holds; ``self.session`` is a name too.
-        expired: The names of rows that a commit has expired, and the commit.
-        loaded: The relations of rows that were assigned or refreshed: name and relation.
-        within: For the variable of a loop, what it loops over.
+        names: The value of each name; dotted names such as ``self.session`` are included.
+        expired: The names of expired rows, each with the commit that expired it.
+        loaded: The relations that were assigned or refreshed: name of the row, name of the relation.
+        loop_sources: For each loop variable, the name of what the loop iterates over.
     """
 
     names: dict[str, Value | None] = field(default_factory=dict)
@@ -33,7 +34,7 @@ class State:
     loop_sources: dict[str, str] = field(default_factory=dict)
 
     def copy(self) -> "State":
-        """The same, to go another way."""
+        """A copy for another branch."""
         return State(
             dict(self.names), dict(self.expired), set(self.loaded), dict(self.loop_sources)
         )  # fmt: skip
@@ -41,14 +42,14 @@ class State:
 
 @dataclass(frozen=True)
 class Read:
-    """A row is read, and that has a cost.
+    """A read of a row that needs the database.
 
     Attributes:
-        node: What is read: ``task.title``, or the name of a row that is read as a whole.
+        node: The expression: ``task.title``, or the name of a row that is read as a whole.
         row: The row.
         name: The attribute; empty for the whole row.
-        expired: The commit that has expired it.
-        lazy: Whether it is a relation that was not loaded.
+        expired: The commit that expired the row, if any.
+        lazy: Whether the attribute is a relation that was not loaded.
     """
 
     node: ast.expr
@@ -59,19 +60,20 @@ class Read:
 
 
 class Flow:
-    """A function, or a module's own statements, walked once.
+    """The data flow of a function or of a module's body.
 
     Attributes:
-        inference: The inference that it is part of.
-        place: The module it stands in.
+        inference: The inference that the flow belongs to.
+        scope: The module.
         node: The function, or the module.
-        outer: The function around it.
-        values: What each expression holds.
+        outer: The flow of the enclosing function.
+        values: The inferred value of each expression.
         reads: The reads of rows that are expired or not loaded.
-        returned: What it returns.
-        yielded: What it yields.
-        commits: Each commit, and the expression of the session.
-        state: What is known at the point that is walked; in the end, at the end.
+        returned: The returned values.
+        yielded: The yielded values.
+        commits: Each commit, with the expression of its session.
+        state: The state at the current point; at the end, the final state.
+        done: Whether the walk has ended.
     """
 
     def __init__(
@@ -90,11 +92,11 @@ class Flow:
         self.done = False
 
     def value(self, node: ast.AST | None) -> Value | None:
-        """What an expression holds."""
+        """The inferred value of an expression, or None if it is unknown."""
         return self.values.get(node) if node is not None else None
 
     def lookup(self, name: str) -> Value | None:
-        """What a name holds here, or in the functions around."""
+        """The value of a name in this function or an enclosing one."""
         flow: Flow | None = self
         while flow is not None:
             if name in flow.state.names:
@@ -103,7 +105,7 @@ class Flow:
         return None
 
     def forget(self, name: str) -> None:
-        """What was known of a name is of what it held before."""
+        """Drop what is known about a name, which is about to be reassigned."""
         state = self.state
         state.expired.pop(name, None)
         state.loop_sources.pop(name, None)
@@ -112,7 +114,7 @@ class Flow:
             del state.names[path]
 
     def commit(self, node: ast.AST, source: str) -> None:
-        """A session commits: its rows expire, if they do."""
+        """Record a commit, and expire the rows of its session."""
         self.commits.append((node, source))
         for name, inferred in self.state.names.items():
             row = (
@@ -131,8 +133,8 @@ class Inference:
 
     Attributes:
         project: The project.
-        flows: The functions and modules that were walked.
-        dependency_values: What each dependency provides, by its qualified name.
+        flows: The flow of each function and module walked so far.
+        dependency_values: The value of each dependency, by its qualified name.
     """
 
     def __init__(self, project: Project, walk: Callable[[Flow], None]) -> None:
@@ -142,7 +144,7 @@ class Inference:
         self._walk = walk
 
     def flow(self, node: FlowNode, module: Module) -> Flow | None:
-        """How a function or a module runs; None while that is being found out."""
+        """The flow of a function or module; None while it is being walked."""
         known = self.flows.get(node)
         if known is not None:
             return known if known.done else None
@@ -156,7 +158,7 @@ class Inference:
         return flow
 
     def committed_parameters(self, function: Function, module: Module) -> frozenset[str]:
-        """The parameters that a function commits, itself or by what it calls."""
+        """The parameters whose session a function commits, directly or through its callees."""
         flow = self.flow(function, module)
         if flow is None:
             return frozenset()

@@ -1,4 +1,4 @@
-"""What names give: of a module, of a class, of a dependency, of a fixture."""
+"""Infers the values of names: globals, attributes, dependencies, fixtures and annotations."""
 
 import ast
 from collections.abc import Iterator
@@ -15,17 +15,17 @@ from colonnade.lint.project._project import ModuleScope
 
 
 def infer_symbol(inference: Inference, scope: ModuleScope, node: ast.Name) -> Value | None:
-    """What a name of a module, or of what it imports, holds."""
+    """The value of a global or imported name."""
     return infer_name(inference, scope.resolve(node))
 
 
 def infer_import(inference: Inference, path: str, near: str) -> Value | None:
-    """What a dotted path holds that a function of a module imports."""
+    """The value of a dotted path that is imported inside a function."""
     return infer_name(inference, inference.project.names.imported(path, near))
 
 
 def infer_name(inference: Inference, name: str) -> Value | None:
-    """What something of the project or of a library holds, by its one name."""
+    """The value of a qualified name in the project or in a library."""
     definition = inference.project.definition(name)
     if definition is None:
         return Value(Kind.SYMBOL, lib.canonical(name)) if name else None
@@ -39,7 +39,7 @@ def infer_name(inference: Inference, name: str) -> Value | None:
 
 
 def infer_member(model: Model, name: str) -> Value | None:
-    """What an attribute of a model's class is."""
+    """The value of an attribute of a model's class, such as ``Task.title``."""
     member = model.members.get(name)
     if member is None or not model.is_table:
         return None
@@ -47,7 +47,7 @@ def infer_member(model: Model, name: str) -> Value | None:
 
 
 def infer_attribute(inference: Inference, receiver: Value, name: str) -> Value | None:
-    """What an attribute of an instance holds."""
+    """The value of an attribute of an instance."""
     if receiver.name == lib.DATABASE:
         return Value(Kind.SYMBOL, f"{lib.DATABASE}.{name}")
     if receiver.name not in inference.project.names.bases:
@@ -86,17 +86,17 @@ def _infer_class_attribute(
 
 
 def infer_depends(inference: Inference, scope: ModuleScope, node: ast.expr) -> Value | None:
-    """What ``Depends(...)`` gives, as a default."""
+    """The value of a parameter whose default is ``Depends(...)``."""
     if not isinstance(node, ast.Call) or scope.resolve(node.func) not in lib.DEPENDS:
         return None
     return infer_dependency(inference, scope.resolve(node.args[0])) if node.args else None
 
 
 def infer_dependency(inference: Inference, name: str) -> Value | None:
-    """What a dependency gives to who depends on it."""
+    """The value that a dependency provides."""
     if name in inference.dependency_values:
         return inference.dependency_values[name]
-    inference.dependency_values[name] = None  # one that depends on itself
+    inference.dependency_values[name] = None  # in case it depends on itself
     database, _, method = name.rpartition(".")
     if method in ("get_session", "get_async_session"):
         instance = infer_name(inference, database)
@@ -118,7 +118,7 @@ def infer_dependency(inference: Inference, name: str) -> Value | None:
 
 
 def infer_return(inference: Inference, node: Function, module: Module) -> Value | None:
-    """What a function returns or yields, not yet awaited."""
+    """The value that a function returns or yields, not yet awaited."""
     flow = inference.flow(node, module)
     inferred: Value | None = None
     if flow is not None:
@@ -142,7 +142,7 @@ def infer_return(inference: Inference, node: Function, module: Module) -> Value 
 def infer_fixture(
     inference: Inference, scope: ModuleScope, node: Function, name: str
 ) -> Value | None:
-    """What a parameter of a test or a fixture holds: what the fixture of that name gives."""
+    """The value of a test's or fixture's parameter: that of the fixture with its name."""
     if not (node.name.startswith("test") or is_fixture(node)):
         return None
     for module in _fixtures(scope):
@@ -154,7 +154,7 @@ def infer_fixture(
 
 
 def is_fixture(node: Function) -> bool:
-    """Whether a function is a fixture of pytest's."""
+    """Whether a function is a pytest fixture."""
     return any(
         dotted_name(decorator.func if isinstance(decorator, ast.Call) else decorator).endswith(
             "fixture"
@@ -175,12 +175,12 @@ def _fixtures(scope: ModuleScope) -> Iterator[Module]:
 def infer_annotation(
     inference: Inference, scope: ModuleScope, node: ast.expr | None
 ) -> Value | None:
-    """What a name with an annotation holds."""
+    """The value of a name with an annotation."""
     return infer_hint(inference, scope, scope.hint(node)) if node is not None else None
 
 
 def infer_hint(inference: Inference, scope: ModuleScope, hint: TypeHint) -> Value | None:
-    """What is annotated so."""
+    """The value that a type hint describes."""
     for item in hint.metadata:
         if isinstance(item, ast.Call) and scope.resolve(item.func) in lib.DEPENDS and item.args:
             inferred = infer_dependency(inference, scope.resolve(item.args[0]))
@@ -191,7 +191,7 @@ def infer_hint(inference: Inference, scope: ModuleScope, hint: TypeHint) -> Valu
 
 
 def infer_instance(scope: ModuleScope, name: str) -> Value | None:
-    """An instance of a class."""
+    """An instance of the class with a qualified name."""
     if not name:
         return None
     if name == lib.SESSIONMAKER:

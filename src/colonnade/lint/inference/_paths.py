@@ -1,10 +1,10 @@
-"""Expressions that are names: ``task``, ``self.session``, ``tasks[0]``."""
+"""The names in expressions such as ``task``, ``self.session`` and ``tasks[0]``."""
 
 import ast
 
 
 def dotted_name(node: ast.expr | None) -> str:
-    """``self.session`` as text; empty for what is no chain of names."""
+    """The text of a chain of names such as ``self.session``; empty for other expressions."""
     parts: list[str] = []
     while isinstance(node, ast.Attribute):
         parts.append(node.attr)
@@ -15,7 +15,7 @@ def dotted_name(node: ast.expr | None) -> str:
 
 
 def root_name(node: ast.expr) -> str:
-    """The name that a row is reached by: ``tasks`` for ``tasks[0]``."""
+    """The name at the root of an expression: ``tasks`` for ``tasks[0]``."""
     while isinstance(node, ast.Subscript):
         node = node.value
     return node.id if isinstance(node, ast.Name) else ""

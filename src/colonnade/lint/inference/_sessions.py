@@ -1,4 +1,4 @@
-"""What sessions and engines give, and what they do to the rows that names hold."""
+"""Infers the results of session and engine methods, and their effects on rows."""
 
 import ast
 from dataclasses import replace
@@ -18,7 +18,7 @@ ENGINE_AWAITED = frozenset({"dispose"})
 
 
 def new_session(name: str, options: dict[str | None, ast.expr], node: ast.Call) -> Value:
-    """A session that is made, and whether its rows expire."""
+    """A new session."""
     expires: bool | None = True
     if "expire_on_commit" in options:
         expire_on_commit = options["expire_on_commit"]
@@ -33,7 +33,7 @@ def new_session(name: str, options: dict[str | None, ast.expr], node: ast.Call) 
 def new_factory(
     flow: Flow, name: str, options: dict[str | None, ast.expr], node: ast.Call
 ) -> Value:
-    """A sessionmaker, and the session that it makes."""
+    """A new sessionmaker, with the session that it creates."""
     session_class = flow.value(options.get("class_")) or (
         flow.value(node.args[1]) if len(node.args) > 1 else None
     )
@@ -51,7 +51,7 @@ def new_factory(
 def infer_session_call(
     flow: Flow, node: ast.Call, func: ast.Attribute, session: Value
 ) -> Value | None:
-    """What a session's method gives, not yet awaited, and what it does to rows."""
+    """The result of a session's method, not yet awaited; its effects are applied to the flow."""
     source = dotted_name(func.value)
     kind = "async" if session.name in lib.ASYNC_SESSIONS else "sync"
     expires = session.expires if session.expires is not None else flow.scope.project.names.expiring
@@ -79,7 +79,7 @@ def infer_session_call(
 
 
 def _apply_effects(flow: Flow, node: ast.Call, name: str, row: Value) -> None:
-    """What a session's method does to the rows that names hold."""
+    """Apply the effects of a session's method to the rows in the flow."""
     first = node.args[0] if node.args else None
     match name:
         case "add":
@@ -96,7 +96,7 @@ def _apply_effects(flow: Flow, node: ast.Call, name: str, row: Value) -> None:
 
 
 def _infer_execute(flow: Flow, node: ast.Call, name: str, row: Value) -> Value | None:
-    """What a statement gives that a session runs."""
+    """The result of executing a statement."""
     first = flow.value(node.args[0]) if node.args else None
     inferred: Value | None = None
     if first is not None and first.kind is Kind.STATEMENT and first.item is not None:
@@ -108,7 +108,7 @@ def _infer_execute(flow: Flow, node: ast.Call, name: str, row: Value) -> Value |
 
 
 def _infer_get(flow: Flow, node: ast.Call, row: Value) -> Value | None:
-    """What is got by its key."""
+    """The row that ``get`` returns."""
     model = _first_model(flow, node)
     if model is None:
         return None
@@ -122,13 +122,13 @@ def _infer_get(flow: Flow, node: ast.Call, row: Value) -> Value | None:
 
 
 def _first_model(flow: Flow, node: ast.Call) -> Model | None:
-    """The model that a call's first argument is."""
+    """The model that is a call's first argument."""
     first = flow.value(node.args[0]) if node.args else None
     return flow.scope.project.model(first.name) if first is not None else None
 
 
 def _mark_fresh(flow: Flow, row: Value) -> None:
-    """What is read again is no longer expired, whichever name holds it."""
+    """Mark rows of a model as no longer expired, since they have been read again."""
     for name in list(flow.state.expired):
         inferred = flow.state.names.get(name)
         row_value = (
@@ -139,14 +139,14 @@ def _mark_fresh(flow: Flow, row: Value) -> None:
 
 
 def _attach(flow: Flow, node: ast.expr | None, row: Value) -> None:
-    """A session takes a row, or the rows of a list, that a name holds."""
+    """Attach a named row, or the rows of a named list, to a session."""
     inferred = flow.lookup(node.id) if isinstance(node, ast.Name) else None
     if inferred is None or not isinstance(node, ast.Name):
         return
     item = inferred.item if inferred.kind is Kind.COLLECTION else inferred
     if item is None or item.kind is not Kind.ROW:
         return
-    # A new row's relations are empty, not absent: nothing is read for them.
+    # The relations of a new row are empty, so reading them does not load anything.
     loads = item.loads if item.attached else None
     taken = replace(row, model=item.model, loads=loads)
     flow.state.names[node.id] = collection_of(taken) if inferred.kind is Kind.COLLECTION else taken
@@ -171,7 +171,7 @@ def _refresh(flow: Flow, node: ast.Call, row: ast.expr | None) -> None:
 
 
 def _loaded_paths(flow: Flow, node: ast.expr) -> frozenset[str] | None:
-    """What options read along: those in a list, or one."""
+    """The relations that one option or a list of options loads; None if they are unknown."""
     paths: frozenset[str] = NO_RELATIONS
     for element in node.elts if isinstance(node, ast.List | ast.Tuple) else [node]:
         inferred = flow.value(element)
@@ -182,7 +182,7 @@ def _loaded_paths(flow: Flow, node: ast.expr) -> frozenset[str] | None:
 
 
 def infer_engine_call(receiver: Value, name: str) -> Value | None:
-    """What an engine's method gives."""
+    """The result of an engine's method."""
     is_async = receiver.name == lib.ASYNC_ENGINE
     if name in ("begin", "connect"):
         kind = lib.ASYNC_CONNECTION if is_async else lib.CONNECTION

@@ -1,4 +1,4 @@
-"""What selects, loader options and results give."""
+"""Infers statements, loader options and the results of executed statements."""
 
 import ast
 from dataclasses import replace
@@ -18,7 +18,7 @@ SCALAR = frozenset({"scalar", "scalar_one", "scalar_one_or_none"})
 
 
 def infer_select(flow: Flow, node: ast.Call) -> Value | None:
-    """The row that a select of one model gives."""
+    """A row of a select of one model."""
     if len(node.args) != 1:
         return None
     inferred = flow.value(node.args[0])
@@ -31,7 +31,7 @@ def infer_select(flow: Flow, node: ast.Call) -> Value | None:
 
 
 def infer_loader_option(flow: Flow, node: ast.Call, loader: str, before: str) -> Value:
-    """A loader option: what it reads along, as paths."""
+    """A loader option with the relations that it loads, as dotted paths."""
     paths: set[str] = set()
     whole = True
     for argument in node.args:
@@ -46,7 +46,7 @@ def infer_loader_option(flow: Flow, node: ast.Call, loader: str, before: str) ->
 
 
 def infer_statement_call(flow: Flow, node: ast.Call, name: str, receiver: Value) -> Value | None:
-    """What a method of a select, or of a legacy Query, gives."""
+    """The result of a method of a select or legacy Query."""
     first = node.args[0] if node.args else None
     constant = first.value if isinstance(first, ast.Constant) else first
     match name:
@@ -60,7 +60,7 @@ def infer_statement_call(flow: Flow, node: ast.Call, name: str, receiver: Value)
             return replace(receiver, has_offset=receiver.has_offset or constant not in (0, None))
         case "slice":
             return replace(receiver, has_limit=True, has_offset=True)
-        case "from_statement":  # which is no select
+        case "from_statement":  # the result is not a select
             return replace(receiver, name="")
         case "add_columns":
             return replace(receiver, item=None)
@@ -98,7 +98,7 @@ def _infer_query_call(name: str, query: Value) -> Value | None:
 
 
 def infer_result_call(name: str, receiver: Value) -> Value | None:
-    """What a method of a result gives."""
+    """The result of a method of a result object."""
     if name in ("scalars", "unique", "yield_per"):
         kind = Kind.ROWS if name == "scalars" else receiver.kind
         return Value(kind, item=receiver.item)

@@ -12,19 +12,19 @@ from colonnade.lint.project._project import Project
 
 
 def infer(project: Project) -> Inference:
-    """The inference of a project; each function is walked when a rule first needs it."""
+    """Start inference for a project; each function is walked when it is first needed."""
     return Inference(project, lambda flow: _Walker(flow).run())
 
 
 class _Walker:
-    """Walks one function or module, and records what it learns in the flow."""
+    """Walks one function or module and records what it learns in the flow."""
 
     def __init__(self, flow: Flow) -> None:
         self._flow = flow
-        self._loop_exits: list[list[State]] = []  # what loops are left with, by `break`
+        self._loop_exits: list[list[State]] = []  # the states at `break` and `continue`, by loop
 
     def run(self) -> None:
-        """Walk it."""
+        """Walk the function or module."""
         if not isinstance(self._flow.node, ast.Module):
             evaluation.bind_parameters(self._flow, self._flow.node)
         end = self._walk_block(self._flow.node.body, self._flow.state)
@@ -33,7 +33,7 @@ class _Walker:
         self._flow.done = True
 
     def _walk_block(self, body: Iterable[ast.stmt], state: State) -> State | None:
-        """Walk statements; None when none of the ways reaches their end."""
+        """Walk statements and return the state after them; None if no branch reaches the end."""
         self._flow.state = state
         for statement in body:
             self._flow.state = state
@@ -113,7 +113,7 @@ class _Walker:
         return state
 
     def _read_returned_row(self, value: ast.expr) -> None:
-        """A row that is returned is read by whoever gets it."""
+        """Record the read of a returned row, which the caller will use."""
         inferred = self._flow.value(value)
         name = root_name(value)
         if (
@@ -129,7 +129,7 @@ class _Walker:
         evaluation.evaluate(self._flow, node.test)
         other = state.copy()
         absent = _name_tested_for_none(node.test)
-        if absent:  # `if task is None:` - it is none, on this way
+        if absent:  # on this branch the name is None, not a row
             state.names.pop(absent, None)
         return _merge_states(
             [self._walk_block(node.body, state), self._walk_block(node.orelse, other)]
@@ -153,7 +153,7 @@ class _Walker:
         self._loop_exits.append([])
         once = self._walk_block(body, state.copy())
         again = _merge_states([state, once, *self._loop_exits[-1]])
-        if again is not None:  # what the first time leaves, the second begins with
+        if again is not None:  # the second iteration starts with the state after the first
             if before is not None:
                 self._flow.state = again
                 inferred = self._flow.value(before.iter)
@@ -162,7 +162,7 @@ class _Walker:
         after = _merge_states([skipped, again, *self._loop_exits.pop()])
         if before is not None and again is not None and after is not None:
             name = evaluation.loop_source(before.iter)
-            if name not in again.expired:  # each was refreshed; and if there was none, none is read
+            if name not in again.expired:  # every item was refreshed
                 after.expired.pop(name, None)
         if after is not None and orelse:
             after = self._walk_block(orelse, after)
@@ -220,7 +220,7 @@ class _Walker:
 
 
 def _merge_states(branches: Iterable[State | None]) -> State | None:
-    """What is known where ways meet."""
+    """The state where branches meet."""
     states = [way for way in branches if way is not None]
     if not states:
         return None
@@ -239,7 +239,7 @@ def _merge_states(branches: Iterable[State | None]) -> State | None:
 
 
 def _name_tested_for_none(test: ast.expr) -> str:
-    """The name that ``if not x`` or ``if x is None`` finds to be nothing."""
+    """The name that is None in the body of ``if not x`` or ``if x is None``."""
     match test:
         case ast.UnaryOp(op=ast.Not(), operand=ast.Name(id=name)):
             return name

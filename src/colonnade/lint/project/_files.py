@@ -1,4 +1,4 @@
-"""The files that are checked."""
+"""The files of a project."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -9,7 +9,7 @@ from pathlib import Path
 from pathspec import GitIgnoreSpec
 
 SUFFIXES = frozenset({".py", ".pyi", ".md", ".markdown", ".ipynb"})
-# What tools keep beside a project's own code.
+# Folders of tools, which are not the project's code.
 SKIPPED_FOLDERS = frozenset(
     {".bzr", ".colonnade_cache", ".direnv", ".eggs", ".git", ".hg", ".ipynb_checkpoints",
      ".mypy_cache", ".nox", ".pytest_cache", ".ruff_cache", ".svn", ".tox", ".venv", "__pycache__",
@@ -21,8 +21,8 @@ class Files:
     """Finds the files of a project.
 
     Args:
-        root: Where the project is.
-        exclude: Patterns of paths, from the root, whose findings are not reported.
+        root: The project's root.
+        exclude: Patterns of paths, relative to the root, whose findings are not reported.
     """
 
     def __init__(self, root: Path, exclude: Iterable[str] = ()) -> None:
@@ -30,14 +30,14 @@ class Files:
         self._exclude = tuple(exclude)
 
     def walk(self, start: Path) -> Iterator[Path]:
-        """The files to check below a directory, in order; links to folders are not entered."""
+        """Yield the files below a directory in a stable order, without following links."""
         for folder, folders, names in os.walk(start):
             here = Path(folder)
             folders[:] = sorted(
                 name
                 for name in folders
                 if name not in SKIPPED_FOLDERS
-                and "{{" not in name  # a template of a project, which is no Python yet
+                and "{{" not in name  # a project template, not Python yet
                 and not (here / name / "pyvenv.cfg").exists()
                 and not self._is_ignored(here / name, "/")
             )
@@ -47,12 +47,12 @@ class Files:
                     yield path
 
     def relative_name(self, path: Path) -> str:
-        """A path from the project's root, if it is in it; else the whole of it."""
+        """The path relative to the project's root, or the absolute path if it is outside."""
         path = path.absolute()
         return (path.relative_to(self.root) if path.is_relative_to(self.root) else path).as_posix()
 
     def excluded(self, path: Path) -> bool:
-        """Whether the settings leave a path out."""
+        """Whether the settings exclude a path."""
         name = self.relative_name(path)
         parents = [name, *(parent.as_posix() for parent in Path(name).parents)]
         return any(
@@ -66,7 +66,7 @@ class Files:
 
     @cached_property
     def _ignored(self) -> GitIgnoreSpec:
-        """What .gitignore leaves out; invalid lines are skipped, as git does."""
+        """The patterns of .gitignore; invalid lines are skipped, as git does."""
         try:
             lines = (self.root / ".gitignore").read_bytes().decode(errors="replace").splitlines()
         except OSError:

@@ -1,4 +1,4 @@
-"""What an annotation says: of which type, whether None, whether many."""
+"""Type hints: the type, whether it is optional, whether it is a collection."""
 
 import ast
 from collections.abc import Callable
@@ -16,17 +16,17 @@ AWAITABLE_TYPES = frozenset({"Awaitable", "Coroutine"})
 
 @dataclass(frozen=True)
 class TypeHint:
-    """What an annotation says.
+    """The meaning of an annotation.
 
     Attributes:
-        name: The one name of the type, of what a list is of, of what may be None; empty for a
-            union of several or what cannot be followed.
+        name: The qualified name of the type: of the items for a collection, without None for an
+            optional. Empty for a union of several types and for types that cannot be resolved.
         optional: Whether None is allowed.
-        many: The name of the collection around it, if there is one.
+        collection: The name of the collection type around it, if any.
         literals: The values of a ``Literal``.
-        names: All names of a union.
-        metadata: What ``Annotated`` adds, in order.
-        classvar: Whether it is no field at all.
+        names: The qualified names of all members of a union.
+        metadata: The metadata of ``Annotated``, in order.
+        classvar: Whether the annotation is a ``ClassVar``, which is not a field.
     """
 
     name: str = ""
@@ -39,24 +39,24 @@ class TypeHint:
 
 
 class NameResolver(Protocol):
-    """Who can say what a name means, and what an alias stands for."""
+    """Resolves the names in annotations."""
 
     def resolve(self, node: ast.expr) -> str:
-        """The one name of what an expression means."""
+        """The qualified name that an expression refers to."""
         ...
 
     def alias(self, name: str) -> "tuple[ast.expr, NameResolver] | None":
-        """What a name of the project is assigned, and who can read that."""
+        """The expression that a type alias stands for, and the resolver of its names."""
         ...
 
 
 def read_annotation(node: ast.expr | None, resolver: NameResolver, depth: int = 0) -> TypeHint:
-    """What an annotation says.
+    """Read an annotation.
 
     Args:
         node: The annotation.
-        follow: Who knows the names in it.
-        depth: How many aliases were followed to it.
+        resolver: Resolves the names in it.
+        depth: The number of aliases followed so far.
     """
     if node is None or depth > 8:
         return TypeHint()
@@ -84,7 +84,7 @@ def read_annotation(node: ast.expr | None, resolver: NameResolver, depth: int = 
 
 
 def parse_expression(text: str) -> ast.expr | None:
-    """The expression that a text is, as a quoted annotation is."""
+    """Parse text as an expression, such as a quoted annotation; None if it is not one."""
     try:
         return ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError):

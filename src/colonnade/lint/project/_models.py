@@ -1,4 +1,4 @@
-"""The models of a project: tables and schemas, their columns and their relations."""
+"""The models of a project: tables and schemas, their fields and their relations."""
 
 import ast
 from collections.abc import Iterator
@@ -12,21 +12,21 @@ from colonnade.lint.project._modules import Module
 from colonnade.lint.project._names import Names
 
 COLUMN_CALLS = frozenset({lib.COLUMN, lib.MAPPED_COLUMN})
-LAZY = frozenset({"select", True})  # what reads a relation when it is asked for; the default
+LAZY = frozenset({"select", True})  # loaded on first access, which is the default
 
 
 @dataclass(frozen=True)
 class ModelField:
-    """A field or a column of a model.
+    """A field or column of a model.
 
     Attributes:
-        name: Its name.
-        node: The statement that defines it.
-        owner: The class that does, which may be a base.
-        hint: What its annotation says.
-        call: ``Field(...)``, ``Column(...)`` or ``mapped_column(...)``, if it has one.
-        default: What it is without being given one, if that is not such a call.
-        options: The keywords of that call.
+        name: The field's name.
+        node: The statement that declares it.
+        owner: The class that declares it, which may be a base.
+        hint: The type hint.
+        call: ``Field(...)``, ``Column(...)`` or ``mapped_column(...)``, if any.
+        default: The default, if it is not such a call.
+        options: The keyword arguments of the call.
     """
 
     name: str
@@ -38,7 +38,7 @@ class ModelField:
     options: dict[str, ast.expr] = field(default_factory=dict)
 
     def option(self, name: str) -> object:
-        """The constant a keyword is given; None if it is absent or no constant."""
+        """The constant value of a keyword argument; None if it is absent or not a constant."""
         value = self.options.get(name)
         if isinstance(value, ast.UnaryOp) and isinstance(value.op, ast.USub):
             inner = value.operand
@@ -48,12 +48,12 @@ class ModelField:
 
     @property
     def primary_key(self) -> bool:
-        """Whether it is in the primary key."""
+        """Whether the field is part of the primary key."""
         return self.option("primary_key") is True
 
     @property
     def foreign_key(self) -> str | None:
-        """What it refers to, as ``table.column``."""
+        """The referenced column as ``table.column``, or None."""
         foreign_key = self.option("foreign_key")
         if isinstance(foreign_key, str):
             return foreign_key
@@ -69,7 +69,7 @@ class ModelField:
 
     @property
     def nullable(self) -> bool:
-        """Whether its column takes NULL."""
+        """Whether the column accepts NULL."""
         nullable = self.option("nullable")
         if isinstance(nullable, bool):
             return nullable
@@ -80,7 +80,7 @@ class ModelField:
         return self.hint.optional and not self.primary_key
 
     def column_calls(self) -> Iterator[ast.Call]:
-        """``Column(...)``, wherever it is said: itself, or in ``sa_column=``."""
+        """The ``Column(...)`` calls of the field: the call itself and ``sa_column=``."""
         if self.call is not None and self.owner.resolve(self.call.func) in COLUMN_CALLS:
             yield self.call
         column = self.options.get("sa_column")
@@ -88,7 +88,7 @@ class ModelField:
             yield column
 
     def type_expressions(self) -> Iterator[ast.expr]:
-        """The SQLAlchemy types it is given, in ``sa_type=`` or in a ``Column``."""
+        """The expressions that may set the SQLAlchemy type: ``sa_type=`` and column arguments."""
         if "sa_type" in self.options:
             yield self.options["sa_type"]
         for call in self.column_calls():
@@ -101,16 +101,16 @@ class Relation:
     """A relation of a table.
 
     Attributes:
-        name: Its name.
-        node: The statement that defines it.
+        name: The attribute's name.
+        node: The statement that declares it.
         call: ``Relationship(...)`` or ``relationship(...)``.
-        owner: The class that has it.
-        target: The one name of the class it leads to; empty if that cannot be told.
-        many: Whether it is a list.
-        back_populates: What it names on the other side.
-        lazy: How it is read by default.
-        options: The keywords, those of ``sa_relationship_kwargs`` among them.
-        opaque: Whether some options cannot be read.
+        owner: The class that declares it.
+        target: The qualified name of the related class; empty if it cannot be resolved.
+        uselist: Whether the relation is a list.
+        back_populates: The attribute that it names on the other side.
+        lazy: The loading strategy.
+        options: The keyword arguments, including those in ``sa_relationship_kwargs``.
+        has_unreadable_options: Whether some options are not literals.
     """
 
     name: str
@@ -126,16 +126,16 @@ class Relation:
 
     @property
     def is_lazy(self) -> bool:
-        """Whether it is read from the database when it is first asked for."""
+        """Whether the relation is loaded on first access."""
         return self.lazy in LAZY and not self.has_unreadable_options
 
 
 class ModelProject(Protocol):
-    """The part of a project that its models use."""
+    """The part of a project that models use."""
 
     @property
     def names(self) -> Names:
-        """The names of the project."""
+        """The names defined in the project."""
         ...
 
     def model(self, name: str) -> "Model | None":
@@ -152,7 +152,7 @@ class ModelProject(Protocol):
 
 
 class ModelScope(NameResolver, Protocol):
-    """The module that a model is defined in, with the meaning of its names."""
+    """The module that defines a model, with the resolution of its names."""
 
     @property
     def module(self) -> Module:
@@ -169,10 +169,9 @@ class Model:
     """A class that is a table or a schema.
 
     Attributes:
-        name: Its one name in the project.
-        node: Its statement.
-        module: The module it stands in.
-        project: The project.
+        name: The class's qualified name.
+        node: The class statement.
+        scope: The module that defines it, with the resolution of its names.
     """
 
     def __init__(self, name: str, node: ast.ClassDef, scope: ModelScope) -> None:
@@ -185,61 +184,61 @@ class Model:
 
     @property
     def class_name(self) -> str:
-        """Its name, as people say it."""
+        """The unqualified name of the class."""
         return self.node.name
 
     @property
     def module(self) -> Module:
-        """The module it stands in."""
+        """The module that defines the class."""
         return self.scope.module
 
     @property
     def project(self) -> ModelProject:
-        """The project."""
+        """The project that the class belongs to."""
         return self.scope.project
 
     def resolve(self, node: ast.expr) -> str:
-        """The one name of an expression in its module."""
+        """The qualified name that an expression in the class's module refers to."""
         return self.scope.resolve(node)
 
     @cached_property
     def bases(self) -> list["Model"]:
-        """Its bases that are models of the project."""
+        """The direct bases that are models of the project."""
         bases = (self.project.model(self.resolve(base)) for base in self.node.bases)
         return [base for base in bases if base is not None and base is not self]
 
     @cached_property
     def ancestry(self) -> frozenset[str]:
-        """The names of everything it inherits."""
+        """The qualified names of all ancestors."""
         return self.project.ancestry(self.name)
 
     @property
     def is_sqlmodel(self) -> bool:
-        """Whether it is one of SQLModel's, stock or Colonnade's."""
+        """Whether it inherits from SQLModel, sqlmodel's or Colonnade's."""
         return not self.ancestry.isdisjoint({lib.SQLMODEL, lib.COLONNADE_MODEL})
 
     @property
     def is_stock_sqlmodel(self) -> bool:
-        """Whether it is sqlmodel's own, without Colonnade's columns."""
+        """Whether it inherits from sqlmodel's SQLModel and nothing of Colonnade."""
         return lib.SQLMODEL in self.ancestry and not any(
             name.startswith("colonnade.") for name in self.ancestry
         )
 
     @property
     def is_declarative(self) -> bool:
-        """Whether it is SQLAlchemy's."""
+        """Whether it inherits from SQLAlchemy's declarative base."""
         return lib.DECLARATIVE in self.ancestry
 
     @cached_property
     def is_table(self) -> bool:
-        """Whether it has a table."""
+        """Whether the class is mapped to a table."""
         if self.is_sqlmodel:
             return self.name in self.project.names.tables
         return self.is_declarative and self.declares_table
 
     @cached_property
     def declares_table(self) -> bool:
-        """Whether a class of SQLAlchemy's names its table, or has columns of a table."""
+        """Whether a declarative class or a base of it names its table."""
         named = any(
             isinstance(target, ast.Name) and target.id in ("__tablename__", "__table__")
             for statement in self.node.body
@@ -255,12 +254,12 @@ class Model:
 
     @property
     def is_schema(self) -> bool:
-        """Whether it is a Pydantic model without a table."""
+        """Whether the class is a Pydantic model without a table."""
         return not self.is_table and (self.is_sqlmodel or lib.PYDANTIC_MODEL in self.ancestry)
 
     @property
     def tablename(self) -> str:
-        """The name of its table."""
+        """The name of the table; empty if it is unknown."""
         for statement in self.node.body:
             target = value = None
             if isinstance(statement, ast.Assign):
@@ -275,7 +274,7 @@ class Model:
 
     @cached_property
     def declared(self) -> dict[str, ModelField | Relation]:
-        """What its own statement defines."""
+        """The fields and relations that the class statement itself declares."""
         members: dict[str, ModelField | Relation] = {}
         for statement in self.node.body:
             if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
@@ -290,7 +289,7 @@ class Model:
 
     @cached_property
     def members(self) -> dict[str, ModelField | Relation]:
-        """What it has, inherited or not."""
+        """All fields and relations, including inherited ones."""
         members: dict[str, ModelField | Relation] = {}
         for base in reversed(self.bases):
             members.update(base.members)
@@ -299,26 +298,26 @@ class Model:
 
     @cached_property
     def fields(self) -> dict[str, ModelField]:
-        """Its fields and columns, inherited or not."""
+        """All fields, including inherited ones."""
         return {
             name: member for name, member in self.members.items() if isinstance(member, ModelField)
         }
 
     @cached_property
     def relations(self) -> dict[str, Relation]:
-        """Its relations."""
+        """All relations, including inherited ones."""
         return {
             name: member for name, member in self.members.items() if isinstance(member, Relation)
         }
 
     def defines(self, name: str) -> bool:
-        """Whether it or a base has anything of a name: a method, a ``declared_attr``."""
+        """Whether the class or a base defines a name, for example as a ``declared_attr``."""
         in_body = any(getattr(statement, "name", None) == name for statement in self.node.body)
         return in_body or name in self._added or any(base.defines(name) for base in self.bases)
 
     @cached_property
     def _added(self) -> frozenset[str]:
-        """What its module gives it after its statement: ``Card.articles = relationship(...)``."""
+        """The attributes assigned after the class: ``Card.articles = relationship(...)``."""
         return frozenset(
             target.attr
             for statement in self.module.tree.body
@@ -331,7 +330,7 @@ class Model:
 
     @cached_property
     def has_known_bases(self) -> bool:
-        """Whether all its bases are known, so that what it lacks is really not there."""
+        """Whether all ancestors are known, so that a missing attribute is really missing."""
         known = {lib.SQLMODEL, lib.COLONNADE_MODEL, lib.PYDANTIC_MODEL, lib.DECLARATIVE}
         return all(
             name in known
@@ -344,7 +343,7 @@ class Model:
         if name.startswith("__") or name == "model_config":
             return None
         if name.startswith("_") and not self.is_declarative:
-            return None  # private to Pydantic, and no field
+            return None  # a private attribute of Pydantic, not a field
         hint = read_annotation(node.annotation, self.scope)
         if hint.classvar:
             return None

@@ -1,6 +1,6 @@
-"""What one file tells the others: small, kept in the cache, enough to follow a name.
+"""Summaries of modules: small, cached, and enough to resolve names across files.
 
-A file's facts name things as its imports do; ``Names`` makes of them what the project means.
+A summary spells names as the module's imports do; ``Names`` resolves them in the project.
 """
 
 import ast
@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 
 QUERIES = frozenset({"select", "update", "delete", "insert", "exists", "aliased"})
 LOOKUPS = frozenset({"get", "get_one", "query"})
-DEFINITION = ""  # what a name exports when it is defined where it stands
+DEFINITION = ""  # the export of a name that the module defines itself
 
 
 @dataclass(slots=True)
 class ClassSummary:
-    """A class, as its own statement has it."""
+    """The bases of a class, as written, and whether it has ``table=True``."""
 
     bases: tuple[str, ...]
     table: bool
@@ -22,18 +22,19 @@ class ClassSummary:
 
 @dataclass(slots=True)
 class ModuleSummary:
-    """What one piece of Python tells the others.
+    """What other files need to know about a module.
 
     Attributes:
-        exports: Its names, and the dotted path each stands for; DEFINITION for its own.
-        stars: The modules it imports everything of.
-        classes: Its classes, those at its top level.
-        queried: Dotted paths of what it selects, gets or changes.
-        depends: Dotted paths of what endpoints depend on, each with whether it ends before the
-            answer is sent (``scope="function"``).
-        expiring: For each maker of async sessions, whether rows expire on commit.
-        migrations: Whether it is part of a history of Alembic's.
-        imports: Dotted paths of what it imports, those inside functions too.
+        exports: The module's names with the dotted path that each refers to; DEFINITION for names
+            that the module defines.
+        stars: The modules of its ``import *`` statements.
+        classes: The top-level classes.
+        queried: Dotted paths of the classes that it selects, gets or changes.
+        depends: Dotted paths of dependencies, each with whether it is torn down before the
+            response is sent (``scope="function"``).
+        expiring: For each async session or session factory created, whether rows expire on commit.
+        migrations: Whether it uses Alembic or Colonnade's migrations.
+        imports: Dotted paths of all imports, including those inside functions.
     """
 
     exports: dict[str, str] = field(default_factory=dict)
@@ -47,7 +48,7 @@ class ModuleSummary:
 
 
 def absolute_import(name: str, package: str) -> str:
-    """The dotted path of a relative import, ``..models`` in ``app.api`` being ``app.models``."""
+    """The absolute form of a relative import: ``..models`` in ``app.api`` is ``app.models``."""
     dots = len(name) - len(name.lstrip("."))
     if not dots:
         return name
@@ -59,13 +60,13 @@ def absolute_import(name: str, package: str) -> str:
 def summarize_module(
     tree: ast.Module, package: str, *, inside_functions: bool = True
 ) -> ModuleSummary:
-    """The facts of a tree.
+    """Summarize a module.
 
     Args:
-        tree: A module.
-        package: The package that its relative imports count from.
-        uses: Whether what is inside functions may matter: not in a file that does not speak of
-            any of the libraries.
+        tree: The module.
+        package: The package that its relative imports start from.
+        inside_functions: Whether to look inside functions. Files that mention none of the
+            libraries do not need it.
     """
     summary = ModuleSummary()
     stars: list[str] = []
@@ -77,7 +78,7 @@ def summarize_module(
 
 
 def top_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """The statements that run when a module is imported, those inside ``if`` and ``try`` too."""
+    """The statements that run on import, including those inside ``if``, ``try`` and ``with``."""
     for statement in body:
         yield statement
         for name in ("body", "orelse", "handlers", "finalbody"):
@@ -118,18 +119,18 @@ def _add_statement(  # noqa: C901, PLR0912 - one case per kind of statement
                     summary.exports.setdefault(target.id, DEFINITION)
         case ast.AnnAssign(target=ast.Name(id=name)):
             summary.exports.setdefault(name, DEFINITION)
-        case _ if type(statement).__name__ == "TypeAlias":  # which Python 3.11 has not
+        case _ if type(statement).__name__ == "TypeAlias":  # missing in Python 3.11
             summary.exports.setdefault(alias_name(statement), DEFINITION)
 
 
 def alias_name(statement: ast.stmt) -> str:
-    """The name that a ``type X = ...`` gives."""
+    """The name that a ``type X = ...`` statement defines."""
     name: ast.Name = vars(statement)["name"]
     return name.id
 
 
 def is_table(node: ast.ClassDef) -> bool:
-    """Whether a class says ``table=True``."""
+    """Whether a class has ``table=True``."""
     return any(
         keyword.arg == "table"
         and isinstance(keyword.value, ast.Constant)
@@ -139,9 +140,9 @@ def is_table(node: ast.ClassDef) -> bool:
 
 
 def dotted_path(node: ast.expr) -> str:
-    """The dotted path an expression is; empty when it is none.
+    """An expression as a dotted path; empty if it is not one.
 
-    A class's subscript (``Base[T]``) is the class.
+    Subscripts are ignored: ``Base[T]`` is ``Base``.
     """
     parts: list[str] = []
     while True:
@@ -201,7 +202,7 @@ def _add_uses(
 
 def _expires_on_commit(node: ast.Call, name: str) -> list[bool]:
     options = {keyword.arg: keyword.value for keyword in node.keywords}
-    if None in options:  # **options: who knows
+    if None in options:  # unknown `**options`
         return []
     if name == "sessionmaker" and "AsyncSession" not in ast.dump(options.get("class_", ast.Pass())):
         return []

@@ -1,4 +1,4 @@
-"""What a name means in a project: through aliases, re-exports, stars and relative imports."""
+"""Resolution of names across a project: aliases, re-exports, ``import *``, relative imports."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -7,21 +7,21 @@ from functools import cached_property
 from colonnade.lint.project import _known_names as lib
 from colonnade.lint.project._module_summary import DEFINITION, ModuleSummary
 
-DEPTH = 12  # of re-exports; more is a circle
-SHADOWED = "~"  # in the name of a module that another hides: `queries.py` beside `queries/`
+DEPTH = 12  # of re-exports; more is a cycle
+SHADOWED = "~"  # marks the name of a module that another one hides: `queries.py` beside `queries/`
 
 
 class Names:
-    """The facts of all files, and the names that follow from them.
+    """Resolves names with the summaries of all modules.
 
-    A module has one name here: its path from the project's root, with dots. ``from app.models
-    import Task`` in ``backend/app/api.py`` means ``backend.app.models.Task``: of the modules whose
-    path ends with what is imported, the one nearest to who asks.
+    The qualified name of a module is its path from the project's root, with dots. ``from
+    app.models import Task`` in ``backend/app/api.py`` means ``backend.app.models.Task``: among the
+    modules whose path ends with the imported one, the nearest to the importing module.
 
     Args:
-        facts: The facts of each module, by its name.
-        packages: The names of those that are an ``__init__``.
-        before: For a block of a document or a cell, the one before it, whose names it sees.
+        summaries: The summary of each module, by qualified name.
+        packages: The names of modules that are an ``__init__``.
+        previous_blocks: For a Markdown block or notebook cell, the one before, whose names it sees.
     """
 
     def __init__(
@@ -37,25 +37,25 @@ class Names:
         self._imports: dict[str, frozenset[str]] = {}
         self._endings: dict[str, list[str]] = defaultdict(list)
         for name in summary:
-            if "#" in name or SHADOWED in name:  # which no import means
+            if "#" in name or SHADOWED in name:  # no import refers to these
                 continue
             parts = name.split(".")
             for start in range(len(parts)):
-                # Within a package, a module is imported by the package's name.
+                # Inside a package, a module is imported through the package.
                 if start == 0 or ".".join(parts[:start]) not in self.packages:
                     self._endings[".".join(parts[start:])].append(name)
 
     def package(self, module: str) -> str:
-        """What a module's relative imports count from."""
+        """The package that a module's relative imports start from."""
         module = module.partition("#")[0]
         name = module.partition(SHADOWED)[0]
         return name if module in self.packages else name.rpartition(".")[0]
 
     def resolve(self, path: str, near: str) -> str:
-        """The one name of what a dotted path means in a module.
+        """The qualified name that a dotted path refers to in a module.
 
         Args:
-            path: As the module's imports and names have it.
+            path: The path, as spelled in the module.
             near: The module.
         """
         key = (path, near)
@@ -64,11 +64,11 @@ class Names:
         return self._known[key]
 
     def imported(self, path: str, near: str) -> str:
-        """The one name of a dotted path that is imported, whatever names a module has."""
+        """The qualified name of an imported dotted path, whatever names the module defines."""
         return self._absolute(path, near, 0)
 
     def imports(self, module: str) -> frozenset[str]:
-        """The modules of the project that a module imports, and those around them."""
+        """The project's modules that a module imports, with their parent packages."""
         if module in self._imports:
             return self._imports[module]
         imported: set[str] = set()
@@ -86,18 +86,18 @@ class Names:
 
     @cached_property
     def imported_modules(self) -> frozenset[str]:
-        """The modules that any other module of the project imports."""
+        """The modules that other modules of the project import."""
         return frozenset().union(*map(self.imports, self.summaries))
 
     def classes(self) -> Iterable[tuple[str, str]]:
-        """Each class of the project, as its module and its name."""
+        """Yield the module and the name of each class."""
         for module, summary in self.summaries.items():
             for name in summary.classes:
                 yield module, name
 
     @cached_property
     def bases(self) -> dict[str, tuple[str, ...]]:
-        """The bases of each class, by the names they have in the project."""
+        """The qualified names of each class's bases."""
         return {
             f"{module}.{name}": tuple(
                 self.resolve(base, module) for base in self.summaries[module].classes[name].bases
@@ -107,7 +107,7 @@ class Names:
 
     @cached_property
     def subclasses(self) -> dict[str, frozenset[str]]:
-        """For each class, those that inherit it, however far."""
+        """The direct and indirect subclasses of each class."""
         found: dict[str, set[str]] = defaultdict(set)
         for name in self.bases:
             for ancestor in self._ancestors(name):
@@ -116,7 +116,7 @@ class Names:
 
     @cached_property
     def tables(self) -> frozenset[str]:
-        """The classes that say ``table=True``."""
+        """The classes with ``table=True``."""
         return frozenset(
             f"{module}.{name}"
             for module, summary in self.summaries.items()
@@ -126,7 +126,7 @@ class Names:
 
     @cached_property
     def queried(self) -> frozenset[str]:
-        """What is selected, got or changed anywhere."""
+        """The classes that are selected, fetched or changed anywhere in the project."""
         return frozenset(
             self.resolve(path, module)
             for module, summary in self.summaries.items()
@@ -135,7 +135,7 @@ class Names:
 
     @cached_property
     def dependencies(self) -> dict[str, bool]:
-        """What endpoints depend on, and whether all who do want its end before the answer."""
+        """The dependencies, each with whether all uses of it have ``scope="function"``."""
         dependencies: dict[str, bool] = {}
         for module, summary in self.summaries.items():
             for path, early in summary.depends:
@@ -145,7 +145,7 @@ class Names:
 
     @cached_property
     def expiring(self) -> bool | None:
-        """Whether rows expire when an async session commits; None if makers disagree."""
+        """Whether rows expire when an async session commits; None if factories disagree."""
         settings = {expires for summary in self.summaries.values() for expires in summary.expiring}
         return settings.pop() if len(settings) == 1 else None
 
@@ -169,7 +169,7 @@ class Names:
         if depth > DEPTH or not first:
             return path
         module: str | None = near
-        while module is not None:  # the blocks before this one, for a block
+        while module is not None:  # a block also sees the blocks before it
             summary = self.summaries.get(module)
             target = summary.exports.get(first) if summary else None
             if target == DEFINITION:
@@ -180,7 +180,7 @@ class Names:
         return self._starred(path, near, depth) or self._absolute(path, near, depth)
 
     def _absolute(self, path: str, near: str, depth: int) -> str:
-        """What an imported path means; names of the module that imports it do not matter."""
+        """Resolve an imported path, ignoring names that the importing module defines."""
         if depth > DEPTH or path.partition(".")[0] in lib.ROOTS:
             return lib.canonical(path)
         return self._imported(path, near, depth) or path
@@ -208,7 +208,7 @@ class Names:
         return self._starred(path, module, depth) or f"{module}.{path}"
 
     def _starred(self, path: str, near: str, depth: int) -> str | None:
-        """What a name means that ``import *`` brings, from module to module, each of them once."""
+        """Resolve a name through ``import *``, visiting each module once."""
         first = path.partition(".")[0]
         reached = [near]
         for module in reached:
@@ -232,7 +232,7 @@ class Names:
 
 
 def _common_parts(left_name: str, right_name: str) -> int:
-    """How many leading parts two names have in common."""
+    """The number of leading parts that two dotted names share."""
     count = 0
     for left, right in zip(left_name.split("."), right_name.split("."), strict=False):
         if left != right:

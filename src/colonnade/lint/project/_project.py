@@ -1,4 +1,4 @@
-"""A project as rules see it: modules parsed when they are asked for, names that mean one thing."""
+"""Projects: modules that are parsed on demand, and the definitions that names refer to."""
 
 import ast
 from collections.abc import Callable
@@ -16,13 +16,13 @@ Loader = Callable[[str], Module | None]
 
 @dataclass(frozen=True)
 class ModuleScope:
-    """A module as one who reads in it: its names mean what they mean there."""
+    """A module of a project, in which names are resolved."""
 
     project: "Project"
     module: Module
 
     def resolve(self, node: ast.expr) -> str:
-        """The one name of what an expression means; empty if it is no name."""
+        """The qualified name that an expression refers to; empty if it is not a name."""
         path = dotted_path(node)
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             path = node.value if node.value.replace(".", "").isidentifier() else ""
@@ -34,7 +34,7 @@ class ModuleScope:
         return name
 
     def alias(self, name: str) -> "tuple[ast.expr, ModuleScope] | None":
-        """What a name is assigned in the project: ``Status = Literal[...]``."""
+        """The expression that a type alias stands for: ``Status = Literal[...]``."""
         definition = self.project.definition(name)
         if definition is None:
             return None
@@ -49,12 +49,12 @@ class ModuleScope:
         return None
 
     def hint(self, node: ast.expr | None) -> TypeHint:
-        """What an annotation says."""
+        """The type hint that an annotation expresses."""
         return read_annotation(node, self)
 
 
 def _is_ambiguous(statements: list[ast.stmt]) -> bool:
-    """Whether statements give a name several meanings, of which one is a class or a function."""
+    """Whether a name has several definitions, one of which is a class or function."""
     kinds = {type(statement) for statement in statements}
     return len(statements) > 1 and (
         ast.ClassDef in kinds or (not kinds.isdisjoint(FUNCTIONS) and not kinds <= {*FUNCTIONS})
@@ -70,11 +70,11 @@ def _is_overload(function: Function) -> bool:
 
 @dataclass
 class Project:
-    """Everything that is checked together.
+    """The modules that are checked together.
 
     Attributes:
-        names: What names mean.
-        load: Parses a module, by its name.
+        names: Resolves names.
+        load: Parses the module with a qualified name.
     """
 
     names: Names
@@ -84,13 +84,13 @@ class Project:
     _classes_by_name: dict[str, list[str]] | None = None
 
     def module(self, name: str) -> Module | None:
-        """A module, parsed; None if it is none of the project's, or no Python."""
+        """The parsed module with a name; None if there is none or it cannot be parsed."""
         if name not in self._modules:
             self._modules[name] = self.load(name) if name in self.names.summaries else None
         return self._modules[name]
 
     def defining_module(self, name: str) -> Module | None:
-        """The module that something with a name stands in."""
+        """The module that defines a qualified name."""
         prefix = name.rpartition(".")[0]
         while prefix:
             if prefix in self.names.summaries:
@@ -101,8 +101,8 @@ class Project:
     def definition(self, name: str) -> tuple[ast.stmt, Module] | None:
         """The statement that defines a name, and its module.
 
-        None if the name may mean something else: a class that is imported where it can be, or a
-        function that is wrapped afterwards.
+        None if the name has other definitions: a class with a fallback for a missing import, or a
+        function that is wrapped later.
         """
         module = self.defining_module(name)
         if module is None:
@@ -114,14 +114,14 @@ class Project:
         return statement, module
 
     def function(self, name: str) -> tuple[Function, Module] | None:
-        """A function or a method of the project."""
+        """The function or method with a qualified name, and its module."""
         definitions = self.function_definitions(name)
         return definitions[0] if definitions else None
 
     def function_definitions(self, name: str) -> list[tuple[Function, Module]]:
-        """The definitions of a function or a method: several, if it is overloaded.
+        """The definitions of a function or method; several if it is overloaded.
 
-        The first is the one that runs, as far as can be told.
+        The implementation comes before its overloads.
         """
         module = self.defining_module(name)
         if module is None:
@@ -143,20 +143,20 @@ class Project:
         return [(definition, module) for definition in sorted(functions, key=_is_overload)]
 
     def called_function(self, name: str) -> tuple[Function, Module] | None:
-        """The function or the method that a name calls, inherited or not."""
+        """The function or method that a qualified name calls, including inherited methods."""
         owner, _, method = name.rpartition(".")
         inherited = self.method(owner, method) if owner in self.names.bases else None
         return self.function(name) or inherited
 
     def overloads(self, function: Function, module: Module) -> list[Function]:
-        """All definitions of what a function is one definition of."""
+        """All definitions of a function, including its overloads."""
         return [
             definition
             for definition, _ in self.function_definitions(module.qualified_name(function))
         ] or [function]
 
     def method(self, name: str, method: str) -> tuple[Function, Module] | None:
-        """A method of a class of the project, inherited or not."""
+        """The method of a class with a qualified name, including inherited methods."""
         for owner in (name, *self._ancestors(name)):
             function = self.function(f"{owner}.{method}")
             if function is not None:
@@ -164,9 +164,9 @@ class Project:
         return None
 
     def model(self, name: str) -> Model | None:
-        """The model that a class of the project is; None if it is none."""
+        """The model with a qualified name; None if the class is not a model."""
         if name not in self._models:
-            self._models[name] = None  # a class that inherits itself
+            self._models[name] = None  # in case the class inherits from itself
             definition = self.definition(name) if name in self.names.bases else None
             if (
                 definition is not None
@@ -177,7 +177,10 @@ class Project:
         return self._models[name]
 
     def ancestry(self, name: str) -> frozenset[str]:
-        """Everything a class inherits; Colonnade's own mixins are its SQLModel's."""
+        """The qualified names of all ancestors of a class.
+
+        Colonnade's mixins count as Colonnade's SQLModel.
+        """
         ancestors = set(self._ancestors(name))
         if any(ancestor.startswith("colonnade.") for ancestor in ancestors):
             ancestors.add(lib.COLONNADE_MODEL)
@@ -186,10 +189,10 @@ class Project:
         return frozenset(ancestors)
 
     def resolve_class_name(self, class_name: str, near: str) -> str:
-        """A model by its class's name alone, as quoted annotations have it; else the name.
+        """The qualified name of the only class with a name; the name itself if there are several.
 
-        A name that is imported only while types are checked, or not at all, is looked up by
-        SQLModel among all classes: where one alone has it, that one is meant.
+        Quoted annotations may use a name that is not imported at run time: SQLModel looks it up
+        among all classes.
         """
         if self._classes_by_name is None:
             self._classes_by_name = {}

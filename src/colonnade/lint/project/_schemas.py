@@ -1,4 +1,4 @@
-"""Which table a schema is a view of."""
+"""The relation between schemas and their tables."""
 
 import re
 
@@ -14,7 +14,7 @@ BOUNDS = ("max_length", "min_length", "ge", "gt", "le", "lt", "pattern", "regex"
 
 
 def table_of(schema: Model) -> Model | None:
-    """The table that a schema is a view of, by its bases or else by its name; None if unclear."""
+    """The table that a schema belongs to, by its bases or its name; None if that is unclear."""
     names = schema.project.names
     tables = {
         table_name
@@ -35,5 +35,5 @@ def table_of(schema: Model) -> Model | None:
 
 
 def is_update_schema(schema: Model) -> bool:
-    """Whether a schema is what a PATCH sends, by its name."""
+    """Whether a schema is the body of a PATCH request, judging by its name."""
     return schema.is_schema and UPDATE_NAME.search(schema.class_name) is not None

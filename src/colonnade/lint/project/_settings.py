@@ -1,4 +1,4 @@
-"""What ``[tool.colonnade.check]`` in pyproject.toml says."""
+"""The settings in ``[tool.colonnade.check]`` of pyproject.toml."""
 
 import difflib
 import tomllib
@@ -18,21 +18,21 @@ PROJECT_MARKERS = (
     ".git",
     ".hg",
 )
-MAX_FILE_SIZE = 1_000_000  # of a file: more is data, or written by a program
+MAX_FILE_SIZE = 1_000_000  # bytes; larger files are data or generated code
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a project is checked.
+    """The settings of a project.
 
     Attributes:
-        root: Where the project is; module names count from it.
-        select: The codes to look for, or how they begin: ``CLN2`` is all that begins so.
-        ignore: The codes to leave out, likewise.
-        per_file_ignores: For patterns of paths, the codes to leave out there.
+        root: The project's root, which module names are relative to.
+        select: Codes or prefixes of codes to report: ``CLN2`` selects all codes that start with it.
+        ignore: Codes or prefixes of codes not to report.
+        per_file_ignores: Codes or prefixes not to report, by path pattern.
         exclude: Patterns of paths whose findings are not reported.
-        baseline: A file of findings that are known.
-        max_file_size: The bytes of a file that is still checked.
+        baseline: The file with the known findings.
+        max_file_size: The size in bytes of the largest file to check.
     """
 
     root: Path
@@ -45,13 +45,13 @@ class Settings:
 
     @classmethod
     def find(cls, directory: Path) -> "Settings":
-        """The settings of the project that a directory is in.
+        """The settings of the project that contains a directory.
 
-        A project without pyproject.toml begins where its other files say so, such as
-        requirements.txt or .git, else where the command is run.
+        Without a pyproject.toml, the project's root is the nearest folder with another marker,
+        such as requirements.txt or .git, else the current directory.
 
         Raises:
-            CheckError: They cannot be read, or say what is not known.
+            CheckError: The settings cannot be read, or are not valid.
         """
         directory = directory.absolute()
         for folder in (directory, *directory.parents):
@@ -63,34 +63,34 @@ class Settings:
 
     @classmethod
     def read(cls, root: Path) -> "Settings":
-        """The settings of the pyproject.toml in a directory.
+        """Read the pyproject.toml in a directory.
 
         Raises:
-            CheckError: It cannot be read, or says what is not known.
+            CheckError: The file cannot be read, or a setting is not valid.
         """
         file = root / "pyproject.toml"
         try:
-            options = tomllib.loads(file.read_text(encoding="utf-8"))
+            document = tomllib.loads(file.read_text(encoding="utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-            raise CheckError(f"{file} cannot be read: {error}") from None
-        table = options.get("tool", {}).get("colonnade", {}).get("check", {})
+            raise CheckError(f"Could not read {file}: {error}") from None
+        table = document.get("tool", {}).get("colonnade", {}).get("check", {})
         if not isinstance(table, dict):
-            raise CheckError(f"{file}: {TABLE} has to be a table.")
+            raise CheckError(f"{file}: {TABLE} must be a table, not {table!r}.")
         options = {_field(file, name): _value(file, name, table[name]) for name in table}
         return replace(cls(root), **options)
 
 
 def is_project_root(root: Path) -> bool:
-    """Whether a directory can be read as one project: a home directory or ``/`` holds many."""
+    """Whether a directory is one project; a home directory or ``/`` usually holds many."""
     try:
         home = Path.home()
-    except RuntimeError:  # of a user without one, as in some containers
+    except RuntimeError:  # a user without a home directory, as in some containers
         home = Path(root.anchor)
     return root not in (home, *home.parents) or _has_marker(root)
 
 
 def _has_marker(root: Path) -> bool:
-    """Whether a directory has a file that the root of a project has."""
+    """Whether a directory has a file that marks the root of a project."""
     return any((root / name).exists() for name in PROJECT_MARKERS)
 
 
@@ -102,8 +102,8 @@ OPTIONS = tuple(
 def _field(file: Path, name: str) -> str:
     if name not in OPTIONS:
         near = difflib.get_close_matches(name, OPTIONS, 1)
-        guess = f" Did you mean {near[0]}?" if near else f" There are {', '.join(OPTIONS)}."
-        raise CheckError(f"{file}: {TABLE} has no {name!r}.{guess}")
+        hint = f"Did you mean {near[0]}?" if near else f"The options are {', '.join(OPTIONS)}."
+        raise CheckError(f"{file}: {TABLE} has no option {name!r}. {hint}")
     return name.replace("-", "_")
 
 
@@ -113,22 +113,27 @@ def _value(file: Path, name: str, value: object) -> Any:
             return _strings(file, name, value)
         case "per-file-ignores":
             if not isinstance(value, dict):
-                raise CheckError(f"{file}: {name} of {TABLE} has to be a table of patterns.")
+                raise CheckError(
+                    f"{file}: {name} in {TABLE} must be a table that maps path patterns to lists"
+                    f" of codes, not {value!r}."
+                )
             return {
                 pattern: _strings(file, f"{name} {pattern!r}", codes)
                 for pattern, codes in value.items()
             }
         case "max-file-size":
             if not isinstance(value, int) or value < 1:
-                raise CheckError(f"{file}: {name} of {TABLE} has to be a number of bytes.")
+                raise CheckError(
+                    f"{file}: {name} in {TABLE} must be a positive number of bytes, not {value!r}."
+                )
             return value
         case _:
             if not isinstance(value, str):
-                raise CheckError(f"{file}: {name} of {TABLE} has to be text.")
+                raise CheckError(f"{file}: {name} in {TABLE} must be a string, not {value!r}.")
             return value
 
 
 def _strings(file: Path, name: str, value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
-        raise CheckError(f"{file}: {name} of {TABLE} has to be a list of texts.")
+        raise CheckError(f"{file}: {name} in {TABLE} must be a list of strings, not {value!r}.")
     return tuple(value)

@@ -1,4 +1,4 @@
-"""The documentation's page of rules, made of the rules."""
+"""Generates docs/rules.md from the rules."""
 
 from collections.abc import Iterable, Iterator
 
@@ -7,9 +7,9 @@ from colonnade.lint.rules import all_rules
 
 HEAD = """# Rules
 
-What [`colonnade check`](check.md) finds, why it is wrong, and what is right. `colonnade check
---explain CLN101` prints the same. This page is made of the rules, and their tests are its examples:
-in the wrong ones a comment marks each line that is found.
+The rules of [`colonnade check`](check.md): what each one finds, why it is a problem, and what to do
+instead. `colonnade check --explain CLN101` prints the same text. This page is generated from the
+rules, and the tests run the examples. A comment marks each line with a finding in a wrong example.
 
 """
 GROUPS = {
@@ -21,15 +21,15 @@ GROUPS = {
     "CLN5": "Tables and databases: `--models`, `--database-url`",
 }
 FIXES = {
-    "safe": "Mended by `--fix`.",
-    "unsafe": "Mended by `--fix --unsafe-fixes`; look at what it did.",
-    "never": "Mended by hand.",
+    "safe": "`--fix` fixes it.",
+    "unsafe": "`--fix --unsafe-fixes` fixes it; review the change.",
+    "never": "There is no automatic fix.",
 }
-SHORT = {"safe": "yes", "unsafe": "to look at", "never": ""}
+SHORT = {"safe": "safe", "unsafe": "unsafe", "never": ""}
 
 
 def rules_page() -> str:
-    """The page, in Markdown."""
+    """The page as Markdown."""
     from colonnade.lint.schema import schema_rules
 
     rules: list[BaseRule] = [*all_rules(), *schema_rules()]
@@ -37,7 +37,7 @@ def rules_page() -> str:
 
 
 def _contents(rules: Iterable[BaseRule]) -> Iterator[str]:
-    yield "| code | name | what it finds | fixed |\n|---|---|---|---|\n"
+    yield "| code | name | what it finds | fix |\n|---|---|---|---|\n"
     for rule in rules:
         anchor = f"{rule.code.lower()}-{rule.name}"
         summary = rule.summary().replace("|", "\\|")
@@ -64,7 +64,7 @@ def _rule(rule: BaseRule) -> Iterator[str]:
 
 
 def examples(rule: BaseRule) -> Iterator[tuple[str, str]]:
-    """A rule's wrong example, and of its right one what is different."""
+    """Yield a rule's wrong example, and the part of its right example that differs."""
     if not rule.bad:
         return
     wrong, right = (text.strip().split("\n\n\n") for text in (rule.bad, rule.good))

@@ -1,6 +1,6 @@
-"""Whether an expression holds what it seems to hold, on every way that leads to it.
+"""Whether the inferred value of an expression is certain on every path that leads to it.
 
-For a finding it is enough that something is wrong on one way; a safe fix has to be right on all.
+A finding needs one path on which the code is wrong; a safe fix must be right on all of them.
 """
 
 import ast
@@ -11,11 +11,11 @@ from colonnade.lint.inference._values import Kind
 from colonnade.lint.project._modules import Function, Module, parameters
 from colonnade.lint.project._project import ModuleScope
 
-DEPTH = 8  # of names that are given what others hold; more is a circle
+DEPTH = 8  # of names that are assigned from other names; more is a cycle
 
 
 def is_certain(context: Context, node: ast.expr, depth: int = 0) -> bool:
-    """Whether it is known what an expression holds, whichever way was taken."""
+    """Whether the value of an expression is known on every path."""
     match node:
         case ast.Await(value=inner):
             return is_certain(context, inner, depth)
@@ -47,12 +47,12 @@ def is_certain(context: Context, node: ast.expr, depth: int = 0) -> bool:
 
 
 def is_method_certain(context: Context, func: ast.expr) -> bool:
-    """Whether it is known of which object a method is called, or which function is."""
+    """Whether the object of a method call, or the called function, is known on every path."""
     return is_certain(context, func.value if isinstance(func, ast.Attribute) else func)
 
 
 def _bindings(context: Context, node: ast.Name) -> Iterator[ast.AST | None]:
-    """The statements that give a name what it holds: of its function, else of its module."""
+    """Yield the statements that assign a name in its function, else in its module."""
     function = context.module.enclosing_function(node)
     stores = [name for name in context.module.nodes(ast.Name) if _is_stored(name, node.id)]
     inside = [
@@ -85,7 +85,7 @@ def _is_binding_certain(context: Context, binding: ast.AST | None, depth: int) -
 
 
 def _is_call_certain(context: Context, func: ast.expr, depth: int) -> bool:
-    """Whether what a call gives is all that it may give."""
+    """Whether the inferred result of a call is its only possible result."""
     inferred = context.value(func)
     called = (
         context.project.called_function(inferred.name)
@@ -102,7 +102,7 @@ def _is_call_certain(context: Context, func: ast.expr, depth: int) -> bool:
 
 
 def _is_return_certain(context: Context, function: Function, module: Module) -> bool:
-    """Whether a function says what it gives, or all that it gives is known."""
+    """Whether a function has a return annotation, or all of its results are known."""
     if ModuleScope(context.project, module).hint(function.returns).name:
         return True
     flow = context.inference.flow(function, module)

@@ -1,4 +1,4 @@
-"""What the examples of several rules begin with."""
+"""The beginnings that examples of several rules share."""
 
 HEAD = """
 engine = create_engine("sqlite:///tasks.db")
@@ -20,7 +20,7 @@ class Task(SQLModel, table=True):
 
 
 def models(*names: str, before: str = "") -> str:
-    """Two tables and an engine, imported with other names of sqlmodel's and other imports."""
+    """Two tables and an engine, with additional names imported from sqlmodel and other imports."""
     functions = sorted({"create_engine", "select", *names})
     imports = ", ".join(["Field", "Relationship", "Session", "SQLModel", *functions])
     first = f"{before}\n" if before else ""

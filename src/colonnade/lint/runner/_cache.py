@@ -1,4 +1,4 @@
-"""What was found before, by content: in JSON, which runs nothing when it is read."""
+"""The cache of findings by file content, stored as JSON, which is safe to load."""
 
 import hashlib
 import json
@@ -18,17 +18,17 @@ FOLDER = ".colonnade_cache"
 
 @dataclass(slots=True)
 class FileRecord:
-    """What is known of a file with a certain content.
+    """The cached results for a file with a certain content.
 
     Attributes:
-        content: The hash of what it holds.
-        facts: The facts of its modules, by their names.
-        before: For each of its blocks or cells, the one before.
-        lines: How many it has.
-        speaks: Whether it names a library that the rules are about.
-        errors: What kept it from being parsed.
-        key: The hash of all that its findings follow from.
-        findings: What was found, before anything was left out.
+        content: The hash of the content.
+        summaries: The summaries of its modules, by name.
+        previous_blocks: For each Markdown block or notebook cell, the one before.
+        lines: The number of lines.
+        mentions_libraries: Whether the file mentions a library that rules are about.
+        errors: The findings for what could not be parsed.
+        key: The hash of everything that the findings depend on.
+        findings: All findings, before settings filter them.
     """
 
     content: str
@@ -42,12 +42,13 @@ class FileRecord:
 
 
 class Cache:
-    """Keeps what was found in a folder of the project, ``.colonnade_cache``.
-
-    ``changed`` says whether there is anything new to keep.
+    """Stores results in the folder ``.colonnade_cache`` of a project.
 
     Args:
-        root: Where the project is; None keeps nothing.
+        root: The project's root; None disables the cache.
+
+    Attributes:
+        changed: Whether there is anything new to save.
     """
 
     def __init__(self, root: Path | None) -> None:
@@ -59,7 +60,7 @@ class Cache:
             self._files = self._read(self._folder / "check.json")
 
     def get(self, name: str, content: str) -> FileRecord | None:
-        """What is known of a file, if it still holds the same."""
+        """The record of a file, or None if its content has changed."""
         record = self._files.get(name)
         if record is None or record.content != content:
             return None
@@ -67,12 +68,12 @@ class Cache:
         return record
 
     def put(self, name: str, record: FileRecord) -> None:
-        """Remember a file."""
+        """Store the record of a file."""
         self._used[name] = record
         self.changed = True
 
     def save(self) -> None:
-        """Write it down; where that cannot be done, the next run takes longer."""
+        """Write the cache; a failure only makes the next run slower."""
         if self._folder is None or not self.changed:
             return
         data = {
@@ -98,12 +99,12 @@ class Cache:
                 return {}
             return {name: _record_from_json(record) for name, record in data["files"].items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            return {}  # none, or another's
+            return {}  # missing, damaged, or written by another version
 
 
 @cache
 def code_version() -> str:
-    """What the cache depends on beside the project: this very program and its Python."""
+    """The hash of this package's source and of the Python version, which the cache depends on."""
     import sys
 
     digest = hashlib.blake2b(repr(sys.version_info).encode(), digest_size=16)
@@ -113,14 +114,14 @@ def code_version() -> str:
 
 
 def content_hash(data: bytes, module: str = "") -> str:
-    """The hash of what a file holds, and of the name of its module."""
+    """The hash of a file's content and of its module name."""
     digest = hashlib.blake2b(data, digest_size=16)
     digest.update(f"\0{module}".encode(errors="surrogateescape"))
     return digest.hexdigest()
 
 
 def combine_hashes(parts: Mapping[str, str]) -> str:
-    """One hash of several, each with its name."""
+    """Combine named hashes into one."""
     digest = hashlib.blake2b(digest_size=16)
     for name, part in sorted(parts.items()):
         digest.update(f"{name}\0{part}\0".encode(errors="surrogateescape"))
@@ -128,7 +129,7 @@ def combine_hashes(parts: Mapping[str, str]) -> str:
 
 
 def summaries_hash(summaries: Mapping[str, ModuleSummary]) -> str:
-    """The hash of a file's facts."""
+    """The hash of the summaries of a file's modules."""
     text = json.dumps(
         {name: _summary_to_json(summary) for name, summary in sorted(summaries.items())}
     )

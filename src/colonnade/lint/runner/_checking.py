@@ -1,4 +1,4 @@
-"""Checking sources in memory: pieces become modules, modules a project, rules look at each."""
+"""Checks sources in memory: parse them into modules, then run the rules on each module."""
 
 import re
 from collections import Counter
@@ -26,15 +26,15 @@ FILE_NOQA = re.compile(r"^\s*#\s*colonnade:\s*noqa(?:\s*:\s*(?P<list>[\w\s,]+))?
 
 @dataclass(frozen=True)
 class Parsed:
-    """A file, parsed.
+    """A parsed file.
 
     Attributes:
         name: The name of its module.
-        path: Its path, as it was named.
-        source: What it holds.
-        modules: Its pieces, parsed; those that are no Python are not there.
-        before: For each piece's module, the one before it.
-        errors: What kept it, or a piece of it, from being parsed.
+        path: Its path, as the user named it.
+        source: Its text.
+        modules: The parsed blocks; blocks that are not valid Python are missing.
+        previous_blocks: For each block's module, the module of the block before.
+        errors: The findings for what could not be parsed.
     """
 
     name: str
@@ -48,24 +48,24 @@ class Parsed:
 def parse(
     name: str, path: str, source: Source, package: str, *, inside_functions: bool = True
 ) -> Parsed:
-    """Parse what a file holds.
+    """Parse a file.
 
     Args:
         name: The name of its module.
         path: Its path, as findings name it.
-        source: What it holds.
-        package: What its relative imports count from.
-        uses: Whether what is inside its functions may matter.
+        source: Its text.
+        package: The package that its relative imports start from.
+        inside_functions: Whether to summarize what is inside functions.
     """
     modules: dict[str, Module] = {}
     previous_blocks: dict[str, str] = {}
     errors: list[Finding] = []
     last: str | None = None
     for number, block in enumerate(source.blocks, 1):
-        module_name_ = f"{name}#{number}" if block.lenient else name
+        block_name = f"{name}#{number}" if block.lenient else name
         try:
             tree = block.parse()
-            summaries = summarize_module(tree, package, inside_functions=inside_functions)
+            summary = summarize_module(tree, package, inside_functions=inside_functions)
         except UnreadableError as error:
             if not block.lenient:
                 errors.append(unreadable_finding(path, error))
@@ -73,15 +73,15 @@ def parse(
         except RecursionError:
             errors.append(_nesting_finding(path, block.first_line))
             continue
-        modules[module_name_] = Module(module_name_, path, source, block, summaries, tree)
+        modules[block_name] = Module(block_name, path, source, block, summary, tree)
         if last is not None:
-            previous_blocks[module_name_] = last
-        last = module_name_ if block.lenient else None
+            previous_blocks[block_name] = last
+        last = block_name if block.lenient else None
     return Parsed(name, path, source, modules, previous_blocks, tuple(errors))
 
 
 def unreadable_finding(path: str, error: UnreadableError) -> Finding:
-    """The finding that a file cannot be read."""
+    """The finding for a file that cannot be read."""
     end = error.column + 1
     return Finding(
         path, error.line, error.column, UNREADABLE, str(error), error.line, end, error.cell
@@ -89,10 +89,10 @@ def unreadable_finding(path: str, error: UnreadableError) -> Finding:
 
 
 def failure_finding(path: str, error: Exception, where: str, line: int = 1) -> Finding:
-    """The finding that checking failed: at a file, which does not keep the others from it."""
+    """The finding for a failure while checking a file, which does not stop the other files."""
     if isinstance(error, RecursionError):
         return _nesting_finding(path, line)
-    reason = f"{where} failed here ({type(error).__name__}: {error}); please report it"
+    reason = f"{where} failed here ({type(error).__name__}: {error}); please report this"
     return unreadable_finding(path, UnreadableError(reason, line))
 
 
@@ -101,7 +101,7 @@ def _nesting_finding(path: str, line: int) -> Finding:
 
 
 def review(module: Module, inference: Inference, rules: Iterable[Rule]) -> Iterator[Finding]:
-    """What the rules find in a module, in the order of the text, noqa comments heeded."""
+    """Yield the findings of rules in a module in source order, without those that noqa silences."""
     context = Context(module, inference)
     findings: set[Finding] = set()
     for rule in rules:
@@ -114,11 +114,11 @@ def review(module: Module, inference: Inference, rules: Iterable[Rule]) -> Itera
 
 
 def check_sources(sources: Mapping[str, Source], rules: Iterable[Rule]) -> list[Finding]:
-    """Check files that are in memory, as one project.
+    """Check files in memory as one project.
 
     Args:
-        sources: What each file holds, by its path.
-        rules: What to look for.
+        sources: The files' texts, by path.
+        rules: The rules to run.
     """
     rules = list(rules)
     names = module_names(sources)
@@ -137,10 +137,10 @@ def check_sources(sources: Mapping[str, Source], rules: Iterable[Rule]) -> list[
 
 
 def module_names(paths: Iterable[str]) -> dict[str, str]:
-    """The name of each file's module, by its path: no two files have the same.
+    """The unique module name of each file, by path.
 
-    Where an import could mean several files, it means the package, then the module, then its stub,
-    as it does in Python. The others get a name that no import can spell.
+    If an import could refer to several files, it refers to the package, then the module, then its
+    stub, as in Python. The other files get a name that no import can spell.
     """
     names: dict[str, str] = {}
     shared: Counter[str] = Counter()
@@ -152,7 +152,7 @@ def module_names(paths: Iterable[str]) -> dict[str, str]:
 
 
 def module_name(path: str) -> str:
-    """What a file's module is imported by: its path from the project's root, with dots."""
+    """The name by which a file is imported: its path from the project's root, with dots."""
     parts = path.replace("\\", "/").removesuffix(".py").removesuffix(".pyi").split("/")
     if parts[-1] == "__init__":
         parts = parts[:-1]
@@ -160,12 +160,12 @@ def module_name(path: str) -> str:
 
 
 def is_package(path: str) -> bool:
-    """Whether a file is a package's own."""
+    """Whether a file is an ``__init__``."""
     return path.replace("\\", "/").rpartition("/")[2] in ("__init__.py", "__init__.pyi")
 
 
 def package_of(path: str) -> str:
-    """What a file's relative imports count from."""
+    """The package that a file's relative imports start from."""
     name = module_name(path)
     return name if is_package(path) else name.rpartition(".")[0]
 

@@ -1,4 +1,4 @@
-"""What each file reaches by its imports, as one hash: files that import each other share it."""
+"""One hash per file for its content and everything that it imports."""
 
 from collections.abc import Iterator, Mapping
 
@@ -8,27 +8,28 @@ from colonnade.lint.runner._cache import combine_hashes
 def dependency_hashes(
     imports: Mapping[str, set[str]], content_hashes: Mapping[str, str]
 ) -> dict[str, str]:
-    """For each file, the hash of its content and that of all it imports, however far.
+    """For each file, the hash of its content and of all files that it imports, however far.
 
     Args:
-        direct: The files that each file imports.
-        contents: The hash of each file's content.
+        imports: The files that each file imports.
+        content_hashes: The hash of each file's content.
     """
     hashes: dict[str, str] = {}
     for cycle in _import_cycles(imports):
-        inside = set(cycle)
-        exclude_known = {other for one in cycle for other in imports[one]} - inside
-        parts = {f"in {one}": content_hashes[one] for one in cycle}
-        whole = combine_hashes(parts | {f"to {other}": hashes[other] for other in exclude_known})
-        for one in cycle:
-            hashes[one] = combine_hashes({"": whole, one: content_hashes[one]})
+        members = set(cycle)
+        imported = {other for member in cycle for other in imports[member]} - members
+        parts = {f"in {member}": content_hashes[member] for member in cycle}
+        cycle_hash = combine_hashes(parts | {f"to {other}": hashes[other] for other in imported})
+        for member in cycle:
+            hashes[member] = combine_hashes({"": cycle_hash, member: content_hashes[member]})
     return hashes
 
 
 def _import_cycles(imports: Mapping[str, set[str]]) -> Iterator[list[str]]:
-    """The groups of files that import each other, each after those that it imports.
+    """Yield the groups of files that import each other, each group after those that it imports.
 
-    Tarjan's algorithm, without recursion: programs import deeper than Python recurses.
+    This is Tarjan's algorithm without recursion, since import chains can be longer than Python's
+    recursion limit.
     """
     number: dict[str, int] = {}
     lowest: dict[str, int] = {}
@@ -42,7 +43,7 @@ def _import_cycles(imports: Mapping[str, set[str]]) -> Iterator[list[str]]:
         path.append(start)
         on_path.add(start)
         while waiting:
-            one, others = waiting[-1]
+            file, others = waiting[-1]
             for other in others:
                 if other not in number:
                     number[other] = lowest[other] = len(number)
@@ -51,14 +52,14 @@ def _import_cycles(imports: Mapping[str, set[str]]) -> Iterator[list[str]]:
                     waiting.append((other, iter(sorted(imports[other]))))
                     break
                 if other in on_path:
-                    lowest[one] = min(lowest[one], number[other])
+                    lowest[file] = min(lowest[file], number[other])
             else:
                 waiting.pop()
                 if waiting:
-                    above = waiting[-1][0]
-                    lowest[above] = min(lowest[above], lowest[one])
-                if lowest[one] == number[one]:
-                    cycle = path[path.index(one) :]
-                    del path[path.index(one) :]
+                    importer = waiting[-1][0]
+                    lowest[importer] = min(lowest[importer], lowest[file])
+                if lowest[file] == number[file]:
+                    cycle = path[path.index(file) :]
+                    del path[path.index(file) :]
                     on_path.difference_update(cycle)
                     yield cycle

@@ -1,7 +1,7 @@
-"""A whole run: files are found, scanned for what they tell each other, and reviewed.
+"""Runs a whole check: find the files, scan them for summaries, and review them with the rules.
 
-What was found before is kept by content: a file is scanned again when it changed, and reviewed
-again when it did, or anything it imports, or a model, or what any file tells the others.
+Results are cached by content. A file is scanned again when it changes. It is reviewed again when it
+changes, or a file that it imports, or a file with tables, or the summary of any file.
 """
 
 import os
@@ -44,21 +44,21 @@ from colonnade.lint.runner._checking import (
 )
 from colonnade.lint.runner._dependency_hashes import dependency_hashes
 
-MIN_POOL_BYTES = 400_000  # bytes of Python; below, starting processes takes longer than they save
+MIN_POOL_BYTES = 400_000  # of Python; for less, starting processes takes longer than they save
 Item = TypeVar("Item")
 Progress = Callable[[str, int, int], None]
 
 
 @dataclass
 class Report:
-    """What a run has found.
+    """The result of a check.
 
     Attributes:
-        findings: In the order of path and line.
-        files: How many files were checked.
-        lines: How many lines they have.
-        skipped: Files that were not checked, and why.
-        known: How many findings the baseline has.
+        findings: The findings, sorted by path and line.
+        files: The number of files checked.
+        lines: The number of lines in them.
+        skipped: The files that were not checked, each with the reason.
+        known: The number of findings that the baseline contains.
     """
 
     findings: list[Finding] = field(default_factory=list)
@@ -73,10 +73,10 @@ class ProjectFile:
     """A file of the project.
 
     Attributes:
-        path: Where it is.
-        name: Its path from the project's root.
-        module: The name of its module, which no other file has.
-        is_reported: Whether its findings are reported; else it is read for the names in it.
+        path: The absolute path.
+        name: The path relative to the project's root.
+        module: The unique name of its module.
+        is_reported: Whether its findings are reported; other files are only read for their names.
     """
 
     path: Path
@@ -97,16 +97,16 @@ def check(
     """Check files.
 
     Args:
-        settings: The project's.
-        paths: Files and folders; the project's root if there are none. The rest of the project
-            is read as well, to know what names mean.
-        jobs: How many processes to use at most.
-        cached: Whether to keep what was found for the next run.
-        progress: Called with what is done, how much of it is, and of how much.
-        contents: What files hold that are not what the disk has: those open in an editor.
+        settings: The project's settings.
+        paths: The files and folders to report; by default the project's root. The rest of the
+            project is read as well, to resolve names.
+        jobs: The maximum number of processes.
+        cached: Whether to use and update the cache.
+        progress: Called with the name of the step, the number of files done, and their total.
+        contents: The content of files that differs from the disk, such as open documents.
 
     Raises:
-        CheckError: A path is not there, or a code is none.
+        CheckError: A path does not exist, or a rule code is unknown.
     """
     _check_codes(settings)
     files = _files(settings, paths or [settings.root], contents or {})
@@ -118,7 +118,7 @@ def check(
 
 
 def selected(settings: Settings, finding: Finding, name: str) -> bool:
-    """Whether the settings want to hear of a finding."""
+    """Whether the settings select a finding."""
     code = finding.code
     if not code.startswith(settings.select) or (
         settings.ignore and code.startswith(settings.ignore)
@@ -134,29 +134,31 @@ def _check_codes(settings: Settings) -> None:
     from colonnade.lint.schema import schema_rules
 
     codes = [rule.code for rule in (*all_rules(), *schema_rules())]
-    chosen = [*settings.select, *settings.ignore]
-    chosen += [code for some in settings.per_file_ignores.values() for code in some]
-    for one in chosen:
-        if not any(code.startswith(one) for code in codes):
-            raise CheckError(f"There is no rule {one!r}; `colonnade check --rules` lists them.")
+    prefixes = [*settings.select, *settings.ignore]
+    prefixes += [prefix for ignored in settings.per_file_ignores.values() for prefix in ignored]
+    for prefix in prefixes:
+        if not any(code.startswith(prefix) for code in codes):
+            raise CheckError(
+                f"There is no rule {prefix!r}. `colonnade check --rules` lists the rules."
+            )
 
 
 def _files(
     settings: Settings, paths: Iterable[Path], contents: dict[Path, bytes]
 ) -> list[ProjectFile]:
-    """The files to check, and then the rest of the project, for the names in it."""
+    """The files to report, followed by the rest of the project."""
     files = Files(settings.root, settings.exclude)
-    wanted = dict.fromkeys(
+    reported = dict.fromkeys(
         path for path in _expand_paths(files, paths, contents) if not files.excluded(path)
     )
-    paths_to_read = dict(wanted)
+    paths_to_read = dict(reported)
     if is_project_root(settings.root):
         rest = files.walk(settings.root)
         paths_to_read.update(dict.fromkeys(path for path in rest if path.suffix in (".py", ".pyi")))
     names = {path: files.relative_name(path) for path in paths_to_read}
     modules = module_names(names.values())
     return [
-        ProjectFile(path, name, modules[name], is_reported=path in wanted)
+        ProjectFile(path, name, modules[name], is_reported=path in reported)
         for path, name in names.items()
     ]
 
@@ -164,17 +166,17 @@ def _files(
 def _expand_paths(
     files: Files, paths: Iterable[Path], contents: dict[Path, bytes]
 ) -> Iterator[Path]:
-    """The files that the paths are, or that are in their folders."""
+    """Yield the files among the paths, and the files in their folders."""
     for path in paths:
         absolute = path.absolute()
         if path.is_dir():
             yield from files.walk(absolute)
         elif path.exists() or path.is_symlink() or absolute in contents:
             if path.suffix not in SUFFIXES:
-                raise CheckError(f"{path} is no Python, Markdown or notebook.")
+                raise CheckError(f"{path} is not a Python file, Markdown file or notebook.")
             yield absolute
         else:
-            raise CheckError(f"There is no file or folder {path}.")
+            raise CheckError(f"The path {path} does not exist.")
 
 
 def _no_progress(what: str, done: int, total: int) -> None:
@@ -182,7 +184,7 @@ def _no_progress(what: str, done: int, total: int) -> None:
 
 
 class _CheckRun:
-    """One run over the files of a project."""
+    """One check of the files of a project."""
 
     def __init__(
         self,
@@ -197,7 +199,7 @@ class _CheckRun:
         self._cache = cache
         self._progress = progress
         self._contents = contents
-        self._known: dict[str, FileRecord] = {}
+        self._records: dict[str, FileRecord] = {}
         self._report = Report()
 
     def run(self, jobs: int) -> Report:
@@ -215,7 +217,7 @@ class _CheckRun:
         return self._make_report()
 
     def _read_files(self) -> list[tuple[ProjectFile, bytes]]:
-        """Read every file; those that the cache does not know as they are have to be scanned."""
+        """Read all files; return those that are not in the cache with their content."""
         waiting = []
         for file in self._files:
             try:
@@ -225,7 +227,7 @@ class _CheckRun:
             except OSError as error:
                 reason = f"cannot be read: {error.strerror or error}"
                 finding = unreadable_finding(file.name, UnreadableError(reason))
-                self._known[file.name] = FileRecord(
+                self._records[file.name] = FileRecord(
                     "", {}, mentions_libraries=False, errors=[finding]
                 )
                 continue
@@ -238,43 +240,47 @@ class _CheckRun:
             if record is None:
                 waiting.append((file, data))
             else:
-                self._known[file.name] = record
+                self._records[file.name] = record
         return waiting
 
     def _scan(
         self, waiting: list[tuple[ProjectFile, bytes]], pool: ProcessPoolExecutor | None, jobs: int
     ) -> None:
-        parts = _split(waiting, jobs if pool else 1)
-        results = pool.map(_scan_files, parts) if pool is not None else map(_scan_files, parts)
+        batches = _split(waiting, jobs if pool else 1)
+        results = pool.map(_scan_files, batches) if pool is not None else map(_scan_files, batches)
         done = 0
         for result in results:
             for name, record in result:
-                self._known[name] = record
+                self._records[name] = record
                 self._cache.put(name, record)
                 done += 1
             self._progress("reading", done, len(waiting))
 
     def _review(self, pool: ProcessPoolExecutor | None, jobs: int) -> None:
         names, packages, previous_blocks = self._names()
-        relevant = _relevant_files(self._known, names)
+        relevant = _relevant_files(self._records, names)
         keys = self._keys(names, relevant)
-        wanted = [file for file in self._files if file.is_reported and file.name in relevant]
-        stale = [file for file in wanted if self._known[file.name].key != keys[file.name]]
+        stale = [
+            file
+            for file in self._files
+            if file.is_reported and file.name in relevant
+            if self._records[file.name].key != keys[file.name]
+        ]
         files = {file.module: file for file in self._files}
         job = _Job(
             uuid4().hex, dict(names.summaries), packages, previous_blocks, files, self._contents
         )
-        parts = _split(stale, jobs if pool else 1)
+        batches = _split(stale, jobs if pool else 1)
         results = (
-            pool.map(_review_files, [job] * len(parts), parts)
+            pool.map(_review_files, [job] * len(batches), batches)
             if pool is not None
-            else (_review_files(job, part) for part in parts)
+            else (_review_files(job, batch) for batch in batches)
         )
         done = 0
         for result in results:
             for name, findings in result:
-                self._known[name].findings = findings
-                self._known[name].key = keys[name]
+                self._records[name].findings = findings
+                self._records[name].key = keys[name]
                 self._cache.changed = True
                 done += 1
             self._progress("checking", done, len(stale))
@@ -283,31 +289,31 @@ class _CheckRun:
     def _names(self) -> tuple[Names, list[str], dict[str, str]]:
         summaries = {}
         previous_blocks = {}
-        for record in self._known.values():
+        for record in self._records.values():
             summaries.update(record.summaries)
             previous_blocks.update(record.previous_blocks)
         packages = [file.module for file in self._files if is_package(file.name)]
         return Names(summaries, packages, previous_blocks), packages, previous_blocks
 
     def _keys(self, names: Names, relevant: set[str]) -> dict[str, str]:
-        """For each file, the hash of all that its findings follow from."""
+        """For each file, the hash of everything that its findings depend on."""
         owners = {
-            module: name for name, record in self._known.items() for module in record.summaries
+            module: name for name, record in self._records.items() for module in record.summaries
         }
-        contents = {name: record.content for name, record in self._known.items()}
-        reached = dependency_hashes(_file_imports(names, owners), contents)
-        # A table is reached by its name alone: quoted, in a relation or a foreign key.
-        shared = {name: reached[name] for name in map(owners.get, _table_modules(names)) if name}
+        content_hashes = {name: record.content for name, record in self._records.items()}
+        hashes = dependency_hashes(_file_imports(names, owners), content_hashes)
+        # Relations and foreign keys refer to tables by name, without an import.
+        shared = {name: hashes[name] for name in map(owners.get, _table_modules(names)) if name}
         shared["facts"] = combine_hashes(
-            {name: summaries_hash(record.summaries) for name, record in self._known.items()}
+            {name: summaries_hash(record.summaries) for name, record in self._records.items()}
         )
         common = combine_hashes(shared)
-        return {name: combine_hashes({"": common, name: reached[name]}) for name in relevant}
+        return {name: combine_hashes({"": common, name: hashes[name]}) for name in relevant}
 
     def _make_report(self) -> Report:
         report = self._report
         for file in self._files:
-            record = self._known.get(file.name)
+            record = self._records.get(file.name)
             if not file.is_reported or record is None:
                 continue
             report.files += 1
@@ -328,7 +334,7 @@ class _CheckRun:
         return report
 
     def _display_path(self, file: ProjectFile) -> str:
-        """A path as people say it: from where they stand, if it is below."""
+        """The path relative to the current directory if it is inside, else the absolute path."""
         here = Path.cwd()
         path = file.path
         return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
@@ -336,9 +342,11 @@ class _CheckRun:
 
 @dataclass(frozen=True)
 class _Job:
-    """What a process has to know to review files; ``run`` is another for each run.
+    """The input of a worker process.
 
-    ``files`` has each file by the name of its module.
+    Attributes:
+        run: Identifies the run.
+        files: Each file, by the name of its module.
     """
 
     run: str
@@ -350,7 +358,7 @@ class _Job:
 
 
 class _Reviewer:
-    """Reviews files of one project; modules are parsed as they are asked for."""
+    """Reviews files of one project; modules are parsed on demand."""
 
     def __init__(self, job: _Job) -> None:
         self._job = job
@@ -362,11 +370,11 @@ class _Reviewer:
         return self.modules(name.partition("#")[0]).get(name)
 
     def modules(self, module: str) -> dict[str, Module]:
-        """The modules of a file, by the name of the first."""
+        """The modules of a file, given the name of its first one."""
         if module not in self._parsed:
             self._parsed[module] = {}
             file = self._job.files[module]
-            with suppress(Exception):  # which the scan has reported
+            with suppress(Exception):  # the scan has reported it
                 data = self._job.contents.get(file.path)
                 source = read(file.path.read_bytes() if data is None else data, file.path.suffix)
                 parsed = parse(module, file.name, source, package_of(file.name))
@@ -385,11 +393,11 @@ class _Reviewer:
         return findings
 
 
-_reviewers: dict[str, _Reviewer] = {}  # of the run that a process works for
+_reviewers: dict[str, _Reviewer] = {}  # by run; a process keeps only the current one
 
 
 def _review_files(job: _Job, files: list[ProjectFile]) -> list[tuple[str, list[Finding]]]:
-    """Review files; what was parsed for them is kept for the next part of the same run."""
+    """Review files; parsed modules are kept for the next batch of the same run."""
     if job.run not in _reviewers:
         _reviewers.clear()
         _reviewers[job.run] = _Reviewer(job)
@@ -401,7 +409,7 @@ def _scan_files(files: list[tuple[ProjectFile, bytes]]) -> list[tuple[str, FileR
 
 
 def _scan_file(file: ProjectFile, data: bytes) -> FileRecord:
-    """What is known of a file that is read; if that fails, why."""
+    """Scan a file; if that fails, the record contains the reason as a finding."""
     content = content_hash(data, file.module)
     try:
         source = read(data, file.path.suffix)
@@ -436,13 +444,13 @@ def _scan_file(file: ProjectFile, data: bytes) -> FileRecord:
 
 
 def _split(items: list[Item], jobs: int) -> list[list[Item]]:
-    """Parts of a list for several processes, small enough that none waits long for another."""
+    """Split a list into batches that are small enough to keep all processes busy."""
     size = max(1, len(items) // (jobs * 4) + 1) if jobs > 1 else max(1, len(items) // 20 + 1)
     return [items[start : start + size] for start in range(0, len(items), size)]
 
 
 def _table_modules(names: Names) -> Iterable[str]:
-    """The modules that define tables."""
+    """Yield the modules that define tables."""
     tables = names.tables | names.subclasses.get(lib.DECLARATIVE, frozenset())
     for module, name in names.classes():
         bases = names.bases[f"{module}.{name}"]
@@ -451,39 +459,39 @@ def _table_modules(names: Names) -> Iterable[str]:
 
 
 def _file_imports(names: Names, owners: dict[str, str]) -> dict[str, set[str]]:
-    """For each file, those that it imports, and the conftest files whose fixtures it may use."""
-    direct: dict[str, set[str]] = {owner: set() for owner in owners.values()}
+    """For each file, the files that it imports and the conftest files whose fixtures it can use."""
+    imports: dict[str, set[str]] = {owner: set() for owner in owners.values()}
     for module, owner in owners.items():
-        imported = direct[owner]
+        imported = imports[owner]
         imported |= {
             owners[module_name] for module_name in names.imports(module) if module_name in owners
         }
         parts = module.split(".")
         conftests = (".".join([*parts[:size], "conftest"]) for size in range(len(parts)))
         imported |= {owners[conftest] for conftest in conftests if conftest in owners}
-    return direct
+    return imports
 
 
 def _relevant_files(records: dict[str, FileRecord], names: Names) -> set[str]:
-    """The files that rules may find something in: those that speak of a library, or import one."""
+    """The files that mention a library or import a file that does, however far."""
     owners = {module: name for name, record in records.items() for module in record.summaries}
-    users: dict[str, set[str]] = {}
+    importers: dict[str, set[str]] = {}
     for module, owner in owners.items():
         for imported in names.imports(module):
             if imported in owners:
-                users.setdefault(owners[imported], set()).add(owner)
+                importers.setdefault(owners[imported], set()).add(owner)
     relevant = {
         name for name, record in records.items() if record.mentions_libraries and record.summaries
     }
     waiting = list(relevant)
     while waiting:
-        for user in users.get(waiting.pop(), ()):
-            if user not in relevant:
-                relevant.add(user)
-                waiting.append(user)
+        for importer in importers.get(waiting.pop(), ()):
+            if importer not in relevant:
+                relevant.add(importer)
+                waiting.append(importer)
     return relevant
 
 
 def default_jobs() -> int:
-    """How many processes this machine can run at once."""
+    """The number of processors that this process can use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
