@@ -117,7 +117,7 @@ def test_a_rule_explains_itself(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["gone.py"], "There is no file or folder gone.py"),
+        (["gone.py"], "The path gone.py does not exist"),
         (["--select", "E501"], "Unknown rule 'E501'"),
         (["--explain", "CLN999"], "unknown rule CLN999"),
         (["--baseline", "none.json"], "Create it with --write-baseline"),

@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from colonnade.lint.project._dependency_hashes import reached_hashes
+from colonnade.lint.runner._dependency_hashes import dependency_hashes
 
 FILES = "abcdefg"
 GRAPHS = st.fixed_dictionaries({name: st.sets(st.sampled_from(FILES)) for name in FILES})
@@ -27,8 +27,8 @@ def test_a_change_is_seen_by_those_who_reach_it_and_by_no_others(
     graph: dict[str, set[str]], changed: str
 ) -> None:
     contents = dict.fromkeys(FILES, "same")
-    before = reached_hashes(graph, contents)
-    after = reached_hashes(graph, contents | {changed: "other"})
+    before = dependency_hashes(graph, contents)
+    after = dependency_hashes(graph, contents | {changed: "other"})
     differ = {name for name in FILES if before[name] != after[name]}
     assert differ == {name for name in FILES if changed in reachable(graph, name)}
 
@@ -36,4 +36,4 @@ def test_a_change_is_seen_by_those_who_reach_it_and_by_no_others(
 def test_long_chains_are_no_trouble() -> None:
     names = [str(number) for number in range(5000)]
     graph = {name: {other} for name, other in pairwise(names)} | {names[-1]: set()}
-    assert len(reached_hashes(graph, dict.fromkeys(names, ""))) == 5000
+    assert len(dependency_hashes(graph, dict.fromkeys(names, ""))) == 5000

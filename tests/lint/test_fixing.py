@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from colonnade.lint import Edit, Rule, Settings, all_rules, check_sources, fix, read
-from colonnade.lint.fixes._fixing import apply, edited
+from colonnade.lint.fixes._fixing import apply, apply_edits
 from tests.lint.test_rules import body, fixed
 from tests.lint.test_sources import RIGHT, WRONG
 
@@ -142,7 +142,7 @@ def test_a_line_that_no_fix_is_for_stays_as_it_is(example: str) -> None:
         for finding in findings
         if finding.fix
         for edit in finding.fix.edits
-        for number in range(source.place(edit.start)[0], source.place(edit.end)[0] + 1)
+        for number in range(source.position(edit.start)[0], source.position(edit.end)[0] + 1)
     }
     matcher = difflib.SequenceMatcher(None, example.split("\n"), text.split("\n"), autojunk=False)
     for tag, first, last, _, _ in matcher.get_opcodes():
@@ -159,7 +159,7 @@ def test_edits_that_do_not_overlap_are_made_exactly(data: st.DataObject) -> None
     expected, last = "", 0
     for edit in edits:
         expected, last = expected + text[last : edit.start] + edit.text, edit.end
-    assert edited(text, reversed(edits)) == expected + text[last:]
+    assert apply_edits(text, reversed(edits)) == expected + text[last:]
 
 
 def test_fixes_that_touch_the_same_text_are_made_one_after_the_other() -> None:
@@ -220,7 +220,7 @@ def test_a_fix_that_would_be_no_python_is_not_made(
 ) -> None:
     from colonnade.lint.fixes import _fixing
 
-    monkeypatch.setattr(_fixing, "edited", lambda text, edits: "def broken(:")
+    monkeypatch.setattr(_fixing, "apply_edits", lambda text, edits: "def broken(:")
     done = fix(Settings.read(project), [project])
     assert ([Path(file).name for file in done.failed], done.after) == (["safe.py"], {})
 

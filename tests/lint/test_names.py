@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from colonnade.lint.project._module_summary import gather
+from colonnade.lint.project._module_summary import summarize_module
 from colonnade.lint.project._names import Names
 
 
@@ -12,7 +12,9 @@ def names(packages: tuple[str, ...] = (), **files: str) -> Names:
     """The names of a project: `app__models` is the module `app.models`."""
     modules = {name.replace("__", "."): code for name, code in files.items()}
     facts = {
-        name: gather(ast.parse(code), name if name in packages else name.rpartition(".")[0])
+        name: summarize_module(
+            ast.parse(code), name if name in packages else name.rpartition(".")[0]
+        )
         for name, code in modules.items()
     }
     return Names(facts, packages)
@@ -58,7 +60,7 @@ def test_a_name_through_aliases_packages_and_stars() -> None:
     assert project.resolve("models.Task", api) == "backend.app.models.task.Task"
     assert project.resolve("Person", api) == "backend.app.models.user.User"
     assert project.bases["backend.app.models.user.User"] == ("backend.app.base.Base",)
-    assert project.heirs["backend.app.base.Base"] == {"backend.app.models.user.User"}
+    assert project.subclasses["backend.app.base.Base"] == {"backend.app.models.user.User"}
 
 
 def test_of_two_modules_of_a_name_the_near_one_is_meant() -> None:
@@ -83,4 +85,6 @@ def test_circles_end() -> None:
     )
     assert project.resolve("a.b", "one")
     assert project.resolve("c", "one") == "c"
-    assert Names({"x": gather(ast.parse("class A(B): ...\nclass B(A): ..."), "")}).heirs
+    assert Names(
+        {"x": summarize_module(ast.parse("class A(B): ...\nclass B(A): ..."), "")}
+    ).subclasses

@@ -7,7 +7,7 @@ import pytest
 from rich.text import Text
 
 from colonnade.errors import CheckError
-from colonnade.lint import Settings, beyond, check, read_baseline, write_baseline
+from colonnade.lint import Settings, check, exclude_known, read_baseline, write_baseline
 from colonnade.lint.reports import Texts, as_github, as_json, as_sarif, as_text
 from tests.lint.test_sources import WRONG, notebook
 
@@ -78,9 +78,9 @@ def test_sarif_names_rules_places_and_fixes(here: Path) -> None:
     assert (log["version"], run["tool"]["driver"]["version"]) == ("2.1.0", "1.2")
     assert [rule["id"] for rule in run["tool"]["driver"]["rules"]] == ["CLN404"]
     result = run["results"][0]
-    place = result["locations"][0]["physicalLocation"]
-    assert place["artifactLocation"] == {"uri": "a.py"}
-    assert place["region"] == {"startLine": 3, "startColumn": 37, "endLine": 3, "endColumn": 48}
+    location = result["locations"][0]["physicalLocation"]
+    assert location["artifactLocation"] == {"uri": "a.py"}
+    assert location["region"] == {"startLine": 3, "startColumn": 37, "endLine": 3, "endColumn": 48}
     assert result["fixes"][0]["description"]["text"] == "Remove it"
 
 
@@ -97,10 +97,14 @@ def test_a_baseline_knows_what_was_there_wherever_it_moves(here: Path) -> None:
     file = here / "known.json"
     assert write_baseline(file, check(Settings(here), cached=False).findings, here) == 1
     (here / "a.py").write_text("# moved\n\n" + WRONG)
-    new, known = beyond(check(Settings(here), cached=False).findings, read_baseline(file), here)
+    new, known = exclude_known(
+        check(Settings(here), cached=False).findings, read_baseline(file), here
+    )
     assert (new, known) == ([], 1)
     (here / "a.py").write_text(WRONG + WRONG.replace("engine =", "other ="))
-    new, known = beyond(check(Settings(here), cached=False).findings, read_baseline(file), here)
+    new, known = exclude_known(
+        check(Settings(here), cached=False).findings, read_baseline(file), here
+    )
     assert ([finding.line for finding in new], known) == ([6], 1)
 
 

@@ -92,7 +92,7 @@ def test_a_cache_that_is_broken_or_anothers_is_made_anew(project: Path) -> None:
 
 
 def test_several_processes_find_the_same(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("colonnade.lint.runner._runner.WORTH_A_POOL", 0)
+    monkeypatch.setattr("colonnade.lint.runner._runner.MIN_POOL_BYTES", 0)
     for number in range(20):
         (project / f"engine_{number}.py").write_text(WRONG)
     alone = found(check(Settings.read(project), cached=False))
@@ -197,7 +197,7 @@ def test_a_file_that_cannot_be_checked_is_one_line_and_the_others_are_reported(
     monkeypatch.setattr(owner, name, fail)
     report = check(Settings.read(project), cached=False)
     assert found(report) == [("engine.py", "CLN001"), ("schemas.py", "CLN121")]
-    assert "failed here (KeyError: 'x'); please report it" in report.findings[0].message
+    assert "failed here (KeyError: 'x'); please report this" in report.findings[0].message
 
 
 def test_modules_that_import_everything_of_each_other_are_followed_once(project: Path) -> None:
@@ -302,13 +302,13 @@ def test_settings_choose(project: Path) -> None:
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ('selct = ["CLN4"]', r"has no 'selct'. Did you mean select\?"),
-        ("nonsense = 1", "There are select, ignore"),
-        ('select = "CLN4"', "must be a list of texts"),
-        ("max-file-size = 'x'", "a number of bytes"),
-        ("per-file-ignores = []", "a table of patterns"),
-        ("baseline = 1", "must be text"),
-        ("select = [", "cannot be read"),
+        ('selct = ["CLN4"]', r"has no option 'selct'. Did you mean select\?"),
+        ("nonsense = 1", "The options are select, ignore"),
+        ('select = "CLN4"', "must be a list of strings"),
+        ("max-file-size = 'x'", "a positive number of bytes"),
+        ("per-file-ignores = []", "must be a table that maps path patterns"),
+        ("baseline = 1", "must be a string"),
+        ("select = [", "Could not read"),
         ('select = ["E501"]', "Unknown rule 'E501'"),
         ('select = ["CLN599"]', "Unknown rule 'CLN599'"),
         ('per-file-ignores = {"x" = ["Q"]}', "Unknown rule 'Q'"),
@@ -321,7 +321,7 @@ def test_settings_that_mean_nothing_are_refused(project: Path, setting: str, mes
 
 
 def test_paths_that_are_not_there_are_refused(project: Path) -> None:
-    with pytest.raises(CheckError, match=r"There is no file or folder .*gone\.py"):
+    with pytest.raises(CheckError, match=r"The path .*gone\.py does not exist"):
         run(project, "gone.py")
     (project / "notes.txt").write_text("")
     with pytest.raises(CheckError, match="is not a Python file, Markdown file or notebook"):
@@ -331,7 +331,7 @@ def test_paths_that_are_not_there_are_refused(project: Path) -> None:
 def test_a_rule_that_fails_is_told_and_the_others_go_on(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from colonnade.lint.rules.pool_on_sqlite import PoolOnSQLite
+    from colonnade.lint.rules.configuration.pool_on_sqlite import PoolOnSQLite
 
     def fail(self: object, at: object) -> None:
         raise KeyError("x")
@@ -339,7 +339,7 @@ def test_a_rule_that_fails_is_told_and_the_others_go_on(
     monkeypatch.setattr(PoolOnSQLite, "check", fail)
     report = check(Settings.read(project), cached=False)
     assert ("schemas.py", "CLN121") in found(report)
-    assert "CLN404 failed here (KeyError: 'x'); please report it" in report.findings[0].message
+    assert "CLN404 failed here (KeyError: 'x'); please report this" in report.findings[0].message
 
 
 @pytest.mark.parametrize("library", ["sqlmodel", "fastapi", "sqlalchemy/orm", "alembic"])

@@ -131,13 +131,13 @@ def test_notebooks_are_read_cell_by_cell() -> None:
 @pytest.mark.parametrize(
     ("data", "suffix", "message"),
     [
-        (b"\xff\xfe\x00x", ".py", "its bytes are not utf-8"),
-        ("# Größe".encode("latin-1"), ".py", "name its encoding in its first line"),
+        (b"\xff\xfe\x00x", ".py", "the file is not valid utf-8"),
+        ("# Größe".encode("latin-1"), ".py", "declare its encoding in the first line"),
         (b"# coding: klingon\n", ".py", "unknown encoding"),
-        (b"{", ".ipynb", "no notebook"),
-        (b'{"cells": 3}', ".ipynb", "no notebook"),
-        (b"[]", ".ipynb", "no notebook"),
-        (b"\xff", ".md", "its bytes are not utf-8"),
+        (b"{", ".ipynb", "not a valid notebook"),
+        (b'{"cells": 3}', ".ipynb", "not a valid notebook"),
+        (b"[]", ".ipynb", "not a valid notebook"),
+        (b"\xff", ".md", "the file is not valid utf-8"),
     ],
 )
 def test_what_cannot_be_read_says_why(data: bytes, suffix: str, message: str) -> None:
@@ -151,7 +151,7 @@ def test_what_cannot_be_read_says_why(data: bytes, suffix: str, message: str) ->
         (b"def f(:\n", "invalid syntax"),
         (b"x = 1\0\n", "null bytes"),
         (b"print 'x'\n", "Missing parentheses"),
-        (b"a b\n", "no Python"),
+        (b"a b\n", "not valid Python"),
         (b"x = " + b"(" * 5000 + b")" * 5000, "too"),
         (b"x = " + b"-" * 100_000 + b"1", "too deeply"),
         (b"if x:\n\ty\n        z\n", "inconsistent use of tabs"),

@@ -100,7 +100,7 @@ def _given(options: Asked) -> tuple[dict[Path, bytes], list[Path]]:
 
 
 def _fixed(
-    options: Asked, settings: lint.Settings, fixed: lint.Fixed, contents: dict[Path, bytes]
+    options: Asked, settings: lint.Settings, fixed: lint.FixResult, contents: dict[Path, bytes]
 ) -> int:
     if not (options.diff or contents):
         fixed.write()
@@ -153,7 +153,7 @@ def _told(
             known = lint.read_baseline(baseline)
         except CheckError as error:
             raise typer.BadParameter(str(error), param_hint="--baseline") from None
-        findings, report.known = lint.beyond(findings, known, settings.root)
+        findings, report.known = lint.exclude_known(findings, known, settings.root)
     if options.statistics:
         _print_statistics(findings)
         return len(findings)

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from colonnade.lint._findings import Finding
-from colonnade.lint._rule import Described
+from colonnade.lint._rule import BaseRule
 
 BIG = 1000  # rows from which PostgreSQL prefers an index to reading the table
 
@@ -27,14 +27,14 @@ class Running:
     drift: Sequence[str] = ()
 
 
-class LiveRule(Described):
+class LiveRule(BaseRule):
     """One thing that goes wrong in a database."""
 
     @abstractmethod
     def check(self, database: Running) -> Iterator[Finding]:
         """Find it."""
 
-    def find(self, table: str, message: str, advice: str | None = None) -> Finding:
+    def finding(self, table: str, message: str, advice: str | None = None) -> Finding:
         """A finding at a table of the database."""
         return Finding(table, 1, 1, self.code, message, 1, 1, advice=advice)
 
@@ -53,7 +53,7 @@ class Drifted(LiveRule):
     def check(self, database: Running) -> Iterator[Finding]:
         name = str(database.connection.engine.url.database or "database")
         for difference in database.drift:
-            yield self.find(name, difference)
+            yield self.finding(name, difference)
 
 
 class UnusedIndex(LiveRule):
@@ -76,7 +76,7 @@ class UnusedIndex(LiveRule):
         for table, index, size, since in rows:
             began = f" since {since:%Y-%m-%d}" if since is not None else ""
             message = f"the index `{index}` ({size}) was never used{began}"
-            yield self.find(table, message, "Drop it, if no replica uses it either")
+            yield self.finding(table, message, "Drop it, if no replica uses it either")
 
 
 class MissingIndex(LiveRule):
@@ -103,15 +103,15 @@ class MissingIndex(LiveRule):
             for key in inspector.get_foreign_keys(table):
                 columns = key["constrained_columns"]
                 if not any(set(indexed[: len(columns)]) == set(columns) for indexed in searchable):
-                    quoted = ", ".join(f"`{name}`" for name in columns)
-                    yield self.find(table, f"the foreign key {quoted} has no index")
+                    column_list = ", ".join(f"`{name}`" for name in columns)
+                    yield self.finding(table, f"the foreign key {column_list} has no index")
         if connection.dialect.name == "postgresql":
             for table, whole, by_index, rows in connection.execute(_READ_WHOLE, {"rows": BIG}):
                 message = (
                     f"`{table}` ({rows:,} rows) was read from end to end {whole:,} times, "
                     f"and by an index {by_index:,} times"
                 )
-                yield self.find(table, message, "Look at its queries with EXPLAIN")
+                yield self.finding(table, message, "Look at its queries with EXPLAIN")
 
 
 _UNUSED = sa.text("""

@@ -1,6 +1,5 @@
 """A metadata, reviewed by the rules."""
 
-import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -19,7 +18,7 @@ def schema_of(metadata: MetaData, registries: "list[registry]", failures: Failur
     """The tables of a metadata, with the classes of some registries."""
     schema = Schema(metadata)
     tables = set(metadata.tables.values())
-    for mapper in itertools.chain.from_iterable(each.mappers for each in registries):
+    for mapper in (mapper for each_registry in registries for mapper in each_registry.mappers):
         table = mapper.local_table
         if table not in tables:
             continue

@@ -13,7 +13,7 @@ from sqlalchemy import Column, MetaData, Table
 from sqlalchemy.orm import Mapper
 
 from colonnade.lint._findings import Finding
-from colonnade.lint._rule import Described
+from colonnade.lint._rule import BaseRule
 
 ModuleScope = tuple[str, int, int, int]
 
@@ -42,7 +42,7 @@ class Schema:
         unmapped = {table: mapper for table, (mapper, _) in self.unmapped.items()}
         return {table: _place(mapper.class_) for table, mapper in (self.mappers | unmapped).items()}
 
-    def find(self, code: str, table: Table, message: str, advice: str | None = None) -> Finding:
+    def finding(self, code: str, table: Table, message: str, advice: str | None = None) -> Finding:
         """A finding at the class of a table."""
         path, line, column, end = self._places.get(table, (table.fullname, 1, 1, 1))
         return Finding(path, line, column, code, message, line, end, advice=advice)
@@ -64,7 +64,7 @@ def _place(class_: type) -> ModuleScope:
     return shown, line, 1, 1
 
 
-class SchemaRule(Described):
+class SchemaRule(BaseRule):
     """One thing that goes wrong in tables."""
 
     @abstractmethod

@@ -15,7 +15,7 @@ def indexed(table: Table) -> Iterator[tuple[str, Columns, bool]]:
     for constraint in table.constraints:
         if isinstance(constraint, UniqueConstraint):
             yield f"{constraint.name or 'a UNIQUE'}", list(constraint.columns), True
-    for index in sorted(table.indexes, key=lambda index: str(index.name)):
+    for index in sorted(table.indexes, key=lambda each_index: str(each_index.name)):
         if whole(index):
             yield f"{index.name}", list(index.columns), bool(index.unique)
 

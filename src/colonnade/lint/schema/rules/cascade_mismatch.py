@@ -56,13 +56,13 @@ class Task(SQLModel, table=True):
                         message = (
                             f"deleting its parent sets {names(fixed)} to NULL, which it cannot be"
                         )
-                        yield schema.find(self.code, table, message)
+                        yield schema.finding(self.code, table, message)
         for table, mapper in schema.mappers.items():
             for relation in mapper.relationships:
                 problem = _disagreement(relation)
                 if problem:
                     message = f"`{mapper.class_.__name__}.{relation.key}` {problem}"
-                    yield schema.find(self.code, table, message)
+                    yield schema.finding(self.code, table, message)
 
 
 def _disagreement(relation: "RelationshipProperty[object]") -> str:

@@ -7,7 +7,7 @@ from sqlalchemy import (
 )
 
 from colonnade.lint._findings import Finding
-from colonnade.lint.rules.float_money import is_money
+from colonnade.lint.rules.columns.float_money import is_money
 from colonnade.lint.schema._rule import Schema, SchemaRule
 
 
@@ -38,4 +38,4 @@ class Task(SQLModel, table=True):
             for column in table.columns:
                 if isinstance(column.type, Float) and is_money(column.name):
                     message = f"`{table.name}.{column.name}` is money, and a float"
-                    yield schema.find(self.code, table, message, "Use NUMERIC: `Decimal`")
+                    yield schema.finding(self.code, table, message, "Use NUMERIC: `Decimal`")

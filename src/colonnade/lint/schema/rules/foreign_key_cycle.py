@@ -57,9 +57,9 @@ class Task(SQLModel, table=True):
             circle = _circle(table, refers)
             if circle and frozenset(circle) not in reported:
                 reported.add(frozenset(circle))
-                way = " -> ".join(table.name for table in [*circle, circle[0]])
+                way = " -> ".join(member.name for member in [*circle, circle[0]])
                 message = f"tables refer to each other in a circle: {way}"
-                yield schema.find(self.code, table, message)
+                yield schema.finding(self.code, table, message)
 
 
 def _circle(start: Table, refers: dict[Table, set[Table]]) -> list[Table]:
@@ -68,7 +68,7 @@ def _circle(start: Table, refers: dict[Table, set[Table]]) -> list[Table]:
     seen = {start}
     while ways:
         way = ways.pop(0)
-        for other in sorted(refers.get(way[-1], ()), key=lambda table: table.fullname):
+        for other in sorted(refers.get(way[-1], ()), key=lambda referred: referred.fullname):
             if other is start:
                 return way
             if other not in seen:

@@ -61,14 +61,14 @@ class Task(SQLModel, table=True):
                             f"`{column.name}` is {mine}, and `{target.table.name}.{target.name}`, "
                             f"which it refers to, {theirs}"
                         )
-                        yield schema.find(self.code, table, message)
+                        yield schema.finding(self.code, table, message)
 
 
 def _family(kind: "sqltypes.TypeEngine[Any]") -> str:
     """What sort of type a column has, as far as a key is concerned."""
     if isinstance(kind, sqltypes.TypeDecorator):
         kind = kind.impl_instance
-    for base, name in FAMILIES:
-        if isinstance(kind, base):
+    for sql_type, name in FAMILIES:
+        if isinstance(kind, sql_type):
             return name
     return type(kind).__name__

@@ -50,4 +50,4 @@ class TaskWorker(SQLModel, table=True):
                 advice = (
                     f"Make {names(sorted(both, key=lambda column: column.name))} its primary key"
                 )
-                yield schema.find(self.code, table, message, advice)
+                yield schema.finding(self.code, table, message, advice)

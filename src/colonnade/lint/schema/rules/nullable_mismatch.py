@@ -50,7 +50,7 @@ class Task(SQLModel, table=True):
                         f"`{relation.key}` is never None by its type, and {said_null} may be NULL"
                     )
                     advice = f"Annotate it `{annotation} | None`, or make the key NOT NULL"
-                    yield schema.find(self.code, table, message, advice)
+                    yield schema.finding(self.code, table, message, advice)
 
 
 def _annotation(class_: type, name: str) -> str:

@@ -35,7 +35,7 @@ class Worker(SQLModel, table=True):
     def check(self, schema: Schema) -> Iterator[Finding]:
         for table in schema.tables:
             searchable = list(indexed(table))
-            for index in sorted(table.indexes, key=lambda index: str(index.name)):
+            for index in sorted(table.indexes, key=lambda each_index: str(each_index.name)):
                 if index.unique or not whole(index) or _special(index):
                     continue
                 mine = list(index.columns)
@@ -44,7 +44,7 @@ class Worker(SQLModel, table=True):
                     # Of two that are the same, the one that comes first stays.
                     if same and (len(columns) > len(mine) or name < str(index.name) or " " in name):
                         message = f"the index `{index.name}` does nothing that {name} does not"
-                        yield schema.find(self.code, table, message, "Leave it out")
+                        yield schema.finding(self.code, table, message, "Leave it out")
                         break
 
 

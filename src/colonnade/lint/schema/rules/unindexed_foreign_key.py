@@ -35,8 +35,6 @@ class Task(SQLModel, table=True):
             for key in foreign_keys(table):
                 columns = list(key.columns)
                 size = len(columns)
-                if not any(
-                    set(index_columns[:size]) == set(columns) for index_columns in searchable
-                ):
+                if not any(set(prefix[:size]) == set(columns) for prefix in searchable):
                     message = f"`{table.name}` has no index for the foreign key {names(columns)}"
-                    yield schema.find(self.code, table, message, "Add `index=True`")
+                    yield schema.finding(self.code, table, message, "Add `index=True`")

@@ -41,4 +41,4 @@ class Task(SQLModel, table=True):
             reason = " ".join(str(error.args[0] if error.args else error).split())
             message = f"`{mapper.class_.__name__}` cannot be mapped: {reason}"
             advice = "Rules about relations leave it out until it can be"
-            yield schema.find(self.code, table, message, advice)
+            yield schema.finding(self.code, table, message, advice)

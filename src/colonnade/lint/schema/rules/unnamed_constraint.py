@@ -42,10 +42,10 @@ class Task(colonnade.SQLModel, table=True):
                 if constraint.name is None and not isinstance(constraint, PrimaryKeyConstraint)
             ]
             if unnamed:
-                names = ", ".join(sorted(unnamed))
-                message = f"`{table.name}` has constraints without a name: {names}"
+                constraints = ", ".join(sorted(unnamed))
+                message = f"`{table.name}` has constraints without a name: {constraints}"
                 advice = "Give the metadata a `naming_convention`"
-                yield schema.find(self.code, table, message, advice)
+                yield schema.finding(self.code, table, message, advice)
 
 
 def _kind(constraint: object) -> str:

@@ -1,0 +1,55 @@
+"""CLN206."""
+
+import ast
+from collections.abc import Iterator
+
+from colonnade.lint._context import Context
+from colonnade.lint._findings import Finding
+from colonnade.lint._rule import Rule
+from colonnade.lint.inference._flow import Read
+from colonnade.lint.rules._examples import ASYNC, ASYNC_EAGER
+
+
+class LazyLoadInAsync(Rule):
+    """A relation of a row of an AsyncSession is read without having been loaded.
+
+    An attribute cannot await: MissingGreenlet. Load it with the statement (`select(Task).options(
+    selectinload(Task.project))`), with `refresh(task, ["project"])`, or by awaiting
+    `task.awaitable_attrs.project` of a model with `AsyncAttrs`.
+    """
+
+    code = "CLN206"
+    name = "lazy-load-in-async"
+    source = "https://docs.sqlalchemy.org/en/21/orm/extensions/asyncio.html#preventing-implicit-io-when-using-asyncsession"
+    bad = f"""
+{ASYNC}
+
+async def project_name(session: AsyncSession, key: int) -> str:
+    task = await session.get_one(Task, key)
+    return task.project.name  # CLN206
+"""
+    good = f"""
+{ASYNC_EAGER}
+
+async def project_name(session: AsyncSession, key: int) -> str:
+    task = await session.get_one(Task, key, options=[selectinload(Task.project)])
+    return task.project.name
+"""
+
+    def check(self, context: Context) -> Iterator[Finding]:
+        for read in context.reads:
+            if read.lazy and read.row.name == "async" and not _safe(context, read):
+                class_name = read.row.model.class_name if read.row.model else ""
+                message = (
+                    f"`{class_name}.{read.name}` was not loaded with its row, and cannot be here"
+                )
+                advice = f"Load it along: `.options(selectinload({class_name}.{read.name}))`"
+                yield context.finding(self.code, read.node, message, advice=advice)
+
+
+def _safe(context: Context, read: Read) -> bool:
+    """Whether the read is of another kind: in ``run_sync``, or of a relation that is asked for."""
+    return any(
+        isinstance(ancestor, ast.Call) and "run_sync" in ast.unparse(ancestor.func)
+        for ancestor in context.module.ancestors(read.node)
+    )

@@ -1,0 +1,87 @@
+"""CLN123."""
+
+import ast
+from collections.abc import Iterator
+
+from colonnade.lint._context import Context
+from colonnade.lint._findings import Finding
+from colonnade.lint._rule import Rule
+from colonnade.lint.project._models import Model, ModelField
+from colonnade.lint.project._schemas import READ_NAME, table_of
+from colonnade.lint.rules.schemas._responses import is_secret
+
+
+class SecretInResponse(Rule):
+    """A read schema has a field that is a secret.
+
+    What is in it is sent to whoever may read the row: password hashes are cracked, keys are used.
+    Leave it out of the schema; in Colonnade `Field(secret=True)` keeps it out of every one, and out
+    of filters.
+    """
+
+    code = "CLN123"
+    name = "secret-in-response"
+    in_tests = False
+    bad = """
+from sqlmodel import Field, SQLModel
+
+
+class Worker(SQLModel, table=True):
+    id: str = Field(primary_key=True)
+    name: str
+    hashed_password: str
+
+
+class WorkerRead(SQLModel):
+    id: str
+    name: str
+    hashed_password: str  # CLN123
+"""
+    good = """
+from sqlmodel import Field, SQLModel
+
+
+class Worker(SQLModel, table=True):
+    id: str = Field(primary_key=True)
+    name: str
+    hashed_password: str
+
+
+class WorkerRead(SQLModel):
+    id: str
+    name: str
+"""
+
+    def check(self, context: Context) -> Iterator[Finding]:
+        for schema in context.models:
+            if not schema.is_schema or not READ_NAME.search(schema.class_name):
+                continue
+            table = table_of(schema)
+            if table is None:
+                continue
+            for name, field in schema.fields.items():
+                original = table.fields.get(name)
+                if original is None or not is_secret(name) or _excluded(field):
+                    continue
+                if _masked(schema, name) or name.replace("_", "") in table.class_name.lower():
+                    continue
+                inherited = field.owner is not schema
+                node = schema.node if inherited else field.node
+                message = f"`{name}` is a secret, and in what is answered"
+                if inherited:
+                    message += f", by way of `{field.owner.class_name}`"
+                yield context.finding(self.code, node, message, whole=not inherited)
+
+
+def _excluded(field: ModelField) -> bool:
+    masked = "Secret" in field.hint.name
+    return field.option("exclude") is True or field.option("secret") is True or masked
+
+
+def _masked(schema: Model, name: str) -> bool:
+    """Whether a validator or a serializer of the schema may hide it."""
+    return any(
+        isinstance(method, ast.FunctionDef)
+        and any(f"'{name}'" in ast.unparse(decorator) for decorator in method.decorator_list)
+        for method in schema.node.body
+    )
