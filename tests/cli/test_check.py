@@ -44,7 +44,7 @@ def project(tmp_path: Path) -> Path:
 def test_findings_are_told_with_their_code_and_exit_with_1(project: Path) -> None:
     done = colonnade("check", cwd=project)
     assert done.returncode == 1
-    assert "engine.py:3:37: CLN404 [*] `pool_size` is nothing for SQLite" in done.stdout
+    assert "engine.py:3:37: CLN404 [*] `pool_size` does not help on SQLite" in done.stdout
     assert '3 | engine = create_engine("sqlite://", pool_size=5)' in done.stdout
     assert "Found 1 mistake in 1 file. 1 can be fixed with --fix." in done.stdout
     again = check("--format", "concise", "--exit-zero", cwd=project)
@@ -123,7 +123,7 @@ def test_a_rule_explains_itself(tmp_path: Path) -> None:
         (["--baseline", "none.json"], "Create it with --write-baseline"),
         (["--format", "xml"], "is not one of"),
         (["--jobs", "0"], "greater than or equal to 1"),
-        (["--database-url", "sqlite://"], "it goes with --models"),
+        (["--database-url", "sqlite://"], "it requires --models"),
     ],
 )
 def test_what_is_asked_wrongly_exits_with_2(
@@ -212,7 +212,7 @@ def test_tables_of_a_module_and_of_a_database_are_reviewed(
     assert "CLN501" not in done.stdout
     (tmp_path / "models.py").write_text(MODELS)
     done = colonnade("check", "--models", "models", "--format", "concise", cwd=tmp_path)
-    assert "CLN505 `worker_id` is INTEGER, and `worker.id`, which it refers to, text" in done.stdout
+    assert "CLN505 `worker_id` is INTEGER, but refers to `worker.id`, which is text" in done.stdout
 
 
 UNMAPPED = """

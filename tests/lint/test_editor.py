@@ -44,7 +44,7 @@ async def converse(project: Path) -> None:
         assert actions is not None
         (action,) = actions
         assert isinstance(action, types.CodeAction)
-        assert (action.title, action.is_preferred) == ("Remove it (CLN404)", True)
+        assert (action.title, action.is_preferred) == ("Remove `pool_size` (CLN404)", True)
         assert action.edit is not None
         assert action.edit.changes is not None
         (edit,) = action.edit.changes[uri]

@@ -28,7 +28,7 @@ def test_text_shows_the_code_and_what_to_do(here: Path) -> None:
     findings = check(Settings(here), cached=False).findings
     lines = [Text.from_markup(line).plain for line in as_text(findings, Texts())]
     assert lines == [
-        "a.py:3:37: CLN404 [*] `pool_size` is nothing for SQLite",
+        "a.py:3:37: CLN404 [*] `pool_size` does not help on SQLite, which has a single writer",
         "  |",
         "1 | from sqlmodel import create_engine",
         "2 |",
@@ -36,7 +36,7 @@ def test_text_shows_the_code_and_what_to_do(here: Path) -> None:
         "  |                                     ^^^^^^^^^^^ CLN404",
         "4 |",
         "  |",
-        "   = help: Remove it",
+        "   = help: Remove `pool_size`",
         "",
     ]
     short = [Text.from_markup(line).plain for line in as_text(findings, Texts(), frames=False)]
@@ -61,10 +61,11 @@ def test_json_has_what_a_program_needs(here: Path) -> None:
     findings = json.loads(as_json(check(Settings(here), cached=False).findings, Texts()))
     assert findings[0] == {
         "code": "CLN404", "path": "a.py", "line": 3, "column": 37, "end_line": 3,
-        "end_column": 48, "cell": None, "message": "`pool_size` is nothing for SQLite",
+        "end_column": 48, "cell": None,
+        "message": "`pool_size` does not help on SQLite, which has a single writer",
         "advice": None,
         "fix": {
-            "message": "Remove it", "safe": True,
+            "message": "Remove `pool_size`", "safe": True,
             "edits": [{"line": 3, "column": 35, "end_line": 3, "end_column": 48, "content": ""}],
         },
     }  # fmt: skip
@@ -81,14 +82,14 @@ def test_sarif_names_rules_places_and_fixes(here: Path) -> None:
     location = result["locations"][0]["physicalLocation"]
     assert location["artifactLocation"] == {"uri": "a.py"}
     assert location["region"] == {"startLine": 3, "startColumn": 37, "endLine": 3, "endColumn": 48}
-    assert result["fixes"][0]["description"]["text"] == "Remove it"
+    assert result["fixes"][0]["description"]["text"] == "Remove `pool_size`"
 
 
 def test_github_shows_it_beside_the_code(here: Path) -> None:
     (here / "50%, a:b.py").write_text(WRONG)
     assert list(as_github(check(Settings(here), cached=False).findings)) == [
         "::error title=Colonnade (CLN404),file=50%25%2C a%3Ab.py,line=3,endLine=3,col=37::"
-        "50%25, a:b.py:3:37: CLN404 `pool_size` is nothing for SQLite"
+        "50%25, a:b.py:3:37: CLN404 `pool_size` does not help on SQLite, which has a single writer"
     ]
 
 

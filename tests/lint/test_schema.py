@@ -145,7 +145,7 @@ def test_a_circle_is_told_once_and_a_table_that_refers_to_itself_is_none() -> No
     tables = [table("a", "b"), table("b", "c"), table("c", "a"), table("self", "self")]
     findings = review_metadata(tables[0].metadata, [])
     assert [(finding.code, finding.message) for finding in findings] == [
-        ("CLN509", "tables refer to each other in a circle: a -> b -> c -> a")
+        ("CLN509", "foreign keys form a cycle: a -> b -> c -> a")
     ]
 
 

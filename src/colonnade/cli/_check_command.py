@@ -101,10 +101,10 @@ def check(
         bool, typer.Option("--lsp", help="Run as a language server on standard input and output.")
     ] = False,
 ) -> None:
-    r"""Review SQLModel, SQLAlchemy and FastAPI code: what goes wrong, why, and what is right.
+    r"""Review SQLModel, SQLAlchemy and FastAPI code: what is wrong, why, and how to fix it.
 
-    Code is parsed and never imported; Markdown and notebooks are read too. Settings are in
-    \[tool.colonnade.check] of pyproject.toml; a line that ends with # noqa: CLN101 is left alone.
+    Code is parsed and never imported; Markdown and notebooks are checked too. Settings are in
+    \[tool.colonnade.check] of pyproject.toml. A comment such as # noqa: CLN101 silences a line.
 
     Examples:
       colonnade check
@@ -126,9 +126,9 @@ def check(
     if lsp:
         _check.serve_editor()
         return
-    options = _check.Asked(
+    options = _check.CheckOptions(
         paths=tuple(paths or ()), fix=fix, unsafe=unsafe_fixes, diff=diff,
-        select=_listed(select), ignore=_listed(ignore), format=output_format.value,
+        select=_split_codes(select), ignore=_split_codes(ignore), format=output_format.value,
         baseline=baseline, write_baseline=write_baseline, models=models,
         database_url=database_url, statistics=statistics, jobs=jobs, cached=not no_cache,
         stdin_filename=stdin_filename,
@@ -137,8 +137,8 @@ def check(
     raise typer.Exit(1 if exit_code and not exit_zero else 0)
 
 
-def _listed(codes: list[str] | None) -> tuple[str, ...] | None:
-    """Codes, given one by one or with commas."""
+def _split_codes(codes: list[str] | None) -> tuple[str, ...] | None:
+    """The codes of a repeatable option, whose values may contain several codes with commas."""
     if codes is None:
         return None
     return tuple(

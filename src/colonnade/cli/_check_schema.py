@@ -1,4 +1,4 @@
-"""``colonnade check --models``: the tables of a module that is imported, and of a database."""
+"""``colonnade check --models``: reviews the tables of a module and of a database."""
 
 import sys
 from importlib import import_module
@@ -15,14 +15,14 @@ from colonnade.lint.schema import review_database, review_metadata
 
 
 def review_schema(module: str, database_url: str | None) -> list[Finding]:
-    """What the rules find in the tables that a module defines, and in a database.
+    """Review the tables of a module, and optionally a database.
 
     Raises:
-        CheckError: The module cannot be imported, has no tables, or they do not fit together.
+        CheckError: The module cannot be imported, has no tables, or they cannot be mapped.
         DatabaseError: The database cannot be reached.
     """
     findings: list[Finding] = []
-    bases = _bases(module)
+    bases = _metadata_of(module)
     for metadata, registries in bases.items():
         try:
             findings += review_metadata(metadata, list(registries))
@@ -44,11 +44,11 @@ def review_schema(module: str, database_url: str | None) -> list[Finding]:
     return list(dict.fromkeys(findings))
 
 
-def _bases(name: str) -> dict[MetaData, set[registry]]:
-    """The metadata that a module has tables in, and where their classes are registered.
+def _metadata_of(name: str) -> dict[MetaData, set[registry]]:
+    """The metadata objects of a module's tables, each with the registries of their classes.
 
     Raises:
-        CheckError: It cannot be imported, or has no tables.
+        CheckError: The module cannot be imported, or has no tables.
     """
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
@@ -58,12 +58,12 @@ def _bases(name: str) -> dict[MetaData, set[registry]]:
         raise CheckError(f"{name} cannot be imported: {type(error).__name__}: {error}") from error
     registries: dict[MetaData, set[registry]] = {}
     for value in vars(module).values():
-        registered = getattr(value, "registry", None) or getattr(value, "_sa_registry", None)
+        class_registry = getattr(value, "registry", None) or getattr(value, "_sa_registry", None)
         metadata = getattr(value, "metadata", None)
         if isinstance(value, type) and isinstance(metadata, MetaData) and metadata.tables:
             registries.setdefault(metadata, set())
-            if isinstance(registered, registry):
-                registries[metadata].add(registered)
+            if isinstance(class_registry, registry):
+                registries[metadata].add(class_registry)
     if not registries:
         raise CheckError(f"{name} has no tables. Import the table classes in it.")
     return registries

@@ -107,11 +107,11 @@ class Context:
                 return True
             if not self.project.ancestry(receiver.name).isdisjoint({lib.FASTAPI, lib.API_ROUTER}):
                 return True
-        first = call.args[0] if call.args else None
+        path = call.args[0] if call.args else None
         return (
-            isinstance(first, ast.Constant)
-            and isinstance(first.value, str)
-            and (first.value == "" or first.value.startswith("/"))
+            isinstance(path, ast.Constant)
+            and isinstance(path.value, str)
+            and (path.value == "" or path.value.startswith("/"))
         )
 
     @cached_property
@@ -139,7 +139,7 @@ class Context:
             PurePath(self.module.path).parts
         )
 
-    # Facts about a node.
+    # Nodes of the module.
 
     @cached_property
     def _values(self) -> dict[ast.AST, Value]:
@@ -176,7 +176,7 @@ class Context:
         for ancestor in self.module.ancestors(node):
             if isinstance(ancestor, (*FUNCTIONS, ast.Lambda, ast.ClassDef)):
                 return
-            if (isinstance(ancestor, LOOPS) and not _begins(ancestor, inner)) or (
+            if (isinstance(ancestor, LOOPS) and not _is_iterable(ancestor, inner)) or (
                 isinstance(ancestor, COMPREHENSIONS) and inner is not ancestor.generators[0]
             ):
                 yield ancestor
@@ -211,20 +211,20 @@ class Context:
         block = self.module.block
         if not whole and isinstance(node, (*FUNCTIONS, ast.ClassDef)):
             text = block.text_lines[line - 1]
-            at = re.search(rf"\b{re.escape(node.name)}\b", text[offset:])
-            if at is not None:
-                start = len(text[: offset + at.start()].encode())
+            name_match = re.search(rf"\b{re.escape(node.name)}\b", text[offset:])
+            if name_match is not None:
+                start = len(text[: offset + name_match.start()].encode())
                 offset, end_line, end_offset = start, line, start + len(node.name.encode())
-        first, column = block.position(line, offset)
-        last, end_column = block.position(end_line, end_offset)
+        start_line, column = block.position(line, offset)
+        last_line, end_column = block.position(end_line, end_offset)
         fix = fix if self.module.source.editable else None
         return Finding(
-            self.module.path, first, column, code, " ".join(message.split()), last, end_column,
-            block.cell, advice, fix, hidden,
+            self.module.path, start_line, column, code, " ".join(message.split()), last_line,
+            end_column, block.cell, advice, fix, hidden,
         )  # fmt: skip
 
 
-def _begins(loop: ast.AST, inner: ast.AST) -> bool:
+def _is_iterable(loop: ast.AST, inner: ast.AST) -> bool:
     """Whether a node is the iterable of a loop, which is evaluated once."""
     return inner is getattr(loop, "iter", None)
 

@@ -21,8 +21,8 @@ class BaseRule(ABC):
     Attributes:
         code: ``CLN`` and a number that never changes.
         name: Lower-case words joined by hyphens.
-        fixes: Whether the rule's fixes are safe (they change nothing except the problem), unsafe
-            (they need a review), or whether it never offers one.
+        fixes: Whether the rule's fixes are safe (they change nothing except the problem) or unsafe
+            (they need a review), or whether it never offers a fix.
         bad: An example with the problem.
         good: The same example without it.
         source: A page that documents the problem.
@@ -61,9 +61,11 @@ class Rule(BaseRule):
     in_migrations: ClassVar[bool] = True
 
     @abstractmethod
-    def check(self, at: Context) -> Iterator[Finding]:
+    def check(self, context: Context) -> Iterator[Finding]:
         """Yield the findings in a module."""
 
-    def applies(self, at: Context) -> bool:
+    def applies(self, context: Context) -> bool:
         """Whether to check a module."""
-        return (self.in_tests or not at.is_test) and (self.in_migrations or not at.is_migration)
+        return (self.in_tests or not context.is_test) and (
+            self.in_migrations or not context.is_migration
+        )

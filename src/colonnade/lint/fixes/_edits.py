@@ -23,18 +23,18 @@ class Editor:
 
     def __init__(self, module: Module) -> None:
         self._module = module
-        self._piece = module.block
+        self._block = module.block
         self._text = module.source.text
 
     def start(self, node: ast.AST) -> int:
         """The offset in the file where a node starts."""
-        position: Any = node  # an expression, a statement or a part of one: all have a place
-        return self._piece.offset(position.lineno, position.col_offset)
+        position: Any = node  # the base class ast.AST has no position, but these nodes have
+        return self._block.offset(position.lineno, position.col_offset)
 
     def end(self, node: ast.AST) -> int:
         """The offset in the file where a node ends."""
         position: Any = node
-        return self._piece.offset(position.end_lineno, position.end_col_offset)
+        return self._block.offset(position.end_lineno, position.end_col_offset)
 
     def text(self, node: ast.AST) -> str:
         """The source text of a node."""
@@ -228,7 +228,7 @@ class Editor:
         decorators = getattr(statement, "decorator_list", [])
         first = decorators[0] if decorators else statement
         start = self.start(first) - (1 if decorators else 0)
-        return Edit(start, start, line.replace("\n", f"\n{self._piece.indent}"))
+        return Edit(start, start, line.replace("\n", f"\n{self._block.indent}"))
 
 
 def _blank(comment: re.Match[str]) -> str:

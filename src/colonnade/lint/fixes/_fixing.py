@@ -169,6 +169,6 @@ def _overlap(edit: Edit, other: Edit) -> bool:
     if edit.start == edit.end == other.start == other.end:
         return False
     if edit.start == edit.end or other.start == other.end:
-        point, wide = (edit.start, other) if edit.start == edit.end else (other.start, edit)
-        return wide.start < point < wide.end
+        point, range_ = (edit.start, other) if edit.start == edit.end else (other.start, edit)
+        return range_.start < point < range_.end
     return edit.start < other.end and other.start < edit.end

@@ -149,10 +149,10 @@ class Inference:
         if known is not None:
             return known if known.done else None
         outer = module.enclosing_function(node)
-        around = self.flows.get(outer) if outer is not None else None
-        if outer is not None and around is None:
-            around = self.flow(outer, module)
-        flow = Flow(self, ModuleScope(self.project, module), node, around)
+        outer_flow = self.flows.get(outer) if outer is not None else None
+        if outer is not None and outer_flow is None:
+            outer_flow = self.flow(outer, module)
+        flow = Flow(self, ModuleScope(self.project, module), node, outer_flow)
         self.flows[node] = flow
         self._walk(flow)
         return flow

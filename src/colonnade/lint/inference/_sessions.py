@@ -148,8 +148,10 @@ def _attach(flow: Flow, node: ast.expr | None, row: Value) -> None:
         return
     # The relations of a new row are empty, so reading them does not load anything.
     loads = item.loads if item.attached else None
-    taken = replace(row, model=item.model, loads=loads)
-    flow.state.names[node.id] = collection_of(taken) if inferred.kind is Kind.COLLECTION else taken
+    attached_row = replace(row, model=item.model, loads=loads)
+    flow.state.names[node.id] = (
+        collection_of(attached_row) if inferred.kind is Kind.COLLECTION else attached_row
+    )
 
 
 def _refresh(flow: Flow, node: ast.Call, row: ast.expr | None) -> None:
@@ -160,12 +162,14 @@ def _refresh(flow: Flow, node: ast.Call, row: ast.expr | None) -> None:
     state.expired.pop(name, None)
     if name in state.loop_sources:
         state.expired.pop(state.loop_sources[name], None)
-    given_names = [*node.args[1:], *(keyword.value for keyword in node.keywords)]
-    for names in given_names:
+    attribute_lists = [*node.args[1:], *(keyword.value for keyword in node.keywords)]
+    for names in attribute_lists:
         inferred = state.names.get(name)
         if isinstance(names, ast.List | ast.Tuple | ast.Set):
-            written = (element.value for element in names.elts if isinstance(element, ast.Constant))
-            state.loaded |= {(name, str(relation)) for relation in written}
+            relation_names = (
+                element.value for element in names.elts if isinstance(element, ast.Constant)
+            )
+            state.loaded |= {(name, str(relation)) for relation in relation_names}
         elif inferred is not None:
             state.names[name] = replace(inferred, loads=None)
 

@@ -221,7 +221,7 @@ class _Walker:
 
 def _merge_states(branches: Iterable[State | None]) -> State | None:
     """The state where branches meet."""
-    states = [way for way in branches if way is not None]
+    states = [state for state in branches if state is not None]
     if not states:
         return None
     first, *others = states
@@ -230,8 +230,7 @@ def _merge_states(branches: Iterable[State | None]) -> State | None:
     result = first.copy()
     for other in others:
         for name, inferred in other.names.items():
-            mine = result.names.get(name)
-            result.names[name] = merge_values(mine, inferred)
+            result.names[name] = merge_values(result.names.get(name), inferred)
         result.expired.update(other.expired)
         result.loaded |= other.loaded
         result.loop_sources.update(other.loop_sources)

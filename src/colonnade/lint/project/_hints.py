@@ -73,9 +73,9 @@ def read_annotation(node: ast.expr | None, resolver: NameResolver, depth: int = 
             return _subscript(resolver.resolve(value), items, resolver, depth)
         case ast.Name() | ast.Attribute():
             name = resolver.resolve(node)
-            stands_for = resolver.alias(name)
-            if stands_for is not None:
-                return read_annotation(stands_for[0], stands_for[1], depth + 1)
+            target = resolver.alias(name)
+            if target is not None:
+                return read_annotation(target[0], target[1], depth + 1)
             last = name.rpartition(".")[2]
             if last in COLLECTION_TYPES and name != f"{last}.{last}":
                 return TypeHint(collection=last)
@@ -97,13 +97,13 @@ def _subscript(name: str, items: list[ast.expr], resolver: NameResolver, depth: 
         return (
             TypeHint(collection=last) if last in COLLECTION_TYPES else TypeHint(name, names=(name,))
         )
-    reading: Callable[[], TypeHint] = lambda: read_annotation(items[0], resolver, depth + 1)  # noqa: E731
+    read_first: Callable[[], TypeHint] = lambda: read_annotation(items[0], resolver, depth + 1)  # noqa: E731
     if last == "Optional":
-        return replace(reading(), optional=True)
+        return replace(read_first(), optional=True)
     if last == "Union":
         return _union(items, resolver, depth)
     if last == "Annotated":
-        hint = reading()
+        hint = read_first()
         return replace(hint, metadata=(*hint.metadata, *items[1:]))
     if last == "Literal":
         values = tuple(item.value for item in items if isinstance(item, ast.Constant))
@@ -111,11 +111,11 @@ def _subscript(name: str, items: list[ast.expr], resolver: NameResolver, depth: 
     if last == "ClassVar":
         return TypeHint(classvar=True)
     if last in MAPPED_TYPES or last in ("Final", "Required", "NotRequired"):
-        return reading()
+        return read_first()
     if last in AWAITABLE_TYPES:
         return read_annotation(items[-1], resolver, depth + 1)
     if last in COLLECTION_TYPES:
-        inner = reading()
+        inner = read_first()
         return TypeHint(inner.name, collection=last, names=inner.names, literals=inner.literals)
     return TypeHint(name, names=(name,))
 

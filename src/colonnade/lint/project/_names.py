@@ -26,17 +26,17 @@ class Names:
 
     def __init__(
         self,
-        summary: Mapping[str, ModuleSummary],
+        summaries: Mapping[str, ModuleSummary],
         packages: Iterable[str] = (),
         previous_blocks: Mapping[str, str] | None = None,
     ) -> None:
-        self.summaries = summary
+        self.summaries = summaries
         self.packages = frozenset(packages)
         self.previous_blocks = previous_blocks or {}
         self._known: dict[tuple[str, str], str] = {}
         self._imports: dict[str, frozenset[str]] = {}
         self._endings: dict[str, list[str]] = defaultdict(list)
-        for name in summary:
+        for name in summaries:
             if "#" in name or SHADOWED in name:  # no import refers to these
                 continue
             parts = name.split(".")
@@ -120,8 +120,8 @@ class Names:
         return frozenset(
             f"{module}.{name}"
             for module, summary in self.summaries.items()
-            for name, fact in summary.classes.items()
-            if fact.table
+            for name, cls in summary.classes.items()
+            if cls.table
         )
 
     @cached_property
@@ -165,7 +165,7 @@ class Names:
         return ancestors
 
     def _resolve(self, path: str, near: str, depth: int) -> str:
-        first, _, rest = path.partition(".")
+        first, _, remaining = path.partition(".")
         if depth > DEPTH or not first:
             return path
         module: str | None = near
@@ -175,7 +175,9 @@ class Names:
             if target == DEFINITION:
                 return f"{module}.{path}"
             if target is not None and target != first:
-                return self._absolute(f"{target}.{rest}" if rest else target, module, depth + 1)
+                return self._absolute(
+                    f"{target}.{remaining}" if remaining else target, module, depth + 1
+                )
             module = self.previous_blocks.get(module) if target is None else None
         return self._starred(path, near, depth) or self._absolute(path, near, depth)
 
@@ -196,32 +198,32 @@ class Names:
             return self._member(module, parts[size:], depth + 1)
         return None
 
-    def _member(self, module: str, rest: list[str], depth: int) -> str:
-        name = rest[0]
+    def _member(self, module: str, remaining: list[str], depth: int) -> str:
+        name = remaining[0]
         summary = self.summaries[module]
         if name in summary.exports and depth <= DEPTH:
             target = summary.exports[name]
             if target == DEFINITION:
-                return f"{module}.{'.'.join(rest)}"
-            return self._absolute(".".join([target, *rest[1:]]), module, depth + 1)
-        path = ".".join(rest)
+                return f"{module}.{'.'.join(remaining)}"
+            return self._absolute(".".join([target, *remaining[1:]]), module, depth + 1)
+        path = ".".join(remaining)
         return self._starred(path, module, depth) or f"{module}.{path}"
 
     def _starred(self, path: str, near: str, depth: int) -> str | None:
         """Resolve a name through ``import *``, visiting each module once."""
         first = path.partition(".")[0]
-        reached = [near]
-        for module in reached:
+        visited = [near]
+        for module in visited:
             summary = self.summaries.get(module)
             for star in summary.stars if summary and depth <= DEPTH else ():
                 if first in lib.STARS.get(star, ()):
                     return lib.canonical(f"{star}.{path}")
                 other = self._module(star, module)
-                if other is None or other in reached:
+                if other is None or other in visited:
                     continue
                 if first in self.summaries[other].exports:
                     return self._member(other, path.split("."), depth + 1)
-                reached.append(other)
+                visited.append(other)
         return None
 
     def _module(self, path: str, near: str) -> str | None:

@@ -203,12 +203,12 @@ class Project:
         candidates = self._classes_by_name.get(class_name, [])
         tables = [candidate for candidate in candidates if candidate in self.names.tables]
         document = near.partition("#")[0]
-        for some in (candidates, tables):
-            beside = [candidate for candidate in some if candidate.startswith(f"{document}#")]
+        for group in (candidates, tables):
+            beside = [candidate for candidate in group if candidate.startswith(f"{document}#")]
             if len(beside) == 1:
                 return beside[0]
-            if len(some) == 1:
-                return some[0]
+            if len(group) == 1:
+                return group[0]
         return class_name
 
     def _ancestors(self, name: str) -> list[str]:

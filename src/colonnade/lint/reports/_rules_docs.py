@@ -21,9 +21,9 @@ GROUPS = {
     "CLN5": "Tables and databases: `--models`, `--database-url`",
 }
 FIXES = {
-    "safe": "`--fix` fixes it.",
-    "unsafe": "`--fix --unsafe-fixes` fixes it; review the change.",
-    "never": "There is no automatic fix.",
+    "safe": "Fixed by `--fix`.",
+    "unsafe": "Fixed by `--fix --unsafe-fixes`; review the change.",
+    "never": "Fix it by hand.",
 }
 SHORT = {"safe": "safe", "unsafe": "unsafe", "never": ""}
 

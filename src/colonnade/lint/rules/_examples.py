@@ -1,4 +1,4 @@
-"""The beginnings that examples of several rules share."""
+"""Code that the examples of several rules start with."""
 
 HEAD = """
 engine = create_engine("sqlite:///tasks.db")
@@ -20,7 +20,7 @@ class Task(SQLModel, table=True):
 
 
 def models(*names: str, before: str = "") -> str:
-    """Two tables and an engine, with additional names imported from sqlmodel and other imports."""
+    """Two tables and an engine, with additional names from sqlmodel and other imports."""
     functions = sorted({"create_engine", "select", *names})
     imports = ", ".join(["Field", "Relationship", "Session", "SQLModel", *functions])
     first = f"{before}\n" if before else ""

@@ -1,10 +1,10 @@
-"""Questions about names in syntax trees."""
+"""Helpers for names in syntax trees."""
 
 import ast
 
 
 def is_name(node: ast.expr, name: str) -> bool:
-    """Whether an expression is a plain name, and this one."""
+    """Whether an expression is a certain name."""
     return isinstance(node, ast.Name) and node.id == name
 
 

@@ -79,7 +79,7 @@ class Cache:
             return
         data = {
             "version": code_version(),
-            "files": {n: _record_to_json(k) for n, k in self._used.items()},
+            "files": {name: _record_to_json(record) for name, record in self._used.items()},
         }
         try:
             self._folder.mkdir(exist_ok=True)

@@ -304,7 +304,7 @@ class _CheckRun:
         hashes = dependency_hashes(_file_imports(names, owners), content_hashes)
         # Relations and foreign keys refer to tables by name, without an import.
         shared = {name: hashes[name] for name in map(owners.get, _table_modules(names)) if name}
-        shared["facts"] = combine_hashes(
+        shared["summaries"] = combine_hashes(
             {name: summaries_hash(record.summaries) for name, record in self._records.items()}
         )
         common = combine_hashes(shared)

@@ -1,4 +1,4 @@
-"""JSON columns whose changes nobody sees."""
+"""JSON columns that do not track changes inside their values."""
 
 import ast
 
@@ -9,13 +9,13 @@ from colonnade.lint.rules.columns._stock_columns import COLLECTIONS, MAPPINGS
 MUTABLE = ("Mutable", "mutable", "as_mutable")
 
 
-def untracked(context: Context, field: ModelField) -> bool:
-    """Whether a field is JSON and a collection, and nothing watches what changes inside it."""
+def is_untracked_json(context: Context, field: ModelField) -> bool:
+    """Whether a field is a collection in a JSON column that does not track changes inside it."""
     model = field.owner
     if not (model.is_stock_sqlmodel or model.is_declarative):
         return False
-    mapping = field.hint.name in MAPPINGS
-    if not (field.hint.collection in COLLECTIONS or mapping):
+    is_mapping = field.hint.name in MAPPINGS
+    if not (field.hint.collection in COLLECTIONS or is_mapping):
         return False
     types = list(field.type_expressions())
     text = " ".join(ast.unparse(type_expression) for type_expression in types)

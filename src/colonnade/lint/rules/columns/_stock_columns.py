@@ -1,4 +1,4 @@
-"""Columns as sqlmodel itself makes them."""
+"""Columns whose type stock sqlmodel infers from the annotation."""
 
 import ast
 from collections.abc import Iterator
@@ -7,13 +7,11 @@ from colonnade.lint._context import Context
 from colonnade.lint.project._models import Model, ModelField
 
 COLLECTIONS = frozenset({"list", "List", "set", "Set", "Sequence", "tuple", "Tuple"})
-
-
 MAPPINGS = frozenset({"dict", "Dict", "typing.Dict", "builtins.dict", "typing.Mapping"})
 
 
 def stock_columns(context: Context) -> Iterator[tuple[Model, ModelField, list[str]]]:
-    """The fields that become columns of sqlmodel's, and the tables they do so in."""
+    """Yield the fields whose column stock sqlmodel creates: model, field, names of the tables."""
     names = context.project.names
     for model in context.models:
         if not model.is_stock_sqlmodel:
@@ -23,19 +21,20 @@ def stock_columns(context: Context) -> Iterator[tuple[Model, ModelField, list[st
         if not tables:
             continue
         for field in model.declared.values():
-            if isinstance(field, ModelField) and plain(field):
-                hidden = [
+            if isinstance(field, ModelField) and has_inferred_type(field):
+                affected = [
                     table
                     for table in tables
                     if (subclass := context.project.model(table)) is not None
                     and subclass.fields.get(field.name) is field
                     and subclass.is_stock_sqlmodel
                 ]
-                if hidden:
-                    yield model, field, hidden
+                if affected:
+                    yield model, field, affected
 
 
-def plain(field: ModelField) -> bool:
+def has_inferred_type(field: ModelField) -> bool:
+    """Whether a field sets no column type, so that sqlmodel infers it."""
     return field.options.keys().isdisjoint({"sa_type", "sa_column", "sa_column_args"}) and not (
         isinstance(field.node, ast.AnnAssign) and field.node.simple == 0
     )

@@ -1,4 +1,4 @@
-"""CLN105."""
+"""The rule CLN105, collection-column."""
 
 from collections.abc import Iterator
 
@@ -10,11 +10,11 @@ from colonnade.lint.rules.columns._stock_columns import COLLECTIONS, MAPPINGS, s
 
 
 class CollectionColumn(Rule):
-    """A `list` or `dict` field of a table without a column type, on stock sqlmodel.
+    """A `list` or `dict` field of a table has no column type, on stock sqlmodel.
 
-    sqlmodel has no column for it: `ValueError: <class 'list'> has no matching SQLAlchemy type`,
-    when the module is imported. Say which, with `sa_type=JSON`; in-place changes are then still
-    lost (CLN106). Colonnade stores both as JSON and saves changes inside them.
+    sqlmodel has no column type for collections: importing the module raises `ValueError: <class
+    'list'> has no matching SQLAlchemy type`. Set `sa_type=JSON`; changes inside the value are then
+    still lost (CLN106). Colonnade stores both as JSON and saves changes inside them.
     """
 
     code = "CLN105"
@@ -39,12 +39,12 @@ class Task(SQLModel, table=True):
     def check(self, context: Context) -> Iterator[Finding]:
         for _, field, tables in stock_columns(context):
             if _is_collection(field.hint):
-                where = tables[0].rpartition(".")[2]
+                table = tables[0].rpartition(".")[2]
                 message = (
-                    f"`{field.name}` is a collection, which sqlmodel has no column for: "
-                    f"`{where}` raises ValueError when it is imported"
+                    f"`{field.name}` is a collection without a column type: "
+                    f"importing `{table}` raises ValueError"
                 )
-                advice = "Give it `sa_type=JSON`, or import SQLModel and Field from colonnade"
+                advice = "Set `sa_type=JSON`, or import SQLModel and Field from colonnade"
                 yield context.finding(self.code, field.node, message, advice=advice)
 
 

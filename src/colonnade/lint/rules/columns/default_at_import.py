@@ -1,4 +1,4 @@
-"""CLN109."""
+"""The rule CLN109, default-at-import."""
 
 import ast
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from colonnade.lint._findings import Finding, Fix
 from colonnade.lint._rule import Rule
 from colonnade.lint.project import _known_names as lib
 
-CHANGING = frozenset(
+VARYING = frozenset(
     {"datetime.datetime.now", "datetime.datetime.utcnow", "datetime.datetime.today",
      "datetime.date.today", "time.time", "time.time_ns", "uuid.uuid1", "uuid.uuid4", "uuid.uuid7",
      "random.random", "random.randint", "secrets.token_hex", "secrets.token_urlsafe",
@@ -19,8 +19,8 @@ CHANGING = frozenset(
 class DefaultAtImport(Rule):
     """A field's default is computed once, when the module is imported.
 
-    Every row gets the time the server was started, or the same UUID (the second insert then fails).
-    `default_factory` calls it for each row.
+    Every row gets the same value: the time at which the server started, or the same UUID, so that
+    the second insert fails. Use `default_factory`, which is called for each row.
     """
 
     code = "CLN109"
@@ -58,15 +58,15 @@ class Task(SQLModel, table=True):
             value = keyword.value if keyword else field.default
             if value is None and field.call is not None and field.call.args:
                 value = field.call.args[0]
-            call = _changing(context, value)
+            call = _varying_call(context, value)
             if call is None or value is None:
                 continue
             fix = None
             if keyword is not None and keyword.arg == "default" and value is call:
-                plain = not (call.args or call.keywords)
+                has_no_arguments = not (call.args or call.keywords)
                 text = (
                     context.editor.text(call.func)
-                    if plain
+                    if has_no_arguments
                     else f"lambda: {context.editor.text(call)}"
                 )
                 if context.resolve(field.call.func if field.call else None) in (
@@ -74,15 +74,19 @@ class Task(SQLModel, table=True):
                     "pydantic.Field",
                 ):
                     edit = context.editor.replace(keyword, f"default_factory={text}")
-                    fix = Fix("Make it a `default_factory`", (edit,), safe=True)
-            message = f"`{field.name}` gets what this is when the module is imported, in every row"
-            yield context.finding(self.code, value, message, fix=fix)
+                    fix = Fix("Use `default_factory`", (edit,), safe=True)
+            message = (
+                f"the default of `{field.name}` is computed once, at import, so every row gets the "
+                "same value"
+            )
+            advice = "Pass a callable instead, such as `default_factory=...`"
+            yield context.finding(self.code, value, message, fix=fix, advice=advice)
 
 
-def _changing(context: Context, value: ast.expr | None) -> ast.Call | None:
-    """The call in a default that gives another value each time."""
+def _varying_call(context: Context, value: ast.expr | None) -> ast.Call | None:
+    """The call in a default that returns a different value each time."""
     while isinstance(value, ast.Call):
-        if context.resolve(value.func) in CHANGING:
+        if context.resolve(value.func) in VARYING:
             return value
         func = value.func
         if context.resolve(func) in ("str", "builtins.str") and value.args:

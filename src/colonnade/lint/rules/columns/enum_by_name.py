@@ -1,4 +1,4 @@
-"""CLN112."""
+"""The rule CLN112, enum-by-name."""
 
 import ast
 from collections.abc import Iterator
@@ -10,12 +10,12 @@ from colonnade.lint.rules.columns._stock_columns import stock_columns
 
 
 class EnumByName(Rule):
-    """An `Enum` of a table is stored by names of members, not values, on stock sqlmodel.
+    """An `Enum` field of a table is stored by name instead of by value, on stock sqlmodel.
 
-    The API says `in-progress`, the database `IN_PROGRESS`: reports, other programs and raw SQL have
-    to know both, and renaming a member in Python makes stored rows unreadable. Found only where
-    names and values differ. Give the column `sa_type=Enum(Status, values_callable=...)`, or use
-    Colonnade, which stores values.
+    The API says `in-progress` and the database says `IN_PROGRESS`: reports, other programs and raw
+    SQL must know both, and renaming a member in Python makes its stored rows unreadable. The rule
+    reports only enums whose names and values differ. Set `sa_type=Enum(Status,
+    values_callable=...)` on the column, or use Colonnade, which stores values.
     """
 
     code = "CLN112"
@@ -58,19 +58,19 @@ class Task(SQLModel, table=True):
         for _, field, _tables in stock_columns(context):
             if field.hint.collection or not field.hint.name:
                 continue
-            member = _differing(context, field.hint.name)
+            member = _differing_member(context, field.hint.name)
             if member is not None:
                 name, value = member
                 message = (
-                    f"`{field.name}` is stored as the names of its members: "
-                    f"{name!r}, where its value is {value!r}"
+                    f"`{field.name}` is stored by the names of its members: "
+                    f"as {name!r} instead of {value!r}"
                 )
-                advice = "Store values: `sa_type=Enum(..., values_callable=...)`, or colonnade"
+                advice = "Use `sa_type=Enum(..., values_callable=...)`, or SQLModel from colonnade"
                 yield context.finding(self.code, field.node, message, advice=advice)
 
 
-def _differing(context: Context, name: str) -> tuple[str, str] | None:
-    """A member of an enum whose value is another text than its name."""
+def _differing_member(context: Context, name: str) -> tuple[str, str] | None:
+    """The name and value of the first member of an enum whose value differs from its name."""
     ancestry = context.project.ancestry(name)
     if ancestry.isdisjoint({"enum.Enum", "enum.StrEnum"}):
         return None

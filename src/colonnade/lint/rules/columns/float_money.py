@@ -1,4 +1,4 @@
-"""CLN115."""
+"""The rule CLN115, float-money."""
 
 import re
 from collections.abc import Iterator
@@ -15,15 +15,16 @@ NOT_MONEY = re.compile(r"(ratio|percent|pct|rate|factor|score|weight|token|funct
 
 
 def is_money(name: str) -> bool:
-    """Whether a column's name is that of an amount of money."""
+    """Whether a column holds an amount of money, judging by its name."""
     return MONEY.search(name) is not None and NOT_MONEY.search(name) is None
 
 
 class FloatMoney(Rule):
-    """A column of money is a float.
+    """A column that holds money is a float.
 
-    0.1 + 0.2 is not 0.3: sums of prices drift, and equality fails. `Decimal` with `max_digits` and
-    `decimal_places` is exact in Python and in PostgreSQL; Colonnade's is exact on SQLite too.
+    0.1 + 0.2 is not 0.3: sums of prices drift, and comparisons for equality fail. `Decimal` with
+    `max_digits` and `decimal_places` is exact in Python and in PostgreSQL; Colonnade's `Decimal`
+    columns are exact on SQLite too.
     """
 
     code = "CLN115"
@@ -64,6 +65,8 @@ class Task(SQLModel, table=True):
                 ):  # fmt: skip
                     continue
                 if is_money(field.name):
-                    message = f"`{field.name}` is money, and a float: its sums are not exact"
+                    message = (
+                        f"`{field.name}` holds money, but is a float, whose sums are not exact"
+                    )
                     advice = "Use `Decimal` with `max_digits` and `decimal_places`"
                     yield context.finding(self.code, field.node, message, advice=advice)

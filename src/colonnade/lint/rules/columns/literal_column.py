@@ -1,4 +1,4 @@
-"""CLN104."""
+"""The rule CLN104, literal-column."""
 
 from collections.abc import Iterator
 
@@ -9,11 +9,11 @@ from colonnade.lint.rules.columns._stock_columns import stock_columns
 
 
 class LiteralColumn(Rule):
-    """A `Literal` field of a table, on stock sqlmodel.
+    """A field of a table is a `Literal`, on stock sqlmodel.
 
-    sqlmodel asks whether the type is a subclass of something, and a `Literal` is not a class: the
-    module cannot be imported (`TypeError: issubclass() arg 1 must be a class`). Give the column a
-    type with `sa_type=String`, or take `SQLModel` from Colonnade, where it is text with a CHECK.
+    sqlmodel calls `issubclass()` with the type, and a `Literal` is not a class: importing the
+    module raises `TypeError: issubclass() arg 1 must be a class`. Set `sa_type=String`, or use
+    Colonnade's `SQLModel`, which stores the field as text with a CHECK.
     """
 
     code = "CLN104"
@@ -43,10 +43,10 @@ class Task(SQLModel, table=True):
     def check(self, context: Context) -> Iterator[Finding]:
         for _, field, tables in stock_columns(context):
             if field.hint.literals and not field.hint.collection:
-                where = tables[0].rpartition(".")[2]
+                table = tables[0].rpartition(".")[2]
                 message = (
-                    f"`{field.name}` is a `Literal`, which sqlmodel cannot make a column of: "
-                    f"`{where}` raises TypeError when it is imported"
+                    f"`{field.name}` is a `Literal`, which sqlmodel has no column type for: "
+                    f"importing `{table}` raises TypeError"
                 )
-                advice = "Give it `sa_type=String`, or import SQLModel and Field from colonnade"
+                advice = "Set `sa_type=String`, or import SQLModel and Field from colonnade"
                 yield context.finding(self.code, field.node, message, advice=advice)

@@ -1,4 +1,4 @@
-"""CLN107."""
+"""The rule CLN107, lost-json-change."""
 
 import ast
 from collections.abc import Iterator
@@ -7,9 +7,9 @@ from colonnade.lint._context import Context
 from colonnade.lint._findings import Finding
 from colonnade.lint._rule import Rule
 from colonnade.lint.inference._values import Kind
-from colonnade.lint.rules.columns._json_columns import untracked
+from colonnade.lint.rules.columns._json_columns import is_untracked_json
 
-CHANGES = frozenset(
+MUTATING_METHODS = frozenset(
     {"append", "extend", "insert", "remove", "pop", "clear", "update", "setdefault", "popitem",
      "sort", "reverse", "add", "discard"}
 )  # fmt: skip
@@ -18,8 +18,9 @@ CHANGES = frozenset(
 class LostJSONChange(Rule):
     """A value inside an untracked JSON column is changed in place, and the change is lost.
 
-    The commit after it stores nothing, and no error says so. Assign a new value (`task.tags =
-    [*task.tags, "x"]`), call `flag_modified(task, "tags")`, or let the column track (CLN106).
+    The next commit does not store the change, and nothing raises. Assign a new value (`task.tags =
+    [*task.tags, "x"]`), call `flag_modified(task, "tags")`, or make the column track changes
+    (CLN106).
     """
 
     code = "CLN107"
@@ -59,13 +60,15 @@ def tag(session: Session, key: int, name: str) -> None:
     def check(self, context: Context) -> Iterator[Finding]:
         for node in context.module.calls:
             func = node.func
-            if isinstance(func, ast.Attribute) and func.attr in CHANGES:
-                yield from self._judge(context, func.value, node)
-        for part in context.module.nodes(ast.Subscript):
-            if isinstance(part.ctx, ast.Store | ast.Del):
-                yield from self._judge(context, part.value, part)
+            if isinstance(func, ast.Attribute) and func.attr in MUTATING_METHODS:
+                yield from self._check_change(context, func.value, node)
+        for subscript in context.module.nodes(ast.Subscript):
+            if isinstance(subscript.ctx, ast.Store | ast.Del):
+                yield from self._check_change(context, subscript.value, subscript)
 
-    def _judge(self, context: Context, changed: ast.expr, node: ast.AST) -> Iterator[Finding]:
+    def _check_change(
+        self, context: Context, changed: ast.expr, node: ast.AST
+    ) -> Iterator[Finding]:
         while isinstance(changed, ast.Subscript):
             changed = changed.value
         if not isinstance(changed, ast.Attribute):
@@ -74,15 +77,19 @@ def tag(session: Session, key: int, name: str) -> None:
         if row is None or row.kind is not Kind.ROW or row.model is None or not row.attached:
             return
         field = row.model.fields.get(changed.attr)
-        if field is None or not untracked(context, field) or _marked(context, node, changed):
+        if (
+            field is None
+            or not is_untracked_json(context, field)
+            or _is_marked_as_changed(context, node, changed)
+        ):
             return
-        message = f"this change inside `{changed.attr}` is not saved: its JSON is not tracked"
+        message = f"this change inside `{changed.attr}` is not saved: the column does not track it"
         advice = f'Assign a new value, or call `flag_modified(..., "{changed.attr}")`'
         yield context.finding(self.code, node, message, advice=advice)
 
 
-def _marked(context: Context, node: ast.AST, changed: ast.Attribute) -> bool:
-    """Whether the function says that it changed, or assigns the attribute itself."""
+def _is_marked_as_changed(context: Context, node: ast.AST, changed: ast.Attribute) -> bool:
+    """Whether the function flags the attribute as modified, or assigns a new value to it."""
     function = context.module.enclosing_function(node) or context.module.tree
     for descendant in ast.walk(function):
         if isinstance(descendant, ast.Call) and "flag_modified" in ast.unparse(descendant.func):

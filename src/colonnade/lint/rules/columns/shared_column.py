@@ -1,4 +1,4 @@
-"""CLN113."""
+"""The rule CLN113, shared-column."""
 
 import ast
 from collections.abc import Iterator
@@ -10,11 +10,11 @@ from colonnade.lint.project._models import ModelField
 
 
 class SharedColumn(Rule):
-    """One `Column` object is to be a column of several tables.
+    """One `Column` object is shared by several tables.
 
-    `sa_column=Column(...)` in a base is one object: the first table takes it, the second fails with
-    "Column object 'x' already assigned to Table". Say the type with `sa_type`, and the rest with
-    `sa_column_kwargs`: each table then makes its own.
+    `sa_column=Column(...)` in a base class is a single object: the first table takes it, and the
+    second fails with "Column object 'x' already assigned to Table". Set the type with `sa_type` and
+    other arguments with `sa_column_kwargs`; each table then creates its own column.
     """
 
     code = "CLN113"
@@ -70,8 +70,8 @@ class Project(Described, table=True):
                 ]
                 if isinstance(column, ast.Call) and len(users) > 1:
                     message = (
-                        f"`{field.name}` is one Column for {len(users)} tables "
-                        f"({', '.join(users[:3])}): the second raises"
+                        f"`{field.name}` is a single Column for {len(users)} tables "
+                        f"({', '.join(users[:3])}): defining the second one raises"
                     )
-                    advice = "Use `sa_type=` and `sa_column_kwargs=`"
+                    advice = "Use `sa_type=` and `sa_column_kwargs=` instead"
                     yield context.finding(self.code, column, message, advice=advice)

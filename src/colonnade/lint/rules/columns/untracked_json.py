@@ -1,4 +1,4 @@
-"""CLN106."""
+"""The rule CLN106, untracked-json."""
 
 from collections.abc import Iterator
 
@@ -6,16 +6,17 @@ from colonnade.lint._context import Context
 from colonnade.lint._findings import Finding
 from colonnade.lint._rule import Rule
 from colonnade.lint.project._models import ModelField
-from colonnade.lint.rules.columns._json_columns import untracked
+from colonnade.lint.rules.columns._json_columns import is_untracked_json
 from colonnade.lint.rules.columns._stock_columns import MAPPINGS
 
 
 class UntrackedJSON(Rule):
-    """JSON columns of lists or dicts that do not see changes inside them.
+    """A JSON column of lists or dicts does not track changes inside its values.
 
-    `task.tags.append("x")` and a commit store nothing: SQLAlchemy compares the object with itself.
-    Wrap the type in `MutableList.as_mutable(JSON)` or `MutableDict.as_mutable(JSON)`, which see the
-    first level; Colonnade's columns see all of them.
+    `task.tags.append("x")` followed by a commit stores nothing, because SQLAlchemy compares the
+    object with itself. Wrap the type in `MutableList.as_mutable(JSON)` or
+    `MutableDict.as_mutable(JSON)`, which track the first level; Colonnade's columns track all
+    levels.
     """
 
     code = "CLN106"
@@ -48,10 +49,12 @@ class Task(SQLModel, table=True):
             declared = [
                 member for member in model.declared.values() if isinstance(member, ModelField)
             ]
-            fields = [field for field in declared if untracked(context, field)]
+            fields = [field for field in declared if is_untracked_json(context, field)]
             if fields:
                 kind = "MutableDict" if fields[0].hint.name in MAPPINGS else "MutableList"
                 names = ", ".join(f"`{field.name}`" for field in fields)
-                message = f"changes inside {names} are not saved: the JSON is not tracked"
-                advice = f"Wrap its type: `{kind}.as_mutable(JSON)`"
+                message = (
+                    f"changes inside {names} are not saved: a plain JSON type does not track them"
+                )
+                advice = f"Wrap the type: `{kind}.as_mutable(JSON)`"
                 yield context.finding(self.code, fields[0].node, message, advice=advice)

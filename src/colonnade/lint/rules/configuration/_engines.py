@@ -1,4 +1,4 @@
-"""The engines that a module makes."""
+"""The engines that a module creates."""
 
 import ast
 import re
@@ -11,13 +11,11 @@ URL = re.compile(
     r"\b(?P<scheme>(?:postgres(?:ql)?|mysql|mariadb|oracle|mssql|cockroachdb|mongodb|redis|amqp)"
     r"(?:\+\w+)?)://(?P<user>[^:/@\s{}]*):(?P<password>[^@/\s]+)@(?P<host>[^/\s:?]*)"
 )
-
-
 ENGINES = ("create_engine", "create_async_engine")
 
 
 def engines(context: Context) -> Iterator[tuple[ast.Call, dict[str | None, ast.expr], str | None]]:
-    """Each call that makes an engine: its options, and the URL if it is written here."""
+    """Yield each call that creates an engine, its options, and its URL if that is a literal."""
     for call in context.module.calls_named(*ENGINES):
         if context.resolve(call.func) in (lib.CREATE_ENGINE, lib.CREATE_ASYNC_ENGINE):
             options = {keyword.arg: keyword.value for keyword in call.keywords}
@@ -26,7 +24,7 @@ def engines(context: Context) -> Iterator[tuple[ast.Call, dict[str | None, ast.e
 
 
 def url_text(context: Context, node: ast.expr | None) -> str | None:
-    """The constant text of an expression, with `{}` for what is put into it."""
+    """The text of a literal or an f-string, with `{}` for the inserted values; None if unknown."""
     match node:
         case ast.Constant(value=str(text)):
             return text

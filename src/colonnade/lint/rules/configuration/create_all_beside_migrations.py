@@ -1,4 +1,4 @@
-"""CLN311."""
+"""The rule CLN311, create-all-beside-migrations."""
 
 import ast
 from collections.abc import Iterator
@@ -9,11 +9,11 @@ from colonnade.lint._rule import Rule
 
 
 class CreateAllBesideMigrations(Rule):
-    """The program makes its tables itself, and has migrations too.
+    """A program that has migrations also creates its tables with `create_all`.
 
-    `create_all` makes a table that a revision is to make: `upgrade` then fails ("already exists"),
-    and it never changes a table that is there, so that databases differ by when they were first
-    started. Let the migrations do it.
+    `create_all` creates tables that a revision will create later, so `upgrade` fails with "already
+    exists". It never changes an existing table, so databases differ depending on when they were
+    first started. Let the migrations create the tables.
     """
 
     code = "CLN311"
@@ -42,14 +42,16 @@ def start() -> None:
 
     def check(self, context: Context) -> Iterator[Finding]:
         if not context.project.names.migrated or "stamp(" in context.module.source.text:
-            return  # tables from scratch, and their history marked as done
+            return  # it creates a new database and stamps it with the newest revision
         for node in context.module.nodes(ast.Attribute):
             if node.attr != "create_all":
                 continue
             if isinstance(node.value, ast.Attribute) and node.value.attr == "metadata":
-                around = context.module.enclosing_function(node)
-                if around is not None and any(w in around.name for w in ("test", "reset", "drop")):
+                function = context.module.enclosing_function(node)
+                if function is not None and any(
+                    word in function.name for word in ("test", "reset", "drop")
+                ):
                     continue
-                message = "this project has migrations, and this makes tables beside them"
+                message = "`create_all` creates tables outside the project's migrations"
                 advice = "Run `upgrade head` instead"
                 yield context.finding(self.code, node, message, advice=advice)

@@ -1,4 +1,4 @@
-"""CLN402."""
+"""The rule CLN402, credentials-in-code."""
 
 import ast
 import re
@@ -18,11 +18,11 @@ PLACEHOLDERS = frozenset(
 
 
 class CredentialsInCode(Rule):
-    """A database URL in the code has a password.
+    """A database URL in the code contains a password.
 
-    Whoever sees the repository, or a copy of it from years ago, has the database. Read it from the
-    environment, and change the password: it is in the history. Passwords that are words such as
-    `postgres` or `password`, and tests, are passed over.
+    Anyone who can read the repository, or an old copy of it, can access the database. Read the URL
+    from the environment, and change the password, which stays in the history. Placeholder passwords
+    such as `postgres` or `password`, and tests, are not reported.
     """
 
     code = "CLN402"
@@ -49,15 +49,19 @@ engine = create_engine(os.environ["DATABASE_URL"])
             if not isinstance(value, str) or "://" not in value or "\n" in value:
                 continue
             match = URL.search(value)
-            if match is None or isinstance(parent, ast.Expr | ast.JoinedStr) or _harmless(match):
+            if (
+                match is None
+                or isinstance(parent, ast.Expr | ast.JoinedStr)
+                or _is_placeholder(match)
+            ):
                 continue
-            message = f"the password for {match['host'] or 'a database'} is in the code"
+            message = f"the code contains the password for {match['host'] or 'a database'}"
             advice = "Read the URL from the environment, and change the password"
             yield context.finding(self.code, node, message, advice=advice, hidden=True)
 
 
-def _harmless(match: re.Match[str]) -> bool:
-    """Whether a password is none: a placeholder, the user's name, something to be put in."""
+def _is_placeholder(match: re.Match[str]) -> bool:
+    """Whether a password is a placeholder, the user's name, or inserted later."""
     password, user = unquote(match["password"]).lower(), unquote(match["user"]).lower()
     if password in PLACEHOLDERS or password == user:
         return True

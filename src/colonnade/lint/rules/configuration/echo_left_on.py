@@ -1,4 +1,4 @@
-"""CLN403."""
+"""The rule CLN403, echo-left-on."""
 
 import ast
 from collections.abc import Iterator
@@ -10,11 +10,11 @@ from colonnade.lint.rules.configuration._engines import engines
 
 
 class EchoLeftOn(Rule):
-    """An engine prints every statement: `echo=True`.
+    """An engine logs every statement: `echo=True`.
 
-    Each statement and its values go to the log, personal data and password hashes among them, and a
-    list of a hundred rows takes twice as long. Set the logger `sqlalchemy.engine` to INFO while you
-    look.
+    The log contains the values of all statements, including personal data and password hashes, and
+    a list of a hundred rows takes twice as long. To see statements while debugging, set the logger
+    `sqlalchemy.engine` to INFO.
     """
 
     code = "CLN403"
@@ -41,6 +41,6 @@ engine = create_engine("sqlite:///tasks.db")
                     continue
                 if value.value in (True, "debug"):
                     edit = context.editor.remove_argument(call, keyword)
-                    fix = Fix("Remove it", (edit,), safe=False)
-                    message = "every statement is logged, with its values"
+                    fix = Fix("Remove `echo`", (edit,), safe=False)
+                    message = f"`echo={value.value!r}` logs every statement with its values"
                     yield context.finding(self.code, keyword, message, fix=fix)

@@ -1,4 +1,4 @@
-"""CLN406."""
+"""The rule CLN406, on-event."""
 
 import ast
 from collections.abc import Iterator
@@ -9,10 +9,11 @@ from colonnade.lint._rule import Rule
 
 
 class OnEvent(Rule):
-    """Startup and shutdown are registered with `on_event`.
+    """Startup or shutdown code is registered with `on_event`.
 
-    Deprecated in FastAPI, and not called at all once the app has a `lifespan`. A lifespan is one
-    function that says what comes before and after: Colonnade's is `FastAPI(lifespan=db.lifespan)`.
+    FastAPI has deprecated `on_event`, and does not call these functions if the app has a
+    `lifespan`. A lifespan is one function that contains the startup and the shutdown code.
+    Colonnade's is `FastAPI(lifespan=db.lifespan)`.
     """
 
     code = "CLN406"
@@ -47,14 +48,14 @@ app = FastAPI(lifespan=lifespan)
     def check(self, context: Context) -> Iterator[Finding]:
         for call in context.module.calls_named("on_event"):
             first = call.args[0] if call.args else None
-            decorates = any(
+            is_decorator = any(
                 call in function.decorator_list for function in context.module.functions
             )
             if (
-                decorates
+                is_decorator
                 and isinstance(first, ast.Constant)
                 and first.value in ("startup", "shutdown")
             ):
-                message = "`on_event` is deprecated, and not called when the app has a lifespan"
+                message = "`on_event` is deprecated, and has no effect if the app has a lifespan"
                 advice = "Use a lifespan: `FastAPI(lifespan=...)`"
                 yield context.finding(self.code, call, message, advice=advice)

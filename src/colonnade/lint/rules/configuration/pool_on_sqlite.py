@@ -1,4 +1,4 @@
-"""CLN404."""
+"""The rule CLN404, pool-on-sqlite."""
 
 import ast
 from collections.abc import Iterator
@@ -8,15 +8,15 @@ from colonnade.lint._findings import Finding, Fix
 from colonnade.lint._rule import Rule
 from colonnade.lint.rules.configuration._engines import engines
 
-SAME = 5  # the size of SQLAlchemy's pool for SQLite in memory, where a thread has a connection
+DEFAULT_POOL_SIZE = 5  # of SQLAlchemy's pool for SQLite in memory: one connection per thread
 
 
 class PoolOnSQLite(Rule):
-    """An engine on SQLite is given the size of a pool.
+    """An engine on SQLite has options for a connection pool.
 
-    In memory it raises (`Invalid argument(s) 'max_overflow' sent to create_engine()`), or says how
-    many threads keep their own database; for a file it makes connections that wait for each
-    other, since SQLite has one writer. Leave it out.
+    In memory, the engine raises (`Invalid argument(s) 'max_overflow' sent to create_engine()`), or
+    `pool_size` only sets how many threads keep their own database. For a file, the pool opens
+    connections that wait for each other, since SQLite has a single writer. Remove the options.
     """
 
     code = "CLN404"
@@ -40,17 +40,21 @@ engine = create_engine("sqlite://")
             for keyword in call.keywords:
                 if keyword.arg in ("pool_size", "max_overflow", "pool_timeout"):
                     edit = context.editor.remove_argument(call, keyword)
-                    fix = Fix("Remove it", (edit,), safe=_is_without_effect(keyword, url, options))
-                    message = f"`{keyword.arg}` is nothing for SQLite"
+                    fix = Fix(
+                        f"Remove `{keyword.arg}`",
+                        (edit,),
+                        safe=_is_without_effect(keyword, url, options),
+                    )
+                    message = f"`{keyword.arg}` does not help on SQLite, which has a single writer"
                     yield context.finding(self.code, keyword, message, fix=fix)
 
 
 def _is_without_effect(keyword: ast.keyword, url: str, options: dict[str | None, ast.expr]) -> bool:
-    """Whether an engine in memory raises with an argument, or is the same without it."""
+    """Whether an in-memory engine raises with the argument, or is the same without it."""
     if url.rpartition("://")[2] not in ("", "/:memory:"):
         return False
     if not options.keys().isdisjoint({"poolclass", "pool", None}):
         return False
     raises = "+aiosqlite" in url or not options.keys().isdisjoint({"max_overflow", "pool_timeout"})
     value = keyword.value.value if isinstance(keyword.value, ast.Constant) else None
-    return raises or value == SAME
+    return raises or value == DEFAULT_POOL_SIZE

@@ -1,4 +1,4 @@
-"""CLN405."""
+"""The rule CLN405, sqlite-argument-elsewhere."""
 
 import ast
 from collections.abc import Iterator
@@ -10,10 +10,10 @@ from colonnade.lint.rules.configuration._engines import engines
 
 
 class SQLiteArgumentElsewhere(Rule):
-    """`check_same_thread` is given to a driver that is not SQLite's.
+    """`check_same_thread` is passed to a driver other than SQLite's.
 
-    It is an argument of `sqlite3`; PostgreSQL's drivers refuse it when the first connection is made
-    (`invalid connection option "check_same_thread"`).
+    It is an argument of Python's `sqlite3`. PostgreSQL's drivers refuse it when they open the first
+    connection (`invalid connection option "check_same_thread"`). Remove it.
     """
 
     code = "CLN405"
@@ -37,5 +37,8 @@ engine = create_engine("postgresql:///tasks")
             for key in connect_args.keys if isinstance(connect_args, ast.Dict) else ():
                 if isinstance(key, ast.Constant) and key.value == "check_same_thread":
                     scheme = url.partition(":")[0]
-                    message = f"`check_same_thread` is SQLite's, and this is {scheme}"
-                    yield context.finding(self.code, key, message)
+                    message = (
+                        "`check_same_thread` is an argument of SQLite's driver, but the URL is for "
+                        f"{scheme}"
+                    )
+                    yield context.finding(self.code, key, message, advice="Remove it")

@@ -1,4 +1,4 @@
-"""CLN401."""
+"""The rule CLN401, sslmode-for-asyncpg."""
 
 import ast
 import re
@@ -11,16 +11,17 @@ from colonnade.lint.project import _known_names as lib
 from colonnade.lint.rules.configuration._engines import URL, engines, url_text
 
 ENGINES = (lib.CREATE_ENGINE, lib.CREATE_ASYNC_ENGINE)
-SETTINGS = ("getenv", "get", "setdefault", "Field")  # whose default is the URL of an engine
-HOLDERS = (ast.Assign, ast.AnnAssign, ast.Return, ast.Dict, ast.arguments)
-MESSAGE = "asyncpg does not know `sslmode`: it is `ssl` there"
+SETTINGS = ("getenv", "get", "setdefault", "Field")  # calls whose default is the engine's URL
+URL_PARENTS = (ast.Assign, ast.AnnAssign, ast.Return, ast.Dict, ast.arguments)
+MESSAGE = "asyncpg does not accept `sslmode`, and raises TypeError"
+ADVICE = "Use `ssl` instead of `sslmode`"
 
 
 class SSLModeForAsyncpg(Rule):
-    """`sslmode` is given to asyncpg, which does not know it.
+    """`sslmode` is passed to asyncpg, which does not accept it.
 
-    `TypeError: connect() got an unexpected keyword argument 'sslmode'`, when the first connection
-    is made. asyncpg's name is `ssl`; Colonnade's `Database` takes either for both drivers.
+    The first connection raises `TypeError: connect() got an unexpected keyword argument 'sslmode'`.
+    asyncpg's name for it is `ssl`. Colonnade's `Database` accepts both names for both drivers.
     """
 
     code = "CLN401"
@@ -42,8 +43,8 @@ engine = create_async_engine("postgresql+asyncpg://db.example.com/tasks?ssl=requ
             value = node.value
             if (
                 not isinstance(value, str)
-                or not _is_wrong(value)
-                or not _is_for_engine(context, node)
+                or not _has_sslmode(value)
+                or not _is_engine_url(context, node)
             ):
                 continue
             text = context.editor.text(node)
@@ -51,37 +52,36 @@ engine = create_async_engine("postgresql+asyncpg://db.example.com/tasks?ssl=requ
             if text.count("sslmode=") == 1:
                 start = context.editor.start(node) + text.index("sslmode=")
                 edit = Edit(start, start + len("sslmode="), "ssl=")
-                fix = Fix("Say `ssl=`", (edit,), safe=_is_given_to_engine(context, node))
-            yield context.finding(
-                self.code, node, MESSAGE, fix=fix, hidden=URL.search(value) is not None
-            )
+                fix = Fix("Use `ssl=`", (edit,), safe=_is_passed_to_engine(context, node))
+            hidden = URL.search(value) is not None
+            yield context.finding(self.code, node, MESSAGE, fix=fix, advice=ADVICE, hidden=hidden)
         for joined in context.module.nodes(ast.JoinedStr):
             value = url_text(context, joined)
-            if value is not None and _is_wrong(value) and _is_for_engine(context, joined):
-                yield context.finding(self.code, joined, MESSAGE, hidden=True)
+            if value is not None and _has_sslmode(value) and _is_engine_url(context, joined):
+                yield context.finding(self.code, joined, MESSAGE, advice=ADVICE, hidden=True)
         for _, options, url in engines(context):
             connect_args = options.get("connect_args")
             is_asyncpg = url is not None and "+asyncpg" in url
             if isinstance(connect_args, ast.Dict) and is_asyncpg:
                 for key in connect_args.keys:
                     if isinstance(key, ast.Constant) and key.value == "sslmode":
-                        fix = Fix("Say `ssl`", (context.editor.replace(key, '"ssl"'),), safe=True)
+                        fix = Fix("Use `ssl`", (context.editor.replace(key, '"ssl"'),), safe=True)
                         yield context.finding(self.code, key, MESSAGE, fix=fix)
 
 
-def _is_given_to_engine(context: Context, node: ast.expr) -> bool:
-    """Whether a text is written where an engine is made, and is used for nothing else."""
+def _is_passed_to_engine(context: Context, node: ast.expr) -> bool:
+    """Whether a string is an argument of the call that creates an engine."""
     parent = context.module.parent(node)
     call = context.module.parent(parent) if isinstance(parent, ast.keyword) else parent
     return isinstance(call, ast.Call) and context.resolve(call.func) in ENGINES
 
 
-def _is_for_engine(context: Context, node: ast.expr) -> bool:
-    """Whether a text is the URL of an engine, as far as can be told.
+def _is_engine_url(context: Context, node: ast.expr) -> bool:
+    """Whether a string is probably the URL of an engine.
 
-    In a test, a comparison or a docstring it is a text, and so is what other functions are given.
+    In tests, comparisons, docstrings and arguments of other functions it may be any text.
     """
-    if _is_given_to_engine(context, node):
+    if _is_passed_to_engine(context, node):
         return True
     parent = context.module.parent(node)
     call = context.module.parent(parent) if isinstance(parent, ast.keyword) else parent
@@ -89,9 +89,9 @@ def _is_for_engine(context: Context, node: ast.expr) -> bool:
         func = call.func
         name = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
         return not context.is_test and name in SETTINGS
-    return not context.is_test and isinstance(parent, HOLDERS)
+    return not context.is_test and isinstance(parent, URL_PARENTS)
 
 
-def _is_wrong(text: str) -> bool:
-    """Whether a text is a URL, and nothing else, that says ``sslmode`` to asyncpg."""
+def _has_sslmode(text: str) -> bool:
+    """Whether a string is a URL for asyncpg with ``sslmode``, and nothing else."""
     return "+asyncpg://" in text and "sslmode=" in text and not re.search(r"\s", text)

@@ -1,20 +1,24 @@
-"""CLN110."""
+"""The rule CLN110, naive-column."""
 
 from collections.abc import Iterator
 
 from colonnade.lint._context import Context
 from colonnade.lint._findings import Finding, Fix
 from colonnade.lint._rule import Rule
-from colonnade.lint.rules.datetimes._time_zones import TOGETHER, aware_column, is_naive_type
+from colonnade.lint.rules.datetimes._time_zones import (
+    CHANGE_TOGETHER,
+    is_naive_type,
+    make_column_aware,
+)
 
 
 class NaiveColumn(Rule):
-    """A time column is declared without a zone.
+    """A datetime column has no time zone.
 
-    `sa_type=DateTime` makes PostgreSQL's `timestamp without time zone`, which drops the offset of
-    what it is given: a time from another zone is stored as if it were local. asyncpg refuses aware
-    times for it. `DateTime(timezone=True)` keeps the moment; changing it needs a migration with `AT
-    TIME ZONE`.
+    `sa_type=DateTime` is PostgreSQL's `timestamp without time zone`, which drops the offset of the
+    values that it receives: a time from another zone is stored as if it were local. asyncpg refuses
+    aware values for it. `DateTime(timezone=True)` keeps the instant. Changing an existing column
+    requires a migration with `AT TIME ZONE`.
     """
 
     code = "CLN110"
@@ -48,12 +52,18 @@ class Task(SQLModel, table=True):
 
     def check(self, context: Context) -> Iterator[Finding]:
         for field in context.fields:
-            for written in field.type_expressions():
-                if not is_naive_type(context, written):
+            for expression in field.type_expressions():
+                if not is_naive_type(context, expression):
                     continue
-                edits = aware_column(context, field)
+                edits = make_column_aware(context, field)
                 fix = None
                 if edits is not None:
-                    fix = Fix("Keep the zone (and migrate the column)", edits, safe=False)
-                message = f"the column of `{field.name}` drops the zone of the times it is given"
-                yield context.finding(self.code, written, message, fix=fix, advice=TOGETHER)
+                    fix = Fix(
+                        "Use `DateTime(timezone=True)`, and migrate the column", edits, safe=False
+                    )
+                message = (
+                    f"the column of `{field.name}` drops the time zone of the values stored in it"
+                )
+                yield context.finding(
+                    self.code, expression, message, fix=fix, advice=CHANGE_TOGETHER
+                )

@@ -1,4 +1,4 @@
-"""CLN108."""
+"""The rule CLN108, naive-default."""
 
 import ast
 from collections.abc import Iterator
@@ -9,11 +9,11 @@ from colonnade.lint._rule import Rule
 from colonnade.lint.project._models import ModelField
 from colonnade.lint.project._project import ModuleScope
 from colonnade.lint.rules.datetimes._time_zones import (
+    CHANGE_TOGETHER,
     NOW,
-    TOGETHER,
     UTC_NOW,
-    aware_column,
     is_naive_column,
+    make_column_aware,
 )
 
 NAIVE = frozenset({NOW, UTC_NOW})
@@ -24,15 +24,16 @@ DEFAULTS = ("default_factory", "default", "insert_default", "onupdate")
 
 
 class NaiveDefault(Rule):
-    """A time column's default is a time without a zone.
+    """The default of a datetime column has no time zone.
 
-    `datetime.now` and `datetime.utcnow` say what a clock showed, not where. sqlmodel since 0.0.45
-    stores times in UTC and refuses them ("Datetime values must have timezone information", a 500 on
-    the first insert); before, servers in two zones stored times that cannot be compared.
+    `datetime.now` and `datetime.utcnow` return naive times. Since version 0.0.45, sqlmodel stores
+    times in UTC and refuses naive ones ("Datetime values must have timezone information", a 500 on
+    the first insert). Earlier versions store them unchanged, so that servers in two time zones
+    store times that cannot be compared. Use `datetime.now(timezone.utc)`.
 
-    Colonnade takes a naive time for local time, as Python does: `datetime.now` is right there, and
-    `datetime.utcnow` is stored hours off wherever local time is not UTC. The same is true of
-    `datetime.now(timezone.utc).replace(tzinfo=None)` and of functions that return either.
+    Colonnade takes a naive time for local time, as Python does: `datetime.now` is correct there,
+    but `datetime.utcnow` is stored hours off unless local time is UTC. The same is true of
+    `datetime.now(timezone.utc).replace(tzinfo=None)`, and of functions that return either.
     """
 
     code = "CLN108"
@@ -63,20 +64,20 @@ class Task(SQLModel, table=True):
 
     def check(self, context: Context) -> Iterator[Finding]:
         for field in context.fields:
-            for whole in _factories(field):
-                called = _naive(context, field, whole)
-                if not called:
+            for default in _defaults(field):
+                source = _naive_source(context, field, default)
+                if not source:
                     continue
-                edits = aware_column(context, field)
-                fix = Fix("Take the time in UTC", edits, safe=False) if edits else None
-                message = f"`{field.name}` is given a time without a zone by {called}"
+                edits = make_column_aware(context, field)
+                fix = Fix("Use the current time in UTC", edits, safe=False) if edits else None
+                message = f"{source} gives `{field.name}` a time without a time zone"
                 if _is_colonnade(field):
                     message += ", which is stored as if UTC were the local time"
-                yield context.finding(self.code, whole, message, fix=fix, advice=TOGETHER)
+                yield context.finding(self.code, default, message, fix=fix, advice=CHANGE_TOGETHER)
 
 
-def _factories(field: ModelField) -> Iterator[ast.expr]:
-    """What gives a column times that nobody wrote."""
+def _defaults(field: ModelField) -> Iterator[ast.expr]:
+    """Yield the defaults of a column, and with Colonnade those in ``sa_column_kwargs``."""
     options = dict(field.options)
     more = options.get("sa_column_kwargs")
     if _is_colonnade(field) and isinstance(more, ast.Dict):
@@ -86,14 +87,14 @@ def _factories(field: ModelField) -> Iterator[ast.expr]:
     yield from (options[name] for name in DEFAULTS if name in options)
 
 
-def _naive(context: Context, field: ModelField, factory: ast.expr) -> str:
-    """What gives a column times without a zone that it does not take as they are meant."""
+def _naive_source(context: Context, field: ModelField, factory: ast.expr) -> str:
+    """What a default calls that returns a naive time the column misreads; empty if nothing."""
     if _is_colonnade(field):
         is_naive = is_naive_column(context, field)
         return (
             ""
             if is_naive
-            else _gives_naive_utc(ModuleScope(context.project, field.owner.module), factory)
+            else _naive_utc_source(ModuleScope(context.project, field.owner.module), factory)
         )
     if not (field.owner.is_stock_sqlmodel or field.owner.is_declarative):
         return ""
@@ -111,30 +112,34 @@ def _is_colonnade(field: ModelField) -> bool:
     return field.owner.is_sqlmodel and not field.owner.is_stock_sqlmodel
 
 
-def _gives_naive_utc(scope: ModuleScope, factory: ast.expr, depth: int = 0) -> str:
-    """What gives UTC without a zone: ``utcnow``, what calls it, or what takes the zone away."""
+def _naive_utc_source(scope: ModuleScope, factory: ast.expr, depth: int = 0) -> str:
+    """What a factory calls that returns UTC without a time zone; empty if nothing.
+
+    That is ``utcnow``, a function that calls it, or one that removes the time zone.
+    """
     if scope.resolve(factory) in UTC:
         return "`datetime.utcnow`"
     if isinstance(factory, ast.Lambda):
-        return _is_naive_utc(scope, factory.body, depth)
+        return _naive_utc_expression(scope, factory.body, depth)
     called = scope.project.function(scope.resolve(factory))
     if called is None or depth > DEPTH:
         return ""
     function, module = called
-    there = ModuleScope(scope.project, module)
+    function_scope = ModuleScope(scope.project, module)
     returned = [
         statement.value for statement in ast.walk(function) if isinstance(statement, ast.Return)
     ]
     sources = {
-        _is_naive_utc(there, value, depth + 1) if value is not None else "" for value in returned
+        _naive_utc_expression(function_scope, value, depth + 1) if value is not None else ""
+        for value in returned
     }
     return f"`{function.name}()`" if sources and "" not in sources else ""
 
 
-def _is_naive_utc(scope: ModuleScope, node: ast.expr, depth: int) -> str:
+def _naive_utc_expression(scope: ModuleScope, node: ast.expr, depth: int) -> str:
     match node:
         case ast.BinOp(left=left):
-            return _is_naive_utc(scope, left, depth)
+            return _naive_utc_expression(scope, left, depth)
         case ast.Call(
             func=ast.Attribute(value=inner, attr="replace"),
             keywords=[ast.keyword("tzinfo", ast.Constant(None))],
@@ -147,5 +152,5 @@ def _is_naive_utc(scope: ModuleScope, node: ast.expr, depth: int) -> str:
         case ast.Call(func=func) if scope.resolve(func) in UTC:
             return "`datetime.utcnow`"
         case ast.Call(func=func, args=[]):
-            return _gives_naive_utc(scope, func, depth)
+            return _naive_utc_source(scope, func, depth)
     return ""

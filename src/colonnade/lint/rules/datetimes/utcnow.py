@@ -1,4 +1,4 @@
-"""CLN111."""
+"""The rule CLN111, utcnow."""
 
 from collections.abc import Iterator
 
@@ -7,19 +7,19 @@ from colonnade.lint._findings import Finding, Fix
 from colonnade.lint._rule import Rule
 from colonnade.lint.rules.datetimes._time_zones import (
     UTC_NOW,
-    aware_time,
-    column_of,
+    find_column,
     is_naive_column,
+    make_time_aware,
 )
 
-ADVICE = "Use `datetime.now(timezone.utc)`, and so for every time that it is compared with"
+ADVICE = "Use `datetime.now(timezone.utc)`, also for every time that this one is compared with"
 
 
 class UTCNow(Rule):
-    """`datetime.utcnow()` gives a time in UTC that does not say so.
+    """`datetime.utcnow()` returns a time in UTC without a time zone.
 
-    Everything that reads it takes it for local time: `timestamp()`, comparison with aware times,
-    sqlmodel's columns. Deprecated since Python 3.12.
+    Code that reads it takes it for local time: `timestamp()`, comparisons with aware times,
+    sqlmodel's columns. It is deprecated since Python 3.12. Use `datetime.now(timezone.utc)`.
     """
 
     code = "CLN111"
@@ -64,10 +64,12 @@ def finish(session: Session, task: Task) -> None:
             name = context.resolve(call.func)
             if name not in (UTC_NOW, "datetime.datetime.utcfromtimestamp"):
                 continue
-            field = column_of(context, call)
+            field = find_column(context, call)
             if field is not None and is_naive_column(context, field):
-                continue  # which is found itself, and is what has to change
-            edits = aware_time(context, call) if name == UTC_NOW else None
-            fix = Fix("Say that it is UTC", edits, safe=False) if edits else None
-            message = "this time is in UTC and does not say so"
+                continue  # CLN110 reports the column
+            edits = make_time_aware(context, call) if name == UTC_NOW else None
+            fix = Fix("Use `datetime.now(timezone.utc)`", edits, safe=False) if edits else None
+            message = (
+                f"`{name.removeprefix('datetime.')}()` returns a time in UTC without a time zone"
+            )
             yield context.finding(self.code, call, message, fix=fix, advice=ADVICE)

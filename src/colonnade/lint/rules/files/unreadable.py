@@ -1,4 +1,4 @@
-"""CLN001."""
+"""The rule CLN001, unreadable."""
 
 from collections.abc import Iterator
 
@@ -9,11 +9,12 @@ from colonnade.lint.runner._checking import UNREADABLE
 
 
 class Unreadable(Rule):
-    """A file cannot be read, or is not Python that this Python knows, or cannot be checked whole.
+    """A file cannot be read, is not valid Python, or could not be checked completely.
 
-    Nothing else can be said of it. Code for a newer Python is read by that one: run `colonnade
-    check` with the Python that the project runs on. Blocks of Markdown and cells of notebooks that
-    are not Python are passed over, for documents show parts of programs.
+    No other rule can check such a file. The syntax is that of the Python that runs `colonnade
+    check`: for code with newer syntax, run it with the Python that the project uses. Markdown
+    blocks and notebook cells that are not valid Python are skipped, since documents often show
+    fragments.
     """
 
     code = UNREADABLE
@@ -28,5 +29,5 @@ def title():
 """
 
     def check(self, context: Context) -> Iterator[Finding]:
-        """Nothing: what cannot be parsed gets here to no rule, and is found by the parser."""
+        """Yield nothing: the parser reports such files before any rule runs."""
         return iter(())

@@ -1,4 +1,4 @@
-"""CLN206."""
+"""The rule CLN206, lazy-load-in-async."""
 
 import ast
 from collections.abc import Iterator
@@ -11,11 +11,12 @@ from colonnade.lint.rules._examples import ASYNC, ASYNC_EAGER
 
 
 class LazyLoadInAsync(Rule):
-    """A relation of a row of an AsyncSession is read without having been loaded.
+    """A relation of a row from an AsyncSession is read without having been loaded.
 
-    An attribute cannot await: MissingGreenlet. Load it with the statement (`select(Task).options(
-    selectinload(Task.project))`), with `refresh(task, ["project"])`, or by awaiting
-    `task.awaitable_attrs.project` of a model with `AsyncAttrs`.
+    Reading an attribute cannot await the database, so it raises MissingGreenlet. Load the relation
+    with the statement (`select(Task).options(selectinload(Task.project))`), load it with
+    `refresh(task, ["project"])`, or await `task.awaitable_attrs.project` on a model with
+    `AsyncAttrs`.
     """
 
     code = "CLN206"
@@ -38,17 +39,19 @@ async def project_name(session: AsyncSession, key: int) -> str:
 
     def check(self, context: Context) -> Iterator[Finding]:
         for read in context.reads:
-            if read.lazy and read.row.name == "async" and not _safe(context, read):
+            if read.lazy and read.row.name == "async" and not _is_in_run_sync(context, read):
                 class_name = read.row.model.class_name if read.row.model else ""
                 message = (
-                    f"`{class_name}.{read.name}` was not loaded with its row, and cannot be here"
+                    f"`{class_name}.{read.name}` was not loaded with its row, so reading it raises "
+                    "MissingGreenlet"
                 )
-                advice = f"Load it along: `.options(selectinload({class_name}.{read.name}))`"
+                option = f".options(selectinload({class_name}.{read.name}))"
+                advice = f"Load it with the statement: `{option}`"
                 yield context.finding(self.code, read.node, message, advice=advice)
 
 
-def _safe(context: Context, read: Read) -> bool:
-    """Whether the read is of another kind: in ``run_sync``, or of a relation that is asked for."""
+def _is_in_run_sync(context: Context, read: Read) -> bool:
+    """Whether the read is inside a call of ``run_sync``, where lazy loading works."""
     return any(
         isinstance(ancestor, ast.Call) and "run_sync" in ast.unparse(ancestor.func)
         for ancestor in context.module.ancestors(read.node)

@@ -1,4 +1,4 @@
-"""CLN309."""
+"""The rule CLN309, lazy-load-in-loop."""
 
 import ast
 from collections.abc import Iterator
@@ -7,14 +7,14 @@ from colonnade.lint._context import Context
 from colonnade.lint._findings import Finding
 from colonnade.lint._rule import Rule
 from colonnade.lint.rules._examples import SYNC, models
-from colonnade.lint.rules._loops import is_known, loop_names
+from colonnade.lint.rules._loops import has_few_iterations, loop_names
 
 
 class LazyLoadInLoop(Rule):
-    """A relation is read in a loop over rows that were not loaded with it (N+1).
+    """A relation is read in a loop over rows that were loaded without it (N+1).
 
-    Each row asks the database again: a page of a hundred is a hundred and one queries. Load it with
-    the statement: `select(Task).options(selectinload(Task.project))`.
+    Each row runs another query: a page of a hundred rows takes a hundred and one queries. Load the
+    relation with the statement: `select(Task).options(selectinload(Task.project))`.
     """
 
     code = "CLN309"
@@ -46,12 +46,13 @@ def lines(session: Session) -> list[str]:
                 if not isinstance(loop, ast.While)
                 and isinstance(row, ast.Name)
                 and row.id in loop_names(loop)
-                and not is_known(loop)
+                and not has_few_iterations(loop)
             ]
             if loops and read.row.model is not None:
                 class_name = read.row.model.class_name
                 message = (
-                    f"`{class_name}.{read.name}` is read from the database for each row of the loop"
+                    f"`{class_name}.{read.name}` is loaded with a query for each row of the loop"
                 )
-                advice = f"Load it along: `.options(selectinload({class_name}.{read.name}))`"
+                option = f".options(selectinload({class_name}.{read.name}))"
+                advice = f"Load it with the statement: `{option}`"
                 yield context.finding(self.code, read.node, message, advice=advice)

@@ -1,4 +1,4 @@
-"""CLN205."""
+"""The rule CLN205, read-after-commit."""
 
 import ast
 from collections.abc import Iterator
@@ -12,10 +12,10 @@ from colonnade.lint.rules._examples import ASYNC
 class ReadAfterCommit(Rule):
     """A row of an AsyncSession is read after the commit that expired it.
 
-    A commit expires every row of its session, unless `expire_on_commit=False`; the next attribute
-    is read from the database, which an attribute cannot await: MissingGreenlet. Returning the row
-    from an endpoint reads it as well. Make the session with `expire_on_commit=False`, or `refresh`
-    the row.
+    A commit expires every row of its session unless `expire_on_commit=False`. Reading an attribute
+    then loads the row again, which an attribute cannot await, so it raises MissingGreenlet.
+    Returning the row from an endpoint reads it too. Create the session with
+    `expire_on_commit=False`, or `refresh` the row.
     """
 
     code = "CLN205"
@@ -43,29 +43,28 @@ async def create(title: str) -> int:
 """
 
     def check(self, context: Context) -> Iterator[Finding]:
-        served = {endpoint.node for endpoint in context.endpoints}
+        endpoints = {endpoint.node for endpoint in context.endpoints}
         seen: set[tuple[ast.AST, str]] = set()
         for read in sorted(
-            context.reads, key=lambda read_: (read_.node.lineno, read_.node.col_offset)
+            context.reads, key=lambda each: (each.node.lineno, each.node.col_offset)
         ):
             if read.expired is None:
                 continue
             name = _row_name(read.node)
             key = (read.expired, name)
             if key in seen or (
-                not read.name and context.module.enclosing_function(read.node) not in served
+                not read.name and context.module.enclosing_function(read.node) not in endpoints
             ):
                 continue
             seen.add(key)
             line = getattr(read.expired, "lineno", 0) + context.module.block.first_line - 1
-            message = (
-                f"`{name}` was expired by the commit in line {line}, and cannot be loaded here"
-            )
-            advice = "Make the session with `expire_on_commit=False`, or refresh the row first"
+            shown = f"`{name}`" if name else "the row"
+            message = f"{shown} was expired by the commit in line {line}, and cannot be loaded here"
+            advice = "Create the session with `expire_on_commit=False`, or refresh the row first"
             yield context.finding(self.code, read.node, message, advice=advice)
 
 
 def _row_name(node: ast.expr) -> str:
     while isinstance(node, ast.Attribute | ast.Subscript):
         node = node.value
-    return node.id if isinstance(node, ast.Name) else "the row"
+    return node.id if isinstance(node, ast.Name) else ""

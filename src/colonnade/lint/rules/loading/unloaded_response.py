@@ -1,4 +1,4 @@
-"""CLN207."""
+"""The rule CLN207, unloaded-response."""
 
 import ast
 from collections.abc import Iterator
@@ -8,15 +8,15 @@ from colonnade.lint._findings import Finding
 from colonnade.lint._rule import Rule
 from colonnade.lint.inference._values import Kind, Value
 from colonnade.lint.rules._examples import ASYNC, ASYNC_EAGER
-from colonnade.lint.rules.schemas._responses import schema_of
+from colonnade.lint.rules.schemas._responses import response_schema
 
 
 class UnloadedResponse(Rule):
-    """An endpoint's response schema has a relation that its rows were not loaded with.
+    """A response schema has a relation that the endpoint's rows were loaded without.
 
-    FastAPI reads it when it builds the answer. With an AsyncSession that raises MissingGreenlet, a
-    500; with a sync one it is a query for each row. Load it with the statement:
-    `selectinload(Task.project)`.
+    FastAPI reads the relation when it builds the response. With an AsyncSession that raises
+    MissingGreenlet, a 500; with a sync session it runs a query for each row. Load it with the
+    statement: `.options(selectinload(Task.project))`.
     """
 
     code = "CLN207"
@@ -74,31 +74,37 @@ async def tasks(session: AsyncSession = Depends(get_session)):
 
     def check(self, context: Context) -> Iterator[Finding]:
         for endpoint in context.endpoints:
-            schema = schema_of(context, endpoint)
+            schema = response_schema(context, endpoint)
             if schema is None or not schema.is_schema:
                 continue
             for node in ast.walk(endpoint.node):
                 if not isinstance(node, ast.Return) or node.value is None:
                     continue
                 if context.module.enclosing_function(node) is endpoint.node:
-                    yield from self._judge(context, endpoint, node.value, set(schema.members))
+                    yield from self._check_returned(
+                        context, endpoint, node.value, set(schema.members)
+                    )
 
-    def _judge(
-        self, context: Context, endpoint: Endpoint, node: ast.expr, wanted: set[str]
+    def _check_returned(
+        self, context: Context, endpoint: Endpoint, node: ast.expr, response_fields: set[str]
     ) -> Iterator[Finding]:
         inferred = context.value(node)
-        several = inferred is not None and inferred.kind in (Kind.COLLECTION, Kind.ROWS)
-        row: Value | None = inferred.item if several and inferred is not None else inferred
+        is_collection = inferred is not None and inferred.kind in (Kind.COLLECTION, Kind.ROWS)
+        row: Value | None = inferred.item if is_collection and inferred is not None else inferred
         if row is None or row.kind is not Kind.ROW or row.model is None or row.loads is None:
             return
-        if not row.attached or (row.name == "sync" and not several):
+        if not row.attached or (row.name == "sync" and not is_collection):
             return
         for name, relation in row.model.relations.items():
-            if name in wanted and relation.is_lazy and name not in row.loads:
+            if name in response_fields and relation.is_lazy and name not in row.loads:
                 class_name = row.model.class_name
-                cost = (
-                    "raises MissingGreenlet" if row.name == "async" else "is a query for each row"
+                consequence = (
+                    "raises MissingGreenlet" if row.name == "async" else "runs a query for each row"
                 )
-                message = f"the response has `{name}`, which is not loaded: reading it {cost}"
-                advice = f"Load it along: `.options(selectinload({class_name}.{name}))`"
+                message = (
+                    f"the response has `{name}`, which was not loaded: reading it {consequence}"
+                )
+                advice = (
+                    f"Load it with the statement: `.options(selectinload({class_name}.{name}))`"
+                )
                 yield context.finding(self.code, node, message, advice=advice)

@@ -1,4 +1,4 @@
-"""CLN102."""
+"""The rule CLN102, missing-back-populates."""
 
 import ast
 from collections.abc import Iterator
@@ -9,15 +9,18 @@ from colonnade.lint._rule import Rule
 from colonnade.lint.project._hints import parse_expression
 from colonnade.lint.project._models import Model, Relation
 
+ADVICE = "Set `back_populates` on both relations"
+
 
 class MissingBackPopulates(Rule):
-    """A relation does not name the relation on the other side.
+    """A relation does not name the relation on the other side with `back_populates`.
 
-    Two relations over the same foreign key that do not know of each other disagree until the rows
-    are read again: a task added to `project.tasks` still has `project` None, and SQLAlchemy warns
-    that both write the same column. `back_populates` on both keeps them together. A plain list that
-    has no other side is found too; a single row without one is not, nor a relation with other
-    options, which is one direction by choice.
+    Two relations over the same foreign key that do not know about each other disagree until their
+    rows are loaded again: after a task is appended to `project.tasks`, its `project` is still None,
+    and SQLAlchemy warns that both relations write the same column. Set `back_populates` on both
+    sides. The rule also reports a list relation without options whose target has no relation back.
+    It does not report a single-row relation without another side, or a relation with other options,
+    which is one-way by choice.
     """
 
     code = "CLN102"
@@ -60,45 +63,47 @@ class Task(SQLModel, table=True):
     def check(self, context: Context) -> Iterator[Finding]:
         for model in context.models:
             for relation in model.declared.values():
-                if isinstance(relation, Relation) and model.is_table and _alone(relation):
-                    yield from self._judge(context, model, relation)
+                if isinstance(relation, Relation) and model.is_table and _is_unpaired(relation):
+                    yield from self._check_relation(context, model, relation)
 
-    def _judge(self, context: Context, model: Model, relation: Relation) -> Iterator[Finding]:
+    def _check_relation(
+        self, context: Context, model: Model, relation: Relation
+    ) -> Iterator[Finding]:
         target = context.project.model(relation.target)
         if target is None or not target.has_known_bases:
             return
-        others = _others(model, relation, target)
-        problem = f"`{model.class_name}.{relation.name}` names no `back_populates`"
+        others = _other_sides(model, relation, target)
+        problem = f"`{model.class_name}.{relation.name}` has no `back_populates`"
         if len(others) == 1:
             name = others[0].name
-            message = f"{problem}: `{target.class_name}.{name}` is its other side"
-            mutual = _others(target, others[0], model) == [relation]
+            message = f"{problem}, although `{target.class_name}.{name}` is its other side"
+            mutual = _other_sides(target, others[0], model) == [relation]
             fix = _fix(context, model, relation, target, others[0]) if mutual else None
-            yield context.finding(self.code, relation.node, message, fix=fix)
+            yield context.finding(self.code, relation.node, message, fix=fix, advice=ADVICE)
         elif others:
             names = ", ".join(f"`{other.name}`" for other in others)
-            yield context.finding(
-                self.code, relation.node, f"{problem}: {target.class_name} has {names}"
-            )
+            message = f"{problem}, and `{target.class_name}` has several candidates: {names}"
+            yield context.finding(self.code, relation.node, message, advice=ADVICE)
         elif (
             relation.uselist
             and not relation.options
-            and not _back(model, target)
-            and _keys(target, model)
+            and not _relations_back(model, target)
+            and _columns_referring_to(target, model)
         ):
             message = f"{problem}, and `{target.class_name}` has no relation back"
-            yield context.finding(self.code, relation.node, message)
+            advice = f"Add a relation to `{target.class_name}`, and set `back_populates` on both"
+            yield context.finding(self.code, relation.node, message, advice=advice)
 
 
-def _alone(relation: Relation) -> bool:
-    """Whether a relation names no other side, in any of the ways to do so."""
+def _is_unpaired(relation: Relation) -> bool:
+    """Whether a relation has none of the options that name or exclude another side."""
     return not relation.has_unreadable_options and relation.options.keys().isdisjoint(
         {"back_populates", "backref", "viewonly", "sa_relationship", "primaryjoin", "overlaps"}
     )
 
 
-def _back(model: Model, target: Model) -> list[Relation]:
-    """The relations of the target that lead back to a model."""
+def _relations_back(model: Model, target: Model) -> list[Relation]:
+    """The relations of the target that refer back to a model."""
     if target is model:
         return []
     return [
@@ -108,43 +113,46 @@ def _back(model: Model, target: Model) -> list[Relation]:
     ]
 
 
-def _others(model: Model, relation: Relation, target: Model) -> list[Relation]:
-    """The relations of the target that may be the other side of one."""
+def _other_sides(model: Model, relation: Relation, target: Model) -> list[Relation]:
+    """The relations of the target that may be the other side of a relation."""
     return [
-        other for other in _back(model, target) if _is_other_side(model, relation, target, other)
+        other
+        for other in _relations_back(model, target)
+        if _is_other_side(model, relation, target, other)
     ]
 
 
 def _is_other_side(model: Model, relation: Relation, target: Model, other: Relation) -> bool:
-    """Whether two relations go the same way, in opposite directions.
-
-    That is through the same link table, or over the same foreign key.
-    """
-    if other.back_populates != relation.name and not _alone(other):
+    """Whether two relations use the same link table or foreign key in opposite directions."""
+    if other.back_populates != relation.name and not _is_unpaired(other):
         return False
-    if _link(relation) or _link(other):
-        return _link(relation) == _link(other)
-    return relation.uselist != other.uselist and _path(model, relation, target) == _path(
-        target, other, model
-    )
+    if _link_table(relation) or _link_table(other):
+        return _link_table(relation) == _link_table(other)
+    return relation.uselist != other.uselist and _foreign_key_columns(
+        model, relation, target
+    ) == _foreign_key_columns(target, other, model)
 
 
-def _link(relation: Relation) -> str:
-    """The one name of the link table that a relation goes through; empty without one."""
+def _link_table(relation: Relation) -> str:
+    """The qualified name of a relation's link table; empty if it has none."""
     link = relation.options.get("link_model") or relation.options.get("secondary")
     return "" if link is None else relation.owner.resolve(link) or ast.unparse(link)
 
 
-def _path(model: Model, relation: Relation, target: Model) -> frozenset[str]:
-    """The names of the foreign keys that a relation without a link table goes over."""
+def _foreign_key_columns(model: Model, relation: Relation, target: Model) -> frozenset[str]:
+    """The columns of the foreign keys that a relation without a link table uses."""
     chosen = relation.options.get("foreign_keys")
     if chosen is not None:
-        return _names(chosen)
-    return _keys(target, model) if relation.uselist else _keys(model, target)
+        return _column_names(chosen)
+    return (
+        _columns_referring_to(target, model)
+        if relation.uselist
+        else _columns_referring_to(model, target)
+    )
 
 
-def _keys(child: Model, parent: Model) -> frozenset[str]:
-    """The columns of a model that refer to the table of another."""
+def _columns_referring_to(child: Model, parent: Model) -> frozenset[str]:
+    """The columns of a model that refer to the table of another one."""
     return frozenset(
         name
         for name, field in child.fields.items()
@@ -153,31 +161,36 @@ def _keys(child: Model, parent: Model) -> frozenset[str]:
     )
 
 
-def _names(keys: ast.expr) -> frozenset[str]:
-    """The columns of ``foreign_keys=``, in any of the ways to write them."""
+def _column_names(keys: ast.expr) -> frozenset[str]:
+    """The columns that ``foreign_keys=`` names, in any of its notations."""
     match keys:
         case ast.Constant(value=str(text)):
             inner = parse_expression(text)
-            return _names(inner) if inner is not None else frozenset()
+            return _column_names(inner) if inner is not None else frozenset()
         case ast.List(elts=elements) | ast.Tuple(elts=elements):
-            return frozenset().union(*map(_names, elements))
+            return frozenset().union(*map(_column_names, elements))
         case ast.Attribute(attr=name) | ast.Name(id=name):
             return frozenset({name})
         case ast.Lambda(body=body):
-            return _names(body)
+            return _column_names(body)
         case _:
             return frozenset({ast.unparse(keys)})
 
 
 def _fix(context: Context, model: Model, relation: Relation, target: Model, other: Relation) -> Fix:
-    """What makes two relations name each other: both of them or, if only one is here, not safely.
+    """Make two relations name each other.
 
-    A relation that names one which does not name it back is half a pair.
+    The fix is unsafe if the other relation is in another file, since changing only one of them
+    leaves half a pair.
     """
     edits = [*context.editor.add_argument(relation.call, f'back_populates="{other.name}"')]
     together = other.back_populates is not None
     if not together and other.owner.module is context.module:
         edits += context.editor.add_argument(other.call, f'back_populates="{relation.name}"')
         together = True
-    sure = bool(_link(relation)) or len(_path(model, relation, target)) == 1
-    return Fix(f'Add `back_populates="{other.name}"`', tuple(edits), safe=together and sure)
+    is_unambiguous = (
+        bool(_link_table(relation)) or len(_foreign_key_columns(model, relation, target)) == 1
+    )
+    return Fix(
+        f'Add `back_populates="{other.name}"`', tuple(edits), safe=together and is_unambiguous
+    )

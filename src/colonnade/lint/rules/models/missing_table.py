@@ -1,4 +1,4 @@
-"""CLN101."""
+"""The rule CLN101, missing-table."""
 
 import ast
 from collections.abc import Iterator
@@ -17,12 +17,12 @@ SCALARS = frozenset(
 
 
 class MissingTable(Rule):
-    """A model is used as a table, but does not say `table=True`.
+    """A model is used as a table, but has no `table=True`.
 
-    Without it the class is a schema: no table is made, `select()` of it raises, relations and
-    primary keys in it mean nothing. It counts as used as a table when it is selected or got from a
-    session anywhere in the project, when it has a `Relationship`, or defines a primary key and
-    nobody inherits it.
+    Without it the class is only a schema: no table is created, `select()` raises, and its relations
+    and primary keys have no effect. A model counts as used as a table if the project queries it or
+    stores it in a session, if it has a `Relationship`, or if it defines a primary key and has no
+    subclasses. Add `table=True`.
     """
 
     code = "CLN101"
@@ -54,26 +54,30 @@ def tasks(session: Session):
 """
 
     def check(self, context: Context) -> Iterator[Finding]:
-        stored = {model.name: call for call, model in _stored(context)}
+        stored = {model.name: call for call, model in _stored_models(context)}
         for model in context.models:
-            reason = _used(model) or ("is stored in a session" if model.name in stored else "")
+            reason = _table_use(model) or ("is stored in a session" if model.name in stored else "")
             if reason and _lacks_table(model):
                 edits = context.editor.add_base_keyword(model.node, "table=True")
                 fix = Fix("Add `table=True`", edits, safe=_is_mappable(model)) if edits else None
-                message = f"`{model.class_name}` {reason}, but has no table"
-                yield context.finding(self.code, model.node, message, fix=fix, whole=False)
-        for call, model in _stored(context):
+                message = f"`{model.class_name}` {reason}, but has no `table=True`"
+                yield context.finding(
+                    self.code, model.node, message, fix=fix, advice="Add `table=True`", whole=False
+                )
+        for call, model in _stored_models(context):
             if model.module is not context.module and _lacks_table(model):
                 location = f"{model.module.path}, line {model.node.lineno}"
-                message = f"this stores a `{model.class_name}`, which has no table ({location})"
+                message = (
+                    f"`{model.class_name}` is stored here, but has no `table=True` ({location})"
+                )
                 yield context.finding(
                     self.code, call, message, advice="Add `table=True` to its class"
                 )
 
 
 def _lacks_table(model: Model) -> bool:
-    says = any(keyword.arg == "table" for keyword in model.node.keywords)
-    return model.is_sqlmodel and not model.is_table and model.has_known_bases and not says
+    has_option = any(keyword.arg == "table" for keyword in model.node.keywords)
+    return model.is_sqlmodel and not model.is_table and model.has_known_bases and not has_option
 
 
 def _is_mappable(model: Model) -> bool:
@@ -86,8 +90,8 @@ def _is_mappable(model: Model) -> bool:
     )
 
 
-def _stored(context: Context) -> Iterator[tuple[ast.Call, Model]]:
-    """What is given to a session to store, and is of a model of the project."""
+def _stored_models(context: Context) -> Iterator[tuple[ast.Call, Model]]:
+    """Yield the calls that pass an instance of a project's model to a session, with the model."""
     for call in context.module.calls_named("add", "merge", "delete", "refresh"):
         inferred = (
             context.value(call.args[0])
@@ -100,13 +104,13 @@ def _stored(context: Context) -> Iterator[tuple[ast.Call, Model]]:
                 yield call, model
 
 
-def _used(model: Model) -> str:
-    """How a model is used as a table; empty if it is not."""
+def _table_use(model: Model) -> str:
+    """How a class that is not a table is used as one; empty if it is not."""
     names = model.project.names
     if not model.is_sqlmodel or model.is_table:
         return ""
     if any(ancestor in names.tables for ancestor in model.ancestry):
-        return ""  # a table's heir is a schema of it, and selecting it is another mistake
+        return ""  # a subclass of a table is its schema; selecting it is another mistake
     subclasses = names.subclasses.get(model.name, frozenset())
     if model.name in names.queried and not subclasses:
         return "is queried"

@@ -1,4 +1,4 @@
-"""CLN114."""
+"""The rule CLN114, postponed-relationship."""
 
 import ast
 from collections.abc import Iterator
@@ -10,11 +10,12 @@ from colonnade.lint.project._models import Relation
 
 
 class PostponedRelationship(Rule):
-    """A list relation of stock sqlmodel in a module with postponed annotations.
+    """A relation of stock sqlmodel has a postponed annotation.
 
-    `from __future__ import annotations` turns `list["Task"]` into the text `list['Task']`, which
-    sqlmodel gives to SQLAlchemy as the name of a class: the first query raises. Leave the import
-    out, and quote names that are not defined yet. Colonnade reads such annotations.
+    `from __future__ import annotations` turns `list["Task"]` into the string `list['Task']`, which
+    sqlmodel passes to SQLAlchemy as the name of a class, so the first query raises. Remove the
+    import, and quote only the names that are not defined yet. Colonnade's SQLModel reads postponed
+    annotations.
     """
 
     code = "CLN114"
@@ -54,12 +55,12 @@ class Task(SQLModel, table=True):
 """
 
     def check(self, context: Context) -> Iterator[Finding]:
-        postponed = any(
+        is_postponed = any(
             isinstance(statement, ast.ImportFrom) and statement.module == "__future__"
             and any(alias.name == "annotations" for alias in statement.names)
             for statement in context.module.tree.body
         )  # fmt: skip
-        if not postponed:
+        if not is_postponed:
             return
         for model in context.models:
             for relation in model.declared.values():
@@ -70,13 +71,13 @@ class Task(SQLModel, table=True):
                 ):
                     continue
                 annotation = getattr(relation.node, "annotation", None)
-                plain = isinstance(annotation, ast.Name | ast.Constant)
-                if annotation is None or plain or "sa_relationship" in relation.options:
+                is_plain_name = isinstance(annotation, ast.Name | ast.Constant)
+                if annotation is None or is_plain_name or "sa_relationship" in relation.options:
                     continue
                 text = context.editor.text(annotation)
                 message = (
-                    f"`{relation.name}` is the text {text!r} to sqlmodel, which takes it for "
-                    "the name of a class"
+                    f"the annotation of `{relation.name}` is postponed, so sqlmodel takes {text!r} "
+                    "for the name of a class"
                 )
-                advice = "Leave `from __future__ import annotations` out of this module"
+                advice = "Remove `from __future__ import annotations` from this module"
                 yield context.finding(self.code, annotation, message, advice=advice)

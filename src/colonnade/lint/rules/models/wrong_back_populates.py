@@ -1,4 +1,4 @@
-"""CLN103."""
+"""The rule CLN103, wrong-back-populates."""
 
 from collections.abc import Iterator
 
@@ -9,10 +9,11 @@ from colonnade.lint.project._models import Model, Relation
 
 
 class WrongBackPopulates(Rule):
-    """`back_populates` names what the other side does not have, or what does not name this one.
+    """`back_populates` names a missing attribute, or a relation that names another one.
 
-    SQLAlchemy looks for it when the first query is made, and raises then: every query of the
-    program fails, not only those of these two tables.
+    SQLAlchemy resolves relations when the first query runs, and raises then: every query of the
+    program fails, not only those of these two tables. Name the relation on the other side that
+    names this one.
     """
 
     code = "CLN103"
@@ -51,9 +52,11 @@ class Task(SQLModel, table=True):
         for model in context.models:
             for relation in model.declared.values():
                 if isinstance(relation, Relation) and model.is_table and relation.back_populates:
-                    yield from self._judge(context, model, relation)
+                    yield from self._check_relation(context, model, relation)
 
-    def _judge(self, context: Context, model: Model, relation: Relation) -> Iterator[Finding]:
+    def _check_relation(
+        self, context: Context, model: Model, relation: Relation
+    ) -> Iterator[Finding]:
         target = context.project.model(relation.target)
         if (
             target is None
@@ -69,22 +72,25 @@ class Task(SQLModel, table=True):
         if other is None and named in target.members:
             problem = f"`{target.class_name}.{named}` is not a relation"
         elif other is None:
-            problem = f"`{target.class_name}` has no `{named}`"
+            problem = f"`{target.class_name}` has no attribute `{named}`"
         elif other.back_populates in model.relations and other.back_populates != relation.name:
-            problem = f"`{target.class_name}.{named}` names `{other.back_populates}`, not this one"
+            problem = f"`{target.class_name}.{named}` names `{other.back_populates}` instead"
         else:
             return
         value = relation.options["back_populates"]
-        right = [
+        candidates = [
             other_relation.name
             for other_relation in target.relations.values()
             if other_relation.target == model.name
             and other_relation.back_populates == relation.name
         ]
         fix = None
-        if len(right) == 1:
+        if len(candidates) == 1:
             fix = Fix(
-                f"Name `{right[0]}`", (context.editor.replace(value, f'"{right[0]}"'),), safe=False
+                f"Change it to `{candidates[0]}`",
+                (context.editor.replace(value, f'"{candidates[0]}"'),),
+                safe=False,
             )
         message = f'`back_populates="{named}"`: {problem}'
-        yield context.finding(self.code, value, message, fix=fix)
+        advice = f"Name the relation of `{target.class_name}` that names `{relation.name}`"
+        yield context.finding(self.code, value, message, fix=fix, advice=advice)

@@ -1,4 +1,4 @@
-"""CLN310."""
+"""The rule CLN310, count-by-loading."""
 
 import ast
 from collections.abc import Iterator
@@ -13,8 +13,8 @@ from colonnade.lint.rules._examples import SYNC, models
 class CountByLoading(Rule):
     """Rows are counted by loading all of them.
 
-    `len(session.exec(select(Task)).all())` sends every row over the wire and makes an object of
-    each. `session.exec(select(func.count()).select_from(Task)).one()` sends a number.
+    `len(session.exec(select(Task)).all())` transfers every row and creates an object for each.
+    `session.exec(select(func.count()).select_from(Task)).one()` transfers a single number.
     """
 
     code = "CLN310"
@@ -42,6 +42,6 @@ def count(session: Session) -> int:
                 continue
             inferred = context.value(inner.func.value)
             if inferred is not None and inferred.kind in (Kind.ROWS, Kind.TUPLES, Kind.QUERY):
-                message = "every row is loaded, to be counted"
-                advice = "Let the database count: `select(func.count()).select_from(...)`"
+                message = "all rows are loaded only to be counted"
+                advice = "Count in the database: `select(func.count()).select_from(...)`"
                 yield context.finding(self.code, call, message, advice=advice)

@@ -1,4 +1,4 @@
-"""CLN307."""
+"""The rule CLN307, execute-for-exec."""
 
 import ast
 from collections.abc import Iterator
@@ -12,9 +12,9 @@ from colonnade.lint.rules._examples import SYNC
 
 
 class ExecuteForExec(Rule):
-    """A `Session` of sqlmodel runs a select with `execute()`, where `exec()` fits.
+    """A sqlmodel `Session` runs a select with `execute()` instead of `exec()`.
 
-    `execute` gives tuples, and sqlmodel marks it as deprecated for this: `exec` gives the rows
+    `execute` returns tuples, which is why sqlmodel deprecates it. `exec` returns the rows
     themselves, with their types.
     """
 
@@ -51,11 +51,13 @@ def tasks(session: Session):
                 if removed is not None and certain:
                     edits = (Edit(end - len("execute"), end, "exec"), removed)
                     fix = Fix("Use `exec()`", edits, safe=True)
-            message = "`exec()` gives the rows themselves, with their types"
-            yield context.finding(self.code, call, message, fix=fix, whole=False)
+            message = "`execute()` returns tuples instead of the rows themselves"
+            yield context.finding(
+                self.code, call, message, fix=fix, advice="Use `exec()`", whole=False
+            )
 
     def _scalars(self, context: Context, call: ast.Call) -> tuple[ast.Attribute, ast.Call] | None:
-        """The ``.scalars`` that follows, and the call of it."""
+        """The ``.scalars`` after a call, and the call of it; None if there is none."""
         node: ast.AST | None = context.module.parent(call)
         if isinstance(node, ast.Await):
             node = context.module.parent(node)

@@ -1,4 +1,4 @@
-"""CLN306."""
+"""The rule CLN306, formatted-sql."""
 
 import ast
 import re
@@ -11,15 +11,15 @@ from colonnade.lint.project import _known_names as lib
 from colonnade.lint.project._modules import parameters
 from colonnade.lint.rules._syntax import is_name
 
-PUT_IN = "\0"
+INSERTED = "\0"  # stands for an inserted expression
 VALUE = re.compile(
     r"(=|<|>|'|%|\b(like|ilike|in|values|limit|offset|between|and|set)\b)\s*\(?\s*['%\"]*\0",
     re.IGNORECASE,
 )
-NAMES_OF_TABLES = (
+TABLE_NAME_ATTRIBUTES = (
     "__tablename__", "name", "fullname", "schema", "__table__", "tablename", "key", "columns",
 )  # fmt: skip
-KEEPS = (
+TEXT_METHODS = (
     "join",
     "format",
     "strip",
@@ -34,12 +34,12 @@ KEEPS = (
 
 
 class FormattedSQL(Rule):
-    """SQL is put together with an f-string, `%`, `format` or `+`.
+    """SQL is built with an f-string, `%`, `format` or `+`.
 
-    What is put in becomes SQL: whoever chooses it can read and write everything (SQL injection).
-    Use a bound parameter: `text("... WHERE title = :title").bindparams(title=title)`. Found where
-    what is put in is a parameter of the function that may be text, or is made of one, and stands
-    where a value does, or the function answers requests.
+    The inserted text becomes SQL: whoever controls it can read and change everything (SQL
+    injection). Use a bound parameter: `text("... WHERE title = :title").bindparams(title=title)`.
+    The rule reports text that comes from a parameter of the function, if it is inserted where SQL
+    expects a value or if the function handles requests.
     """
 
     code = "CLN306"
@@ -68,13 +68,12 @@ def find(session: Session, title: str):
             if not call.args or not self._takes_sql(context, call):
                 continue
             argument = call.args[0]
-            put_in = list(_put_in(argument))
-            served = context.module.enclosing_function(call) in context.request_functions
-            if (served or _is_value(argument)) and any(
-                _from_outside(context, expression) for expression in put_in
+            handles_requests = context.module.enclosing_function(call) in context.request_functions
+            if (handles_requests or _inserts_value(argument)) and any(
+                _is_from_outside(context, expression) for expression in _inserted(argument)
             ):
-                message = "what is put into this SQL is run as SQL"
-                advice = 'Bind it: `text("... = :name").bindparams(name=...)`'
+                message = "text that is inserted into this SQL is executed as SQL"
+                advice = 'Bind the value: `text("... = :name").bindparams(name=...)`'
                 yield context.finding(self.code, argument, message, advice=advice, whole=False)
 
     def _takes_sql(self, context: Context, call: ast.Call) -> bool:
@@ -85,24 +84,25 @@ def find(session: Session, title: str):
         return context.session_of(call) is not None and isinstance(call.args[0], ast.JoinedStr)
 
 
-def _is_value(node: ast.expr) -> bool:
-    """Whether what is put in stands where a value does, not the name of a table."""
+def _inserts_value(node: ast.expr) -> bool:
+    """Whether something is inserted where SQL expects a value, not the name of a table."""
     text = "".join(
-        part.value if isinstance(part, ast.Constant) and isinstance(part.value, str) else PUT_IN
+        part.value if isinstance(part, ast.Constant) and isinstance(part.value, str) else INSERTED
         for part in ast.walk(node)
         if isinstance(part, ast.Constant | ast.FormattedValue)
     )
     return VALUE.search(text) is not None or not isinstance(node, ast.JoinedStr)
 
 
-def _put_in(node: ast.expr) -> Iterator[ast.expr]:
+def _inserted(node: ast.expr) -> Iterator[ast.expr]:
+    """Yield the expressions that are inserted into a text."""
     match node:
         case ast.JoinedStr(values=values):
             yield from (value.value for value in values if isinstance(value, ast.FormattedValue))
         case ast.BinOp(left=left, op=ast.Add(), right=right):
             for side in (left, right):
                 if isinstance(side, ast.BinOp | ast.JoinedStr):
-                    yield from _put_in(side)
+                    yield from _inserted(side)
                 elif not isinstance(side, ast.Constant):
                     yield side
         case ast.BinOp(left=ast.Constant(value=str()), op=ast.Mod(), right=right):
@@ -111,43 +111,43 @@ def _put_in(node: ast.expr) -> Iterator[ast.expr]:
             yield from (*node.args, *(keyword.value for keyword in node.keywords))
 
 
-def _from_outside(context: Context, node: ast.expr, depth: int = 0) -> bool:  # noqa: C901 - one case a node
-    """Whether a text may be what a caller, and in the end a client, gave.
+def _is_from_outside(context: Context, node: ast.expr, depth: int = 0) -> bool:  # noqa: C901 - one case a node
+    """Whether an expression may contain text from the caller, and ultimately from a client.
 
-    A parameter that is text, or of no known type, is; so is what is made of one. Constants, tables
-    and their names, numbers, quoted names and what functions of the program answer are not.
+    A parameter that is text or has no annotation may, and so may everything that is built from it.
+    Constants, tables and their names, numbers, quoted names and results of functions do not.
     """
     if depth > 6:
         return False
     match node:
         case ast.Name():
-            return _name_from_outside(context, node, depth)
+            return _is_name_from_outside(context, node, depth)
         case ast.Attribute(value=value, attr=name):
-            if name.isupper() or name in NAMES_OF_TABLES:
+            if name.isupper() or name in TABLE_NAME_ATTRIBUTES:
                 return False
-            return _from_outside(context, value, depth + 1)
+            return _is_from_outside(context, value, depth + 1)
         case ast.Call(func=func, args=arguments):
             name = ast.unparse(func).lower()
             if any(word in name for word in ("quote", "ident", "escape", "literal", "compile")):
                 return False
             inner = list(arguments) if isinstance(func, ast.Attribute) or name == "str" else []
-            if isinstance(func, ast.Attribute) and func.attr in KEEPS:
+            if isinstance(func, ast.Attribute) and func.attr in TEXT_METHODS:
                 inner = [func.value, *(arguments if func.attr in ("join", "format") else ())]
             elif name != "str":
                 return False
-            return any(_from_outside(context, part, depth + 1) for part in inner)
+            return any(_is_from_outside(context, part, depth + 1) for part in inner)
         case ast.ListComp(elt=element) | ast.GeneratorExp(elt=element):
-            return _from_outside(context, element, depth + 1)
+            return _is_from_outside(context, element, depth + 1)
         case ast.JoinedStr() | ast.BinOp():
-            return any(_from_outside(context, part, depth + 1) for part in _put_in(node))
+            return any(_is_from_outside(context, part, depth + 1) for part in _inserted(node))
         case ast.Subscript(value=value):
-            return _from_outside(context, value, depth + 1)
+            return _is_from_outside(context, value, depth + 1)
         case ast.IfExp(body=body, orelse=orelse):
-            return any(_from_outside(context, branch, depth + 1) for branch in (body, orelse))
+            return any(_is_from_outside(context, branch, depth + 1) for branch in (body, orelse))
     return False
 
 
-def _name_from_outside(context: Context, node: ast.Name, depth: int) -> bool:
+def _is_name_from_outside(context: Context, node: ast.Name, depth: int) -> bool:
     function = context.module.enclosing_function(node)
     if function is None or node.id.isupper():
         return False
@@ -174,4 +174,4 @@ def _name_from_outside(context: Context, node: ast.Name, depth: int) -> bool:
             assignment.target, node.id
         ):
             values.append(assignment.iter)
-    return any(_from_outside(context, value, depth + 1) for value in values)
+    return any(_is_from_outside(context, value, depth + 1) for value in values)

@@ -1,4 +1,4 @@
-"""CLN301."""
+"""The rule CLN301, python-condition."""
 
 import ast
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from colonnade.lint.rules._examples import SYNC, models
 
 JOINS = ("join", "outerjoin")
 CONDITIONS = ("where", "filter", "having", "on", "onclause", "and_", "or_", "not_", *JOINS)
-_METHODS = {
+METHODS = {
     ast.Is: ("is", "is_"),
     ast.IsNot: ("is not", "is_not"),
     ast.In: ("in", "in_"),
@@ -20,11 +20,11 @@ _METHODS = {
 
 
 class PythonCondition(Rule):
-    """`and`, `or`, `not`, `is` or `in` with a column, in a condition.
+    """A condition uses `and`, `or`, `not`, `is` or `in` with a column.
 
-    Python decides them at once, without the database: `Task.done is None` is False for every row,
-    `not Task.done` raises or is False, `a and b` is one of the two. Use `is_()`, `in_()`, `~`, `&`,
-    `|`, or several conditions, which are joined by AND.
+    Python evaluates these operators itself, without the database: `Task.done is None` is False for
+    every row, `not Task.done` raises or is False, and `a and b` is only one of the two. Use
+    `is_()`, `in_()`, `~`, `&` and `|`, or pass several conditions, which are combined with AND.
     """
 
     code = "CLN301"
@@ -58,7 +58,7 @@ def open_tasks(session: Session, projects: list[int]):
                 continue
             joins = isinstance(call.func, ast.Attribute) and call.func.attr in JOINS
             for argument in call.args[1:] if joins else call.args:
-                yield from self._judge(context, argument)
+                yield from self._check_condition(context, argument)
 
     def _is_condition(self, context: Context, call: ast.Call) -> bool:
         if isinstance(call.func, ast.Name):
@@ -68,72 +68,73 @@ def open_tasks(session: Session, projects: list[int]):
             return inferred.kind in (Kind.STATEMENT, Kind.QUERY)
         return isinstance(call.func, ast.Attribute) and call.func.attr == "where"
 
-    def _judge(self, context: Context, node: ast.expr) -> Iterator[Finding]:
+    def _check_condition(self, context: Context, node: ast.expr) -> Iterator[Finding]:
         match node:
             case ast.BinOp(left=left, op=ast.BitAnd() | ast.BitOr(), right=right):
-                yield from self._judge(context, left)
-                yield from self._judge(context, right)
+                yield from self._check_condition(context, left)
+                yield from self._check_condition(context, right)
             case ast.UnaryOp(op=ast.Invert(), operand=operand):
-                yield from self._judge(context, operand)
+                yield from self._check_condition(context, operand)
             case ast.BoolOp(op=op, values=values) if any(
                 _is_sql(context, value) for value in values
             ):
                 word = "and" if isinstance(op, ast.And) else "or"
                 sign = "&" if word == "and" else "|"
-                message = f"`{word}` is decided by Python: only one of the conditions is left"
-                advice = f"Use `{word}_(...)`, or `{sign}` with each side in brackets"
+                message = f"Python evaluates `{word}`, so that only one of the conditions is used"
+                advice = f"Use `{word}_(...)`, or `{sign}` with each side in parentheses"
                 fix = _fix(context, node, f"Use `{sign}`")
                 yield context.finding(self.code, node, message, fix=fix, advice=advice)
             case ast.UnaryOp(op=ast.Not(), operand=operand) if _is_sql(context, operand):
-                message = "`not` is decided by Python, not for each row"
+                message = "Python evaluates `not` once, not for each row"
                 fix = _fix(context, node, "Use `~`")
                 yield context.finding(
                     self.code, node, message, fix=fix, advice="Use `~`, or `not_()`"
                 )
             case ast.Compare(left=left, ops=[op], comparators=[right]):
-                method = _METHODS.get(type(op))
+                method = METHODS.get(type(op))
                 if method is not None and (_is_column(context, left) or _is_column(context, right)):
-                    message = f"`{method[0]}` is decided by Python, not for each row"
-                    fix = _fix(context, node, f"Use `{method[1]}()`")
-                    yield context.finding(self.code, node, message, fix=fix)
+                    message = f"Python evaluates `{method[0]}` once, not for each row"
+                    advice = f"Use `{method[1]}()`"
+                    fix = _fix(context, node, advice)
+                    yield context.finding(self.code, node, message, fix=fix, advice=advice)
             case ast.Compare(left=left, comparators=others):
                 if any(_is_column(context, side) for side in (left, *others)):
-                    message = "a chain of comparisons is decided by Python, which raises here"
+                    message = "Python evaluates this chain of comparisons with `and`, which raises"
                     yield context.finding(
                         self.code, node, message, advice="Use `between()`, or two conditions"
                     )
 
 
 def _fix(context: Context, node: ast.expr, message: str) -> Fix | None:
-    """What makes SQL of a condition, if all of it can be SQL."""
+    """The fix that rewrites a condition as SQL; None if a part of it cannot be rewritten."""
     imports: list[Edit] = []
-    edits = _edits(context, node, imports)
+    edits = _condition_edits(context, node, imports)
     if edits is None:
         return None
     return Fix(message, (*edits, *dict.fromkeys(imports)), safe=True)
 
 
-def _edits(context: Context, node: ast.expr, imports: list[Edit]) -> list[Edit] | None:
-    """The edits that make SQL of a condition; None if a part of it is not a condition."""
+def _condition_edits(context: Context, node: ast.expr, imports: list[Edit]) -> list[Edit] | None:
+    """The edits that rewrite a condition as SQL; None if a part of it is not a condition."""
     match node:
         case ast.BoolOp():
-            return _joined(context, node, imports)
+            return _bool_op_edits(context, node, imports)
         case ast.UnaryOp(op=ast.Not(), operand=operand):
-            inner = _edits(context, operand, imports)
-            return None if inner is None else [*_negated(context, node), *inner]
-        case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in _METHODS:
-            return _called(context, node, left, right, _METHODS[type(op)][1], imports)
+            inner = _condition_edits(context, operand, imports)
+            return None if inner is None else [*_not_edits(context, node), *inner]
+        case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in METHODS:
+            return _method_call_edits(context, node, left, right, METHODS[type(op)][1], imports)
         case ast.Compare(ops=[_]) | ast.Call():
             return [] if _is_sql(context, node) else None
         case _:
             return [] if _is_boolean(context, node) else None
 
 
-def _joined(context: Context, node: ast.BoolOp, imports: list[Edit]) -> list[Edit] | None:
+def _bool_op_edits(context: Context, node: ast.BoolOp, imports: list[Edit]) -> list[Edit] | None:
     word, sign = ("and", "&") if isinstance(node.op, ast.And) else ("or", "|")
     edits: list[Edit] = []
     for index, value in enumerate(node.values):
-        inner = _edits(context, value, imports)
+        inner = _condition_edits(context, value, imports)
         if inner is None:
             return None
         edits += [
@@ -148,8 +149,8 @@ def _joined(context: Context, node: ast.BoolOp, imports: list[Edit]) -> list[Edi
     return edits
 
 
-def _negated(context: Context, node: ast.UnaryOp) -> list[Edit]:
-    """``~`` for ``not``, with brackets where it would take only the first name."""
+def _not_edits(context: Context, node: ast.UnaryOp) -> list[Edit]:
+    """Replace ``not`` with ``~``, with parentheses where it would apply to the first name only."""
     start, operand = context.editor.start(node), node.operand
     between = context.module.source.text[start : context.editor.start(operand)]
     word = between[: len(between) - len(between[len("not") :].lstrip())]
@@ -162,7 +163,7 @@ def _negated(context: Context, node: ast.UnaryOp) -> list[Edit]:
     return edits
 
 
-def _called(
+def _method_call_edits(
     context: Context,
     node: ast.Compare,
     left: ast.expr,
@@ -173,33 +174,33 @@ def _called(
     if (
         not _is_column(context, left)
         or _is_column(context, right)
-        or not _takes(context, left, name, right)
+        or not _accepts(context, left, name, right)
     ):
         return None
-    if "#" in context.editor.text(node):  # a comment, most likely, which would be lost
+    if "#" in context.editor.text(node):  # probably a comment, which would be lost
         return None
     text = context.editor.text(left)
-    named = None if text.startswith("col(") else context.editor.local_name("sqlmodel", "col")
-    if named is not None and _is_sqlmodel(context, left):
-        text = f"{named[0]}({text})"
-        imports += named[1]
+    local_col = None if text.startswith("col(") else context.editor.local_name("sqlmodel", "col")
+    if local_col is not None and _is_sqlmodel(context, left):
+        text = f"{local_col[0]}({text})"
+        imports += local_col[1]
     return [context.editor.replace(node, f"{text}.{name}({context.editor.text(right)})")]
 
 
-def _takes(context: Context, left: ast.expr, name: str, right: ast.expr) -> bool:
-    """Whether a column's method takes what stands on the right for certain."""
+def _accepts(context: Context, left: ast.expr, name: str, right: ast.expr) -> bool:
+    """Whether a column's method certainly accepts the right side."""
     inferred = context.value(left)
     if name in ("is_", "is_not"):
         is_column = inferred is not None and inferred.kind is Kind.COLUMN
         value = right.value if isinstance(right, ast.Constant) else ...
         return value is None or (is_column and isinstance(value, bool))
     other = context.value(right)
-    is_many = other is not None and other.kind is Kind.COLLECTION
-    return is_many or isinstance(right, ast.List | ast.Tuple | ast.Set | ast.ListComp)
+    is_collection = other is not None and other.kind is Kind.COLLECTION
+    return is_collection or isinstance(right, ast.List | ast.Tuple | ast.Set | ast.ListComp)
 
 
 def _is_boolean(context: Context, node: ast.expr) -> bool:
-    """Whether an expression is a column that is true or false."""
+    """Whether an expression is a boolean column."""
     inferred = context.value(node)
     if inferred is None or inferred.kind is not Kind.COLUMN or inferred.model is None:
         return False

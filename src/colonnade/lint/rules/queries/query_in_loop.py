@@ -1,4 +1,4 @@
-"""CLN308."""
+"""The rule CLN308, query-in-loop."""
 
 import ast
 from collections.abc import Iterator
@@ -10,19 +10,19 @@ from colonnade.lint.inference._paths import dotted_name
 from colonnade.lint.inference._values import Kind
 from colonnade.lint.project import _known_names as lib
 from colonnade.lint.rules._examples import SYNC, models
-from colonnade.lint.rules._loops import exits_after, is_known, loop_names
+from colonnade.lint.rules._loops import exits_after, has_few_iterations, loop_names
 from colonnade.lint.rules._syntax import assigns
 
 LOOKUPS = ("get", "get_one", "query")
-READS = ("get", "get_one", "exec", "execute", "scalar", "scalars", "query")
+QUERY_METHODS = ("get", "get_one", "exec", "execute", "scalar", "scalars", "query")
 
 
 class QueryInLoop(Rule):
-    """A query is made for each round of a loop over rows or keys (N+1).
+    """A query runs in each iteration of a loop over rows or keys (N+1).
 
-    A hundred keys are a hundred round trips. Ask once:
-    `select(Task).where(col(Task.id).in_(keys))`, a join, or `selectinload`. Found where the query
-    depends on what the loop is over.
+    A hundred keys take a hundred round trips. Load all rows with one query:
+    `select(Task).where(col(Task.id).in_(keys))`, a join, or `selectinload`. The rule reports
+    queries that depend on the loop variable.
     """
 
     code = "CLN308"
@@ -41,8 +41,8 @@ def load(session: Session, keys: list[int]) -> list[Task]:
 """
 
     def check(self, context: Context) -> Iterator[Finding]:
-        for call in context.module.calls_named(*READS):
-            if context.session_of(call) is None or not call.args or not _reads(context, call):
+        for call in context.module.calls_named(*QUERY_METHODS):
+            if context.session_of(call) is None or not call.args or not _is_query(context, call):
                 continue
             loop = next(iter(context.enclosing_loops(call)), None)
             if loop is None or isinstance(loop, ast.While):
@@ -51,22 +51,26 @@ def load(session: Session, keys: list[int]) -> list[Task]:
             source = dotted_name(call.func.value) if isinstance(call.func, ast.Attribute) else ""
             if (
                 not names
-                or is_known(loop)
+                or has_few_iterations(loop)
                 or assigns(loop, source)
-                or _other_tables(context, call, names)
+                or _queries_other_tables(context, call, names)
             ):
                 continue
-            used = _used(context, call, names)
+            used = _used_loop_names(context, call, names)
             once = not isinstance(loop, COMPREHENSIONS) and exits_after(context, call)
-            if not used or once or not _written_here(context, call):
+            if not used or once or not _is_built_here(context, call):
                 continue
-            message = f"a query for each `{'`, `'.join(sorted(used))}` of the loop"
+            message = f"a query runs for each `{'`, `'.join(sorted(used))}` of the loop"
             yield context.finding(
-                self.code, call, message, advice="Ask once, with `in_()` or a join", whole=False
+                self.code,
+                call,
+                message,
+                advice="Run one query, with `in_()` or a join",
+                whole=False,
             )
 
 
-def _reads(context: Context, call: ast.Call) -> bool:
+def _is_query(context: Context, call: ast.Call) -> bool:
     name = call.func.attr if isinstance(call.func, ast.Attribute) else ""
     inferred = context.value(call.args[0])
     if name in ("get", "get_one", "query"):
@@ -74,8 +78,8 @@ def _reads(context: Context, call: ast.Call) -> bool:
     return inferred is not None and inferred.kind is Kind.STATEMENT
 
 
-def _written_here(context: Context, call: ast.Call) -> bool:
-    """Whether the query is written in this function, so that it is known what it asks."""
+def _is_built_here(context: Context, call: ast.Call) -> bool:
+    """Whether the statement is built in this function, so that the rule can read it."""
     first = call.args[0]
     if isinstance(call.func, ast.Attribute) and call.func.attr in LOOKUPS:
         return True
@@ -103,8 +107,8 @@ def _is_select(context: Context, node: ast.expr) -> bool:
     return inferred is not None and inferred.kind is Kind.STATEMENT
 
 
-def _other_tables(context: Context, call: ast.Call, names: set[str]) -> bool:
-    """Whether each round asks another table, which no single query can do."""
+def _queries_other_tables(context: Context, call: ast.Call, names: set[str]) -> bool:
+    """Whether each iteration queries another table, which a single query cannot do."""
     loop = next(iter(context.enclosing_loops(call)))
     assignments = [
         assignment for assignment in ast.walk(loop) if isinstance(assignment, ast.Assign)
@@ -116,30 +120,30 @@ def _other_tables(context: Context, call: ast.Call, names: set[str]) -> bool:
         if isinstance(target, ast.Name)
     }
     return any(
-        _root(table) in names
+        _first_name(table) in names
         for query in (call, *(assignment.value for assignment in assignments))
         for node in ast.walk(query)
         if isinstance(node, ast.Call)
-        for table in _asked(node, call)
+        for table in _queried_tables(node, call)
     )
 
 
-def _asked(node: ast.Call, call: ast.Call) -> list[ast.expr]:
-    """The tables that a part of a query names."""
+def _queried_tables(node: ast.Call, call: ast.Call) -> list[ast.expr]:
+    """The tables that a part of a query names, as expressions."""
     name = node.func.attr if isinstance(node.func, ast.Attribute) else ast.unparse(node.func)
     if name in ("select", "select_from", "exists"):
         return node.args
     return node.args[:1] if node is call and name in ("get", "get_one", "query") else []
 
 
-def _root(node: ast.expr) -> str:
+def _first_name(node: ast.expr) -> str:
     while isinstance(node, ast.Attribute):
         node = node.value
     return node.id if isinstance(node, ast.Name) else ""
 
 
-def _used(context: Context, call: ast.Call, names: set[str]) -> set[str]:
-    """What a loop is over that a query mentions, itself or by names that do."""
+def _used_loop_names(context: Context, call: ast.Call, names: set[str]) -> set[str]:
+    """The loop variables that a query depends on, directly or through other variables."""
     mentioned = {
         name.id
         for argument in (*call.args, *(keyword.value for keyword in call.keywords))

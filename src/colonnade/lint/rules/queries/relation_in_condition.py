@@ -1,4 +1,4 @@
-"""CLN302."""
+"""The rule CLN302, relation-in-condition."""
 
 import ast
 from collections.abc import Iterator
@@ -11,11 +11,12 @@ from colonnade.lint.rules._examples import SYNC
 
 
 class RelationInCondition(Rule):
-    """A condition reads a column of a relation: `Task.project.name`.
+    """A condition reads a column through a relation: `Task.project.name`.
 
-    A relation of a class has no columns: `AttributeError: Neither 'InstrumentedAttribute' object
-    nor 'Comparator' object associated with Task.project has an attribute 'name'`. Join the other
-    table, or ask with `Task.project.has(...)` or `Project.tasks.any(...)`.
+    The relation of a class has no columns, so this raises `AttributeError: Neither
+    'InstrumentedAttribute' object nor 'Comparator' object associated with Task.project has an
+    attribute 'name'`. Join the other table, or use `Task.project.has(...)` or
+    `Project.tasks.any(...)`.
     """
 
     code = "CLN302"
@@ -44,7 +45,7 @@ def of_project(session: Session, name: str):
                 and node.attr in target.members
             ):
                 text = context.editor.text(node)
-                message = f"`{text}`: a relation of a class has no columns, and this raises"
+                message = f"`{text}` raises AttributeError: a relation of a class has no columns"
                 method = "any" if relation and relation.uselist else "has"
                 advice = f"Join `{target.class_name}`, or use `.{method}(...)`"
                 yield context.finding(self.code, node, message, advice=advice)

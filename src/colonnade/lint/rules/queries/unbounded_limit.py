@@ -1,4 +1,4 @@
-"""CLN304."""
+"""The rule CLN304, unbounded-limit."""
 
 import ast
 from collections.abc import Iterator
@@ -14,14 +14,14 @@ from colonnade.lint.rules._examples import models
 from colonnade.lint.rules._syntax import is_name
 
 LIMITS = ("limit", "slice", "fetch")
-HANDED_ON = 3  # functions a limit goes through, at most
+MAX_CALLS = 3  # functions that a limit is followed through
 
 
 class UnboundedLimit(Rule):
     """A limit from the query string has no maximum.
 
-    `?limit=100000000` reads the whole table into memory, for anyone who asks. Bound it: `limit:
-    Annotated[int, Query(ge=1, le=100)] = 100`. A Resource of Colonnade bounds it with `max_limit`.
+    `?limit=100000000` reads the whole table into memory, whoever sends it. Set a maximum: `limit:
+    Annotated[int, Query(ge=1, le=100)] = 100`. A Colonnade Resource has `max_limit`.
     """
 
     code = "CLN304"
@@ -65,17 +65,18 @@ def titles(
                 continue
             for name, default in parameters(endpoint.node):
                 hint = context.hint(name.annotation)
-                if hint.name not in ("int", "builtins.int") or not _becomes_limit(
+                if hint.name not in ("int", "builtins.int") or not _is_statement_limit(
                     context, endpoint.node, context.module, name.arg
                 ):
                     continue
-                if self._bounded(context, default, hint.metadata):
+                if self._has_maximum(context, default, hint.metadata):
                     continue
-                message = f"`{name.arg}` has no maximum: a client can ask for everything"
-                fix = self._bound(context, name, default)
-                yield context.finding(self.code, name, message, fix=fix)
+                message = f"`{name.arg}` has no maximum: a client can request the whole table"
+                fix = self._add_maximum(context, name, default)
+                advice = "Set a maximum with `Query(le=...)`"
+                yield context.finding(self.code, name, message, fix=fix, advice=advice)
 
-    def _bounded(
+    def _has_maximum(
         self, context: Context, default: ast.expr | None, metadata: tuple[ast.expr, ...]
     ) -> bool:
         for constraint in (default, *metadata):
@@ -85,7 +86,7 @@ def titles(
                     "sqlmodel.Field",
                     "pydantic.Field",
                 ):
-                    return True  # a dependency, or something of the project's
+                    return True  # a dependency, or a function of the project
                 if any(keyword.arg in ("le", "lt", None) for keyword in constraint.keywords):
                     return True
             elif constraint is not None and not isinstance(
@@ -94,28 +95,28 @@ def titles(
                 return True
         return False
 
-    def _bound(self, context: Context, name: ast.arg, default: ast.expr | None) -> Fix | None:
+    def _add_maximum(self, context: Context, name: ast.arg, default: ast.expr | None) -> Fix | None:
         if isinstance(default, ast.Call) and context.resolve(default.func) == lib.QUERY:
             edits = context.editor.add_argument(default, "le=100")
-            return Fix("Allow 100 at most", edits, safe=False)
+            return Fix("Allow at most 100", edits, safe=False)
         if not isinstance(default, ast.Constant) or not isinstance(default.value, int):
             return None
         query = context.editor.local_name("fastapi", "Query")
         if query is None:
             return None
-        most = max(default.value, 100)
+        maximum = max(default.value, 100)
         edit = context.editor.replace(
-            default, f"{query[0]}(default={default.value}, ge=1, le={most})"
+            default, f"{query[0]}(default={default.value}, ge=1, le={maximum})"
         )
-        return Fix(f"Allow {most} at most", (edit, *query[1]), safe=False)
+        return Fix(f"Allow at most {maximum}", (edit, *query[1]), safe=False)
 
 
-def _becomes_limit(
+def _is_statement_limit(
     context: Context, function: Function, module: Module, name: str, depth: int = 0
 ) -> bool:
-    """Whether a parameter is a statement's limit, here or in what it is handed on to."""
+    """Whether a statement's limit is a parameter, here or in a function that receives it."""
     flow = context.inference.flow(function, module)
-    if _is_looked_at(function, name):
+    if _may_be_limited(function, name):
         return False
     for node in ast.walk(function):
         if not isinstance(node, ast.Call):
@@ -129,17 +130,17 @@ def _becomes_limit(
             if inferred and inferred.kind is Kind.SYMBOL
             else None
         )
-        if called is None or depth == HANDED_ON or called[0] is function:
+        if called is None or depth == MAX_CALLS or called[0] is function:
             continue
         for parameter, argument in arguments(called[0], node):
             if is_name(argument, name):
-                if _becomes_limit(context, *called, parameter, depth + 1):
+                if _is_statement_limit(context, *called, parameter, depth + 1):
                     return True
     return False
 
 
-def _is_looked_at(function: Function, name: str) -> bool:
-    """Whether a function compares a parameter, or gives it another value: it may bound it."""
+def _may_be_limited(function: Function, name: str) -> bool:
+    """Whether a function compares or reassigns a parameter, and so may limit it."""
     for node in ast.walk(function):
         if isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Store):
             return True

@@ -1,4 +1,4 @@
-"""CLN305."""
+"""The rule CLN305, unescaped-like."""
 
 import ast
 from collections.abc import Iterator
@@ -11,16 +11,17 @@ from colonnade.lint.project._modules import parameters
 from colonnade.lint.rules._examples import models
 from colonnade.lint.rules._syntax import is_name
 
-TEXT = ("", "str", "builtins.str")
-PATTERNS = ("like", "ilike", "not_like", "not_ilike", "notlike", "notilike")
-SEARCHES = ("contains", "startswith", "endswith", "icontains", "istartswith", "iendswith")
+TEXT_TYPES = ("", "str", "builtins.str")
+LIKE_METHODS = ("like", "ilike", "not_like", "not_ilike", "notlike", "notilike")
+SEARCH_METHODS = ("contains", "startswith", "endswith", "icontains", "istartswith", "iendswith")
+MESSAGE = "`%` and `_` in the search text match anything, because they are not escaped"
 
 
 class UnescapedLike(Rule):
-    """A text from outside is put into a LIKE with its `%` and `_`.
+    """Text from outside is used in a LIKE without escaping its `%` and `_`.
 
-    Who searches for `100%` or `a_b` finds other rows, and `%` alone finds all. `contains(text,
-    autoescape=True)` (and `icontains`, `startswith`, ...) takes the text literally.
+    A search for `100%` or `a_b` finds other rows, and `%` alone finds all of them. `contains(text,
+    autoescape=True)` (and `icontains`, `startswith`, ...) searches for the literal text.
     """
 
     code = "CLN305"
@@ -41,7 +42,7 @@ def search(session: Session, text: str):
 """
 
     def check(self, context: Context) -> Iterator[Finding]:
-        for call in context.module.calls_named(*PATTERNS):
+        for call in context.module.calls_named(*LIKE_METHODS):
             func = call.func
             if (
                 not isinstance(func, ast.Attribute)
@@ -51,12 +52,12 @@ def search(session: Session, text: str):
                 continue
             if any(keyword.arg == "escape" for keyword in call.keywords) or len(call.args) > 1:
                 continue
-            inner = _inside(call.args[0])
-            if inner is not None and not _escaped(context, inner):
-                message = "`%` and `_` in the text that is searched for match anything"
-                fix = _escaping(context, call, func, inner)
-                yield context.finding(self.code, call.args[0], message, fix=fix)
-        for call in context.module.calls_named(*SEARCHES):
+            inner = _search_text(call.args[0])
+            if inner is not None and not _needs_no_escape(context, inner):
+                fix = _escape_fix(context, call, func, inner)
+                advice = "Use `contains(..., autoescape=True)`"
+                yield context.finding(self.code, call.args[0], MESSAGE, fix=fix, advice=advice)
+        for call in context.module.calls_named(*SEARCH_METHODS):
             func = call.func
             if (
                 not isinstance(func, ast.Attribute)
@@ -66,11 +67,12 @@ def search(session: Session, text: str):
                 continue
             if any(keyword.arg in ("autoescape", "escape") for keyword in call.keywords):
                 continue
-            if not isinstance(call.args[0], ast.Constant) and not _escaped(context, call.args[0]):
-                message = "`%` and `_` in the text that is searched for match anything"
+            if not isinstance(call.args[0], ast.Constant) and not _needs_no_escape(
+                context, call.args[0]
+            ):
                 edits = context.editor.add_argument(call, "autoescape=True")
                 fix = Fix("Add `autoescape=True`", edits, safe=False)
-                yield context.finding(self.code, call, message, fix=fix)
+                yield context.finding(self.code, call, MESSAGE, fix=fix)
 
 
 def _is_column(context: Context, node: ast.expr) -> bool:
@@ -93,8 +95,8 @@ def _is_text(context: Context, node: ast.expr) -> bool:
     )
 
 
-def _inside(pattern: ast.expr) -> ast.expr | None:
-    """What stands between the wildcards of a pattern that is put together."""
+def _search_text(pattern: ast.expr) -> ast.expr | None:
+    """The expression between the wildcards of a pattern, or None."""
     match pattern:
         case ast.JoinedStr(values=values):
             inner = [value.value for value in values if isinstance(value, ast.FormattedValue)]
@@ -111,14 +113,14 @@ def _inside(pattern: ast.expr) -> ast.expr | None:
     return None
 
 
-def _escaped(context: Context, inner: ast.expr) -> bool:
-    """Whether a text is seen to, or is none that a client chose."""
+def _needs_no_escape(context: Context, inner: ast.expr) -> bool:
+    """Whether a text is escaped already, or certainly does not come from a client."""
     if isinstance(inner, ast.JoinedStr):
         values = [value.value for value in inner.values if isinstance(value, ast.FormattedValue)]
-        return all(_escaped(context, value) for value in values)
+        return all(_needs_no_escape(context, value) for value in values)
     function = context.module.enclosing_function(inner)
     for name, _ in parameters(function) if function is not None else ():
-        if is_name(inner, name.arg) and context.hint(name.annotation).name not in TEXT:
+        if is_name(inner, name.arg) and context.hint(name.annotation).name not in TEXT_TYPES:
             return True
     text = ast.unparse(inner).lower()
     return (
@@ -128,7 +130,9 @@ def _escaped(context: Context, inner: ast.expr) -> bool:
     )
 
 
-def _escaping(context: Context, call: ast.Call, func: ast.Attribute, inner: ast.expr) -> Fix | None:
+def _escape_fix(
+    context: Context, call: ast.Call, func: ast.Attribute, inner: ast.expr
+) -> Fix | None:
     pattern = call.args[0]
     first = last = False
     if isinstance(pattern, ast.JoinedStr):
@@ -152,11 +156,7 @@ def _escaping(context: Context, call: ast.Call, func: ast.Attribute, inner: ast.
     name = f"i{kind}" if func.attr == "ilike" else kind
     edits: tuple[Edit, ...] = (
         context.editor.replace(
-            call, f"{context.editor.text(func.value)}.{name}({_plain(inner)}, autoescape=True)"
+            call, f"{context.editor.text(func.value)}.{name}({ast.unparse(inner)}, autoescape=True)"
         ),
     )
     return Fix(f"Use `{name}(..., autoescape=True)`", edits, safe=False)
-
-
-def _plain(inner: ast.expr) -> str:
-    return ast.unparse(inner)

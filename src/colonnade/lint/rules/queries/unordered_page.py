@@ -1,4 +1,4 @@
-"""CLN303."""
+"""The rule CLN303, unordered-page."""
 
 import ast
 from collections.abc import Iterator
@@ -9,19 +9,19 @@ from colonnade.lint._rule import Rule
 from colonnade.lint.inference._values import Kind, Value
 from colonnade.lint.rules._examples import SYNC
 
-RUNS = ("exec", "execute", "scalars", "scalar", "stream", "stream_scalars")
-DONE_IN_PARTS = (
+EXECUTE_METHODS = ("exec", "execute", "scalars", "scalar", "stream", "stream_scalars")
+BATCH_WORDS = (
     "batch", "chunk", "purge", "delete", "clean", "exists", "sweep", "reclaim", "expire", "prune",
     "drain",
 )  # fmt: skip
 
 
 class UnorderedPage(Rule):
-    """A statement has a limit or an offset, and no order.
+    """A statement has a limit or an offset, but no order.
 
-    Without ORDER BY the database may answer in any order, and in another one the next time: pages
-    overlap and rows are never shown, most of all on PostgreSQL after an update. Order by something,
-    the key last.
+    Without ORDER BY the database may return rows in any order, and in a different order the next
+    time: pages overlap and some rows never appear, especially on PostgreSQL after an update. Add
+    `order_by()`, with the primary key last.
     """
 
     code = "CLN303"
@@ -42,9 +42,9 @@ def page(session: Session, offset: int):
 """
 
     def check(self, context: Context) -> Iterator[Finding]:
-        for call in context.module.calls_named(*RUNS):
+        for call in context.module.calls_named(*EXECUTE_METHODS):
             if context.session_of(call) is not None and call.args:
-                yield from self._judge(context, context.value(call.args[0]), call.args[0])
+                yield from self._check_statement(context, context.value(call.args[0]), call.args[0])
         for call in context.module.calls_named("all", "first"):
             inferred = (
                 context.value(call.func.value) if isinstance(call.func, ast.Attribute) else None
@@ -54,39 +54,39 @@ def page(session: Session, offset: int):
                 and inferred.kind is Kind.QUERY
                 and isinstance(call.func, ast.Attribute)
             ):
-                yield from self._judge(context, inferred, call.func.value)
+                yield from self._check_statement(context, inferred, call.func.value)
 
-    def _judge(
+    def _check_statement(
         self, context: Context, statement: Value | None, node: ast.expr
     ) -> Iterator[Finding]:
         if statement is None or statement.kind not in (Kind.STATEMENT, Kind.QUERY):
             return
         if statement.has_order or not (statement.has_limit or statement.has_offset):
             return
-        if not statement.has_offset and _any_will_do(context, node):
+        if not statement.has_offset and _takes_any_rows(context, node):
             return
         parts = [
             name
-            for name, has in (("limit", statement.has_limit), ("offset", statement.has_offset))
-            if has
+            for name, is_set in (("limit", statement.has_limit), ("offset", statement.has_offset))
+            if is_set
         ]
-        message = f"{' and '.join(parts)} without an order: which rows come is not decided"
-        yield context.finding(
-            self.code, node, message, fix=_ordered(context, statement, node), whole=False
-        )
+        message = f"{' and '.join(parts)} without an order: the database may return any rows"
+        fix = _order_fix(context, statement, node)
+        advice = "Add `order_by(...)`, with the primary key last"
+        yield context.finding(self.code, node, message, fix=fix, advice=advice, whole=False)
 
 
-def _any_will_do(context: Context, node: ast.expr) -> bool:
-    """Whether a limit takes a batch of what is to be done, and comes again for the rest."""
+def _takes_any_rows(context: Context, node: ast.expr) -> bool:
+    """Whether the limit takes a batch of work, for which any rows will do."""
     if any(isinstance(ancestor, ast.While) for ancestor in context.module.ancestors(node)):
         return True
     function = context.module.enclosing_function(node)
     text = f"{function.name if function else ''} {ast.unparse(node)}".lower()
-    return any(word in text for word in DONE_IN_PARTS)
+    return any(word in text for word in BATCH_WORDS)
 
 
-def _ordered(context: Context, statement: Value, node: ast.expr) -> Fix | None:
-    """Order by the key, in front of the limit or the offset that stands here."""
+def _order_fix(context: Context, statement: Value, node: ast.expr) -> Fix | None:
+    """Add the order before the limit or the offset."""
     model = statement.item.model if statement.item is not None else None
     keys = (
         [attribute.name for attribute in model.fields.values() if attribute.primary_key]
@@ -101,12 +101,18 @@ def _ordered(context: Context, statement: Value, node: ast.expr) -> Fix | None:
     if chain is None or not keys or model is None:
         return None
     name = next(
-        (n for n in context.module.summary.exports if context.resolve(ast.Name(n)) == model.name),
+        (
+            exported
+            for exported in context.module.summary.exports
+            if context.resolve(ast.Name(exported)) == model.name
+        ),
         None,
     )
     if name is None:
         return None
     order = ", ".join(f"{name}.{key}" for key in keys)
     return Fix(
-        "Order by the key", (context.editor.insert_after(chain, f".order_by({order})"),), safe=False
+        "Order by the primary key",
+        (context.editor.insert_after(chain, f".order_by({order})"),),
+        safe=False,
     )

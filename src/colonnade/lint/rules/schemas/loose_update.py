@@ -1,4 +1,4 @@
-"""CLN121."""
+"""The rule CLN121, loose-update."""
 
 import ast
 from collections.abc import Iterator
@@ -8,15 +8,18 @@ from colonnade.lint._findings import Finding
 from colonnade.lint._rule import Rule
 from colonnade.lint.project._models import ModelField
 from colonnade.lint.project._schemas import BOUNDS
-from colonnade.lint.rules.schemas._update_schemas import updates
+from colonnade.lint.rules.schemas._update_schemas import update_schemas
+
+ADVICE = "Repeat the type and the constraints, or derive the schema with `partial=True`"
 
 
 class LooseUpdate(Rule):
-    """An update schema takes values that the table's own field refuses.
+    """An update schema accepts values that the table's field refuses.
 
-    `status: Optional[str]` for a `Literal`, or a `max_length` left out: what a POST refuses with
-    422 a PATCH stores, or the database answers with an error that becomes a 500. Repeat the type
-    and the bounds, or derive the schema: `class TaskUpdate(TaskBase, partial=True)` in Colonnade.
+    With `status: Optional[str]` for a `Literal`, or without the original's `max_length`, a PATCH
+    stores what a POST refuses with 422, or the database refuses it with an error that becomes a
+    500. Repeat the type and the constraints, or derive the schema: in Colonnade, `class
+    TaskUpdate(TaskBase, partial=True)`.
     """
 
     code = "CLN121"
@@ -61,21 +64,21 @@ class TaskUpdate(TaskBase, partial=True):
 """
 
     def check(self, context: Context) -> Iterator[Finding]:
-        for schema, table in updates(context):
+        for schema, table in update_schemas(context):
             for field in schema.declared.values():
                 if not isinstance(field, ModelField):
                     continue
                 original = table.fields.get(field.name)
-                lost = _lost(context, field, original) if original is not None else ""
-                if lost:
+                difference = _difference(context, field, original) if original is not None else ""
+                if difference:
                     message = (
-                        f"`{field.name}` {lost}, as `{table.class_name}.{field.name}` does not"
+                        f"`{field.name}` {difference}, unlike `{table.class_name}.{field.name}`"
                     )
-                    yield context.finding(self.code, field.node, message)
+                    yield context.finding(self.code, field.node, message, advice=ADVICE)
 
 
-def _lost(context: Context, field: ModelField, original: ModelField) -> str:
-    """What an update's field takes that the original refuses."""
+def _difference(context: Context, field: ModelField, original: ModelField) -> str:
+    """How a field of an update schema is more permissive than the original; empty if it is not."""
     if (
         field.hint.collection
         or original.hint.collection
@@ -83,18 +86,18 @@ def _lost(context: Context, field: ModelField, original: ModelField) -> str:
     ):
         return ""
     if original.hint.literals and not field.hint.literals and field.hint.name in ("str", "int"):
-        return f"takes any {field.hint.name}"
+        return f"accepts any {field.hint.name}"
     enum = context.project.ancestry(original.hint.name)
     if "enum.Enum" in enum and field.hint.name in ("str", "int"):
-        return f"takes any {field.hint.name}"
-    if original.hint.name != field.hint.name or _unreadable(field):
+        return f"accepts any {field.hint.name}"
+    if original.hint.name != field.hint.name or _has_unreadable_constraints(field):
         return ""
     bounds = [name for name in BOUNDS if name in original.options and name not in field.options]
-    return f"has lost its {' and '.join(f'`{name}`' for name in bounds)}" if bounds else ""
+    return f"has no {' and no '.join(f'`{name}`' for name in bounds)}" if bounds else ""
 
 
-def _unreadable(field: ModelField) -> bool:
-    """Whether a field has more to it than can be read here: a validator type, ``**options``."""
+def _has_unreadable_constraints(field: ModelField) -> bool:
+    """Whether a field has constraints that cannot be read: validators or ``**options``."""
     if field.hint.metadata or (
         field.call and any(keyword.arg is None for keyword in field.call.keywords)
     ):

@@ -1,4 +1,4 @@
-"""CLN122."""
+"""The rule CLN122, null-in-update."""
 
 import ast
 from collections.abc import Iterator
@@ -7,15 +7,15 @@ from colonnade.lint._context import Context
 from colonnade.lint._findings import Finding
 from colonnade.lint._rule import Rule
 from colonnade.lint.project._models import Model, ModelField
-from colonnade.lint.rules.schemas._update_schemas import updates
+from colonnade.lint.rules.schemas._update_schemas import update_schemas
 
 
 class NullInUpdate(Rule):
-    """An update schema takes null for a column that does not.
+    """An update schema accepts null for a column that does not.
 
-    `title: Optional[str] = None` lets a field be absent, and lets it be null too: `{"title": null}`
-    passes validation, `exclude_unset` keeps it, and the database refuses it with an error that
-    becomes a 500. Absent and null are two things; Colonnade's `partial=True` tells them apart.
+    `title: Optional[str] = None` allows the field to be absent, but also to be null: `{"title":
+    null}` passes validation, `exclude_unset` keeps it, and the database refuses it with an error
+    that becomes a 500. Colonnade's `partial=True` distinguishes absent fields from null.
     """
 
     code = "CLN122"
@@ -53,7 +53,7 @@ class TaskUpdate(TaskBase, partial=True):
 """
 
     def check(self, context: Context) -> Iterator[Finding]:
-        for schema, table in updates(context):
+        for schema, table in update_schemas(context):
             fields = [
                 field
                 for field in schema.declared.values()
@@ -63,15 +63,17 @@ class TaskUpdate(TaskBase, partial=True):
                 and not original.primary_key
                 and original.hint != type(original.hint)()
             ]
-            if fields and not _drops_none(context, schema):
+            if fields and not _has_validator(context, schema):
                 names = ", ".join(f"`{field.name}`" for field in fields)
-                message = f"null is taken for {names}, which `{table.class_name}` cannot store"
-                advice = "Refuse null in a validator, or derive the schema with `partial=True`"
+                message = (
+                    f"the schema accepts null for {names}, which `{table.class_name}` cannot store"
+                )
+                advice = "Refuse null with a validator, or derive the schema with `partial=True`"
                 yield context.finding(self.code, fields[0].node, message, advice=advice)
 
 
-def _drops_none(context: Context, schema: Model) -> bool:
-    """Whether a validator of the schema may see to it."""
+def _has_validator(context: Context, schema: Model) -> bool:
+    """Whether the schema has a validator, which may refuse or drop null."""
     return any(
         isinstance(method, ast.FunctionDef)
         and any("validator" in ast.unparse(decorator) for decorator in method.decorator_list)

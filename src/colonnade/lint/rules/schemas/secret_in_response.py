@@ -1,4 +1,4 @@
-"""CLN123."""
+"""The rule CLN123, secret-in-response."""
 
 import ast
 from collections.abc import Iterator
@@ -12,11 +12,11 @@ from colonnade.lint.rules.schemas._responses import is_secret
 
 
 class SecretInResponse(Rule):
-    """A read schema has a field that is a secret.
+    """A read schema contains a secret field.
 
-    What is in it is sent to whoever may read the row: password hashes are cracked, keys are used.
-    Leave it out of the schema; in Colonnade `Field(secret=True)` keeps it out of every one, and out
-    of filters.
+    Its value is sent to everyone who may read the row: password hashes can be cracked, and keys can
+    be used. Remove the field from the schema. In Colonnade, `Field(secret=True)` excludes it from
+    every schema and from filters.
     """
 
     code = "CLN123"
@@ -61,25 +61,30 @@ class WorkerRead(SQLModel):
                 continue
             for name, field in schema.fields.items():
                 original = table.fields.get(name)
-                if original is None or not is_secret(name) or _excluded(field):
+                if original is None or not is_secret(name) or _is_excluded(field):
                     continue
-                if _masked(schema, name) or name.replace("_", "") in table.class_name.lower():
+                if (
+                    _may_be_masked(schema, name)
+                    or name.replace("_", "") in table.class_name.lower()
+                ):
                     continue
                 inherited = field.owner is not schema
                 node = schema.node if inherited else field.node
-                message = f"`{name}` is a secret, and in what is answered"
+                message = f"the response contains `{name}`, which is a secret"
                 if inherited:
-                    message += f", by way of `{field.owner.class_name}`"
-                yield context.finding(self.code, node, message, whole=not inherited)
+                    message += f" inherited from `{field.owner.class_name}`"
+                advice = "Remove it from the schema"
+                yield context.finding(self.code, node, message, advice=advice, whole=not inherited)
 
 
-def _excluded(field: ModelField) -> bool:
+def _is_excluded(field: ModelField) -> bool:
+    """Whether the field's type or options keep it out of responses."""
     masked = "Secret" in field.hint.name
     return field.option("exclude") is True or field.option("secret") is True or masked
 
 
-def _masked(schema: Model, name: str) -> bool:
-    """Whether a validator or a serializer of the schema may hide it."""
+def _may_be_masked(schema: Model, name: str) -> bool:
+    """Whether a validator or serializer of the schema may mask a field."""
     return any(
         isinstance(method, ast.FunctionDef)
         and any(f"'{name}'" in ast.unparse(decorator) for decorator in method.decorator_list)

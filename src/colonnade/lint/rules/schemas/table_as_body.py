@@ -1,4 +1,4 @@
-"""CLN124."""
+"""The rule CLN124, table-as-body."""
 
 import ast
 from collections.abc import Iterator
@@ -10,10 +10,10 @@ from colonnade.lint.project._modules import parameters
 
 
 class TableAsBody(Rule):
-    """An endpoint takes a table as its request body.
+    """An endpoint accepts a table as its request body.
 
-    The client sets every column: the id, timestamps, an owner, `is_admin`. And sqlmodel does not
-    validate tables: a wrong type or a missing field gets to the database. Take a schema with the
+    Clients can set every column: the id, timestamps, the owner, `is_admin`. sqlmodel also does not
+    validate tables, so wrong types and missing fields reach the database. Accept a schema with the
     fields that clients may set.
     """
 
@@ -71,7 +71,7 @@ def create_task(task: TaskCreate) -> int:
                 if depends or hint.metadata or endpoint.verb not in ("post", "put", "patch"):
                     continue
                 message = (
-                    f"clients set every column of `{model.class_name}`, and nothing is validated"
+                    f"clients can set every column of `{model.class_name}`, without validation"
                 )
                 schema = f"`{model.class_name}Create`"
                 advice = f"Declare a schema with the fields that clients may set, such as {schema}"

@@ -1,18 +1,18 @@
-"""CLN125."""
+"""The rule CLN125, table-as-response."""
 
 from collections.abc import Iterator
 
 from colonnade.lint._context import Context
 from colonnade.lint._findings import Finding
 from colonnade.lint._rule import Rule
-from colonnade.lint.rules.schemas._responses import is_secret, response
+from colonnade.lint.rules.schemas._responses import is_secret, response_annotation
 
 
 class TableAsResponse(Rule):
-    """An endpoint answers with a table.
+    """An endpoint returns a table.
 
-    Every column goes out, those too that are added later: hashes, internal notes, owners. And the
-    API changes with the table. Answer with a schema that names what clients see.
+    Clients see every column, including those added later: hashes, internal notes, owners. The API
+    also changes whenever the table does. Return a schema that lists what clients may see.
     """
 
     code = "CLN125"
@@ -59,12 +59,12 @@ def read_task(key: int):
 
     def check(self, context: Context) -> Iterator[Finding]:
         for endpoint in context.endpoints:
-            node = response(endpoint)
+            node = response_annotation(endpoint)
             hint = context.hint(node)
             model = next(filter(None, map(context.project.model, hint.names)), None)
             if node is not None and model is not None and model.is_table and model.is_sqlmodel:
                 secrets = [name for name in model.fields if is_secret(name)]
-                leaked = f", `{secrets[0]}` too" if secrets else ""
-                message = f"every column of `{model.class_name}` goes out{leaked}"
-                advice = f"Answer with a schema: `response_model={model.class_name}Read`"
+                leaked = f", including `{secrets[0]}`" if secrets else ""
+                message = f"the response contains every column of `{model.class_name}`{leaked}"
+                advice = f"Return a schema: `response_model={model.class_name}Read`"
                 yield context.finding(self.code, node, message, advice=advice)

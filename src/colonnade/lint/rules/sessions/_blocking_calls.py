@@ -1,4 +1,4 @@
-"""Calls that wait for the database in the thread they are made in."""
+"""Calls that block their thread until the database answers."""
 
 import ast
 
@@ -11,8 +11,8 @@ BLOCKING = frozenset(
 )  # fmt: skip
 
 
-def blocking_call(values: dict[ast.AST, Value], call: ast.Call) -> bool:
-    """Whether a call waits for the database in the thread it is made in."""
+def is_blocking_call(values: dict[ast.AST, Value], call: ast.Call) -> bool:
+    """Whether a call blocks its thread until the database answers."""
     func = call.func
     if not isinstance(func, ast.Attribute):
         return False

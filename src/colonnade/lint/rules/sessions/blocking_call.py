@@ -1,4 +1,4 @@
-"""CLN204."""
+"""The rule CLN204, blocking-call."""
 
 import ast
 from collections.abc import Iterator
@@ -9,14 +9,14 @@ from colonnade.lint._rule import Rule
 from colonnade.lint.inference._paths import dotted_name
 from colonnade.lint.inference._values import Kind
 from colonnade.lint.project._modules import Function, Module
-from colonnade.lint.rules.sessions._blocking_calls import blocking_call
+from colonnade.lint.rules.sessions._blocking_calls import is_blocking_call
 
 
 class BlockingCall(Rule):
     """An async endpoint calls a function of the project that waits for the database.
 
-    The function is sync and has a sync session: called from async code, it stops the event loop as
-    if its queries stood there. Hand it to a thread (`await run_in_threadpool(...)`), make the
+    The function is sync and uses a sync session: called from async code, it blocks the event loop
+    until its queries are done. Run it in a thread (`await run_in_threadpool(...)`), make the
     endpoint `def`, or make the function async.
     """
 
@@ -81,24 +81,25 @@ def count() -> int:
                 if inferred is None or inferred.kind is not Kind.SYMBOL:
                     continue
                 called = context.project.function(inferred.name)
-                if called is not None and _waits(context, *called, depth=0):
+                if called is not None and _waits_for_database(context, *called, depth=0):
                     message = (
-                        f"`{called[0].name}` waits for the database, and the event loop with it"
+                        f"`{called[0].name}` waits for the database, which blocks the event loop"
                     )
-                    advice = "Make this endpoint `def`, or `await run_in_threadpool(...)`"
+                    advice = "Make this endpoint `def`, or use `await run_in_threadpool(...)`"
                     yield context.finding(self.code, node, message, advice=advice, whole=False)
 
 
-def _waits(context: Context, function: Function, module: Module, depth: int) -> bool:
+def _waits_for_database(context: Context, function: Function, module: Module, depth: int) -> bool:
+    """Whether a function, or one that it calls, waits for the database."""
     if isinstance(function, ast.AsyncFunctionDef) or depth > 3:
         return False
     flow = context.inference.flow(function, module)
-    if flow is None or flow.yielded or _is_made_async(function):
+    if flow is None or flow.yielded or _has_decorator(function):
         return False
     for node in ast.walk(function):
         if not isinstance(node, ast.Call) or module.enclosing_function(node) is not function:
             continue
-        if blocking_call(flow.values, node):
+        if is_blocking_call(flow.values, node):
             return True
         inferred = flow.values.get(node.func)
         called = (
@@ -106,12 +107,16 @@ def _waits(context: Context, function: Function, module: Module, depth: int) -> 
             if inferred and inferred.kind is Kind.SYMBOL
             else None
         )
-        if called is not None and called[0] is not function and _waits(context, *called, depth + 1):
+        if (
+            called is not None
+            and called[0] is not function
+            and _waits_for_database(context, *called, depth + 1)
+        ):
             return True
     return False
 
 
-def _is_made_async(function: Function) -> bool:
-    """Whether a decorator may run it elsewhere."""
+def _has_decorator(function: Function) -> bool:
+    """Whether a function has a decorator, which may run it in a thread."""
     names = {dotted_name(decorator).rpartition(".")[2] for decorator in function.decorator_list}
     return bool(names - {"staticmethod", "classmethod"})

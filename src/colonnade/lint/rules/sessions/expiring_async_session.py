@@ -1,4 +1,4 @@
-"""CLN208."""
+"""The rule CLN208, expiring-async-session."""
 
 from collections.abc import Iterator
 
@@ -10,10 +10,10 @@ from colonnade.lint.project import _known_names as lib
 
 
 class ExpiringAsyncSession(Rule):
-    """An async session, or what makes them, expires its rows on commit.
+    """An async session, or its factory, expires rows on commit.
 
-    That is the default, and right for sync code, which loads them again when they are read. Async
-    code cannot: every read after a commit raises MissingGreenlet. SQLAlchemy's own advice is
+    That is the default, and right for sync code, which loads the rows again when they are read.
+    Async code cannot: every read after a commit raises MissingGreenlet. SQLAlchemy recommends
     `expire_on_commit=False`.
     """
 
@@ -50,6 +50,6 @@ sessions = async_sessionmaker(engine, expire_on_commit=False)
                 continue
             if session.name in lib.ASYNC_SESSIONS and session.expires:
                 edits = context.editor.set_argument(call, "expire_on_commit", "False")
-                fix = Fix("Add `expire_on_commit=False`", edits, safe=False)
+                fix = Fix("Set `expire_on_commit=False`", edits, safe=False)
                 message = "rows expire on commit, and async code cannot load them again"
                 yield context.finding(self.code, call, message, fix=fix, whole=False)

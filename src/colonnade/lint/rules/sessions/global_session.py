@@ -1,4 +1,4 @@
-"""CLN210."""
+"""The rule CLN210, global-session."""
 
 import ast
 from collections.abc import Iterator
@@ -11,11 +11,11 @@ from colonnade.lint.project import _known_names as lib
 
 
 class GlobalSession(Rule):
-    """A session of the module is used by endpoints.
+    """Endpoints use a session that is created once, for the module.
 
-    All requests share it, threads and tasks at once: their transactions mix, one's error breaks the
-    others' ("This Session's transaction has been rolled back"), and it keeps old rows for ever.
-    Make one for each request, in a dependency.
+    All requests share it, across threads and tasks: their transactions mix, an error in one breaks
+    the others ("This Session's transaction has been rolled back"), and the session keeps old rows.
+    Create one session per request, in a dependency.
     """
 
     code = "CLN210"
@@ -77,13 +77,16 @@ def title(key: int) -> str:
                     else None
                 )
                 if creation is not None and inferred is not None and _is_session(context, node):
-                    message = f"all requests share `{node.id}`, which is made once for the module"
-                    yield context.finding(self.code, node, message)
+                    message = (
+                        f"all requests share the session `{node.id}`, which is created only once"
+                    )
+                    advice = "Create a session per request, in a dependency"
+                    yield context.finding(self.code, node, message, advice=advice)
                     break
 
 
 def _is_session(context: Context, node: ast.Name) -> bool:
-    """Whether a name is a session itself, not a scoped one or what makes them."""
+    """Whether a name is a session itself, not a scoped session or a factory."""
     name = context.resolve(node)
     definition = context.project.definition(name)
     value = getattr(definition[0], "value", None) if definition is not None else None

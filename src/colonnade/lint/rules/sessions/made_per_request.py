@@ -1,4 +1,4 @@
-"""CLN211."""
+"""The rule CLN211, made-per-request."""
 
 import ast
 from collections.abc import Iterator
@@ -14,11 +14,11 @@ ENGINES = (lib.ENGINE, lib.ASYNC_ENGINE)
 
 
 class MadePerRequest(Rule):
-    """An engine, or a sessionmaker, is made for each request.
+    """An endpoint or a dependency creates an engine or a sessionmaker for each request.
 
-    An engine is a pool of connections: a new one for each request connects anew each time, and
-    leaves its connections behind until the garbage collector finds them. A sessionmaker only costs
-    time. Make both once, for the module.
+    An engine has a pool of connections: a new engine per request opens new connections each time,
+    and leaves them open until it is garbage-collected. A sessionmaker only costs time. Create both
+    once, at module level.
     """
 
     code = "CLN211"
@@ -72,17 +72,16 @@ def tasks(session: Session = Depends(get_session)):
             if (
                 function is not None
                 and function in context.request_functions
-                and not _kept(function, call, context)
+                and not _is_kept(function, call, context)
             ):
                 what = "an engine" if engine else "a sessionmaker"
-                message = f"`{function.name}` makes {what} for each request"
-                yield context.finding(
-                    self.code, call, message, advice="Make it once, for the module"
-                )
+                message = f"`{function.name}` creates {what} for each request"
+                advice = "Create it once, at module level"
+                yield context.finding(self.code, call, message, advice=advice)
 
 
-def _kept(function: Function, call: ast.Call, context: Context) -> bool:
-    """Whether what is made is kept: cached, or assigned to a global or an attribute."""
+def _is_kept(function: Function, call: ast.Call, context: Context) -> bool:
+    """Whether the created object is cached, or assigned to a global or an attribute."""
     if any("cache" in ast.unparse(decorator) for decorator in function.decorator_list):
         return True
     parent = context.module.parent(call)

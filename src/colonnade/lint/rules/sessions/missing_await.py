@@ -1,4 +1,4 @@
-"""CLN202."""
+"""The rule CLN202, missing-await."""
 
 import ast
 from collections.abc import Iterator
@@ -14,17 +14,17 @@ from colonnade.lint.rules._certainty import is_method_certain
 PASSED_ON = (ast.Await, ast.Return, ast.Yield, ast.YieldFrom, ast.Starred, ast.Lambda, ast.List,
              ast.Tuple, ast.Set, ast.Dict, ast.ListComp, ast.SetComp, ast.GeneratorExp,
              ast.DictComp, ast.Call, ast.keyword, ast.IfExp, ast.NamedExpr)  # fmt: skip
-TAKES_FOR_VALUE = frozenset(
+USES_OF_RESULT = frozenset(
     {ast.Attribute, ast.Subscript, ast.UnaryOp, ast.Compare, ast.BoolOp, ast.If, ast.While, ast.For}
 )
 
 
 class MissingAwait(Rule):
-    """A call of an `AsyncSession`, or of an async function, is not awaited.
+    """A call of an `AsyncSession` or of an async function is not awaited.
 
-    It gives a coroutine and does nothing: a `commit()` that is not awaited stores nothing, and a
-    row that is not awaited has none of its attributes. Python warns only when the coroutine is
-    thrown away.
+    Such a call only creates a coroutine and does nothing: a `commit()` that is not awaited stores
+    nothing, and a row that is not awaited has none of its attributes. Python warns only if the
+    coroutine is discarded. Add `await`.
     """
 
     code = "CLN202"
@@ -76,9 +76,10 @@ async def rename(session: AsyncSession, key: int, title: str) -> None:
             if context.session_of(call, lib.ASYNC_SESSIONS) is None and not isinstance(
                 parent, ast.Expr
             ):
-                continue  # of other functions only what is thrown away for sure
-            message = f"`{name}()` gives a coroutine, which is not awaited"
-            yield context.finding(self.code, call, message, fix=_fix(context, call, parent))
+                continue  # for other functions, report only coroutines that are certainly discarded
+            message = f"`{name}()` returns a coroutine, which is not awaited"
+            fix = _fix(context, call, parent)
+            yield context.finding(self.code, call, message, fix=fix, advice="Add `await`")
 
 
 def _is_receiver(parent: ast.AST, call: ast.Call) -> bool:
@@ -86,9 +87,9 @@ def _is_receiver(parent: ast.AST, call: ast.Call) -> bool:
 
 
 def _awaited_later(context: Context, parent: ast.AST) -> bool:
-    """Whether the name it is assigned to is awaited, or handed to who may do so.
+    """Whether a coroutine that is assigned to a name is awaited, or passed on.
 
-    Who asks it for an attribute, or whether it is None, takes it for what it would give.
+    Code that reads an attribute of the name, or tests it, takes it for the awaited result.
     """
     targets = getattr(parent, "targets", None) or [getattr(parent, "target", None)]
     name = targets[0]
@@ -102,35 +103,35 @@ def _awaited_later(context: Context, parent: ast.AST) -> bool:
     }
     if ast.Await in uses:
         return True
-    if uses & TAKES_FOR_VALUE:
+    if uses & USES_OF_RESULT:
         return False
     if uses & {ast.Return, ast.Yield}:
-        return function not in context.request_functions  # FastAPI answers with what it gets
+        return function not in context.request_functions  # FastAPI does not await it
     return bool(uses & set(PASSED_ON))
 
 
 def _fix(context: Context, call: ast.Call, parent: ast.AST | None) -> Fix | None:
     function: Function | None = context.module.enclosing_function(call)
-    if not _is_async(context, call):
+    if not _is_certainly_async(context, call):
         return None
     if not isinstance(function, ast.AsyncFunctionDef) or isinstance(parent, ast.comprehension):
         return None
     edits: tuple[Edit, ...]
-    outer = _awaited_around(context, call)
-    if outer is not None:  # `await session.exec(...).all()`: the brackets are missing
+    outer = _await_of_chain(context, call)
+    if outer is not None:  # `await session.exec(...).all()`: the parentheses are missing
         edits = (context.editor.insert_before(outer, "("), context.editor.insert_after(call, ")"))
-        return Fix("Await it, and then go on", edits, safe=True)
+        return Fix("Await this call, not its result", edits, safe=True)
     edits = (context.editor.insert_before(call, "await "),)
     if not isinstance(parent, ast.Assign | ast.AnnAssign | ast.Expr):
         edits = (
             context.editor.insert_before(call, "(await "),
             context.editor.insert_after(call, ")"),
         )
-    return Fix("Await it", edits, safe=True)
+    return Fix("Add `await`", edits, safe=True)
 
 
-def _is_async(context: Context, call: ast.Call) -> bool:
-    """Whether what is called is async for certain, and not only one of what it may be."""
+def _is_certainly_async(context: Context, call: ast.Call) -> bool:
+    """Whether every function that the call may refer to is async."""
     inferred = context.value(call.func)
     owner, _, method = inferred.name.rpartition(".") if inferred is not None else ("", "", "")
     for subclass in context.project.names.subclasses.get(owner, ()):
@@ -140,8 +141,8 @@ def _is_async(context: Context, call: ast.Call) -> bool:
     return is_method_certain(context, call.func)
 
 
-def _awaited_around(context: Context, call: ast.Call) -> ast.Await | None:
-    """The ``await`` of what is called on a call, which was meant for the call itself."""
+def _await_of_chain(context: Context, call: ast.Call) -> ast.Await | None:
+    """The ``await`` of a chain that starts with a call, which was meant for the call itself."""
     inner: ast.AST = call
     for ancestor in context.module.ancestors(call):
         if isinstance(ancestor, ast.Await):

@@ -1,4 +1,4 @@
-"""CLN215."""
+"""The rule CLN215, session-not-closed."""
 
 import ast
 from collections.abc import Iterator
@@ -13,10 +13,11 @@ from colonnade.lint.rules._examples import SYNC
 
 
 class SessionNotClosed(Rule):
-    """A session is made and never closed.
+    """A session is created and never closed.
 
-    Its connection stays checked out until the garbage collector finds it: under load the pool runs
-    empty, and requests wait for half a minute and fail. Make it in a `with`.
+    Its connection stays checked out until the session is garbage-collected: under load the pool
+    runs out of connections, and requests wait for half a minute and fail. Create the session in a
+    `with` statement.
     """
 
     code = "CLN215"
@@ -42,7 +43,7 @@ def count() -> int:
             if (
                 session is None
                 or not session.is_instance(lib.SESSIONS)
-                or not _makes_one(context, call)
+                or not _creates_session(context, call)
             ):
                 continue
             parent = context.module.parent(call)
@@ -50,18 +51,23 @@ def count() -> int:
             if (
                 function is None
                 or not isinstance(parent, ast.Assign)
-                or _on_connection(context, call)
+                or _uses_connection(context, call)
             ):
                 continue
             target = parent.targets[0]
-            lent = context.module.qualified_name(function) in context.project.names.dependencies
-            if isinstance(target, ast.Name) and not _seen_to(function, target.id, call, lent=lent):
-                message = f"`{target.id}` is never closed, nor its connection given back"
-                yield context.finding(self.code, call, message, advice="Make it in a `with`")
+            is_dependency = (
+                context.module.qualified_name(function) in context.project.names.dependencies
+            )
+            if isinstance(target, ast.Name) and not _may_be_closed(
+                function, target.id, call, is_dependency=is_dependency
+            ):
+                message = f"`{target.id}` is never closed, so its connection stays checked out"
+                advice = "Create it in a `with` statement"
+                yield context.finding(self.code, call, message, advice=advice)
 
 
-def _on_connection(context: Context, call: ast.Call) -> bool:
-    """Whether a session uses a connection that is somebody else's."""
+def _uses_connection(context: Context, call: ast.Call) -> bool:
+    """Whether a session uses an existing connection, which its owner closes."""
     binds = [*call.args, *(keyword.value for keyword in call.keywords if keyword.arg == "bind")]
     engines = {lib.ENGINE, lib.ASYNC_ENGINE}
     return any(
@@ -70,7 +76,8 @@ def _on_connection(context: Context, call: ast.Call) -> bool:
     )
 
 
-def _makes_one(context: Context, call: ast.Call) -> bool:
+def _creates_session(context: Context, call: ast.Call) -> bool:
+    """Whether a call creates a session."""
     inferred = context.value(call.func)
     return inferred is not None and (
         inferred.kind is Kind.FACTORY
@@ -78,10 +85,10 @@ def _makes_one(context: Context, call: ast.Call) -> bool:
     )
 
 
-def _seen_to(function: Function, name: str, call: ast.Call, *, lent: bool) -> bool:
-    """Whether a session is closed, entered, or handed to someone who may.
+def _may_be_closed(function: Function, name: str, call: ast.Call, *, is_dependency: bool) -> bool:
+    """Whether a session is closed, entered, or passed to code that may close it.
 
-    What a dependency yields is lent to FastAPI, which closes nothing.
+    FastAPI does not close the session that a dependency yields.
     """
     for node in ast.walk(function):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
@@ -94,7 +101,7 @@ def _seen_to(function: Function, name: str, call: ast.Call, *, lent: bool) -> bo
             ):
                 return True
         values: list[ast.expr | None] = []
-        if isinstance(node, ast.Yield) and lent:
+        if isinstance(node, ast.Yield) and is_dependency:
             continue
         if isinstance(node, ast.Return | ast.Yield | ast.withitem):
             values = [node.context_expr if isinstance(node, ast.withitem) else node.value]

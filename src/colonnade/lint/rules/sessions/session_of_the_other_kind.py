@@ -1,4 +1,4 @@
-"""CLN201: a session of one kind on an engine of the other."""
+"""The rule CLN201, session-of-the-other-kind."""
 
 import ast
 from collections.abc import Iterator
@@ -16,11 +16,11 @@ ASYNC_NAMES = {
 
 
 class SessionOfTheOtherKind(Rule):
-    """A sync `Session` is on an async engine, or entered with `async with`; or the reverse.
+    """A sync `Session` uses an async engine or `async with`, or the reverse.
 
     `Session(async_engine)` fails when it is used ("greenlet_spawn has not been called", or
-    `'AsyncEngine' object has no attribute ...`), `async with Session(...)` at once. An async engine
-    wants `AsyncSession`, and its calls `await`.
+    `'AsyncEngine' object has no attribute ...`); `async with Session(...)` fails at once. An async
+    engine needs `AsyncSession`, whose calls are awaited.
     """
 
     code = "CLN201"
@@ -56,24 +56,24 @@ async def ready() -> None:
             if inferred is None or inferred.kind is not Kind.SYMBOL:
                 continue
             if inferred.name in lib.SESSIONS:
-                yield from self._judge(context, call, inferred.name)
+                yield from self._check_session(context, call, inferred.name)
             elif inferred.name in (lib.SESSIONMAKER, lib.ASYNC_SESSIONMAKER):
-                yield from self._judge_maker(context, call, inferred.name)
+                yield from self._check_factory(context, call, inferred.name)
         for call in context.module.calls_named("create_all", "drop_all"):
             engine = context.value(call.args[0]) if call.args else None
             if engine is not None and engine.is_instance({lib.ASYNC_ENGINE}):
-                message = f"`{context.editor.text(call.func)}` is sync, and the engine is async"
-                advice = "Within `async with engine.begin() as c`: `await c.run_sync(...)`"
+                message = f"`{context.editor.text(call.func)}` is sync, but the engine is async"
+                advice = "Use `await connection.run_sync(...)` in `async with engine.begin()`"
                 yield context.finding(self.code, call, message, advice=advice)
-        yield from self._entered(context)
+        yield from self._check_with_statements(context)
 
-    def _judge(self, context: Context, call: ast.Call, name: str) -> Iterator[Finding]:
+    def _check_session(self, context: Context, call: ast.Call, name: str) -> Iterator[Finding]:
         engine = _engine(context, call)
         is_async = name in lib.ASYNC_SESSIONS
         if engine is not None and (engine.name == lib.ASYNC_ENGINE) != is_async:
-            yield self._found(context, call, call.func, is_async=is_async)
+            yield self._mismatch(context, call, call.func, is_async=is_async)
 
-    def _judge_maker(self, context: Context, call: ast.Call, name: str) -> Iterator[Finding]:
+    def _check_factory(self, context: Context, call: ast.Call, name: str) -> Iterator[Finding]:
         engine = _engine(context, call)
         factory = context.value(call)
         session = factory.item if factory is not None else None
@@ -85,28 +85,32 @@ async def ready() -> None:
         if name == lib.SESSIONMAKER and not any(
             keyword.arg == "class_" for keyword in call.keywords
         ):
-            message = "this makes sync sessions, on an async engine"
-            named = context.editor.local_name(*ASYNC_NAMES[lib.SESSION])
+            message = "this factory creates sync sessions, but the engine is async"
+            local_name = context.editor.local_name(*ASYNC_NAMES[lib.SESSION])
             fix = None
-            if named is not None:
-                edits = (*context.editor.add_argument(call, f"class_={named[0]}"), *named[1])
-                fix = Fix("Make `AsyncSession`s", edits, safe=True)
-            yield context.finding(self.code, call, message, fix=fix)
+            if local_name is not None:
+                edits = (
+                    *context.editor.add_argument(call, f"class_={local_name[0]}"),
+                    *local_name[1],
+                )
+                fix = Fix("Set `class_=AsyncSession`", edits, safe=True)
+            advice = "Use `async_sessionmaker`"
+            yield context.finding(self.code, call, message, fix=fix, advice=advice)
         else:
-            yield self._found(context, call, call.func, is_async=is_async)
+            yield self._mismatch(context, call, call.func, is_async=is_async)
 
-    def _found(
+    def _mismatch(
         self, context: Context, call: ast.Call, name: ast.expr, *, is_async: bool
     ) -> Finding:
         if is_async:
-            message = f"`{context.editor.text(name)}` is async, and the engine is not"
-            return context.finding(
-                self.code, call, message, advice="Use `create_async_engine`, or `Session`"
-            )
-        message = f"`{context.editor.text(name)}` is sync, and the engine is async"
-        return context.finding(self.code, call, message, fix=_made_async(context, call, name))
+            message = f"`{context.editor.text(name)}` is async, but the engine is sync"
+            advice = "Use `create_async_engine`, or a sync `Session`"
+            return context.finding(self.code, call, message, advice=advice)
+        message = f"`{context.editor.text(name)}` is sync, but the engine is async"
+        fix = _async_session_fix(context, call, name)
+        return context.finding(self.code, call, message, fix=fix, advice="Use `AsyncSession`")
 
-    def _entered(self, context: Context) -> Iterator[Finding]:
+    def _check_with_statements(self, context: Context) -> Iterator[Finding]:
         blocks: list[ast.With | ast.AsyncWith] = [*context.module.nodes(ast.With)]
         for node in (*blocks, *context.module.nodes(ast.AsyncWith)):
             for item in node.items:
@@ -126,11 +130,11 @@ async def ready() -> None:
                     and _engine(context, call) is not None
                     and not is_async
                 ):
-                    continue  # found already, by its engine, or its engine is of its kind
-                want = "async with" if is_async else "with"
-                message = f"this session is entered by `{want}`"
+                    continue  # the engine decides, and is checked above
+                kind, keyword = ("async", "async with") if is_async else ("sync", "with")
+                message = f"this session is {kind}, but is not entered with `{keyword}`"
                 if not isinstance(call, ast.Name):
-                    yield context.finding(self.code, call, message)
+                    yield context.finding(self.code, call, message, advice=f"Use `{keyword}`")
 
 
 def _engine(context: Context, call: ast.Call) -> Value | None:
@@ -143,16 +147,16 @@ def _engine(context: Context, call: ast.Call) -> Value | None:
     return inferred if inferred is not None and inferred.is_instance(engines) else None
 
 
-def _made_async(context: Context, call: ast.Call, name: ast.expr) -> Fix | None:
-    """Name AsyncSession instead, where it is entered by ``async with`` already."""
+def _async_session_fix(context: Context, call: ast.Call, name: ast.expr) -> Fix | None:
+    """Use AsyncSession, if ``async with`` enters the session already."""
     parent = context.module.parent(call)
-    around = context.module.parent(parent) if parent is not None else None
-    if not isinstance(around, ast.AsyncWith) or not isinstance(name, ast.Name):
+    block = context.module.parent(parent) if parent is not None else None
+    if not isinstance(block, ast.AsyncWith) or not isinstance(name, ast.Name):
         return None
     if context.resolve(name) not in ASYNC_NAMES:
         return None
-    named = context.editor.local_name(*ASYNC_NAMES[context.resolve(name)])
-    if named is None:
+    local_name = context.editor.local_name(*ASYNC_NAMES[context.resolve(name)])
+    if local_name is None:
         return None
-    edits: tuple[Edit, ...] = (context.editor.replace(name, named[0]), *named[1])
+    edits: tuple[Edit, ...] = (context.editor.replace(name, local_name[0]), *local_name[1])
     return Fix("Use `AsyncSession`", edits, safe=True)

@@ -1,4 +1,4 @@
-"""CLN217."""
+"""The rule CLN217, session-override."""
 
 import ast
 from collections.abc import Iterator
@@ -12,12 +12,12 @@ from colonnade.lint.project import _known_names as lib
 
 
 class SessionOverride(Rule):
-    """A test puts a session of the other kind in a dependency's place.
+    """A test overrides a dependency with a session of the other kind.
 
-    The endpoint awaits what it is given: a sync session's results cannot be awaited ("object
-    ScalarResult can't be used in 'await' expression"), and a sync endpoint cannot await an async
-    one. The override has to give what the dependency gives. With Colonnade's test fixtures there is
-    nothing to override.
+    An async endpoint awaits the session's results, and those of a sync session cannot be awaited
+    ("object ScalarResult can't be used in 'await' expression"); a sync endpoint cannot await those
+    of an async session. The override must provide the same kind of session. With Colonnade's test
+    fixtures there is nothing to override.
     """
 
     code = "CLN217"
@@ -83,27 +83,32 @@ def client():
             target = node.targets[0]
             if not isinstance(target, ast.Subscript):
                 continue
-            over = target.value
-            if not isinstance(over, ast.Attribute) or over.attr != "dependency_overrides":
+            overrides = target.value
+            if not isinstance(overrides, ast.Attribute) or overrides.attr != "dependency_overrides":
                 continue
-            wanted = infer_dependency(context.inference, context.resolve(target.slice))
-            got = self._gives(context, node.value)
-            if _kind(wanted) and _kind(got) and _kind(wanted) != _kind(got):
+            original = infer_dependency(context.inference, context.resolve(target.slice))
+            override = self._provided(context, node.value)
+            if _kind(original) and _kind(override) and _kind(original) != _kind(override):
                 name = context.editor.text(target.slice)
-                message = f"`{name}` gives {_kind(wanted)} session, and this {_kind(got)} one"
-                yield context.finding(self.code, node, message)
+                message = (
+                    f"`{name}` provides {_kind(original)} session, but its override provides "
+                    f"{_kind(override)} one"
+                )
+                advice = "Override it with the same kind of session"
+                yield context.finding(self.code, node, message, advice=advice)
 
-    def _gives(self, context: Context, node: ast.expr) -> Value | None:
+    def _provided(self, context: Context, node: ast.expr) -> Value | None:
+        """The value that an override provides, or None."""
         if isinstance(node, ast.Lambda):
             return context.value(node.body)
         inferred = context.value(node)
         if inferred is None or inferred.kind is not Kind.SYMBOL:
             return None
         if isinstance(inferred.node, ast.FunctionDef | ast.AsyncFunctionDef):
-            flow_value = infer_return(context.inference, inferred.node, context.module)
-            if flow_value is not None and flow_value.kind is Kind.AWAITABLE:
-                return flow_value.item
-            return flow_value
+            returned = infer_return(context.inference, inferred.node, context.module)
+            if returned is not None and returned.kind is Kind.AWAITABLE:
+                return returned.item
+            return returned
         return infer_dependency(context.inference, inferred.name)
 
 

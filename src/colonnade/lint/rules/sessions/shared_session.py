@@ -1,4 +1,4 @@
-"""CLN209."""
+"""The rule CLN209, shared-session."""
 
 import ast
 from collections.abc import Iterator
@@ -12,13 +12,14 @@ from colonnade.lint.rules._syntax import assigns
 
 GATHER = frozenset({"gather", "wait", "as_completed"})
 SPAWN = frozenset({"create_task", "ensure_future", "start_soon"})
+ADVICE = "Give each task its own session"
 
 
 class SharedSession(Rule):
-    """One session is used by several tasks at the same time.
+    """Several tasks use one session at the same time.
 
-    A session is one connection and one transaction: two tasks at once raise "concurrent operations
-    are not permitted", or mix what each has not yet committed. Give each task its own session.
+    A session has one connection and one transaction: concurrent tasks raise "concurrent operations
+    are not permitted", or mix their uncommitted changes. Give each task its own session.
     """
 
     code = "CLN209"
@@ -47,55 +48,53 @@ async def refill(session: AsyncSession, keys: list[int]) -> None:
     def check(self, context: Context) -> Iterator[Finding]:
         for call in context.module.calls_named(*GATHER):
             if context.resolve(call.func).startswith(("asyncio.", "anyio.")):
-                shared = _shared(context, call)
+                shared = _shared_session(context, call)
                 if shared:
-                    message = f"several tasks use `{shared}` at once"
-                    yield context.finding(
-                        self.code, call, message, advice="Give each its own session"
-                    )
+                    message = f"several tasks use `{shared}` at the same time"
+                    yield context.finding(self.code, call, message, advice=ADVICE)
         for call in context.module.calls_named(*SPAWN):
-            used = _used(context, call)
+            used = _used_session(context, call)
             loops = [loop for loop in context.enclosing_loops(call) if not assigns(loop, used)]
             if used and loops and call.args:
-                message = f"each round of the loop starts a task that uses `{used}`"
-                yield context.finding(self.code, call, message, advice="Give each its own session")
-        yield from self._grouped(context)
+                message = f"each iteration of the loop starts a task that uses `{used}`"
+                yield context.finding(self.code, call, message, advice=ADVICE)
+        yield from self._check_task_groups(context)
 
-    def _grouped(self, context: Context) -> Iterator[Finding]:
-        """Tasks of one group that use one session, without a loop."""
+    def _check_task_groups(self, context: Context) -> Iterator[Finding]:
+        """Yield findings for tasks of one group that use one session, outside loops."""
         for block in context.module.nodes(ast.AsyncWith):
-            begun: set[str] = set()
+            used_before: set[str] = set()
             for call in context.module.calls_named("create_task", "start_soon"):
-                used = _used(context, call)
+                used = _used_session(context, call)
                 if (
                     not used
                     or block not in context.module.ancestors(call)
                     or any(context.enclosing_loops(call))
                 ):
                     continue
-                if used in begun and _is_group(context, block):
+                if used in used_before and _is_group(context, block):
                     message = f"another task of this group uses `{used}` at the same time"
-                    yield context.finding(
-                        self.code, call, message, advice="Give each its own session"
-                    )
-                begun.add(used)
+                    yield context.finding(self.code, call, message, advice=ADVICE)
+                used_before.add(used)
 
 
-def _shared(context: Context, call: ast.Call) -> str:
-    """The session that several arguments of a gather use, or one that makes several."""
+def _shared_session(context: Context, call: ast.Call) -> str:
+    """The session that several coroutines in the arguments of a call use; empty if none."""
     users: dict[str, int] = {}
     for argument in call.args:
-        several = isinstance(argument, ast.Starred)
+        is_starred = isinstance(argument, ast.Starred)
         coroutines = (
-            _made(context, argument.value) if isinstance(argument, ast.Starred) else argument
+            _coroutine_source(context, argument.value)
+            if isinstance(argument, ast.Starred)
+            else argument
         )
         for name in _sessions_in(context, coroutines):
-            users[name] = users.get(name, 0) + (2 if several else 1)
+            users[name] = users.get(name, 0) + (2 if is_starred else 1)
     return next((name for name, count in users.items() if count > 1), "")
 
 
-def _made(context: Context, node: ast.expr) -> ast.expr:
-    """What makes the coroutines that are gathered: itself, or what its name was assigned."""
+def _coroutine_source(context: Context, node: ast.expr) -> ast.expr:
+    """The expression that creates coroutines: the node, or what is assigned to its name."""
     if not isinstance(node, ast.Name):
         return node
     assigned = [
@@ -117,13 +116,13 @@ def _is_group(context: Context, block: ast.AsyncWith) -> bool:
     )
 
 
-def _used(context: Context, call: ast.Call) -> str:
+def _used_session(context: Context, call: ast.Call) -> str:
     return next(iter(sorted(_sessions_in(context, call))), "") if call.args else ""
 
 
 def _sessions_in(context: Context, node: ast.AST) -> set[str]:
-    """The sessions that calls in an expression are given, or are made on."""
-    bound = {
+    """The names of the async sessions in an expression."""
+    loop_variables = {
         name.id
         for generator in ast.walk(node)
         if isinstance(generator, ast.comprehension)
@@ -135,6 +134,6 @@ def _sessions_in(context: Context, node: ast.AST) -> set[str]:
         inferred = context.value(descendant)
         if inferred is not None and inferred.is_instance(lib.ASYNC_SESSIONS):
             name = dotted_name(descendant) if isinstance(descendant, ast.expr) else ""
-            if name and name not in bound:
+            if name and name not in loop_variables:
                 sessions.add(name)
     return sessions

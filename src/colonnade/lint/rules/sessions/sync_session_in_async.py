@@ -1,4 +1,4 @@
-"""CLN203."""
+"""The rule CLN203, sync-session-in-async."""
 
 import ast
 from collections.abc import Iterator
@@ -7,15 +7,15 @@ from colonnade.lint._context import Context
 from colonnade.lint._findings import Finding
 from colonnade.lint._rule import Rule
 from colonnade.lint.project._modules import Function
-from colonnade.lint.rules.sessions._blocking_calls import blocking_call
+from colonnade.lint.rules.sessions._blocking_calls import is_blocking_call
 
 
 class SyncSessionInAsync(Rule):
-    """An async endpoint, or an async dependency, calls the database with a sync session.
+    """An async endpoint, or an async dependency, uses a sync session.
 
-    The event loop stands still until the database answers: one slow query holds up every request of
-    the process. Write `def` instead of `async def`, and FastAPI runs it in a thread; or use an
-    AsyncSession.
+    The event loop is blocked until the database answers: one slow query delays every request of the
+    process. Use `def` instead of `async def`, so that FastAPI runs the function in a thread, or use
+    an AsyncSession.
     """
 
     code = "CLN203"
@@ -69,17 +69,18 @@ def titles(session: Session = Depends(get_session)) -> list[str]:
     def check(self, context: Context) -> Iterator[Finding]:
         for function in context.request_functions:
             if isinstance(function, ast.AsyncFunctionDef):
-                call = _first(context, function)
+                call = _first_blocking_call(context, function)
                 if call is not None:
                     message = (
-                        f"`{function.name}` is async, and waits for the database here with the "
-                        "event loop standing still"
+                        f"`{function.name}` is async, but this call blocks the event loop until "
+                        "the database answers"
                     )
-                    advice = "Write `def`, so that it runs in a thread, or use an AsyncSession"
+                    advice = "Use `def`, so that it runs in a thread, or use an AsyncSession"
                     yield context.finding(self.code, call, message, advice=advice, whole=False)
 
 
-def _first(context: Context, function: Function) -> ast.Call | None:
+def _first_blocking_call(context: Context, function: Function) -> ast.Call | None:
+    """The first call of a function that waits for the database, or None."""
     flow = context.inference.flow(function, context.module)
     calls = [
         node
@@ -87,6 +88,6 @@ def _first(context: Context, function: Function) -> ast.Call | None:
         if isinstance(node, ast.Call)
         and context.module.enclosing_function(node) is function
         and flow is not None
-        and blocking_call(flow.values, node)
+        and is_blocking_call(flow.values, node)
     ]
     return min(calls, key=lambda call: (call.lineno, call.col_offset), default=None)

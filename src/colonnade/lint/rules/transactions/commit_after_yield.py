@@ -1,4 +1,4 @@
-"""CLN216."""
+"""The rule CLN216, commit-after-yield."""
 
 import ast
 from collections.abc import Iterator
@@ -11,11 +11,12 @@ from colonnade.lint.project._modules import Function
 
 
 class CommitAfterYield(Rule):
-    """A dependency commits after its `yield`: after the answer was sent.
+    """A dependency commits after its `yield`, when the response has already been sent.
 
-    What comes after the `yield` runs when the client has its 201 already (FastAPI 0.118 and later).
-    If the commit fails, the client has a response about a row that does not exist. Commit in the
-    endpoint, or depend with `Depends(get_session, scope="function")`, which ends before the answer.
+    The code after `yield` runs when the client already has its 201 (FastAPI 0.118 and later). If
+    the commit fails, the client has a response about a row that does not exist. Commit in the
+    endpoint, or use `Depends(get_session, scope="function")`, which ends before the response is
+    sent.
     """
 
     code = "CLN216"
@@ -70,32 +71,31 @@ def create(session: Session = Depends(get_session, scope="function")) -> None:
                 and context.module.enclosing_function(descendant) is function
             ]
             if yields:
-                yield from self._judge(context, function, yields)
+                yield from self._check_dependency(context, function, yields)
 
-    def _judge(
+    def _check_dependency(
         self, context: Context, function: Function, yields: list[ast.Yield]
     ) -> Iterator[Finding]:
         flow = context.inference.flow(function, context.module)
         for node, source in flow.commits if flow is not None else ():
             if not isinstance(node, ast.Call):
                 continue
-            around = any(
+            is_enclosing_block = any(
                 item.context_expr is node
                 for block in context.module.ancestors(yields[0])
                 if isinstance(block, ast.With | ast.AsyncWith)
                 for item in block.items
             )
-            if around or any(_runs_after(context, node, yield_) for yield_ in yields):
-                message = (
-                    f"`{source or 'the session'}` is committed when the answer was sent already"
-                )
+            if is_enclosing_block or any(_runs_after(context, node, yield_) for yield_ in yields):
+                session = f"`{source}`" if source else "the session"
+                message = f"{session} is committed after the response has been sent"
                 advice = 'Commit in the endpoint, or use `Depends(..., scope="function")`'
                 yield context.finding(self.code, node, message, advice=advice)
                 return
 
 
 def _runs_after(context: Context, node: ast.expr, first: ast.expr) -> bool:
-    """Whether an expression runs after another one, and not only when that fails."""
+    """Whether an expression runs after another one, even if that one does not fail."""
     return node.lineno > first.lineno and not any(
         isinstance(ancestor, ast.ExceptHandler) for ancestor in context.module.ancestors(node)
     )

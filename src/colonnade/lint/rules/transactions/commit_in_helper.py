@@ -1,4 +1,4 @@
-"""CLN213."""
+"""The rule CLN213, commit-in-helper."""
 
 import ast
 from collections.abc import Iterator
@@ -11,11 +11,11 @@ from colonnade.lint.rules._examples import SYNC
 
 
 class CommitInHelper(Rule):
-    """A function commits a session that it was given, and its caller goes on writing.
+    """A function commits the session that it receives, and its caller continues to write.
 
-    The caller's work is no longer all or nothing: what comes before the call is stored even if what
-    comes after fails. Let the function add and flush, and the one that made the session commit.
-    Found at the call, where a function that commits is followed by more writes to the same session.
+    The caller's work is no longer all or nothing: what it wrote before the call stays stored even
+    if a later step fails. Let the function add and flush, and commit where the session was created.
+    The rule reports a call of a function that commits, if more writes to the same session follow.
     """
 
     code = "CLN213"
@@ -66,8 +66,8 @@ def begin(session: Session, name: str) -> None:
             for index, (node, source) in enumerate(writes):
                 later = [
                     write
-                    for write, same in writes[index + 1 :]
-                    if same == source and write is not node
+                    for write, other_source in writes[index + 1 :]
+                    if other_source == source and write is not node
                 ]
                 if not later or not isinstance(node, ast.Call) or _is_commit(node):
                     continue
@@ -75,8 +75,8 @@ def begin(session: Session, name: str) -> None:
                     continue  # a parameter decides
                 if any(_follows(context, node, write) for write in later):
                     name = context.editor.text(node.func)
-                    message = f"`{name}` commits `{source}`, in the middle of what is done here"
-                    advice = "Let it flush, and commit here, at the end"
+                    message = f"`{name}` commits `{source}`, but more writes follow here"
+                    advice = f"Flush in `{name}`, and commit here, at the end"
                     yield context.finding(self.code, node, message, advice=advice, whole=False)
                     break
 
@@ -86,9 +86,9 @@ def _is_commit(node: ast.Call) -> bool:
 
 
 def _follows(context: Context, first: ast.AST, second: ast.AST) -> bool:
-    """Whether one statement runs after another on the same way: in its block, or one around it."""
+    """Whether a statement follows another one, in its block or in an enclosing block."""
     before = [context.module.enclosing_statement(first), *context.module.ancestors(first)]
-    chain = {
+    enclosing = {
         ancestor
         for ancestor in (
             context.module.enclosing_statement(second),
@@ -106,7 +106,7 @@ def _follows(context: Context, first: ast.AST, second: ast.AST) -> bool:
                     isinstance(end, ast.Return | ast.Raise) for end in body[body.index(earlier) :]
                 ):
                     return False
-                if any(statement in chain for statement in later):
+                if any(statement in enclosing for statement in later):
                     return True
         if isinstance(earlier, (*FUNCTIONS, ast.ExceptHandler)):
             return False

@@ -1,4 +1,4 @@
-"""CLN212."""
+"""The rule CLN212, commit-in-loop."""
 
 import ast
 from collections.abc import Iterator
@@ -13,11 +13,11 @@ from colonnade.lint.rules._syntax import assigns
 
 
 class CommitInLoop(Rule):
-    """A transaction is committed in each round of a loop.
+    """A loop commits a transaction in each iteration.
 
     Each commit waits for the disk: a thousand rows take a thousand times as long as one commit
-    after the loop. And when it fails in the middle, half of the rows are there. Not found where the
-    loop makes its own session, runs for ever, or commits every so many rows.
+    after the loop. If an iteration fails, the rows before it stay stored. The rule does not report
+    loops that create their own session, run forever, or commit in batches.
     """
 
     code = "CLN212"
@@ -48,22 +48,23 @@ def add(titles: list[str]) -> None:
                 continue
             if (
                 assigns(loop, source)
-                or _now_and_then(context, call, loop)
+                or _commits_in_batches(context, call, loop)
                 or exits_after(context, call)
             ):
                 continue
-            message = f"`{source}` is committed in each round of the loop"
+            message = f"`{source}` is committed in each iteration of the loop"
             yield context.finding(self.code, call, message, advice="Commit once, after the loop")
 
 
 def _commits(context: Context) -> Iterator[tuple[ast.Call, str]]:
+    """Yield each commit with the name of its session."""
     for call in context.module.calls_named("commit"):
         if context.session_of(call) is not None and isinstance(call.func, ast.Attribute):
             yield call, dotted_name(call.func.value)
 
 
-def _now_and_then(context: Context, call: ast.Call, loop: ast.For | ast.AsyncFor) -> bool:
-    """Whether a commit is made every so many rows, of a chunk, or with its failure seen to."""
+def _commits_in_batches(context: Context, call: ast.Call, loop: ast.For | ast.AsyncFor) -> bool:
+    """Whether a loop commits in batches, or handles the failure of a commit."""
     for ancestor in context.module.ancestors(call):
         if ancestor is loop:
             break
@@ -71,6 +72,6 @@ def _now_and_then(context: Context, call: ast.Call, loop: ast.For | ast.AsyncFor
             return True
     steps = loop.iter
     if isinstance(steps, ast.Call) and ast.unparse(steps.func) == "range" and len(steps.args) == 3:
-        return True  # in steps of a batch
-    over = f"{ast.unparse(loop.target)} {ast.unparse(steps)}".lower()
-    return any(word in over for word in ("batch", "chunk", "page", "attempt", "retr"))
+        return True  # one step per batch
+    loop_text = f"{ast.unparse(loop.target)} {ast.unparse(steps)}".lower()
+    return any(word in loop_text for word in ("batch", "chunk", "page", "attempt", "retr"))

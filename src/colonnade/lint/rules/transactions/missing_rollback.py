@@ -1,4 +1,4 @@
-"""CLN214."""
+"""The rule CLN214, missing-rollback."""
 
 import ast
 from collections.abc import Iterator
@@ -15,11 +15,11 @@ WRITES = frozenset({"commit", "flush"})
 
 
 class MissingRollback(Rule):
-    """A failed write is caught, and the session goes on without a rollback.
+    """A failed write is caught, and the session is used again without a rollback.
 
-    After an error in a flush or a commit a session refuses everything ("This Session's transaction
-    has been rolled back due to a previous exception during flush") until `rollback()` is called.
-    Call it in the handler, first.
+    After an error in a flush or a commit, the session refuses all operations ("This Session's
+    transaction has been rolled back due to a previous exception during flush") until `rollback()`
+    is called. Call it first in the handler.
     """
 
     code = "CLN214"
@@ -56,16 +56,18 @@ def add(session: Session, titles: list[str]) -> list[str]:
             if context.session_of(call) is None or not isinstance(call.func, ast.Attribute):
                 continue
             source = dotted_name(call.func.value)
-            tried = _tried(context, call)
-            if tried is None or not source or assigns(tried, source):
+            try_statement = _enclosing_try(context, call)
+            if try_statement is None or not source or assigns(try_statement, source):
                 continue
-            for handler in tried.handlers:
+            for handler in try_statement.handlers:
                 if not _swallows(handler):
                     continue
-                if self._used_again(context, tried, handler, source):
-                    problem = "is used again after this, and was not rolled back"
-                elif _is_callers(context, call, source) and not _raises_after(context, tried):
-                    problem = "goes back to the caller, and was not rolled back"
+                if self._used_again(context, try_statement, handler, source):
+                    problem = "is used again after this error without a rollback"
+                elif _belongs_to_caller(context, call, source) and not _raises_after(
+                    context, try_statement
+                ):
+                    problem = "returns to the caller after this error without a rollback"
                 else:
                     continue
                 advice = f"Call `{source}.rollback()` first, or write in `begin_nested()`"
@@ -73,25 +75,25 @@ def add(session: Session, titles: list[str]) -> list[str]:
                 yield context.finding(self.code, handler, message, advice=advice, whole=False)
 
     def _used_again(
-        self, context: Context, tried: ast.Try, handler: ast.ExceptHandler, source: str
+        self, context: Context, try_statement: ast.Try, handler: ast.ExceptHandler, source: str
     ) -> bool:
         if any(
             isinstance(loop, ast.For | ast.AsyncFor | ast.While)
-            for loop in context.enclosing_loops(tried)
+            for loop in context.enclosing_loops(try_statement)
         ):
-            loop = next(loop for loop in context.enclosing_loops(tried))
+            loop = next(loop for loop in context.enclosing_loops(try_statement))
             return not assigns(loop, source)
         if _uses(handler.body, source):
             return True
-        parent = context.module.parent(tried)
+        parent = context.module.parent(try_statement)
         body = getattr(parent, "body", [])
-        after = body[body.index(tried) + 1 :] if tried in body else []
-        left = any(isinstance(statement, ast.Return | ast.Raise) for statement in handler.body)
-        return not left and _uses(after, source)
+        after = body[body.index(try_statement) + 1 :] if try_statement in body else []
+        exits = any(isinstance(statement, ast.Return | ast.Raise) for statement in handler.body)
+        return not exits and _uses(after, source)
 
 
-def _tried(context: Context, call: ast.Call) -> ast.Try | None:
-    """The nearest ``try`` whose handlers see what a call raises."""
+def _enclosing_try(context: Context, call: ast.Call) -> ast.Try | None:
+    """The innermost ``try`` whose handlers catch the errors of a call, or None."""
     inner: ast.AST = call
     for ancestor in context.module.ancestors(call):
         if isinstance(ancestor, (*FUNCTIONS, ast.Lambda)):
@@ -106,7 +108,7 @@ def _tried(context: Context, call: ast.Call) -> ast.Try | None:
 
 
 def _swallows(handler: ast.ExceptHandler) -> bool:
-    """Whether a handler goes on, without a rollback, a close or an error."""
+    """Whether a handler catches database errors without a rollback, a close or a new error."""
     if _caught(handler).isdisjoint(
         {"Exception", "BaseException", "IntegrityError", "SQLAlchemyError", "DBAPIError",
          "OperationalError", "DataError", "StatementError", ""}
@@ -117,7 +119,7 @@ def _swallows(handler: ast.ExceptHandler) -> bool:
             if isinstance(node, ast.Raise):
                 return False
             if isinstance(node, ast.Attribute) and node.attr == "is_active":
-                return False  # it asks whether the session can go on
+                return False  # it checks whether the session can be used
             if isinstance(node, ast.Call):
                 name = ast.unparse(node.func).lower()
                 if any(
@@ -135,7 +137,7 @@ def _caught(handler: ast.ExceptHandler) -> set[str]:
 
 
 def _uses(body: list[ast.stmt], source: str) -> bool:
-    """Whether statements call the session, but to end it."""
+    """Whether statements use the session, and not first to roll it back or close it."""
     for statement in body:
         for node in ast.walk(statement):
             if isinstance(node, ast.Attribute) and dotted_name(node.value) == source:
@@ -143,16 +145,16 @@ def _uses(body: list[ast.stmt], source: str) -> bool:
     return False
 
 
-def _is_callers(context: Context, call: ast.Call, source: str) -> bool:
-    """Whether a session was given by a caller who goes on with it, which FastAPI does not."""
+def _belongs_to_caller(context: Context, call: ast.Call, source: str) -> bool:
+    """Whether a session is a parameter whose caller, unlike FastAPI, may continue to use it."""
     function = context.module.enclosing_function(call)
     if function is None or function in context.request_functions or function.decorator_list:
         return False  # a decorator may end the transaction
     return any(name.arg == source for name, _ in parameters(function))
 
 
-def _raises_after(context: Context, tried: ast.Try) -> bool:
-    """Whether an error follows in any case, and the caller learns of it."""
-    body = getattr(context.module.parent(tried), "body", [])
-    after = body[body.index(tried) + 1 :] if tried in body else []
+def _raises_after(context: Context, try_statement: ast.Try) -> bool:
+    """Whether a ``raise`` follows in any case, so that the caller sees an error."""
+    body = getattr(context.module.parent(try_statement), "body", [])
+    after = body[body.index(try_statement) + 1 :] if try_statement in body else []
     return any(isinstance(statement, ast.Raise) for statement in after)
