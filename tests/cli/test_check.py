@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 from colonnade.cli._app import app
 from tests.cli.running import colonnade
+from tests.lint.project.test_sources import RIGHT, WRONG
 from tests.lint.test_reports import SECRET
-from tests.lint.test_sources import RIGHT, WRONG
 
 
 @dataclass
@@ -41,7 +41,7 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_findings_are_told_with_their_code_and_exit_with_1(project: Path) -> None:
+def test_findings_are_printed_and_the_exit_code_is_1(project: Path) -> None:
     done = colonnade("check", cwd=project)
     assert done.returncode == 1
     assert "engine.py:3:37: CLN404 [*] `pool_size` does not help on SQLite" in done.stdout
@@ -52,7 +52,7 @@ def test_findings_are_told_with_their_code_and_exit_with_1(project: Path) -> Non
     assert again.stdout.splitlines()[0].startswith("engine.py:3:37: CLN404")
 
 
-def test_fix_mends_and_diff_shows(project: Path) -> None:
+def test_fix_changes_files_and_diff_prints_the_changes(project: Path) -> None:
     shown = check("--diff", cwd=project)
     assert shown.returncode == 1
     assert '-engine = create_engine("sqlite://", pool_size=5)' in shown.stdout
@@ -65,7 +65,7 @@ def test_fix_mends_and_diff_shows(project: Path) -> None:
     assert (clean.returncode, clean.stdout) == (0, "")
 
 
-def test_json_is_nothing_but_json(project: Path) -> None:
+def test_standard_output_is_valid_json(project: Path) -> None:
     done = check("--format", "json", cwd=project)
     assert [load["code"] for load in json.loads(done.stdout)] == ["CLN404"]
     (project / "engine.py").write_text(RIGHT)
@@ -74,7 +74,7 @@ def test_json_is_nothing_but_json(project: Path) -> None:
         assert check("--format", format_, cwd=project).returncode == 0
 
 
-def test_codes_are_chosen_and_left_out(project: Path) -> None:
+def test_codes_are_selected_and_ignored(project: Path) -> None:
     assert check("--select", "CLN1,cln2", cwd=project).returncode == 0
     assert check("--ignore", "CLN404", cwd=project).returncode == 0
     assert check("--select", "CLN4", cwd=project).returncode == 1
@@ -94,7 +94,7 @@ def test_a_baseline_is_written_and_used(project: Path) -> None:
     assert check(cwd=project).returncode == 1
 
 
-def test_standard_input_is_checked_and_mended(project: Path) -> None:
+def test_standard_input_is_checked_and_fixed(project: Path) -> None:
     done = check("-", "--stdin-filename", "app/new.py", cwd=project, stdin=WRONG)
     assert (done.returncode, done.stdout[:18]) == (1, "app/new.py:3:37: C")
     command = [sys.executable, "-m", "colonnade", "check", "-", "--fix"]
@@ -104,7 +104,7 @@ def test_standard_input_is_checked_and_mended(project: Path) -> None:
     assert (fixed.returncode, fixed.stdout) == (0, RIGHT)
 
 
-def test_a_rule_explains_itself(tmp_path: Path) -> None:
+def test_explain_prints_the_documentation_of_a_rule(tmp_path: Path) -> None:
     done = check("--explain", "cln205", cwd=tmp_path)
     assert done.returncode == 0
     for text in ("CLN205 read-after-commit", "MissingGreenlet", "Wrong", "Right", "# CLN205"):
@@ -126,22 +126,20 @@ def test_a_rule_explains_itself(tmp_path: Path) -> None:
         (["--database-url", "sqlite://"], "it requires --models"),
     ],
 )
-def test_what_is_asked_wrongly_exits_with_2(
-    project: Path, arguments: list[str], message: str
-) -> None:
+def test_wrong_usage_exits_with_2(project: Path, arguments: list[str], message: str) -> None:
     done = check(*arguments, cwd=project)
     assert done.returncode == 2
     assert message in " ".join(done.stderr.replace("│", " ").split())
 
 
-def test_settings_that_mean_nothing_exit_with_2(project: Path) -> None:
+def test_invalid_settings_exit_with_2(project: Path) -> None:
     (project / "pyproject.toml").write_text("[tool.colonnade.check]\nselct = []\n")
     done = check(cwd=project)
     assert done.returncode == 2
     assert "Did you mean select?" in " ".join(done.stderr.replace("│", " ").split())
 
 
-def test_what_cannot_be_checked_is_said_and_the_rest_is_checked(project: Path) -> None:
+def test_skipped_files_are_printed_and_the_others_are_checked(project: Path) -> None:
     (project / "huge.py").write_text("x = 1\n" * 200_000)
     (project / "broken.py").write_text("def f(:\n")
     done = check(cwd=project)
@@ -152,7 +150,7 @@ def test_what_cannot_be_checked_is_said_and_the_rest_is_checked(project: Path) -
     assert "Traceback" not in done.stderr
 
 
-def test_a_folder_without_files_is_not_taken_for_one_without_mistakes(project: Path) -> None:
+def test_a_folder_without_files_is_mentioned(project: Path) -> None:
     (project / "empty").mkdir()
     for options in ([], ["--fix"], ["--diff"], ["--format", "json"]):
         done = check("empty", *options, cwd=project)
@@ -171,7 +169,7 @@ def test_no_password_is_printed(project: Path) -> None:
         assert "hunter" not in done.stdout + done.stderr
 
 
-def test_a_new_project_has_nothing_wrong(tmp_path: Path) -> None:
+def test_a_new_project_has_no_findings(tmp_path: Path) -> None:
     colonnade("new", "tracker", cwd=tmp_path)
     project = tmp_path / "tracker"
     done = colonnade("check", "--no-cache", cwd=project)
@@ -238,7 +236,7 @@ class Step(SQLModel, table=True):
 """
 
 
-def test_a_model_that_cannot_be_mapped_does_not_hide_what_is_wrong_with_the_others(
+def test_a_model_that_cannot_be_mapped_does_not_hide_other_findings(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "models.py").write_text(UNMAPPED)
@@ -261,7 +259,9 @@ def test_a_model_that_cannot_be_mapped_does_not_hide_what_is_wrong_with_the_othe
         ("x = 1", "models has no tables"),
     ],
 )
-def test_modules_that_cannot_be_reviewed(tmp_path: Path, code: str | None, message: str) -> None:
+def test_modules_that_cannot_be_reviewed_are_refused(
+    tmp_path: Path, code: str | None, message: str
+) -> None:
     if code is not None:
         (tmp_path / "models.py").write_text(code)
     done = colonnade("check", "--models", "models", cwd=tmp_path)

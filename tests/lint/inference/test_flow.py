@@ -1,4 +1,4 @@
-"""What a name holds, and whether a commit lies between."""
+"""The inferred values of names, and the effects of commits on rows."""
 
 import pytest
 
@@ -42,10 +42,10 @@ SessionDep = Annotated[AsyncSession, Depends(get_session)]
 """
 
 
-def found(code: str, *codes: str) -> None:
-    """The marked lines are found, and no others."""
-    whole = HEAD + code
-    assert check_code(whole, *codes) == marked(whole, *codes)
+def assert_findings(code: str, *codes: str) -> None:
+    """Check that the rules report the marked lines and no others."""
+    program = HEAD + code
+    assert check_code(program, *codes) == marked(program, *codes)
 
 
 @pytest.mark.parametrize(
@@ -229,11 +229,11 @@ async def one(session: SessionDep) -> int | None:
         ),
     ],
 )
-def test_rows_that_a_commit_has_expired(code: str) -> None:
-    found(code, "CLN205")
+def test_reads_of_expired_rows_are_reported(code: str) -> None:
+    assert_findings(code, "CLN205")
 
 
-def test_sessions_that_do_not_expire_their_rows() -> None:
+def test_reads_are_not_reported_if_the_session_does_not_expire_rows() -> None:
     code = (
         HEAD.replace("class_=AsyncSession", "class_=AsyncSession, expire_on_commit=False")
         + """
@@ -307,8 +307,8 @@ async def one(session: SessionDep, eager: bool) -> str:
 """,
     ],
 )
-def test_relations_that_were_not_loaded(code: str) -> None:
-    found(code, "CLN206")
+def test_reads_of_relations_that_were_not_loaded_are_reported(code: str) -> None:
+    assert_findings(code, "CLN206")
 
 
 @pytest.mark.parametrize(
@@ -349,8 +349,8 @@ async def f(key: int, s: AsyncSession = Depends(get_session)):
         "async def g() -> None: ...\nasync def f(run) -> None:\n    run(g())",
     ],
 )
-def test_what_is_not_awaited(code: str) -> None:
-    found(code + "\n", "CLN202")
+def test_calls_that_are_not_awaited_are_reported(code: str) -> None:
+    assert_findings(code + "\n", "CLN202")
 
 
 SYNC = """
@@ -398,12 +398,12 @@ class Tasks:
 """,
     ],
 )
-def test_pages_without_an_order(code: str) -> None:
-    whole = SYNC + code + "\n"
-    assert check_code(whole, "CLN303") == marked(whole, "CLN303")
+def test_pages_without_an_order_are_reported(code: str) -> None:
+    program = SYNC + code + "\n"
+    assert check_code(program, "CLN303") == marked(program, "CLN303")
 
 
-def test_names_are_followed_through_the_files_of_a_project() -> None:
+def test_names_are_resolved_across_the_files_of_a_project() -> None:
     findings = check_files(
         app____init__="",
         app__models____init__="from app.models.task import *\n",
@@ -476,5 +476,5 @@ async def f(s: AsyncSession, keys: list[int]) -> None:
 """,
     ],
 )
-def test_sessions_that_several_tasks_use(code: str) -> None:
-    found(code, "CLN209")
+def test_sessions_that_several_tasks_use_are_reported(code: str) -> None:
+    assert_findings(code, "CLN209")

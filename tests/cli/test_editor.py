@@ -1,4 +1,4 @@
-"""Findings in an editor, over the language server protocol, as an editor speaks it."""
+"""The language server, as an editor uses it."""
 
 import asyncio
 import sys
@@ -7,15 +7,15 @@ from pathlib import Path
 from lsprotocol import types
 from pygls.lsp.client import LanguageClient
 
-from tests.lint.test_sources import RIGHT, WRONG
+from tests.lint.project.test_sources import RIGHT, WRONG
 
 
-async def converse(project: Path) -> None:
+async def edit_project(project: Path) -> None:
     client = LanguageClient("test", "1")
     published: asyncio.Queue[types.PublishDiagnosticsParams] = asyncio.Queue()
 
     @client.feature(types.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS)  # type: ignore[untyped-decorator]  # pygls has no types there
-    def told(params: types.PublishDiagnosticsParams) -> None:
+    def on_publish(params: types.PublishDiagnosticsParams) -> None:
         published.put_nowait(params)
 
     uri = (project / "engine.py").as_uri()
@@ -50,7 +50,7 @@ async def converse(project: Path) -> None:
         (edit,) = action.edit.changes[uri]
         assert (edit.range.start, edit.new_text) == (types.Position(3, 34), "")
 
-        # What is typed is checked, not what the disk has.
+        # The content of the editor is checked, not the file on disk.
         client.text_document_did_change(
             types.DidChangeTextDocumentParams(
                 types.VersionedTextDocumentIdentifier(2, uri),
@@ -64,10 +64,10 @@ async def converse(project: Path) -> None:
         assert not (await asyncio.wait_for(published.get(), 20)).diagnostics
         await client.shutdown_async(None)
     finally:
-        client.exit(None)  # which ends it, asked to shut down or not
+        client.exit(None)  # ends the server even if it was not shut down
         await asyncio.wait_for(client.stop(), 20)  # type: ignore[no-untyped-call]  # nor there
 
 
-def test_an_editor_shows_findings_and_makes_fixes(tmp_path: Path) -> None:
+def test_an_editor_shows_findings_and_applies_fixes(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("")
-    asyncio.run(converse(tmp_path))
+    asyncio.run(edit_project(tmp_path))

@@ -1,4 +1,4 @@
-"""Safe fixes do no harm: a program does the same before and after, and what is not sure stays."""
+"""Safe fixes do not change what a program does, and are not offered where that is uncertain."""
 
 import json
 import subprocess
@@ -11,7 +11,7 @@ from colonnade.lint import all_rules, check_sources, read
 from colonnade.lint.fixes._fixing import apply
 from tests.lint.checking import check_code
 
-# Each program runs and leaves what it found in `result`, with the mistake and without it.
+# Each program stores its outcome in `result`; it runs with the mistake and with the fix.
 PROGRAMS = {
     "CLN101": """
         from sqlmodel import Field, Session, SQLModel, create_engine, select
@@ -224,8 +224,8 @@ PROGRAMS = {
             result = session.exec(text("SELECT 1")).scalar_one()
         """,
 }
-# The programs run in one process, in which nothing else has tables.
-RUNNING = """
+# All programs run in one process, which defines no other tables.
+SCRIPT = """
 import json, sys, warnings
 from sqlmodel import SQLModel
 
@@ -240,7 +240,7 @@ for name, code in json.load(sys.stdin):
 
 
 def safely_fixed(code: str) -> str:
-    """Code with all safe fixes made, again and again."""
+    """Code after all safe fixes, applied until nothing changes."""
     for _ in range(10):
         source = read(code.encode(), ".py")
         findings = check_sources({"code.py": source}, all_rules())
@@ -249,7 +249,7 @@ def safely_fixed(code: str) -> str:
         )
         if not count:
             return code
-    raise AssertionError(f"never settles:\n{code}")
+    raise AssertionError(f"the fixes never end:\n{code}")
 
 
 BEFORE = {code: dedent(program).strip() + "\n" for code, program in PROGRAMS.items()}
@@ -258,15 +258,15 @@ AFTER = {code: safely_fixed(program) for code, program in BEFORE.items()}
 
 @pytest.fixture(scope="module")
 def results() -> dict[str, list[object]]:
-    """What each program gives, before and after."""
+    """The results of each program, before and after its fixes."""
     programs = [(code, text) for code in BEFORE for text in (BEFORE[code], AFTER[code])]
     done = subprocess.run(
-        [sys.executable, "-c", RUNNING],
+        [sys.executable, "-c", SCRIPT],
         input=json.dumps(programs), capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     outputs = [json.loads(line) for line in done.stdout.splitlines()]
-    return {code: outputs[2 * at : 2 * at + 2] for at, code in enumerate(BEFORE)}
+    return {code: outputs[2 * index : 2 * index + 2] for index, code in enumerate(BEFORE)}
 
 
 def test_every_rule_with_a_safe_fix_has_a_program() -> None:
@@ -274,7 +274,7 @@ def test_every_rule_with_a_safe_fix_has_a_program() -> None:
 
 
 @pytest.mark.parametrize("code", PROGRAMS)
-def test_a_program_gives_the_same_before_and_after(
+def test_a_program_has_the_same_result_before_and_after_its_fixes(
     code: str, results: dict[str, list[object]]
 ) -> None:
     before, after = results[code]
@@ -285,7 +285,7 @@ def test_a_program_gives_the_same_before_and_after(
 
 
 @pytest.mark.parametrize("code", PROGRAMS)
-def test_comments_stay(code: str) -> None:
+def test_fixes_keep_comments(code: str) -> None:
     def comments(text: str) -> list[str]:
         return [line.partition("#")[2] for line in text.splitlines() if "#" in line]
 
@@ -351,7 +351,7 @@ class Note(SQLModel, table=True):
     reader: User | None = Relationship(
         sa_relationship_kwargs={{"foreign_keys": "[Note.reader_id]"}})
 """
-UNSURE = {
+UNCERTAIN = {
     "a link table and a key": LINKED.format(options=""),
     "a link table and a key that is named": LINKED.format(options="foreign_keys=[club_id]"),
     "two keys": TWO_KEYS.format(written="writer_id"),
@@ -519,33 +519,69 @@ engine = create_engine("sqlite://", poolclass=QueuePool, pool_size=20)
 }
 
 
-@pytest.mark.parametrize("code", UNSURE.values(), ids=UNSURE)
-def test_what_is_not_sure_is_not_fixed(code: str) -> None:
+@pytest.mark.parametrize("code", UNCERTAIN.values(), ids=UNCERTAIN)
+def test_uncertain_code_is_not_fixed(code: str) -> None:
     assert safely_fixed(HEAD + code) == HEAD + code
 
 
-SURE = {
-    "a parameter": "async def f(c: AsyncClient):\n    c.delete('a')",
-    "a variable": "async def f():\n    c = AsyncClient()\n    c.delete('a')",
-    "what is entered": "async def f():\n    async with AsyncClient() as c:\n        c.delete('a')",
-    "a call": "def make(): return AsyncClient()\n\nasync def f():\n    make().delete('a')",
-    "an attribute": "class A:\n    def __init__(self, c: AsyncClient):\n        self.c = c\n\n"
-    "    async def f(self):\n        self.c.delete('a')",
-    "a name of the module": "c = AsyncClient()\n\nasync def f():\n    c.delete('a')",
-    "a function": "async def delete(key): ...\n\nasync def f():\n    delete('a')",
-    "a session": "async def f(session: AsyncSession):\n    session.delete('a')",
+CERTAIN = {
+    "a parameter": """
+        async def f(c: AsyncClient):
+            c.delete('a')
+    """,
+    "a variable": """
+        async def f():
+            c = AsyncClient()
+            c.delete('a')
+    """,
+    "what is entered": """
+        async def f():
+            async with AsyncClient() as c:
+                c.delete('a')
+    """,
+    "a call": """
+        def make(): return AsyncClient()
+
+        async def f():
+            make().delete('a')
+    """,
+    "an attribute": """
+        class A:
+            def __init__(self, c: AsyncClient):
+                self.c = c
+
+            async def f(self):
+                self.c.delete('a')
+    """,
+    "a name of the module": """
+        c = AsyncClient()
+
+        async def f():
+            c.delete('a')
+    """,
+    "a function": """
+        async def delete(key): ...
+
+        async def f():
+            delete('a')
+    """,
+    "a session": """
+        async def f(session: AsyncSession):
+            session.delete('a')
+    """,
 }
 
 
-@pytest.mark.parametrize("code", SURE.values(), ids=SURE)
-def test_what_is_sure_is_awaited(code: str) -> None:
+@pytest.mark.parametrize("code", CERTAIN.values(), ids=CERTAIN)
+def test_a_call_that_is_certainly_async_gets_an_await(code: str) -> None:
+    code = dedent(code).strip()
     start = code.rindex("        ") if "        " in code else code.rindex("    ")
     call = code[start:].strip()
     fixed = safely_fixed(HEAD + CLIENTS + code)
     assert fixed == HEAD + CLIENTS + code[:start] + code[start:].replace(call, f"await {call}")
 
 
-def test_a_name_that_means_something_else_is_not_used() -> None:
+def test_a_fix_does_not_use_a_name_with_another_meaning() -> None:
     code = """
 def tasks(session: Session, col: str):
     return session.exec(select(Task).where(Task.title is None)).all()
@@ -553,7 +589,7 @@ def tasks(session: Session, col: str):
     assert "where(Task.title.is_(None))" in safely_fixed(HEAD + code)
 
 
-def test_a_pair_in_two_files_is_not_made_by_halves() -> None:
+def test_the_fix_of_two_relations_in_different_files_is_unsafe() -> None:
     sources = {
         "a.py": HEAD + "\nclass Owner(SQLModel, table=True):\n"
         "    id: int = Field(primary_key=True)\n    pets: list['Pet'] = Relationship()\n",
@@ -568,7 +604,7 @@ def test_a_pair_in_two_files_is_not_made_by_halves() -> None:
     ]  # fmt: skip
 
 
-def test_a_name_is_imported_where_it_is_only_known_to_type_checkers() -> None:
+def test_a_fix_imports_a_name_that_only_type_checkers_import() -> None:
     code = dedent("""
         from typing import TYPE_CHECKING
         from sqlalchemy.ext.asyncio import create_async_engine
@@ -585,7 +621,7 @@ def test_a_name_is_imported_where_it_is_only_known_to_type_checkers() -> None:
     assert "sessionmaker(engine, class_=AsyncSession)" in fixed
 
 
-def test_names_that_are_given_each_other_are_followed_to_an_end() -> None:
+def test_names_that_are_assigned_to_each_other_end() -> None:
     code = f"""{HEAD}{CLIENTS}
 async def forget(key: str) -> None:
     c = AsyncClient()

@@ -1,4 +1,4 @@
-"""A whole run: which files, what is remembered, what one file changes in another."""
+"""Whole runs: the files, the cache, and the effects of one file on another."""
 
 import os
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from colonnade.lint import Finding, Report, Settings, check
 from colonnade.lint.project._modules import Module
 from colonnade.lint.runner import _checking, _runner
 from colonnade.lint.runner._cache import FOLDER
-from tests.lint.test_sources import WRONG
+from tests.lint.project.test_sources import WRONG
 
 MODELS = """
 from sqlmodel import Field, SQLModel
@@ -38,21 +38,21 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def found(report: Report) -> list[tuple[str, str]]:
+def files_and_codes(report: Report) -> list[tuple[str, str]]:
     return [(Path(finding.path).name, finding.code) for finding in report.findings]
 
 
 def run(project: Path, *names: str, jobs: int = 1) -> list[tuple[str, str]]:
     paths = [project / name for name in names]
-    return found(check(Settings.read(project), paths, jobs=jobs))
+    return files_and_codes(check(Settings.read(project), paths, jobs=jobs))
 
 
-def test_the_project_is_known_when_one_file_is_checked(project: Path) -> None:
+def test_checking_one_file_reads_the_whole_project(project: Path) -> None:
     assert run(project, "schemas.py") == [("schemas.py", "CLN121")]
     assert run(project, "models.py") == []
 
 
-def test_what_one_file_says_is_checked_again_in_another(project: Path) -> None:
+def test_a_change_in_one_file_affects_the_findings_of_another(project: Path) -> None:
     assert run(project) == [("schemas.py", "CLN121")]
     (project / "models.py").write_text(MODELS.replace("(max_length=200)", "()"))
     assert run(project) == []
@@ -60,17 +60,17 @@ def test_what_one_file_says_is_checked_again_in_another(project: Path) -> None:
     assert run(project) == [("schemas.py", "CLN121")]
 
 
-def test_what_did_not_change_is_not_checked_again(
+def test_unchanged_files_are_not_checked_again(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reviewed: list[str] = []
-    real = _checking.review
+    original = _checking.review
 
-    def noted(module: Module, *rest: Any) -> Iterator[Finding]:
+    def record(module: Module, *arguments: Any) -> Iterator[Finding]:
         reviewed.append(module.name)
-        return real(module, *rest)
+        return original(module, *arguments)
 
-    monkeypatch.setattr(_runner, "review", noted)
+    monkeypatch.setattr(_runner, "review", record)
     (project / "api.py").write_text("import fastapi\nfrom schemas import TaskUpdate\n")
     first = run(project)
     assert sorted(reviewed) == ["api", "models", "schemas"]
@@ -82,7 +82,7 @@ def test_what_did_not_change_is_not_checked_again(
     assert reviewed == ["api"]
 
 
-def test_a_cache_that_is_broken_or_anothers_is_made_anew(project: Path) -> None:
+def test_a_damaged_or_outdated_cache_is_replaced(project: Path) -> None:
     first = run(project)
     cache = project / FOLDER / "check.json"
     assert (project / FOLDER / ".gitignore").read_text() == "*\n"
@@ -91,16 +91,18 @@ def test_a_cache_that_is_broken_or_anothers_is_made_anew(project: Path) -> None:
         assert run(project) == first
 
 
-def test_several_processes_find_the_same(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_processes_have_the_same_findings_as_one(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("colonnade.lint.runner._runner.MIN_POOL_BYTES", 0)
     for number in range(20):
         (project / f"engine_{number}.py").write_text(WRONG)
-    alone = found(check(Settings.read(project), cached=False))
-    assert len(alone) == 21
-    assert found(check(Settings.read(project), jobs=2, cached=False)) == alone
+    in_one_process = files_and_codes(check(Settings.read(project), cached=False))
+    assert len(in_one_process) == 21
+    assert files_and_codes(check(Settings.read(project), jobs=2, cached=False)) == in_one_process
 
 
-def test_files_that_are_left_out(project: Path) -> None:
+def test_ignored_and_excluded_files_have_no_findings(project: Path) -> None:
     for name in ("kept", ".venv", "node_modules", "ignored", "excluded", "env311"):
         (project / name).mkdir()
         (project / name / "engine.py").write_text(WRONG)
@@ -116,7 +118,7 @@ def test_files_that_are_left_out(project: Path) -> None:
     assert run(project, "excluded/engine.py") == []  # as pre-commit names it
 
 
-def test_what_is_excluded_is_still_known_to_the_other_files(project: Path) -> None:
+def test_excluded_files_are_still_read_for_their_names(project: Path) -> None:
     (project / "pyproject.toml").write_text(
         '[tool.colonnade.check]\nexclude = ["models.py", "old"]\n'
     )
@@ -143,7 +145,7 @@ def test_an_invalid_line_of_gitignore_is_skipped(project: Path) -> None:
     ],
     ids=" ".join,
 )
-def test_files_whose_modules_have_one_name_are_all_checked(
+def test_files_that_share_a_module_name_are_all_checked(
     project: Path, names: tuple[str, ...]
 ) -> None:
     for name in names:
@@ -159,7 +161,7 @@ def test_files_whose_modules_have_one_name_are_all_checked(
     assert len(run(project)) == len(everything) - 1
 
 
-def test_an_import_means_the_package_and_then_the_module_and_then_the_stub(project: Path) -> None:
+def test_an_import_prefers_the_package_then_the_module_then_the_stub(project: Path) -> None:
     (project / "schemas.py").write_text(SCHEMAS.replace("from models", "from things"))
     for name, code in {
         "things.pyi": MODELS.replace("max_length=200", "max_length=300"),
@@ -179,7 +181,7 @@ def test_an_import_means_the_package_and_then_the_module_and_then_the_stub(proje
 
 
 @pytest.mark.parametrize("step", ["read", "parse", "Project.module"])
-def test_a_file_that_cannot_be_checked_is_one_line_and_the_others_are_reported(
+def test_a_file_that_cannot_be_checked_is_one_finding_and_the_others_are_checked(
     project: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     (project / "engine.py").write_text(WRONG)
@@ -187,20 +189,20 @@ def test_a_file_that_cannot_be_checked_is_one_line_and_the_others_are_reported(
     *owners, name = step.split(".")
     for attribute in owners:
         owner = getattr(owner, attribute)
-    real = getattr(owner, name)
+    original = getattr(owner, name)
 
     def fail(*arguments: Any, **options: Any) -> Any:
         if arguments[0] == WRONG.encode() or "engine" in arguments[:2]:
             raise KeyError("x")
-        return real(*arguments, **options)
+        return original(*arguments, **options)
 
     monkeypatch.setattr(owner, name, fail)
     report = check(Settings.read(project), cached=False)
-    assert found(report) == [("engine.py", "CLN001"), ("schemas.py", "CLN121")]
+    assert files_and_codes(report) == [("engine.py", "CLN001"), ("schemas.py", "CLN121")]
     assert "failed here (KeyError: 'x'); please report this" in report.findings[0].message
 
 
-def test_modules_that_import_everything_of_each_other_are_followed_once(project: Path) -> None:
+def test_circular_star_imports_are_followed_once(project: Path) -> None:
     for name in "abcdefgh":
         stars = "".join(f"from {module} import *\n" for module in "abcdefgh" if module != name)
         (project / f"{name}.py").write_text(f"{stars}class {name.upper()}(Unknown): ...\n")
@@ -210,7 +212,7 @@ def test_modules_that_import_everything_of_each_other_are_followed_once(project:
 
 
 class TestWithoutPyproject:
-    """A project that has no pyproject.toml is read as a whole, as one that has."""
+    """A project without pyproject.toml is read as a whole too."""
 
     @pytest.fixture
     def project(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -228,13 +230,13 @@ class TestWithoutPyproject:
         return tmp_path_factory.mktemp("elsewhere")
 
     def found_in(self, file: Path) -> list[tuple[str, str]]:
-        return found(check(Settings.find(file.parent), [file], cached=False))
+        return files_and_codes(check(Settings.find(file.parent), [file], cached=False))
 
-    def test_where_the_command_is_run(self, project: Path) -> None:
+    def test_the_current_directory_is_the_project(self, project: Path) -> None:
         assert self.found_in(Path("app/api/schemas.py")) == [("schemas.py", "CLN121")]
 
     @pytest.mark.parametrize("mark", ["requirements.txt", "setup.py", "Pipfile", ".git"])
-    def test_where_a_file_of_the_project_is(
+    def test_a_marker_file_determines_the_project(
         self, project: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch, mark: str
     ) -> None:
         (project / mark).write_text("")
@@ -253,50 +255,50 @@ class TestWithoutPyproject:
         (project / "requirements.txt").write_text("")
         assert self.found_in(file) == [("schemas.py", "CLN121")]
 
-    def test_a_user_without_a_home_directory(
+    def test_a_user_without_a_home_directory_is_supported(
         self, project: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setenv("HOME", "~")  # which stands for itself
+        monkeypatch.setenv("HOME", "~")  # which then expands to itself
         assert self.found_in(Path("app/api/schemas.py")) == [("schemas.py", "CLN121")]
 
 
-def test_links_that_go_round_and_files_that_cannot_be_read(project: Path) -> None:
+def test_circular_links_and_broken_links_are_reported(project: Path) -> None:
     (project / "loop").symlink_to(project, target_is_directory=True)
     (project / "self.py").symlink_to("self.py")
     (project / "nowhere.py").symlink_to("gone.py")
     report = check(Settings.read(project))
-    assert found(report) == [
+    assert files_and_codes(report) == [
         ("nowhere.py", "CLN001"), ("schemas.py", "CLN121"), ("self.py", "CLN001"),
     ]  # fmt: skip
     assert "cannot be read: No such file" in report.findings[0].message
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
-def test_a_file_without_permission(project: Path) -> None:
+def test_a_file_without_read_permission_is_reported(project: Path) -> None:
     (project / "models.py").chmod(0)
     assert ("models.py", "CLN001") in run(project)
 
 
-def test_a_huge_file_is_told_and_the_others_are_checked(project: Path) -> None:
+def test_a_huge_file_is_skipped_with_a_reason_and_the_others_are_checked(project: Path) -> None:
     (project / "data.py").write_text("DATA = [\n" + "    1,\n" * 200_000 + "]\n")
     report = check(Settings.read(project))
-    assert found(report) == [("schemas.py", "CLN121")]
+    assert files_and_codes(report) == [("schemas.py", "CLN121")]
     assert [(Path(name).name, reason) for name, reason in report.skipped] == [
         ("data.py", "1.4 MB, more than max-file-size")
     ]
 
 
-def test_settings_choose(project: Path) -> None:
+def test_settings_select_files_and_rules(project: Path) -> None:
     (project / "engine.py").write_text(WRONG)
     table = "[tool.colonnade.check]\n"
-    for setting, left in [
+    for setting, expected in [
         ('select = ["CLN4"]', [("engine.py", "CLN404")]),
         ('ignore = ["CLN404"]', [("schemas.py", "CLN121")]),
         ('per-file-ignores = {"sch*.py" = ["CLN1"]}', [("engine.py", "CLN404")]),
         ("max-file-size = 10", []),
     ]:
         (project / "pyproject.toml").write_text(f"{table}{setting}\n")
-        assert run(project) == left
+        assert run(project) == expected
 
 
 @pytest.mark.parametrize(
@@ -314,13 +316,13 @@ def test_settings_choose(project: Path) -> None:
         ('per-file-ignores = {"x" = ["Q"]}', "Unknown rule 'Q'"),
     ],
 )
-def test_settings_that_mean_nothing_are_refused(project: Path, setting: str, message: str) -> None:
+def test_invalid_settings_are_refused(project: Path, setting: str, message: str) -> None:
     (project / "pyproject.toml").write_text(f"[tool.colonnade.check]\n{setting}\n")
     with pytest.raises(CheckError, match=message):
         run(project)
 
 
-def test_paths_that_are_not_there_are_refused(project: Path) -> None:
+def test_missing_paths_and_other_file_types_are_refused(project: Path) -> None:
     with pytest.raises(CheckError, match=r"The path .*gone\.py does not exist"):
         run(project, "gone.py")
     (project / "notes.txt").write_text("")
@@ -328,7 +330,7 @@ def test_paths_that_are_not_there_are_refused(project: Path) -> None:
         run(project, "notes.txt")
 
 
-def test_a_rule_that_fails_is_told_and_the_others_go_on(
+def test_a_rule_that_raises_is_reported_and_the_others_continue(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from colonnade.lint.rules.configuration.pool_on_sqlite import PoolOnSQLite
@@ -338,19 +340,19 @@ def test_a_rule_that_fails_is_told_and_the_others_go_on(
 
     monkeypatch.setattr(PoolOnSQLite, "check", fail)
     report = check(Settings.read(project), cached=False)
-    assert ("schemas.py", "CLN121") in found(report)
+    assert ("schemas.py", "CLN121") in files_and_codes(report)
     assert "CLN404 failed here (KeyError: 'x'); please report this" in report.findings[0].message
 
 
 @pytest.mark.parametrize("library", ["sqlmodel", "fastapi", "sqlalchemy/orm", "alembic"])
-def test_no_rule_fails_on_code_that_was_not_written_for_it(library: str) -> None:
+def test_no_rule_raises_on_the_code_of_libraries(library: str) -> None:
     import sqlalchemy
 
     folder = Path(sqlalchemy.__file__).parents[1] / library
     assert check(Settings(folder, select=("CLN001",)), cached=False).findings == []
 
 
-def test_odd_annotations_are_read(project: Path) -> None:
+def test_unusual_annotations_are_read(project: Path) -> None:
     (project / "odd.py").write_text(
         "from typing import Tuple, Optional, Literal\n"
         "from sqlmodel import Field, SQLModel\n"

@@ -1,4 +1,4 @@
-"""Files as they come: documents, notebooks, encodings, and what is not Python at all."""
+"""Reading files: documents, notebooks, encodings and invalid Python."""
 
 import json
 from pathlib import Path
@@ -13,13 +13,14 @@ WRONG = 'from sqlmodel import create_engine\n\nengine = create_engine("sqlite://
 RIGHT = 'from sqlmodel import create_engine\n\nengine = create_engine("sqlite://")\n'
 
 
-def found(data: bytes, suffix: str = ".py") -> list[tuple[int, int, str]]:
-    """Line, column and code of what is found in a file."""
+def check_bytes(data: bytes, suffix: str = ".py") -> list[tuple[int, int, str]]:
+    """The line, column and code of each finding in a file."""
     findings = check_sources({f"code{suffix}": read(data, suffix)}, all_rules())
     return [(finding.line, finding.column, finding.code) for finding in findings]
 
 
-def mended(data: bytes, suffix: str = ".py") -> bytes:
+def fix_bytes(data: bytes, suffix: str = ".py") -> bytes:
+    """A file after all fixes."""
     source = read(data, suffix)
     text, _ = apply(source, check_sources({f"code{suffix}": source}, all_rules()))
     return text.encode(source.encoding)
@@ -30,19 +31,23 @@ def mended(data: bytes, suffix: str = ".py") -> bytes:
     [("", "utf-8"), ("\ufeff", "utf-8"), ("# -*- coding: latin-1 -*-\n", "latin-1"),
      ("# coding: cp1252\n", "cp1252")],
 )  # fmt: skip
-@pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
-def test_encodings_and_line_ends_are_kept(before: str, encoding: str, ends: str) -> None:
-    code = (before + "# Größe\n" + WRONG).replace("\n", ends).encode(encoding)
+@pytest.mark.parametrize("line_ending", ["\n", "\r\n", "\r"])
+def test_fixes_keep_encodings_and_line_endings(
+    before: str, encoding: str, line_ending: str
+) -> None:
+    code = (before + "# Größe\n" + WRONG).replace("\n", line_ending).encode(encoding)
     line = before.count("\n") + 4
-    assert found(code) == [(line, 37, "CLN404")]
-    assert mended(code) == (before + "# Größe\n" + RIGHT).replace("\n", ends).encode(encoding)
+    assert check_bytes(code) == [(line, 37, "CLN404")]
+    assert fix_bytes(code) == (before + "# Größe\n" + RIGHT).replace("\n", line_ending).encode(
+        encoding
+    )
 
 
-def test_columns_are_characters() -> None:
+def test_columns_are_counted_in_characters() -> None:
     code = WRONG.replace('"sqlite://"', '"sqlite:///größe 🏛.db"').encode()
-    assert found(code) == [(3, 48, "CLN404")]
-    assert b"pool_size" not in mended(code)
-    assert "größe 🏛".encode() in mended(code)
+    assert check_bytes(code) == [(3, 48, "CLN404")]
+    assert b"pool_size" not in fix_bytes(code)
+    assert "größe 🏛".encode() in fix_bytes(code)
 
 
 DOCUMENT = f"""# A guide
@@ -70,13 +75,13 @@ pip install sqlmodel
 """
 
 
-def test_markdown_is_read_block_by_block_and_mended_in_place() -> None:
-    assert found(DOCUMENT.encode(), ".md") == [(14, 40, "CLN404"), (24, 37, "CLN404")]
-    text = mended(DOCUMENT.encode(), ".md").decode()
+def test_markdown_blocks_are_checked_and_fixed_in_place() -> None:
+    assert check_bytes(DOCUMENT.encode(), ".md") == [(14, 40, "CLN404"), (24, 37, "CLN404")]
+    text = fix_bytes(DOCUMENT.encode(), ".md").decode()
     assert text == DOCUMENT.replace(", pool_size=5", "")
 
 
-def test_a_block_knows_the_blocks_before_it() -> None:
+def test_a_block_sees_the_names_of_the_blocks_before_it() -> None:
     document = """
 ```python
 from sqlmodel import Field, Session, SQLModel, create_engine, select
@@ -90,10 +95,10 @@ def page(session: Session, offset: int):
     return session.exec(select(Task).offset(offset)).all()
 ```
 """
-    assert found(document.encode(), ".md") == [(11, 25, "CLN303")]
+    assert check_bytes(document.encode(), ".md") == [(11, 25, "CLN303")]
 
 
-def test_what_a_line_added_to_an_indented_block_begins_with() -> None:
+def test_a_line_added_to_an_indented_block_is_indented() -> None:
     document = """
 - A list:
 
@@ -107,9 +112,9 @@ def test_what_a_line_added_to_an_indented_block_begins_with() -> None:
           await session.commit()
   ```
 """
-    text = mended(document.encode(), ".md").decode()
+    text = fix_bytes(document.encode(), ".md").decode()
     assert "\n  from sqlmodel.ext.asyncio.session import AsyncSession\n  import datetime" in text
-    assert found(text.encode(), ".md") == []
+    assert check_bytes(text.encode(), ".md") == []
 
 
 def notebook(*cells: str) -> bytes:
@@ -120,7 +125,7 @@ def notebook(*cells: str) -> bytes:
     }).encode()  # fmt: skip
 
 
-def test_notebooks_are_read_cell_by_cell() -> None:
+def test_notebooks_are_checked_cell_by_cell() -> None:
     data = notebook("%load_ext sql\n!pip install sqlmodel\nx = 1\nx?", "%%bash\nls (", WRONG)
     findings = check_sources({"a.ipynb": read(data, ".ipynb")}, all_rules())
     assert [(finding.cell, finding.line, finding.code, finding.fix) for finding in findings] == [
@@ -140,7 +145,9 @@ def test_notebooks_are_read_cell_by_cell() -> None:
         (b"\xff", ".md", "the file is not valid utf-8"),
     ],
 )
-def test_what_cannot_be_read_says_why(data: bytes, suffix: str, message: str) -> None:
+def test_the_error_for_an_unreadable_file_contains_the_reason(
+    data: bytes, suffix: str, message: str
+) -> None:
     with pytest.raises(UnreadableError, match=message):
         read(data, suffix)
 
@@ -157,7 +164,7 @@ def test_what_cannot_be_read_says_why(data: bytes, suffix: str, message: str) ->
         (b"if x:\n\ty\n        z\n", "inconsistent use of tabs"),
     ],
 )  # fmt: skip
-def test_what_is_no_python_is_a_finding(code: bytes, message: str, tmp_path: Path) -> None:
+def test_invalid_python_is_a_finding(code: bytes, message: str, tmp_path: Path) -> None:
     (tmp_path / "wrong.py").write_bytes(code)
     (tmp_path / "other.py").write_text(WRONG)
     report = check(Settings(tmp_path), [tmp_path], cached=False)
@@ -166,13 +173,13 @@ def test_what_is_no_python_is_a_finding(code: bytes, message: str, tmp_path: Pat
     assert any(message in finding.message for finding in report.findings)
 
 
-def test_code_that_is_long_rather_than_deep_is_checked_or_told() -> None:
+def test_very_long_expressions_are_checked_or_reported() -> None:
     code = "x = " + " + ".join(["'a'"] * 20_000) + "\n" + WRONG
-    codes = {code for _, _, code in found(code.encode())}
+    codes = {code for _, _, code in check_bytes(code.encode())}
     assert codes in ({"CLN404"}, {"CLN001"}, {"CLN001", "CLN404"})
 
 
-def test_a_file_that_wants_no_check_says_so() -> None:
-    assert found(b"# colonnade: noqa\n" + WRONG.encode()) == []
-    assert found(b"# colonnade: noqa: CLN404\n" + WRONG.encode()) == []
-    assert len(found(b"# colonnade: noqa: CLN101\n" + WRONG.encode())) == 1
+def test_a_file_can_silence_its_findings() -> None:
+    assert check_bytes(b"# colonnade: noqa\n" + WRONG.encode()) == []
+    assert check_bytes(b"# colonnade: noqa: CLN404\n" + WRONG.encode()) == []
+    assert len(check_bytes(b"# colonnade: noqa: CLN101\n" + WRONG.encode())) == 1

@@ -1,11 +1,11 @@
-"""Times without a zone: a column gets one in all its parts together, or not at all."""
+"""Naive times: a column gets a time zone everywhere at once, or not at all."""
 
 from textwrap import dedent
 
 import pytest
 
 from tests.lint.checking import check_code, check_files
-from tests.lint.test_rules import fixed
+from tests.lint.rules.test_rules import fixed
 
 SQLMODEL = """
 from datetime import datetime, timedelta, timezone
@@ -22,7 +22,7 @@ class Pass(SQLModel, table=True):
 COLONNADE = SQLMODEL.replace("sqlmodel", "colonnade").replace(", sa_type=DateTime", "")
 
 
-def test_a_column_its_default_and_what_it_meets_in_sql_get_a_zone_together() -> None:
+def test_a_column_gets_a_time_zone_together_with_its_defaults_and_uses() -> None:
     code = f"""{SQLMODEL}
 
 def renew(session: Session, key: int) -> None:
@@ -46,10 +46,14 @@ def valid(session: Session):
     assert fixed(code) == changed
 
 
-UNKNOWN = {
+UNCLEAR_USES = {
     "a row, which has no zone on SQLite": "def f(one: Pass): return one.until > datetime.utcnow()",
     "a difference": "def f(one: Pass): return datetime.utcnow() - one.until",
-    "a variable": "def f(one: Pass):\n    now = datetime.utcnow()\n    one.until = now",
+    "a variable": """
+        def f(one: Pass):
+            now = datetime.utcnow()
+            one.until = now
+    """,
     "a parameter": "def f(one: Pass, at: datetime): one.until = at",
     "a comparison with a parameter": "def f(at): return select(Pass).where(Pass.until > at)",
     "a text": "def f(one: Pass): return one.until.isoformat()",
@@ -60,14 +64,14 @@ UNKNOWN = {
 }
 
 
-@pytest.mark.parametrize("use", UNKNOWN.values(), ids=UNKNOWN)
-def test_nothing_is_changed_where_the_other_side_is_not_known(use: str) -> None:
-    code = f"{SQLMODEL}\n\n{use}\n"
+@pytest.mark.parametrize("use", UNCLEAR_USES.values(), ids=UNCLEAR_USES)
+def test_a_column_with_an_unclear_use_is_not_fixed(use: str) -> None:
+    code = f"{SQLMODEL}\n\n{dedent(use).strip()}\n"
     assert fixed(code) == code
     assert "CLN110" in {code for _, code in check_code(code)}
 
 
-def test_nothing_is_changed_where_another_file_may_use_the_column() -> None:
+def test_a_column_that_another_file_may_use_is_not_fixed() -> None:
     findings = check_files(models=SQLMODEL, api="from models import Pass\n")
     assert [(finding.code, finding.fix) for finding in findings] == [
         ("CLN108", None),
@@ -76,15 +80,15 @@ def test_nothing_is_changed_where_another_file_may_use_the_column() -> None:
     assert all("in one step" in (finding.advice or "") for finding in findings)
 
 
-def test_a_time_meets_a_column_without_a_zone_as_it_is() -> None:
+def test_utcnow_compared_with_a_naive_column_is_not_reported() -> None:
     code = f"{SQLMODEL}\n\ndef f(one: Pass): return one.until > datetime.utcnow()\n"
     assert check_code(code, "CLN111") == []
-    stated = code.replace("sa_type=DateTime", "sa_type=DateTime(timezone=True)")
-    assert check_code(stated, "CLN111") == [(13, "CLN111")]
+    aware_column = code.replace("sa_type=DateTime", "sa_type=DateTime(timezone=True)")
+    assert check_code(aware_column, "CLN111") == [(13, "CLN111")]
 
 
 @pytest.mark.parametrize(
-    ("written", "changed"),
+    ("expression", "changed"),
     [
         ("x = datetime.utcnow().timestamp()", "x = datetime.now(timezone.utc).timestamp()"),
         (
@@ -97,15 +101,15 @@ def test_a_time_meets_a_column_without_a_zone_as_it_is() -> None:
         ("x = datetime.utcnow().isoformat()", None),
     ],
 )
-def test_a_time_of_no_column_is_changed_where_all_that_it_meets_is_known(
-    written: str, changed: str | None
+def test_a_time_outside_columns_is_fixed_if_its_use_is_clear(
+    expression: str, changed: str | None
 ) -> None:
     code = "import sqlmodel\nfrom datetime import datetime, timezone\n\n{}\n"
-    assert fixed(code.format(written)) == code.format(changed or written)
+    assert fixed(code.format(expression)) == code.format(changed or expression)
 
 
 class TestColonnade:
-    """Colonnade takes a time without a zone for local time."""
+    """Colonnade takes a naive time for local time."""
 
     FACTORIES = (
         "datetime.utcnow",
@@ -134,9 +138,9 @@ class TestColonnade:
         return f"{head}{self.HELPERS}class Pass{model}"
 
     @pytest.mark.parametrize("factory", FACTORIES)
-    def test_utc_without_a_zone_is_found(self, factory: str) -> None:
+    def test_naive_utc_is_reported(self, factory: str) -> None:
         (finding,) = [
-            file for file in check_files(code=self.code(factory)) if file.code == "CLN108"
+            finding for finding in check_files(code=self.code(factory)) if finding.code == "CLN108"
         ]
         assert "stored as if UTC were the local time" in finding.message
 
@@ -148,12 +152,12 @@ class TestColonnade:
             "Field(default_factory=datetime.utcnow, sa_type=UTCDateTime)",
         ],
     )
-    def test_it_is_found_wherever_a_default_is_written(self, field: str) -> None:
+    def test_naive_utc_is_reported_in_every_kind_of_default(self, field: str) -> None:
         code = COLONNADE.replace("Field(default_factory=datetime.utcnow)", field)
         code = code.replace("import Field,", "import Field, UTCDateTime,")
         assert check_code(code, "CLN108") == [(9, "CLN108")]
 
-    def test_a_column_that_says_it_has_no_zone_is_found_itself(self) -> None:
+    def test_a_column_without_a_time_zone_is_reported_itself(self) -> None:
         code = COLONNADE.replace("utcnow)", "utcnow, sa_type=DateTime)")
         assert check_code(code) == [(9, "CLN110")]
 
@@ -162,10 +166,10 @@ class TestColonnade:
         ["datetime.now", "lambda: datetime.now(timezone.utc)", "lambda: datetime.now()", "again",
          "lambda: datetime.now(timezone.utc).replace(microsecond=0)", "unknown"],
     )  # fmt: skip
-    def test_local_time_and_aware_times_are_not(self, factory: str) -> None:
+    def test_local_time_and_aware_times_are_not_reported(self, factory: str) -> None:
         assert check_code(self.code(factory), "CLN108") == []
 
-    def test_a_row_is_compared_with_aware_times_afterwards(self) -> None:
+    def test_the_fix_compares_rows_with_aware_times(self) -> None:
         code = f"{COLONNADE}\n\ndef f(one: Pass): return one.until > datetime.utcnow()\n"
         now = "datetime.now(timezone.utc)"
         assert fixed(code) == code.replace("=datetime.utcnow", f"=lambda: {now}").replace(

@@ -23,7 +23,7 @@ def reachable(graph: dict[str, set[str]], start: str) -> set[str]:
 
 
 @given(GRAPHS, st.sampled_from(FILES))
-def test_a_change_is_seen_by_those_who_reach_it_and_by_no_others(
+def test_a_change_alters_the_hash_of_every_file_that_imports_it_and_no_other(
     graph: dict[str, set[str]], changed: str
 ) -> None:
     contents = dict.fromkeys(FILES, "same")
@@ -33,7 +33,7 @@ def test_a_change_is_seen_by_those_who_reach_it_and_by_no_others(
     assert differ == {name for name in FILES if changed in reachable(graph, name)}
 
 
-def test_long_chains_are_no_trouble() -> None:
+def test_a_long_chain_of_imports_does_not_exceed_the_recursion_limit() -> None:
     names = [str(number) for number in range(5000)]
     graph = {name: {other} for name, other in pairwise(names)} | {names[-1]: set()}
     assert len(dependency_hashes(graph, dict.fromkeys(names, ""))) == 5000

@@ -1,4 +1,4 @@
-"""Fixes are exact, meet, settle, and keep what they do not mean."""
+"""Fixes are exact, can be combined, come to an end, and change nothing else."""
 
 import ast
 import difflib
@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 from colonnade.lint import Edit, Rule, Settings, all_rules, check_sources, fix, read
 from colonnade.lint.fixes._fixing import apply, apply_edits
-from tests.lint.test_rules import body, fixed
-from tests.lint.test_sources import RIGHT, WRONG
+from tests.lint.project.test_sources import RIGHT, WRONG
+from tests.lint.rules.test_rules import body, fixed
 
 EXAMPLES = [rule.bad.strip() for rule in all_rules() if rule.code != "CLN001"]
 
 
 def as_function(code: str, number: int) -> str:
-    """An example under its own names, so that several stand in one file."""
+    """An example with numbered names, so that several can share a file."""
     tree = ast.parse(code)
     names = {
         statement.name for statement in tree.body
@@ -39,7 +39,7 @@ def as_function(code: str, number: int) -> str:
     return tokenize.untokenize(tokens)
 
 
-def combined(examples: list[str], comments: list[str]) -> str:
+def combine(examples: list[str], comments: list[str]) -> str:
     parts = []
     for number, (example, comment) in enumerate(zip(examples, comments, strict=False)):
         parts += [f"# {comment}", as_function(example, number)]
@@ -53,33 +53,31 @@ def combined(examples: list[str], comments: list[str]) -> str:
     st.lists(st.text("äbc ", max_size=9), min_size=4, max_size=4),
     st.sampled_from(["\n", "\r\n"]),
 )
-def test_fixing_twice_is_fixing_once_whatever_stands_together(
-    examples: list[str], comments: list[str], ends: str
+def test_fixing_twice_equals_fixing_once_for_any_combination_of_examples(
+    examples: list[str], comments: list[str], line_ending: str
 ) -> None:
-    code = combined(examples, comments).replace("\n", ends)
+    code = combine(examples, comments).replace("\n", line_ending)
     once = fixed(code)
     assert fixed(once) == once
     ast.parse(once)
-    # Every comment is still there, in its order; line ends are what they were.
-    assert said(once) == said(code)
+    # All comments are still there in the same order, and the line endings are the same.
+    assert comments_in(once) == comments_in(code)
     assert ("\r\n" in once) == ("\r\n" in code)
-    assert once.count("\n") == once.count(ends)
+    assert once.count("\n") == once.count(line_ending)
 
 
-def said(code: str) -> list[str]:
-    """The comments of a text."""
+def comments_in(code: str) -> list[str]:
+    """The comments in Python code."""
     tokens = tokenize.generate_tokens(io.StringIO(code.replace("\r\n", "\n")).readline)
     return [token.string.strip() for token in tokens if token.type == tokenize.COMMENT]
 
 
 RULES = [rule for rule in all_rules() if rule.code != "CLN001"]
+MIXED_SESSIONS = "session-override"
 
 
-MIXED = "session-override"
-
-
-def sources_of(examples: list[str]) -> list[tuple[str, str | None]]:
-    """What is imported by name, and where from: each once."""
+def imported_names(examples: list[str]) -> list[tuple[str, str | None]]:
+    """The imported names, each with its module, without duplicates."""
     return list(
         dict.fromkeys(
             (name.asname or name.name, node.module)
@@ -91,19 +89,19 @@ def sources_of(examples: list[str]) -> list[tuple[str, str | None]]:
     )
 
 
-def share_a_file(rules: list[Rule]) -> bool:
-    """Whether names mean the same in all examples, and a session is of one kind.
+def can_share_file(rules: list[Rule]) -> bool:
+    """Whether examples can share a file.
 
-    A name of two packages would be one of them for all; and one example has sessions of both kinds
-    on purpose, so that it is not known for sure what others are given.
+    They cannot if they import the same name from different packages. One example has sessions of
+    both kinds on purpose, which would make the sessions of the other examples uncertain.
     """
-    sources = sources_of([rule.bad for rule in rules])
-    mixed = len(set(rules)) > 1 and any(rule.name == MIXED for rule in rules)
+    sources = imported_names([rule.bad for rule in rules])
+    mixed = len(set(rules)) > 1 and any(rule.name == MIXED_SESSIONS for rule in rules)
     return not mixed and len({name for name, _ in sources}) == len(sources)
 
 
-def fixed_apart(codes: list[str]) -> list[str]:
-    """Files of one project with all fixes made, again and again."""
+def fix_separately(codes: list[str]) -> list[str]:
+    """The files of a project after all fixes, applied until nothing changes."""
     for _ in range(10):
         sources = {f"{number}.py": read(code.encode(), ".py") for number, code in enumerate(codes)}
         findings = check_sources(sources, all_rules())
@@ -114,18 +112,18 @@ def fixed_apart(codes: list[str]) -> list[str]:
         codes = [code for code, _ in fixed_sources]
         if not any(count for _, count in fixed_sources):
             return codes
-    raise AssertionError(f"never settles: {codes}")
+    raise AssertionError(f"the fixes never end: {codes}")
 
 
 @given(st.lists(st.sampled_from(RULES), min_size=1, max_size=4))
-def test_what_is_fixed_together_means_what_is_right_apart(rules: list[Rule]) -> None:
+def test_examples_fixed_together_equal_examples_fixed_separately(rules: list[Rule]) -> None:
     wrong = [rule.bad.strip() for rule in rules]
     right = [(rule.bad if rule.fixes == "never" else rule.good).strip() for rule in rules]
-    if share_a_file(rules):
+    if can_share_file(rules):
         comments = [""] * len(rules)
-        assert body(fixed(combined(wrong, comments))) == body(combined(right, comments))
+        assert body(fixed(combine(wrong, comments))) == body(combine(right, comments))
     else:
-        fixed_sources = fixed_apart(
+        fixed_sources = fix_separately(
             [as_function(code, number) for number, code in enumerate(wrong)]
         )
         expected = [as_function(code, number) for number, code in enumerate(right)]
@@ -133,7 +131,7 @@ def test_what_is_fixed_together_means_what_is_right_apart(rules: list[Rule]) -> 
 
 
 @given(st.sampled_from(EXAMPLES))
-def test_a_line_that_no_fix_is_for_stays_as_it_is(example: str) -> None:
+def test_a_line_without_a_fix_does_not_change(example: str) -> None:
     source = read(example.encode(), ".py")
     findings = check_sources({"code.py": source}, all_rules())
     text, _ = apply(source, findings)
@@ -151,10 +149,10 @@ def test_a_line_that_no_fix_is_for_stays_as_it_is(example: str) -> None:
 
 
 @given(st.data())
-def test_edits_that_do_not_overlap_are_made_exactly(data: st.DataObject) -> None:
+def test_edits_that_do_not_overlap_are_applied_exactly(data: st.DataObject) -> None:
     text = data.draw(st.text("ab\n", min_size=1, max_size=30))
-    places = sorted(data.draw(st.sets(st.integers(0, len(text)), max_size=6)))
-    pairs = list(zip(places[::2], places[1::2], strict=False))
+    offsets = sorted(data.draw(st.sets(st.integers(0, len(text)), max_size=6)))
+    pairs = list(zip(offsets[::2], offsets[1::2], strict=False))
     edits = [Edit(start, end, data.draw(st.text("XY", max_size=3))) for start, end in pairs]
     expected, last = "", 0
     for edit in edits:
@@ -162,7 +160,7 @@ def test_edits_that_do_not_overlap_are_made_exactly(data: st.DataObject) -> None
     assert apply_edits(text, reversed(edits)) == expected + text[last:]
 
 
-def test_fixes_that_touch_the_same_text_are_made_one_after_the_other() -> None:
+def test_fixes_that_overlap_are_applied_one_after_another() -> None:
     code = WRONG.replace("pool_size=5", "pool_size=5, max_overflow=3, pool_timeout=9")
     assert fixed(code) == RIGHT
     nested = """
@@ -178,7 +176,7 @@ def f(s: Session):
     assert "where((~Task.done) & (col(Task.id).is_(None)))" in fixed(nested)
 
 
-def test_two_fixes_import_a_name_once() -> None:
+def test_two_fixes_import_a_name_only_once() -> None:
     code = """
 from datetime import datetime
 
@@ -190,9 +188,9 @@ class Task(SQLModel, table=True):
     created_at: datetime = Field(default_factory=datetime.now)
     updated_at: datetime = Field(default_factory=datetime.utcnow)
 """
-    mended = fixed(code)
-    assert mended.count("import datetime, timezone\n") == 1
-    assert mended.count("timezone.utc") == 2
+    fixed_code = fixed(code)
+    assert fixed_code.count("import datetime, timezone\n") == 1
+    assert fixed_code.count("timezone.utc") == 2
 
 
 @pytest.fixture
@@ -203,7 +201,7 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_nothing_is_written_until_it_is_told_to(project: Path) -> None:
+def test_fixes_are_written_only_by_write(project: Path) -> None:
     done = fix(Settings.read(project), [project])
     assert (done.count, done.failed) == (1, {})
     assert (project / "safe.py").read_text() == WRONG
@@ -215,7 +213,7 @@ def test_nothing_is_written_until_it_is_told_to(project: Path) -> None:
     assert (project / "unsafe.py").read_text() == RIGHT
 
 
-def test_a_fix_that_would_be_no_python_is_not_made(
+def test_a_fix_whose_result_is_not_valid_python_is_not_applied(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from colonnade.lint.fixes import _fixing
@@ -225,7 +223,7 @@ def test_a_fix_that_would_be_no_python_is_not_made(
     assert ([Path(file).name for file in done.failed], done.after) == (["safe.py"], {})
 
 
-def test_a_file_that_cannot_be_written_does_not_keep_the_others_from_it(project: Path) -> None:
+def test_a_file_that_cannot_be_written_does_not_stop_the_others(project: Path) -> None:
     (project / "last.py").write_text(WRONG)
     done = fix(Settings.read(project), [project])
     (project / "last.py").unlink()
@@ -256,15 +254,17 @@ ADDED = {
 }
 
 
-@pytest.mark.parametrize("ends", ["\n", "\r\n"], ids=["LF", "CRLF"])
+@pytest.mark.parametrize("line_ending", ["\n", "\r\n"], ids=["LF", "CRLF"])
 @pytest.mark.parametrize(("before", "after"), ADDED.items(), ids=ADDED)
-def test_an_argument_is_added_as_the_call_is_written(before: str, after: str, ends: str) -> None:
+def test_an_added_argument_follows_the_layout_of_the_call(
+    before: str, after: str, line_ending: str
+) -> None:
     code = (
         "from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine\n\n"
         "engine = create_async_engine('sqlite+aiosqlite://')\nmaker = async_sessionmaker{}\n"
     )
-    expected = code.format(after).replace("\n", ends)
-    assert fixed(code.format(before).replace("\n", ends)) == expected
+    expected = code.format(after).replace("\n", line_ending)
+    assert fixed(code.format(before).replace("\n", line_ending)) == expected
 
 
 REMOVED = {
@@ -286,6 +286,6 @@ REMOVED = {
 
 
 @pytest.mark.parametrize(("before", "after"), REMOVED.items(), ids=REMOVED)
-def test_an_argument_is_removed_with_its_line_and_no_comment(before: str, after: str) -> None:
+def test_a_removed_argument_takes_its_line_but_no_comments(before: str, after: str) -> None:
     code = "from sqlmodel import create_engine\n\nURL = 'sqlite://'\nengine = create_engine{}\n"
     assert fixed(code.format(before)) == code.format(after)

@@ -11,13 +11,13 @@ from colonnade.lint.project._names import Names
 def names(packages: tuple[str, ...] = (), **files: str) -> Names:
     """The names of a project: `app__models` is the module `app.models`."""
     modules = {name.replace("__", "."): code for name, code in files.items()}
-    facts = {
+    summaries = {
         name: summarize_module(
             ast.parse(code), name if name in packages else name.rpartition(".")[0]
         )
         for name, code in modules.items()
     }
-    return Names(facts, packages)
+    return Names(summaries, packages)
 
 
 @pytest.mark.parametrize(
@@ -41,11 +41,13 @@ def names(packages: tuple[str, ...] = (), **files: str) -> Names:
         ("if TYPE_CHECKING:\n    from sqlmodel import Session", "Session", "sqlmodel.Session"),
     ],
 )  # fmt: skip
-def test_names_of_libraries(statement: str, name: str, meaning: str) -> None:
+def test_names_of_libraries_have_one_canonical_spelling(
+    statement: str, name: str, meaning: str
+) -> None:
     assert names(app=statement).resolve(name, "app") == meaning
 
 
-def test_a_name_through_aliases_packages_and_stars() -> None:
+def test_names_are_resolved_through_aliases_packages_and_star_imports() -> None:
     project = names(
         ("backend.app", "backend.app.models"),
         backend__app="",
@@ -63,7 +65,7 @@ def test_a_name_through_aliases_packages_and_stars() -> None:
     assert project.subclasses["backend.app.base.Base"] == {"backend.app.models.user.User"}
 
 
-def test_of_two_modules_of_a_name_the_near_one_is_meant() -> None:
+def test_of_two_modules_with_one_name_the_nearest_is_imported() -> None:
     project = names(
         ("one.app", "two.app"),
         one__app="", two__app="",
@@ -79,7 +81,7 @@ def test_a_module_inside_a_package_does_not_shadow_a_library() -> None:
     assert project.resolve("requests.get", "app.api") == "requests.get"
 
 
-def test_circles_end() -> None:
+def test_circular_imports_and_bases_end() -> None:
     project = names(
         one="from two import *\nfrom two import a", two="from one import *\nfrom one import a"
     )
