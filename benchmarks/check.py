@@ -3,8 +3,9 @@
     python -m benchmarks.check [--tree FOLDER] [--rounds 3]
 
 Without a tree: two large programs that use SQLModel, as they are published, taken with pip. Each
-figure is that of a whole process, its start included, the best of the rounds: "nothing known" has
-no cache, "nothing changed" finds all of it there, then the largest module of endpoints is edited.
+figure is that of a whole process, including its start-up, and the best of the rounds: "no cache"
+begins without a cache, "nothing changed" with a complete one, and then the largest module of
+endpoints is edited.
 `ruff check`, where it is installed, reads the same files for its own rules.
 """
 
@@ -78,15 +79,15 @@ def measure(tree: Path, rounds: int) -> None:
 
     with_routes = [path for path in files if "APIRouter(" in path.read_text(errors="replace")]
     endpoints = max(with_routes, key=lambda path: path.stat().st_size, default=files[0])
-    tell("nothing known, one process", (*CHECK, "--jobs", "1"), forget)
-    tell("nothing known", CHECK, forget)
+    tell("no cache, one process", (*CHECK, "--jobs", "1"), forget)
+    tell("no cache", CHECK, forget)
     tell("nothing changed, one process", (*CHECK, "--jobs", "1"), nothing)
     alone = (*CHECK, "--jobs", "1")
-    tell("a module of endpoints changed, and checked alone", (*alone, str(endpoints)), edit)
-    tell("a module of endpoints changed, all checked", CHECK, edit)
+    tell("one module of endpoints changed, checked alone", (*alone, str(endpoints)), edit)
+    tell("one module of endpoints changed, all files checked", CHECK, edit)
     if shutil.which("ruff"):
         ruff = ("ruff", "check", "--exit-zero", "-q", "--output-format", "concise")
-        tell("`ruff check`, nothing known", (*ruff, "--no-cache"), nothing)
+        tell("`ruff check`, no cache", (*ruff, "--no-cache"), nothing)
         tell("`ruff check`, nothing changed", ruff, nothing)
 
 

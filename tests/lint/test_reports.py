@@ -1,4 +1,4 @@
-"""Report formats and baselines."""
+"""Report formats."""
 
 import json
 from pathlib import Path
@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 from rich.text import Text
 
-from colonnade.errors import CheckError
-from colonnade.lint import Settings, check, exclude_known, read_baseline, write_baseline
+from colonnade.lint import Settings, check
 from colonnade.lint.reports import Texts, as_github, as_json, as_sarif, as_text
 from tests.lint.project.test_sources import WRONG, notebook
 
@@ -91,28 +90,3 @@ def test_the_github_report_is_a_workflow_command(here: Path) -> None:
         "::error title=Colonnade (CLN404),file=50%25%2C a%3Ab.py,line=3,endLine=3,col=37::"
         "50%25, a:b.py:3:37: CLN404 `pool_size` does not help on SQLite, which has a single writer"
     ]
-
-
-def test_a_baseline_recognizes_findings_that_moved(here: Path) -> None:
-    (here / "a.py").write_text(WRONG)
-    file = here / "known.json"
-    assert write_baseline(file, check(Settings(here), cached=False).findings, here) == 1
-    (here / "a.py").write_text("# moved\n\n" + WRONG)
-    new, known = exclude_known(
-        check(Settings(here), cached=False).findings, read_baseline(file), here
-    )
-    assert (new, known) == ([], 1)
-    (here / "a.py").write_text(WRONG + WRONG.replace("engine =", "other ="))
-    new, known = exclude_known(
-        check(Settings(here), cached=False).findings, read_baseline(file), here
-    )
-    assert ([finding.line for finding in new], known) == ([6], 1)
-
-
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"findings": [{}]}', '{"findings": [1]}'])
-def test_a_file_that_is_not_a_baseline_is_refused(text: str, here: Path) -> None:
-    (here / "known.json").write_text(text)
-    with pytest.raises(CheckError, match=r"known.json is not a baseline"):
-        read_baseline(here / "known.json")
-    with pytest.raises(CheckError, match="Create it with --write-baseline"):
-        read_baseline(here / "none.json")

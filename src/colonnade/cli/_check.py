@@ -10,10 +10,12 @@ from pathlib import Path
 
 import typer
 
-from colonnade import lint
+from colonnade import __version__, lint
 from colonnade.cli import _console
+from colonnade.cli._check_schema import review_schema
 from colonnade.errors import CheckError
 from colonnade.lint import reports
+from colonnade.lint.schema import schema_rules
 
 STDIN = Path("-")
 
@@ -52,8 +54,6 @@ def run(options: CheckOptions) -> int:
     contents, paths = _read_stdin(options)
     settings = _settings(options, paths)
     if options.models is not None:
-        from colonnade.cli._check_schema import review_schema
-
         schema_findings = review_schema(options.models, options.database_url)
         chosen = [
             finding for finding in schema_findings if lint.selected(settings, finding, finding.path)
@@ -169,8 +169,6 @@ def _print_report(
         case "json":
             print(reports.as_json(findings, texts))  # noqa: T201 - not formatted by rich
         case "sarif":
-            from colonnade import __version__
-
             print(reports.as_sarif(findings, texts, __version__))  # noqa: T201 - as above
         case "github":
             for line in reports.as_github(findings):
@@ -227,7 +225,7 @@ def _progress() -> Iterator[lint.Progress | None]:
     if not _console.err.is_terminal:
         yield None
         return
-    from rich.progress import Progress, TaskID
+    from rich.progress import Progress, TaskID  # only needed on a terminal
 
     with Progress(console=_console.err, transient=True) as bar:
         tasks: dict[str, TaskID] = {}
@@ -248,8 +246,6 @@ def explain(code: str) -> None:
     Raises:
         typer.BadParameter: There is no such rule.
     """
-    from colonnade.lint.schema import schema_rules
-
     for rule in (*lint.all_rules(), *schema_rules()):
         if rule.code == code.strip().upper():
             _console.out.print(f"[bold]{rule.code}[/bold] {rule.name}")
@@ -276,8 +272,6 @@ FIXES = {
 
 def list_rules() -> None:
     """Print every rule on one line."""
-    from colonnade.lint.schema import schema_rules
-
     for rule in (*lint.all_rules(), *schema_rules()):
         star = {"safe": "*", "unsafe": "?", "never": " "}[rule.fixes]
         _console.out.print(f"{rule.code} {star} {rule.name:<30} {_console.escaped(rule.summary())}")
@@ -290,6 +284,6 @@ def serve_editor() -> None:
     Raises:
         CheckError: pygls is not installed.
     """
-    from colonnade.cli._editor import serve
+    from colonnade.cli._editor import serve  # needs the optional pygls
 
     serve()

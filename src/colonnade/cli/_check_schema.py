@@ -29,7 +29,7 @@ def review_schema(module: str, database_url: str | None) -> list[Finding]:
         except SQLAlchemyError as error:
             raise CheckError(f"The models cannot be mapped: {error}") from None
     if database_url is not None:
-        from colonnade.migrations import database_drift
+        from colonnade.migrations import database_drift  # imports Alembic
 
         database = Database(database_url)
         database.ping()

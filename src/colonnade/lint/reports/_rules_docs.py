@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from colonnade.lint._rule import BaseRule
 from colonnade.lint.rules import all_rules
+from colonnade.lint.schema import schema_rules
 
 HEAD = """# Rules
 
@@ -30,8 +31,6 @@ SHORT = {"safe": "safe", "unsafe": "unsafe", "never": ""}
 
 def rules_page() -> str:
     """The page as Markdown."""
-    from colonnade.lint.schema import schema_rules
-
     rules: list[BaseRule] = [*all_rules(), *schema_rules()]
     return HEAD + "".join(_contents(rules)) + "".join(_groups(rules))
 

@@ -43,6 +43,7 @@ from colonnade.lint.runner._checking import (
     unreadable_finding,
 )
 from colonnade.lint.runner._dependency_hashes import dependency_hashes
+from colonnade.lint.schema import schema_rules
 
 MIN_POOL_BYTES = 400_000  # of Python; for less, starting processes takes longer than they save
 Item = TypeVar("Item")
@@ -131,8 +132,6 @@ def selected(settings: Settings, finding: Finding, name: str) -> bool:
 
 
 def _check_codes(settings: Settings) -> None:
-    from colonnade.lint.schema import schema_rules
-
     codes = [rule.code for rule in (*all_rules(), *schema_rules())]
     prefixes = [*settings.select, *settings.ignore]
     prefixes += [prefix for ignored in settings.per_file_ignores.values() for prefix in ignored]
