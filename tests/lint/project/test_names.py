@@ -1,4 +1,4 @@
-"""What a name means in a project."""
+"""The resolution of names in a project."""
 
 import ast
 

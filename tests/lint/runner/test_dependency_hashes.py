@@ -1,4 +1,4 @@
-"""What a file's findings follow from: itself, and all it reaches."""
+"""The hashes of files and of everything that they import."""
 
 from itertools import pairwise
 

@@ -10,7 +10,7 @@ import pytest
 from colonnade.errors import CheckError
 from colonnade.lint import Finding, Report, Settings, check
 from colonnade.lint.project._modules import Module
-from colonnade.lint.runner import _checking, _runner
+from colonnade.lint.runner import _checking, _workers
 from colonnade.lint.runner._cache import FOLDER
 from tests.lint.project.test_sources import WRONG
 
@@ -70,7 +70,7 @@ def test_unchanged_files_are_not_checked_again(
         reviewed.append(module.name)
         return original(module, *arguments)
 
-    monkeypatch.setattr(_runner, "review", record)
+    monkeypatch.setattr(_workers, "review", record)
     (project / "api.py").write_text("import fastapi\nfrom schemas import TaskUpdate\n")
     first = run(project)
     assert sorted(reviewed) == ["api", "models", "schemas"]
@@ -185,7 +185,7 @@ def test_a_file_that_cannot_be_checked_is_one_finding_and_the_others_are_checked
     project: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     (project / "engine.py").write_text(WRONG)
-    owner: Any = _runner
+    owner: Any = _workers
     *owners, name = step.split(".")
     for attribute in owners:
         owner = getattr(owner, attribute)

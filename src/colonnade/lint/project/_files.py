@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from fnmatch import fnmatch
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +16,23 @@ SKIPPED_FOLDERS = frozenset(
      ".mypy_cache", ".nox", ".pytest_cache", ".ruff_cache", ".svn", ".tox", ".venv", "__pycache__",
      "__pypackages__", "node_modules", "site-packages", "venv"}
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ProjectFile:
+    """A file of the project.
+
+    Attributes:
+        path: The absolute path.
+        name: The path relative to the project's root.
+        module: The unique name of its module.
+        is_reported: Whether its findings are reported; other files are only read for their names.
+    """
+
+    path: Path
+    name: str
+    module: str
+    is_reported: bool
 
 
 class Files:

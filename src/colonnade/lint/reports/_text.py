@@ -39,7 +39,7 @@ class Texts:
         if source is None:
             return []
         if cell is not None:
-            return next((p.text_lines for p in source.blocks if p.cell == cell), [])
+            return next((block.text_lines for block in source.blocks if block.cell == cell), [])
         return re.split(r"\r\n|\r|\n", source.text)
 
 

@@ -138,9 +138,11 @@ def summaries_hash(summaries: Mapping[str, ModuleSummary]) -> str:
 def _record_to_json(record: FileRecord) -> dict[str, Any]:
     return {
         "content": record.content, "lines": record.lines,
-        "speaks": record.mentions_libraries, "key": record.key,
-        "before": record.previous_blocks,
-        "facts": {name: _summary_to_json(summary) for name, summary in record.summaries.items()},
+        "mentions_libraries": record.mentions_libraries, "key": record.key,
+        "previous_blocks": record.previous_blocks,
+        "summaries": {
+            name: _summary_to_json(summary) for name, summary in record.summaries.items()
+        },
         "errors": [asdict(error) for error in record.errors],
         "findings": [asdict(finding) for finding in record.findings],
     }  # fmt: skip
@@ -149,8 +151,8 @@ def _record_to_json(record: FileRecord) -> dict[str, Any]:
 def _record_from_json(data: dict[str, Any]) -> FileRecord:
     return FileRecord(
         data["content"],
-        {name: _summary_from_json(summary) for name, summary in data["facts"].items()},
-        data["before"], data["lines"], data["speaks"],
+        {name: _summary_from_json(summary) for name, summary in data["summaries"].items()},
+        data["previous_blocks"], data["lines"], data["mentions_libraries"],
         [_finding_from_json(entry) for entry in data["errors"]], data["key"],
         [_finding_from_json(entry) for entry in data["findings"]],
     )  # fmt: skip

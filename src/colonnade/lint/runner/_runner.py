@@ -7,7 +7,6 @@ changes, or a file that it imports, or a file with tables, or the summary of any
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
 from pathlib import Path
@@ -16,15 +15,11 @@ from uuid import uuid4
 
 from colonnade.errors import CheckError
 from colonnade.lint._findings import Finding
-from colonnade.lint.inference._walker import infer
 from colonnade.lint.project import _known_names as lib
-from colonnade.lint.project._files import SUFFIXES, Files
-from colonnade.lint.project._module_summary import ModuleSummary
-from colonnade.lint.project._modules import Module
+from colonnade.lint.project._files import SUFFIXES, Files, ProjectFile
 from colonnade.lint.project._names import Names
-from colonnade.lint.project._project import Project
 from colonnade.lint.project._settings import Settings, is_project_root
-from colonnade.lint.project._sources import UnreadableError, read
+from colonnade.lint.project._sources import UnreadableError
 from colonnade.lint.rules import all_rules
 from colonnade.lint.runner._cache import (
     Cache,
@@ -34,15 +29,17 @@ from colonnade.lint.runner._cache import (
     summaries_hash,
 )
 from colonnade.lint.runner._checking import (
-    failure_finding,
     is_package,
     module_names,
-    package_of,
-    parse,
-    review,
     unreadable_finding,
 )
 from colonnade.lint.runner._dependency_hashes import dependency_hashes
+from colonnade.lint.runner._workers import (
+    ReviewJob,
+    forget_reviewers,
+    review_files,
+    scan_files,
+)
 from colonnade.lint.schema import schema_rules
 
 MIN_POOL_BYTES = 400_000  # of Python; for less, starting processes takes longer than they save
@@ -67,23 +64,6 @@ class Report:
     lines: int = 0
     skipped: list[tuple[str, str]] = field(default_factory=list)
     known: int = 0
-
-
-@dataclass(frozen=True)
-class ProjectFile:
-    """A file of the project.
-
-    Attributes:
-        path: The absolute path.
-        name: The path relative to the project's root.
-        module: The unique name of its module.
-        is_reported: Whether its findings are reported; other files are only read for their names.
-    """
-
-    path: Path
-    name: str
-    module: str
-    is_reported: bool
 
 
 def check(
@@ -246,7 +226,7 @@ class _CheckRun:
         self, waiting: list[tuple[ProjectFile, bytes]], pool: ProcessPoolExecutor | None, jobs: int
     ) -> None:
         batches = _split(waiting, jobs if pool else 1)
-        results = pool.map(_scan_files, batches) if pool is not None else map(_scan_files, batches)
+        results = pool.map(scan_files, batches) if pool is not None else map(scan_files, batches)
         done = 0
         for result in results:
             for name, record in result:
@@ -266,14 +246,14 @@ class _CheckRun:
             if self._records[file.name].key != keys[file.name]
         ]
         files = {file.module: file for file in self._files}
-        job = _Job(
+        job = ReviewJob(
             uuid4().hex, dict(names.summaries), packages, previous_blocks, files, self._contents
         )
         batches = _split(stale, jobs if pool else 1)
         results = (
-            pool.map(_review_files, [job] * len(batches), batches)
+            pool.map(review_files, [job] * len(batches), batches)
             if pool is not None
-            else (_review_files(job, batch) for batch in batches)
+            else (review_files(job, batch) for batch in batches)
         )
         done = 0
         for result in results:
@@ -283,7 +263,7 @@ class _CheckRun:
                 self._cache.changed = True
                 done += 1
             self._progress("checking", done, len(stale))
-        _reviewers.clear()
+        forget_reviewers()
 
     def _names(self) -> tuple[Names, list[str], dict[str, str]]:
         summaries = {}
@@ -337,109 +317,6 @@ class _CheckRun:
         here = Path.cwd()
         path = file.path
         return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
-
-
-@dataclass(frozen=True)
-class _Job:
-    """The input of a worker process.
-
-    Attributes:
-        run: Identifies the run.
-        files: Each file, by the name of its module.
-    """
-
-    run: str
-    summaries: dict[str, ModuleSummary]
-    packages: list[str]
-    previous_blocks: dict[str, str]
-    files: dict[str, ProjectFile]
-    contents: dict[Path, bytes]
-
-
-class _Reviewer:
-    """Reviews files of one project; modules are parsed on demand."""
-
-    def __init__(self, job: _Job) -> None:
-        self._job = job
-        self.project = Project(Names(job.summaries, job.packages, job.previous_blocks), self.load)
-        self.inference = infer(self.project)
-        self._parsed: dict[str, dict[str, Module]] = {}
-
-    def load(self, name: str) -> Module | None:
-        return self.modules(name.partition("#")[0]).get(name)
-
-    def modules(self, module: str) -> dict[str, Module]:
-        """The modules of a file, given the name of its first one."""
-        if module not in self._parsed:
-            self._parsed[module] = {}
-            file = self._job.files[module]
-            with suppress(Exception):  # the scan has reported it
-                data = self._job.contents.get(file.path)
-                source = read(file.path.read_bytes() if data is None else data, file.path.suffix)
-                parsed = parse(module, file.name, source, package_of(file.name))
-                self._parsed[module] = parsed.modules
-        return self._parsed[module]
-
-    def review(self, file: ProjectFile) -> list[Finding]:
-        findings: list[Finding] = []
-        try:
-            for name in self.modules(file.module):
-                module = self.project.module(name)
-                if module is not None:
-                    findings += review(module, self.inference, all_rules())
-        except Exception as error:
-            findings.append(failure_finding(file.name, error, "the review"))
-        return findings
-
-
-_reviewers: dict[str, _Reviewer] = {}  # by run; a process keeps only the current one
-
-
-def _review_files(job: _Job, files: list[ProjectFile]) -> list[tuple[str, list[Finding]]]:
-    """Review files; parsed modules are kept for the next batch of the same run."""
-    if job.run not in _reviewers:
-        _reviewers.clear()
-        _reviewers[job.run] = _Reviewer(job)
-    return [(file.name, _reviewers[job.run].review(file)) for file in files]
-
-
-def _scan_files(files: list[tuple[ProjectFile, bytes]]) -> list[tuple[str, FileRecord]]:
-    return [(file.name, _scan_file(file, data)) for file, data in files]
-
-
-def _scan_file(file: ProjectFile, data: bytes) -> FileRecord:
-    """Scan a file; if that fails, the record contains the reason as a finding."""
-    content = content_hash(data, file.module)
-    try:
-        source = read(data, file.path.suffix)
-        mentions_libraries = any(subject in source.text for subject in lib.SUBJECTS)
-        parsed = parse(
-            file.module,
-            file.name,
-            source,
-            package_of(file.name),
-            inside_functions=mentions_libraries,
-        )
-    except UnreadableError as error:
-        return FileRecord(
-            content, {}, mentions_libraries=False, errors=[unreadable_finding(file.name, error)]
-        )
-    except Exception as error:
-        return FileRecord(
-            content,
-            {},
-            mentions_libraries=False,
-            errors=[failure_finding(file.name, error, "reading")],
-        )
-    summaries = {name: module.summary for name, module in parsed.modules.items()}
-    return FileRecord(
-        content,
-        summaries,
-        parsed.previous_blocks,
-        source.text.count("\n"),
-        mentions_libraries,
-        list(parsed.errors),
-    )
 
 
 def _split(items: list[Item], jobs: int) -> list[list[Item]]:

@@ -82,10 +82,10 @@ def find_column(context: Context, call: ast.Call) -> ModelField | None:
         case ast.Assign(targets=[ast.Attribute() as target]):
             return _field_of(context, target)
         case ast.keyword(arg=str(name)):
-            call_around = context.module.parent(parent)
+            enclosing_call = context.module.parent(parent)
             model = (
-                context.project.model(context.resolve(call_around.func))
-                if isinstance(call_around, ast.Call)
+                context.project.model(context.resolve(enclosing_call.func))
+                if isinstance(enclosing_call, ast.Call)
                 else None
             )
             return model.fields.get(name) if model is not None else None

@@ -88,7 +88,7 @@ def _defaults(field: ModelField) -> Iterator[ast.expr]:
 
 
 def _naive_source(context: Context, field: ModelField, factory: ast.expr) -> str:
-    """What a default calls that returns a naive time the column misreads; empty if nothing."""
+    """The call in a default whose naive time the column misreads; empty if there is none."""
     if _is_colonnade(field):
         is_naive = is_naive_column(context, field)
         return (
@@ -113,7 +113,7 @@ def _is_colonnade(field: ModelField) -> bool:
 
 
 def _naive_utc_source(scope: ModuleScope, factory: ast.expr, depth: int = 0) -> str:
-    """What a factory calls that returns UTC without a time zone; empty if nothing.
+    """The call in a factory that returns UTC without a time zone; empty if there is none.
 
     That is ``utcnow``, a function that calls it, or one that removes the time zone.
     """
