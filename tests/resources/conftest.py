@@ -14,9 +14,9 @@ from tests.resources.world import define, everything, serving
 @pytest.fixture
 def models(db: Database) -> SimpleNamespace:
     """The tables, made."""
-    found = define()
+    module_models = define()
     db.create_all()
-    return found
+    return module_models
 
 
 @pytest.fixture

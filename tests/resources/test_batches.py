@@ -29,10 +29,10 @@ from tests.rows.test_json import Made, tables
 
 @pytest.fixture(autouse=True)
 def rows(client: TestClient) -> None:
-    made = client.post("/tasks:batch", json=[{"title": title} for title in "abc"])
-    assert made.status_code == 201
-    assert [row["title"] for row in made.json()] == ["a", "b", "c"]
-    assert [row["id"] for row in made.json()] == [1, 2, 3]
+    created = client.post("/tasks:batch", json=[{"title": title} for title in "abc"])
+    assert created.status_code == 201
+    assert [row["title"] for row in created.json()] == ["a", "b", "c"]
+    assert [row["id"] for row in created.json()] == [1, 2, 3]
 
 
 def titles(client: TestClient) -> list[str]:
@@ -40,10 +40,10 @@ def titles(client: TestClient) -> list[str]:
 
 
 def test_rows_of_different_fields(client: TestClient) -> None:
-    made = client.post(
+    created = client.post(
         "/tasks:batch", json=[{"title": "d", "progress": 1}, {"title": "e", "tags": ["x"]}]
     )
-    assert [(row["title"], row["progress"], row["tags"]) for row in made.json()] == [
+    assert [(row["title"], row["progress"], row["tags"]) for row in created.json()] == [
         ("d", 1, []),
         ("e", 0, ["x"]),
     ]
@@ -122,8 +122,8 @@ def test_hooks_of_a_deletion_see_every_row_that_goes(
 
     @tasks.after("delete")
     async def after(session: AsyncSession, key: tuple[int]) -> None:
-        found = await session.exec(select(models.Task).where(models.Task.id == key[0]))
-        calls.append(("after", key[0], found.first() is not None))
+        result = await session.exec(select(models.Task).where(models.Task.id == key[0]))
+        calls.append(("after", key[0], result.first() is not None))
 
     assert client.patch("/tasks/2", json={"parent_id": 1}).status_code == 200
     with serving(tasks) as hooked:
@@ -151,42 +151,42 @@ def test_one_that_is_wrong_and_none_is_deleted(client: TestClient, query: str, s
     max_examples=25,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
-@given(made=tables())
-def test_rows_are_as_if_each_came_alone(db: Database, made: Made) -> None:
-    table = made.model.__table__
+@given(example=tables())
+def test_rows_are_as_if_each_came_alone(db: Database, example: Made) -> None:
+    table = example.model.__table__
     table.create(db.engine)
-    create = schemas(made.model).create
-    bodies = [to_json(create.model_construct(**row), by_alias=False) for row in made.rows]
+    create = schemas(example.model).create
+    bodies = [to_json(create.model_construct(**row), by_alias=False) for row in example.rows]
     headers = {"Content-Type": "application/json"}
     try:
-        with serving(Resource(made.model, db, prefix="/rows")) as client:
+        with serving(Resource(example.model, db, prefix="/rows")) as client:
             alone = [client.post("/rows", content=body, headers=headers) for body in bodies]
             batch = b"[" + b",".join(bodies) + b"]"
             together = client.post("/rows:batch", content=batch, headers=headers)
     finally:
         table.drop(db.engine)
         SQLModel.metadata.remove(table)
-    assert {one.status_code for one in alone} <= {201}
+    assert {response.status_code for response in alone} <= {201}
     assert together.status_code == (201 if bodies else 422), together.text
     if bodies:
         assert [{**row, "id": 0} for row in together.json()] == [
-            {**one.json(), "id": 0} for one in alone
+            {**response.json(), "id": 0} for response in alone
         ]
 
 
 def test_many_rows_are_answered_in_their_order(client: TestClient) -> None:
-    given = [{"title": f"{(number * 7919) % 1000}"} for number in range(1000)]
-    made = client.post("/tasks:batch", json=given).json()
-    assert [{"title": row["title"]} for row in made] == given
-    assert [row["id"] for row in made] == list(range(4, 1004))
-    assert len({row["created_at"] for row in made}) == 1
+    bodies = [{"title": f"{(number * 7919) % 1000}"} for number in range(1000)]
+    created = client.post("/tasks:batch", json=bodies).json()
+    assert [{"title": row["title"]} for row in created] == bodies
+    assert [row["id"] for row in created] == list(range(4, 1004))
+    assert len({row["created_at"] for row in created}) == 1
 
 
 def test_some_rows_have_a_parent(client: TestClient) -> None:
-    made = client.post(
+    created = client.post(
         "/tasks:batch", json=[{"title": "d", "parent_id": 1}, {"title": "e"}, {"title": "f"}]
     )
-    assert [(row["title"], row["parent_id"]) for row in made.json()] == [
+    assert [(row["title"], row["parent_id"]) for row in created.json()] == [
         ("d", 1), ("e", None), ("f", None),
     ]  # fmt: skip
 
@@ -203,8 +203,8 @@ def test_what_is_made_for_each_row_is_another_for_each(db: Database) -> None:
 
     db.create_all()
     with serving(Resource(Ticket, db)) as client:
-        made = client.post("/tickets:batch", json=[{"title": "a"}, {"title": "b"}]).json()
-    assert [row["code"] for row in made] == [1, 2]
+        created = client.post("/tickets:batch", json=[{"title": "a"}, {"title": "b"}]).json()
+    assert [row["code"] for row in created] == [1, 2]
 
 
 class Shouted(TypeDecorator[str]):
@@ -232,9 +232,9 @@ def test_values_that_make_no_plain_array(db: Database) -> None:
             {"points": [1, 2], "mood": "good", "address": "10.0.0.1", "name": "a"},
             {"points": [], "mood": "bad", "address": "10.0.0.2", "name": "b"},
         ]
-        made = client.post("/series:batch", json=rows)
-        assert made.status_code == 201, made.text
-        assert [(row["points"], row["mood"], row["name"]) for row in made.json()] == [
+        created = client.post("/series:batch", json=rows)
+        assert created.status_code == 201, created.text
+        assert [(row["points"], row["mood"], row["name"]) for row in created.json()] == [
             ([1, 2], "good", "A"), ([], "bad", "B"),
         ]  # fmt: skip
         changes = [{"id": 2, "points": [3], "name": "c"}, {"id": 1, "points": [4, 5], "name": "d"}]
@@ -243,8 +243,8 @@ def test_values_that_make_no_plain_array(db: Database) -> None:
 
 
 def test_many_rows_are_changed_in_the_order_of_the_body(client: TestClient) -> None:
-    made = client.post("/tasks:batch", json=[{"title": str(n)} for n in range(500)]).json()
-    changes = [{"id": row["id"], "progress": row["id"] % 100} for row in reversed(made)]
+    created = client.post("/tasks:batch", json=[{"title": str(n)} for n in range(500)]).json()
+    changes = [{"id": row["id"], "progress": row["id"] % 100} for row in reversed(created)]
     changed = client.patch("/tasks:batch", json=changes).json()
     assert [{"id": row["id"], "progress": row["progress"]} for row in changed] == changes
     assert {row["updated_at"] > row["created_at"] for row in changed} == {True}
@@ -267,15 +267,15 @@ def test_values_that_are_unique_change_places_in_the_order_of_the_body(db: Datab
     db.create_all()
     with serving(Resource(Step, db)) as client:
         keys = range(1, 31)
-        made = client.post("/steps:batch", json=[{"place": key} for key in keys]).json()
+        created = client.post("/steps:batch", json=[{"place": key} for key in keys]).json()
         up = [{"id": key, "place": key + 1} for key in reversed(keys)]
         with statements(db, client) as seen:
             changed = client.patch("/steps:batch", json=up)
-        assert len([one for one in seen if one.startswith("UPDATE")]) == len(up)
+        assert len([statement for statement in seen if statement.startswith("UPDATE")]) == len(up)
         assert changed.status_code == 200, changed.text
         assert [{"id": row["id"], "place": row["place"]} for row in changed.json()] == up
         versions = {row["id"]: row["version"] for row in changed.json()}
-        assert versions == {row["id"]: row["version"] + 1 for row in made}
+        assert versions == {row["id"]: row["version"] + 1 for row in created}
         down = [{"id": key, "place": key} for key in keys]
         assert client.patch("/steps:batch", json=down[::-1]).status_code == 409
         assert client.patch("/steps:batch", json=down).status_code == 200
@@ -291,8 +291,8 @@ def test_rows_of_a_key_of_two_columns(db: Database) -> None:
     db.create_all()
     with serving(Resource(Seat, db)) as client:
         body = [{"line": a, "number": n} for a in "AB" for n in (1, 2)]
-        made = client.post("/seats:batch", json=body).json()
-        versions = {(row["line"], row["number"]): row["version"] for row in made}
+        created = client.post("/seats:batch", json=body).json()
+        versions = {(row["line"], row["number"]): row["version"] for row in created}
         changes = [
             {"line": "B", "number": 1, "taken": True, "tags": ["x"]},
             {"line": "A", "number": 2, "taken": False, "tags": []},
@@ -300,7 +300,8 @@ def test_rows_of_a_key_of_two_columns(db: Database) -> None:
         changed = client.patch("/seats:batch", json=changes).json()
         keys = [(change["line"], change["number"]) for change in changes]
         assert changed == [
-            {**one, "version": versions[key] + 1} for one, key in zip(changes, keys, strict=True)
+            {**change, "version": versions[key] + 1}
+            for change, key in zip(changes, keys, strict=True)
         ]
         assert client.patch("/seats:batch", json=[{**changes[0], "number": 9}]).status_code == 404
 
@@ -311,8 +312,8 @@ def test_keys_that_the_client_chooses(db: Database) -> None:
 
     db.create_all()
     with serving(Resource(Word, db)) as client:
-        made = client.post("/words:batch", json=[{"name": name} for name in "cab"])
-        assert [row["name"] for row in made.json()] == ["c", "a", "b"]
+        created = client.post("/words:batch", json=[{"name": name} for name in "cab"])
+        assert [row["name"] for row in created.json()] == ["c", "a", "b"]
         again = client.post("/words:batch", json=[{"name": name} for name in "xay"])
         assert again.status_code == 409
         assert [row["name"] for row in client.get("/words").json()] == ["a", "b", "c"]

@@ -66,8 +66,8 @@ def test_an_answer_names_twenty_errors_at_most(notes: TestClient) -> None:
 
 def test_a_long_body_that_is_right_is_stored(notes: TestClient) -> None:
     body = {"data": {"a": [1] * 200_000}}
-    made = notes.post("/notes", json=body)
-    assert (made.status_code, made.json()["data"]) == (201, body["data"])
+    created = notes.post("/notes", json=body)
+    assert (created.status_code, created.json()["data"]) == (201, body["data"])
 
 
 def test_a_page_that_is_too_large_ends_early(db: Database, notes: TestClient) -> None:
@@ -98,7 +98,7 @@ def test_a_row_that_is_too_large_for_an_answer_is_named(db: Database, notes: Tes
     answer = notes.get("/notes")
     assert answer.status_code == 413
     assert answer.json()["type"] == "urn:colonnade:answer_too_large"
-    assert "larger than the 64 MiB of an answer" in answer.json()["detail"]
+    assert "larger than the 64 MiB allowed in a response" in answer.json()["detail"]
     if db.url.backend == "postgresql":
         assert "The Note 1 is" in answer.json()["detail"]
         assert notes.get("/notes?fields=id").json() == [{"id": 1}]

@@ -71,8 +71,8 @@ class TestScope:
 
         db.create_all()
         with serving(Resource(Note, db, scope=lambda: {"owner_id": 1})) as client:
-            made = client.post("/notes", json={"text": "x"})
-            assert (made.status_code, made.json()["owner_id"]) == (201, 1)
+            created = client.post("/notes", json={"text": "x"})
+            assert (created.status_code, created.json()["owner_id"]) == (201, 1)
             assert client.post("/notes:batch", json=[{"text": "y"}]).status_code == 201
             assert client.post("/notes", json={"text": "x", "owner_id": 2}).status_code == 422
 
@@ -242,19 +242,19 @@ class TestLinks:
     def test_a_conflict_names_the_link(self, open_link: TestClient) -> None:
         assert open_link.put("/tasks/1/workers/a", json={"seat": 1}).status_code == 200
         taken = open_link.put("/tasks/1/workers/b", json={"seat": 1}).json()
-        assert taken["detail"] == "There is a Assignment with this seat already."
+        assert taken["detail"] == "Another Assignment with this seat already exists."
 
     def test_a_relation_on_a_condition_cannot_be_linked(self, open_link: TestClient) -> None:
         open_link.put("/tasks/1/workers/a", json={"role": "boss", "note": "n"})
-        assert [one["id"] for one in open_link.get("/tasks/1/bosses").json()] == ["a"]
+        assert [worker["id"] for worker in open_link.get("/tasks/1/bosses").json()] == ["a"]
         for method in ("PUT", "DELETE"):
             assert open_link.request(method, "/tasks/1/bosses/b").status_code == 404
         assert len(open_link.get("/tasks/1/workers").json()) == 2
 
     def test_values_of_its_scope(self, db: Database, linked: Any) -> None:
         with self.scoped(db, linked, {"owner_id": 1}) as client:
-            made = client.put("/tasks/1/workers/a", json={})
-            assert (made.status_code, made.json()["owner_id"]) == (200, 1)
+            put = client.put("/tasks/1/workers/a", json={})
+            assert (put.status_code, put.json()["owner_id"]) == (200, 1)
             assert client.put("/tasks/1/workers/a", json={"owner_id": 2}).status_code == 422
             theirs = client.put("/tasks/1/workers/b", json={"role": "x"})
             assert (theirs.status_code, theirs.json()["type"]) == (409, "urn:colonnade:scope")
@@ -354,8 +354,8 @@ class TestRules:
 
         db.create_all()
         with serving(Resource(Span, db)) as client:
-            made = client.post("/spans", json={"Name": "a", "start": 5, "end": 8}).json()
-            assert made["Name"] == "a!"
+            created = client.post("/spans", json={"Name": "a", "start": 5, "end": 8}).json()
+            assert created["Name"] == "a!"
             for wrong in ({"end": 3}, {"start": 9}, {"start": 4, "end": 3}):
                 assert client.patch("/spans/1", json=wrong).status_code == 422
                 assert client.patch("/spans:batch", json=[{"id": 1, **wrong}]).status_code == 422
@@ -499,19 +499,21 @@ class TestAnswers:
         db.create_all()
         players = Resource(Player, db, read=PlayerShown)
         with serving(Resource(Team, db, read=TeamShown), players) as client:
-            made = client.post("/teams", json={})
-            assert made.json() == {"id": 1, "data": None, "players": []}
-            assert client.get("/teams/1").headers["ETag"] == made.headers["ETag"]
+            created = client.post("/teams", json={})
+            assert created.json() == {"id": 1, "data": None, "players": []}
+            assert client.get("/teams/1").headers["ETag"] == created.headers["ETag"]
             client.post("/teams", json={})
             for team in (1, 1, 2):
                 player = client.post("/players", json={"team_id": team})
                 assert player.json() == client.get(player.headers["Location"]).json()
             batch = client.post("/players:batch", json=[{"team_id": 2}, {}]).json()
-            assert [len(one["team"]["players"]) if one["team"] else 0 for one in batch] == [2, 0]
+            assert [
+                len(player["team"]["players"]) if player["team"] else 0 for player in batch
+            ] == [2, 0]
             moved = client.patch("/players/1", json={"team_id": 2, "name": "y"})
             assert moved.json() == client.get("/players/1").json()
             renamed = client.patch("/teams/2", json={"money": 1.5})
-            assert [one["id"] for one in renamed.json()["players"]] == [1, 3, 4]
+            assert [player["id"] for player in renamed.json()["players"]] == [1, 3, 4]
 
     def test_any_of_several_tags(self, db: Database) -> None:
         class Doc(Versioned, table=True):
@@ -533,9 +535,9 @@ class TestAnswers:
         app = FastAPI()
         app.include_router(Resource(Row, db, prefix="/größe x"))
         with TestClient(app, root_path="/api") as client:
-            made = [client.post("/größe x", json={}) for _ in range(2)]
+            created = [client.post("/größe x", json={}) for _ in range(2)]
             here = "/api/gr%C3%B6%C3%9Fe%20x"
-            assert made[0].headers["Location"] == f"{here}/1"
+            assert created[0].headers["Location"] == f"{here}/1"
             link = client.get("/größe x?limit=1").links["next"]["url"]
             assert link.startswith(f"{here}?limit=1&cursor=")
 
@@ -601,8 +603,8 @@ def test_a_batch_of_as_many_keys_as_rows(db: Database) -> None:
 
     db.create_all()
     with serving(Resource(Row, db)) as client:
-        made = client.post("/rows:batch", json=[{}] * 800).json()
-        query = "&".join(f"key={row['id']}" for row in made)
+        created = client.post("/rows:batch", json=[{}] * 800).json()
+        query = "&".join(f"key={row['id']}" for row in created)
         assert client.delete(f"/rows:batch?{query}").json() == {"ok": True}
         assert client.get("/rows").json() == []
 

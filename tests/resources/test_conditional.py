@@ -83,9 +83,9 @@ def test_a_change_of_what_nobody_sees_is_a_change(client: TestClient) -> None:
 
 
 def test_a_version_is_counted_by_every_write(client: TestClient) -> None:
-    made = client.post("/projects", json={"name": "A", "slug": "a"})
-    version = made.json()["version"]
-    assert made.headers["ETag"].split("-")[0] == f'"{version}'
+    created = client.post("/projects", json={"name": "A", "slug": "a"})
+    version = created.json()["version"]
+    assert created.headers["ETag"].split("-")[0] == f'"{version}'
     changed = client.patch("/projects/1", json={"name": "B"})
     assert changed.headers["ETag"].split("-")[0] == f'"{version + 1}'
     client.patch("/projects/1", json={})
@@ -108,12 +108,12 @@ def test_the_tag_of_a_row_that_is_gone_is_not_that_of_the_next(db: Database) -> 
 
 
 @pytest.mark.parametrize("header", ["If-Match", "If-None-Match"])
-@pytest.mark.parametrize("given", ["nonsense", "", '"a" "b"', '"a', "W/*", '"a",, "b"', '"\xe4"'])
-def test_a_header_that_has_no_tags_is_refused(client: TestClient, header: str, given: str) -> None:
+@pytest.mark.parametrize("value", ["nonsense", "", '"a" "b"', '"a', "W/*", '"a",, "b"', '"\xe4"'])
+def test_a_header_that_has_no_tags_is_refused(client: TestClient, header: str, value: str) -> None:
     client.post("/tasks", json={"title": "x"})
     method = "GET" if header == "If-None-Match" else "DELETE"
     refused = client.request(
-        method, "/tasks/1", headers=[(header.encode(), given.encode("latin-1"))]
+        method, "/tasks/1", headers=[(header.encode(), value.encode("latin-1"))]
     )
     assert refused.status_code == 422
     assert refused.json()["errors"][0]["loc"] == ["header", header.lower()]

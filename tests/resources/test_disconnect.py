@@ -39,7 +39,7 @@ def app_that_waits(
 
     @tasks.get("")
     async def slow(request: Request) -> None:
-        await tasks.subject.run(context_of(request), work, read_only=True)
+        await tasks.table_context.run(context_of(request), work, read_only=True)
 
     app = FastAPI()
     app.include_router(tasks)
@@ -117,7 +117,7 @@ def test_a_deadline_ends_a_request(db: Database, models: SimpleNamespace, second
         sent = await stay(app, seconds=20)
         assert time.monotonic() - started < seconds + 2
         assert sent[0]["status"] == 503
-        assert f"did not answer within {seconds:g} seconds".encode() in sent[1]["body"]
+        assert f"did not respond within {seconds:g} seconds".encode() in sent[1]["body"]
         assert b"urn:colonnade:busy" in sent[1]["body"]
         await db.dispose_async()
 
@@ -149,7 +149,7 @@ def test_a_deadline_holds_for_a_write_that_waits_for_a_lock(
 
 
 def test_a_deadline_is_a_time(db: Database, models: SimpleNamespace) -> None:
-    with pytest.raises(ModelError, match="deadline is more than 0 seconds, or None, not 0"):
+    with pytest.raises(ModelError, match="deadline must be more than 0 seconds, or None, not 0"):
         Resource(models.Task, db, deadline=0)
 
 
@@ -157,12 +157,12 @@ def test_a_server_that_tells_of_no_departure_is_not_asked_for_ever(
     db: Database, models: SimpleNamespace
 ) -> None:
     app, _ = app_that_waits(db, models)
-    asked = 0
+    attempts = 0
 
     async def receive() -> dict[str, Any]:
-        nonlocal asked
-        asked += 1
-        if asked > 100:
+        nonlocal attempts
+        attempts += 1
+        if attempts > 100:
             await asyncio.sleep(20)
         return {"type": "http.request", "body": b"", "more_body": False}
 
@@ -173,7 +173,7 @@ def test_a_server_that_tells_of_no_departure_is_not_asked_for_ever(
         await db.dispose_async()
 
     asyncio.run(main())
-    assert asked < 5
+    assert attempts < 5
 
 
 @pytest.mark.parametrize("seconds", [0.1, 0.4])

@@ -40,14 +40,14 @@ def client(db: Database) -> Any:
 @pytest.mark.parametrize(
     ("body", "status", "detail", "field", "constraint"),
     [
-        ({"first": 2, "last": 1}, 422, "The row does not meet the constraint ck_days.", None, None),
+        ({"first": 2, "last": 1}, 422, "The row violates the constraint ck_days.", None, None),
         ({"last": 100}, 422, "A year ends with day 99.", None, None),
         ({"theSlug": "a"}, 409,
-         "There is a Booking with this theSlug already, by the constraint uq_live.",
+         "Another Booking with this theSlug already exists: see the constraint uq_live.",
          "theSlug", "uq_live"),
         ({"room": 1}, 409, "The room is taken.", "room", "uq_booking_room_first"),
         ({"theCode": "c"}, 409, "Code taken.", "theCode", "uq_booking_code"),
-        ({"thePin": "1"}, 409, "There is a Booking with this thePin already.", "thePin",
+        ({"thePin": "1"}, 409, "Another Booking with this thePin already exists.", "thePin",
          "uq_booking_pin"),
     ],
 )  # fmt: skip

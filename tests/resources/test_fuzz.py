@@ -97,8 +97,8 @@ def test_every_answer_is_documented(demo: Any, seed: int) -> None:
         unknowable = UNKNOWABLE & set(case.query or ())
         case.call_and_validate(excluded_checks=[acceptance] if unknowable else [])
 
-    for found in schema.get_all_operations():
+    for parsed in schema.get_all_operations():
         for mode in (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE):
-            operation: Any = found.ok()  # type: ignore[union-attr]  # an error would be one of the test
+            operation: Any = parsed.ok()  # type: ignore[union-attr]  # an error would be one of the test
             send(operation.as_strategy(generation_mode=mode), check)
     assert sent > 300

@@ -211,8 +211,8 @@ def test_those_that_come_at_once_are_carried_out_once(
     assert set(by_status) <= {201, 409}
     assert by_status[0] == 201
     in_flight = [answer for answer in answers if answer.status_code == 409]
-    assert all(one.json()["type"] == "urn:colonnade:in_flight" for one in in_flight)
-    assert all(one.headers["Retry-After"] == "1" for one in in_flight)
+    assert all(response.json()["type"] == "urn:colonnade:in_flight" for response in in_flight)
+    assert all(response.headers["Retry-After"] == "1" for response in in_flight)
     assert stored(db, models.Task) == 1
 
 
@@ -225,14 +225,14 @@ def test_one_that_another_process_carries_out_is_in_flight(
     if db.url.backend == "sqlite":
         pytest.skip("there it waits for the lock, and is answered as the first was")
     receipts: list[Any] = []
-    find = _idempotency.Receipts.find
+    find = _idempotency.ResponseStore.find
 
     def note(self: Any, connection: Any, receipt: Any) -> Any:
         receipts.append(receipt)
         return find(self, connection, receipt)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_idempotency.Receipts, "find", note)
+        patch.setattr(_idempotency.ResponseStore, "find", note)
         asking.post("/tasks", json={"title": "IdempotentRequest"}, headers=key("a"))
     number = int(receipts[0].key[:16], 16) - 2**63
     with db.engine.begin() as connection:
@@ -259,9 +259,9 @@ def test_the_table_has_to_be_one(db: Database, models: SimpleNamespace) -> None:
 
 
 def test_the_document_tells_of_the_header(asking: TestClient, client: TestClient) -> None:
-    def headers(one: TestClient) -> list[str]:
-        said = one.get("/openapi.json").json()["paths"]["/tasks"]["post"]
-        return [parameter["name"] for parameter in said.get("parameters", [])]
+    def headers(client: TestClient) -> list[str]:
+        operation = client.get("/openapi.json").json()["paths"]["/tasks"]["post"]
+        return [parameter["name"] for parameter in operation.get("parameters", [])]
 
     assert headers(asking) == ["Idempotency-Key"]
     assert headers(client) == []

@@ -29,9 +29,9 @@ def notes(db: Database) -> Any:
      "?#&=+", ":batch", '"quoted"', "'"],
 )  # fmt: skip
 def test_a_text_key_is_one_segment_whatever_it_holds(notes: Any, name: str) -> None:
-    made = notes.post("/notes", json={"name": name})
-    here = made.headers["Location"]
-    assert made.status_code == 201
+    created = notes.post("/notes", json={"name": name})
+    here = created.headers["Location"]
+    assert created.status_code == 201
     assert here.count("/") == 2
     assert notes.get(here).json() == {"name": name, "text": ""}
     assert notes.patch(here, json={"text": "x"}).json()["text"] == "x"
@@ -64,14 +64,14 @@ def test_a_uuid(db: Database) -> None:
 
     db.create_all()
     with serving(Resource(Token, db)) as client:
-        made = client.post("/tokens", json={"name": "x"})
-        assert UUID(made.json()["id"])
-        assert client.get(made.headers["Location"]).json() == made.json()
-        given = uuid4()
-        chosen = client.post("/tokens", json={"id": str(given), "name": "y"})
-        assert chosen.headers["Location"] == f"/tokens/{given}"
+        created = client.post("/tokens", json={"name": "x"})
+        assert UUID(created.json()["id"])
+        assert client.get(created.headers["Location"]).json() == created.json()
+        key = uuid4()
+        chosen = client.post("/tokens", json={"id": str(key), "name": "y"})
+        assert chosen.headers["Location"] == f"/tokens/{key}"
         assert client.get("/tokens/not-a-uuid").status_code == 422
-        assert client.get(f"/tokens?id={given}").json()[0]["name"] == "y"
+        assert client.get(f"/tokens?id={key}").json()[0]["name"] == "y"
 
 
 def test_an_integer(db: Database) -> None:
@@ -93,9 +93,9 @@ def test_a_composite_key_is_joined_by_commas(db: Database) -> None:
 
     db.create_all()
     with serving(Resource(Seat, db)) as client:
-        made = client.post("/seats", json={"row": "A,1/x", "number": 7})
-        assert made.headers["Location"] == "/seats/A~21~1x,7"
-        here = made.headers["Location"]
+        created = client.post("/seats", json={"row": "A,1/x", "number": 7})
+        assert created.headers["Location"] == "/seats/A~21~1x,7"
+        here = created.headers["Location"]
         assert client.get(here).json() == {"row": "A,1/x", "number": 7, "taken": False}
         assert client.patch(here, json={"taken": True}).json()["taken"] is True
         client.post("/seats", json={"row": "B", "number": 1})

@@ -20,7 +20,7 @@ def parents(client: TestClient) -> None:
     """Three projects of four tasks each, whose progress is the same."""
     for number in (1, 2, 3):
         client.post("/projects", json={"name": f"P{number}", "slug": f"p{number}"})
-        rows = [{"title": f"T{one}", "project_id": number} for one in range(4)]
+        rows = [{"title": f"T{index}", "project_id": number} for index in range(4)]
         assert client.post("/tasks:batch", json=rows).status_code == 201
 
 
@@ -178,8 +178,8 @@ SIGNS: tuple[tuple[str, list[str]], ...] = (
 def test_signs_of_like_are_signs(client: TestClient) -> None:
     titles = ["50%", "a_b", "axb", "c\\d"]
     client.post("/tasks:batch", json=[{"title": title} for title in titles])
-    for query, found in SIGNS:
-        assert [row["title"] for row in client.get(f"/tasks?{query}").json()] == found
+    for query, expected in SIGNS:
+        assert [row["title"] for row in client.get(f"/tasks?{query}").json()] == expected
 
 
 @pytest.mark.usefixtures("parents")
@@ -220,7 +220,7 @@ async def ask(client: TestClient, query: str) -> tuple[int, Any]:
         sent.append(message)
 
     await client.app(scope, receive, send)
-    return sent[0]["status"], json.loads(b"".join(one.get("body", b"") for one in sent))
+    return sent[0]["status"], json.loads(b"".join(message.get("body", b"") for message in sent))
 
 
 ODD_QUERIES = (
@@ -294,4 +294,4 @@ def test_tables_are_called_what_they_like(db: Database) -> None:
         ]
         below = client.get("/trees/1/below?depth=all&fields=id").json()
         assert below == [{"id": 2}]
-        assert [one["name"] for one in client.get("/kepts").json()] == ["k"]
+        assert [row["name"] for row in client.get("/kepts").json()] == ["k"]

@@ -94,8 +94,8 @@ class TestFilters:
     )
 
     def test_each_operator(self, client: TestClient) -> None:
-        for query, found in self.OPERATORS:
-            assert ids(client, query) == found
+        for query, expected in self.OPERATORS:
+            assert ids(client, query) == expected
 
     WHERE: tuple[tuple[Any, list[int]], ...] = (
         ({"status": "completed"}, [1]),
@@ -118,8 +118,8 @@ class TestFilters:
     )
 
     def test_where(self, client: TestClient) -> None:
-        for where, found in self.WHERE:
-            assert ids(client, f"where={quote(json.dumps(where))}") == found
+        for where, expected in self.WHERE:
+            assert ids(client, f"where={quote(json.dumps(where))}") == expected
 
     def test_a_relation_to_many_does_not_multiply_rows(self, client: TestClient) -> None:
         answer = client.get("/tasks?assignments__role__in=assignee,reviewer&count=exact&limit=1")
@@ -219,8 +219,8 @@ class TestOrder:
     )
 
     def test_nulls_are_greatest_and_the_key_breaks_ties(self, client: TestClient) -> None:
-        for order, found in self.ORDERS:
-            assert ids(client, f"order_by={order}") == found
+        for order, expected in self.ORDERS:
+            assert ids(client, f"order_by={order}") == expected
 
     def test_a_list_of_names_is_written_with_commas_or_as_a_parameter_repeated(
         self, client: TestClient
@@ -304,7 +304,10 @@ class TestShape:
     def test_includes(self, client: TestClient) -> None:
         (task, *_) = client.get("/tasks?include=project,assignments.worker,labels").json()
         assert task["project"]["slug"] == "web"
-        assert [one["worker"]["id"] for one in task["assignments"]] == ["@ana", "@bot"]
+        assert [assignment["worker"]["id"] for assignment in task["assignments"]] == [
+            "@ana",
+            "@bot",
+        ]
         assert "token" not in task["assignments"][0]["worker"]
         assert task["labels"][0]["name"] == "urgent"
         assert "subtasks" not in task

@@ -51,14 +51,14 @@ async def test_statements_run_in_the_transaction_of_an_async_session(
     async with db.session() as session, asking(app) as client:
         app.dependency_overrides[db.get_async_session] = lambda: session
         session.add(author(name="Le Guin"))  # not even flushed
-        assert [one["name"] for one in (await client.get("/authors")).json()] == ["Le Guin"]
-        made = (await client.post("/authors", json={"name": "Borges"})).json()
-        assert (await client.get(f"/authors/{made['id']}")).json()["name"] == "Borges"
-        changed = await client.patch(f"/authors/{made['id']}", json={"name": "J. L. Borges"})
+        assert [row["name"] for row in (await client.get("/authors")).json()] == ["Le Guin"]
+        created = (await client.post("/authors", json={"name": "Borges"})).json()
+        assert (await client.get(f"/authors/{created['id']}")).json()["name"] == "Borges"
+        changed = await client.patch(f"/authors/{created['id']}", json={"name": "J. L. Borges"})
         assert changed.json()["name"] == "J. L. Borges"
         batch = await client.post("/authors:batch", json=[{"name": "Lem"}, {"name": "Eco"}])
         assert batch.status_code == 201
-        assert (await client.delete(f"/authors/{made['id']}")).status_code == 200
+        assert (await client.delete(f"/authors/{created['id']}")).status_code == 200
         names = await session.exec(select(author.name).order_by(author.name))
         assert names.all() == ["Eco", "Le Guin", "Lem"]
         await session.rollback()
@@ -193,4 +193,4 @@ def test_an_own_endpoint_of_the_resource_answers_from_it(
     with db.session() as session, TestClient(app) as client:
         app.dependency_overrides[db.get_session] = lambda: session
         session.add(author(name="Lem"))
-        assert [one["name"] for one in client.get("/authors/all").json()] == ["Lem"]
+        assert [row["name"] for row in client.get("/authors/all").json()] == ["Lem"]

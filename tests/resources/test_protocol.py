@@ -143,12 +143,12 @@ def test_answers_within_a_scope_are_private(db: Database) -> None:
 
     db.create_all()
     with serving(Resource(Note, db, scope=own)) as client:
-        made = client.post("/notes", json={})
-        for answer in (made, client.get("/notes"), client.get("/notes/999")):
+        created = client.post("/notes", json={})
+        for answer in (created, client.get("/notes"), client.get("/notes/999")):
             assert answer.headers["Cache-Control"] == "private"
             assert answer.headers["Vary"] == "authorization, cookie, x-tenant"
-        tag = made.headers["ETag"]
-        unchanged = client.get(made.headers["Location"], headers={"If-None-Match": tag})
+        tag = created.headers["ETag"]
+        unchanged = client.get(created.headers["Location"], headers={"If-None-Match": tag})
         assert (unchanged.status_code, unchanged.headers["Cache-Control"]) == (304, "private")
 
 

@@ -51,7 +51,10 @@ def test_moves_at_the_same_time_make_no_cycle(together: Any) -> None:
             a, b, c = [row["id"] for row in (await ask("POST", "/tasks:batch", json=rows)).json()]
             moves = ((a, b), (b, c), (c, a))
             answers = await asyncio.gather(
-                *(ask("PATCH", f"/tasks/{one}", json={"parent_id": above}) for one, above in moves)
+                *(
+                    ask("PATCH", f"/tasks/{task}", json={"parent_id": above})
+                    for task, above in moves
+                )
             )
             assert statuses(list(answers)) == {200: 2, 409: 1}
 
@@ -106,11 +109,11 @@ def test_a_delete_on_a_tag_and_a_change_on_it(together: Any) -> None:
 
 def test_no_change_of_a_version_is_lost(together: Any) -> None:
     async def story(ask: Ask) -> None:
-        made = (await ask("POST", "/projects", json={"name": "x", "slug": "x"})).json()
+        created = (await ask("POST", "/projects", json={"name": "x", "slug": "x"})).json()
         await asyncio.gather(
             *(ask("PATCH", "/projects/1", json={"name": f"{n}"}) for n in range(12))
         )
-        assert (await ask("GET", "/projects/1")).json()["version"] == made["version"] + 12
+        assert (await ask("GET", "/projects/1")).json()["version"] == created["version"] + 12
 
     together(story)
 
@@ -161,19 +164,19 @@ def test_batches_of_the_same_rows_do_not_deadlock(
     random = Random(7)
 
     async def story(ask: Ask) -> None:
-        made = (await ask("POST", "/tasks:batch", json=[{"title": "x"}] * 20)).json()
-        keys = [row["id"] for row in made]
+        created = (await ask("POST", "/tasks:batch", json=[{"title": "x"}] * 20)).json()
+        keys = [row["id"] for row in created]
 
         async def change() -> list[Any]:
-            found = []
+            answers = []
             for _ in range(6):
                 rows: list[dict[str, Any]] = []
                 for key in random.sample(keys, 10):
                     field = random.choice(fields)  # of different fields: row by row
                     rows.append({"id": key, field: "y" if field == "title" else 3})
-                found.append(await ask("PATCH", "/tasks:batch", json=rows))
-                assert [row["id"] for row in found[-1].json()] == [row["id"] for row in rows]
-            return found
+                answers.append(await ask("PATCH", "/tasks:batch", json=rows))
+                assert [row["id"] for row in answers[-1].json()] == [row["id"] for row in rows]
+            return answers
 
         answers = await asyncio.gather(*(change() for _ in range(8)))
         assert statuses(list(itertools.chain(*answers))) == {200: 48}

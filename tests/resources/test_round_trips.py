@@ -122,8 +122,8 @@ def test_a_batch_is_one_round_trip(counted: Counted, db: Database, client: TestC
     trips = []
     for _ in range(3):
         before = counted.trips()
-        made = client.post("/tasks:batch", json=[{"title": title} for title in "abcde"])
-        assert made.status_code == 201
+        created = client.post("/tasks:batch", json=[{"title": title} for title in "abcde"])
+        assert created.status_code == 201
         trips.append(counted.trips() - before)
     # SQLite, which has no round trips, is given each row in one transaction.
     assert min(trips) == (1 if db.url.backend == "postgresql" else 7), trips

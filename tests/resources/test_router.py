@@ -148,8 +148,8 @@ class TestEndpoints:
         app.include_router(outer, prefix="/api")
         with TestClient(app) as client:
             for _ in range(2):
-                made = client.post("/api/v1/tasks", json={"title": "x"})
-            assert made.headers["Location"] == "/api/v1/tasks/2"
+                created = client.post("/api/v1/tasks", json={"title": "x"})
+            assert created.headers["Location"] == "/api/v1/tasks/2"
             link = client.get("/api/v1/tasks?limit=1").links["next"]["url"]
             assert link.startswith("/api/v1/tasks?limit=1&cursor=")
             assert client.get(link).json()[0]["id"] == 2
@@ -239,9 +239,9 @@ class TestHooks:
                 raise Problem(409, "The last task stays")
 
         with serving(tasks, Resource(models.Label, db)) as client:
-            made = client.post("/tasks", json={"title": "a"})
-            assert (made.status_code, made.json()["title"]) == (201, "A")
-            assert made.json()["description"] == "hooked"
+            created = client.post("/tasks", json={"title": "a"})
+            assert (created.status_code, created.json()["title"]) == (201, "A")
+            assert created.json()["description"] == "hooked"
             assert client.get("/labels").json()[0]["name"] == "A"
             batch = client.post("/tasks:batch", json=[{"title": "b"}, {"title": "c"}])
             assert [row["title"] for row in batch.json()] == ["B", "C"]
@@ -310,8 +310,8 @@ class TestValidation:
 
     def test_a_change_is_judged_with_the_rest_of_the_row(self, db: Database, events: Any) -> None:
         with serving(Resource(events, db)) as client:
-            made = client.post("/events", json={"name": " x ", "start": 1, "end": 5})
-            assert made.json()["name"] == "x"
+            created = client.post("/events", json={"name": " x ", "start": 1, "end": 5})
+            assert created.json()["name"] == "x"
             assert (
                 client.post("/events", json={"name": "x", "start": 9, "end": 5}).status_code == 422
             )
@@ -363,7 +363,9 @@ class TestDocuments:
         assert {"limit", "cursor", "status", "progress__gte", "project__slug__in"} <= names
         assert "workers__token" not in names
         assert listed["operationId"] == "list_tasks_tasks_get"
-        status = next(one for one in listed["parameters"] if one["name"] == "status")
+        status = next(
+            parameter for parameter in listed["parameters"] if parameter["name"] == "status"
+        )
         assert status["schema"]["enum"] == ["pending", "in_progress", "completed"]
         body = paths["/tasks"]["post"]["requestBody"]["content"]["application/json"]["schema"]
         assert body == {"$ref": "#/components/schemas/TaskCreate"}
@@ -387,9 +389,9 @@ class TestDocuments:
         with serving(tasks) as client:
             paths = client.get("/openapi.json").json()["paths"]
             for path in ("/tasks", "/tasks/mine"):
-                names = {one["name"] for one in paths[path]["get"]["parameters"]}
+                names = {parameter["name"] for parameter in paths[path]["get"]["parameters"]}
                 assert {"user", "limit", "status", "project__slug"} <= names
-            names = {one["name"] for one in paths["/tasks/{id}"]["patch"]["parameters"]}
+            names = {parameter["name"] for parameter in paths["/tasks/{id}"]["patch"]["parameters"]}
             assert names == {"user", "id", "If-Match"}
             assert set(paths["/tasks"]["post"]["responses"]) & {"200", "201", "403"} == {
                 "201",

@@ -102,7 +102,7 @@ class TestReading:
     def test_lists_in_an_include(self, scoped: Scoped) -> None:
         task = scoped.ask("GET", "/tasks/1?include=labels,subtasks").json()
         assert [label["id"] for label in task["labels"]] == [1]
-        assert [one["id"] for one in task["subtasks"]] == [5]
+        assert [subtask["id"] for subtask in task["subtasks"]] == [5]
         worker = scoped.ask("GET", "/workers/@ana?include=assignments.task").json()
         assert worker["assignments"][0]["task"] is None
 
@@ -127,8 +127,8 @@ class TestReading:
 
 class TestWriting:
     def test_a_new_row_is_inside(self, scoped: Scoped) -> None:
-        made = scoped.ask("POST", "/tasks", {"title": "x"})
-        assert (made.status_code, made.json()["owner_id"]) == (201, 1)
+        created = scoped.ask("POST", "/tasks", {"title": "x"})
+        assert (created.status_code, created.json()["owner_id"]) == (201, 1)
         assert scoped.ask("POST", "/tasks", {"title": "x", "owner_id": 1}).status_code == 201
         refused = scoped.ask("POST", "/tasks", {"title": "x", "owner_id": 2})
         assert refused.status_code == 422
@@ -156,8 +156,8 @@ class TestWriting:
         assert inside.status_code == 201
 
     def test_batches(self, scoped: Scoped) -> None:
-        made = scoped.ask("POST", "/tasks:batch", [{"title": "x"}, {"title": "y"}])
-        assert [row["owner_id"] for row in made.json()] == [1, 1]
+        created = scoped.ask("POST", "/tasks:batch", [{"title": "x"}, {"title": "y"}])
+        assert [row["owner_id"] for row in created.json()] == [1, 1]
         outside = [{"title": "x"}, {"title": "y", "project_id": 2}]
         assert scoped.ask("POST", "/tasks:batch", outside).status_code == 409
         change = [{"id": 1, "title": "x"}, {"id": 2, "title": "x"}]
@@ -264,7 +264,7 @@ class TestDeclaring:
         models = define()
         Resource(models.Task, db, scope=owned)
         Resource(models.Task, db, scope=owned, prefix="/again")
-        with pytest.raises(ModelError, match="has a scope already"):
+        with pytest.raises(ModelError, match="already has a scope"):
             Resource(models.Task, db, scope=lambda: {"owner_id": 1}, prefix="/other")
 
     def test_another_resource_of_the_table_shares_it(

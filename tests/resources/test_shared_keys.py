@@ -69,8 +69,8 @@ def client(db: Database) -> Any:
 @pytest.mark.parametrize("relation", ["workers", "assignments"])
 def test_a_link_has_the_shared_column_once(client: TestClient, relation: str) -> None:
     row = {"tenant": 1, "task": 1, "worker": 2, "hours": 3}
-    made = client.put(f"/tasks/1,1/{relation}/1,2", json={"hours": 3})
-    assert (made.status_code, made.json()) == (200, row)
+    linked = client.put(f"/tasks/1,1/{relation}/1,2", json={"hours": 3})
+    assert (linked.status_code, linked.json()) == (200, row)
     assert len(client.get(f"/tasks/1,1/{relation}").json()) == 1
     assert client.delete(f"/tasks/1,1/{relation}/1,2").json() == {"ok": True}
     assert client.get(f"/tasks/1,1/{relation}").json() == []

@@ -47,11 +47,11 @@ class Api(RuleBasedStateMachine):
     @initialize()
     def labels_there(self) -> None:
         for name in ("x", "y"):
-            made = self.client.post("/labels", json={"name": name})
-            self.labels.append(made.json()["id"])
+            created = self.client.post("/labels", json={"name": name})
+            self.labels.append(created.json()["id"])
 
     def below(self, task: int) -> set[int]:
-        children = {one for one, row in self.tasks.items() if row["parent_id"] == task}
+        children = {task_id for task_id, row in self.tasks.items() if row["parent_id"] == task}
         return children.union(*(self.below(child) for child in children))
 
     def pick(self, number: int) -> int:
@@ -149,9 +149,9 @@ class Api(RuleBasedStateMachine):
 
     @rule(part=st.sampled_from(["a", "%", "_", "B"]))
     def search(self, part: str) -> None:
-        found = self.client.get("/tasks", params={"title__contains": part, "limit": 1000}).json()
-        wanted = sorted(one for one, row in self.tasks.items() if part in row["title"])
-        assert [row["id"] for row in found] == wanted
+        matches = self.client.get("/tasks", params={"title__contains": part, "limit": 1000}).json()
+        wanted = sorted(task_id for task_id, row in self.tasks.items() if part in row["title"])
+        assert [row["id"] for row in matches] == wanted
 
     @invariant()
     def the_same_rows(self) -> None:

@@ -21,15 +21,15 @@ from tests.resources.world import serving
 
 def walk(client: TestClient, url: str | None) -> list[int]:
     """The keys of every page, following the links; more than a few pages are a loop."""
-    found: list[int] = []
+    ids: list[int] = []
     for _ in range(10):
         if url is None:
-            return found
+            return ids
         answer = client.get(url)
         assert answer.status_code == 200, answer.text
-        found += [row["id"] for row in answer.json()]
+        ids += [row["id"] for row in answer.json()]
         url = answer.links.get("next", {}).get("url")
-    pytest.fail(f"no end: {found}")
+    pytest.fail(f"no end: {ids}")
 
 
 def test_a_moment_that_the_database_made_itself(db: Database) -> None:
@@ -93,13 +93,13 @@ def test_an_enum_by_name_in_an_old_database(db: Database) -> None:
         for key, state in values:
             connection.exec_driver_sql(f"INSERT INTO ticket VALUES ({key}, '{state}')")
     with serving(Resource(Ticket, db)) as client:
-        for query, found in (
+        for query, expected in (
             ("state=zopen", [1, 2]),
             ("state__ne=zopen", [3, 4]),
             ("state__in=zopen,aclosed", [1, 2, 3, 4]),
             ("state__not_in=zopen", [3, 4]),
         ):
-            assert [row["id"] for row in client.get(f"/tickets?{query}").json()] == found
+            assert [row["id"] for row in client.get(f"/tickets?{query}").json()] == expected
         for order in ("state", "-state"):
             assert sorted(walk(client, f"/tickets?limit=1&order_by={order}")) == [1, 2, 3, 4]
 
@@ -132,10 +132,10 @@ def test_the_first_and_the_last_day(db: Database, when: str) -> None:
     exact = type("Exact", (SQLModel,), {"__annotations__": {"id": int, "until": date | None}})
     dates = Resource(Term, db, read=exact, prefix="/dates")
     with serving(Resource(Term, db), dates) as client:
-        made = client.post("/terms", json={"until": when, "at": moment})
-        assert (made.json()["until"], made.json()["at"]) == (when, moment)
+        created = client.post("/terms", json={"until": when, "at": moment})
+        assert (created.json()["until"], created.json()["at"]) == (when, moment)
         client.post("/terms", json={"until": when})
-        assert client.get(f"/terms?until={when}&at={moment}").json() == [made.json()]
+        assert client.get(f"/terms?until={when}&at={moment}").json() == [created.json()]
         assert client.get("/dates/1").json() == {"id": 1, "until": when}
         assert walk(client, "/terms?limit=1&order_by=until,at") == [1, 2]
     with db.session() as session:
@@ -229,7 +229,7 @@ class TestLists:
             yield client
 
     @pytest.mark.parametrize(
-        ("query", "found"),
+        ("query", "expected"),
         [
             ("weight__in=0.1,7", [1, 3]),
             ("weight__in=1e23", [2]),
@@ -241,8 +241,8 @@ class TestLists:
             ('where={"id__not_in":[]}', [1, 2, 3]),
         ],
     )
-    def test_of_any_type(self, client: TestClient, query: str, found: list[int]) -> None:
-        assert [row["id"] for row in client.get(f"/items?{query}").json()] == found
+    def test_of_any_type(self, client: TestClient, query: str, expected: list[int]) -> None:
+        assert [row["id"] for row in client.get(f"/items?{query}").json()] == expected
 
     def test_many_long_ones(self, client: TestClient) -> None:
         where: Any = {"or": [{"id__in": [4] * 1000}] * 32 + [{"id": 1}]}
@@ -265,9 +265,9 @@ def test_what_lists_in_lists_may_amount_to_is_bounded(
     with serving(Resource(models.Project, db, include=["tasks.assignments"])) as client:
         assert client.get("/projects?include=tasks.assignments").status_code == 200
         assert client.get("/projects?include=tasks&limit=1000").status_code == 200
-        asked = client.get("/projects?include=tasks.assignments&limit=1000")
-        assert asked.status_code == 422
-        assert "may be 10,101,000 rows" in asked.json()["detail"]
+        response = client.get("/projects?include=tasks.assignments&limit=1000")
+        assert response.status_code == 422
+        assert "may be 10,101,000 rows" in response.json()["detail"]
         fewer = "/projects?include=tasks:10.assignments:50&limit=1000"
         assert client.get(fewer).status_code == 200
 
@@ -280,9 +280,9 @@ def test_a_table_of_many_columns(db: Database) -> None:
     Wide = make_model("Wide", (SQLModel,), {**space, "__module__": __name__}, table=True)
     db.create_all()
     with serving(Resource(Wide, db)) as client:
-        made = client.post("/wides", json={})
-        assert made.status_code == 201
-        assert client.get("/wides").json() == [made.json()] == [{"id": 1, **body}]
+        created = client.post("/wides", json={})
+        assert created.status_code == 201
+        assert client.get("/wides").json() == [created.json()] == [{"id": 1, **body}]
 
 
 def test_names_that_would_meet_are_refused(db: Database) -> None:

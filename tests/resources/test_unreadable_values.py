@@ -121,7 +121,7 @@ class TestSQLite:
             "UPDATE thing SET at = '2021-01-01 00:00:01.000000' WHERE id = 4",
         )
         shown = client.get("/things/3").json()["at"]
-        for query, found in (
+        for query, expected in (
             (f"at={shown}", [3]),
             (f"at__in={shown},1999-01-01T00:00:00Z", [3]),
             (f"at__ne={shown}", [2, 4]),
@@ -131,7 +131,7 @@ class TestSQLite:
             (f"at__lte={shown}", [2, 3]),
         ):
             rows = client.get(f"/things?{query}&fields=id").json()
-            assert [row["id"] for row in rows] == found, query
+            assert [row["id"] for row in rows] == expected, query
 
     def test_an_index_finds_moments(self, db: Database) -> None:
         class Event(SQLModel, table=True):

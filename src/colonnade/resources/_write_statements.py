@@ -1,4 +1,4 @@
-"""The statements that write one row, each made once for all requests of its shape."""
+"""The statements that write one row, cached for all requests of the same structure."""
 
 from typing import Any
 
@@ -9,50 +9,59 @@ from colonnade.query import Scopes, key_clause
 from colonnade.resources._foreign_keys import ForeignKeys, Reference
 from colonnade.resources._table_context import TableContext
 from colonnade.resources._trees import Trees
-from colonnade.resources._write_rules import Values, set_scope
+from colonnade.resources._write_rules import Values, apply_scope_values
 from colonnade.rows import Returned, array_of, form_of, row_columns
 
 
 class WriteStatements:
-    """The statements of one subject.
+    """The statements of one table.
 
     Args:
-        subject: The table.
-        foreign: Its foreign keys.
-        trees: Its relations to itself.
+        table_context: The table.
+        foreign_keys: Its foreign keys.
+        trees: Its self-referential foreign keys.
     """
 
-    def __init__(self, subject: TableContext, foreign: ForeignKeys, trees: Trees) -> None:
-        self.subject = subject
-        self.foreign = foreign
+    def __init__(
+        self, table_context: TableContext, foreign_keys: ForeignKeys, trees: Trees
+    ) -> None:
+        self.table_context = table_context
+        self.foreign_keys = foreign_keys
         self.trees = trees
 
     def insert(self, values: Values, scopes: Scopes) -> tuple[Bound[Any], list[Reference]]:
-        """The statement that inserts a row, with the foreign keys it asks about."""
-        subject = self.subject
-        set_scope(values, scopes.get(subject.shape.table))
+        """Build the INSERT of a row, and return it with the foreign keys that it checks."""
+        table_context = self.table_context
+        apply_scope_values(values, scopes.get(table_context.shape.table))
         self.trees.refuse_self(values)
-        asked = self.foreign.to_ask(values, scopes, creating=True)
+        references = self.foreign_keys.to_check(values, scopes, creating=True)
         names = tuple(sorted(values))
-        structure = ("insert", names, tuple(one.names for one in asked), scopes.structure)
-        plan = subject.plans.get(
-            None if scopes.structure is None else structure,
-            lambda: self._insert_plan(names, asked, values, scopes),
+        structure = (
+            "insert",
+            names,
+            tuple(reference.names for reference in references),
+            scopes.structure,
         )
-        return plan.first(self.parameters(values, scopes, prefix="")), asked
+        plan = table_context.plans.get(
+            None if scopes.structure is None else structure,
+            lambda: self._insert_plan(names, references, values, scopes),
+        )
+        return plan.first(self.parameters(values, scopes, prefix="")), references
 
     def _insert_plan(
-        self, names: tuple[str, ...], asked: list[Reference], values: Values, scopes: Scopes
+        self, names: tuple[str, ...], references: list[Reference], values: Values, scopes: Scopes
     ) -> Plan:
-        shape = self.subject.shape
+        shape = self.table_context.shape
         table = shape.table
         columns = [shape.columns[name].column for name in names]
         statement: Any = insert(table)
-        if asked:
-            given = [bindparam(column.key, type_=column.type) for column in columns]
-            chosen = select(*given).where(*self.foreign.reachable(asked, values, scopes, ""))
+        if references:
+            binds = [bindparam(column.key, type_=column.type) for column in columns]
+            chosen = select(*binds).where(
+                *self.foreign_keys.reachable_clauses(references, values, scopes, "")
+            )
             statement = statement.from_select(columns, chosen)
-        return Plan(statement.returning(*self.returned(Returned(table), scopes)))
+        return Plan(statement.returning(*self.returning_columns(Returned(table), scopes)))
 
     def update(
         self,
@@ -61,30 +70,37 @@ class WriteStatements:
         scopes: Scopes,
         expected: frozenset[str] | None,
     ) -> tuple[Bound[Any], list[Reference]]:
-        """The statement that updates a row, with the foreign keys it asks about."""
-        subject = self.subject
-        asked = self.foreign.to_ask(values, scopes, creating=False)
-        match = expected if subject.versioned else None
+        """Build the UPDATE of a row, and return it with the foreign keys that it checks."""
+        table_context = self.table_context
+        references = self.foreign_keys.to_check(values, scopes, creating=False)
+        match = expected if table_context.versioned else None
         names = tuple(sorted(values))
-        structure = ("update", names, tuple(one.names for one in asked), match is None)
-        plan = subject.plans.get(
-            None if scopes.structure is None or _many(match) else (structure, scopes.structure),
-            lambda: self._update_plan(names, asked, values, scopes, match),
+        structure = (
+            "update",
+            names,
+            tuple(reference.names for reference in references),
+            match is None,
+        )
+        plan = table_context.plans.get(
+            None
+            if scopes.structure is None or _skips_plan_cache(match)
+            else (structure, scopes.structure),
+            lambda: self._update_plan(names, references, values, scopes, match),
         )
         parameters = (
             self.parameters(values, scopes, prefix="new_") | key_parameters(key) | _versions(match)
         )
-        return plan.first(parameters), asked
+        return plan.first(parameters), references
 
     def _update_plan(
         self,
         names: tuple[str, ...],
-        asked: list[Reference],
+        references: list[Reference],
         values: Values,
         scopes: Scopes,
         match: frozenset[str] | None,
     ) -> Plan:
-        shape = self.subject.shape
+        shape = self.table_context.shape
         table = shape.table
         columns = [shape.columns[name].column for name in names]
         changes = {column: bindparam(f"new_{column.key}", type_=column.type) for column in columns}
@@ -94,24 +110,24 @@ class WriteStatements:
                 key_clause(shape, table),
                 *scopes.clauses(table, table),
                 *self._versions_clause(match),
-                *self.foreign.reachable(asked, values, scopes, "new_", table),
+                *self.foreign_keys.reachable_clauses(references, values, scopes, "new_", table),
             )
             .values(changes)
-            .returning(*self.returned(Returned(table), scopes))
+            .returning(*self.returning_columns(Returned(table), scopes))
         )
         return Plan(statement)
 
     def delete(
         self, key: tuple[Any, ...], scopes: Scopes, expected: frozenset[str] | None
     ) -> Bound[Any]:
-        """The statement that deletes a row."""
-        subject = self.subject
-        shape = subject.shape
-        match = expected if subject.versioned else None
+        """Build the DELETE of a row."""
+        table_context = self.table_context
+        shape = table_context.shape
+        match = expected if table_context.versioned else None
         table = shape.table
         structure = ("delete", match is None, scopes.structure)
-        plan = subject.plans.get(
-            None if scopes.structure is None or _many(match) else structure,
+        plan = table_context.plans.get(
+            None if scopes.structure is None or _skips_plan_cache(match) else structure,
             lambda: Plan(
                 delete(table)
                 .where(
@@ -125,28 +141,35 @@ class WriteStatements:
         parameters = {**key_parameters(key), **dict(scopes.binds()), **_versions(match)}
         return plan.first(parameters)
 
-    def returned(self, source: Any, scopes: Scopes) -> list[Any]:
-        """What a write returns of its row: ``body``, ``state`` and ``key``."""
-        subject = self.subject
-        columns = row_columns(subject.view, source, scopes, subject.backend, subject.told_apart)
-        key = [form_of(one).of(one, source, subject.backend) for one in subject.shape.primary_key]
-        return [*columns, array_of(key, subject.backend).label("key")]
+    def returning_columns(self, source: Any, scopes: Scopes) -> list[Any]:
+        """Build the columns that a write returns: ``body``, ``state`` and ``key``."""
+        table_context = self.table_context
+        columns = row_columns(
+            table_context.view, source, scopes, table_context.backend, table_context.state_columns
+        )
+        key = [
+            form_of(column).of(column, source, table_context.backend)
+            for column in table_context.shape.primary_key
+        ]
+        return [*columns, array_of(key, table_context.backend).label("key")]
 
     def parameters(self, values: Values, scopes: Scopes, *, prefix: str) -> Values:
-        """The values of a statement's parameters, those of the scopes included.
+        """Return the parameter values of a statement, those of the scopes included.
 
         Args:
-            values: What is written, by field.
+            values: The written values, by field.
             scopes: The scopes of the request.
-            prefix: What the names of its own begin with.
+            prefix: The prefix of the parameters for ``values``.
         """
-        columns = self.subject.shape.columns
-        found = {f"{prefix}{columns[name].column.key}": value for name, value in values.items()}
-        found.update(scopes.binds())
-        return found
+        columns = self.table_context.shape.columns
+        parameters = {
+            f"{prefix}{columns[name].column.key}": value for name, value in values.items()
+        }
+        parameters.update(scopes.binds())
+        return parameters
 
     def _versions_clause(self, match: frozenset[str] | None) -> list[Any]:
-        version = self.subject.shape.version
+        version = self.table_context.shape.version
         if match is None or version is None:
             return []
         binds = [bindparam(name, type_=version.column.type) for name in _versions(match)]
@@ -154,16 +177,16 @@ class WriteStatements:
 
 
 def key_parameters(key: tuple[Any, ...]) -> Values:
-    """The values of the parameters in ``query.key_clause``."""
+    """Return the parameter values of ``query.key_clause``."""
     return {f"at_key_{index}": value for index, value in enumerate(key)}
 
 
-def _many(match: frozenset[str] | None) -> bool:
+def _skips_plan_cache(match: frozenset[str] | None) -> bool:
     return match is not None and len(match) != 1
 
 
 def _versions(match: frozenset[str] | None) -> Values:
-    """The versions in an ``If-Match``, as parameters; a tag that is none matches no row."""
-    found = [int(text) if text.isdecimal() and len(text) < 11 else -1 for text in match or ()]
-    found = [version if version < 2**31 else -1 for version in found]
-    return {f"match_{index}": value for index, value in enumerate(found)}
+    """The versions in ``If-Match``, as parameters; a tag that is not a version matches no row."""
+    versions = [int(text) if text.isdecimal() and len(text) < 11 else -1 for text in match or ()]
+    versions = [version if version < 2**31 else -1 for version in versions]
+    return {f"match_{index}": value for index, value in enumerate(versions)}
