@@ -433,14 +433,14 @@ class Link:
         """Raise a 404 if one of the two rows does not exist."""
         existing = connection.execute(
             select(
-                self.source_side.exists_clause(scopes).label("near"),
-                self.target_side.exists_clause(scopes).label("far"),
+                self.source_side.exists_clause(scopes).label("source_exists"),
+                self.target_side.exists_clause(scopes).label("target_exists"),
             ),
             parameters,
         ).one()
-        if not existing.source_side:
+        if not existing.source_exists:
             raise self.table_context.not_found()
-        if not existing.target_side:
+        if not existing.target_exists:
             raise self._target_not_found()
 
 
@@ -497,13 +497,13 @@ def _sides(shape: Shape, relation: RelationShape) -> tuple[LinkSide, LinkSide] |
             [link_column for link_column, _ in source_side],
             shape.table,
             [target_column for _, target_column in source_side],
-            "near_",
+            "source_",
         ),
         LinkSide(
             [link_column for link_column, _ in target_side],
             target,
             [target_column for _, target_column in target_side],
-            "far_",
+            "target_",
         ),
     )
 

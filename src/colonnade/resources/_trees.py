@@ -128,7 +128,10 @@ class Trees:
 
     def _cycle(self, reference: Reference) -> Problem:
         field = reference.body_names[-1]
-        detail = f"{field} would make a cycle: this {self.shape.model.__name__} cannot be its own ancestor."
+        detail = (
+            f"{field} would make a cycle: this {self.shape.model.__name__} cannot be its own "
+            f"ancestor."
+        )
         error = field_error(("body", field), field, "cycle", detail)
         return Problem(409, detail, kind="cycle", errors=[error])
 

@@ -170,9 +170,7 @@ def _problem_of_refusal(refusal: Refusal, shape: Shape, *, deleting: bool) -> Pr
         constraint = refusal.constraint or (None if unique is None else str(unique.name))
         detail = f"Another {name} with this {named} already exists."
         if _is_partial(unique):
-            detail = (
-                f"Another {name} with this {named} already exists: see the constraint {constraint}."
-            )
+            detail = f"{detail[:-1]}: see the constraint {constraint}."
         return _conflict("unique", _custom_message(unique) or detail, fields, constraint)
     if state in {_FOREIGN, "23001"}:
         return _foreign_key_problem(refusal, shape, deleting=deleting)
