@@ -98,7 +98,7 @@ def test_a_row_that_is_too_large_for_an_answer_is_named(db: Database, notes: Tes
     answer = notes.get("/notes")
     assert answer.status_code == 413
     assert answer.json()["type"] == "urn:colonnade:answer_too_large"
-    assert "larger than the 64 MiB of an answer" in answer.json()["detail"]
+    assert "larger than the maximum of 64 MiB" in answer.json()["detail"]
     if db.url.backend == "postgresql":
         assert "The Note 1 is" in answer.json()["detail"]
         assert notes.get("/notes?fields=id").json() == [{"id": 1}]

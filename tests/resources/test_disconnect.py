@@ -39,7 +39,7 @@ def app_that_waits(
 
     @tasks.get("")
     async def slow(request: Request) -> None:
-        await tasks.subject.run(context_of(request), work, read_only=True)
+        await tasks.table_context.run(context_of(request), work, read_only=True)
 
     app = FastAPI()
     app.include_router(tasks)
@@ -117,7 +117,7 @@ def test_a_deadline_ends_a_request(db: Database, models: SimpleNamespace, second
         sent = await stay(app, seconds=20)
         assert time.monotonic() - started < seconds + 2
         assert sent[0]["status"] == 503
-        assert f"did not answer within {seconds:g} seconds".encode() in sent[1]["body"]
+        assert f"did not respond within {seconds:g} seconds".encode() in sent[1]["body"]
         assert b"urn:colonnade:busy" in sent[1]["body"]
         await db.dispose_async()
 

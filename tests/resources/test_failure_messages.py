@@ -40,7 +40,7 @@ def client(db: Database) -> Any:
 @pytest.mark.parametrize(
     ("body", "status", "detail", "field", "constraint"),
     [
-        ({"first": 2, "last": 1}, 422, "The row does not meet the constraint ck_days.", None, None),
+        ({"first": 2, "last": 1}, 422, "The row violates the constraint ck_days.", None, None),
         ({"last": 100}, 422, "A year ends with day 99.", None, None),
         ({"theSlug": "a"}, 409,
          "There is already a booking with this theSlug, by the constraint uq_live.",

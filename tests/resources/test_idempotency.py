@@ -225,14 +225,14 @@ def test_one_that_another_process_carries_out_is_in_flight(
     if db.url.backend == "sqlite":
         pytest.skip("there it waits for the lock, and is answered as the first was")
     receipts: list[Any] = []
-    find = _idempotency.Receipts.find
+    find = _idempotency.ResponseStore.find
 
     def note(self: Any, connection: Any, receipt: Any) -> Any:
         receipts.append(receipt)
         return find(self, connection, receipt)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_idempotency.Receipts, "find", note)
+        patch.setattr(_idempotency.ResponseStore, "find", note)
         asking.post("/tasks", json={"title": "IdempotentRequest"}, headers=key("a"))
     number = int(receipts[0].key[:16], 16) - 2**63
     with db.engine.begin() as connection:

@@ -79,7 +79,7 @@ class TestLinks:
             for answer in (client.put(url, json={}), client.delete(url)):
                 assert answer.status_code == 404, url
                 assert answer.json()["type"] == "urn:colonnade:not_found"
-        assert client.put(f"/tasks/1/labels/{beyond}").json()["detail"] == "There is no such Label."
+        assert client.put(f"/tasks/1/labels/{beyond}").json()["detail"] == "Label not found."
 
     def test_an_association_is_linked_by_its_far_key(self, client: TestClient) -> None:
         put = client.put("/tasks/1/assignments/@bot", json={"role": "reviewer"})

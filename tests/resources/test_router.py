@@ -203,7 +203,7 @@ class TestOperations:
     def test_unknown_names(self, db: Database, models: SimpleNamespace) -> None:
         with pytest.raises(ModelError, match="Did you mean delete"):
             Resource(models.Task, db, operations={"delet"})  # type: ignore[arg-type]  # the mistake
-        with pytest.raises(ModelError, match="not an operation"):
+        with pytest.raises(ModelError, match="Unknown operation"):
             Resource(models.Task, db, dependencies={"remove": []})  # type: ignore[dict-item]  # the mistake
         wrong = Resource(models.Task, db, include=["projet"])
         with pytest.raises(ModelError, match="Did you mean project"), serving(wrong):
@@ -281,7 +281,7 @@ class TestHooks:
             assert client.patch("/tasks/1", json={"parent_id": 2}).status_code == 409
 
     def test_of_no_write(self, db: Database, models: SimpleNamespace) -> None:
-        with pytest.raises(ModelError, match="create, update and delete"):
+        with pytest.raises(ModelError, match="create, update or delete"):
             Resource(models.Task, db).before("list")  # type: ignore[arg-type]  # the mistake
 
 

@@ -1,4 +1,4 @@
-"""The HTTP surface: ``Resource``, its routes, links, trees, scope, problems."""
+"""The HTTP API: ``Resource``, its routes, links, trees, scopes, problems."""
 
 from colonnade.resources._resource import OPERATIONS, Resource
 from colonnade.resources._scoping import Unscoped

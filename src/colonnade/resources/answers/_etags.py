@@ -1,8 +1,8 @@
-"""Entity tags: which version of a row an answer shows, and in which view (RFC 9110, 8.8.3).
+"""ETags: the version of a row and the view in a response (RFC 9110, 8.8.3).
 
-A tag is ``"row-view"``. ``row`` tells the row's versions apart: the number of a ``Versioned``
-table, else a keyed digest of all its columns; ``If-Match`` compares it alone, so that a row read
-with ``?fields=`` can be written under the same tag. ``view`` is a digest of the answer, which
+An ETag is ``"version-view"``. ``version`` is the version number of a ``Versioned`` row, otherwise a
+keyed digest of its columns; ``If-Match`` compares only this part, so that a row read with
+``?fields=`` can be updated with its ETag. ``view`` is a digest of the response body, which
 ``If-None-Match`` compares as well.
 """
 
@@ -12,23 +12,23 @@ from hashlib import blake2b
 
 from colonnade.errors import QueryError, error_entry
 
-DIGEST = 8
-"""Bytes: two states of one row are taken for the same once in 2^64."""
+DIGEST_SIZE = 8
+"""Size of a digest in bytes: two versions of a row collide with a probability of 2^-64."""
 
-_TAG = re.compile(r'(?:W/)?"([^"]*)"')
+_ETAG = re.compile(r'(?:W/)?"([^"]*)"')
 
-TAGS = r'^(\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*)$'
-"""What ``If-Match`` and ``If-None-Match`` are: ``*``, or tags (RFC 9110, 8.8.3 and 13.1)."""
+ETAG_PATTERN = r'^(\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*)$'
+"""The syntax of ``If-Match`` and ``If-None-Match``: ``*`` or ETags (RFC 9110, 8.8.3 and 13.1)."""
 
-_TAGS = re.compile(TAGS)
+_ETAGS = re.compile(ETAG_PATTERN)
 
 
-class Tags:
-    """The tags of one table's rows.
+class ETags:
+    """The ETags of one table's rows.
 
     Args:
-        secret: Answers the key of the digests: a row has columns that nobody is shown, and a digest
-            without a key is a way to guess at them.
+        secret: Returns the key of the digests: without it, clients could guess the values of
+            hidden columns.
         versioned: Whether the table is ``Versioned``.
     """
 
@@ -36,66 +36,66 @@ class Tags:
         self._secret = secret
         self._versioned = versioned
 
-    def row(self, state: str) -> str:
-        """The part of a tag that tells the versions of a row apart.
+    def version(self, state: str) -> str:
+        """Return the version part of an ETag.
 
         Args:
-            state: What the database says of the version: see ``rows.state_text``.
+            state: The state of the row as the database returns it: see ``rows.state_text``.
         """
         return state.strip("[]") if self._versioned else self._digest(state.encode())
 
     def of(self, state: str, body: bytes) -> str:
-        """The tag of an answer."""
-        return f'"{self.row(state)}-{self._digest(body)}"'
+        """Return the ETag of a response."""
+        return f'"{self.version(state)}-{self._digest(body)}"'
 
     def _digest(self, data: bytes) -> str:
-        return blake2b(data, key=self._secret(), digest_size=DIGEST).hexdigest()
+        return blake2b(data, key=self._secret(), digest_size=DIGEST_SIZE).hexdigest()
 
 
-def _checked(header: str, lines: list[str]) -> str:
-    """A header of tags, its lines as one.
+def _parse_header(header: str, lines: list[str]) -> str:
+    """Join the lines of a header and check its syntax.
 
     Raises:
-        QueryError: It is something else.
+        QueryError: The header has something else than ETags.
     """
-    value = ", ".join(lines).strip()
-    if not _TAGS.fullmatch(value):
-        message = f'{header} must be * or the ETag of a response, in its quotation marks: "1-9ab3"'
+    header_value = ", ".join(lines).strip()
+    if not _ETAGS.fullmatch(header_value):
+        message = f'{header} must be * or an ETag in quotation marks, such as "1-9ab3"'
         loc = ("header", header.lower())
-        raise QueryError([error_entry("etag", loc, message, value)])
-    return value
+        raise QueryError([error_entry("etag", loc, message, header_value)])
+    return header_value
 
 
 def is_unchanged(if_none_match: list[str], tag: str) -> bool:
-    """Whether the client has this answer already.
+    """Whether the client has the current response already.
 
     Args:
-        if_none_match: The header, each line of it.
-        tag: The answer's.
+        if_none_match: The lines of the header.
+        tag: The ETag of the response.
 
     Raises:
-        QueryError: The header has something else than tags.
+        QueryError: The header has something else than ETags.
     """
     if not if_none_match:
         return False
-    tags = _checked("If-None-Match", if_none_match)
-    return tags == "*" or tag.strip('"') in _TAG.findall(tags)
+    header_value = _parse_header("If-None-Match", if_none_match)
+    return header_value == "*" or tag.strip('"') in _ETAG.findall(header_value)
 
 
-def expected_rows(if_match: list[str]) -> frozenset[str] | None:
-    """The versions of the row that a write is for; None: any.
+def expected_versions(if_match: list[str]) -> frozenset[str] | None:
+    """Return the row versions that a write accepts; None for any.
 
     Args:
-        if_match: The header, each line of it.
+        if_match: The lines of the header.
 
     Raises:
-        QueryError: The header has something else than tags.
+        QueryError: The header has something else than ETags.
     """
     if not if_match:
         return None
-    tags = _checked("If-Match", if_match)
-    if tags == "*":
+    header_value = _parse_header("If-Match", if_match)
+    if header_value == "*":
         return None
     # Strong comparison: a weak tag never matches (RFC 9110, 13.1.1).
-    strong = re.findall(r'(?:^|,)\s*"([^"]*)"', tags)
+    strong = re.findall(r'(?:^|,)\s*"([^"]*)"', header_value)
     return frozenset(tag.partition("-")[0] for tag in strong)

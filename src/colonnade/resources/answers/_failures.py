@@ -1,4 +1,4 @@
-"""What the database refused, as a problem that names field and constraint."""
+"""Translate database errors into problems that name the field and the constraint."""
 
 import logging
 import re
@@ -18,10 +18,10 @@ from colonnade.rows import LARGEST_ANSWER
 logger = logging.getLogger("colonnade.resources")
 
 RETRY_AFTER = "1"
-"""Seconds after which a client may ask again where the database had no time or was not there."""
+"""Seconds after which a client may retry when the database is busy or unavailable."""
 
 TOO_LARGE = "answer_too_large"
-"""The kind of the problem that rows are too large for one answer."""
+"""The kind of the problem for rows that are too large for one response."""
 
 _TOO_LARGE = "54000"
 _UNIQUE, _FOREIGN, _CHECK, _NOT_NULL = "23505", "23503", "23514", "23502"
@@ -36,14 +36,14 @@ _SQLITE: tuple[tuple[str, str], ...] = (
 
 
 class Refusal:
-    """What a database said, whichever driver it came by.
+    """The details of a database error, in the same form for every driver.
 
     Attributes:
-        state: The SQLSTATE; SQLite's messages are given the one that PostgreSQL has.
-        message: What the database says of it.
-        constraint: The constraint's name, if the database tells.
-        table: The table's name, if the database tells.
-        columns: The columns' names, if the database tells.
+        state: The SQLSTATE; for SQLite, the equivalent of PostgreSQL.
+        message: The message of the database.
+        constraint: The name of the constraint, if the database reports it.
+        table: The name of the table, if the database reports it.
+        columns: The names of the columns, if the database reports them.
     """
 
     def __init__(self, error: DBAPIError) -> None:
@@ -79,51 +79,51 @@ class Refusal:
 
 
 def _driver_error(error: DBAPIError) -> BaseException:
-    """The driver's own error, beneath SQLAlchemy's adapters."""
+    """Return the error of the driver itself, beneath SQLAlchemy's adapters."""
     cause: BaseException = error.orig or error
-    innermost = cause
+    driver_error = cause
     while cause.__cause__ is not None:
         cause = cause.__cause__
-        # Beneath what asyncpg says of a value that is of the wrong type is a bare TypeError.
-        if getattr(cause, "sqlstate", None) or not getattr(innermost, "sqlstate", None):
-            innermost = cause
-    return innermost
+        # asyncpg's error for a value of the wrong type is caused by a bare TypeError.
+        if getattr(cause, "sqlstate", None) or not getattr(driver_error, "sqlstate", None):
+            driver_error = cause
+    return driver_error
 
 
 def problem_of(error: Exception, shape: Shape, *, deleting: bool = False) -> Problem | None:
-    """The problem that an error of the database amounts to; None if it is not a fault of a request.
+    """Return the problem for a database error; None if the request did not cause it.
 
     Args:
-        error: What was raised.
-        shape: The table that was written.
-        deleting: Whether a row was deleted: then a foreign key is one that refers to it.
+        error: The exception.
+        shape: The written table.
+        deleting: Whether a row was deleted, so that a failing foreign key refers to it.
     """
     unavailable = unavailable_of(error)
     if unavailable is not None:
         return unavailable
     if isinstance(error, DBAPIError):
-        return _of_refusal(Refusal(error), shape, deleting=deleting)
+        return _problem_of_refusal(Refusal(error), shape, deleting=deleting)
     if isinstance(error, StatementError) and isinstance(error.orig, ValueError | OverflowError):
         return Problem(422, str(error.orig), kind="invalid")
     return None
 
 
 _UNAVAILABLE: dict[ErrorKind, tuple[str, str]] = {
-    ErrorKind.CONFLICT: ("busy", "The database is busy: try again shortly."),
-    ErrorKind.BUSY: ("busy", "The database is busy: try again shortly."),
-    ErrorKind.STALLED: ("busy", "The database did not answer in time: try again shortly."),
-    ErrorKind.FULL: ("full", "The database has no space left: nothing was changed."),
-    ErrorKind.LOST: ("unavailable", "The database cannot be reached: try again shortly."),
+    ErrorKind.CONFLICT: ("busy", "The database is busy. Try again shortly."),
+    ErrorKind.BUSY: ("busy", "The database is busy. Try again shortly."),
+    ErrorKind.STALLED: ("busy", "The database did not respond in time. Try again shortly."),
+    ErrorKind.FULL: ("full", "The database has no space left. Nothing was changed."),
+    ErrorKind.LOST: ("unavailable", "The database is unavailable. Try again shortly."),
     ErrorKind.MOVED: (
         "unavailable",
-        "The database does not accept writes at the moment: try again shortly.",
+        "The database does not accept writes at the moment. Try again shortly.",
     ),
-    ErrorKind.UNREACHABLE: ("unavailable", "The database cannot be reached: try again shortly."),
+    ErrorKind.UNREACHABLE: ("unavailable", "The database is unavailable. Try again shortly."),
 }
 
 
 def unavailable_of(error: BaseException) -> Problem | None:
-    """The 503 that an error of the database amounts to; None if it is none of time or reach."""
+    """Return the 503 for a database that is busy or unavailable; None for other errors."""
     error_kind = error_kind_of(error)
     if error_kind is None:
         return None
@@ -131,102 +131,103 @@ def unavailable_of(error: BaseException) -> Problem | None:
     if isinstance(error, UncertainCommitError):
         kind = "uncertain"
         detail = (
-            "The connection to the database was lost. It is not known whether the request "
-            "was carried out: check before you retry."
+            "The connection to the database was lost, and the request may or may not have been "
+            "carried out. Read the current state before you retry."
         )
-    logger.warning("Answered 503, %s: %s", kind, _reason(error))
+    logger.warning("Responded with 503, %s: %s", kind, _reason(error))
     return Problem(503, detail, kind=kind, headers={"Retry-After": RETRY_AFTER})
 
 
-def too_late(seconds: float, *, wrote: bool) -> Problem:
-    """The 503 of a request that has waited for the database as long as may be.
+def deadline_exceeded(seconds: float, *, wrote: bool) -> Problem:
+    """Return the 503 of a request that waited for the database until its deadline.
 
     Args:
-        seconds: So long.
-        wrote: Whether it asked for a write, which may have been carried out.
+        seconds: The deadline in seconds.
+        wrote: Whether the request may have written something.
     """
     detail = (
-        f"The database did not answer within {seconds:g} seconds, and the request was cancelled"
+        f"The database did not respond within {seconds:g} seconds, and the request was cancelled"
     )
-    logger.warning("Answered 503: %s.", detail)
+    logger.warning("Responded with 503: %s.", detail)
     headers = {"Retry-After": RETRY_AFTER}
     if not wrote:
         return Problem(503, f"{detail}. Try again shortly.", kind="busy", headers=headers)
-    detail += ". It is not known whether the request was carried out: check before you retry."
+    detail += ". It may or may not have been carried out. Read the current state before you retry."
     return Problem(503, detail, kind="uncertain", headers=headers)
 
 
 def _reason(error: BaseException) -> str:
-    """What the database said, without the statement and its values."""
+    """Return the message of the database, without the statement and its values."""
     return str(getattr(error, "orig", None) or error).partition("\n")[0]
 
 
-def _of_refusal(refusal: Refusal, shape: Shape, *, deleting: bool) -> Problem | None:
+def _problem_of_refusal(refusal: Refusal, shape: Shape, *, deleting: bool) -> Problem | None:
     state = refusal.state
     name = shape.model.__name__
     if state == _UNIQUE:
         fields = _fields(refusal, shape)
         named = " and ".join(fields) or "key"
-        unique = _unique(refusal, shape)
+        unique = _unique_constraint(refusal, shape)
         constraint = refusal.constraint or (None if unique is None else str(unique.name))
         row = with_article(snake(name).replace("_", " "))
         detail = f"There is already {row} with this {named}."
         if _is_partial(unique):
             detail = f"There is already {row} with this {named}, by the constraint {constraint}."
-        return _conflict("unique", _worded(unique) or detail, fields, constraint)
+        return _conflict("unique", _custom_message(unique) or detail, fields, constraint)
     if state in {_FOREIGN, "23001"}:
-        return _foreign(refusal, shape, deleting=deleting)
+        return _foreign_key_problem(refusal, shape, deleting=deleting)
     if state == _CHECK:
-        return _invalid(refusal, shape, f"does not meet the constraint {refusal.constraint}")
+        return _invalid(refusal, shape, f"violates the constraint {refusal.constraint}")
     if state == _NOT_NULL:
         return _invalid(refusal, shape, "must not be null")
     if state == "23P01":
         return _conflict("exclusion", "This overlaps an existing row.", (), refusal.constraint)
     if state == "2200H":
-        detail = f"No key is left for a new {name}: the sequence has reached its maximum."
-        logger.error("Answered 503: %s", detail)
+        detail = f"Cannot create another {name}: the sequence of its key has reached its maximum."
+        logger.error("Responded with 503: %s", detail)
         return Problem(503, detail, kind="full")
     if state == _TOO_LARGE and "index row" in refusal.message:
-        return Problem(422, "A value is too long for the index of its column.", kind="invalid")
+        return Problem(422, "A value is too long for an index on its column.", kind="invalid")
     if state == _TOO_LARGE:
-        return too_large("This")
+        return too_large("The response")
     if state.startswith("22"):
         return Problem(422, "A value does not fit its column.", kind="invalid")
     return None
 
 
-def too_large(subject: str) -> Problem:
-    """The problem of rows that are too large for one answer.
+def too_large(what: str) -> Problem:
+    """Return the problem for rows that are too large for one response.
 
     Args:
-        subject: What is too large.
+        what: What is too large.
     """
     detail = (
-        f"{subject} is larger than the {LARGEST_ANSWER // 2**20} MiB of an answer: ask for fewer "
-        f"rows with limit=, or for fewer fields with fields=."
+        f"{what} is larger than the maximum of {LARGEST_ANSWER // 2**20} MiB. "
+        f"Request fewer rows with limit=, or fewer fields with fields=."
     )
     return Problem(413, detail, kind=TOO_LARGE)
 
 
-def _foreign(refusal: Refusal, shape: Shape, *, deleting: bool) -> Problem:
+def _foreign_key_problem(refusal: Refusal, shape: Shape, *, deleting: bool) -> Problem:
     if deleting or refusal.state == "23001" or "still referenced" in refusal.detail:
         return referenced(shape, refusal.table, refusal.constraint)
     return missing_row(_fields(refusal, shape), refusal.constraint)
 
 
 def referenced(shape: Shape, table: str | None, constraint: str | None) -> Problem:
-    """The conflict of a row that others refer to."""
+    """Return the conflict of a row that other rows refer to."""
     by = f" in {table}" if table and table != shape.name else ""
     detail = f"Other rows{by} refer to this {shape.model.__name__}."
     return _conflict("referenced", detail, (), constraint)
 
 
 def missing_row(fields: Iterable[str], constraint: str | None) -> Problem:
-    """The conflict of a foreign key that names no row, or none that can be reached."""
+    """Return the conflict of a foreign key to a row that does not exist or is out of scope."""
     named = tuple(fields)
-    subject = " and ".join(named) or "A foreign key"
-    detail = f"{subject} refers to a row that does not exist."
-    return _conflict("foreign_key", detail, named, constraint)
+    what = " and ".join(named) or "A foreign key"
+    return _conflict(
+        "foreign_key", f"{what} refers to a row that does not exist.", named, constraint
+    )
 
 
 def _conflict(kind: str, detail: str, fields: Iterable[str], constraint: str | None) -> Problem:
@@ -238,22 +239,25 @@ def _conflict(kind: str, detail: str, fields: Iterable[str], constraint: str | N
 
 def _invalid(refusal: Refusal, shape: Shape, what: str) -> Problem:
     fields = _fields(refusal, shape)
-    detail = _worded(_constraint(refusal, shape)) or f"{' and '.join(fields) or 'The row'} {what}."
+    detail = (
+        _custom_message(_constraint(refusal, shape))
+        or f"{' and '.join(fields) or 'The row'} {what}."
+    )
     constraint = refusal.constraint or ("not_null" if refusal.state == _NOT_NULL else "check")
     errors = [field_error(("body", name), name, constraint, detail) for name in fields]
     return Problem(422, detail, kind="invalid", errors=errors)
 
 
 def _fields(refusal: Refusal, shape: Shape) -> tuple[str, ...]:
-    """The fields a constraint is about."""
+    """The fields of a violated constraint."""
     if refusal.columns:
-        return _named(refusal.columns, shape)
+        return _body_names(refusal.columns, shape)
     if refusal.constraint is None:
         return ()
     for table in _tables(refusal, shape):
         columns = _columns_of(refusal.constraint, table)
         if columns:
-            return _named(columns, shape)
+            return _body_names(columns, shape)
     return ()
 
 
@@ -266,9 +270,9 @@ def _tables(refusal: Refusal, shape: Shape) -> Iterator[Table]:
 
 def _columns_of(constraint: str, table: Table) -> tuple[str, ...]:
     named: list[Any] = [*table.constraints, *table.indexes]
-    for item in named:
-        if item.name == constraint:
-            return tuple(column.name for column in item.columns)
+    for candidate in named:
+        if candidate.name == constraint:
+            return tuple(column.name for column in candidate.columns)
     if constraint == f"{table.name}_pkey":
         return tuple(column.name for column in table.primary_key)
     for unique in table.constraints:
@@ -280,42 +284,46 @@ def _columns_of(constraint: str, table: Table) -> tuple[str, ...]:
 
 
 def _constraint(refusal: Refusal, shape: Shape) -> Any:
-    """The constraint or index of the name that the database gave; None if it is not known."""
+    """The constraint or index with the reported name; None if the metadata has none."""
     for table in _tables(refusal, shape):
         named: list[Any] = [*table.constraints, *table.indexes]
-        for item in named:
-            if item.name and item.name == refusal.constraint:
-                return item
+        for candidate in named:
+            if candidate.name and candidate.name == refusal.constraint:
+                return candidate
     return None
 
 
-def _unique(refusal: Refusal, shape: Shape) -> Any:
-    """The constraint or unique index, by its name or by the columns that SQLite names."""
-    named_constraint = _constraint(refusal, shape)
-    if named_constraint is not None or refusal.constraint is not None:
-        return named_constraint
+def _unique_constraint(refusal: Refusal, shape: Shape) -> Any:
+    """The unique constraint or index, by the reported name or, on SQLite, the reported columns."""
+    constraint = _constraint(refusal, shape)
+    if constraint is not None or refusal.constraint is not None:
+        return constraint
     for table in _tables(refusal, shape):
         named: list[Any] = [*table.constraints, *(index for index in table.indexes if index.unique)]
-        for item in named:
-            unique = isinstance(item, UniqueConstraint | PrimaryKeyConstraint | Index)
-            if unique and item.name and {c.name for c in item.columns} == set(refusal.columns):
-                return item
+        for candidate in named:
+            unique = isinstance(candidate, UniqueConstraint | PrimaryKeyConstraint | Index)
+            if (
+                unique
+                and candidate.name
+                and {c.name for c in candidate.columns} == set(refusal.columns)
+            ):
+                return candidate
     return None
 
 
 def _is_partial(unique: Any) -> bool:
-    """Whether an index is over some of the rows."""
+    """Whether an index has a ``WHERE`` condition."""
     if not isinstance(unique, Index):
         return False
     options: Any = unique.dialect_options
     return any(options[name].get("where") is not None for name in ("postgresql", "sqlite"))
 
 
-def _worded(constraint: Any) -> str | None:
-    """How the program words a constraint: ``info={"message": ...}``, or ``Field(message=...)``."""
+def _custom_message(constraint: Any) -> str | None:
+    """The custom message of a constraint: ``info={"message": ...}`` or ``Field(message=...)``."""
     return None if constraint is None else constraint.info.get("message")
 
 
-def _named(columns: Iterable[str], shape: Shape) -> tuple[str, ...]:
-    names = {column.column.name: column.body_name for column in shape.columns.values()}
-    return tuple(names.get(column, column) for column in columns)
+def _body_names(columns: Iterable[str], shape: Shape) -> tuple[str, ...]:
+    body_names = {column.column.name: column.body_name for column in shape.columns.values()}
+    return tuple(body_names.get(column, column) for column in columns)
