@@ -1,27 +1,12 @@
 """Links: rows of a link table, created and deleted by the keys of the two rows they connect."""
 
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import Request, Response
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json, to_json
-from sqlalchemy import (
-    BigInteger,
-    Connection,
-    ForeignKeyConstraint,
-    Integer,
-    Select,
-    Table,
-    and_,
-    bindparam,
-    delete,
-    exists,
-    literal_column,
-    select,
-)
-from sqlalchemy.sql import operators, visitors
+from sqlalchemy import Connection, Table, and_, bindparam, delete, literal_column, select
 
 from colonnade.database import Plan
 from colonnade.errors import QueryError, error_entry
@@ -29,6 +14,12 @@ from colonnade.models import ColumnShape, RelationShape, Shape, schemas
 from colonnade.query import NEW, QueryableTable, Scopes, read_includes, value_parameter
 from colonnade.resources import _scoping
 from colonnade.resources._foreign_keys import ForeignKeys
+from colonnade.resources._link_sides import (
+    column_keys,
+    joins_by_equality,
+    sides_of,
+    target_key_columns,
+)
 from colonnade.resources._table_context import TableContext, render_row
 from colonnade.resources._upserts import upsert
 from colonnade.resources._write_rules import (
@@ -48,44 +39,6 @@ from colonnade.resources.routes._request_context import context_of
 from colonnade.rows import Inputs, Returned, View
 
 
-class LinkSide:
-    """One side of a link: a foreign key of the link table.
-
-    Attributes:
-        columns: The referring columns of the link table.
-        table: The referenced table.
-        targets: The referenced columns, in the same order as ``columns``.
-        prefix: The prefix of the parameters for the key.
-    """
-
-    def __init__(self, columns: list[Any], table: Table, targets: list[Any], prefix: str) -> None:
-        self.columns = columns
-        self.table = table
-        self.targets = targets
-        self.prefix = prefix
-
-    def binds(self) -> list[Any]:
-        """Build the parameters for the key."""
-        return [
-            bindparam(f"{self.prefix}{index}", type_=_key_type(column.type))
-            for index, column in enumerate(self.columns)
-        ]
-
-    def exists_clause(self, scopes: Scopes) -> Any:
-        """Build the condition that the row exists inside its scope."""
-        there = self.table.alias()
-        same = [
-            there.c[target.key] == bind
-            for target, bind in zip(self.targets, self.binds(), strict=True)
-        ]
-        inner: Select[Any] = select(literal_column("1")).select_from(there)
-        return exists(inner.where(and_(*same, *scopes.clauses(self.table, there))))
-
-    def parameters(self, key: tuple[Any, ...]) -> dict[str, Any]:
-        """Return the values of the parameters for a key."""
-        return {f"{self.prefix}{index}": value for index, value in enumerate(key)}
-
-
 class Link:
     """The link and unlink operations of one relation.
 
@@ -97,13 +50,13 @@ class Link:
     def __init__(self, table_context: TableContext, relation: RelationShape) -> None:
         self.table_context = table_context
         self.relation = relation
-        link, sides = relation.link, _sides(table_context.shape, relation)
+        link, sides = relation.link, sides_of(table_context.shape, relation)
         if link is None or sides is None:
             raise ValueError(relation.name)
         self.table = link.table
         self.source_side, self.target_side = sides
         self.shape = None if link.model is None else Shape.of(link.model)
-        self.keys = Keys(_key_columns(relation, self.target_side, self.shape))
+        self.keys = Keys(target_key_columns(relation, self.target_side, self.shape))
         self.target_name = relation.target.__name__
         self.inputs: Inputs | None = None
         self.view: View | None = None
@@ -123,17 +76,17 @@ class Link:
         The key of the link table must consist of the keys of the two rows, and the relation may
         have no condition except their equality.
         """
-        if relation.link is None or not _joins_by_equality(relation):
+        if relation.link is None or not joins_by_equality(relation):
             return False
-        sides = _sides(table_context.shape, relation)
+        sides = sides_of(table_context.shape, relation)
         if sides is None:
             return False
         source_side, target_side = sides
         key = {column.key for column in relation.link.table.primary_key}
         return (
-            _column_keys(source_side.targets) == _column_keys(table_context.shape.table.primary_key)
-            and _column_keys(target_side.targets) == _column_keys(target_side.table.primary_key)
-            and key == _column_keys(source_side.columns) | _column_keys(target_side.columns)
+            column_keys(source_side.targets) == column_keys(table_context.shape.table.primary_key)
+            and column_keys(target_side.targets) == column_keys(target_side.table.primary_key)
+            and key == column_keys(source_side.columns) | column_keys(target_side.columns)
         )
 
     def tables(self) -> tuple[Table, ...]:
@@ -153,7 +106,7 @@ class Link:
     @property
     def key_fields(self) -> frozenset[str]:
         """The fields of the link whose values are in the path."""
-        keys = _column_keys((*self.source_side.columns, *self.target_side.columns))
+        keys = column_keys((*self.source_side.columns, *self.target_side.columns))
         if self.shape is None:
             return frozenset()
         return frozenset(
@@ -163,10 +116,10 @@ class Link:
     async def put(self, request: Request, key: tuple[Any, ...], segment: str) -> Response:
         """Link two rows; an existing link is updated with the fields in the body."""
         context, scopes = context_of(request), self._scopes(request)
-        there = self._key(segment)
-        self._refuse_conflicting_keys(key, there)
-        keys = {**self.source_side.parameters(key), **self.target_side.parameters(there)}
-        path_values = self._path_values(key, there)
+        target_key = self._key(segment)
+        self._refuse_conflicting_keys(key, target_key)
+        keys = {**self.source_side.parameters(key), **self.target_side.parameters(target_key)}
+        path_values = self._path_values(key, target_key)
         values, body_fields = self._read(await json_body(request), path_values, scopes)
         scope = scopes.get(self.table)
         validates_row = bool(self._row_validator) and bool(body_fields)
@@ -223,14 +176,17 @@ class Link:
     async def delete(self, request: Request, key: tuple[Any, ...], segment: str) -> Response:
         """Unlink two rows; succeeds if they are not linked."""
         context, scopes = context_of(request), self._scopes(request)
-        there = self._key(segment)
-        sides = [self.source_side.exists_clause(scopes), self.target_side.exists_clause(scopes)]
+        target_key = self._key(segment)
+        both_exist = [
+            self.source_side.exists_clause(scopes),
+            self.target_side.exists_clause(scopes),
+        ]
         statement: Any = (
             delete(self.table)
-            .where(self._link_clause(), *sides, *scopes.clauses(self.table, self.table))
+            .where(self._link_clause(), *both_exist, *scopes.clauses(self.table, self.table))
             .returning(literal_column("1"))
         )
-        parameters = {**self.source_side.parameters(key), **self.target_side.parameters(there)}
+        parameters = {**self.source_side.parameters(key), **self.target_side.parameters(target_key)}
         parameters.update(scopes.binds())
 
         def work(connection: Connection) -> None:
@@ -259,22 +215,18 @@ class Link:
             raise self._target_not_found()
         return key
 
-    def _refuse_conflicting_keys(self, key: tuple[Any, ...], there: tuple[Any, ...]) -> None:
+    def _refuse_conflicting_keys(self, key: tuple[Any, ...], target_key: tuple[Any, ...]) -> None:
         """Refuse two rows with different values of a column that both keys share, such as a tenant.
 
         Raises:
             Problem: 409, the values differ.
         """
-        source_side = dict(
-            zip((column.key for column in self.source_side.columns), key, strict=True)
-        )
-        target_side = dict(
-            zip((column.key for column in self.target_side.columns), there, strict=True)
+        source = dict(zip((column.key for column in self.source_side.columns), key, strict=True))
+        target = dict(
+            zip((column.key for column in self.target_side.columns), target_key, strict=True)
         )
         conflicting = [
-            name
-            for name in source_side.keys() & target_side.keys()
-            if source_side[name] != target_side[name]
+            name for name in source.keys() & target.keys() if source[name] != target[name]
         ]
         if conflicting:
             names = " and ".join(sorted(conflicting))
@@ -284,13 +236,15 @@ class Link:
             )
             raise Problem(409, detail, kind="foreign_key")
 
-    def _path_values(self, key: tuple[Any, ...], there: tuple[Any, ...]) -> Values:
+    def _path_values(self, key: tuple[Any, ...], target_key: tuple[Any, ...]) -> Values:
         """The values of the link's fields that are in the path, by field."""
         if self.shape is None:
             return {}
         by_key = {column.column.key: column.name for column in self.shape.columns.values()}
         columns = [*self.source_side.columns, *self.target_side.columns]
-        return dict(zip((by_key[column.key] for column in columns), (*key, *there), strict=True))
+        return dict(
+            zip((by_key[column.key] for column in columns), (*key, *target_key), strict=True)
+        )
 
     def _target_not_found(self) -> Exception:
         problem = self.table_context.not_found()
@@ -318,14 +272,14 @@ class Link:
                 )
             return {}, frozenset()
         payload = _json_object(body or b"{}")
-        taken = self.key_fields & payload.keys()
-        if taken:
+        in_path = self.key_fields & payload.keys()
+        if in_path:
             raise QueryError(
                 [
                     error_entry(
                         "link", ("body", name), f"{name} is in the path: leave it out of the body"
                     )
-                    for name in taken
+                    for name in in_path
                 ]
             )
         scope = scopes.get(self.table)
@@ -351,16 +305,14 @@ class Link:
         Raises:
             Problem: 404, no row can have the key.
         """
-        source_side = len(self.source_side.columns)
-        for place, name in enumerate(path_values):
+        source_length = len(self.source_side.columns)
+        for index, name in enumerate(path_values):
             if any(
                 entry["loc"][-1] == name and entry["type"] in OUT_OF_RANGE for entry in error.errors
             ):
-                raise (
-                    self.table_context.not_found()
-                    if place < source_side
-                    else self._target_not_found()
-                )
+                if index < source_length:
+                    raise self.table_context.not_found()
+                raise self._target_not_found()
 
     def _upsert(
         self, values: Values, body_fields: frozenset[str], path_values: Values, scopes: Scopes
@@ -422,10 +374,10 @@ class Link:
                 values, scopes, creating=True, already_checked=self.key_fields
             )
             for reference in references:
-                here = select(
+                is_reachable = select(
                     *self._foreign_keys.reachable_clauses([reference], values, scopes, NEW)
                 )
-                if not connection.execute(here, parameters).scalar_one():
+                if not connection.execute(is_reachable, parameters).scalar_one():
                     return missing_row(reference.body_names, None)
         return Problem(409, "The link exists but is outside your scope.", kind="scope")
 
@@ -444,97 +396,19 @@ class Link:
             raise self._target_not_found()
 
 
-def _key_type(kind: Any) -> Any:
-    """The type to compare a key as: an integer too large for its column must match no row."""
-    return BigInteger() if isinstance(kind, Integer) else kind
-
-
-def _column_keys(columns: Iterable[Any]) -> set[str]:
-    return {column.key for column in columns}
-
-
-def _joins_by_equality(relation: RelationShape) -> bool:
-    """Whether equality of columns is the only condition of a relation."""
-    orm = relation.orm
-    for condition in (orm.primaryjoin, orm.secondaryjoin):
-        for part in visitors.iterate(condition) if condition is not None else ():
-            if part.__visit_name__ == "bindparam":
-                return False
-            operator = getattr(part, "operator", operators.eq)
-            if part.__visit_name__ == "binary" and operator is not operators.eq:
-                return False
-    return True
-
-
-def _sides(shape: Shape, relation: RelationShape) -> tuple[LinkSide, LinkSide] | None:
-    """Return the two sides of a relation's link table; None if they are not unambiguous."""
-    orm, link = relation.orm, relation.link
-    if link is None:
-        return None
-    source_side = [(there, here) for here, there in orm.synchronize_pairs]
-    if relation.kind == "many_to_many":
-        target_side = [(there, here) for here, there in orm.secondary_synchronize_pairs or ()]
-        target = Shape.of(relation.target).table
-    else:
-        taken = _column_keys(column for column, _ in source_side)
-        rest = {column.key for column in link.table.primary_key} - taken
-        whole = _column_keys(link.table.primary_key)
-        keys = [
-            constraint
-            for constraint in link.table.constraints
-            if isinstance(constraint, ForeignKeyConstraint)
-            and rest
-            and rest <= _column_keys(constraint.columns) <= whole
-        ]
-        if len(keys) != 1:
-            return None
-        target_side = [(element.parent, element.column) for element in keys[0].elements]
-        target = keys[0].referred_table
-    if not source_side or not target_side:
-        return None
-    return (
-        LinkSide(
-            [link_column for link_column, _ in source_side],
-            shape.table,
-            [target_column for _, target_column in source_side],
-            "source_",
-        ),
-        LinkSide(
-            [link_column for link_column, _ in target_side],
-            target,
-            [target_column for _, target_column in target_side],
-            "target_",
-        ),
-    )
-
-
-def _key_columns(
-    relation: RelationShape, target_side: LinkSide, link: Shape | None
-) -> tuple[ColumnShape, ...]:
-    """The columns that define the types of the target's key in the path."""
-    if relation.kind == "many_to_many" or link is None:
-        columns = Shape.of(relation.target).columns.values()
-        wanted = [column.key for column in target_side.targets]
-    else:
-        columns = link.columns.values()
-        wanted = [column.key for column in target_side.columns]
-    by_key = {column.column.key: column for column in columns}
-    return tuple(by_key[key] for key in wanted)
-
-
 def _automatic_updates(shape: Shape) -> dict[str, Any]:
     """The values that SQLAlchemy sets in an UPDATE, but not in ON CONFLICT DO UPDATE."""
-    kept: dict[str, Any] = {}
+    updates: dict[str, Any] = {}
     for column in shape.columns.values():
         default: Any = column.column.onupdate
         if column.role == "updated_at":
-            kept[column.column.key] = datetime.now(UTC)
+            updates[column.column.key] = datetime.now(UTC)
         elif column.role == "version":
-            kept[column.column.key] = column.column + 1
+            updates[column.column.key] = column.column + 1
         elif default is not None and hasattr(default, "arg"):
             # SQLAlchemy passes the execution context, which does not exist here.
-            kept[column.column.key] = default.arg(None) if default.is_callable else default.arg
-    return kept
+            updates[column.column.key] = default.arg(None) if default.is_callable else default.arg
+    return updates
 
 
 def _json_object(body: bytes) -> dict[str, Any]:

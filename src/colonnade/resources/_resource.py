@@ -23,14 +23,10 @@ from colonnade.resources._table_context import TableContext
 from colonnade.resources.routes import _openapi as openapi
 from colonnade.resources.routes._disconnect import DEADLINE
 from colonnade.resources.routes._names import path_of
-from colonnade.resources.routes._operations import (
-    GeneratedRoutes,
-    Guards,
-    Operation,
-    ResourceOptions,
-)
+from colonnade.resources.routes._operations import GeneratedRoutes
 from colonnade.resources.routes._request_context import NO_CONTEXT, RequestContext, context_of
 from colonnade.resources.routes._route import ResourceRoute, Routes, replaced_keys, route_keys
+from colonnade.resources.routes._route_builder import Guards, Operation, ResourceOptions
 
 OPERATIONS: frozenset[Operation] = frozenset(get_args(Operation))
 HookT = TypeVar("HookT", bound=Callable[..., Any])
