@@ -2,7 +2,7 @@
 
 from colonnade.resources._resource import OPERATIONS, Resource
 from colonnade.resources._scoping import Unscoped
-from colonnade.resources.answers._problems import Problem
+from colonnade.resources.responses._problems import Problem
 from colonnade.resources.routes._exception_handlers import problems
 from colonnade.resources.routes._read_your_writes import ReadYourWrites
 from colonnade.resources.routes._route_builder import Operation

@@ -31,8 +31,8 @@ from colonnade.resources._row_writes import Write
 from colonnade.resources._table_context import render_row
 from colonnade.resources._write_rules import Values
 from colonnade.resources._writes import OK_BODY, WriteOperations
-from colonnade.resources.answers._bodies import JSONBody, json_body, read_body
-from colonnade.resources.answers._unreadable import FAILURES, name_unreadable, rows_of_keys
+from colonnade.resources.responses._bodies import JSONBody, json_body, read_body
+from colonnade.resources.responses._unreadable import FAILURES, name_unreadable, rows_of_keys
 from colonnade.resources.routes._request_context import context_of
 from colonnade.rows import MOST_ERRORS, UnreadableRowError, refuse_size
 
@@ -72,11 +72,11 @@ class BatchOperations:
         with_hooks = write_with_hooks if writes.hooks.any("create") else None
         idempotent_request = writes.idempotent_request(request, body, scopes)
         if idempotent_request is not None:
-            work = idempotent_request.answer(
-                context, insert, with_hooks, lambda created: self._answer(created, 201)
+            work = idempotent_request.run(
+                context, insert, with_hooks, lambda created: self._response(created, 201)
             )
-            answer: Response = await writes.name_foreign_key(context, work, rows)
-            return answer
+            response: Response = await writes.name_foreign_key(context, work, rows)
+            return response
         if with_hooks is not None:
             unit = self.table_context.run_hooked(context, with_hooks)
         elif writes.rows.renders_before_commit:
@@ -85,7 +85,7 @@ class BatchOperations:
             unit = self.table_context.run(context, bulk, begin=isinstance(bulk, StatementBatch))
         else:
             unit = self.table_context.run(context, insert, begin=True)
-        return self._answer(await writes.name_foreign_key(context, unit, rows), 201)
+        return self._response(await writes.name_foreign_key(context, unit, rows), 201)
 
     async def update(self, request: Request) -> Response:
         """Update the rows whose keys are in the body; respond with 200, in that order."""
@@ -125,7 +125,7 @@ class BatchOperations:
         names = [column.name for column in self.table_context.shape.primary_key]
         rows = [{**dict(zip(names, key, strict=True)), **values} for key, values in changes]
         try:
-            return self._answer(await writes.name_foreign_key(context, unit, rows), 200)
+            return self._response(await writes.name_foreign_key(context, unit, rows), 200)
         except FAILURES as error:
             if not isinstance(error, UnreadableRowError):  # which names its row already
                 chosen = partial(
@@ -192,19 +192,19 @@ class BatchOperations:
     ) -> None:
         shape, table = self.table_context.shape, self.table_context.shape.table
         columns = [column.column for column in shape.primary_key]
-        reached = self._rows_clause(table, keys, scopes)
-        count = select(func.count()).select_from(table).where(reached)
+        is_selected = self._rows_clause(table, keys, scopes)
+        count = select(func.count()).select_from(table).where(is_selected)
         parameters = dict(scopes.binds())
         # RETURNING omits a row that SQLite deletes by ON DELETE CASCADE from another of them.
-        counted = self.table_context.backend == "sqlite"
-        there = connection.execute(count, parameters).scalar_one() if counted else 0
-        statement = delete(table).where(reached).returning(*columns)
-        if not counted and len(keys) > 1:
+        counts_first = self.table_context.backend == "sqlite"
+        existing = connection.execute(count, parameters).scalar_one() if counts_first else 0
+        statement = delete(table).where(is_selected).returning(*columns)
+        if not counts_first and len(keys) > 1:
             rows = table.alias()
             locked = lock_in_order(shape, rows, self._rows_clause(rows, keys, scopes))
             statement = statement.where(after_locking(locked))
-        gone = connection.execute(statement, parameters).all()
-        if max(there, len(gone)) < len(keys):
+        deleted = connection.execute(statement, parameters).all()
+        if max(existing, len(deleted)) < len(keys):
             raise self.table_context.not_found()
 
     def _rows_clause(
@@ -285,7 +285,7 @@ class BatchOperations:
                 raise QueryError([error_entry("batch", (*loc, name), message)]) from None
         return tuple(key), self.table_context.update.read(to_json(rest), loc)
 
-    def _answer(self, rows: list[Any], status: int) -> Response:
+    def _response(self, rows: list[Any], status: int) -> Response:
         view = self.table_context.view
         body = b"[" + b",".join(render_row(view, row.body) for row in rows) + b"]"
         return JSONBody(body, status)

@@ -155,14 +155,17 @@ class BulkStatements:
     def _changes_unique_columns(self, names: tuple[str, ...]) -> bool:
         """Whether a unique column changes, so that rows can conflict with each other."""
         table = self._table_context.shape.table
-        apart = CheckConstraint, ForeignKeyConstraint
-        kept = [
+        not_unique = CheckConstraint, ForeignKeyConstraint
+        unique_constraints = [
             constraint
             for constraint in table.constraints
             if isinstance(constraint, ColumnCollectionConstraint)
-            and not isinstance(constraint, apart)
+            and not isinstance(constraint, not_unique)
         ]
-        groups: list[Any] = [*kept, *(index for index in table.indexes if index.unique)]
+        groups: list[Any] = [
+            *unique_constraints,
+            *(index for index in table.indexes if index.unique),
+        ]
         changed = self._columns(names)
         return any(
             column is changed_column
@@ -176,20 +179,20 @@ class BulkStatements:
 
         RETURNING guarantees no order, so the rows are sorted by those keys.
         """
-        counted = self._table_context.shape.table.autoincrement_column
-        if counted is None or counted.identity is not None:
+        generated = self._table_context.shape.table.autoincrement_column
+        if generated is None or generated.identity is not None:
             return False
-        return not any(column is counted for column in self._columns(names))
+        return not any(column is generated for column in self._columns(names))
 
     def _has_row_defaults(self, names: tuple[str, ...]) -> bool:
         """Whether an omitted column has a default that Python computes for each row."""
         written = {column.key for column in self._columns(names)}
-        left = [
+        omitted = [
             column
             for column in self._table_context.shape.table.columns
             if column.key not in written
         ]
-        return any(_is_row_default(column.default) for column in left)
+        return any(_is_row_default(column.default) for column in omitted)
 
     def _arrays(self, names: tuple[str, ...], rows: list[Values]) -> Values:
         columns = zip(self._columns(names), names, strict=True)
@@ -216,7 +219,7 @@ class BulkStatements:
             for index, column in enumerate(shape.primary_key)
         }
         input_rows = _unnested(types | {value_parameter(column): column.type for column in columns})
-        key_rows = _unnested(types, name="asked")
+        key_rows = _unnested(types, name="key_rows")
         rows = shape.table.alias()
         chosen = and_(*(rows.c[column.key] == key_rows.c[name] for name, column in keys.items()))
         locked = lock_in_order(shape, rows, chosen, key_share=True).select_from(rows, key_rows)
@@ -232,7 +235,7 @@ class BulkStatements:
         )
 
 
-def _unnested(columns: dict[str, Any], name: str = "given") -> Any:
+def _unnested(columns: dict[str, Any], name: str = "input_rows") -> Any:
     """Build ``unnest()`` of array parameters: one column for each, and ``position``."""
     arrays = [bindparam(name, type_=ARRAY(kind, dimensions=1)) for name, kind in columns.items()]
     table = func.unnest(*arrays).table_valued(*columns, with_ordinality="position")

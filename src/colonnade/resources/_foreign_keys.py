@@ -21,8 +21,8 @@ from sqlalchemy import (
 
 from colonnade.models import ColumnShape, Shape
 from colonnade.query import Scopes, value_parameter
-from colonnade.resources.answers._failures import missing_row
-from colonnade.resources.answers._problems import Problem
+from colonnade.resources.responses._failures import missing_row
+from colonnade.resources.responses._problems import Problem
 
 Values = Mapping[str, Any]
 

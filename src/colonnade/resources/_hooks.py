@@ -10,7 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from colonnade.database import Database
 from colonnade.resources.routes._overrides import OverrideSession
 
-Written = Literal["create", "update", "delete"]
+WriteKind = Literal["create", "update", "delete"]
 Hook = Callable[..., Any]
 HookT = TypeVar("HookT", bound=Hook)
 T = TypeVar("T")
@@ -32,24 +32,24 @@ class Hooks:
     """
 
     def __init__(self) -> None:
-        self._hooks: dict[tuple[str, Written], list[Hook]] = {}
+        self._hooks: dict[tuple[str, WriteKind], list[Hook]] = {}
 
-    def add(self, when: Literal["before", "after"], operation: Written, hook: Hook) -> None:
+    def add(self, when: Literal["before", "after"], operation: WriteKind, hook: Hook) -> None:
         """Register a hook; hooks run in the order of registration."""
         self._hooks.setdefault((when, operation), []).append(hook)
 
-    def any(self, operation: Written) -> bool:
+    def any(self, operation: WriteKind) -> bool:
         """Whether an operation has hooks."""
         return ("before", operation) in self._hooks or ("after", operation) in self._hooks
 
-    def has(self, when: Literal["before", "after"], operation: Written) -> bool:
+    def has(self, when: Literal["before", "after"], operation: WriteKind) -> bool:
         """Whether an operation has hooks before or after it."""
         return (when, operation) in self._hooks
 
     async def run(
         self,
         when: Literal["before", "after"],
-        operation: Written,
+        operation: WriteKind,
         session: AsyncSession,
         argument: Any,
     ) -> None:
@@ -58,7 +58,6 @@ class Hooks:
             if iscoroutinefunction(hook) or iscoroutinefunction(type(hook).__call__):
                 await hook(session, argument)
                 continue
-            # The checker cannot infer a lambda with a default.
             returned = await session.run_sync(lambda sync, hook=hook: hook(sync, argument))  # type: ignore[misc]  # mypy infers no lambda with a default
             if isinstance(returned, Awaitable):
                 await returned

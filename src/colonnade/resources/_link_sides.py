@@ -94,8 +94,8 @@ def sides_of(shape: Shape, relation: RelationShape) -> tuple[LinkSide, LinkSide]
         ]
         target = Shape.of(relation.target).table
     else:
-        taken = column_keys(column for column, _ in source_pairs)
-        rest = {column.key for column in link.table.primary_key} - taken
+        source_keys = column_keys(column for column, _ in source_pairs)
+        rest = {column.key for column in link.table.primary_key} - source_keys
         key = column_keys(link.table.primary_key)
         keys = [
             constraint

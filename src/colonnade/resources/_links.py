@@ -31,9 +31,9 @@ from colonnade.resources._write_rules import (
     stored_row,
 )
 from colonnade.resources._writes import OK_BODY
-from colonnade.resources.answers._bodies import JSONBody, json_body
-from colonnade.resources.answers._failures import missing_row
-from colonnade.resources.answers._problems import Problem
+from colonnade.resources.responses._bodies import JSONBody, json_body
+from colonnade.resources.responses._failures import missing_row
+from colonnade.resources.responses._problems import Problem
 from colonnade.resources.routes._keys import OUT_OF_RANGE, Keys
 from colonnade.resources.routes._request_context import context_of
 from colonnade.rows import Inputs, Returned, View

@@ -27,11 +27,11 @@ from colonnade.query import (
 )
 from colonnade.resources._plan_cache import Explain
 from colonnade.resources._table_context import TableContext, render_row, render_rows
-from colonnade.resources.answers._bodies import JSONBody
-from colonnade.resources.answers._etags import is_unchanged
-from colonnade.resources.answers._failures import TOO_LARGE, too_large
-from colonnade.resources.answers._problems import Problem
-from colonnade.resources.answers._unreadable import (
+from colonnade.resources.responses._bodies import JSONBody
+from colonnade.resources.responses._etags import is_unchanged
+from colonnade.resources.responses._failures import TOO_LARGE, too_large
+from colonnade.resources.responses._problems import Problem
+from colonnade.resources.responses._unreadable import (
     FAILURES,
     name_unreadable,
     row_of_key,
@@ -148,7 +148,7 @@ class ReadOperations:
     async def page(self, context: RequestContext, page: Page) -> Response:
         """Respond with a page of the table."""
         view = self.table_context.views.get(page.fields, page.include)
-        return await answer_page(context, self.table_context, page, view)
+        return await respond_with_page(context, self.table_context, page, view)
 
     async def row(self, request: Request, key: tuple[Any, ...]) -> Response:
         """Respond with one row, or with 304 if the client has its current version."""
@@ -220,7 +220,7 @@ class ReadOperations:
         return JSONBody(body, 200, _offset_links(page, row.found > page.limit))
 
 
-async def answer_page(
+async def respond_with_page(
     context: RequestContext, table_context: TableContext, page: Page, view: View
 ) -> Response:
     """Respond with a page.

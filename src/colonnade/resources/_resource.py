@@ -17,7 +17,7 @@ from colonnade.errors import ModelError, QueryError
 from colonnade.models import Idempotency, Shape, schemas
 from colonnade.query import Page, QueryableTable, nearest
 from colonnade.resources import _scoping
-from colonnade.resources._hooks import Hooks, Written
+from colonnade.resources._hooks import Hooks, WriteKind
 from colonnade.resources._reads import ReadOperations, requested_page
 from colonnade.resources._table_context import TableContext
 from colonnade.resources.routes import _openapi as openapi
@@ -198,7 +198,7 @@ class Resource(APIRouter):
         context = page.context if isinstance(page.context, RequestContext) else NO_CONTEXT
         return await self._reads.page(context, page)
 
-    def before(self, operation: Written) -> Callable[[HookT], HookT]:
+    def before(self, operation: WriteKind) -> Callable[[HookT], HookT]:
         """Register a function to call before a write, in its transaction.
 
         It is called with the session and the values by field, which it may change; before a
@@ -206,7 +206,7 @@ class Resource(APIRouter):
         """
         return self._hook("before", operation)
 
-    def after(self, operation: Written) -> Callable[[HookT], HookT]:
+    def after(self, operation: WriteKind) -> Callable[[HookT], HookT]:
         """Register a function to call after a write, in its transaction.
 
         It is called with the session and the row; after a delete, with the session and the key as
@@ -215,9 +215,9 @@ class Resource(APIRouter):
         return self._hook("after", operation)
 
     def _hook(
-        self, when: Literal["before", "after"], operation: Written
+        self, when: Literal["before", "after"], operation: WriteKind
     ) -> Callable[[HookT], HookT]:
-        if operation not in get_args(Written):
+        if operation not in get_args(WriteKind):
             raise ModelError(
                 f"Unknown operation {operation!r} for a hook. Use create, update or delete."
             )
@@ -295,9 +295,9 @@ def _refuse_orm_cascades(shape: Shape, operations: frozenset[Operation]) -> None
         if not orm.cascade.delete or relation.kind in {"one", "many_to_many"}:
             continue
         target = Shape.of(relation.target)
-        theirs = {target.table.c[there].name for _, there in relation.pairs}
+        referring = {target.table.c[there].name for _, there in relation.pairs}
         for key in target.foreign_keys:
-            if set(key.columns) == theirs and (key.ondelete or "").upper() not in {
+            if set(key.columns) == referring and (key.ondelete or "").upper() not in {
                 "CASCADE",
                 "SET NULL",
             }:
@@ -313,10 +313,10 @@ def _refuse_protected_fields(
     shape: Shape, create: type[BaseModel], update: type[BaseModel]
 ) -> None:
     """Refuse custom schemas that let requests write protected columns."""
-    for schema, doors in ((create, ("readonly", "role")), (update, ("readonly", "role", "frozen"))):
+    for schema, flags in ((create, ("readonly", "role")), (update, ("readonly", "role", "frozen"))):
         for column in shape.columns.values():
             if column.name not in schema.model_fields or not any(
-                getattr(column, door) for door in doors
+                getattr(column, flag) for flag in flags
             ):
                 continue
             why = "is maintained by the database" if column.readonly or column.role else "is frozen"

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, literal_column, select
 from colonnade.database import Bound, Plan
 from colonnade.query import NEW, Scope, Scopes, key_clause, key_parameters
 from colonnade.resources._foreign_keys import ForeignKeys, Reference
-from colonnade.resources._hooks import Written
+from colonnade.resources._hooks import WriteKind
 from colonnade.resources._table_context import TableContext, render_row
 from colonnade.resources._trees import Trees
 from colonnade.resources._write_rules import (
@@ -20,8 +20,8 @@ from colonnade.resources._write_rules import (
     stored_row,
 )
 from colonnade.resources._write_statements import WriteStatements
-from colonnade.resources.answers._failures import missing_row
-from colonnade.resources.answers._problems import Problem
+from colonnade.resources.responses._failures import missing_row
+from colonnade.resources.responses._problems import Problem
 from colonnade.rows import form_of
 
 Key = tuple[Any, ...]
@@ -39,7 +39,7 @@ class Write:
         expected: The versions that ``If-Match`` accepts; None for any.
     """
 
-    operation: Written
+    operation: WriteKind
     values: Values
     scopes: Scopes
     key: Key = ()

@@ -99,11 +99,11 @@ def scopes_of(request: Request, db: Database, tables: Callable[[], Iterable[Tabl
     declared = _registry(db).scopes
     if not declared:
         return NO_SCOPES
-    kept: dict[Table, Scope] = request.scope.get(_SCOPES_KEY, {})
+    request_scopes: dict[Table, Scope] = request.scope.get(_SCOPES_KEY, {})
     scopes: dict[Table, Scope] = {}
     for table in tables():
-        if table in kept:
-            scopes[table] = kept[table]
+        if table in request_scopes:
+            scopes[table] = request_scopes[table]
         elif table in declared:
             raise ModelError(
                 f"The route does not depend on the scope of {table.name}. Add the endpoint to the "
@@ -115,14 +115,14 @@ def scopes_of(request: Request, db: Database, tables: Callable[[], Iterable[Tabl
 def _scope_dependency(shape: Shape, dependency: Callable[..., Any]) -> Callable[..., Any]:
     headers = headers_of(dependency)
 
-    async def keep_scope(
+    async def store_scope(
         request: Request,
-        answer: Any = Depends(dependency),  # noqa: B008 - FastAPI's syntax
+        result: Any = Depends(dependency),  # noqa: B008 - FastAPI's syntax
     ) -> None:
-        request.scope.setdefault(_SCOPES_KEY, {})[shape.table] = Scope.of(shape, answer)
+        request.scope.setdefault(_SCOPES_KEY, {})[shape.table] = Scope.of(shape, result)
         request.scope.setdefault(VARY_KEY, set()).update(headers)
 
-    return keep_scope
+    return store_scope
 
 
 def mark_private(request: Request, response: Response) -> None:

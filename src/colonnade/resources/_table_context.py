@@ -19,9 +19,9 @@ from colonnade.query import Includes, QueryableTable, Scopes, read_includes
 from colonnade.resources import _scoping
 from colonnade.resources._hooks import RunStatements, in_session
 from colonnade.resources._plan_cache import PlanCache
-from colonnade.resources.answers._etags import ETags
-from colonnade.resources.answers._failures import deadline_exceeded, problem_of
-from colonnade.resources.answers._problems import Problem
+from colonnade.resources.responses._etags import ETags
+from colonnade.resources.responses._failures import deadline_exceeded, problem_of
+from colonnade.resources.responses._problems import Problem
 from colonnade.resources.routes._disconnect import DEADLINE, DeadlineError, cancel_on_disconnect
 from colonnade.resources.routes._keys import Keys
 from colonnade.resources.routes._request_context import RequestContext
@@ -136,8 +136,9 @@ class TableContext:
 
     def tables(self) -> tuple[Table, ...]:
         """Return all tables that a request may access and whose scopes apply."""
+        all_tables = self.shape.table.metadata.tables
         targets = [
-            self.shape.table.metadata.tables.get(key.table) for key in self.shape.foreign_keys
+            all_tables[key.table] for key in self.shape.foreign_keys if key.table in all_tables
         ]
         # A relation to the table itself has a list route, even if ``include`` does not name it.
         links = [
@@ -145,11 +146,10 @@ class TableContext:
             for relation in self.shape.relations.values()
             if relation.self_referential and relation.link is not None
         ]
-        known = [table for table in targets if table is not None]
-        reached = [*self.queryable.tables(), *known, *links]
+        tables = [*self.queryable.tables(), *targets, *links]
         own_table = self.shape.table
         return tuple(
-            dict.fromkeys(table for table in reached if self._scoped or table is not own_table)
+            dict.fromkeys(table for table in tables if self._scoped or table is not own_table)
         )
 
     def scopes(self, request: Request) -> Scopes:
@@ -208,7 +208,7 @@ class TableContext:
             shape: The written table; the table of this context by default.
 
         Raises:
-            Problem: The database rejected the request, or could not be reached in time.
+            Problem: The database rejected the request, or did not respond in time.
         """
         try:
             if context.session is not None:
@@ -241,7 +241,7 @@ class TableContext:
             deleting: Whether it deletes a row.
 
         Raises:
-            Problem: The database rejected the request, or could not be reached in time.
+            Problem: The database rejected the request, or did not respond in time.
         """
         try:
             return await cancel_on_disconnect(

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Connection, and_, exists, func, literal_co
 from colonnade.models import Shape
 from colonnade.query import NEW, key_clause, key_parameters, value_parameter
 from colonnade.resources._foreign_keys import ForeignKeys, Reference, Values
-from colonnade.resources.answers._problems import Problem, field_error
+from colonnade.resources.responses._problems import Problem, field_error
 
 
 class Trees:
@@ -35,8 +35,8 @@ class Trees:
             Problem: 409, the row would be its own parent.
         """
         for reference in self.references:
-            there = [self._field(column) for column in reference.columns]
-            row_key = [values.get(name) for name in there if name is not None]
+            key_names = [self._field(column) for column in reference.columns]
+            row_key = [values.get(name) for name in key_names if name is not None]
             if reference.is_complete(values) and row_key == [
                 values[name] for name in reference.names
             ]:
@@ -79,39 +79,41 @@ class Trees:
     def _is_below_itself(self, reference: Reference, values: Values) -> Any:
         """Build the SELECT that counts the row among its future ancestors."""
         table = self.shape.table
-        mine, start, step = table.alias(), table.alias(), table.alias()
-        here = [field.column.key for field in reference.fields]
-        there = [column.key for column in reference.columns]
+        row, start, step = table.alias(), table.alias(), table.alias()
+        parent_names = [field.column.key for field in reference.fields]
+        key_names = [column.key for column in reference.columns]
         parent = [
-            reference.bind(field, NEW) if field.name in values else mine.c[field.column.key]
+            reference.bind(field, NEW) if field.name in values else row.c[field.column.key]
             for field in reference.fields
         ]
         first = select(
-            *(start.c[name].label(f"key{index}") for index, name in enumerate(there)),
-            *(start.c[name].label(f"parent{index}") for index, name in enumerate(here)),
-        ).where(_same([start.c[name] for name in there], parent))
+            *(start.c[name].label(f"key{index}") for index, name in enumerate(key_names)),
+            *(start.c[name].label(f"parent{index}") for index, name in enumerate(parent_names)),
+        ).where(_same([start.c[name] for name in key_names], parent))
         if not reference.is_complete(values):
-            first = first.where(key_clause(self.shape, mine))
+            first = first.where(key_clause(self.shape, row))
         above = first.cte("above", recursive=True)
-        parents = [above.c[f"parent{index}"] for index in range(len(here))]
+        parents = [above.c[f"parent{index}"] for index in range(len(parent_names))]
         above = above.union(
-            select(*(step.c[name] for name in there), *(step.c[name] for name in here))
+            select(*(step.c[name] for name in key_names), *(step.c[name] for name in parent_names))
             .select_from(step, above)
-            .where(_same([step.c[name] for name in there], parents))
+            .where(_same([step.c[name] for name in key_names], parents))
         )
         row_key = []
         for column in reference.columns:
             field = self._shape_of(column)
             is_written = field is not None and field.name in values
             row_key.append(
-                reference.bind(field, NEW) if is_written and field else mine.c[column.key]
+                reference.bind(field, NEW) if is_written and field else row.c[column.key]
             )
-        keys = [above.c[f"key{index}"] for index in range(len(there))]
-        among = exists(select(literal_column("1")).select_from(above).where(_same(keys, row_key)))
+        keys = [above.c[f"key{index}"] for index in range(len(key_names))]
+        is_ancestor = exists(
+            select(literal_column("1")).select_from(above).where(_same(keys, row_key))
+        )
         return (
             select(func.count())
-            .select_from(mine)
-            .where(key_clause(self.shape, mine), or_(among, _same(parent, row_key)))
+            .select_from(row)
+            .where(key_clause(self.shape, row), or_(is_ancestor, _same(parent, row_key)))
         )
 
     def _shape_of(self, column: Any) -> Any:

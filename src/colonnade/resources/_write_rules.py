@@ -12,8 +12,8 @@ from colonnade.models import Shape, row_validator
 from colonnade.query import Scope
 from colonnade.resources._foreign_keys import ForeignKeys
 from colonnade.resources._table_context import TableContext
-from colonnade.resources.answers._failures import referenced
-from colonnade.resources.answers._problems import Problem
+from colonnade.resources.responses._failures import referenced
+from colonnade.resources.responses._problems import Problem
 from colonnade.resources.routes._request_context import RequestContext
 from colonnade.rows import Inputs, located
 
@@ -111,9 +111,11 @@ class RowValidator:
             row = self._schema.model_validate({**stored, **values})
         except ValidationError as error:
             raise QueryError(located(error, ("body",))) from None
-        whole = {name: getattr(row, name) for name in self._inputs.shape.columns}
+        validated = {name: getattr(row, name) for name in self._inputs.shape.columns}
         changed = {
-            name: value for name, value in whole.items() if name in values or value != stored[name]
+            name: value
+            for name, value in validated.items()
+            if name in values or value != stored[name]
         }
         return self._inputs.checked(changed)
 

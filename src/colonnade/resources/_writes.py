@@ -16,9 +16,9 @@ from colonnade.resources._reads import path_of
 from colonnade.resources._row_writes import Key, RowWrites, Write, missing_reference
 from colonnade.resources._table_context import TableContext, render_row
 from colonnade.resources._write_rules import Values, name_foreign_key
-from colonnade.resources.answers._bodies import JSONBody, json_body, read_body
-from colonnade.resources.answers._etags import expected_versions
-from colonnade.resources.answers._unreadable import FAILURES, name_unreadable, row_of_key
+from colonnade.resources.responses._bodies import JSONBody, json_body, read_body
+from colonnade.resources.responses._etags import expected_versions
+from colonnade.resources.responses._unreadable import FAILURES, name_unreadable, row_of_key
 from colonnade.resources.routes._idempotency import (
     IdempotentRequest,
     RequestFingerprint,
@@ -61,13 +61,13 @@ class WriteOperations:
         path = path_of(request).rstrip("/")
 
         def respond(row: Any) -> Response:
-            answer = render_row(table_context.view, row.body)
+            body = render_row(table_context.view, row.body)
             key = table_context.keys.write(from_json(row.key))
             headers = {
                 "Location": f"{path}/{key}",
-                "ETag": table_context.etags.of(row.state, answer),
+                "ETag": table_context.etags.of(row.state, body),
             }
-            return JSONBody(answer, 201, headers)
+            return JSONBody(body, 201, headers)
 
         idempotent_request = self.idempotent_request(request, body, scopes)
         if idempotent_request is None:
@@ -80,9 +80,9 @@ class WriteOperations:
             return await self.write_with_hooks(session, run, write.copy())
 
         with_hooks = write_with_hooks if self.hooks.any("create") else None
-        work = idempotent_request.answer(context, insert, with_hooks, respond)
-        answer: Response = await self.name_foreign_key(context, work, [write.values])
-        return answer
+        work = idempotent_request.run(context, insert, with_hooks, respond)
+        response: Response = await self.name_foreign_key(context, work, [write.values])
+        return response
 
     async def update(self, request: Request, key: Key) -> Response:
         """Update the fields in the body; respond with 200."""

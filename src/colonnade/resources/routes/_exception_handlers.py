@@ -7,8 +7,8 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from colonnade.errors import DatabaseError, error_entry
 from colonnade.resources._fastapi_compat import BODY_ERROR
-from colonnade.resources.answers._failures import unavailable_of
-from colonnade.resources.answers._problems import Problem, response_of
+from colonnade.resources.responses._failures import unavailable_of
+from colonnade.resources.responses._problems import Problem, response_of
 
 
 def problems(app: FastAPI) -> None:

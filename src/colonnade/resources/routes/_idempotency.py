@@ -23,8 +23,8 @@ from colonnade.resources._hooks import RunStatements
 from colonnade.resources._reads import path_of
 from colonnade.resources._table_context import TableContext
 from colonnade.resources._upserts import upsert
-from colonnade.resources.answers._bodies import JSONBody
-from colonnade.resources.answers._problems import Problem
+from colonnade.resources.responses._bodies import JSONBody
+from colonnade.resources.responses._problems import Problem
 from colonnade.resources.routes._request_context import RequestContext
 
 HEADER = "Idempotency-Key"
@@ -109,8 +109,8 @@ class ResponseStore:
             raise Problem(422, detail, kind="idempotency_key")
         return JSONBody(row["body"].encode(), row["status"], row["headers"])
 
-    def keep(
-        self, connection: Connection, fingerprint: RequestFingerprint, answer: Response
+    def store(
+        self, connection: Connection, fingerprint: RequestFingerprint, response: Response
     ) -> Response:
         """Store a response, and delete some expired ones."""
         table, timestamp = self._table, now()
@@ -125,13 +125,13 @@ class ResponseStore:
         values = {
             "key": fingerprint.key,
             "request": fingerprint.request,
-            "status": answer.status_code,
+            "status": response.status_code,
             "headers": {
                 name.decode(): value.decode("latin-1")
-                for name, value in answer.raw_headers
+                for name, value in response.raw_headers
                 if name not in skipped
             },
-            "body": bytes(answer.body).decode(),
+            "body": bytes(response.body).decode(),
             "expires_at": timestamp + self._model.keep_for,
         }
         statement = upsert(table, connection.dialect.name).values(values)
@@ -140,7 +140,7 @@ class ResponseStore:
         ).returning(table.c.key)
         if connection.execute(statement).first() is None:
             raise _AlreadyStoredError
-        return answer
+        return response
 
 
 class IdempotentRequest:
@@ -155,7 +155,7 @@ class IdempotentRequest:
         self._response_store = response_store
         self._fingerprint = fingerprint
 
-    async def answer(
+    async def run(
         self,
         context: RequestContext,
         work: Callable[[Connection], RowsT],
@@ -176,7 +176,7 @@ class IdempotentRequest:
         response_store, fingerprint = self._response_store, self._fingerprint
 
         def unit(connection: Connection) -> Response:
-            return response_store.find(connection, fingerprint) or response_store.keep(
+            return response_store.find(connection, fingerprint) or response_store.store(
                 connection, fingerprint, respond(work(connection))
             )
 
@@ -187,11 +187,11 @@ class IdempotentRequest:
             )
             if stored is not None:
                 return stored
-            answer = respond(await hooked(session, run))
-            kept: Response = await run(
-                lambda connection: response_store.keep(connection, fingerprint, answer)
+            response = respond(await hooked(session, run))
+            result: Response = await run(
+                lambda connection: response_store.store(connection, fingerprint, response)
             )
-            return kept
+            return result
 
         table_context = response_store.table_context
         with self._in_flight():

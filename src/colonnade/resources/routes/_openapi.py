@@ -22,8 +22,8 @@ from colonnade.query import (
     sortable,
     value_type,
 )
-from colonnade.resources.answers._etags import ETAG_PATTERN
-from colonnade.resources.answers._problems import MEDIA_TYPE, ProblemDetails
+from colonnade.resources.responses._etags import ETAG_PATTERN
+from colonnade.resources.responses._problems import MEDIA_TYPE, ProblemDetails
 
 PLAIN_TEXT = "^[^\\u0000]*$"
 """Text that databases can store; a lone surrogate cannot be encoded in UTF-8 in the first place."""

@@ -11,7 +11,12 @@ from colonnade.models import RelationShape, with_article
 from colonnade.query import PageReader, ParentRow, RelationTarget
 from colonnade.resources import _scoping
 from colonnade.resources._links import Link
-from colonnade.resources._reads import MAX_TREE_DEPTH, ReadOperations, answer_page, requested_page
+from colonnade.resources._reads import (
+    MAX_TREE_DEPTH,
+    ReadOperations,
+    requested_page,
+    respond_with_page,
+)
 from colonnade.resources._table_context import TableContext, Views
 from colonnade.resources.routes import _openapi as openapi
 from colonnade.resources.routes._request_context import context_of
@@ -67,7 +72,7 @@ class RelationRoutes:
             row_key = table_context.key(request.path_params[key])
             if is_tree and (depth := _depth(request)) is not None:
                 return await reads.tree(request, row_key, relation, depth)
-            return await relation_list.answer(request, row_key)
+            return await relation_list.respond(request, row_key)
 
         def parameters() -> list[dict[str, Any]]:
             depth = [openapi.depth_parameter(MAX_TREE_DEPTH)] if is_tree else []
@@ -155,12 +160,12 @@ class _RelationList:
         self.reader = reader
         self.views = Views(reader.surface)
 
-    async def answer(self, request: Request, key: tuple[Any, ...]) -> Response:
+    async def respond(self, request: Request, key: tuple[Any, ...]) -> Response:
         """Respond with the requested page of the relation."""
         within = ParentRow(self.table_context.shape, self.relation, key)
         page = replace(requested_page(self.reader, self.table_context, request), within=within)
         view = self.views.get(page.fields, page.include)
-        return await answer_page(context_of(request), self.table_context, page, view)
+        return await respond_with_page(context_of(request), self.table_context, page, view)
 
 
 def _depth(request: Request) -> int | None:

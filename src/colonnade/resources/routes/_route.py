@@ -17,9 +17,9 @@ from colonnade.database import Database
 from colonnade.errors import DatabaseError, QueryError
 from colonnade.resources._fastapi_compat import endpoint_without_dependencies, with_receive
 from colonnade.resources._scoping import VARY_KEY, mark_private
-from colonnade.resources.answers._failures import unavailable_of
-from colonnade.resources.answers._problems import Problem, response_of
-from colonnade.resources.answers._unreadable import unrenderable
+from colonnade.resources.responses._failures import unavailable_of
+from colonnade.resources.responses._problems import Problem, response_of
+from colonnade.resources.responses._unreadable import unrenderable
 from colonnade.resources.routes._disconnect import ClientGoneError
 from colonnade.resources.routes._overrides import is_overridden, override_session
 from colonnade.resources.routes._read_your_writes import track_position
@@ -97,7 +97,7 @@ class ResourceRoute(APIRoute):
     ) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Wrap a handler: turn its errors into problems, and provide an override's session."""
 
-        async def answer(request: Request) -> Response:
+        async def respond(request: Request) -> Response:
             try:
                 if self.db is not None and is_overridden(self.db, request):
                     async with override_session(self.db, request) as session:
@@ -124,7 +124,7 @@ class ResourceRoute(APIRoute):
                 mark_private(request, response)
             return response
 
-        return answer
+        return respond
 
     def limit_body(self, request: Request) -> Request:
         """Wrap a request so that reading a body that is too large raises a 413."""

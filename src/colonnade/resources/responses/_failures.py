@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError, StatementError
 from colonnade.database import ErrorKind, error_kind_of
 from colonnade.errors import UncertainCommitError
 from colonnade.models import Shape, with_article
-from colonnade.resources.answers._problems import Problem, field_error
+from colonnade.resources.responses._problems import Problem, field_error
 from colonnade.resources.routes._names import snake
 from colonnade.rows import LARGEST_ANSWER
 
@@ -35,8 +35,8 @@ _SQLITE: tuple[tuple[str, str], ...] = (
 )
 
 
-class Refusal:
-    """The details of a database error, in the same form for every driver.
+class DriverError:
+    """A database error in the same form for every driver.
 
     Attributes:
         state: The SQLSTATE; for SQLite, the equivalent of PostgreSQL.
@@ -47,7 +47,7 @@ class Refusal:
     """
 
     def __init__(self, error: DBAPIError) -> None:
-        cause = _driver_error(error)
+        cause = _innermost_error(error)
         diagnosis = getattr(cause, "diag", cause)
         self.state = str(getattr(cause, "sqlstate", None) or "")
         self.message = str(cause)
@@ -78,16 +78,16 @@ class Refusal:
             return
 
 
-def _driver_error(error: DBAPIError) -> BaseException:
+def _innermost_error(error: DBAPIError) -> BaseException:
     """Return the error of the driver itself, beneath SQLAlchemy's adapters."""
     cause: BaseException = error.orig or error
-    driver_error = cause
+    innermost = cause
     while cause.__cause__ is not None:
         cause = cause.__cause__
         # asyncpg's error for a value of the wrong type is caused by a bare TypeError.
-        if getattr(cause, "sqlstate", None) or not getattr(driver_error, "sqlstate", None):
-            driver_error = cause
-    return driver_error
+        if getattr(cause, "sqlstate", None) or not getattr(innermost, "sqlstate", None):
+            innermost = cause
+    return innermost
 
 
 def problem_of(error: Exception, shape: Shape, *, deleting: bool = False) -> Problem | None:
@@ -102,7 +102,7 @@ def problem_of(error: Exception, shape: Shape, *, deleting: bool = False) -> Pro
     if unavailable is not None:
         return unavailable
     if isinstance(error, DBAPIError):
-        return _problem_of_refusal(Refusal(error), shape, deleting=deleting)
+        return _problem_of_driver_error(DriverError(error), shape, deleting=deleting)
     if isinstance(error, StatementError) and isinstance(error.orig, ValueError | OverflowError):
         return Problem(422, str(error.orig), kind="invalid")
     return None
@@ -161,32 +161,34 @@ def _reason(error: BaseException) -> str:
     return str(getattr(error, "orig", None) or error).partition("\n")[0]
 
 
-def _problem_of_refusal(refusal: Refusal, shape: Shape, *, deleting: bool) -> Problem | None:
-    state = refusal.state
+def _problem_of_driver_error(
+    driver_error: DriverError, shape: Shape, *, deleting: bool
+) -> Problem | None:
+    state = driver_error.state
     name = shape.model.__name__
     if state == _UNIQUE:
-        fields = _fields(refusal, shape)
+        fields = _fields(driver_error, shape)
         named = " and ".join(fields) or "key"
-        unique = _unique_constraint(refusal, shape)
-        constraint = refusal.constraint or (None if unique is None else str(unique.name))
+        unique = _unique_constraint(driver_error, shape)
+        constraint = driver_error.constraint or (None if unique is None else str(unique.name))
         row = with_article(snake(name).replace("_", " "))
         detail = f"There is already {row} with this {named}."
         if _is_partial(unique):
             detail = f"There is already {row} with this {named}, by the constraint {constraint}."
         return _conflict("unique", _custom_message(unique) or detail, fields, constraint)
     if state in {_FOREIGN, "23001"}:
-        return _foreign_key_problem(refusal, shape, deleting=deleting)
+        return _foreign_key_problem(driver_error, shape, deleting=deleting)
     if state == _CHECK:
-        return _invalid(refusal, shape, f"violates the constraint {refusal.constraint}")
+        return _invalid(driver_error, shape, f"violates the constraint {driver_error.constraint}")
     if state == _NOT_NULL:
-        return _invalid(refusal, shape, "must not be null")
+        return _invalid(driver_error, shape, "must not be null")
     if state == "23P01":
-        return _conflict("exclusion", "This overlaps an existing row.", (), refusal.constraint)
+        return _conflict("exclusion", "This overlaps an existing row.", (), driver_error.constraint)
     if state == "2200H":
         detail = f"Cannot create another {name}: the sequence of its key has reached its maximum."
         logger.error("Responded with 503: %s", detail)
         return Problem(503, detail, kind="full")
-    if state == _TOO_LARGE and "index row" in refusal.message:
+    if state == _TOO_LARGE and "index row" in driver_error.message:
         return Problem(422, "A value is too long for an index on its column.", kind="invalid")
     if state == _TOO_LARGE:
         return too_large("The response")
@@ -208,10 +210,10 @@ def too_large(what: str) -> Problem:
     return Problem(413, detail, kind=TOO_LARGE)
 
 
-def _foreign_key_problem(refusal: Refusal, shape: Shape, *, deleting: bool) -> Problem:
-    if deleting or refusal.state == "23001" or "still referenced" in refusal.detail:
-        return referenced(shape, refusal.table, refusal.constraint)
-    return missing_row(_fields(refusal, shape), refusal.constraint)
+def _foreign_key_problem(driver_error: DriverError, shape: Shape, *, deleting: bool) -> Problem:
+    if deleting or driver_error.state == "23001" or "still referenced" in driver_error.detail:
+        return referenced(shape, driver_error.table, driver_error.constraint)
+    return missing_row(_fields(driver_error, shape), driver_error.constraint)
 
 
 def referenced(shape: Shape, table: str | None, constraint: str | None) -> Problem:
@@ -237,35 +239,37 @@ def _conflict(kind: str, detail: str, fields: Iterable[str], constraint: str | N
     return Problem(409, detail, kind=kind, errors=errors)
 
 
-def _invalid(refusal: Refusal, shape: Shape, what: str) -> Problem:
-    fields = _fields(refusal, shape)
+def _invalid(driver_error: DriverError, shape: Shape, what: str) -> Problem:
+    fields = _fields(driver_error, shape)
     detail = (
-        _custom_message(_constraint(refusal, shape))
+        _custom_message(_constraint(driver_error, shape))
         or f"{' and '.join(fields) or 'The row'} {what}."
     )
-    constraint = refusal.constraint or ("not_null" if refusal.state == _NOT_NULL else "check")
+    constraint = driver_error.constraint or (
+        "not_null" if driver_error.state == _NOT_NULL else "check"
+    )
     errors = [field_error(("body", name), name, constraint, detail) for name in fields]
     return Problem(422, detail, kind="invalid", errors=errors)
 
 
-def _fields(refusal: Refusal, shape: Shape) -> tuple[str, ...]:
+def _fields(driver_error: DriverError, shape: Shape) -> tuple[str, ...]:
     """The fields of a violated constraint."""
-    if refusal.columns:
-        return _body_names(refusal.columns, shape)
-    if refusal.constraint is None:
+    if driver_error.columns:
+        return _body_names(driver_error.columns, shape)
+    if driver_error.constraint is None:
         return ()
-    for table in _tables(refusal, shape):
-        columns = _columns_of(refusal.constraint, table)
+    for table in _tables(driver_error, shape):
+        columns = _columns_of(driver_error.constraint, table)
         if columns:
             return _body_names(columns, shape)
     return ()
 
 
-def _tables(refusal: Refusal, shape: Shape) -> Iterator[Table]:
+def _tables(driver_error: DriverError, shape: Shape) -> Iterator[Table]:
     metadata: MetaData = shape.table.metadata
     yield shape.table
-    if refusal.table is not None and refusal.table in metadata.tables:
-        yield metadata.tables[refusal.table]
+    if driver_error.table is not None and driver_error.table in metadata.tables:
+        yield metadata.tables[driver_error.table]
 
 
 def _columns_of(constraint: str, table: Table) -> tuple[str, ...]:
@@ -283,29 +287,29 @@ def _columns_of(constraint: str, table: Table) -> tuple[str, ...]:
     return ()
 
 
-def _constraint(refusal: Refusal, shape: Shape) -> Any:
+def _constraint(driver_error: DriverError, shape: Shape) -> Any:
     """The constraint or index with the reported name; None if the metadata has none."""
-    for table in _tables(refusal, shape):
+    for table in _tables(driver_error, shape):
         named: list[Any] = [*table.constraints, *table.indexes]
         for candidate in named:
-            if candidate.name and candidate.name == refusal.constraint:
+            if candidate.name and candidate.name == driver_error.constraint:
                 return candidate
     return None
 
 
-def _unique_constraint(refusal: Refusal, shape: Shape) -> Any:
+def _unique_constraint(driver_error: DriverError, shape: Shape) -> Any:
     """The unique constraint or index, by the reported name or, on SQLite, the reported columns."""
-    constraint = _constraint(refusal, shape)
-    if constraint is not None or refusal.constraint is not None:
+    constraint = _constraint(driver_error, shape)
+    if constraint is not None or driver_error.constraint is not None:
         return constraint
-    for table in _tables(refusal, shape):
+    for table in _tables(driver_error, shape):
         named: list[Any] = [*table.constraints, *(index for index in table.indexes if index.unique)]
         for candidate in named:
             unique = isinstance(candidate, UniqueConstraint | PrimaryKeyConstraint | Index)
             if (
                 unique
                 and candidate.name
-                and {c.name for c in candidate.columns} == set(refusal.columns)
+                and {c.name for c in candidate.columns} == set(driver_error.columns)
             ):
                 return candidate
     return None

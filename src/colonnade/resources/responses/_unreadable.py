@@ -16,8 +16,8 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from colonnade.database import Plan
 from colonnade.query import Page, Scopes, compared_type, key_clause, key_parameters, place_text
 from colonnade.resources._table_context import TableContext
-from colonnade.resources.answers._failures import Refusal
-from colonnade.resources.answers._problems import Problem, field_error
+from colonnade.resources.responses._failures import DriverError
+from colonnade.resources.responses._problems import Problem, field_error
 from colonnade.resources.routes._request_context import RequestContext
 from colonnade.rows import UnreadableRowError, View, array_of, joined_rows
 
@@ -89,8 +89,8 @@ def row_of_key(
     shape = table_context.shape
     source = shape.table.alias()
     parameters = key_parameters(key)
-    reached = (key_clause(shape, source), *scopes.clauses(shape.table, source))
-    return select(*source.c).where(*reached), parameters
+    in_scope = (key_clause(shape, source), *scopes.clauses(shape.table, source))
+    return select(*source.c).where(*in_scope), parameters
 
 
 def rows_of_keys(
@@ -106,8 +106,8 @@ def rows_of_keys(
     chosen = columns[0].in_([key[0] for key in keys])
     if len(columns) > 1:
         chosen = tuple_(*columns).in_(keys)
-    reached = scopes.clauses(shape.table, source)
-    statement = select(*source.c).where(chosen, *reached).order_by(*columns)
+    in_scope = scopes.clauses(shape.table, source)
+    statement = select(*source.c).where(chosen, *in_scope).order_by(*columns)
     return statement, {"limit_": len(keys)}
 
 
@@ -119,7 +119,7 @@ def _is_about_values(error: BaseException) -> bool:
     if not isinstance(cause, DBAPIError):
         return False
     message = str(cause.orig)
-    return Refusal(cause).state.startswith("22") or any(text in message for text in _SQLITE)
+    return DriverError(cause).state.startswith("22") or any(text in message for text in _SQLITE)
 
 
 class _Search:
