@@ -260,7 +260,7 @@ class Resource(APIRouter):
         _refuse_orm_cascades(self._shape, self._operations)
         _refuse_protected_fields(self._shape, self.create, self.update)
         tables = table_context.tables()
-        _scoping.mark_reached(self.db, tables, by=f"the Resource of {self.model.__name__}")
+        _scoping.mark_used(self.db, tables, by=f"the Resource of {self.model.__name__}")
         scopes = _scoping.dependencies(self.db, tables)
         taken = {key for route in user_routes for key in self._replaced_keys(route)}
         options = ResourceOptions(
@@ -269,7 +269,7 @@ class Resource(APIRouter):
         generated = GeneratedRoutes(self, table_context, self._reads, options)
         routes = generated.routes()
         linked = [table for link in generated.links for table in link.tables()]
-        _scoping.mark_reached(self.db, linked, by=f"the Resource of {self.model.__name__}")
+        _scoping.mark_used(self.db, linked, by=f"the Resource of {self.model.__name__}")
         return [route for route in routes if not route_keys(route) & taken]
 
 

@@ -28,11 +28,11 @@ class Unscoped:
 
 
 class _Registry:
-    """The scopes of a database's tables, and the Resource that first accessed each table."""
+    """The scopes of the tables of a database, and the Resource that first used each table."""
 
     def __init__(self) -> None:
         self.scopes: dict[Table, tuple[Any, Callable[..., Any]]] = {}
-        self.reached: dict[Table, str] = {}
+        self.used_by: dict[Table, str] = {}
 
 
 _registries: WeakKeyDictionary[Database, _Registry] = WeakKeyDictionary()
@@ -65,18 +65,18 @@ def declare(db: Database, shape: Shape, scope: Any) -> None:
             f"{name} already has a scope, and a table has only one. Omit scope= to share it, or "
             f"pass scope=Unscoped."
         )
-    if known is None and shape.table in registry.reached:
+    if known is None and shape.table in registry.used_by:
         raise ModelError(
-            f"{name} gets a scope after {registry.reached[shape.table]} was built without it. "
+            f"{name} gets a scope after {registry.used_by[shape.table]} was built without it. "
             f"Create the Resource with the scope before the other one is included."
         )
     registry.scopes[shape.table] = known or (dependency, _scope_dependency(shape, dependency))
 
 
-def mark_reached(db: Database, tables: Iterable[Table], by: str) -> None:
-    """Record that a built Resource accesses these tables."""
+def mark_used(db: Database, tables: Iterable[Table], by: str) -> None:
+    """Record that a Resource that was built uses these tables."""
     for table in tables:
-        _registry(db).reached.setdefault(table, by)
+        _registry(db).used_by.setdefault(table, by)
 
 
 def dependencies(db: Database, tables: Iterable[Table]) -> list[params.Depends]:
