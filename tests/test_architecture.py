@@ -77,7 +77,7 @@ def import_graph(paths: list[Path], root: Path = SOURCE.parent) -> dict[str, set
 
 
 MODULES = [path for path in SOURCE.rglob("*.py") if "templates" not in path.parts]
-PLUGIN = SOURCE.parent / "pytest_colonnade.py"
+PLUGIN = sorted((SOURCE.parent / "pytest_colonnade").glob("*.py"))
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
@@ -102,7 +102,7 @@ def test_fastapi_is_for_resources_and_alembic_for_migrations(path: Path) -> None
 
 
 def test_no_modules_import_each_other() -> None:
-    graph = import_graph([*MODULES, PLUGIN])
+    graph = import_graph([*MODULES, *PLUGIN])
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:

@@ -336,7 +336,7 @@ def test_a_projects_metadatas(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) ->
     assert others_of(metadata) == {"models_apart:Foreign": 1}
     named = Project(tmp_path, models="models_apart", metadata=("models_apart:Foreign",))
     assert set(models_of(named).tables) == {"old"}
-    with pytest.raises(ProjectError, match="is neither a MetaData nor a class that has one"):
+    with pytest.raises(ProjectError, match="is neither a MetaData nor a class with one"):
         models_of(Project(tmp_path, models="models_apart", metadata=("models_apart:db",)))
 
 

@@ -127,7 +127,7 @@ def _project() -> tuple[History, MetaData]:
     history = History(project)
     if history.is_foreign:
         raise CommandError(
-            f"{project.settings} has its own env.py, which these commands cannot run. Use "
+            f"{project.alembic_ini} has its own env.py, which these commands cannot run. Use "
             "alembic's commands, or "
             "let it connect as Colonnade's does (`colonnade migrate --eject` in an "
             "empty project shows one)."
