@@ -118,9 +118,9 @@ def test_a_rule_explains_itself(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["gone.py"], "There is no file or folder gone.py"),
-        (["--select", "E501"], "There is no rule 'E501'"),
+        (["--select", "E501"], "Unknown rule 'E501'"),
         (["--explain", "CLN999"], "unknown rule CLN999"),
-        (["--baseline", "none.json"], "write it with --write-baseline"),
+        (["--baseline", "none.json"], "Create it with --write-baseline"),
         (["--format", "xml"], "is not one of"),
         (["--jobs", "0"], "greater than or equal to 1"),
         (["--database-url", "sqlite://"], "it goes with --models"),

@@ -1,4 +1,4 @@
-"""A connection goes from one statement to the next, and back into the pool."""
+"""The connection cache passes a connection between statements and returns it to the pool."""
 
 import asyncio
 import gc
@@ -23,7 +23,7 @@ def small(postgresql_database: str) -> Iterator[Database]:
 
 
 def checkouts(db: Database, work: Callable[[], Awaitable[Any]]) -> int:
-    """How often a connection was taken out of the pool."""
+    """Count how often a connection is checked out of the pool."""
     seen: list[Any] = []
 
     async def counted() -> None:
@@ -35,7 +35,7 @@ def checkouts(db: Database, work: Callable[[], Awaitable[Any]]) -> int:
     return len(seen)
 
 
-def test_statements_that_follow_each_other_use_one_checkout(small: Database) -> None:
+def test_consecutive_statements_share_one_checkout(small: Database) -> None:
     async def several() -> None:
         pids = [await small.run_async(PID) for _ in range(50)]
         assert len(set(pids)) == 1
@@ -43,17 +43,17 @@ def test_statements_that_follow_each_other_use_one_checkout(small: Database) -> 
     assert checkouts(small, several) < 5  # a slow machine may pause in between
 
 
-def test_what_nobody_takes_goes_back(small: Database) -> None:
+def test_an_idle_connection_returns_to_the_pool(small: Database) -> None:
     async def once() -> None:
         await small.run_async(PID)
-        await asyncio.sleep(10 * _connection_cache.IDLE)
+        await asyncio.sleep(10 * _connection_cache.MAX_IDLE)
         pool: Any = small.async_engine.pool
         assert pool.checkedin() == 1
 
     assert checkouts(small, once) == 1
 
 
-def test_a_session_waits_no_longer_than_that(small: Database) -> None:
+def test_a_session_gets_the_cached_connection_once_it_is_idle(small: Database) -> None:
     async def both() -> None:
         pid = await small.run_async(PID)
         async with small.session() as session:
@@ -63,10 +63,10 @@ def test_a_session_waits_no_longer_than_that(small: Database) -> None:
     assert checkouts(small, both) == 2
 
 
-def test_it_goes_back_after_a_while_in_any_case(
+def test_a_connection_returns_to_the_pool_at_its_maximum_age(
     small: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_connection_cache, "LONGEST", -1.0)
+    monkeypatch.setattr(_connection_cache, "MAX_AGE", -1.0)
 
     async def several() -> None:
         for _ in range(5):
@@ -75,7 +75,7 @@ def test_it_goes_back_after_a_while_in_any_case(
     assert checkouts(small, several) == 5
 
 
-def test_one_of_an_engine_that_was_disposed_of_is_not_used(small: Database) -> None:
+def test_a_connection_of_a_disposed_engine_is_not_reused(small: Database) -> None:
     async def around() -> None:
         before = await small.run_async(PID)
         await small.async_engine.dispose()
@@ -84,7 +84,7 @@ def test_one_of_an_engine_that_was_disposed_of_is_not_used(small: Database) -> N
     asyncio.run(around())
 
 
-def test_one_that_failed_goes_back_to_the_pool(small: Database) -> None:
+def test_a_connection_whose_statement_failed_returns_to_the_pool(small: Database) -> None:
     wrong = Plan(text("SELECT 1 / 0")).bound({}, list)
 
     async def several() -> None:
@@ -106,13 +106,13 @@ def test_a_connection_beyond_the_pool_is_closed_with_its_loop(
     """The pool is full when a statement ends: a task closes its connection, and is cancelled."""
     slow = Plan(text("SELECT 1 FROM pg_sleep(0.2)")).bound({}, list)
     db = Database(postgresql_database, pool_size=1, max_overflow=1)
-    close = _connection_cache.ConnectionCache._close
+    close = _connection_cache.ConnectionCache._return
 
     def close_soon(cache: _connection_cache.ConnectionCache, connection: Any) -> None:
         asyncio.get_running_loop().call_soon(close, cache, connection)
 
     if not has_begun:  # the loop ends in the turn in which the task was created
-        monkeypatch.setattr(_connection_cache.ConnectionCache, "_close", close_soon)
+        monkeypatch.setattr(_connection_cache.ConnectionCache, "_return", close_soon)
 
     async def hold() -> None:
         async with db.session() as session:

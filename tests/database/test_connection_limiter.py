@@ -1,4 +1,4 @@
-"""Who may use a connection, when there are fewer than clients."""
+"""The connection limiter grants slots when there are fewer connections than clients."""
 
 import asyncio
 import time
@@ -8,67 +8,66 @@ import pytest
 from colonnade.database.connections._connection_limiter import ConnectionLimiter
 
 
-async def hold(turns: ConnectionLimiter, seconds: float, turns_taken: list[bool]) -> None:
-    has_turn = await turns.take()
-    turns_taken.append(has_turn)
+async def hold(limiter: ConnectionLimiter, seconds: float, outcomes: list[bool]) -> None:
+    has_slot = await limiter.take()
+    outcomes.append(has_slot)
     await asyncio.sleep(seconds)
-    if has_turn:
-        turns.give()
+    if has_slot:
+        limiter.give()
 
 
-def outcome(turns: ConnectionLimiter, seconds: float, clients: int) -> list[bool]:
-    turns_taken: list[bool] = []
+def outcome(limiter: ConnectionLimiter, seconds: float, clients: int) -> list[bool]:
+    outcomes: list[bool] = []
 
     async def together() -> None:
-        await asyncio.gather(*(hold(turns, seconds, turns_taken) for _ in range(clients)))
+        await asyncio.gather(*(hold(limiter, seconds, outcomes) for _ in range(clients)))
 
     asyncio.run(together())
-    return turns_taken
+    return outcomes
 
 
-def test_while_statements_end_all_wait_however_many_they_are() -> None:
-    assert (
-        outcome(ConnectionLimiter(2), 0.005, clients=100) == [True] * 100
-    )  # a quarter of a second
+def test_all_clients_wait_while_slots_are_released() -> None:
+    # This takes a quarter of a second.
+    assert outcome(ConnectionLimiter(2), 0.005, clients=100) == [True] * 100
 
 
-def test_when_none_ends_nobody_waits_any_more() -> None:
+def test_no_client_waits_when_no_slot_is_released() -> None:
     assert outcome(ConnectionLimiter(2), 0.5, clients=5) == [True, True, False, False, False]
 
 
-def test_a_loop_that_is_held_up_is_no_sign_that_nothing_ends() -> None:
-    turns, turns_taken = ConnectionLimiter(1), list[bool]()
+def test_a_blocked_event_loop_does_not_count_as_a_stall() -> None:
+    limiter, outcomes = ConnectionLimiter(1), list[bool]()
 
     async def held_up() -> None:
         async with asyncio.TaskGroup() as group:
-            group.create_task(hold(turns, 0.01, turns_taken))
-            group.create_task(hold(turns, 0, turns_taken))
+            group.create_task(hold(limiter, 0.01, outcomes))
+            group.create_task(hold(limiter, 0, outcomes))
             await asyncio.sleep(0)
-            time.sleep(0.2)  # noqa: ASYNC251 - that is the case
+            time.sleep(0.2)  # noqa: ASYNC251 - blocks the loop on purpose
 
     asyncio.run(held_up())
-    assert turns_taken == [True, True]
+    assert outcomes == [True, True]
 
 
-def test_without_a_limit_nobody_waits() -> None:
+def test_no_client_waits_without_a_limit() -> None:
     assert outcome(ConnectionLimiter(0), 0.01, clients=50) == [True] * 50
 
 
-@pytest.mark.parametrize("is_given", [False, True])
-def test_a_turn_that_is_waited_for_in_vain_is_not_lost(is_given: bool) -> None:
-    turns = ConnectionLimiter(1)
+@pytest.mark.parametrize("is_released", [False, True])
+def test_a_cancelled_wait_does_not_lose_the_slot(is_released: bool) -> None:
+    limiter = ConnectionLimiter(1)
 
     async def cancelled() -> bool:
-        assert await turns.take()
-        waiting = asyncio.ensure_future(turns.take())
+        assert await limiter.take()
+        waiting = asyncio.ensure_future(limiter.take())
         await asyncio.sleep(0)
-        if is_given:
-            turns.give()  # to one who is cancelled before it can know
+        if is_released:
+            limiter.give()  # the waiter is cancelled before it notices
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
-        if not is_given:
-            turns.give()
-        return await asyncio.wait_for(turns.take(), 1)
+        if not is_released:
+            limiter.give()
+        return await asyncio.wait_for(limiter.take(), 1)
 
     assert asyncio.run(cancelled())

@@ -28,7 +28,7 @@ def table() -> Any:
     return Row
 
 
-def test_one_call_gives_a_session_of_either_kind(db: Database) -> None:
+def test_one_call_gives_sync_and_async_sessions(db: Database) -> None:
     Row = table()
     db.create_all()
     with db.session() as session:
@@ -46,7 +46,7 @@ def test_one_call_gives_a_session_of_either_kind(db: Database) -> None:
     assert asyncio.run(main()) == ["sync", "async"]
 
 
-def test_what_is_not_committed_is_rolled_back(db: Database) -> None:
+def test_uncommitted_changes_are_rolled_back(db: Database) -> None:
     Row = table()
     db.create_all()
 
@@ -67,7 +67,7 @@ def test_what_is_not_committed_is_rolled_back(db: Database) -> None:
         assert session.exec(select(Row)).all() == []
 
 
-def test_what_was_read_stays_readable_after_a_commit_and_after_the_session(db: Database) -> None:
+def test_objects_stay_readable_after_the_commit_and_the_session(db: Database) -> None:
     Row = table()
     db.create_all()
 
@@ -82,7 +82,7 @@ def test_what_was_read_stays_readable_after_a_commit_and_after_the_session(db: D
     assert asyncio.run(main()).id == 1
 
 
-def test_event_loops_one_after_another_and_at_once(
+def test_a_database_works_in_consecutive_event_loops(
     db: Database, recwarn: pytest.WarningsRecorder
 ) -> None:
     Row = table()
@@ -95,7 +95,7 @@ def test_event_loops_one_after_another_and_at_once(
             return len((await session.exec(select(Row))).all())
 
     assert [asyncio.run(main()) for _ in range(3)] == [1, 2, 3]
-    # A loop that is closed without the courtesy of asyncio.run.
+    # A loop that is closed without the cleanup of asyncio.run.
     loop = asyncio.new_event_loop()
     assert loop.run_until_complete(main()) == 4
     if db.url.backend == "sqlite":
@@ -133,12 +133,12 @@ def test_a_database_made_and_forgotten_inside_a_loop_is_closed_with_it(
     assert caplog.text == ""
 
 
-def test_async_code_is_needed_for_the_async_engine(db: Database) -> None:
-    with pytest.raises(DatabaseError, match="No event loop is running"):
+def test_the_async_engine_needs_a_running_loop(db: Database) -> None:
+    with pytest.raises(DatabaseError, match="needs a running event loop"):
         _ = db.async_engine
 
 
-def test_without_a_url_the_environment_then_a_file_here_with_a_warning(
+def test_the_url_defaults_to_the_environment_and_then_to_a_file_with_a_warning(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -155,7 +155,7 @@ def test_without_a_url_the_environment_then_a_file_here_with_a_warning(
         assert "DATABASE_URL is not set: using sqlite:///colonnade.db" in caplog.text
 
 
-def test_no_password_is_shown(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_password_is_never_shown(caplog: pytest.LogCaptureFixture) -> None:
     db = Database("postgresql://me:hunter2@127.0.0.1:1/db", echo=True, pool_timeout=0.2)
     with caplog.at_level(logging.DEBUG), pytest.raises(UnreachableError) as caught:
         db.ping()
@@ -198,7 +198,7 @@ def app_of(db: Database) -> FastAPI:
     return app
 
 
-def test_fastapi_dependencies_and_lifespan(db: Database) -> None:
+def test_fastapi_dependencies_and_the_lifespan_work(db: Database) -> None:
     app = app_of(db)
     db.create_all()
     with TestClient(app) as client:
@@ -215,13 +215,13 @@ def test_sync_endpoints_do_not_wait_for_each_other(db: Database) -> None:
     db.create_all()
     app = FastAPI(lifespan=db.lifespan)
     problems(app)
-    Given = Annotated[Session, Depends(db.get_session)]
+    SessionDep = Annotated[Session, Depends(db.get_session)]
 
-    def number(session: Given) -> int:
+    def number(session: SessionDep) -> int:
         return len(session.exec(select(Row)).all())
 
     @app.get("/")
-    def count(rows: Annotated[int, Depends(number)], session: Given) -> int:
+    def count(rows: Annotated[int, Depends(number)], session: SessionDep) -> int:
         return rows + len(session.exec(select(Row)).all())
 
     with TestClient(app) as client, ThreadPoolExecutor(80) as pool:
@@ -245,7 +245,7 @@ def test_a_dependency_can_be_overridden(db: Database) -> None:
     assert len(used) == 1
 
 
-def test_lifespan_says_why_it_cannot_start() -> None:
+def test_the_lifespan_says_why_it_cannot_start() -> None:
     db = Database("postgresql://me:hunter2@127.0.0.1:1/db", pool_timeout=0.2)
     with (
         pytest.raises(UnreachableError, match="nothing listens on that port"),
@@ -258,11 +258,11 @@ def test_lifespan_says_why_it_cannot_start() -> None:
     ("url", "message"),
     [
         ("postgresql://u:pw@127.0.0.1:1/db", "nothing listens on that port"),
-        ("postgresql://u:pw@no-such-host.invalid/db", "host name is not known"),
-        ("postgresql://u:pw@/db?host=/nowhere", "no server on that socket"),
+        ("postgresql://u:pw@no-such-host.invalid/db", "host name does not exist"),
+        ("postgresql://u:pw@/db?host=/nowhere", "no server listens on that socket"),
         ("sqlite:////no/such/directory/x.db", "directory /no/such/directory does not exist"),
         ("sqlite:////tmp", "/tmp is a directory"),
-        ("sqlite:////proc/x.db", "directory /proc cannot be written"),
+        ("sqlite:////proc/x.db", "directory /proc is not writable"),
     ],
 )
 def test_an_unreachable_database_says_why_in_sync_and_async_code(url: str, message: str) -> None:
@@ -275,22 +275,22 @@ def test_an_unreachable_database_says_why_in_sync_and_async_code(url: str, messa
     assert isinstance(caught.value, ConnectionError)
 
 
-def test_a_server_that_says_no(postgresql_database: str) -> None:
+def test_a_missing_database_is_named_as_the_reason(postgresql_database: str) -> None:
     missing = postgresql_database.replace("/test_", "/absent_")
-    with pytest.raises(UnreachableError, match="no database of that name"):
+    with pytest.raises(UnreachableError, match="the database does not exist"):
         Database(missing).ping()
-    with pytest.raises(UnreachableError, match="no database of that name"):
+    with pytest.raises(UnreachableError, match="the database does not exist"):
         asyncio.run(Database(missing).ping_async())
 
 
-def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+def test_a_file_of_another_format_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.db"
-    path.write_text("This is not a database, and is long enough to be taken for a header.\n" * 20)
-    with pytest.raises(UnreachableError, match="not an SQLite database"):
+    path.write_text("This is not a database, but long enough to be taken for a header.\n" * 20)
+    with pytest.raises(UnreachableError, match="is not an SQLite database"):
         Database(f"sqlite:///{path}").ping()
 
 
-def test_a_server_that_does_not_answer_is_given_up_in_time() -> None:
+def test_a_silent_server_times_out() -> None:
     import socket
     import time
 
@@ -320,7 +320,7 @@ def test_a_missing_driver_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> No
         asyncio.run(main())
 
 
-def test_a_transaction_commits_what_it_returns_from(db: Database) -> None:
+def test_a_transaction_commits_when_its_function_returns(db: Database) -> None:
     Row = table()
     db.create_all()
 
@@ -339,12 +339,12 @@ def test_a_transaction_commits_what_it_returns_from(db: Database) -> None:
     assert db.transaction(work) == 1
     assert asyncio.run(main()) == 2
     with pytest.raises(ZeroDivisionError):
-        db.transaction(lambda session: session.add(Row()) or 1 / 0)  # type: ignore[func-returns-value]  # add returns None, which is what goes on to fail
+        db.transaction(lambda session: session.add(Row()) or 1 / 0)  # type: ignore[func-returns-value]  # add() returns None
     with db.session() as session:
         assert len(session.exec(select(Row)).all()) == 2
 
 
-def test_a_transaction_is_not_run_again_for_an_error_of_its_own(db: Database) -> None:
+def test_a_transaction_is_not_retried_for_an_error_of_its_work(db: Database) -> None:
     Row = table()
     db.create_all()
     calls = []
@@ -359,7 +359,7 @@ def test_a_transaction_is_not_run_again_for_an_error_of_its_own(db: Database) ->
     assert len(calls) == 1
 
 
-def test_a_serialization_failure_is_run_again(postgresql_database: str) -> None:
+def test_a_serialization_failure_is_retried(postgresql_database: str) -> None:
     db = Database(postgresql_database)
     Row = table()
     db.create_all()
@@ -384,7 +384,7 @@ def test_a_serialization_failure_is_run_again(postgresql_database: str) -> None:
     db.dispose()
 
 
-def test_a_conflict_every_time_is_raised_in_the_end(postgresql_database: str) -> None:
+def test_a_persistent_conflict_is_raised_after_the_last_attempt(postgresql_database: str) -> None:
     db = Database(postgresql_database)
     calls = []
 
@@ -411,7 +411,7 @@ def test_create_all_takes_other_metadata(db: Database) -> None:
     assert inspect(db.engine).get_table_names() == ["other"]
 
 
-def test_statements_of_a_create_are_what_they_must_be(db: Database) -> None:
+def test_a_create_sends_one_insert(db: Database) -> None:
     class Row(Timestamps, table=True):
         id: int | None = Field(default=None, primary_key=True)
 
@@ -426,22 +426,20 @@ def test_statements_of_a_create_are_what_they_must_be(db: Database) -> None:
     assert seen == ["INSERT"]
 
 
-def test_create_all_asks_once_for_all_tables_when_they_are_there(db: Database) -> None:
+def test_create_all_sends_one_statement_when_all_tables_exist(db: Database) -> None:
     from sqlalchemy import Column, Integer, MetaData, Table
 
-    metadata = MetaData()  # a new one: types that belong to another would be queried as well
+    metadata = MetaData()  # without types, for which there would be a further statement
     for name in ("one", "Two", "three"):
         Table(name, metadata, Column("id", Integer, primary_key=True))
     db.create_all(metadata)
     statements: list[str] = []
-    event.listen(
-        db.engine, "before_cursor_execute", lambda *arguments: statements.append(arguments[2])
-    )
+    event.listen(db.engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
     db.create_all(metadata)
     assert len(statements) == 1, statements
 
 
-def test_a_session_that_only_reads_writes_nothing(db: Database) -> None:
+def test_a_read_only_session_refuses_writes(db: Database) -> None:
     Row = table()
     db.create_all()
     with db.session() as session:
@@ -460,7 +458,7 @@ def test_a_session_that_only_reads_writes_nothing(db: Database) -> None:
             session.add(Row())
             with pytest.raises(DBAPIError, match=r"read-?only"):
                 await session.commit()
-        async with db.session() as session:  # the connection goes back as it was
+        async with db.session() as session:  # the connection is writable again in the pool
             session.add(Row())
             await session.commit()
 

@@ -1,4 +1,4 @@
-"""Single statements that the driver runs itself answer as SQLAlchemy would have them."""
+"""Statements executed by the driver return the same results as with SQLAlchemy."""
 
 import asyncio
 import logging
@@ -36,7 +36,9 @@ def run(db: Database, work: Callable[[Connection], Any], **options: Any) -> Any:
     return asyncio.run(once())
 
 
-def test_values_are_bound_by_their_types_and_defaults_are_made(db: Database, notes: Any) -> None:
+def test_values_are_converted_by_their_types_and_defaults_are_applied(
+    db: Database, notes: Any
+) -> None:
     table = notes.__table__
     values = {"text": "a", "at": datetime(2026, 1, 1, tzinfo=UTC), "tags": ["x"], "kind": "k"}
     statement = insert(table).returning(table.c.id)
@@ -65,7 +67,7 @@ def test_values_are_bound_by_their_types_and_defaults_are_made(db: Database, not
         assert row.updated_at > before
 
 
-def test_what_only_sqlalchemy_can_make_it_makes(db: Database, notes: Any) -> None:
+def test_sqlalchemy_executes_what_the_driver_cannot(db: Database, notes: Any) -> None:
     statement = insert(notes.__table__).returning(notes.__table__.c.kind)
     seen: list[bool] = []
 
@@ -78,16 +80,13 @@ def test_what_only_sqlalchemy_can_make_it_makes(db: Database, notes: Any) -> Non
 
 
 @pytest.mark.only_on("sqlite")
-def test_several_are_one_transaction(db: Database, notes: Any) -> None:
+def test_a_batch_is_one_transaction(db: Database, notes: Any) -> None:
     table = notes.__table__
     plan = Plan(insert(table).returning(table.c.id, table.c.created_at))
 
     def several(*texts: str) -> StatementBatch[Any]:
         return StatementBatch(
-            [
-                plan.one({"text": note_text, "tags": [], "kind": "k", "at": None})
-                for note_text in texts
-            ]
+            [plan.one({"text": text, "tags": [], "kind": "k", "at": None}) for text in texts]
         )
 
     rows = run(db, several("a", "b"), begin=True)
@@ -102,22 +101,22 @@ def test_several_are_one_transaction(db: Database, notes: Any) -> None:
 
 
 @pytest.mark.only_on("sqlite")
-def test_several_wait_for_whoever_writes_and_say_so_in_the_end(db: Database, notes: Any) -> None:
+def test_a_batch_waits_for_the_write_lock_and_then_fails(db: Database, notes: Any) -> None:
     if db.url.memory:
-        pytest.skip("its lock is another")
+        pytest.skip("an in-memory database locks differently")
     table = notes.__table__
     plan = Plan(insert(table).returning(table.c.id))
     values: dict[str, Any] = {"text": "a", "tags": [], "kind": "k", "at": None}
-    impatient = Database(f"{db.url.sync.url.set(drivername='sqlite')}?timeout=0.1")
+    short_timeout = Database(f"{db.url.sync.url.set(drivername='sqlite')}?timeout=0.1")
     with db.engine.begin() as connection:
         connection.execute(insert(table), {**values, "text": "b"})
         with pytest.raises(DBAPIError, match="locked"):
-            run(impatient, StatementBatch([plan.one(values)]), begin=True)
-    assert run(impatient, StatementBatch([plan.one(values)]), begin=True)
-    impatient.dispose()
+            run(short_timeout, StatementBatch([plan.one(values)]), begin=True)
+    assert run(short_timeout, StatementBatch([plan.one(values)]), begin=True)
+    short_timeout.dispose()
 
 
-def test_whoever_watches_sees(
+def test_listeners_and_logs_see_every_statement(
     db: Database, database_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     seen: list[str] = []
@@ -142,7 +141,7 @@ def test_whoever_watches_sees(
     loud.dispose()
 
 
-def test_what_the_database_refuses_is_sqlalchemys_error(db: Database, notes: Any) -> None:
+def test_a_database_error_is_raised_as_sqlalchemys_error(db: Database, notes: Any) -> None:
     table = notes.__table__
     statement = insert(table).returning(table.c.id)
     row = {"text": "secret-text", "tags": [], "kind": "k"}
@@ -159,9 +158,9 @@ def test_what_the_database_refuses_is_sqlalchemys_error(db: Database, notes: Any
     assert run(db, lambda connection: connection.execute(select(literal(1))).scalar()) == 1
 
 
-def test_a_statement_that_is_cut_short_leaves_a_pool_that_works(db: Database) -> None:
+def test_the_pool_works_after_an_interrupted_statement(db: Database) -> None:
     if db.url.backend == "sqlite":
-        pytest.skip("a thread cannot be cut short")
+        pytest.skip("a thread cannot be interrupted")
 
     async def cut() -> Any:
         with pytest.raises(TimeoutError):
@@ -173,10 +172,10 @@ def test_a_statement_that_is_cut_short_leaves_a_pool_that_works(db: Database) ->
     assert asyncio.run(cut()) == 7
 
 
-def test_connections_beyond_the_pool_are_closed(database_url: str) -> None:
+def test_overflow_connections_are_closed(database_url: str) -> None:
     db = Database(database_url, pool_size=1, max_overflow=3)
     if db.url.backend == "sqlite":
-        pytest.skip("sync connections, which are closed by themselves")
+        pytest.skip("SQLite uses sync connections, which the pool closes")
     name = "of_a_small_pool"
     slow = Plan(text("SELECT set_config('application_name', :name, false), pg_sleep(0.2)"))
     count = Plan(text("SELECT count(*) FROM pg_stat_activity WHERE application_name = :name"))
@@ -185,7 +184,7 @@ def test_connections_beyond_the_pool_are_closed(database_url: str) -> None:
         bound = slow.bound({"name": name}, list)
         await asyncio.gather(*(db.run_async(bound) for _ in range(4)))
         left = 4
-        for _ in range(100):  # the server takes a moment to see that one is closed
+        for _ in range(100):  # the server notices a closed connection with a delay
             left = await db.run_async(count.bound({"name": name}, lambda rows: rows.scalar_one()))
             if left == 1:
                 break
@@ -196,9 +195,9 @@ def test_connections_beyond_the_pool_are_closed(database_url: str) -> None:
     db.dispose()
 
 
-def test_a_connection_that_was_closed_is_opened_anew(db: Database) -> None:
+def test_a_closed_connection_is_reopened(db: Database) -> None:
     if db.url.backend == "sqlite":
-        pytest.skip("sync connections, which need no greenlet to open")
+        pytest.skip("SQLite uses sync connections, which open without a greenlet")
     plan = Plan(select(literal(1))).bound({}, lambda rows: rows.scalar_one())
 
     async def twice() -> list[Any]:
@@ -214,13 +213,13 @@ def test_a_connection_that_was_closed_is_opened_anew(db: Database) -> None:
 def small(database_url: str) -> Iterator[Database]:
     db = Database(database_url, pool_size=2, max_overflow=3)
     if db.url.backend == "sqlite":
-        pytest.skip("threads, of which there are few")
+        pytest.skip("SQLite uses a limited number of threads")
     yield db
     db.dispose()
 
 
 def opened_by(db: Database, statement: str, clients: int) -> int:
-    """How many connections are opened when so many clients run a statement at once, twice."""
+    """Count the connections opened when each client runs a statement twice, concurrently."""
     opened: list[Any] = []
     bound = Plan(text(statement)).bound({}, list)
 
@@ -237,7 +236,7 @@ def opened_by(db: Database, statement: str, clients: int) -> int:
     return len(opened)
 
 
-def test_more_clients_than_connections_share_those_of_the_pool(small: Database) -> None:
+def test_many_clients_share_the_connections_of_the_pool(small: Database) -> None:
     assert opened_by(small, "SELECT 1", clients=40) == 2
 
 
@@ -246,14 +245,14 @@ def test_a_statement_that_waits_long_for_a_connection_gets_its_own(small: Databa
 
 
 @pytest.mark.parametrize("url", ["postgresql://me@127.0.0.1:1/none", "sqlite:////nowhere/at.db"])
-def test_a_database_that_is_not_there_is_no_error_of_a_driver(url: str) -> None:
+def test_an_unreachable_database_does_not_raise_a_drivers_error(url: str) -> None:
     db = Database(url, pool_timeout=0.2)
     with pytest.raises((DBAPIError, UnreachableError)) as caught:
         run(db, lambda connection: connection.execute(text("SELECT 1")))
     assert not type(caught.value).__module__.startswith(("asyncpg", "sqlite3"))
 
 
-def test_a_server_that_refuses_says_why(postgresql_database: str) -> None:
+def test_a_refused_connection_says_why(postgresql_database: str) -> None:
     db = Database(with_database(postgresql_database, "absent"))
-    with pytest.raises(UnreachableError, match="no database of that name"):
+    with pytest.raises(UnreachableError, match="the database does not exist"):
         run(db, lambda connection: connection.execute(text("SELECT 1")))

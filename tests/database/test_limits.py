@@ -1,4 +1,4 @@
-"""Statements that take too long, or that nobody waits for any more, end."""
+"""Statements end when they exceed the timeout or when their task is cancelled."""
 
 import asyncio
 import time
@@ -36,7 +36,7 @@ def in_async_session(db: Database) -> None:
     asyncio.run(main())
 
 
-def alone(db: Database) -> None:
+def in_autocommit(db: Database) -> None:
     def work(connection: Connection) -> None:
         connection.execute(text(LONG[db.url.backend]))
 
@@ -50,43 +50,47 @@ def in_one_transaction(db: Database) -> None:
     asyncio.run(db.run_async(work, begin=True))
 
 
-WAYS: list[Callable[[Database], None]] = [
+RUNNERS: list[Callable[[Database], None]] = [
     in_sync_session,
     in_async_session,
-    alone,
+    in_autocommit,
     in_one_transaction,
 ]
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_a_statement_ends_at_the_limit(limited: Database, way: Callable[[Database], None]) -> None:
+@pytest.mark.parametrize("run_long_statement", RUNNERS)
+def test_a_statement_ends_at_the_timeout(
+    limited: Database, run_long_statement: Callable[[Database], None]
+) -> None:
     started = time.monotonic()
     with pytest.raises(DBAPIError) as caught:
-        way(limited)
+        run_long_statement(limited)
     assert error_kind_of(caught.value) is ErrorKind.BUSY
     assert time.monotonic() - started < 2
     limited.dispose()
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_the_limit_can_be_less_for_a_while(db: Database, way: Callable[[Database], None]) -> None:
+@pytest.mark.parametrize("run_long_statement", RUNNERS)
+def test_a_block_can_lower_the_timeout(
+    db: Database, run_long_statement: Callable[[Database], None]
+) -> None:
     from colonnade.errors import DatabaseError
 
     started = time.monotonic()
     with db.statement_timeout(0.2), pytest.raises((DBAPIError, DatabaseError)):
-        way(db)
+        run_long_statement(db)
     assert time.monotonic() - started < 2
     db.dispose()
 
 
-def test_a_limit_is_more_than_nothing(db: Database) -> None:
-    with pytest.raises(ValueError, match="more than 0"), db.statement_timeout(0):
+def test_a_timeout_of_zero_or_less_is_refused(db: Database) -> None:
+    with pytest.raises(ValueError, match="greater than 0"), db.statement_timeout(0):
         pass
-    with pytest.raises(ValueError, match="more than 0"):
+    with pytest.raises(ValueError, match="greater than 0"):
         Database("sqlite://", statement_timeout=-1)
 
 
-def test_the_connection_goes_on_after_it(limited: Database) -> None:
+def test_a_connection_is_usable_after_a_timeout(limited: Database) -> None:
     for _ in range(3):
         with pytest.raises(DBAPIError):
             in_sync_session(limited)
@@ -95,7 +99,7 @@ def test_the_connection_goes_on_after_it(limited: Database) -> None:
     limited.dispose()
 
 
-def test_whoever_gives_up_has_the_statement_cancelled(db: Database) -> None:
+def test_a_cancelled_task_cancels_its_statement(db: Database) -> None:
     async def main() -> None:
         def work(connection: Connection) -> None:
             connection.execute(text(LONG[db.url.backend]))
@@ -113,27 +117,27 @@ def test_whoever_gives_up_has_the_statement_cancelled(db: Database) -> None:
 
 
 async def until_idle(db: Database) -> None:
-    """Wait until no statement sleeps there any more, or fail."""
+    """Wait until the sleeping statements have ended; fail if they do not."""
     running = text("SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE :q")
 
-    def still(connection: Connection) -> int:
-        if db.url.backend == "sqlite":  # the threads themselves are asked
+    def count_running(connection: Connection) -> int:
+        if db.url.backend == "sqlite":  # SQLite has no list of running statements
             engines = db._engines
-            return 0 if engines.threads._line.is_idle and engines.writer._line.is_idle else 1
+            return 0 if engines.threads._queue.is_idle and engines.writer._queue.is_idle else 1
         return int(connection.execute(running, {"q": "%pg_sleep(20)"}).scalar_one())
 
     for _ in range(50):
         if db.url.backend == "sqlite":
-            if not still(None):  # type: ignore[arg-type]  # it asks no connection
+            if not count_running(None):  # type: ignore[arg-type]  # it needs no connection
                 return
-        elif not await db.run_async(still):
+        elif not await db.run_async(count_running):
             return
         await asyncio.sleep(0.05)
-    raise AssertionError("it still runs")
+    raise AssertionError("a statement is still running")
 
 
-def test_a_url_may_say_more(postgresql_database: str) -> None:
-    """What the URL sets stays set beside the limit."""
+def test_settings_in_the_url_are_kept_beside_the_timeout(postgresql_database: str) -> None:
+    """The timeout does not replace the settings of the URL."""
     join = "&" if "?" in postgresql_database else "?"
     url = DatabaseURL.parse(f"{postgresql_database}{join}search_path=elsewhere")
     db = Database(url, statement_timeout=7)

@@ -29,7 +29,7 @@ def tables() -> MetaData:
 
 
 def start(url: str, asynchronous: bool, ready: Barrier) -> None:
-    """What a worker of an application does when it starts."""
+    """Create the tables, as a worker of an application does when it starts."""
     db = Database(url)
     ready.wait(30)
     if asynchronous:
@@ -38,9 +38,9 @@ def start(url: str, asynchronous: bool, ready: Barrier) -> None:
         db.create_all(tables())
 
 
-def test_workers_that_start_at_once_create_the_tables_once(db: Database) -> None:
+def test_workers_that_start_together_create_the_tables_once(db: Database) -> None:
     if db.url.memory:
-        pytest.skip("A database in memory belongs to one process")
+        pytest.skip("an in-memory database belongs to one process")
     processes = multiprocessing.get_context("forkserver")
     processes.set_forkserver_preload(["tests.database.test_schema"])
     ready = processes.Barrier(PROCESSES)

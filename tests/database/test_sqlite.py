@@ -1,4 +1,4 @@
-"""SQLite behaves as PostgreSQL does at READ COMMITTED, however many use it at once."""
+"""SQLite behaves as PostgreSQL does at READ COMMITTED, also with many concurrent users."""
 
 import asyncio
 import sqlite3
@@ -17,7 +17,7 @@ from colonnade.database.statements._sqlite import is_write
 
 
 class Statements(list[str]):
-    """Each statement that reaches the driver, BEGIN and COMMIT among them."""
+    """The statements that reach SQLite, including BEGIN and COMMIT."""
 
 
 def statements(db: Database) -> Statements:
@@ -50,7 +50,7 @@ def counter(db: Database) -> Any:
     return Counter
 
 
-def test_connections_are_set_up(db: Database) -> None:
+def test_connections_set_their_pragmas(db: Database) -> None:
     async def pragmas() -> list[object]:
         async with db.async_engine.connect() as connection:
             return [
@@ -59,13 +59,13 @@ def test_connections_are_set_up(db: Database) -> None:
             ]
 
     with db.engine.connect() as connection:
-        settings = [
+        sync_pragmas = [
             connection.exec_driver_sql(f"PRAGMA {name}").scalar()
             for name in ("foreign_keys", "synchronous", "busy_timeout", "journal_mode")
         ]
-    assert settings == asyncio.run(pragmas())
-    # In memory nothing is synchronised, and asking would wait for whoever writes.
-    assert settings == ([1, 2, 5000, "memory"] if db.url.memory else [1, 1, 5000, "wal"])
+    assert sync_pragmas == asyncio.run(pragmas())
+    # An in-memory database never syncs, and setting the pragma would wait for a writer.
+    assert sync_pragmas == ([1, 2, 5000, "memory"] if db.url.memory else [1, 1, 5000, "wal"])
 
 
 def test_a_session_reads_outside_a_transaction_and_begins_before_its_first_write(
@@ -106,11 +106,11 @@ def test_a_session_reads_outside_a_transaction_and_begins_before_its_first_write
         ("", False),
     ],
 )
-def test_a_write_is_told_from_a_read(statement: str, writes: bool) -> None:
+def test_writes_are_distinguished_from_reads(statement: str, writes: bool) -> None:
     assert is_write(statement) is writes
 
 
-def test_asking_for_a_lock_takes_it(db: Database) -> None:
+def test_select_for_update_begins_a_transaction(db: Database) -> None:
     seen = statements(db)
     Counter = counter(db)
     seen.clear()
@@ -132,7 +132,7 @@ def test_a_savepoint_can_be_rolled_back(db: Database) -> None:
         assert len(session.exec(select(Counter)).all()) == 2
 
 
-def test_autocommit_begins_nothing(db: Database) -> None:
+def test_autocommit_does_not_begin_a_transaction(db: Database) -> None:
     seen = statements(db)
     counter(db)
     seen.clear()
@@ -149,16 +149,16 @@ def test_a_reader_sees_what_is_committed_and_a_writer_after_a_read_does_not_fail
     db: Database,
 ) -> None:
     Counter = counter(db)
-    with db.session() as first, db.session() as two:
-        assert first.get_one(Counter, 1).value == 0
-        two.exec(update(Counter).values(value=7))
-        if not db.url.memory:  # there, a reader waits while somebody writes
-            assert first.execute(text("SELECT value FROM counter")).scalar() == 0
-        two.commit()
-        assert first.execute(text("SELECT value FROM counter")).scalar() == 7
-        first.exec(update(Counter).values(value=col(Counter.value) + 1))
-        first.commit()
-        assert two.execute(text("SELECT value FROM counter")).scalar() == 8
+    with db.session() as reader, db.session() as writer:
+        assert reader.get_one(Counter, 1).value == 0
+        writer.exec(update(Counter).values(value=7))
+        if not db.url.memory:  # in memory, a reader waits for the writer
+            assert reader.execute(text("SELECT value FROM counter")).scalar() == 0
+        writer.commit()
+        assert reader.execute(text("SELECT value FROM counter")).scalar() == 7
+        reader.exec(update(Counter).values(value=col(Counter.value) + 1))
+        reader.commit()
+        assert writer.execute(text("SELECT value FROM counter")).scalar() == 8
 
 
 def test_serializable_locks_out_other_writers_from_the_start(db: Database) -> None:
@@ -169,8 +169,8 @@ def test_serializable_locks_out_other_writers_from_the_start(db: Database) -> No
 
         def work(session: Session) -> None:
             session.execute(text("SELECT 1"))
-            with other.session() as session_2, pytest.raises(OperationalError, match="locked"):
-                session_2.execute(text("UPDATE counter SET value = 1"))
+            with other.session() as other_session, pytest.raises(OperationalError, match="locked"):
+                other_session.execute(text("UPDATE counter SET value = 1"))
 
         db.transaction(work, isolation_level="SERIALIZABLE")
     other.dispose()
@@ -182,7 +182,7 @@ def test_serializable_locks_out_other_writers_from_the_start(db: Database) -> No
 WORKERS, ROUNDS = 8, 15
 
 
-def test_eight_writers_and_eight_readers_in_threads(db: Database) -> None:
+def test_eight_writers_and_eight_readers_work_in_threads(db: Database) -> None:
     Counter = counter(db)
     barrier = threading.Barrier(2 * WORKERS)
 
@@ -210,7 +210,7 @@ def test_eight_writers_and_eight_readers_in_threads(db: Database) -> None:
         assert session.get_one(Counter, 1).value == WORKERS * ROUNDS
 
 
-def test_eight_writers_and_eight_readers_in_tasks_beside_sync_sessions(db: Database) -> None:
+def test_eight_writers_and_eight_readers_work_in_tasks_beside_sync_sessions(db: Database) -> None:
     Counter = counter(db)
 
     async def write() -> None:
@@ -240,16 +240,16 @@ def test_eight_writers_and_eight_readers_in_tasks_beside_sync_sessions(db: Datab
         assert session.get_one(Counter, 1).value == (WORKERS + 1) * ROUNDS
 
 
-def test_two_databases_in_memory_are_two() -> None:
-    first, two = Database("sqlite://"), Database("sqlite://")
+def test_two_in_memory_databases_are_separate() -> None:
+    first, second = Database("sqlite://"), Database("sqlite://")
     counter(first)
-    with two.session() as session, pytest.raises(OperationalError, match="no such table"):
+    with second.session() as session, pytest.raises(OperationalError, match="no such table"):
         session.execute(text("SELECT * FROM counter"))
     first.dispose()
-    two.dispose()
+    second.dispose()
 
 
-def test_a_database_in_memory_keeps_its_rows_over_dispose() -> None:
+def test_an_in_memory_database_keeps_its_rows_after_dispose() -> None:
     db = Database("sqlite://")
     Counter = counter(db)
     db.dispose()
@@ -258,7 +258,7 @@ def test_a_database_in_memory_keeps_its_rows_over_dispose() -> None:
     db.dispose()
 
 
-def test_a_file_that_is_read_only_is_read(tmp_path: Path) -> None:
+def test_a_read_only_file_can_be_read(tmp_path: Path) -> None:
     path = tmp_path / "x.db"
     db = Database(f"sqlite:///{path}")
     counter(db)

@@ -1,4 +1,4 @@
-"""What a Database tells of itself: its health, its statements, their spans."""
+"""A Database reports its health, logs its statements and emits spans for them."""
 
 import asyncio
 import json
@@ -37,7 +37,7 @@ SLOW = {
 }
 
 
-def test_health_says_whether_it_answers(db: Database) -> None:
+def test_health_reports_a_reachable_database(db: Database) -> None:
     health = db.health()
     assert (health.reached, health.reason, health.revisions) == (True, "", None)
     assert health.milliseconds > 0
@@ -49,7 +49,7 @@ def test_health_says_whether_it_answers(db: Database) -> None:
     asyncio.run(main())
 
 
-def test_health_says_why_it_does_not_and_soon() -> None:
+def test_health_says_why_a_database_is_unreachable() -> None:
     db = Database("postgresql://me:hunter2@127.0.0.1:1/db")
     for health in (db.health(0.2), asyncio.run(db.health_async(0.2))):
         assert not health.reached
@@ -57,7 +57,7 @@ def test_health_says_why_it_does_not_and_soon() -> None:
         assert "hunter2" not in health.reason
 
 
-def test_the_routes_tell_an_orchestrator(db: Database) -> None:
+def test_the_health_routes_report_a_reachable_database(db: Database) -> None:
     app = FastAPI()
     app.include_router(health_router(db, migrations=False))
     with TestClient(app) as client:
@@ -68,7 +68,7 @@ def test_the_routes_tell_an_orchestrator(db: Database) -> None:
         assert answer.json() == {"alive": True, "ready": True, "database": "reached"}
 
 
-def test_the_routes_say_little_of_a_database_that_is_not_there() -> None:
+def test_the_health_route_hides_details_of_an_unreachable_database() -> None:
     db = Database("postgresql://me:hunter2@127.0.0.1:1/db")
     app = FastAPI()
     app.include_router(health_router(db, path="/status"))
@@ -78,7 +78,7 @@ def test_the_routes_say_little_of_a_database_that_is_not_there() -> None:
     assert answer.json() == {"alive": True, "ready": False, "database": "unreachable"}
 
 
-def test_a_database_that_is_not_at_the_newest_migration_is_not_ready(
+def test_a_database_without_the_newest_migration_is_not_ready(
     db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     versions = tmp_path / "migrations" / "versions"
@@ -101,13 +101,13 @@ def test_a_database_that_is_not_at_the_newest_migration_is_not_ready(
         assert (answer.status_code, answer.json()["migrations"]) == (200, "at head")
 
 
-def test_each_statement_is_told_of_without_its_values(
+def test_each_statement_is_logged_without_its_values(
     db: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     Row = table()
     db.create_all()
-    logged = Database(db.url, log_statements=True)
-    with caplog.at_level(logging.INFO, "colonnade.statements"), logged.session() as session:
+    logging_db = Database(db.url, log_statements=True)
+    with caplog.at_level(logging.INFO, "colonnade.statements"), logging_db.session() as session:
         session.add(Row(name="hunter2"))
         session.commit()
     record: Any = caplog.records[-1]
@@ -116,68 +116,65 @@ def test_each_statement_is_told_of_without_its_values(
     assert record.milliseconds > 0
     assert record.database == str(db.url)
     assert "hunter2" not in caplog.text
-    logged.dispose()
+    logging_db.dispose()
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-def test_a_slow_one_is_told_of_with_its_plan(
+def test_a_slow_statement_is_logged_with_its_plan(
     db: Database, caplog: pytest.LogCaptureFixture, is_async: bool
 ) -> None:
     Row = table()
     db.create_all()
-    logged = Database(db.url, slow_statement=0.05, explain_slow=True)
+    logging_db = Database(db.url, slow_statement=0.05, explain_slow=True)
 
     def work(connection: Connection) -> None:
         connection.execute(select(Row))
         connection.execute(text(SLOW[db.url.backend]))
 
     async def main() -> None:
-        await logged.run_async(work)
-        await logged.run_async(work, begin=True)
-        await logged.dispose_async()
+        await logging_db.run_async(work)
+        await logging_db.run_async(work, begin=True)
+        await logging_db.dispose_async()
 
     with caplog.at_level(logging.INFO, "colonnade.statements"):
         if is_async:
             asyncio.run(main())
         else:
-            with logged.session() as session:
+            with logging_db.session() as session:
                 work(session.connection())
-                assert session.exec(select(Row)).all() == []  # the transaction goes on
+                # EXPLAIN has not aborted the transaction.
+                assert session.exec(select(Row)).all() == []
     assert len(caplog.records) == 1 + is_async
-    for record in caplog.records:
-        slow_record: Any = record
+    records: list[Any] = list(caplog.records)
+    for record in records:
         assert record.levelname == "WARNING"
-        assert (
-            "Result" in slow_record.plan
-            if db.url.backend == "postgresql"
-            else "SCAN" in slow_record.plan
-        )
-    logged.dispose()
+        assert ("Result" if db.url.backend == "postgresql" else "SCAN") in record.plan
+    logging_db.dispose()
 
 
 def test_a_plan_does_not_show_values(db: Database, caplog: pytest.LogCaptureFixture) -> None:
     Row = table()
     db.create_all()
-    logged = Database(db.url, slow_statement=0, explain_slow=True)
-    with caplog.at_level(logging.INFO, "colonnade.statements"), logged.session() as session:
+    logging_db = Database(db.url, slow_statement=0, explain_slow=True)
+    with caplog.at_level(logging.INFO, "colonnade.statements"), logging_db.session() as session:
         session.exec(select(Row).where(Row.name == "hunter2's", Row.id > 424242)).all()
-    slow_record: Any = caplog.records[-1]
-    assert slow_record.plan
-    assert "hunter2" not in caplog.text + slow_record.plan
-    assert "424242" not in caplog.text + slow_record.plan
-    logged.dispose()
+    record: Any = caplog.records[-1]
+    assert record.plan
+    assert "hunter2" not in caplog.text + record.plan
+    assert "424242" not in caplog.text + record.plan
+    logging_db.dispose()
 
 
-def test_a_limit_holds_for_statements_that_are_watched(db: Database) -> None:
-    logged = Database(db.url, log_statements=True)
+def test_a_timeout_applies_to_logged_statements(db: Database) -> None:
+    logging_db = Database(db.url, log_statements=True)
 
     def work(connection: Connection) -> None:
         connection.execute(text(LONG[db.url.backend]))
 
     async def main() -> None:
-        with logged.statement_timeout(0.2), pytest.raises((DBAPIError, DatabaseError)):
-            await logged.run_async(work)
-        await logged.dispose_async()
+        with logging_db.statement_timeout(0.2), pytest.raises((DBAPIError, DatabaseError)):
+            await logging_db.run_async(work)
+        await logging_db.dispose_async()
 
     started = time.monotonic()
     asyncio.run(main())
@@ -209,26 +206,25 @@ async def main():
     await db.dispose_async()
 
 asyncio.run(main())
-found = [dict(span.attributes) for span in exporter.get_finished_spans()]
+spans = [dict(span.attributes) for span in exporter.get_finished_spans()]
 measured = reader.get_metrics_data() if sys.argv[2] == "set" else None
 names = [] if measured is None else [
     metric.name for resource in measured.resource_metrics
     for scope in resource.scope_metrics for metric in scope.metrics
 ]
-print(json.dumps([[one.get("db.statement", one.get("db.query.text")) for one in found], names]))
+print(json.dumps([[span.get("db.statement", span.get("db.query.text")) for span in spans], names]))
 """
 
 
 @pytest.mark.parametrize("provider", ["set", "none"])
-def test_statements_are_spans_where_somebody_wants_them(db: Database, provider: str) -> None:
+def test_statements_are_traced_when_a_tracer_provider_is_set(db: Database, provider: str) -> None:
     if db.url.memory:
-        pytest.skip("a database in memory is one process's")
+        pytest.skip("an in-memory database belongs to one process")
     done = subprocess.run(
         [sys.executable, "-c", TRACED, url_of(db), provider],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    spans, measured = json.loads(done.stdout)
-    assert ("db.client.connections.usage" in measured) == (provider == "set")
-    query = [statement for statement in spans if statement and statement.startswith("SELECT")]
-    assert ("SELECT 1" in query, "SELECT 2" in query) == ((provider == "set",) * 2)
+    statements, metrics = json.loads(done.stdout)
+    assert ("db.client.connections.usage" in metrics) == (provider == "set")
+    assert ("SELECT 1" in statements, "SELECT 2" in statements) == ((provider == "set",) * 2)

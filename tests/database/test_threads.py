@@ -1,4 +1,4 @@
-"""The threads that SQLite runs in, for async code."""
+"""The threads in which SQLite runs for async code."""
 
 import asyncio
 import gc
@@ -10,30 +10,30 @@ from contextvars import ContextVar
 
 import pytest
 
-from colonnade.database.statements._threads import MOST, Threads
+from colonnade.database.statements._threads import MAX_THREADS, Threads
 
-asked_by: ContextVar[str] = ContextVar("asked_by")
+user: ContextVar[str] = ContextVar("user")
 
 
 class Started:
-    """The threads started since, whatever becomes of those that other tests left behind."""
+    """The threads started since its creation; ignores those that other tests left behind."""
 
     def __init__(self) -> None:
         gc.collect()
-        self.before = set(threading.enumerate())
+        self._existing = set(threading.enumerate())
 
     @property
     def number(self) -> int:
         return sum(thread.name == "colonnade-sqlite" for thread in self._since())
 
     def ended(self) -> bool:
-        """Whether none is left, a moment later."""
+        """Whether all of them end within a few seconds."""
         for thread in self._since():
             thread.join(timeout=5)
         return not self.number
 
     def _since(self) -> set[threading.Thread]:
-        return set(threading.enumerate()) - self.before
+        return set(threading.enumerate()) - self._existing
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def started() -> Started:
     return Started()
 
 
-def test_what_is_returned_and_raised_comes_back() -> None:
+def test_results_and_errors_are_passed_to_the_caller() -> None:
     threads = Threads()
 
     def fail() -> None:
@@ -56,18 +56,18 @@ def test_what_is_returned_and_raised_comes_back() -> None:
     threads.stop()
 
 
-def test_context_variables_go_along() -> None:
+def test_work_sees_the_callers_context_variables() -> None:
     threads = Threads()
 
-    async def tell() -> str:
-        asked_by.set("who")
-        return await threads.run(asked_by.get)
+    async def read_user() -> str:
+        user.set("ada")
+        return await threads.run(user.get)
 
-    assert asyncio.run(tell()) == "who"
+    assert asyncio.run(read_user()) == "ada"
     threads.stop()
 
 
-def test_threads_are_started_as_they_are_needed_and_no_more(started: Started) -> None:
+def test_threads_are_started_as_needed_up_to_the_maximum(started: Started) -> None:
     threads = Threads()
 
     async def several(number: int) -> None:
@@ -75,33 +75,33 @@ def test_threads_are_started_as_they_are_needed_and_no_more(started: Started) ->
 
     asyncio.run(several(1))
     assert started.number == 1
-    asyncio.run(several(3 * MOST))
-    assert started.number == MOST
+    asyncio.run(several(3 * MAX_THREADS))
+    assert started.number == MAX_THREADS
     threads.stop()
     assert started.ended()
-    asyncio.run(several(1))  # and again, after that
+    asyncio.run(several(1))  # they start again after stop()
     assert started.number == 1
     threads.stop()
 
 
-def test_what_takes_long_holds_nobody_up(started: Started) -> None:
+def test_long_running_work_does_not_block_other_work(started: Started) -> None:
     threads = Threads()
     both = threading.Barrier(2, timeout=5)
 
-    async def one_after_the_other() -> None:
+    async def first_then_second() -> None:
         await threads.run(lambda: None)
         first = asyncio.ensure_future(threads.run(both.wait))
-        await asyncio.sleep(0.05)  # a thread has it, and nothing waits in line
+        await asyncio.sleep(0.05)  # a thread runs it, and the queue is empty
         await asyncio.gather(first, threads.run(both.wait))
 
-    asyncio.run(one_after_the_other())
+    asyncio.run(first_then_second())
     assert started.number == 2
-    asyncio.run(one_after_the_other())
-    assert started.number == 2  # which are idle, and taken first
+    asyncio.run(first_then_second())
+    assert started.number == 2  # idle threads are reused
     threads.stop()
 
 
-def test_whoever_stops_them_can_wait_for_what_they_do(started: Started) -> None:
+def test_stop_can_wait_for_running_work(started: Started) -> None:
     threads = Threads()
     done: list[int] = []
 
@@ -118,7 +118,7 @@ def test_whoever_stops_them_can_wait_for_what_they_do(started: Started) -> None:
     assert (done, started.number) == ([1], 0)
 
 
-def test_they_end_with_whom_they_belong_to(started: Started) -> None:
+def test_threads_end_when_their_owner_is_collected(started: Started) -> None:
     async def once() -> None:
         await Threads().run(lambda: None)
 
@@ -127,19 +127,19 @@ def test_they_end_with_whom_they_belong_to(started: Started) -> None:
     assert started.ended()
 
 
-def test_whoever_is_cancelled_does_not_stop_a_thread() -> None:
+def test_a_cancelled_caller_does_not_stop_its_thread() -> None:
     threads = Threads()
 
-    async def cut_short() -> int:
+    async def cancelled() -> int:
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(threads.run(lambda: time.sleep(0.1)), 0.01)
         return await threads.run(lambda: 7)
 
-    assert asyncio.run(cut_short()) == 7
+    assert asyncio.run(cancelled()) == 7
     threads.stop()
 
 
-def test_a_loop_that_is_gone_is_not_told() -> None:
+def test_a_result_for_a_closed_loop_is_discarded() -> None:
     threads = Threads()
     release = threading.Event()
 
@@ -165,6 +165,6 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
-def test_a_process_that_is_forked_has_its_own() -> None:
+def test_a_forked_process_starts_new_threads() -> None:
     command = [sys.executable, "-W", "ignore", "-c", FORKING]
     assert subprocess.run(command, timeout=30, check=False).returncode == 9

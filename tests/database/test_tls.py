@@ -1,6 +1,6 @@
-"""TLS as a real server sees it: both drivers check the same things in the same mode.
+"""Both drivers verify the same things in each TLS mode, on a real server.
 
-The package that carries PostgreSQL is built without TLS, so this wants an installed one.
+The packaged PostgreSQL of the tests is built without TLS, so this needs an installed one.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from tests.servers import certify, installed, running, workshop
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[tuple[str, Path]]:
-    """A server that takes TLS only; its URL without parameters, and its directory."""
+    """A server that accepts only TLS: its URL without parameters, and its directory."""
     programs = installed()
     if programs is None:
         pytest.skip("no PostgreSQL with TLS is installed (apt-get install postgresql)")
@@ -30,7 +30,7 @@ def server() -> Iterator[tuple[str, Path]]:
 
 @pytest.fixture
 def connect(server: tuple[str, Path]) -> Callable[..., list[bool]]:
-    """Whether each driver's connection is encrypted; raises if one cannot connect."""
+    """A function that connects with both drivers and returns whether TLS is on for each."""
 
     def connect(parameters: str, host: str = "localhost") -> list[bool]:
         url, directory = server
@@ -56,7 +56,7 @@ def connect(server: tuple[str, Path]) -> Callable[..., list[bool]]:
         database.dispose()
         errors = [outcome for outcome in outcomes if isinstance(outcome, UnreachableError)]
         if errors:
-            assert len(errors) == 2, outcomes  # one driver lets in what the other does not
+            assert len(errors) == 2, outcomes  # both drivers must fail in the same way
             assert str(errors[0]) == str(errors[1])
             raise errors[0]
         return [bool(outcome) for outcome in outcomes]
@@ -77,14 +77,16 @@ def connect(server: tuple[str, Path]) -> Callable[..., list[bool]]:
         "sslmode=verify-full&sslrootcert={dir}/ca.pem&ssl_min_protocol_version=TLSv1.3",
     ],
 )
-def test_both_drivers_connect(connect: Callable[..., list[bool]], parameters: str) -> None:
+def test_both_drivers_connect_in_each_mode(
+    connect: Callable[..., list[bool]], parameters: str
+) -> None:
     assert connect(parameters) == [True, True]
 
 
 @pytest.mark.parametrize(
     ("parameters", "host", "message"),
     [
-        ("sslmode=disable", "localhost", "does not let this user in"),
+        ("sslmode=disable", "localhost", "does not allow this user to connect"),
         ("sslmode=verify-full", "localhost", "certificate could not be verified"),
         ("sslmode=verify-full&sslrootcert=system", "localhost", "could not be verified"),
         ("sslmode=verify-ca&sslrootcert={dir}/other.pem", "localhost", "could not be verified"),
@@ -92,18 +94,18 @@ def test_both_drivers_connect(connect: Callable[..., list[bool]], parameters: st
         ("sslmode=verify-full&sslrootcert={dir}/ca.pem", "127.0.0.1", "is for another host name"),
     ],
 )  # fmt: skip
-def test_both_drivers_refuse(
+def test_both_drivers_refuse_for_the_same_reason(
     connect: Callable[..., list[bool]], parameters: str, host: str, message: str
 ) -> None:
     with pytest.raises(UnreachableError, match=message):
         connect(parameters, host)
 
 
-def test_verify_ca_does_not_ask_for_the_name(connect: Callable[..., list[bool]]) -> None:
+def test_verify_ca_does_not_check_the_host_name(connect: Callable[..., list[bool]]) -> None:
     assert connect("sslmode=verify-ca&sslrootcert={dir}/ca.pem", "127.0.0.1") == [True, True]
 
 
-def test_a_wrong_password_is_said(server: tuple[str, Path]) -> None:
+def test_a_wrong_password_is_named_as_the_reason(server: tuple[str, Path]) -> None:
     url = server[0].replace("HOST", "localhost").replace("p@ss/w#rd", "wrong") + "?sslmode=require"
     with pytest.raises(UnreachableError, match="the user or password is wrong"):
         Database(url).ping()

@@ -1,4 +1,4 @@
-"""Any URL that people paste is understood, or the part that is not is named."""
+"""URLs in any common form are parsed, and an error names the part that is invalid."""
 
 import asyncio
 import ssl
@@ -21,14 +21,14 @@ NEON_DIRECT = "postgresql://u:p@ep-x.c-8.us-east-1.aws.neon.tech/db"
 
 
 def parts(url: DatabaseURL) -> tuple[Any, ...]:
-    """User, password, host, port and database, the same for both drivers."""
-    sync_url, other = url.sync.url, url.asynchronous.url
-    urls = tuple(
-        (each.username, each.password, each.host, each.port, each.database)
-        for each in (sync_url, other)
+    """Return user, password, host, port and database; check that both drivers have the same."""
+    names = ("username", "password", "host", "port", "database")
+    sync, asynchronous = (
+        tuple(getattr(driver.url, name) for name in names)
+        for driver in (url.sync, url.asynchronous)
     )
-    assert urls[0] == urls[1]
-    return urls[0]
+    assert sync == asynchronous
+    return sync
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_every_form_of_one_url_means_the_same(text: str) -> None:
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\x00%"), min_size=1, max_size=12))
-def test_any_password_written_with_escapes_is_read_back(password: str) -> None:
+def test_an_escaped_password_is_decoded(password: str) -> None:
     url = DatabaseURL.parse(f"postgresql://u:{quote(password, safe='')}@h/db?sslmode=require")
     assert url.sync.url.password == password
     assert "***" in str(url)
@@ -67,13 +67,13 @@ def test_any_password_written_with_escapes_is_read_back(password: str) -> None:
 
 
 @pytest.mark.parametrize("password", ["p@ss", "a/b", "a#b", "a:b", "100%", "p@ss@word", "a?b"])
-def test_a_password_pasted_as_it_is_still_means_itself(password: str) -> None:
+def test_an_unescaped_password_is_accepted(password: str) -> None:
     url = DatabaseURL.parse(f"postgresql://u:{password}@h:5432/db")
     assert parts(url) == ("u", password, "h", 5432, "db")
 
 
-# Each row of what people paste: the text, what psycopg and what asyncpg is called with.
-TRANSLATED: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+# Each row has a query string, the arguments for psycopg, and those for asyncpg.
+TRANSLATIONS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("?application_name=app", {"application_name": "app"},
      {"server_settings": {"application_name": "app"}}),
     ("?channel_binding=require", {"channel_binding": "require"}, {}),
@@ -116,7 +116,7 @@ TRANSLATED: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("query", "psycopg_args", "asyncpg_args"), TRANSLATED)
+@pytest.mark.parametrize(("query", "psycopg_args", "asyncpg_args"), TRANSLATIONS)
 def test_parameters_reach_both_drivers(
     query: str, psycopg_args: dict[str, Any], asyncpg_args: dict[str, Any]
 ) -> None:
@@ -124,11 +124,10 @@ def test_parameters_reach_both_drivers(
     sync = {"connect_timeout": 10, **psycopg_args}
     assert {key: url.sync.connect_args.get(key) for key in sync} == sync
     asynchronous = {"timeout": 10.0, **asyncpg_args}
-    arguments = {key: url.asynchronous.connect_args.get(key) for key in asynchronous}
-    assert arguments == asynchronous
+    assert {key: url.asynchronous.connect_args.get(key) for key in asynchronous} == asynchronous
 
 
-def test_several_hosts_before_the_path() -> None:
+def test_several_hosts_reach_both_drivers() -> None:
     url = DatabaseURL.parse("postgresql://u:p@h1:5432,h2:5433,[::1]/db")
     assert url.sync.connect_args["host"] == "h1,h2,::1"
     assert url.sync.connect_args["port"] == "5432,5433,5432"
@@ -136,13 +135,13 @@ def test_several_hosts_before_the_path() -> None:
     assert str(url) == "postgresql://u:***@h1:5432,h2:5433,::1/db"
 
 
-def test_an_ipv6_address_and_an_escaped_socket() -> None:
+def test_an_ipv6_address_and_an_escaped_socket_are_parsed() -> None:
     assert parts(DatabaseURL.parse("postgresql://u:p@[::1]:5433/db"))[2:4] == ("::1", 5433)
     socket = DatabaseURL.parse("postgresql://u:p@%2Frun%2Fpg/db")
     assert socket.sync.connect_args["host"] == "/run/pg"
 
 
-def test_neon_pooled_and_direct_are_told_apart() -> None:
+def test_neons_pooled_and_direct_hosts_are_distinguished() -> None:
     pooled = DatabaseURL.parse(f"{NEON}?sslmode=require&channel_binding=require")
     direct = DatabaseURL.parse(NEON_DIRECT)
     assert (pooled.neon, pooled.pooled) == (True, True)
@@ -154,12 +153,13 @@ def test_neon_pooled_and_direct_are_told_apart() -> None:
     assert pooled.sync.connect_args["sslmode"] == "require"
 
 
-def test_what_neons_pooler_would_swallow_is_dropped_and_said() -> None:
+def test_a_setting_that_neons_pooler_ignores_is_dropped_with_a_reason() -> None:
     url = DatabaseURL.parse(f"{NEON}?statement_timeout=5000")
     assert "options" not in url.sync.connect_args
-    (note,) = url.parameters
-    assert (note.name, note.sync, note.asynchronous) == ("statement_timeout", None, None)
-    assert "SET LOCAL" in note.why
+    (parameter,) = url.parameters
+    assert parameter.name == "statement_timeout"
+    assert (parameter.sync, parameter.asynchronous) == (None, None)
+    assert "SET LOCAL" in parameter.why
     direct = DatabaseURL.parse(f"{NEON_DIRECT}?statement_timeout=5000")
     assert direct.sync.connect_args["options"] == "-c statement_timeout=5000"
 
@@ -172,7 +172,7 @@ def test_what_neons_pooler_would_swallow_is_dropped_and_said() -> None:
         ("verify-full", ssl.CERT_REQUIRED, True),
     ],
 )
-def test_sslmode_is_an_ssl_context_that_checks_as_libpq_does(
+def test_sslmode_becomes_an_ssl_context_that_verifies_as_libpq_does(
     mode: str, verify: ssl.VerifyMode, hostname: bool
 ) -> None:
     url = DatabaseURL.parse(f"postgresql://h/db?sslmode={mode}")
@@ -180,13 +180,13 @@ def test_sslmode_is_an_ssl_context_that_checks_as_libpq_does(
     assert (context.verify_mode, context.check_hostname) == (verify, hostname)
 
 
-def test_require_with_a_ca_verifies_it(tmp_path: Path) -> None:
+def test_require_with_a_ca_verifies_the_certificate(tmp_path: Path) -> None:
     ca = trustme.CA()
     ca.cert_pem.write_to_path(tmp_path / "ca.pem")
     url = DatabaseURL.parse(f"postgresql://h/db?sslmode=require&sslrootcert={tmp_path / 'ca.pem'}")
     context = url.asynchronous.connect_args["ssl"]
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, False)
-    assert len(context.get_ca_certs()) == 1  # and trusts no other
+    assert len(context.get_ca_certs()) == 1  # it trusts no other CA
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_require_with_a_ca_verifies_it(tmp_path: Path) -> None:
         ("sqlite:///x.db?mode=ro", "file:x.db", False, "sqlite:///x.db?mode=ro"),
     ],
 )
-def test_sqlite(text: str, database: str | None, memory: bool, shown: str) -> None:
+def test_sqlite_urls_are_parsed(text: str, database: str | None, memory: bool, shown: str) -> None:
     url = DatabaseURL.parse(text)
     assert (url.backend, url.memory, str(url)) == ("sqlite", memory, shown)
     assert url.sync.url.drivername == "sqlite+pysqlite"
@@ -219,46 +219,46 @@ def test_sqlite(text: str, database: str | None, memory: bool, shown: str) -> No
         assert url.sync.url.database == database
 
 
-def test_sqlite_parameters(tmp_path: Path) -> None:
+def test_sqlite_parameters_reach_the_driver(tmp_path: Path) -> None:
     url = DatabaseURL.parse("sqlite:///x.db?timeout=2.5&cache=shared&check_same_thread=false")
     assert url.sync.connect_args["timeout"] == 2.5
-    assert [note.name for note in url.parameters if note.sync is None] == [
+    assert [parameter.name for parameter in url.parameters if parameter.sync is None] == [
         "cache",
         "check_same_thread",
     ]
 
 
-WRONG: list[tuple[str, str]] = [
+INVALID: list[tuple[str, str]] = [
     ("", "Not a database URL"),
     ("tasks.db", "Not a database URL"),
     ("host=h dbname=db", "Not a database URL"),
-    ("mysql://u:p@h/db", "Unsupported database mysql://"),
+    ("mysql://u:p@h/db", "does not support mysql:// databases"),
     ("postgrsql://u:p@h/db", "Did you mean postgresql://"),
-    ("postgresql+pymysql://u:p@h/db", r"\+pymysql is not a driver"),
+    ("postgresql+pymysql://u:p@h/db", "does not use the driver 'pymysql'"),
     ("postgresql://u:secret@h:54x/db", "port is not a number"),
     ("postgresql://u:secret@h:99999/db", "port is not a number"),
     (
         "postgresql://u:secret@h/db?ssl_mode=require",
-        "ssl_mode Unknown parameter.*Did you mean sslmode",
+        "Unknown parameter 'ssl_mode'.*Did you mean sslmode",
     ),
-    ("postgresql://u:secret@h/db?sslmode=on", "sslmode=on is none of disable"),
+    ("postgresql://u:secret@h/db?sslmode=on", "sslmode=on is not one of disable"),
     ("postgresql://u:secret@h/db?connect_timeout=soon", "connect_timeout=soon is not a number"),
     ("postgresql://u:secret@h/db?statement_cache_size=-1", "statement_cache_size=-1"),
-    ("postgresql://u:secret@h/db?target_session_attrs=rw", "target_session_attrs=rw is none of"),
+    ("postgresql://u:secret@h/db?target_session_attrs=rw", "target_session_attrs=rw is not one of"),
     ("postgresql://u:secret@h/db?sslmode=verify-full&sslrootcert=/no/file", "sslrootcert"),
     ("postgresql://u:secret@h/db?pool_mode=often", "pool_mode=often"),
-    ("postgresql://u:secret@h1,h2/db?port=1,2,3", "2 hosts and 3 ports"),
+    ("postgresql://u:secret@h1,h2/db?port=1,2,3", "2 hosts but 3 ports"),
     ("postgresql://u:secret@h/db?port=x", "port=x"),
     ("postgresql://u:secret@a:b:c/db", "port is not a number"),
     ("postgresql://u:secret@[::1/db", "IPv6 address in brackets"),
-    ("sqlite://tasks.db", "sqlite:///tasks.db for a file here"),
-    ("sqlite:///x.db?mod=ro", "mod Unknown parameter"),
+    ("sqlite://tasks.db", "sqlite:///tasks.db for a path relative"),
+    ("sqlite:///x.db?mod=ro", "Unknown parameter 'mod'"),
     ("sqlite:///x.db?timeout=long", "timeout=long is not a number"),
 ]
 
 
-@pytest.mark.parametrize(("text", "message"), WRONG)
-def test_a_url_with_a_wrong_part_names_it_and_not_the_password(text: str, message: str) -> None:
+@pytest.mark.parametrize(("text", "message"), INVALID)
+def test_an_invalid_url_is_refused_without_showing_the_password(text: str, message: str) -> None:
     with pytest.raises(DatabaseURLError, match=message) as caught:
         Database(text or " ")
     assert "secret" not in str(caught.value)
@@ -266,12 +266,12 @@ def test_a_url_with_a_wrong_part_names_it_and_not_the_password(text: str, messag
 
 @pytest.fixture(scope="module")
 def server(postgresql_server: str) -> tuple[str, str]:
-    """User and socket directory of the server, for URLs of every form."""
+    """The user and the socket directory of the server."""
     info = psycopg.conninfo.conninfo_to_dict(postgresql_server)
     return str(info["user"]), str(info["host"])
 
 
-SHOWN = [
+SERVER_SETTINGS = [
     ("application_name=from%20here", "application_name", "from here"),
     ("statement_timeout=4321", "statement_timeout", "4321ms"),
     ("options=-c%20statement_timeout%3D4322", "statement_timeout", "4322ms"),
@@ -287,8 +287,8 @@ SHOWN = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("query", "setting", "value"), SHOWN)
-def test_a_real_server_is_told_by_both_drivers(
+@pytest.mark.parametrize(("query", "setting", "value"), SERVER_SETTINGS)
+def test_both_drivers_apply_a_parameter_on_a_real_server(
     server: tuple[str, str], query: str, setting: str, value: str
 ) -> None:
     user, host = server
@@ -306,14 +306,14 @@ def test_a_real_server_is_told_by_both_drivers(
     db.dispose()
 
 
-def test_the_server_behind_neons_pooler() -> None:
+def test_the_direct_url_bypasses_neons_pooler() -> None:
     pooled = DatabaseURL.parse(
         "postgresql://me:p%40ss@ep-a-b-123-pooler.eu-central-1.aws.neon.tech/db?sslmode=require"
     )
     direct = pooled.direct
-    for target in (direct.sync, direct.asynchronous):
-        assert target.url.host == "ep-a-b-123.eu-central-1.aws.neon.tech"
-        assert target.url.password == "p@ss"
+    for driver in (direct.sync, direct.asynchronous):
+        assert driver.url.host == "ep-a-b-123.eu-central-1.aws.neon.tech"
+        assert driver.url.password == "p@ss"
     assert (pooled.pooled, direct.pooled) == (True, False)
     assert "-pooler" not in str(direct)
     assert direct.direct is direct

@@ -1,4 +1,4 @@
-"""``db.using(url)``: one Database, another database for a while."""
+"""``db.using(url)`` redirects a Database to another database for a block."""
 
 import asyncio
 from pathlib import Path
@@ -21,12 +21,12 @@ def note_table() -> Any:
     return Note
 
 
-def test_everything_goes_to_the_other_database_and_comes_back(db: Database, tmp_path: Path) -> None:
+def test_using_redirects_everything_for_the_block(db: Database, tmp_path: Path) -> None:
     note = note_table()
     db.create_all()
     home = str(db.url)
-    with db.using(f"sqlite:///{tmp_path / 'other.db'}") as lent:
-        assert lent is db
+    with db.using(f"sqlite:///{tmp_path / 'other.db'}") as same:
+        assert same is db
         assert str(db.url) != home
         db.create_all()
         with db.session() as session:
@@ -43,9 +43,7 @@ def test_everything_goes_to_the_other_database_and_comes_back(db: Database, tmp_
         assert session.exec(select(note)).all() == []
 
 
-def test_a_resource_that_is_built_speaks_to_each_as_it_must(
-    database_url: str, tmp_path: Path
-) -> None:
+def test_a_resource_uses_the_backend_of_each_database(database_url: str, tmp_path: Path) -> None:
     note = note_table()
     db = Database(f"sqlite:///{tmp_path / 'home.db'}")
     app = FastAPI(lifespan=db.lifespan)
@@ -73,7 +71,7 @@ def check_notes(app: FastAPI) -> None:
         )
 
 
-def test_connections_stay_open_over_dispose_and_close_at_the_end(
+def test_connections_outlive_dispose_and_close_with_the_block(
     db: Database, database_url: str
 ) -> None:
     opened = []
@@ -87,7 +85,7 @@ def test_connections_stay_open_over_dispose_and_close_at_the_end(
     assert engine.pool.checkedin() == 0  # type: ignore[attr-defined]  # a QueuePool has it
 
 
-def test_it_comes_back_from_an_error_and_from_a_url_that_is_none(db: Database) -> None:
+def test_the_database_is_restored_after_an_error_or_an_invalid_url(db: Database) -> None:
     home = str(db.url)
     with pytest.raises(ZeroDivisionError), db.using("sqlite://"):
         _ = 1 / 0

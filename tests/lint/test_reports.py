@@ -109,5 +109,5 @@ def test_what_is_no_baseline_is_refused(text: str, here: Path) -> None:
     (here / "known.json").write_text(text)
     with pytest.raises(CheckError, match=r"known.json is not a baseline"):
         read_baseline(here / "known.json")
-    with pytest.raises(CheckError, match="write it with --write-baseline"):
+    with pytest.raises(CheckError, match="Create it with --write-baseline"):
         read_baseline(here / "none.json")

@@ -309,9 +309,9 @@ def test_settings_choose(project: Path) -> None:
         ("per-file-ignores = []", "a table of patterns"),
         ("baseline = 1", "must be text"),
         ("select = [", "cannot be read"),
-        ('select = ["E501"]', "There is no rule 'E501'"),
-        ('select = ["CLN599"]', "There is no rule 'CLN599'"),
-        ('per-file-ignores = {"x" = ["Q"]}', "There is no rule 'Q'"),
+        ('select = ["E501"]', "Unknown rule 'E501'"),
+        ('select = ["CLN599"]', "Unknown rule 'CLN599'"),
+        ('per-file-ignores = {"x" = ["Q"]}', "Unknown rule 'Q'"),
     ],
 )
 def test_settings_that_mean_nothing_are_refused(project: Path, setting: str, message: str) -> None:
@@ -324,7 +324,7 @@ def test_paths_that_are_not_there_are_refused(project: Path) -> None:
     with pytest.raises(CheckError, match=r"There is no file or folder .*gone\.py"):
         run(project, "gone.py")
     (project / "notes.txt").write_text("")
-    with pytest.raises(CheckError, match="is not Python, Markdown or notebook"):
+    with pytest.raises(CheckError, match="is not a Python file, Markdown file or notebook"):
         run(project, "notes.txt")
 
 

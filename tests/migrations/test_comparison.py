@@ -364,7 +364,7 @@ def test_two_tables_of_one_name_in_two_metadatas_are_refused() -> None:
     both = [sa.MetaData(), sa.MetaData()]
     for metadata in both:
         sa.Table("task", metadata, sa.Column("id", sa.Integer))
-    with pytest.raises(ValueError, match="Two tables are called task"):
+    with pytest.raises(ValueError, match="Two models have a table named 'task'"):
         merged(both)
 
 

@@ -44,12 +44,12 @@ def test_a_pooled_one(
 ) -> None:
     done = colonnade("doctor", bouncer.url, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "through a pooler in transaction mode, detected on connection" in done.stdout
+    assert "through a pooler in transaction mode (detected)" in done.stdout
     assert "pool_mode=transaction" in done.stdout
     assert "DATABASE_URL_UNPOOLED" in done.stdout
-    output = colonnade("doctor", f"{bouncer.url}?pool_mode=transaction", cwd=tmp_path)
-    assert output.returncode == 0
-    assert "as it shows itself" not in output.stdout
+    done = colonnade("doctor", f"{bouncer.url}?pool_mode=transaction", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "(detected)" not in done.stdout
 
 
 def test_migrations_go_past_a_pooler(
@@ -93,8 +93,8 @@ def test_a_sleeping_server_that_wakes(programs: Path, tmp_path: Path) -> None:
             server.kill()
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("✓") == 2
-    assert "Trying again" in done.stderr
-    assert "is reached again" in done.stderr
+    assert "Retrying" in done.stderr
+    assert "can be reached again" in done.stderr
 
 
 def test_a_bad_password(secured: tuple[Server, Path], tmp_path: Path) -> None:
@@ -113,10 +113,10 @@ def test_a_wrong_ca_and_a_right_one(secured: tuple[Server, Path], tmp_path: Path
     assert wrong.stdout.count("its TLS certificate could not be verified") == 2
     right = colonnade("doctor", f"{url}{directory}/ca.pem", cwd=tmp_path)
     assert right.returncode == 0, right.stdout + right.stderr
-    assert right.stdout.count("its certificate and its name verified") == 2
+    assert right.stdout.count("certificate and host name verified") == 2
     bound = colonnade("doctor", f"{url}{directory}/ca.pem&channel_binding=require", cwd=tmp_path)
-    assert "bound to the password" in bound.stdout
-    assert "not bound: asyncpg cannot" in bound.stdout
+    assert "channel binding on" in bound.stdout
+    assert "no channel binding in asyncpg" in bound.stdout
 
 
 def test_an_expired_certificate_is_refused(secured: tuple[Server, Path]) -> None:

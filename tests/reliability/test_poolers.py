@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from colonnade import Database, Field, Resource, SQLModel, insert, select, text
 from colonnade.database import Plan
 from colonnade.errors import DatabaseError, UnreachableError
-from tests.database.test_limits import WAYS
+from tests.database.test_limits import RUNNERS
 from tests.servers import PREPARES, Bouncer, Server, bouncer_version
 
 SAID = ["", "?pool_mode=transaction", "?pool_mode=transaction&prepared_statements=true"]
@@ -89,7 +89,7 @@ def test_nothing_fails_over_several_of_the_servers_processes(db: Database, note:
         assert len(session.exec(select(note)).all()) == 125 + 125 + 120
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", RUNNERS)
 def test_a_statement_ends_at_the_limit(
     db: Database, server: Server, bouncer: Bouncer, way: Callable[[Database], None]
 ) -> None:
@@ -161,7 +161,7 @@ def test_a_direct_connection_keeps_what_it_has_prepared(server: Server, bouncer:
 
 def test_a_setting_that_the_pooler_refuses_is_named(server: Server, bouncer: Bouncer) -> None:
     db = Database(f"{bouncer.url}?pool_mode=transaction&statement_timeout=5000")
-    with pytest.raises(UnreachableError, match="pooler refuses a setting"):
+    with pytest.raises(UnreachableError, match="pooler rejects a setting"):
         db.ping()
 
 

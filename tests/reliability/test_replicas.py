@@ -233,8 +233,8 @@ def test_one_that_is_down_is_left_out_and_taken_back(
     finally:
         first.start()
     until(lambda: set(ports(db, 4)) == {first.port, two.port}, 30)
-    assert "is not read from" in caplog.text
-    assert "is read from again" in caplog.text
+    assert "Not reading from the replica" in caplog.text
+    assert "Reading from the replica" in caplog.text
 
 
 def test_a_request_that_meets_a_dead_replica_is_answered(
@@ -299,7 +299,9 @@ def test_a_primary_is_waited_for_until_there_is_one(servers: list[Server], note:
     try:
         impatient = Database(f"postgresql://me@{hosts}/postgres", pool_timeout=0.3)
         for ask in (impatient.ping, lambda: asyncio.run(impatient.ping_async())):
-            with pytest.raises(UnreachableError, match=r"takes writes now|nothing listens"):
+            with pytest.raises(
+                UnreachableError, match=r"accepts writes at the moment|nothing listens"
+            ):
                 ask()
     finally:
         servers[0].start()
@@ -309,6 +311,6 @@ def test_a_primary_is_waited_for_until_there_is_one(servers: list[Server], note:
 def test_sqlite_has_none() -> None:
     with pytest.raises(DatabaseURLError, match="SQLite has none"):
         Database("sqlite://", replicas=["postgresql://h/db"])
-    with pytest.raises(DatabaseURLError, match="is not PostgreSQL"):
+    with pytest.raises(DatabaseURLError, match="is not a PostgreSQL URL"):
         Database("postgresql://h/db", replicas=["sqlite://"])
     assert Database("sqlite://").replicas == []

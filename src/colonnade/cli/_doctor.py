@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.table import Table
 
 from colonnade.cli._console import err, escaped, out
-from colonnade.database import Database, Parameter, Way, diagnose
+from colonnade.database import Database, DriverCheck, Parameter, diagnose
 from colonnade.project import Project
 
 
@@ -26,7 +26,7 @@ def report(url: str | None) -> bool:
     out.print(f"[bold]{escaped(diagnosis.url)}[/bold]\n{escaped(diagnosis.kind)}")
     if diagnosis.parameters:
         out.print(_parameters(diagnosis.parameters))
-    for way in diagnosis.ways:
+    for way in diagnosis.checks:
         out.print(_way(way))
     for advice in (*diagnosis.advice, *(_unfinished(database) if diagnosis.healthy else ())):
         out.print(f"[yellow]to change:[/yellow] {escaped(advice)}")
@@ -70,7 +70,7 @@ def _parameters(parameters: tuple[Parameter, ...]) -> Table:
     return table
 
 
-def _way(way: Way) -> str:
+def _way(way: DriverCheck) -> str:
     name = f"{way.name} ({way.driver})"
     if way.error:
         return f"[red]✗[/red] {name}: {escaped(way.error)}"

@@ -288,7 +288,7 @@ def squash(
 ) -> None:
     """Make one revision of all.
 
-    It keeps the id of the newest: a database that is there stays there, one that is behind has to
+    It keeps the id of the newest: a database that is there stays there, one that is behind must
     be upgraded before.
 
     Example:

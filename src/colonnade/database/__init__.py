@@ -1,8 +1,8 @@
-"""Where it lives: URLs, engines, sessions and transactions."""
+"""Database access: URLs, engines, sessions, transactions, retries and replicas."""
 
 from colonnade.database._capabilities import Capabilities, capabilities_of, recognise
 from colonnade.database._database import DEFAULT_URL, Database
-from colonnade.database._doctor import Diagnosis, Way, diagnose
+from colonnade.database._doctor import Diagnosis, DriverCheck, diagnose
 from colonnade.database._health import Health
 from colonnade.database._metadata import ORIGINAL, merged, metadatas
 from colonnade.database.connections._driver_config import Parameter
@@ -21,6 +21,7 @@ __all__ = [
     "Database",
     "DatabaseURL",
     "Diagnosis",
+    "DriverCheck",
     "ErrorKind",
     "Health",
     "IsolationLevel",
@@ -29,7 +30,6 @@ __all__ = [
     "Plan",
     "SessionContext",
     "StatementBatch",
-    "Way",
     "capabilities_of",
     "diagnose",
     "error_kind_of",

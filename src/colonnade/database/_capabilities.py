@@ -1,6 +1,6 @@
-"""What the servers that speak PostgreSQL's protocol can do, in one place.
+"""The capabilities of SQLite, PostgreSQL and the servers that speak PostgreSQL's protocol.
 
-From their documentation; see ``docs/distributed.md`` for what of it was run.
+They are taken from the servers' documentation; ``docs/distributed.md`` says what was tested.
 """
 
 from dataclasses import dataclass
@@ -15,15 +15,16 @@ class Capabilities:
     """What a server can do.
 
     Attributes:
-        name: What it is.
-        advisory_locks: Whether ``pg_try_advisory_xact_lock`` locks.
-        transactional_ddl: Whether a migration is undone as a whole when it fails.
+        name: The product name.
+        advisory_locks: Whether ``pg_try_advisory_xact_lock`` takes a lock.
+        transactional_ddl: Whether a failed migration is rolled back as a whole.
         listen: Whether LISTEN and NOTIFY work.
-        savepoints: Whether a part of a transaction can be undone.
-        log_positions: Whether replicas say how far they are, as ``Database(replicas=...)`` asks.
-        sequential_keys: Whether keys that count up are as fast as others: where rows are spread
-            by ranges of their key, they all go to one server.
-        advice: What else to know.
+        savepoints: Whether a part of a transaction can be rolled back.
+        log_positions: Whether replicas report their position in the write-ahead log, which
+            ``Database(replicas=...)`` needs.
+        sequential_keys: Whether sequential keys are as fast as random ones. A server that
+            partitions rows by key ranges writes them all to one node.
+        advice: A further recommendation to users.
     """
 
     name: str
@@ -46,7 +47,7 @@ COCKROACHDB = Capabilities(
     listen=False,
     log_positions=False,
     sequential_keys=False,
-    advice="Transactions are SERIALIZABLE: use db.transaction(), which runs them again on 40001.",
+    advice="Transactions are SERIALIZABLE: use db.transaction(), which retries them on 40001.",
 )
 YUGABYTEDB = Capabilities(
     "YugabyteDB",
@@ -54,7 +55,7 @@ YUGABYTEDB = Capabilities(
     transactional_ddl=False,
     listen=False,
     log_positions=False,
-    advice="Read Committed (yb_enable_read_committed_isolation) spares most retries.",
+    advice="Read Committed (yb_enable_read_committed_isolation) avoids most retries.",
 )
 CITUS = Capabilities(
     "Citus",
@@ -62,31 +63,31 @@ CITUS = Capabilities(
     advice="Primary keys and UNIQUE constraints must include the distribution column.",
 )
 
-_known: WeakKeyDictionary[Any, Capabilities] = WeakKeyDictionary()
+_by_dialect: WeakKeyDictionary[Any, Capabilities] = WeakKeyDictionary()
 
 
 def capabilities_of(connection: Connection) -> Capabilities:
-    """What the server of a connection can do; asked once for each engine."""
+    """Return the capabilities of a connection's server, which are detected once per engine."""
     dialect = connection.dialect
-    capabilities = _known.get(dialect)
+    capabilities = _by_dialect.get(dialect)
     if capabilities is None:
-        capabilities = _known[dialect] = _asked(connection)
+        capabilities = _by_dialect[dialect] = _detect(connection)
     return capabilities
 
 
-def _asked(connection: Connection) -> Capabilities:
+def _detect(connection: Connection) -> Capabilities:
     if connection.dialect.name == "sqlite":
         return SQLITE
     version = str(connection.execute(text("SELECT version()")).scalar())
-    recognised = recognise(version)
-    if recognised is not POSTGRESQL:
-        return recognised
+    capabilities = recognise(version)
+    if capabilities is not POSTGRESQL:
+        return capabilities
     citus = text("SELECT count(*) FROM pg_extension WHERE extname = 'citus'")
     return CITUS if connection.execute(citus).scalar() else POSTGRESQL
 
 
 def recognise(version: str) -> Capabilities:
-    """What a server can do, by what it answers to ``SELECT version()``."""
+    """Return the capabilities of a server from its answer to ``SELECT version()``."""
     if "CockroachDB" in version:
         return COCKROACHDB
     if "-YB-" in version or "YugabyteDB" in version:

@@ -1,4 +1,4 @@
-"""``Database``: one URL, its engines for sync and async code, sessions and transactions."""
+"""``Database``: engines, sessions and transactions for one URL, in sync and async code."""
 
 import asyncio
 import logging
@@ -23,25 +23,29 @@ from colonnade.database import _health
 from colonnade.database._health import Health
 from colonnade.database._metadata import merged, metadatas
 from colonnade.database._schema import create_missing
-from colonnade.database.connections._connect_errors import as_unreachable
+from colonnade.database.connections._connect_errors import translate_connect_errors
 from colonnade.database.connections._engines import EngineOptions, Engines
 from colonnade.database.connections._urls import DatabaseURL
 from colonnade.database.replicas._read_router import ReadRouter
-from colonnade.database.replicas._replicas import NO_REPLICAS, PATIENCE, Replicas
-from colonnade.database.replicas._wal_position import position_of, text_of
+from colonnade.database.replicas._replicas import CONNECT_TIMEOUT, NO_REPLICAS, Replicas
+from colonnade.database.replicas._wal_position import format_lsn, parse_lsn
 from colonnade.database.statements import _sqlite
 from colonnade.database.statements._retry import Attempts
 from colonnade.database.statements._sessions import SessionContext
 from colonnade.database.statements._sqlite_executor import run_in_thread
-from colonnade.database.statements._statement_limit import narrowed
+from colonnade.database.statements._statement_limit import statement_timeout
 from colonnade.database.statements._statement_logging import StatementLogging
-from colonnade.database.statements._transactions import IsolationLevel, run_unit, run_unit_async
+from colonnade.database.statements._transactions import (
+    IsolationLevel,
+    run_transaction,
+    run_transaction_async,
+)
 from colonnade.errors import DatabaseError, DatabaseURLError
 
 logger = logging.getLogger("colonnade.database")
 
 DEFAULT_URL = "sqlite:///colonnade.db"
-"""The database when neither the program nor DATABASE_URL names one."""
+"""The database if neither the program nor ``DATABASE_URL`` names one."""
 
 T = TypeVar("T")
 
@@ -49,38 +53,39 @@ T = TypeVar("T")
 class Database:
     """A database, for sync and async code alike.
 
-    Engines are made when they are first needed: one for sync code, and one for each event
-    loop, which goes when the loop does.
+    Engines are created when they are first needed: one for sync code, and one for each event
+    loop, which is disposed of with the loop.
 
     Args:
-        url: Any URL that people paste; see ``docs/databases.md``. When it is None,
-            ``DATABASE_URL`` of the environment, and when that is not set either,
-            ``sqlite:///colonnade.db``, with a warning in the log.
-        echo: Log every statement.
-        pool_size: Connections kept open.
-        max_overflow: Connections beyond those, closed after use.
-        pool_timeout: Seconds in which a connection must be there: waiting for one when all are
-            in use, and trying to open one at a server that sleeps, restarts or fails over.
-        busy_timeout: Seconds to wait for another connection's write, on SQLite.
-        statement_timeout: Seconds that a statement may take; None for no limit, or that of the
-            server. See ``docs/reliability.md`` for what becomes of one that takes longer.
-        replicas: URLs of servers that follow this one: reads of Resources and of
-            ``session(read_only=True)`` go to them in turn.
-        max_replica_lag: Seconds that a replica may be behind; one further behind is left out.
-        direct_url: The server itself, where ``url`` leads to a pooler in transaction mode: what
-            needs a session goes there, such as migrations. Neon's is known; of the others, it is
-            ``DATABASE_URL_UNPOOLED`` or ``DIRECT_URL`` of the environment when ``url`` is from
-            there too.
-        log_statements: Log each statement in ``colonnade.statements``, with its
-            time and without its values.
+        url: A URL in any common form; see ``docs/databases.md``. If it is None, the environment
+            variable ``DATABASE_URL`` applies. If that is not set either, ``sqlite:///colonnade.db``
+            applies, with a warning in the log.
+        echo: Log every statement, as in ``create_engine``.
+        pool_size: Connections that the pool keeps open.
+        max_overflow: Connections that the pool opens beyond those, and closes after use.
+        pool_timeout: Seconds to wait for a connection. This includes the wait for a free one and
+            the attempts to open one on a server that sleeps, restarts or fails over.
+        busy_timeout: Seconds to wait for another connection's write lock, on SQLite.
+        statement_timeout: Seconds that a statement may take; None for the server's limit. See
+            ``docs/reliability.md`` for how a statement that takes longer ends.
+        replicas: URLs of read replicas, which serve the reads of Resources and of
+            ``session(read_only=True)`` in turn.
+        max_replica_lag: Seconds that a replica may be behind the primary. One that is further
+            behind serves no reads.
+        direct_url: The URL of the server itself, if ``url`` leads to a pooler in transaction mode.
+            Migrations and anything else that needs a session use it. For Neon it is derived from
+            ``url``. If ``url`` comes from the environment, ``DATABASE_URL_UNPOOLED`` or
+            ``DIRECT_URL`` applies by default.
+        log_statements: Log each statement to ``colonnade.statements``, with its duration and
+            without its values.
         slow_statement: Seconds from which a statement is logged there as a warning.
-        explain_slow: Log the database's plan with it.
-        telemetry: Whether statements are spans of OpenTelemetry; by default, when its
-            instrumentation of SQLAlchemy is installed and a tracer provider is set by the time
+        explain_slow: Log the query plan of slow statements.
+        telemetry: Whether to emit OpenTelemetry spans for statements. By default, this is done if
+            the instrumentation of SQLAlchemy is installed and a tracer provider is set by the time
             of the first statement.
 
     Raises:
-        DatabaseURLError: The URL cannot be understood.
+        DatabaseURLError: The URL is invalid.
     """
 
     def __init__(
@@ -103,7 +108,7 @@ class Database:
     ) -> None:
         if statement_timeout is not None and not statement_timeout > 0:
             raise ValueError(
-                f"statement_timeout must be more than 0 seconds, not {statement_timeout}"
+                f"statement_timeout must be greater than 0 seconds, not {statement_timeout}"
             )
         self._options = EngineOptions(
             echo=echo,
@@ -112,23 +117,29 @@ class Database:
             pool_timeout=pool_timeout,
             busy_timeout=busy_timeout,
             statement_timeout=statement_timeout,
-            telling=StatementLogging(log_statements, slow_statement, explain_slow),
+            statement_logging=StatementLogging(log_statements, slow_statement, explain_slow),
             telemetry=telemetry,
         )
         self._engines = Engines(DatabaseURL.parse(url or _default_url()), self._options)
-        self._reading = ReadRouter(self._engines, self._follow(replicas, max_replica_lag))
+        self._read_router = ReadRouter(self._engines, self._replicas_of(replicas, max_replica_lag))
         direct = direct_url or (_direct_url() if url is None else None)
         self._direct = None if direct is None else DatabaseURL.parse(direct)
-        self._is_lent = False
+        self._is_overridden = False
 
-    def _follow(self, replicas: Sequence[str | URL | DatabaseURL], max_lag: float) -> Replicas:
+    def _replicas_of(self, replicas: Sequence[str | URL | DatabaseURL], max_lag: float) -> Replicas:
         if replicas and self.url.backend == "sqlite":
-            raise DatabaseURLError("Replicas need PostgreSQL: SQLite has none.")
-        options = replace(self._options, pool_timeout=min(self._options.pool_timeout, PATIENCE))
+            raise DatabaseURLError(
+                f"SQLite has no replicas: use replicas= with a PostgreSQL URL, not {self.url}."
+            )
+        options = replace(
+            self._options, pool_timeout=min(self._options.pool_timeout, CONNECT_TIMEOUT)
+        )
         engines = [Engines(DatabaseURL.parse(replica), options) for replica in replicas]
-        for follower in engines:
-            if follower.url.backend == "sqlite":
-                raise DatabaseURLError(f"The replica {follower.url} is not PostgreSQL.")
+        for replica in engines:
+            if replica.url.backend == "sqlite":
+                raise DatabaseURLError(
+                    f"The replica {replica.url} is not a PostgreSQL URL, but the primary is."
+                )
         return Replicas(engines, max_lag)
 
     def __repr__(self) -> str:
@@ -136,29 +147,29 @@ class Database:
 
     @property
     def url(self) -> DatabaseURL:
-        """Where it is; as text, without the password."""
+        """The URL; ``str()`` of it leaves the password out."""
         return self._engines.url
 
     @property
     def direct(self) -> DatabaseURL:
-        """The server itself, past a pooler where one is known of."""
-        if self._direct is None or self._is_lent:
+        """The URL of the server itself, bypassing a pooler where that is possible."""
+        if self._direct is None or self._is_overridden:
             return self.url.direct
         return self._direct
 
     @property
     def is_pooled(self) -> bool:
-        """Whether a pooler in transaction mode is known of; the first connection may show one."""
-        return self._engines.pooler.found
+        """Whether a pooler in transaction mode is known. The first connection may reveal one."""
+        return self._engines.pooler.is_detected
 
     @property
     def secret(self) -> bytes:
-        """A secret that every process on this database has: a key for digests, 32 bytes."""
+        """A 32-byte key for digests that all processes using this database share."""
         return self._engines.secret
 
     @property
     def has_secret(self) -> bool:
-        """Whether ``secret`` is one that nobody can derive from the URL alone."""
+        """Whether ``secret`` cannot be derived from the URL alone."""
         return self._engines.has_secret
 
     @property
@@ -178,113 +189,113 @@ class Database:
             DatabaseError: No event loop is running.
             MissingDriverError: The async driver is not installed.
         """
-        return self._engines.of_loop().engine
+        return self._engines.for_running_loop().engine
 
     def has(self, engine: Engine) -> bool:
-        """Whether an engine, or the sync side of an async one, is one of this database's."""
+        """Whether an engine, or the sync side of an async one, belongs to this database."""
         return any(
-            engine.pool is made_engine.pool
-            for engines in self._all()
-            for made_engine in engines.made()
+            engine.pool is existing.pool
+            for engines in self._all_engines()
+            for existing in engines.existing()
         )
 
     @property
     def replicas(self) -> list[DatabaseURL]:
-        """Where reads may go."""
-        return self._reading.replicas.urls
+        """The URLs of the read replicas."""
+        return self._read_router.replicas.urls
 
     @contextmanager
     def following(self, position: str | None = None) -> Iterator[None]:
-        """Read nothing older inside than a position, nor than what is written inside.
+        """Read in this block only from servers that have reached a position.
 
-        For what reads its own writes over several requests: see ``written_position``. What is
-        written is found in the same task and what it starts without this too.
+        This lets a client read its own writes over several requests: see ``written_position``. The
+        writes of the same task, and of the tasks it starts, are always visible to its reads.
 
         Args:
-            position: From ``written_position``; what is none counts for nothing.
+            position: The result of ``written_position``. None or an invalid text has no effect.
         """
-        with self._reading.following(position_of(position)):
+        with self._read_router.following(parse_lsn(position)):
             yield
 
     @property
     def is_followed(self) -> bool:
-        """Whether ``following`` is around."""
-        return self._reading.is_followed
+        """Whether the code runs inside a ``following`` block."""
+        return self._read_router.is_followed
 
     async def written_position(self) -> str | None:
-        """How far the database has come with what was written here; None if nothing was.
+        """Return the primary's log position after this task's writes; None if it wrote nothing.
 
-        Such as ``0/3000148``; asked of the primary. Where that does not answer within a second, it
-        is beyond everything, so that whoever brings it back is sent to the primary.
+        The position looks like ``0/3000148``. If the primary does not answer within a second, it is
+        one that no replica reaches, with which later reads go to the primary.
         """
-        position = await self._reading.written_async()
-        return None if position is None else text_of(position)
+        position = await self._read_router.written_lsn_async()
+        return None if position is None else format_lsn(position)
 
     @contextmanager
     def using(self, url: str | URL | DatabaseURL) -> Iterator[Self]:
-        """Be another database for a while: every session, Resource and statement goes there.
+        """Use another database in this block, for every session, Resource and statement.
 
-        For tests. The connections of the block stay open over ``dispose()``, so that an
-        application which is started and stopped for each test need not connect again each time;
-        they are closed at its end.
+        This is meant for tests. ``dispose()`` does not close the block's connections, so that an
+        application that starts and stops for each test need not reconnect each time. They are
+        closed at the end of the block.
 
         Args:
-            url: The other database.
+            url: The URL of the other database.
 
         Raises:
-            DatabaseURLError: The URL cannot be understood.
+            DatabaseURLError: The URL is invalid.
         """
-        before = self._engines, self._reading, self._is_lent
-        borrowed = Engines(DatabaseURL.parse(url), self._options)
-        self._engines, self._reading, self._is_lent = (
-            borrowed,
-            ReadRouter(borrowed, NO_REPLICAS),
+        previous = self._engines, self._read_router, self._is_overridden
+        override = Engines(DatabaseURL.parse(url), self._options)
+        self._engines, self._read_router, self._is_overridden = (
+            override,
+            ReadRouter(override, NO_REPLICAS),
             True,
         )
         try:
             yield self
         finally:
-            self._engines, self._reading, self._is_lent = before
-            borrowed.dispose()
+            self._engines, self._read_router, self._is_overridden = previous
+            override.dispose()
 
     def statement_timeout(self, seconds: float) -> AbstractContextManager[None]:
-        """Let statements take no longer inside: ``with db.statement_timeout(0.5): ...``.
+        """Limit the time of each statement in a block: ``with db.statement_timeout(0.5): ...``.
 
-        Holds for what the block calls, async code included, where it is less than that of the
-        Database. As a FastAPI dependency, an ``async def`` that yields inside of it.
+        The limit applies to everything the block calls, including async code, if it is lower than
+        the Database's. To make it a FastAPI dependency, yield inside the block in an ``async def``.
 
         Args:
-            seconds: How long.
+            seconds: The timeout in seconds.
 
         Raises:
-            ValueError: It is not a time.
+            ValueError: ``seconds`` is not greater than 0.
         """
-        return narrowed(seconds)
+        return statement_timeout(seconds)
 
     def session(self, *, read_only: bool = False) -> SessionContext:
-        """A session: ``with db.session()`` a ``Session``, ``async with`` an ``AsyncSession``.
+        """Open a session: a ``Session`` in ``with``, an ``AsyncSession`` in ``async with``.
 
-        Commit yourself; what is not committed is rolled back at the end. What was read stays
-        readable after a commit.
+        Call ``commit()`` yourself: uncommitted changes are rolled back at the end of the block.
+        Loaded objects remain readable after a commit.
 
         Args:
-            read_only: Whether it writes nothing: then it may be a replica's, and the database
-                refuses what it writes.
+            read_only: Whether the session only reads. A replica may then serve it, and the database
+                refuses writes.
         """
-        return SessionContext(self._engines, self._reading, read_only=read_only)
+        return SessionContext(self._engines, self._read_router, read_only=read_only)
 
     async def get_session(self) -> AsyncIterator[Session]:
         """A FastAPI dependency for sync endpoints: ``Depends(db.get_session)``.
 
-        The session is promised a connection before FastAPI gives the endpoint a worker thread: a
-        request that waits for one holds no thread that another needs to give its own back.
+        A connection is reserved for the session before FastAPI gives the endpoint a worker thread.
+        A request that waits for a connection therefore holds no thread that another one needs.
         """
-        async with self._engines.connection_limit():
+        async with self._engines.session_limit.slot():
             session = self.session().__enter__()
             try:
                 yield session
             finally:
-                if session.in_transaction():  # and has a connection, which is rolled back
+                if session.in_transaction():  # closing it rolls back, which blocks
                     await asyncio.shield(asyncio.to_thread(session.close))
                 else:
                     session.close()
@@ -296,12 +307,12 @@ class Database:
 
     @asynccontextmanager
     async def lifespan(self, app: object = None) -> AsyncIterator[None]:
-        """``FastAPI(lifespan=db.lifespan)``: connects when the app starts, closes when it stops.
+        """Connect when the app starts and close when it stops: ``FastAPI(lifespan=db.lifespan)``.
 
         Raises:
             UnreachableError: The database cannot be connected to; the message says why.
         """
-        if not self._is_lent:  # whoever has lent it knows that it is there
+        if not self._is_overridden:  # the block of ``using`` manages the connections
             await self.ping_async()
         try:
             yield
@@ -309,14 +320,14 @@ class Database:
             await self.dispose_async()
 
     def create_all(self, metadata: MetaData | None = None) -> None:
-        """Create the tables that are not there yet.
+        """Create the tables that do not exist yet.
 
         Args:
-            metadata: Whose; those of every ``SQLModel``, whatever MetaData its base class has,
-                when it is None.
+            metadata: The tables; if it is None, those of every ``SQLModel``, including models whose
+                base class has a separate MetaData.
         """
         with self.engine.begin() as connection:
-            create_missing(_chosen(metadata), connection)
+            create_missing(_tables_to_create(metadata), connection)
 
     async def create_all_async(self, metadata: MetaData | None = None) -> None:
         """``create_all`` for async code."""
@@ -324,7 +335,7 @@ class Database:
             await self._engines.threads.run(partial(self.create_all, metadata))
             return
         async with self.async_engine.begin() as connection:
-            await connection.run_sync(partial(create_missing, _chosen(metadata)))
+            await connection.run_sync(partial(create_missing, _tables_to_create(metadata)))
 
     def transaction(
         self,
@@ -333,29 +344,29 @@ class Database:
         isolation_level: IsolationLevel | None = None,
         idempotent: bool = False,
     ) -> T:
-        """Run a unit of work in a transaction, and again if the database asks for that.
+        """Run a unit of work in a transaction, and retry it on a serialization failure or deadlock.
 
-        It is run again too where the connection was lost before COMMIT was sent.
+        It is also retried if the connection was lost before COMMIT was sent.
 
         Args:
-            work: Called with a session, and committed when it returns. It may be called
-                several times, each in its own transaction, so it should do nothing that
-                a rollback does not undo.
-            isolation_level: The transaction's. On SQLite, ``SERIALIZABLE`` locks out other
-                writers from the start.
-            idempotent: Whether the unit may be carried out twice and the outcome is the same.
-                Then it is run again also where nobody knows whether it was committed.
+            work: Called with a session, which is committed when it returns. It may be called
+                several times, each time in a new transaction, so it should do nothing that a
+                rollback does not undo.
+            isolation_level: The isolation level of the transaction. On SQLite, ``SERIALIZABLE``
+                locks out other writers from the start.
+            idempotent: Whether running the unit twice has the same outcome as running it once.
+                It is then also retried if it is not known whether it was committed.
 
         Returns:
             What ``work`` returned.
 
         Raises:
-            sqlalchemy.exc.DBAPIError: It failed, or met a conflict every time.
+            sqlalchemy.exc.DBAPIError: It failed, or every attempt met a conflict.
             UncertainCommitError: The connection was lost after COMMIT was sent.
-            UnreachableError: There was no connection to be had.
+            UnreachableError: The database cannot be reached.
         """
         attempts = Attempts(self._engines.outage, idempotent=idempotent)
-        return run_unit(self.session, attempts, work, isolation_level)
+        return run_transaction(self.session, attempts, work, isolation_level)
 
     async def transaction_async(
         self,
@@ -366,7 +377,7 @@ class Database:
     ) -> T:
         """``transaction`` for async code."""
         attempts = Attempts(self._engines.outage, idempotent=idempotent)
-        return await run_unit_async(self.session, attempts, work, isolation_level)
+        return await run_transaction_async(self.session, attempts, work, isolation_level)
 
     async def run_async(
         self,
@@ -376,34 +387,34 @@ class Database:
         idempotent: bool = False,
         read_only: bool = False,
     ) -> T:
-        """Run Core statements from async code, in one go.
+        """Run Core statements from async code.
 
-        On PostgreSQL they run on the event loop's own engine; on SQLite in one hop to a thread,
-        since a driver that hops for each call is many times slower than SQLite itself.
+        On PostgreSQL they run on the event loop's engine. On SQLite they run in one hop to a
+        thread, since a driver that hops for each call is many times slower than SQLite itself.
 
         Args:
-            work: Called with a connection. Without ``begin`` each of its statements is a
-                separate transaction, which costs one round trip; unless a log or a listener
-                wants to see it, the driver runs it itself.
-            begin: Run it in one transaction, and again if the database asks for that. On
-                SQLite it locks out other writers from the start.
-            idempotent: Whether it may be carried out twice, as what only reads may: then it is
-                run again where the connection was lost.
-            read_only: Whether it only reads: then it may be run on a replica.
+            work: Called with a connection. Without ``begin``, each statement is a separate
+                transaction, which takes one round trip. The driver executes it directly unless a
+                log or an event listener observes the engine.
+            begin: Run it in one transaction, and retry it on a serialization failure or deadlock.
+                On SQLite, it locks out other writers from the start.
+            idempotent: Whether running it twice has the same outcome as running it once. It is then
+                retried if the connection was lost.
+            read_only: Whether it only reads. A replica may then serve it.
 
         Returns:
             What ``work`` returned.
 
         Raises:
-            sqlalchemy.exc.DBAPIError: It failed, or met a conflict every time.
-            UncertainCommitError: The connection was lost, and it may have been carried out.
-            UnreachableError: There was no connection to be had.
+            sqlalchemy.exc.DBAPIError: It failed, or every attempt met a conflict.
+            UncertainCommitError: The connection was lost, and the work may have been done.
+            UnreachableError: The database cannot be reached.
         """
         attempts = Attempts(
             self._engines.outage,
             idempotent=idempotent or read_only,
-            at_once=not begin,
-            patience=self._options.pool_timeout,
+            autocommit=not begin,
+            timeout=self._options.pool_timeout,
         )
         while True:
             try:
@@ -411,70 +422,77 @@ class Database:
                     return await run_in_thread(
                         self._engines, work, begin=begin, read_only=read_only
                     )
-                if read_only and self._reading.replicas:
-                    return await self._reading.over_async(
-                        lambda engines: engines.of_loop().run(work, begin=begin, attempts=attempts)
+                if read_only and self._read_router.replicas:
+                    return await self._read_router.run_async(
+                        lambda engines: engines.for_running_loop().run(
+                            work, begin=begin, attempts=attempts
+                        )
                     )
-                result = await self._engines.of_loop().run(work, begin=begin, attempts=attempts)
+                result = await self._engines.for_running_loop().run(
+                    work, begin=begin, attempts=attempts
+                )
             except (SQLAlchemyError, DatabaseError) as error:
                 pause = attempts.pause_after(error)
                 if pause is None:
                     raise
             else:
                 if not read_only:
-                    self._reading.note_write()
+                    self._read_router.note_write()
                 return result
             await asyncio.sleep(pause)
 
     def ping(self) -> None:
-        """Connect and ask for nothing.
+        """Check that the database can be reached.
 
         Raises:
             UnreachableError: The database cannot be connected to; the message says why.
         """
-        with as_unreachable(self.url), self.engine.connect() as connection:
+        with translate_connect_errors(self.url), self.engine.connect() as connection:
             connection.execute(text("SELECT 1"))
 
     async def ping_async(self) -> None:
         """``ping`` for async code."""
         if self.url.backend == "sqlite":
-            # One library opens the file for both, and this is one hop where aiosqlite makes four.
+            # The same library opens the file, and this takes one hop where aiosqlite takes four.
             await self._engines.threads.run(self.ping)
             return
-        with as_unreachable(self.url):
+        with translate_connect_errors(self.url):
             await self.run_async(
                 lambda connection: connection.execute(text("SELECT 1")), idempotent=True
             )
 
-    def health(self, patience: float = _health.PATIENCE) -> Health:
-        """Whether the database answers, and which migrations it is at.
+    def health(self, timeout: float = _health.TIMEOUT) -> Health:
+        """Check whether the database answers, and which migrations it has.
 
         Args:
-            patience: Seconds in which it has to answer.
+            timeout: Seconds to wait for the answer.
         """
-        return _health.ask(self._engines, patience)
+        return _health.check(self._engines, timeout)
 
-    async def health_async(self, patience: float = _health.PATIENCE) -> Health:
+    async def health_async(
+        self,
+        timeout: float = _health.TIMEOUT,  # noqa: ASYNC109 - the same name as in ``health``
+    ) -> Health:
         """``health`` for async code."""
-        return await _health.ask_async(self._engines, patience)
+        return await _health.check_async(self._engines, timeout)
 
     def dispose(self) -> None:
-        """Close the connections of sync code. A database in memory keeps what it holds.
+        """Close the connections of sync code. An in-memory database keeps its data.
 
-        Statements that async code has running on SQLite are waited for, 5 seconds at most.
+        This waits up to 5 seconds for SQLite statements that async code is running.
         """
-        if not self._is_lent:
-            for engines in self._all():
+        if not self._is_overridden:
+            for engines in self._all_engines():
                 engines.dispose()
 
     async def dispose_async(self) -> None:
         """Close the connections of the running event loop, and those of sync code."""
-        if not self._is_lent:
-            for engines in self._all():
+        if not self._is_overridden:
+            for engines in self._all_engines():
                 await engines.dispose_async()
 
-    def _all(self) -> list[Engines]:
-        return [self._engines, *self._reading.replicas.engines()]
+    def _all_engines(self) -> list[Engines]:
+        return [self._engines, *self._read_router.replicas.engines()]
 
 
 def _default_url() -> str:
@@ -486,22 +504,22 @@ def _default_url() -> str:
 
 
 def _direct_url() -> str | None:
-    """What Neon's integrations, and Prisma's convention, call it."""
+    """Read the variables that Neon's integrations and Prisma use for the unpooled URL."""
     return os.environ.get("DATABASE_URL_UNPOOLED") or os.environ.get("DIRECT_URL") or None
 
 
-def _chosen(metadata: MetaData | None) -> MetaData:
-    """The tables to be created, where there are some.
+def _tables_to_create(metadata: MetaData | None) -> MetaData:
+    """Return the tables to create; warn if there are none.
 
     Raises:
-        ValueError: Two of them have the same name.
+        ValueError: Two tables have the same name.
     """
     if metadata is not None:
         return metadata
     chosen = merged(metadatas())
     if not chosen.tables:
         logger.warning(
-            "create_all() found no tables: import the modules that define your models before it, "
-            "or pass the MetaData that they are in."
+            "create_all() found no tables. Import the modules that define your models before you "
+            "call it, or pass their MetaData."
         )
     return chosen

@@ -1,4 +1,4 @@
-"""What a URL means, and what answers there: the findings behind ``colonnade doctor``."""
+"""Diagnose a database URL and the server behind it, for ``colonnade doctor``."""
 
 import asyncio
 import sqlite3
@@ -16,25 +16,25 @@ from colonnade.database._database import Database
 from colonnade.database.connections._driver_config import Parameter
 from colonnade.errors import DatabaseError
 
-ROUNDS = 5
-"""Statements timed; the median is reported."""
+SAMPLES = 5
+"""The number of timed statements, of which the median is reported."""
 
-OLDEST = {"sqlite": (3, 36, 0), "postgresql": (15,)}
-"""The oldest versions supported: SQLite 3.36 has the ``memdb`` that is shared by name."""
+OLDEST_VERSIONS = {"sqlite": (3, 36, 0), "postgresql": (15,)}
+"""The oldest supported versions. SQLite 3.36 introduced shared in-memory databases (``memdb``)."""
 
 
 @dataclass
-class Way:
-    """How the database answered one of the drivers.
+class DriverCheck:
+    """The result of connecting with one driver.
 
     Attributes:
         name: ``sync`` or ``async``.
         driver: The driver's package.
-        error: Why it could not be connected to; empty if it could.
+        error: Why the connection failed; empty if it succeeded.
         server: The server and its version.
-        tls: What secures the connection, and what of it was verified; empty for a file.
-        connect_ms: Milliseconds for the first connection.
-        round_trip_ms: Milliseconds for a statement, the median of ``ROUNDS``.
+        tls: The TLS version and what was verified; empty for SQLite.
+        connect_ms: Milliseconds to open the first connection.
+        round_trip_ms: Milliseconds for a statement, the median of ``SAMPLES``.
     """
 
     name: str
@@ -48,56 +48,56 @@ class Way:
 
 @dataclass
 class Diagnosis:
-    """What was found.
+    """The result of ``diagnose``.
 
     Attributes:
         url: The URL, without its password.
-        kind: What it means: a file, in memory, pooled or direct.
-        parameters: What became of each parameter.
-        ways: How it answered, sync and async.
+        kind: What the URL leads to: a file, memory, a pooler or a server.
+        parameters: How each query parameter was translated.
+        checks: The result for the sync and for the async driver.
         advice: What to change.
     """
 
     url: str
     kind: str
     parameters: tuple[Parameter, ...]
-    ways: list[Way] = field(default_factory=list)
+    checks: list[DriverCheck] = field(default_factory=list)
     advice: list[str] = field(default_factory=list)
 
     @property
     def healthy(self) -> bool:
         """Whether both drivers connected."""
-        return all(not way.error for way in self.ways)
+        return all(not check.error for check in self.checks)
 
 
 async def diagnose(url: str | Database | None = None) -> Diagnosis:
-    """Understand a URL, connect sync and async, and say what to change.
+    """Parse a URL, connect with both drivers, and advise on what to change.
 
     Args:
-        url: The URL, or a Database that has one; DATABASE_URL of the environment when it is None.
+        url: The URL, or a Database; the environment variable ``DATABASE_URL`` if it is None.
 
     Raises:
-        DatabaseURLError: The URL cannot be understood.
+        DatabaseURLError: The URL is invalid.
     """
     db = url if isinstance(url, Database) else Database(url)
-    missing_tables = _would_be_made(db)
+    created = _files_to_be_created(db)
     diagnosis = Diagnosis(str(db.url), _kind(db), db.url.parameters)
     try:
-        diagnosis.ways.append(await asyncio.to_thread(_sync_way, db))
-        diagnosis.ways.append(await _async_way(db))
+        diagnosis.checks.append(await asyncio.to_thread(_check_sync, db))
+        diagnosis.checks.append(await _check_async(db))
         diagnosis.kind = _kind(db)
     finally:
         await db.dispose_async()
-        for path in missing_tables:
+        for path in created:
             path.unlink(missing_ok=True)
-    if missing_tables and diagnosis.healthy:
-        diagnosis.advice.append("The file does not exist yet. It is created on first use.")
+    if created and diagnosis.healthy:
+        diagnosis.advice.append("The file does not exist yet. It is created when it is first used.")
     diagnosis.advice.extend(_advice(db, diagnosis))
     return diagnosis
 
 
-def _would_be_made(db: Database) -> list[Path]:
-    """The files that connecting makes: to look at a database is not to make one."""
+def _files_to_be_created(db: Database) -> list[Path]:
+    """Return the files that connecting would create, so that they can be removed again."""
     file = db.url.file
     if file is None or file.exists():
         return []
@@ -106,62 +106,62 @@ def _would_be_made(db: Database) -> list[Path]:
 
 def _kind(db: Database) -> str:
     if db.url.memory:
-        return "an SQLite database in memory, which ends with the process"
+        return "an in-memory SQLite database, lost when the process ends"
     if db.url.file is not None:
         return f"the SQLite file {db.url.file.absolute()}"
     server = "Neon" if db.url.neon else "PostgreSQL"
     if not db.is_pooled:
         return f"{server}, direct"
-    detected = "" if db.url.pooled else ", detected on connection"
+    detected = "" if db.url.pooled else " (detected)"
     return f"{server}, through a pooler in transaction mode{detected}"
 
 
-def _sync_way(db: Database) -> Way:
-    way = Way("sync", db.url.sync.url.get_driver_name())
+def _check_sync(db: Database) -> DriverCheck:
+    check = DriverCheck("sync", db.url.sync.url.get_driver_name())
     try:
         started = time.perf_counter()
         db.ping()
-        way.connect_ms = _since(started)
+        check.connect_ms = _milliseconds_since(started)
         with db.engine.connect() as connection:
-            way.server, way.tls = _server(connection), _tls(connection, db)
+            check.server, check.tls = _server(connection), _tls(connection, db)
             connection.rollback()
             times = []
-            for _ in range(ROUNDS):
+            for _ in range(SAMPLES):
                 started = time.perf_counter()
                 connection.execute(text("SELECT 1"))
-                times.append(_since(started))
-            way.round_trip_ms = median(times)
+                times.append(_milliseconds_since(started))
+            check.round_trip_ms = median(times)
     except DatabaseError as error:
-        way.error = str(error)
-    return way
+        check.error = str(error)
+    return check
 
 
-async def _async_way(db: Database) -> Way:
-    way = Way("async", db.url.asynchronous.url.get_driver_name())
+async def _check_async(db: Database) -> DriverCheck:
+    check = DriverCheck("async", db.url.asynchronous.url.get_driver_name())
     try:
         started = time.perf_counter()
         await db.ping_async()
-        way.connect_ms = _since(started)
+        check.connect_ms = _milliseconds_since(started)
         async with db.async_engine.connect() as connection:
-            way.server = await connection.run_sync(_server)
-            way.tls = await connection.run_sync(_tls, db)
+            check.server = await connection.run_sync(_server)
+            check.tls = await connection.run_sync(_tls, db)
             await connection.rollback()
-            way.round_trip_ms = await _median_ms(connection)
+            check.round_trip_ms = await _median_ms(connection)
     except DatabaseError as error:
-        way.error = str(error)
-    return way
+        check.error = str(error)
+    return check
 
 
 async def _median_ms(connection: AsyncConnection) -> float:
     times = []
-    for _ in range(ROUNDS):
+    for _ in range(SAMPLES):
         started = time.perf_counter()
         await connection.execute(text("SELECT 1"))
-        times.append(_since(started))
+        times.append(_milliseconds_since(started))
     return median(times)
 
 
-def _since(started: float) -> float:
+def _milliseconds_since(started: float) -> float:
     return (time.perf_counter() - started) * 1000
 
 
@@ -170,12 +170,11 @@ def _server(connection: Connection) -> str:
         mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar()
         return f"SQLite {sqlite3.sqlite_version}, journal mode {mode}"
     version = str(connection.execute(text("SHOW server_version")).scalar())
-    capabilities = capabilities_of(connection)
-    return f"{capabilities.name} {version}"
+    return f"{capabilities_of(connection).name} {version}"
 
 
 def _tls(connection: Connection, db: Database) -> str:
-    """What secures the way to the server, as the driver itself has it: a pooler has its own."""
+    """Describe the TLS of the driver's connection, which may end at a pooler."""
     if connection.dialect.name == "sqlite":
         return ""
     driver: Any = connection.connection.driver_connection
@@ -191,18 +190,18 @@ def _tls(connection: Connection, db: Database) -> str:
 
 
 def _verified(db: Database, driver: str) -> str:
-    """What of the server's certificate was verified, by what was asked for."""
+    """Describe what the URL's parameters verify of the server's certificate."""
     parameters = {parameter.name: parameter.value for parameter in db.url.parameters}
     mode = parameters.get("sslmode") or parameters.get("ssl") or "prefer"
     if mode == "verify-full":
-        verified = "its certificate and its name verified"
+        verified = "certificate and host name verified"
     elif mode == "verify-ca" or (mode == "require" and "sslrootcert" in parameters):
-        verified = "its certificate verified, not its name"
+        verified = "certificate verified, but not the host name"
     else:
         verified = "nothing verified"
     if parameters.get("channel_binding") == "require":
         bound = driver == "psycopg"
-        verified += ", bound to the password" if bound else ", not bound: asyncpg cannot"
+        verified += ", channel binding on" if bound else ", no channel binding in asyncpg"
     return verified
 
 
@@ -215,33 +214,34 @@ def _advice(db: Database, diagnosis: Diagnosis) -> list[str]:
         local = not url.sync.url.host or url.sync.url.host in ("localhost", "127.0.0.1", "::1")
         if not local and mode not in ("verify-full", "verify-ca"):
             advice.append(
-                "The server's certificate is not verified. Use sslmode=verify-full (and "
-                "sslrootcert=FILE if its CA is your own)."
+                "The server's certificate is not verified. Use sslmode=verify-full (with "
+                "sslrootcert=FILE for a private CA)."
             )
         if url.neon and not url.pooled:
             advice.append(
-                "For an application, Neon's pooled host (-pooler in its name) takes more "
-                "connections; keep the direct one for migrations."
+                "In applications, use Neon's pooled host (-pooler in its name), which accepts more "
+                "connections. Keep the direct host for migrations."
             )
     if db.is_pooled and not url.pooled:
         advice.append(
-            "The server is behind a pooler. Set pool_mode=transaction in the URL to skip "
-            "detection, or pool_mode=session if the pooler keeps a server connection for "
-            "each client, which is faster because statements stay prepared."
+            "The server is behind a connection pooler. Add pool_mode=transaction to the URL to "
+            "skip the detection, or pool_mode=session if each client connection keeps one server "
+            "connection, which is faster since statements stay prepared."
         )
     if db.is_pooled and db.direct is url:
         advice.append(
-            "Migrations need the server itself: Database(direct_url=...), or DATABASE_URL_UNPOOLED."
+            "Migrations must bypass the pooler. Set Database(direct_url=...) or "
+            "DATABASE_URL_UNPOOLED."
         )
     if url.memory:
-        advice.append("Use sqlite:///FILE.db to keep what is stored.")
-    for way in diagnosis.ways:
-        version = _version(way.server)
-        oldest = OLDEST[url.backend]
+        advice.append("Use sqlite:///FILE.db to keep the data.")
+    for check in diagnosis.checks:
+        version = _version(check.server)
+        oldest = OLDEST_VERSIONS[url.backend]
         if version and version < oldest:
             advice.append(
-                f"{way.server.split(',')[0]} is older than {'.'.join(map(str, oldest))}, the "
-                f"oldest that is supported."
+                f"{check.server.split(',')[0]} is older than {'.'.join(map(str, oldest))}, the "
+                f"oldest supported version."
             )
             break
     return advice

@@ -1,4 +1,4 @@
-"""``Health``: whether a database can be worked with, now."""
+"""``Health``: whether a database is currently usable."""
 
 import asyncio
 import time
@@ -10,26 +10,26 @@ from threading import Thread
 
 from sqlalchemy import Connection, inspect, text
 
-from colonnade.database.connections._connect_errors import as_unreachable
-from colonnade.database.connections._connector import counting
+from colonnade.database.connections._connect_errors import translate_connect_errors
+from colonnade.database.connections._connector import connect_deadline
 from colonnade.database.connections._engines import Engines
-from colonnade.database.statements._statement_limit import GRACE, narrowed
+from colonnade.database.statements._statement_limit import GRACE, statement_timeout
 from colonnade.errors import UnreachableError
 
-PATIENCE = 2.0
-"""Seconds in which a database has to answer: an orchestrator asks again before long."""
+TIMEOUT = 2.0
+"""Seconds to wait for a database's answer, which an orchestrator requests regularly."""
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What a database said when it was asked.
+    """The result of a health check.
 
     Attributes:
-        reached: Whether it answered.
-        reason: Why not, if it did not; names the server, and no password.
+        reached: Whether the database answered.
+        reason: Why it did not answer. Contains the server's name but never a password.
         milliseconds: How long the answer took.
-        revisions: The migrations it is at; None where it has none.
-        unfinished: The migrations of which it has a part, after an interruption.
+        revisions: The current migrations; None if the database has no migration history.
+        unfinished: The migrations that were interrupted and are partly applied.
     """
 
     reached: bool
@@ -39,77 +39,80 @@ class Health:
     unfinished: tuple[str, ...] = ()
 
 
-Migrations = tuple[tuple[str, ...] | None, tuple[str, ...]]
-"""The migrations that a database is at, None where it has none; and those that are unfinished."""
+MigrationState = tuple[tuple[str, ...] | None, tuple[str, ...]]
+"""The current migrations, None without a migration history; and the unfinished ones."""
 
 
-def _revisions(connection: Connection) -> Migrations:
+def _migration_state(connection: Connection) -> MigrationState:
     inspector = inspect(connection)
     if not inspector.has_table("alembic_version"):
         return None, ()
     rows = connection.execute(text("SELECT version_num FROM alembic_version ORDER BY 1"))
-    at = tuple(row[0] for row in rows)
+    applied = tuple(row[0] for row in rows)
     if not inspector.has_table("colonnade_migration"):
-        return at, ()
-    halves = connection.execute(text("SELECT revision FROM colonnade_migration ORDER BY 1"))
-    return at, tuple(row[0] for row in halves)
+        return applied, ()
+    unfinished = connection.execute(text("SELECT revision FROM colonnade_migration ORDER BY 1"))
+    return applied, tuple(row[0] for row in unfinished)
 
 
-def ask(engines: Engines, patience: float) -> Health:
-    """``Database.health``.
+def check(engines: Engines, max_wait: float) -> Health:
+    """Implement ``Database.health``.
 
     Args:
-        engines: What the database is reached by.
-        patience: Seconds in which it has to answer.
+        engines: The database's engines.
+        max_wait: Seconds to wait for the answer.
     """
     answers: SimpleQueue[Health] = SimpleQueue()
     context = copy_context()
-    engines.sync  # noqa: B018 - a driver that is missing is the caller's error, not the thread's
+    engines.sync  # noqa: B018 - raise a missing driver here, not in the thread
 
     def answer() -> None:
-        answers.put(context.run(_ask, engines, patience))
+        answers.put(context.run(_check, engines, max_wait))
 
-    # In a thread, since psycopg waits for a server that has stalled as long as that takes.
+    # In a thread, since psycopg waits indefinitely for a server that has stalled.
     Thread(target=answer, name="colonnade-health", daemon=True).start()
     try:
-        return answers.get(timeout=patience + GRACE)
+        return answers.get(timeout=max_wait + GRACE)
     except Empty:
-        return _silent(engines, patience)
+        return _timed_out(engines, max_wait)
 
 
-async def ask_async(engines: Engines, patience: float) -> Health:
-    """``ask`` for async code."""
+async def check_async(engines: Engines, max_wait: float) -> Health:
+    """``check`` for async code."""
     if engines.url.backend == "sqlite":
-        return await engines.threads.run(partial(_ask, engines, patience))
+        return await engines.threads.run(partial(_check, engines, max_wait))
     started = time.perf_counter()
     try:
-        with as_unreachable(engines.url), counting(patience):
-            async with asyncio.timeout(patience), engines.of_loop().engine.connect() as connection:
-                migrations = await connection.run_sync(_revisions)
+        with translate_connect_errors(engines.url), connect_deadline(max_wait):
+            async with (
+                asyncio.timeout(max_wait),
+                engines.for_running_loop().engine.connect() as connection,
+            ):
+                migrations = await connection.run_sync(_migration_state)
     except UnreachableError as error:
-        is_silent = isinstance(error.__cause__, TimeoutError)
-        return _silent(engines, patience) if is_silent else Health(False, str(error))
-    return _reached(started, migrations)
+        timed_out = isinstance(error.__cause__, TimeoutError)
+        return _timed_out(engines, max_wait) if timed_out else Health(False, str(error))
+    return _healthy(started, migrations)
 
 
-def _ask(engines: Engines, patience: float) -> Health:
+def _check(engines: Engines, max_wait: float) -> Health:
     started = time.perf_counter()
     try:
         with (
-            as_unreachable(engines.url),
-            counting(patience),
-            narrowed(patience),
+            translate_connect_errors(engines.url),
+            connect_deadline(max_wait),
+            statement_timeout(max_wait),
             engines.sync.connect() as connection,
         ):
-            migrations = _revisions(connection)
+            migrations = _migration_state(connection)
     except UnreachableError as error:
         return Health(False, str(error))
-    return _reached(started, migrations)
+    return _healthy(started, migrations)
 
 
-def _reached(started: float, migrations: Migrations) -> Health:
+def _healthy(started: float, migrations: MigrationState) -> Health:
     return Health(True, "", (time.perf_counter() - started) * 1000, *migrations)
 
 
-def _silent(engines: Engines, patience: float) -> Health:
-    return Health(False, f"{engines.url} did not answer in {patience:g} s.")
+def _timed_out(engines: Engines, max_wait: float) -> Health:
+    return Health(False, f"{engines.url} did not answer within {max_wait:g} s.")

@@ -1,4 +1,4 @@
-"""The MetaDatas that models' tables are in: SQLModel's, and those that a base class names."""
+"""Collect the MetaData objects of all models: SQLModel's and those of custom base classes."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -7,15 +7,15 @@ import sqlmodel
 from sqlalchemy import MetaData, Table
 
 ORIGINAL = "colonnade.original"
-"""Under which the ``info`` of a metadata of copies has the tables themselves, by their keys."""
+"""The key in the ``info`` of a merged MetaData that maps table keys to the original tables."""
 
 
 REFLECTED = "colonnade.reflected"
-"""Under which the ``info`` of a metadata says that its tables were read from a database."""
+"""The key in the ``info`` of a MetaData whose tables were reflected from a database."""
 
 
 def metadatas() -> list[MetaData]:
-    """Those of every table model that a program defines, SQLModel's own first."""
+    """Return the MetaData of every table model in the program, SQLModel's own first."""
     collected = [sqlmodel.SQLModel.metadata]
     for model in _subclasses(sqlmodel.SQLModel):
         table = model.__dict__.get("__table__")
@@ -32,40 +32,40 @@ def _subclasses(model: Any) -> Iterator[Any]:
         yield from _subclasses(subclass)
 
 
-def merged(collected: Sequence[MetaData]) -> MetaData:
-    """Several MetaDatas as one: itself if there is one, else one with copies of their tables.
+def merged(metadatas: Sequence[MetaData]) -> MetaData:
+    """Merge several MetaData objects. A single one is returned as it is.
 
     Args:
-        found: The MetaDatas.
+        metadatas: The MetaData objects, whose tables are copied into a new one.
 
     Raises:
-        ValueError: Two of them have a table of the same name.
+        ValueError: Two of them contain a table of the same name.
     """
-    if len(collected) == 1:
-        return collected[0]
-    both = MetaData()
-    for table in (table for metadata in collected for table in metadata.tables.values()):
-        if table.key in both.tables:
+    if len(metadatas) == 1:
+        return metadatas[0]
+    combined = MetaData()
+    for table in (table for metadata in metadatas for table in metadata.tables.values()):
+        if table.key in combined.tables:
             raise ValueError(
-                f"Two tables are called {table.key}, in two MetaDatas that share a database. Give "
-                "one of them another __tablename__."
+                f"Two models have a table named {table.key!r}, in different MetaData objects that "
+                "share a database. Give one of them another __tablename__."
             )
-        copy = table.to_metadata(both)
-        both.info.setdefault(ORIGINAL, {})[copy.key] = table
+        copy = table.to_metadata(combined)
+        combined.info.setdefault(ORIGINAL, {})[copy.key] = table
         _keep_names(table, copy)
-    return both
+    return combined
 
 
 def _keep_names(table: Table, copy: Table) -> None:
-    """Have indexes and constraints be called as they are, whatever their copies were called."""
-    for here, there in ((table.indexes, copy.indexes), (table.constraints, copy.constraints)):
-        names = {_signature(constraint): constraint.name for constraint in here}
-        for constraint in there:
-            constraint.name = names.get(_signature(constraint), constraint.name)
+    """Restore the names of indexes and constraints, which copying may have changed."""
+    for originals, copies in ((table.indexes, copy.indexes), (table.constraints, copy.constraints)):
+        names = {_signature(original): original.name for original in originals}
+        for copied in copies:
+            copied.name = names.get(_signature(copied), copied.name)
 
 
-def _signature(thing: Any) -> Any:
+def _signature(constraint: Any) -> Any:
     columns = tuple(
-        str(getattr(column, "name", column)) for column in getattr(thing, "columns", ())
+        str(getattr(column, "name", column)) for column in getattr(constraint, "columns", ())
     )
-    return type(thing).__name__, columns, str(getattr(thing, "sqltext", ""))
+    return type(constraint).__name__, columns, str(getattr(constraint, "sqltext", ""))

@@ -1,4 +1,4 @@
-"""A secret that every process on one database has, without anybody having to configure it."""
+"""Derive a secret that all processes using a database share, without any configuration."""
 
 import os
 from contextlib import suppress
@@ -8,19 +8,19 @@ from pathlib import Path
 from colonnade.database.connections._urls import DatabaseURL
 
 MACHINE = Path("/etc/machine-id")
-"""Random, and not for the network to see: https://man7.org/linux/man-pages/man5/machine-id.5.html"""
+"""A random ID that must not be exposed: https://man7.org/linux/man-pages/man5/machine-id.5.html"""
 
 _LOCAL = frozenset((None, "", "localhost", "127.0.0.1", "::1"))
 
 
 def secret_of(url: DatabaseURL) -> bytes:
-    """What those who know the URL with its password can derive, and nobody else.
+    """Derive a secret from the URL and its password.
 
-    A database on this machine may have no password: then what the machine alone knows is in it
-    as well. Processes on several machines share a server, and with it a password.
+    A local database may have no password, so the machine ID is added for it. Processes on several
+    machines share a remote server and therefore a password.
     """
     if url.memory:
-        return os.urandom(32)  # one process has it
+        return os.urandom(32)  # only this process uses it
     parts = [url.sync.url.render_as_string(hide_password=False)]
     if url.backend == "sqlite" or url.sync.url.host in _LOCAL:
         parts.append(_machine())
@@ -28,7 +28,7 @@ def secret_of(url: DatabaseURL) -> bytes:
 
 
 def has_secret(url: DatabaseURL) -> bool:
-    """Whether ``secret_of`` has something to derive it from that others do not know."""
+    """Whether ``secret_of`` has a secret input: a password, or the machine ID."""
     if url.memory or url.sync.url.password:
         return True
     is_local = url.backend == "sqlite" or url.sync.url.host in _LOCAL
@@ -36,7 +36,7 @@ def has_secret(url: DatabaseURL) -> bool:
 
 
 def _machine() -> str:
-    """What this machine alone knows; nothing in many containers."""
+    """Return the machine ID; an empty string in many containers."""
     with suppress(OSError):
         return MACHINE.read_text()
     return ""

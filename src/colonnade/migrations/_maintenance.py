@@ -44,8 +44,8 @@ def squash(
 ) -> Written:
     """Make one revision of all.
 
-    It keeps the id of the newest: a database that is there stays there, and one that is behind has
-    to be upgraded before.
+    It keeps the id of the newest: a database that is there stays there, and one that is behind
+    must be upgraded before.
 
     Args:
         history: The history.

@@ -181,7 +181,7 @@ class Reads:
         statement = select(*columns).where(
             key_clause(shape, source), *scopes.clauses(shape.table, source)
         )
-        return Plan(statement, longest=LARGEST_ANSWER)
+        return Plan(statement, max_bytes=LARGEST_ANSWER)
 
     async def tree(
         self, request: Request, key: tuple[Any, ...], relation: RelationShape, depth: int
@@ -194,7 +194,7 @@ class Reads:
         view = subject.views.get(page.fields, page.include)
         within = ParentRow(subject.shape, relation, key)
         statement = _tree_statement(within, view, page, subject.backend)
-        plan = Plan(statement, longest=LARGEST_ANSWER)
+        plan = Plan(statement, max_bytes=LARGEST_ANSWER)
         parameters = {
             **page.parameters(),
             **within.parameters(),
@@ -275,7 +275,7 @@ async def _rows_that_fit(
     Raises:
         Problem: Not for the first.
     """
-    plan = Plan(size_statement(page, view, subject.backend), longest=LARGEST_ANSWER)
+    plan = Plan(size_statement(page, view, subject.backend), max_bytes=LARGEST_ANSWER)
     rows = await subject.run(context, plan.bound(_values(page), list), read_only=True)
     size = 2  # the brackets
     count = 0
@@ -300,7 +300,7 @@ def _page_plan(page: Page, view: View, backend: Backend) -> Plan:
     statement = page_statement(page, view, backend)
     if page.within is not None:
         statement = statement.add_columns(page.within.exists(page.scopes).label("parent"))
-    return Plan(statement, once=page.filter.is_long, longest=LARGEST_ANSWER)
+    return Plan(statement, one_off=page.filter.is_long, max_bytes=LARGEST_ANSWER)
 
 
 async def _estimate(context: RequestContext, subject: TableContext, page: Page) -> int:

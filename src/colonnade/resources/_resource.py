@@ -45,8 +45,8 @@ class Resource(APIRouter):
         update: What a PATCH says; ``schemas(model).update`` by default.
         read: What an answer says; ``schemas(model).read`` by default. Relations that it has
             come with every answer.
-        include: The relations that requests may include, filter across, and read as lists of
-            their own, such as ``["project", "assignments.worker"]``.
+        include: The relations that requests may include, filter across, and read as separate
+            lists, such as ``["project", "assignments.worker"]``.
         scope: A dependency that says which rows a request may reach: a mapping of fields to
             values, which a new row is given; a condition; or None, which refuses. It is the
             table's, for every Resource of the database. ``Unscoped`` leaves it out here.

@@ -1,7 +1,7 @@
-"""The settings of asyncpg: when to connect, and that Python's extreme dates stay dates.
+"""Set up asyncpg connections: lazy connecting, keepalives, and exact dates.
 
 asyncpg sends ``date.max`` and ``datetime.max`` as ``infinity``, and their minima as ``-infinity``.
-9999-12-31, which people write for "no end", is then another date for everybody else.
+9999-12-31, a common way to write "no end", would then be a different date for every other client.
 """
 
 import time
@@ -12,11 +12,11 @@ from typing import Any
 
 from sqlalchemy import Engine, event
 
-from colonnade.database.connections._liveness import keep_alive
-from colonnade.database.statements._error_kinds import is_stale
+from colonnade.database.connections._liveness import set_keepalives
+from colonnade.database.statements._error_kinds import is_stale_plan
 
 EPOCH = datetime(2000, 1, 1)
-"""What PostgreSQL counts from: https://www.postgresql.org/docs/current/datatype-datetime.html"""
+"""The zero of PostgreSQL's dates: https://www.postgresql.org/docs/current/datatype-datetime.html"""
 
 _DAY_ZERO = EPOCH.toordinal()
 _SECOND = 1_000_000
@@ -24,52 +24,52 @@ _INFINITY = 2**63 - 1
 _INFINITE_DAY = 2**31 - 1
 
 
-class Opening:
-    """A connection that is opened when it is awaited, and nothing before.
+class LazyConnection:
+    """An awaitable that opens a connection only when it is awaited.
 
-    SQLAlchemy's pool finds out that it needs a connection where it may not be able to wait for
-    one; of a coroutine Python would complain then that it was never awaited.
+    SQLAlchemy's pool may need a connection where it cannot await one. For a coroutine, Python
+    would then warn that it was never awaited.
 
     Args:
-        arguments: Those of ``asyncpg.connect``.
+        arguments: The arguments of ``asyncpg.connect``.
     """
 
     def __init__(self, **arguments: Any) -> None:
         self._arguments = arguments
 
     def __await__(self) -> Generator[Any, None, Any]:
-        opening: Awaitable[Any] = import_module("asyncpg").connect(**self._arguments)
-        return opening.__await__()
+        connecting: Awaitable[Any] = import_module("asyncpg").connect(**self._arguments)
+        return connecting.__await__()
 
 
 def configure(engine: Engine, keepalives: Mapping[str, int]) -> None:
-    """Have each connection of an asyncpg engine send and read dates as they are, and stay alive.
+    """Set up each connection of an asyncpg engine: exact dates and TCP keepalives.
 
     Args:
         engine: The sync side of an async engine.
-        keepalives: What the URL says of TCP's, by libpq's names.
+        keepalives: The URL's keepalive parameters, by libpq's names.
     """
 
     @event.listens_for(engine, "connect")
     def set_up(connection: Any, record: object) -> None:
-        keep_alive(connection.driver_connection._transport, keepalives)
+        set_keepalives(connection.driver_connection._transport, keepalives)
         connection.run_async(_set_codecs)
 
     @event.listens_for(engine, "do_execute")
     def execute(cursor: Any, statement: str, parameters: Any, context: object) -> bool:
-        """Run a statement, and again if its table was changed since it was prepared.
+        """Execute a statement, and retry if its table was altered since it was prepared.
 
-        A session cannot be run again, but for its first statement: nothing was done before it.
+        Only the first statement of a transaction can be retried, since nothing was done before it.
         """
         connection = cursor._adapt_connection
         is_first = connection._transaction is None
         try:
             cursor.execute(statement, parameters)
         except engine.dialect.loaded_dbapi.Error as error:
-            if not is_first or not is_stale(error):
+            if not is_first or not is_stale_plan(error):
                 raise
             connection.rollback()
-            cursor._invalidate_schema_cache_asof = time.time()  # what is prepared is older
+            cursor._invalidate_schema_cache_asof = time.time()  # discards the prepared statements
             cursor.execute(statement, parameters)
         return True
 
@@ -92,19 +92,19 @@ def _day_of(days: tuple[int]) -> date:
 
 
 def _codec(epoch: datetime) -> tuple[Callable[[Any], tuple[int]], Callable[[tuple[int]], datetime]]:
-    """The codec of moments counted from ``epoch``, with its zone or without."""
+    """Return the codec of timestamps relative to ``epoch``, aware if it is."""
 
     def encode(value: date) -> tuple[int]:
-        moment = value if isinstance(value, datetime) else datetime(*value.timetuple()[:3])
-        if epoch.tzinfo is not None and moment.tzinfo is None:
-            moment = moment.astimezone()
-        since = moment - epoch
-        return ((since.days * 86_400 + since.seconds) * _SECOND + since.microseconds,)
+        timestamp = value if isinstance(value, datetime) else datetime(*value.timetuple()[:3])
+        if epoch.tzinfo is not None and timestamp.tzinfo is None:
+            timestamp = timestamp.astimezone()
+        elapsed = timestamp - epoch
+        return ((elapsed.days * 86_400 + elapsed.seconds) * _SECOND + elapsed.microseconds,)
 
     def decode(microseconds: tuple[int]) -> datetime:
         if abs(microseconds[0]) >= _INFINITY:
-            beyond = datetime.max if microseconds[0] > 0 else datetime.min
-            return beyond.replace(tzinfo=epoch.tzinfo)
+            infinity = datetime.max if microseconds[0] > 0 else datetime.min
+            return infinity.replace(tzinfo=epoch.tzinfo)
         return epoch + timedelta(microseconds=microseconds[0])
 
     return encode, decode

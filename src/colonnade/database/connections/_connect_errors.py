@@ -1,4 +1,4 @@
-"""A driver's error at connecting, in words: what is wrong and what to do."""
+"""Translate a driver's connection error into what is wrong and what to do."""
 
 import re
 import socket
@@ -17,35 +17,37 @@ from colonnade.errors import UncertainCommitError, UnreachableError
 
 @dataclass(frozen=True, slots=True)
 class ConnectFailure:
-    """What is wrong where a database cannot be connected to.
+    """Why a connection to a database failed.
 
     Attributes:
-        reason: In words.
-        passes: Whether it may be over in a while, by itself: then trying again is worth it.
+        reason: The reason, as it is shown to users.
+        is_transient: Whether the failure may pass by itself, so that a retry is worthwhile.
     """
 
     reason: str
-    passes: bool = False
+    is_transient: bool = False
 
 
-_MEANINGS: tuple[tuple[str, ConnectFailure], ...] = (
-    # Neon's proxy has one code for everything: https://github.com/neondatabase/neon, proxy/src.
+_FAILURES: tuple[tuple[str, ConnectFailure], ...] = (
+    # Neon's proxy uses one code for every error: https://github.com/neondatabase/neon, proxy/src.
     (
         r"Couldn't connect to compute node|Control plane request failed|Failed to acquire permit",
-        ConnectFailure("it is waking up", passes=True),
+        ConnectFailure("it is waking up", is_transient=True),
     ),
     (r"password authentication failed|28P01", ConnectFailure("the user or password is wrong")),
     (
         r"no pg_hba\.conf entry|\b28000\b",
-        ConnectFailure("the server does not let this user in from here"),
+        ConnectFailure(
+            "the server does not allow this user to connect from this host (pg_hba.conf)"
+        ),
     ),
     (
         r"database \"?[^\"]*\"? does not exist|3D000",
-        ConnectFailure("there is no database of that name"),
+        ConnectFailure("the database does not exist"),
     ),
-    (r"no such database", ConnectFailure("there is no database of that name")),  # PgBouncer's
-    (r"role \"?[^\"]*\"? does not exist", ConnectFailure("there is no user of that name")),
-    (r"no such user", ConnectFailure("there is no user of that name")),
+    (r"no such database", ConnectFailure("the database does not exist")),  # PgBouncer
+    (r"role \"?[^\"]*\"? does not exist", ConnectFailure("the user does not exist")),
+    (r"no such user", ConnectFailure("the user does not exist")),
     (
         r"does not match host name|[Hh]ostname mismatch|IP address mismatch",
         ConnectFailure("its TLS certificate is for another host name"),
@@ -71,115 +73,119 @@ _MEANINGS: tuple[tuple[str, ConnectFailure], ...] = (
     ),
     (
         r"unsupported startup parameter",
-        ConnectFailure("its pooler refuses a setting of the URL: use pool_mode=transaction"),
+        ConnectFailure(
+            "its pooler rejects a setting of the URL: add pool_mode=transaction to the URL"
+        ),
     ),
     (
         r"Connection refused|Connect call failed|ECONNREFUSED",
-        ConnectFailure("nothing listens on that port", passes=True),
+        ConnectFailure("nothing listens on that port", is_transient=True),
     ),
     (
         r"Temporary failure in name resolution|EAI_AGAIN",
-        ConnectFailure("the host name could not be looked up", passes=True),
+        ConnectFailure("the host name could not be resolved", is_transient=True),
     ),
     (
         r"Name or service not known|nodename nor servname|getaddrinfo|resolve host|No address",
-        ConnectFailure("the host name is not known"),
+        ConnectFailure("the host name does not exist"),
     ),
     (
         r"too many (clients|connections)|remaining connection slots|no more connections allowed"
         r"|53300",
-        ConnectFailure("it has no free connections", passes=True),
+        ConnectFailure("it has no free connection slots", is_transient=True),
     ),
     (
         r"starting up|shutting down|recovery mode|not yet accepting|57P03",
-        ConnectFailure("it is starting up or shutting down", passes=True),
+        ConnectFailure("it is starting up or shutting down", is_transient=True),
     ),
     (
         r"terminating connection|administrator command|57P01|57P02",
-        ConnectFailure("it is shutting down", passes=True),
+        ConnectFailure("it is shutting down", is_transient=True),
     ),
     (
         r"server login|cannot connect to server|server_login_retry|query_wait_timeout"
         r"|server conn crashed",
-        ConnectFailure("the pooler cannot reach its server", passes=True),
+        ConnectFailure("the pooler cannot reach the server", is_transient=True),
     ),
     (
         r"not read-write|read-only|session is not|no suitable|in hot standby"
         r"|[Nn]one of the hosts match|target_session_attrs",
-        ConnectFailure("none of its hosts accepts writes at the moment", passes=True),
+        ConnectFailure("none of its hosts accepts writes at the moment", is_transient=True),
     ),
     (
         r"No such file or directory|FileNotFoundError",
-        ConnectFailure("there is no server on that socket", passes=True),
+        ConnectFailure("no server listens on that socket", is_transient=True),
     ),
     (
         r"timeout expired|timed out|TimeoutError|CancelledError",
-        ConnectFailure("it did not answer in time", passes=True),
+        ConnectFailure("it did not answer in time", is_transient=True),
     ),
     (
         r"closed the connection|closed in the middle|unexpected connection_lost"
         r"|[Cc]onnection reset|Connection aborted|[Cc]onnection (?:was )?closed|[Bb]roken pipe"
         r"|EOF detected|unexpected eof|08006|08003|08001|ConnectionResetError",
-        ConnectFailure("it closed the connection", passes=True),
+        ConnectFailure("it closed the connection", is_transient=True),
     ),
     (
         r"[Nn]etwork is unreachable|[Nn]o route to host|[Hh]ost is down",
-        ConnectFailure("its host is unreachable", passes=True),
+        ConnectFailure("its host cannot be reached over the network", is_transient=True),
     ),
     (r"file is not a database", ConnectFailure("the file is not an SQLite database")),
-    (r"readonly database", ConnectFailure("the file cannot be written")),
+    (r"readonly database", ConnectFailure("the file is read-only")),
     (r"disk is full", ConnectFailure("the disk is full")),
 )
 
 
-def meaning_of(error: BaseException) -> ConnectFailure:
-    """What keeps a database from being connected to.
+def connect_failure_of(error: BaseException) -> ConnectFailure:
+    """Return why a connection failed.
 
     Args:
-        error: What the driver or SQLAlchemy raised.
+        error: The error that the driver or SQLAlchemy raised.
     """
     causes = list(causes_of(error))
     if any(isinstance(cause, socket.gaierror) for cause in causes):
-        again = any(getattr(cause, "errno", None) == socket.EAI_AGAIN for cause in causes)
-        if again:
-            return ConnectFailure("the host name could not be looked up", passes=True)
-        return ConnectFailure("the host name is not known")
+        is_temporary = any(getattr(cause, "errno", None) == socket.EAI_AGAIN for cause in causes)
+        if is_temporary:
+            return ConnectFailure("the host name could not be resolved", is_transient=True)
+        return ConnectFailure("the host name does not exist")
     for cause in causes:
         text = f"{type(cause).__name__}: {getattr(cause, 'sqlstate', '')} {cause}"
-        for pattern, meaning in _MEANINGS:
+        for pattern, failure in _FAILURES:
             if re.search(pattern, text):
-                return meaning
+                return failure
     last = str(causes[-1]).strip() or type(causes[-1]).__name__
     return ConnectFailure(last.splitlines()[0].rstrip("."))
 
 
-def unreachable(error: BaseException, url: DatabaseURL) -> UnreachableError:
-    """The error to raise when a database could not be connected to.
+def unreachable_error(error: BaseException, url: DatabaseURL) -> UnreachableError:
+    """Return the error to raise when a connection to a database failed.
 
     Args:
-        error: What the driver or SQLAlchemy raised.
-        url: Where to.
+        error: The error that the driver or SQLAlchemy raised.
+        url: The database.
     """
     reason = _file_reason(url) if url.backend == "sqlite" else None
-    return UnreachableError(f"Cannot connect to {url}: {reason or meaning_of(error).reason}.")
+    return UnreachableError(
+        f"Cannot connect to {url}: {reason or connect_failure_of(error).reason}."
+    )
 
 
 @contextmanager
-def as_unreachable(url: DatabaseURL) -> Iterator[None]:
-    """Let what keeps a database from being asked be one error, which says why.
+def translate_connect_errors(url: DatabaseURL) -> Iterator[None]:
+    """Raise an ``UnreachableError`` that says why when the database cannot be reached.
 
     Args:
         url: The database.
 
     Raises:
-        UnreachableError: It cannot be asked.
+        UnreachableError: The database cannot be reached.
     """
     try:
         yield
     except UnreachableError:
         raise
     except (SQLAlchemyError, UncertainCommitError, OSError, sqlite3.Error) as error:
-        raise unreachable(error, url) from error
+        raise unreachable_error(error, url) from error
 
 
 def _file_reason(url: DatabaseURL) -> str | None:
@@ -192,5 +198,5 @@ def _file_reason(url: DatabaseURL) -> str | None:
         try:
             sqlite3.connect(path).close()
         except sqlite3.Error:
-            return f"the directory {path.parent} cannot be written"
+            return f"the directory {path.parent} is not writable"
     return None

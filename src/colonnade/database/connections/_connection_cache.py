@@ -1,7 +1,8 @@
-"""Leases: a connection of the pool that goes from statement to statement while there are many.
+"""Pass a pooled connection from one statement to the next while statements keep coming.
 
-Out of SQLAlchemy's pool and back into it, reset, is a fifth of the time of a request for one row.
-Under load the next one is there within a millisecond, and takes the connection over as it was left.
+Checking a connection out of SQLAlchemy's pool and returning it, with the reset, takes a fifth of
+the time of a request for one row. Under load the next statement arrives within a millisecond and
+can use the connection directly.
 """
 
 import asyncio
@@ -10,19 +11,19 @@ from sqlalchemy import Engine
 
 from colonnade.database.statements._driver_execution import DirectConnection
 
-IDLE = 0.005
-"""Seconds that a connection waits for the next statement; so long, at most, does a session wait for
+MAX_IDLE = 0.005
+"""Seconds that a connection is held for the next statement. A session waits at most this long for
 it when the pool has no other."""
 
-LONGEST = 1.0
-"""Seconds until a connection goes back in any case, for the pool to look at its age."""
+MAX_AGE = 1.0
+"""Seconds after which a connection returns to the pool in any case, which checks its age."""
 
 
 class ConnectionCache:
-    """The connections between two statements of one event loop.
+    """Holds the connections of one event loop between two statements.
 
     Args:
-        engine: Whose pool they are from.
+        engine: The engine whose pool they come from.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -32,49 +33,49 @@ class ConnectionCache:
         self._closing: set[asyncio.Task[None]] = set()
 
     def take(self) -> DirectConnection | None:
-        """The connection that was given last; None if there is none."""
+        """Return the most recently used connection, or None."""
         while self._idle:
             connection, _ = self._idle.pop()
             if connection.pool is self._engine.pool and not connection.is_closed():
                 return connection
-            connection.close(cut_short=True)  # the server, or whoever disposed of the engine, left
+            connection.close(interrupted=True)  # closed by the server, or its pool was disposed of
         return None
 
     def give(self, connection: DirectConnection) -> None:
-        """Keep a connection, on which a statement has ended well, for the next."""
+        """Hold a connection, whose statement has succeeded, for the next statement."""
         loop = asyncio.get_running_loop()
         now = loop.time()
-        if connection.began == 0:
-            connection.began = now
-        if now - connection.began > LONGEST or connection.is_beyond_the_pool:
-            self._close(connection)
+        if connection.cached_since == 0:
+            connection.cached_since = now
+        if now - connection.cached_since > MAX_AGE or connection.is_overflow:
+            self._return(connection)
             return
         self._idle.append((connection, now))
         if self._timer is None:
-            self._timer = loop.call_later(IDLE, self._look, loop)
+            self._timer = loop.call_later(MAX_IDLE, self._return_idle, loop)
 
-    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Give those back to the pool that nobody has taken."""
+    def _return_idle(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Return the connections to the pool that have been idle for too long."""
         self._timer = None
-        last = loop.time() - IDLE
-        # The longest idle are first: what is given last is taken first.
-        while self._idle and self._idle[0][1] <= last:
-            self._close(self._idle.pop(0)[0])
+        cutoff = loop.time() - MAX_IDLE
+        # The longest idle are first: the cache is last in, first out.
+        while self._idle and self._idle[0][1] <= cutoff:
+            self._return(self._idle.pop(0)[0])
         if self._idle:
-            self._timer = loop.call_later(IDLE, self._look, loop)
+            self._timer = loop.call_later(MAX_IDLE, self._return_idle, loop)
 
-    def _close(self, connection: DirectConnection) -> None:
-        if connection.closes_at_once:
+    def _return(self, connection: DirectConnection) -> None:
+        if connection.returns_without_waiting:
             connection.close()
             return
         task = asyncio.get_running_loop().create_task(connection.aclose())
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
-        # An event loop that ends cancels its tasks, those too that have not begun.
-        task.add_done_callback(lambda _: connection.close(cut_short=True))
+        # A closing event loop cancels its tasks, even those that have not started.
+        task.add_done_callback(lambda _: connection.close(interrupted=True))
 
     async def aclose(self) -> None:
-        """Give every connection back."""
+        """Return every connection to the pool."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

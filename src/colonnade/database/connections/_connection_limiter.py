@@ -1,31 +1,31 @@
-"""Turns: statements wait for a connection rather than open one that is thrown away."""
+"""Make statements wait for a pooled connection rather than open a temporary one."""
 
 import asyncio
 from collections import deque
 
-PATIENCE = 0.05
-"""Seconds in which some statement has to end: what it takes to open a connection, with TLS and at
-some distance. Where none does they are slower than that, and worth their own connections."""
+STALL_TIMEOUT = 0.05
+"""Seconds without a released slot after which waiting statements open further connections. It is
+about what opening one takes with TLS over a network: slower statements are worth a connection."""
 
 
 class ConnectionLimiter:
-    """Whose turn it is to have one of a pool's connections; first come, first served.
+    """Grants the slots of a connection pool, first come, first served.
 
-    SQLAlchemy's pool opens connections beyond its size while there is demand, and closes each as
-    soon as it is given back. Under more clients than connections every statement would pay for one.
+    SQLAlchemy's pool opens connections beyond its size on demand and closes each one as soon as it
+    is returned. With more clients than connections, every statement would pay for opening one.
 
     Args:
-        most: How many have a turn at once; 0: as many as come.
+        slots: The number of statements that may hold a slot at once; 0 for no limit.
     """
 
-    def __init__(self, most: int) -> None:
-        self._free: float = most or float("inf")
+    def __init__(self, slots: int) -> None:
+        self._free: float = slots or float("inf")
         self._waiting: deque[asyncio.Future[bool]] = deque()
         self._timer: asyncio.TimerHandle | None = None
-        self._progress = 0.0
+        self._last_release = 0.0
 
     async def take(self) -> bool:
-        """Wait for a turn; False if nothing ends, and one should not wait for it any more."""
+        """Wait for a slot. Return False if none was released in time: continue without one."""
         if self._free > 0:
             self._free -= 1
             return True
@@ -33,8 +33,8 @@ class ConnectionLimiter:
         future: asyncio.Future[bool] = loop.create_future()
         self._waiting.append(future)
         if self._timer is None:
-            self._progress = loop.time()
-            self._look_later(loop)
+            self._last_release = loop.time()
+            self._schedule_check(loop)
         try:
             return await future
         except asyncio.CancelledError:
@@ -43,28 +43,28 @@ class ConnectionLimiter:
             raise
 
     def give(self) -> None:
-        """Let the next have the turn that was taken."""
+        """Release a slot to the next in line."""
         while self._waiting:
             future = self._waiting.popleft()
             if not future.done():
-                self._progress = future.get_loop().time()
+                self._last_release = future.get_loop().time()
                 future.set_result(True)
                 return
         self._free += 1
 
-    def _look_later(self, loop: asyncio.AbstractEventLoop) -> None:
-        due = loop.time() + PATIENCE
-        self._timer = loop.call_at(due, self._look, loop, due)
+    def _schedule_check(self, loop: asyncio.AbstractEventLoop) -> None:
+        due = loop.time() + STALL_TIMEOUT
+        self._timer = loop.call_at(due, self._give_up_if_stalled, loop, due)
 
-    def _look(self, loop: asyncio.AbstractEventLoop, due: float) -> None:
-        """Whether anything has ended lately; if not, nobody waits any more."""
+    def _give_up_if_stalled(self, loop: asyncio.AbstractEventLoop, due: float) -> None:
+        """Let everyone continue without a slot if none was released lately."""
         self._timer = None
         now = loop.time()
-        # Where something held the loop up, nothing could have been seen to end: look again.
-        stuck = now - self._progress >= PATIENCE and now - due < PATIENCE / 2
-        while stuck and self._waiting:
+        # If the event loop was blocked, releases may not have been seen yet: check again later.
+        is_stalled = now - self._last_release >= STALL_TIMEOUT and now - due < STALL_TIMEOUT / 2
+        while is_stalled and self._waiting:
             future = self._waiting.popleft()
             if not future.done():
                 future.set_result(False)
         if self._waiting:
-            self._look_later(loop)
+            self._schedule_check(loop)

@@ -1,8 +1,8 @@
-"""Connecting with patience: a server that sleeps, restarts or fails over is waited for.
+"""Connect with retries, so that a server may sleep, restart or fail over.
 
-What a connection costs at most, waiting for one of the pool and every try to open one included,
-is the pool's timeout. Tries follow each other with pauses that grow, and no faster than a server
-that wakes can bear; what will not pass by itself (a wrong password) is an error at once.
+The pool's timeout covers everything: the wait for a free connection and every attempt to open a new
+one. The pauses between attempts grow, so that a server that is starting up is not overloaded. An
+error that a retry cannot fix, such as a wrong password, is raised at once.
 """
 
 import asyncio
@@ -18,234 +18,239 @@ from sqlalchemy import AsyncAdaptedQueuePool, Connection, Engine, Pool, QueuePoo
 from sqlalchemy.exc import DisconnectionError, InvalidRequestError, MissingGreenlet
 from sqlalchemy.util import await_only
 
-from colonnade.database.connections._connect_errors import meaning_of, unreachable
+from colonnade.database.connections._connect_errors import connect_failure_of, unreachable_error
 from colonnade.database.connections._liveness import is_closed_asyncpg, is_closed_psycopg
 from colonnade.database.connections._poolers import Pooler
 from colonnade.database.replicas._outages import Outage
-from colonnade.database.statements._statement_timeout import limited
+from colonnade.database.statements._statement_timeout import timeout_arguments
 from colonnade.errors import UnreachableError
 
 FIRST_PAUSE = 0.1
-"""Seconds after the first try, at most; each further pause is up to twice as long."""
+"""Maximum pause after the first attempt, in seconds. It doubles after each further attempt."""
 
 LONGEST_PAUSE = 2.0
-"""Seconds between two tries, at most: as long as service may stay away once the server is back."""
+"""Maximum pause between attempts, in seconds: how late a recovered server may be noticed."""
 
-SHORTEST_TRY = 0.05
-"""Seconds that are left for a try, without which none is made."""
+SHORTEST_ATTEMPT = 0.05
+"""Minimum time for an attempt, in seconds. With less time left, no attempt is made."""
 
-REOPENED = 5
-"""How often a connection is opened once more that was closed before it could be used."""
+MAX_REOPENS = 5
+"""How often the pool opens a connection when the server closes each one at once."""
 
-OPENED = "colonnade_opened"
-"""Where a connection's record in the pool says when it was opened, by the monotonic clock."""
+OPENED_AT = "colonnade_opened"
+"""The key in a pool record's ``info`` for when its connection was opened (monotonic clock)."""
 
-_until: ContextVar[float | None] = ContextVar("colonnade_connect_until", default=None)
+_deadline: ContextVar[float | None] = ContextVar("colonnade_connect_until", default=None)
 
 
-class Tries:
-    """The tries at one connection: how long each may take, and what follows an error. No I/O.
+class ConnectAttempts:
+    """The attempts to open one connection: how long each may take, and whether to retry. No I/O.
 
     Args:
-        outage: What is known of the server.
-        patience: Seconds for all of them, where the pool has not begun to count.
+        outage: Tracks whether the server can be reached.
+        timeout: Seconds for all attempts, unless ``connect_deadline`` has set a deadline.
     """
 
-    def __init__(self, outage: Outage, patience: float) -> None:
+    def __init__(self, outage: Outage, timeout: float) -> None:
         self._outage = outage
-        self._end = _until.get() or time.monotonic() + patience
+        self._deadline = _deadline.get() or time.monotonic() + timeout
         self._pauses = _pauses()
 
     @property
     def left(self) -> float:
-        """Seconds that are left."""
-        return max(self._end - time.monotonic(), SHORTEST_TRY)
+        """Remaining seconds."""
+        return max(self._deadline - time.monotonic(), SHORTEST_ATTEMPT)
 
     def pause_after(self, error: Exception) -> float:
-        """Seconds until the next try.
+        """Return the seconds to wait before the next attempt.
 
         Raises:
-            UnreachableError: There is none: it does not help, or the time is over.
+            UnreachableError: A retry cannot help, or the time is up.
         """
-        meaning = meaning_of(error)
+        failure = connect_failure_of(error)
         pause = next(self._pauses)
-        left = self._end - time.monotonic()
-        if meaning.passes:
-            self._outage.failed(meaning.reason)
-            if left > SHORTEST_TRY:
-                return min(pause, left - SHORTEST_TRY)
-        raise unreachable(error, self._outage.url) from error
+        left = self._deadline - time.monotonic()
+        if failure.is_transient:
+            self._outage.note_failure(failure.reason)
+            if left > SHORTEST_ATTEMPT:
+                return min(pause, left - SHORTEST_ATTEMPT)
+        raise unreachable_error(error, self._outage.url) from error
 
     def succeeded(self) -> None:
-        """There is a connection."""
-        self._outage.ended()
+        """Note that the connection was opened."""
+        self._outage.note_success()
 
 
 def _pauses() -> Iterator[float]:
-    """Seconds between tries, random, so that not everybody comes at once."""
-    most = FIRST_PAUSE
+    """Yield the pauses between attempts, random so that clients do not retry in step."""
+    longest = FIRST_PAUSE
     while True:
-        yield random.uniform(most / 2, most)  # noqa: S311 - no secret
-        most = min(2 * most, LONGEST_PAUSE)
+        yield random.uniform(longest / 2, longest)  # noqa: S311 - no secret
+        longest = min(2 * longest, LONGEST_PAUSE)
 
 
 @contextmanager
-def counting(patience: float) -> Iterator[None]:
-    """Count the time of what opens a connection from here, unless less is left already.
+def connect_deadline(timeout: float) -> Iterator[None]:
+    """Set a deadline for opening connections in this block, unless an earlier one applies.
 
     Args:
-        patience: Seconds.
+        timeout: Seconds from now.
     """
-    until, outer = time.monotonic() + patience, _until.get()
-    token = _until.set(until if outer is None else min(until, outer))
+    deadline, outer = time.monotonic() + timeout, _deadline.get()
+    token = _deadline.set(deadline if outer is None else min(deadline, outer))
     try:
         yield
     finally:
-        _until.reset(token)
+        _deadline.reset(token)
 
 
-class _Patient(Pool):
-    """A pool whose timeout is for waiting and opening together."""
+class _DeadlineMixin(Pool):
+    """Makes a pool's timeout cover the wait for a connection and opening it together."""
 
-    _patience: float
+    _total_timeout: float
 
     @property
     def _timeout(self) -> float:
-        """Seconds to wait for a connection of the pool: what is left, where somebody counts."""
-        until = _until.get()
-        return self._patience if until is None else max(until - time.monotonic(), 0)
+        """Seconds to wait for a free connection: until the deadline, if there is one."""
+        deadline = _deadline.get()
+        return self._total_timeout if deadline is None else max(deadline - time.monotonic(), 0)
 
     @_timeout.setter
     def _timeout(self, seconds: float) -> None:
-        self._patience = seconds
+        self._total_timeout = seconds
 
     def connect(self) -> Any:
-        """A connection of the pool.
+        """Check a connection out of the pool.
 
         Raises:
-            UnreachableError: Every one that was opened was closed again at once.
+            UnreachableError: The server closed every new connection at once.
         """
-        with counting(self._patience):
-            for _ in range(REOPENED):
+        with connect_deadline(self._total_timeout):
+            for _ in range(MAX_REOPENS):
                 try:
                     return super().connect()
                 except InvalidRequestError as error:
-                    # SQLAlchemy's word for a second one that is closed; MissingGreenlet is one too.
+                    # SQLAlchemy raises exactly this class when a reopened connection is closed
+                    # too; MissingGreenlet is a subclass.
                     if type(error) is not InvalidRequestError:
                         raise
-            raise UnreachableError("The database closes each connection as soon as it is opened.")
+            raise UnreachableError(
+                "The database closes every connection as soon as it is opened. Check its log."
+            )
 
 
-class PatientPool(_Patient, QueuePool):
-    """A patient pool for sync code."""
+class DeadlinePool(_DeadlineMixin, QueuePool):
+    """The pool for sync code."""
 
     _sqla_logger_namespace = "sqlalchemy.pool.impl.QueuePool"
 
 
-class AsyncPatientPool(_Patient, AsyncAdaptedQueuePool):
-    """A patient pool for an event loop."""
+class AsyncDeadlinePool(_DeadlineMixin, AsyncAdaptedQueuePool):
+    """The pool for an event loop."""
 
     _sqla_logger_namespace = "sqlalchemy.pool.impl.AsyncAdaptedQueuePool"
 
 
 @dataclass(frozen=True, slots=True)
 class Connector:
-    """How a server is connected to.
+    """Opens connections to a server.
 
     Attributes:
-        outage: What is known of the server.
-        pooler: What is known of a pooler before it.
-        patience: Seconds for all tries, where the pool has not begun to count.
-        statement_timeout: Seconds that a statement may take; None: as the server has it.
+        outage: Tracks whether the server can be reached.
+        pooler: Tracks whether a connection pooler sits in front of the server.
+        timeout: Seconds for all attempts, unless ``connect_deadline`` has set a deadline.
+        statement_timeout: Statement timeout in seconds; None for the server's default.
     """
 
     outage: Outage
     pooler: Pooler
-    patience: float
+    timeout: float
     statement_timeout: float | None
 
     def open(self, dialect: Any, cargs: list[Any], cparams: dict[str, Any], left: float) -> Any:
-        """One try, of so many seconds at most."""
-        end = time.monotonic() + left
-        prepares = not self.pooler.found
-        opened = self._opened(dialect, cargs, cparams, left)
+        """Make one attempt to connect, within ``left`` seconds."""
+        deadline = time.monotonic() + left
+        prepares = not self.pooler.is_detected
+        opened = self._connect(dialect, cargs, cparams, left)
         try:
-            self.pooler.look(dialect, opened, max(end - time.monotonic(), SHORTEST_TRY))
+            self.pooler.detect(dialect, opened, max(deadline - time.monotonic(), SHORTEST_ATTEMPT))
         except BaseException:
-            _drop(dialect, opened)
+            _terminate(dialect, opened)
             raise
-        if prepares and self.pooler.found:  # found by this one, or by another meanwhile
-            _drop(dialect, opened)
-            opened = self._opened(dialect, cargs, cparams, max(end - time.monotonic(), left / 2))
+        if prepares and self.pooler.is_detected:  # by this attempt, or by a concurrent one
+            _terminate(dialect, opened)
+            opened = self._connect(
+                dialect, cargs, cparams, max(deadline - time.monotonic(), left / 2)
+            )
         return opened
 
-    def _opened(self, dialect: Any, cargs: list[Any], cparams: dict[str, Any], left: float) -> Any:
+    def _connect(self, dialect: Any, cargs: list[Any], cparams: dict[str, Any], left: float) -> Any:
         driver = dialect.driver
-        connect_args = dict(self.pooler.arguments(driver))
+        overrides = self.pooler.arguments(driver)
         if self.statement_timeout is not None:
-            connect_args |= limited(driver, cparams, self.statement_timeout, self.pooler)
-        arguments = {**cparams, **connect_args}
+            overrides = overrides | timeout_arguments(
+                driver, cparams, self.statement_timeout, self.pooler
+            )
+        arguments = {**cparams, **overrides}
         if driver == "asyncpg":
-            return _opened_by_asyncpg(dialect, cargs, arguments, left)
-        # libpq takes whole seconds for each host, and reads 1 as 2.
-        each = max(2, round(left / (str(cparams.get("host", "")).count(",") + 1)))
-        arguments["connect_timeout"] = min(cparams["connect_timeout"], each)
+            return _connect_asyncpg(dialect, cargs, arguments, left)
+        # libpq takes whole seconds per host, and treats 1 as 2.
+        per_host = max(2, round(left / (str(cparams.get("host", "")).count(",") + 1)))
+        arguments["connect_timeout"] = min(cparams["connect_timeout"], per_host)
         return dialect.connect(*cargs, **arguments)
 
 
-def _opened_by_asyncpg(
-    dialect: Any, cargs: list[Any], arguments: dict[str, Any], left: float
-) -> Any:
-    """A connection of asyncpg's: of several hosts each has its time, or a silent one has it all."""
+def _connect_asyncpg(dialect: Any, cargs: list[Any], arguments: dict[str, Any], left: float) -> Any:
+    """Connect with asyncpg. The hosts share the time, so that a silent one cannot use it up."""
     hosts = arguments.get("host")
     if not isinstance(hosts, list):
         arguments["timeout"] = min(arguments["timeout"], left)
         return dialect.connect(*cargs, **arguments)
-    end = time.monotonic() + left
-    failed: Exception | None = None
+    deadline = time.monotonic() + left
+    last_error: Exception | None = None
     for index, (host, port) in enumerate(zip(hosts, arguments["port"], strict=True)):
-        each = max(end - time.monotonic(), SHORTEST_TRY) / (len(hosts) - index)
-        arguments |= {"host": host, "port": port, "timeout": min(arguments["timeout"], each)}
+        per_host = max(deadline - time.monotonic(), SHORTEST_ATTEMPT) / (len(hosts) - index)
+        arguments |= {"host": host, "port": port, "timeout": min(arguments["timeout"], per_host)}
         try:
             return dialect.connect(*cargs, **arguments)
         except MissingGreenlet:
             raise
         except Exception as error:
-            failed = error
-    assert failed is not None
-    raise failed
+            last_error = error
+    assert last_error is not None
+    raise last_error
 
 
-def _drop(dialect: Any, opened: Any) -> None:
-    """Close a connection that nobody has yet, without a word to a server that may not answer."""
+def _terminate(dialect: Any, opened: Any) -> None:
+    """Close an unused connection without waiting for a server that may not answer."""
     if dialect.is_async:
         opened._connection.terminate()
     else:
         opened.close()
 
 
-def connect_patiently(engine: Engine, approach: Connector) -> None:
-    """Have an engine try again where that helps, and speak as a pooler wants it where one is.
+def connect_with_retries(engine: Engine, connector: Connector) -> None:
+    """Make an engine connect through a ``Connector``, with retries.
 
     Args:
-        engine: The engine, or the sync side of one.
-        approach: How it connects.
+        engine: The engine, or the sync side of an async one.
+        connector: Opens its connections.
     """
 
     @event.listens_for(engine, "do_connect")
     def connect(dialect: Any, record: object, cargs: list[Any], cparams: dict[str, Any]) -> Any:
-        tries = Tries(approach.outage, approach.patience)
+        attempts = ConnectAttempts(connector.outage, connector.timeout)
         while True:
             try:
-                opened = approach.open(dialect, cargs, cparams, tries.left)
+                opened = connector.open(dialect, cargs, cparams, attempts.left)
             except MissingGreenlet:
-                raise  # it is to be opened where one can wait
+                raise  # SQLAlchemy tries again inside a greenlet
             except Exception as error:
-                if approach.pooler.is_given_away(error):
+                if connector.pooler.detect_from_error(error):
                     continue
-                pause = tries.pause_after(error)
+                pause = attempts.pause_after(error)
             else:
-                tries.succeeded()
+                attempts.succeeded()
                 return opened
             if dialect.is_async:
                 await_only(asyncio.sleep(pause))
@@ -253,44 +258,46 @@ def connect_patiently(engine: Engine, approach: Connector) -> None:
                 time.sleep(pause)
 
 
-CLOSED: dict[str, Callable[[Any], bool]] = {
+IS_CLOSED: dict[str, Callable[[Any], bool]] = {
     "asyncpg": is_closed_asyncpg,
     "psycopg": is_closed_psycopg,
 }
-"""How each driver's connection is asked whether it was closed."""
+"""Tells for each driver whether the server has closed a connection."""
 
 
-def refuse_lost(connection: Connection) -> None:
-    """Refuse to commit on a connection that has ended: what it did, the server has undone.
+def require_open_connection(connection: Connection) -> None:
+    """Check that the server has not closed a connection before COMMIT is sent on it.
+
+    The server has rolled the transaction back if it did, so that it can safely be retried.
 
     Args:
-        connection: On which the next statement would be COMMIT.
+        connection: The connection whose transaction is about to be committed.
 
     Raises:
-        sqlalchemy.exc.DisconnectionError: It has ended.
+        sqlalchemy.exc.DisconnectionError: The connection is closed.
     """
-    is_closed = CLOSED.get(connection.engine.driver)
+    is_closed = IS_CLOSED.get(connection.engine.driver)
     if is_closed is not None and is_closed(connection.connection.driver_connection):
         connection.invalidate()
-        raise DisconnectionError("The server has closed this connection before COMMIT.")
+        raise DisconnectionError("The server closed this connection before COMMIT.")
 
 
-def refuse_stale(engine: Engine, outage: Outage) -> None:
-    """Have an engine's pool open a connection anew that its server has closed.
+def replace_closed_connections(engine: Engine, outage: Outage) -> None:
+    """Make an engine's pool replace connections that the server has closed.
 
-    It is seen without a round trip, where ``pool_pre_ping`` takes three on asyncpg.
+    Unlike ``pool_pre_ping``, which takes three round trips on asyncpg, the check takes none.
 
     Args:
-        engine: The engine, or the sync side of one.
-        outage: What is known of the server.
+        engine: The engine, or the sync side of an async one.
+        outage: Knows when the server last refused writes; older connections are replaced too.
     """
-    is_closed = CLOSED[engine.driver]
+    is_closed = IS_CLOSED[engine.driver]
 
     @event.listens_for(engine, "connect")
     def note(connection: Any, record: Any) -> None:
-        record.info[OPENED] = time.monotonic()
+        record.info[OPENED_AT] = time.monotonic()
 
     @event.listens_for(engine, "checkout")
     def check(connection: Any, record: Any, fairy: Any) -> None:
-        if record.info[OPENED] < outage.moved or is_closed(record.driver_connection):
-            raise DisconnectionError("The server has closed this connection.")
+        if record.info[OPENED_AT] < outage.demoted_at or is_closed(record.driver_connection):
+            raise DisconnectionError("The server closed this connection.")

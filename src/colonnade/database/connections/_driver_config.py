@@ -1,4 +1,4 @@
-"""What a driver is called with, and what became of a URL's parameter on the way."""
+"""The arguments that a driver is called with, and how a URL's parameters were translated."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -7,13 +7,13 @@ from sqlalchemy import URL
 
 
 @dataclass(frozen=True)
-class Target:
-    """One driver's way to the database.
+class DriverConfig:
+    """How one driver connects to the database.
 
     Attributes:
-        url: SQLAlchemy's URL, without parameters.
-        connect_args: What the driver's ``connect`` is given beside it.
-        engine_args: What ``create_engine`` is given.
+        url: SQLAlchemy's URL, without query parameters.
+        connect_args: Further arguments of the driver's ``connect``.
+        engine_args: Arguments of ``create_engine``.
     """
 
     url: URL
@@ -23,13 +23,13 @@ class Target:
 
 @dataclass(frozen=True)
 class Parameter:
-    """What became of a parameter of the URL.
+    """How one query parameter of the URL was translated.
 
     Attributes:
-        name: As it was written.
-        value: As it was written, or ``***``.
-        sync: Where it went for the sync driver; None if it was dropped.
-        asynchronous: Where it went for the async driver; None if it was dropped.
+        name: Its name in the URL.
+        value: Its value in the URL, or ``***`` for a secret.
+        sync: The sync driver's option for it; None if it was dropped.
+        asynchronous: The async driver's option for it; None if it was dropped.
         why: Why it was dropped or changed.
     """
 

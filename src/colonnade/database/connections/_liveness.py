@@ -1,4 +1,4 @@
-"""Whether a connection still leads anywhere, without asking the server."""
+"""Detect closed connections without a round trip to the server, and keep idle ones alive."""
 
 import select
 import socket
@@ -7,31 +7,31 @@ from contextlib import suppress
 from typing import Any
 
 KEEPALIVE_IDLE = 30
-"""Seconds without traffic until TCP probes the other end. That is not a query: Neon, which
-suspends a server that nobody asks anything for 5 minutes, does not count it."""
+"""Seconds of silence before TCP probes the other end. A probe is not a query, so it does not keep
+Neon from suspending a server that has been idle for 5 minutes."""
 
 KEEPALIVE_INTERVAL = 10
-"""Seconds between two such questions."""
+"""Seconds between two probes."""
 
 KEEPALIVE_COUNT = 3
-"""Questions without an answer after which the connection is given up."""
+"""Unanswered probes after which the connection is closed."""
 
 USER_TIMEOUT = 30
-"""Seconds that what was sent may stay unacknowledged: https://datatracker.ietf.org/doc/html/rfc5482"""
+"""Seconds that sent data may stay unacknowledged: https://datatracker.ietf.org/doc/html/rfc5482"""
 
-RECYCLE = 280
-"""Seconds after which a connection is opened anew rather than used again: less than the 5 minutes
-after which Neon suspends, and poolers and firewalls forget who is silent."""
+POOL_RECYCLE = 280
+"""Seconds after which the pool replaces a connection: less than the 5 minutes after which Neon
+suspends a server and poolers and firewalls drop idle connections."""
 
-LIBPQ = {
+LIBPQ_KEEPALIVES = {
     "keepalives_idle": KEEPALIVE_IDLE,
     "keepalives_interval": KEEPALIVE_INTERVAL,
     "keepalives_count": KEEPALIVE_COUNT,
     "tcp_user_timeout": USER_TIMEOUT * 1000,
 }
-"""The same for libpq, by its names."""
+"""These settings as libpq parameters."""
 
-_OPTIONS = {
+_SOCKET_OPTIONS = {
     "keepalives_idle": "TCP_KEEPIDLE",
     "keepalives_interval": "TCP_KEEPINTVL",
     "keepalives_count": "TCP_KEEPCNT",
@@ -39,41 +39,43 @@ _OPTIONS = {
 }
 
 
-def keep_alive(transport: Any, options: Mapping[str, int]) -> None:
-    """Have TCP look after a connection of asyncpg's, which asks for nothing itself.
+def set_keepalives(transport: Any, parameters: Mapping[str, int]) -> None:
+    """Turn on TCP keepalives for an asyncpg connection, as asyncpg does not do it.
 
     Args:
-        transport: The connection's.
-        asked: libpq's parameters; the defaults above for those that are not there.
+        transport: The connection's transport.
+        parameters: libpq's keepalive parameters; missing ones have the defaults above.
     """
     sock = transport.get_extra_info("socket")
     if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
         return
-    if options.get("keepalives", 1) == 0:
+    if parameters.get("keepalives", 1) == 0:
         return
-    with suppress(OSError):  # not every system has every option
+    with suppress(OSError):  # not every platform has every option
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, option in _OPTIONS.items():
+    for name, option in _SOCKET_OPTIONS.items():
         with suppress(OSError, AttributeError):
-            number = getattr(socket, option)
-            sock.setsockopt(socket.IPPROTO_TCP, number, options.get(name, LIBPQ[name]))
+            option_number = getattr(socket, option)
+            sock.setsockopt(
+                socket.IPPROTO_TCP, option_number, parameters.get(name, LIBPQ_KEEPALIVES[name])
+            )
 
 
 def is_closed_asyncpg(connection: Any) -> bool:
-    """Whether a connection of asyncpg's was closed, be it that the loop has not read it yet."""
+    """Whether an asyncpg connection was closed, even if the event loop has not noticed yet."""
     if connection.is_closed():
         return True
     sock = connection._transport.get_extra_info("socket")
-    return sock is not None and _has_something_to_say(sock.fileno())
+    return sock is not None and _has_unread_data(sock.fileno())
 
 
 def is_closed_psycopg(connection: Any) -> bool:
-    """Whether a connection of psycopg's was closed: it finds out only when it reads."""
+    """Whether a psycopg connection was closed, which psycopg only notices when it reads."""
     if connection.closed:
         return True
-    if not _has_something_to_say(connection.fileno()):
+    if not _has_unread_data(connection.fileno()):
         return False
-    try:  # a notice, or the end
+    try:  # a notice, or the end of the connection
         connection.pgconn.consume_input()
     except Exception:
         return True
@@ -82,14 +84,14 @@ def is_closed_psycopg(connection: Any) -> bool:
 
 if hasattr(select, "poll"):
 
-    def _has_something_to_say(number: int) -> bool:
-        """Whether the server has said something unasked: mostly that it closes the connection."""
+    def _has_unread_data(descriptor: int) -> bool:
+        """Whether the server has sent something unasked: most likely that it is closing."""
         poll = select.poll()
-        poll.register(number, select.POLLIN)
+        poll.register(descriptor, select.POLLIN)
         return bool(poll.poll(0))
 
 else:  # pragma: no cover - Windows
 
-    def _has_something_to_say(number: int) -> bool:
-        """Whether the server has said something unasked: mostly that it closes the connection."""
-        return bool(select.select([number], [], [], 0)[0])
+    def _has_unread_data(descriptor: int) -> bool:
+        """Whether the server has sent something unasked: most likely that it is closing."""
+        return bool(select.select([descriptor], [], [], 0)[0])

@@ -1,4 +1,4 @@
-"""``OnLoopClose``: something that is closed with its event loop, whoever ends that."""
+"""``OnLoopClose``: close a resource together with its event loop."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -11,14 +11,14 @@ _waiting: WeakKeyDictionary[asyncio.AbstractEventLoop, set[AsyncGenerator[None]]
 
 
 class OnLoopClose:
-    """Has something closed before the running event loop ends, if it is not closed before.
+    """Calls a function before the running event loop closes, unless ``aclose`` came first.
 
-    An event loop closes the async generators that were started in it before it goes
-    (``loop.shutdown_asyncgens``, which ``asyncio.run`` and every runner calls), so one that
-    waits is closed in time.
+    Before an event loop closes, ``asyncio.run`` and other runners call ``loop.shutdown_asyncgens``,
+    which closes every async generator that was started in it. A suspended generator is therefore
+    notified in time.
 
     Args:
-        close: Closes it.
+        close: The function to call.
     """
 
     def __init__(self, close: Callable[[], Awaitable[None]]) -> None:
@@ -31,10 +31,10 @@ class OnLoopClose:
         self._generator = wait()
         with suppress(StopIteration):
             self._generator.__anext__().send(None)
-        # Were it collected with its owner, the loop would close it halfway through its own end.
+        # A generator collected with its owner would be closed while the loop is shutting down.
         _waiting.setdefault(asyncio.get_running_loop(), set()).add(self._generator)
 
     async def aclose(self) -> None:
-        """Close it now."""
+        """Close the resource now."""
         await self._generator.aclose()
         _waiting[asyncio.get_running_loop()].discard(self._generator)

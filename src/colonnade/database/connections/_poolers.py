@@ -1,8 +1,8 @@
-"""Whether a pooler stands between here and the server: said by the URL, or asked of the server.
+"""Detect a connection pooler in front of the server, unless the URL says whether there is one.
 
-A pooler gives each client its own number to cancel by, which is not that of the process that
-answers. Of one in transaction mode, whose every transaction may be another server process, nothing
-prepared by name and nothing set for a session can be relied on.
+A pooler announces a process ID for cancel requests that differs from the one of the server process
+that answers. In transaction mode each transaction may use another server process, so that neither
+named prepared statements nor session settings can be relied on.
 """
 
 import asyncio
@@ -20,92 +20,94 @@ logger = logging.getLogger("colonnade.database")
 
 
 class Pooler:
-    """What is known of a pooler before a server.
+    """Tracks whether a connection pooler in transaction mode sits in front of a server.
 
     Args:
         url: The database.
 
     Attributes:
-        found: Whether there is one in transaction mode, as far as is known.
+        is_detected: Whether the URL names one, or a connection has shown one.
     """
 
     def __init__(self, url: DatabaseURL) -> None:
         self._url = url
-        self._is_known = url.pooled or url.is_certain
-        self.found = url.pooled
+        self._is_known = url.pooled or url.pooling_is_known
+        self.is_detected = url.pooled
 
     def arguments(self, driver: str) -> dict[str, Any]:
-        """The arguments of the driver beyond those of the URL."""
-        learnt = self.found and not self._url.pooled
-        return UNPREPARED[driver] if learnt else {}
+        """Return driver arguments in addition to those of the URL."""
+        was_detected = self.is_detected and not self._url.pooled
+        return UNPREPARED[driver] if was_detected else {}
 
-    def look(self, dialect: Any, connection: Any, patience: float) -> None:
-        """Find out whether there is one, by a connection that was just opened.
+    def detect(self, dialect: Any, connection: Any, max_wait: float) -> None:
+        """Check whether a newly opened connection goes through a pooler, unless that is known.
 
         Args:
-            dialect: The connection's.
+            dialect: The connection's dialect.
             connection: The connection.
-            patience: Seconds in which the server has to answer.
+            max_wait: Seconds to wait for the server's answer.
 
         Raises:
-            TimeoutError: It did not.
+            TimeoutError: The server did not answer in time.
         """
         if self._is_known:
             return
         if dialect.driver == "asyncpg":
-            reply, answers = await_only(_asked_of_asyncpg(connection._connection, patience))
+            announced, actual = await_only(
+                _backend_pids_of_asyncpg(connection._connection, max_wait)
+            )
         else:
-            reply, answers = _asked_of_psycopg(connection, patience)
+            announced, actual = _backend_pids_of_psycopg(connection, max_wait)
         if not self._is_known:
             self._is_known = True
-            if reply != answers:
-                self._note()
+            if announced != actual:
+                self._mark_detected()
 
-    def is_given_away(self, error: Exception) -> bool:
-        """Whether an error at connecting shows a pooler of which nothing was known.
+    def detect_from_error(self, error: Exception) -> bool:
+        """Return whether a connection error reveals a pooler that was not known before.
 
-        PgBouncer takes only settings that it can keep for each client.
+        PgBouncer rejects startup parameters that it cannot track for each client.
         """
         if self._is_known or "unsupported startup parameter" not in str(error):
             return False
         self._is_known = True
-        self._note()
+        self._mark_detected()
         return True
 
-    def _note(self) -> None:
-        self.found = True
+    def _mark_detected(self) -> None:
+        self.is_detected = True
         logger.info(
-            "%s is behind a pooler, so statements are not prepared by name. Set "
-            "pool_mode=transaction in the URL, or pool_mode=session if the pooler keeps a "
-            "server connection for each client.",
+            "%s is behind a connection pooler, so statements are not prepared by name. Add "
+            "pool_mode=transaction to the URL to skip this check, or pool_mode=session if each "
+            "client connection keeps one server connection.",
             self._url,
         )
 
 
-async def _asked_of_asyncpg(connection: Any, patience: float) -> tuple[int, int]:
-    async with asyncio.timeout(patience):
+async def _backend_pids_of_asyncpg(connection: Any, max_wait: float) -> tuple[int, int]:
+    async with asyncio.timeout(max_wait):
         statement = await connection.prepare("SELECT pg_backend_pid()", name=unnamed())
         return connection.get_server_pid(), await statement.fetchval()
 
 
-def _asked_of_psycopg(connection: Any, patience: float) -> tuple[int, int]:
-    """The same of libpq, which would wait for ever."""
+def _backend_pids_of_psycopg(connection: Any, max_wait: float) -> tuple[int, int]:
+    """Query the process IDs through libpq's async API, since psycopg would wait indefinitely."""
     from psycopg import OperationalError, pq
 
-    protocol, end = connection.pgconn, time.monotonic() + patience
+    protocol, deadline = connection.pgconn, time.monotonic() + max_wait
     protocol.send_query(b"SELECT pg_backend_pid()")
     protocol.flush()
-    last = None
+    answer = None
     while True:
         while protocol.is_busy():
-            left = end - time.monotonic()
+            left = deadline - time.monotonic()
             if left <= 0 or not select.select([protocol.socket], [], [], left)[0]:
                 raise TimeoutError("timeout expired")
             protocol.consume_input()
         result = protocol.get_result()
         if result is None:
             break
-        last = result
-    if last is None or last.status != pq.ExecStatus.TUPLES_OK:
+        answer = result
+    if answer is None or answer.status != pq.ExecStatus.TUPLES_OK:
         raise OperationalError(protocol.get_error_message())
-    return protocol.backend_pid, int(last.get_value(0, 0) or 0)
+    return protocol.backend_pid, int(answer.get_value(0, 0) or 0)

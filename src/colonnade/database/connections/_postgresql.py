@@ -1,4 +1,4 @@
-"""PostgreSQL's parameters, for psycopg (libpq's own) and for asyncpg (which knows few)."""
+"""Translate the query parameters of a PostgreSQL URL for psycopg and for asyncpg."""
 
 import difflib
 from collections.abc import Callable, Iterable
@@ -7,17 +7,16 @@ from typing import Any, TypeVar
 
 from sqlalchemy import URL
 
-from colonnade.database.connections import _liveness, _tls
-from colonnade.database.connections import _pooler_args as _prepared
-from colonnade.database.connections._driver_config import Parameter, Target
+from colonnade.database.connections import _liveness, _pooler_args, _tls
+from colonnade.database.connections._driver_config import DriverConfig, Parameter
 from colonnade.errors import DatabaseURLError
 
 CONNECT_TIMEOUT = 10.0
-"""Seconds to wait for a connection when the URL does not say: libpq would wait for ever."""
+"""Connection timeout in seconds unless the URL sets one: libpq would wait indefinitely."""
 
 READ_WRITE = "read-write"
-"""Of several hosts the one that takes writes, unless the URL says otherwise: the others are its
-standbys, one of which may be the next."""
+"""``target_session_attrs`` of a URL with several hosts, unless it sets one: connect to the primary.
+The other hosts are its standbys, one of which may become the primary."""
 
 _SETTINGS = frozenset(
     (
@@ -33,19 +32,19 @@ _SETTINGS = frozenset(
         "default_transaction_read_only",
     )
 )
-"""Settings of the server that people put in URLs; sent as ``-c name=value``."""
+"""Server settings that are common in URLs; sent as ``-c name=value``."""
 
 _LIBPQ_ONLY = {
-    "channel_binding": "asyncpg has no channel binding; TLS and SCRAM stay",
-    "gssencmode": "asyncpg does not encrypt by GSSAPI",
+    "channel_binding": "asyncpg does not support channel binding; TLS and SCRAM still apply",
+    "gssencmode": "asyncpg does not support GSSAPI encryption",
     "gssdelegation": "asyncpg has no such option",
     "require_auth": "asyncpg has no such option",
     "requirepeer": "asyncpg has no such option",
     "load_balance_hosts": "asyncpg tries the hosts in order",
-    "sslcompression": "TLS compression is not used any more",
-    "sslsni": "asyncpg always sends the name",
-    "hostaddr": "asyncpg looks the host up itself",
-    "client_encoding": "asyncpg always speaks UTF-8",
+    "sslcompression": "TLS compression is obsolete",
+    "sslsni": "asyncpg always sends the host name",
+    "hostaddr": "asyncpg resolves the host itself",
+    "client_encoding": "asyncpg always uses UTF-8",
     "fallback_application_name": "asyncpg has no such option",
 }
 _TLS = frozenset(
@@ -69,16 +68,16 @@ _ASYNCPG_INTEGERS = frozenset(
         "max_cacheable_statement_size",
     )
 )
-_KEEPALIVES = frozenset(("keepalives", *_liveness.LIBPQ))
-_BOTH = frozenset(("passfile", "krbsrvname", "gsslib"))
+_KEEPALIVES = frozenset(("keepalives", *_liveness.LIBPQ_KEEPALIVES))
+_SAME_FOR_BOTH = frozenset(("passfile", "krbsrvname", "gsslib"))
 _SESSION_TARGETS = frozenset(
     ("any", "read-write", "read-only", "primary", "standby", "prefer-standby")
 )
 _SECRET = frozenset(("password", "sslpassword"))
 
-_KNOWN = sorted(
+_PARAMETERS = sorted(
     {
-        *_SETTINGS, *_LIBPQ_ONLY, *_TLS, *_ASYNCPG_INTEGERS, *_BOTH, *_KEEPALIVES,
+        *_SETTINGS, *_LIBPQ_ONLY, *_TLS, *_ASYNCPG_INTEGERS, *_SAME_FOR_BOTH, *_KEEPALIVES,
         "application_name", "command_timeout", "connect_timeout", "connection_limit", "dbname",
         "host", "options", "password", "pgbouncer", "pool_mode", "pool_timeout", "port",
         "prepare_threshold", "prepared_statements", "schema", "sslnegotiation",
@@ -91,8 +90,8 @@ N = TypeVar("N", int, float)
 
 
 @dataclass
-class _Reading:
-    """What the parameters read so far amount to."""
+class _ParsedURL:
+    """The parts of a URL, filled in parameter by parameter."""
 
     user: str | None
     password: str | None
@@ -100,7 +99,7 @@ class _Reading:
     database: str | None
     neon: bool = False
     pooled: bool = False
-    is_certain: bool = False
+    pooling_is_known: bool = False
     prepares: bool | None = None
     keepalives: dict[str, int] = field(default_factory=dict)
     sync: dict[str, Any] = field(default_factory=dict)
@@ -112,7 +111,7 @@ class _Reading:
     ports: list[str] = field(default_factory=list)
     parameters: list[Parameter] = field(default_factory=list)
 
-    def note(
+    def add_parameter(
         self, name: str, value: str, sync: str | None, asynchronous: str | None, why: str = ""
     ) -> None:
         shown = "***" if name in _SECRET else value
@@ -127,28 +126,31 @@ def read(
     database: str | None,
     query: Iterable[tuple[str, str]],
 ) -> dict[str, Any]:
-    """The fields of a ``DatabaseURL`` from the parts of a PostgreSQL one.
+    """Translate the parts of a PostgreSQL URL into the fields of a ``DatabaseURL``.
 
     Raises:
-        DatabaseURLError: A parameter is unknown or has a value it cannot have.
+        DatabaseURLError: A parameter is unknown or has an invalid value.
     """
-    reading = _Reading(user, password, hosts, database)
+    parsed = _ParsedURL(user, password, hosts, database)
     pairs = list(query)
     for name, value in pairs:
         if name == "host":
-            reading.hosts = [*(reading.hosts if _said(reading) else []), *_query_hosts(value)]
-            reading.note(name, value, "host", "host")
-    first = reading.hosts[0][0] if reading.hosts else ""
-    reading.neon = first.endswith((".neon.tech", ".neon.build"))
-    reading.pooled = reading.neon and first.split(".")[0].endswith("-pooler")
+            parsed.hosts = [
+                *(parsed.hosts if _has_host_parameter(parsed) else []),
+                *_query_hosts(value),
+            ]
+            parsed.add_parameter(name, value, "host", "host")
+    first = parsed.hosts[0][0] if parsed.hosts else ""
+    parsed.neon = first.endswith((".neon.tech", ".neon.build"))
+    parsed.pooled = parsed.neon and first.split(".")[0].endswith("-pooler")
     for name, value in pairs:
         if name != "host":
-            _read_parameter(reading, name, value)
-    return _finish(reading)
+            _read_parameter(parsed, name, value)
+    return _finish(parsed)
 
 
-def _said(reading: _Reading) -> bool:
-    return any(parameter.name == "host" for parameter in reading.parameters)
+def _has_host_parameter(parsed: _ParsedURL) -> bool:
+    return any(parameter.name == "host" for parameter in parsed.parameters)
 
 
 def _query_hosts(value: str) -> list[tuple[str, int | None]]:
@@ -162,32 +164,38 @@ def _query_hosts(value: str) -> list[tuple[str, int | None]]:
     return hosts
 
 
-def _read_parameter(reading: _Reading, name: str, value: str) -> None:
-    special = _SPECIAL.get(name)
-    if special is not None:
-        special(reading, name, value)
+def _read_parameter(parsed: _ParsedURL, name: str, value: str) -> None:
+    reader = _READERS.get(name)
+    if reader is not None:
+        reader(parsed, name, value)
     elif name in _SETTINGS:
-        _setting(reading, name, value)
+        _setting(parsed, name, value)
     elif name in _TLS:
-        reading.tls[name] = value
+        parsed.tls[name] = value
         where = "an SSLContext" if name != "ssl" else "an SSLContext, as sslmode"
-        reading.note(name, value, "sslmode" if name == "ssl" else name, where)
+        parsed.add_parameter(name, value, "sslmode" if name == "ssl" else name, where)
     elif name in _LIBPQ_ONLY:
-        reading.sync[name] = value
-        reading.note(name, value, name, None, _LIBPQ_ONLY[name])
+        parsed.sync[name] = value
+        parsed.add_parameter(name, value, name, None, _LIBPQ_ONLY[name])
     elif name in _ASYNCPG_INTEGERS:
-        reading.asynchronous[name] = _number(name, value, int)
-        reading.note(name, value, None, name, "psycopg prepares by itself: see prepare_threshold")
+        parsed.asynchronous[name] = _number(name, value, int)
+        parsed.add_parameter(
+            name,
+            value,
+            None,
+            name,
+            "psycopg prepares statements automatically: see prepare_threshold",
+        )
     elif name in _KEEPALIVES:
-        reading.keepalives[name] = _number(name, value, int)
-        reading.note(name, value, name, "a socket option")
-    elif name in _BOTH:
-        reading.sync[name] = reading.asynchronous[name] = value
-        reading.note(name, value, name, name)
+        parsed.keepalives[name] = _number(name, value, int)
+        parsed.add_parameter(name, value, name, "a socket option")
+    elif name in _SAME_FOR_BOTH:
+        parsed.sync[name] = parsed.asynchronous[name] = value
+        parsed.add_parameter(name, value, name, name)
     else:
-        near = difflib.get_close_matches(name, _KNOWN, n=1)
-        meant = f" Did you mean {near[0]}?" if near else ""
-        raise DatabaseURLError(f"Unknown parameter {name} in a PostgreSQL URL.{meant}")
+        matches = difflib.get_close_matches(name, _PARAMETERS, n=1)
+        suggestion = f" Did you mean {matches[0]}?" if matches else ""
+        raise DatabaseURLError(f"Unknown parameter {name!r} in a PostgreSQL URL.{suggestion}")
 
 
 def _number(name: str, value: str, kind: Callable[[str], N]) -> N:
@@ -196,112 +204,118 @@ def _number(name: str, value: str, kind: Callable[[str], N]) -> N:
     except ValueError:
         number = kind("-1")
     if number < 0:
-        raise DatabaseURLError(f"{name}={value} must be a number of at least 0.")
+        raise DatabaseURLError(f"The URL parameter {name}={value} is not a number of 0 or more.")
     return number
 
 
-def _setting(reading: _Reading, name: str, value: str) -> None:
-    if reading.neon and reading.pooled:
+def _setting(parsed: _ParsedURL, name: str, value: str) -> None:
+    if parsed.neon and parsed.pooled:
         why = (
-            "Neon's pooler does not forward it: use the direct host, SET LOCAL, or "
+            "Neon's pooler does not forward it: use the direct host, SET LOCAL or "
             f"ALTER ROLE ... SET {name}"
         )
-        reading.note(name, value, None, None, why)
+        parsed.add_parameter(name, value, None, None, why)
         return
     escaped = value.replace("\\", "\\\\").replace(" ", "\\ ")
-    reading.options.append(f"-c {name}={escaped}")
-    reading.note(name, value, f"options: -c {name}", f"options: -c {name}")
+    parsed.options.append(f"-c {name}={escaped}")
+    parsed.add_parameter(name, value, f"options: -c {name}", f"options: -c {name}")
 
 
-def _schema(reading: _Reading, name: str, value: str) -> None:
-    _setting(reading, "search_path", value)
+def _schema(parsed: _ParsedURL, name: str, value: str) -> None:
+    _setting(parsed, "search_path", value)
 
 
-def _options(reading: _Reading, name: str, value: str) -> None:
-    reading.options.insert(0, value)
-    reading.note(name, value, "options", "server_settings: options")
+def _options(parsed: _ParsedURL, name: str, value: str) -> None:
+    parsed.options.insert(0, value)
+    parsed.add_parameter(name, value, "options", "server_settings: options")
 
 
-def _application_name(reading: _Reading, name: str, value: str) -> None:
-    reading.sync[name] = value
-    reading.asynchronous.setdefault("server_settings", {})[name] = value
-    reading.note(name, value, name, f"server_settings: {name}")
+def _application_name(parsed: _ParsedURL, name: str, value: str) -> None:
+    parsed.sync[name] = value
+    parsed.asynchronous.setdefault("server_settings", {})[name] = value
+    parsed.add_parameter(name, value, name, f"server_settings: {name}")
 
 
-def _connect_timeout(reading: _Reading, name: str, value: str) -> None:
-    reading.timeout = _number(name, value, float) or CONNECT_TIMEOUT
-    reading.note(name, value, "connect_timeout", "timeout")
+def _connect_timeout(parsed: _ParsedURL, name: str, value: str) -> None:
+    parsed.timeout = _number(name, value, float) or CONNECT_TIMEOUT
+    parsed.add_parameter(name, value, "connect_timeout", "timeout")
 
 
-def _command_timeout(reading: _Reading, name: str, value: str) -> None:
-    reading.asynchronous[name] = _number(name, value, float)
-    reading.note(name, value, None, name, "psycopg has none: use statement_timeout")
+def _command_timeout(parsed: _ParsedURL, name: str, value: str) -> None:
+    parsed.asynchronous[name] = _number(name, value, float)
+    parsed.add_parameter(
+        name, value, None, name, "psycopg has no such option: use statement_timeout"
+    )
 
 
-def _target_session_attrs(reading: _Reading, name: str, value: str) -> None:
+def _target_session_attrs(parsed: _ParsedURL, name: str, value: str) -> None:
     if value not in _SESSION_TARGETS:
         allowed = ", ".join(sorted(_SESSION_TARGETS))
-        raise DatabaseURLError(f"{name}={value} must be one of {allowed}.")
-    reading.sync[name] = reading.asynchronous[name] = value
-    reading.note(name, value, name, name)
+        raise DatabaseURLError(f"The URL parameter {name}={value} is not one of {allowed}.")
+    parsed.sync[name] = parsed.asynchronous[name] = value
+    parsed.add_parameter(name, value, name, name)
 
 
-def _sslnegotiation(reading: _Reading, name: str, value: str) -> None:
+def _sslnegotiation(parsed: _ParsedURL, name: str, value: str) -> None:
     if value not in ("direct", "postgres"):
-        raise DatabaseURLError(f"{name}={value} must be direct or postgres.")
-    reading.sync[name] = value
-    reading.asynchronous["direct_tls"] = value == "direct"
-    reading.note(name, value, name, "direct_tls")
+        raise DatabaseURLError(f"The URL parameter {name}={value} is neither direct nor postgres.")
+    parsed.sync[name] = value
+    parsed.asynchronous["direct_tls"] = value == "direct"
+    parsed.add_parameter(name, value, name, "direct_tls")
 
 
-def _part(reading: _Reading, name: str, value: str) -> None:
-    setattr(reading, "database" if name == "dbname" else name, value)
-    reading.note(name, value, name, name)
+def _part(parsed: _ParsedURL, name: str, value: str) -> None:
+    setattr(parsed, "database" if name == "dbname" else name, value)
+    parsed.add_parameter(name, value, name, name)
 
 
-def _port(reading: _Reading, name: str, value: str) -> None:
-    reading.ports = value.split(",")
-    for port in reading.ports:
+def _port(parsed: _ParsedURL, name: str, value: str) -> None:
+    parsed.ports = value.split(",")
+    for port in parsed.ports:
         if not (port.isdigit() and 0 < int(port) < 65536):
-            raise DatabaseURLError(f"port={value} must be a number from 1 to 65535.")
-    reading.note(name, value, name, name)
+            raise DatabaseURLError(
+                f"The URL parameter port={value} is not a number from 1 to 65535."
+            )
+    parsed.add_parameter(name, value, name, name)
 
 
-def _pooler(reading: _Reading, name: str, value: str) -> None:
+def _pooler(parsed: _ParsedURL, name: str, value: str) -> None:
     transaction = "transaction" if name == "pool_mode" else "true"
     allowed = ("transaction", "session") if name == "pool_mode" else ("true", "false")
     if value.lower() not in allowed:
-        raise DatabaseURLError(f"{name}={value} must be {allowed[0]} or {allowed[1]}.")
-    reading.is_certain = True
-    reading.pooled = value.lower() == transaction or reading.pooled
-    named = "no prepared statements" if reading.pooled else "prepared statements"
-    reading.note(name, value, named, named)
+        raise DatabaseURLError(
+            f"The URL parameter {name}={value} is neither {allowed[0]} nor {allowed[1]}."
+        )
+    parsed.pooling_is_known = True
+    parsed.pooled = value.lower() == transaction or parsed.pooled
+    effect = "no prepared statements" if parsed.pooled else "prepared statements"
+    parsed.add_parameter(name, value, effect, effect)
 
 
-def _prepared_statements(reading: _Reading, name: str, value: str) -> None:
+def _prepared_statements(parsed: _ParsedURL, name: str, value: str) -> None:
     if value.lower() not in ("true", "false"):
-        raise DatabaseURLError(f"{name}={value} must be true or false.")
-    reading.prepares = value.lower() == "true"
-    named = "by name" if reading.prepares else "not by name"
-    reading.note(name, value, named, named)
+        raise DatabaseURLError(f"The URL parameter {name}={value} is neither true nor false.")
+    parsed.prepares = value.lower() == "true"
+    effect = "by name" if parsed.prepares else "not by name"
+    parsed.add_parameter(name, value, effect, effect)
 
 
-def _pool(reading: _Reading, name: str, value: str) -> None:
+def _pool(parsed: _ParsedURL, name: str, value: str) -> None:
     if name == "connection_limit":
-        reading.engine["pool_size"] = _number(name, value, int)
-        reading.engine["max_overflow"] = 0
-        reading.note(name, value, "pool_size", "pool_size")
+        parsed.engine["pool_size"] = _number(name, value, int)
+        parsed.engine["max_overflow"] = 0
+        parsed.add_parameter(name, value, "pool_size", "pool_size")
     else:
-        reading.engine[name] = _number(name, value, float)
-        reading.note(name, value, name, name)
+        parsed.engine[name] = _number(name, value, float)
+        parsed.add_parameter(name, value, name, name)
 
 
-def _prepare_threshold(reading: _Reading, name: str, value: str) -> None:
-    reading.sync[name] = None if value == "none" else _number(name, value, int)
-    reading.note(name, value, name, None, "asyncpg has statement_cache_size")
+def _prepare_threshold(parsed: _ParsedURL, name: str, value: str) -> None:
+    parsed.sync[name] = None if value == "none" else _number(name, value, int)
+    parsed.add_parameter(name, value, name, None, "asyncpg has statement_cache_size instead")
 
 
-_SPECIAL: dict[str, Callable[[_Reading, str, str], None]] = {
+_READERS: dict[str, Callable[[_ParsedURL, str, str], None]] = {
     "application_name": _application_name,
     "command_timeout": _command_timeout,
     "connect_timeout": _connect_timeout,
@@ -323,84 +337,87 @@ _SPECIAL: dict[str, Callable[[_Reading, str, str], None]] = {
 }
 
 
-def _finish(reading: _Reading) -> dict[str, Any]:
-    if reading.options:
-        options = " ".join(reading.options)
-        reading.sync["options"] = options
-        reading.asynchronous.setdefault("server_settings", {})["options"] = options
-    # libpq takes whole seconds and reads 1 as 2.
-    reading.sync["connect_timeout"] = max(2, round(reading.timeout))
-    reading.asynchronous["timeout"] = reading.timeout
-    sync_engine, async_engine = dict(reading.engine), dict(reading.engine)
-    # Neon's pooler keeps prepared statements apart by connection, others may not.
-    unprepared = reading.pooled and not reading.neon
-    if unprepared if reading.prepares is None else not reading.prepares:
-        reading.sync = {**_prepared.UNPREPARED["psycopg"], **reading.sync}
-        reading.asynchronous = {**reading.asynchronous, **_prepared.UNPREPARED["asyncpg"]}
-    reading.sync.update(_liveness.LIBPQ | reading.keepalives)
-    sync_tls, async_tls = _tls.read(reading.tls, direct="direct_tls" in reading.asynchronous)
-    reading.sync.update(sync_tls)
-    reading.asynchronous.update(async_tls)
-    host, port = _single_host(reading)
+def _finish(parsed: _ParsedURL) -> dict[str, Any]:
+    if parsed.options:
+        options = " ".join(parsed.options)
+        parsed.sync["options"] = options
+        parsed.asynchronous.setdefault("server_settings", {})["options"] = options
+    # libpq takes whole seconds, and treats 1 as 2.
+    parsed.sync["connect_timeout"] = max(2, round(parsed.timeout))
+    parsed.asynchronous["timeout"] = parsed.timeout
+    sync_engine, async_engine = dict(parsed.engine), dict(parsed.engine)
+    # Neon's pooler supports prepared statements; others may not.
+    unprepared = parsed.pooled and not parsed.neon
+    if unprepared if parsed.prepares is None else not parsed.prepares:
+        parsed.sync = {**_pooler_args.UNPREPARED["psycopg"], **parsed.sync}
+        parsed.asynchronous = {**parsed.asynchronous, **_pooler_args.UNPREPARED["asyncpg"]}
+    parsed.sync.update(_liveness.LIBPQ_KEEPALIVES | parsed.keepalives)
+    sync_tls, async_tls = _tls.read(parsed.tls, direct="direct_tls" in parsed.asynchronous)
+    parsed.sync.update(sync_tls)
+    parsed.asynchronous.update(async_tls)
+    host, port = _single_host(parsed)
     parts: dict[str, Any] = {
-        "username": reading.user,
-        "password": reading.password,
+        "username": parsed.user,
+        "password": parsed.password,
         "host": host,
         "port": port,
-        "database": reading.database,
+        "database": parsed.database,
     }
-    if host is None and reading.hosts:
-        _several_hosts(reading)
-    if len(reading.hosts) > 1 and "target_session_attrs" not in reading.sync:
-        reading.sync["target_session_attrs"] = READ_WRITE
-        reading.asynchronous["target_session_attrs"] = READ_WRITE
+    if host is None and parsed.hosts:
+        _set_hosts(parsed)
+    if len(parsed.hosts) > 1 and "target_session_attrs" not in parsed.sync:
+        parsed.sync["target_session_attrs"] = READ_WRITE
+        parsed.asynchronous["target_session_attrs"] = READ_WRITE
     return {
-        "sync": Target(URL.create("postgresql+psycopg", **parts), reading.sync, sync_engine),
-        "asynchronous": Target(
-            URL.create("postgresql+asyncpg", **parts), reading.asynchronous, async_engine
+        "sync": DriverConfig(URL.create("postgresql+psycopg", **parts), parsed.sync, sync_engine),
+        "asynchronous": DriverConfig(
+            URL.create("postgresql+asyncpg", **parts), parsed.asynchronous, async_engine
         ),
-        "parameters": tuple(reading.parameters),
-        "pooled": reading.pooled,
-        "is_certain": reading.is_certain or reading.neon or reading.prepares is not None,
-        "keepalives": reading.keepalives,
-        "neon": reading.neon,
-        "shown": _shown(reading),
+        "parameters": tuple(parsed.parameters),
+        "pooled": parsed.pooled,
+        "pooling_is_known": parsed.pooling_is_known or parsed.neon or parsed.prepares is not None,
+        "keepalives": parsed.keepalives,
+        "neon": parsed.neon,
+        "shown": _shown(parsed),
     }
 
 
-def _ports(reading: _Reading) -> list[int | None]:
-    ports = [int(port) for port in reading.ports]
+def _ports(parsed: _ParsedURL) -> list[int | None]:
+    ports = [int(port) for port in parsed.ports]
     if len(ports) == 1:
-        ports *= len(reading.hosts)
-    if ports and len(ports) != len(reading.hosts):
-        raise DatabaseURLError(f"There are {len(reading.hosts)} hosts and {len(ports)} ports.")
+        ports *= len(parsed.hosts)
+    if ports and len(ports) != len(parsed.hosts):
+        raise DatabaseURLError(
+            f"The URL has {len(parsed.hosts)} hosts but {len(ports)} ports. Give one port for all "
+            "hosts or one for each."
+        )
     return [
         port if port is not None else (ports[index] if ports else None)
-        for index, (_, port) in enumerate(reading.hosts)
+        for index, (_, port) in enumerate(parsed.hosts)
     ]
 
 
-def _single_host(reading: _Reading) -> tuple[str | None, int | None]:
-    if not reading.hosts:
-        return None, int(reading.ports[0]) if reading.ports else None
-    if len(reading.hosts) > 1 or reading.hosts[0][0].startswith("/"):
+def _single_host(parsed: _ParsedURL) -> tuple[str | None, int | None]:
+    if not parsed.hosts:
+        return None, int(parsed.ports[0]) if parsed.ports else None
+    if len(parsed.hosts) > 1 or parsed.hosts[0][0].startswith("/"):
         return None, None
-    return reading.hosts[0][0] or None, _ports(reading)[0]
+    return parsed.hosts[0][0] or None, _ports(parsed)[0]
 
 
-def _several_hosts(reading: _Reading) -> None:
-    hosts = [host for host, _ in reading.hosts]
-    ports = [port or 5432 for port in _ports(reading)]
-    reading.sync["host"] = ",".join(hosts)
-    reading.sync["port"] = ",".join(map(str, ports))
-    reading.asynchronous["host"] = hosts if len(hosts) > 1 else hosts[0]
-    reading.asynchronous["port"] = ports if len(ports) > 1 else ports[0]
+def _set_hosts(parsed: _ParsedURL) -> None:
+    hosts = [host for host, _ in parsed.hosts]
+    ports = [port or 5432 for port in _ports(parsed)]
+    parsed.sync["host"] = ",".join(hosts)
+    parsed.sync["port"] = ",".join(map(str, ports))
+    parsed.asynchronous["host"] = hosts if len(hosts) > 1 else hosts[0]
+    parsed.asynchronous["port"] = ports if len(ports) > 1 else ports[0]
 
 
-def _shown(reading: _Reading) -> str:
-    user = f"{reading.user}:***@" if reading.password else f"{reading.user}@"
+def _shown(parsed: _ParsedURL) -> str:
+    user = f"{parsed.user}:***@" if parsed.password else f"{parsed.user}@"
     hosts = ",".join(
         host + (f":{port}" if port else "")
-        for (host, _), port in zip(reading.hosts, _ports(reading), strict=True)
+        for (host, _), port in zip(parsed.hosts, _ports(parsed), strict=True)
     )
-    return f"postgresql://{user if reading.user else ''}{hosts}/{reading.database or ''}"
+    return f"postgresql://{user if parsed.user else ''}{hosts}/{parsed.database or ''}"

@@ -6,30 +6,30 @@ from uuid import uuid4
 
 from sqlalchemy import URL
 
-from colonnade.database.connections._driver_config import Parameter, Target
+from colonnade.database.connections._driver_config import DriverConfig, Parameter
 from colonnade.errors import DatabaseURLError
 
 _URI_PARAMETERS = frozenset(("mode", "immutable", "nolock", "psow", "vfs"))
 _CONNECT_PARAMETERS = {"timeout": float, "cached_statements": int, "detect_types": int}
 _DROPPED = {
-    "cache": "a shared cache locks whole tables; each connection has its own",
-    "check_same_thread": "connections go from thread to thread under the pool's lock",
+    "cache": "a shared cache locks whole tables, so each connection has a private cache",
+    "check_same_thread": "the pool passes connections between threads safely",
     "isolation_level": "Colonnade begins transactions itself",
-    "uri": "known from the path",
+    "uri": "derived from the path",
 }
 
 
 def read(rest: str) -> dict[str, Any]:
-    """The fields of a ``DatabaseURL`` from what follows ``sqlite://``.
+    """Parse the part of an SQLite URL after ``sqlite://`` into the fields of a ``DatabaseURL``.
 
     Raises:
-        DatabaseURLError: The path or a parameter is wrong.
+        DatabaseURLError: The path or a parameter is invalid.
     """
     path, _, query = rest.partition("?")
     if path and not path.startswith("/"):
         raise DatabaseURLError(
-            f"sqlite://{path} has two slashes: write sqlite:///{path} for a file here, "
-            f"sqlite:////{path} for one at the root."
+            f"sqlite://{path} has only two slashes. Write sqlite:///{path} for a path relative to "
+            f"the working directory, or sqlite:////{path} for an absolute one."
         )
     path = unquote(path[1:])
     uri: dict[str, str] = {}
@@ -53,7 +53,7 @@ def read(rest: str) -> dict[str, Any]:
 
 
 def _memory(connect: dict[str, Any], parameters: list[Parameter]) -> dict[str, Any]:
-    # A unique name, which every connection of this process can open: see
+    # A unique name, under which every connection of this process can open the database:
     # https://sqlite.org/src/file/src/memdb.c
     name = f"file:/colonnade-{uuid4().hex}"
     return {
@@ -68,8 +68,8 @@ def _targets(database: str, uri: dict[str, str] | None, connect: dict[str, Any])
     args = {**connect, "check_same_thread": False, "isolation_level": None}
     query = {} if uri is None else {**uri, "uri": "true"}
     return {
-        "sync": Target(URL.create("sqlite+pysqlite", database=database, query=query), args),
-        "asynchronous": Target(
+        "sync": DriverConfig(URL.create("sqlite+pysqlite", database=database, query=query), args),
+        "asynchronous": DriverConfig(
             URL.create("sqlite+aiosqlite", database=database, query=query), args
         ),
     }
@@ -85,9 +85,11 @@ def _read_parameter(
         try:
             connect[name] = _CONNECT_PARAMETERS[name](value)
         except ValueError:
-            raise DatabaseURLError(f"{name}={value} is not a number.") from None
+            raise DatabaseURLError(f"The URL parameter {name}={value} is not a number.") from None
         return Parameter(name, value, f"{name} of connect()", f"{name} of connect()")
     if name in _DROPPED:
         return Parameter(name, value, None, None, _DROPPED[name])
     known = ", ".join(sorted({*_URI_PARAMETERS, *_CONNECT_PARAMETERS}))
-    raise DatabaseURLError(f"Unknown parameter {name} in an SQLite URL. Known parameters: {known}.")
+    raise DatabaseURLError(
+        f"Unknown parameter {name!r} in an SQLite URL. The known ones are {known}."
+    )

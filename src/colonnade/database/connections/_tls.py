@@ -1,6 +1,6 @@
-"""libpq's TLS parameters, for libpq and as the ``SSLContext`` that asyncpg takes.
+"""Translate libpq's TLS parameters into the ``SSLContext`` that asyncpg takes.
 
-What each mode checks: https://www.postgresql.org/docs/current/libpq-ssl.html
+What each mode verifies: https://www.postgresql.org/docs/current/libpq-ssl.html
 """
 
 import ssl
@@ -22,25 +22,25 @@ _USERS_ROOT = Path("~/.postgresql/root.crt")
 
 
 def read(
-    named: Mapping[str, str], *, direct: bool = False
+    parameters: Mapping[str, str], *, direct: bool = False
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What psycopg and what asyncpg is called with.
+    """Return the TLS arguments of psycopg and those of asyncpg.
 
     Args:
-        given: The TLS parameters of a URL.
-        direct: Whether TLS starts without asking (``sslnegotiation=direct``).
+        parameters: The TLS parameters of a URL.
+        direct: Whether TLS starts without negotiation (``sslnegotiation=direct``).
 
     Raises:
-        DatabaseURLError: A mode that does not exist, or a file that cannot be read.
+        DatabaseURLError: The mode is unknown, or a file cannot be read.
     """
-    parameters = dict(named)
+    parameters = dict(parameters)
     mode = parameters.pop("ssl", None)
     mode = parameters.pop("sslmode", _BOOLEANS.get(mode or "", mode))
     if mode is None and not parameters and not direct:
         return {}, {}
     mode = mode or "prefer"
     if mode not in _MODES:
-        raise DatabaseURLError(f"sslmode={mode} must be one of {', '.join(_MODES)}.")
+        raise DatabaseURLError(f"sslmode={mode} is not one of {', '.join(_MODES)}.")
     root = _root_certificates(mode, parameters.get("sslrootcert"))
     if root is not None:
         parameters["sslrootcert"] = root
@@ -52,26 +52,26 @@ def read(
     return sync, {"ssl": _context(mode, parameters)}
 
 
-def _root_certificates(mode: str, path: str | None) -> str | None:
-    """The file of trusted certificates, if the server's is checked.
+def _root_certificates(mode: str, root: str | None) -> str | None:
+    """Return the file of trusted root certificates, if the server's certificate is verified.
 
-    ``system``, or nothing where libpq would look in vain for the user's own file, is the
-    system's: psycopg's bundled OpenSSL does not know where that is.
+    For ``system``, and when neither the URL nor the user's home directory has a file, it is the
+    system's file: psycopg's bundled OpenSSL does not know where that is.
     """
-    if path not in (None, "system"):
-        return path
-    wanted = path == "system" or mode in ("verify-ca", "verify-full")
-    if not wanted or (path is None and _USERS_ROOT.expanduser().exists()):
+    if root not in (None, "system"):
+        return root
+    wanted = root == "system" or mode in ("verify-ca", "verify-full")
+    if not wanted or (root is None and _USERS_ROOT.expanduser().exists()):
         return None
     paths = ssl.get_default_verify_paths()
-    return paths.cafile or path
+    return paths.cafile or root
 
 
 def _context(mode: str, parameters: Mapping[str, str]) -> ssl.SSLContext:
     context = ssl.create_default_context()
     root = parameters.get("sslrootcert")
     context.check_hostname = mode == "verify-full"
-    # With root certificates given, "require" checks as "verify-ca" does; without, nothing.
+    # With root certificates, "require" verifies as "verify-ca" does; without, nothing.
     verified = mode in ("verify-ca", "verify-full") or (mode == "require" and root is not None)
     context.verify_mode = ssl.CERT_REQUIRED if verified else ssl.CERT_NONE
     try:
@@ -88,7 +88,7 @@ def _context(mode: str, parameters: Mapping[str, str]) -> ssl.SSLContext:
         names = ", ".join(
             name for name in ("sslrootcert", "sslcert", "sslkey", "sslcrl") if name in parameters
         )
-        raise DatabaseURLError(f"A TLS file cannot be read ({names}): {error}.") from None
+        raise DatabaseURLError(f"Could not read a TLS file ({names}): {error}.") from None
     for name, attribute in (
         ("ssl_min_protocol_version", "minimum_version"),
         ("ssl_max_protocol_version", "maximum_version"),
@@ -96,16 +96,16 @@ def _context(mode: str, parameters: Mapping[str, str]) -> ssl.SSLContext:
         if name in parameters:
             if parameters[name] not in _VERSIONS:
                 raise DatabaseURLError(
-                    f"{name}={parameters[name]} must be one of {', '.join(_VERSIONS)}."
+                    f"{name}={parameters[name]} is not one of {', '.join(_VERSIONS)}."
                 )
             setattr(context, attribute, _VERSIONS[parameters[name]])
     return context
 
 
-def _trusting_only(root: str, model: ssl.SSLContext) -> ssl.SSLContext:
-    """A context that trusts one file of certificates, and not the system's beside it."""
+def _trusting_only(root: str, settings: ssl.SSLContext) -> ssl.SSLContext:
+    """Return a context that trusts only one file of certificates, and not the system's."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = model.check_hostname
-    context.verify_mode = model.verify_mode
+    context.check_hostname = settings.check_hostname
+    context.verify_mode = settings.verify_mode
     context.load_verify_locations(cafile=root)
     return context

@@ -1,7 +1,7 @@
-"""Any database URL that people paste, as both drivers want it.
+"""Parse any common form of database URL into the arguments of both drivers.
 
-``DatabaseURL.parse`` takes the text apart, notes what becomes of each parameter, and answers
-what the sync driver (psycopg, sqlite3) and the async one (asyncpg, aiosqlite) are called with.
+``DatabaseURL.parse`` translates each query parameter for the sync driver (psycopg, sqlite3) and for
+the async driver (asyncpg, aiosqlite), and records how it did.
 """
 
 import difflib
@@ -16,7 +16,7 @@ from sqlalchemy import URL
 
 from colonnade.backends import Backend
 from colonnade.database.connections import _postgresql, _sqlite_urls
-from colonnade.database.connections._driver_config import Parameter, Target
+from colonnade.database.connections._driver_config import DriverConfig, Parameter
 from colonnade.errors import DatabaseURLError
 
 _SCHEMES: Mapping[str, Backend] = {
@@ -38,28 +38,29 @@ _PASTED = re.compile(r"^(?:export\s+)?(?:[A-Z_]*URL\s*=\s*|psql\s+)", re.ASCII)
 
 @dataclass(frozen=True)
 class DatabaseURL:
-    """A database URL, understood.
+    """A parsed database URL.
 
     Attributes:
         backend: ``sqlite`` or ``postgresql``.
-        sync: What the sync driver is called with.
-        asynchronous: What the async driver is called with.
-        parameters: What became of each parameter.
-        pooled: Whether a pooler in transaction mode stands before the server: Neon's
-            ``-pooler`` host, ``pgbouncer=true`` or ``pool_mode=transaction``.
-        is_certain: Whether the URL or the host's name settles ``pooled``, so that the first
-            connection need not look for a pooler.
-        keepalives: What the URL says of TCP's, by libpq's names.
-        neon: Whether the server is Neon's.
-        memory: Whether it is an SQLite database in memory.
+        sync: How the sync driver connects.
+        asynchronous: How the async driver connects.
+        parameters: How each query parameter was translated.
+        pooled: Whether the URL leads to a pooler in transaction mode: Neon's ``-pooler`` host,
+            ``pgbouncer=true`` or ``pool_mode=transaction``.
+        pooling_is_known: Whether a parameter or the host name settles ``pooled``. Otherwise the
+            first connection detects a pooler.
+        keepalives: The TCP keepalive parameters of the URL, by libpq's names.
+        neon: Whether the server is hosted by Neon.
+        memory: Whether it is an in-memory SQLite database.
+        shown: The URL without its password, as ``str()`` returns it.
     """
 
     backend: Backend
-    sync: Target = field(repr=False)
-    asynchronous: Target = field(repr=False)
+    sync: DriverConfig = field(repr=False)
+    asynchronous: DriverConfig = field(repr=False)
     parameters: tuple[Parameter, ...] = ()
     pooled: bool = False
-    is_certain: bool = False
+    pooling_is_known: bool = False
     keepalives: Mapping[str, int] = field(default_factory=dict, repr=False)
     neon: bool = False
     memory: bool = False
@@ -70,27 +71,29 @@ class DatabaseURL:
 
     @property
     def direct(self) -> "DatabaseURL":
-        """The server itself, where Neon's pooler stands before it; else this URL.
+        """The URL of the server behind Neon's pooler; for any other URL, the URL itself.
 
-        https://neon.com/docs/connect/connection-pooling: a session's settings and locks do not
-        last through a pooler.
+        Session settings and locks do not work through a pooler:
+        https://neon.com/docs/connect/connection-pooling
         """
         host = self.sync.url.host or ""
         first, dot, rest = host.partition(".")
         if not (self.neon and first.endswith("-pooler")):
             return self
-        plain = first.removesuffix("-pooler") + dot + rest
+        direct_host = first.removesuffix("-pooler") + dot + rest
         return replace(
             self,
-            sync=replace(self.sync, url=self.sync.url.set(host=plain)),
-            asynchronous=replace(self.asynchronous, url=self.asynchronous.url.set(host=plain)),
+            sync=replace(self.sync, url=self.sync.url.set(host=direct_host)),
+            asynchronous=replace(
+                self.asynchronous, url=self.asynchronous.url.set(host=direct_host)
+            ),
             pooled=False,
-            shown=self.shown.replace(host, plain),
+            shown=self.shown.replace(host, direct_host),
         )
 
     @property
     def file(self) -> Path | None:
-        """The file of an SQLite database that has one."""
+        """The file of an SQLite database; None for an in-memory database or another backend."""
         if self.backend != "sqlite" or self.memory:
             return None
         path = str(self.sync.url.database)
@@ -98,16 +101,16 @@ class DatabaseURL:
 
     @classmethod
     def parse(cls, text: "str | URL | DatabaseURL") -> "DatabaseURL":
-        """Understand a URL.
+        """Parse a URL.
 
         Args:
-            text: Any form that people paste: with or without a driver, ``postgres://``, quoted,
-                after ``psql`` or ``DATABASE_URL=``. One that is understood already is answered
-                as it is: the same database, where it is in memory.
+            text: A URL in any common form: with or without a driver, ``postgres://``, quoted,
+                after ``psql`` or ``DATABASE_URL=``. A ``DatabaseURL`` is returned unchanged, so
+                that an in-memory database remains the same one.
 
         Raises:
-            DatabaseURLError: Some part of it cannot be understood; the message names the part
-                and never holds the password.
+            DatabaseURLError: A part of the URL is invalid. The message names that part and never
+                contains the password.
         """
         if isinstance(text, DatabaseURL):
             return text
@@ -120,25 +123,27 @@ class DatabaseURL:
 
 
 def with_database(text: str, name: str) -> str:
-    """The URL of another database on a PostgreSQL server.
+    """Return the URL of another database on the same PostgreSQL server.
 
     Args:
-        text: The URL of one, as ``DatabaseURL.parse`` takes it.
-        name: The other's name.
+        text: A URL, in any form that ``DatabaseURL.parse`` accepts.
+        name: The name of the other database.
 
     Returns:
-        A URL; it holds the password, if ``text`` does.
+        The URL, including the password if ``text`` contains one.
 
     Raises:
-        DatabaseURLError: It is not a URL of PostgreSQL.
+        DatabaseURLError: It is not a PostgreSQL URL.
     """
     backend, rest = _split_scheme(_cleaned(text))
     if backend != "postgresql":
-        raise DatabaseURLError(f"There is no server behind {DatabaseURL.parse(text)}.")
+        raise DatabaseURLError(
+            f"{DatabaseURL.parse(text)} has no server with other databases. Use a PostgreSQL URL."
+        )
     at = rest.rfind("@", 0, _query_start(rest)) + 1
     location, _, query = rest[at:].partition("?")
-    kept = [(key, value) for key, value in parse_qsl(query) if key != "dbname"]
-    parameters = f"?{urlencode(kept, safe='/')}" if kept else ""
+    other_parameters = [(key, value) for key, value in parse_qsl(query) if key != "dbname"]
+    parameters = f"?{urlencode(other_parameters, safe='/')}" if other_parameters else ""
     return f"postgresql://{rest[:at]}{location.partition('/')[0]}/{quote(name)}{parameters}"
 
 
@@ -149,31 +154,36 @@ def _cleaned(text: str) -> str:
 def _split_scheme(text: str) -> tuple[Backend, str]:
     scheme, separator, rest = text.partition("://")
     if not separator:
-        raise DatabaseURLError(f"Not a database URL: it has no '://'. Write {_EXAMPLES}.")
+        raise DatabaseURLError(
+            f"Not a database URL, since '://' is missing. Use one such as {_EXAMPLES}."
+        )
     name, _, driver = scheme.lower().partition("+")
     backend = _SCHEMES.get(name)
     if name == "cockroachdb":
         raise DatabaseURLError(
-            "cockroachdb:// needs a dialect for SQLAlchemy 2.1, which does not exist yet: "
-            "sqlalchemy-cockroachdb 2.0 is for 2.0. See docs/distributed.md."
+            "cockroachdb:// is not supported yet: it needs a dialect for SQLAlchemy 2.1, and "
+            "sqlalchemy-cockroachdb 2.0 is for SQLAlchemy 2.0. See docs/distributed.md."
         )
     if backend is None:
-        near = difflib.get_close_matches(name, _SCHEMES, n=1)
-        meant = f" Did you mean {near[0]}://?" if near else ""
-        raise DatabaseURLError(f"Unsupported database {name}://. Write {_EXAMPLES}.{meant}")
+        matches = difflib.get_close_matches(name, _SCHEMES, n=1)
+        suggestion = f" Did you mean {matches[0]}://?" if matches else ""
+        raise DatabaseURLError(
+            f"Colonnade does not support {name}:// databases. Use a URL such as {_EXAMPLES}."
+            f"{suggestion}"
+        )
     if driver not in _DRIVERS[backend]:
         raise DatabaseURLError(
-            f"Unknown driver +{driver} for {backend}. Leave it out: {backend}://... selects "
-            "the drivers itself."
+            f"Colonnade does not use the driver {driver!r}. Write {backend}://... without a "
+            "driver: Colonnade chooses one for sync and one for async code."
         )
     return backend, rest
 
 
 def _read_postgresql(rest: str) -> dict[str, Any]:
-    """The parts of ``user:password@host:port/database?parameters``.
+    """Split ``user:password@host:port/database?parameters`` into its parts.
 
-    The last ``@`` before the parameters ends the password, so that one with an ``@`` or ``/``
-    in it, pasted as it is, still means what its owner meant.
+    The last ``@`` before the parameters ends the password, so that a password may contain an
+    unescaped ``@`` or ``/``.
     """
     at = rest.rfind("@", 0, _query_start(rest))
     userinfo, location = (rest[:at], rest[at + 1 :]) if at >= 0 else ("", rest)
@@ -190,7 +200,7 @@ def _read_postgresql(rest: str) -> dict[str, Any]:
 
 
 def _query_start(rest: str) -> int:
-    """Where the parameters begin: the first ``?`` that a ``name=`` follows."""
+    """Return where the parameters begin: at the first ``?`` that is followed by ``name=``."""
     match = re.search(r"\?(?=[A-Za-z_]+=)", rest)
     return match.start() if match else len(rest)
 
@@ -206,12 +216,12 @@ def _hosts(authority: str) -> list[tuple[str, int | None]]:
 def _host(text: str) -> tuple[str, int | None]:
     match = re.fullmatch(r"(\[[0-9A-Fa-f:.%]+\]|[^:\[\]]*)(?::(.*))?", text)
     if match is None:
-        raise DatabaseURLError(f"The host {text!r} is not one: write an IPv6 address in brackets.")
+        raise DatabaseURLError(f"Invalid host {text!r}. Write an IPv6 address in brackets.")
     host, port = match[1].strip("[]"), match[2]
     if port and not (port.isdigit() and 0 < int(port) < 65536):
-        # It may well be the tail of a password with an unescaped sign in it: do not show it.
+        # The port may be the tail of a password with an unescaped character: do not show it.
         raise DatabaseURLError(
-            "The port must be a number from 1 to 65535. If the password has one of : / ? # in it, "
-            "write them as %3A %2F %3F %23."
+            "The port is not a number from 1 to 65535. If the password contains one of : / ? #, "
+            "write it as %3A, %2F, %3F or %23."
         )
     return host, int(port) if port else None

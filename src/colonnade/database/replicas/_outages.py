@@ -1,4 +1,4 @@
-"""``Outage``: what is known of whether a server can be reached."""
+"""``Outage``: track whether a server can be reached."""
 
 import logging
 import time
@@ -9,30 +9,30 @@ logger = logging.getLogger("colonnade.database")
 
 
 class Outage:
-    """Whether a server can be reached, as far as is known; each change is logged once.
+    """Tracks whether a server can be reached, and logs the start and end of an outage once.
 
     Args:
         url: The database.
 
     Attributes:
-        moved: When it was last seen that the server takes no writes any more, by the monotonic
-            clock: connections from before lead to the wrong one.
+        demoted_at: When the server was last seen to refuse writes, by the monotonic clock.
+            Connections opened before that lead to a former primary.
     """
 
     def __init__(self, url: DatabaseURL) -> None:
         self.url = url
         self._began: float | None = None
-        self.moved = 0.0
+        self.demoted_at = 0.0
 
-    def failed(self, reason: str) -> None:
-        """A try has failed."""
+    def note_failure(self, reason: str) -> None:
+        """Note that an attempt to connect failed."""
         if self._began is None:
             self._began = time.monotonic()
-            logger.warning("Cannot reach %s: %s. Retrying.", self.url, reason)
+            logger.warning("%s cannot be reached: %s. Retrying.", self.url, reason)
 
-    def ended(self) -> None:
-        """A try has succeeded."""
+    def note_success(self) -> None:
+        """Note that an attempt to connect succeeded."""
         if self._began is not None:
             lasted = time.monotonic() - self._began
             self._began = None
-            logger.warning("%s is available again after %.1f s.", self.url, lasted)
+            logger.warning("%s can be reached again after %.1f s.", self.url, lasted)

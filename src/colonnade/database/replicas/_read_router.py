@@ -1,4 +1,4 @@
-"""Where reads go: to a replica that is far enough, else to the primary."""
+"""Route reads to a replica that is sufficiently up to date, else to the primary."""
 
 import asyncio
 import logging
@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from colonnade.database.connections._connector import counting
+from colonnade.database.connections._connector import connect_deadline
 from colonnade.database.connections._engines import Engines
-from colonnade.database.replicas._replicas import PATIENCE, PRIMARY_POSITION, Replicas
-from colonnade.database.replicas._wal_position import BEYOND, Position
+from colonnade.database.replicas._replicas import CONNECT_TIMEOUT, PRIMARY_LSN, Replicas
+from colonnade.database.replicas._wal_position import MAX_LSN, Position
 from colonnade.database.statements._retry import Attempts
 from colonnade.errors import DatabaseError
 
@@ -23,15 +23,15 @@ logger = logging.getLogger("colonnade.database")
 T = TypeVar("T")
 
 READ_ONLY: dict[str, Any] = {"postgresql_readonly": True, "sqlite_readonly": True}
-"""The execution options of what only reads."""
+"""The execution options of a read-only connection."""
 
 
 class ReadRouter:
-    """The reads of one database.
+    """Chooses the server for each read of one database.
 
     Args:
-        primary: What the primary is reached by.
-        replicas: The others.
+        primary: The primary's engines.
+        replicas: Its replicas.
     """
 
     def __init__(self, primary: Engines, replicas: Replicas) -> None:
@@ -41,7 +41,7 @@ class ReadRouter:
 
     @property
     def position(self) -> Position:
-        """How far replicas have to be for the code that asks: for a request, or a task."""
+        """The position that replicas must have reached for the current request or task."""
         position = self._position.get()
         if position is None:
             position = Position()
@@ -50,103 +50,103 @@ class ReadRouter:
 
     @property
     def is_followed(self) -> bool:
-        """Whether ``following`` is around."""
+        """Whether the code runs inside a ``following`` block."""
         position = self._position.get()
-        return position is not None and position.is_bound
+        return position is not None and position.is_following
 
     @contextmanager
-    def following(self, reached: int) -> Iterator[Position]:
-        """Read nothing older inside than what has been reached.
+    def following(self, lsn: int) -> Iterator[Position]:
+        """Read only from servers that have reached a position, for the duration of the block.
 
         Args:
-            reached: The position.
+            lsn: The position.
         """
-        token = self._position.set(Position(reached, is_bound=True))
+        token = self._position.set(Position(lsn, is_following=True))
         try:
             yield self.position
         finally:
             self._position.reset(token)
 
     def note_write(self) -> None:
-        """Something was committed: whoever did it is to find it."""
+        """Note that the current task has committed, so that it will find its own writes."""
         if self.replicas:
             self.position.has_written = True
 
-    def over(self, run: Callable[[Engines], T]) -> T:
-        """Have a read run on the next replica that can; on the primary where none can.
+    def run(self, read: Callable[[Engines], T]) -> T:
+        """Run a read on the next replica that can serve it, or else on the primary.
 
         Args:
-            run: Called with what to run on.
+            read: Called with the engines of the chosen server.
         """
         if not self.replicas:
-            return run(self._primary)
-        position = self.reached()
-        for replica in self.replicas.in_turn():
+            return read(self._primary)
+        lsn = self.required_lsn()
+        for replica in self.replicas.round_robin():
             try:
-                if replica.has_to_be_asked(position, time.monotonic()):
-                    # psycopg would ask a standby for a transaction that writes, else.
+                if replica.needs_refresh(lsn, time.monotonic()):
+                    # Otherwise psycopg would request a read-write transaction from a standby.
                     engine = replica.engines.sync.execution_options(**READ_ONLY)
                     with engine.connect() as connection:
-                        replica.look(connection)
-                if replica.is_fit(position):
-                    return run(replica.engines)
+                        replica.refresh(connection)
+                if replica.can_serve(lsn):
+                    return read(replica.engines)
             except (SQLAlchemyError, DatabaseError) as error:
-                if not replica.failed(error):
+                if not replica.fails_over(error):
                     raise
-        return run(self._primary)
+        return read(self._primary)
 
-    async def over_async(self, run: Callable[[Engines], Awaitable[T]]) -> T:
-        """``over`` for async code."""
+    async def run_async(self, read: Callable[[Engines], Awaitable[T]]) -> T:
+        """``run`` for async code."""
         if not self.replicas:
-            return await run(self._primary)
-        position = await self.reached_async()
-        for replica in self.replicas.in_turn():
+            return await read(self._primary)
+        lsn = await self.required_lsn_async()
+        for replica in self.replicas.round_robin():
             try:
-                if replica.has_to_be_asked(position, time.monotonic()):
-                    await _asked(replica.engines, replica.look)
-                if replica.is_fit(position):
-                    return await run(replica.engines)
+                if replica.needs_refresh(lsn, time.monotonic()):
+                    await _run_on(replica.engines, replica.refresh)
+                if replica.can_serve(lsn):
+                    return await read(replica.engines)
             except (SQLAlchemyError, DatabaseError) as error:
-                if not replica.failed(error):
+                if not replica.fails_over(error):
                     raise
-        return await run(self._primary)
+        return await read(self._primary)
 
-    def reached(self) -> int:
-        """The position, asked of the primary if something was written since."""
+    def required_lsn(self) -> int:
+        """Return the required position; after a write, the primary's current one."""
         position = self.position
         if position.has_written:
             with self._primary.sync.connect() as connection:
-                position.reached = connection.execute(PRIMARY_POSITION).scalar_one()
+                position.lsn = connection.execute(PRIMARY_LSN).scalar_one()
             position.has_written = False
-        return position.reached
+        return position.lsn
 
-    async def written_async(self) -> int | None:
-        """The position, if something was written since it was last asked; else None.
+    async def written_lsn_async(self) -> int | None:
+        """Return the primary's position if this task has written since the last call, else None.
 
-        ``BEYOND`` where the primary does not say within a second: whoever brings that back is
-        sent to the primary.
+        If the primary does not answer within a second, it is ``MAX_LSN``, with which later reads go
+        to the primary.
         """
         if not self.position.has_written:
             return None
         try:
-            with counting(PATIENCE):
-                async with asyncio.timeout(PATIENCE):
-                    return await self.reached_async()
-        except (SQLAlchemyError, DatabaseError, OSError) as error:  # TimeoutError is one
-            logger.warning("%s did not report its WAL position: %s", self._primary.url, error)
-            return BEYOND
+            with connect_deadline(CONNECT_TIMEOUT):
+                async with asyncio.timeout(CONNECT_TIMEOUT):
+                    return await self.required_lsn_async()
+        except (SQLAlchemyError, DatabaseError, OSError) as error:  # TimeoutError is an OSError
+            logger.warning("Could not read the log position of %s: %s", self._primary.url, error)
+            return MAX_LSN
 
-    async def reached_async(self) -> int:
-        """``reached`` for async code."""
+    async def required_lsn_async(self) -> int:
+        """``required_lsn`` for async code."""
         position = self.position
         if position.has_written:
-            position.reached = await _asked(
-                self._primary, lambda connection: connection.execute(PRIMARY_POSITION).scalar_one()
+            position.lsn = await _run_on(
+                self._primary, lambda connection: connection.execute(PRIMARY_LSN).scalar_one()
             )
             position.has_written = False
-        return position.reached
+        return position.lsn
 
 
-async def _asked(engines: Engines, work: Callable[[Connection], T]) -> T:
+async def _run_on(engines: Engines, work: Callable[[Connection], T]) -> T:
     attempts = Attempts(engines.outage, idempotent=True)
-    return await engines.of_loop().run(work, begin=False, attempts=attempts)
+    return await engines.for_running_loop().run(work, begin=False, attempts=attempts)

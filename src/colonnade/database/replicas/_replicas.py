@@ -1,4 +1,4 @@
-"""Replicas: which of them may answer a read, and which is left out for now."""
+"""Replicas: which of them can answer a read, and which are excluded for now."""
 
 import logging
 import math
@@ -14,135 +14,137 @@ from colonnade.database.statements._error_kinds import ErrorKind, error_kind_of
 
 logger = logging.getLogger("colonnade.database")
 
-LOOK_EVERY = 1.0
-"""Seconds that what a replica said of itself is believed."""
+REFRESH_INTERVAL = 1.0
+"""Seconds for which a replica's reported position and lag stay valid."""
 
-LOOK_AGAIN = 0.02
-"""Seconds between two looks at one that is not far enough for somebody."""
+MIN_REFRESH_INTERVAL = 0.02
+"""Minimum seconds between two refreshes of a replica that is behind the required position."""
 
-FIRST_REST = 0.5
-"""Seconds that a replica is left out when it fails; each further time twice as long."""
+FIRST_COOLDOWN = 0.5
+"""Seconds for which a replica is excluded when it first fails. Doubles with each failure."""
 
-LONGEST_REST = 15.0
-"""Seconds until one that failed is tried again, at most."""
+LONGEST_COOLDOWN = 15.0
+"""Maximum seconds for which a replica is excluded."""
 
-PATIENCE = 1.0
-"""Seconds in which a replica has to give a connection: there is another to ask."""
+CONNECT_TIMEOUT = 1.0
+"""Seconds to wait for a connection to a replica, before the read goes elsewhere."""
 
-PRIMARY_POSITION = text("SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint")
-"""Asked after a commit, it is past it."""
+PRIMARY_LSN = text("SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint")
+"""Selects the primary's position. After a commit, it is past that commit."""
 
-_STATE = text("""
+_REPLICA_STATE = text("""
 SELECT CASE WHEN pg_is_in_recovery()
             THEN pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0')
             ELSE pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0') END::bigint,
        CASE WHEN NOT pg_is_in_recovery() THEN 0
-            -- One that is connected and has replayed all that it was sent is not behind, however
-            -- long nothing was written; one that is cut off does not know what it was not sent.
+            -- A connected replica that has replayed everything it received is not behind, even
+            -- if nothing was written for a while. A disconnected one cannot know what it misses.
             WHEN EXISTS (SELECT FROM pg_stat_wal_receiver)
                  AND pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0
             ELSE extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) END::float
 """)
 
-FAILED = frozenset((ErrorKind.LOST, ErrorKind.STALLED, ErrorKind.UNREACHABLE, ErrorKind.MOVED))
-"""What a replica is left out for."""
+EXCLUDING_KINDS = frozenset(
+    (ErrorKind.LOST, ErrorKind.STALLED, ErrorKind.UNREACHABLE, ErrorKind.MOVED)
+)
+"""Errors that exclude a replica."""
 
-ELSEWHERE = FAILED | {ErrorKind.CONFLICT}
-"""What another server may not meet: a replica cancels reads that stand in the way of replay."""
+FAILOVER_KINDS = EXCLUDING_KINDS | {ErrorKind.CONFLICT}
+"""Errors that another server may not raise: a replica also cancels reads that block replay."""
 
 
 class Replica:
-    """A server that follows the primary.
+    """A read replica, with its last known position and lag.
 
     Args:
-        engines: What it is reached by.
-        max_lag: Seconds that it may be behind.
+        engines: The replica's engines.
+        max_lag: Seconds that it may be behind the primary.
     """
 
     def __init__(self, engines: Engines, max_lag: float) -> None:
         self.engines = engines
         self._max_lag = max_lag
-        self._position = 0
+        self._lsn = 0
         self._lag = math.inf
-        self._looked = -math.inf
-        self._rests_until = 0.0
-        self._rest = FIRST_REST
-        self._is_out = False
+        self._refreshed_at = -math.inf
+        self._retry_at = 0.0
+        self._cooldown = FIRST_COOLDOWN
+        self._is_excluded = False
 
-    def rests(self, now: float) -> bool:
-        """Whether it is left out for now."""
-        return now < self._rests_until
+    def is_cooling_down(self, now: float) -> bool:
+        """Whether the replica is excluded for now."""
+        return now < self._retry_at
 
-    def has_to_be_asked(self, position: int, now: float) -> bool:
-        """Whether what is known of it does not say if it has come this far."""
-        since = now - self._looked
-        return since > LOOK_EVERY or (self._position < position and since > LOOK_AGAIN)
+    def needs_refresh(self, lsn: int, now: float) -> bool:
+        """Whether the known state is too old to tell if the replica has reached this position."""
+        since = now - self._refreshed_at
+        return since > REFRESH_INTERVAL or (self._lsn < lsn and since > MIN_REFRESH_INTERVAL)
 
-    def look(self, connection: Connection) -> None:
-        """Ask it how far it is."""
-        position, lag = connection.execute(_STATE).one()
-        self._position = int(position or 0)
+    def refresh(self, connection: Connection) -> None:
+        """Read the replica's position and lag."""
+        lsn, lag = connection.execute(_REPLICA_STATE).one()
+        self._lsn = int(lsn or 0)
         self._lag = math.inf if lag is None else float(lag)
-        self._looked = time.monotonic()
+        self._refreshed_at = time.monotonic()
         if self._lag > self._max_lag:
-            self._leave_out(f"it is {self._lag:.0f} s behind")
-        elif self._is_out:
-            self._is_out, self._rest = False, FIRST_REST
-            logger.warning("Reads go to %s again.", self.engines.url)
+            self._exclude(f"it is {self._lag:.0f} s behind")
+        elif self._is_excluded:
+            self._is_excluded, self._cooldown = False, FIRST_COOLDOWN
+            logger.warning("Reading from the replica %s again.", self.engines.url)
 
-    def is_fit(self, position: int) -> bool:
-        """Whether it is as far as was asked, by what is known of it."""
-        return self._position >= position and self._lag <= self._max_lag
+    def can_serve(self, lsn: int) -> bool:
+        """Whether the replica has reached this position and is not too far behind."""
+        return self._lsn >= lsn and self._lag <= self._max_lag
 
-    def failed(self, error: Exception) -> bool:
-        """Leave it out if this error is a reason to; whether another server is to be asked."""
+    def fails_over(self, error: Exception) -> bool:
+        """Return whether the read should go to another server; exclude this one if it failed."""
         error_kind = error_kind_of(error)
-        if error_kind in FAILED:
-            self._leave_out(str(getattr(error, "orig", None) or error).partition("\n")[0])
-        return error_kind in ELSEWHERE
+        if error_kind in EXCLUDING_KINDS:
+            self._exclude(str(getattr(error, "orig", None) or error).partition("\n")[0])
+        return error_kind in FAILOVER_KINDS
 
-    def _leave_out(self, why: str) -> None:
-        if not self._is_out:
-            logger.warning("Reads no longer go to %s: %s", self.engines.url, why)
-        self._is_out = True
-        self._looked = -math.inf
-        self._rests_until = time.monotonic() + self._rest
-        self._rest = min(2 * self._rest, LONGEST_REST)
+    def _exclude(self, reason: str) -> None:
+        if not self._is_excluded:
+            logger.warning("Not reading from the replica %s: %s", self.engines.url, reason)
+        self._is_excluded = True
+        self._refreshed_at = -math.inf
+        self._retry_at = time.monotonic() + self._cooldown
+        self._cooldown = min(2 * self._cooldown, LONGEST_COOLDOWN)
 
 
 class Replicas:
-    """The replicas of a database, asked in turn.
+    """The replicas of a database, used in turn.
 
     Args:
-        engines: What each is reached by.
-        max_lag: Seconds that one may be behind.
+        engines: The engines of each replica.
+        max_lag: Seconds that a replica may be behind the primary.
     """
 
     def __init__(self, engines: Sequence[Engines], max_lag: float) -> None:
         self._replicas = [Replica(engine, max_lag) for engine in engines]
-        self._turns = count()
+        self._counter = count()
 
     def __bool__(self) -> bool:
         return bool(self._replicas)
 
-    def in_turn(self) -> Iterator[Replica]:
-        """Those that are not left out, from the next on."""
-        now, all_of_them = time.monotonic(), self._replicas
-        first = next(self._turns)
-        for index in range(len(all_of_them)):
-            replica = all_of_them[(first + index) % len(all_of_them)]
-            if not replica.rests(now):
+    def round_robin(self) -> Iterator[Replica]:
+        """Yield the replicas that are not excluded, starting with the next in turn."""
+        now, replicas = time.monotonic(), self._replicas
+        first = next(self._counter)
+        for index in range(len(replicas)):
+            replica = replicas[(first + index) % len(replicas)]
+            if not replica.is_cooling_down(now):
                 yield replica
 
     def engines(self) -> list[Engines]:
-        """What they are reached by."""
+        """The engines of each replica."""
         return [replica.engines for replica in self._replicas]
 
     @property
     def urls(self) -> list[DatabaseURL]:
-        """Where they are."""
+        """The URL of each replica."""
         return [replica.engines.url for replica in self._replicas]
 
 
 NO_REPLICAS = Replicas((), math.inf)
-"""Those of a database that has none."""
+"""The replicas of a database that has none."""

@@ -1,39 +1,40 @@
-"""How far a database has come, and how far a reader has to find it: read your own writes."""
+"""Positions in the write-ahead log, by which readers find their own writes on replicas."""
 
 import re
 from dataclasses import dataclass
 
-BEYOND = 2**64 - 1
-"""A position that no replica reaches."""
+MAX_LSN = 2**64 - 1
+"""A position that no replica reaches, so that reads go to the primary."""
 
-_TEXT = re.compile(r"([0-9A-Fa-f]{1,8})/([0-9A-Fa-f]{1,8})")
+_LSN = re.compile(r"([0-9A-Fa-f]{1,8})/([0-9A-Fa-f]{1,8})")
 
 
 @dataclass(slots=True)
 class Position:
-    """How far a replica has to have come for whoever reads here.
+    """How far a replica must have replayed the log before the current task may read from it.
 
     Attributes:
-        reached: Bytes of the write-ahead log: https://www.postgresql.org/docs/current/wal-internals.html
-        is_bound: Whether it is that of a block, at whose end somebody asks.
-        has_written: Whether something was committed here since ``reached`` was asked.
+        lsn: A byte offset in the write-ahead log:
+            https://www.postgresql.org/docs/current/wal-internals.html
+        has_written: Whether this task has committed anything since ``lsn`` was read.
+        is_following: Whether a ``Database.following`` block set it.
     """
 
-    reached: int = 0
+    lsn: int = 0
     has_written: bool = False
-    is_bound: bool = False
+    is_following: bool = False
 
 
-def position_of(text: str | None) -> int:
-    """A position as PostgreSQL writes it, such as ``0/3000148``; 0 for what is none.
+def parse_lsn(text: str | None) -> int:
+    """Parse a position in PostgreSQL's notation, such as ``0/3000148``; 0 if it is not valid.
 
     Args:
-        text: As a client sends it back.
+        text: The position, as a client sends it back.
     """
-    match = _TEXT.fullmatch(text or "")
+    match = _LSN.fullmatch(text or "")
     return (int(match[1], 16) << 32) + int(match[2], 16) if match else 0
 
 
-def text_of(position: int) -> str:
-    """A position as PostgreSQL writes it."""
-    return f"{position >> 32:X}/{position & 0xFFFFFFFF:X}"
+def format_lsn(lsn: int) -> str:
+    """Format a position in PostgreSQL's notation."""
+    return f"{lsn >> 32:X}/{lsn & 0xFFFFFFFF:X}"

@@ -1,9 +1,9 @@
-"""Single statements by the driver itself, on a connection of SQLAlchemy's pool.
+"""Execute single statements on the driver, with a connection from SQLAlchemy's pool.
 
-SQLAlchemy's execution of a compiled statement costs several times what the statement does. Here it
-compiles once, and binds as its types say; the driver runs the rest. Each statement is a separate
-transaction, unless SQLite gets several at once. What this cannot do, the ordinary way does: see
-``Prepared.of``.
+Executing a compiled statement through SQLAlchemy takes several times as long as the statement
+itself. Here SQLAlchemy compiles it once and its types convert the values; the driver does the rest.
+Each statement is a separate transaction, unless SQLite gets several at once. SQLAlchemy executes
+the statements that this cannot: see ``Prepared.of``.
 """
 
 import asyncio
@@ -25,24 +25,24 @@ from colonnade._sqlalchemy_compat import (
     parameter_name,
 )
 from colonnade.database.connections._liveness import is_closed_asyncpg
-from colonnade.database.statements._statement_limit import narrower
-from colonnade.database.statements._statement_timeout import settle, stalled
+from colonnade.database.statements._statement_limit import block_timeout
+from colonnade.database.statements._statement_timeout import no_answer_error, wait_for_cancellation
 
 T = TypeVar("T")
 
 _BEGIN, _COMMIT = text("BEGIN IMMEDIATE"), text("COMMIT")
 
 
-class NotDirect(Exception):  # noqa: N818 - not an error: a way that cannot be taken
-    """A statement that only SQLAlchemy itself can run."""
+class NeedsSQLAlchemy(Exception):  # noqa: N818 - a signal, not an error
+    """Raised for a statement that only SQLAlchemy itself can execute."""
 
 
-def is_watched(engine: Engine, own_listeners: int) -> bool:
-    """Whether somebody wants to see the statements of an engine: a log, or listeners.
+def has_observers(engine: Engine, own_listeners: int) -> bool:
+    """Whether a log or an event listener observes the statements of an engine.
 
     Args:
         engine: The engine.
-        own: How many of the listeners are Colonnade's.
+        own_listeners: The number of listeners that Colonnade itself has added.
     """
     return logs_statements(engine) or count_statement_listeners(engine) > own_listeners
 
@@ -51,11 +51,11 @@ class Prepared:
     """A statement, compiled for one dialect.
 
     Attributes:
-        sql: Its text.
-        row: Makes a row, whose values have the names of the statement's columns.
+        sql: The SQL text.
+        row: Makes a named tuple of a row, with the names of the statement's columns.
     """
 
-    __slots__ = ("_defaults", "_kept", "_order", "row", "sql")
+    __slots__ = ("_defaults", "_order", "_python_defaults", "row", "sql")
 
     def __init__(self, compiled: Any, parts: CompiledParts) -> None:
         order = compiled.positiontup or []
@@ -67,17 +67,18 @@ class Prepared:
         self._defaults = {
             name: bind.effective_value for name, bind in compiled.binds.items() if not bind.required
         }
-        self._kept = list(_kept(compiled))
+        self._python_defaults = list(_python_defaults(compiled))
 
     @classmethod
     def of(cls, statement: Any, engine: Engine, names: Iterable[str]) -> "Prepared | None":
-        """A statement, ready to run; None if it has parts that only SQLAlchemy can work out.
+        """Compile a statement; return None if only SQLAlchemy can execute it.
 
-        Such are defaults in Python that ask for a context, and lists that are expanded.
+        Those are statements with expanding lists, or with Python defaults that need an execution
+        context.
 
         Args:
             statement: The statement.
-            engine: What it is for.
+            engine: The engine whose dialect compiles it.
             names: The names of its parameters.
         """
         keys = list(names) if getattr(statement, "is_dml", False) else None
@@ -87,22 +88,28 @@ class Prepared:
             return None
         try:
             return cls(compiled, parts)
-        except NotDirect:
+        except NeedsSQLAlchemy:
             return None
 
-    def values(self, parameters: Mapping[str, Any], context: "Context | None" = None) -> list[Any]:
-        """The values in the order of the text, as the driver takes them.
+    def values(
+        self, parameters: Mapping[str, Any], context: "DefaultContext | None" = None
+    ) -> list[Any]:
+        """Return the values in the order of the SQL text, converted for the driver.
 
         Args:
             parameters: The values by name.
-            context: What defaults are called with; this statement's own by default.
+            context: Passed to Python defaults; a new one by default.
         """
-        values = {**self._defaults, **parameters}
-        if self._kept:
-            context = context or Context()
-            values |= {name: make(context) for name, make in self._kept if name not in parameters}
+        named = {**self._defaults, **parameters}
+        if self._python_defaults:
+            context = context or DefaultContext()
+            named |= {
+                name: make(context)
+                for name, make in self._python_defaults
+                if name not in parameters
+            }
         return [
-            values[name] if process is None else process(values[name])
+            named[name] if process is None else process(named[name])
             for name, process in self._order
         ]
 
@@ -117,68 +124,68 @@ def _row_of(names: list[str]) -> Callable[[Iterable[Any]], Any]:
     return make
 
 
-class Context:
-    """What a column's default is called with: one for each statement, or for several at once."""
+class DefaultContext:
+    """The argument of Python column defaults: one per statement, or one for a whole batch."""
 
 
-def _kept(compiled: Any) -> Iterable[tuple[str, Callable[[Any], Any]]]:
-    """The columns that have a value in Python when none is given, with what makes it."""
+def _python_defaults(compiled: Any) -> Iterable[tuple[str, Callable[[Any], Any]]]:
+    """Yield the bind name and the function of each column with a Python-side default."""
     kinds = ((compiled.insert_prefetch, "default"), (compiled.update_prefetch, "onupdate"))
     for columns, which in kinds:
         for column in columns:
             default: Any = getattr(column, which)
             if default.is_scalar:
-                yield parameter_name(compiled, column), partial(_same, default.arg)
+                yield parameter_name(compiled, column), partial(_constant, default.arg)
             elif getattr(default.arg, "needs_context", True):
-                raise NotDirect(column)
+                raise NeedsSQLAlchemy(column)
             else:
                 yield parameter_name(compiled, column), default.arg
 
 
-def _same(value: Any, context: object) -> Any:
+def _constant(value: Any, context: object) -> Any:
     return value
 
 
 class Rows(list[Any]):
-    """The rows of an answer, asked for as SQLAlchemy's result is."""
+    """The rows of a result, with the accessors of SQLAlchemy's ``Result``."""
 
     def first(self) -> Any:
-        """The first row; None if there is none."""
+        """Return the first row, or None."""
         return self[0] if self else None
 
     def one(self) -> Any:
-        """The only row.
+        """Return the only row.
 
         Raises:
-            sqlalchemy.exc.NoResultFound: There is none.
+            sqlalchemy.exc.NoResultFound: The result is empty.
         """
         if not self:
             raise NoResultFound("No row was found when one was required")
         return self[0]
 
     def all(self) -> list[Any]:
-        """Every row."""
+        """Return every row."""
         return self
 
     def scalar(self) -> Any:
-        """The first value of the first row; None if there is none."""
+        """Return the first value of the first row, or None."""
         return self[0][0] if self else None
 
     def scalar_one(self) -> Any:
-        """The first value of the only row."""
+        """Return the first value of the only row."""
         return self.one()[0]
 
 
 class DirectConnection:
-    """As much of ``sqlalchemy.Connection`` as single statements need.
+    """The part of ``sqlalchemy.Connection``'s interface that single statements need.
 
     Args:
-        engine: The engine whose pool it is from.
-        pooled: The connection of the pool.
+        engine: The engine whose pool it comes from.
+        pooled: The pool's connection.
 
     Attributes:
         pool: The pool.
-        began: When it was first lent out: see ``ConnectionCache``.
+        cached_since: When ``ConnectionCache`` first held it, by the event loop's clock.
     """
 
     def __init__(self, engine: Engine, pooled: Any) -> None:
@@ -187,8 +194,8 @@ class DirectConnection:
         self.pool: QueuePool = pool
         self._pooled = pooled
         self.dialect = engine.dialect
-        self.began = 0.0
-        self._context: Context | None = None
+        self.cached_since = 0.0
+        self._context: DefaultContext | None = None
 
     def execute(
         self,
@@ -197,34 +204,34 @@ class DirectConnection:
         *,
         execution_options: object = None,
     ) -> Rows:
-        """Run a statement that will not come again.
+        """Execute a one-off statement.
 
         Raises:
-            NotDirect: Only SQLAlchemy can run it.
-            sqlalchemy.exc.DBAPIError: The database refused.
+            NeedsSQLAlchemy: Only SQLAlchemy can execute it.
+            sqlalchemy.exc.DBAPIError: The database raised an error.
         """
         values = parameters or {}
         prepared = Prepared.of(statement, self._engine, values)
         if prepared is None:
-            raise NotDirect(statement)
+            raise NeedsSQLAlchemy(statement)
         return self.run(prepared, values)
 
     def prepare(self, statement: Executable, names: Iterable[str]) -> Prepared | None:
-        """A statement, ready to run again and again; None if only SQLAlchemy can run it."""
+        """Compile a statement for repeated use; None if only SQLAlchemy can execute it."""
         return Prepared.of(statement, self._engine, names)
 
     def run(self, prepared: Prepared, parameters: Mapping[str, Any]) -> Rows:
-        """Run a statement that is prepared.
+        """Execute a compiled statement.
 
         Raises:
-            sqlalchemy.exc.DBAPIError: The database refused.
+            sqlalchemy.exc.DBAPIError: The database raised an error.
         """
         if self.dialect.is_async:
             return await_only(self.fetch(prepared, parameters))
         driver = self._pooled.driver_connection
-        if driver.isolation_level is not None:  # as SQLAlchemy may leave it
-            driver.isolation_level = None  # which commits
-        driver.narrow()
+        if driver.isolation_level is not None:  # SQLAlchemy may have set it
+            driver.isolation_level = None  # this commits
+        driver.begin_statement()
         try:
             rows = driver.execute(
                 prepared.sql, prepared.values(parameters, self._context)
@@ -235,13 +242,13 @@ class DirectConnection:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All statements in one transaction, which locks out other writers from the start: SQLite.
+        """Run all statements in one transaction that holds SQLite's write lock from the start.
 
         Raises:
-            sqlalchemy.exc.DBAPIError: Others have the lock, or it cannot be committed.
+            sqlalchemy.exc.DBAPIError: The lock is not available, or the commit failed.
         """
         self.execute(_BEGIN)
-        self._context = Context()
+        self._context = DefaultContext()
         try:
             yield
             self.execute(_COMMIT)
@@ -253,20 +260,20 @@ class DirectConnection:
         """``run`` on an async driver."""
         values = prepared.values(parameters)
         driver = self._pooled.driver_connection
-        # As the connection has it, unless it is less here.
-        limit = {} if (narrow := narrower(None)) is None else {"timeout": narrow}
+        # The connection has its timeout; pass one only if a block lowers it.
+        limit = {} if (timeout := block_timeout()) is None else {"timeout": timeout}
         try:
             rows = await driver.fetch(prepared.sql, *values, **limit)
         except asyncio.CancelledError:
-            await settle(driver)
+            await wait_for_cancellation(driver)
             raise
         except TimeoutError as error:
-            await settle(driver)
+            await wait_for_cancellation(driver)
             self._pooled.invalidate(error)
-            raise stalled() from error
+            raise no_answer_error() from error
         except Exception as raised:
             try:
-                # SQLAlchemy's own translation of what asyncpg raises.
+                # SQLAlchemy translates asyncpg's errors here.
                 self._pooled.dbapi_connection._handle_exception(raised)
             except self.dialect.loaded_dbapi.Error as error:
                 raise self._translated(prepared, error) from error
@@ -274,7 +281,7 @@ class DirectConnection:
         return Rows(map(prepared.row, rows))
 
     def _translated(self, prepared: Prepared, error: Any) -> BaseException:
-        """SQLAlchemy's error for one of the driver's; a connection that is lost is not kept."""
+        """Return SQLAlchemy's error for a driver's error; invalidate a lost connection."""
         lost = self.dialect.is_disconnect(error, self._pooled.dbapi_connection, None)
         if lost:
             self._pooled.invalidate(error)
@@ -291,7 +298,7 @@ class DirectConnection:
 
     @property
     def driver_connection(self) -> Any:
-        """The driver's own."""
+        """The driver's connection."""
         return self._pooled.driver_connection
 
     def is_closed(self) -> bool:
@@ -300,91 +307,92 @@ class DirectConnection:
         return driver_connection is None or is_closed_asyncpg(driver_connection)
 
     @property
-    def is_beyond_the_pool(self) -> bool:
+    def is_overflow(self) -> bool:
         """Whether more connections are open than the pool keeps."""
         return self.pool.overflow() > 0
 
     @property
-    def closes_at_once(self) -> bool:
-        """Whether it can be given back without waiting: a pool that is full closes it."""
+    def returns_without_waiting(self) -> bool:
+        """Whether returning it does not block: a full pool closes the connection."""
         return self.pool.checkedin() < self.pool.size()
 
-    def close(self, *, cut_short: bool = False) -> None:
-        """Give it back to the pool, unless that was done before.
+    def close(self, *, interrupted: bool = False) -> None:
+        """Return the connection to the pool, unless it was returned before.
 
         Args:
-            cut_short: Whether a statement has not come to its end. What comes next on the
-                connection would meet the answer, so that it is not used again.
+            interrupted: Whether a statement was interrupted. The next statement would receive its
+                result, so the connection is not used again.
         """
         if self._pooled.dbapi_connection is None:
             return
-        if cut_short:
+        if interrupted:
             self._pooled.invalidate()
         self._pooled.close()
 
-    async def aclose(self, *, cut_short: bool = False) -> None:
-        """``close`` for an async driver: where the pool has no room, the driver closes it first."""
-        if cut_short or self.closes_at_once:
-            self.close(cut_short=cut_short)
+    async def aclose(self, *, interrupted: bool = False) -> None:
+        """``close`` for an async driver, which closes a connection that does not fit the pool."""
+        if interrupted or self.returns_without_waiting:
+            self.close(interrupted=interrupted)
             return
         try:
             await self.driver_connection.close()
-        finally:  # asyncpg ends a connection too where waiting for the server is cancelled
-            self.close(cut_short=True)
+        finally:  # asyncpg closes the connection even when this is cancelled
+            self.close(interrupted=True)
 
 
 def run_direct(
     engine: Engine,
     work: Callable[[Connection], T],
-    on: Callable[[Any], AbstractContextManager[None]] = nullcontext,
+    attach: Callable[[Any], AbstractContextManager[None]] = nullcontext,
     *,
     begin: bool = False,
 ) -> T:
-    """Run ``work`` with a connection on which each statement is its own transaction.
+    """Run ``work`` with a connection on which each statement is a separate transaction.
 
     Args:
-        engine: Whose connection.
-        work: What to run.
-        on: Entered with the driver's connection while it runs.
-        begin: Whether all its statements are one transaction instead, on SQLite.
+        engine: The engine whose pool gives the connection.
+        work: Called with the connection.
+        attach: A context manager, entered with the driver's connection while ``work`` runs.
+        begin: Whether to run all statements in one transaction, on SQLite.
 
     Raises:
-        NotDirect: It has a statement that only SQLAlchemy can run; nothing has been done.
+        NeedsSQLAlchemy: Only SQLAlchemy can execute one of the statements; nothing was done.
     """
-    connection = DirectConnection(engine, _checked_out(engine))
-    cut_short = False
+    connection = DirectConnection(engine, _check_out(engine))
+    interrupted = False
     try:
         with (
-            on(connection.driver_connection),
+            attach(connection.driver_connection),
             connection.transaction() if begin else nullcontext(),
         ):
-            return work(connection)  # type: ignore[arg-type] # as much of one as work needs
+            return work(connection)  # type: ignore[arg-type] # it has the interface that work needs
     except BaseException as error:
-        cut_short = not isinstance(error, Exception)
+        interrupted = not isinstance(error, Exception)
         raise
     finally:
-        connection.close(cut_short=cut_short)
+        connection.close(interrupted=interrupted)
 
 
-def idle(engine: Engine) -> DirectConnection | None:
-    """A connection that waits in an async engine's pool; None if there is none.
+def idle_connection(engine: Engine) -> DirectConnection | None:
+    """Check out an idle connection of an async engine's pool; None if there is none.
 
-    Without the greenlet that opening one needs: 30 µs, where a short statement itself takes 40.
+    This avoids the greenlet that opening a connection needs, which costs 30 µs where a short
+    statement takes 40.
     """
     pool: Any = engine.pool
     if pool.checkedin():
-        with suppress(MissingGreenlet):  # it was closed, and must be opened anew
-            return DirectConnection(engine, _checked_out(engine))
+        with suppress(MissingGreenlet):  # it was closed and must be reopened
+            return DirectConnection(engine, _check_out(engine))
     return None
 
 
-async def opened(engine: Engine) -> DirectConnection:
-    """A connection of an async engine's pool, opened or waited for."""
-    return DirectConnection(engine, await greenlet_spawn(_checked_out, engine))
+async def open_connection(engine: Engine) -> DirectConnection:
+    """Check out a connection of an async engine's pool, opening or waiting for one."""
+    return DirectConnection(engine, await greenlet_spawn(_check_out, engine))
 
 
-def _checked_out(engine: Engine) -> Any:
-    """A connection of the pool; what keeps it from being opened is SQLAlchemy's error."""
+def _check_out(engine: Engine) -> Any:
+    """Check out a connection; translate the driver's errors into SQLAlchemy's."""
     dbapi: Any = engine.dialect.loaded_dbapi
     try:
         return engine.raw_connection()

@@ -1,6 +1,6 @@
-"""What kind of trouble an error of a database is: what is known of the work, and what to do.
+"""Classify database errors by what happened to the work and whether to retry it.
 
-https://www.postgresql.org/docs/current/errcodes-appendix.html has the codes.
+The SQLSTATE codes: https://www.postgresql.org/docs/current/errcodes-appendix.html
 """
 
 import re
@@ -14,18 +14,18 @@ from colonnade.errors import StatementTimeoutError, UncertainCommitError, Unreac
 
 
 class ErrorKind(Enum):
-    """What an error of the database says of the work that met it."""
+    """What a database error means for the work that raised it."""
 
-    CONFLICT = "it was rolled back, and the database asks for a retry"
-    LOST = "the connection ended before the response: it may or may not have been executed"
-    MOVED = "the server no longer accepts writes: nothing was executed"
-    UNREACHABLE = "no connection was available: nothing was executed"
-    STALLED = "no response came in time: it may or may not have been executed"
-    BUSY = "it took too long, or a resource ran out: it was rolled back"
-    FULL = "the disk is full: it was rolled back"
+    CONFLICT = "the work was rolled back, and a retry may succeed"
+    LOST = "the connection was lost before the answer: the work may or may not have been done"
+    MOVED = "the server no longer accepts writes: nothing was done"
+    UNREACHABLE = "no connection was available: nothing was done"
+    STALLED = "no answer arrived in time: the work may or may not have been done"
+    BUSY = "a time or memory limit was exceeded: the work was rolled back"
+    FULL = "the disk is full: the work was rolled back"
 
 
-_STATES = {
+_SQLSTATES = {
     "40001": ErrorKind.CONFLICT,  # serialization_failure
     "40P01": ErrorKind.CONFLICT,  # deadlock_detected
     "25006": ErrorKind.MOVED,  # read_only_sql_transaction: a primary that is a standby now
@@ -42,9 +42,9 @@ _STATES = {
     "25P03": ErrorKind.LOST,  # idle_in_transaction_session_timeout
 }
 _STALE_PLAN = "cached plan must not change result type"
-"""PostgreSQL's word (0A000) on a prepared statement whose table was changed since."""
+"""PostgreSQL's message (0A000) for a prepared statement whose table was altered since."""
 
-_SQLITE = (
+_SQLITE_MESSAGES = (
     (r"database (?:table )?is locked|database schema is locked", ErrorKind.CONFLICT),
     (r"database or disk is full|disk I/O error", ErrorKind.FULL),
     (r"^interrupted$", ErrorKind.BUSY),
@@ -52,10 +52,10 @@ _SQLITE = (
 
 
 def error_kind_of(error: BaseException) -> ErrorKind | None:
-    """What an error means; None if it is the database's answer to what was asked.
+    """Classify an error; None for an ordinary error of a statement, such as a violated constraint.
 
     Args:
-        error: What SQLAlchemy or Colonnade raised.
+        error: The error that SQLAlchemy or Colonnade raised.
     """
     if isinstance(error, UnreachableError | PoolTimeoutError):
         return ErrorKind.UNREACHABLE
@@ -66,28 +66,28 @@ def error_kind_of(error: BaseException) -> ErrorKind | None:
     if not isinstance(error, DBAPIError):
         return None
     state = sqlstate_of(error)
-    if state in _STATES:
-        return _STATES[state]
-    if state == "0A000" and is_stale(error):
+    if state in _SQLSTATES:
+        return _SQLSTATES[state]
+    if state == "0A000" and is_stale_plan(error):
         return ErrorKind.CONFLICT
     if error.connection_invalidated or (state or "").startswith("08"):
         return ErrorKind.LOST
     if state is None:
-        for pattern, error_kind in _SQLITE:
+        for pattern, error_kind in _SQLITE_MESSAGES:
             if re.search(pattern, str(error.orig)):
                 return error_kind
     return None
 
 
-def is_stale(error: BaseException) -> bool:
-    """Whether a statement was prepared before its table was changed: it is prepared anew."""
+def is_stale_plan(error: BaseException) -> bool:
+    """Whether a prepared statement is outdated because its table was altered."""
     causes = list(causes_of(error))
     named = any(type(cause).__name__ == "InvalidCachedStatementError" for cause in causes)
     return named or any(_STALE_PLAN in str(cause) for cause in causes)
 
 
 def sqlstate_of(error: BaseException) -> str | None:
-    """The five characters of the database's error; None where it has none."""
+    """Return the SQLSTATE of an error; None if it has none."""
     for cause in causes_of(error):
         state = getattr(cause, "sqlstate", None)
         if isinstance(state, str):
@@ -96,7 +96,7 @@ def sqlstate_of(error: BaseException) -> str | None:
 
 
 def causes_of(error: BaseException) -> Iterator[BaseException]:
-    """An error and what it came from, SQLAlchemy's wrapping (which quotes SQL) left out."""
+    """Yield an error and its causes, without SQLAlchemy's wrappers (whose text quotes SQL)."""
     seen: set[int] = set()
     current: BaseException | None = error
     while current is not None and id(current) not in seen:

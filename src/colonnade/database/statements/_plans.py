@@ -1,4 +1,4 @@
-"""Plans: statements that are made once, and run with other values each time."""
+"""Plans: statements that are built once and executed with different values."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, Literal, TypeVar
@@ -6,32 +6,37 @@ from typing import Any, Generic, Literal, TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.sql.base import Executable
 
-from colonnade.database.statements._driver_execution import DirectConnection, NotDirect, Prepared
+from colonnade.database.statements._driver_execution import (
+    DirectConnection,
+    NeedsSQLAlchemy,
+    Prepared,
+)
 
 T_co = TypeVar("T_co", covariant=True)
 
 
 class Plan:
-    """A statement that is made once; SQLAlchemy keeps its SQL text.
+    """A statement that is built once and compiled once.
 
     Args:
-        statement: The statement, its values as named parameters.
-        once: Whether it will not come again, so that its text is not kept.
-        longest: Bytes of a text that SQLite makes for it; it is an error to need more.
+        statement: The statement, with its values as named parameters.
+        one_off: Whether it is executed only once, so that its compiled form is not cached.
+        max_bytes: The largest value that SQLite may produce for it, in bytes; a larger one is an
+            error.
     """
 
-    __slots__ = ("_options", "_prepared", "longest", "statement")
+    __slots__ = ("_options", "_prepared", "max_bytes", "statement")
 
     def __init__(
-        self, statement: Executable, *, once: bool = False, longest: int | None = None
+        self, statement: Executable, *, one_off: bool = False, max_bytes: int | None = None
     ) -> None:
         self.statement = statement
-        self.longest = longest
-        self._options: dict[str, Any] = {"compiled_cache": None} if once else {}
+        self.max_bytes = max_bytes
+        self._options: dict[str, Any] = {"compiled_cache": None} if one_off else {}
         self._prepared: Prepared | Literal[False] | None = None
 
     def run(self, connection: Connection | DirectConnection, parameters: Mapping[str, Any]) -> Any:
-        """Execute it: rows, in what is asked as SQLAlchemy's result is."""
+        """Execute the statement and return its rows, which read like SQLAlchemy's ``Result``."""
         if not isinstance(connection, DirectConnection):
             return connection.execute(
                 self.statement, dict(parameters), execution_options=self._options
@@ -39,45 +44,45 @@ class Plan:
         return connection.run(self.prepared(connection, parameters), parameters)
 
     def prepared(self, connection: DirectConnection, parameters: Mapping[str, Any]) -> Prepared:
-        """It, compiled for the connection's dialect.
+        """Return the statement, compiled for the connection's dialect.
 
         Raises:
-            NotDirect: Only SQLAlchemy can run it.
+            NeedsSQLAlchemy: Only SQLAlchemy can execute it.
         """
         if self._prepared is None:
             self._prepared = connection.prepare(self.statement, parameters) or False
         if self._prepared is False:
-            raise NotDirect(self.statement)
+            raise NeedsSQLAlchemy(self.statement)
         return self._prepared
 
     def bound(self, parameters: Mapping[str, Any], read: Callable[[Any], T_co]) -> "Bound[T_co]":
-        """It with its values: work for ``Database.run_async``.
+        """Bind values to the statement, as work for ``Database.run_async``.
 
         Args:
             parameters: The values.
-            read: Makes the result of what was found.
+            read: Makes the result of the rows.
         """
         return Bound(self, parameters, read)
 
     def first(self, parameters: Mapping[str, Any]) -> "Bound[Any]":
-        """``bound``: the first row that it finds, or None."""
+        """Bind values; the result is the first row or None."""
         return Bound(self, parameters, lambda rows: rows.first())
 
     def one(self, parameters: Mapping[str, Any]) -> "Bound[Any]":
-        """``bound``: the only row that it finds."""
+        """Bind values; the result is the only row."""
         return Bound(self, parameters, lambda rows: rows.one())
 
 
 class Bound(Generic[T_co]):
-    """One statement with its values, and what to make of what it finds.
+    """A statement with its values, and a function that makes the result of its rows.
 
-    A unit of work like any other, of which it is known beforehand that it is this statement and
-    nothing else: no call has to wait inside it, which is what greenlets are for.
+    It is a unit of work that is known to consist of this statement only. On PostgreSQL it
+    therefore needs no greenlet, in which SQLAlchemy waits for an async driver.
 
     Args:
         plan: The statement.
         parameters: Its values.
-        read: Makes the result of what was found.
+        read: Makes the result of the rows.
     """
 
     __slots__ = ("parameters", "plan", "read")
@@ -94,9 +99,9 @@ class Bound(Generic[T_co]):
 
 
 class StatementBatch(Generic[T_co]):
-    """Statements with their values, in one transaction.
+    """Statements with their values, to be executed in one transaction.
 
-    A unit of work of which it is known beforehand that it is these statements and nothing else.
+    It is a unit of work that is known to consist of these statements only.
 
     Args:
         statements: The statements.

@@ -1,4 +1,4 @@
-"""When a unit of work is run again, and after how long. It does no I/O."""
+"""Decide whether and when to retry a unit of work. No I/O."""
 
 import random
 import time
@@ -13,28 +13,28 @@ from colonnade.database.statements._error_kinds import ErrorKind, error_kind_of
 from colonnade.errors import UncertainCommitError
 
 ATTEMPTS = 6
-"""How often a unit of work is run before its error is raised."""
+"""Maximum number of attempts at a unit of work."""
 
 FIRST_DELAY = 0.02
-"""Seconds before the second attempt, at most; each further delay is up to twice as long."""
+"""Maximum delay before the second attempt, in seconds. It doubles with each further attempt."""
 
 
 class Attempts:
-    """The attempts at one unit of work: whether another follows an error, and when.
+    """The attempts at one unit of work: whether to retry after an error, and when.
 
-    What the database undid is run again. What was cut off is run again if it cannot have been
-    committed, or if it does not matter how often it is.
+    Work that the database rolled back is retried. Work whose connection was lost is retried if it
+    cannot have been committed, or if it is idempotent.
 
     Args:
-        outage: What is known of the server; notified when the server stops accepting writes.
-        idempotent: Whether the unit may be carried out twice, and the outcome is the same.
-        at_once: Whether each of its statements is committed with itself.
-        patience: Seconds after which no other attempt begins; None for no limit.
+        outage: Notified when the server no longer accepts writes.
+        idempotent: Whether running the unit twice has the same outcome as running it once.
+        autocommit: Whether each statement commits immediately.
+        timeout: Seconds after which no further attempt begins; None for no limit.
 
     Attributes:
         committing: Whether COMMIT may have been sent.
-        committed: Whether the unit has committed a part of itself, which no rollback undoes: it is
-            not run again then, even if it is idempotent.
+        committed: Whether the unit has committed a part of its work, which a rollback cannot undo.
+            It is never retried then.
     """
 
     def __init__(
@@ -42,52 +42,53 @@ class Attempts:
         outage: Outage,
         *,
         idempotent: bool = False,
-        at_once: bool = False,
-        patience: float | None = None,
+        autocommit: bool = False,
+        timeout: float | None = None,
     ) -> None:
         self._outage = outage
-        self._until = inf if patience is None else time.monotonic() + patience
+        self._deadline = inf if timeout is None else time.monotonic() + timeout
         self._idempotent = idempotent
-        self._at_once = at_once
+        self._autocommit = autocommit
         self._pauses = delays()
-        self.committing = at_once
+        self.committing = autocommit
         self.committed = False
 
     def watch(self, session: Session) -> None:
-        """See whether the unit commits by itself."""
+        """Notice when the unit of work commits its session itself."""
 
         @event.listens_for(session, "after_commit")
         def note(session: Session) -> None:
-            # A savepoint that is released tells of itself in the same way.
+            # Releasing a savepoint triggers this event too.
             self.committed = self.committed or not session.in_nested_transaction()
 
     def pause_after(self, error: Exception) -> float | None:
-        """Seconds until the next attempt; None if there is none, and the error is to be raised.
+        """Return the seconds to wait before the next attempt; None if the error must be raised.
 
         Raises:
-            UncertainCommitError: The connection was lost, and nobody knows whether the unit was
+            UncertainCommitError: The connection was lost, and the unit may or may not have been
                 committed.
         """
         error_kind = error_kind_of(error)
         if error_kind is ErrorKind.MOVED:
-            self._outage.moved = time.monotonic()
-        unknown = error_kind in {ErrorKind.LOST, ErrorKind.STALLED}
-        if unknown and self.committing and not self._idempotent:
+            self._outage.demoted_at = time.monotonic()
+        outcome_unknown = error_kind in {ErrorKind.LOST, ErrorKind.STALLED}
+        if outcome_unknown and self.committing and not self._idempotent:
             raise UncertainCommitError(
-                "The connection was lost after the last statement was sent. It is not known "
-                "whether it was executed."
+                "The connection was lost or timed out after the last statement was sent, so it is "
+                "not known whether the statement took effect. Check the data before you retry, "
+                "or pass idempotent=True if the work may safely run twice."
             ) from error
-        again = error_kind in {ErrorKind.CONFLICT, ErrorKind.LOST, ErrorKind.MOVED}
-        if not again or self.committed or time.monotonic() > self._until:
+        is_retryable = error_kind in {ErrorKind.CONFLICT, ErrorKind.LOST, ErrorKind.MOVED}
+        if not is_retryable or self.committed or time.monotonic() > self._deadline:
             return None
-        self.committing = self._at_once
+        self.committing = self._autocommit
         return next(self._pauses, None)
 
 
 def delays() -> Iterator[float]:
-    """Seconds to wait after each failed attempt but the last.
+    """Yield the seconds to wait after each failed attempt except the last.
 
-    Random, so that two units of work that met once do not meet again.
+    They are random, so that two conflicting units of work do not conflict again.
     """
     for attempt in range(ATTEMPTS - 1):
         yield random.uniform(0, FIRST_DELAY * 2**attempt)  # noqa: S311 - no secret

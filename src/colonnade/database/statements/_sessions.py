@@ -1,4 +1,4 @@
-"""What ``Database.session()`` answers: a session for ``with`` and for ``async with``."""
+"""``SessionContext``: the return value of ``Database.session()``, for sync and async code."""
 
 from types import TracebackType
 
@@ -12,24 +12,24 @@ from colonnade.database.replicas._read_router import READ_ONLY, ReadRouter
 
 
 class SessionContext:
-    """Opens a ``Session`` in ``with``, an ``AsyncSession`` in ``async with``; for one use.
+    """Opens a ``Session`` in ``with`` and an ``AsyncSession`` in ``async with``. For a single use.
 
     Args:
-        engines: What the database is reached by.
-        reading: Where its reads go.
-        read_only: Whether the session writes nothing, and may be a replica's.
+        engines: The database's engines.
+        read_router: Chooses the server of a read-only session.
+        read_only: Whether the session only reads, so that a replica may serve it.
     """
 
-    __slots__ = ("_async_session", "_engines", "_read_only", "_reading", "_session")
+    __slots__ = ("_async_session", "_engines", "_read_only", "_read_router", "_session")
 
-    def __init__(self, engines: Engines, reading: ReadRouter, *, read_only: bool) -> None:
+    def __init__(self, engines: Engines, read_router: ReadRouter, *, read_only: bool) -> None:
         self._engines = engines
-        self._reading = reading
+        self._read_router = read_router
         self._read_only = read_only
 
     def __enter__(self) -> Session:
         if self._read_only:
-            self._session = self._reading.over(self._reader)
+            self._session = self._read_router.run(self._read_session)
         else:
             self._session = Session(self._engines.sync, expire_on_commit=False)
             self._note_writes(self._session)
@@ -45,9 +45,9 @@ class SessionContext:
 
     async def __aenter__(self) -> AsyncSession:
         if self._read_only:
-            self._async_session = await self._reading.over_async(self._async_reader)
+            self._async_session = await self._read_router.run_async(self._async_read_session)
         else:
-            engine = self._engines.of_loop().engine
+            engine = self._engines.for_running_loop().engine
             self._async_session = AsyncSession(engine, expire_on_commit=False)
             self._note_writes(self._async_session.sync_session)
         return self._async_session
@@ -58,11 +58,11 @@ class SessionContext:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        # SQLAlchemy's own way out, which a cancelled task cannot cut short.
+        # SQLAlchemy closes the session even if the task is cancelled.
         await self._async_session.__aexit__(exc_type, exc, traceback)
 
-    def _reader(self, engines: Engines) -> Session:
-        """A session that only reads; it is connected, so that another can be asked if it fails."""
+    def _read_session(self, engines: Engines) -> Session:
+        """Open and connect a read-only session; if that fails, another server is tried."""
         session = Session(engines.sync.execution_options(**READ_ONLY), expire_on_commit=False)
         try:
             session.connection()
@@ -71,8 +71,8 @@ class SessionContext:
             raise
         return session
 
-    async def _async_reader(self, engines: Engines) -> AsyncSession:
-        engine = engines.of_loop().engine.sync_engine.execution_options(**READ_ONLY)
+    async def _async_read_session(self, engines: Engines) -> AsyncSession:
+        engine = engines.for_running_loop().engine.sync_engine.execution_options(**READ_ONLY)
         session = AsyncSession(AsyncEngine(engine), expire_on_commit=False)
         try:
             await session.connection()
@@ -82,9 +82,9 @@ class SessionContext:
         return session
 
     def _note_writes(self, session: Session) -> None:
-        if self._reading.replicas:
+        if self._read_router.replicas:
 
             @event.listens_for(session, "after_commit")
             def note(session: Session) -> None:
                 if not session.in_nested_transaction():
-                    self._reading.note_write()
+                    self._read_router.note_write()

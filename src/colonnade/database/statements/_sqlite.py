@@ -1,9 +1,9 @@
-"""How SQLite is made to behave as PostgreSQL does at READ COMMITTED.
+"""Make SQLite behave as PostgreSQL does at READ COMMITTED.
 
-Reads run outside a transaction and see what is committed; BEGIN IMMEDIATE comes before the
-first write. A transaction that began with a read and then wrote would fail at once with
-SQLITE_BUSY_SNAPSHOT whenever another connection had written in between, however long the busy
-timeout: https://sqlite.org/rescode.html#busy_snapshot
+Reads run outside a transaction and see committed data; BEGIN IMMEDIATE precedes the first write. A
+transaction that reads before it writes would fail at once with SQLITE_BUSY_SNAPSHOT if another
+connection wrote in between, whatever the busy timeout:
+https://sqlite.org/rescode.html#busy_snapshot
 """
 
 import math
@@ -20,16 +20,16 @@ from pydantic_core import from_json, to_json, to_jsonable_python
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import OperationalError
 
-from colonnade.database.statements._statement_limit import narrower
+from colonnade.database.statements._statement_limit import block_timeout
 
-STEPS = 50_000
-"""Steps of SQLite's machine between two looks at the time: about a millisecond."""
+STEPS_BETWEEN_CHECKS = 50_000
+"""Instructions of SQLite's virtual machine between two timeout checks: about a millisecond."""
 
 BUSY_TIMEOUT = 5.0
-"""Seconds to wait for another connection's write, as Python's own ``sqlite3`` does."""
+"""Seconds to wait for another connection's write lock, as in Python's ``sqlite3``."""
 
 LISTENERS = 1
-"""Listeners of statements that ``begin_before_writes`` adds to an engine."""
+"""The number of statement listeners that ``begin_before_writes`` adds to an engine."""
 
 _READS = frozenset(
     ("SELECT", "VALUES", "PRAGMA", "EXPLAIN", "ATTACH", "DETACH", "VACUUM", "BEGIN", "COMMIT",
@@ -42,7 +42,7 @@ _WRITE_VERB = re.compile(r"\b(?:INSERT|UPDATE|DELETE|REPLACE)\b", re.IGNORECASE)
 
 @lru_cache(maxsize=1024)
 def is_write(statement: str) -> bool:
-    """Whether a statement changes the database, or begins what will (SAVEPOINT)."""
+    """Whether a statement writes, or starts a block that may write (SAVEPOINT)."""
     text = _COMMENT.sub(" ", statement).lstrip(" \t\r\n(;")
     match = re.match(r"[A-Za-z]*", text)
     verb = match[0].upper() if match else ""
@@ -52,21 +52,22 @@ def is_write(statement: str) -> bool:
 
 
 def _float_text(value: Any) -> str | None:
-    """A number as JSON writes it: the shortest text that is this double."""
+    """Format a number for JSON, with the shortest text that gives the same double."""
     if value is None or isinstance(value, str | bytes):
-        return None if value is None else _stored_text(value)  # SQLite holds anything anywhere
+        # Any column of SQLite may hold any type.
+        return None if value is None else _stored_text(value)
     return repr(float(value)) if math.isfinite(value) else None
 
 
 def _stored_text(value: Any) -> str:
-    """A value as it is stored, as JSON: a number, a text, ``["00ff"]`` of bytes."""
+    """Format a stored value as JSON: a number, a string, or ``["00ff"]`` for bytes."""
     if isinstance(value, float) and math.isfinite(value):
         return repr(value)
     return to_json([value.hex()] if isinstance(value, bytes) else value).decode()
 
 
 def _timedelta_text(value: str | None) -> str | None:
-    """A duration, which SQLAlchemy stores as a moment so long after 1970, as Pydantic writes it."""
+    """Format a duration as Pydantic does; SQLAlchemy stores it as a datetime relative to 1970."""
     if value is None:
         return None
     return str(to_jsonable_python(datetime.fromisoformat(value) - _EPOCH))
@@ -75,29 +76,29 @@ def _timedelta_text(value: str | None) -> str | None:
 _EPOCH = datetime(1970, 1, 1)
 
 
-def _moment_of(value: Any) -> datetime:
-    """A datetime that another program stored as ISO 8601 has it: with an offset, a ``T``.
+def _datetime_of(value: Any) -> datetime:
+    """Parse a stored datetime in any ISO 8601 form, as other programs write it.
 
     Raises:
-        ValueError: It is not that, as an integer is not, which could count from any day.
+        ValueError: The value is not ISO 8601 text, for example an integer of unknown epoch.
     """
     if not isinstance(value, str):
-        raise ValueError(value)  # noqa: TRY004 - a value of the wrong form
+        raise ValueError(value)  # noqa: TRY004 - the value is invalid, not its type
     return datetime.fromisoformat(value)
 
 
 def _utc_text(value: Any) -> str:
-    """A moment as JSON has it: in UTC, which it is in where it does not tell an offset."""
-    moment = _moment_of(value)
-    utc = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    """Format a stored datetime for JSON in UTC, which is assumed if it has no offset."""
+    timestamp = _datetime_of(value)
+    utc = timestamp.astimezone(UTC) if timestamp.tzinfo else timestamp.replace(tzinfo=UTC)
     return str(to_jsonable_python(utc))
 
 
-def _moment_text(value: Any) -> str | None:
-    """A moment as SQLAlchemy stores it, to compare it; None for what is not a moment."""
+def _timestamp_text(value: Any) -> str | None:
+    """Format a datetime as SQLAlchemy stores it, for comparison; None if it is invalid."""
     try:
-        moment = _moment_of(value)
-        utc = moment.astimezone(UTC) if moment.tzinfo else moment
+        timestamp = _datetime_of(value)
+        utc = timestamp.astimezone(UTC) if timestamp.tzinfo else timestamp
     except (ValueError, OverflowError):
         return None
     return f"{utc.replace(tzinfo=None).isoformat(' ', 'microseconds')}"
@@ -116,7 +117,7 @@ def _unreadable(value: Any) -> Any:
 
 
 def _contains(value: str | None, part: str) -> bool | None:
-    """Whether a JSON value contains another one, as ``@>`` of PostgreSQL has it.
+    """Whether a JSON value contains another one, as PostgreSQL's ``@>`` defines it.
 
     https://www.postgresql.org/docs/current/datatype-json.html#JSON-CONTAINMENT
     """
@@ -130,9 +131,11 @@ def _contains(value: str | None, part: str) -> bool | None:
 
 def _has_part(whole: Any, part: Any) -> bool:
     if isinstance(whole, dict) and isinstance(part, dict):
-        return all(name in whole and _has_part(whole[name], value) for name, value in part.items())
+        return all(
+            name in whole and _has_part(whole[name], expected) for name, expected in part.items()
+        )
     if isinstance(whole, list) and isinstance(part, list):
-        return all(any(_has_part(other, value) for other in whole) for value in part)
+        return all(any(_has_part(element, expected) for element in whole) for expected in part)
     return bool(whole == part) and isinstance(whole, bool) == isinstance(part, bool)
 
 
@@ -140,48 +143,48 @@ FUNCTIONS: dict[str, Any] = {
     "colonnade_base64": _base64_text,
     "colonnade_contains": _contains,
     "colonnade_float": _float_text,
-    "colonnade_local": lambda value: to_jsonable_python(_moment_of(value)),
-    "colonnade_moment": _moment_text,
+    "colonnade_local": lambda value: to_jsonable_python(_datetime_of(value)),
+    "colonnade_moment": _timestamp_text,
     "colonnade_stored": _stored_text,
     "colonnade_time": lambda value: to_jsonable_python(time_of_day.fromisoformat(value)),
     "colonnade_timedelta": _timedelta_text,
     "colonnade_unreadable": _unreadable,
     "colonnade_utc": _utc_text,
 }
-"""SQL functions that every connection has, for values that SQLite itself writes inexactly: its
-``json_array`` is wrong for most doubles."""
+"""SQL functions of every connection, for values that SQLite formats inexactly: its ``json_array``
+is wrong for most doubles."""
 
 
 class TimedCursor(sqlite3.Cursor):
-    """A cursor of a connection that looks at the time."""
+    """A cursor whose statements observe the connection's timeout."""
 
     connection: "FileConnection"
 
     def execute(self, *args: Any) -> Any:
-        """Run a statement."""
-        self.connection.start()
+        """Execute a statement."""
+        self.connection.start_timer()
         return super().execute(*args)
 
     def executemany(self, *args: Any) -> Any:
-        """Run a statement for each row of values."""
-        self.connection.start()
+        """Execute a statement for each row of values."""
+        self.connection.start_timer()
         return super().executemany(*args)
 
 
 class FileConnection(sqlite3.Connection):
-    """A connection that is set up when it is opened: in one hop, where the driver has a thread.
+    """A connection that sets itself up as it opens, in one hop for a driver that uses a thread.
 
     Args:
-        limit: Seconds that a statement may take; None for no limit.
-        args: Those of ``sqlite3.Connection``.
-        kwargs: Those of ``sqlite3.Connection``.
+        limit: Statement timeout in seconds; None for no limit.
+        args: Positional arguments of ``sqlite3.Connection``.
+        kwargs: Keyword arguments of ``sqlite3.Connection``.
     """
 
     def __init__(self, limit: float | None, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._limit = limit
-        self._narrow: float | None = None
-        self._end = math.inf
+        self._block_timeout: float | None = None
+        self._deadline = math.inf
         self._is_timed = False
         try:
             self._set_up()
@@ -189,34 +192,34 @@ class FileConnection(sqlite3.Connection):
             self.close()
             raise
 
-    def narrow(self) -> None:
-        """A statement begins, which keeps the limit of the code that calls."""
-        self._narrow = narrower(self._limit)
-        self.start()
+    def begin_statement(self) -> None:
+        """Start the timer of a statement, with the timeout of the calling block."""
+        self._block_timeout = block_timeout(self._limit)
+        self.start_timer()
 
     def cursor(self, factory: Any = None) -> Any:
-        """A cursor, whose statements keep the limit."""
+        """Create a cursor whose statements observe the timeout."""
         return super().cursor(factory or TimedCursor)
 
-    def start(self) -> None:
-        """A statement begins: it has so long from now."""
-        limit = self._narrow or self._limit
+    def start_timer(self) -> None:
+        """Start the timer of a statement."""
+        limit = self._block_timeout or self._limit
         if limit is None:
-            self._end = math.inf
+            self._deadline = math.inf
             return
-        self._end = time.monotonic() + limit
+        self._deadline = time.monotonic() + limit
         if not self._is_timed:
-            # Not before there is a limit: Python's lock is taken for each call.
+            # Only when there is a limit: each call of the handler takes the GIL.
             self._is_timed = True
-            self.set_progress_handler(self._is_over, STEPS)
+            self.set_progress_handler(self._is_overdue, STEPS_BETWEEN_CHECKS)
 
-    def _is_over(self) -> int:
-        return time.monotonic() > self._end
+    def _is_overdue(self) -> int:
+        return time.monotonic() > self._deadline
 
     def _set_up(self) -> None:
         self.execute("PRAGMA foreign_keys=ON")
         self.execute("PRAGMA synchronous=NORMAL")
-        self._use_log()
+        self._enable_wal()
         self._add_functions()
 
     def _add_functions(self) -> None:
@@ -224,8 +227,8 @@ class FileConnection(sqlite3.Connection):
             arguments = function.__code__.co_argcount
             self.create_function(name, arguments, function, deterministic=True)
 
-    def _use_log(self) -> None:
-        """Write-ahead logging, unless the file is there already in it or cannot be written."""
+    def _enable_wal(self) -> None:
+        """Turn on write-ahead logging, unless it is on already or the file is read-only."""
         if self.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
             return
         try:
@@ -236,7 +239,7 @@ class FileConnection(sqlite3.Connection):
 
 
 class MemoryConnection(FileConnection):
-    """One to a database in memory, which has no log and synchronises nothing."""
+    """A connection to an in-memory database, which has no write-ahead log and never syncs."""
 
     def _set_up(self) -> None:
         self.execute("PRAGMA foreign_keys=ON")
@@ -244,7 +247,7 @@ class MemoryConnection(FileConnection):
 
 
 def begin_before_writes(engine: Engine) -> None:
-    """Have an engine's connections begin a transaction before they write."""
+    """Make an engine's connections begin a transaction before their first write."""
 
     @event.listens_for(engine, "before_cursor_execute")
     def begin(
@@ -255,12 +258,12 @@ def begin_before_writes(engine: Engine) -> None:
         context: Any,
         executemany: bool,
     ) -> None:
-        _raw(connection).narrow()
+        _sqlite_connection(connection).begin_statement()
         level = connection.get_execution_options().get("isolation_level")
         reads_only = connection.get_execution_options().get("sqlite_readonly")
         if reads_only and is_write(statement):
-            refused = sqlite3.OperationalError("attempt to write a readonly database")
-            raise OperationalError(statement, None, refused)
+            error = sqlite3.OperationalError("attempt to write a readonly database")
+            raise OperationalError(statement, None, error)
         if level == "AUTOCOMMIT":
             return
         if level != "SERIALIZABLE" and not (is_write(statement) or _locks(context)):
@@ -271,13 +274,13 @@ def begin_before_writes(engine: Engine) -> None:
             cursor.execute("BEGIN IMMEDIATE")
 
 
-def _raw(connection: Connection) -> Any:
-    """SQLite's own connection, which aiosqlite has in a thread."""
+def _sqlite_connection(connection: Connection) -> Any:
+    """Return the ``sqlite3`` connection, which aiosqlite wraps."""
     driver_connection: Any = connection.connection.driver_connection
     return getattr(driver_connection, "_conn", driver_connection)
 
 
 def _locks(context: Any) -> bool:
-    """Whether a SELECT asks for locks: SQLite has one lock, and this takes it."""
+    """Whether a SELECT is FOR UPDATE, for which SQLite takes its only lock."""
     compiled = getattr(context, "compiled", None)
     return getattr(getattr(compiled, "statement", None), "_for_update_arg", None) is not None

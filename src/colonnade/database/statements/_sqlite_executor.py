@@ -1,4 +1,4 @@
-"""SQLite for async code: a unit of work is one hop to a thread and back."""
+"""Run SQLite for async code: each unit of work takes one hop to a thread and back."""
 
 import asyncio
 import sqlite3
@@ -12,7 +12,11 @@ from sqlalchemy import Connection, Engine
 
 from colonnade.database.connections._engines import Engines
 from colonnade.database.statements import _sqlite
-from colonnade.database.statements._driver_execution import NotDirect, is_watched, run_direct
+from colonnade.database.statements._driver_execution import (
+    NeedsSQLAlchemy,
+    has_observers,
+    run_direct,
+)
 from colonnade.database.statements._plans import Bound, StatementBatch
 
 T = TypeVar("T")
@@ -21,78 +25,81 @@ T = TypeVar("T")
 async def run_in_thread(
     engines: Engines, work: Callable[[Connection], T], *, begin: bool, read_only: bool
 ) -> T:
-    """Run Core statements in a thread; who gives up waiting has them interrupted.
+    """Run Core statements in a thread; interrupt them if the caller is cancelled.
 
     Args:
-        engines: What the database is reached by.
+        engines: The database's engines.
         work: Called with a connection.
-        begin: Whether it is one transaction, that locks out other writers from the start.
-        read_only: Whether it only reads; what may write waits for its turn, in one thread.
+        begin: Whether to run it in one transaction that locks out other writers from the start.
+        read_only: Whether it only reads. Work that may write runs in a single thread.
     """
     threads = engines.threads if read_only else engines.writer
-    running = Running(work.plan.longest if isinstance(work, Bound) else None)
+    interruptible = Interruptible(work.plan.max_bytes if isinstance(work, Bound) else None)
     try:
         return await threads.run(
-            partial(_run, engines.sync, work, begin, running), patience=engines.patience
+            partial(_run, engines.sync, work, begin, interruptible), max_wait=engines.pool_timeout
         )
     except asyncio.CancelledError:
-        running.interrupt()
+        interruptible.interrupt()
         raise
 
 
-def _run(engine: Engine, work: Callable[[Connection], T], begin: bool, running: "Running") -> T:
-    if (not begin or isinstance(work, StatementBatch)) and not is_watched(
+def _run(
+    engine: Engine, work: Callable[[Connection], T], begin: bool, interruptible: "Interruptible"
+) -> T:
+    if (not begin or isinstance(work, StatementBatch)) and not has_observers(
         engine, _sqlite.LISTENERS
     ):
-        with suppress(NotDirect):
-            return run_direct(engine, work, running.on, begin=begin)
+        with suppress(NeedsSQLAlchemy):
+            return run_direct(engine, work, interruptible.attach, begin=begin)
     level = "SERIALIZABLE" if begin else "AUTOCOMMIT"
     with (
         engine.execution_options(isolation_level=level).connect() as connection,
-        running.on(connection.connection.driver_connection),
+        interruptible.attach(connection.connection.driver_connection),
         connection.begin() if begin else nullcontext(),
     ):
         return work(connection)
 
 
-class Running:
-    """What runs in a thread, for whoever waits for it and may give up.
+class Interruptible:
+    """Lets the event loop interrupt the statement that runs in a thread.
 
     Args:
-        longest: Bytes of a text that it may make; None: what SQLite itself bears.
+        max_bytes: The largest value that the statement may produce, in bytes; None for SQLite's
+            own limit.
     """
 
-    def __init__(self, longest: int | None) -> None:
-        self._longest = longest
+    def __init__(self, max_bytes: int | None) -> None:
+        self._max_bytes = max_bytes
         self._lock = Lock()
         self._connection: Any = None
-        self._is_over = False
+        self._is_interrupted = False
 
     @contextmanager
-    def on(self, connection: Any) -> Iterator[None]:
-        """It runs on this connection.
+    def attach(self, connection: Any) -> Iterator[None]:
+        """Make a connection interruptible for the duration of the block.
 
         Raises:
-            sqlite3.OperationalError: Nobody waits for it any more.
+            sqlite3.OperationalError: The work was interrupted before it started.
         """
         with self._lock:
-            if self._is_over:
+            if self._is_interrupted:
                 raise sqlite3.OperationalError("interrupted")
             self._connection = connection
-        before = None
-        if self._longest is not None:
-            before = connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, self._longest)
+        previous_limit = None
+        if self._max_bytes is not None:
+            previous_limit = connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, self._max_bytes)
         try:
             yield
         finally:
-            if before is not None:
-                connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, before)
+            if previous_limit is not None:
+                connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, previous_limit)
             with self._lock:
                 self._connection = None
 
     def interrupt(self) -> None:
-        """Have the statement that runs, or is to run, end in an error."""
+        """Interrupt the running statement, or prevent a queued one from starting."""
         with self._lock:
-            self._is_over = True
+            self._is_interrupted = True
             if self._connection is not None:
                 self._connection.interrupt()

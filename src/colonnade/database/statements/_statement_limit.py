@@ -1,43 +1,43 @@
-"""How long a statement may take: of a Database, and for a while of less."""
+"""The statement timeout of a block, which is lower than that of its Database."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
 GRACE = 1.0
-"""Seconds beyond the limit after which the server's own word on it is not waited for any more: it,
-or the way to it, has stalled."""
+"""Seconds beyond the timeout to wait for the server's own timeout error. After that, the server or
+the network has stalled."""
 
-_narrowed: ContextVar[float | None] = ContextVar("colonnade_statement_timeout", default=None)
+_timeout: ContextVar[float | None] = ContextVar("colonnade_statement_timeout", default=None)
 
 
 @contextmanager
-def narrowed(seconds: float) -> Iterator[None]:
-    """Let statements take no longer than this inside.
+def statement_timeout(seconds: float) -> Iterator[None]:
+    """Limit the time of each statement in the block.
 
     Raises:
-        ValueError: It is not a time.
+        ValueError: ``seconds`` is not greater than 0.
     """
     if not seconds > 0:
-        raise ValueError(f"A statement timeout must be more than 0 seconds, not {seconds}")
-    outer = _narrowed.get()
-    token = _narrowed.set(seconds if outer is None else min(seconds, outer))
+        raise ValueError(f"statement_timeout must be greater than 0 seconds, not {seconds}")
+    outer = _timeout.get()
+    token = _timeout.set(seconds if outer is None else min(seconds, outer))
     try:
         yield
     finally:
-        _narrowed.reset(token)
+        _timeout.reset(token)
 
 
-def narrower(limit: float | None) -> float | None:
-    """The limit that holds here, where it is less than that of the Database; else None.
+def block_timeout(limit: float | None = None) -> float | None:
+    """Return the timeout of the enclosing block if it is lower than ``limit``, else None.
 
     Args:
-        limit: The Database's, in seconds; None for none.
+        limit: The Database's timeout in seconds; None for no limit.
     """
-    here = _narrowed.get()
-    return here if here is not None and (limit is None or here < limit) else None
+    timeout = _timeout.get()
+    return timeout if timeout is not None and (limit is None or timeout < limit) else None
 
 
 def milliseconds(seconds: float) -> int:
-    """As PostgreSQL takes it; it reads 0 as no limit at all."""
+    """Convert seconds for PostgreSQL, for which 0 would mean no limit."""
     return max(1, round(seconds * 1000))

@@ -1,4 +1,4 @@
-"""The log of statements: how long each took, and the plans of slow ones."""
+"""Log statements with their duration, and slow ones with their query plan."""
 
 import logging
 import re
@@ -22,79 +22,79 @@ _EXPLAINING = "colonnade_explaining"
 
 @dataclass(frozen=True, slots=True)
 class StatementLogging:
-    """What is logged of statements.
+    """Which statements are logged; see the arguments of ``Database``.
 
     Attributes:
-        every: Whether every statement is logged, at INFO.
-        slow: Seconds from which a statement is logged at WARNING; None for never.
-        plans: Whether the plan of a slow one is logged too.
+        log_statements: Whether every statement is logged, at INFO.
+        slow_statement: Seconds from which a statement is logged at WARNING; None for never.
+        explain_slow: Whether a slow statement is logged with its query plan.
     """
 
-    every: bool
-    slow: float | None
-    plans: bool
+    log_statements: bool
+    slow_statement: float | None
+    explain_slow: bool
 
     def __bool__(self) -> bool:
-        return self.every or self.slow is not None
+        return self.log_statements or self.slow_statement is not None
 
 
-def tell_statements(engine: Engine, telling: StatementLogging, url: DatabaseURL) -> None:
-    """Have the statements of an engine told of in the log ``colonnade.statements``.
+def log_statements(engine: Engine, options: StatementLogging, url: DatabaseURL) -> None:
+    """Log an engine's statements to the logger ``colonnade.statements``.
 
-    Values are not: they may be secret.
+    Their values are left out, since they may be secret.
 
     Args:
-        engine: The engine, or the sync side of one.
-        telling: What is logged.
+        engine: The engine, or the sync side of an async one.
+        options: Which statements to log.
         url: The database.
     """
 
     @event.listens_for(engine, "before_cursor_execute")
-    def begin(connection: Connection, *_: Any) -> None:
+    def start_timing(connection: Connection, *_: Any) -> None:
         connection.info[_STARTED] = time.perf_counter()
 
     @event.listens_for(engine, "after_cursor_execute")
-    def end(
+    def log(
         connection: Connection,
         cursor: Any,
         statement: str,
         parameters: Any,
         context: Any,
-        many: bool,
+        executemany: bool,
     ) -> None:
-        took = time.perf_counter() - connection.info.get(_STARTED, time.perf_counter())
+        seconds = time.perf_counter() - connection.info.get(_STARTED, time.perf_counter())
         if connection.info.get(_EXPLAINING):
             return
-        is_slow = telling.slow is not None and took >= telling.slow
-        if not (is_slow or telling.every):
+        is_slow = options.slow_statement is not None and seconds >= options.slow_statement
+        if not (is_slow or options.log_statements):
             return
-        attributes: dict[str, Any] = {
+        fields: dict[str, Any] = {
             "statement": statement,
-            "milliseconds": round(took * 1000, 3),
+            "milliseconds": round(seconds * 1000, 3),
             "rows": cursor.rowcount,
             "database": str(url),
         }
-        if is_slow and telling.plans and not many:
-            attributes["plan"] = _plan(connection, statement, parameters)
+        if is_slow and options.explain_slow and not executemany:
+            fields["plan"] = _plan(connection, statement, parameters)
         level = logging.WARNING if is_slow else logging.INFO
-        plan = f"\n{attributes['plan']}" if attributes.get("plan") else ""
+        plan = f"\n{fields['plan']}" if fields.get("plan") else ""
         one_line = " ".join(statement.split())
-        logger.log(level, "%.1f ms: %s%s", took * 1000, one_line, plan, extra=attributes)
+        logger.log(level, "%.1f ms: %s%s", seconds * 1000, one_line, plan, extra=fields)
 
 
 def _plan(connection: Connection, statement: str, parameters: Any) -> str | None:
-    """What the database means to do for a statement; None if it does not say."""
+    """Return the query plan of a statement; None if it cannot be explained."""
     if statement.lstrip(" \n(").partition(" ")[0].partition("\n")[0].upper() not in _EXPLAINED:
         return None
     is_sqlite = connection.dialect.name == "sqlite"
     connection.info[_EXPLAINING] = True
     try:
-        query = f"EXPLAIN {'QUERY PLAN ' if is_sqlite else ''}{statement}"
+        explain = f"EXPLAIN {'QUERY PLAN ' if is_sqlite else ''}{statement}"
         if is_sqlite or connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
-            rows = connection.exec_driver_sql(query, parameters).all()
+            rows = connection.exec_driver_sql(explain, parameters).all()
         else:
-            with connection.begin_nested():  # what fails is undone alone
-                rows = connection.exec_driver_sql(query, parameters).all()
+            with connection.begin_nested():  # a failure must not abort the transaction
+                rows = connection.exec_driver_sql(explain, parameters).all()
     except SQLAlchemyError:
         logger.debug("EXPLAIN failed", exc_info=True)
         return None
@@ -104,7 +104,7 @@ def _plan(connection: Connection, statement: str, parameters: Any) -> str | None
 
 
 def _redacted(line: str) -> str:
-    """A line of a plan without the values that PostgreSQL writes into its conditions."""
+    """Return a line of a plan without the values that PostgreSQL writes into conditions."""
     without = _TEXTS.sub("'?'", line)
     label, separator, condition = without.partition(": (")
     return without if not separator else f"{label}{separator}{_NUMBERS.sub('?', condition)}"

@@ -1,8 +1,8 @@
-"""Statement timeouts on PostgreSQL: the server's own where it can be told, the driver's behind it.
+"""Statement timeouts on PostgreSQL: the server's timeout, and the driver's as a fallback.
 
-On a direct connection the limit is one of its settings, for which no round trip is made. Behind a
-pooler in transaction mode nothing can be set for longer than a transaction: there each transaction
-sets its own, and asyncpg ends single statements by a cancel request.
+On a direct connection, the timeout is a startup setting, which costs no round trip. Behind a pooler
+in transaction mode a setting lasts only for a transaction. Each transaction therefore sets it, and
+for single statements asyncpg sends a cancel request.
 """
 
 import asyncio
@@ -12,38 +12,42 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import ExceptionContext
 
 from colonnade.database.connections._poolers import Pooler
-from colonnade.database.statements._statement_limit import GRACE, milliseconds, narrower
+from colonnade.database.statements._statement_limit import GRACE, block_timeout, milliseconds
 from colonnade.errors import StatementTimeoutError
 
 
-def stalled() -> StatementTimeoutError:
-    """The error of a statement whose answer is not waited for any more."""
-    return StatementTimeoutError("The server did not answer the statement in time.")
+def no_answer_error() -> StatementTimeoutError:
+    """Return the error of a statement that the server did not answer in time."""
+    return StatementTimeoutError(
+        "The server did not answer the statement within its timeout. The connection was closed."
+    )
 
 
-async def settle(connection: Any) -> None:
-    """Wait until the server has been told to cancel what nobody waits for any more.
+async def wait_for_cancellation(connection: Any) -> None:
+    """Wait until the cancel request of an abandoned statement has been sent.
 
-    asyncpg tells it in a task, on its own connection.
+    asyncpg sends it in a separate task, on a separate connection.
 
     Args:
-        connection: The connection.
+        connection: The asyncpg connection.
     """
     tasks = list(getattr(connection, "_cancellations", ()))
     if tasks:
         await asyncio.wait(tasks, timeout=GRACE)
 
 
-def limited(driver: str, arguments: dict[str, Any], limit: float, pooler: Pooler) -> dict[str, Any]:
-    """What a driver connects with so that no statement takes longer.
+def timeout_arguments(
+    driver: str, arguments: dict[str, Any], limit: float, pooler: Pooler
+) -> dict[str, Any]:
+    """Return the connect arguments that set a statement timeout.
 
     Args:
         driver: ``psycopg`` or ``asyncpg``.
-        arguments: What it connects with else.
-        limit: Seconds.
-        pooler: What is known of a pooler.
+        arguments: The other connect arguments.
+        limit: The timeout in seconds.
+        pooler: Whether there is a pooler, through which the server takes no settings.
     """
-    setting = "" if pooler.found else f"-c statement_timeout={milliseconds(limit)}"
+    setting = "" if pooler.is_detected else f"-c statement_timeout={milliseconds(limit)}"
     if driver == "psycopg":
         options = f"{arguments.get('options', '')} {setting}".strip()
         return {"options": options} if options else {}
@@ -51,42 +55,44 @@ def limited(driver: str, arguments: dict[str, Any], limit: float, pooler: Pooler
     options = f"{settings.get('options', '')} {setting}".strip()
     if options:
         settings["options"] = options
-    # Behind a pooler the driver's is the only one there is for single statements.
-    client = limit if pooler.found else limit + GRACE
-    requested = arguments.get("command_timeout")
-    limits = {"command_timeout": client if requested is None else min(client, requested)}
-    return {**limits, "server_settings": settings} if settings else limits
+    # Behind a pooler, single statements have only the driver's timeout.
+    command_timeout = limit if pooler.is_detected else limit + GRACE
+    configured = arguments.get("command_timeout")
+    if configured is not None:
+        command_timeout = min(command_timeout, configured)
+    server_settings = {"server_settings": settings} if settings else {}
+    return {"command_timeout": command_timeout, **server_settings}
 
 
 def limit_statements(engine: Engine, limit: float | None, pooler: Pooler) -> None:
-    """Have transactions of an engine keep the limit that its connections have not.
+    """Set the statement timeout in each transaction for which the connection does not have it.
 
     Args:
-        engine: The engine, or the sync side of one.
-        limit: Seconds; None for none.
-        pooler: What is known of a pooler.
+        engine: The engine, or the sync side of an async one.
+        limit: The Database's timeout in seconds; None for no limit.
+        pooler: Whether there is a pooler, behind which connections have no settings.
     """
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        here = narrower(limit) or (limit if pooler.found else None)
+        timeout = block_timeout(limit) or (limit if pooler.is_detected else None)
         level = connection.get_execution_options().get("isolation_level")
-        if here is None or level == "AUTOCOMMIT":
+        if timeout is None or level == "AUTOCOMMIT":
             return
-        connection.exec_driver_sql(f"SET LOCAL statement_timeout = {milliseconds(here)}")
+        connection.exec_driver_sql(f"SET LOCAL statement_timeout = {milliseconds(timeout)}")
 
 
 def translate_timeouts(engine: Engine) -> None:
-    """Have the driver's own timeouts be errors of Colonnade's, and their connections closed.
+    """Translate the driver's timeouts into ``StatementTimeoutError`` and close their connections.
 
     Args:
-        engine: The engine, or the sync side of one.
+        engine: The engine, or the sync side of an async one.
     """
 
     @event.listens_for(engine, "handle_error")
     def translate(context: ExceptionContext) -> None:
-        # asyncpg's own, which SQLAlchemy does not know: the connection may be in any state.
+        # asyncpg raises it directly, and leaves the connection in an unknown state.
         if type(context.original_exception) is TimeoutError:
             context.is_disconnect = True
             context.invalidate_pool_on_disconnect = False
-            raise stalled() from context.original_exception
+            raise no_answer_error() from context.original_exception

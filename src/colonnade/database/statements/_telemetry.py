@@ -1,4 +1,4 @@
-"""OpenTelemetry's own instrumentation of SQLAlchemy, where it is installed."""
+"""Use OpenTelemetry's instrumentation of SQLAlchemy, if it is installed."""
 
 from importlib import import_module
 from importlib.util import find_spec
@@ -7,11 +7,11 @@ from typing import Any
 from sqlalchemy import Engine
 
 PACKAGE = "opentelemetry.instrumentation.sqlalchemy"
-"""From PyPI's opentelemetry-instrumentation-sqlalchemy."""
+"""Provided by opentelemetry-instrumentation-sqlalchemy on PyPI."""
 
 
 def is_set_up() -> bool:
-    """Whether it is there, and somebody has said where spans go."""
+    """Whether the instrumentation is installed and a tracer provider is set."""
     try:
         if find_spec(PACKAGE) is None:
             return False
@@ -22,11 +22,11 @@ def is_set_up() -> bool:
 
 
 def instrument(engine: Engine) -> None:
-    """Have an engine's statements be spans, and its pool be measured.
+    """Emit spans for an engine's statements and metrics of its pool.
 
     Args:
-        engine: The engine, or the sync side of one.
+        engine: The engine, or the sync side of an async one.
     """
     module: Any = import_module(PACKAGE)
-    # ``instrument()`` is for once: there is an engine for each event loop.
+    # The public ``instrument()`` works only once, and there is an engine for each event loop.
     module.SQLAlchemyInstrumentor()._instrument(engine=engine)

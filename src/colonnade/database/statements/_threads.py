@@ -1,7 +1,8 @@
-"""Threads for SQLite: one hop there and back, for less than ``asyncio.to_thread`` takes.
+"""A thread pool for SQLite with less overhead than ``asyncio.to_thread``.
 
-That is 23 µs under load, and this 6: it goes by two kinds of futures, chained by callbacks; here
-the thread settles the one that the event loop waits for. The statement itself is often shorter.
+Under load ``asyncio.to_thread`` costs 23 µs, since it chains two futures by callbacks, and this
+costs 6 µs: the thread resolves the future that the event loop waits for. The statement itself often
+takes less than either.
 """
 
 import asyncio
@@ -20,84 +21,86 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 T = TypeVar("T")
 
-MOST = min(32, (os.cpu_count() or 1) + 4)
-"""Threads, as many as ``concurrent.futures.ThreadPoolExecutor`` has by itself."""
+MAX_THREADS = min(32, (os.cpu_count() or 1) + 4)
+"""The number of threads, as in ``concurrent.futures.ThreadPoolExecutor``."""
 
 Claim = list[None]
-"""Of a thread that runs an item, and of whoever gives up waiting for one, the first to pop it."""
+"""Holds one element: the thread or the timeout that pops it first handles the item."""
 
 Item = tuple[asyncio.AbstractEventLoop, "asyncio.Future[Any]", Context, Callable[[], Any], Claim]
 
 
 class Threads:
-    """Threads that run what event loops wait for; started as they are needed.
+    """Runs functions in threads for event loops. Threads are started as needed.
 
-    They end when ``stop`` is called, or with the last reference to this.
+    They end when ``stop`` is called, or when the object is garbage collected.
 
     Args:
-        most: How many there are at most.
+        max_threads: The maximum number of threads.
     """
 
-    def __init__(self, most: int = MOST) -> None:
-        self._most = most
-        self._begin()
+    def __init__(self, max_threads: int = MAX_THREADS) -> None:
+        self._max_threads = max_threads
+        self._start()
 
-    async def run(self, work: Callable[[], T], *, patience: float | None = None) -> T:
-        """What ``work`` returns, or raises, in a thread; with the context variables from here.
+    async def run(self, work: Callable[[], T], *, max_wait: float | None = None) -> T:
+        """Run ``work`` in a thread with the current context variables, and return its result.
 
         Args:
-            work: What to run.
-            patience: Seconds in which a thread has to begin; None for no limit.
+            work: The function to run.
+            max_wait: Seconds to wait for a free thread; None for no limit.
 
         Raises:
-            sqlalchemy.exc.TimeoutError: No thread was free in time; ``work`` is not run.
+            sqlalchemy.exc.TimeoutError: No thread became free in time; ``work`` was not run.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         if self._process != os.getpid():
-            self._begin()  # it was forked, and threads stay behind
+            self._start()  # after a fork, which does not copy threads
         claim: Claim = [None]
-        if not self._line.put((loop, future, copy_context(), work, claim)) and patience is not None:
-            self._line.waiting.add(loop, future, claim, patience)
+        starts_now = self._queue.put((loop, future, copy_context(), work, claim))
+        if not starts_now and max_wait is not None:
+            self._queue.waiters.add(loop, future, claim, max_wait)
         return await future
 
     def stop(self, *, wait: float = 0) -> None:
-        """Have the threads end, once they have run what they were given.
+        """End the threads after they have finished the queued work.
 
         Args:
-            wait: Seconds to wait for them: what is cancelled ends soon, and gives back what it has.
+            wait: Maximum seconds to wait for them. Interrupted statements end soon, and return
+                their connections.
         """
-        line = self._line
+        queue = self._queue
         self._finalizer()
-        self._begin()
-        line.join(wait)
+        self._start()
+        queue.join(wait)
 
-    def _begin(self) -> None:
+    def _start(self) -> None:
         self._process = os.getpid()
-        self._line = _Line(self._most)
-        self._finalizer = finalize(self, self._line.stop)
+        self._queue = _WorkQueue(self._max_threads)
+        self._finalizer = finalize(self, self._queue.stop)
 
 
-class _Line:
-    """What waits to be run, and the threads that run it."""
+class _WorkQueue:
+    """The queued work, and the threads that run it."""
 
-    def __init__(self, most: int) -> None:
-        self.waiting = _Waiting()
-        self._most = most
+    def __init__(self, max_threads: int) -> None:
+        self.waiters = _Waiters()
+        self._max_threads = max_threads
         self._work: SimpleQueue[Item | None] = SimpleQueue()
         self._unfinished: list[None] = []  # one for each item; append and pop are atomic
         self._threads: list[Thread] = []
 
     def put(self, item: Item) -> bool:
-        """Have it run: by a thread that is idle, or by another, up to as many as may be.
+        """Queue an item; start another thread if none is idle and the maximum is not reached.
 
         Returns:
-            Whether there is a thread for it, so that it does not wait.
+            Whether a thread is free to run it at once.
         """
         before = len(self._unfinished)
         self._unfinished.append(None)
-        if before >= len(self._threads) < self._most:
-            # A daemon: a program does not wait for threads of which it knows nothing.
+        if before >= len(self._threads) < self._max_threads:
+            # A daemon thread does not keep the program from exiting.
             thread = Thread(target=self._serve, name="colonnade-sqlite", daemon=True)
             self._threads.append(thread)
             thread.start()
@@ -106,23 +109,23 @@ class _Line:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing runs, or is to run."""
+        """Whether no work is running or queued."""
         return not self._unfinished
 
     def stop(self) -> None:
-        """Have the threads end, once nothing is left to run."""
+        """End the threads once the queue is empty."""
         for _ in self._threads:
             self._work.put(None)
 
     def join(self, seconds: float) -> None:
-        """Wait until they have ended, so long at most."""
-        end = time.monotonic() + seconds
+        """Wait until the threads have ended, for at most ``seconds``."""
+        deadline = time.monotonic() + seconds
         for thread in self._threads:
             if thread is not current_thread():
-                thread.join(max(0.0, end - time.monotonic()))
+                thread.join(max(0.0, deadline - time.monotonic()))
 
     def _serve(self) -> None:
-        item = self._work.get()  # it was started for one
+        item = self._work.get()  # it was started for an item
         while item is not None:
             loop, future, context, work, claim = item
             result, error = None, None
@@ -132,82 +135,85 @@ class _Line:
                     result = context.run(work)
             except BaseException as raised:
                 error = raised
-            # Idle before anybody knows: whoever waits may have the next at once.
+            # Count the thread as idle first: the waiter may submit its next item at once.
             self._unfinished.pop()
-            with suppress(RuntimeError):  # the loop is closed, and nobody waits
-                loop.call_soon_threadsafe(_settle, future, result, error)
-            # Until the next, keep nothing alive.
+            with suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(_resolve, future, result, error)
+            # Keep nothing alive while waiting for the next item.
             del item, loop, future, context, work, claim, result, error
             item = self._work.get()
 
 
-class _Waiting:
-    """Those who wait for a thread, and give up in time: one timer for all of them."""
+class _Waiters:
+    """Times out the callers that wait for a thread, with one timer for all of them."""
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._entries: deque[_Entry] = deque()
-        self._loop: asyncio.AbstractEventLoop | None = None  # the one that has the timer
+        self._waiters: deque[_Waiter] = deque()
+        self._loop: asyncio.AbstractEventLoop | None = None  # the loop that runs the timer
 
     def add(
         self,
         loop: asyncio.AbstractEventLoop,
         future: "asyncio.Future[Any]",
         claim: Claim,
-        patience: float,
+        max_wait: float,
     ) -> None:
-        """Let one wait no longer than this for a thread."""
+        """Time out a caller if no thread starts its item within ``max_wait`` seconds."""
         with self._lock:
-            entries = self._entries
-            while entries and entries[0].is_over:
-                entries.popleft()
-            entries.append(_Entry(loop.time() + patience, patience, loop, ref(future), claim))
+            waiters = self._waiters
+            while waiters and waiters[0].is_settled:
+                waiters.popleft()
+            waiters.append(_Waiter(loop.time() + max_wait, max_wait, loop, ref(future), claim))
             if self._loop is None or self._loop.is_closed():
                 self._loop = loop
-                loop.call_later(patience, self._look, loop)
+                loop.call_later(max_wait, self._expire, loop)
 
-    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Have those give up whose time is over, and look again when that of the next is."""
+    def _expire(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Time out the callers that are due, and set the timer for the next."""
         with self._lock:
-            entries = self._entries
-            while entries and (entries[0].is_over or entries[0].due <= loop.time()):
-                entry = entries.popleft()
+            waiters = self._waiters
+            while waiters and (waiters[0].is_settled or waiters[0].due <= loop.time()):
+                waiter = waiters.popleft()
                 with suppress(RuntimeError):  # its loop is closed
-                    entry.loop.call_soon_threadsafe(entry.give_up)
-            if entries:
-                loop.call_at(entries[0].due, self._look, loop)
+                    waiter.loop.call_soon_threadsafe(waiter.give_up)
+            if waiters:
+                loop.call_at(waiters[0].due, self._expire, loop)
             else:
                 self._loop = None
 
 
-class _Entry(NamedTuple):
-    """One who waits for a thread."""
+class _Waiter(NamedTuple):
+    """A caller that waits for a thread."""
 
     due: float
-    patience: float
+    max_wait: float
     loop: asyncio.AbstractEventLoop
     future: "ref[asyncio.Future[Any]]"
     claim: Claim
 
     @property
-    def is_over(self) -> bool:
-        """Whether nothing is waited for: it has begun, or was cancelled."""
+    def is_settled(self) -> bool:
+        """Whether the wait is over: the item has started, or was cancelled."""
         future = self.future()
         return not self.claim or future is None or future.done()
 
     def give_up(self) -> None:
-        """Wait no longer; what a thread has begun is not given up."""
+        """Raise the timeout, unless a thread has already started the item."""
         future = self.future()
         with suppress(IndexError):
             self.claim.pop()
             if future is not None and not future.done():
-                message = f"No thread was free within {self.patience:g} seconds."
+                message = (
+                    f"No thread became free for SQLite within {self.max_wait:g} seconds. Raise "
+                    "pool_timeout, or keep transactions shorter."
+                )
                 future.set_exception(PoolTimeoutError(message))
 
 
-def _settle(future: "asyncio.Future[Any]", result: Any, error: BaseException | None) -> None:
+def _resolve(future: "asyncio.Future[Any]", result: Any, error: BaseException | None) -> None:
     if future.done():
-        return  # whoever waited was cancelled
+        return  # the caller was cancelled
     if error is None:
         future.set_result(result)
     else:

@@ -1,4 +1,4 @@
-"""Units of work: a session, what is done in it, COMMIT; and again where that is asked for."""
+"""Run units of work in a session, commit them, and retry them where that may help."""
 
 import asyncio
 import time
@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from colonnade.database.connections._connector import refuse_lost
+from colonnade.database.connections._connector import require_open_connection
 from colonnade.database.statements._retry import Attempts
 from colonnade.database.statements._sessions import SessionContext
 from colonnade.errors import DatabaseError
@@ -19,19 +19,19 @@ T = TypeVar("T")
 IsolationLevel = Literal["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"]
 
 
-def run_unit(
+def run_transaction(
     open_session: Callable[[], SessionContext],
     attempts: Attempts,
     work: Callable[[Session], T],
     isolation_level: IsolationLevel | None,
 ) -> T:
-    """``Database.transaction``.
+    """Implement ``Database.transaction``.
 
     Args:
-        open_session: Makes the session of each attempt.
-        attempts: Whether another follows an error.
-        work: What is done.
-        isolation_level: The transaction's.
+        open_session: Opens the session of each attempt.
+        attempts: Decides whether to retry after an error.
+        work: The unit of work.
+        isolation_level: The isolation level of the transaction; None for the default.
     """
     while True:
         try:
@@ -41,7 +41,7 @@ def run_unit(
                     session.connection(execution_options={"isolation_level": isolation_level})
                 result = work(session)
                 session.flush()
-                refuse_lost(session.connection())
+                require_open_connection(session.connection())
                 attempts.committing = True
                 session.commit()
                 return result
@@ -52,13 +52,13 @@ def run_unit(
         time.sleep(pause)
 
 
-async def run_unit_async(
+async def run_transaction_async(
     open_session: Callable[[], SessionContext],
     attempts: Attempts,
     work: Callable[[AsyncSession], Awaitable[T]],
     isolation_level: IsolationLevel | None,
 ) -> T:
-    """``run_unit`` for async code."""
+    """``run_transaction`` for async code."""
     while True:
         try:
             async with open_session() as session:
@@ -68,7 +68,7 @@ async def run_unit_async(
                     await session.connection(execution_options=options)
                 result = await work(session)
                 await session.flush()
-                await (await session.connection()).run_sync(refuse_lost)
+                await (await session.connection()).run_sync(require_open_connection)
                 attempts.committing = True
                 await session.commit()
                 return result

@@ -157,7 +157,7 @@ def _decoded(data: bytes, encoding: str) -> str:
     try:
         return data.decode(encoding)
     except (UnicodeDecodeError, LookupError) as error:
-        reason = f"its bytes are no {encoding}"
+        reason = f"its bytes are not {encoding}"
         if isinstance(error, UnicodeDecodeError):
             line = data.count(b"\n", 0, error.start) + 1
             raise UnreadableError(

@@ -16,8 +16,8 @@ class MissingBackPopulates(Rule):
     Two relations over the same foreign key that do not know of each other disagree until the rows
     are read again: a task added to `project.tasks` still has `project` None, and SQLAlchemy warns
     that both write the same column. `back_populates` on both keeps them together. A plain list that
-    has no other side is found too; a single row without one is not, nor a relation with options of
-    its own, for that is one direction, chosen.
+    has no other side is found too; a single row without one is not, nor a relation with other
+    options, which is one direction by choice.
     """
 
     code = "CLN102"

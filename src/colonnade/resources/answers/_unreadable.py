@@ -209,6 +209,6 @@ class _Search:
         return rows if limit is None else select(rows).offset(offset).limit(limit).subquery()
 
     async def _run(self, statement: Select[Any]) -> Any:
-        plan = Plan(statement, once=True)
+        plan = Plan(statement, one_off=True)
         work = plan.bound(self._parameters, lambda rows: rows.all())
         return await self._subject.run(self._context, work, read_only=True)
