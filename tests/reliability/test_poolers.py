@@ -127,7 +127,7 @@ def test_the_log_says_what_was_found(
         assert "pooler" not in caplog.text
         behind = Database(bouncer.url)
         behind.ping()
-        assert "is behind a pooler" in caplog.text
+        assert "is behind a connection pooler" in caplog.text
     direct.dispose()
     behind.dispose()
 

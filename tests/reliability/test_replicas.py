@@ -309,7 +309,7 @@ def test_a_primary_is_waited_for_until_there_is_one(servers: list[Server], note:
 
 
 def test_sqlite_has_none() -> None:
-    with pytest.raises(DatabaseURLError, match="SQLite has none"):
+    with pytest.raises(DatabaseURLError, match="SQLite has no replicas"):
         Database("sqlite://", replicas=["postgresql://h/db"])
     with pytest.raises(DatabaseURLError, match="is not a PostgreSQL URL"):
         Database("postgresql://h/db", replicas=["sqlite://"])

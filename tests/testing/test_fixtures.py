@@ -491,7 +491,7 @@ def test_an_app_that_cannot_be_loaded_is_explained_without_a_traceback(
     [
         (
             "mysql://me:secret@host/db",
-            "--database must be sqlite, postgresql or a URL. mysql://*",
+            "--database must be sqlite, postgresql or a URL. *mysql://*",
         ),
         ("sqlite:///mine.db", "*which the tests would empty. Use --database sqlite*"),
         (
