@@ -15,7 +15,7 @@ from sqlmodel.main import default_registry
 from colonnade import Database, SQLModel
 from colonnade.database import metadatas
 from colonnade.testing import Run
-from tests.servers import installed, running, workshop
+from tests.servers import installed_postgresql, running, server_directory
 
 pytest_plugins = ["pytester"]
 
@@ -47,12 +47,12 @@ def postgresql_server(request: pytest.FixtureRequest) -> Iterator[str]:
         yield request.getfixturevalue("postgresql_server")  # the one of the plugin
         return
     collated = ["--locale-provider=icu", "--icu-locale=en", "--locale=C.UTF-8", "-E", "UTF8"]
-    programs = installed()
+    programs = installed_postgresql()
     if programs is None:
         pytest.exit(
             "--linguistic needs an installed PostgreSQL server. Run apt-get install postgresql."
         )
-    with workshop() as directory, running(programs, directory, initdb=collated) as server:
+    with server_directory() as directory, running(programs, directory, initdb=collated) as server:
         yield server.url
 
 

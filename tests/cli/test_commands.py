@@ -12,7 +12,7 @@ import pytest
 from colonnade import Database, __version__
 from colonnade.errors import UnreachableError
 from tests.cli.running import ServedApp, colonnade
-from tests.servers import heed_interrupts
+from tests.servers import reset_sigint
 
 
 @pytest.mark.parametrize("command", ["", "demo", "serve", "new", "test-db", "doctor"])
@@ -223,7 +223,7 @@ def test_test_db_prints_its_url_and_stops_on_ctrl_c(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "colonnade", "test-db"],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        preexec_fn=heed_interrupts,  # noqa: PLW1509
+        preexec_fn=reset_sigint,  # noqa: PLW1509
     ) as process:  # fmt: skip
         assert process.stdout is not None
         database = Database(process.stdout.readline().strip(), pool_timeout=2)

@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from colonnade import Database
 from colonnade.templates import lay_out
-from tests.servers import heed_interrupts, packaged
+from tests.servers import packaged_postgresql, reset_sigint
 
 CHANGES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ('"completed", "cancelled"]', '"completed", "cancelled", "on hold"]', ()),
@@ -94,7 +94,7 @@ def stop_upgrade(project: Path, url: str, stop_signal: signal.Signals) -> tuple[
         [sys.executable, "-m", "colonnade", "upgrade"], cwd=project, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         env={**os.environ, "DATABASE_URL": url, "SLOW": "0.3", "COLUMNS": "200"},
-        preexec_fn=heed_interrupts,  # noqa: PLW1509 - no other thread runs here
+        preexec_fn=reset_sigint,  # noqa: PLW1509 - no other thread runs here
     )  # fmt: skip
     assert process.stdout is not None
     assert [process.stdout.readline() for _ in range(3)] == ["batch\n"] * 3
@@ -167,7 +167,7 @@ def test_an_existing_database_is_adopted(project: Path, url: str, tmp_path: Path
 def test_a_baseline_is_written_and_its_setting_printed(
     project: Path, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    programs = packaged()
+    programs = packaged_postgresql()
     if programs is not None:  # pg_dump of the same version as the server
         monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
     run(project, url, "colonnade", "upgrade")

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from colonnade.testing import postgresql_server
-from tests.servers import heed_interrupts
+from tests.servers import reset_sigint
 
 SERVER_SCRIPT = """
 import sys
@@ -41,7 +41,7 @@ def test_the_server_ends_with_the_process_that_started_it(stop_signal: signal.Si
     with subprocess.Popen(
         [sys.executable, "-c", SERVER_SCRIPT],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-        preexec_fn=heed_interrupts,  # noqa: PLW1509
+        preexec_fn=reset_sigint,  # noqa: PLW1509
     ) as process:  # fmt: skip
         assert process.stdout is not None
         url = process.stdout.readline().strip()
