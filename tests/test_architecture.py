@@ -12,7 +12,7 @@ import colonnade
 
 SOURCE = Path(colonnade.__file__).parent
 SHARED = ("errors", "backends", "_sqlalchemy_compat")
-# The other packages that each package may import: CONTRIBUTING.md, "The house".
+# The other packages that each package may import: CONTRIBUTING.md, "Structure".
 ALLOWED = {
     "errors": set(),
     "backends": set(),
