@@ -135,7 +135,7 @@ def test_an_interrupted_or_killed_upgrade_can_be_run_again(project: Path, url: s
     if url.startswith("postgresql"):  # on SQLite a revision is one transaction
         for command in ("current", "history"):
             output = run(project, url, "colonnade", command)
-            assert "`colonnade upgrade` finishes it, `colonnade downgrade` takes it back" in output
+            assert "`colonnade upgrade` finishes it, `colonnade downgrade` undoes it" in output
         assert "is unfinished" in run(project, url, "colonnade", "doctor")
     run(project, url, "colonnade", "upgrade")
     database = Database(url)

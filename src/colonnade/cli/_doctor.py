@@ -26,8 +26,8 @@ def report(url: str | None) -> bool:
     out.print(f"[bold]{escaped(diagnosis.url)}[/bold]\n{escaped(diagnosis.kind)}")
     if diagnosis.parameters:
         out.print(_parameters(diagnosis.parameters))
-    for way in diagnosis.checks:
-        out.print(_way(way))
+    for check in diagnosis.checks:
+        out.print(_driver_line(check))
     for advice in (*diagnosis.advice, *(_unfinished(database) if diagnosis.healthy else ())):
         out.print(f"[yellow]to change:[/yellow] {escaped(advice)}")
     return diagnosis.healthy
@@ -69,10 +69,10 @@ def _parameters(parameters: tuple[Parameter, ...]) -> Table:
     return table
 
 
-def _way(way: DriverCheck) -> str:
-    name = f"{way.name} ({way.driver})"
-    if way.error:
-        return f"[red]✗[/red] {name}: {escaped(way.error)}"
-    tls = f", TLS {escaped(way.tls)}" if way.tls else ""
-    times = f"connected in {way.connect_ms:.1f} ms, round trip {way.round_trip_ms:.2f} ms"
-    return f"[green]✓[/green] {name}: {escaped(way.server)}{tls}, {times}"
+def _driver_line(check: DriverCheck) -> str:
+    name = f"{check.name} ({check.driver})"
+    if check.error:
+        return f"[red]✗[/red] {name}: {escaped(check.error)}"
+    tls = f", TLS {escaped(check.tls)}" if check.tls else ""
+    times = f"connected in {check.connect_ms:.1f} ms, round trip {check.round_trip_ms:.2f} ms"
+    return f"[green]✓[/green] {name}: {escaped(check.server)}{tls}, {times}"

@@ -202,7 +202,7 @@ class Run:
             return SQLiteBackend(self._directory, self._process, memory=True)
         if url.backend == "sqlite":
             raise FixtureError(
-                f"--database {url} is an existing file, which the tests would empty. Use "
+                f"--database {url} names a file, which the tests would empty. Use "
                 "--database sqlite for a temporary file, or --database sqlite:// for a database "
                 "in memory."
             )
