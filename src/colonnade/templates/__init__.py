@@ -1,4 +1,4 @@
-"""What ``colonnade new`` and ``colonnade demo`` lay out: the guide's task system, to start from."""
+"""The project that ``colonnade new`` and ``colonnade demo`` create: a task API to start from."""
 
 from colonnade.templates._layout import lay_out
 

@@ -14,22 +14,24 @@ def lay_out(directory: Path, name: str) -> list[Path]:
     """Write the project into a directory.
 
     Args:
-        directory: Where to; made if it is not there. Nothing in it is overwritten.
-        name: The project's name.
+        directory: The directory, which must be empty or not exist.
+        name: The name of the project.
 
     Returns:
-        The files written, relative to ``directory``.
+        The written files, relative to ``directory``.
 
     Raises:
-        CommandError: The name is none, the directory is not empty or cannot be written.
+        CommandError: The name is invalid, or the directory is not empty or not writable.
     """
     if not _NAME.fullmatch(name):
         raise CommandError(
-            f"{name!r} is not a project name. Use letters, digits and dashes, beginning with a "
-            f"letter."
+            f"{name!r} is not a valid project name. Use letters, digits, dashes and underscores, "
+            "starting with a letter."
         )
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise CommandError(f"{directory} already exists. Choose another name, or remove it.")
+        raise CommandError(
+            f"{directory} already exists and is not empty. Choose another directory."
+        )
     written: list[Path] = []
     with as_file(files(__package__) / "project") as source:
         for path in sorted(source.rglob("*")):

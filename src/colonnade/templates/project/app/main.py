@@ -9,4 +9,4 @@ from colonnade import problems
 app = FastAPI(title="{{ name }}", lifespan=db.lifespan)
 for resource in (tasks, projects, workers, labels):
     app.include_router(resource)
-problems(app)  # every error looks like those of the resources
+problems(app)  # all errors have the format of the resources' errors

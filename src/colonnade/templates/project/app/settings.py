@@ -1,4 +1,4 @@
-"""What can be set from the environment, or in a file named .env."""
+"""The settings, from the environment or a file named .env."""
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
 

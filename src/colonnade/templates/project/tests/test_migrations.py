@@ -1,7 +1,7 @@
-"""The history makes the tables that the models say."""
+"""The migrations create the tables of the models."""
 
 from colonnade.testing import check_migrations
 
 
-def test_it_goes_up_and_down_and_makes_what_the_models_say() -> None:
+def test_the_history_runs_in_both_directions_and_creates_the_tables() -> None:
     check_migrations()
