@@ -27,7 +27,7 @@ ALLOWED = {
     "migrations": {"models", "database", "project"},
     "lint": set(),
     "testing": {"models", "query", "rows", "database", "resources", "migrations", "project"},
-    "templates": set(),
+    "templates": {"models"},
     "cli": {
         "database",
         "lint",

@@ -169,8 +169,9 @@ def test_no_password_is_printed(project: Path) -> None:
         assert "hunter" not in completed.stdout + completed.stderr
 
 
-def test_a_new_project_has_no_findings(tmp_path: Path) -> None:
-    colonnade("new", "tracker", cwd=tmp_path)
+@pytest.mark.parametrize("example", [["--model", "Book"], ["--example", "tasks"]], ids=" ".join)
+def test_a_new_project_has_no_findings(example: list[str], tmp_path: Path) -> None:
+    colonnade("new", "tracker", *example, cwd=tmp_path)
     project = tmp_path / "tracker"
     completed = colonnade("check", "--no-cache", cwd=project)
     assert (completed.returncode, completed.stderr) == (0, ""), completed.stdout

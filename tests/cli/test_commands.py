@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -45,7 +46,17 @@ def test_the_version_is_printed(tmp_path: Path) -> None:
         (["demo", "--port", "70000"], 2, "less than or equal to 65535"),
         (["new"], 2, "colonnade new NAME"),
         (["new", "a b"], 1, "'a b' is not a valid project name"),
+        (["new", "class"], 1, "'class' is a keyword of Python"),
+        (["new", "fastapi"], 1, "'fastapi' is the name of a package that the project needs"),
         (["new", "x", "--directory", "/proc/none/x"], 1, "Cannot write /proc/none/x"),
+        (["new", "x", "--model", "my book"], 1, "'my book' is not a valid model name"),
+        (["new", "x", "--model", "book"], 1, "Use a class name in the singular, such as Book"),
+        (["new", "x", "--model", "None"], 1, "'None' is not a valid model name"),
+        (["new", "x", "--model", "Resource"], 1, "'Resource' is a name that the project uses"),
+        (["new", "x", "--model", "B" * 41], 1, "has 41 characters"),
+        (["new", "x", "--example", "shop"], 1, "Unknown example 'shop'. Examples: tasks."),
+        (["new", "x", "--model", "Book", "--example", "tasks"], 1,
+         "--model does not apply to --example tasks"),
         (["doctor", "mysql://u:secret@h/db"], 1, "does not support mysql:// databases"),
         (["demo", "--port", "0", "--database-url",
           "postgresql://u:secret@127.0.0.1:1/db?pool_timeout=0.2"], 1,
@@ -63,13 +74,41 @@ def test_an_error_is_one_line_without_a_traceback(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_new_creates_a_project(tmp_path: Path) -> None:
-    completed = colonnade("new", "tracker", cwd=tmp_path)
+def test_new_creates_a_project_with_a_model(tmp_path: Path) -> None:
+    completed = colonnade("new", "library", "--model", "BookCopy", cwd=tmp_path)
     assert completed.returncode == 0, completed.stderr
-    assert "cd tracker" in completed.stdout
+    assert "\n  cd library\n" in completed.stdout
+    project = tmp_path / "library"
+    texts = {
+        str(path.relative_to(project)): path.read_text()
+        for path in project.rglob("*")
+        if path.is_file()
+    }
+    assert 'name = "library"' in texts["pyproject.toml"]
+    assert "class BookCopy(Timestamps, table=True):" in texts["app/models.py"]
+    assert "book_copies = Resource(BookCopy, db)" in texts["app/resources.py"]
+    assert "localhost:8000/book-copies" in texts["README.md"]
+    assert "sqlite:///library.db" in texts["app/settings.py"]
+    assert {".gitignore", ".dockerignore", ".env.example", "Dockerfile", "compose.yaml"} <= set(
+        texts
+    )
+    everything = "".join([*texts, *texts.values()]).lower()
+    assert "{{" not in everything
+    assert not re.search(r"\bitems?\b|_items?\b", everything)
+
+
+@pytest.mark.parametrize("model", ["Item", "Order", "Class", "BookCopy", "B" * 40])
+def test_the_first_revision_creates_the_tables_of_the_model(model: str, tmp_path: Path) -> None:
+    colonnade("new", "tracker", "--model", model, cwd=tmp_path)
+    drift = colonnade("drift", "--offline", "--shadow-url", "sqlite://", cwd=tmp_path / "tracker")
+    assert drift.returncode == 0, drift.stdout + drift.stderr
+
+
+def test_new_creates_an_example(tmp_path: Path) -> None:
+    completed = colonnade("new", "tracker", "--example", "tasks", cwd=tmp_path)
+    assert completed.returncode == 0, completed.stderr
     project = tmp_path / "tracker"
     assert 'name = "tracker"' in (project / "pyproject.toml").read_text()
-    assert (project / ".gitignore").exists()
     assert "{{" not in "".join(path.read_text() for path in project.rglob("*.*") if path.is_file())
     sample = subprocess.run(
         [sys.executable, "-m", "app.sample"],
@@ -78,7 +117,7 @@ def test_new_creates_a_project(tmp_path: Path) -> None:
         text=True,
         check=True,
     )
-    assert "332 tasks in sqlite:///tasks.db" in sample.stdout
+    assert "332 tasks in sqlite:///tracker.db" in sample.stdout
 
 
 @pytest.mark.parametrize(
@@ -87,23 +126,24 @@ def test_new_creates_a_project(tmp_path: Path) -> None:
      ["--database", "sqlite", "--database", "postgresql", "-n", "2"]],
     ids=" ".join,
 )  # fmt: skip
+@pytest.mark.parametrize("example", [["--model", "Book"], ["--example", "tasks"]], ids=" ".join)
 def test_the_tests_of_a_new_project_pass_on_any_database_in_any_order(
-    arguments: list[str], tmp_path: Path
+    arguments: list[str], example: list[str], tmp_path: Path
 ) -> None:
-    colonnade("new", "tracker", cwd=tmp_path)
+    colonnade("new", "tracker", *example, cwd=tmp_path)
     project = tmp_path / "tracker"
-    test_files = sorted(path.name for path in (project / "tests").iterdir())
-    assert test_files == ["test_migrations.py", "test_tasks.py"]  # and no conftest.py
+    assert not list(project.rglob("conftest.py"))
     tests = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", *arguments],
         cwd=project, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert tests.returncode == 0, tests.stdout
-    assert not (project / "tasks.db").exists()
+    assert not (project / "tracker.db").exists()
 
 
-def test_the_template_passes_mypy(tmp_path: Path) -> None:
-    colonnade("new", "tracker", cwd=tmp_path)
+@pytest.mark.parametrize("example", [["--model", "Book"], ["--example", "tasks"]], ids=" ".join)
+def test_a_new_project_passes_mypy(example: list[str], tmp_path: Path) -> None:
+    colonnade("new", "tracker", *example, cwd=tmp_path)
     checked = subprocess.run(
         [sys.executable, "-m", "mypy", "--strict", "app", "tests"],
         cwd=tmp_path / "tracker", capture_output=True, text=True, check=False,
@@ -202,7 +242,7 @@ def test_doctor_checks_the_projects_database(tmp_path: Path) -> None:
 
 
 def test_test_db_runs_a_command_on_a_database_with_the_projects_tables(tmp_path: Path) -> None:
-    colonnade("new", "tracker", cwd=tmp_path)
+    colonnade("new", "tracker", "--example", "tasks", cwd=tmp_path)
     code = (
         "from app.sample import fill; from app.database import db; "
         "print(db.url.backend, db.ping(), fill())"

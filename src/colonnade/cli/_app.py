@@ -124,19 +124,31 @@ def new(
         Optional[str],  # noqa: UP045 - as above
         typer.Argument(help="The name of the project, and of the directory to create."),
     ] = None,
+    model: Annotated[
+        Optional[str],  # noqa: UP045 - as above
+        typer.Option(help="The name of the first model.", show_default="Item"),
+    ] = None,
+    example: Annotated[
+        Optional[str],  # noqa: UP045 - as above
+        typer.Option(help="Start from a complete application instead: tasks.", show_default=False),
+    ] = None,
     directory: Annotated[
         Optional[Path],  # noqa: UP045 - as above
-        typer.Option(help="Create the project in this directory instead."),
+        typer.Option(help="Create the project in this directory instead.", show_default="NAME"),
     ] = None,
 ) -> None:
-    """Create a project with models, an app, settings, sample data and tests.
+    """Create a project: a model, its API, settings, migrations, tests and a Dockerfile.
 
     No file is overwritten. Without NAME, the command asks for it on a terminal.
 
-    Example:
-      colonnade new tracker && cd tracker && pytest
+    Examples:
+      colonnade new tracker
+
+      colonnade new library --model Book
+
+      colonnade new tracker --example tasks
     """
-    from colonnade.templates import lay_out
+    from colonnade.cli._new import create_project
 
     if name is None:
         if not sys.stdin.isatty():
@@ -144,19 +156,7 @@ def new(
                 "Missing project name. Run: colonnade new NAME", param_hint="NAME"
             )
         name = typer.prompt("Name of the project")
-    target = directory or Path(name)
-    written = lay_out(target, name)
-    _console.out.print(f"[bold]{name}[/bold]: {len(written)} files in {target}")
-    _console.panel(
-        "Next",
-        [
-            f"cd {target}",
-            'pip install -e ".\\[test]"',
-            "pytest",
-            "colonnade upgrade",
-            "uvicorn app.main:app --reload",
-        ],
-    )
+    create_project(directory or Path(name), name, model=model, example=example)
 
 
 @app.command("test-db", context_settings={"ignore_unknown_options": True})

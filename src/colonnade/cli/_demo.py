@@ -37,7 +37,7 @@ def serve_demo(directory: Path | None, host: str, port: int, database_url: str |
                     tempfile.TemporaryDirectory(prefix="colonnade-", ignore_cleanup_errors=True)
                 )
             )
-        lay_out(directory, "tasks")
+        lay_out(directory, "tasks", example="tasks")
         os.environ["DATABASE_URL"] = database_url or f"sqlite:///{directory.absolute()}/tasks.db"
         sys.path.insert(0, str(directory.absolute()))
         with _console.out.status("Filling the database"):

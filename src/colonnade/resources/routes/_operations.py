@@ -10,7 +10,7 @@ from fastapi.routing import APIRouter
 from starlette.routing import BaseRoute
 
 from colonnade.errors import QueryError, error_entry
-from colonnade.models import Idempotency, RelationShape, plural, with_article
+from colonnade.models import Idempotency, RelationShape, plural, snake, with_article
 from colonnade.query import PageReader, ParentRow, RelationTarget
 from colonnade.resources import _scoping
 from colonnade.resources._batches import Batches
@@ -21,7 +21,6 @@ from colonnade.resources._table_context import TableContext, Views
 from colonnade.resources._writes import Writes
 from colonnade.resources.routes import _openapi as documents
 from colonnade.resources.routes._idempotency import HEADER
-from colonnade.resources.routes._names import snake
 from colonnade.resources.routes._request_context import context_of
 from colonnade.resources.routes._route import GeneratedRoute
 
