@@ -117,7 +117,7 @@ def overheads(database: str, rounds: int) -> dict[str, list[float]]:
     overheads_by_kind: dict[str, list[float]] = {kind.name: [] for kind in KINDS}
     with tempfile.TemporaryDirectory() as name, DATABASES[database]() as url:
         project = Path(name)
-        lay_out(project, "tracker")
+        lay_out(project, "tracker", example="tasks")
         (project / "tests" / "test_tasks.py").unlink()
         for _ in range(rounds):
             costs = {kind: _cost(kind, project, database, url) for kind in KINDS}

@@ -54,7 +54,7 @@ def test_the_python_of_a_page_runs(page: Path, tmp_path: Path) -> None:
 def test_the_tests_of_a_page_pass_in_a_new_project(
     page: Path, database: str, tmp_path: Path
 ) -> None:
-    lay_out(tmp_path / "tracker", "tracker")
+    lay_out(tmp_path / "tracker", "tracker", example="tasks")
     (tmp_path / "tracker/tests/test_page.py").write_text(python_blocks(page))
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-W", "error", "--database", database,

@@ -47,7 +47,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    lay_out(tmp_path / "tasks", "tasks")
+    lay_out(tmp_path / "tasks", "tasks", example="tasks")
     return tmp_path / "tasks"
 
 

@@ -29,7 +29,7 @@ def demo(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """The demo's app, with its tables."""
     if database_url == "sqlite://":
         pytest.skip("of SQLite, a file stands for both: this is the longest test there is")
-    lay_out(tmp_path / "demo", "tasks")
+    lay_out(tmp_path / "demo", "tasks", example="tasks")
     monkeypatch.setenv("DATABASE_URL", database_url)
     monkeypatch.syspath_prepend(str(tmp_path / "demo"))
     app = importlib.import_module("app.main").app
