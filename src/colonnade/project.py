@@ -265,9 +265,10 @@ class Project:
         return value
 
     def _import(self, name: str) -> ModuleType:
-        for directory in (self.root, self.root / "src"):
+        # First, as for `python -m`: another project's `app` may be installed in the environment.
+        for directory in (self.root / "src", self.root):
             if directory.is_dir() and str(directory) not in sys.path:
-                sys.path.append(str(directory))
+                sys.path.insert(0, str(directory))
         try:
             return import_module(name)
         except Exception as error:
