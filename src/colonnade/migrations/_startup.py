@@ -45,10 +45,10 @@ def checked_lifespan(
         if not database.is_overridden:
             try:
                 await _check(database, directory)
-            except ColonnadeError:
+            except ColonnadeError as error:
                 await database.dispose_async()
                 _hide_next_traceback()
-                raise
+                raise error from None
         async with database.lifespan(app):
             yield
 
