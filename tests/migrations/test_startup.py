@@ -62,7 +62,7 @@ def test_an_app_whose_database_cannot_be_reached_does_not_start(tmp_path: Path) 
     assert refused.returncode == 3
     assert "nothing listens on that port" in refused.stderr
     lines = [line for line in refused.stderr.splitlines() if line and "INFO" not in line]
-    assert len(lines) == 2, refused.stderr  # the reason, and uvicorn's "startup failed"
+    assert len(lines) == 3, refused.stderr  # "Retrying", the reason, uvicorn's "startup failed"
     assert "secret" not in refused.stderr
 
 
