@@ -29,7 +29,7 @@ def demo(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """The demo app, with its tables."""
     if database_url == "sqlite://":
         pytest.skip("this is the longest test: for SQLite, it runs with a file only")
-    lay_out(tmp_path / "demo", "tasks")
+    lay_out(tmp_path / "demo", "tasks", example="tasks")
     monkeypatch.setenv("DATABASE_URL", database_url)
     monkeypatch.syspath_prepend(str(tmp_path / "demo"))
     app = importlib.import_module("app.main").app

@@ -1,4 +1,4 @@
-"""``colonnade check``: what the options ask for, and what is printed."""
+"""``colonnade check``: runs the linter and prints its findings."""
 
 import difflib
 import sys
@@ -19,8 +19,8 @@ STDIN = Path("-")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What the command line asks for."""
+class CheckOptions:
+    """The options of the command line."""
 
     paths: tuple[Path, ...] = ()
     fix: bool = False
@@ -39,14 +39,14 @@ class Asked:
     stdin_filename: Path | None = None
 
 
-def run(options: Asked) -> int:
-    """Check, print, and say how much was found.
+def run(options: CheckOptions) -> int:
+    """Run the linter and print the findings; how many there are.
 
     Raises:
-        CheckError: Something asked for cannot be done.
-        typer.BadParameter: Options that do not go together, or that mean nothing.
+        CheckError: The models cannot be checked.
+        typer.BadParameter: An option or a setting is invalid.
     """
-    contents, paths = _given(options)
+    contents, paths = _read_stdin(options)
     settings = _settings(options, paths)
     if options.models is not None:
         from colonnade.cli._check_schema import review_schema
@@ -55,9 +55,9 @@ def run(options: Asked) -> int:
         chosen = [
             finding for finding in schema_findings if lint.selected(settings, finding, finding.path)
         ]
-        return _told(options, settings, lint.Report(chosen), {})
+        return _report(options, settings, lint.Report(chosen), {})
     if options.database_url is not None:
-        raise typer.BadParameter("it goes with --models", param_hint="--database-url")
+        raise typer.BadParameter("it requires --models", param_hint="--database-url")
     jobs = options.jobs or lint.default_jobs()
     with _progress() as progress:
         try:
@@ -72,12 +72,12 @@ def run(options: Asked) -> int:
         except CheckError as error:
             raise typer.BadParameter(str(error)) from None
     if options.fix or options.diff:
-        return _fixed(options, settings, fixed, contents)
-    return _told(options, settings, report, contents)
+        return _report_fixes(options, settings, fixed, contents)
+    return _report(options, settings, report, contents)
 
 
-def _settings(options: Asked, paths: list[Path]) -> lint.Settings:
-    """The settings of the project that the first path is in, with what the command line says."""
+def _settings(options: CheckOptions, paths: list[Path]) -> lint.Settings:
+    """The settings of the first path's project, overridden by the command line."""
     start = paths[0] if paths else Path.cwd()
     try:
         settings = lint.Settings.find(start if start.is_dir() else start.parent)
@@ -90,8 +90,8 @@ def _settings(options: Asked, paths: list[Path]) -> lint.Settings:
     return settings
 
 
-def _given(options: Asked) -> tuple[dict[Path, bytes], list[Path]]:
-    """What standard input holds, if it is a file, and the paths to check."""
+def _read_stdin(options: CheckOptions) -> tuple[dict[Path, bytes], list[Path]]:
+    """The content of standard input by its file name, if it is checked, and all paths to check."""
     if STDIN not in options.paths:
         return {}, list(options.paths)
     name = options.stdin_filename or Path("stdin.py")
@@ -99,8 +99,8 @@ def _given(options: Asked) -> tuple[dict[Path, bytes], list[Path]]:
     return {name.absolute(): sys.stdin.buffer.read()}, paths
 
 
-def _fixed(
-    options: Asked, settings: lint.Settings, fixed: lint.Fixed, contents: dict[Path, bytes]
+def _report_fixes(
+    options: CheckOptions, settings: lint.Settings, fixed: lint.Fixed, contents: dict[Path, bytes]
 ) -> int:
     if not (options.diff or contents):
         fixed.write()
@@ -110,16 +110,16 @@ def _fixed(
         _warn_unchecked(options, settings, fixed.report)
         for path, after in sorted(fixed.after.items()):
             _print_diff(path, fixed.before[path], after)
-        _console.err.print(f"{_times(fixed.count, 'fix', 'fixes')} would be applied.")
+        _console.err.print(f"{_count(fixed.count, 'fix', 'fixes')} would be applied.")
         return fixed.count
     if contents:  # what came from standard input goes to standard output
         for path, data in contents.items():
             sys.stdout.buffer.write(fixed.after.get(path, data))
         return len(fixed.report.findings)
-    exit_code = _told(options, settings, fixed.report, contents)
+    count = _report(options, settings, fixed.report, contents)
     if fixed.count and options.format in ("text", "concise"):
         _console.out.print(f"Fixed {fixed.count}.")
-    return exit_code + len(fixed.failed)
+    return count + len(fixed.failed)
 
 
 def _print_diff(path: Path, before: bytes, after: bytes) -> None:
@@ -135,15 +135,15 @@ def _print_diff(path: Path, before: bytes, after: bytes) -> None:
         _console.out.print(f"[{color}]{_console.escaped(reports.masked(line))}[/{color}]")
 
 
-def _told(
-    options: Asked, settings: lint.Settings, report: lint.Report, contents: dict[Path, bytes]
+def _report(
+    options: CheckOptions, settings: lint.Settings, report: lint.Report, contents: dict[Path, bytes]
 ) -> int:
-    """Print a report, without what the baseline has; how much is left."""
+    """Print the findings that are not in the baseline; how many there are."""
     _warn_unchecked(options, settings, report)
     findings = report.findings
     if options.write_baseline is not None:
         count = lint.write_baseline(options.write_baseline, findings, settings.root)
-        _console.out.print(f"{_times(count, 'finding')} in {options.write_baseline}.")
+        _console.out.print(f"Wrote {_count(count, 'finding')} to {options.write_baseline}.")
         return 0
     baseline = options.baseline or (
         settings.root / settings.baseline if settings.baseline else None
@@ -160,7 +160,7 @@ def _told(
     texts = reports.Texts(contents)
     match options.format:
         case "json":
-            print(reports.as_json(findings, texts))  # noqa: T201 - as it is, without rich
+            print(reports.as_json(findings, texts))  # noqa: T201 - unformatted
         case "sarif":
             from colonnade import __version__
 
@@ -176,27 +176,27 @@ def _told(
     return len(findings)
 
 
-def _warn_unchecked(options: Asked, settings: lint.Settings, report: lint.Report) -> None:
-    """Name the files that were not checked, and say if there were none to check."""
+def _warn_unchecked(options: CheckOptions, settings: lint.Settings, report: lint.Report) -> None:
+    """Print the files that were skipped, and warn if there are no files to check."""
     for name, reason in report.skipped:
         _console.err.print(f"not checked: {_console.escaped(name)} ({reason})")
     if options.models is None and not report.files and not report.skipped:
-        places = ", ".join(str(path) for path in options.paths or [settings.root])
+        paths = ", ".join(str(path) for path in options.paths or [settings.root])
         _console.err.print(
-            f"No files to check in {_console.escaped(places)}: there are no Python files, Markdown"
+            f"No files to check in {_console.escaped(paths)}: there are no Python files, Markdown"
             " files or notebooks, or all of them are excluded."
         )
 
 
-def _summary(options: Asked, findings: list[lint.Finding], report: lint.Report) -> str:
+def _summary(options: CheckOptions, findings: list[lint.Finding], report: lint.Report) -> str:
     known = f" ({report.known} more in the baseline)" if report.known else ""
-    files = _times(report.files, "file")
+    files = _count(report.files, "file")
     checked = f"the tables of {options.models}" if options.models is not None else files
     if not findings:
         return f"Checked {checked}: nothing found{known}."
     safe = sum(finding.fix is not None and finding.fix.safe for finding in findings)
     unsafe = sum(finding.fix is not None and not finding.fix.safe for finding in findings)
-    summary = f"Found {_times(len(findings), 'mistake')} in {checked}{known}."
+    summary = f"Found {_count(len(findings), 'mistake')} in {checked}{known}."
     if safe:
         summary += f" {safe} can be fixed with --fix."
     if unsafe:
@@ -210,13 +210,13 @@ def _print_statistics(findings: list[lint.Finding]) -> None:
         _console.out.print(f"{count:>6}  {code}  {names.get(code, '')}")
 
 
-def _times(count: int, name: str, several: str | None = None) -> str:
-    return f"{count:,} {name if count == 1 else several or f'{name}s'}"
+def _count(count: int, name: str, plural: str | None = None) -> str:
+    return f"{count:,} {name if count == 1 else plural or f'{name}s'}"
 
 
 @contextmanager
 def _progress() -> Iterator[lint.Progress | None]:
-    """A bar on a terminal, once there is enough to do."""
+    """A progress bar, on a terminal and for 50 files or more."""
     if not _console.err.is_terminal:
         yield None
         return
@@ -225,18 +225,18 @@ def _progress() -> Iterator[lint.Progress | None]:
     with Progress(console=_console.err, transient=True) as bar:
         tasks: dict[str, TaskID] = {}
 
-        def show(what: str, done: int, total: int) -> None:
+        def show(phase: str, done: int, total: int) -> None:
             if total < 50:
                 return
-            if what not in tasks:
-                tasks[what] = bar.add_task(what, total=total)
-            bar.update(tasks[what], completed=done)
+            if phase not in tasks:
+                tasks[phase] = bar.add_task(phase, total=total)
+            bar.update(tasks[phase], completed=done)
 
         yield show
 
 
 def explain(code: str) -> None:
-    """Print what a rule is about.
+    """Print the documentation of a rule.
 
     Raises:
         typer.BadParameter: There is no such rule.
@@ -251,7 +251,7 @@ def explain(code: str) -> None:
             for title, example in lint.examples(rule):
                 indented = "\n".join(f"    {line}".rstrip() for line in example.splitlines())
                 _console.out.print(f"\n[bold]{title}[/bold]\n\n{_console.escaped(indented)}")
-            _console.out.print(f"\n{FIXES[rule.fixes]}")
+            _console.out.print(f"\n{FIX_NOTES[rule.fixes]}")
             if rule.source:
                 _console.out.print(f"Source: {rule.source}")
             return
@@ -260,7 +260,7 @@ def explain(code: str) -> None:
     )
 
 
-FIXES = {
+FIX_NOTES = {
     "safe": "Fixed by --fix.",
     "unsafe": "Fixed by --fix --unsafe-fixes; review the change.",
     "never": "Fix it by hand.",
@@ -268,17 +268,17 @@ FIXES = {
 
 
 def list_rules() -> None:
-    """Print every rule in a line."""
+    """Print every rule on a line."""
     from colonnade.lint.schema import schema_rules
 
     for rule in (*lint.all_rules(), *schema_rules()):
-        star = {"safe": "*", "unsafe": "?", "never": " "}[rule.fixes]
-        _console.out.print(f"{rule.code} {star} {rule.name:<30} {_console.escaped(rule.summary())}")
-    _console.out.print("\n* --fix mends it    ? --fix --unsafe-fixes mends it")
+        mark = {"safe": "*", "unsafe": "?", "never": " "}[rule.fixes]
+        _console.out.print(f"{rule.code} {mark} {rule.name:<30} {_console.escaped(rule.summary())}")
+    _console.out.print("\n* fixed by --fix    ? fixed by --fix --unsafe-fixes")
 
 
 def serve_editor() -> None:
-    """Speak to an editor.
+    """Run as a language server for an editor.
 
     Raises:
         CheckError: pygls is not installed.

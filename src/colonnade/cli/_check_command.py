@@ -1,4 +1,4 @@
-"""The command that reviews code: its arguments and its help."""
+"""The arguments and the help of ``colonnade check``."""
 
 from enum import Enum
 from pathlib import Path
@@ -101,10 +101,10 @@ def check(
         bool, typer.Option("--lsp", help="Run as a language server on standard input and output.")
     ] = False,
 ) -> None:
-    r"""Review SQLModel, SQLAlchemy and FastAPI code: what goes wrong, why, and what is right.
+    r"""Review SQLModel, SQLAlchemy and FastAPI code, and explain how to fix what it finds.
 
-    Code is parsed and never imported; Markdown and notebooks are read too. Settings are in
-    \[tool.colonnade.check] of pyproject.toml; a line that ends with # noqa: CLN101 is left alone.
+    Code is parsed and never imported. Python blocks in Markdown and notebooks are checked too. The
+    settings are in \[tool.colonnade.check] of pyproject.toml. # noqa: CLN101 silences a line.
 
     Examples:
       colonnade check
@@ -126,9 +126,9 @@ def check(
     if lsp:
         _check.serve_editor()
         return
-    options = _check.Asked(
+    options = _check.CheckOptions(
         paths=tuple(paths or ()), fix=fix, unsafe=unsafe_fixes, diff=diff,
-        select=_listed(select), ignore=_listed(ignore), format=output_format.value,
+        select=_split(select), ignore=_split(ignore), format=output_format.value,
         baseline=baseline, write_baseline=write_baseline, models=models,
         database_url=database_url, statistics=statistics, jobs=jobs, cached=not no_cache,
         stdin_filename=stdin_filename,
@@ -137,8 +137,8 @@ def check(
     raise typer.Exit(1 if exit_code and not exit_zero else 0)
 
 
-def _listed(codes: list[str] | None) -> tuple[str, ...] | None:
-    """Codes, given one by one or with commas."""
+def _split(codes: list[str] | None) -> tuple[str, ...] | None:
+    """Split the values of a repeated option at commas."""
     if codes is None:
         return None
     return tuple(

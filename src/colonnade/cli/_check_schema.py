@@ -1,4 +1,4 @@
-"""``colonnade check --models``: the tables of a module that is imported, and of a database."""
+"""``colonnade check --models``: reviews the tables of an imported module, and of a database."""
 
 import sys
 from importlib import import_module
@@ -15,10 +15,10 @@ from colonnade.lint.schema import review_database, review_metadata
 
 
 def review_schema(module: str, database_url: str | None) -> list[Finding]:
-    """What the rules find in the tables that a module defines, and in a database.
+    """Run the schema rules on the tables of a module, and on a database.
 
     Raises:
-        CheckError: The module cannot be imported, has no tables, or they do not fit together.
+        CheckError: The module cannot be imported, has no tables, or its models cannot be mapped.
         DatabaseError: The database cannot be reached.
     """
     findings: list[Finding] = []
@@ -45,16 +45,16 @@ def review_schema(module: str, database_url: str | None) -> list[Finding]:
 
 
 def _bases(name: str) -> dict[MetaData, set[registry]]:
-    """The metadata that a module has tables in, and where their classes are registered.
+    """Import a module and collect its MetaData objects with the registries of their classes.
 
     Raises:
-        CheckError: It cannot be imported, or has no tables.
+        CheckError: The module cannot be imported, or has no tables.
     """
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     try:
         module = import_module(name)
-    except Exception as error:  # whatever a user's module raises
+    except Exception as error:  # a user's module may raise anything
         raise CheckError(f"{name} cannot be imported: {type(error).__name__}: {error}") from error
     registries: dict[MetaData, set[registry]] = {}
     for value in vars(module).values():
@@ -65,5 +65,5 @@ def _bases(name: str) -> dict[MetaData, set[registry]]:
             if isinstance(registered, registry):
                 registries[metadata].add(registered)
     if not registries:
-        raise CheckError(f"{name} has no tables. Import the table classes in it.")
+        raise CheckError(f"{name} has no tables. Name a module that defines or imports them.")
     return registries

@@ -1,4 +1,4 @@
-"""``colonnade check --lsp``: findings in an editor while code is written, fixes as quick fixes."""
+"""``colonnade check --lsp``: a language server with findings as diagnostics, and quick fixes."""
 
 import asyncio
 from pathlib import Path
@@ -17,43 +17,43 @@ except ImportError:
 
 from colonnade import __version__, lint
 
-PAUSE = 0.3  # seconds without a change before a document is checked
-SHOWN = (".py", ".pyi", ".md", ".markdown")
+DEBOUNCE = 0.3  # seconds without a change before a document is checked
+CHECKED_SUFFIXES = (".py", ".pyi", ".md", ".markdown")
 
 
 class Editor(LanguageServer):
-    """Checks the documents that are open, as they are in the editor."""
+    """A language server that checks the open documents, unsaved changes included."""
 
     def __init__(self) -> None:
         super().__init__("colonnade", __version__)
-        self._waiting: dict[str, asyncio.Task[None]] = {}
-        self._running = asyncio.Lock()
-        self._found: dict[str, list[lint.Finding]] = {}
+        self._scheduled: dict[str, asyncio.Task[None]] = {}
+        self._check_lock = asyncio.Lock()
+        self._findings: dict[str, list[lint.Finding]] = {}
 
-    def changed(self, uri: str, *, pause: float = PAUSE) -> None:
-        """A document is another than it was: check it when its writer pauses."""
-        if uri in self._waiting:
-            self._waiting.pop(uri).cancel()
-        self._waiting[uri] = asyncio.ensure_future(self._check_soon(uri, pause))
+    def changed(self, uri: str, *, delay: float = DEBOUNCE) -> None:
+        """Check a changed document after a delay without another change."""
+        if uri in self._scheduled:
+            self._scheduled.pop(uri).cancel()
+        self._scheduled[uri] = asyncio.ensure_future(self._check_later(uri, delay))
 
     def closed(self, uri: str) -> None:
-        """A document is no longer shown."""
-        if uri in self._waiting:
-            self._waiting.pop(uri).cancel()
-        self._found.pop(uri, None)
+        """Remove the findings of a closed document."""
+        if uri in self._scheduled:
+            self._scheduled.pop(uri).cancel()
+        self._findings.pop(uri, None)
         self._publish(uri, [])
 
-    def fixes(self, uri: str, within: types.Range) -> list[types.CodeAction]:
-        """The fixes of what was found in a part of a document."""
+    def fixes(self, uri: str, selection: types.Range) -> list[types.CodeAction]:
+        """The quick fixes for the findings in a range of a document."""
         document = self.workspace.get_text_document(uri)
         actions = []
-        for finding in self._found.get(uri, []):
+        for finding in self._findings.get(uri, []):
             diagnostic = self._diagnostic(document, finding)
-            touches = (
-                diagnostic.range.start.line <= within.end.line
-                and within.start.line <= diagnostic.range.end.line
+            overlaps = (
+                diagnostic.range.start.line <= selection.end.line
+                and selection.start.line <= diagnostic.range.end.line
             )
-            if finding.fix is not None and touches:
+            if finding.fix is not None and overlaps:
                 changes = [
                     types.TextEdit(self._span(document, edit.start, edit.end), edit.text)
                     for edit in finding.fix.edits
@@ -69,16 +69,16 @@ class Editor(LanguageServer):
                 )
         return actions
 
-    async def _check_soon(self, uri: str, pause: float) -> None:
-        await asyncio.sleep(pause)
+    async def _check_later(self, uri: str, delay: float) -> None:
+        await asyncio.sleep(delay)
         path = Path(to_fs_path(uri) or "")
-        if path.suffix not in SHOWN:
+        if path.suffix not in CHECKED_SUFFIXES:
             return
         contents = {
             Path(to_fs_path(uri) or ""): document.source.encode()
             for uri, document in self.workspace.text_documents.items()
         }
-        async with self._running:
+        async with self._check_lock:
             try:
                 findings = await asyncio.to_thread(_check, path, contents)
             except ColonnadeError as error:
@@ -86,7 +86,7 @@ class Editor(LanguageServer):
                     types.LogMessageParams(types.MessageType.Error, f"colonnade: {error}")
                 )
                 return
-        self._found[uri] = findings
+        self._findings[uri] = findings
         document = self.workspace.get_text_document(uri)
         self._publish(uri, [self._diagnostic(document, finding) for finding in findings])
 
@@ -129,12 +129,12 @@ def _check(path: Path, contents: dict[Path, bytes]) -> list[lint.Finding]:
 
 
 def make_server() -> Editor:
-    """A language server with all that it answers."""
+    """Create the language server with its handlers."""
     server = Editor()
 
     @server.feature(types.TEXT_DOCUMENT_DID_OPEN)
     def opened(ls: Editor, params: types.DidOpenTextDocumentParams) -> None:
-        ls.changed(params.text_document.uri, pause=0)
+        ls.changed(params.text_document.uri, delay=0)
 
     @server.feature(types.TEXT_DOCUMENT_DID_CHANGE)
     def changed(ls: Editor, params: types.DidChangeTextDocumentParams) -> None:
@@ -142,7 +142,7 @@ def make_server() -> Editor:
 
     @server.feature(types.TEXT_DOCUMENT_DID_SAVE)
     def saved(ls: Editor, params: types.DidSaveTextDocumentParams) -> None:
-        ls.changed(params.text_document.uri, pause=0)
+        ls.changed(params.text_document.uri, delay=0)
 
     @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
     def closed(ls: Editor, params: types.DidCloseTextDocumentParams) -> None:
@@ -159,5 +159,5 @@ def make_server() -> Editor:
 
 
 def serve() -> None:
-    """Speak to an editor until it goes."""
+    """Serve the editor on standard input and output until it disconnects."""
     make_server().start_io()

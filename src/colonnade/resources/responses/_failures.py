@@ -10,9 +10,8 @@ from sqlalchemy.exc import DBAPIError, StatementError
 
 from colonnade.database import ErrorKind, error_kind_of
 from colonnade.errors import UncertainCommitError
-from colonnade.models import Shape, with_article
+from colonnade.models import Shape, snake, with_article
 from colonnade.resources.responses._problems import Problem, field_error
-from colonnade.resources.routes._names import snake
 from colonnade.rows import LARGEST_ANSWER
 
 logger = logging.getLogger("colonnade.resources")

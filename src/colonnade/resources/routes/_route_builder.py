@@ -9,11 +9,10 @@ from fastapi import params
 from fastapi.routing import APIRouter
 from starlette.routing import BaseRoute
 
-from colonnade.models import Idempotency
+from colonnade.models import Idempotency, snake
 from colonnade.resources._hooks import Hooks
 from colonnade.resources._table_context import TableContext
 from colonnade.resources.routes import _openapi as openapi
-from colonnade.resources.routes._names import snake
 from colonnade.resources.routes._route import GeneratedRoute
 
 Operation = Literal["list", "read", "create", "update", "delete", "batch", "link"]

@@ -1,4 +1,4 @@
-"""What can be set from the environment, or in a file named .env."""
+"""The settings, from the environment or a file named .env."""
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -6,7 +6,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_file=".env", extra="ignore")
 
-    database_url: str = "sqlite:///tasks.db"
+    database_url: str = "sqlite:///{{ name }}.db"
     echo_sql: bool = False
 
 

@@ -18,5 +18,5 @@ tasks = Resource(
 
 @tasks.get("/open")
 async def open_tasks(query: Page = Depends(tasks.query)) -> Response:
-    """Tasks somebody has to do, with the filters and pages of the list."""
+    """Tasks that are not done, with the filters and pages of the list."""
     return await tasks.answer(query.where(col(Task.status).in_(["pending", "in_progress"])))

@@ -1,4 +1,4 @@
-"""A few hundred tasks to look at: ``python -m app.sample``."""
+"""Fills the database with sample tasks: ``python -m app.sample``."""
 
 import random
 from collections.abc import Iterator
@@ -32,16 +32,16 @@ ROLES: list[Role] = ["assignee", "reviewer", "observer"]
 
 
 def make_tasks(topic: str, workers: list[Worker], chance: random.Random) -> Iterator[Task]:
-    """The steps of a topic, some with parts below them, and some of those with questions."""
+    """The tasks of a topic. Some have subtasks, and some of these have a question."""
     for step in STEPS:
         task = make_task(f"{step} the {topic}", workers, chance)
         if chance.random() < 0.4:
             for part in chance.sample(PARTS, k=chance.randint(1, 3)):
-                below = make_task(f"{step} the {topic}: {part}", workers, chance)
-                task.subtasks.append(below)
+                subtask = make_task(f"{step} the {topic}: {part}", workers, chance)
+                task.subtasks.append(subtask)
                 if chance.random() < 0.3:
                     question = make_task(f"Ask about the {topic}: {part}", workers, chance)
-                    below.subtasks.append(question)
+                    subtask.subtasks.append(question)
         yield task
 
 
@@ -63,16 +63,18 @@ def make_task(title: str, workers: list[Worker], chance: random.Random) -> Task:
     return task
 
 
-def place(task: Task, project: Project, labels: list[Label], chance: random.Random) -> None:
-    """Put a task, and those below it, in a project."""
+def assign_project(
+    task: Task, project: Project, labels: list[Label], chance: random.Random
+) -> None:
+    """Put a task and its subtasks in a project, with random labels."""
     task.project = project
     task.labels = chance.sample(labels, k=chance.randint(0, 2))
-    for below in task.subtasks:
-        place(below, project, labels, chance)
+    for subtask in task.subtasks:
+        assign_project(subtask, project, labels, chance)
 
 
 def fill() -> int:
-    """Store the sample, unless there is a project already; how many tasks there are."""
+    """Store the sample data if there are no projects yet; the number of tasks."""
     upgrade(db, Path(__file__).parent)
     chance = random.Random(7)
     with db.session() as session:
@@ -86,7 +88,7 @@ def fill() -> int:
                 session.add_all(tasks)
                 with session.no_autoflush:
                     for task in tasks:
-                        place(task, project, labels, chance)
+                        assign_project(task, project, labels, chance)
             session.commit()
         return session.exec(select(func.count()).select_from(Task)).one()
 

@@ -1,4 +1,4 @@
-"""What the task endpoints answer. The fixtures come with Colonnade."""
+"""Tests of the task endpoints. The fixtures come from Colonnade's pytest plugin."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -14,10 +14,10 @@ from colonnade.testing import counts, frozen, make
 
 
 def create(client: TestClient, **fields: Any) -> dict[str, Any]:
-    answer = client.post("/tasks", json={"title": "Test", **fields})
-    assert answer.status_code == 201
-    task: dict[str, Any] = answer.json()
-    assert answer.headers["Location"] == f"/tasks/{task['id']}"
+    response = client.post("/tasks", json={"title": "Test", **fields})
+    assert response.status_code == 201
+    task: dict[str, Any] = response.json()
+    assert response.headers["Location"] == f"/tasks/{task['id']}"
     return task
 
 
@@ -34,7 +34,7 @@ def test_a_task_is_created_listed_read_patched_and_deleted(client: TestClient) -
     assert client.get(f"/tasks/{task['id']}").status_code == 404
 
 
-def test_null_is_null_and_absent_is_left(client: TestClient) -> None:
+def test_a_patch_sets_null_and_leaves_absent_fields(client: TestClient) -> None:
     task = create(client, description="There")
     url = f"/tasks/{task['id']}"
     assert client.patch(url, json={"progress_percent": 5}).json()["description"] == "There"
@@ -52,15 +52,15 @@ def test_null_is_null_and_absent_is_left(client: TestClient) -> None:
         {"title": "x", "progress_percent": 101},
     ],
 )
-def test_a_body_that_is_wrong_is_refused(client: TestClient, body: dict[str, Any]) -> None:
+def test_an_invalid_body_is_refused(client: TestClient, body: dict[str, Any]) -> None:
     assert client.post("/tasks", json=body).status_code == 422
 
 
-def test_a_project_that_is_not_there_is_a_conflict(client: TestClient) -> None:
+def test_a_missing_project_is_a_conflict(client: TestClient) -> None:
     assert client.post("/tasks", json={"title": "x", "project_id": 9}).status_code == 409
 
 
-def test_subtasks_go_with_their_parent_and_no_task_is_its_own_ancestor(client: TestClient) -> None:
+def test_subtasks_are_deleted_with_their_parent_and_cycles_are_refused(client: TestClient) -> None:
     parent = create(client)
     child = create(client, parent_id=parent["id"])
     assert client.get(f"/tasks/{parent['id']}/subtasks").json() == [child]
@@ -70,7 +70,7 @@ def test_subtasks_go_with_their_parent_and_no_task_is_its_own_ancestor(client: T
     assert client.get("/tasks").json() == []
 
 
-def test_a_patch_changes_what_it_names(client: TestClient, session: Session) -> None:
+def test_a_patch_changes_the_given_fields(client: TestClient, session: Session) -> None:
     task = make(Task, priority="low")
     session.add(task)
     session.commit()
@@ -78,7 +78,7 @@ def test_a_patch_changes_what_it_names(client: TestClient, session: Session) -> 
     assert task.priority == "high"
 
 
-def test_open_tasks_and_all_that_goes_with_them_are_one_statement(
+def test_open_tasks_with_their_workers_are_one_statement(
     client: TestClient, session: Session, database: Database
 ) -> None:
     session.add_all(make(TaskAssignment, task=make(Task, status="pending")) for _ in range(3))
@@ -89,7 +89,7 @@ def test_open_tasks_and_all_that_goes_with_them_are_one_statement(
     assert [task["assignments"][0]["worker"]["id"][0] for task in tasks] == ["@"] * 3
 
 
-async def test_the_newest_comes_first(
+async def test_tasks_are_ordered_by_creation_time(
     async_client: AsyncClient, async_session: AsyncSession
 ) -> None:
     with frozen(datetime(2026, 1, 1, tzinfo=UTC)) as clock:
@@ -97,11 +97,11 @@ async def test_the_newest_comes_first(
             async_session.add(make(Task, title=title))
             await async_session.commit()
             clock.tick(60)
-    answer = await async_client.get("/tasks", params={"order_by": "-created_at"})
-    assert [task["title"] for task in answer.json()] == ["Newer", "Older"]
+    response = await async_client.get("/tasks", params={"order_by": "-created_at"})
+    assert [task["title"] for task in response.json()] == ["Newer", "Older"]
 
 
-def test_the_sample_is_believable(client: TestClient) -> None:
+def test_the_sample_has_tasks_projects_and_workers(client: TestClient) -> None:
     assert 200 <= sample.fill() == sample.fill() <= 500
     assert len(client.get("/projects").json()) == 5
     agents = client.get("/workers", params={"type": "agent"}).json()

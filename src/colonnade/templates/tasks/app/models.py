@@ -24,7 +24,7 @@ class Project(ProjectBase, Timestamps, table=True):
 
 
 class TaskLabel(SQLModel, table=True):
-    """A plain link: which task has which label."""
+    """Links a task to a label."""
 
     task_id: int | None = Field(
         default=None, foreign_key="task.id", primary_key=True, ondelete="CASCADE"
@@ -58,7 +58,7 @@ class TaskAssignment(SQLModel, table=True):
 
 
 class Worker(SQLModel, table=True):
-    """Somebody who works: a person, or an agent such as ``@claude-code``."""
+    """A person, or an agent such as ``@claude-code``."""
 
     id: str = Field(primary_key=True, max_length=60, pattern=r"^@[a-z0-9]+(-[a-z0-9]+)*$")
     name: str = Field(min_length=1, max_length=200)
