@@ -1,8 +1,8 @@
-"""Names of a model in paths."""
+"""The name of a model in paths."""
 
 from colonnade.models import plural, snake
 
 
 def path_of(name: str) -> str:
-    """The path of a model of this name: ``TaskAssignment`` is ``task-assignments``."""
+    """Convert the name of a model to its path: ``TaskAssignment`` to ``task-assignments``."""
     return plural(snake(name)).replace("_", "-")

@@ -1,4 +1,4 @@
-"""A client that goes away: what its request waits for in the database is cancelled."""
+"""Disconnects and deadlines: they cancel the statement of a request."""
 
 import asyncio
 import time
@@ -14,7 +14,7 @@ from sqlalchemy import Connection, text
 from colonnade import Database, Resource, update
 from colonnade.errors import ModelError
 from colonnade.resources.routes._request_context import context_of
-from tests.resources.world import serving
+from tests.resources.sample_app import serving
 
 SLOW = {
     "postgresql": "SELECT pg_sleep(20)",
@@ -23,10 +23,10 @@ SLOW = {
 }
 
 
-def app_that_waits(
+def app_with_slow_list(
     db: Database, models: SimpleNamespace, deadline: float | None = 30
 ) -> tuple[FastAPI, list[str]]:
-    """An app whose list of tasks takes for ever, and what became of it."""
+    """Build an app whose list of tasks never ends; its errors are added to the returned list."""
     tasks = Resource(models.Task, db, deadline=deadline)
     outcomes: list[str] = []
 
@@ -39,32 +39,32 @@ def app_that_waits(
 
     @tasks.get("")
     async def slow(request: Request) -> None:
-        await tasks.subject.run(context_of(request), work, read_only=True)
+        await tasks.table_context.run(context_of(request), work, read_only=True)
 
     app = FastAPI()
     app.include_router(tasks)
     return app, outcomes
 
 
-async def stay(app: FastAPI, *, seconds: float) -> list[dict[str, Any]]:
-    """Ask for the tasks, and hang up after some seconds; what the app answered."""
-    gone = asyncio.Event()
-    asyncio.get_running_loop().call_later(seconds, gone.set)
-    begun = False
+async def request_then_disconnect(app: FastAPI, *, seconds: float) -> list[dict[str, Any]]:
+    """Request the list, disconnect after some seconds, and return the messages of the app."""
+    disconnected = asyncio.Event()
+    asyncio.get_running_loop().call_later(seconds, disconnected.set)
+    body_sent = False
 
     async def receive() -> dict[str, Any]:
-        nonlocal begun
-        if not begun:
-            begun = True
+        nonlocal body_sent
+        if not body_sent:
+            body_sent = True
             return {"type": "http.request", "body": b"", "more_body": False}
-        await gone.wait()
+        await disconnected.wait()
         return {"type": "http.disconnect"}
 
-    return await ask(app, receive)
+    return await request_list(app, receive)
 
 
-async def ask(app: FastAPI, receive: Callable[[], Awaitable[Any]]) -> list[dict[str, Any]]:
-    """Ask for the tasks; what the app answered."""
+async def request_list(app: FastAPI, receive: Callable[[], Awaitable[Any]]) -> list[dict[str, Any]]:
+    """Request the list, and return the messages of the app."""
     sent: list[dict[str, Any]] = []
 
     async def send(message: Any) -> None:
@@ -79,29 +79,29 @@ async def ask(app: FastAPI, receive: Callable[[], Awaitable[Any]]) -> list[dict[
     return sent
 
 
-def test_its_statement_is_cancelled(db: Database, models: SimpleNamespace) -> None:
-    app, outcomes = app_that_waits(db, models)
+def test_a_disconnect_cancels_the_statement(db: Database, models: SimpleNamespace) -> None:
+    app, outcomes = app_with_slow_list(db, models)
 
     async def main() -> None:
         started = time.monotonic()
-        sent = await stay(app, seconds=0.4)
+        sent = await request_then_disconnect(app, seconds=0.4)
         assert 0.3 < time.monotonic() - started < 3
-        assert sent[0]["status"] == 499  # for the log: nobody sees it
+        assert sent[0]["status"] == 499  # for the log: no client sees it
         await db.dispose_async()
 
     asyncio.run(main())
     deadline = time.monotonic() + 5
     while not outcomes and time.monotonic() < deadline:
-        time.sleep(0.01)  # on SQLite, a thread is on its way
+        time.sleep(0.01)  # on SQLite, the statement runs in a thread
     assert len(outcomes) == 1
 
 
-def test_whoever_stays_is_answered(db: Database, models: SimpleNamespace) -> None:
-    app, _ = app_that_waits(db, models)
+def test_a_client_that_waits_gets_a_response(db: Database, models: SimpleNamespace) -> None:
+    app, _ = app_with_slow_list(db, models)
 
     async def main() -> None:
         with db.statement_timeout(0.5):
-            sent = await stay(app, seconds=20)
+            sent = await request_then_disconnect(app, seconds=20)
         assert sent[0]["status"] == 503
         await db.dispose_async()
 
@@ -109,33 +109,35 @@ def test_whoever_stays_is_answered(db: Database, models: SimpleNamespace) -> Non
 
 
 @pytest.mark.parametrize("seconds", [0.1, 0.5])
-def test_a_deadline_ends_a_request(db: Database, models: SimpleNamespace, seconds: float) -> None:
-    app, outcomes = app_that_waits(db, models, deadline=seconds)
+def test_a_deadline_cancels_the_statement(
+    db: Database, models: SimpleNamespace, seconds: float
+) -> None:
+    app, outcomes = app_with_slow_list(db, models, deadline=seconds)
 
     async def main() -> None:
         started = time.monotonic()
-        sent = await stay(app, seconds=20)
+        sent = await request_then_disconnect(app, seconds=20)
         assert time.monotonic() - started < seconds + 2
         assert sent[0]["status"] == 503
-        assert f"did not answer within {seconds:g} seconds".encode() in sent[1]["body"]
+        assert f"did not respond within {seconds:g} seconds".encode() in sent[1]["body"]
         assert b"urn:colonnade:busy" in sent[1]["body"]
         await db.dispose_async()
 
     asyncio.run(main())
     end = time.monotonic() + 5
     while not outcomes and time.monotonic() < end:
-        time.sleep(0.01)  # on SQLite, a thread is on its way
+        time.sleep(0.01)  # on SQLite, the statement runs in a thread
     assert len(outcomes) == 1
 
 
-def test_a_deadline_holds_for_a_write_that_waits_for_a_lock(
+def test_a_deadline_applies_to_a_write_that_waits_for_a_lock(
     db: Database, models: SimpleNamespace
 ) -> None:
     app = FastAPI()
     app.include_router(Resource(models.Task, db, deadline=0.5))
     with TestClient(app) as client:
         assert client.post("/tasks", json={"title": "a"}).status_code == 201
-        with db.session() as session:  # somebody else has the row, or SQLite's one lock
+        with db.session() as session:  # another session holds the lock
             session.exec(update(models.Task).values(title="b"))
             started = time.monotonic()
             refused = client.patch("/tasks/1", json={"title": "c"})
@@ -143,20 +145,20 @@ def test_a_deadline_holds_for_a_write_that_waits_for_a_lock(
             assert refused.status_code == 503
             assert refused.json()["type"] == "urn:colonnade:uncertain"
             assert refused.headers["Retry-After"] == "1"
-            if not db.url.memory:  # there, who writes holds up who reads
+            if not db.url.memory:  # an in-memory database has one connection: reads wait for writes
                 assert client.get("/tasks/1").json()["title"] == "a"
         assert client.get("/tasks/1").json()["title"] == "a"
 
 
-def test_a_deadline_is_a_time(db: Database, models: SimpleNamespace) -> None:
+def test_a_deadline_must_be_positive(db: Database, models: SimpleNamespace) -> None:
     with pytest.raises(ModelError, match="deadline must be more than 0 seconds, or None, not 0"):
         Resource(models.Task, db, deadline=0)
 
 
-def test_a_server_that_tells_of_no_departure_is_not_asked_for_ever(
+def test_a_server_that_repeats_the_empty_body_is_not_polled(
     db: Database, models: SimpleNamespace
 ) -> None:
-    app, _ = app_that_waits(db, models)
+    app, _ = app_with_slow_list(db, models)
     calls = 0
 
     async def receive() -> dict[str, Any]:
@@ -168,7 +170,7 @@ def test_a_server_that_tells_of_no_departure_is_not_asked_for_ever(
 
     async def main() -> None:
         with db.statement_timeout(0.5):
-            sent = await ask(app, receive)
+            sent = await request_list(app, receive)
         assert sent[0]["status"] == 503
         await db.dispose_async()
 
@@ -180,11 +182,11 @@ def test_a_server_that_tells_of_no_departure_is_not_asked_for_ever(
 def test_a_cancelled_request_stays_cancelled(
     db: Database, models: SimpleNamespace, seconds: float
 ) -> None:
-    """By whoever runs the app, as at its shutdown: that is not the client."""
-    app, _ = app_that_waits(db, models)
+    """The server cancels it, as at a shutdown; the client has not disconnected."""
+    app, _ = app_with_slow_list(db, models)
 
     async def main() -> None:
-        task = asyncio.create_task(stay(app, seconds=20))
+        task = asyncio.create_task(request_then_disconnect(app, seconds=20))
         await asyncio.sleep(seconds)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -194,20 +196,22 @@ def test_a_cancelled_request_stays_cancelled(
     asyncio.run(main())
 
 
-def test_a_routes_statements_may_have_less_time(db: Database, models: SimpleNamespace) -> None:
-    """As docs/reliability.md has it: a dependency around one operation."""
+def test_a_dependency_may_shorten_the_statement_timeout(
+    db: Database, models: SimpleNamespace
+) -> None:
+    """The dependency of one operation sets a timeout, as in docs/reliability.md."""
     if db.url.backend == "sqlite":
-        pytest.skip("there, nothing that a request can ask takes so long")
+        pytest.skip("no request takes that long on SQLite")
 
-    async def quickly() -> AsyncIterator[None]:
+    async def short_timeout() -> AsyncIterator[None]:
         with db.statement_timeout(0.2):
             yield
 
-    tasks = Resource(models.Task, db, dependencies={"list": [Depends(quickly)]})
+    tasks = Resource(models.Task, db, dependencies={"list": [Depends(short_timeout)]})
     with serving(tasks) as client, db.engine.connect() as holder:
         assert client.get("/tasks").status_code == 200
         holder.execute(text("LOCK TABLE task IN ACCESS EXCLUSIVE MODE"))
         started = time.monotonic()
-        answer = client.get("/tasks")
-        assert (answer.status_code, answer.json()["type"]) == (503, "urn:colonnade:busy")
+        response = client.get("/tasks")
+        assert (response.status_code, response.json()["type"]) == (503, "urn:colonnade:busy")
         assert time.monotonic() - started < 2

@@ -1,4 +1,4 @@
-"""What other programs stored is read right, or is a problem that names row and column."""
+"""Values that other programs stored are converted, or reported with their row and column."""
 
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -11,7 +11,8 @@ from fastapi.testclient import TestClient
 from pydantic import field_serializer
 
 from colonnade import Database, Field, Resource, SQLModel
-from tests.resources.world import serving
+from colonnade.query import PageReader, QueryableTable
+from tests.resources.sample_app import serving
 
 
 def run(db: Database, *statements: str) -> None:
@@ -20,8 +21,8 @@ def run(db: Database, *statements: str) -> None:
             connection.execute(sa.text(statement))
 
 
-class Odd(SQLModel):
-    """A column of each kind that SQLite lets hold anything."""
+class AllKinds(SQLModel):
+    """A column of each kind; SQLite stores any value in each of them."""
 
     id: int | None = Field(default=None, primary_key=True)
     at: datetime | None = None
@@ -63,64 +64,68 @@ class TestSQLite:
 
     @pytest.fixture
     def client(self, db: Database) -> Any:
-        class Thing(Odd, table=True):
+        class Sample(AllKinds, table=True):
             pass
 
         db.create_all()
-        run(db, "INSERT INTO thing (id) VALUES (1), (2), (3), (4)")
-        with serving(Resource(Thing, db)) as client:
+        run(db, "INSERT INTO sample (id) VALUES (1), (2), (3), (4)")
+        with serving(Resource(Sample, db)) as client:
             yield client
 
     @pytest.mark.parametrize(("column", "stored"), UNREADABLE)
-    def test_a_value_of_another_type_names_its_row_and_column(
+    def test_a_value_of_another_type_is_reported_with_its_row_and_column(
         self, db: Database, client: TestClient, column: str, stored: str
     ) -> None:
-        run(db, f'UPDATE thing SET "{column}" = {stored} WHERE id = 3')
-        for url in ("/things", "/things/3", "/things?limit=2&order_by=-id"):
-            answer = client.get(url)
-            assert answer.status_code == 409, answer.text
-            (error,) = answer.json()["errors"]
+        run(db, f'UPDATE sample SET "{column}" = {stored} WHERE id = 3')
+        for url in ("/samples", "/samples/3", "/samples?limit=2&order_by=-id"):
+            response = client.get(url)
+            assert response.status_code == 409, response.text
+            (error,) = response.json()["errors"]
             assert (error["field"], error["loc"]) == (column, ["row", "3"])
-            assert f"{column} of Thing 3 cannot be read" in answer.json()["detail"]
-        assert client.get("/things/2").json()[column] is None
-        assert len(client.get("/things?id__ne=3").json()) == 3
-        assert len(client.get("/things?fields=id").json()) == 4
+            assert f"{column} of Sample 3 cannot be read" in response.json()["detail"]
+        assert client.get("/samples/2").json()[column] is None
+        assert len(client.get("/samples?id__ne=3").json()) == 3
+        assert len(client.get("/samples?fields=id").json()) == 4
         other = "data" if column == "text" else "text"
-        answer = client.patch("/things/3", json={other: "aGk="})
-        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (409, column)
+        response = client.patch("/samples/3", json={other: "aGk="})
+        assert (response.status_code, response.json()["errors"][0]["field"]) == (409, column)
         many = client.patch(
-            "/things:batch", json=[{"id": 2, other: "aGk="}, {"id": 3, other: None}]
+            "/samples:batch", json=[{"id": 2, other: "aGk="}, {"id": 3, other: None}]
         )
         assert (many.status_code, many.json()["errors"][0]["field"]) == (409, column)
-        assert client.get(f"/things/2?fields={other}").json() == {other: None}
-        assert client.get(f"/things/3?fields={other}").json() == {other: None}
-        assert client.patch("/things/3", json={column: None}).json()[column] is None
+        assert client.get(f"/samples/2?fields={other}").json() == {other: None}
+        assert client.get(f"/samples/3?fields={other}").json() == {other: None}
+        assert client.patch("/samples/3", json={column: None}).json()[column] is None
 
-    def test_text_that_is_not_utf8(self, db: Database, client: TestClient) -> None:
-        run(db, "UPDATE thing SET text = CAST(x'ff' AS TEXT) WHERE id = 3")
-        for url in ("/things", "/things/3", "/things/3?fields=id"):  # the tag is of all columns
+    def test_text_that_is_not_utf8_is_reported(self, db: Database, client: TestClient) -> None:
+        run(db, "UPDATE sample SET text = CAST(x'ff' AS TEXT) WHERE id = 3")
+        for url in (
+            "/samples",
+            "/samples/3",
+            "/samples/3?fields=id",
+        ):  # the ETag covers all columns
             assert client.get(url).json()["errors"][0]["field"] == "text"
-        assert len(client.get("/things?fields=id").json()) == 4
+        assert len(client.get("/samples?fields=id").json()) == 4
 
     @pytest.mark.parametrize(("column", "stored", "shown"), READABLE)
-    def test_a_value_in_another_form_is_read(
+    def test_a_value_in_another_format_is_converted(
         self, db: Database, client: TestClient, column: str, stored: str, shown: Any
     ) -> None:
-        run(db, f'UPDATE thing SET "{column}" = {stored} WHERE id = 3')
-        assert client.get("/things/3").json()[column] == shown
+        run(db, f'UPDATE sample SET "{column}" = {stored} WHERE id = 3')
+        assert client.get("/samples/3").json()[column] == shown
 
     @pytest.mark.parametrize("stored", [stored for name, stored, _ in READABLE if name == "at"])
-    def test_a_moment_is_found_in_whichever_form(
+    def test_filters_find_a_datetime_in_any_format(
         self, db: Database, client: TestClient, stored: str
     ) -> None:
         run(
             db,
-            f"UPDATE thing SET at = {stored} WHERE id = 3",
-            "UPDATE thing SET at = '' WHERE id = 1",
-            "UPDATE thing SET at = '2020-12-31 23:59:59.000000' WHERE id = 2",
-            "UPDATE thing SET at = '2021-01-01 00:00:01.000000' WHERE id = 4",
+            f"UPDATE sample SET at = {stored} WHERE id = 3",
+            "UPDATE sample SET at = '' WHERE id = 1",
+            "UPDATE sample SET at = '2020-12-31 23:59:59.000000' WHERE id = 2",
+            "UPDATE sample SET at = '2021-01-01 00:00:01.000000' WHERE id = 4",
         )
-        shown = client.get("/things/3").json()["at"]
+        shown = client.get("/samples/3").json()["at"]
         for query, expected in (
             (f"at={shown}", [3]),
             (f"at__in={shown},1999-01-01T00:00:00Z", [3]),
@@ -130,17 +135,15 @@ class TestSQLite:
             (f"at__lt={shown}", [2]),
             (f"at__lte={shown}", [2, 3]),
         ):
-            rows = client.get(f"/things?{query}&fields=id").json()
+            rows = client.get(f"/samples?{query}&fields=id").json()
             assert [row["id"] for row in rows] == expected, query
 
-    def test_an_index_finds_moments(self, db: Database) -> None:
+    def test_filters_on_a_datetime_use_its_index(self, db: Database) -> None:
         class Event(SQLModel, table=True):
             id: int | None = Field(default=None, primary_key=True)
             at: datetime = Field(index=True)
 
         db.create_all()
-        from colonnade.query import PageReader, QueryableTable
-
         for operator in ("", "__gt", "__lte"):
             page = PageReader(QueryableTable.of(Event)).read(
                 [(f"at{operator}", "2021-01-01T00:00:00Z")]
@@ -164,7 +167,7 @@ class TestSQLite:
             assert client.get("/counts?n=9000000000").json() == [row]
             assert client.delete("/counts/3000000000").status_code == 200
 
-    def test_minus_zero_is_zero_in_a_list(self, db: Database) -> None:
+    def test_minus_zero_equals_zero_in_a_list(self, db: Database) -> None:
         class Level(SQLModel, table=True):
             id: int | None = Field(default=None, primary_key=True)
             height: float
@@ -186,10 +189,10 @@ class TestPostgreSQL:
             ("names", "ARRAY['a', NULL]"), ("names", "ARRAY[['a'], ['b']]"),
         ],
     )  # fmt: skip
-    def test_what_python_has_not_names_its_row_and_column(
+    def test_a_value_that_python_lacks_is_reported_with_its_row_and_column(
         self, db: Database, column: str, stored: str
     ) -> None:
-        class Thing(Odd, table=True):
+        class Sample(AllKinds, table=True):
             names: list[str] = Field(
                 sa_column=sa.Column(sa.ARRAY(sa.Text), server_default=sa.text("'{}'"))
             )
@@ -197,17 +200,17 @@ class TestPostgreSQL:
         db.create_all()
         run(
             db,
-            "INSERT INTO thing (id) VALUES (1), (2), (3)",
-            f'UPDATE thing SET "{column}" = {stored} WHERE id = 2',
+            "INSERT INTO sample (id) VALUES (1), (2), (3)",
+            f'UPDATE sample SET "{column}" = {stored} WHERE id = 2',
         )
-        with serving(Resource(Thing, db)) as client:
-            for url in ("/things", "/things/2"):
-                answer = client.get(url)
-                assert answer.status_code == 409, answer.text
-                (error,) = answer.json()["errors"]
+        with serving(Resource(Sample, db)) as client:
+            for url in ("/samples", "/samples/2"):
+                response = client.get(url)
+                assert response.status_code == 409, response.text
+                (error,) = response.json()["errors"]
                 assert (error["field"], error["loc"]) == (column, ["row", "2"])
-            assert len(client.get("/things?id__ne=2").json()) == 2
-            assert len(client.get("/things?fields=id").json()) == 3
+            assert len(client.get("/samples?id__ne=2").json()) == 2
+            assert len(client.get("/samples?fields=id").json()) == 3
 
     def test_months_are_thirty_days_and_years_365(self, db: Database) -> None:
         class Term(SQLModel, table=True):
@@ -220,7 +223,7 @@ class TestPostgreSQL:
             shown = [row["span"] for row in client.get("/terms").json()]
         assert shown == ["P30D", "-P1Y364D", "P29DT21H"]
 
-    def test_a_real_is_its_shortest_text_and_found_by_it(self, db: Database) -> None:
+    def test_a_real_has_its_shortest_form_and_is_found_by_it(self, db: Database) -> None:
         class Price(SQLModel, table=True):
             id: int | None = Field(default=None, primary_key=True)
             price: float = Field(sa_type=sa.REAL)
@@ -233,13 +236,13 @@ class TestPostgreSQL:
                 assert client.get(f"/prices?{query}").json() == [row]
 
 
-def test_nothing_is_stored_whose_answer_cannot_be_written(db: Database) -> None:
+def test_a_write_whose_response_cannot_be_rendered_stores_nothing(db: Database) -> None:
     class Note(SQLModel, table=True):
         id: int | None = Field(default=None, primary_key=True)
         text: str
 
         @field_serializer("text")
-        def whole(self, text: str) -> str:
+        def refuse_bad(self, text: str) -> str:
             if text == "bad":
                 raise ValueError("not this one")
             return text
@@ -254,6 +257,9 @@ def test_nothing_is_stored_whose_answer_cannot_be_written(db: Database) -> None:
             lambda: client.patch("/notes:batch", json=[{"id": 1, "text": "bad"}]),
         )
         for write in writes:
-            answer = write()
-            assert (answer.status_code, answer.json()["type"]) == (409, "urn:colonnade:unreadable")
+            response = write()
+            assert (response.status_code, response.json()["type"]) == (
+                409,
+                "urn:colonnade:unreadable",
+            )
         assert client.get("/notes").json() == [{"id": 1, "text": "good"}]

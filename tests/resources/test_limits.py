@@ -1,4 +1,4 @@
-"""What one request may cost: bodies, answers and query strings are bounded."""
+"""Limits on what one request may cost: bodies, responses and query strings."""
 
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ from colonnade import Database, Field, Resource, SQLModel, text
 from colonnade.database import Plan
 from colonnade.query import PageReader, QueryableTable
 from colonnade.resources._plan_cache import PlanCache
-from tests.resources.world import serving
+from tests.resources.sample_app import serving
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def notes(db: Database) -> Iterator[TestClient]:
 
 
 def megabytes_of(work: Callable[[], object]) -> float:
-    """The most memory that Python has taken for something."""
+    """Return the peak memory that Python allocates for a call, in MiB."""
     tracemalloc.start()
     try:
         work()
@@ -38,22 +38,22 @@ def megabytes_of(work: Callable[[], object]) -> float:
 
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
 @pytest.mark.parametrize("row", [b"1", b"{}"])
-def test_a_batch_is_counted_before_its_rows_are_read(
+def test_a_batch_that_is_too_long_is_refused_before_its_rows_are_parsed(
     notes: TestClient, method: str, row: bytes
 ) -> None:
     body = b"[" + b",".join([row] * 300_000) + b"]"
 
-    def ask() -> None:
-        answer = notes.request(
+    def send_batch() -> None:
+        response = notes.request(
             method, "/notes:batch", content=body, headers={"Content-Type": "application/json"}
         )
-        assert answer.status_code == 422
-        assert answer.json()["detail"] == "body: A batch must have 1 to 1,000 rows, not 300,000"
+        assert response.status_code == 422
+        assert response.json()["detail"] == "body: A batch must have 1 to 1,000 rows, not 300,000"
 
-    assert megabytes_of(ask) < 60
+    assert megabytes_of(send_batch) < 60
 
 
-def test_an_answer_names_twenty_errors_at_most(notes: TestClient) -> None:
+def test_a_response_lists_at_most_twenty_errors(notes: TestClient) -> None:
     unknown = notes.post("/notes", json={f"f{n}": n for n in range(5_000)})
     assert unknown.status_code == 422
     assert unknown.json()["detail"].endswith("(and at least 19 more)")
@@ -64,13 +64,13 @@ def test_an_answer_names_twenty_errors_at_most(notes: TestClient) -> None:
     assert many.json()["detail"] == "body: 50,000 values are not valid"
 
 
-def test_a_long_body_that_is_right_is_stored(notes: TestClient) -> None:
+def test_a_long_valid_body_is_stored(notes: TestClient) -> None:
     body = {"data": {"a": [1] * 200_000}}
     created = notes.post("/notes", json=body)
     assert (created.status_code, created.json()["data"]) == (201, body["data"])
 
 
-def test_a_page_that_is_too_large_ends_early(db: Database, notes: TestClient) -> None:
+def test_a_page_that_is_too_large_has_fewer_rows(db: Database, notes: TestClient) -> None:
     notes.post("/notes:batch", json=[{"text": "x" * 2**19}, {"text": "y" * 2**19}] * 2)
     size = 4 * 2**20
     for n in range(20):  # 80 MiB, without sending them
@@ -90,21 +90,21 @@ def test_a_page_that_is_too_large_ends_early(db: Database, notes: TestClient) ->
     assert len(notes.get("/notes?fields=id").json()) == 24
 
 
-def test_a_row_that_is_too_large_for_an_answer_is_named(db: Database, notes: TestClient) -> None:
+def test_a_row_that_is_too_large_for_a_response_is_named(db: Database, notes: TestClient) -> None:
     with db.session() as session:
         table = SQLModel.metadata.tables["note"]
         session.connection().execute(table.insert().values(text="z" * 65 * 2**20, data={}))
         session.commit()
-    answer = notes.get("/notes")
-    assert answer.status_code == 413
-    assert answer.json()["type"] == "urn:colonnade:answer_too_large"
-    assert "larger than the 64 MiB of an answer" in answer.json()["detail"]
+    response = notes.get("/notes")
+    assert response.status_code == 413
+    assert response.json()["type"] == "urn:colonnade:answer_too_large"
+    assert "larger than the maximum of 64 MiB" in response.json()["detail"]
     if db.url.backend == "postgresql":
-        assert "The Note 1 is" in answer.json()["detail"]
+        assert "The Note 1 is" in response.json()["detail"]
         assert notes.get("/notes?fields=id").json() == [{"id": 1}]
 
 
-def test_numbers_that_a_database_writes_in_full_are_bounded(notes: TestClient) -> None:
+def test_the_digits_of_numbers_in_json_are_limited(notes: TestClient) -> None:
     """PostgreSQL writes 1e308 in JSON with 309 digits."""
     headers = {"Content-Type": "application/json"}
     body = b'{"data": {"a": [' + b",".join([b"1e308"] * 20_000) + b"]}}"
@@ -114,7 +114,7 @@ def test_numbers_that_a_database_writes_in_full_are_bounded(notes: TestClient) -
     assert notes.post("/notes", json={"data": {"a": [1e308, -1e-308, 0.0, 1.5]}}).status_code == 201
 
 
-def test_plans_are_forgotten_by_their_size() -> None:
+def test_the_plan_cache_is_limited_by_size() -> None:
     plans = PlanCache()
     for n in range(50):
         plans.get(("page", "x" * 10_000, n), lambda: Plan(text("SELECT 1")))
@@ -122,7 +122,7 @@ def test_plans_are_forgotten_by_their_size() -> None:
     assert plans._length < 100_000
 
 
-def test_long_query_strings_are_not_kept(db: Database) -> None:
+def test_long_query_strings_are_not_cached(db: Database) -> None:
     class Note(SQLModel, table=True):
         id: int | None = Field(default=None, primary_key=True)
         text: str = ""

@@ -1,4 +1,4 @@
-"""Problems: every error a resource answers with, as RFC 9457 has it."""
+"""Problems: error responses in the format of RFC 9457."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
@@ -14,23 +14,25 @@ from colonnade.errors import QueryError
 from colonnade.rows import MOST_ERRORS
 
 MEDIA_TYPE = "application/problem+json"
-LONGEST_TEXT = 300
-"""Characters of a wrong value that a problem repeats."""
+MAX_TEXT = 300
+"""Maximum length of a part of the request in an error response, in characters."""
 
 
 class ProblemError(BaseModel):
-    """One thing that went wrong in a request."""
+    """One error in a request."""
 
-    loc: list[str | int] = Field(default=[], description="Where: body, query, path or header.")
-    field: str = Field(default="", description="The field it is about.")
-    constraint: str = Field(default="", description="The constraint that was violated.")
+    loc: list[str | int] = Field(
+        default=[], description="The location of the error: body, query, path or header."
+    )
+    field: str = Field(default="", description="The name of the field.")
+    constraint: str = Field(default="", description="The violated constraint.")
     message: str
 
 
 class ProblemDetails(BaseModel):
-    """What went wrong, as RFC 9457 has it."""
+    """An error response in the format of RFC 9457."""
 
-    type: str = Field(description="What kind of problem it is.")
+    type: str = Field(description="The kind of problem.")
     title: str
     status: int
     detail: str
@@ -38,14 +40,14 @@ class ProblemDetails(BaseModel):
 
 
 class Problem(HTTPException):
-    """An error of a request. Outside of a Resource, an app shows it as any HTTPException.
+    """An error response. Outside of a Resource, FastAPI treats it like any HTTPException.
 
     Args:
-        status_code: The status of the answer.
-        detail: What went wrong, for a person.
-        kind: What went wrong, for a program: the last part of the problem's ``type``.
-        errors: Which fields and constraints it is about.
-        headers: Headers of the answer.
+        status_code: The status of the response.
+        detail: A message for people.
+        kind: The kind of the problem, for programs: the last part of its ``type``.
+        errors: The fields and constraints that the problem is about.
+        headers: Additional headers of the response.
     """
 
     def __init__(
@@ -70,7 +72,7 @@ def field_error(
 
 
 def response_of(error: Exception) -> Response:
-    """The answer to an error."""
+    """Return the response to an error."""
     if isinstance(error, RequestValidationError):
         return _invalid(error.errors())
     if isinstance(error, QueryError):
@@ -82,32 +84,34 @@ def response_of(error: Exception) -> Response:
     raise error
 
 
-def _brief(part: Any) -> Any:
-    if isinstance(part, str) and len(part) > LONGEST_TEXT:
-        return f"{part[: LONGEST_TEXT - 1]}…"
+def _truncate(part: Any) -> Any:
+    if isinstance(part, str) and len(part) > MAX_TEXT:
+        return f"{part[: MAX_TEXT - 1]}…"
     return part
 
 
 def _invalid(errors: Iterable[Mapping[str, Any]]) -> Response:
-    entries = list(errors)
-    shown = [_told(error) for error in entries[:MOST_ERRORS]]
-    first = shown[0] if shown else {"message": "The request is not valid"}
+    all_errors = list(errors)
+    entries = [_error_entry(error) for error in all_errors[:MOST_ERRORS]]
+    first = entries[0] if entries else {"message": "The request is not valid"}
     where = ".".join(str(part) for part in first.get("loc", ()))
     detail = f"{where}: {first['message']}" if where else first["message"]
-    if len(entries) > 1:
-        detail += f" (and {'at least ' * (len(entries) >= MOST_ERRORS)}{len(entries) - 1} more)"
-    return _response(422, detail, "invalid", shown, None)
+    if len(all_errors) > 1:
+        detail += (
+            f" (and {'at least ' * (len(all_errors) >= MOST_ERRORS)}{len(all_errors) - 1} more)"
+        )
+    return _response(422, detail, "invalid", entries, None)
 
 
-def _told(error: Mapping[str, Any]) -> dict[str, Any]:
-    """An error without the input, which may be secret."""
-    loc = [_brief(part) for part in error.get("loc", ())]
+def _error_entry(error: Mapping[str, Any]) -> dict[str, Any]:
+    """Build an entry of ``errors`` without the input, which may be secret."""
+    loc = [_truncate(part) for part in error.get("loc", ())]
     names = [part for part in loc[1:] if isinstance(part, str)]
     entry: dict[str, Any] = {"loc": loc}
     if names:
         entry["field"] = names[-1]
     entry["constraint"] = error.get("type", "")
-    entry["message"] = _brief(error.get("msg", ""))
+    entry["message"] = _truncate(error.get("msg", ""))
     return entry
 
 

@@ -1,4 +1,4 @@
-"""Problems name the field as the body has it, and the constraint in the program's own words."""
+"""Problems name fields as the body does, and have the custom messages of constraints."""
 
 from typing import Any
 
@@ -7,18 +7,24 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
 from colonnade import Database, Field, Resource, SQLModel
-from tests.resources.world import serving
+from tests.resources.sample_app import serving
 
 
 @pytest.fixture
 def client(db: Database) -> Any:
-    live = sa.text("deleted = 0")
+    not_deleted = sa.text("deleted = 0")
 
     class Booking(SQLModel, table=True):
         __table_args__ = (
             sa.CheckConstraint("first <= last", name="ck_days"),
             sa.CheckConstraint("last < 100", info={"message": "A year ends with day 99."}),
-            sa.Index("uq_live", "slug", unique=True, sqlite_where=live, postgresql_where=live),
+            sa.Index(
+                "uq_live",
+                "slug",
+                unique=True,
+                sqlite_where=not_deleted,
+                postgresql_where=not_deleted,
+            ),
             sa.UniqueConstraint("room", "first", info={"message": "The room is taken."}),
         )
         id: int | None = Field(default=None, primary_key=True)
@@ -40,7 +46,7 @@ def client(db: Database) -> Any:
 @pytest.mark.parametrize(
     ("body", "status", "detail", "field", "constraint"),
     [
-        ({"first": 2, "last": 1}, 422, "The row does not meet the constraint ck_days.", None, None),
+        ({"first": 2, "last": 1}, 422, "The row violates the constraint ck_days.", None, None),
         ({"last": 100}, 422, "A year ends with day 99.", None, None),
         ({"theSlug": "a"}, 409,
          "There is already a booking with this theSlug, by the constraint uq_live.",
@@ -51,7 +57,7 @@ def client(db: Database) -> Any:
          "uq_booking_pin"),
     ],
 )  # fmt: skip
-def test_a_constraint_has_words(
+def test_a_violated_constraint_has_a_message(
     client: TestClient,
     body: dict[str, Any],
     status: int,
@@ -59,14 +65,14 @@ def test_a_constraint_has_words(
     field: str | None,
     constraint: str | None,
 ) -> None:
-    answer = client.post("/bookings", json=body)
-    assert (answer.status_code, answer.json()["detail"]) == (status, detail)
+    response = client.post("/bookings", json=body)
+    assert (response.status_code, response.json()["detail"]) == (status, detail)
     if field is not None:
-        error = answer.json()["errors"][0]
+        error = response.json()["errors"][0]
         assert (error["field"], error["constraint"]) == (field, constraint)
 
 
-def test_null_and_types_are_named_as_the_body_names_them(db: Database) -> None:
+def test_problems_use_the_aliases_of_the_body(db: Database) -> None:
     class Note(SQLModel, table=True):
         id: int | None = Field(default=None, primary_key=True)
         text: str = Field(alias="theText", default="")
@@ -78,8 +84,8 @@ def test_null_and_types_are_named_as_the_body_names_them(db: Database) -> None:
     with serving(Resource(Note, db, update=NoteUpdate)) as client:
         client.post("/notes", json={"theText": "a"})
         for body in ({"theText": None}, {"theText": "\0"}, {"theText": 5}):
-            answer = client.patch("/notes/1", json=body)
-            assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "theText")
+            response = client.patch("/notes/1", json=body)
+            assert (response.status_code, response.json()["errors"][0]["field"]) == (422, "theText")
 
 
 @pytest.mark.only_on("postgresql")
@@ -91,27 +97,6 @@ def test_an_exhausted_sequence_is_named(db: Database) -> None:
     with db.engine.begin() as connection:
         connection.exec_driver_sql("SELECT setval('small_id_seq', 2147483647)")
     with serving(Resource(Small, db)) as client:
-        answer = client.post("/smalls", json={})
-        assert (answer.status_code, answer.json()["type"]) == (503, "urn:colonnade:full")
-        assert "sequence" in answer.json()["detail"]
-
-
-def test_a_replaced_operation_takes_its_batch_along(db: Database) -> None:
-    class Note(SQLModel, table=True):
-        id: int | None = Field(default=None, primary_key=True)
-
-    db.create_all()
-    early, late = Resource(Note, db), Resource(Note, db, prefix="/late")
-    list(late.routes)  # as including it does
-    for notes in (early, late):
-
-        @notes.delete("/{key}")
-        def keep(key: int) -> str:
-            return f"kept {key}"
-
-    with serving(early, late) as client:
-        for prefix in ("/notes", "/late"):
-            client.post(f"{prefix}:batch", json=[{}])
-            assert client.delete(f"{prefix}/1").json() == "kept 1"
-            assert client.delete(f"{prefix}:batch?key=1").status_code == 405
-        assert len(client.get("/notes").json()) == 2
+        response = client.post("/smalls", json={})
+        assert (response.status_code, response.json()["type"]) == (503, "urn:colonnade:full")
+        assert "sequence" in response.json()["detail"]

@@ -1,4 +1,4 @@
-"""Keys of every kind in the path."""
+"""Primary keys of every kind in the path."""
 
 from typing import Any
 from urllib.parse import quote, unquote
@@ -8,8 +8,13 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from colonnade import Database, Field, Resource, SQLModel
-from tests.resources.world import serving
+from colonnade import (
+    Database,
+    Field,
+    Resource,
+    SQLModel,
+)
+from tests.resources.sample_app import serving
 
 
 @pytest.fixture
@@ -28,15 +33,15 @@ def notes(db: Database) -> Any:
     ["@claude-code", "a b", "a/b", "/", "a,b", "~", "~1", ".", "..", "a.b", "", "é😀", "100%",
      "?#&=+", ":batch", '"quoted"', "'"],
 )  # fmt: skip
-def test_a_text_key_is_one_segment_whatever_it_holds(notes: Any, name: str) -> None:
+def test_a_text_key_is_one_path_segment(notes: Any, name: str) -> None:
     created = notes.post("/notes", json={"name": name})
-    here = created.headers["Location"]
+    location = created.headers["Location"]
     assert created.status_code == 201
-    assert here.count("/") == 2
-    assert notes.get(here).json() == {"name": name, "text": ""}
-    assert notes.patch(here, json={"text": "x"}).json()["text"] == "x"
-    assert notes.delete(here).status_code == 200
-    assert notes.get(here).status_code == 404
+    assert location.count("/") == 2
+    assert notes.get(location).json() == {"name": name, "text": ""}
+    assert notes.patch(location, json={"text": "x"}).json()["text"] == "x"
+    assert notes.delete(location).status_code == 200
+    assert notes.get(location).status_code == 404
 
 
 @given(name=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=9))
@@ -45,19 +50,19 @@ def test_a_text_key_is_one_segment_whatever_it_holds(notes: Any, name: str) -> N
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-def test_any_text(notes: Any, name: str) -> None:
+def test_any_text_can_be_a_key(notes: Any, name: str) -> None:
     assume(unquote(name) == name)  # Starlette's test client decodes a path twice, servers once
-    here = notes.post("/notes", json={"name": name}).headers["Location"]
-    assert notes.get(here).json()["name"] == name
-    assert notes.delete(f"/notes:batch?key={here.rpartition('/')[2]}").status_code == 200
+    location = notes.post("/notes", json={"name": name}).headers["Location"]
+    assert notes.get(location).json()["name"] == name
+    assert notes.delete(f"/notes:batch?key={location.rpartition('/')[2]}").status_code == 200
 
 
-def test_no_such_key(notes: Any) -> None:
+def test_an_unknown_or_malformed_key_is_not_found(notes: Any) -> None:
     for segment in ("nothing", "~9", "%00", "a,b", "~"):
         assert notes.get(f"/notes/{segment}").status_code == 404, segment
 
 
-def test_a_uuid(db: Database) -> None:
+def test_a_key_may_be_a_uuid(db: Database) -> None:
     class Token(SQLModel, table=True):
         id: UUID = Field(default_factory=uuid4, primary_key=True)
         name: str
@@ -74,7 +79,7 @@ def test_a_uuid(db: Database) -> None:
         assert client.get(f"/tokens?id={identifier}").json()[0]["name"] == "y"
 
 
-def test_an_integer(db: Database) -> None:
+def test_a_key_may_be_an_integer(db: Database) -> None:
     class Number(SQLModel, table=True):
         id: int | None = Field(default=None, primary_key=True)
 
@@ -95,16 +100,36 @@ def test_a_composite_key_is_joined_by_commas(db: Database) -> None:
     with serving(Resource(Seat, db)) as client:
         created = client.post("/seats", json={"row": "A,1/x", "number": 7})
         assert created.headers["Location"] == "/seats/A~21~1x,7"
-        here = created.headers["Location"]
-        assert client.get(here).json() == {"row": "A,1/x", "number": 7, "taken": False}
-        assert client.patch(here, json={"taken": True}).json()["taken"] is True
+        location = created.headers["Location"]
+        assert client.get(location).json() == {"row": "A,1/x", "number": 7, "taken": False}
+        assert client.patch(location, json={"taken": True}).json()["taken"] is True
         client.post("/seats", json={"row": "B", "number": 1})
         page = client.get("/seats?limit=1&order_by=-taken")
         assert page.json()[0]["row"] == "A,1/x"
         assert client.get(page.links["next"]["url"]).json()[0]["row"] == "B"
         changed = client.patch("/seats:batch", json=[{"row": "B", "number": 1, "taken": True}])
         assert changed.json()[0]["taken"] is True
-        assert client.delete(f"/seats:batch?key={quote('B,1')}&key={here[7:]}").status_code == 200
+        assert (
+            client.delete(f"/seats:batch?key={quote('B,1')}&key={location[7:]}").status_code == 200
+        )
         assert client.get("/seats").json() == []
         assert client.get("/seats/A").status_code == 404
         assert client.get("/seats/A,x").status_code == 422
+
+
+def test_a_key_may_have_any_name_and_be_bytes(db: Database) -> None:
+    class Odd(SQLModel, table=True):
+        target: int | None = Field(default=None, primary_key=True)
+        key_0: int = 0
+
+    class Blob(SQLModel, table=True):
+        digest: bytes = Field(primary_key=True)
+
+    db.create_all()
+    with serving(Resource(Odd, db), Resource(Blob, db)) as client:
+        odd = client.post("/odds", json={}).headers["Location"]
+        assert client.patch(odd, json={"key_0": 5}).json() == {"target": 1, "key_0": 5}
+        blob = client.post("/blobs", json={"digest": "/w=="}).headers["Location"]
+        assert client.get(blob).json() == {"digest": "/w=="}
+        assert client.get("/blobs/eHl6").status_code == 404
+        assert client.get("/blobs/xyz").status_code == 404  # not base64

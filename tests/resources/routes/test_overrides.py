@@ -1,4 +1,4 @@
-"""``app.dependency_overrides``: a Resource works in the session that a test gives."""
+"""``app.dependency_overrides``: a Resource uses the session that a test provides."""
 
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -35,11 +35,11 @@ def app(authors: Resource) -> FastAPI:
     return app
 
 
-def asking(app: FastAPI) -> AsyncClient:
+def async_client(app: FastAPI) -> AsyncClient:
     return AsyncClient(transport=ASGITransport(app), base_url="http://test")
 
 
-def stored(db: Database, author: Any) -> int:
+def count_rows(db: Database, author: Any) -> int:
     with db.session() as session:
         return session.exec(select(func.count()).select_from(author)).one()
 
@@ -48,9 +48,9 @@ def stored(db: Database, author: Any) -> int:
 async def test_statements_run_in_the_transaction_of_an_async_session(
     db: Database, app: FastAPI, author: Any
 ) -> None:
-    async with db.session() as session, asking(app) as client:
+    async with db.session() as session, async_client(app) as client:
         app.dependency_overrides[db.get_async_session] = lambda: session
-        session.add(author(name="Le Guin"))  # not even flushed
+        session.add(author(name="Le Guin"))  # not flushed yet
         assert [row["name"] for row in (await client.get("/authors")).json()] == ["Le Guin"]
         created = (await client.post("/authors", json={"name": "Borges"})).json()
         assert (await client.get(f"/authors/{created['id']}")).json()["name"] == "Borges"
@@ -63,7 +63,7 @@ async def test_statements_run_in_the_transaction_of_an_async_session(
         assert names.all() == ["Eco", "Le Guin", "Lem"]
         await session.rollback()
     app.dependency_overrides.clear()
-    assert stored(db, author) == 0
+    assert count_rows(db, author) == 0
 
 
 def test_statements_run_in_the_transaction_of_a_sync_session(
@@ -75,65 +75,65 @@ def test_statements_run_in_the_transaction_of_a_sync_session(
         session.add(row)
         assert client.get("/authors").json() == [{"id": 1, "name": "Le Guin"}]
         client.patch("/authors/1", json={"name": "Ursula"})
-        assert row.name == "Ursula"  # as with an endpoint that has the session
+        assert row.name == "Ursula"  # as after an endpoint that uses the session
         session.rollback()
     app.dependency_overrides.clear()
-    assert stored(db, author) == 0
+    assert count_rows(db, author) == 0
 
 
 @pytest.mark.anyio
-async def test_objects_of_the_session_show_what_was_written(
+async def test_objects_of_the_session_are_refreshed_after_a_write(
     db: Database, app: FastAPI, author: Any
 ) -> None:
-    async with db.session() as session, asking(app) as client:
+    async with db.session() as session, async_client(app) as client:
         app.dependency_overrides[db.get_async_session] = lambda: session
         row, other = author(name="a"), author(name="b")
         session.add_all([row, other])
         await session.flush()
         await client.patch(f"/authors/{row.id}", json={"name": "c"})
         assert row.name == "c"
-        other.name = "d"  # and keep what is not written yet
+        other.name = "d"  # pending changes are kept
         await client.delete(f"/authors/{row.id}")
         assert other.name == "d"
         await session.commit()
-    assert stored(db, author) == 1
+    assert count_rows(db, author) == 1
 
 
-def test_a_session_that_the_override_makes_is_committed(
+def test_a_session_that_the_override_creates_is_committed(
     db: Database, app: FastAPI, author: Any
 ) -> None:
-    def made() -> Iterator[Any]:
+    def new_session() -> Iterator[Any]:
         with db.session() as session:
             yield session
 
-    app.dependency_overrides[db.get_session] = made
+    app.dependency_overrides[db.get_session] = new_session
     with TestClient(app) as client:
         assert client.post("/authors", json={"name": "Lem"}).status_code == 201
         assert client.post("/authors", json={"name": "Lem"}).status_code == 409
         assert len(client.get("/authors").json()) == 1
-    assert stored(db, author) == 1
+    assert count_rows(db, author) == 1
 
 
-def test_an_async_session_that_the_override_makes_is_committed(
+def test_an_async_session_that_the_override_creates_is_committed(
     db: Database, app: FastAPI, author: Any
 ) -> None:
-    async def made() -> AsyncIterator[Any]:
+    async def new_session() -> AsyncIterator[Any]:
         async with db.session() as session:
             yield session
 
-    app.dependency_overrides[db.get_async_session] = made
+    app.dependency_overrides[db.get_async_session] = new_session
     with TestClient(app) as client:
         assert client.post("/authors", json={"name": "Lem"}).status_code == 201
         body = [{"name": "Eco"}, {"name": "Eco"}]
         assert client.post("/authors:batch", json=body).status_code == 409
-    assert stored(db, author) == 1
+    assert count_rows(db, author) == 1
 
 
 @pytest.mark.anyio
-async def test_what_is_refused_leaves_the_transaction_as_it_was(
+async def test_a_refused_request_does_not_abort_the_transaction(
     db: Database, app: FastAPI, author: Any
 ) -> None:
-    async with db.session() as session, asking(app) as client:
+    async with db.session() as session, async_client(app) as client:
         app.dependency_overrides[db.get_async_session] = lambda: session
         session.add(author(name="Lem"))
         await session.flush()
@@ -143,7 +143,7 @@ async def test_what_is_refused_leaves_the_transaction_as_it_was(
         names = await session.exec(select(author.name))
         assert names.all() == ["Lem"]
         await session.commit()
-    assert stored(db, author) == 1
+    assert count_rows(db, author) == 1
 
 
 @pytest.mark.anyio
@@ -156,12 +156,12 @@ async def test_hooks_get_the_session(
     async def note(session: AsyncSession, values: dict[str, Any]) -> None:
         seen.append(session)
 
-    async with db.session() as session, asking(app) as client:
+    async with db.session() as session, async_client(app) as client:
         app.dependency_overrides[db.get_async_session] = lambda: session
         assert (await client.post("/authors", json={"name": "Lem"})).status_code == 201
         assert seen == [session]
         await session.rollback()
-    assert stored(db, author) == 0
+    assert count_rows(db, author) == 0
 
 
 def test_hooks_need_an_async_session(db: Database, app: FastAPI, authors: Resource) -> None:
@@ -174,18 +174,16 @@ def test_hooks_need_an_async_session(db: Database, app: FastAPI, authors: Resour
             client.post("/authors", json={"name": "Lem"})
 
 
-def test_an_override_that_gives_no_session_is_told(db: Database, app: FastAPI) -> None:
+def test_an_override_must_provide_a_session(db: Database, app: FastAPI) -> None:
     app.dependency_overrides[db.get_async_session] = lambda: "session"
     message = r"overrides\[db\.get_async_session\] must provide a Session .*, not a str"
     with TestClient(app) as client, pytest.raises(DatabaseError, match=message):
         client.get("/authors")
 
 
-def test_an_own_endpoint_of_the_resource_answers_from_it(
-    db: Database, author: Any, authors: Resource
-) -> None:
+def test_a_custom_endpoint_uses_the_session(db: Database, author: Any, authors: Resource) -> None:
     @authors.get("/all")
-    async def everybody(page: Page = Depends(authors.query)) -> Response:
+    async def list_all(page: Page = Depends(authors.query)) -> Response:
         return await authors.answer(page)
 
     app = FastAPI()

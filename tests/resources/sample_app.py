@@ -1,6 +1,6 @@
-"""The running example: projects, tasks with subtasks, workers, assignments, labels."""
+"""The sample app: projects, tasks with subtasks, workers, assignments, labels."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -23,8 +23,8 @@ from colonnade import (
 Status = Literal["pending", "in_progress", "completed"]
 
 
-def define() -> SimpleNamespace:
-    """The models, anew."""
+def define_models() -> SimpleNamespace:
+    """Define the models anew."""
 
     class Project(Versioned, table=True):
         id: int | None = Field(default=None, primary_key=True)
@@ -96,8 +96,8 @@ def define() -> SimpleNamespace:
 INCLUDE = ["project", "subtasks", "assignments.worker", "labels", "workers"]
 
 
-def everything(db: Database, models: SimpleNamespace, **options: Any) -> list[Resource]:
-    """A Resource of each table."""
+def all_resources(db: Database, models: SimpleNamespace, **options: Any) -> list[Resource]:
+    """Create a Resource for each table."""
     return [
         Resource(models.Task, db, include=INCLUDE, **options),
         Resource(models.Project, db, include=["tasks"]),
@@ -108,7 +108,7 @@ def everything(db: Database, models: SimpleNamespace, **options: Any) -> list[Re
 
 @contextmanager
 def serving(*resources: Resource) -> Iterator[TestClient]:
-    """A client of an app with these Resources."""
+    """Serve Resources in an app, and provide its client."""
     app = FastAPI()
     for resource in resources:
         app.include_router(resource)
@@ -118,20 +118,17 @@ def serving(*resources: Resource) -> Iterator[TestClient]:
 
 @contextmanager
 def statements(db: Database, client: TestClient) -> Iterator[list[str]]:
-    """The statements that the app runs, as they are run."""
+    """Provide the list of statements that the app executes inside the block."""
     seen: list[str] = []
     engines = [db.engine, *(loop.engine.sync_engine for loop in db._engines._loops.values())]
 
-    def note(*arguments: Any) -> None:
+    def record(*arguments: Any) -> None:
         seen.append(arguments[2])
 
     for engine in engines:
-        event.listen(engine, "before_cursor_execute", note)
+        event.listen(engine, "before_cursor_execute", record)
     try:
         yield seen
     finally:
         for engine in engines:
-            event.remove(engine, "before_cursor_execute", note)
-
-
-Ask = Callable[..., Any]
+            event.remove(engine, "before_cursor_execute", record)

@@ -1,4 +1,4 @@
-"""A Resource is an APIRouter: endpoints, dependencies, operations, hooks, documents."""
+"""A Resource is an APIRouter: endpoints, dependencies, operations, OpenAPI, problems."""
 
 import json
 from types import SimpleNamespace
@@ -7,14 +7,12 @@ from typing import Annotated, Any
 import pytest
 from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Request, Response
 from fastapi.testclient import TestClient
-from pydantic import field_validator, model_validator
 
 from colonnade import (
-    AsyncSession,
     Database,
     Field,
     Page,
-    Problem,
+    Relationship,
     Resource,
     Session,
     SQLModel,
@@ -23,11 +21,11 @@ from colonnade import (
     select,
 )
 from colonnade.errors import ModelError
-from tests.resources.world import everything, serving
+from tests.resources.sample_app import all_resources, serving
 
 
 class TestEndpoints:
-    def test_the_users_own_match_first(self, db: Database, models: SimpleNamespace) -> None:
+    def test_custom_endpoints_match_first(self, db: Database, models: SimpleNamespace) -> None:
         tasks = Resource(models.Task, db)
 
         @tasks.get("/export")
@@ -38,7 +36,7 @@ class TestEndpoints:
             assert client.get("/tasks/export").json() == "mine"
             assert client.get("/tasks/1").status_code == 404
 
-    def test_those_outside_of_its_prefix_are_found(
+    def test_routes_outside_of_the_prefix_are_matched(
         self, db: Database, models: SimpleNamespace
     ) -> None:
         tasks = Resource(models.Task, db)
@@ -51,7 +49,7 @@ class TestEndpoints:
             assert client.get("/api/v1/tasks").json() == []
             assert client.get("/api/v1/elsewhere/there").text == "mine"
 
-    def test_a_path_of_no_route_and_a_method_of_none(self, client: TestClient) -> None:
+    def test_unknown_paths_and_methods_are_refused(self, client: TestClient) -> None:
         assert client.get("/tasks/1/nothing").status_code == 404
         assert client.get("/tasks-and-more").status_code == 404
         assert client.put("/tasks").status_code == 405
@@ -76,7 +74,7 @@ class TestEndpoints:
             names = [operation["operationId"] for path in paths for operation in path.values()]
         assert len(names) == len(set(names))
 
-    def test_one_of_a_generated_path_takes_its_place(
+    def test_a_custom_endpoint_replaces_a_generated_route(
         self, db: Database, models: SimpleNamespace
     ) -> None:
         tasks = Resource(models.Task, db)
@@ -91,7 +89,7 @@ class TestEndpoints:
             paths = client.get("/openapi.json").json()["paths"]
             assert "get" not in paths["/tasks/{id}"]
 
-    def test_even_if_it_comes_after_the_app_has_it(
+    def test_an_endpoint_added_later_replaces_a_generated_route(
         self, db: Database, models: SimpleNamespace
     ) -> None:
         tasks = Resource(models.Task, db)
@@ -104,7 +102,7 @@ class TestEndpoints:
 
             assert client.get("/tasks").json() == "mine"
 
-    def test_a_page_in_an_endpoint_of_ones_own(
+    def test_custom_endpoints_respond_with_pages(
         self, db: Database, models: SimpleNamespace, store: Any
     ) -> None:
         store(*(models.Task(title=title, progress=9) for title in "abc"), models.Task(title="d"))
@@ -122,16 +120,16 @@ class TestEndpoints:
             return list(session.exec(query.apply(select(models.Task.title))).all())
 
         with serving(tasks) as client:
-            answer = client.get("/tasks/busy?limit=2&count=exact&fields=title")
-            assert answer.json() == [{"title": "a"}, {"title": "b"}]
-            assert answer.headers["X-Total-Count"] == "3"
-            following = answer.links["next"]["url"]
+            response = client.get("/tasks/busy?limit=2&count=exact&fields=title")
+            assert response.json() == [{"title": "a"}, {"title": "b"}]
+            assert response.headers["X-Total-Count"] == "3"
+            following = response.links["next"]["url"]
             assert following.startswith("/tasks/busy?")
             assert client.get(following).json() == [{"title": "c"}]
             assert client.get("/tasks/titles?order_by=-title&limit=2").json() == ["d", "c"]
             assert client.get("/tasks/titles?nope=1").status_code == 422
 
-    def test_two_resources_on_one_table(self, db: Database, models: SimpleNamespace) -> None:
+    def test_a_table_may_have_two_resources(self, db: Database, models: SimpleNamespace) -> None:
         first = Resource(models.Task, db)
         second = Resource(models.Task, db, prefix="/titles", operations={"list"})
         with serving(first, second) as client:
@@ -139,7 +137,7 @@ class TestEndpoints:
             assert client.get("/titles").json() == client.get("/tasks").json()
             assert client.post("/titles", json={"title": "x"}).status_code == 405
 
-    def test_a_prefix_of_the_app_is_in_every_link(
+    def test_links_include_the_prefix_of_the_app(
         self, db: Database, models: SimpleNamespace
     ) -> None:
         app = FastAPI()
@@ -161,24 +159,26 @@ def admin(request: Request) -> None:
 
 
 class TestOperations:
-    def test_chosen(self, db: Database, models: SimpleNamespace) -> None:
+    def test_only_the_chosen_operations_exist(self, db: Database, models: SimpleNamespace) -> None:
         with serving(Resource(models.Task, db, operations={"list", "read"})) as client:
             assert client.get("/tasks").status_code == 200
             for method, url in (("POST", "/tasks"), ("PATCH", "/tasks/1"), ("DELETE", "/tasks/1")):
                 assert client.request(method, url, json={}).status_code == 405
             assert client.post("/tasks:batch", json=[]).status_code == 404
 
-    def test_guarded_alone_and_in_batches(self, db: Database, models: SimpleNamespace) -> None:
+    def test_dependencies_of_an_operation_apply_to_its_batch(
+        self, db: Database, models: SimpleNamespace
+    ) -> None:
         tasks = Resource(models.Task, db, dependencies={"delete": [Depends(admin)]})
         with serving(tasks) as client:
             client.post("/tasks:batch", json=[{"title": "a"}, {"title": "b"}])
             for url in ("/tasks/1", "/tasks:batch?key=1"):
-                answer = client.delete(url)
-                assert (answer.status_code, answer.json()) == (403, {"detail": "Not for you"})
+                response = client.delete(url)
+                assert (response.status_code, response.json()) == (403, {"detail": "Not for you"})
             assert client.delete("/tasks/1", headers={"Role": "admin"}).status_code == 200
             assert client.get("/tasks").status_code == 200
 
-    def test_dependencies_of_all_routes(self, db: Database, models: SimpleNamespace) -> None:
+    def test_dependencies_apply_to_all_routes(self, db: Database, models: SimpleNamespace) -> None:
         tasks = Resource(models.Task, db, dependencies=[Depends(admin)])
 
         @tasks.get("/mine")
@@ -190,7 +190,7 @@ class TestOperations:
                 assert client.get(url).status_code == 403
             assert client.get("/tasks/mine", headers={"Role": "admin"}).json() == "mine"
 
-    def test_dependencies_of_the_app_and_of_the_inclusion(
+    def test_dependencies_of_the_inclusion_apply(
         self, db: Database, models: SimpleNamespace
     ) -> None:
         app = FastAPI()
@@ -200,10 +200,10 @@ class TestOperations:
             app.dependency_overrides[admin] = lambda: None
             assert client.get("/tasks").status_code == 200
 
-    def test_unknown_names(self, db: Database, models: SimpleNamespace) -> None:
+    def test_unknown_names_are_refused(self, db: Database, models: SimpleNamespace) -> None:
         with pytest.raises(ModelError, match="Did you mean delete"):
             Resource(models.Task, db, operations={"delet"})  # type: ignore[arg-type]  # the mistake
-        with pytest.raises(ModelError, match="not an operation"):
+        with pytest.raises(ModelError, match="Unknown operation"):
             Resource(models.Task, db, dependencies={"remove": []})  # type: ignore[dict-item]  # the mistake
         wrong = Resource(models.Task, db, include=["projet"])
         with pytest.raises(ModelError, match="Did you mean project"), serving(wrong):
@@ -212,150 +212,10 @@ class TestOperations:
             Resource(SQLModel, db)
 
 
-class TestHooks:
-    def test_in_the_transaction_of_the_write(self, db: Database, models: SimpleNamespace) -> None:
-        tasks = Resource(models.Task, db)
-        seen: list[Any] = []
-
-        @tasks.before("create")
-        def shout(session: Session, values: dict[str, Any]) -> None:
-            assert isinstance(session, Session)
-            values["title"] = values["title"].upper()
-
-        @tasks.after("create")
-        async def label(session: AsyncSession, task: Any) -> None:
-            assert isinstance(session, AsyncSession)
-            session.add(models.Label(name=task.title))
-            task.description = "hooked"
-
-        @tasks.before("update")
-        async def note(session: AsyncSession, values: dict[str, Any]) -> None:
-            seen.append(dict(values))
-
-        @tasks.after("delete")
-        def count(session: Session, key: tuple[int]) -> None:
-            seen.append(key)
-            if session.exec(select(models.Task)).first() is None:
-                raise Problem(409, "The last task stays")
-
-        with serving(tasks, Resource(models.Label, db)) as client:
-            created = client.post("/tasks", json={"title": "a"})
-            assert (created.status_code, created.json()["title"]) == (201, "A")
-            assert created.json()["description"] == "hooked"
-            assert client.get("/labels").json()[0]["name"] == "A"
-            batch = client.post("/tasks:batch", json=[{"title": "b"}, {"title": "c"}])
-            assert [row["title"] for row in batch.json()] == ["B", "C"]
-            client.patch("/tasks/1", json={"progress": 5})
-            assert seen == [{"progress": 5}]
-            assert client.delete("/tasks:batch?key=2&key=3").status_code == 200
-            assert client.delete("/tasks/1").status_code == 409
-            assert seen[1:] == [(2,), (3,), (1,)]
-            assert client.get("/tasks/1").status_code == 200
-
-    def test_what_a_hook_raises_undoes_the_write(
-        self, db: Database, models: SimpleNamespace
+class TestOpenAPI:
+    def test_every_operation_has_its_parameters_body_and_responses(
+        self, client: TestClient
     ) -> None:
-        tasks = Resource(models.Task, db)
-
-        @tasks.after("create")
-        def refuse(session: Session, task: Any) -> None:
-            raise HTTPException(418, "No")
-
-        with serving(tasks) as client:
-            answer = client.post("/tasks", json={"title": "x"})
-            assert (answer.status_code, answer.json()) == (418, {"detail": "No"})
-            assert client.get("/tasks").json() == []
-
-    def test_conditions_hold_between_hooks(self, db: Database, models: SimpleNamespace) -> None:
-        tasks = Resource(models.Task, db)
-
-        @tasks.before("update")
-        def nothing(session: Session, values: Any) -> None: ...
-
-        with serving(tasks) as client:
-            tag = client.post("/tasks", json={"title": "x"}).headers["ETag"]
-            headers = {"If-Match": tag}
-            assert client.patch("/tasks/1", json={"title": "y"}, headers=headers).status_code == 200
-            assert client.patch("/tasks/1", json={"title": "z"}, headers=headers).status_code == 412
-            client.post("/tasks", json={"title": "below", "parent_id": 1})
-            assert client.patch("/tasks/1", json={"parent_id": 2}).status_code == 409
-
-    def test_of_no_write(self, db: Database, models: SimpleNamespace) -> None:
-        with pytest.raises(ModelError, match="create, update and delete"):
-            Resource(models.Task, db).before("list")  # type: ignore[arg-type]  # the mistake
-
-
-class TestValidation:
-    @pytest.fixture
-    def events(self, db: Database) -> Any:
-        class Event(SQLModel, table=True):
-            id: int | None = Field(default=None, primary_key=True)
-            name: str
-            start: int
-            end: int
-
-            @field_validator("name")
-            @classmethod
-            def tidy(cls, name: str) -> str:
-                return name.strip()
-
-            @model_validator(mode="after")
-            def in_order(self) -> "Event":
-                if self.start is not None and self.end is not None and self.start > self.end:
-                    raise ValueError("ends before it starts")
-                return self
-
-        db.create_all()
-        return Event
-
-    def test_a_change_is_judged_with_the_rest_of_the_row(self, db: Database, events: Any) -> None:
-        with serving(Resource(events, db)) as client:
-            created = client.post("/events", json={"name": " x ", "start": 1, "end": 5})
-            assert created.json()["name"] == "x"
-            assert (
-                client.post("/events", json={"name": "x", "start": 9, "end": 5}).status_code == 422
-            )
-            assert client.patch("/events/1", json={"start": 6}).status_code == 422
-            assert client.patch("/events/1", json={"start": 4, "name": " y "}).json() == {
-                "id": 1, "name": "y", "start": 4, "end": 5,
-            }  # fmt: skip
-            assert client.patch("/events/9", json={"start": 4}).status_code == 404
-
-    def test_schemas_of_ones_own_go_through_the_model(self, db: Database, events: Any) -> None:
-        class Start(SQLModel):
-            name: str
-            start: int
-            end: int = 100
-
-        class Rename(SQLModel):
-            name: str | None = None
-
-        class Named(SQLModel):
-            name: str
-
-        resource = Resource(events, db, create=Start, update=Rename, read=Named)
-        with serving(resource) as client:
-            assert client.post("/events", json={"name": " x ", "start": 1}).json() == {"name": "x"}
-            assert client.post("/events", json={"name": "x", "start": 101}).status_code == 422
-            assert client.patch("/events/1", json={"name": " z "}).json() == {"name": "z"}
-            assert client.patch("/events/1", json={"name": None}).status_code == 422
-            assert client.get("/events?start=1").status_code == 422  # it is not shown
-
-    def test_a_key_in_an_update_schema_is_a_mistake(self, db: Database, events: Any) -> None:
-        class Change(SQLModel):
-            id: int
-            name: str
-
-        wrong = Resource(events, db, update=Change)
-        with pytest.raises(ModelError, match=r"Change\.id is the primary key"), serving(wrong):
-            pass
-
-    def test_the_path_of_an_answer_can_be_asked(self, db: Database, events: Any) -> None:
-        assert Resource(events, db).why_not_exact == ()
-
-
-class TestDocuments:
-    def test_every_operation_has_its_parameters_body_and_answers(self, client: TestClient) -> None:
         document = client.get("/openapi.json").json()
         paths = document["paths"]
         listed = paths["/tasks"]["get"]
@@ -398,11 +258,9 @@ class TestDocuments:
                 "403",
             }
 
-    def test_operation_ids_are_the_apps_to_choose(
-        self, db: Database, models: SimpleNamespace
-    ) -> None:
+    def test_the_app_chooses_the_operation_ids(self, db: Database, models: SimpleNamespace) -> None:
         app = FastAPI(generate_unique_id_function=lambda route: route.name)
-        for resource in everything(db, models):
+        for resource in all_resources(db, models):
             app.include_router(resource)
         ids = [
             operation["operationId"]
@@ -412,7 +270,9 @@ class TestDocuments:
         assert len(ids) == len(set(ids))
         assert {"list_tasks", "create_task", "update_tasks", "link_task_workers"} <= set(ids)
 
-    def test_tags_and_what_is_hidden(self, db: Database, models: SimpleNamespace) -> None:
+    def test_a_resource_has_tags_and_may_be_hidden(
+        self, db: Database, models: SimpleNamespace
+    ) -> None:
         shown = Resource(models.Task, db, tags=["work"], deprecated=True)
         hidden = Resource(models.Label, db, include_in_schema=False)
         with serving(shown, hidden) as client:
@@ -423,7 +283,7 @@ class TestDocuments:
 
 
 class TestProblems:
-    def test_the_apps_own_errors_keep_their_shape_unless_asked(
+    def test_errors_of_the_app_become_problems_only_on_request(
         self, db: Database, models: SimpleNamespace
     ) -> None:
         app = FastAPI()
@@ -455,7 +315,7 @@ class TestProblems:
         [b'{"title": "\xff"}', b"\xff\xfe{", b"[" * 100_000, b'{"title": ' + b"1" * 5000 + b"}"],
         ids=["not UTF-8", "UTF-16", "too deep", "too many digits"],
     )
-    def test_a_body_that_is_not_json_is_invalid_wherever_it_goes(
+    def test_a_body_that_is_not_json_is_a_422_everywhere(
         self, db: Database, models: SimpleNamespace, body: bytes
     ) -> None:
         app = FastAPI()
@@ -469,20 +329,66 @@ class TestProblems:
         with TestClient(app, raise_server_exceptions=False) as client:
             json = {"Content-Type": "application/json"}
             for path in ("/tasks", "/own"):
-                answer = client.post(path, content=body, headers=json)
-                assert answer.status_code == 422, path
-                assert answer.json()["type"] == "urn:colonnade:invalid"
-                assert answer.json()["errors"][0]["loc"][0] == "body"
+                response = client.post(path, content=body, headers=json)
+                assert response.status_code == 422, path
+                assert response.json()["type"] == "urn:colonnade:invalid"
+                assert response.json()["errors"][0]["loc"][0] == "body"
             assert client.post("/own", json={"title": "x"}).status_code == 400
 
-    def test_one_shape(self, client: TestClient) -> None:
-        for answer in (
+    def test_all_problems_have_the_same_format(self, client: TestClient) -> None:
+        for response in (
             client.get("/tasks/9"),
             client.get("/tasks?x=1"),
             client.post("/tasks", json={"title": "x", "project_id": 9}),
             client.get("/tasks/x"),
         ):
-            assert answer.headers["Content-Type"] == "application/problem+json"
-            problem = answer.json()
+            assert response.headers["Content-Type"] == "application/problem+json"
+            problem = response.json()
             assert {"type", "title", "status", "detail"} <= set(problem)
-            assert problem["status"] == answer.status_code
+            assert problem["status"] == response.status_code
+
+
+def test_a_replaced_operation_also_replaces_its_batch(db: Database) -> None:
+    class Note(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+
+    db.create_all()
+    early, late = Resource(Note, db), Resource(Note, db, prefix="/late")
+    list(late.routes)  # as including it does
+    for notes in (early, late):
+
+        @notes.delete("/{key}")
+        def keep(key: int) -> str:
+            return f"kept {key}"
+
+    with serving(early, late) as client:
+        for prefix in ("/notes", "/late"):
+            client.post(f"{prefix}:batch", json=[{}])
+            assert client.delete(f"{prefix}/1").json() == "kept 1"
+            assert client.delete(f"{prefix}:batch?key=1").status_code == 405
+        assert len(client.get("/notes").json()) == 2
+
+
+@pytest.fixture
+def order_models(db: Database) -> Any:
+    """Tables with a cascade that only the ORM applies."""
+
+    class Order(SQLModel, table=True):
+        __tablename__ = "orders"
+        id: int | None = Field(default=None, primary_key=True)
+        lines: list["Line"] = Relationship(back_populates="order", cascade_delete=True)
+
+    class Line(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        order_id: int | None = Field(default=None, foreign_key="orders.id")
+        order: Order | None = Relationship(back_populates="lines")
+
+    return Order, Line
+
+
+def test_a_cascade_that_only_the_orm_applies_is_refused(db: Database, order_models: Any) -> None:
+    fix = r'ondelete="CASCADE"\) on Line\.order_id'
+    with pytest.raises(ModelError, match=fix), serving(Resource(order_models[0], db)):
+        pass
+    with serving(Resource(order_models[0], db, operations={"list", "create"})):
+        pass  # without the delete operation

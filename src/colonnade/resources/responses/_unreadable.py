@@ -1,8 +1,8 @@
-"""Rows that cannot be written in an answer: a problem that names the row and the column.
+"""Stored values that cannot be rendered: a problem names the row and the column.
 
-SQLite stores any value in any column, and PostgreSQL has values that Python has not (infinity).
-The statement that writes an answer fails over such a value, without telling where it is. Only
-then is it looked for, with statements over fewer columns and rows.
+SQLite stores any value in any column, and PostgreSQL has values that Python lacks (infinity). The
+statement that renders a response fails on such a value without its location. Only then do further
+statements search for it, over fewer columns and rows.
 """
 
 import logging
@@ -16,8 +16,8 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from colonnade.database import Plan
 from colonnade.query import Page, Scopes, compared_type, key_clause, key_parameters, place_text
 from colonnade.resources._table_context import TableContext
-from colonnade.resources.answers._failures import Refusal
-from colonnade.resources.answers._problems import Problem, field_error
+from colonnade.resources.responses._failures import DriverError
+from colonnade.resources.responses._problems import Problem, field_error
 from colonnade.resources.routes._request_context import RequestContext
 from colonnade.rows import UnreadableRowError, View, array_of, joined_rows
 
@@ -32,7 +32,7 @@ _SQLITE = (
 
 
 FAILURES = (Problem, SQLAlchemyError, UnreadableRowError)
-"""What is raised where an answer cannot be written, and elsewhere too."""
+"""The exceptions of a response that cannot be rendered; they have other causes as well."""
 
 Rows = Callable[[], tuple[Select[Any], Mapping[str, Any]]]
 
@@ -40,64 +40,64 @@ Rows = Callable[[], tuple[Select[Any], Mapping[str, Any]]]
 async def name_unreadable(
     context: RequestContext,
     error: Exception,
-    subject: TableContext,
+    table_context: TableContext,
     view: View,
     scopes: Scopes,
     rows: Rows,
 ) -> None:
-    """Name the row and the column, if that is why an answer could not be written.
+    """Raise a problem that names the row and the column, if an unreadable value caused an error.
 
     Args:
-        context: What the request's statements run with.
+        context: The context of the request.
         error: One of ``FAILURES``.
-        subject: What the statements are run on.
-        view: How each row is shown.
+        table_context: The table of the route.
+        view: The fields and relations of each row.
         scopes: The scopes of the request.
-        rows: Answers the rows, with all columns, and the parameters of that SELECT.
+        rows: Returns the SELECT of the rows with all columns, and its parameter values.
 
     Raises:
-        Problem: 409, the database stores a value that is not of its column's type.
+        Problem: 409, a stored value does not have the type of its column.
     """
     if not _is_about_values(error):
         return
-    search = _Search(context, subject, view, scopes, *rows())
+    search = _Search(context, table_context, view, scopes, *rows())
     problem = await search.problem(error if isinstance(error, UnreadableRowError) else None)
     if problem is not None:
-        logger.error("Answered 409: %s", problem.detail)
+        logger.error("Responded with 409: %s", problem.detail)
         raise problem from error
 
 
-def unwritable(error: UnreadableRowError) -> Problem:
-    """The problem of a write that was rolled back because its response cannot be written."""
-    logger.error("Answered 409: the answer cannot be written", exc_info=error)
+def unrenderable(error: UnreadableRowError) -> Problem:
+    """Return the problem of a write that was rolled back because its row cannot be rendered."""
+    logger.error("Responded with 409: cannot render the response", exc_info=error)
     name = error.name or "the row"
-    detail = f"The response cannot be written, so nothing was stored: {name}: {error.reason}"
+    detail = f"Nothing was stored, because the response cannot be rendered: {name}: {error.reason}"
     entry = field_error(("row",), error.name or "", "stored_value", detail)
     return Problem(409, detail, kind="unreadable", errors=[entry])
 
 
 def rows_of_page(page: Page) -> tuple[Select[Any], dict[str, Any]]:
-    """The rows of a page, and the parameters of that SELECT."""
+    """Return the SELECT of the rows of a page, and its parameter values."""
     parameters = {**page.parameters(), "limit_": page.limit}
     return page.rows(), parameters | ({"offset_": page.offset} if page.offset else {})
 
 
 def row_of_key(
-    subject: TableContext, key: tuple[Any, ...], scopes: Scopes
+    table_context: TableContext, key: tuple[Any, ...], scopes: Scopes
 ) -> tuple[Select[Any], dict[str, Any]]:
-    """The row of a key, if it can be reached, and the parameters of that SELECT."""
-    shape = subject.shape
+    """Return the SELECT of the row with a key, and its parameter values."""
+    shape = table_context.shape
     source = shape.table.alias()
     parameters = key_parameters(key)
-    reached = (key_clause(shape, source), *scopes.clauses(shape.table, source))
-    return select(*source.c).where(*reached), parameters
+    in_scope = (key_clause(shape, source), *scopes.clauses(shape.table, source))
+    return select(*source.c).where(*in_scope), parameters
 
 
 def rows_of_keys(
-    subject: TableContext, keys: Sequence[tuple[Any, ...]], scopes: Scopes
+    table_context: TableContext, keys: Sequence[tuple[Any, ...]], scopes: Scopes
 ) -> tuple[Select[Any], dict[str, Any]]:
-    """The rows of several keys, as ``row_of_key``."""
-    shape = subject.shape
+    """Return the SELECT of the rows with several keys, and its parameter values."""
+    shape = table_context.shape
     source = shape.table.alias()
     columns = [
         type_coerce(source.c[column.column.key], compared_type(column))
@@ -106,43 +106,43 @@ def rows_of_keys(
     chosen = columns[0].in_([key[0] for key in keys])
     if len(columns) > 1:
         chosen = tuple_(*columns).in_(keys)
-    reached = scopes.clauses(shape.table, source)
-    statement = select(*source.c).where(chosen, *reached).order_by(*columns)
+    in_scope = scopes.clauses(shape.table, source)
+    statement = select(*source.c).where(chosen, *in_scope).order_by(*columns)
     return statement, {"limit_": len(keys)}
 
 
 def _is_about_values(error: BaseException) -> bool:
-    """Whether a statement failed because of a value, rather than a timeout or a missing table."""
+    """Whether a value made a statement fail, rather than a timeout or a missing table."""
     if isinstance(error, UnreadableRowError):
         return True
     cause = error if isinstance(error, DBAPIError) else error.__cause__
     if not isinstance(cause, DBAPIError):
         return False
     message = str(cause.orig)
-    return Refusal(cause).state.startswith("22") or any(fragment in message for fragment in _SQLITE)
+    return DriverError(cause).state.startswith("22") or any(text in message for text in _SQLITE)
 
 
 class _Search:
-    """Looks for the value that an answer fails over."""
+    """A search for the value that makes a response fail."""
 
     def __init__(
         self,
         context: RequestContext,
-        subject: TableContext,
+        table_context: TableContext,
         view: View,
         scopes: Scopes,
         rows: Select[Any],
         parameters: Mapping[str, Any],
     ) -> None:
         self._context = context
-        self._subject = subject
+        self._table_context = table_context
         self._view = view
         self._rows = rows
         self._scopes = scopes
         self._parameters = {**parameters, **dict(scopes.binds())}
 
     async def problem(self, known: UnreadableRowError | None) -> Problem | None:
-        """The problem to answer with; None if every value can be read."""
+        """Return the problem to respond with; None if every value can be read."""
         name, index = (None, None) if known is None else (known.name, known.index)
         if known is None:
             name = await self._column()
@@ -153,8 +153,8 @@ class _Search:
         model = self._view.surface.shape.model.__name__
         what = name or "A value"
         detail = (
-            f"{what} of {model} {key} cannot be read: the database stores a value there that is not"
-            f" of the column's type. Correct it, or leave the column or the row out of the request."
+            f"{what} of {model} {key} cannot be read: the stored value does not have the type of "
+            f"the column. Correct it, or leave the column or the row out of the request."
         )
         entry = field_error(("row", key), name or "", "stored_value", detail)
         return Problem(409, detail, kind="unreadable", errors=[entry])
@@ -168,15 +168,15 @@ class _Search:
         return None
 
     def _texts(self, source: Any) -> dict[str, Any]:
-        """What an answer is made of, and the columns that its tag is."""
+        """The expressions of a response, and the columns of its ETag."""
         texts: dict[str, Any] = {}
-        if self._view.surface.shape is self._subject.shape:
-            columns = self._subject.shape.columns.values()
+        if self._view.surface.shape is self._table_context.shape:
+            columns = self._table_context.shape.columns.values()
             texts = {column.name: place_text(source.c[column.column.key]) for column in columns}
-        return texts | self._view.texts(source, self._scopes, self._subject.backend)
+        return texts | self._view.texts(source, self._scopes, self._table_context.backend)
 
     async def _row(self, name: str) -> int:
-        """Which row it is, by halves."""
+        """Find the row by binary search."""
         low, high = 0, int(self._parameters.get("limit_", 1))
         while high - low > 1:
             middle = (low + high) // 2
@@ -187,8 +187,8 @@ class _Search:
         return low
 
     async def _fails(self, name: str, offset: int, limit: int | None) -> bool:
-        source = self._part(offset, limit)
-        backend = self._subject.backend
+        source = self._slice(offset, limit)
+        backend = self._table_context.backend
         text = self._texts(source)[name]
         texts = select(text.label("j")).select_from(source).subquery()
         try:
@@ -198,17 +198,17 @@ class _Search:
         return False
 
     async def _key(self, index: int) -> str:
-        source = self._part(index, 1)
+        source = self._slice(index, 1)
         columns = [place_text(source.c[column.column.key]) for column in self._view.surface.key]
-        row = await self._run(select(array_of(columns, self._subject.backend).label("key")))
+        row = await self._run(select(array_of(columns, self._table_context.backend).label("key")))
         parts = from_json(row[0][0]) if row else []
         return ",".join(str(part) for part in parts)
 
-    def _part(self, offset: int, limit: int | None) -> Any:
+    def _slice(self, offset: int, limit: int | None) -> Any:
         rows = self._rows.subquery()
         return rows if limit is None else select(rows).offset(offset).limit(limit).subquery()
 
     async def _run(self, statement: Select[Any]) -> Any:
         plan = Plan(statement, one_off=True)
         work = plan.bound(self._parameters, lambda rows: rows.all())
-        return await self._subject.run(self._context, work, read_only=True)
+        return await self._table_context.run(self._context, work, read_only=True)
