@@ -1,15 +1,15 @@
-"""Colonnade against what people would pick instead.
+"""Compare Colonnade with its alternatives.
 
-    python -m benchmarks                   everything; writes the tables and charts of docs/
+    python -m benchmarks                   all but testing; writes the tables and charts of docs/
     python -m benchmarks compare --only guide floor --database SQLite
     python -m benchmarks growth
     python -m benchmarks start
-    python -m benchmarks testing           what a test costs; not in "everything"
+    python -m benchmarks testing           what the fixtures of a test cost
     python -m benchmarks profile           a flame graph of a workload, by py-spy
-    python -m benchmarks report            the tables and charts again, of what is saved
+    python -m benchmarks report            the tables and charts again, from the saved results
 
-What counts are ratios: the rates are those of this machine. Nothing is written when contenders do
-not answer the same, when one of them fails, or when the machine does something else.
+The ratios are what matters; the rates depend on this machine. Nothing is written if contenders
+respond differently, if one of them fails, or if other processes use the machine.
 """
 
 import argparse
@@ -47,15 +47,17 @@ def main() -> None:
     )
     parts = ("all", "compare", "growth", "start", "testing", "profile", "report")
     parser.add_argument("part", nargs="?", choices=parts, default="all")
-    parser.add_argument("--seconds", type=int, default=1, help="of each load (1)")
-    parser.add_argument("--rounds", type=int, default=3, help="of each comparison (3)")
+    parser.add_argument("--seconds", type=int, default=1, help="the seconds of each load (1)")
+    parser.add_argument("--rounds", type=int, default=3, help="the rounds of each comparison (3)")
     parser.add_argument("--only", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
     parser.add_argument("--database", nargs="+", choices=DATABASES, default=list(DATABASES))
     names = [workload.name for workload in WORKLOADS]
-    parser.add_argument("--workload", choices=names, default="one row", help="of a profile")
+    parser.add_argument(
+        "--workload", choices=names, default="one row", help="the workload to profile"
+    )
     arguments = parser.parse_args()
     if shutil.which("wrk") is None and arguments.part not in ("report", "testing"):
-        raise SystemExit("wrk is not installed: apt-get install wrk")
+        raise SystemExit("wrk is not installed. Run apt-get install wrk.")
     try:
         run(arguments)
     except RAISED as error:
@@ -63,7 +65,7 @@ def main() -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Measure what is asked, and tell it."""
+    """Run the chosen part and print its results."""
     if arguments.part == "report":
         write(json.loads(report.SAVED.read_text()))
     elif arguments.part == "compare":
@@ -74,24 +76,24 @@ def run(arguments: argparse.Namespace) -> None:
             "\n\n".join(report.comparison_table(saved, database) for database in arguments.database)
         )
     elif arguments.part == "growth":
-        found_curves = {
+        curves_by_database = {
             database: growth.as_json(growth.curves(database, arguments.seconds))
             for database in arguments.database
         }
         for database in arguments.database:
-            print(report.growth_table({"growth": found_curves}, database))
+            print(report.growth_table({"growth": curves_by_database}, database))
     elif arguments.part == "start":
-        print(report.start_table(measured_start(arguments)))
+        print(report.start_table(measure_start(arguments)))
     elif arguments.part == "testing":
-        tests_alone(arguments)
+        measure_tests(arguments)
     elif arguments.part == "profile":
         profile(arguments)
     else:
-        everything(arguments)
+        measure_all(arguments)
 
 
-def everything(arguments: argparse.Namespace) -> None:
-    """Measure all, save it, and write it into the documents."""
+def measure_all(arguments: argparse.Namespace) -> None:
+    """Run all parts, save the results, and write them into the documentation."""
     names = list(CONTENDERS)
     kept = json.loads(report.SAVED.read_text()) if report.SAVED.exists() else {}
     saved: dict[str, Any] = {"machine": machine(), "testing": kept.get("testing", {})}
@@ -101,14 +103,14 @@ def everything(arguments: argparse.Namespace) -> None:
         database: growth.as_json(growth.curves(database, arguments.seconds))
         for database in DATABASES
     }
-    saved |= measured_start(arguments)
+    saved |= measure_start(arguments)
     report.SAVED.parent.mkdir(exist_ok=True)
     report.SAVED.write_text(json.dumps(_rounded(saved), indent=1) + "\n")
     write(json.loads(report.SAVED.read_text()))
 
 
-def tests_alone(arguments: argparse.Namespace) -> None:
-    """Measure what tests cost, and put it beside what is saved."""
+def measure_tests(arguments: argparse.Namespace) -> None:
+    """Measure what tests cost, and add it to the saved results."""
     results = {
         database: testing.overheads(database, arguments.rounds) for database in arguments.database
     }
@@ -119,7 +121,7 @@ def tests_alone(arguments: argparse.Namespace) -> None:
     print(report.testing_table({"testing": results}))
 
 
-def measured_start(arguments: argparse.Namespace) -> dict[str, Any]:
+def measure_start(arguments: argparse.Namespace) -> dict[str, Any]:
     return {
         "imports": start.imports(5),
         "start": {
@@ -129,9 +131,9 @@ def measured_start(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def write(saved: dict[str, Any]) -> None:
-    """Write what was measured into the documents, and draw its charts."""
+    """Write the results into the documentation, and draw the charts."""
     for path in report.PAGES:
-        path.write_text(report.filled(path.read_text(), saved))
+        path.write_text(report.fill(path.read_text(), saved))
         print(f"wrote {path.relative_to(report.ROOT)}", file=sys.stderr)
     for path in charts.draw(saved, report.SAVED.parent):
         print(f"drew {path.relative_to(report.ROOT)}", file=sys.stderr)
@@ -139,7 +141,7 @@ def write(saved: dict[str, Any]) -> None:
 
 
 def profile(arguments: argparse.Namespace) -> None:
-    """A flame graph of Colonnade, and one of the floor, under load."""
+    """Record flame graphs of Colonnade and of the floor under load."""
     workload = next(workload for workload in WORKLOADS if workload.name == arguments.workload)
     for database in arguments.database:
         with DATABASES[database]() as url:
@@ -158,18 +160,18 @@ def profile(arguments: argparse.Namespace) -> None:
                     )
                     served.load(workload, 10)
                     recording.wait()
-                titled(path, f"{name}, {database}: {workload.name}")
+                set_title(path, f"{name}, {database}: {workload.name}")
                 print(f"drew docs/benchmarks/{file}", file=sys.stderr)
 
 
-def titled(path: Path, title: str) -> None:
-    """Give a flame graph a title: by itself it has the command, with paths of this machine."""
+def set_title(path: Path, title: str) -> None:
+    """Set the title of a flame graph. By default it is the command, with paths of this machine."""
     pattern = re.compile(r'(<text id="title"[^>]*>)[^<]*')
     path.write_text(pattern.sub(lambda match: match[1] + title, path.read_text()))
 
 
 def machine() -> dict[str, Any]:
-    """Where and with what is measured."""
+    """The machine and the versions."""
     import psycopg
 
     lines = Path("/proc/cpuinfo").read_text().splitlines()
@@ -189,7 +191,7 @@ def machine() -> dict[str, Any]:
 
 
 def _rounded(value: Any) -> Any:
-    """The same to five digits: more is noise."""
+    """The value with all numbers rounded to five significant digits."""
     if isinstance(value, float):
         return float(f"{value:.5g}")
     if isinstance(value, dict):

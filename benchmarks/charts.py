@@ -1,4 +1,4 @@
-"""What was measured, as charts (SVG)."""
+"""Charts of the results, as SVG files."""
 
 from pathlib import Path
 from statistics import median
@@ -21,16 +21,16 @@ def draw(saved: dict[str, Any], folder: Path) -> list[Path]:
     """Draw every chart.
 
     Args:
-        saved: What was measured.
-        folder: Where the charts go.
+        saved: The saved results.
+        folder: The folder for the charts.
 
     Returns:
-        The files.
+        The paths of the charts.
     """
     import matplotlib as mpl
 
     mpl.use("svg")
-    # Text as text, and the same file for the same numbers.
+    # Text stays text, and the same results give the same file.
     mpl.rcParams.update(
         {"svg.fonttype": "none", "svg.hashsalt": "colonnade", "font.size": 9,
          "axes.spines.top": False, "axes.spines.right": False}
@@ -111,6 +111,6 @@ def _saved(figure: Any, path: Path) -> Path:
     figure.tight_layout()
     figure.savefig(path, metadata={"Date": None})
     pyplot.close(figure)
-    # Its lines end in spaces.
+    # matplotlib writes trailing spaces.
     path.write_text("\n".join(line.rstrip() for line in path.read_text().splitlines()) + "\n")
     return path

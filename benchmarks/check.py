@@ -1,12 +1,11 @@
-"""How fast `colonnade check` is, on programs that were not written for it.
+"""The speed of ``colonnade check`` on large programs that use SQLModel.
 
     python -m benchmarks.check [--tree FOLDER] [--rounds 3]
 
-Without a tree: two large programs that use SQLModel, as they are published, taken with pip. Each
-figure is that of a whole process, including its start-up, and the best of the rounds: "no cache"
-begins without a cache, "nothing changed" with a complete one, and then the largest module of
-endpoints is edited.
-`ruff check`, where it is installed, reads the same files for its own rules.
+Without ``--tree``, two published programs are downloaded with pip. Each figure is the time of a
+whole process with its startup, the best of the rounds: without a cache, with a complete cache, and
+after the largest module of endpoints was edited. `ruff check`, if it is installed, checks the same
+files with its own rules.
 """
 
 import argparse
@@ -30,21 +29,21 @@ def main() -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--tree", type=Path, help="measure on this one")
+    parser.add_argument("--tree", type=Path, help="check the programs in this folder")
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder) / "tree"
         if arguments.tree is None:
-            take(tree)
+            download(tree)
         else:
             shutil.copytree(arguments.tree, tree, ignore=shutil.ignore_patterns(".git", "*_cache"))
         (tree / "pyproject.toml").write_text("")
         measure(tree, arguments.rounds)
 
 
-def take(tree: Path) -> None:
-    """Lay the programs out."""
+def download(tree: Path) -> None:
+    """Download the programs and unpack them."""
     with tempfile.TemporaryDirectory() as folder:
         pip = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", folder, *PROGRAMS]
         subprocess.run(pip, check=True)
@@ -58,7 +57,7 @@ def measure(tree: Path, rounds: int) -> None:
     print(f"{len(files):,} files, {lines:,} lines; {os.cpu_count()} processors\n")
     print("| | seconds | lines/s |\n|---|---|---|")
 
-    def tell(name: str, command: tuple[str, ...], before: Callable[[], None]) -> None:
+    def measure_command(name: str, command: tuple[str, ...], before: Callable[[], None]) -> None:
         times = []
         for _ in range(rounds):
             before()
@@ -67,10 +66,10 @@ def measure(tree: Path, rounds: int) -> None:
             times.append(time.perf_counter() - start)
         print(f"| {name} | {min(times):.2f} | {lines / min(times):,.0f} |", flush=True)
 
-    def nothing() -> None:
+    def no_preparation() -> None:
         pass
 
-    def forget() -> None:
+    def delete_cache() -> None:
         shutil.rmtree(tree / ".colonnade_cache", ignore_errors=True)
 
     def edit() -> None:
@@ -79,16 +78,18 @@ def measure(tree: Path, rounds: int) -> None:
 
     with_routes = [path for path in files if "APIRouter(" in path.read_text(errors="replace")]
     endpoints = max(with_routes, key=lambda path: path.stat().st_size, default=files[0])
-    tell("no cache, one process", (*CHECK, "--jobs", "1"), forget)
-    tell("no cache", CHECK, forget)
-    tell("nothing changed, one process", (*CHECK, "--jobs", "1"), nothing)
-    alone = (*CHECK, "--jobs", "1")
-    tell("one module of endpoints changed, checked alone", (*alone, str(endpoints)), edit)
-    tell("one module of endpoints changed, all files checked", CHECK, edit)
+    measure_command("no cache, one process", (*CHECK, "--jobs", "1"), delete_cache)
+    measure_command("no cache", CHECK, delete_cache)
+    measure_command("complete cache, one process", (*CHECK, "--jobs", "1"), no_preparation)
+    one_process = (*CHECK, "--jobs", "1")
+    measure_command(
+        "a module of endpoints edited, and only it checked", (*one_process, str(endpoints)), edit
+    )
+    measure_command("a module of endpoints edited, all files checked", CHECK, edit)
     if shutil.which("ruff"):
         ruff = ("ruff", "check", "--exit-zero", "-q", "--output-format", "concise")
-        tell("`ruff check`, no cache", (*ruff, "--no-cache"), nothing)
-        tell("`ruff check`, nothing changed", ruff, nothing)
+        measure_command("`ruff check`, no cache", (*ruff, "--no-cache"), no_preparation)
+        measure_command("`ruff check`, complete cache", ruff, no_preparation)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Colonnade, and what people would pick instead: the same requests, in alternating rounds."""
+"""Compares Colonnade with its alternatives on the same requests, in alternating rounds."""
 
 import sys
 from collections.abc import Sequence
@@ -15,31 +15,31 @@ from benchmarks.databases import DATABASES, TASKS, add_tasks, fill, remove_tasks
 from benchmarks.serving import Load, Served
 from benchmarks.workloads import BIG, PAGE_10000, WORKLOADS, Workload
 
-FASTEST = 15_000
-"""Requests a second that none of them reaches: so many rows there are to delete."""
+MAX_RATE = 15_000
+"""Requests per second that no contender reaches, for the number of rows to delete."""
 
-TRIES = 5
-"""Times a round is measured at most when something else takes the processors."""
+MAX_ATTEMPTS = 5
+"""The most attempts for a round that other processes disturb."""
 
-OWN = frozenset(("id", "created_at", "updated_at"))
-"""What a written row has that is not compared."""
+GENERATED = frozenset(("id", "created_at", "updated_at"))
+"""Generated fields of written rows, which are not compared."""
 
-COUNTED = 10
-"""Requests over which round trips are counted."""
+COUNTED_REQUESTS = 10
+"""The number of requests for which round trips are counted."""
 
 
 class DisagreementError(Exception):
-    """Contenders that do not answer the same rows are not compared."""
+    """Contenders respond with different rows."""
 
 
 @dataclass
-class Measured:
-    """What one contender came to on one workload.
+class Measurement:
+    """The measurements of a contender on a workload.
 
     Attributes:
-        loads: A load each round.
-        trips: Round trips to PostgreSQL a request; None on SQLite.
-        statements: Statements PostgreSQL ran for it.
+        loads: The load of each round.
+        trips: Round trips to PostgreSQL per request; None on SQLite.
+        statements: Statements that PostgreSQL ran per request; None on SQLite.
     """
 
     loads: list[Load] = field(default_factory=list)
@@ -47,60 +47,60 @@ class Measured:
     statements: float | None = None
 
 
-Found = dict[str, dict[str, Measured]]
+Results = dict[str, dict[str, Measurement]]
 
 
 def compare(
     databases: Sequence[str], names: Sequence[str], seconds: int, rounds: int
-) -> dict[str, Found]:
-    """Measure contenders on databases: by database, workload and contender.
+) -> dict[str, Results]:
+    """Measure contenders on databases; the results by database, workload and contender.
 
     Raises:
-        DisagreementError: They do not answer the same rows.
-        FailedError: One of them answers an error.
-        OtherLoadError: The machine does something else.
+        DisagreementError: They respond with different rows.
+        FailedError: A contender responds with an error.
+        OtherLoadError: Other processes use the machine.
     """
     quiet.check()
-    results_by_database: dict[str, Found] = {}
+    results_by_database: dict[str, Results] = {}
     for database in databases:
         with DATABASES[database]() as url:
             fill(url)
-            results_by_database[database] = on_database(url, names, seconds, rounds)
+            results_by_database[database] = compare_on(url, names, seconds, rounds)
             if database == "PostgreSQL":
                 remove_tasks(url, TASKS)
                 count_trips(url, names, results_by_database[database])
     return results_by_database
 
 
-def on_database(
+def compare_on(
     url: str,
     names: Sequence[str],
     seconds: int,
     rounds: int,
     workloads: Sequence[Workload] = WORKLOADS,
-) -> Found:
-    """Measure contenders on one database."""
-    results_by_workload: Found = {}
+) -> Results:
+    """Measure contenders on a database."""
+    results_by_workload: Results = {}
     tasks = Tasks(url)
     with ExitStack() as stack:
         servers = [stack.enter_context(Served(name, url)) for name in names]
         for workload in workloads:
-            able = [server for server in servers if workload.path_of(server.name) is not None]
-            tasks.prepare(workload, len(able))
+            contenders = [server for server in servers if workload.path_of(server.name) is not None]
+            tasks.prepare(workload, len(contenders))
             known = {}
             if workload is PAGE_10000:
-                ours = next(server for server in able if server.name == "Colonnade")
+                ours = next(server for server in contenders if server.name == "Colonnade")
                 known = {"cursor": cursor_of(ours, BIG - 100)}
-            agree(able, workload, first=tasks.first, **known)
+            require_same_responses(contenders, workload, first=tasks.first, **known)
             results = results_by_workload[workload.name] = {
-                server.name: Measured() for server in able
+                server.name: Measurement() for server in contenders
             }
-            if workload is workloads[0]:  # to fill the pools
-                for contender in able:
-                    one_round(tasks, contender, workload, 1, known)
+            if workload is workloads[0]:  # fills the pools
+                for contender in contenders:
+                    measure_round(tasks, contender, workload, 1, known)
             for _ in range(rounds):
-                for contender in able:
-                    load = one_round(tasks, contender, workload, seconds, known)
+                for contender in contenders:
+                    load = measure_round(tasks, contender, workload, seconds, known)
                     results[contender.name].loads.append(load)
             rates = ", ".join(
                 f"{name} {result.loads[-1].rate:,.0f}" for name, result in results.items()
@@ -109,7 +109,7 @@ def on_database(
     return results_by_workload
 
 
-def one_round(
+def measure_round(
     tasks: "Tasks",
     served: Served,
     workload: Workload,
@@ -117,28 +117,28 @@ def one_round(
     known: dict[str, str],
     clients: int = 0,
 ) -> Load:
-    """One load, measured again if something else disturbed it."""
-    for tries in range(TRIES):
+    """Measure a load, again if other processes disturbed it."""
+    for attempt in range(MAX_ATTEMPTS):
         if workload.consumes:
-            tasks.prepare(workload, FASTEST * seconds)
+            tasks.prepare(workload, MAX_RATE * seconds)
         try:
-            with quiet.watched():
+            with quiet.require_quiet():
                 return served.load(workload, seconds, clients=clients, first=tasks.first, **known)
         except quiet.OtherLoadError:
-            if tries == TRIES - 1:
+            if attempt == MAX_ATTEMPTS - 1:
                 raise
     raise AssertionError("not reached")
 
 
 class Tasks:
-    """The tasks beside those that are always there.
+    """Adds tasks to the table for workloads that delete them or need a large table.
 
     Args:
-        url: The database.
+        url: The URL of the database.
 
     Attributes:
-        first: The id before the first of those that are there to be deleted. It never comes
-            twice: what a client that is gone had asked may be done late.
+        first: The id before the first task to delete. Ids are not used again, because requests
+            of disconnected clients may finish late.
     """
 
     def __init__(self, url: str) -> None:
@@ -147,11 +147,11 @@ class Tasks:
         self._last = TASKS
 
     def prepare(self, workload: Workload, wanted: int) -> None:
-        """Have as many as a workload needs.
+        """Add or remove tasks for a workload.
 
         Args:
             workload: The workload.
-            wanted: How many it deletes.
+            wanted: The number of tasks that it deletes.
         """
         if workload.consumes:
             remove_tasks(self._url, TASKS)
@@ -164,11 +164,11 @@ class Tasks:
 
 
 def cursor_of(served: Served, offset: int) -> str:
-    """The cursor that comes after so many tasks, by following the links of Colonnade.
+    """The cursor after a number of tasks, found by following Colonnade's links.
 
     Args:
-        served: Colonnade.
-        offset: How many tasks come before.
+        served: The Colonnade server.
+        offset: The number of tasks before the cursor.
     """
     first = offset % 1000 or 1000
     path = f"/tasks?limit={first}&fields=id"
@@ -183,43 +183,47 @@ def next_path(links: str) -> str:
     return links.partition('>; rel="next"')[0].rpartition("<")[2]
 
 
-def agree(servers: Sequence[Served], workload: Workload, *, first: int = 0, **known: str) -> None:
-    """Have each contender answer once, and compare the rows.
+def require_same_responses(
+    servers: Sequence[Served], workload: Workload, *, first: int = 0, **known: str
+) -> None:
+    """Send a request to each contender, and compare the rows of the responses.
 
     Raises:
-        DisagreementError: They differ.
+        DisagreementError: The rows differ.
     """
     known_rows: tuple[str, Any] | None = None
     for number, served in enumerate(servers, first + 1):
-        rows = told(served.ask(workload, id=number, **known), workload)
+        rows = normalized(served.request(workload, id=number, **known), workload)
         if served.name in workload.answers:
             continue
         if known_rows is None:
             known_rows = served.name, rows
         elif rows != known_rows[1]:
             raise DisagreementError(
-                f"{served.name} and {known_rows[0]} do not answer the same on {workload.name}, so "
-                f"that nothing is measured:\n{str(rows)[:500]}\n{str(known_rows[1])[:500]}"
+                f"{served.name} and {known_rows[0]} respond differently to {workload.name}, so "
+                f"they cannot be compared:\n{str(rows)[:500]}\n{str(known_rows[1])[:500]}"
             )
 
 
-def told(answer: Any, workload: Workload) -> Any:
-    """What an answer says, in one form."""
-    rows = answer.get("data", answer) if isinstance(answer, dict) else answer
+def normalized(response: Any, workload: Workload) -> Any:
+    """The rows of a response in a form that can be compared."""
+    rows = response.get("data", response) if isinstance(response, dict) else response
     if "assignments" in workload.name:
-        for row in rows:  # a relation without an order has its rows in any
+        for row in rows:  # a relation without an order returns its rows in any order
             row["assignments"].sort(key=lambda assignment: assignment["worker_id"])
     if workload.method == "GET" or rows is None:
         return rows
     written = rows if isinstance(rows, list) else [rows]
-    return [{name: value for name, value in row.items() if name not in OWN} for row in written]
+    return [
+        {name: value for name, value in row.items() if name not in GENERATED} for row in written
+    ]
 
 
-def count_trips(url: str, names: Sequence[str], results_by_workload: Found) -> None:
-    """Count round trips and statements a request, once each contender has warmed up."""
+def count_trips(url: str, names: Sequence[str], results_by_workload: Results) -> None:
+    """Count round trips and statements per request, after a warm-up."""
     tasks = Tasks(url)
     with wire(url) as counted:
-        # By TCP, and without parameters: not every driver knows the same.
+        # Over TCP and without parameters, since drivers support different ones.
         through = urlsplit(counted.url)._replace(query="").geturl()
         for name in names:
             with Served(name, through) as served:
@@ -236,20 +240,22 @@ def count_trips(url: str, names: Sequence[str], results_by_workload: Found) -> N
                         )
 
 
-def _count(tasks: Tasks, served: Served, workload: Workload, counted: Wire, into: Measured) -> None:
-    tasks.prepare(workload, 4 * COUNTED)
+def _count(
+    tasks: Tasks, served: Served, workload: Workload, counted: Wire, measurement: Measurement
+) -> None:
+    tasks.prepare(workload, 4 * COUNTED_REQUESTS)
     numbers = count(tasks.first + 1)
-    for _ in range(2 * COUNTED):
-        served.ask(workload, id=next(numbers))
+    for _ in range(2 * COUNTED_REQUESTS):
+        served.request(workload, id=next(numbers))
     before = counted.trips, counted.statements
-    for _ in range(COUNTED):
-        served.ask(workload, id=next(numbers))
-    into.trips = (counted.trips - before[0]) / COUNTED
-    into.statements = (counted.statements - before[1]) / COUNTED
+    for _ in range(COUNTED_REQUESTS):
+        served.request(workload, id=next(numbers))
+    measurement.trips = (counted.trips - before[0]) / COUNTED_REQUESTS
+    measurement.statements = (counted.statements - before[1]) / COUNTED_REQUESTS
 
 
-def as_json(results_by_database: dict[str, Found]) -> dict[str, Any]:
-    """What is saved."""
+def as_json(results_by_database: dict[str, Results]) -> dict[str, Any]:
+    """The results as JSON, for the saved results."""
     return {
         database: {
             workload: {name: asdict(result) for name, result in results.items()}

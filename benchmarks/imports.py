@@ -1,8 +1,8 @@
-"""What importing Colonnade costs, against importing sqlmodel and FastAPI.
+"""The import time of Colonnade, compared with that of sqlmodel and FastAPI.
 
     python benchmarks/imports.py [ROUNDS]
 
-Both are timed in alternation, each in a fresh interpreter; the ratio of the medians is what counts.
+Both are timed in turn, each time in a new interpreter. The ratio of the medians is what matters.
 """
 
 import os
@@ -21,7 +21,7 @@ def seconds(statement: str) -> float:
         f"{statement}\n"
         "print(time.perf_counter() - started)"
     )
-    # Installed packages are compiled already; what is imported from a clone is to be kept as well.
+    # Installed packages are compiled; without the variable, the modules of a clone are too.
     environment = {name: value for name, value in os.environ.items() if name != NOT_COMPILED}
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
@@ -33,7 +33,7 @@ def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 9
     times: dict[str, list[float]] = {name: [] for name in CONTENDERS}
     for statement in CONTENDERS.values():
-        seconds(statement)  # compiled and in the file cache
+        seconds(statement)  # compiles it and fills the file cache
     for _ in range(rounds):
         for name, statement in CONTENDERS.items():
             times[name].append(seconds(statement))
@@ -41,7 +41,7 @@ def main() -> None:
         spread = f"{min(durations) * 1000:.0f}-{max(durations) * 1000:.0f}"
         print(f"{name:20} {median(durations) * 1000:6.0f} ms ({spread})")
     base, ours = (median(durations) for durations in times.values())
-    print(f"ratio {ours / base:.2f} (at most {TARGET} is aimed at)")
+    print(f"ratio {ours / base:.2f} (target: at most {TARGET})")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Migrations: how long writers wait while a table in use is changed, and how long a history takes.
+"""How long writers wait while a table in use is migrated, and how long a history takes.
 
     python -m benchmarks.migrations [--rows 1000000] [--revisions 200]
 
-On the PostgreSQL that ``colonnade[test]`` brings along. Writers insert and update as fast as one
-connection each can, while each change is made twice: by the steps that ``colonnade migrate``
-writes, and as Alembic's autogenerate writes it. The result is the longest wait of any write.
+It runs on the PostgreSQL server of ``colonnade[test]``. Several writers insert and update rows as
+fast as they can. Meanwhile each change is made twice: with the steps of ``colonnade migrate``, and
+as Alembic's autogenerate writes it. The result is the longest time of any write.
 """
 
 import argparse
@@ -37,7 +37,7 @@ CREATE TABLE task (
 )
 """
 
-OURS = {
+STEPS = {
     "another value in a Literal": """steps.replace_check(
         "ck_task_status_values", "task", "status IN ('open', 'done', 'waiting')")""",
     "another bound": 'steps.replace_check("ck_task_progress_le", "task", "progress <= 1000")',
@@ -46,7 +46,7 @@ OURS = {
     steps.require("task", "owner", "nobody")""",
     "an index": 'steps.add_index("ix_task_status", "task", ["status"])',
 }
-PLAIN = {
+ALEMBIC = {
     "another value in a Literal": """op.drop_constraint("ck_task_status_values", "task")
     op.create_check_constraint("ck_task_status_values", "task",
         "status IN ('open', 'done', 'waiting')")""",
@@ -64,7 +64,7 @@ INSERTS = (
     "INSERT INTO task (name, status, progress) VALUES ('x', 'open', 1)",
     "INSERT INTO task (title, status, progress, owner) VALUES ('x', 'open', 1, 'me')",
 )
-"""As the code writes rows before a change, and after one."""
+"""The INSERT statements of the application before and after a change."""
 
 REVISION = """
 import sqlalchemy as sa
@@ -85,7 +85,7 @@ def downgrade() -> None:
 
 
 class Writers:
-    """Connections that write all the time, and the longest any of their writes took."""
+    """Connections that write continuously, and the longest time of their writes."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -109,24 +109,27 @@ class Writers:
 
     @property
     def longest(self) -> float:
-        """Seconds."""
+        """The longest time of a write in seconds."""
         return max(self._longest)
 
     def _write(self, number: int) -> None:
-        turn, form = number, 0
+        row, statement = number, 0
         with self._database.engine.connect() as connection:
             while not self._stop.is_set():
-                turn += WRITERS
+                row += WRITERS
                 began = time.perf_counter()
                 try:
-                    connection.execute(sa.text(INSERTS[form]))
+                    connection.execute(sa.text(INSERTS[statement]))
                     connection.execute(
-                        sa.text("UPDATE task SET progress = 2 WHERE id = :id"), {"id": turn}
+                        sa.text("UPDATE task SET progress = 2 WHERE id = :id"), {"id": row}
                     )
                     connection.commit()
-                except (sa.exc.ProgrammingError, sa.exc.IntegrityError):  # new code takes over
+                except (
+                    sa.exc.ProgrammingError,
+                    sa.exc.IntegrityError,
+                ):  # continue with the code after the change
                     connection.rollback()
-                    form = (form + 1) % len(INSERTS)
+                    statement = (statement + 1) % len(INSERTS)
                 except sa.exc.DBAPIError as error:
                     connection.rollback()
                     self.failed.append(str(error.orig).splitlines()[0])
@@ -152,11 +155,11 @@ def database_on(server: str, name: str) -> Iterator[Database]:
 
 
 def under_load(server: str, rows: int) -> list[tuple[str, ...]]:
-    """Each change, ours and plain: what it took, and how long a write waited."""
+    """Make each change with and without Colonnade's steps; its time, and the longest write."""
     lines = []
-    for change in OURS:
+    for change in STEPS:
         line = [change]
-        for name, bodies in (("ours", OURS), ("plain", PLAIN)):
+        for name, bodies in (("colonnade", STEPS), ("alembic", ALEMBIC)):
             with (
                 database_on(server, f"load_{name}") as database,
                 tempfile.TemporaryDirectory() as root,
@@ -186,7 +189,7 @@ def under_load(server: str, rows: int) -> list[tuple[str, ...]]:
 
 
 def rates(server: str, rows: int) -> dict[str, float]:
-    """Bytes a second of a table that PostgreSQL checks, indexes and writes anew."""
+    """The bytes per second at which PostgreSQL checks, indexes and rewrites a table."""
     with database_on(server, "rates") as database, database.engine.begin() as connection:
         connection.execute(sa.text(TABLE))
         connection.execute(
@@ -228,7 +231,7 @@ def timed(work: Callable[[], object]) -> str:
 
 
 def long_history(database: Database, revisions: int) -> tuple[str, ...]:
-    """How long a history takes to run, and to be replayed and compared."""
+    """The times to run a history, and to replay and compare it."""
     with tempfile.TemporaryDirectory() as root:
         after = None
         for number in range(revisions):
@@ -255,17 +258,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--revisions", type=int, default=200)
-    chosen = parser.parse_args()
+    arguments = parser.parse_args()
     with postgresql_server() as server:
-        print("rates, MB/s:", {k: f"{v / 1e6:.0f}" for k, v in rates(server, chosen.rows).items()})
-        print("change | steps: took | longest write | plain: took | longest write")
-        under_load(server, chosen.rows)
+        print(
+            "rates, MB/s:", {k: f"{v / 1e6:.0f}" for k, v in rates(server, arguments.rows).items()}
+        )
+        print("change | Colonnade: time | longest write | Alembic: time | longest write")
+        under_load(server, arguments.rows)
         print("history | upgrade | upgrade again | drift | migrate")
         with database_on(server, "long") as database:
-            print("PostgreSQL", *long_history(database, chosen.revisions), sep=" | ")
+            print("PostgreSQL", *long_history(database, arguments.revisions), sep=" | ")
     with tempfile.TemporaryDirectory() as root:
         database = Database(f"sqlite:///{root}/long.db")
-        print("SQLite", *long_history(database, chosen.revisions), sep=" | ")
+        print("SQLite", *long_history(database, arguments.revisions), sep=" | ")
         database.dispose()
 
 

@@ -1,4 +1,4 @@
-"""Whether the machine does anything else: what is measured beside other load is not told."""
+"""Checks that no other process uses the machine while something is measured."""
 
 import time
 from collections.abc import Iterator
@@ -6,70 +6,69 @@ from contextlib import contextmanager, suppress
 
 import psutil
 
-MOST = 0.25
-"""Of one processor, that anything but the benchmark may take; kernel threads are in it."""
+MAX_OTHER_LOAD = 0.25
+"""The share of a processor that other processes, kernel threads included, may use."""
 
 SAMPLE = 1.0
-"""Seconds of looking before anything is measured."""
+"""Seconds for which the idle machine is watched before a measurement."""
 
 
 class OtherLoadError(Exception):
-    """Something else takes the processors."""
+    """Other processes use the processors."""
 
 
 def check() -> None:
-    """Look at the machine while nothing is measured.
+    """Check that the machine is idle before a measurement.
 
     Raises:
-        OtherLoadError: It is busy.
+        OtherLoadError: The machine is busy.
     """
-    with watched():
+    with require_quiet():
         time.sleep(SAMPLE)
 
 
 @contextmanager
-def watched() -> Iterator[None]:
-    """Compare what all processes took with what the benchmark's took, at the end.
+def require_quiet() -> Iterator[None]:
+    """Check at the end of the block that other processes did not use the machine.
 
     Raises:
-        OtherLoadError: Others took more than they may.
+        OtherLoadError: They used more than ``MAX_OTHER_LOAD``.
     """
-    busy, before, began = _busy(), own(), time.monotonic()
+    busy, before, began = _busy(), benchmark_cpu(), time.monotonic()
     yield
-    after, seconds = own(), time.monotonic() - began
+    after, seconds = benchmark_cpu(), time.monotonic() - began
     ours = sum(max(0.0, after[process] - before.get(process, 0.0)) for process in after)
-    judge(_busy() - busy - ours, seconds)
+    refuse_other_load(_busy() - busy - ours, seconds)
 
 
-def judge(others: float, seconds: float) -> None:
-    """Refuse what was measured beside other load.
+def refuse_other_load(other_seconds: float, seconds: float) -> None:
+    """Refuse a measurement during which other processes used the machine.
 
     Args:
-        others: Seconds of processors that others took.
-        seconds: In how many.
+        other_seconds: The processor time of other processes, in seconds.
+        seconds: The duration of the measurement.
 
     Raises:
-        OtherLoadError: It was more than they may.
+        OtherLoadError: They used more than ``MAX_OTHER_LOAD``.
     """
-    share = others / seconds
-    if share > MOST:
+    share = other_seconds / seconds
+    if share > MAX_OTHER_LOAD:
         raise OtherLoadError(
-            f"Other load: {share:.0%} of a processor goes to something else. Nothing is "
-            "reported of "
-            f"what was measured beside it: stop it, and run again."
+            f"Other processes use {share:.0%} of a processor, which makes the results wrong. Stop "
+            "them and run the benchmark again."
         )
 
 
 def _busy() -> float:
-    """Seconds that processes have taken of all processors; interrupts belong to nobody."""
+    """The processor time of all processes in seconds, without interrupts."""
     times = psutil.cpu_times()
     return float(times.user + times.nice + times.system)
 
 
-def own() -> dict[psutil.Process, float]:
-    """Seconds that the benchmark's processes have taken, with those they have waited for.
+def benchmark_cpu() -> dict[psutil.Process, float]:
+    """The processor time of the benchmark's processes and their finished children, in seconds.
 
-    They are this one, what it has started, and every PostgreSQL.
+    These are this process, its child processes, and every PostgreSQL server.
     """
     this = psutil.Process()
     servers = [

@@ -1,4 +1,4 @@
-"""What was measured, as the tables of the documentation."""
+"""The results, as the tables of the documentation."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -32,22 +32,22 @@ TARGETS: tuple[tuple[str, str, str, str, float], ...] = (
     ("one row", "one row", "PostgreSQL", "floor", 0.8),
     ("one row", "one row", "SQLite", "floor", 0.8),
 )
-"""The aims of the design, where they are about two contenders on one workload."""
+"""The targets of the design for the ratio of two contenders on a workload."""
 
 
 def ratios(results: dict[str, Any], against: str, of: str = OURS) -> list[float]:
-    """Colonnade's rate by another's, round by round."""
+    """Colonnade's rate divided by that of another contender, for each round."""
     pairs = zip(results[of]["loads"], results[against]["loads"], strict=True)
     return [ours["rate"] / other["rate"] for ours, other in pairs]
 
 
 def spread(values: list[float]) -> str:
-    """The median, with the least and the greatest."""
+    """The median, with the minimum and the maximum."""
     return f"{median(values):.2f}x ({min(values):.2f} to {max(values):.2f})"
 
 
 def comparison_table(saved: dict[str, Any], database: str) -> str:
-    """Rates, processor time, round trips and Colonnade's ratio to each other."""
+    """The rates, processor times and round trips, and Colonnade's ratio to each contender."""
     has_trips = database == "PostgreSQL"
     more = ("round trips", "statements") if has_trips else ()
     lines = _head(database, "contender", "requests/s", "CPU ms", *more, "Colonnade is")
@@ -69,10 +69,10 @@ def comparison_table(saved: dict[str, Any], database: str) -> str:
 
 
 def summary_table(saved: dict[str, Any]) -> str:
-    """How many times as many requests a second, for the README."""
+    """Colonnade's rates and ratios, for the README."""
     others = ("guide", "FastCRUD", "Advanced Alchemy", "Django Ninja", "floor")
     lines = _head(
-        "PostgreSQL / SQLite", "Colonnade, requests/s", *(f"by {other}" for other in others)
+        "PostgreSQL / SQLite", "Colonnade, requests/s", *(f"vs {other}" for other in others)
     )
     databases = list(saved["comparison"])
     for workload in saved["comparison"][databases[0]]:
@@ -91,8 +91,8 @@ def summary_table(saved: dict[str, Any]) -> str:
 
 
 def targets_table(saved: dict[str, Any]) -> str:
-    """Each aim of the design, with what was measured; beside it the floor's own ratio."""
-    lines = _head("aim", "database", "against", "at least", "measured", "the floor's", "met")
+    """Each target with the measured ratio, and the ratio of the floor."""
+    lines = _head("target", "database", "against", "at least", "measured", "floor", "met")
     for what, workload, database, against, least in TARGETS:
         results = saved["comparison"][database][workload]
         measured = ratios(results, against)
@@ -116,7 +116,9 @@ def targets_table(saved: dict[str, Any]) -> str:
         if results[OURS]["trips"] is not None and "batch" not in workload
     ]
     met = "yes" if set(trips) == {1.0} else "no"
-    lines.append(_row("round trips a request", "PostgreSQL", "", "1", _count(max(trips)), "", met))
+    lines.append(
+        _row("round trips per request", "PostgreSQL", "", "1", _count(max(trips)), "", met)
+    )
     imports = saved["imports"]
     base, ours = imports["sqlmodel, fastapi"], imports["colonnade"]
     slower = [our_time / other for our_time, other in zip(ours, base, strict=True)]
@@ -126,8 +128,8 @@ def targets_table(saved: dict[str, Any]) -> str:
 
 
 def fastapi_table(saved: dict[str, Any]) -> str:
-    """What of the floor FastAPI leaves, and what of that Colonnade does."""
-    lines = _head("", "database", "floor on FastAPI, by the floor", "Colonnade, by that")
+    """The rate of the floor on FastAPI relative to the floor, and Colonnade's relative to that."""
+    lines = _head("", "database", "floor on FastAPI vs floor", "Colonnade vs floor on FastAPI")
     for database, workloads in saved["comparison"].items():
         for workload, results in workloads.items():
             if ON_FASTAPI in results:
@@ -137,7 +139,7 @@ def fastapi_table(saved: dict[str, Any]) -> str:
 
 
 def growth_table(saved: dict[str, Any], database: str) -> str:
-    """The points of the curves, as numbers."""
+    """The curves as numbers."""
     lines = _head(database, "", "requests/s, and p99 in ms, at each point")
     for curve in saved["growth"][database]:
         points = ", ".join(f"{point:,}" for point in curve["points"])
@@ -153,7 +155,7 @@ def growth_table(saved: dict[str, Any], database: str) -> str:
 
 
 def start_table(saved: dict[str, Any]) -> str:
-    """What it costs to start."""
+    """The costs of starting."""
     lines = _head("start", "the guide's app", "Colonnade's", "ratio")
     for database, starts in saved["start"].items():
         for what, unit, scale in (("first_answer", "s", 1), ("memory", "MiB", 2**20)):
@@ -177,7 +179,7 @@ def start_table(saved: dict[str, Any]) -> str:
 
 
 def testing_table(saved: dict[str, Any]) -> str:
-    """What a test costs beyond one that does nothing."""
+    """What each kind of test costs more than an empty test."""
     databases = list(saved["testing"])
     lines = _head("a test with", *databases)
     for name in saved["testing"][databases[0]]:
@@ -191,7 +193,7 @@ def testing_table(saved: dict[str, Any]) -> str:
 
 
 def machine_text(saved: dict[str, Any]) -> str:
-    """Where and with what it was measured."""
+    """The machine and the versions of the measurement."""
     machine = saved["machine"]
     packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
     return (
@@ -213,11 +215,11 @@ PARTS: dict[str, Callable[[dict[str, Any]], str]] = {
     "start": start_table,
     "testing": testing_table,
 }
-"""What a document can have between ``<!-- measured: NAME -->`` and ``<!-- end -->``."""
+"""The tables that a document may have between ``<!-- measured: NAME -->`` and ``<!-- end -->``."""
 
 
-def filled(text: str, saved: dict[str, Any]) -> str:
-    """A document with what was measured in its places."""
+def fill(text: str, saved: dict[str, Any]) -> str:
+    """The text of a document with the current tables."""
     for name, make in PARTS.items():
         opening = f"<!-- measured: {name} -->\n"
         before, marker, rest = text.partition(opening)

@@ -1,4 +1,4 @@
-"""A contender, served by uvicorn, and the load on it."""
+"""Serves a contender with uvicorn, and loads it with wrk."""
 
 import json
 import os
@@ -54,18 +54,18 @@ end
 
 
 class FailedError(Exception):
-    """A contender that does not start, or does not answer, is not compared."""
+    """A contender does not start, or responds with an error."""
 
 
 @dataclass(frozen=True)
 class Load:
-    """What a load came to.
+    """The results of a load.
 
     Attributes:
-        rate: Requests a second.
-        cpu: Milliseconds of processor time a request, of the server's processes.
-        p50: Milliseconds that half of the requests took at most.
-        p99: Milliseconds that 99 of 100 took at most.
+        rate: Requests per second.
+        cpu: Processor time of the server's processes per request, in milliseconds.
+        p50: The median latency in milliseconds.
+        p99: The 99th percentile of the latency in milliseconds.
     """
 
     rate: float
@@ -75,15 +75,15 @@ class Load:
 
 
 class Served:
-    """A contender, served by uvicorn on httptools and uvloop, as ``uvicorn[standard]`` has it.
+    """A contender, served by ``uvicorn[standard]`` with httptools and uvloop.
 
     Args:
         name: The contender.
-        url: Its database.
-        workers: Processes.
+        url: The URL of its database.
+        workers: The number of worker processes.
 
     Raises:
-        FailedError: It does not start.
+        FailedError: The contender does not start.
     """
 
     def __init__(self, name: str, url: str, *, workers: int = 1) -> None:
@@ -120,20 +120,20 @@ class Served:
                 process.kill()
             self.process.wait()
 
-    def ask(self, workload: Workload, **names: Any) -> Any:
-        """The answer to one request, parsed.
+    def request(self, workload: Workload, **names: Any) -> Any:
+        """Send a single request of a workload; the parsed response.
 
         Raises:
-            FailedError: It is an error.
+            FailedError: The response is an error.
         """
         path = str(workload.path_of(self.name)).format(**{"row": 7, **names})
         return self.get(path, method=workload.method, body=workload.body)
 
     def get(self, path: str, *, method: str = "GET", body: str = "") -> Any:
-        """The answer of a path, parsed.
+        """Send a request; the parsed response.
 
         Raises:
-            FailedError: It is an error.
+            FailedError: The response is an error.
         """
         request = urllib.request.Request(
             f"{self.url}{path}",
@@ -142,9 +142,9 @@ class Served:
             headers={"Content-Type": "application/json"},
         )
         try:
-            with urllib.request.urlopen(request, timeout=20) as answer:
-                self.links: str = answer.headers.get("Link", "")
-                return json.load(answer)
+            with urllib.request.urlopen(request, timeout=20) as response:
+                self.links: str = response.headers.get("Link", "")
+                return json.load(response)
         except (OSError, ValueError) as error:
             response_text = (
                 error.read().decode()[:300] if isinstance(error, urllib.error.HTTPError) else ""
@@ -152,17 +152,17 @@ class Served:
             raise FailedError(f"{self.name}: {method} {path}: {error} {response_text}") from error
 
     def processes(self) -> list[psutil.Process]:
-        """The processes that serve."""
+        """The server's processes."""
         first = psutil.Process(self.process.pid)
         return [first, *first.children(recursive=True)]
 
     def cpu(self) -> float:
-        """Seconds of processor time so far."""
+        """The processor time of the server so far, in seconds."""
         times = [process.cpu_times() for process in self.processes()]
         return float(sum(process_times.user + process_times.system for process_times in times))
 
     def _finish(self) -> None:
-        """Wait until it has done what clients that are gone had asked: it may be writes."""
+        """Wait until the server has finished the requests of disconnected clients."""
         for _ in range(40):
             before = self.cpu()
             time.sleep(0.05)
@@ -170,7 +170,7 @@ class Served:
                 return
 
     def memory(self) -> int:
-        """Bytes it holds now."""
+        """The memory of the server's processes in bytes."""
         return int(sum(process.memory_info().rss for process in self.processes()))
 
     def load(
@@ -182,17 +182,17 @@ class Served:
         first: int = 0,
         **names: Any,
     ) -> Load:
-        """Have clients ask as often as they can.
+        """Send requests from several clients as fast as possible.
 
         Args:
-            workload: What they ask.
-            seconds: How long.
-            clients: How many they are; the workload's number by default.
-            first: The task before the first that is there for it, if it consumes them.
-            names: What stands for names in the path.
+            workload: The requests.
+            seconds: The duration of the load.
+            clients: The number of clients, by default that of the workload.
+            first: The id before the first task to use, for a workload that consumes tasks.
+            names: Values for placeholders in the path.
 
         Raises:
-            FailedError: An answer was an error.
+            FailedError: A response was an error.
         """
         path = str(workload.path_of(self.name))
         if not workload.varies:
@@ -210,7 +210,7 @@ class Served:
                  f"{self.url}{'/' if workload.varies else path}"],
                 capture_output=True, text=True, check=True,
             )  # fmt: skip
-        taken = self.cpu() - before
+        cpu_seconds = self.cpu() - before
         self._finish()
         line = next(line for line in done.stdout.splitlines() if line.startswith("RESULT"))
         result = json.loads(line.removeprefix("RESULT"))
@@ -221,7 +221,7 @@ class Served:
             )
         return Load(
             rate=result["requests"] / result["microseconds"] * 1e6,
-            cpu=taken / result["requests"] * 1000,
+            cpu=cpu_seconds / result["requests"] * 1000,
             p50=result["p50"] / 1000,
             p99=result["p99"] / 1000,
         )

@@ -1,4 +1,4 @@
-"""What it costs to start: imports, the first answer of a new process, memory of a worker."""
+"""The cost of starting: import time, time to the first response, and memory of a worker."""
 
 import statistics
 import sys
@@ -17,11 +17,11 @@ NAMES = ("guide", "Colonnade")
 
 @dataclass
 class Start:
-    """What one app came to.
+    """The measurements of an app.
 
     Attributes:
-        first_answer: Seconds from the start of the process to its first answer, each time.
-        memory: Bytes that a worker holds after some load.
+        first_answer: Seconds from the start of the process to its first response, for each run.
+        memory: Bytes that a worker uses after a load, for each run.
     """
 
     first_answer: list[float] = field(default_factory=list)
@@ -32,8 +32,8 @@ def starts(database: str, times: int) -> dict[str, Start]:
     """Start each app several times, in turn.
 
     Raises:
-        FailedError: One of them does not answer.
-        OtherLoadError: The machine does something else.
+        FailedError: An app does not respond.
+        OtherLoadError: Other processes use the machine.
     """
     quiet.check()
     starts_by_name = {name: Start() for name in NAMES}
@@ -42,7 +42,7 @@ def starts(database: str, times: int) -> dict[str, Start]:
         for _ in range(times):
             for name in NAMES:
                 with Served(name, url) as served:
-                    served.ask(ROW)
+                    served.request(ROW)
                     starts_by_name[name].first_answer.append(time.perf_counter() - served.began)
                     served.load(LIST, 1)
                     starts_by_name[name].memory.append(served.memory())
@@ -53,16 +53,16 @@ def starts(database: str, times: int) -> dict[str, Start]:
 
 
 def imports(times: int) -> dict[str, list[float]]:
-    """Seconds that imports take, each in its own process, in turn."""
+    """The seconds that the imports take, each in a new process, in turn."""
     durations: dict[str, list[float]] = {name: [] for name in CONTENDERS}
-    for turn in range(-1, times):  # the first is to have them compiled, and in the file cache
+    for turn in range(-1, times):  # the first turn compiles them and fills the file cache
         for name, statement in CONTENDERS.items():
-            taken = seconds(statement)
+            duration = seconds(statement)
             if turn >= 0:
-                durations[name].append(taken)
+                durations[name].append(duration)
     return durations
 
 
 def as_json(starts_by_name: dict[str, Start]) -> dict[str, Any]:
-    """What is saved."""
+    """The measurements as JSON, for the saved results."""
     return {name: asdict(start) for name, start in starts_by_name.items()}

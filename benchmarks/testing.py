@@ -1,8 +1,8 @@
-"""What a test costs beyond what it does: with Colonnade's fixtures, and with tables made anew.
+"""What the fixtures of a test cost: Colonnade's, and fixtures that create the tables each time.
 
-A file of many tests that each do a piece of work is run, and one of a single test that does it as
-often. The difference is what the tests cost; less that of tests that do nothing, it is what their
-fixtures cost. The project is the one that ``colonnade new`` lays out.
+The benchmark runs a file with many tests that do a piece of work each, and a file with a single
+test that does the work as often. The difference is the cost of the tests. Without the cost of
+empty tests, it is the cost of their fixtures. The project is the one of ``colonnade new``.
 """
 
 import os
@@ -19,7 +19,7 @@ from benchmarks.databases import DATABASES
 from colonnade.templates import lay_out
 
 TESTS = 150
-"""Tests in a file."""
+"""The number of tests in a file."""
 
 HEAD = """
 import pytest
@@ -28,7 +28,7 @@ from app.models import Task
 @pytest.mark.parametrize("n", range({tests}))
 """
 
-AGAIN = """
+CONFTEST = """
 import os
 import pytest
 from app.database import db
@@ -63,12 +63,12 @@ class Kind:
     """A kind of test.
 
     Attributes:
-        name: What it is called in the table.
-        fixture: What it asks for.
-        work: What it does.
-        is_async: Whether it is a coroutine.
-        loops: Whether it has the event loop of all tests (``session``) or its own.
-        plain: Whether tables are made anew for each, rather than Colonnade's fixtures used.
+        name: Its name in the table.
+        fixture: The fixture that it uses.
+        work: The code of its work.
+        is_async: Whether it is a coroutine function.
+        loops: The scope of its event loop: ``session`` or ``function``.
+        plain: Whether its fixtures create the tables each time, instead of Colonnade's fixtures.
     """
 
     name: str
@@ -79,7 +79,7 @@ class Kind:
     plain: bool = False
 
     def text(self, tests: int, times: int) -> str:
-        """A file of so many tests, each of which does its work so often."""
+        """The source of a file with several tests, which repeat their work."""
         begin, wait = ("async def", "await ") if self.is_async else ("def", "")
         renamed = self.work.replace("session.", f"{self.fixture}.") if self.is_async else self.work
         work = renamed.replace("client.", f"{self.fixture}.") if self.is_async else renamed
@@ -107,17 +107,17 @@ KINDS = (
 
 
 def overheads(database: str, rounds: int) -> dict[str, list[float]]:
-    """Milliseconds that each kind of test costs beyond one that does nothing, round by round.
+    """The milliseconds that each kind of test costs more than an empty test, by round.
 
     Raises:
         FailedError: A test failed.
-        OtherLoadError: The machine does something else.
+        OtherLoadError: Other processes use the machine.
     """
     quiet.check()
     overheads_by_kind: dict[str, list[float]] = {kind.name: [] for kind in KINDS}
     with tempfile.TemporaryDirectory() as name, DATABASES[database]() as url:
         project = Path(name)
-        lay_out(project, "tracker")
+        lay_out(project, "tracker", example="tasks")
         (project / "tests" / "test_tasks.py").unlink()
         for _ in range(rounds):
             costs = {kind: _cost(kind, project, database, url) for kind in KINDS}
@@ -132,7 +132,7 @@ def overheads(database: str, rounds: int) -> dict[str, list[float]]:
 
 
 def _cost(kind: Kind, project: Path, database: str, url: str) -> float:
-    """Milliseconds of a test, its work not counted."""
+    """The milliseconds of a test without its work."""
     many, single = (
         _seconds(kind, project, database, url, kind.text(tests, TESTS // tests))
         for tests in (TESTS, 1)
@@ -145,7 +145,7 @@ def _seconds(kind: Kind, project: Path, database: str, url: str, text: str) -> f
 
     (project / "tests" / "test_it.py").write_text(text)
     conftest = project / "tests" / "conftest.py"
-    conftest.write_text(AGAIN if kind.plain else "")
+    conftest.write_text(CONFTEST if kind.plain else "")
     scopes = [f"asyncio_default_{scope}_loop_scope={kind.loops}" for scope in ("test", "fixture")]
     arguments = [word for scope in scopes for word in ("-o", scope)]
     wanted = {"PostgreSQL": "postgresql", "SQLite": "sqlite"}[database]
@@ -158,5 +158,5 @@ def _seconds(kind: Kind, project: Path, database: str, url: str, text: str) -> f
     )  # fmt: skip
     match = re.search(r"passed.* in ([\d.]+)s", done.stdout)
     if done.returncode or match is None:
-        raise FailedError(f"{kind.name} on {database} fails:\n{done.stdout}{done.stderr}")
+        raise FailedError(f"{kind.name} failed on {database}:\n{done.stdout}{done.stderr}")
     return float(match[1])

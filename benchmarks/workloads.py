@@ -1,4 +1,4 @@
-"""What is asked of each contender."""
+"""The requests that are measured."""
 
 import json
 from collections.abc import Mapping
@@ -8,23 +8,23 @@ from benchmarks.databases import TASKS
 
 BATCH = json.dumps([{"title": f"New {n}", "priority": "high"} for n in range(1000)])
 BIG = 1_000_000
-"""Rows of the large table."""
+"""The number of rows of the large table."""
 
 
 @dataclass(frozen=True)
 class Workload:
-    """One kind of request.
+    """A kind of request.
 
     Attributes:
-        name: What it is.
-        path: Its path. ``{row}`` is one task after another; ``{id}`` its own task for each
-            request, and ``{cursor}`` the cursor of page 10,000.
-        others: The path of contenders that have another; None if they cannot.
-        method: Its method.
-        body: What it sends.
-        rows: How many tasks there have to be.
-        clients: How many ask at once.
-        answers: Contenders whose answer has not the rows, and why: they are not compared.
+        name: Its name in the tables.
+        path: Its path. ``{row}`` cycles through the tasks, ``{id}`` is a new task for each
+            request, and ``{cursor}`` is the cursor of page 10,000.
+        others: The paths of contenders with another path; None for those without the feature.
+        method: The HTTP method.
+        body: The request body.
+        rows: The number of tasks that the table must have.
+        clients: The number of concurrent clients.
+        answers: Contenders whose response does not have the rows, and why; it is not compared.
     """
 
     name: str
@@ -38,16 +38,16 @@ class Workload:
 
     @property
     def consumes(self) -> bool:
-        """Whether each request needs its own task."""
+        """Whether each request needs a new task."""
         return "{id}" in self.path
 
     @property
     def varies(self) -> bool:
-        """Whether each request has another path."""
+        """Whether the path differs between requests."""
         return self.consumes or "{row}" in self.path
 
     def path_of(self, contender: str) -> str | None:
-        """The path that a contender is asked; None if it cannot."""
+        """The path for a contender; None if it does not have the feature."""
         return self.others.get(contender, self.path)
 
 

@@ -1,7 +1,7 @@
-"""Check names and sentences against the house style; exit code 1 if something is found.
+"""Check names and sentences against the house style. The exit code is 1 if there are violations.
 
-It finds what a machine can: phrases that read like a translation, variables named by words that
-name nothing, and classes that need a glossary. Run it over the project, or over the files given:
+The script finds phrases that read like a translation, variables whose names say nothing, and
+classes whose names need a glossary. It checks the whole project, or the files that are passed:
 
     python scripts/check_language.py [FILE ...]
 """
@@ -11,16 +11,19 @@ import io
 import re
 import sys
 import tokenize
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
 PYTHON = ("src", "tests", "benchmarks", "scripts")
 PROSE = ("README.md", "CONTRIBUTING.md", "docs/*.md")
 
 PHRASES = {
-    r"(?<!there\s)\b(?:is|are|was|were) no (?!longer|more\b|less\b|other\b)[a-z]+": "'is not a'",
+    r"(?<!there )\b(?:is|are|was|were) no (?!longer|more\b|less\b|other\b)[a-z]+": "'is not a'",
     r"\bof (?:its|their|one's|your) own\b": "name the owner, or leave it out",
     r"\bthere (?:is|are) (?:one|none|ones) (?:that|of|for)\b": "use a noun",
     r"\bthat there (?:is|are)\b": "use a noun: 'the configured replicas'",
@@ -33,25 +36,30 @@ PHRASES = {
     r"\bhas to be\b": "'must be'",
     r"\bfor keeps\b": "'permanently'",
 }
-"""Phrases that read like a translation, and what to write instead."""
+"""Regular expressions of phrases that read like a translation, and what to write instead."""
 
 VARIABLES = frozenset(("one", "own", "said", "told", "found", "asked", "given", "made"))
-"""Words that name nothing as variables."""
+"""Variable names that do not say what the value is."""
 
 GLOSSARY = frozenset((
     "Turns", "Leases", "LoopEnd", "Reading", "Trouble", "Meaning", "Telling", "Approach", "Several",
     "Judge", "Subject", "Plans", "GivenSession", "Offer", "Once", "Receipt", "Surface", "Reached",
     "Within", "Place", "Form", "Shown", "Arranger", "Ledger", "Facts", "Case", "Site", "Departures",
 ))  # fmt: skip
-"""Names of classes that a reader has to look up."""
+"""Class names that a reader has to look up."""
 
 ALLOWED: dict[tuple[str, str], str] = {}
-"""What is meant as it stands, by file and text, and the reason."""
+"""Exceptions: the file and the text of a violation, and why it is right as it stands."""
+
+QUOTES = re.compile(r"""^[a-zA-Z]{0,2}["']{1,3}|["']{1,3}$""")
+TEXT_TOKENS = ("STRING", "COMMENT", "FSTRING_MIDDLE")
+IGNORED_TOKENS = ("NL", "FSTRING_START", "FSTRING_END")
+"""Tokens between texts that belong together. Python 3.12 and newer split f-strings into tokens."""
 
 
 @dataclass(frozen=True)
 class Violation:
-    """One place that differs from the style."""
+    """A phrase or a name that violates the style."""
 
     path: str
     line: int
@@ -63,51 +71,79 @@ class Violation:
 
 
 def check_text(path: str, text: str, first_line: int = 1) -> Iterator[Violation]:
-    """The phrases in prose."""
+    """Find phrases in prose, also across lines."""
+    words = [(line, word) for line, row in enumerate(text.split("\n")) for word in row.split()]
+    words = [(line, word) for line, word in words if word != "#"]
+    starts = [0, *accumulate(len(word) + 1 for _, word in words)]
+    prose = " ".join(word for _, word in words)
     for pattern, advice in PHRASES.items():
-        for match in re.finditer(pattern.replace(" ", r"\s+"), text, re.IGNORECASE):
-            line = first_line + text.count("\n", 0, match.start())
-            yield Violation(path, line, " ".join(match[0].split()), advice)
+        for match in re.finditer(pattern, prose, re.IGNORECASE):
+            line, _ = words[bisect_right(starts, match.start()) - 1]
+            yield Violation(path, first_line + line, match[0], advice)
+
+
+def texts(source: str) -> Iterator[tuple[int, str]]:
+    """The first line and the text of the comments and strings, adjacent ones joined."""
+    text, first_line, last_line = "", 1, 1
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        kind = tokenize.tok_name[token.type]
+        if kind in TEXT_TOKENS:
+            if not text:
+                first_line = last_line = token.start[0]
+            text += "\n" * (token.start[0] - last_line) + QUOTES.sub("", token.string)
+            last_line = token.end[0]
+        elif kind not in IGNORED_TOKENS:
+            if text:
+                yield first_line, text
+            text = ""
+
+
+def bound_name(node: Any) -> str | None:
+    """The name that a node binds: by assignment, as a parameter, or with ``as``."""
+    match node:
+        case ast.Name(id=str(name), ctx=ast.Store()) | ast.arg(arg=str(name)):
+            return name
+        case ast.ExceptHandler(name=str(name)) | ast.alias(asname=str(name)):
+            return name
+        case ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
+            return name
+        case ast.MatchMapping(rest=str(name)):
+            return name
+    return None
 
 
 def check_python(path: str, source: str) -> Iterator[Violation]:
-    """The phrases in strings and comments, and the names that are bound."""
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type in (tokenize.STRING, tokenize.COMMENT):
-            yield from check_text(path, token.string, token.start[0])
+    """Find phrases in strings and comments, and the names of variables and classes."""
+    for first_line, text in texts(source):
+        yield from check_text(path, text, first_line)
+    node: Any
     for node in ast.walk(ast.parse(source)):
-        match node:
-            case (
-                ast.Name(id=name, ctx=ast.Store())
-                | ast.arg(arg=name)
-                | ast.ExceptHandler(name=str(name))
-                | ast.MatchAs(name=str(name))
-                | ast.MatchStar(name=str(name))
-            ) if name in VARIABLES:
-                yield Violation(path, node.lineno, name, "name the thing")
-            case ast.ClassDef(name=name) if name in GLOSSARY:
-                yield Violation(path, node.lineno, name, "use the standard term")
+        name = bound_name(node)
+        if name in VARIABLES:
+            yield Violation(path, node.lineno, str(name), "name the thing")
+        if isinstance(node, ast.ClassDef) and node.name in GLOSSARY:
+            yield Violation(path, node.lineno, node.name, "use the standard term")
 
 
 def check_file(path: Path) -> Iterator[Violation]:
-    """The violations in a file, those included that are allowed."""
+    """Find the violations in a file, the allowed ones included."""
     name = path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else str(path)
     check = check_python if path.suffix == ".py" else check_text
     return check(name, path.read_text(encoding="utf-8"))
 
 
 def check_allowed(violations: list[Violation]) -> Iterator[str]:
-    """What is wrong with the list of what is allowed."""
-    texts = {(violation.path, violation.text) for violation in violations}
+    """Find exceptions without a reason, and those that no longer occur."""
+    occurring = {(violation.path, violation.text) for violation in violations}
     for entry, reason in ALLOWED.items():
-        if not reason:
+        if not reason.strip():
             yield f"ALLOWED {entry} has no reason"
-        elif entry not in texts:
+        elif entry not in occurring:
             yield f"ALLOWED {entry} does not occur: remove it"
 
 
-def files() -> Iterator[Path]:
-    """Every file of the project that the style is for."""
+def project_files() -> Iterator[Path]:
+    """The files of the project that the style applies to."""
     for folder in PYTHON:
         yield from sorted((ROOT / folder).rglob("*.py"))
     for pattern in PROSE:
@@ -115,12 +151,12 @@ def files() -> Iterator[Path]:
 
 
 def main(arguments: list[str]) -> int:
-    """Print the violations; 1 if there are any."""
-    paths = [Path(argument).absolute() for argument in arguments] or list(files())
-    # This script and its test have to quote what they look for.
+    """Print the violations; the exit code."""
+    paths = [Path(argument).absolute() for argument in arguments] or list(project_files())
+    # This script and its test quote the phrases.
     checked = [path for path in paths if path.stem not in ("check_language", "test_language")]
-    violations = [each for path in checked for each in check_file(path)]
-    problems = [str(each) for each in violations if (each.path, each.text) not in ALLOWED]
+    violations = [violation for path in checked for violation in check_file(path)]
+    problems = [str(item) for item in violations if (item.path, item.text) not in ALLOWED]
     problems += check_allowed(violations) if not arguments else ()
     for problem in problems:
         print(problem)

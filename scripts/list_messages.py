@@ -1,7 +1,7 @@
-"""Print every text that a user may read, to be read as a whole: file, line, and text.
+"""Print every text that users may see, with its file and line, to review them together.
 
-The texts are those of exceptions, log lines, problems, error entries, the command line and its
-``--help``, and the linter's rules. Docstrings and SQL are left out.
+These are the texts of exceptions, log lines, problems, error entries, the command line with its
+``--help``, and lint rules. Docstrings and SQL are left out.
 
     python scripts/list_messages.py [FILE ...]
 """
@@ -14,17 +14,17 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src"
-LEFT_OUT = ("templates/project",)
+EXCLUDED = ("templates/tasks", "templates/starter")
 
 SENTENCE = re.compile(r"[A-Za-z{][^\n]*\s[^\n]*[a-z]")
 """A text with at least two words."""
 
 NOT_FOR_USERS = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|CREATE|ALTER|DROP|WITH|PRAGMA|CAST)\b")
-"""SQL, which nobody reads."""
+"""SQL statements, which are not messages."""
 
 
 def text_of(node: ast.expr) -> str | None:
-    """The text of a string, its placeholders in braces; None for anything else."""
+    """The text of a string expression, with placeholders in braces; None for other expressions."""
     match node:
         case ast.Constant(value=str(text)):
             return text
@@ -40,13 +40,13 @@ def text_of(node: ast.expr) -> str | None:
 
 
 def name_of(value: ast.expr) -> str:
-    """What stands in a placeholder, shortened."""
+    """The expression in a placeholder, shortened."""
     shown = ast.unparse(value.value) if isinstance(value, ast.FormattedValue) else "..."
     return shown if len(shown) < 40 else f"{shown[:37]}..."
 
 
 def docstrings(tree: ast.AST) -> set[int]:
-    """The identities of the nodes that are docstrings, of attributes too."""
+    """The ids of the nodes that are docstrings, those of attributes included."""
     return {id(statement.value) for statement in ast.walk(tree) if isinstance(statement, ast.Expr)}
 
 
@@ -69,7 +69,7 @@ def main(arguments: list[str]) -> None:
     """Print the messages of the given files, or of the whole package."""
     paths = [Path(argument).absolute() for argument in arguments] or sorted(SOURCE.rglob("*.py"))
     for path in paths:
-        if any(part in path.as_posix() for part in LEFT_OUT):
+        if any(part in path.as_posix() for part in EXCLUDED):
             continue
         for line, text in sorted(set(messages(path.read_text(encoding="utf-8")))):
             print(f"{path.relative_to(ROOT)}:{line}: {text}")

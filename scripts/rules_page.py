@@ -1,4 +1,4 @@
-"""Writes docs/rules.md, which is made of the rules."""
+"""Writes docs/rules.md from the rules."""
 
 from pathlib import Path
 

@@ -1,10 +1,10 @@
-"""Run sqlmodel's own test suite against Colonnade, and hold it to what is explained below.
+"""Run sqlmodel's own test suite on Colonnade, and compare the failures with the expected ones.
 
     python scripts/sqlmodel_suite.py
 
-Downloads the source of the sqlmodel release that is installed, changes ``from sqlmodel import``
-to ``from colonnade import`` in its tests and documentation sources, and runs them. Exit code 1 if
-a test fails that ``EXPLAINED`` does not name, or one passes that it names.
+The script downloads the source of the installed sqlmodel release, changes ``from sqlmodel import``
+to ``from colonnade import`` in its tests and documentation sources, and runs them. The exit code is
+1 if a test fails that is not in ``EXPLAINED``, or a test in it passes.
 """
 
 import re
@@ -17,26 +17,28 @@ from pathlib import Path
 
 EXPLAINED = {
     "tests/test_datetime.py::test_naive_database_parameters": (
-        "a naive datetime is taken as local time, where sqlmodel refuses it"
+        "a naive datetime is local time, and sqlmodel refuses it"
     ),
     "tests/test_datetime.py::test_alembic_datetime_rendering": (
-        "UTCDateTime is Colonnade's, and is rendered as such"
+        "UTCDateTime is rendered as Colonnade's type"
     ),
-    "tests/test_enums.py::test_postgres_ddl_sql": "an Enum is text with a CHECK, no native type",
+    "tests/test_enums.py::test_postgres_ddl_sql": (
+        "an Enum is text with a CHECK instead of a native type"
+    ),
     "tests/test_enums.py::test_sqlite_ddl_sql": "an Enum is text with a CHECK, without a length",
     "tests/test_missing_type.py::test_missing_sql_type": "a Pydantic model is a JSON column",
     "tests/test_sqlalchemy_type_errors.py::test_type_list_breaks": "a list is a JSON column",
     "tests/test_sqlalchemy_type_errors.py::test_type_dict_breaks": "a dict is a JSON column",
 }
-NOT_OURS = ("test_select_gen.py", "test_docs_cleanup.py", "test_prepare_release.py")
-"""Tests of sqlmodel's own repository: generated files, docs, releases."""
+IGNORED = ("test_select_gen.py", "test_docs_cleanup.py", "test_prepare_release.py")
+"""Tests of sqlmodel's repository, for generated files, docs and releases."""
 
 IMPORT = re.compile(r"^(\s*)from sqlmodel import", re.MULTILINE)
 MODULE = re.compile(r"^import sqlmodel$", re.MULTILINE)
 
 
 def fetch(directory: Path) -> Path:
-    """The source of the installed release, unpacked."""
+    """Download and unpack the source of the installed release."""
     release = f"sqlmodel=={version('sqlmodel')}"
     command = ["pip", "download", "-q", "--no-deps", "--no-binary", ":all:", "-d", str(directory)]
     subprocess.run([sys.executable, "-m", *command, release], check=True)
@@ -47,7 +49,7 @@ def fetch(directory: Path) -> Path:
 
 
 def point_at_colonnade(source: Path) -> int:
-    """Change the imports of its tests and documentation sources; how many files changed."""
+    """Change the imports of the tests and documentation sources; the number of changed files."""
     changed = 0
     for path in [*source.glob("tests/**/*.py"), *source.glob("docs_src/**/*.py")]:
         old = path.read_text(encoding="utf-8")
@@ -61,8 +63,8 @@ def point_at_colonnade(source: Path) -> int:
 
 
 def run(source: Path) -> tuple[set[str], str]:
-    """The tests that failed, and what pytest said last."""
-    ignored = [f"--ignore=tests/{name}" for name in NOT_OURS]
+    """Run the tests; the names of the failed ones, and the last line of the output."""
+    ignored = [f"--ignore=tests/{name}" for name in IGNORED]
     command = [sys.executable, "-m", "pytest", "-q", "-rfE", "-W", "ignore", "-n", "2", *ignored]
     done = subprocess.run(
         [*command, "tests"],
@@ -80,10 +82,10 @@ def run(source: Path) -> tuple[set[str], str]:
 
 
 def main() -> int:
-    """Run it all; the exit code."""
+    """Run the suite; the exit code."""
     with tempfile.TemporaryDirectory() as directory:
         source = fetch(Path(directory))
-        # Its tests copy coverage's files here, and its release has no such folder.
+        # The tests copy coverage files into this folder, which the release does not contain.
         (source / "coverage").mkdir(exist_ok=True)
         print(f"{point_at_colonnade(source)} files import colonnade instead of sqlmodel")
         failed, last = run(source)
@@ -95,9 +97,9 @@ def main() -> int:
     unexplained = sorted(failed - explained.keys())
     passing = [name for name in EXPLAINED if not any(test.startswith(name) for test in failed)]
     for test in unexplained:
-        print(f"FAILED and not explained: {test}")
+        print(f"FAILED, and is not in EXPLAINED: {test}")
     for test in passing:
-        print(f"passes, and is explained as failing: {test}")
+        print(f"passed, but is in EXPLAINED: {test}")
     print(f"sqlmodel {version('sqlmodel')}: {last}")
     return 1 if unexplained or passing or not failed else 0
 

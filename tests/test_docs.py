@@ -1,4 +1,4 @@
-"""The Python in the README and in docs/ runs, page by page, as it stands there."""
+"""The Python blocks of the README and of docs/ run, page by page."""
 
 import os
 import re
@@ -12,26 +12,32 @@ from colonnade.templates import lay_out
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-LINK = re.compile(r"\]\((?!https?://)([^)#]+)")
+LINK = re.compile(r"\]\((?!https?://)([^)#]*)(?:#([^)]+))?\)")
 
 
-def blocks(page: Path) -> str:
+def python_blocks(page: Path) -> str:
     return "\n".join(re.findall(r"^```python\n(.*?)^```", page.read_text(), re.M | re.S))
 
 
-def of_tests(page: Path) -> bool:
-    return "\ndef test_" in blocks(page)
+def has_tests(page: Path) -> bool:
+    return "\ndef test_" in python_blocks(page)
+
+
+def headings(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub names them."""
+    titles = re.findall(r"^#+ (.+)", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
 @pytest.mark.parametrize(
     "page",
-    [page for page in PAGES if blocks(page) and not of_tests(page)],
+    [page for page in PAGES if python_blocks(page) and not has_tests(page)],
     ids=lambda page: page.name,
 )
 def test_the_python_of_a_page_runs(page: Path, tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", blocks(page)],
+        [sys.executable, "-W", "error", "-c", python_blocks(page)],
         cwd=tmp_path,
         env=environment,
         capture_output=True,
@@ -43,13 +49,13 @@ def test_the_python_of_a_page_runs(page: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 @pytest.mark.parametrize(
-    "page", [page for page in PAGES if of_tests(page)], ids=lambda page: page.name
+    "page", [page for page in PAGES if has_tests(page)], ids=lambda page: page.name
 )
 def test_the_tests_of_a_page_pass_in_a_new_project(
     page: Path, database: str, tmp_path: Path
 ) -> None:
-    lay_out(tmp_path / "tracker", "tracker")
-    (tmp_path / "tracker/tests/test_page.py").write_text(blocks(page))
+    lay_out(tmp_path / "tracker", "tracker", example="tasks")
+    (tmp_path / "tracker/tests/test_page.py").write_text(python_blocks(page))
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-W", "error", "--database", database,
          "tests/test_page.py"],
@@ -59,11 +65,14 @@ def test_the_tests_of_a_page_pass_in_a_new_project(
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_lead_somewhere(page: Path) -> None:
-    for target in LINK.findall(page.read_text()):
-        assert (page.parent / target).exists(), target
+def test_links_exist(page: Path) -> None:
+    for target, heading in LINK.findall(page.read_text()):
+        linked = page.parent / target if target else page
+        assert linked.exists(), target
+        if heading:
+            assert heading in headings(linked), f"{target}#{heading}"
 
 
-def test_the_readme_names_every_page() -> None:
-    linked = set(LINK.findall((ROOT / "README.md").read_text()))
+def test_the_readme_links_every_page() -> None:
+    linked = {target for target, _ in LINK.findall((ROOT / "README.md").read_text())}
     assert {f"docs/{page.name}" for page in PAGES[1:]} <= linked

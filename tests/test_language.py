@@ -1,4 +1,4 @@
-"""``scripts/check_language.py``: every kind that it knows is found, and the project has none."""
+"""``scripts/check_language.py`` finds every kind of violation."""
 
 import subprocess
 import sys
@@ -50,36 +50,63 @@ PLANTED = [
     ("try: ...\nexcept ValueError as asked: ...", "asked"),
     ("match 1:\n    case int() as found: ...", "found"),
     ("match ():\n    case [*given]: ...", "given"),
+    ("match {}:\n    case {**told}: ...", "told"),
+    ("import sys as own", "own"),
+    ("def f(*asked, **options): ...", "asked"),
+    ("if (said := 1): ...", "said"),
     ("class Turns: ...", "Turns"),
 ]
 
 
 @pytest.mark.parametrize(("code", "text"), PLANTED)
-def test_a_planted_example_is_found(tmp_path: Path, code: str, text: str) -> None:
+def test_a_planted_violation_is_found_with_its_line(tmp_path: Path, code: str, text: str) -> None:
     file = tmp_path / "module.py"
     file.write_text(f"import os\n{code}\n")
     done = check(file)
     assert done.returncode == 1
-    assert f"{file}:" in done.stdout
-    assert f": {text!r}: " in done.stdout
+    line = 2 if code.startswith(("#", "raise")) or "\n" not in code else 3
+    assert f"{file}:{line}: {text!r}: " in done.stdout
 
 
 def test_every_phrase_has_a_planted_example(language: ModuleType) -> None:
     phrases = [text for code, text in PLANTED if "#" in code or "raise" in code]
     for pattern, advice in language.PHRASES.items():
-        found = [
-            v for text in phrases for v in language.check_text("x", text) if v.advice == advice
-        ]
-        assert found, pattern
+        advices = {
+            violation.advice for text in phrases for violation in language.check_text("x", text)
+        }
+        assert advice in advices, pattern
 
 
-def test_pages_are_read_too(tmp_path: Path) -> None:
+def test_every_forbidden_name_is_found(language: ModuleType) -> None:
+    names = sorted(language.VARIABLES)
+    source = "".join(f"{name} = 1\n" for name in names)
+    assert [item.text for item in language.check_python("x.py", source)] == names
+    classes = sorted(language.GLOSSARY)
+    source = "".join(f"class {name}: ...\n" for name in classes)
+    assert [item.text for item in language.check_python("x.py", source)] == classes
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        '"""A view\nis no table."""',
+        "# A view is\n# no table.",
+        'error = (\n    f"A view is "\n    "no table."\n)',
+    ],
+    ids=["docstring", "comment", "adjacent strings"],
+)
+def test_a_phrase_across_lines_is_found(language: ModuleType, source: str) -> None:
+    (violation,) = language.check_python("x.py", source)
+    assert violation.text == "is no table"
+
+
+def test_markdown_is_checked(tmp_path: Path) -> None:
     file = tmp_path / "page.md"
     file.write_text("# Title\n\nA view is no\ntable.\n")
     assert f"{file}:3: 'is no table'" in check(file).stdout
 
 
-def test_a_plain_sentence_is_left_alone(tmp_path: Path) -> None:
+def test_a_file_without_violations_exits_with_0(tmp_path: Path) -> None:
     file = tmp_path / "module.py"
     file.write_text('"""There is no table; a view is not a table, and is no longer read."""\n')
     done = check(file)
@@ -98,7 +125,7 @@ def allowed(language: ModuleType) -> Iterator[dict[tuple[str, str], str]]:
 @pytest.mark.parametrize(
     ("reason", "message"), [("a quotation", "does not occur"), ("", "has no reason")]
 )
-def test_what_is_allowed_needs_a_reason_and_occurs(
+def test_an_exception_needs_a_reason_and_must_occur(
     language: ModuleType, allowed: dict[tuple[str, str], str], reason: str, message: str
 ) -> None:
     allowed["README.md", "is no such thing"] = reason
@@ -106,7 +133,7 @@ def test_what_is_allowed_needs_a_reason_and_occurs(
     assert message in problem
 
 
-def test_what_is_allowed_and_occurs_is_no_problem(
+def test_an_exception_that_occurs_is_accepted(
     language: ModuleType, allowed: dict[tuple[str, str], str]
 ) -> None:
     allowed["x.md", "is no table"] = "a quotation"

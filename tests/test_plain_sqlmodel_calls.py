@@ -1,6 +1,6 @@
-"""What people write today with sqlmodel's own calls works on Colonnade's models as it stands.
+"""Existing code with sqlmodel's calls works unchanged on Colonnade's models.
 
-Hand-written schemas, engines and sessions: the five endpoints, the queries, sync and async.
+It covers hand-written schemas, engines and sessions, CRUD endpoints and queries, sync and async.
 """
 
 import asyncio
@@ -83,7 +83,7 @@ def async_engine(url: str) -> AsyncEngine:
     return create_async_engine(driver + url.split("://", 1)[1], poolclass=NullPool)
 
 
-def test_the_five_endpoints_on_a_hand_made_async_engine(url: str) -> None:
+def test_crud_endpoints_work_on_a_plain_async_engine(url: str) -> None:
     Note, _ = tables()
     engine = async_engine(url)
 
@@ -151,7 +151,7 @@ def test_the_five_endpoints_on_a_hand_made_async_engine(url: str) -> None:
         assert client.get("/notes/1").status_code == 404
 
 
-def test_a_sync_engine_and_a_session_dependency(url: str) -> None:
+def test_endpoints_work_on_a_plain_sync_engine(url: str) -> None:
     Note, _ = tables()
     engine = create_engine(url)
     SQLModel.metadata.create_all(engine)
@@ -197,7 +197,7 @@ def queries(Note: Any) -> list[tuple[Any, int]]:
     ]
 
 
-def test_queries_in_sync_and_async_code(db: Database) -> None:
+def test_queries_work_in_sync_and_async_code(db: Database) -> None:
     Note, Folder = tables()
     db.create_all()
     with db.session() as session:

@@ -1,4 +1,4 @@
-"""What an editor sees: held by mypy's strict run over this file, and true at run time."""
+"""The types that an editor infers. mypy checks them in this file, and the tests run them."""
 
 import asyncio
 from typing import assert_type
@@ -18,7 +18,7 @@ from colonnade import (
 )
 
 
-def test_sessions_are_told_apart(db: Database) -> None:
+def test_sync_and_async_sessions_have_their_types(db: Database) -> None:
     class Row(SQLModel, table=True):
         id: int | None = Field(default=None, primary_key=True)
         name: str

@@ -1,4 +1,4 @@
-"""A proxy before PostgreSQL that counts round trips and statements."""
+"""A proxy in front of PostgreSQL that counts round trips and statements."""
 
 import socket
 import threading
@@ -7,52 +7,52 @@ from contextlib import contextmanager, suppress
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 SSL_REQUEST, GSS_REQUEST = 80877103, 80877104
-"""What a client may ask before it begins, without a type like the first message of all:
+"""Requests before the startup message, which has no message type either:
 https://www.postgresql.org/docs/current/protocol-message-formats.html"""
 
 
-class Messages:
-    """What one client says, cut into messages.
+class ClientMessages:
+    """Splits the data that a client sends into messages.
 
     Attributes:
-        statements: How many of them run a statement.
+        statements: The number of messages that run a statement.
     """
 
     def __init__(self) -> None:
         self._rest = b""
-        self._begun = False
+        self._started = False
         self.statements = 0
 
     def feed(self, content: bytes) -> None:
-        """Take what has come."""
+        """Process received data."""
         self._rest += content
         while len(self._rest) >= 5:
-            at = 1 if self._begun else 0
+            at = 1 if self._started else 0
             size = int.from_bytes(self._rest[at : at + 4], "big") + at
             if len(self._rest) < size:
                 return
             message, self._rest = self._rest[:size], self._rest[size:]
-            if self._begun:
+            if self._started:
                 self.statements += message[:1] in {b"Q", b"E"}  # Query, Execute
             else:
                 code = int.from_bytes(message[4:8], "big")
-                self._begun = code not in {SSL_REQUEST, GSS_REQUEST}
+                self._started = code not in {SSL_REQUEST, GSS_REQUEST}
 
 
 class Wire:
-    """What goes to and fro between clients and a server.
+    """A proxy between clients and a server.
 
     Args:
-        url: The database's URL.
+        url: The URL of the database.
 
     Attributes:
-        trips: How often a client has said something and waited for the answer.
-        statements: How many statements clients have had run.
+        trips: The number of round trips.
+        statements: The number of statements.
     """
 
     def __init__(self, url: str) -> None:
         self._parts = urlsplit(url)
-        self._asking = False
+        self._requesting = False
         self._sockets: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -61,17 +61,17 @@ class Wire:
 
     @property
     def url(self) -> str:
-        """The database's URL, by way of the proxy."""
+        """The URL of the database through the proxy."""
         user, port = self._parts.username, self._listener.getsockname()[1]
         location = f"{user}@127.0.0.1:{port}"
         return urlunsplit(self._parts._replace(netloc=location, query="sslmode=disable"))
 
     def start(self) -> None:
-        """Take connections."""
+        """Accept connections."""
         self._run(self._accept)
 
     def stop(self) -> None:
-        """Cut every connection."""
+        """Cut all connections."""
         for sock in (self._listener, *self._sockets):
             with suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
@@ -102,14 +102,14 @@ class Wire:
         server.connect(f"{directory[0]}/.s.PGSQL.5432")
         return server
 
-    def _pass_on(self, source: socket.socket, target: socket.socket, asking: bool) -> None:
-        messages = Messages()
+    def _pass_on(self, source: socket.socket, target: socket.socket, is_request: bool) -> None:
+        messages = ClientMessages()
         with suppress(OSError):
             while content := source.recv(1 << 16):
-                # Several messages before an answer count once.
-                self.trips += asking and not self._asking
-                self._asking = asking
-                if asking:
+                # Several messages before a response are a single round trip.
+                self.trips += is_request and not self._requesting
+                self._requesting = is_request
+                if is_request:
                     before = messages.statements
                     messages.feed(content)
                     self.statements += messages.statements - before
@@ -120,8 +120,8 @@ class Wire:
 
 @contextmanager
 def wire(url: str) -> Iterator[Wire]:
-    """A proxy before the database of this URL."""
-    counted = Wire(url)
-    counted.start()
-    yield counted
-    counted.stop()
+    """Run a proxy in front of a database."""
+    proxy = Wire(url)
+    proxy.start()
+    yield proxy
+    proxy.stop()

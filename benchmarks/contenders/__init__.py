@@ -1,4 +1,4 @@
-"""One application a contender, on the same tables; each a module with ``app`` in it.
+"""The applications of the contenders, one module with an ``app`` each, on the same tables.
 
-The database is ``DATABASE_URL``. ``benchmarks.workloads`` says what each is asked.
+They use the database of ``DATABASE_URL``. ``benchmarks.workloads`` has the requests.
 """

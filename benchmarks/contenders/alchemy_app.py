@@ -1,4 +1,4 @@
-"""Advanced Alchemy: its repository in FastAPI endpoints, by its own extension."""
+"""Advanced Alchemy: its repository in FastAPI endpoints, with its FastAPI extension."""
 
 import os
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Colonnade: a Resource on each of the same tables."""
+"""Colonnade: a Resource for each table."""
 
 from datetime import datetime
 from typing import Literal, Optional

@@ -1,4 +1,4 @@
-"""The floor: bare Starlette, the driver, and the SQL that Colonnade would send, by hand."""
+"""The floor: bare Starlette, the driver, and hand-written SQL like Colonnade's."""
 
 import asyncio
 import os
@@ -26,7 +26,7 @@ NUMBERS, NULLABLE = ("id", "progress_percent", "project_id"), ("description", "p
 
 
 def _object() -> str:
-    """The row as JSON, with moments as Pydantic writes them."""
+    """SQL for the row as JSON, with datetimes as Pydantic formats them."""
     if not IS_POSTGRESQL:
         pairs = (f"'{name}',{_moment(name) if name.endswith('_at') else name}" for name in NAMES)
         return f"json_object({','.join(pairs)})"
@@ -115,7 +115,7 @@ async def ask(sql: str, *values: Any) -> str | None:
 async def lifespan(app: Starlette) -> AsyncIterator[None]:
     global pool
     if IS_POSTGRESQL:
-        # No reset query on release, as under SQLAlchemy's pool.
+        # Like SQLAlchemy's pool, do not send a reset query on release.
         pool = await asyncpg.create_pool(URL, min_size=10, max_size=30, reset=_nothing)
     yield
 

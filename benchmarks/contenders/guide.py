@@ -1,4 +1,4 @@
-"""The guide's endpoints, written by hand: sqlmodel, an AsyncSession, ``response_model``."""
+"""The hand-written endpoints of a SQLModel guide: AsyncSession and ``response_model``."""
 
 import os
 from collections.abc import AsyncIterator
@@ -44,7 +44,7 @@ async def create_task(task: TaskCreate, session: AsyncSession = Depends(get_sess
     return row
 
 
-# The guide has no batch: this is the least that stores a list at once and answers it.
+# The guide has no batch. This is the simplest endpoint that stores and returns a list.
 @app.post("/tasks:batch", response_model=list[TaskRead], status_code=201)
 async def create_tasks(tasks: list[TaskCreate], session: AsyncSession = Depends(get_session)):
     rows = [Task.model_validate(task) for task in tasks]
@@ -55,7 +55,7 @@ async def create_tasks(tasks: list[TaskCreate], session: AsyncSession = Depends(
     return answer
 
 
-# The guide has no order, and so no stable pages: one is added, by the key.
+# The guide has no order, which stable pages need. This adds one, by the primary key.
 @app.get("/tasks", response_model=list[TaskRead])
 async def list_tasks(
     session: AsyncSession = Depends(get_session), offset: int = 0, limit: int = 100
@@ -81,7 +81,7 @@ async def list_filtered(status: str, session: AsyncSession = Depends(get_session
     return result.all()
 
 
-# Projects with nothing, tasks, their assignments, and the workers of those.
+# Projects alone, with tasks, with their assignments, and with the workers of these.
 tasks_of = selectinload(Project.tasks)
 assignments_of = tasks_of.selectinload(Task.assignments)
 LEVELS = (

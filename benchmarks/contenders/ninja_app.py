@@ -1,8 +1,8 @@
-"""Django Ninja: sync operations, as its documentation writes them, served by ASGI.
+"""Django Ninja: sync operations as in its documentation, served through ASGI.
 
-Under ASGI Django has a thread for each request, so that connections are kept by its pool on
-PostgreSQL and opened anew on SQLite. Its JSON encoder cuts moments to milliseconds: the renderer
-here writes what the others write, and faster.
+Under ASGI Django uses a thread for each request, so connections are kept by its pool on PostgreSQL
+and opened again on SQLite. Its JSON encoder truncates datetimes to milliseconds; the renderer here
+writes the same as the other contenders, and is faster.
 """
 
 import os

@@ -1,7 +1,6 @@
-"""The guide's tables, as stock sqlmodel takes them.
+"""The guide's tables, changed as little as sqlmodel requires.
 
-What the guide has and sqlmodel refuses is changed as little as can be: a ``Literal`` becomes text,
-and a naive ``datetime.now`` an aware one.
+A ``Literal`` becomes text, and the naive ``datetime.now`` an aware one.
 """
 
 from datetime import UTC, datetime

@@ -1,7 +1,7 @@
 """The data layer for FastAPI built on SQLModel: write the table once.
 
-Every public name of sqlmodel is here under its own name, ``SQLModel``, ``Field`` and
-``UTCDateTime`` with more to them, and ``AsyncSession``; what is Colonnade's own stands first.
+The package exports every public name of sqlmodel, with extended versions of ``SQLModel``,
+``Field`` and ``UTCDateTime``, and also ``AsyncSession`` and Colonnade's own names.
 """
 
 from sqlmodel import (

@@ -1,7 +1,7 @@
-"""Everything that Colonnade uses of SQLAlchemy's internals.
+"""All private names of SQLAlchemy that Colonnade uses.
 
-SQLAlchemy may rename what begins with an underscore in any release. Each function falls back to
-something plain where a name is gone; ``tests/test_sqlalchemy_compat.py`` fails first.
+SQLAlchemy may rename them in any release. Each function has a fallback for a missing name, and
+``tests/test_sqlalchemy_compat.py`` fails if one is missing.
 """
 
 import logging
@@ -25,11 +25,11 @@ ItemT = TypeVar("ItemT", bound=Any)
 
 
 class CompiledParts(NamedTuple):
-    """What a compiled statement knows of its parameters and columns.
+    """The result columns and the bind processors of a compiled statement.
 
     Attributes:
         columns: The names of the columns that it returns.
-        processors: What makes the driver's value of a parameter, by name.
+        processors: The functions that convert a parameter to the driver's value, by name.
     """
 
     columns: list[str]
@@ -37,7 +37,7 @@ class CompiledParts(NamedTuple):
 
 
 def compiled_parts(compiled: Any) -> CompiledParts | None:
-    """Return the parts of a compiled statement; None where SQLAlchemy hides them."""
+    """Return the parts of a compiled statement; None if SQLAlchemy has renamed them."""
     try:
         columns = [entry.keyname for entry in compiled._result_columns]
         return CompiledParts(columns, compiled._bind_processors)
@@ -76,32 +76,32 @@ def count_statement_listeners(engine: Engine) -> int:
 
 
 def share_compiled_cache(engine: Engine, other: Engine) -> None:
-    """Let an engine use the statements that another of the same dialect has compiled."""
+    """Share the compiled statements of another engine of the same dialect."""
     if hasattr(other, "_compiled_cache"):
         engine._compiled_cache = other._compiled_cache
 
 
 def creates_more_than_tables(metadata: MetaData) -> bool:
-    """Whether ``create_all`` creates sequences, or calls listeners that may create anything."""
+    """Whether ``create_all`` creates sequences, or calls listeners that may create more."""
     events: Any = metadata.dispatch
     sequences = getattr(metadata, "_sequences", True)
     return bool(sequences or len(events.before_create) or len(events.after_create))
 
 
 def copy_item(item: ItemT) -> ItemT:
-    """Copy a column, a constraint or a default that belongs to no table yet."""
+    """Copy a column, a constraint or a default. The copy does not belong to a table."""
     copy: ItemT = item._copy()
     return copy
 
 
 def is_created_on(index: Index, connection: Connection) -> bool:
-    """Whether the ``ddl_if`` of an index lets it be created on a database."""
+    """Whether the ``ddl_if`` of an index allows it on a database."""
     condition = getattr(index, "_ddl_if", None)
     return condition is None or condition._should_execute(CreateIndex(index), index, connection)
 
 
 def belongs_to_type(constraint: Constraint) -> bool:
-    """Whether a CHECK was made by a column's type, such as ``Enum`` or ``Boolean``."""
+    """Whether a CHECK was created by a column's type, such as ``Enum`` or ``Boolean``."""
     return bool(getattr(constraint, "_type_bound", False))
 
 
@@ -119,16 +119,16 @@ def has_bind_expression(kind: Any) -> bool:
 
 
 def is_remote(column: Any) -> bool:
-    """Whether a column of a relationship's condition is of the table that it leads to."""
+    """Whether a column in a relationship's condition belongs to the target table."""
     return "remote" in column._annotations
 
 
 def without_annotations(clause: ClauseElement) -> ClauseElement:
-    """Return a condition without what the ORM notes in it, which keeps columns from matching."""
+    """Remove the ORM's annotations from a condition, which keep columns from matching."""
     plain: ClauseElement = clause._deannotate() if hasattr(clause, "_deannotate") else clause
     return plain
 
 
 def doubles_percent_signs(dialect: Dialect) -> bool:
-    """Whether a dialect doubles the percent signs of text that it compiles, for its driver."""
+    """Whether a dialect doubles percent signs in compiled text, as its driver requires."""
     return bool(getattr(dialect.identifier_preparer, "_double_percents", False))

@@ -1,6 +1,6 @@
-"""The databases that Colonnade speaks to."""
+"""The supported databases."""
 
 from typing import Literal
 
 Backend = Literal["sqlite", "postgresql"]
-"""The name of a database, which is also that of its SQLAlchemy dialect."""
+"""The name of a database, the same as that of its SQLAlchemy dialect."""

@@ -1,4 +1,4 @@
-"""``health_router``: routes that tell an orchestrator whether an app is alive, and ready.
+"""``health_router``: liveness and readiness routes for an orchestrator.
 
 ```python
 from colonnade.health import health_router
@@ -21,19 +21,19 @@ from colonnade.project import Project
 def health_router(
     db: Database, *, path: str = "/health", migrations: bool | None = None
 ) -> APIRouter:
-    """Routes that tell how an app and its database are.
+    """Create the liveness and readiness routes of an app.
 
-    ``GET /health/live`` answers 200 while the app runs. ``GET /health`` answers 200 when the
-    database answers as well, and is at the newest of the project's migrations; 503 when not. They
-    say no more than that: where the database is, and why it is not reached, the log says.
+    ``GET /health/live`` returns 200 while the app runs. ``GET /health`` returns 200 if the
+    database answers and is at the head of the project's migrations, else 503. The responses do not
+    name the database or the cause of a failure; the log does.
 
     Args:
         db: The database.
-        path: Where they are.
-        migrations: Whether the migrations are looked at; by default, if the project has some.
+        path: The path of the routes.
+        migrations: Whether to check the migrations; by default if the project has any.
 
     Returns:
-        A router to include.
+        The router, to include in the app.
     """
     router = APIRouter(prefix=path, tags=["health"])
 
@@ -48,18 +48,18 @@ def health_router(
             return None
         return tuple(sorted(history.heads))
 
-    @router.get("/live", summary="Whether the app runs")
+    @router.get("/live", summary="Check that the app is running")
     async def live() -> dict[str, bool]:
         return {"alive": True}
 
-    @router.get("", summary="Whether the app can do its work", responses={503: {}})
+    @router.get("", summary="Check that the app can serve requests", responses={503: {}})
     async def ready() -> JSONResponse:
         health = await db.health_async()
         report: dict[str, Any] = {"database": "reached" if health.reached else "unreachable"}
         is_ready = health.reached
-        wanted = heads()
-        if health.reached and wanted is not None:
-            at_head = wanted == (health.revisions or ()) and not health.unfinished
+        project_heads = heads()
+        if health.reached and project_heads is not None:
+            at_head = project_heads == (health.revisions or ()) and not health.unfinished
             report["migrations"] = "at head" if at_head else "not at head"
             if health.unfinished:
                 report["migrations"] = "unfinished"

@@ -1,4 +1,4 @@
-"""The project at hand: what ``[tool.colonnade]`` in its pyproject.toml says, and what it has."""
+"""``Project``: the settings in ``[tool.colonnade]`` of a pyproject.toml, and what they name."""
 
 import inspect
 import os
@@ -23,19 +23,19 @@ EXAMPLE = '[tool.colonnade]\napp = "app.main:app"'
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """What a project says of itself.
+    """The ``[tool.colonnade]`` table of a project.
 
     Attributes:
-        root: Where its pyproject.toml is.
-        app: Where its app is, as ``module:name``: the application, or what makes it.
-        models: A module whose import defines its tables, for a project without an app.
-        database: Where its Database is, as ``module:name``, when it has several.
-        migrations: Where its revisions are, when that is not ``migrations/versions``: a folder;
-            or an alembic.ini, when that is not beside pyproject.toml.
-        metadata: Where the MetaDatas are whose tables are migrated, or the base classes that have
-            them, each as ``module:name``. The default is those of every SQLModel.
-        baseline: The revision from whose snapshot its history is replayed, if that cannot begin
-            in an empty database.
+        root: The directory of its pyproject.toml.
+        app: The application or its factory, as ``module:name``.
+        models: A module that defines the tables when imported, for a project without an app.
+        database: The Database to use, as ``module:name``, if the project has several.
+        migrations: The folder of the revisions, by default ``migrations/versions``; or the path
+            of an alembic.ini that is not beside pyproject.toml.
+        metadata: The MetaDatas whose tables are migrated, or base classes that have one, each as
+            ``module:name``. By default those of every SQLModel.
+        baseline: The revision whose snapshot a replay of the history starts with, if the history
+            cannot run in an empty database.
     """
 
     root: Path
@@ -48,7 +48,7 @@ class Project:
 
     @classmethod
     def read(cls, root: Path) -> "Project":
-        """What the pyproject.toml in a directory says.
+        """Read the pyproject.toml of a directory.
 
         Raises:
             ProjectError: It is not TOML, or one of its entries is not a string.
@@ -58,29 +58,29 @@ class Project:
             settings = tomllib.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ProjectError(f"{file} cannot be read: {error}") from None
-        ours = settings.get("tool", {}).get("colonnade", {})
+        table = settings.get("tool", {}).get("colonnade", {})
         names = ("app", "models", "database", "migrations", "baseline")
-        entries = {name: ours.get(name) for name in names}
+        entries = {name: table.get(name) for name in names}
         for name, value in entries.items():
             if not isinstance(value, str | None):
                 raise ProjectError(f"{file}: {name} in [tool.colonnade] must be a string.")
-        metadata = ours.get("metadata", [])
+        metadata = table.get("metadata", [])
         metadata = [metadata] if isinstance(metadata, str) else metadata
         if not isinstance(metadata, list) or not all(isinstance(item, str) for item in metadata):
             raise ProjectError(
                 f"{file}: metadata in [tool.colonnade] must be a list of module:name, such as "
                 '["app.models:Base"].'
             )
-        if entries["app"] is None:  # as FastAPI's own command line has it
+        if entries["app"] is None:  # where FastAPI's command line looks for it
             entries["app"] = settings.get("tool", {}).get("fastapi", {}).get("entrypoint")
         return cls(root, **entries, metadata=tuple(metadata))
 
     @classmethod
     def find(cls, directory: Path) -> "Project":
-        """The project that a directory is in: what the nearest pyproject.toml says.
+        """Read the nearest pyproject.toml, in a directory or above it.
 
         Raises:
-            ProjectError: It cannot be read.
+            ProjectError: It cannot be read, or has an invalid entry.
         """
         directory = directory.absolute()
         above = (
@@ -91,11 +91,11 @@ class Project:
         return cls.read(next(above, directory))
 
     @property
-    def settings(self) -> Path | None:
-        """Its alembic.ini, if it keeps Alembic's files itself.
+    def alembic_ini(self) -> Path | None:
+        """The project's alembic.ini; None if it has none.
 
         Raises:
-            ProjectError: It names one that is not there.
+            ProjectError: ``migrations`` names an alembic.ini that does not exist.
         """
         named = self.migrations is not None and self.migrations.endswith(".ini")
         if self.migrations is not None and not named:
@@ -109,42 +109,42 @@ class Project:
 
     @property
     def versions(self) -> Path:
-        """The folder of its revisions, where it has no alembic.ini that says so."""
+        """The folder of the revisions, unless an alembic.ini names another."""
         named = self.migrations is not None and not self.migrations.endswith(".ini")
         return self.root / (self.migrations if named and self.migrations else "migrations/versions")
 
     @property
     def packages(self) -> frozenset[str]:
-        """The packages that its modules are in."""
-        named = (self.app, self.models, self.database)
-        return frozenset(place.partition(":")[0].partition(".")[0] for place in named if place)
+        """The top-level packages of the modules that the settings name."""
+        paths = (self.app, self.models, self.database)
+        return frozenset(path.partition(":")[0].partition(".")[0] for path in paths if path)
 
     @property
-    def without_app(self) -> str:
-        """What to say to who asks for an app, when there is none."""
+    def no_app_message(self) -> str:
+        """The error message when an app is needed and the settings name none."""
         return (
             f"No app found. Name it in {self.root / 'pyproject.toml'}:\n\n{EXAMPLE}\n\n"
             "or define a fixture `app` that returns it."
         )
 
     def load_app(self) -> Any:
-        """Its application.
+        """Import the application, or call its factory.
 
         Raises:
-            ProjectError: It does not say which, or that cannot be imported.
+            ProjectError: The settings name no app, or it cannot be imported.
         """
         if self.app is None:
-            raise ProjectError(self.without_app)
+            raise ProjectError(self.no_app_message)
         app = self._load(self.app)
         if inspect.isfunction(app) and not inspect.signature(app).parameters:
             return app()
         return app
 
     def load(self) -> None:
-        """Import everything it names.
+        """Import the models, the Database and the app that the settings name.
 
         Raises:
-            ProjectError: Something cannot be imported.
+            ProjectError: One of them cannot be imported.
         """
         self.load_models()
         self.load_database()
@@ -152,37 +152,37 @@ class Project:
             self.load_app()
 
     def load_models(self) -> None:
-        """Have its tables defined.
+        """Import the models, which defines their tables.
 
         Raises:
-            ProjectError: Its models cannot be imported.
+            ProjectError: The models cannot be imported.
         """
         if self.models is not None:
             self._import(self.models)
 
     def load_metadata(self) -> list[MetaData]:
-        """The MetaDatas that it names; none if it names none.
+        """Import the MetaDatas that the settings name.
 
         Raises:
-            ProjectError: One of them is not there, or is something else.
+            ProjectError: One of them does not exist, or is something else.
         """
         collected = []
-        for place in self.metadata:
-            thing = self._load(place)
-            metadata = thing if isinstance(thing, MetaData) else getattr(thing, "metadata", None)
+        for path in self.metadata:
+            value = self._load(path)
+            metadata = value if isinstance(value, MetaData) else getattr(value, "metadata", None)
             if not isinstance(metadata, MetaData):
                 raise ProjectError(
-                    f"{place} is neither a MetaData nor a class with one, which metadata in "
-                    "[tool.colonnade] requires."
+                    f"{path} in metadata of [tool.colonnade] is neither a MetaData nor a class "
+                    "with one. Name one of these, such as app.models:Base."
                 )
             collected.append(metadata)
         return collected
 
     def other_metadata(self, known: Sequence[MetaData]) -> dict[str, MetaData]:
-        """The MetaDatas of its modules that are none of some, by where they are.
+        """The other MetaDatas with tables in the project's modules, by ``module:name``.
 
         Args:
-            known: Those that are known.
+            known: The MetaDatas to leave out.
         """
         collected: dict[str, MetaData] = {}
         seen = {id(metadata) for metadata in known}
@@ -201,23 +201,28 @@ class Project:
         return collected
 
     def load_database(self) -> Database | None:
-        """The Database it names; None if it names none.
+        """Import the Database that the settings name; None if they name none.
 
         Raises:
-            ProjectError: The name does not exist.
+            ProjectError: It cannot be imported, or is not a Database.
         """
         if self.database is None:
             return None
         database = self._load(self.database)
         if not isinstance(database, Database):
-            raise ProjectError(f"{self.database} is a {type(database).__name__}, not a Database.")
+            raise ProjectError(
+                f"database in [tool.colonnade] must name a Database, and {self.database} is of "
+                f"type {type(database).__name__}."
+            )
         return database
 
     def choose_database(self) -> Database:
-        """Its Database: the one it names, or that its modules have; else that of DATABASE_URL.
+        """The Database that the settings name, else the only one of the project's modules.
+
+        If they have none, it is the one of ``DATABASE_URL``.
 
         Raises:
-            ProjectError: Its modules have none and DATABASE_URL is not set, or they have several.
+            ProjectError: There is no Database and no ``DATABASE_URL``, or there are several.
         """
         named = self.load_database()
         if named is not None:
@@ -236,46 +241,51 @@ class Project:
             )
         urls = ", ".join(str(database.url) for database in databases)
         raise ProjectError(
-            f"There are {len(databases)} Databases: {urls}. "
-            f'Name the one meant in {file}: [tool.colonnade] database = "app.database:db".'
+            f"The project has {len(databases)} Databases: {urls}. Name the one to use in {file}:"
+            '\n\n[tool.colonnade]\ndatabase = "app.database:db"'
         )
 
     def databases(self) -> tuple[Database, ...]:
-        """The Databases that its modules have under a name."""
+        """The Databases that are attributes of the project's imported modules."""
         return _databases_in(self.packages, len(sys.modules))
 
-    def _load(self, place: str) -> Any:
-        name, colon, attribute = place.partition(":")
+    def _load(self, path: str) -> Any:
+        name, colon, attribute = path.partition(":")
         if not colon:
-            raise ProjectError(f"{place!r} must have the form module:name, such as app.main:app.")
+            raise ProjectError(f"{path!r} must have the form module:name, such as app.main:app.")
         module = self._import(name)
         try:
-            thing: Any = module
+            value: Any = module
             for part in attribute.split("."):
-                thing = getattr(thing, part)
+                value = getattr(value, part)
         except AttributeError:
-            raise ProjectError(f"{name} has no {attribute}, which {place!r} asks for.") from None
-        return thing
+            raise ProjectError(
+                f"{name} has no {attribute}, which {path!r} in [tool.colonnade] names."
+            ) from None
+        return value
 
     def _import(self, name: str) -> ModuleType:
-        for directory in (self.root, self.root / "src"):
+        # First, as for `python -m`: another project's `app` may be installed in the environment.
+        for directory in (self.root / "src", self.root):
             if directory.is_dir() and str(directory) not in sys.path:
-                sys.path.append(str(directory))
+                sys.path.insert(0, str(directory))
         try:
             return import_module(name)
         except Exception as error:
-            raise ProjectError(f"{name} cannot be imported:\n{_told(error, self.root)}") from error
+            raise ProjectError(
+                f"{name} cannot be imported:\n{_format(error, self.root)}"
+            ) from error
 
 
-@lru_cache(maxsize=1)  # asked for each test; modules do not come and go
+@lru_cache(maxsize=1)  # called for each test; the number of modules tells when to look again
 def _databases_in(packages: frozenset[str], _: int) -> tuple[Database, ...]:
     modules = [module for name, module in sys.modules.items() if name.partition(".")[0] in packages]
     values = [value for module in modules for value in list(vars(module).values())]
     return tuple(dict.fromkeys(value for value in values if isinstance(value, Database)))
 
 
-def _told(error: Exception, root: Path) -> str:
-    """An error and where it was raised, as far as that is in the project."""
+def _format(error: Exception, root: Path) -> str:
+    """An error with the part of its traceback that is in the project."""
     frames = traceback.extract_tb(error.__traceback__)
     own_frames = [frame for frame in frames if Path(frame.filename).is_relative_to(root)]
     own_frames = [frame for frame in own_frames if "site-packages" not in frame.filename]

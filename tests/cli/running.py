@@ -1,4 +1,4 @@
-"""Commands, run as a person would run them."""
+"""Runs ``colonnade`` commands as subprocesses."""
 
 import json
 import os
@@ -33,19 +33,19 @@ def free_port() -> int:
         return port
 
 
-class Served:
+class ServedApp:
     """An app that a command serves.
 
     Args:
-        port: The port it listens on.
-        path: A path that answers once it runs.
+        port: The port of the app.
+        path: A path that responds once the app runs.
     """
 
     def __init__(self, port: int, path: str) -> None:
         self.url = f"http://127.0.0.1:{port}"
         self.path = path
 
-    def __call__(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+    def request(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         request = urllib.request.Request(
             self.url + path,
             method=method,
@@ -53,8 +53,8 @@ class Served:
             headers={"Content-Type": "application/json"},
         )
         try:
-            with urllib.request.urlopen(request, timeout=20) as answer:
-                return answer.status, json.loads(answer.read() or "null")
+            with urllib.request.urlopen(request, timeout=20) as response:
+                return response.status, json.loads(response.read() or "null")
         except urllib.error.HTTPError as error:
             return error.code, json.loads(error.read())
 
@@ -62,10 +62,10 @@ class Served:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             try:
-                self("GET", self.path)
+                self.request("GET", self.path)
             except OSError:
                 assert process.poll() is None, process.communicate()
                 time.sleep(0.1)
             else:
                 return
-        pytest.fail("it did not start")
+        pytest.fail("The app did not start.")

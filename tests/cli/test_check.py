@@ -1,4 +1,4 @@
-"""`colonnade check`, as a person would run it."""
+"""``colonnade check`` on the command line."""
 
 import json
 import subprocess
@@ -17,21 +17,21 @@ from tests.lint.test_reports import SECRET
 
 
 @dataclass
-class Done:
-    """What a command printed, and how it ended."""
+class CommandResult:
+    """The output and the exit code of a command."""
 
     returncode: int
     stdout: str
     stderr: str
 
 
-def check(*arguments: str, cwd: Path, stdin: str | None = None) -> Done:
+def check(*arguments: str, cwd: Path, stdin: str | None = None) -> CommandResult:
     """Run ``colonnade check`` in this process."""
     with chdir(cwd):
         result = CliRunner().invoke(app, ["check", *arguments], input=stdin, prog_name="colonnade")
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
-    return Done(result.exit_code, result.stdout, result.stderr)
+    return CommandResult(result.exit_code, result.stdout, result.stderr)
 
 
 @pytest.fixture
@@ -41,22 +41,22 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_findings_are_printed_and_the_exit_code_is_1(project: Path) -> None:
-    done = colonnade("check", cwd=project)
-    assert done.returncode == 1
-    assert "engine.py:3:37: CLN404 [*] `pool_size` does not help on SQLite" in done.stdout
-    assert '3 | engine = create_engine("sqlite://", pool_size=5)' in done.stdout
-    assert "Found 1 mistake in 1 file. 1 can be fixed with --fix." in done.stdout
+def test_findings_are_printed_and_exit_with_1(project: Path) -> None:
+    completed = colonnade("check", cwd=project)
+    assert completed.returncode == 1
+    assert "engine.py:3:37: CLN404 [*] `pool_size` does not help on SQLite" in completed.stdout
+    assert '3 | engine = create_engine("sqlite://", pool_size=5)' in completed.stdout
+    assert "Found 1 mistake in 1 file. 1 can be fixed with --fix." in completed.stdout
     again = check("--format", "concise", "--exit-zero", cwd=project)
     assert again.returncode == 0
     assert again.stdout.splitlines()[0].startswith("engine.py:3:37: CLN404")
 
 
-def test_fix_changes_files_and_diff_prints_the_changes(project: Path) -> None:
-    shown = check("--diff", cwd=project)
-    assert shown.returncode == 1
-    assert '-engine = create_engine("sqlite://", pool_size=5)' in shown.stdout
-    assert '+engine = create_engine("sqlite://")' in shown.stdout
+def test_fix_changes_files_and_diff_only_prints(project: Path) -> None:
+    diff = check("--diff", cwd=project)
+    assert diff.returncode == 1
+    assert '-engine = create_engine("sqlite://", pool_size=5)' in diff.stdout
+    assert '+engine = create_engine("sqlite://")' in diff.stdout
     assert (project / "engine.py").read_text() == WRONG
     fixed = check("--fix", cwd=project)
     assert (fixed.returncode, (project / "engine.py").read_text()) == (0, RIGHT)
@@ -65,29 +65,29 @@ def test_fix_changes_files_and_diff_prints_the_changes(project: Path) -> None:
     assert (clean.returncode, clean.stdout) == (0, "")
 
 
-def test_standard_output_is_valid_json(project: Path) -> None:
-    done = check("--format", "json", cwd=project)
-    assert [load["code"] for load in json.loads(done.stdout)] == ["CLN404"]
+def test_the_json_format_prints_only_json(project: Path) -> None:
+    completed = check("--format", "json", cwd=project)
+    assert [finding["code"] for finding in json.loads(completed.stdout)] == ["CLN404"]
     (project / "engine.py").write_text(RIGHT)
     assert json.loads(check("--format", "json", cwd=project).stdout) == []
     for format_ in ("sarif", "github"):
         assert check("--format", format_, cwd=project).returncode == 0
 
 
-def test_codes_are_selected_and_ignored(project: Path) -> None:
+def test_rules_are_selected_and_ignored(project: Path) -> None:
     assert check("--select", "CLN1,cln2", cwd=project).returncode == 0
     assert check("--ignore", "CLN404", cwd=project).returncode == 0
     assert check("--select", "CLN4", cwd=project).returncode == 1
-    done = check("--statistics", cwd=project)
-    assert done.stdout.split() == ["1", "CLN404", "pool-on-sqlite"]
+    completed = check("--statistics", cwd=project)
+    assert completed.stdout.split() == ["1", "CLN404", "pool-on-sqlite"]
 
 
 def test_a_baseline_is_written_and_used(project: Path) -> None:
-    done = check("--write-baseline", "known.json", cwd=project)
-    assert (done.returncode, done.stdout) == (0, "1 finding in known.json.\n")
-    done = check("--baseline", "known.json", cwd=project)
-    assert done.returncode == 0
-    assert "nothing found (1 more in the baseline)" in done.stdout
+    completed = check("--write-baseline", "known.json", cwd=project)
+    assert (completed.returncode, completed.stdout) == (0, "Wrote 1 finding to known.json.\n")
+    completed = check("--baseline", "known.json", cwd=project)
+    assert completed.returncode == 0
+    assert "nothing found (1 more in the baseline)" in completed.stdout
     (project / "pyproject.toml").write_text('[tool.colonnade.check]\nbaseline = "known.json"\n')
     assert check(cwd=project).returncode == 0
     (project / "other.py").write_text(WRONG)
@@ -95,8 +95,8 @@ def test_a_baseline_is_written_and_used(project: Path) -> None:
 
 
 def test_standard_input_is_checked_and_fixed(project: Path) -> None:
-    done = check("-", "--stdin-filename", "app/new.py", cwd=project, stdin=WRONG)
-    assert (done.returncode, done.stdout[:18]) == (1, "app/new.py:3:37: C")
+    completed = check("-", "--stdin-filename", "app/new.py", cwd=project, stdin=WRONG)
+    assert (completed.returncode, completed.stdout[:18]) == (1, "app/new.py:3:37: C")
     command = [sys.executable, "-m", "colonnade", "check", "-", "--fix"]
     fixed = subprocess.run(
         command, input=WRONG, cwd=project, capture_output=True, text=True, check=False
@@ -105,13 +105,13 @@ def test_standard_input_is_checked_and_fixed(project: Path) -> None:
 
 
 def test_explain_prints_the_documentation_of_a_rule(tmp_path: Path) -> None:
-    done = check("--explain", "cln205", cwd=tmp_path)
-    assert done.returncode == 0
+    completed = check("--explain", "cln205", cwd=tmp_path)
+    assert completed.returncode == 0
     for text in ("CLN205 read-after-commit", "MissingGreenlet", "Wrong", "Right", "# CLN205"):
-        assert text in done.stdout
+        assert text in completed.stdout
     assert "CLN501" in check("--explain", "CLN501", cwd=tmp_path).stdout
-    done = check("--rules", cwd=tmp_path)
-    assert done.stdout.count("\nCLN") > 60
+    completed = check("--rules", cwd=tmp_path)
+    assert completed.stdout.count("\nCLN") > 60
 
 
 @pytest.mark.parametrize(
@@ -126,37 +126,37 @@ def test_explain_prints_the_documentation_of_a_rule(tmp_path: Path) -> None:
         (["--database-url", "sqlite://"], "it requires --models"),
     ],
 )
-def test_wrong_usage_exits_with_2(project: Path, arguments: list[str], message: str) -> None:
-    done = check(*arguments, cwd=project)
-    assert done.returncode == 2
-    assert message in " ".join(done.stderr.replace("│", " ").split())
+def test_an_invalid_option_exits_with_2(project: Path, arguments: list[str], message: str) -> None:
+    completed = check(*arguments, cwd=project)
+    assert completed.returncode == 2
+    assert message in " ".join(completed.stderr.replace("│", " ").split())
 
 
-def test_invalid_settings_exit_with_2(project: Path) -> None:
+def test_an_invalid_setting_exits_with_2(project: Path) -> None:
     (project / "pyproject.toml").write_text("[tool.colonnade.check]\nselct = []\n")
-    done = check(cwd=project)
-    assert done.returncode == 2
-    assert "Did you mean select?" in " ".join(done.stderr.replace("│", " ").split())
+    completed = check(cwd=project)
+    assert completed.returncode == 2
+    assert "Did you mean select?" in " ".join(completed.stderr.replace("│", " ").split())
 
 
-def test_skipped_files_are_printed_and_the_others_are_checked(project: Path) -> None:
+def test_files_that_cannot_be_checked_are_reported_and_the_others_checked(project: Path) -> None:
     (project / "huge.py").write_text("x = 1\n" * 200_000)
     (project / "broken.py").write_text("def f(:\n")
-    done = check(cwd=project)
-    assert done.returncode == 1
-    assert "not checked: huge.py (1.2 MB" in done.stderr
-    assert "broken.py:1:7: CLN001" in done.stdout
-    assert "engine.py:3:37: CLN404" in done.stdout
-    assert "Traceback" not in done.stderr
+    completed = check(cwd=project)
+    assert completed.returncode == 1
+    assert "not checked: huge.py (1.2 MB" in completed.stderr
+    assert "broken.py:1:7: CLN001" in completed.stdout
+    assert "engine.py:3:37: CLN404" in completed.stdout
+    assert "Traceback" not in completed.stderr
 
 
-def test_a_folder_without_files_is_mentioned(project: Path) -> None:
+def test_a_folder_without_files_is_reported(project: Path) -> None:
     (project / "empty").mkdir()
     for options in ([], ["--fix"], ["--diff"], ["--format", "json"]):
-        done = check("empty", *options, cwd=project)
-        assert done.returncode == 0
-        assert "No files to check in empty: there are no Python files" in done.stderr
-        assert "nothing found" not in done.stdout
+        completed = check("empty", *options, cwd=project)
+        assert completed.returncode == 0
+        assert "No files to check in empty: there are no Python files" in completed.stderr
+        assert "nothing found" not in completed.stdout
     (project / "pyproject.toml").write_text('[tool.colonnade.check]\nexclude = ["engine.py"]\n')
     assert "all of them are excluded" in check("engine.py", cwd=project).stderr
 
@@ -164,18 +164,19 @@ def test_a_folder_without_files_is_mentioned(project: Path) -> None:
 def test_no_password_is_printed(project: Path) -> None:
     (project / "engine.py").write_text(SECRET)
     for options in ([], ["--diff", "--unsafe-fixes"], ["--format", "json"], ["--format", "sarif"]):
-        done = check(*options, cwd=project)
-        assert done.returncode == 1
-        assert "hunter" not in done.stdout + done.stderr
+        completed = check(*options, cwd=project)
+        assert completed.returncode == 1
+        assert "hunter" not in completed.stdout + completed.stderr
 
 
-def test_a_new_project_has_no_findings(tmp_path: Path) -> None:
-    colonnade("new", "tracker", cwd=tmp_path)
+@pytest.mark.parametrize("example", [["--model", "Book"], ["--example", "tasks"]], ids=" ".join)
+def test_a_new_project_has_no_findings(example: list[str], tmp_path: Path) -> None:
+    colonnade("new", "tracker", *example, cwd=tmp_path)
     project = tmp_path / "tracker"
-    done = colonnade("check", "--no-cache", cwd=project)
-    assert (done.returncode, done.stderr) == (0, ""), done.stdout
-    done = colonnade("check", "--models", "app.models", cwd=project)
-    assert done.returncode == 0, done.stdout
+    completed = colonnade("check", "--no-cache", cwd=project)
+    assert (completed.returncode, completed.stderr) == (0, ""), completed.stdout
+    completed = colonnade("check", "--models", "app.models", cwd=project)
+    assert completed.returncode == 0, completed.stdout
     assert not (project / ".colonnade_cache").exists()
 
 
@@ -195,22 +196,26 @@ def test_tables_of_a_module_and_of_a_database_are_reviewed(
     tmp_path: Path, database_url: str
 ) -> None:
     (tmp_path / "models.py").write_text(MODELS.replace("worker_id: int", "worker_id: str"))
-    done = colonnade("check", "--models", "models", "--format", "concise", cwd=tmp_path)
-    assert done.returncode == 1
+    completed = colonnade("check", "--models", "models", "--format", "concise", cwd=tmp_path)
+    assert completed.returncode == 1
     assert (
-        "models.py:7:7: CLN501 `task` has no index for the foreign key `worker_id`" in done.stdout
+        "models.py:7:7: CLN501 `task` has no index for the foreign key `worker_id`"
+        in completed.stdout
     )
-    assert "Found 2 mistakes in the tables of models." in done.stdout
-    done = colonnade(
+    assert "Found 2 mistakes in the tables of models." in completed.stdout
+    completed = colonnade(
         "check", "--models", "models", "--database-url", database_url, "--format", "concise",
         "--select", "CLN510", cwd=tmp_path,
     )  # fmt: skip
-    assert done.returncode == 1
-    assert "CLN510 The database lacks the table worker" in done.stdout
-    assert "CLN501" not in done.stdout
+    assert completed.returncode == 1
+    assert "CLN510 The database lacks the table worker" in completed.stdout
+    assert "CLN501" not in completed.stdout
     (tmp_path / "models.py").write_text(MODELS)
-    done = colonnade("check", "--models", "models", "--format", "concise", cwd=tmp_path)
-    assert "CLN505 `worker_id` is INTEGER, but refers to `worker.id`, which is text" in done.stdout
+    completed = colonnade("check", "--models", "models", "--format", "concise", cwd=tmp_path)
+    assert (
+        "CLN505 `worker_id` is INTEGER, but refers to `worker.id`, which is text"
+        in completed.stdout
+    )
 
 
 UNMAPPED = """
@@ -236,15 +241,15 @@ class Step(SQLModel, table=True):
 """
 
 
-def test_a_model_that_cannot_be_mapped_does_not_hide_other_findings(
+def test_findings_of_other_models_are_reported_if_one_cannot_be_mapped(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "models.py").write_text(UNMAPPED)
-    done = colonnade(
+    completed = colonnade(
         "check", "--models", "models", "--format", "concise", "--ignore", "CLN508", cwd=tmp_path
     )
-    assert (done.returncode, done.stderr) == (1, "")
-    first, second, *others, _ = done.stdout.splitlines()
+    assert (completed.returncode, completed.stderr) == (1, "")
+    first, second, *others, _ = completed.stdout.splitlines()
     assert first.startswith("models.py:4:7: CLN513 `Project` cannot be mapped: When initializing")
     assert "'Tusk'" in first
     assert second.startswith("models.py:8:7: CLN513 `Worker` cannot be mapped: ")
@@ -259,12 +264,12 @@ def test_a_model_that_cannot_be_mapped_does_not_hide_other_findings(
         ("x = 1", "models has no tables"),
     ],
 )
-def test_modules_that_cannot_be_reviewed_are_refused(
+def test_a_module_that_cannot_be_reviewed_is_an_error(
     tmp_path: Path, code: str | None, message: str
 ) -> None:
     if code is not None:
         (tmp_path / "models.py").write_text(code)
-    done = colonnade("check", "--models", "models", cwd=tmp_path)
-    assert done.returncode == 1
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr
+    completed = colonnade("check", "--models", "models", cwd=tmp_path)
+    assert completed.returncode == 1
+    assert message in completed.stderr
+    assert "Traceback" not in completed.stderr

@@ -1,4 +1,4 @@
-"""From the demo, by the command line: change, migrate, upgrade, and back."""
+"""The migration commands on the demo: change the models, migrate, upgrade and downgrade."""
 
 import os
 import pty
@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from colonnade import Database
 from colonnade.templates import lay_out
-from tests.servers import heed_interrupts, packaged
+from tests.servers import packaged_postgresql, reset_sigint
 
 CHANGES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ('"completed", "cancelled"]', '"completed", "cancelled", "on hold"]', ()),
@@ -29,12 +29,12 @@ ROWS = "SELECT id, title, status, priority, progress_percent FROM task ORDER BY 
 
 
 def run(project: Path, url: str, *arguments: str, code: int = 0) -> str:
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-m", *arguments], cwd=project, capture_output=True, text=True,
         env={**os.environ, "DATABASE_URL": url, "COLUMNS": "200"}, check=False,
     )  # fmt: skip
-    assert done.returncode == code, done.stdout + done.stderr
-    return done.stdout + done.stderr
+    assert completed.returncode == code, completed.stdout + completed.stderr
+    return completed.stdout + completed.stderr
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -47,11 +47,13 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    lay_out(tmp_path / "tasks", "tasks")
+    lay_out(tmp_path / "tasks", "tasks", example="tasks")
     return tmp_path / "tasks"
 
 
-def test_the_demo_changes_with_its_rows_and_back(project: Path, url: str) -> None:
+def test_changed_models_are_migrated_in_both_directions_with_their_rows(
+    project: Path, url: str
+) -> None:
     run(project, url, "colonnade", "upgrade")
     run(project, url, "app.sample")
     database = Database(url)
@@ -86,23 +88,23 @@ def test_the_demo_changes_with_its_rows_and_back(project: Path, url: str) -> Non
     database.dispose()
 
 
-def stop_upgrade(project: Path, url: str, how: signal.Signals) -> tuple[int, str]:
+def stop_upgrade(project: Path, url: str, stop_signal: signal.Signals) -> tuple[int, str]:
     """Stop an upgrade after three batches; its exit code and output."""
     process = subprocess.Popen(
         [sys.executable, "-m", "colonnade", "upgrade"], cwd=project, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         env={**os.environ, "DATABASE_URL": url, "SLOW": "0.3", "COLUMNS": "200"},
-        preexec_fn=heed_interrupts,  # noqa: PLW1509 - no other thread runs here
+        preexec_fn=reset_sigint,  # noqa: PLW1509 - no other thread runs here
     )  # fmt: skip
     assert process.stdout is not None
     assert [process.stdout.readline() for _ in range(3)] == ["batch\n"] * 3
     time.sleep(0.05)
-    process.send_signal(how)
+    process.send_signal(stop_signal)
     out, err = process.communicate(timeout=60)
     return process.returncode, out + err
 
 
-def test_interrupted_and_killed_in_the_middle_it_can_be_run_again(project: Path, url: str) -> None:
+def test_an_interrupted_or_killed_upgrade_can_be_run_again(project: Path, url: str) -> None:
     run(project, url, "colonnade", "upgrade")
     run(project, url, "app.sample")
     run(project, url, "colonnade", "migrate", "--empty", "-m", "slow")
@@ -139,14 +141,14 @@ def test_interrupted_and_killed_in_the_middle_it_can_be_run_again(project: Path,
     database = Database(url)
     with database.engine.connect() as connection:
         query = "SELECT count(*) FROM task WHERE title LIKE :like"
-        done = connection.execute(text(query), {"like": "%!"})
+        completed = connection.execute(text(query), {"like": "%!"})
         twice = connection.execute(text(query), {"like": "%!!"})
-        assert (done.scalar_one(), twice.scalar_one()) == (332, 0)
+        assert (completed.scalar_one(), twice.scalar_one()) == (332, 0)
     database.dispose()
     assert "agree" not in run(project, url, "colonnade", "drift", code=1)  # label.seen
 
 
-def test_a_database_without_code_is_adopted(project: Path, url: str, tmp_path: Path) -> None:
+def test_an_existing_database_is_adopted(project: Path, url: str, tmp_path: Path) -> None:
     run(project, url, "colonnade", "upgrade")
     database = Database(url)
     with database.engine.begin() as connection:
@@ -162,11 +164,11 @@ def test_a_database_without_code_is_adopted(project: Path, url: str, tmp_path: P
     database.dispose()
 
 
-def test_a_baseline_is_written_and_named(
+def test_a_baseline_is_written_and_its_setting_printed(
     project: Path, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    programs = packaged()
-    if programs is not None:  # pg_dump of the server's own version
+    programs = packaged_postgresql()
+    if programs is not None:  # pg_dump of the same version as the server
         monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
     run(project, url, "colonnade", "upgrade")
     output = run(project, url, "colonnade", "baseline")
@@ -175,12 +177,12 @@ def test_a_baseline_is_written_and_named(
     assert f'baseline = "{snapshot.name.partition(".")[0]}"' in output
 
 
-def test_without_an_app_or_models_it_says_what_to_write(tmp_path: Path) -> None:
+def test_a_project_without_an_app_or_models_is_told_what_to_configure(tmp_path: Path) -> None:
     output = run(tmp_path, "sqlite:///x.db", "colonnade", "migrate", code=1)
     assert 'app = "app.main:app"' in output
 
 
-def test_on_a_terminal_it_asks(project: Path) -> None:
+def test_migrate_asks_about_a_rename_on_a_terminal(project: Path) -> None:
     models = project / "app" / "models.py"
     source = models.read_text()
     models.write_text(

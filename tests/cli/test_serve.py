@@ -1,4 +1,4 @@
-"""``colonnade serve``: tables on HTTP without an application."""
+"""``colonnade serve``: an HTTP API for tables without an application."""
 
 import os
 import sqlite3
@@ -14,7 +14,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from colonnade.cli._serve import app_of_url
-from tests.cli.running import Served, colonnade, free_port
+from tests.cli.running import ServedApp, colonnade, free_port
 
 TABLES = """
 create table projects (id {serial} primary key, name varchar(40) not null unique);
@@ -47,21 +47,21 @@ class Task(SQLModel, table=True):
     project: Project | None = Relationship(back_populates="tasks")
 """
 
-Serve = Callable[..., Served]
+Serve = Callable[..., ServedApp]
 
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Serve]:
-    running: list[tuple[Served, subprocess.Popen[str]]] = []
+    running: list[tuple[ServedApp, subprocess.Popen[str]]] = []
 
-    def start(*arguments: str, path: str) -> Served:
+    def start(*arguments: str, path: str) -> ServedApp:
         port = free_port()
         process = subprocess.Popen(
             [sys.executable, "-m", "colonnade", "serve", *arguments, "--port", str(port)],
             cwd=tmp_path, env={**os.environ, "COLUMNS": "200"},
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
-        served = Served(port, path)
+        served = ServedApp(port, path)
         running.append((served, process))
         served.wait(process)
         return served
@@ -77,7 +77,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def existing(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A database with tables that no code knows."""
+    """A database with tables and no models."""
     if request.param == "sqlite":
         with closing(sqlite3.connect(tmp_path / "shop.db")) as connection:
             connection.executescript(TABLES.format(serial="integer"))
@@ -88,16 +88,16 @@ def existing(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return url
 
 
-def test_a_database_without_code_is_read(serve: Serve, existing: str) -> None:
+def test_a_database_is_served_read_only(serve: Serve, existing: str) -> None:
     served = serve(existing, path="/tasks")
     task = {"id": 1, "title": "Write", "project_id": 1}
-    assert served("GET", "/tasks/1") == (200, task)
-    assert served("GET", "/tasks?project__name=Site&include=project,labels") == (
+    assert served.request("GET", "/tasks/1") == (200, task)
+    assert served.request("GET", "/tasks?project__name=Site&include=project,labels") == (
         200,
         [{**task, "project": {"id": 1, "name": "Site"}, "labels": [{"id": 1, "name": "now"}]}],
     )
-    assert served("GET", "/projects/1/tasks") == (200, [task])
-    assert served("GET", "/labels/1/tasks") == (200, [task])
+    assert served.request("GET", "/projects/1/tasks") == (200, [task])
+    assert served.request("GET", "/labels/1/tasks") == (200, [task])
     for method, path, body in (
         ("POST", "/tasks", {"title": "x"}),
         ("PATCH", "/tasks/1", {"title": "x"}),
@@ -105,26 +105,26 @@ def test_a_database_without_code_is_read(serve: Serve, existing: str) -> None:
         ("PUT", "/tasks/2/labels/1", None),
         ("POST", "/tasks:batch", []),
     ):
-        assert served(method, path, body)[0] in (404, 405), path
-    assert served("GET", "/journal")[0] == 404  # it has no key
+        assert served.request(method, path, body)[0] in (404, 405), path
+    assert served.request("GET", "/journal")[0] == 404  # it has no primary key
 
 
-def test_and_written_when_it_is_said(serve: Serve, existing: str) -> None:
+def test_writable_allows_writes(serve: Serve, existing: str) -> None:
     served = serve(existing, "--writable", path="/tasks")
-    assert served("POST", "/tasks", {"title": "New", "project_id": 1})[0] == 201
-    assert served("PATCH", "/tasks/3", {"title": "Newer"})[1]["title"] == "Newer"
-    assert served("PUT", "/tasks/3/labels/1", None)[0] == 200
-    assert [row["id"] for row in served("GET", "/labels/1/tasks")[1]] == [1, 3]
-    assert served("DELETE", "/projects/1")[0] == 409  # the database's own rules hold
-    assert served("DELETE", "/tasks/2") == (200, {"ok": True})
+    assert served.request("POST", "/tasks", {"title": "New", "project_id": 1})[0] == 201
+    assert served.request("PATCH", "/tasks/3", {"title": "Newer"})[1]["title"] == "Newer"
+    assert served.request("PUT", "/tasks/3/labels/1", None)[0] == 200
+    assert [row["id"] for row in served.request("GET", "/labels/1/tasks")[1]] == [1, 3]
+    assert served.request("DELETE", "/projects/1")[0] == 409  # the foreign key refuses it
+    assert served.request("DELETE", "/tasks/2") == (200, {"ok": True})
 
 
-def test_a_file_that_is_only_read_stays_as_it_is(serve: Serve, tmp_path: Path) -> None:
+def test_a_read_only_file_is_not_changed(serve: Serve, tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "shop.db")) as connection:
         connection.executescript(TABLES.format(serial="integer"))
     before = (tmp_path / "shop.db").read_bytes()
     served = serve("sqlite:///shop.db", path="/tasks")
-    assert len(served("GET", "/tasks?title__contains=e&order_by=-title")[1]) == 2
+    assert len(served.request("GET", "/tasks?title__contains=e&order_by=-title")[1]) == 2
     assert [path.name for path in tmp_path.iterdir()] == ["shop.db"]
     assert (tmp_path / "shop.db").read_bytes() == before
 
@@ -143,7 +143,7 @@ insert into counted values (3000000000, 1)
 """
 
 
-def test_a_database_with_odd_names(tmp_path: Path) -> None:
+def test_tables_with_unusual_names_are_served(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "odd.db")) as connection:
         connection.executescript(ODD_TABLES)
     app = app_of_url(f"sqlite:///{tmp_path}/odd.db", writable=True)
@@ -161,24 +161,27 @@ def test_a_database_with_odd_names(tmp_path: Path) -> None:
         assert client.get("/below?include=my").json() == client.get("/lost").json() == []
 
 
-def test_the_tables_of_a_module(serve: Serve, tmp_path: Path) -> None:
+def test_the_tables_of_a_module_are_served(serve: Serve, tmp_path: Path) -> None:
     (tmp_path / "models.py").write_text(MODULE)
     served = serve("models", "--database-url", "sqlite:///made.db", path="/tasks")
-    assert served("POST", "/projects", {"name": "Site"})[0] == 201
-    assert served("POST", "/tasks", {"title": "Write", "project_id": 1})[0] == 201
-    (row,) = served("GET", "/tasks?include=project")[1]
+    assert served.request("POST", "/projects", {"name": "Site"})[0] == 201
+    assert served.request("POST", "/tasks", {"title": "Write", "project_id": 1})[0] == 201
+    (row,) = served.request("GET", "/tasks?include=project")[1]
     assert row["project"] == {"id": 1, "name": "Site"}
-    assert set(served("GET", "/openapi.json")[1]["paths"]) >= {"/projects/{id}/tasks", "/tasks"}
+    assert set(served.request("GET", "/openapi.json")[1]["paths"]) >= {
+        "/projects/{id}/tasks",
+        "/tasks",
+    }
 
 
-def test_the_tables_of_a_module_to_read_alone(serve: Serve, tmp_path: Path) -> None:
+def test_a_module_is_served_read_only(serve: Serve, tmp_path: Path) -> None:
     (tmp_path / "models.py").write_text(
         MODULE
         + "\nfrom colonnade import Database\ndb = Database('sqlite:///own.db')\ndb.create_all()"
     )
     served = serve("models", "--read-only", path="/tasks")
-    assert served("GET", "/tasks") == (200, [])
-    assert served("POST", "/tasks", {"title": "x"})[0] == 405
+    assert served.request("GET", "/tasks") == (200, [])
+    assert served.request("POST", "/tasks", {"title": "x"})[0] == 405
     assert (tmp_path / "own.db").exists()
 
 
@@ -188,24 +191,24 @@ def test_the_tables_of_a_module_to_read_alone(serve: Serve, tmp_path: Path) -> N
         ([], 2, "Missing argument 'TARGET'"),
         (["nowhere.models"], 1, "Cannot import nowhere.models"),
         (["json"], 1, "json has no tables"),
-        (["sqlite:///nothing.db"], 1, "There is no file nothing.db"),
+        (["sqlite:///nothing.db"], 1, "File not found: nothing.db"),
         (["postgresql://u:secret@127.0.0.1:1/db?pool_timeout=0.2"], 1,
          "nothing listens on that port"),
         (["sqlite://"], 1, "sqlite:// has no tables"),
         (["mysql://u:secret@h/db"], 1, "does not support mysql:// databases"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_served_is_said_in_a_line(
+def test_an_error_is_one_line_without_a_traceback(
     arguments: list[str], code: int, message: str, tmp_path: Path
 ) -> None:
-    done = colonnade("serve", *arguments, "--port", "0", cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (code, "")
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr
-    assert "secret" not in done.stderr
-    assert list(tmp_path.iterdir()) == []  # to look is not to make
+    completed = colonnade("serve", *arguments, "--port", "0", cwd=tmp_path)
+    assert (completed.returncode, completed.stdout) == (code, "")
+    assert message in completed.stderr
+    assert "Traceback" not in completed.stderr
+    assert "secret" not in completed.stderr
+    assert list(tmp_path.iterdir()) == []  # serve does not create files
 
 
-def test_nobody_else_reaches_it_unless_told(tmp_path: Path) -> None:
-    shown: Any = colonnade("serve", "--help", cwd=tmp_path).stdout
-    assert "default: 127.0.0.1" in shown
+def test_only_this_machine_is_served_by_default(tmp_path: Path) -> None:
+    help_text: Any = colonnade("serve", "--help", cwd=tmp_path).stdout
+    assert "default: 127.0.0.1" in help_text

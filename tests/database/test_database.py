@@ -32,7 +32,7 @@ def test_one_call_gives_sync_and_async_sessions(db: Database) -> None:
     Row = table()
     db.create_all()
     with db.session() as session:
-        assert type(session) is Session
+        assert isinstance(session, Session)
         session.add(Row(name="sync"))
         session.commit()
 

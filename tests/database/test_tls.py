@@ -11,17 +11,20 @@ import pytest
 
 from colonnade import Database, text
 from colonnade.errors import UnreachableError
-from tests.servers import certify, installed, running, workshop
+from tests.servers import installed_postgresql, running, server_directory, write_certificates
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[tuple[str, Path]]:
     """A server that accepts only TLS: its URL without parameters, and its directory."""
-    programs = installed()
+    programs = installed_postgresql()
     if programs is None:
         pytest.skip("no PostgreSQL with TLS is installed (apt-get install postgresql)")
-    with workshop() as directory, running(programs, directory, certify(directory)) as server:
-        server.ask("ALTER USER me PASSWORD 'p@ss/w#rd'")
+    with (
+        server_directory() as directory,
+        running(programs, directory, write_certificates(directory)) as server,
+    ):
+        server.query("ALTER USER me PASSWORD 'p@ss/w#rd'")
         (server.data / "pg_hba.conf").write_text("hostssl all all all scram-sha-256\n")
         server.stop()
         server.start()

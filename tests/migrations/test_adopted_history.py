@@ -12,7 +12,7 @@ from colonnade import Database, Resource, select
 from colonnade.migrations import Adoption, adopted, adopted_revisions, find_drift, migrate_to, stamp
 from tests.migrations.lab import Lab
 from tests.migrations.test_adoption import KEPT, law
-from tests.resources.world import serving
+from tests.resources.sample_app import serving
 
 
 @pytest.fixture

@@ -16,13 +16,13 @@ from colonnade.project import Project
 from colonnade.testing._schema import make_schema
 from tests.migrations.lab import Lab
 from tests.migrations.test_files import first, second
-from tests.servers import packaged
+from tests.servers import packaged_postgresql
 
 
 @pytest.fixture
 def begun(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> str:
     """A history whose second revision needs a row; the id of that revision, which has been run."""
-    programs = packaged()
+    programs = packaged_postgresql()
     if programs is not None:  # pg_dump of the server's own version
         monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
     lab.change(first)

@@ -140,11 +140,12 @@ def test_alembics_own_commands_work_on_ejected_files(tmp_path: Path, db: Databas
     assert "agree" in run(tmp_path, "colonnade", "drift")
 
 
-def test_the_templates_history_is_what_migrate_writes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("example", [None, "tasks"])
+def test_the_templates_history_is_what_migrate_writes(example: str | None, tmp_path: Path) -> None:
     """The generated file is fresh: written anew, it is the same."""
     from colonnade.templates import lay_out
 
-    lay_out(tmp_path / "project", "tasks")
+    lay_out(tmp_path / "project", "tasks", example=example)
     (committed,) = (tmp_path / "project/migrations/versions").glob("*.py")
     body = committed.read_text().partition("def upgrade")[2]
     committed.unlink()

@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from colonnade import Database, Resource
 from colonnade.models import Shape, reflect_models, schemas
-from tests.resources.world import serving
+from tests.resources.sample_app import serving
 
 TABLES = """
 create table owners (id integer primary key, name varchar(40) not null unique);

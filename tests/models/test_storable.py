@@ -22,7 +22,7 @@ from colonnade import Database, Field, Resource, SQLModel, col, schemas, select
 from colonnade.errors import ColumnTypeError, ModelError
 from colonnade.models import statement_time
 from colonnade.models._utc_on_flush import _warned
-from tests.resources.world import serving
+from tests.resources.sample_app import serving
 
 UNSTORABLE = [r'{"title": "a\u0000"}', r'{"title": "\ud800"}', '{"title": "a", "data": "é"}']
 

@@ -1,4 +1,4 @@
-"""Break real servers under load, and count what was lost: ``python -m tests.reliability``."""
+"""Break real servers under load and count lost writes: ``python -m tests.reliability``."""
 
 import argparse
 import asyncio
@@ -13,26 +13,26 @@ from pathlib import Path
 from uuid import UUID
 
 from colonnade import Database, text
-from tests.reliability.faults import FAULTS, Fault, Target
+from tests.reliability.faults import FAULTS, Environment, Fault
 from tests.reliability.load import DEADLINE, Load, Record
 from tests.reliability.proxy import proxied
 from tests.reliability.report import write
 from tests.reliability.stack import Application
 from tests.servers import (
     PGBOUNCER,
-    bounced,
-    followed,
-    installed,
-    packaged,
+    installed_postgresql,
+    packaged_postgresql,
+    pgbouncer,
+    primary_with_standbys,
     running,
+    server_directory,
     version_of,
-    workshop,
 )
 
 
 @dataclass
-class Line:
-    """A line of the table: one fault, all the times that it was tried."""
+class FaultSummary:
+    """A line of the table: the results of a fault, of all its runs."""
 
     fault: str
     database: str
@@ -48,20 +48,22 @@ class Line:
 
 
 def main() -> int:
-    """Run; 0 if nothing was lost, doubled or answered as it should not be."""
+    """Run the faults; 0 if no write was lost or doubled and no response was wrong."""
     arguments = _arguments()
-    lines: dict[tuple[str, str], Line] = {}
+    lines: dict[tuple[str, str], FaultSummary] = {}
     failures: list[str] = []
     end = time.monotonic() + 60 * arguments.minutes
-    turn = 0
-    while turn == 0 or time.monotonic() < end:
-        for kind, name, place in _places(arguments, turn):
-            faults = [fault for fault in FAULTS if fault.place == kind]
+    round_number = 0
+    while round_number == 0 or time.monotonic() < end:
+        for kind, name, environment in _environments(arguments, round_number):
+            faults = [fault for fault in FAULTS if fault.environment == kind]
             if arguments.only:
                 faults = [fault for fault in faults if arguments.only in fault.name]
             if faults:
-                failures += _try_all(name, place, faults, arguments.seed + turn, lines)
-        turn += 1
+                failures += _run_faults(
+                    name, environment, faults, arguments.seed + round_number, lines
+                )
+        round_number += 1
     if arguments.write:
         saved_lines = [asdict(line) for line in lines.values()]
         write({"seed": arguments.seed, "minutes": arguments.minutes, "lines": saved_lines})
@@ -72,71 +74,82 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.reliability", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=0, help="go on for so long; else once")
-    parser.add_argument("--seed", type=int, default=1, help="what random choices follow from")
-    parser.add_argument("--only", help="faults with this in their names")
-    parser.add_argument("--write", action="store_true", help="write docs/reliability's table")
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        default=0,
+        help="repeat for this time; by default run each fault once",
+    )
+    parser.add_argument("--seed", type=int, default=1, help="the seed of random choices")
+    parser.add_argument("--only", help="run only faults whose name contains this text")
+    parser.add_argument(
+        "--write", action="store_true", help="write the table of docs/reliability.md"
+    )
     return parser.parse_args()
 
 
-def _places(arguments: argparse.Namespace, turn: int) -> Iterator[tuple[str, str, Target]]:
-    """Each place in turn, with the servers that are at hand: its kind, its title, itself."""
-    programs_folder = [path for path in (packaged(), installed()) if path is not None]
-    chance = random.Random(arguments.seed + turn)
+def _environments(
+    arguments: argparse.Namespace, round_number: int
+) -> Iterator[tuple[str, str, Environment]]:
+    """Set up each environment in turn; its kind, its title and the environment."""
+    installations = [
+        path for path in (packaged_postgresql(), installed_postgresql()) if path is not None
+    ]
+    chance = random.Random(arguments.seed + round_number)
     for kind, (title, make) in MAKERS.items():
-        # Without time for all: what is direct on the newest, the rest on the oldest.
+        # A single round runs "direct" on the newest PostgreSQL, and the others on the oldest.
         programs = (
-            programs_folder
+            installations
             if arguments.minutes
-            else programs_folder[:1]
+            else installations[:1]
             if kind == "direct"
-            else programs_folder[-1:]
+            else installations[-1:]
         )
         for path in programs:
             if kind == "pooled" and not Path(PGBOUNCER).exists():
-                print("PgBouncer is not installed: left out", file=sys.stderr)
+                print("Skipping PgBouncer, which is not installed.", file=sys.stderr)
                 continue
-            with workshop() as directory, ExitStack() as stack:
-                place = make(path, directory, chance, stack)
-                yield kind, f"PostgreSQL {version_of(path)}, {title}", place
-    with workshop() as directory, _small_disk(directory) as disk:
+            with server_directory() as directory, ExitStack() as stack:
+                environment = make(path, directory, chance, stack)
+                yield kind, f"PostgreSQL {version_of(path)}, {title}", environment
+    with server_directory() as directory, _small_disk(directory) as disk:
         app = Application(f"sqlite:///{disk}/app.db", directory / "app.log")
-        yield "sqlite", "SQLite", Target(app, chance, disk)
+        yield "sqlite", "SQLite", Environment(app, chance, disk)
 
 
-def _direct(path: Path, directory: Path, chance: random.Random, stack: ExitStack) -> Target:
+def _direct(path: Path, directory: Path, chance: random.Random, stack: ExitStack) -> Environment:
     server = stack.enter_context(running(path, directory, "max_connections = 40"))
     proxy = stack.enter_context(proxied(server.port))
     app = Application(_by(server.url, proxy.port), directory / "app.log")
-    return Target(app, chance, directory, [server], proxy)
+    return Environment(app, chance, directory, [server], proxy)
 
 
-def _pooled(path: Path, directory: Path, chance: random.Random, stack: ExitStack) -> Target:
+def _pooled(path: Path, directory: Path, chance: random.Random, stack: ExitStack) -> Environment:
     server = stack.enter_context(running(path, directory))
-    bouncer = stack.enter_context(bounced(directory, server.port))
+    bouncer = stack.enter_context(pgbouncer(directory, server.port))
     proxy = stack.enter_context(proxied(bouncer.port))
     app = Application(_by(bouncer.url, proxy.port), directory / "app.log")
-    return Target(app, chance, directory, [server], proxy, bouncer)
+    return Environment(app, chance, directory, [server], proxy, bouncer)
 
 
-def _failover(path: Path, directory: Path, chance: random.Random, stack: ExitStack) -> Target:
-    servers = stack.enter_context(followed(path, directory))
-    # What is acknowledged is on two servers.
-    servers[0].ask("ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 (one, two)'")
-    servers[0].ask("SELECT pg_reload_conf()")
+def _failover(path: Path, directory: Path, chance: random.Random, stack: ExitStack) -> Environment:
+    servers = stack.enter_context(primary_with_standbys(path, directory))
+    # Each acknowledged write is on two servers.
+    servers[0].query("ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 (one, two)'")
+    servers[0].query("SELECT pg_reload_conf()")
     hosts = ",".join(f"127.0.0.1:{server.port}" for server in servers)
     app = Application(f"postgresql://me@{hosts}/postgres", directory / "app.log")
-    return Target(app, chance, directory, list(servers))
+    return Environment(app, chance, directory, list(servers))
 
 
-def _replicas(path: Path, directory: Path, chance: random.Random, stack: ExitStack) -> Target:
-    servers = stack.enter_context(followed(path, directory))
+def _replicas(path: Path, directory: Path, chance: random.Random, stack: ExitStack) -> Environment:
+    servers = stack.enter_context(primary_with_standbys(path, directory))
     replicas = " ".join(server.url for server in servers[1:])
     app = Application(servers[0].url, directory / "app.log", REPLICAS=replicas)
-    return Target(app, chance, directory, servers)
+    return Environment(app, chance, directory, servers)
 
 
-Maker = Callable[[Path, Path, random.Random, ExitStack], Target]
+Maker = Callable[[Path, Path, random.Random, ExitStack], Environment]
 
 MAKERS: dict[str, tuple[str, Maker]] = {
     "direct": ("direct", _direct),
@@ -147,13 +160,13 @@ MAKERS: dict[str, tuple[str, Maker]] = {
 
 
 def _by(url: str, port: int) -> str:
-    """A URL, by way of another port."""
+    """The URL with another port."""
     return f"{url.rpartition(':')[0]}:{port}/postgres?sslmode=disable"
 
 
 @contextmanager
 def _small_disk(directory: Path) -> Iterator[Path]:
-    """A file system that can be filled; the directory itself where none can be had."""
+    """A file system of 16 MB, or the directory itself if none can be mounted."""
     disk = directory / "disk"
     disk.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=16m", "none", str(disk)]
@@ -165,23 +178,27 @@ def _small_disk(directory: Path) -> Iterator[Path]:
             subprocess.run(["umount", "-l", str(disk)], check=False)
 
 
-def _try_all(
-    name: str, place: Target, faults: list[Fault], seed: int, lines: dict[tuple[str, str], Line]
+def _run_faults(
+    name: str,
+    environment: Environment,
+    faults: list[Fault],
+    seed: int,
+    lines: dict[tuple[str, str], FaultSummary],
 ) -> list[str]:
-    """Try faults one after another in one place; what should not have been."""
-    app = place.app
+    """Run faults one after another in an environment; the failures."""
+    app = environment.app
     app.fill()
     app.start()
     failures: list[str] = []
     try:
         asyncio.run(app.until_ready())
         for number, fault in enumerate(faults):
-            if fault.name == "disk full" and not place.directory.is_mount():
-                print("No small disk can be had here: a full one is left out", file=sys.stderr)
+            if fault.name == "disk full" and not environment.directory.is_mount():
+                print("Skipping a full disk: cannot mount a small one.", file=sys.stderr)
                 continue
-            record = asyncio.run(_try(fault, place, seed * 100 + number))
+            record = asyncio.run(_run_fault(fault, environment, seed * 100 + number))
             lost, doubled = _compare(app.url, record)
-            line = lines.setdefault((fault.name, name), Line(fault.name, name))
+            line = lines.setdefault((fault.name, name), FaultSummary(fault.name, name))
             _add(line, record, lost, doubled)
             problems = [*record.wrong[:3]]
             problems += [f"lost {lost}"] if lost else []
@@ -191,20 +208,20 @@ def _try_all(
     finally:
         app.kill()
         if failures:
-            print(place.app.log.read_text(errors="replace")[-3000:], file=sys.stderr)
+            print(environment.app.log.read_text(errors="replace")[-3000:], file=sys.stderr)
     return failures
 
 
-async def _try(fault: Fault, place: Target, seed: int) -> Record:
-    """One fault under load, and what the clients saw."""
-    load = Load(place.app.base, seed)
+async def _run_fault(fault: Fault, environment: Environment, seed: int) -> Record:
+    """Run a fault under load; what the clients recorded."""
+    load = Load(environment.app.base, seed)
     await load.start()
     await asyncio.sleep(0.7)
-    load.record.wrong += await fault.act(place) or []
-    mended = time.monotonic()
-    while load.record.last_success < mended:
-        if time.monotonic() - mended > DEADLINE:
-            load.record.wrong.append(f"no service {DEADLINE} s after it was mended")
+    load.record.wrong += await fault.run(environment) or []
+    repaired = time.monotonic()
+    while load.record.last_success < repaired:
+        if time.monotonic() - repaired > DEADLINE:
+            load.record.wrong.append(f"no service {DEADLINE} s after the fault ended")
             break
         await asyncio.sleep(0.05)
     await asyncio.sleep(0.5)
@@ -212,31 +229,31 @@ async def _try(fault: Fault, place: Target, seed: int) -> Record:
 
 
 def _compare(url: str, record: Record) -> tuple[int, int]:
-    """How many acknowledged writes are not there, and how many entries are there twice."""
-    with closing(_Asking(url)) as asking:
-        stored = asking.entries()
-        values = asking.counters()
+    """The number of lost acknowledged writes, and of entries stored twice."""
+    with closing(_StoredRows(url)) as rows:
+        stored = rows.entries()
+        values = rows.counters()
     lost = sum(1 for token in record.acknowledged if token not in stored)
-    # A counter may be ahead of what was acknowledged, and never of what was sent.
+    # A counter may be ahead of the last acknowledged value, but not of the last value sent.
     lost += sum(
         1 for index, (known, sent) in record.counters.items() if not known <= values[index] <= sent
     )
     for tokens in record.batches:
-        there = sum(token in stored for token in tokens)
-        if there not in {0, len(tokens)}:
-            record.wrong.append(f"{there} of {len(tokens)} entries of a batch are there")
+        stored_count = sum(token in stored for token in tokens)
+        if stored_count not in {0, len(tokens)}:
+            record.wrong.append(f"{stored_count} of {len(tokens)} entries of a batch are stored")
     sent = record.acknowledged | record.keyed
     return lost, sum(1 for token in sent if stored.get(token, 0) > 1)
 
 
-class _Asking:
-    """Asks the database itself."""
+class _StoredRows:
+    """Reads the stored rows directly from the database."""
 
     def __init__(self, url: str) -> None:
         self._db = Database(url)
 
     def entries(self) -> dict[UUID, int]:
-        """How often each token is there."""
+        """The number of entries for each token."""
         with self._db.session() as session:
             rows = session.connection().execute(
                 text("SELECT token, count(*) FROM entry GROUP BY token")
@@ -246,7 +263,7 @@ class _Asking:
             }
 
     def counters(self) -> dict[int, int]:
-        """The value of each counter, which the next fault's clients begin at 0 again."""
+        """The value of each counter. The counters are set to 0 for the next fault."""
         with self._db.session() as session:
             rows = session.connection().execute(text("SELECT id, value FROM counter"))
             values = {number: int(value) for number, value in rows}
@@ -258,7 +275,7 @@ class _Asking:
         self._db.dispose()
 
 
-def _add(line: Line, record: Record, lost: int, doubled: int) -> None:
+def _add(line: FaultSummary, record: Record, lost: int, doubled: int) -> None:
     line.times += 1
     line.requests += record.requests
     line.acknowledged += record.statuses[200] + record.statuses[201]
@@ -270,7 +287,7 @@ def _add(line: Line, record: Record, lost: int, doubled: int) -> None:
     line.slowest = round(max(line.slowest, record.slowest), 2)
 
 
-def _line(line: Line, record: Record, lost: int, doubled: int, *, ok: bool) -> str:
+def _line(line: FaultSummary, record: Record, lost: int, doubled: int, *, ok: bool) -> str:
     statuses = " ".join(f"{status}:{count}" for status, count in sorted(record.statuses.items()))
     return (
         f"{'✓' if ok else '✗'} {line.fault:42} {line.database:60} {record.requests:5} requests, "

@@ -1,4 +1,4 @@
-"""The application that is tried: entries that are written once, and counters that only grow."""
+"""The application under test: entries that are written once, and counters that only grow."""
 
 import os
 from collections.abc import AsyncIterator
@@ -14,7 +14,7 @@ from tests.reliability.load import DEADLINE, SLOTS_DEADLINE
 
 
 class Entry(Timestamps, table=True):
-    """What a client stores; its token is unique to the request, and the database does not know."""
+    """A row of a client. Its token is unique to the request, without a unique constraint."""
 
     id: int | None = Field(default=None, primary_key=True)
     token: UUID = Field(index=True)
@@ -27,7 +27,7 @@ class Counter(SQLModel, table=True):
 
 
 class Slot(SQLModel, table=True):
-    """What faults themselves change and lock."""
+    """A row that the faults change and lock."""
 
     id: int | None = Field(default=None, primary_key=True)
     first: int = 0

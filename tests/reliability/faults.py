@@ -1,4 +1,4 @@
-"""What is broken, and how it is mended again: each fault begins and ends under load."""
+"""The faults, which begin and end under load."""
 
 import asyncio
 import random
@@ -20,16 +20,16 @@ from tests.servers import Bouncer, Server
 
 
 @dataclass
-class Target:
-    """Where a fault happens.
+class Environment:
+    """The application and the servers that a fault affects.
 
     Attributes:
         app: The application.
-        chance: What random choices follow from.
-        directory: Where there is room for files.
-        servers: PostgreSQL, the primary first; none of them for SQLite.
-        proxy: Between the application and the primary.
-        bouncer: Between the application and the primary.
+        chance: The random number generator.
+        directory: A directory for files.
+        servers: The PostgreSQL servers, the primary first; empty for SQLite.
+        proxy: A proxy between the application and the primary.
+        bouncer: PgBouncer between the application and the primary.
     """
 
     app: Application
@@ -41,115 +41,115 @@ class Target:
 
     @property
     def primary(self) -> Server:
-        """The server that takes writes."""
+        """The server that accepts writes."""
         return self.servers[0]
 
 
-Act = Callable[[Target], Awaitable["list[str] | None"]]
+Run = Callable[[Environment], Awaitable["list[str] | None"]]
 
 
 @dataclass(frozen=True)
 class Fault:
-    """Something that breaks.
+    """A fault.
 
     Attributes:
-        name: What it is called in the table.
-        place: Where it happens: ``direct``, ``pooled``, ``failover``, ``replicas``
-            or ``sqlite``.
-        act: Breaks it, and mends it again; it may return what it saw itself that was wrong.
+        name: Its name in the table.
+        environment: The kind of its environment: ``direct``, ``pooled``, ``failover``,
+            ``replicas`` or ``sqlite``.
+        run: Causes the fault and ends it. It may return wrong responses that it got itself.
     """
 
     name: str
-    place: str
-    act: Act
+    environment: str
+    run: Run
 
 
 FAULTS: list[Fault] = []
 
 
-def fault(name: str, *places: str) -> Callable[[Act], Act]:
+def fault(name: str, *environments: str) -> Callable[[Run], Run]:
     """Register a fault."""
 
-    def register(act: Act) -> Act:
-        FAULTS.extend(Fault(name, place, act) for place in places)
-        return act
+    def register(run: Run) -> Run:
+        FAULTS.extend(Fault(name, environment, run) for environment in environments)
+        return run
 
     return register
 
 
 async def off_loop(work: Callable[..., Any], *arguments: Any) -> Any:
-    """Run what blocks in a thread: the clients go on."""
+    """Run blocking code in a thread, so that the clients continue."""
     return await asyncio.to_thread(work, *arguments)
 
 
 @fault("server killed (SIGKILL), started", "direct", "pooled")
-async def kill_server(place: Target) -> None:
-    await off_loop(place.primary.kill)
-    await asyncio.sleep(place.chance.uniform(0.2, 1))
-    await off_loop(place.primary.start)
+async def kill_server(environment: Environment) -> None:
+    await off_loop(environment.primary.kill)
+    await asyncio.sleep(environment.chance.uniform(0.2, 1))
+    await off_loop(environment.primary.start)
 
 
 @fault("server restarted", "direct", "pooled")
-async def restart_server(place: Target) -> None:
-    await off_loop(place.primary.stop)
-    await off_loop(place.primary.start)
+async def restart_server(environment: Environment) -> None:
+    await off_loop(environment.primary.stop)
+    await off_loop(environment.primary.start)
 
 
 @fault("every connection cut", "direct", "pooled")
-async def cut_connections(place: Target) -> None:
-    assert place.proxy is not None
+async def cut_connections(environment: Environment) -> None:
+    assert environment.proxy is not None
     for _ in range(5):
-        place.proxy.cut()
-        await asyncio.sleep(place.chance.uniform(0.05, 0.3))
+        environment.proxy.cut()
+        await asyncio.sleep(environment.chance.uniform(0.05, 0.3))
 
 
 @fault("connections ended by an administrator", "direct", "pooled")
-async def terminate_connections(place: Target) -> None:
+async def terminate_connections(environment: Environment) -> None:
     for _ in range(5):
         await off_loop(
-            place.primary.ask,
+            environment.primary.query,
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
             "WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()",
         )
-        await asyncio.sleep(place.chance.uniform(0.05, 0.3))
+        await asyncio.sleep(environment.chance.uniform(0.05, 0.3))
 
 
 @fault("cut halfway through a request", "direct", "pooled")
-async def cut_requests(place: Target) -> None:
-    await _break(place, "cut_requests", every=place.chance.randrange(15, 40), seconds=2)
+async def cut_requests(environment: Environment) -> None:
+    await _break(environment, "cut_requests", every=environment.chance.randrange(15, 40), seconds=2)
 
 
 @fault("cut between commit and answer", "direct", "pooled")
-async def cut_answers(place: Target) -> None:
-    await _break(place, "cut_answers", every=place.chance.randrange(15, 40), seconds=2)
+async def cut_answers(environment: Environment) -> None:
+    await _break(environment, "cut_answers", every=environment.chance.randrange(15, 40), seconds=2)
 
 
 @fault("connections stalled, then cut", "direct")
-async def stall_connections(place: Target) -> None:
-    await _break(place, "stall", every=1, seconds=5)
-    assert place.proxy is not None
-    place.proxy.cut()
+async def stall_connections(environment: Environment) -> None:
+    await _break(environment, "stall", every=1, seconds=5)
+    assert environment.proxy is not None
+    environment.proxy.cut()
 
 
 @fault("new connections refused", "direct")
-async def refuse_connections(place: Target) -> None:
-    assert place.proxy is not None
-    place.proxy.set("refuse")
-    place.proxy.cut()
+async def refuse_connections(environment: Environment) -> None:
+    assert environment.proxy is not None
+    environment.proxy.set("refuse")
+    environment.proxy.cut()
     await asyncio.sleep(1.5)
-    place.proxy.set("pass")
+    environment.proxy.set("pass")
 
 
-async def _break(place: Target, mode: Mode, every: int, seconds: float) -> None:
-    assert place.proxy is not None
-    place.proxy.set(mode, every)
+async def _break(environment: Environment, mode: Mode, every: int, seconds: float) -> None:
+    assert environment.proxy is not None
+    environment.proxy.set(mode, every)
     await asyncio.sleep(seconds)
-    place.proxy.set("pass")
+    environment.proxy.set("pass")
 
 
 @fault("pool filled by a table that is locked", "direct")
-async def lock_table(place: Target) -> None:
-    async with _outsider(place) as connection:
+async def lock_table(environment: Environment) -> None:
+    async with _outsider(environment) as connection:
         await connection.execute("BEGIN")
         await connection.execute("LOCK TABLE entry IN ACCESS EXCLUSIVE MODE")
         await asyncio.sleep(3)
@@ -157,8 +157,8 @@ async def lock_table(place: Target) -> None:
 
 
 @fault("lock queue behind an ALTER TABLE", "direct")
-async def queue_for_locks(place: Target) -> None:
-    async with _outsider(place) as holder, _outsider(place) as altering:
+async def queue_for_locks(environment: Environment) -> None:
+    async with _outsider(environment) as holder, _outsider(environment) as altering:
         await holder.execute("BEGIN")
         await holder.execute("SELECT * FROM entry LIMIT 1")
         alteration = asyncio.create_task(
@@ -170,13 +170,13 @@ async def queue_for_locks(place: Target) -> None:
 
 
 @fault("no connection left (max_connections)", "direct")
-async def take_connections(place: Target) -> None:
+async def take_connections(environment: Environment) -> None:
     async with AsyncExitStack() as held:
-        first = await held.enter_async_context(_outsider(place))
+        first = await held.enter_async_context(_outsider(environment))
         for _ in range(60):
             with suppress(psycopg.OperationalError):
-                await held.enter_async_context(_outsider(place))
-            # Whatever the application gives up is taken by somebody else.
+                await held.enter_async_context(_outsider(environment))
+            # Other clients take the connections that the application loses.
             await first.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                 "WHERE backend_type = 'client backend' AND application_name <> 'outsider' LIMIT 1"
@@ -185,58 +185,58 @@ async def take_connections(place: Target) -> None:
 
 
 @fault("PgBouncer killed, started", "pooled")
-async def stop_bouncer(place: Target) -> None:
-    assert place.bouncer is not None
-    await off_loop(place.bouncer.stop)
-    await asyncio.sleep(place.chance.uniform(0.2, 1))
-    await off_loop(place.bouncer.start)
+async def stop_bouncer(environment: Environment) -> None:
+    assert environment.bouncer is not None
+    await off_loop(environment.bouncer.stop)
+    await asyncio.sleep(environment.chance.uniform(0.2, 1))
+    await off_loop(environment.bouncer.start)
 
 
 @fault("primary killed, standby promoted", "failover")
-async def fail_over(place: Target) -> None:
-    await off_loop(place.primary.kill)
+async def fail_over(environment: Environment) -> None:
+    await off_loop(environment.primary.kill)
     await asyncio.sleep(0.2)
-    standbys = place.servers[1:]
+    standbys = environment.servers[1:]
     received = "SELECT pg_wal_lsn_diff(pg_last_wal_receive_lsn(), '0/0')"
-    # What was acknowledged is on one of them at least: the one that has most.
-    positions = [(await off_loop(server.ask, received))[0][0] for server in standbys]
+    # Acknowledged writes are on at least one standby: the one with the highest position.
+    positions = [(await off_loop(server.query, received))[0][0] for server in standbys]
     chosen = standbys[positions.index(max(positions))]
     await off_loop(chosen.promote)
-    await off_loop(chosen.ask, "ALTER SYSTEM SET synchronous_standby_names = ''")
-    await off_loop(chosen.ask, "SELECT pg_reload_conf()")
-    place.servers.remove(chosen)
-    place.servers.insert(0, chosen)
+    await off_loop(chosen.query, "ALTER SYSTEM SET synchronous_standby_names = ''")
+    await off_loop(chosen.query, "SELECT pg_reload_conf()")
+    environment.servers.remove(chosen)
+    environment.servers.insert(0, chosen)
 
 
 @fault("replica killed, started", "replicas")
-async def kill_replica(place: Target) -> None:
-    for replica in place.servers[1:]:
+async def kill_replica(environment: Environment) -> None:
+    for replica in environment.servers[1:]:
         await off_loop(replica.kill)
-        await asyncio.sleep(place.chance.uniform(0.2, 1))
+        await asyncio.sleep(environment.chance.uniform(0.2, 1))
         await off_loop(replica.start)
 
 
 @fault("replicas stop applying, go on", "replicas")
-async def pause_replicas(place: Target) -> None:
-    for replica in place.servers[1:]:
-        await off_loop(replica.ask, "SELECT pg_wal_replay_pause()")
+async def pause_replicas(environment: Environment) -> None:
+    for replica in environment.servers[1:]:
+        await off_loop(replica.query, "SELECT pg_wal_replay_pause()")
     await asyncio.sleep(2)
-    for replica in place.servers[1:]:
-        await off_loop(replica.ask, "SELECT pg_wal_replay_resume()")
+    for replica in environment.servers[1:]:
+        await off_loop(replica.query, "SELECT pg_wal_replay_resume()")
 
 
 @fault("application killed (SIGKILL), started", "direct", "sqlite")
-async def kill_application(place: Target) -> None:
+async def kill_application(environment: Environment) -> None:
     for _ in range(2):
-        await asyncio.sleep(place.chance.uniform(0.05, 0.5))
-        await off_loop(place.app.kill)
-        place.app.start()
-        await place.app.until_ready()
+        await asyncio.sleep(environment.chance.uniform(0.05, 0.5))
+        await off_loop(environment.app.kill)
+        environment.app.start()
+        await environment.app.until_ready()
 
 
 @fault("disk full", "sqlite")
-async def fill_disk(place: Target) -> None:
-    filler = place.directory / "filler"
+async def fill_disk(environment: Environment) -> None:
+    filler = environment.directory / "filler"
     with suppress(OSError), filler.open("wb", buffering=0) as file:
         while True:
             file.write(b"x" * 4096)
@@ -245,9 +245,9 @@ async def fill_disk(place: Target) -> None:
 
 
 @fault("batches of the same rows at once", "direct", "pooled", "sqlite")
-async def overlap_batches(place: Target) -> list[str]:
-    """Each locks the rows in the order of their keys: none waits for one that waits for it."""
-    async with httpx.AsyncClient(base_url=place.app.base, timeout=20) as client:
+async def overlap_batches(environment: Environment) -> list[str]:
+    """Batches lock rows in the order of their keys, so they cannot deadlock."""
+    async with httpx.AsyncClient(base_url=environment.app.base, timeout=20) as client:
         created = await client.post("/slots:batch", json=[{}] * 20)
         keys = [row["id"] for row in created.json()]
 
@@ -259,59 +259,59 @@ async def overlap_batches(place: Target) -> list[str]:
                     for key in chance.sample(keys, 10)
                 ]
                 began = time.monotonic()
-                answer = await client.patch("/slots:batch", json=rows)
+                response = await client.patch("/slots:batch", json=rows)
                 took = time.monotonic() - began
-                if answer.status_code != 200 or took > SLOTS_DEADLINE:
-                    wrong.append(f"PATCH /slots:batch: {answer.status_code} after {took:.1f} s")
+                if response.status_code != 200 or took > SLOTS_DEADLINE:
+                    wrong.append(f"PATCH /slots:batch: {response.status_code} after {took:.1f} s")
             return wrong
 
-        chances = [random.Random(place.chance.random()) for _ in range(4)]
-        answers = await asyncio.gather(*(change(chance) for chance in chances))
-    return [problem for wrong in answers for problem in wrong]
+        chances = [random.Random(environment.chance.random()) for _ in range(4)]
+        results = await asyncio.gather(*(change(chance) for chance in chances))
+    return [problem for wrong in results for problem in wrong]
 
 
 @fault("a lock that outlasts the deadline", "direct", "pooled", "sqlite")
-async def outlast_deadline(place: Target) -> list[str]:
-    """A request that waits for it is answered at its deadline; others do not wait."""
+async def outlast_deadline(environment: Environment) -> list[str]:
+    """A request that waits for the lock is answered at its deadline; others do not wait."""
     async with AsyncExitStack() as stack:
-        client = httpx.AsyncClient(base_url=place.app.base, timeout=20)
+        client = httpx.AsyncClient(base_url=environment.app.base, timeout=20)
         await stack.enter_async_context(client)
         slot = (await client.post("/slots", json={})).headers["Location"]
-        await stack.enter_async_context(_locked_slots(place))
+        await stack.enter_async_context(_locked_slots(environment))
 
-        async def ask(method: str, path: str, status: int) -> list[str]:
+        async def request(method: str, path: str, status: int) -> list[str]:
             began = time.monotonic()
             body = {"first": 1} if method == "PATCH" else None
-            answer = await client.request(method, path, json=body)
+            response = await client.request(method, path, json=body)
             took = time.monotonic() - began
             late = took > SLOTS_DEADLINE + 1
-            wrong = late or answer.status_code != status
-            return [f"{method} {path}: {answer.status_code} after {took:.1f} s"] if wrong else []
+            wrong = late or response.status_code != status
+            return [f"{method} {path}: {response.status_code} after {took:.1f} s"] if wrong else []
 
-        waiting = [ask("PATCH", slot, 503) for _ in range(8)]
-        answers = await asyncio.gather(*waiting, ask("GET", "/entries?limit=1", 200))
-    return [problem for wrong in answers for problem in wrong]
+        waiting = [request("PATCH", slot, 503) for _ in range(8)]
+        results = await asyncio.gather(*waiting, request("GET", "/entries?limit=1", 200))
+    return [problem for wrong in results for problem in wrong]
 
 
 @asynccontextmanager
-async def _locked_slots(place: Target) -> AsyncIterator[None]:
-    """Somebody else has locked the slots; on SQLite, the only lock."""
-    if not place.servers:
-        path = place.app.url.removeprefix("sqlite:///")
+async def _locked_slots(environment: Environment) -> AsyncIterator[None]:
+    """Lock the slots from another connection; on SQLite, the whole database."""
+    if not environment.servers:
+        path = environment.app.url.removeprefix("sqlite:///")
         with closing(sqlite3.connect(path, isolation_level=None, timeout=5)) as lock:
             lock.execute("BEGIN IMMEDIATE")
             yield
         return
-    async with _outsider(place) as connection, connection.transaction():
+    async with _outsider(environment) as connection, connection.transaction():
         await connection.execute("LOCK TABLE slot IN SHARE MODE")
         yield
 
 
 @asynccontextmanager
-async def _outsider(place: Target) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
-    """A connection of somebody else's."""
+async def _outsider(environment: Environment) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
+    """A connection of another client."""
     connection = await psycopg.AsyncConnection.connect(
-        place.primary.url, autocommit=True, application_name="outsider"
+        environment.primary.url, autocommit=True, application_name="outsider"
     )
     try:
         yield connection

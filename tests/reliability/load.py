@@ -1,4 +1,4 @@
-"""Clients that write and read without pause, and remember the responses."""
+"""Clients that write and read continuously, and record the responses."""
 
 import asyncio
 import random
@@ -11,30 +11,29 @@ import httpx2 as httpx
 
 CLIENTS = 12
 DEADLINE = 6.0
-"""Seconds in which each request is answered, and after a fault service is back."""
+"""Seconds within which a request must be answered, and service must be back after a fault."""
 
 SLOWEST = DEADLINE + 2
-"""Seconds from which on an answer is one that hangs: two processors do all of this."""
-
+"""Seconds after which a response is wrong, with a margin because two processors run everything."""
 
 SLOTS_DEADLINE = 1.0
-"""Seconds that a request for slots may wait for the database: less than a statement may take."""
+"""Seconds that a request for slots may wait for the database, less than the statement timeout."""
 
 
 @dataclass
 class Record:
-    """What the clients saw.
+    """The requests of the clients and their responses.
 
     Attributes:
-        requests: How many requests were sent.
-        acknowledged: The tokens of the entries that were acknowledged.
-        keyed: The tokens of those that were sent under their own key, again and again.
-        batches: The tokens of those that were sent together, and are all there or none is.
-        counters: For each client, the last value that was acknowledged, and the last sent.
-        statuses: How often each status was answered; 0 for no answer.
-        wrong: What should never be answered.
-        longest_pause: Seconds in which no request succeeded, the longest.
-        slowest: Seconds that the slowest answer took.
+        requests: The number of requests.
+        acknowledged: The tokens of acknowledged entries.
+        keyed: The tokens of entries that were sent repeatedly with an idempotency key.
+        batches: The tokens of each batch, which must be stored all or not at all.
+        counters: For each client, the last acknowledged value and the last value sent.
+        statuses: The number of responses with each status; 0 for no response.
+        wrong: Wrong responses.
+        longest_pause: The longest time without a successful request, in seconds.
+        slowest: The time of the slowest response, in seconds.
     """
 
     requests: int = 0
@@ -49,18 +48,18 @@ class Record:
     last_success: float = field(default_factory=time.monotonic)
 
     def succeeded(self) -> None:
-        """A request was answered as it should be."""
+        """Record a successful request."""
         now = time.monotonic()
         self.longest_pause = max(self.longest_pause, now - self.last_success)
         self.last_success = now
 
 
 class Load:
-    """Clients of an application, until they are stopped.
+    """Clients of an application, which run until they are stopped.
 
     Args:
-        base: Where it is.
-        seed: What their choices follow from.
+        base: The URL of the application.
+        seed: The seed of their random choices.
     """
 
     def __init__(self, base: str, seed: int) -> None:
@@ -72,14 +71,14 @@ class Load:
         self._client: httpx.AsyncClient | None = None
 
     async def start(self) -> None:
-        """Let them begin, each with its own counter."""
+        """Start the clients, each with its own counter."""
         limits = httpx.Limits(max_connections=2 * CLIENTS, max_keepalive_connections=0)
         self._client = httpx.AsyncClient(base_url=self._base, timeout=20, limits=limits)
         self.record.last_success = time.monotonic()
         self._tasks = [asyncio.create_task(self._work(index)) for index in range(CLIENTS)]
 
     async def stop(self) -> Record:
-        """Let each come to the end of what it does."""
+        """Stop the clients after their current request."""
         self._stopped = True
         await asyncio.wait_for(asyncio.gather(*self._tasks), 60)
         assert self._client is not None
@@ -105,13 +104,13 @@ class Load:
             await asyncio.sleep(choose.uniform(0, 0.02))
 
     async def _store_once(self, index: int, choose: random.Random, *, count: int) -> None:
-        """Store entries under a key: again until they are acknowledged."""
+        """Send entries with an idempotency key until they are acknowledged."""
         path, body, tokens = self._entries(index, count)
         self.record.keyed.update(tokens)
         headers = {"Idempotency-Key": str(tokens[0])}
         give_up = time.monotonic() + 30
         while time.monotonic() < give_up:
-            status, _ = await self._ask("POST", path, json=body, headers=headers)
+            status, _ = await self._request("POST", path, json=body, headers=headers)
             if status == 201:
                 self.record.acknowledged.update(tokens)
                 return
@@ -120,7 +119,7 @@ class Load:
             await asyncio.sleep(choose.uniform(0.05, 0.3))
 
     def _entries(self, index: int, count: int) -> tuple[str, object, list[UUID]]:
-        """One new entry, or several together: where they are sent, the body, their tokens."""
+        """New entries: the path and the body of the request, and their tokens."""
         tokens = [uuid4() for _ in range(count)]
         entries = [{"token": str(token), "worker": index} for token in tokens]
         if count == 1:
@@ -129,9 +128,9 @@ class Load:
         return "/entries:batch", entries, tokens
 
     async def _store(self, index: int) -> None:
-        """Store an entry, once."""
+        """Send an entry once."""
         path, body, tokens = self._entries(index, 1)
-        status, position = await self._ask("POST", path, json=body)
+        status, position = await self._request("POST", path, json=body)
         if status != 201:
             return
         self.record.acknowledged.update(tokens)
@@ -139,34 +138,36 @@ class Load:
             await self._find(tokens[0], position)
 
     async def _store_many(self, index: int, count: int) -> None:
-        """Store entries together, once."""
+        """Send a batch of entries once."""
         path, body, tokens = self._entries(index, count)
-        status, _ = await self._ask("POST", path, json=body)
+        status, _ = await self._request("POST", path, json=body)
         if status == 201:
             self.record.acknowledged.update(tokens)
 
     async def _find(self, token: UUID, position: str) -> None:
-        """Find what was just written: with replicas, by the position that was answered."""
+        """Read an entry back, with replicas by the position of the response."""
         path = f"/entries?token={token}&count=exact&limit=1"
-        status, total = await self._ask("GET", path, headers={"Colonnade-Position": position})
+        status, total = await self._request("GET", path, headers={"Colonnade-Position": position})
         if status == 200 and total != "1":
-            self.record.wrong.append(f"{path}: {total} found of what was just written")
+            self.record.wrong.append(
+                f"{path}: found {total} entries instead of the one just written"
+            )
 
     async def _count(self, index: int) -> None:
-        """Set the client's counter to the next value."""
+        """Increment the client's counter."""
         known, sent = self.record.counters.get(index, (0, 0))
         self.record.counters[index] = known, sent + 1
-        status, _ = await self._ask("PATCH", f"/counters/{index}", json={"value": sent + 1})
+        status, _ = await self._request("PATCH", f"/counters/{index}", json={"value": sent + 1})
         if status == 200:
             self.record.counters[index] = sent + 1, sent + 1
 
     async def _read(self, choose: random.Random) -> None:
         if choose.random() < 0.5:
-            await self._ask("GET", "/entries?limit=20&order_by=-id")
+            await self._request("GET", "/entries?limit=20&order_by=-id")
         else:
-            await self._ask("GET", f"/counters/{choose.randrange(CLIENTS)}")
+            await self._request("GET", f"/counters/{choose.randrange(CLIENTS)}")
 
-    async def _ask(
+    async def _request(
         self,
         method: str,
         path: str,
@@ -174,30 +175,30 @@ class Load:
         json: object = None,
         headers: dict[str, str] | None = None,
     ) -> tuple[int, str]:
-        """Ask once: the status, 0 if there was no answer, and the headers about the database."""
+        """Send a request; its status, 0 for no response, and its position or total count."""
         assert self._client is not None
         record = self.record
         record.requests += 1
         started = time.monotonic()
         try:
-            answer = await self._client.request(method, path, json=json, headers=headers)
+            response = await self._client.request(method, path, json=json, headers=headers)
         except httpx.HTTPError as error:
             record.statuses[0] += 1
             if isinstance(error, httpx.TimeoutException):
-                record.wrong.append(f"{method} {path}: no answer in 20 s")
+                record.wrong.append(f"{method} {path}: no response in 20 s")
             return 0, ""
         took = time.monotonic() - started
         record.slowest = max(record.slowest, took)
-        record.statuses[answer.status_code] += 1
-        if answer.status_code in {200, 201}:
+        record.statuses[response.status_code] += 1
+        if response.status_code in {200, 201}:
             record.succeeded()
-        elif answer.status_code not in {409, 503} or (
-            answer.status_code == 503 and "retry-after" not in answer.headers
+        elif response.status_code not in {409, 503} or (
+            response.status_code == 503 and "retry-after" not in response.headers
         ):
-            record.wrong.append(f"{method} {path}: {answer.status_code} {answer.text[:200]}")
+            record.wrong.append(f"{method} {path}: {response.status_code} {response.text[:200]}")
         if took > SLOWEST:
-            record.wrong.append(f"{method} {path}: {answer.status_code} after {took:.1f} s")
-        answer_headers = answer.headers
-        return answer.status_code, answer_headers.get(
-            "Colonnade-Position", answer_headers.get("X-Total-Count", "")
+            record.wrong.append(f"{method} {path}: {response.status_code} after {took:.1f} s")
+        response_headers = response.headers
+        return response.status_code, response_headers.get(
+            "Colonnade-Position", response_headers.get("X-Total-Count", "")
         )

@@ -1,4 +1,4 @@
-"""A proxy that breaks connections: cut, stalled, refused, or robbed of their answers."""
+"""A proxy that cuts, stalls or refuses connections, or drops responses."""
 
 import asyncio
 import threading
@@ -7,21 +7,20 @@ from contextlib import contextmanager, suppress
 from typing import Literal
 
 Mode = Literal["pass", "refuse", "stall", "cut_requests", "cut_answers"]
-"""What happens to what goes through: nothing; no new connections; nothing arrives any more; half of
-a request arrives and the connection ends; a request arrives, and the connection ends before its
-answer."""
+"""What the proxy does: pass everything on; refuse new connections; stop passing anything on; pass
+half of a request on and cut the connection; or pass a request on and cut before its response."""
 
 
 class Proxy:
-    """A proxy before a server, in its own thread.
+    """A proxy in front of a server, which runs in a thread.
 
     Args:
-        port: The server's.
+        port: The port of the server.
 
     Attributes:
-        port: Its own.
-        every: In the modes that cut, the connection is cut at every so many messages.
-        word: If not empty, those modes cut at requests that have it in them, and no others.
+        port: The port of the proxy.
+        every: The modes that cut do so once in this number of messages.
+        word: If not empty, those modes cut only at requests that contain it.
     """
 
     def __init__(self, port: int) -> None:
@@ -41,23 +40,23 @@ class Proxy:
         self.word = b""
 
     def start(self) -> None:
-        """Take connections."""
+        """Accept connections."""
         self._thread.start()
         self._ready.wait(10)
 
     def stop(self) -> None:
-        """Cut every connection, and take no more."""
+        """Cut all connections and stop accepting new ones."""
         self._call(self._close)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
 
     @property
     def is_passing(self) -> bool:
-        """Whether nothing is broken, or not any more."""
+        """Whether the proxy passes everything on."""
         return self._mode == "pass"
 
     def set(self, mode: Mode, every: int = 1, word: bytes = b"", times: int | None = None) -> None:
-        """Break connections in this way from now on, or so many times."""
+        """Set the mode, permanently or for a number of cuts."""
 
         async def change() -> None:
             self._mode, self.every, self.word, self._left = mode, every, word, times
@@ -69,7 +68,7 @@ class Proxy:
         self._call(change)
 
     def cut(self) -> None:
-        """Cut every connection there is."""
+        """Cut all connections."""
 
         async def cut() -> None:
             for writer in list(self._open):
@@ -102,7 +101,7 @@ class Proxy:
             writer.transport.abort()
         tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         if tasks:
-            # Whose connections are gone ends; Python 3.11 complains of one that is cancelled.
+            # Tasks end when their connections do. Python 3.11 reports cancelled ones as errors.
             self._passing.set()
             _, left = await asyncio.wait(tasks, timeout=1)
             for task in left:
@@ -114,19 +113,19 @@ class Proxy:
             writer.transport.abort()
             return
         try:
-            there, to = await asyncio.open_connection("127.0.0.1", self._target)
+            server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self._target)
         except OSError:
             writer.transport.abort()
             return
-        self._open |= {writer, to}
+        self._open |= {writer, server_writer}
         try:
             await asyncio.gather(
-                self._pass(reader, to, writer, asking=True),
-                self._pass(there, writer, to, asking=False),
+                self._pass(reader, server_writer, writer, is_request=True),
+                self._pass(server_reader, writer, server_writer, is_request=False),
             )
         finally:
-            self._open -= {writer, to}
-            for stream in (writer, to):
+            self._open -= {writer, server_writer}
+            for stream in (writer, server_writer):
                 stream.transport.abort()
 
     async def _pass(
@@ -135,15 +134,15 @@ class Proxy:
         target: asyncio.StreamWriter,
         other: asyncio.StreamWriter,
         *,
-        asking: bool,
+        is_request: bool,
     ) -> None:
         with suppress(OSError, ConnectionError):
             while content := await source.read(1 << 16):
                 await self._passing.wait()
-                if asking and self.word and self.word in content:
+                if is_request and self.word and self.word in content:
                     self._marked.add(target)
-                if self._is_cut("cut_requests" if asking else "cut_answers", target, other):
-                    if asking:
+                if self._is_cut("cut_requests" if is_request else "cut_answers", target, other):
+                    if is_request:
                         target.write(content[: len(content) // 2])
                         await target.drain()
                     break
@@ -169,7 +168,7 @@ class Proxy:
 
 @contextmanager
 def proxied(port: int) -> Iterator[Proxy]:
-    """A proxy before the server on a port."""
+    """Run a proxy in front of the server on a port."""
     proxy = Proxy(port)
     proxy.start()
     try:

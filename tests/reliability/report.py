@@ -1,4 +1,4 @@
-"""The table of docs/reliability.md, made of what was counted."""
+"""The tables of docs/reliability.md, made from the saved results."""
 
 import json
 import re
@@ -16,15 +16,15 @@ _TITLES = (
 
 
 def table(saved: dict[str, Any]) -> str:
-    """The table: a heading for each place, a line for each fault."""
+    """The tables: one for each environment, with a line for each fault."""
     lines = saved["lines"]
     parts = []
-    for place in dict.fromkeys(line["database"] for line in lines):
-        rows = [_row(line) for line in lines if line["database"] == place]
+    for environment in dict.fromkeys(line["database"] for line in lines):
+        rows = [_row(line) for line in lines if line["database"] == environment]
         head = ["| " + " | ".join(_TITLES) + " |", "|---" * len(_TITLES) + "|"]
-        parts.append("\n".join([f"**{place}**", "", *head, *rows]))
-    how = f"`python -m tests.reliability --seed {saved['seed']} --minutes {saved['minutes']:g}`"
-    return f"{how}\n\n" + "\n\n".join(parts)
+        parts.append("\n".join([f"**{environment}**", "", *head, *rows]))
+    command = f"`python -m tests.reliability --seed {saved['seed']} --minutes {saved['minutes']:g}`"
+    return f"{command}\n\n" + "\n\n".join(parts)
 
 
 def _row(line: dict[str, Any]) -> str:
@@ -36,14 +36,14 @@ def _row(line: dict[str, Any]) -> str:
     return "| " + " | ".join(map(str, cells)) + " |"
 
 
-def filled(page: str, saved: dict[str, Any]) -> str:
-    """The page, with the table in its place."""
+def fill(page: str, saved: dict[str, Any]) -> str:
+    """The text of the page with the current tables."""
     block = f"<!-- counted -->\n\n{table(saved)}\n\n<!-- end -->"
     return re.sub(r"<!-- counted -->.*?<!-- end -->", lambda _: block, page, flags=re.DOTALL)
 
 
 def write(saved: dict[str, Any]) -> None:
-    """Keep what was counted, and show it."""
+    """Save the results and write the page."""
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(saved, indent=1) + "\n")
-    PAGE.write_text(filled(PAGE.read_text(), saved))
+    PAGE.write_text(fill(PAGE.read_text(), saved))

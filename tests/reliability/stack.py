@@ -1,4 +1,4 @@
-"""The application, as its own process, and where it stores."""
+"""The application in a separate process."""
 
 import asyncio
 import os
@@ -26,12 +26,12 @@ db.dispose()
 
 
 class Application:
-    """The application under uvicorn.
+    """The application, served by uvicorn.
 
     Args:
-        url: Where it stores.
-        log: The file of its output.
-        settings: Variables of its environment.
+        url: The URL of its database.
+        log: The file for its output.
+        settings: Environment variables.
     """
 
     def __init__(self, url: str, log: Path, **settings: str) -> None:
@@ -43,15 +43,15 @@ class Application:
 
     @property
     def base(self) -> str:
-        """Where it answers."""
+        """The URL of the application."""
         return f"http://127.0.0.1:{self.port}"
 
     def fill(self) -> None:
-        """Make its tables, and a counter for each client."""
+        """Create the tables, and a counter for each client."""
         subprocess.run([sys.executable, "-c", FILL], env=self._environment(), cwd=ROOT, check=True)
 
     def start(self) -> None:
-        """Start it."""
+        """Start the process."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [
@@ -62,7 +62,7 @@ class Application:
             )  # fmt: skip
 
     async def until_ready(self, patience: float = 30) -> float:
-        """Wait until it answers a read; the seconds that took."""
+        """Wait until the application answers a read; the seconds that it took."""
         started = time.monotonic()
         async with httpx.AsyncClient(base_url=self.base, timeout=10) as client:
             while True:
@@ -70,11 +70,13 @@ class Application:
                     if (await client.get("/entries?limit=1")).status_code == 200:
                         return time.monotonic() - started
                 if time.monotonic() - started > patience:
-                    raise RuntimeError(f"The application does not answer: see {self.log}")
+                    raise RuntimeError(
+                        f"The application did not respond within {patience:g} s. See {self.log}."
+                    )
                 await asyncio.sleep(0.02)
 
     def kill(self) -> None:
-        """Kill it, without a word."""
+        """Kill the process with SIGKILL."""
         if self._process is not None:
             self._process.kill()
             self._process.wait(10)

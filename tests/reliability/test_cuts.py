@@ -1,4 +1,4 @@
-"""Connections that end: what is run again, what is not, and the response that a client gets."""
+"""Lost connections: the statements and transactions that run again, and the responses."""
 
 import asyncio
 import logging
@@ -46,7 +46,7 @@ def note(db: Database, server: Server) -> Iterator[Any]:
 
     db.create_all()
     yield Note
-    server.ask("DROP TABLE note")
+    server.query("DROP TABLE note")
 
 
 @pytest.fixture
@@ -65,10 +65,10 @@ def client(db: Database, note: Any) -> Iterator[TestClient]:
 
 
 def stored(server: Server) -> int:
-    return int(str(server.ask("SELECT count(*) FROM note")[0][0]))
+    return int(str(server.query("SELECT count(*) FROM note")[0][0]))
 
 
-def test_a_pooled_connection_that_died_is_replaced(
+def test_a_dead_pooled_connection_is_replaced(
     client: TestClient, proxy: Proxy, server: Server
 ) -> None:
     for _ in range(3):
@@ -77,22 +77,22 @@ def test_a_pooled_connection_that_died_is_replaced(
         proxy.cut()
     assert client.post("/notes", json={"text": "x"}).status_code == 201
     proxy.cut()
-    time.sleep(0.05)  # the end has come by then, and is seen without a word to the server
+    time.sleep(0.05)  # the connection is closed by then, which is noticed without a round trip
     assert client.post("/notes", json={"text": "x"}).status_code == 201
     assert stored(server) == 2
 
 
 @pytest.mark.parametrize("mode", ["cut_requests", "cut_answers"])
-def test_a_read_that_is_cut_off_is_asked_again(
+def test_a_read_is_retried_after_a_lost_connection(
     client: TestClient, proxy: Proxy, mode: Mode
 ) -> None:
     client.get("/notes")
     proxy.set(mode, times=1)
     assert client.get("/notes").status_code == 200
-    assert proxy.is_passing  # it was cut
+    assert proxy.is_passing  # the connection was cut
 
 
-def test_a_unit_that_is_cut_off_before_its_commit_is_run_again(
+def test_a_transaction_that_loses_its_connection_before_commit_runs_again(
     db: Database, note: Any, proxy: Proxy, server: Server
 ) -> None:
     runs: list[int] = []
@@ -122,7 +122,7 @@ def test_a_unit_that_is_cut_off_before_its_commit_is_run_again(
     assert (len(runs), stored(server)) == (4, 2)
 
 
-def test_one_that_is_cut_off_at_its_commit_is_not(
+def test_a_transaction_that_loses_its_connection_at_commit_does_not_run_again(
     db: Database, note: Any, proxy: Proxy, server: Server
 ) -> None:
     runs: list[int] = []
@@ -148,10 +148,12 @@ def test_one_that_is_cut_off_at_its_commit_is_not(
 
     asyncio.run(main())
     assert len(runs) == 3
-    assert stored(server) == 3  # here it was: nobody could know
+    assert stored(server) == 3  # it was committed, which the client could not know
 
 
-def test_unless_it_may_be_run_twice(db: Database, note: Any, proxy: Proxy, server: Server) -> None:
+def test_an_idempotent_transaction_runs_again_after_a_lost_commit(
+    db: Database, note: Any, proxy: Proxy, server: Server
+) -> None:
     runs: list[int] = []
 
     def work(session: Session) -> None:
@@ -165,7 +167,7 @@ def test_unless_it_may_be_run_twice(db: Database, note: Any, proxy: Proxy, serve
     assert (len(runs), stored(server)) == (2, 1)
 
 
-def test_a_unit_that_commits_by_itself_is_not_run_again(
+def test_a_transaction_that_has_committed_does_not_run_again(
     db: Database, note: Any, proxy: Proxy, server: Server
 ) -> None:
     runs: list[int] = []
@@ -184,7 +186,7 @@ def test_a_unit_that_commits_by_itself_is_not_run_again(
     assert (len(runs), stored(server)) == (1, 1)
 
 
-def test_a_server_that_is_not_there_is_a_503_in_time(
+def test_an_unreachable_server_is_a_503_within_the_time_limit(
     client: TestClient, proxy: Proxy, caplog: pytest.LogCaptureFixture
 ) -> None:
     client.get("/notes")
@@ -204,9 +206,7 @@ def test_a_server_that_is_not_there_is_a_503_in_time(
     assert "can be reached again after" in caplog.text
 
 
-def test_a_request_waits_for_a_server_that_is_back_in_time(
-    client: TestClient, proxy: Proxy
-) -> None:
+def test_a_request_waits_for_a_server_that_restarts(client: TestClient, proxy: Proxy) -> None:
     client.get("/notes")
     proxy.set("refuse")
     proxy.cut()
@@ -214,17 +214,17 @@ def test_a_request_waits_for_a_server_that_is_back_in_time(
     assert client.get("/notes").status_code == 200
 
 
-def test_what_was_sent_and_not_answered_is_said_to_be_uncertain(
+def test_a_write_without_a_response_is_uncertain(
     client: TestClient, proxy: Proxy, server: Server
 ) -> None:
     client.post("/notes", json={"text": "before"})
     proxy.set("cut_answers", times=1)
     answer = client.post("/notes", json={"text": "maybe"})
     assert (answer.status_code, answer.json()["type"]) == (503, "urn:colonnade:uncertain")
-    assert stored(server) == 2  # here it was: nobody could know
+    assert stored(server) == 2  # it was committed, which the client could not know
 
 
-def test_a_pool_that_is_full_is_a_503_in_time(db: Database, client: TestClient) -> None:
+def test_an_exhausted_pool_is_a_503_within_the_time_limit(db: Database, client: TestClient) -> None:
     sessions = [db.session() for _ in range(3)]
     for session in sessions:
         session.__enter__().connection()
@@ -237,7 +237,7 @@ def test_a_pool_that_is_full_is_a_503_in_time(db: Database, client: TestClient) 
     assert client.get("/by-hand").status_code == 200
 
 
-def test_what_helps_nothing_is_not_tried_again(db: Database) -> None:
+def test_a_missing_database_is_not_retried(db: Database) -> None:
     wrong = Database(str(db.url).replace("/postgres", "/absent"), pool_timeout=10)
     started = time.monotonic()
     with pytest.raises(UnreachableError, match="the database does not exist"):
@@ -245,19 +245,17 @@ def test_what_helps_nothing_is_not_tried_again(db: Database) -> None:
     assert time.monotonic() - started < 2
 
 
-def test_the_log_says_nothing_of_a_server_that_is_there(
-    db: Database, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_reachable_server_logs_nothing(db: Database, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG, "colonnade"):
         db.ping()
     assert caplog.text == ""
 
 
 @pytest.mark.parametrize(("closed", "reached"), [(4, True), (1000, False)])
-def test_connections_that_are_closed_as_they_are_opened(
+def test_connections_that_are_closed_when_opened_are_retried(
     proxy: Proxy, monkeypatch: pytest.MonkeyPatch, closed: int, reached: bool
 ) -> None:
-    """As when others take what is left: it is tried some times, and never another error."""
+    """The server does this if other clients take the last connections."""
     left = [closed]
 
     def is_closed(connection: Any) -> bool:
@@ -282,7 +280,7 @@ def test_connections_that_are_closed_as_they_are_opened(
     db.dispose()
 
 
-def test_tcp_looks_after_both_drivers_connections(db: Database) -> None:
+def test_both_drivers_use_tcp_keepalive(db: Database) -> None:
     import socket
 
     with db.engine.connect() as connection:
@@ -303,18 +301,18 @@ def test_tcp_looks_after_both_drivers_connections(db: Database) -> None:
     asyncio.run(main())
 
 
-def test_a_primary_that_has_become_a_standby_is_left(server: Server, note: Any) -> None:
-    """25006: nothing was done, and the connections lead to the wrong one."""
+def test_connections_to_a_former_primary_are_dropped(server: Server, note: Any) -> None:
+    """25006 (read_only_sql_transaction): nothing was changed, so the transaction runs again."""
     db = Database(server.url)
-    server.ask("ALTER DATABASE postgres SET default_transaction_read_only = on")
+    server.query("ALTER DATABASE postgres SET default_transaction_read_only = on")
     try:
-        db.ping()  # a connection of that time
+        db.ping()  # opens a connection to the former primary
         with db.session() as session:
             with pytest.raises(DBAPIError, match="read-only"):
                 session.connection().execute(text("INSERT INTO note (text) VALUES ('x')"))
             session.rollback()
         threading.Timer(
-            0.05, server.ask, ["ALTER DATABASE postgres RESET default_transaction_read_only"]
+            0.05, server.query, ["ALTER DATABASE postgres RESET default_transaction_read_only"]
         ).start()
 
         def work(session: Session) -> None:
@@ -322,12 +320,14 @@ def test_a_primary_that_has_become_a_standby_is_left(server: Server, note: Any) 
 
         db.transaction(work)
     finally:
-        server.ask("ALTER DATABASE postgres RESET default_transaction_read_only")
+        server.query("ALTER DATABASE postgres RESET default_transaction_read_only")
     assert stored(server) == 1
     db.dispose()
 
 
-def test_a_savepoint_is_no_commit(db: Database, note: Any, proxy: Proxy, server: Server) -> None:
+def test_a_transaction_with_a_savepoint_runs_again(
+    db: Database, note: Any, proxy: Proxy, server: Server
+) -> None:
     runs: list[int] = []
 
     def work(session: Session) -> None:
@@ -342,7 +342,7 @@ def test_a_savepoint_is_no_commit(db: Database, note: Any, proxy: Proxy, server:
     assert (len(runs), stored(server)) == (2, 1)
 
 
-def test_a_unit_that_commits_by_itself_is_not_run_again_whatever_is_said(
+def test_an_idempotent_transaction_that_has_committed_does_not_run_again(
     db: Database, note: Any, proxy: Proxy, server: Server
 ) -> None:
     def work(session: Session) -> None:
@@ -357,8 +357,8 @@ def test_a_unit_that_commits_by_itself_is_not_run_again_whatever_is_said(
     assert stored(server) == 1
 
 
-def test_health_is_told_in_time(db: Database, server: Server, proxy: Proxy) -> None:
-    """Of a pool that is full, and of a server that has stalled."""
+def test_health_answers_within_its_timeout(db: Database, server: Server, proxy: Proxy) -> None:
+    """With an exhausted pool, and with a stalled server."""
     db.ping()
     sessions = [db.session() for _ in range(3)]
     for session in sessions:
@@ -379,7 +379,7 @@ def test_health_is_told_in_time(db: Database, server: Server, proxy: Proxy) -> N
         assert not (await asyncio.to_thread(db.health, 0.3)).reached
         proxy.set("pass")
         for thread in threading.enumerate():
-            if thread.name == "colonnade-health":  # what still waits has a connection
+            if thread.name == "colonnade-health":  # it still has a connection
                 await asyncio.to_thread(thread.join, 5)
         await db.dispose_async()
 
@@ -388,7 +388,7 @@ def test_health_is_told_in_time(db: Database, server: Server, proxy: Proxy) -> N
     assert time.monotonic() - started < 5
 
 
-def test_a_silent_host_does_not_have_all_the_time(server: Server) -> None:
+def test_a_silent_host_does_not_use_up_the_pool_timeout(server: Server) -> None:
     import socket
 
     with socket.create_server(("127.0.0.1", 0)) as silent:

@@ -1,4 +1,4 @@
-"""``colonnade doctor`` on what it is for: servers that are fine, and those that are not."""
+"""``colonnade doctor`` with healthy and broken servers."""
 
 import asyncio
 import threading
@@ -14,24 +14,34 @@ from colonnade.database import capabilities_of, recognise
 from colonnade.errors import MigrationError, UnreachableError
 from colonnade.migrations import upgrade
 from tests.cli.running import colonnade
-from tests.servers import Bouncer, Server, certify, installed, running, workshop
+from tests.servers import (
+    Bouncer,
+    Server,
+    installed_postgresql,
+    running,
+    server_directory,
+    write_certificates,
+)
 
 
 @pytest.fixture(scope="module")
 def secured() -> Iterator[tuple[Server, Path]]:
-    """A server that takes TLS and passwords only, with its own CA."""
-    programs = installed()
+    """A server that requires TLS and a password, with its own CA."""
+    programs = installed_postgresql()
     if programs is None:
         pytest.skip("no PostgreSQL with TLS is installed (apt-get install postgresql)")
-    with workshop() as directory, running(programs, directory, certify(directory)) as server:
-        server.ask("ALTER USER me PASSWORD 'right'")
+    with (
+        server_directory() as directory,
+        running(programs, directory, write_certificates(directory)) as server,
+    ):
+        server.query("ALTER USER me PASSWORD 'right'")
         (server.data / "pg_hba.conf").write_text("hostssl all all all scram-sha-256\n")
         server.stop()
         server.start()
         yield server, directory
 
 
-def test_a_good_url(server: Server, tmp_path: Path) -> None:
+def test_doctor_reports_a_healthy_server(server: Server, tmp_path: Path) -> None:
     done = colonnade("doctor", server.url, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "PostgreSQL, direct" in done.stdout
@@ -39,7 +49,7 @@ def test_a_good_url(server: Server, tmp_path: Path) -> None:
     assert "TLS none" in done.stdout
 
 
-def test_a_pooled_one(
+def test_doctor_reports_a_pooler(
     bouncer: Bouncer, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done = colonnade("doctor", bouncer.url, cwd=tmp_path)
@@ -52,7 +62,7 @@ def test_a_pooled_one(
     assert "(detected)" not in done.stdout
 
 
-def test_migrations_go_past_a_pooler(
+def test_migrations_connect_directly_and_not_to_the_pooler(
     bouncer: Bouncer, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "pyproject.toml").write_text("[tool.colonnade]\n")
@@ -75,13 +85,13 @@ def test_migrations_go_past_a_pooler(
     assert (str(configured.direct), str(configured.url)) == (server.url, bouncer.url)
     upgrade(configured, tmp_path)
     configured.dispose()
-    assert server.ask("SELECT version_num FROM alembic_version") == [("0001",)]
-    # Of another database than that of the environment, it says nothing.
+    assert server.query("SELECT version_num FROM alembic_version") == [("0001",)]
+    # DATABASE_URL_UNPOOLED belongs to the database of DATABASE_URL only.
     assert str(Database("sqlite://").direct) == "sqlite://"
 
 
-def test_a_sleeping_server_that_wakes(programs: Path, tmp_path: Path) -> None:
-    with workshop() as directory:
+def test_doctor_waits_for_a_suspended_server(programs: Path, tmp_path: Path) -> None:
+    with server_directory() as directory:
         server = Server(programs, directory / "data")
         server.make()
         timer = threading.Timer(4.0, server.start)
@@ -97,7 +107,7 @@ def test_a_sleeping_server_that_wakes(programs: Path, tmp_path: Path) -> None:
     assert "can be reached again" in done.stderr
 
 
-def test_a_bad_password(secured: tuple[Server, Path], tmp_path: Path) -> None:
+def test_doctor_reports_a_wrong_password(secured: tuple[Server, Path], tmp_path: Path) -> None:
     url = f"postgresql://me:wr0ng@localhost:{secured[0].port}/postgres?sslmode=require"
     done = colonnade("doctor", url, cwd=tmp_path)
     assert done.returncode == 1
@@ -105,7 +115,7 @@ def test_a_bad_password(secured: tuple[Server, Path], tmp_path: Path) -> None:
     assert "wr0ng" not in done.stdout + done.stderr
 
 
-def test_a_wrong_ca_and_a_right_one(secured: tuple[Server, Path], tmp_path: Path) -> None:
+def test_doctor_verifies_the_ca(secured: tuple[Server, Path], tmp_path: Path) -> None:
     server, directory = secured
     url = f"postgresql://me:right@localhost:{server.port}/postgres?sslmode=verify-full&sslrootcert="
     wrong = colonnade("doctor", f"{url}{directory}/other.pem", cwd=tmp_path)
@@ -146,7 +156,7 @@ def test_an_expired_certificate_is_refused(secured: tuple[Server, Path]) -> None
         server.start(wait=False)
 
 
-def test_servers_that_speak_the_protocol_are_told_apart(server: Server) -> None:
+def test_distributed_engines_are_recognised(server: Server) -> None:
     cockroach = "CockroachDB CCL v25.1.0 (x86_64-pc-linux-gnu, built 2025/02/10, go1.22.8)"
     yugabyte = "PostgreSQL 15.2-YB-2.25.1.0-b0 on x86_64-pc-linux-gnu, compiled by clang, 64-bit"
     assert recognise(cockroach).name == "CockroachDB"

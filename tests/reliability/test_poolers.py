@@ -1,4 +1,4 @@
-"""Behind PgBouncer in transaction mode: one that keeps no prepared statements, and newer ones."""
+"""PgBouncer in transaction mode, with and without support for prepared statements."""
 
 import asyncio
 import logging
@@ -14,14 +14,14 @@ from colonnade import Database, Field, Resource, SQLModel, insert, select, text
 from colonnade.database import Plan
 from colonnade.errors import DatabaseError, UnreachableError
 from tests.database.test_limits import RUNNERS
-from tests.servers import PREPARES, Bouncer, Server, bouncer_version
+from tests.servers import PREPARED_STATEMENTS_SINCE, Bouncer, Server, bouncer_version
 
 SAID = ["", "?pool_mode=transaction", "?pool_mode=transaction&prepared_statements=true"]
 
 
 @pytest.fixture(params=SAID, ids=["asked", "said", "prepares"])
 def db(request: pytest.FixtureRequest, server: Server, bouncer: Bouncer) -> Iterator[Database]:
-    if "prepared" in request.param and bouncer_version() < PREPARES:
+    if "prepared" in request.param and bouncer_version() < PREPARED_STATEMENTS_SINCE:
         pytest.skip("this PgBouncer keeps no prepared statements: it takes 1.21 or newer")
     db = Database(bouncer.url + request.param)
     yield db
@@ -36,11 +36,11 @@ def note(db: Database, server: Server, bouncer: Bouncer) -> Iterator[Any]:
 
     db.create_all()
     yield Note
-    server.ask("DROP TABLE note")
+    server.query("DROP TABLE note")
 
 
-def test_nothing_fails_over_several_of_the_servers_processes(db: Database, note: Any) -> None:
-    """SQLAlchemy on asyncpg as it is failed in 81 of 250 transactions."""
+def test_statements_work_on_alternating_server_connections(db: Database, note: Any) -> None:
+    """Plain SQLAlchemy with asyncpg failed in 81 of 250 transactions."""
     plan = Plan(select(note.__table__.c.text).where(note.__table__.c.id == 1))
 
     async def transaction(index: int) -> None:
@@ -90,7 +90,7 @@ def test_nothing_fails_over_several_of_the_servers_processes(db: Database, note:
 
 
 @pytest.mark.parametrize("way", RUNNERS)
-def test_a_statement_ends_at_the_limit(
+def test_a_statement_ends_at_its_timeout(
     db: Database, server: Server, bouncer: Bouncer, way: Callable[[Database], None]
 ) -> None:
     limited = Database(db.url, statement_timeout=0.3)
@@ -99,14 +99,14 @@ def test_a_statement_ends_at_the_limit(
     limited.dispose()
     query = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%(20)'"
     for _ in range(40):
-        if server.ask(query) == [(0,)]:
+        if server.query(query) == [(0,)]:
             return
         threading.Event().wait(0.05)
     raise AssertionError("it still runs on the server")
 
 
-def test_what_a_session_limits_stays_its_own(db: Database) -> None:
-    """SET would be the next client's; SET LOCAL ends with the transaction."""
+def test_a_statement_timeout_does_not_leak_to_the_next_client(db: Database) -> None:
+    """SET would apply to the next client; SET LOCAL ends with the transaction."""
     limited = Database(db.url, statement_timeout=0.3)
     with limited.session() as session:
         shown = session.connection().execute(text("SHOW statement_timeout")).scalar_one()
@@ -118,7 +118,7 @@ def test_what_a_session_limits_stays_its_own(db: Database) -> None:
     limited.dispose()
 
 
-def test_the_log_says_what_was_found(
+def test_a_detected_pooler_is_logged(
     server: Server, bouncer: Bouncer, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO, "colonnade.database"):
@@ -132,9 +132,11 @@ def test_the_log_says_what_was_found(
     behind.dispose()
 
 
-def test_a_direct_connection_keeps_what_it_has_prepared(server: Server, bouncer: Bouncer) -> None:
+def test_a_direct_connection_keeps_its_prepared_statements(
+    server: Server, bouncer: Bouncer
+) -> None:
     db = Database(server.url)
-    # A PgBouncer that prepares for its clients has its own names.
+    # A PgBouncer with support for prepared statements renames them.
     query = text("SELECT count(*) FROM pg_prepared_statements WHERE name LIKE '\\_\\_asyncpg%'")
 
     async def main() -> int:
@@ -159,14 +161,14 @@ def test_a_direct_connection_keeps_what_it_has_prepared(server: Server, bouncer:
     assert asyncio.run(unprepared()) == 0
 
 
-def test_a_setting_that_the_pooler_refuses_is_named(server: Server, bouncer: Bouncer) -> None:
+def test_a_setting_that_pgbouncer_refuses_is_an_error(server: Server, bouncer: Bouncer) -> None:
     db = Database(f"{bouncer.url}?pool_mode=transaction&statement_timeout=5000")
     with pytest.raises(UnreachableError, match="pooler rejects a setting"):
         db.ping()
 
 
-def test_a_resource_keeps_a_key_behind_it(db: Database, note: Any) -> None:
-    """Idempotency-Key locks for a transaction: a session's lock would stay behind."""
+def test_idempotency_keys_work_behind_pgbouncer(db: Database, note: Any) -> None:
+    """Idempotency-Key takes a transaction lock, since a session lock would outlast the request."""
     from fastapi import FastAPI
     from fastapi.testclient import TestClient
 

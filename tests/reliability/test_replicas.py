@@ -1,4 +1,4 @@
-"""Reads on real standbys: in turn, never older than one's own writes, without those that fail."""
+"""Reads on real standbys: in turn, with own writes visible, and without failed standbys."""
 
 import asyncio
 import threading
@@ -26,7 +26,7 @@ from tests.servers import Server
 
 @pytest.fixture
 def note(servers: list[Server]) -> Iterator[Any]:
-    """A table, empty on all of them."""
+    """A table that is empty on all servers."""
 
     class Note(SQLModel, table=True):
         id: int | None = Field(default=None, primary_key=True)
@@ -37,9 +37,9 @@ def note(servers: list[Server]) -> Iterator[Any]:
     db.create_all()
     yield Note
     for standby in standbys:
-        standby.ask("SELECT pg_wal_replay_resume()")
+        standby.query("SELECT pg_wal_replay_resume()")
     db.dispose()
-    primary.ask("DROP TABLE note")
+    primary.query("DROP TABLE note")
     until(lambda: all(caught_up(primary, standby) for standby in standbys))
 
 
@@ -53,8 +53,8 @@ def db(servers: list[Server], note: Any) -> Iterator[Database]:
 
 
 def caught_up(primary: Server, standby: Server) -> bool:
-    position = primary.ask("SELECT pg_current_wal_insert_lsn()")[0][0]
-    return bool(standby.ask(f"SELECT pg_last_wal_replay_lsn() >= '{position}'")[0][0])
+    position = primary.query("SELECT pg_current_wal_insert_lsn()")[0][0]
+    return bool(standby.query(f"SELECT pg_last_wal_replay_lsn() >= '{position}'")[0][0])
 
 
 def until(condition: Callable[[], bool], seconds: float = 15) -> None:
@@ -78,12 +78,12 @@ def count(session: Any, Note: Any) -> int:
 
 
 def pause(servers: list[Server]) -> None:
-    """Have the standbys apply nothing more."""
+    """Pause replay on the standbys."""
     for standby in servers[1:]:
-        standby.ask("SELECT pg_wal_replay_pause()")
+        standby.query("SELECT pg_wal_replay_pause()")
         until(
             lambda standby=standby: (  # type: ignore[misc]  # mypy infers no lambda with a default
-                standby.ask("SELECT pg_get_wal_replay_pause_state()")[0][0] == "paused"
+                standby.query("SELECT pg_get_wal_replay_pause_state()")[0][0] == "paused"
             )
         )
 
@@ -108,7 +108,7 @@ def test_reads_go_to_the_replicas_in_turn(db: Database, servers: list[Server]) -
         assert query.scalar_one() == servers[0].port
 
 
-def test_what_was_written_is_found_though_no_replica_has_it(
+def test_a_session_reads_its_own_writes_if_no_replica_has_them(
     db: Database, servers: list[Server], note: Any
 ) -> None:
     pause(servers)
@@ -118,16 +118,14 @@ def test_what_was_written_is_found_though_no_replica_has_it(
     with db.session(read_only=True) as session:
         assert count(session, note) == 1
     assert ports(db, 2) == [servers[0].port] * 2
-    with db.following(), db.session(read_only=True) as session:  # somebody who wrote nothing
+    with db.following(), db.session(read_only=True) as session:  # another client, without writes
         assert count(session, note) == 0
     for standby in servers[1:]:
-        standby.ask("SELECT pg_wal_replay_resume()")
+        standby.query("SELECT pg_wal_replay_resume()")
     until(lambda: port_of_reader(db) != servers[0].port)
 
 
-def test_over_http_the_client_brings_its_position(
-    db: Database, servers: list[Server], note: Any
-) -> None:
+def test_an_http_client_sends_its_position(db: Database, servers: list[Server], note: Any) -> None:
     app = FastAPI(lifespan=db.lifespan)
     app.include_router(Resource(note, db))
     pause(servers)
@@ -147,10 +145,10 @@ def test_over_http_the_client_brings_its_position(
             assert client.get("/notes", headers={"Colonnade-Position": nonsense}).json() == []
 
 
-def test_an_acknowledged_write_stays_so_when_the_primary_dies(
+def test_a_write_is_acknowledged_if_the_primary_dies_after_the_commit(
     db: Database, servers: list[Server], note: Any
 ) -> None:
-    """Before it could say how far it is: what was committed is not answered as a failure."""
+    """The primary dies before it reports its position, which must not make the write a failure."""
     tasks = Resource(note, db)
     app = FastAPI()
     app.include_router(tasks)
@@ -168,25 +166,23 @@ def test_an_acknowledged_write_stays_so_when_the_primary_dies(
         assert time.monotonic() - started < 4
         servers[0].start()
         patch.undo()
-        # Whoever brings this back is sent to the primary.
+        # A client that sends this position reads from the primary.
         assert len(client.get("/notes").json()) == 1
 
 
-def test_a_position_that_a_client_makes_up_counts_for_nothing(
-    db: Database, servers: list[Server], note: Any
-) -> None:
+def test_an_invented_position_is_ignored(db: Database, servers: list[Server], note: Any) -> None:
     app = FastAPI()
     app.include_router(Resource(note, db))
     pause(servers)
     with TestClient(app) as client:
         client.post("/notes", json={"text": "mine"})
         client.cookies.clear()
-        for made_up in ("FFFFFFFF/FFFFFFFF", "FFFFFFFF/FFFFFFFF-0123456789abcdef"):
-            headers = {"Colonnade-Position": made_up}
+        for position in ("FFFFFFFF/FFFFFFFF", "FFFFFFFF/FFFFFFFF-0123456789abcdef"):
+            headers = {"Colonnade-Position": position}
             assert client.get("/notes", headers=headers).json() == []
 
 
-def test_so_do_the_endpoints_of_an_app_with_the_middleware(
+def test_the_middleware_sends_positions_for_all_endpoints(
     db: Database, servers: list[Server], note: Any
 ) -> None:
     app = FastAPI(lifespan=db.lifespan)
@@ -216,7 +212,7 @@ def test_so_do_the_endpoints_of_an_app_with_the_middleware(
         assert client.get("/count").json() == 0
 
 
-def test_one_that_is_down_is_left_out_and_taken_back(
+def test_a_failed_replica_is_skipped_until_it_is_back(
     db: Database, servers: list[Server], caplog: pytest.LogCaptureFixture
 ) -> None:
     _, first, two = servers
@@ -237,7 +233,7 @@ def test_one_that_is_down_is_left_out_and_taken_back(
     assert "Reading from the replica" in caplog.text
 
 
-def test_a_request_that_meets_a_dead_replica_is_answered(
+def test_a_request_to_a_dead_replica_is_answered(
     db: Database, servers: list[Server], note: Any
 ) -> None:
     app = FastAPI(lifespan=db.lifespan)
@@ -253,7 +249,7 @@ def test_a_request_that_meets_a_dead_replica_is_answered(
         assert answers == [200] * 6
 
 
-def test_one_that_is_too_far_behind_is_left_out(servers: list[Server], note: Any) -> None:
+def test_a_replica_with_too_much_lag_is_skipped(servers: list[Server], note: Any) -> None:
     db = Database(
         servers[0].url, replicas=[server.url for server in servers[1:]], max_replica_lag=0.5
     )
@@ -266,7 +262,7 @@ def test_one_that_is_too_far_behind_is_left_out(servers: list[Server], note: Any
     db.dispose()
 
 
-def test_the_primary_may_be_down_for_those_who_only_read(
+def test_reads_work_while_the_primary_is_down(
     db: Database, servers: list[Server], note: Any
 ) -> None:
     app = FastAPI()
@@ -280,8 +276,8 @@ def test_the_primary_may_be_down_for_those_who_only_read(
         servers[0].start()
 
 
-def test_a_primary_is_waited_for_until_there_is_one(servers: list[Server], note: Any) -> None:
-    """Between the death of one and the promotion of the next, as of any server that restarts."""
+def test_a_connection_waits_for_a_new_primary(servers: list[Server], note: Any) -> None:
+    """Between the failure of the primary and the promotion of a standby."""
     hosts = ",".join(f"127.0.0.1:{server.port}" for server in servers)
     db = Database(f"postgresql://me@{hosts}/postgres", pool_timeout=3)
 
@@ -308,7 +304,7 @@ def test_a_primary_is_waited_for_until_there_is_one(servers: list[Server], note:
     db.dispose()
 
 
-def test_sqlite_has_none() -> None:
+def test_sqlite_refuses_replicas() -> None:
     with pytest.raises(DatabaseURLError, match="SQLite has no replicas"):
         Database("sqlite://", replicas=["postgresql://h/db"])
     with pytest.raises(DatabaseURLError, match="is not a PostgreSQL URL"):

@@ -1,4 +1,4 @@
-"""Many rows in one request, all of them or none."""
+"""Batches: many rows in one request, all or none."""
 
 import itertools
 from types import SimpleNamespace
@@ -23,7 +23,7 @@ from colonnade import (
     schemas,
     select,
 )
-from tests.resources.world import serving, statements
+from tests.resources.sample_app import serving, statements
 from tests.rows.test_json import Example, tables
 
 
@@ -39,7 +39,7 @@ def titles(client: TestClient) -> list[str]:
     return [row["title"] for row in client.get("/tasks").json()]
 
 
-def test_rows_of_different_fields(client: TestClient) -> None:
+def test_rows_may_have_different_fields(client: TestClient) -> None:
     created = client.post(
         "/tasks:batch", json=[{"title": "d", "progress": 1}, {"title": "e", "tags": ["x"]}]
     )
@@ -60,20 +60,20 @@ def test_rows_of_different_fields(client: TestClient) -> None:
         ([{"title": "x"}] * 1001, 422, ["body"]),
     ],
 )
-def test_one_that_is_wrong_and_none_is_created(
+def test_an_invalid_row_prevents_the_whole_create(
     client: TestClient, body: Any, status: int, loc: Any
 ) -> None:
-    answer = client.post("/tasks:batch", json=body)
-    assert answer.status_code == status, answer.text
-    assert loc in [error["loc"] for error in answer.json()["errors"]]
+    response = client.post("/tasks:batch", json=body)
+    assert response.status_code == status, response.text
+    assert loc in [error["loc"] for error in response.json()["errors"]]
     assert titles(client) == ["a", "b", "c"]
 
 
-def test_rows_are_changed_by_their_keys_in_the_order_of_the_body(client: TestClient) -> None:
-    answer = client.patch(
+def test_updated_rows_are_returned_in_the_order_of_the_body(client: TestClient) -> None:
+    response = client.patch(
         "/tasks:batch", json=[{"id": 3, "title": "C"}, {"id": 1, "progress": 9}, {"id": 2}]
     )
-    assert [(row["id"], row["title"], row["progress"]) for row in answer.json()] == [
+    assert [(row["id"], row["title"], row["progress"]) for row in response.json()] == [
         (3, "C", 0),
         (1, "a", 9),
         (2, "b", 0),
@@ -93,9 +93,11 @@ def test_rows_are_changed_by_their_keys_in_the_order_of_the_body(client: TestCli
         ({}, 422),
     ],
 )
-def test_one_that_is_wrong_and_none_is_changed(client: TestClient, body: Any, status: int) -> None:
-    answer = client.patch("/tasks:batch", json=body)
-    assert answer.status_code == status, answer.text
+def test_an_invalid_row_prevents_the_whole_update(
+    client: TestClient, body: Any, status: int
+) -> None:
+    response = client.patch("/tasks:batch", json=body)
+    assert response.status_code == status, response.text
     assert titles(client) == ["a", "b", "c"]
 
 
@@ -104,13 +106,13 @@ def test_rows_are_deleted_by_their_keys(client: TestClient) -> None:
     assert titles(client) == ["b"]
 
 
-def test_a_row_that_another_takes_along_is_deleted_with_it(client: TestClient) -> None:
+def test_a_delete_may_name_a_row_that_a_cascade_deletes(client: TestClient) -> None:
     assert client.patch("/tasks/2", json={"parent_id": 1}).status_code == 200
     assert client.delete("/tasks:batch?key=1&key=2").json() == {"ok": True}
     assert titles(client) == ["c"]
 
 
-def test_hooks_of_a_deletion_see_every_row_that_goes(
+def test_delete_hooks_see_rows_that_a_cascade_deletes(
     db: Database, models: SimpleNamespace, client: TestClient
 ) -> None:
     tasks = Resource(models.Task, db)
@@ -139,12 +141,14 @@ def test_hooks_of_a_deletion_see_every_row_that_goes(
     ("query", "status"),
     [("key=1&key=99", 404), ("key=x", 422), ("", 422), ("id=1", 422), ("key=1&nope=2", 422)],
 )
-def test_one_that_is_wrong_and_none_is_deleted(client: TestClient, query: str, status: int) -> None:
+def test_an_invalid_key_prevents_the_whole_delete(
+    client: TestClient, query: str, status: int
+) -> None:
     assert client.delete(f"/tasks:batch?{query}").status_code == status
     assert titles(client) == ["a", "b", "c"]
 
 
-# One way for all rows at once, which no row can tell from its own request
+# A bulk statement has the same results as single requests
 
 
 @settings(
@@ -152,7 +156,7 @@ def test_one_that_is_wrong_and_none_is_deleted(client: TestClient, query: str, s
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(example=tables())
-def test_rows_are_as_if_each_came_alone(db: Database, example: Example) -> None:
+def test_a_batch_creates_the_same_rows_as_single_requests(db: Database, example: Example) -> None:
     table = example.model.__table__
     table.create(db.engine)
     create = schemas(example.model).create
@@ -160,21 +164,23 @@ def test_rows_are_as_if_each_came_alone(db: Database, example: Example) -> None:
     headers = {"Content-Type": "application/json"}
     try:
         with serving(Resource(example.model, db, prefix="/rows")) as client:
-            alone = [client.post("/rows", content=body, headers=headers) for body in bodies]
+            single_responses = [
+                client.post("/rows", content=body, headers=headers) for body in bodies
+            ]
             batch = b"[" + b",".join(bodies) + b"]"
-            together = client.post("/rows:batch", content=batch, headers=headers)
+            batch_response = client.post("/rows:batch", content=batch, headers=headers)
     finally:
         table.drop(db.engine)
         SQLModel.metadata.remove(table)
-    assert {response.status_code for response in alone} <= {201}
-    assert together.status_code == (201 if bodies else 422), together.text
+    assert {response.status_code for response in single_responses} <= {201}
+    assert batch_response.status_code == (201 if bodies else 422), batch_response.text
     if bodies:
-        assert [{**row, "id": 0} for row in together.json()] == [
-            {**response.json(), "id": 0} for response in alone
+        assert [{**row, "id": 0} for row in batch_response.json()] == [
+            {**response.json(), "id": 0} for response in single_responses
         ]
 
 
-def test_many_rows_are_answered_in_their_order(client: TestClient) -> None:
+def test_many_created_rows_are_returned_in_the_order_of_the_body(client: TestClient) -> None:
     bodies = [{"title": f"{(number * 7919) % 1000}"} for number in range(1000)]
     created = client.post("/tasks:batch", json=bodies).json()
     assert [{"title": row["title"]} for row in created] == bodies
@@ -182,7 +188,7 @@ def test_many_rows_are_answered_in_their_order(client: TestClient) -> None:
     assert len({row["created_at"] for row in created}) == 1
 
 
-def test_some_rows_have_a_parent(client: TestClient) -> None:
+def test_only_some_rows_of_a_batch_may_have_a_parent(client: TestClient) -> None:
     created = client.post(
         "/tasks:batch", json=[{"title": "d", "parent_id": 1}, {"title": "e"}, {"title": "f"}]
     )
@@ -191,7 +197,7 @@ def test_some_rows_have_a_parent(client: TestClient) -> None:
     ]  # fmt: skip
 
 
-def test_what_is_made_for_each_row_is_another_for_each(db: Database) -> None:
+def test_a_python_default_is_called_for_each_row(db: Database) -> None:
     numbers = itertools.count(1)
 
     class Ticket(SQLModel, table=True):
@@ -207,8 +213,8 @@ def test_what_is_made_for_each_row_is_another_for_each(db: Database) -> None:
     assert [row["code"] for row in created] == [1, 2]
 
 
-class Shouted(TypeDecorator[str]):
-    """A type that SQL is written around."""
+class Uppercase(TypeDecorator[str]):
+    """A type with a bind expression."""
 
     impl = String
     cache_ok = True
@@ -218,13 +224,13 @@ class Shouted(TypeDecorator[str]):
 
 
 @pytest.mark.only_on("postgresql")
-def test_values_that_make_no_plain_array(db: Database) -> None:
+def test_values_that_cannot_be_passed_as_arrays_are_written(db: Database) -> None:
     class Series(SQLModel, table=True):
         id: int | None = Field(default=None, primary_key=True)
         points: list[int] = Field(sa_type=ARRAY(Integer))
         mood: str = Field(sa_type=SAEnum("good", "bad", name="mood"))
         address: str = Field(sa_type=INET)
-        name: str = Field(sa_type=Shouted)
+        name: str = Field(sa_type=Uppercase)
 
     db.create_all()
     with serving(Resource(Series, db, prefix="/series")) as client:
@@ -242,7 +248,7 @@ def test_values_that_make_no_plain_array(db: Database) -> None:
         assert [(row["points"], row["name"]) for row in changed] == [([3], "C"), ([4, 5], "D")]
 
 
-def test_many_rows_are_changed_in_the_order_of_the_body(client: TestClient) -> None:
+def test_many_updated_rows_are_returned_in_the_order_of_the_body(client: TestClient) -> None:
     created = client.post("/tasks:batch", json=[{"title": str(n)} for n in range(500)]).json()
     changes = [{"id": row["id"], "progress": row["id"] % 100} for row in reversed(created)]
     changed = client.patch("/tasks:batch", json=changes).json()
@@ -250,7 +256,7 @@ def test_many_rows_are_changed_in_the_order_of_the_body(client: TestClient) -> N
     assert {row["updated_at"] > row["created_at"] for row in changed} == {True}
 
 
-def test_a_row_that_is_named_twice_is_changed_twice(client: TestClient) -> None:
+def test_a_row_that_occurs_twice_is_updated_twice(client: TestClient) -> None:
     changed = client.patch(
         "/tasks:batch",
         json=[{"id": 1, "title": "x"}, {"id": 2, "title": "y"}, {"id": 1, "title": "z"}],
@@ -259,7 +265,7 @@ def test_a_row_that_is_named_twice_is_changed_twice(client: TestClient) -> None:
     assert titles(client) == ["z", "y", "c"]
 
 
-def test_values_that_are_unique_change_places_in_the_order_of_the_body(db: Database) -> None:
+def test_unique_values_are_updated_in_the_order_of_the_body(db: Database) -> None:
     class Step(Versioned, table=True):
         id: int | None = Field(default=None, primary_key=True)
         place: int = Field(unique=True)
@@ -281,7 +287,7 @@ def test_values_that_are_unique_change_places_in_the_order_of_the_body(db: Datab
         assert client.patch("/steps:batch", json=down).status_code == 200
 
 
-def test_rows_of_a_key_of_two_columns(db: Database) -> None:
+def test_a_batch_updates_rows_with_composite_keys(db: Database) -> None:
     class Seat(Versioned, table=True):
         line: str = Field(primary_key=True)
         number: int = Field(primary_key=True)
@@ -306,7 +312,7 @@ def test_rows_of_a_key_of_two_columns(db: Database) -> None:
         assert client.patch("/seats:batch", json=[{**changes[0], "number": 9}]).status_code == 404
 
 
-def test_keys_that_the_client_chooses(db: Database) -> None:
+def test_clients_may_choose_the_keys_of_a_batch(db: Database) -> None:
     class Word(SQLModel, table=True):
         name: str = Field(primary_key=True)
 
@@ -317,3 +323,15 @@ def test_keys_that_the_client_chooses(db: Database) -> None:
         again = client.post("/words:batch", json=[{"name": name} for name in "xay"])
         assert again.status_code == 409
         assert [row["name"] for row in client.get("/words").json()] == ["a", "b", "c"]
+
+
+def test_a_batch_may_delete_hundreds_of_rows(db: Database) -> None:
+    class Row(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+
+    db.create_all()
+    with serving(Resource(Row, db)) as client:
+        created = client.post("/rows:batch", json=[{}] * 800).json()
+        query = "&".join(f"key={row['id']}" for row in created)
+        assert client.delete(f"/rows:batch?{query}").json() == {"ok": True}
+        assert client.get("/rows").json() == []

@@ -1,4 +1,4 @@
-"""Rows over HTTP: created, read, changed and deleted."""
+"""Rows over HTTP: create, read, update and delete."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -6,18 +6,24 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from colonnade import Database
-from tests.resources.world import statements
+from colonnade import (
+    Database,
+    Field,
+    Relationship,
+    Resource,
+    SQLModel,
+)
+from tests.resources.sample_app import serving, statements
 
 
-def create(client: TestClient, **fields: Any) -> dict[str, Any]:
-    answer = client.post("/tasks", json={"title": "A task", **fields})
-    assert answer.status_code == 201, answer.text
-    task: dict[str, Any] = answer.json()
+def create_task(client: TestClient, **fields: Any) -> dict[str, Any]:
+    response = client.post("/tasks", json={"title": "A task", **fields})
+    assert response.status_code == 201, response.text
+    task: dict[str, Any] = response.json()
     return task
 
 
-def test_a_row_is_created_read_changed_and_deleted(client: TestClient) -> None:
+def test_a_row_is_created_read_updated_and_deleted(client: TestClient) -> None:
     created = client.post("/tasks", json={"title": "Build", "tags": ["a"]})
     task = created.json()
     assert created.headers["Location"] == f"/tasks/{task['id']}"
@@ -39,16 +45,16 @@ def test_a_row_is_created_read_changed_and_deleted(client: TestClient) -> None:
     assert client.delete(created.headers["Location"]).status_code == 404
 
 
-def test_only_what_the_body_names_changes_and_null_is_null(client: TestClient) -> None:
-    task = create(client, description="There", progress=7)
+def test_an_update_changes_only_the_fields_in_the_body(client: TestClient) -> None:
+    task = create_task(client, description="There", progress=7)
     url = f"/tasks/{task['id']}"
     assert client.patch(url, json={"title": "New"}).json()["description"] == "There"
     assert client.patch(url, json={"description": None}).json()["description"] is None
     assert client.patch(url, json={}).json()["progress"] == 7
 
 
-def test_an_empty_change_is_no_change(client: TestClient) -> None:
-    task = create(client)
+def test_an_empty_update_changes_nothing(client: TestClient) -> None:
+    task = create_task(client)
     assert client.patch(f"/tasks/{task['id']}", json={}).json() == task
     assert client.patch("/tasks/999", json={}).status_code == 404
 
@@ -73,21 +79,21 @@ def test_an_empty_change_is_no_change(client: TestClient) -> None:
         ({"title": None}, "title"),
     ],
 )
-def test_a_wrong_body_is_a_problem_that_names_the_field(
+def test_an_invalid_body_is_a_problem_that_names_the_field(
     client: TestClient, body: dict[str, Any], field: str
 ) -> None:
-    answer = client.post("/tasks", json=body)
-    assert answer.status_code == 422
-    assert answer.headers["Content-Type"] == "application/problem+json"
-    problem = answer.json()
+    response = client.post("/tasks", json=body)
+    assert response.status_code == 422
+    assert response.headers["Content-Type"] == "application/problem+json"
+    problem = response.json()
     assert problem["status"] == 422
     assert field in [error.get("field") for error in problem["errors"]]
     assert client.get("/tasks").json() == []
 
 
-def test_a_datetime_without_an_offset_is_told_so(client: TestClient) -> None:
-    answer = client.post("/tasks", json={"title": "x", "due": "2026-01-01T00:00:00"})
-    assert "timezone" in answer.json()["detail"]
+def test_the_problem_of_a_naive_datetime_mentions_the_time_zone(client: TestClient) -> None:
+    response = client.post("/tasks", json={"title": "x", "due": "2026-01-01T00:00:00"})
+    assert "timezone" in response.json()["detail"]
 
 
 @pytest.mark.parametrize(
@@ -104,65 +110,64 @@ def test_a_datetime_without_an_offset_is_told_so(client: TestClient) -> None:
         b"[" * 5000,
     ],
 )
-def test_a_body_that_is_no_row_is_a_problem(client: TestClient, content: bytes) -> None:
+def test_a_body_that_is_not_a_row_is_a_problem(client: TestClient, content: bytes) -> None:
     headers = {"Content-Type": "application/json"}
-    answer = client.post("/tasks", content=content, headers=headers)
-    assert answer.status_code == 422
-    assert answer.json()["type"] == "urn:colonnade:invalid"
+    response = client.post("/tasks", content=content, headers=headers)
+    assert response.status_code == 422
+    assert response.json()["type"] == "urn:colonnade:invalid"
 
 
-def test_a_body_has_to_be_said_to_be_json(client: TestClient) -> None:
-    answer = client.post(
+def test_a_body_with_another_content_type_is_refused(client: TestClient) -> None:
+    response = client.post(
         "/tasks", content=b'{"title": "x"}', headers={"Content-Type": "text/plain"}
     )
-    assert answer.status_code == 422
-    assert "application/json" in answer.json()["detail"]
+    assert response.status_code == 422
+    assert "application/json" in response.json()["detail"]
 
 
 def test_a_body_of_ten_megabytes_is_refused(client: TestClient) -> None:
-    answer = client.post("/tasks", json={"title": "x", "description": "y" * 10_000_000})
-    assert answer.status_code == 413
-    assert answer.json()["title"] == "Content Too Large" or answer.json()["status"] == 413
+    response = client.post("/tasks", json={"title": "x", "description": "y" * 10_000_000})
+    assert response.status_code == 413
+    assert response.json()["title"] == "Content Too Large" or response.json()["status"] == 413
 
 
-def test_json_nested_too_deep_for_a_database_is_refused(client: TestClient, db: Database) -> None:
+def test_json_nested_too_deeply_for_a_database_is_refused(client: TestClient, db: Database) -> None:
     nested = "[" * 200 + "]" * 200
     body = f'{{"title": "x", "tags": {nested}}}'
     headers = {"Content-Type": "application/json"}
     assert client.post("/tasks", content=body, headers=headers).status_code == 422
 
 
-class TestWhatTheDatabaseRefuses:
-    def test_a_value_that_is_taken(self, client: TestClient) -> None:
+class TestConstraints:
+    def test_a_duplicate_value_is_a_conflict(self, client: TestClient) -> None:
         assert client.post("/projects", json={"name": "A", "slug": "web"}).status_code == 201
-        answer = client.post("/projects", json={"name": "B", "slug": "web"})
-        assert answer.status_code == 409
-        problem = answer.json()
+        response = client.post("/projects", json={"name": "B", "slug": "web"})
+        assert response.status_code == 409
+        problem = response.json()
         assert problem["type"] == "urn:colonnade:unique"
         (error,) = problem["errors"]
         assert (error["field"], error["constraint"]) == ("slug", "uq_project_slug")
 
-    def test_a_value_that_is_taken_on_a_change(self, client: TestClient) -> None:
+    def test_an_update_to_a_duplicate_value_is_a_conflict(self, client: TestClient) -> None:
         client.post("/projects", json={"name": "A", "slug": "a"})
         url = client.post("/projects", json={"name": "B", "slug": "b"}).headers["Location"]
         assert client.patch(url, json={"slug": "a"}).status_code == 409
         assert client.get(url).json()["slug"] == "b"
 
     @pytest.mark.parametrize("field", ["project_id", "parent_id"])
-    def test_a_row_that_is_not_there(self, client: TestClient, field: str) -> None:
-        answer = client.post("/tasks", json={"title": "x", field: 99})
-        assert answer.status_code == 409
-        problem = answer.json()
+    def test_a_foreign_key_to_a_missing_row_is_a_conflict(
+        self, client: TestClient, field: str
+    ) -> None:
+        response = client.post("/tasks", json={"title": "x", field: 99})
+        assert response.status_code == 409
+        problem = response.json()
         assert problem["type"] == "urn:colonnade:foreign_key"
         assert [error["field"] for error in problem["errors"]] == [field]
-        task = create(client)
-        answer = client.patch(f"/tasks/{task['id']}", json={field: 99})
-        assert [error["field"] for error in answer.json()["errors"]] == [field]
+        task = create_task(client)
+        response = client.patch(f"/tasks/{task['id']}", json={field: 99})
+        assert [error["field"] for error in response.json()["errors"]] == [field]
 
-    def test_a_row_that_others_refer_to(self, db: Database) -> None:
-        from colonnade import Field, Resource, SQLModel
-        from tests.resources.world import serving
-
+    def test_a_row_that_others_refer_to_cannot_be_deleted(self, db: Database) -> None:
         class Shelf(SQLModel, table=True):
             id: int | None = Field(default=None, primary_key=True)
 
@@ -174,15 +179,18 @@ class TestWhatTheDatabaseRefuses:
         with serving(Resource(Shelf, db), Resource(Book, db, prefix="/books")) as client:
             client.post("/shelves", json={})
             client.post("/books", json={"shelf_id": 1})
-            answer = client.delete("/shelves/1")
-            assert (answer.status_code, answer.json()["type"]) == (409, "urn:colonnade:referenced")
+            response = client.delete("/shelves/1")
+            assert (response.status_code, response.json()["type"]) == (
+                409,
+                "urn:colonnade:referenced",
+            )
             batch = client.delete("/shelves:batch?key=1")
             assert batch.status_code == 409
 
-    def test_no_answer_shows_sql(self, client: TestClient) -> None:
-        answer = client.post("/tasks", json={"title": "x", "project_id": 99})
-        assert "INSERT" not in answer.text
-        assert "sqlalche" not in answer.text
+    def test_a_problem_does_not_contain_sql(self, client: TestClient) -> None:
+        response = client.post("/tasks", json={"title": "x", "project_id": 99})
+        assert "INSERT" not in response.text
+        assert "sqlalche" not in response.text
 
 
 class TestStatements:
@@ -222,8 +230,8 @@ class TestStatements:
         store(models.Task(title="A"), models.Task(title="B"))
         client.put("/tasks/1/workers/@ana")
         with statements(db, client) as seen:
-            answer = client.request(method, url, json=body)
-        assert answer.status_code < 300, answer.text
+            response = client.request(method, url, json=body)
+        assert response.status_code < 300, response.text
         assert len(seen) == 1, seen
 
     def test_a_conditional_write_of_a_versioned_table_is_one_statement(
@@ -232,5 +240,50 @@ class TestStatements:
         created = client.post("/projects", json={"name": "A", "slug": "a"})
         headers = {"If-Match": created.headers["ETag"]}
         with statements(db, client) as seen:
-            answer = client.patch("/projects/1", json={"name": "B"}, headers=headers)
-        assert (answer.status_code, len(seen)) == (200, 1)
+            response = client.patch("/projects/1", json={"name": "B"}, headers=headers)
+        assert (response.status_code, len(seen)) == (200, 1)
+
+
+def test_writes_return_the_same_row_as_reads(db: Database) -> None:
+    class Team(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        money: float | None = None
+        data: bytes | None = None
+        players: list["Player"] = Relationship(sa_relationship_kwargs={"passive_deletes": "all"})
+
+    class Player(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        name: str = "x"
+        team_id: int | None = Field(default=None, foreign_key="team.id")
+        team: Team | None = Relationship(back_populates="players")
+
+    class Teammate(SQLModel):
+        id: int
+        name: str
+
+    class TeamRead(SQLModel):
+        id: int
+        data: bytes | None
+        players: list[Teammate]
+
+    class PlayerRead(SQLModel):
+        id: int
+        name: str
+        team: TeamRead | None
+
+    db.create_all()
+    players = Resource(Player, db, read=PlayerRead)
+    with serving(Resource(Team, db, read=TeamRead), players) as client:
+        created = client.post("/teams", json={})
+        assert created.json() == {"id": 1, "data": None, "players": []}
+        assert client.get("/teams/1").headers["ETag"] == created.headers["ETag"]
+        client.post("/teams", json={})
+        for team in (1, 1, 2):
+            player = client.post("/players", json={"team_id": team})
+            assert player.json() == client.get(player.headers["Location"]).json()
+        batch = client.post("/players:batch", json=[{"team_id": 2}, {}]).json()
+        assert [len(row["team"]["players"]) if row["team"] else 0 for row in batch] == [2, 0]
+        moved = client.patch("/players/1", json={"team_id": 2, "name": "y"})
+        assert moved.json() == client.get("/players/1").json()
+        renamed = client.patch("/teams/2", json={"money": 1.5})
+        assert [row["id"] for row in renamed.json()["players"]] == [1, 3, 4]

@@ -1,4 +1,4 @@
-"""The internals of FastAPI that Colonnade relies on, and what it does without them."""
+"""The internals of FastAPI that Colonnade relies on, and its fallbacks."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
@@ -96,7 +96,7 @@ async def by_another(tenant: Annotated[None, Depends(by_header)]) -> None: ...
         (APIKeyCookie(name="key"), ["cookie"]),
     ],
 )
-def test_the_headers_that_a_dependency_reads(
+def test_the_headers_of_a_dependency_are_found(
     dependency: Callable[..., Any], headers: list[str]
 ) -> None:
     assert compat.headers_of(dependency) == headers
@@ -113,7 +113,7 @@ def test_the_400_of_a_body_that_is_not_json_has_this_detail() -> None:
     assert (response.status_code, response.json()["detail"]) == (400, compat.BODY_ERROR)
 
 
-def test_a_request_takes_another_receive() -> None:
+def test_a_request_accepts_another_receive() -> None:
     app = FastAPI()
 
     @app.post("/")

@@ -1,4 +1,4 @@
-"""The demo under schemathesis: nothing undocumented is answered, whatever is asked."""
+"""The demo app under schemathesis: every response is documented."""
 
 import copy
 import importlib
@@ -17,19 +17,19 @@ from colonnade import Database, SQLModel
 from colonnade.templates import lay_out
 
 EXAMPLES = 6
-"""For each operation, kind of data and choice of parameters: about 1,200 requests in all."""
+"""Examples per operation, generation mode and set of parameters: about 1,200 requests in total."""
 
 ALLOWED = ["2xx", "304", "401", "403", "404", "409", "412"]
-# What no schema can tell from what is right: 422 is its documented answer.
-UNKNOWABLE = {"cursor", "where"}
+# Parameters whose valid values no schema can describe: 422 is a documented response.
+UNCHECKED_PARAMETERS = {"cursor", "where"}
 
 
 @pytest.fixture
 def demo(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """The demo's app, with its tables."""
+    """The demo app, with its tables."""
     if database_url == "sqlite://":
-        pytest.skip("of SQLite, a file stands for both: this is the longest test there is")
-    lay_out(tmp_path / "demo", "tasks")
+        pytest.skip("this is the longest test: for SQLite, it runs with a file only")
+    lay_out(tmp_path / "demo", "tasks", example="tasks")
     monkeypatch.setenv("DATABASE_URL", database_url)
     monkeypatch.syspath_prepend(str(tmp_path / "demo"))
     app = importlib.import_module("app.main").app
@@ -42,24 +42,24 @@ def demo(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def some_parameters(document: dict[str, Any], seed: int) -> dict[str, Any]:
-    """The document with a few of each operation's parameters: hundreds at once take minutes."""
-    chance = random.Random(seed)
-    chosen = copy.deepcopy(document)
-    for path in chosen["paths"].values():
+    """Return the document with a few parameters per operation: hundreds at once take minutes."""
+    generator = random.Random(seed)
+    reduced = copy.deepcopy(document)
+    for path in reduced["paths"].values():
         for operation in path.values():
             parameters = operation.get("parameters", [])
-            kept = [
+            required = [
                 parameter
                 for parameter in parameters
                 if parameter["in"] != "query" or parameter.get("required")
             ]
-            rest = [parameter for parameter in parameters if parameter not in kept]
-            operation["parameters"] = kept + chance.sample(rest, min(6, len(rest)))
-    return chosen
+            optional = [parameter for parameter in parameters if parameter not in required]
+            operation["parameters"] = required + generator.sample(optional, min(6, len(optional)))
+    return reduced
 
 
 def send(strategy: Any, check: Callable[[Any], None]) -> None:
-    """Send what a strategy makes; the same in each run, so that a failure can be seen again."""
+    """Send the generated requests, the same in each run, so that failures are reproducible."""
 
     @given(case=strategy)
     @settings(
@@ -72,13 +72,13 @@ def send(strategy: Any, check: Callable[[Any], None]) -> None:
     def run(case: Any) -> None:
         check(case)
 
-    with suppress(Unsatisfiable):  # an operation without parameters has no wrong ones
+    with suppress(Unsatisfiable):  # an operation without parameters has no invalid ones
         run()
 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("seed", [1, 2])
-def test_every_answer_is_documented(demo: Any, seed: int) -> None:
+def test_every_response_is_documented(demo: Any, seed: int) -> None:
     import schemathesis
     from schemathesis.checks import CHECKS
     from schemathesis.config import SchemathesisConfig
@@ -94,8 +94,8 @@ def test_every_answer_is_documented(demo: Any, seed: int) -> None:
     def check(case: Any) -> None:
         nonlocal sent
         sent += 1
-        unknowable = UNKNOWABLE & set(case.query or ())
-        case.call_and_validate(excluded_checks=[acceptance] if unknowable else [])
+        unchecked = UNCHECKED_PARAMETERS & set(case.query or ())
+        case.call_and_validate(excluded_checks=[acceptance] if unchecked else [])
 
     for operation_result in schema.get_all_operations():
         for mode in (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE):

@@ -1,4 +1,4 @@
-"""What CRUD libraries were seen to get wrong, and what a client can send at worst."""
+"""Known mistakes of CRUD libraries, and the worst that a client can send."""
 
 import asyncio
 import json
@@ -12,53 +12,53 @@ from fastapi.testclient import TestClient
 from pydantic import BaseModel
 
 from colonnade import Database, Field, Relationship, Resource, SQLModel
-from tests.resources.world import everything, serving
+from tests.resources.sample_app import all_resources, serving
 
 
 @pytest.fixture
-def parents(client: TestClient) -> None:
-    """Three projects of four tasks each, whose progress is the same."""
+def projects_with_tasks(client: TestClient) -> None:
+    """Three projects with four tasks each, all with the same progress."""
     for number in (1, 2, 3):
         client.post("/projects", json={"name": f"P{number}", "slug": f"p{number}"})
-        rows = [{"title": f"T{place}", "project_id": number} for place in range(4)]
+        rows = [{"title": f"T{index}", "project_id": number} for index in range(4)]
         assert client.post("/tasks:batch", json=rows).status_code == 201
 
 
-def field_of(answer: Any) -> tuple[int, str]:
-    return answer.status_code, answer.json()["errors"][0].get("field")
+def status_and_field(response: Any) -> tuple[int, str]:
+    return response.status_code, response.json()["errors"][0].get("field")
 
 
-def test_a_create_answers_what_the_read_schema_shows_and_no_more(
+def test_writes_return_only_the_fields_of_the_read_schema(
     db: Database, models: SimpleNamespace
 ) -> None:
-    class Described(BaseModel):
+    class WorkerId(BaseModel):
         id: str
 
-    workers = Resource(models.Worker, db, read=Described)
+    workers = Resource(models.Worker, db, read=WorkerId)
     with serving(workers) as client:
-        answers = [
+        responses = [
             client.post("/workers", json={"id": "@ana", "token": "hunter2"}),
             client.patch("/workers/@ana", json={"token": "hunter3"}),
             client.post("/workers:batch", json=[{"id": "@bot", "token": "hunter4"}]),
         ]
-        assert [answer.json() for answer in answers] == [
+        assert [response.json() for response in responses] == [
             {"id": "@ana"}, {"id": "@ana"}, [{"id": "@bot"}],
         ]  # fmt: skip
         wrong = client.post("/workers", json={"id": "x" * 99, "token": "hunter2"})
-        assert "hunter" not in wrong.text + "".join(answer.text for answer in answers)
+        assert "hunter" not in wrong.text + "".join(response.text for response in responses)
 
 
 @pytest.fixture
-def tenant(db: Database, models: SimpleNamespace, store: Any) -> Any:
-    def mine(user: Annotated[int | None, Header(alias="User")] = None) -> Any:
+def tenant_client(db: Database, models: SimpleNamespace, store: Any) -> Any:
+    def owned_by_user(user: Annotated[int | None, Header(alias="User")] = None) -> Any:
         return None if user is None else {"owner_id": user}
 
     store(models.Task(id=1, title="Mine", owner_id=1), models.Task(id=2, title="Other", owner_id=2))
-    with serving(*everything(db, models, scope=mine)) as client:
+    with serving(*all_resources(db, models, scope=owned_by_user)) as client:
         yield client
 
 
-EVERY_VERB: tuple[tuple[str, str, Any], ...] = (
+REQUESTS_FOR_ANOTHER_TENANT: tuple[tuple[str, str, Any], ...] = (
     ("GET", "/tasks/2", None),
     ("PATCH", "/tasks/2", {"title": "x"}),
     ("DELETE", "/tasks/2", None),
@@ -71,68 +71,68 @@ EVERY_VERB: tuple[tuple[str, str, Any], ...] = (
 )
 
 
-@pytest.mark.parametrize(("method", "url", "body"), EVERY_VERB)
-def test_the_rows_of_another_tenant_are_reached_by_no_verb(
-    tenant: TestClient, method: str, url: str, body: Any
+@pytest.mark.parametrize(("method", "url", "body"), REQUESTS_FOR_ANOTHER_TENANT)
+def test_no_method_reaches_the_rows_of_another_tenant(
+    tenant_client: TestClient, method: str, url: str, body: Any
 ) -> None:
-    answer = tenant.request(method, url, json=body, headers={"User": "1"})
-    assert answer.status_code == 404
-    assert tenant.get("/tasks/2", headers={"User": "2"}).json()["title"] == "Other"
+    response = tenant_client.request(method, url, json=body, headers={"User": "1"})
+    assert response.status_code == 404
+    assert tenant_client.get("/tasks/2", headers={"User": "2"}).json()["title"] == "Other"
 
 
 @pytest.mark.parametrize(
     ("method", "url", "body"),
-    [*EVERY_VERB, ("GET", "/tasks", None), ("POST", "/tasks", {"title": "x"})],
+    [*REQUESTS_FOR_ANOTHER_TENANT, ("GET", "/tasks", None), ("POST", "/tasks", {"title": "x"})],
 )
-def test_a_scope_of_none_refuses_and_filters_nothing_away(
-    tenant: TestClient, method: str, url: str, body: Any
+def test_a_scope_of_none_denies_access_instead_of_filtering(
+    tenant_client: TestClient, method: str, url: str, body: Any
 ) -> None:
-    assert tenant.request(method, url, json=body).status_code == 403
+    assert tenant_client.request(method, url, json=body).status_code == 403
 
 
 @pytest.mark.parametrize(
     "query", ["owner_id=2", "owner_id__in=1,2&owner_id__gte=2", 'where={"or":[{"owner_id":2}]}']
 )
-def test_no_parameter_overrides_what_the_server_set(tenant: TestClient, query: str) -> None:
-    assert tenant.get(f"/tasks?{query}", headers={"User": "1"}).json() == []
+def test_no_parameter_overrides_the_scope(tenant_client: TestClient, query: str) -> None:
+    assert tenant_client.get(f"/tasks?{query}", headers={"User": "1"}).json() == []
 
 
-@pytest.mark.usefixtures("parents")
+@pytest.mark.usefixtures("projects_with_tasks")
 class TestPages:
-    def test_are_of_parents_and_count_parents(self, client: TestClient) -> None:
-        answer = client.get("/projects?tasks__title__startswith=T&limit=2&count=exact")
-        assert [row["id"] for row in answer.json()] == [1, 2]
-        assert answer.headers["X-Total-Count"] == "3"
+    def test_a_page_filtered_by_children_counts_each_parent_once(self, client: TestClient) -> None:
+        response = client.get("/projects?tasks__title__startswith=T&limit=2&count=exact")
+        assert [row["id"] for row in response.json()] == [1, 2]
+        assert response.headers["X-Total-Count"] == "3"
 
     @pytest.mark.parametrize("order", ["progress", "-progress", "-progress,-id", "progress,-title"])
-    def test_of_equal_values_lose_no_row(self, client: TestClient, order: str) -> None:
+    def test_pages_of_equal_values_lose_no_row(self, client: TestClient, order: str) -> None:
         seen: list[int] = []
         url: str | None = f"/tasks?limit=5&order_by={order}"
         while url is not None:
-            answer = client.get(url)
-            seen += [row["id"] for row in answer.json()]
-            url = answer.links.get("next", {}).get("url")
+            response = client.get(url)
+            seen += [row["id"] for row in response.json()]
+            url = response.links.get("next", {}).get("url")
             assert len(seen) <= 12
         assert sorted(seen) == list(range(1, 13))
 
     @pytest.mark.parametrize("cursor", ["0", "1", "null", "", "MA=="])
-    def test_a_cursor_is_one_that_was_given(self, client: TestClient, cursor: str) -> None:
-        assert field_of(client.get(f"/tasks?cursor={cursor}")) == (422, "cursor")
+    def test_an_invented_cursor_is_refused(self, client: TestClient, cursor: str) -> None:
+        assert status_and_field(client.get(f"/tasks?cursor={cursor}")) == (422, "cursor")
 
-    def test_a_limit_is_kept_and_bounded(self, client: TestClient) -> None:
+    def test_limit_and_offset_are_bounded(self, client: TestClient) -> None:
         assert len(client.get("/tasks?limit=5").json()) == 5
-        assert field_of(client.get("/tasks?limit=100000000")) == (422, "limit")
-        assert field_of(client.get("/tasks?limit=0")) == (422, "limit")
-        assert field_of(client.get("/tasks?offset=-1")) == (422, "offset")
+        assert status_and_field(client.get("/tasks?limit=100000000")) == (422, "limit")
+        assert status_and_field(client.get("/tasks?limit=0")) == (422, "limit")
+        assert status_and_field(client.get("/tasks?offset=-1")) == (422, "offset")
 
-    def test_past_the_end_the_total_is_what_it_was(self, client: TestClient) -> None:
-        answer = client.get("/tasks?offset=50&count=exact")
-        assert (answer.json(), answer.headers["X-Total-Count"]) == ([], "12")
+    def test_a_page_past_the_end_has_the_correct_total(self, client: TestClient) -> None:
+        response = client.get("/tasks?offset=50&count=exact")
+        assert (response.json(), response.headers["X-Total-Count"]) == ([], "12")
 
 
-def test_what_is_no_column_is_not_sorted_by(client: TestClient) -> None:
+def test_only_columns_can_be_sorted_by(client: TestClient) -> None:
     for name in ("nothing", "project", "metadata", "__table__", "__class__", "id;--", "pk"):
-        assert field_of(client.get(f"/tasks?order_by={name}")) == (422, "order_by")
+        assert status_and_field(client.get(f"/tasks?order_by={name}")) == (422, "order_by")
 
 
 @pytest.mark.parametrize(
@@ -142,12 +142,12 @@ def test_what_is_no_column_is_not_sorted_by(client: TestClient) -> None:
         'where={"token":"x"}', 'where={"not":{"token__is_null":true}}',
     ],
 )  # fmt: skip
-def test_what_cannot_be_seen_is_no_oracle(client: TestClient, query: str) -> None:
-    shown = client.get(f"/workers?{query}")
-    assert shown.status_code == 422
-    # The same answer as of what does not exist.
+def test_a_secret_field_is_treated_like_an_unknown_field(client: TestClient, query: str) -> None:
+    secret = client.get(f"/workers?{query}")
+    assert secret.status_code == 422
+    # The response is the same as for a field that does not exist.
     unknown = client.get(f"/workers?{query.replace('token', 'nokey')}")
-    assert shown.text.replace("token", "nokey") == unknown.text
+    assert secret.text.replace("token", "nokey") == unknown.text
     assert client.get("/tasks?workers__token__startswith=h").status_code == 422
 
 
@@ -158,12 +158,12 @@ PRIVATE_NAMES = (
 )  # fmt: skip
 
 
-def test_a_name_is_a_column_or_nothing(client: TestClient) -> None:
+def test_private_names_are_refused(client: TestClient) -> None:
     for query in PRIVATE_NAMES:
         assert client.get(f"/tasks?{query}").status_code == 422
 
 
-SIGNS: tuple[tuple[str, list[str]], ...] = (
+LIKE_PATTERNS: tuple[tuple[str, list[str]], ...] = (
     ("title__contains=%25", ["50%"]),
     ("title__contains=_", ["a_b"]),
     ("title__contains=%5C", ["c\\d"]),
@@ -175,27 +175,27 @@ SIGNS: tuple[tuple[str, list[str]], ...] = (
 )  # fmt: skip
 
 
-def test_signs_of_like_are_signs(client: TestClient) -> None:
+def test_wildcards_of_like_are_ordinary_characters(client: TestClient) -> None:
     titles = ["50%", "a_b", "axb", "c\\d"]
     client.post("/tasks:batch", json=[{"title": title} for title in titles])
-    for query, expected in SIGNS:
+    for query, expected in LIKE_PATTERNS:
         assert [row["title"] for row in client.get(f"/tasks?{query}").json()] == expected
 
 
-@pytest.mark.usefixtures("parents")
+@pytest.mark.usefixtures("projects_with_tasks")
 class TestWrites:
-    def test_change_the_rows_they_name_and_no_other(self, client: TestClient) -> None:
+    def test_an_update_changes_only_the_named_rows(self, client: TestClient) -> None:
         client.patch("/tasks:batch", json=[{"id": 1, "title": "x"}])
         client.patch("/tasks/2", json={"title": "y"})
         titles = [row["title"] for row in client.get("/tasks").json()]
         assert titles == ["x", "y", *("T2", "T3"), *("T0", "T1", "T2", "T3") * 2]
 
-    def test_leave_what_is_not_named(self, client: TestClient) -> None:
+    def test_an_update_keeps_the_other_fields(self, client: TestClient) -> None:
         client.patch("/tasks/1", json={"description": "There", "progress": 9})
         row = client.patch("/tasks/1", json={"title": "x"}).json()
         assert (row["description"], row["progress"], row["project_id"]) == ("There", 9, 1)
 
-    def test_a_violation_is_called_what_it_is(self, client: TestClient) -> None:
+    def test_a_violated_constraint_is_a_conflict(self, client: TestClient) -> None:
         for method, url in (("POST", "/projects"), ("PATCH", "/projects/1")):
             twice = client.request(method, url, json={"name": "x", "slug": "p2"})
             assert (twice.status_code, twice.json()["type"]) == (409, "urn:colonnade:unique")
@@ -205,8 +205,8 @@ class TestWrites:
             assert (nowhere.status_code, nowhere.json()["type"]) == (409, kind)
 
 
-async def ask(client: TestClient, query: str) -> tuple[int, Any]:
-    """Ask the app itself: no client sends a query string of this length."""
+async def send_raw(client: TestClient, query: str) -> tuple[int, Any]:
+    """Send a request to the ASGI app: no client sends a query string of this length."""
     sent: list[Any] = []
     scope = {
         "type": "http", "http_version": "1.1", "method": "GET", "path": "/tasks", "scheme": "http",
@@ -252,24 +252,24 @@ ODD_QUERIES = (
 )  # fmt: skip
 
 
-def test_whatever_is_asked_is_answered(client: TestClient) -> None:
+def test_odd_queries_get_a_short_response(client: TestClient) -> None:
     for query in ODD_QUERIES:
-        status, body = asyncio.run(ask(client, query))
+        status, body = asyncio.run(send_raw(client, query))
         # Text may have any length, and bytes that are not UTF-8 are read as U+FFFD.
         assert status == (200 if query.startswith(("title__contains", "title=%ED")) else 422)
         assert len(json.dumps(body)) < 5_000
 
 
-def test_a_body_that_does_not_fit_its_column(client: TestClient) -> None:
+def test_a_value_that_does_not_fit_its_column_is_a_problem(client: TestClient) -> None:
     for body in ({"title": "x" * 201}, {"title": "x", "owner_id": 2**31}):
-        answer = client.post("/tasks", json=body)
-        assert (answer.status_code, answer.headers["Content-Type"]) == (
+        response = client.post("/tasks", json=body)
+        assert (response.status_code, response.headers["Content-Type"]) == (
             422, "application/problem+json",
         )  # fmt: skip
 
 
-def test_tables_are_called_what_they_like(db: Database) -> None:
-    class Tree(SQLModel, table=True):  # as a tree's own query might be
+def test_table_names_do_not_conflict_with_internal_names(db: Database) -> None:
+    class Tree(SQLModel, table=True):  # a likely name for the CTE of a tree
         id: int | None = Field(default=None, primary_key=True)
         parent_id: int | None = Field(default=None, foreign_key="tree.id", index=True)
         kept_id: int | None = Field(default=None, foreign_key="kept.id", index=True)
@@ -279,7 +279,7 @@ def test_tables_are_called_what_they_like(db: Database) -> None:
         below: list["Tree"] = Relationship(back_populates="parent")
         kept: Optional["Kept"] = Relationship()
 
-    class Kept(SQLModel, table=True):  # as a page's rows might be
+    class Kept(SQLModel, table=True):  # a likely name for the subquery of a page
         id: int | None = Field(default=None, primary_key=True)
         name: str
 

@@ -12,13 +12,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event
 
-from colonnade import Database, Field, Resource, SQLModel
-from tests.resources.world import serving, statements
+from colonnade import (
+    Database,
+    Field,
+    Relationship,
+    Resource,
+    SQLModel,
+    col,
+)
+from tests.resources.sample_app import serving, statements
 
 
 @pytest.fixture
 def tasks(models: SimpleNamespace, store: Any) -> None:
-    """Two projects; tasks 1 to 6, three with a project, some with more."""
+    """Two projects and six tasks; tasks 1 to 3 have a project."""
     web, app = (
         models.Project(id=1, name="Web", slug="web"),
         models.Project(id=2, name="App", slug="app"),
@@ -44,9 +51,9 @@ def tasks(models: SimpleNamespace, store: Any) -> None:
 
 
 def ids(client: TestClient, query: str) -> list[int]:
-    answer = client.get(f"/tasks?{query}")
-    assert answer.status_code == 200, answer.text
-    return [task["id"] for task in answer.json()]
+    response = client.get(f"/tasks?{query}")
+    assert response.status_code == 200, response.text
+    return [task["id"] for task in response.json()]
 
 
 @pytest.mark.usefixtures("tasks")
@@ -93,7 +100,7 @@ class TestFilters:
         ("subtasks__title=delta_", [4]),
     )
 
-    def test_each_operator(self, client: TestClient) -> None:
+    def test_each_operator_selects_its_rows(self, client: TestClient) -> None:
         for query, expected in self.OPERATORS:
             assert ids(client, query) == expected
 
@@ -117,16 +124,18 @@ class TestFilters:
         ({"due__gt": "2025-01-01T00:00:00Z", "or": [{"id": 2}, {"id": 3}]}, [2]),
     )
 
-    def test_where(self, client: TestClient) -> None:
+    def test_where_selects_its_rows(self, client: TestClient) -> None:
         for where, expected in self.WHERE:
             assert ids(client, f"where={quote(json.dumps(where))}") == expected
 
-    def test_a_relation_to_many_does_not_multiply_rows(self, client: TestClient) -> None:
-        answer = client.get("/tasks?assignments__role__in=assignee,reviewer&count=exact&limit=1")
-        assert [task["id"] for task in answer.json()] == [1]
-        assert answer.headers["X-Total-Count"] == "2"
+    def test_a_filter_across_a_to_many_relation_returns_each_row_once(
+        self, client: TestClient
+    ) -> None:
+        response = client.get("/tasks?assignments__role__in=assignee,reviewer&count=exact&limit=1")
+        assert [task["id"] for task in response.json()] == [1]
+        assert response.headers["X-Total-Count"] == "2"
 
-    WRONG = (
+    INVALID = (
         ("unknown=1", "unknown"),
         ("progress=ten", "progress"),
         ("progress=9999999999999999999", "progress"),
@@ -176,23 +185,23 @@ class TestFilters:
         ("_connector=OR", "_connector"),
     )
 
-    def test_what_cannot_be_asked_is_a_problem_that_names_it(self, client: TestClient) -> None:
-        for query, field in self.WRONG:
-            answer = client.get(f"/tasks?{query}")
-            assert answer.status_code == 422, answer.text
-            assert field in [error.get("field") for error in answer.json()["errors"]]
+    def test_an_invalid_parameter_is_a_problem_that_names_it(self, client: TestClient) -> None:
+        for query, field in self.INVALID:
+            response = client.get(f"/tasks?{query}")
+            assert response.status_code == 422, response.text
+            assert field in [error.get("field") for error in response.json()["errors"]]
 
-    def test_too_many_values_and_too_many_conditions(self, client: TestClient) -> None:
+    def test_too_many_values_or_conditions_are_refused(self, client: TestClient) -> None:
         many = ",".join(map(str, range(5_000)))
         assert client.get(f"/tasks?id__in={many}").status_code == 422
         where = json.dumps({"or": [{"id": number} for number in range(101)]})
         assert client.get("/tasks", params={"where": where}).status_code == 422
 
-    def test_a_mistake_is_told_what_was_meant(self, client: TestClient) -> None:
+    def test_a_misspelled_parameter_gets_a_suggestion(self, client: TestClient) -> None:
         assert "status" in client.get("/tasks?statsu=pending").json()["detail"]
 
 
-def test_a_column_named_like_a_parameter(db: Database) -> None:
+def test_a_column_named_like_an_option_is_filtered_with_eq(db: Database) -> None:
     class Quota(SQLModel, table=True):
         id: int | None = Field(default=None, primary_key=True)
         limit: int
@@ -222,9 +231,7 @@ class TestOrder:
         for order, expected in self.ORDERS:
             assert ids(client, f"order_by={order}") == expected
 
-    def test_a_list_of_names_is_written_with_commas_or_as_a_parameter_repeated(
-        self, client: TestClient
-    ) -> None:
+    def test_names_are_separated_by_commas_or_repeated(self, client: TestClient) -> None:
         assert ids(client, "order_by=status&order_by=-progress") == [1, 4, 5, 3, 2, 6]
         (row, *_) = client.get(
             "/tasks?fields=id&fields=title&include=labels&include=project"
@@ -237,46 +244,46 @@ class TestPages:
     def walk(self, client: TestClient, url: str | None, rel: str = "next") -> list[list[int]]:
         pages = []
         while url is not None:
-            answer = client.get(url)
-            pages.append([task["id"] for task in answer.json()])
-            url = answer.links.get(rel, {}).get("url")
+            response = client.get(url)
+            pages.append([task["id"] for task in response.json()])
+            url = response.links.get(rel, {}).get("url")
         return pages
 
-    def test_by_cursor(self, client: TestClient) -> None:
+    def test_cursors_lead_through_all_pages(self, client: TestClient) -> None:
         pages = self.walk(client, "/tasks?limit=4&order_by=-due&fields=id")
         assert pages == [[5, 4, 3, 1], [6, 2]]
 
-    def test_backwards(self, client: TestClient) -> None:
+    def test_cursors_lead_back(self, client: TestClient) -> None:
         url = "/tasks?limit=2&order_by=-progress&fields=id"
         second = client.get(client.get(url).links["next"]["url"])
         third = client.get(second.links["next"]["url"]).links["prev"]["url"]
         assert self.walk(client, third, "prev") == [[5, 3], [1, 4]]
 
-    def test_a_page_that_is_full_and_last_has_no_next(self, client: TestClient) -> None:
+    def test_a_full_last_page_has_no_next_link(self, client: TestClient) -> None:
         assert "Link" not in client.get("/tasks?limit=6").headers
 
-    def test_by_offset(self, client: TestClient) -> None:
-        answer = client.get("/tasks?limit=2&offset=2")
-        assert [task["id"] for task in answer.json()] == [3, 4]
-        assert set(answer.links) == {"next", "prev"}
-        assert client.get(answer.links["next"]["url"]).json()[0]["id"] == 5
+    def test_offsets_lead_to_the_next_and_previous_page(self, client: TestClient) -> None:
+        response = client.get("/tasks?limit=2&offset=2")
+        assert [task["id"] for task in response.json()] == [3, 4]
+        assert set(response.links) == {"next", "prev"}
+        assert client.get(response.links["next"]["url"]).json()[0]["id"] == 5
 
-    def test_past_the_end_there_is_nothing_and_the_count_is_right(self, client: TestClient) -> None:
-        answer = client.get("/tasks?offset=50&count=exact")
-        assert (answer.json(), answer.headers["X-Total-Count"]) == ([], "6")
+    def test_a_page_past_the_end_is_empty_and_counted(self, client: TestClient) -> None:
+        response = client.get("/tasks?offset=50&count=exact")
+        assert (response.json(), response.headers["X-Total-Count"]) == ([], "6")
 
-    def test_counts(self, client: TestClient) -> None:
+    def test_the_total_is_counted_on_request(self, client: TestClient) -> None:
         assert "X-Total-Count" not in client.get("/tasks").headers
         exact = client.get("/tasks?count=exact&status=pending&limit=1")
         assert exact.headers["X-Total-Count"] == "4"
         assert int(client.get("/tasks?count=estimated").headers["X-Total-Count"]) >= 1
 
-    def test_a_cursor_belongs_to_its_question(self, client: TestClient) -> None:
+    def test_a_cursor_belongs_to_its_query(self, client: TestClient) -> None:
         link = client.get("/tasks?limit=2&order_by=title").links["next"]["url"]
         cursor = link.partition("cursor=")[2]
         for other in ("order_by=progress", "order_by=title&status=pending", "order_by=-title"):
-            answer = client.get(f"/tasks?limit=2&{other}&cursor={cursor}")
-            assert answer.status_code == 422, other
+            response = client.get(f"/tasks?limit=2&{other}&cursor={cursor}")
+            assert response.status_code == 422, other
         assert client.get(f"/tasks?limit=3&order_by=title&cursor={cursor}").status_code == 200
 
     def test_an_altered_cursor_is_refused(self, client: TestClient) -> None:
@@ -287,7 +294,7 @@ class TestPages:
             altered = cursor[:index] + other + cursor[index + 1 :]
             assert client.get(f"/tasks?limit=2&cursor={altered}").status_code == 422
 
-    def test_a_row_that_goes_does_not_shift_a_cursor(self, client: TestClient) -> None:
+    def test_a_deleted_row_does_not_shift_the_next_page(self, client: TestClient) -> None:
         link = client.get("/tasks?limit=2").links["next"]["url"]
         client.delete("/tasks/1")
         assert client.get(link).json()[0]["id"] == 3
@@ -295,13 +302,13 @@ class TestPages:
 
 @pytest.mark.usefixtures("tasks")
 class TestShape:
-    def test_fields(self, client: TestClient) -> None:
+    def test_fields_limits_the_columns(self, client: TestClient) -> None:
         assert client.get("/tasks?fields=title,id&limit=1").json() == [
             {"title": "100% done", "id": 1}
         ]
         assert client.get("/tasks/2?fields=title").json() == {"title": "Alpha"}
 
-    def test_includes(self, client: TestClient) -> None:
+    def test_include_adds_relations(self, client: TestClient) -> None:
         (task, *_) = client.get("/tasks?include=project,assignments.worker,labels").json()
         assert task["project"]["slug"] == "web"
         assert [row["worker"]["id"] for row in task["assignments"]] == ["@ana", "@bot"]
@@ -309,16 +316,16 @@ class TestShape:
         assert task["labels"][0]["name"] == "urgent"
         assert "subtasks" not in task
 
-    def test_includes_of_one_row(self, client: TestClient) -> None:
+    def test_include_adds_relations_to_a_single_row(self, client: TestClient) -> None:
         task = client.get("/tasks/6?include=project,labels&fields=id").json()
         assert task == {"id": 6, "project": None, "labels": []}
 
-    def test_a_secret_is_nowhere(self, client: TestClient) -> None:
+    def test_a_secret_is_neither_returned_nor_queried(self, client: TestClient) -> None:
         created = client.post("/workers", json={"id": "@new", "token": "s3cret"})
         assert created.status_code == 201
-        for answer in (created, client.get("/workers"), client.get("/workers/@new")):
-            assert "s3cret" not in answer.text
-            assert "token" not in answer.text
+        for response in (created, client.get("/workers"), client.get("/workers/@new")):
+            assert "s3cret" not in response.text
+            assert "token" not in response.text
         assert client.get("/workers?order_by=token").status_code == 422
         assert client.get("/workers?token=s3cret").status_code == 422
         assert client.get("/workers?fields=token").status_code == 422
@@ -365,7 +372,7 @@ def pages(db: Database) -> Any:
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-def test_a_walk_visits_each_row_once_there_and_back(
+def test_pages_contain_each_row_once_forwards_and_backwards(
     pages: SimpleNamespace, rows: list[Any], order: list[str], limit: int
 ) -> None:
     client = pages.client
@@ -373,25 +380,25 @@ def test_a_walk_visits_each_row_once_there_and_back(
     url: str | None = (
         f"/rows?limit={limit}&order_by={','.join(order)}" if order else f"/rows?limit={limit}"
     )
-    whole = client.get(f"/rows?limit=1000&{str(url).partition('&')[2]}").json()
-    assert len(whole) == len(rows)
+    all_rows = client.get(f"/rows?limit=1000&{str(url).partition('&')[2]}").json()
+    assert len(all_rows) == len(rows)
     seen: list[Any] = []
     last = None
     while url is not None:
         last = client.get(url)
         seen += last.json()
         url = last.links.get("next", {}).get("url")
-    assert seen == whole
+    assert seen == all_rows
     back: list[Any] = [] if last is None else last.json()
     url = None if last is None else last.links.get("prev", {}).get("url")
     while url is not None:
         before = client.get(url)
         back = before.json() + back
         url = before.links.get("prev", {}).get("url")
-    assert back == whole
+    assert back == all_rows
 
 
-def test_an_estimate_asks_the_planner(db: Database, client: TestClient) -> None:
+def test_an_estimated_count_asks_the_planner(db: Database, client: TestClient) -> None:
     client.get("/tasks")
     with statements(db, client) as seen:
         client.get("/tasks?count=estimated")
@@ -399,16 +406,38 @@ def test_an_estimate_asks_the_planner(db: Database, client: TestClient) -> None:
 
 
 @pytest.mark.only_on("sqlite")
-def test_places_of_text_and_integers_need_no_python(db: Database, client: TestClient) -> None:
-    """A function of Python's waits for the interpreter, which other threads have."""
+def test_cursors_of_text_and_integers_need_no_python_function(
+    db: Database, client: TestClient
+) -> None:
+    """A Python function waits for the interpreter lock, which other threads may hold."""
     client.post("/tasks:batch", json=[{"title": title} for title in ("zz", "zy", "zx")])
     called: list[object] = []
 
-    def replace(connection: Any, *_: object) -> None:
+    def count_calls(connection: Any, *_: object) -> None:
         connection.create_function("colonnade_stored", 1, called.append)
 
-    event.listen(db.engine, "checkout", replace)
+    event.listen(db.engine, "checkout", count_calls)
     page = client.get("/tasks?order_by=-title&limit=2")
     assert [row["title"] for row in page.json()] == ["zz", "zy"]
     assert client.get(page.links["next"]["url"]).json()[0]["title"] == "zx"
     assert called == []
+
+
+def test_the_order_by_of_a_relationship_is_kept(db: Database, store: Any) -> None:
+    class Step(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        rank: int
+        plan_id: int = Field(foreign_key="plan.id")
+
+    class Plan(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        steps: list[Step] = Relationship(
+            sa_relationship_kwargs={"order_by": lambda: col(Step.rank).desc()}
+        )
+
+    db.create_all()
+    store(Plan(id=1))
+    store(*(Step(id=key, rank=rank, plan_id=1) for key, rank in ((1, 5), (2, 9), (3, 5))))
+    with serving(Resource(Plan, db, include=["steps"], operations={"list"})) as client:
+        (plan,) = client.get("/plans?include=steps:2").json()
+        assert [step["id"] for step in plan["steps"]] == [2, 1]

@@ -1,4 +1,4 @@
-"""HTTP as clients, proxies and caches rely on it."""
+"""The HTTP semantics that clients, proxies and caches rely on."""
 
 import asyncio
 import random
@@ -11,7 +11,7 @@ from fastapi.security import APIKeyCookie, HTTPBearer
 from fastapi.testclient import TestClient
 
 from colonnade import Database, Field, Resource, SQLModel
-from tests.resources.world import serving
+from tests.resources.sample_app import serving
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +20,7 @@ def rows(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize("path", ["/tasks", "/tasks/1", "/tasks/1/subtasks", "/tasks/9"])
-def test_head_is_answered_as_get_without_the_body(client: TestClient, path: str) -> None:
+def test_head_has_the_headers_of_get_without_the_body(client: TestClient, path: str) -> None:
     get, head = client.get(path), client.head(path)
     assert (head.status_code, head.headers) == (get.status_code, get.headers)
     assert head.content == b""
@@ -45,9 +45,7 @@ def test_a_405_names_every_method_of_the_path(
         assert refused.json()["type"] == "urn:colonnade:method"
 
 
-def test_a_405_names_the_methods_of_an_endpoint_of_the_program(
-    db: Database, models: SimpleNamespace
-) -> None:
+def test_a_405_names_the_methods_of_custom_endpoints(db: Database, models: SimpleNamespace) -> None:
     tasks = Resource(models.Task, db)
 
     @tasks.put("/{key}")
@@ -61,17 +59,17 @@ def test_a_405_names_the_methods_of_an_endpoint_of_the_program(
     assert allowed == "DELETE, GET, HEAD, PATCH, PUT"
 
 
-def test_a_link_header_holds_what_a_client_wrote_as_a_url(client: TestClient) -> None:
+def test_a_link_header_quotes_the_url_of_the_request(client: TestClient) -> None:
     query = b"limit=1&title__ne=x>;rel=%22next%22,<http://evil.example/?"
-    answer = client.get("http://testserver/tasks?" + query.decode().replace("%22", '"'))
-    raw = answer.headers["Link"]
+    response = client.get("http://testserver/tasks?" + query.decode().replace("%22", '"'))
+    raw = response.headers["Link"]
     assert raw.count("<") == raw.count(">") == raw.count("rel=%22next%22") == 1 or "%3E" in raw
-    assert answer.links["next"]["url"].startswith("/tasks?limit=1&")
-    assert client.get(answer.links["next"]["url"]).status_code == 200
+    assert response.links["next"]["url"].startswith("/tasks?limit=1&")
+    assert client.get(response.links["next"]["url"]).status_code == 200
 
 
 @pytest.mark.parametrize("key", [2**31, 2**63, 10**30, -(2**40)])
-def test_a_key_that_no_column_holds_is_that_of_no_row(client: TestClient, key: int) -> None:
+def test_a_key_out_of_range_is_not_found(client: TestClient, key: int) -> None:
     assert client.get(f"/tasks/{key}").status_code == 404
     assert client.patch(f"/tasks/{key}", json={"title": "x"}).status_code == 404
     assert client.delete(f"/tasks/{key}").status_code == 404
@@ -85,19 +83,19 @@ def test_a_key_that_no_column_holds_is_that_of_no_row(client: TestClient, key: i
         'where={"and": [{"id": 1, "id": 2}]}',
     ],
 )
-def test_a_name_that_stands_twice_in_where_is_refused(client: TestClient, query: str) -> None:
+def test_a_duplicate_name_in_where_is_refused(client: TestClient, query: str) -> None:
     refused = client.get(f"/tasks?{query}")
     assert refused.status_code == 422
     assert "occurs twice in one object" in refused.json()["detail"]
 
 
-def test_digits_of_other_scripts_are_no_depth(client: TestClient) -> None:
+def test_digits_of_other_scripts_are_not_a_depth(client: TestClient) -> None:
     assert client.get("/tasks/1/subtasks?depth=2").status_code == 200
     assert client.get("/tasks/1/subtasks?depth=\u0662").status_code == 422
 
 
 @pytest.mark.parametrize("path", ["/tasks", "/tasks:batch"])
-def test_a_client_that_leaves_within_its_body_is_no_error(
+def test_a_disconnect_during_the_body_is_not_an_error(
     db: Database, models: SimpleNamespace, path: str
 ) -> None:
     app = FastAPI()
@@ -121,10 +119,10 @@ def test_a_client_that_leaves_within_its_body_is_no_error(
         "root_path": "",
     }  # fmt: skip
     asyncio.run(app(scope, receive, send))
-    assert sent[0]["status"] == 499  # for the log: nobody sees it
+    assert sent[0]["status"] == 499  # for the log: no client sees it
 
 
-def test_answers_within_a_scope_are_private(db: Database) -> None:
+def test_responses_under_a_scope_are_private(db: Database) -> None:
     class Note(SQLModel, table=True):
         id: int | None = Field(default=None, primary_key=True)
         owner_id: int
@@ -138,42 +136,59 @@ def test_answers_within_a_scope_are_private(db: Database) -> None:
     ) -> int:
         return tenant
 
-    def own(tenant: Annotated[int, Depends(user)]) -> dict[str, int]:
+    def owned_by_user(tenant: Annotated[int, Depends(user)]) -> dict[str, int]:
         return {"owner_id": tenant}
 
     db.create_all()
-    with serving(Resource(Note, db, scope=own)) as client:
+    with serving(Resource(Note, db, scope=owned_by_user)) as client:
         created = client.post("/notes", json={})
-        for answer in (created, client.get("/notes"), client.get("/notes/999")):
-            assert answer.headers["Cache-Control"] == "private"
-            assert answer.headers["Vary"] == "authorization, cookie, x-tenant"
+        for response in (created, client.get("/notes"), client.get("/notes/999")):
+            assert response.headers["Cache-Control"] == "private"
+            assert response.headers["Vary"] == "authorization, cookie, x-tenant"
         tag = created.headers["ETag"]
         unchanged = client.get(created.headers["Location"], headers={"If-None-Match": tag})
         assert (unchanged.status_code, unchanged.headers["Cache-Control"]) == (304, "private")
 
 
-def test_answers_without_a_scope_say_nothing_of_caching(client: TestClient) -> None:
+def test_responses_without_a_scope_have_no_caching_headers(client: TestClient) -> None:
     assert not {"cache-control", "vary"} & client.get("/tasks").headers.keys()
 
 
-def test_an_estimate_under_a_scope_tells_of_its_own_rows_alone(db: Database) -> None:
+def test_an_estimated_count_under_a_scope_reveals_no_other_rows(db: Database) -> None:
     class Employee(SQLModel, table=True):
         id: int | None = Field(default=None, primary_key=True)
         owner_id: int
         salary: int
 
-    def own(user: Annotated[int, Header()]) -> dict[str, int]:
+    def owned_by_user(user: Annotated[int, Header()]) -> dict[str, int]:
         return {"owner_id": user}
 
     db.create_all()
     with db.session() as session:
-        chosen = random.Random(1)
-        session.add_all(Employee(owner_id=1, salary=chosen.randint(10, 20)) for _ in range(300))
-        session.add_all(Employee(owner_id=2, salary=chosen.randint(900, 999)) for _ in range(300))
+        generator = random.Random(1)
+        session.add_all(Employee(owner_id=1, salary=generator.randint(10, 20)) for _ in range(300))
+        session.add_all(
+            Employee(owner_id=2, salary=generator.randint(900, 999)) for _ in range(300)
+        )
         session.commit()
         session.connection().exec_driver_sql("ANALYZE")
         session.commit()
-    with serving(Resource(Employee, db, scope=own)) as client:
+    with serving(Resource(Employee, db, scope=owned_by_user)) as client:
         for query, total in (("salary__gt=50", "0"), ("salary__gt=950", "0"), ("limit=1", "300")):
-            answer = client.get(f"/employees?count=estimated&{query}", headers={"User": "1"})
-            assert answer.headers["X-Total-Count"] == total
+            response = client.get(f"/employees?count=estimated&{query}", headers={"User": "1"})
+            assert response.headers["X-Total-Count"] == total
+
+
+def test_urls_have_the_root_path_and_are_quoted(db: Database) -> None:
+    class Row(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+
+    db.create_all()
+    app = FastAPI()
+    app.include_router(Resource(Row, db, prefix="/größe x"))
+    with TestClient(app, root_path="/api") as client:
+        created = [client.post("/größe x", json={}) for _ in range(2)]
+        base = "/api/gr%C3%B6%C3%9Fe%20x"
+        assert created[0].headers["Location"] == f"{base}/1"
+        link = client.get("/größe x?limit=1").links["next"]["url"]
+        assert link.startswith(f"{base}?limit=1&cursor=")

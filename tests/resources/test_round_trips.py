@@ -1,4 +1,4 @@
-"""One request, one statement, one round trip: DESIGN, 4.1; counted on the wire."""
+"""One request is one statement and one round trip (DESIGN, 4.1), counted on the wire."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import event
 
 from colonnade import Database
-from tests.resources.world import define, everything, serving, statements
+from tests.resources.sample_app import all_resources, define_models, serving, statements
 from tests.wire import wire
 
 REQUESTS: tuple[tuple[str, str, Any], ...] = (
@@ -33,55 +33,55 @@ REQUESTS: tuple[tuple[str, str, Any], ...] = (
 
 
 @dataclass
-class Counted:
-    """A database, and how often it has been asked something.
+class CountedDatabase:
+    """A database with a counter of its round trips.
 
-    On PostgreSQL each ``trips`` is a round trip on the wire; on SQLite a statement that the
-    driver ran, those that begin and end a transaction included.
+    On PostgreSQL, ``trips`` counts round trips on the wire; on SQLite, the statements that the
+    driver executes, including those that begin and end a transaction.
     """
 
     db: Database
     trips: Callable[[], int]
 
 
-def traced(db: Database) -> Counted:
+def count_statements(db: Database) -> CountedDatabase:
     seen: list[str] = []
 
-    def note(text: str) -> None:
-        # A cascade repeats the statement's text; PRAGMA puts a connection back.
+    def record(text: str) -> None:
+        # A cascade repeats the text of its statement; PRAGMAs reset a connection.
         if seen[-1:] != [text] and not text.startswith("PRAGMA"):
             seen.append(text)
 
     @event.listens_for(db.engine, "connect")
-    def trace(connection: Any, record: object) -> None:
-        connection.set_trace_callback(note)
+    def trace(connection: Any, connection_record: object) -> None:
+        connection.set_trace_callback(record)
 
-    return Counted(db, lambda: len(seen))
+    return CountedDatabase(db, lambda: len(seen))
 
 
 @pytest.fixture(params=["sqlite", "memory", "postgresql"])
-def counted(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Counted]:
+def counted(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[CountedDatabase]:
     if request.param == "postgresql":
         with wire(request.getfixturevalue("postgresql_database")) as wired:
             db = Database(wired.url)
-            yield Counted(db, lambda: wired.trips)
+            yield CountedDatabase(db, lambda: wired.trips)
     else:
         memory = request.param == "memory"
         db = Database("sqlite://" if memory else f"sqlite:///{tmp_path / 'test.db'}")
-        yield traced(db)
+        yield count_statements(db)
     db.dispose()
 
 
 @pytest.fixture
-def db(counted: Counted) -> Database:
+def db(counted: CountedDatabase) -> Database:
     return counted.db
 
 
 @pytest.fixture
 def client(db: Database) -> Iterator[TestClient]:
-    models = define()
+    models = define_models()
     db.create_all()
-    with serving(*everything(db, models)) as client:
+    with serving(*all_resources(db, models)) as client:
         client.post("/projects", json={"name": "Web", "slug": "web"})
         client.post("/workers", json={"id": "@ana"})
         client.post("/tasks:batch", json=[{"title": title} for title in "ABCD"])
@@ -90,47 +90,49 @@ def client(db: Database) -> Iterator[TestClient]:
 
 @pytest.mark.parametrize(("method", "url", "body"), REQUESTS)
 def test_a_request_is_one_round_trip(
-    counted: Counted, db: Database, client: TestClient, method: str, url: str, body: Any
+    counted: CountedDatabase, db: Database, client: TestClient, method: str, url: str, body: Any
 ) -> None:
     trips = []
-    for n in (2, 3, 4):  # a statement is prepared when it first comes, on each connection
+    for n in (2, 3, 4):  # each connection prepares a statement on first use
         client.put("/tasks/1/workers/@ana")
         before = counted.trips()
-        answer = client.request(method, url.replace("{n}", str(n)), json=body)
-        assert answer.status_code < 300
+        response = client.request(method, url.replace("{n}", str(n)), json=body)
+        assert response.status_code < 300
         trips.append(counted.trips() - before)
     assert min(trips) == 1, trips
 
 
 @pytest.mark.parametrize(("method", "url", "body"), REQUESTS)
-def test_a_request_that_somebody_watches_is_the_same_statement(
-    counted: Counted, db: Database, client: TestClient, method: str, url: str, body: Any
+def test_a_request_with_event_listeners_is_one_round_trip(
+    counted: CountedDatabase, db: Database, client: TestClient, method: str, url: str, body: Any
 ) -> None:
     trips = []
     for n in (2, 3, 4):
         client.put("/tasks/1/workers/@ana")
         before = counted.trips()
         with statements(db, client) as seen:
-            answer = client.request(method, url.replace("{n}", str(n)), json=body)
-        assert answer.status_code < 300
+            response = client.request(method, url.replace("{n}", str(n)), json=body)
+        assert response.status_code < 300
         trips.append(counted.trips() - before)
         assert len(seen) == 1, seen
     assert min(trips) == 1, trips
 
 
-def test_a_batch_is_one_round_trip(counted: Counted, db: Database, client: TestClient) -> None:
+def test_a_batch_is_one_round_trip(
+    counted: CountedDatabase, db: Database, client: TestClient
+) -> None:
     trips = []
     for _ in range(3):
         before = counted.trips()
         created = client.post("/tasks:batch", json=[{"title": title} for title in "abcde"])
         assert created.status_code == 201
         trips.append(counted.trips() - before)
-    # SQLite, which has no round trips, is given each row in one transaction.
+    # SQLite has no round trips: each row is a statement, all in one transaction.
     assert min(trips) == (1 if db.url.backend == "postgresql" else 7), trips
 
 
-def test_a_batch_of_changes_is_one_statement_in_a_transaction(
-    counted: Counted, db: Database, client: TestClient
+def test_a_batch_of_updates_is_one_statement_in_a_transaction(
+    counted: CountedDatabase, db: Database, client: TestClient
 ) -> None:
     trips = []
     for progress in (1, 2, 3):
@@ -141,7 +143,9 @@ def test_a_batch_of_changes_is_one_statement_in_a_transaction(
     assert min(trips) == (3 if db.url.backend == "postgresql" else 6), trips
 
 
-def test_a_conditional_write_is_one_round_trip(counted: Counted, client: TestClient) -> None:
+def test_a_conditional_write_is_one_round_trip(
+    counted: CountedDatabase, client: TestClient
+) -> None:
     trips = []
     for name in "ABC":
         tag = client.get("/projects/1").headers["ETag"]
@@ -152,7 +156,7 @@ def test_a_conditional_write_is_one_round_trip(counted: Counted, client: TestCli
     assert min(trips) == 1, trips
 
 
-def test_what_is_said_is_counted(counted: Counted, db: Database) -> None:
+def test_the_counter_counts_every_round_trip(counted: CountedDatabase, db: Database) -> None:
     with db.session() as session:
         connection = session.connection()
         connection.exec_driver_sql("SELECT 1")
@@ -160,7 +164,7 @@ def test_what_is_said_is_counted(counted: Counted, db: Database) -> None:
         for number in range(2, 5):
             connection.exec_driver_sql(f"SELECT {number}")
         assert counted.trips() - before == 3
-        connection.exec_driver_sql("CREATE TABLE noted (id INTEGER)")
+        connection.exec_driver_sql("CREATE TABLE example (id INTEGER)")
         session.rollback()
-        # SQLite begins before it writes; PostgreSQL had begun.
+        # SQLite begins a transaction before the write; on PostgreSQL it has begun already.
         assert counted.trips() - before == (5 if db.url.backend == "postgresql" else 6)

@@ -1,4 +1,4 @@
-"""Keys of several columns, of which two tables share one: the tenant."""
+"""Composite keys of several tables that share a column: the tenant."""
 
 from typing import Any, Optional
 
@@ -7,7 +7,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import ForeignKeyConstraint
 
 from colonnade import Database, Field, Relationship, Resource, SQLModel
-from tests.resources.world import serving
+from tests.resources.sample_app import serving
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def client(db: Database) -> Any:
 
 
 @pytest.mark.parametrize("relation", ["workers", "assignments"])
-def test_a_link_has_the_shared_column_once(client: TestClient, relation: str) -> None:
+def test_a_link_has_the_shared_column_only_once(client: TestClient, relation: str) -> None:
     row = {"tenant": 1, "task": 1, "worker": 2, "hours": 3}
     linked = client.put(f"/tasks/1,1/{relation}/1,2", json={"hours": 3})
     assert (linked.status_code, linked.json()) == (200, row)
@@ -79,18 +79,18 @@ def test_a_link_has_the_shared_column_once(client: TestClient, relation: str) ->
     assert (apart.status_code, "same tenant" in apart.json()["detail"]) == (409, True)
 
 
-def test_a_tree_whose_key_has_two_columns(client: TestClient) -> None:
+def test_a_tree_may_have_a_composite_key(client: TestClient) -> None:
     below = client.get("/nodes/1,1/children?depth=all").json()
     assert [(row["tenant"], row["id"]) for row in below] == [(1, 2), (1, 3)]
     assert len(client.get("/nodes/1,1/children?depth=1").json()) == 1
     assert client.patch("/nodes/1,1", json={"parentId": 3}).json()["type"] == "urn:colonnade:cycle"
 
 
-def test_a_missing_parent_is_named_as_the_body_names_it(client: TestClient) -> None:
+def test_a_missing_parent_is_reported_with_the_alias_of_its_field(client: TestClient) -> None:
     for url, body in (("/nodes/1,3", {"parentId": 77}), ("/nodes/1,3", {"parentId": None})):
-        answer = client.patch(url, json=body)
+        response = client.patch(url, json=body)
         if body["parentId"] is None:
-            assert answer.status_code == 200
+            assert response.status_code == 200
             continue
-        assert answer.json()["type"] == "urn:colonnade:foreign_key"
-        assert [error["field"] for error in answer.json()["errors"]] == ["tenant", "parentId"]
+        assert response.json()["type"] == "urn:colonnade:foreign_key"
+        assert [error["field"] for error in response.json()["errors"]] == ["tenant", "parentId"]

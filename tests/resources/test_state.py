@@ -1,4 +1,4 @@
-"""A state machine: whatever is done, the API says what a plain Python model says."""
+"""A state machine: after any operations, the API has the same rows as a Python model."""
 
 from contextlib import ExitStack
 from typing import Any
@@ -15,15 +15,15 @@ from hypothesis.stateful import (
 )
 
 from colonnade import Database, SQLModel
-from tests.resources.world import define, everything, serving
+from tests.resources.sample_app import all_resources, define_models, serving
 
 titles = st.sampled_from(["", "a", "b", "B", "%", "_"])
 numbers = st.integers(1, 6)
 changes = st.fixed_dictionaries({}, optional={"title": titles, "progress": st.integers(0, 100)})
 
 
-class Api(RuleBasedStateMachine):
-    """Tasks and labels: created, changed, linked, moved in their tree, deleted, listed."""
+class ApiMachine(RuleBasedStateMachine):
+    """Create, change, link, move, delete and list tasks with labels."""
 
     db: Database
     models: Any
@@ -31,7 +31,7 @@ class Api(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.stack = ExitStack()
-        self.client = self.stack.enter_context(serving(*everything(self.db, self.models)))
+        self.client = self.stack.enter_context(serving(*all_resources(self.db, self.models)))
         with self.db.engine.begin() as connection:
             for table in reversed(SQLModel.metadata.sorted_tables):
                 connection.execute(table.delete())
@@ -45,7 +45,7 @@ class Api(RuleBasedStateMachine):
         self.stack.close()
 
     @initialize()
-    def labels_there(self) -> None:
+    def create_labels(self) -> None:
         for name in ("x", "y"):
             created = self.client.post("/labels", json={"name": name})
             self.labels.append(created.json()["id"])
@@ -61,14 +61,14 @@ class Api(RuleBasedStateMachine):
     def create(self, title: str, progress: int, parent: int | None) -> None:
         above = None if parent is None else self.pick(parent)
         body = {"title": title, "progress": progress, "parent_id": above}
-        answer = self.client.post("/tasks", json=body)
+        response = self.client.post("/tasks", json=body)
         if not title or not 0 <= progress <= 100:
-            assert answer.status_code == 422
+            assert response.status_code == 422
         elif above is not None and above not in self.tasks:
-            assert answer.status_code == 409
+            assert response.status_code == 409
         else:
-            assert answer.status_code == 201
-            row = answer.json()
+            assert response.status_code == 201
+            row = response.json()
             self.tasks[row["id"]] = {
                 key: row[key] for key in ("id", "title", "progress", "parent_id")
             }
@@ -77,49 +77,49 @@ class Api(RuleBasedStateMachine):
     @rule(number=numbers, change=changes)
     def change(self, number: int, change: dict[str, Any]) -> None:
         task = self.pick(number)
-        answer = self.client.patch(f"/tasks/{task}", json=change)
+        response = self.client.patch(f"/tasks/{task}", json=change)
         if change.get("title") == "":
-            assert answer.status_code == 422
+            assert response.status_code == 422
         elif task not in self.tasks:
-            assert answer.status_code == 404
+            assert response.status_code == 404
         else:
-            assert answer.status_code == 200
+            assert response.status_code == 200
             self.tasks[task].update(change)
 
     @rule(number=numbers, parent=st.none() | numbers)
     def move(self, number: int, parent: int | None) -> None:
         task = self.pick(number)
         above = None if parent is None else self.pick(parent)
-        answer = self.client.patch(f"/tasks/{task}", json={"parent_id": above})
+        response = self.client.patch(f"/tasks/{task}", json={"parent_id": above})
         if task not in self.tasks:
-            assert answer.status_code in (404, 409)
+            assert response.status_code in (404, 409)
         elif above == task or above in self.below(task):
-            assert answer.status_code == 409
+            assert response.status_code == 409
         else:
-            assert answer.status_code == 200
+            assert response.status_code == 200
             self.tasks[task]["parent_id"] = above
 
     @rule(number=numbers, label=st.integers(0, 2), method=st.sampled_from(["PUT", "DELETE"]))
     def link(self, number: int, label: int, method: str) -> None:
         task = self.pick(number)
-        there = (*self.labels, 999)[label]
-        answer = self.client.request(method, f"/tasks/{task}/labels/{there}")
-        if task not in self.tasks or there not in self.labels:
-            assert answer.status_code == 404
+        label_id = (*self.labels, 999)[label]
+        response = self.client.request(method, f"/tasks/{task}/labels/{label_id}")
+        if task not in self.tasks or label_id not in self.labels:
+            assert response.status_code == 404
         else:
-            assert answer.status_code == 200
+            assert response.status_code == 200
             change = self.links.add if method == "PUT" else self.links.discard
-            change((task, there))
+            change((task, label_id))
 
     @rule(number=numbers)
     def delete(self, number: int) -> None:
         task = self.pick(number)
-        answer = self.client.delete(f"/tasks/{task}")
-        assert answer.status_code == (200 if task in self.tasks else 404)
+        response = self.client.delete(f"/tasks/{task}")
+        assert response.status_code == (200 if task in self.tasks else 404)
         if task in self.tasks:
-            for gone in {task, *self.below(task)}:
-                del self.tasks[gone]
-                self.links = {link for link in self.links if link[0] != gone}
+            for deleted in {task, *self.below(task)}:
+                del self.tasks[deleted]
+                self.links = {link for link in self.links if link[0] != deleted}
 
     @rule(limit=st.integers(1, 4), descending=st.booleans())
     def pages(self, limit: int, descending: bool) -> None:
@@ -127,25 +127,25 @@ class Api(RuleBasedStateMachine):
         url: str | None = f"/tasks?limit={limit}&order_by={sign}progress,{sign}id&fields=id"
         seen: list[int] = []
         while url is not None:
-            answer = self.client.get(url)
-            seen += [row["id"] for row in answer.json()]
-            url = answer.links.get("next", {}).get("url")
+            response = self.client.get(url)
+            seen += [row["id"] for row in response.json()]
+            url = response.links.get("next", {}).get("url")
         rows = sorted(self.tasks.values(), key=lambda row: (row["progress"], row["id"]))
         assert seen == [row["id"] for row in (reversed(rows) if descending else rows)]
 
     @rule(number=numbers)
     def tree(self, number: int) -> None:
         task = self.pick(number)
-        answer = self.client.get(f"/tasks/{task}/subtasks?depth=all&fields=id,parent_id")
+        response = self.client.get(f"/tasks/{task}/subtasks?depth=all&fields=id,parent_id")
         if task not in self.tasks:
-            assert answer.status_code == 404
+            assert response.status_code == 404
             return
-        rows = answer.json()
+        rows = response.json()
         assert {row["id"] for row in rows} == self.below(task)
-        placed = {task}
+        seen = {task}
         for row in rows:
-            assert row["parent_id"] in placed
-            placed.add(row["id"])
+            assert row["parent_id"] in seen
+            seen.add(row["id"])
 
     @rule(part=st.sampled_from(["a", "%", "_", "B"]))
     def search(self, part: str) -> None:
@@ -154,22 +154,22 @@ class Api(RuleBasedStateMachine):
         assert [row["id"] for row in rows] == wanted
 
     @invariant()
-    def the_same_rows(self) -> None:
-        answer = self.client.get(
+    def has_the_same_rows(self) -> None:
+        response = self.client.get(
             "/tasks?include=labels&fields=id,title,progress,parent_id&count=exact&limit=1000"
         )
-        assert answer.headers["X-Total-Count"] == str(len(self.tasks))
-        rows = answer.json()
+        assert response.headers["X-Total-Count"] == str(len(self.tasks))
+        rows = response.json()
         links = {(row["id"], label["id"]) for row in rows for label in row.pop("labels")}
         assert {row["id"]: row for row in rows} == self.tasks
         assert links == self.links
 
 
 @pytest.mark.parametrize("steps", [25])
-def test_the_api_says_what_the_model_says(db: Database, steps: int) -> None:
-    models = define()
+def test_the_api_behaves_like_the_model(db: Database, steps: int) -> None:
+    models = define_models()
     db.create_all()
-    machine = type("Machine", (Api,), {"db": db, "models": models})
+    machine = type("Machine", (ApiMachine,), {"db": db, "models": models})
     run_state_machine_as_test(
         machine,
         settings=settings(

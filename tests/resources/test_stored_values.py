@@ -1,4 +1,4 @@
-"""Pages and filters go by what is stored, however it is shown."""
+"""Pages and filters use the stored values, whatever their form in JSON."""
 
 import json
 from contextlib import nullcontext
@@ -16,23 +16,24 @@ from fastapi.testclient import TestClient
 
 from colonnade import Database, Field, Resource, SQLModel
 from colonnade.errors import ModelError, QueryError
-from tests.resources.world import serving
+from colonnade.query import PageReader, QueryableTable
+from tests.resources.sample_app import serving
 
 
 def walk(client: TestClient, url: str | None) -> list[int]:
-    """The keys of every page, following the links; more than a few pages are a loop."""
+    """Return the keys of all pages, following the links; more than ten pages are a loop."""
     ids: list[int] = []
     for _ in range(10):
         if url is None:
             return ids
-        answer = client.get(url)
-        assert answer.status_code == 200, answer.text
-        ids += [row["id"] for row in answer.json()]
-        url = answer.links.get("next", {}).get("url")
+        response = client.get(url)
+        assert response.status_code == 200, response.text
+        ids += [row["id"] for row in response.json()]
+        url = response.links.get("next", {}).get("url")
     pytest.fail(f"no end: {ids}")
 
 
-def test_a_moment_that_the_database_made_itself(db: Database) -> None:
+def test_a_datetime_from_the_database_is_sorted_and_filtered(db: Database) -> None:
     class Note(sqlmodel.SQLModel, table=True):
         id: int | None = Field(default=None, primary_key=True)
         at: datetime | None = Field(
@@ -54,7 +55,7 @@ def test_a_moment_that_the_database_made_itself(db: Database) -> None:
         assert client.get(f"/notes?at__gt={shown}&at__lt={shown}").json() == []
 
 
-def test_a_decimal_is_stored_as_it_is_shown(db: Database) -> None:
+def test_a_decimal_is_stored_as_it_is_returned(db: Database) -> None:
     class Price(SQLModel, table=True):
         id: int | None = Field(default=None, primary_key=True)
         price: Decimal = Field(sa_type=sa.Numeric(10, 2))
@@ -78,7 +79,7 @@ class State(Enum):
     CLOSED = "aclosed"
 
 
-def test_an_enum_by_name_in_an_old_database(db: Database) -> None:
+def test_an_enum_stored_by_name_is_filtered_by_value(db: Database) -> None:
     class Ticket(SQLModel, table=True):
         id: int | None = Field(default=None, primary_key=True)
         state: State
@@ -120,22 +121,22 @@ def test_a_native_enum_is_text_with_choices(db: Database) -> None:
 
 
 @pytest.mark.parametrize("when", ["9999-12-31", "0001-01-01"])
-def test_the_first_and_the_last_day(db: Database, when: str) -> None:
+def test_the_first_and_the_last_day_are_stored(db: Database, when: str) -> None:
     class Term(SQLModel, table=True):
         id: int | None = Field(default=None, primary_key=True)
         until: date | None = None
         at: datetime | None = None
-        data: bytes = b""  # so that Pydantic writes the answer once more
+        data: bytes = b""  # so that Pydantic renders the response
 
-    moment = f"{when}T23:59:59.999999Z" if when.startswith("9") else f"{when}T00:00:00Z"
+    timestamp = f"{when}T23:59:59.999999Z" if when.startswith("9") else f"{when}T00:00:00Z"
     db.create_all()
     exact = type("Exact", (SQLModel,), {"__annotations__": {"id": int, "until": date | None}})
     dates = Resource(Term, db, read=exact, prefix="/dates")
     with serving(Resource(Term, db), dates) as client:
-        created = client.post("/terms", json={"until": when, "at": moment})
-        assert (created.json()["until"], created.json()["at"]) == (when, moment)
+        created = client.post("/terms", json={"until": when, "at": timestamp})
+        assert (created.json()["until"], created.json()["at"]) == (when, timestamp)
         client.post("/terms", json={"until": when})
-        assert client.get(f"/terms?until={when}&at={moment}").json() == [created.json()]
+        assert client.get(f"/terms?until={when}&at={timestamp}").json() == [created.json()]
         assert client.get("/dates/1").json() == {"id": 1, "until": when}
         assert walk(client, "/terms?limit=1&order_by=until,at") == [1, 2]
     with db.session() as session:
@@ -163,7 +164,7 @@ def test_pages_are_sorted_by_long_texts(db: Database) -> None:
 
 
 @pytest.mark.parametrize("size", [5, 20_000])
-def test_a_cursor_outlives_its_row(db: Database, size: int) -> None:
+def test_a_cursor_remains_valid_without_its_row(db: Database, size: int) -> None:
     class Note(SQLModel, table=True):
         id: int | None = Field(default=None, primary_key=True)
         text: str
@@ -179,7 +180,7 @@ def test_a_cursor_outlives_its_row(db: Database, size: int) -> None:
         assert client.get(second.links["next"]["url"]).json() == [{"id": 5}, {"id": 6}]
 
 
-def test_a_page_whose_edge_does_not_fit_into_a_link_is_refused(db: Database) -> None:
+def test_a_page_whose_cursor_would_be_too_long_is_refused(db: Database) -> None:
     class Note(SQLModel, table=True):
         id: int | None = Field(default=None, primary_key=True)
         text: str
@@ -194,13 +195,11 @@ def test_a_page_whose_edge_does_not_fit_into_a_link_is_refused(db: Database) -> 
         assert walk(client, "/notes?limit=1&fields=id") == [1, 2, 3]
 
 
-def test_a_cursor_that_somebody_made_up(db: Database) -> None:
+def test_an_invented_cursor_is_not_a_server_error(db: Database) -> None:
     class Item(SQLModel, table=True):
         id: int | None = Field(default=None, primary_key=True)
 
     db.create_all()
-    from colonnade.query import PageReader, QueryableTable
-
     page = PageReader(QueryableTable.of(Item)).read([])
     with serving(Resource(Item, db)) as client:
         for values in ("[7]", '["x"]', '["x\\u0000"]', "[1e400]", "[[]]", '[["zz"]]', "[{}]", "7",
@@ -213,7 +212,7 @@ def test_a_cursor_that_somebody_made_up(db: Database) -> None:
                 assert client.get(f"/items?cursor={cursor}").status_code == 422
 
 
-class TestLists:
+class TestListOperators:
     @pytest.fixture
     def client(self, db: Database) -> Any:
         class Item(SQLModel, table=True):
@@ -241,15 +240,17 @@ class TestLists:
             ('where={"id__not_in":[]}', [1, 2, 3]),
         ],
     )
-    def test_of_any_type(self, client: TestClient, query: str, expected: list[int]) -> None:
+    def test_in_accepts_values_of_any_type(
+        self, client: TestClient, query: str, expected: list[int]
+    ) -> None:
         assert [row["id"] for row in client.get(f"/items?{query}").json()] == expected
 
-    def test_many_long_ones(self, client: TestClient) -> None:
+    def test_many_long_lists_are_accepted(self, client: TestClient) -> None:
         where: Any = {"or": [{"id__in": [4] * 1000}] * 32 + [{"id": 1}]}
-        answer = client.get(f"/items?where={json.dumps(where, separators=(',', ':'))}")
-        assert [row["id"] for row in answer.json()] == [1]
+        response = client.get(f"/items?where={json.dumps(where, separators=(',', ':'))}")
+        assert [row["id"] for row in response.json()] == [1]
 
-    def test_empty_conditions_are_counted(self, client: TestClient) -> None:
+    def test_empty_conditions_count_towards_the_limit(self, client: TestClient) -> None:
         wheres: Any = (
             {"and": [{"or": [{}]}] * 200},
             {"or": [{}] * 200},
@@ -259,7 +260,7 @@ class TestLists:
             assert client.get("/items", params={"where": json.dumps(where)}).status_code == 422
 
 
-def test_what_lists_in_lists_may_amount_to_is_bounded(
+def test_the_number_of_rows_in_nested_lists_is_limited(
     db: Database, models: SimpleNamespace
 ) -> None:
     with serving(Resource(models.Project, db, include=["tasks.assignments"])) as client:
@@ -272,7 +273,7 @@ def test_what_lists_in_lists_may_amount_to_is_bounded(
         assert client.get(fewer).status_code == 200
 
 
-def test_a_table_of_many_columns(db: Database) -> None:
+def test_a_table_may_have_many_columns(db: Database) -> None:
     body: dict[str, Any] = {f"c{number}": number for number in range(600)}
     annotations = {"id": int | None, **dict.fromkeys(body, int)}
     space = {**body, "id": Field(default=None, primary_key=True), "__annotations__": annotations}
@@ -285,7 +286,7 @@ def test_a_table_of_many_columns(db: Database) -> None:
         assert client.get("/wides").json() == [created.json()] == [{"id": 1, **body}]
 
 
-def test_names_that_would_meet_are_refused(db: Database) -> None:
+def test_a_column_and_a_relation_cannot_share_a_name(db: Database) -> None:
     class Owner(SQLModel, table=True):
         id: int | None = Field(default=None, primary_key=True)
 

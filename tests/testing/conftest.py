@@ -1,4 +1,4 @@
-"""A small project whose tests are run as a user's are: in their own pytest."""
+"""A small project, whose tests run in a separate pytest process."""
 
 from collections.abc import Callable
 
@@ -64,12 +64,12 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytes
 
 @pytest.fixture
 def run(project: pytest.Pytester) -> Run:
-    """Runs tests, given as text, in the project."""
+    """A function that runs test source code in the project."""
 
     def run(tests: str, *arguments: str) -> pytest.RunResult:
         write(project, "test_it.py", HEAD + tests)
         result = project.runpytest_subprocess(*arguments, timeout=60)
-        assert not (project.path / "development.db").exists(), "it was on the wrong database"
+        assert not (project.path / "development.db").exists(), "the tests used the real database"
         return result
 
     return run

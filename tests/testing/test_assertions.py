@@ -1,4 +1,4 @@
-"""What can be said of statements: how many, which again and again, lazily loaded, by which plan."""
+"""Assertions about statements: their number, repetitions, lazy loads and query plans."""
 
 import asyncio
 from collections.abc import Iterator
@@ -53,7 +53,7 @@ def tables(db: Database) -> Any:
 def client(db: Database, tables: Any) -> Iterator[TestClient]:
     Project, Task, TaskRead = tables
     app = FastAPI(lifespan=db.lifespan)
-    shown: Any = list[TaskRead]  # type: ignore[valid-type]  # made here
+    response_model: Any = list[TaskRead]  # type: ignore[valid-type]  # a class of a fixture
 
     @app.get("/report")
     def report() -> list[str]:
@@ -64,7 +64,7 @@ def client(db: Database, tables: Any) -> Iterator[TestClient]:
                 names.append(project.name)
             return names
 
-    @app.get("/lazy", response_model=shown)
+    @app.get("/lazy", response_model=response_model)
     def lazy() -> Any:
         session = Session(db.engine)
         try:
@@ -72,7 +72,7 @@ def client(db: Database, tables: Any) -> Iterator[TestClient]:
         finally:
             sessions.append(session)
 
-    @app.get("/eager", response_model=shown)
+    @app.get("/eager", response_model=response_model)
     async def eager() -> Any:
         async with db.session() as session:
             statement = select(Task).options(selectinload(Task.project))
@@ -87,7 +87,7 @@ def client(db: Database, tables: Any) -> Iterator[TestClient]:
         session.close()
 
 
-def test_statements_are_counted_a_resources_own_too(db: Database, client: TestClient) -> None:
+def test_statements_of_sessions_and_resources_are_counted(db: Database, client: TestClient) -> None:
     with counts(db, exactly=1) as statements:
         assert len(client.get("/tasks?include=project").json()) == 5
     assert statements[0].sql.startswith(("SELECT", "WITH"))
@@ -97,36 +97,34 @@ def test_statements_are_counted_a_resources_own_too(db: Database, client: TestCl
         pass
 
 
-def test_too_many_are_listed_with_the_lines_they_come_from(
-    db: Database, client: TestClient
-) -> None:
+def test_too_many_statements_are_listed_with_their_lines(db: Database, client: TestClient) -> None:
     with pytest.raises(AssertionError) as caught, counts(db, at_most=1):
         client.get("/report")
     message = str(caught.value)
-    assert message.startswith("6 statements, where at most 1 may be:\n1. SELECT task.")
+    assert message.startswith("6 statements, but at most 1 expected:\n1. SELECT task.")
     assert "test_assertions.py:" in message
     assert "for task in session.exec(select(Task)).all():" in message
-    assert "N+1: one statement 5 times" in message
+    assert "N+1: the same statement ran 5 times" in message
 
 
-def test_too_few_are_told_as_well(db: Database) -> None:
-    message = "0 statements, where exactly 1 may be"
+def test_too_few_statements_are_an_error(db: Database) -> None:
+    message = "0 statements, but exactly 1 expected"
     with pytest.raises(AssertionError, match=message), counts(db, exactly=1):
         pass
 
 
-def test_another_databases_statements_do_not_count(db: Database, client: TestClient) -> None:
+def test_statements_of_other_databases_do_not_count(db: Database, client: TestClient) -> None:
     other = Database("sqlite://")
     with counts(other, exactly=0):
         client.get("/tasks")
     other.dispose()
 
 
-def test_an_n_plus_one_is_explained_with_the_loops_line(db: Database, client: TestClient) -> None:
+def test_an_n_plus_one_names_the_line_and_its_loop(db: Database, client: TestClient) -> None:
     with pytest.raises(AssertionError) as caught, no_n_plus_one(db):
         client.get("/report")
     message = str(caught.value)
-    assert message.startswith("N+1: one statement 5 times:\n    SELECT project")
+    assert message.startswith("N+1: the same statement ran 5 times:\n    SELECT project")
     assert "in report: project = task.project" in message
     assert "in the loop at" in message
     assert ": for task in session.exec(select(Task)).all():" in message
@@ -137,7 +135,7 @@ def test_an_n_plus_one_is_explained_with_the_loops_line(db: Database, client: Te
         client.get("/eager")
 
 
-def test_an_n_plus_one_in_async_code_is_the_coroutines(db: Database, tables: Any) -> None:
+def test_an_n_plus_one_in_async_code_names_the_coroutine(db: Database, tables: Any) -> None:
     Project, _, _ = tables
 
     async def run() -> None:
@@ -155,19 +153,19 @@ def test_a_lazy_load_in_a_response_is_found(db: Database, client: TestClient) ->
     with pytest.raises(AssertionError) as caught, no_lazy_loads(db):
         assert len(client.get("/lazy").json()) == 5
     message = str(caught.value)
-    assert message.startswith("5 lazy loads:\n- Task.project was loaded while FastAPI wrote the")
+    assert message.startswith("5 lazy loads:\n- Task.project was loaded while FastAPI serialized")
     assert "selectinload(Task.project)" in message
     with no_lazy_loads(db):
         client.get("/eager")
 
 
-def test_a_lazy_load_in_a_line_is_found(db: Database, client: TestClient) -> None:
+def test_a_lazy_load_in_an_endpoint_names_its_line(db: Database, client: TestClient) -> None:
     message = r"in report: project = task\.project"
     with pytest.raises(AssertionError, match=message), no_lazy_loads(db):
         client.get("/report")
 
 
-def test_an_error_inside_is_not_hidden(db: Database) -> None:
+def test_an_error_inside_the_block_is_raised(db: Database) -> None:
     for check in (counts(db, exactly=1), no_n_plus_one(db), no_sequential_scans(db)):
         with pytest.raises(ZeroDivisionError), check:
             _ = 1 / 0
@@ -175,7 +173,9 @@ def test_an_error_inside_is_not_hidden(db: Database) -> None:
         _ = 1 / 0
 
 
-def test_a_table_that_is_read_whole_is_found(db: Database, client: TestClient, tables: Any) -> None:
+def test_a_sequential_scan_of_a_large_table_is_found(
+    db: Database, client: TestClient, tables: Any
+) -> None:
     _, Task, _ = tables
     with db.session() as session:
         session.add_all(Task(title=f"Task {number}", kind=str(number)) for number in range(1200))
@@ -184,7 +184,7 @@ def test_a_table_that_is_read_whole_is_found(db: Database, client: TestClient, t
         client.get("/tasks?title=Task 7")
     message = str(caught.value)
     assert message.startswith("reads all 1,205 rows of task")
-    assert "An index on the columns of the condition would serve" in message
+    assert "Add an index on the columns of the condition" in message
     with no_sequential_scans(db, over=2000):
         client.get("/tasks?title=Task 7")
     with no_sequential_scans(db, over=1000):
@@ -194,7 +194,9 @@ def test_a_table_that_is_read_whole_is_found(db: Database, client: TestClient, t
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-def test_plans_of_either_drivers_statements(db: Database, tables: Any, is_async: bool) -> None:
+def test_statements_of_sync_and_async_drivers_are_explained(
+    db: Database, tables: Any, is_async: bool
+) -> None:
     _, Task, _ = tables
     with db.session() as session:
         session.add_all(Task(title=f"Task {number}") for number in range(50))

@@ -1,4 +1,4 @@
-"""The fixtures of the pytest plugin, as a project has them."""
+"""The fixtures of the pytest plugin, in the tests of a small project."""
 
 import pytest
 
@@ -77,38 +77,38 @@ async def test_all_at_once_by_anyio(
     await everything(async_client, async_session, session, project, database)
 
 
-def test_everything_is_gone(client, session):
+def test_rows_of_earlier_tests_are_removed(client, session):
     assert client.get("/tasks").json() == client.get("/projects").json() == []
     assert client.post("/tasks", json={"title": "First"}).json()["id"] == 1
 
 
-def test_code_without_any_fixture_is_kept_from_the_real_database():
+def test_code_without_fixtures_does_not_reach_the_real_database():
     with db.session() as session:
         assert session.exec(select(Task)).all() == []
         session.add(Task(title="Here"))
         session.commit()
 
 
-async def test_nor_is_anything_of_that_left(async_session):
+async def test_rows_written_without_fixtures_are_removed(async_session):
     assert (await async_session.exec(select(Task))).all() == []
 """
 
 
 @pytest.mark.parametrize("database", DATABASES, ids=lambda parameters: parameters[1])
-def test_everything_sees_everything_and_nothing_is_left(
+def test_clients_and_sessions_share_a_database_that_is_restored(
     run: Run, database: tuple[str, str]
 ) -> None:
     run(TOGETHER, *database, "-W", "error").assert_outcomes(passed=8)
 
 
-def test_in_any_order_and_on_several_workers_and_databases(run: Run) -> None:
-    several = [word for database in DATABASES for word in database]
-    result = run(TOGETHER, *several, "-n", "2", "-p", "randomly", "-p", "no:hypothesispytest")
-    result.assert_outcomes(passed=7 * 3 + 1)  # one has no fixture
+def test_tests_run_in_any_order_on_several_workers_and_databases(run: Run) -> None:
+    options = [word for database in DATABASES for word in database]
+    result = run(TOGETHER, *options, "-n", "2", "-p", "randomly", "-p", "no:hypothesispytest")
+    result.assert_outcomes(passed=7 * 3 + 1)  # one test uses no fixture
 
 
 @pytest.mark.parametrize("mode", ["session", "function"])
-def test_with_pytest_asyncio_in_its_strict_mode_and_either_scope_of_loops(
+def test_pytest_asyncio_works_in_strict_mode_and_with_either_loop_scope(
     run: Run, mode: str
 ) -> None:
     tests = """
@@ -155,7 +155,7 @@ def task(session):
     return task
 
 
-def test_what_the_database_commits_shows(task, session):
+def test_commits_of_sync_code_are_seen(task, session):
     db.transaction(change("by transaction"))
     assert task.title == "by transaction"
     with db.session() as other:
@@ -172,7 +172,7 @@ def test_what_the_database_commits_shows(task, session):
     assert task.title == "by the engine"
 
 
-async def test_what_async_code_commits_shows(task, session):
+async def test_commits_of_async_code_are_seen(task, session):
     await db.transaction_async(change_async)
     assert task.title == "by transaction_async"
     async with db.session() as other:
@@ -181,7 +181,7 @@ async def test_what_async_code_commits_shows(task, session):
     assert task.title == "by another session"
 
 
-def test_what_the_session_has_changed_stays(task, session):
+def test_uncommitted_changes_of_the_session_are_kept(task, session):
     other = Task(title="Two")
     session.add(other)
     session.commit()
@@ -190,7 +190,7 @@ def test_what_the_session_has_changed_stays(task, session):
     assert (task.title, other.title) == ("Theirs", "Mine")
 
 
-def test_its_own_commit_keeps_what_it_has_read(task, session, database):
+def test_a_commit_of_the_session_keeps_its_rows_loaded(task, session, database):
     from colonnade.testing import counts
 
     task.title = "Mine"
@@ -201,11 +201,11 @@ def test_its_own_commit_keeps_what_it_has_read(task, session, database):
 
 
 @pytest.mark.parametrize("database", DATABASES, ids=lambda parameters: parameters[1])
-def test_the_session_shows_what_others_commit(run: Run, database: tuple[str, str]) -> None:
+def test_the_session_sees_the_commits_of_others(run: Run, database: tuple[str, str]) -> None:
     run(COMMITS, *database, "-W", "error").assert_outcomes(passed=4)
 
 
-OWN = """
+OWN_DATABASE = """
 def has(table):
     with db.engine.connect() as connection:
         return db.engine.dialect.has_table(connection, table)
@@ -223,12 +223,12 @@ def test_empty(database):
     database.create_all()
     assert has("task")
 
-def test_ddl_that_is_not_announced(database):
+def test_ddl_without_the_marker(database):
     with database.engine.begin() as connection:
         connection.execute(text("CREATE TABLE other (id INTEGER)"))
         connection.execute(text("DROP TABLE task"))
 
-def test_is_taken_back(client, session):
+def test_ddl_without_the_marker_is_undone(client, session):
     assert has("task")
     assert not has("other")
     assert client.get("/tasks").json() == []
@@ -236,62 +236,62 @@ def test_is_taken_back(client, session):
 
 
 @pytest.mark.parametrize("database", DATABASES, ids=lambda parameters: parameters[1])
-def test_a_database_of_ones_own(run: Run, database: tuple[str, str]) -> None:
-    run(OWN, *database, "-W", "error").assert_outcomes(passed=4)
+def test_own_database_gives_a_test_a_separate_database(run: Run, database: tuple[str, str]) -> None:
+    run(OWN_DATABASE, *database, "-W", "error").assert_outcomes(passed=4)
 
 
-LEFT = """
-left = []
+LEAKS = """
+leaks = []
 
 def test_a_transaction_left_open(database):
     session = Session(database.engine)
     session.add(Task(title="Never committed"))
     session.flush()
-    left.append(session)
+    leaks.append(session)
 
-def test_is_not_in_the_way(client):
+def test_the_open_transaction_does_not_block_the_next_test(client):
     assert client.post("/tasks", json={"title": "Mine"}).json()["id"] == 1
 
 async def test_a_task_left_running(async_client):
     async def for_ever():
         await asyncio.sleep(1000)
-    left.append(asyncio.create_task(for_ever()))
+    leaks.append(asyncio.create_task(for_ever()))
 
-def test_is_cancelled():
-    assert left[1].cancelled()
+def test_the_task_is_cancelled():
+    assert leaks[1].cancelled()
 """
 
 
 @pytest.mark.parametrize("database", DATABASES, ids=lambda parameters: parameters[1])
-def test_what_a_test_leaves_behind_is_told_and_hurts_no_other(
+def test_a_leak_fails_its_test_and_does_not_affect_the_next(
     run: Run, database: tuple[str, str]
 ) -> None:
-    result = run(LEFT, *database)
+    result = run(LEAKS, *database)
     result.assert_outcomes(passed=4, errors=2)
     result.stdout.fnmatch_lines_random(
         ["*ERROR at teardown of test_a_transaction_left_open*",
-         "It left a transaction open*End it: commit, roll back, or close its session*",
-         "It left a task running: *for_ever, at *test_it.py:*. Await it, or cancel it*"]
+         "It left a transaction open*Commit it, roll it back, or close its session*",
+         "It left a task running: *for_ever, at *test_it.py:*. Await it or cancel it*"]
     )  # fmt: skip
 
 
-def test_what_the_app_does_not_see_is_warned_of(run: Run) -> None:
+def test_a_request_with_uncommitted_changes_in_the_session_warns(run: Run) -> None:
     tests = """
 def test_it(client, session):
     session.add(Task(title="Waiting"))
     with pytest.warns(UserWarning, match="session has uncommitted changes"):
         assert client.get("/tasks").json() == []
     session.flush()
-    with pytest.warns(UserWarning, match="on SQLite its writes wait for them") as told:
+    with pytest.warns(UserWarning, match="on SQLite its writes wait for them") as warned:
         client.get("/tasks")
-    assert told[0].filename == __file__
+    assert warned[0].filename == __file__
     session.commit()
     assert len(client.get("/tasks").json()) == 1
 """
     run(tests, "-W", "error").assert_outcomes(passed=1)
 
 
-def test_overrides_and_the_environment_are_put_back(run: Run) -> None:
+def test_overrides_and_the_environment_are_restored(run: Run) -> None:
     tests = """
 import os
 
@@ -354,7 +354,7 @@ def test_four(session):
     run(tests, "-W", "error").assert_outcomes(passed=4)
 
 
-def test_an_app_of_the_projects_own_making(run: Run, project: pytest.Pytester) -> None:
+def test_the_app_fixture_may_create_its_database(run: Run, project: pytest.Pytester) -> None:
     write(project, "pyproject.toml", "[tool.pytest.ini_options]\npythonpath = ['.']\n")
     write(
         project,
@@ -384,7 +384,7 @@ def test_two(client, session):
     run(tests, "-p", "no:randomly").assert_outcomes(passed=2)
 
 
-def test_an_app_that_is_made_of_the_database(run: Run, project: pytest.Pytester) -> None:
+def test_the_app_fixture_may_use_the_database_fixture(run: Run, project: pytest.Pytester) -> None:
     write(
         project,
         "conftest.py",
@@ -409,7 +409,9 @@ def test_one(client, session):
     run(tests).assert_outcomes(passed=1)
 
 
-def test_models_without_an_app(run: Run, project: pytest.Pytester) -> None:
+def test_a_project_without_an_app_has_sessions_but_no_client(
+    run: Run, project: pytest.Pytester
+) -> None:
     write(project, "pyproject.toml", '[tool.colonnade]\nmodels = "app.models"\n')
     (project.path / "app/database.py").write_text("db = None\n")
     tests = """
@@ -428,7 +430,7 @@ def test_two(client):
     )
 
 
-def test_two_databases_are_kept_apart_and_the_one_that_is_meant_is_named(
+def test_a_project_with_two_databases_must_name_the_one_of_the_fixtures(
     run: Run, project: pytest.Pytester
 ) -> None:
     database = 'from colonnade import Database\ndb = Database("sqlite:///development.db")\n'
@@ -449,7 +451,9 @@ def test_two(database):
 """
     result = run(tests)
     result.assert_outcomes(errors=2)
-    result.stdout.fnmatch_lines(["The app has 2 databases. Say which the fixtures mean, in *"])
+    result.stdout.fnmatch_lines(
+        ["The app has 2 databases. Name the one that the fixtures use in *"]
+    )
     named = 'app = "app.main:app"\ndatabase = "app.database:db"'
     text = (project.path / "pyproject.toml").read_text().replace('app = "app.main:app"', named)
     write(project, "pyproject.toml", text)
@@ -468,7 +472,7 @@ def test_two(database):
         ('[tool.colonnade]\napp = "app.main:app"', "1 / 0", "*ZeroDivisionError: division by zero"),
     ],
 )  # fmt: skip
-def test_an_app_that_cannot_be_had(
+def test_an_app_that_cannot_be_loaded_is_explained_without_a_traceback(
     project: pytest.Pytester, pyproject: str, main: str | None, message: str
 ) -> None:
     quiet = '\n[tool.pytest.ini_options]\naddopts = "-p no:randomly -p no:cacheprovider"\n'
@@ -479,7 +483,7 @@ def test_an_app_that_cannot_be_had(
     result = project.runpytest_subprocess()
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines([f"{message}*"])
-    result.stdout.no_fnmatch_line("*pytest_colonnade.py*")
+    result.stdout.no_fnmatch_line("*pytest_colonnade*")
 
 
 @pytest.mark.parametrize(
@@ -489,21 +493,21 @@ def test_an_app_that_cannot_be_had(
             "mysql://me:secret@host/db",
             "--database must be sqlite, postgresql or a URL. *mysql://*",
         ),
-        ("sqlite:///mine.db", "*tests would empty that file*Say --database sqlite*"),
+        ("sqlite:///mine.db", "*which the tests would empty. Use --database sqlite*"),
         (
             "postgresql://me:secret@127.0.0.1:1/db?pool_timeout=0.2",
             "*Cannot connect to *nothing listens*",
         ),
     ],
 )
-def test_a_database_that_cannot_be_had(run: Run, database: str, message: str) -> None:
+def test_a_database_that_cannot_be_used_is_explained(run: Run, database: str, message: str) -> None:
     result = run("def test_it(session): pass", "--database", database)
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines([message])
     result.stdout.no_fnmatch_line("*secret*")
 
 
-def test_a_foreign_event_loop_is_told(run: Run) -> None:
+def test_async_session_in_another_event_loop_is_refused(run: Run) -> None:
     tests = """
 import pytest_asyncio
 
@@ -521,7 +525,9 @@ async def test_it(task, async_session):
     result.stdout.fnmatch_lines(["*FixtureError: async_session is used in another event loop*"])
 
 
-def test_switched_off_and_unused_it_costs_nothing(project: pytest.Pytester) -> None:
+def test_the_plugin_can_be_disabled_and_does_not_import_colonnade_unless_used(
+    project: pytest.Pytester,
+) -> None:
     write(project, "pyproject.toml", "")
     write(project, "test_it.py", "def test_it(session): pass\n")
     result = project.runpytest_subprocess("-p", "no:colonnade")
@@ -531,18 +537,18 @@ def test_switched_off_and_unused_it_costs_nothing(project: pytest.Pytester) -> N
     project.runpytest_subprocess().assert_outcomes(passed=1)
 
 
-def test_a_server_of_ones_own_is_used_and_left_clean(run: Run, postgresql_database: str) -> None:
+def test_the_server_of_a_url_is_left_clean(run: Run, postgresql_database: str) -> None:
     import psycopg
 
-    question = "SELECT datname FROM pg_database WHERE datname LIKE 'test_colonnade%'"
+    query = "SELECT datname FROM pg_database WHERE datname LIKE 'test_colonnade%'"
     with psycopg.connect(postgresql_database) as connection:
-        before = connection.execute(question).fetchall()
+        before = connection.execute(query).fetchall()
     run(TOGETHER, "--database", postgresql_database).assert_outcomes(passed=8)
     with psycopg.connect(postgresql_database) as connection:
-        assert connection.execute(question).fetchall() == before
+        assert connection.execute(query).fetchall() == before
 
 
-def test_fixtures_of_the_whole_run_are_kept_from_the_real_database_too(run: Run) -> None:
+def test_session_scoped_fixtures_do_not_reach_the_real_database(run: Run) -> None:
     tests = """
 @pytest.fixture(scope="session", autouse=True)
 def stored():

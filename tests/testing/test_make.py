@@ -1,4 +1,4 @@
-"""``make``: rows of random values that their tables accept; ``frozen``: at one's own time."""
+"""``make`` builds rows with random valid values; ``frozen`` stops the clock of ``Timestamps``."""
 
 import asyncio
 from datetime import UTC, date, datetime, time, timedelta
@@ -22,7 +22,7 @@ class Colour(Enum):
     BLUE = "blue"
 
 
-def everything() -> Any:
+def everything_model() -> Any:
     class Address(SQLModel):
         street: str
         number: int
@@ -53,8 +53,8 @@ def everything() -> Any:
     return Everything
 
 
-def test_rows_that_any_table_accepts(db: Database) -> None:
-    Everything = everything()
+def test_random_rows_are_valid(db: Database) -> None:
+    Everything = everything_model()
     db.create_all()
     with db.session() as session:
         session.add_all(make(Everything) for _ in range(30))
@@ -66,12 +66,12 @@ def test_rows_that_any_table_accepts(db: Database) -> None:
     assert all(row.version > 0 and row.created_at for row in rows)
 
 
-def test_what_is_given_is_kept(db: Database) -> None:
-    row = make(everything(), status="completed", note=None)
+def test_values_passed_to_make_are_kept(db: Database) -> None:
+    row = make(everything_model(), status="completed", note=None)
     assert (row.status, row.note) == ("completed", None)
 
 
-def work() -> Any:
+def task_models() -> Any:
     class Project(SQLModel, table=True):
         id: int | None = Field(default=None, primary_key=True)
         name: str
@@ -93,12 +93,12 @@ def work() -> Any:
         id: int | None = Field(default=None, primary_key=True)
         task_id: int = Field(foreign_key="task.id")
 
-    configure_mappers()  # the registry alone holds its classes weakly
+    configure_mappers()  # so that the classes refer to each other: the registry holds them weakly
     return Project, Task, Assignment, Note
 
 
-def test_a_row_that_must_refer_to_others_comes_with_them(db: Database) -> None:
-    Project, Task, Assignment, _ = work()
+def test_make_creates_required_parent_rows(db: Database) -> None:
+    Project, Task, Assignment, _ = task_models()
     db.create_all()
     with db.session() as session:
         session.add(make(Assignment))
@@ -114,15 +114,17 @@ def test_a_row_that_must_refer_to_others_comes_with_them(db: Database) -> None:
         assert session.exec(select(Assignment)).one().task_id is not None
 
 
-def test_what_cannot_be_made_says_why() -> None:
-    _, Task, _, Note = work()
-    with pytest.raises(TypeError, match=r"Task has no 'titel'\. Did you mean title\?"):
+def test_make_explains_why_a_row_cannot_be_built() -> None:
+    _, Task, _, Note = task_models()
+    with pytest.raises(
+        TypeError, match=r"Task has no column or relation 'titel'\. Did you mean title"
+    ):
         make(Task, titel="x")
-    with pytest.raises(FixtureError, match="needs a row of task, to which it has no relation"):
+    with pytest.raises(FixtureError, match="Note needs a row of task, and has no relation to it"):
         make(Note)
     assert make(Note, task_id=1).task_id == 1
     with pytest.raises(ValidationError, match="'pending' or 'completed'"):
-        make(everything(), status="nonsense")
+        make(everything_model(), status="nonsense")
     with pytest.raises(ModelError, match="is not a table"):
         make(SQLModel)
 
@@ -131,7 +133,7 @@ def test_what_cannot_be_made_says_why() -> None:
         next_id: int = Field(foreign_key="link.id")
         next: Optional["Link"] = Relationship(sa_relationship_kwargs={"remote_side": "Link.id"})
 
-    with pytest.raises(FixtureError, match="Link -> Link: each needs the next"):
+    with pytest.raises(FixtureError, match="parent rows form a cycle, Link -> Link"):
         make(Link)
 
     class Switch(SQLModel, table=True):
@@ -139,34 +141,32 @@ def test_what_cannot_be_made_says_why() -> None:
         on: bool = Field(unique=True)
 
     assert {make(Switch).on for _ in range(2)} == {True, False}
-    with pytest.raises(FixtureError, match=r"No value was found for Switch\.on"):
+    with pytest.raises(FixtureError, match=r"No valid and unused value for Switch\.on"):
         make(Switch)
 
 
-def test_the_same_test_has_the_same_values(monkeypatch: pytest.MonkeyPatch) -> None:
-    Everything = everything()
+def test_a_test_gets_the_same_values_on_each_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    Everything = everything_model()
 
-    def made(test: str) -> str:
+    def make_in(test: str) -> str:
         monkeypatch.setenv("PYTEST_CURRENT_TEST", f"{test} (call)")
         row = make(Everything)
         return str((row.title, row.at, row.numbers, row.slug))
 
-    first = made("test_a.py::test_a")
-    assert made("test_a.py::test_b") != first
-    assert made("test_a.py::test_a") == first
-    assert made("test_a.py::test_a") != first
+    first = make_in("test_a.py::test_a")
+    assert make_in("test_a.py::test_b") != first
+    assert make_in("test_a.py::test_a") == first
+    assert make_in("test_a.py::test_a") != first
 
 
-def test_moments_do_not_depend_on_what_time_it_is() -> None:
-    Everything = everything()
+def test_dates_do_not_depend_on_the_clock() -> None:
+    Everything = everything_model()
     times = [make(Everything).at for _ in range(30)]
     assert min(times).year < 2015
-    assert {moment.year for moment in times} <= set(
-        range(2000, 2026)
-    )  # and never come nearer to now
+    assert {moment.year for moment in times} <= set(range(2000, 2026))
 
 
-def test_timestamps_stand_where_the_test_says(db: Database) -> None:
+def test_frozen_sets_the_time_of_timestamps(db: Database) -> None:
     class Note(Timestamps, table=True):
         id: int | None = Field(default=None, primary_key=True)
         text: str = ""
@@ -199,15 +199,17 @@ def test_timestamps_stand_where_the_test_says(db: Database) -> None:
         assert now.created_at > datetime(2026, 6, 1, tzinfo=UTC)
 
 
-def test_a_test_has_the_same_values_on_every_database(monkeypatch: pytest.MonkeyPatch) -> None:
-    Everything = everything()
+def test_a_test_gets_the_same_values_on_every_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    Everything = everything_model()
 
-    def made(test: str) -> Any:
-        for name in ("another", test):  # each begins anew
+    def make_in(test: str) -> Any:
+        for name in ("another", test):  # another test in between
             monkeypatch.setenv("PYTEST_CURRENT_TEST", f"{name} (call)")
             row = make(Everything).model_dump(exclude={"id"})
         return row
 
-    assert made("a.py::test[sqlite]") == made("a.py::test[postgresql]") == made("a.py::test")
-    assert made("a.py::test[memory-1]") == made("a.py::test[1-postgresql]")
-    assert made("a.py::test[memory-1]") != made("a.py::test[memory-2]")
+    assert (
+        make_in("a.py::test[sqlite]") == make_in("a.py::test[postgresql]") == make_in("a.py::test")
+    )
+    assert make_in("a.py::test[memory-1]") == make_in("a.py::test[1-postgresql]")
+    assert make_in("a.py::test[memory-1]") != make_in("a.py::test[memory-2]")

@@ -1,4 +1,4 @@
-"""The schema comes from a project's migrations, where it has them."""
+"""The tables of tests are created by the project's migrations, if it has any."""
 
 import pytest
 
@@ -72,14 +72,14 @@ def test_it(client, session, again):
 
 @pytest.mark.parametrize("environment", [SYNC, ASYNC], ids=["sync", "async"])
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
-def test_migrations_make_the_tables(
+def test_migrations_create_the_tables(
     project: pytest.Pytester, run: Run, database: str, environment: str
 ) -> None:
     lay_out(project, environment, REVISION)
     run(TESTS, "--database", database).assert_outcomes(passed=2)
 
 
-def test_a_table_that_no_revision_makes_is_named(project: pytest.Pytester, run: Run) -> None:
+def test_a_table_that_no_revision_creates_is_an_error(project: pytest.Pytester, run: Run) -> None:
     lay_out(
         project,
         SYNC,
@@ -89,17 +89,19 @@ def test_a_table_that_no_revision_makes_is_named(project: pytest.Pytester, run: 
     )
     result = run(TESTS)
     result.assert_outcomes(errors=2)
-    result.stdout.fnmatch_lines(["The migrations do not make project, which the models have*"])
+    result.stdout.fnmatch_lines(
+        ["The migrations do not create all tables of the models; missing: project.*"]
+    )
 
 
-def test_a_migration_that_fails_is_told(project: pytest.Pytester, run: Run) -> None:
+def test_a_failing_migration_is_an_error(project: pytest.Pytester, run: Run) -> None:
     lay_out(project, SYNC, REVISION.replace("INSERT INTO project", "INSERT INTO nowhere"))
     result = run(TESTS)
     result.assert_outcomes(errors=2)
     result.stdout.fnmatch_lines(["The migrations of *alembic.ini fail: OperationalError:*nowhere*"])
 
 
-def test_where_they_are_can_be_said(project: pytest.Pytester, run: Run) -> None:
+def test_the_settings_may_name_another_alembic_ini(project: pytest.Pytester, run: Run) -> None:
     lay_out(project, SYNC, REVISION)
     (project.path / "alembic.ini").rename(project.path / "other.ini")
     text = (project.path / "pyproject.toml").read_text()

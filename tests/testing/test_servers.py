@@ -1,4 +1,4 @@
-"""A server for a while: fast, and gone when whoever started it is, whatever happened."""
+"""The temporary server is fast, and ends with the process that started it."""
 
 import signal
 import subprocess
@@ -10,9 +10,9 @@ import psycopg
 import pytest
 
 from colonnade.testing import postgresql_server
-from tests.servers import heed_interrupts
+from tests.servers import reset_sigint
 
-STARTED = """
+SERVER_SCRIPT = """
 import sys
 from colonnade.testing import postgresql_server
 with postgresql_server() as url:
@@ -21,7 +21,7 @@ with postgresql_server() as url:
 """
 
 
-def test_durability_is_off_and_nothing_is_left() -> None:
+def test_durability_is_off_and_the_data_is_deleted() -> None:
     with postgresql_server() as url:
         with psycopg.connect(url) as connection:
             query = "SELECT name, setting FROM pg_settings WHERE name IN ('fsync', 'wal_level')"
@@ -36,17 +36,17 @@ def test_durability_is_off_and_nothing_is_left() -> None:
         psycopg.connect(url)
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_it_goes_with_the_process_that_started_it(how: signal.Signals) -> None:
+@pytest.mark.parametrize("stop_signal", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_the_server_ends_with_the_process_that_started_it(stop_signal: signal.Signals) -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", STARTED],
+        [sys.executable, "-c", SERVER_SCRIPT],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-        preexec_fn=heed_interrupts,  # noqa: PLW1509
+        preexec_fn=reset_sigint,  # noqa: PLW1509
     ) as process:  # fmt: skip
         assert process.stdout is not None
         url = process.stdout.readline().strip()
         psycopg.connect(url).close()
-        process.send_signal(how)
+        process.send_signal(stop_signal)
         process.wait(10)
         deadline = time.monotonic() + 10
         directory = Path(url.partition("host=")[2]).parent

@@ -1,4 +1,4 @@
-"""Databases are made as they were: rows, seeds, sequences, schema; whoever wrote, and how."""
+"""Temporary databases are restored after a test: rows, original rows, sequences and schema."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +10,8 @@ from colonnade import Database
 from colonnade.database import with_database
 from colonnade.errors import FixtureError
 from colonnade.testing import Run
-from colonnade.testing._postgresql import LARGE, PostgreSQLBackend
-from colonnade.testing._temporary_databases import Settled, TemporaryDatabase
+from colonnade.testing._postgresql import VACUUM_THRESHOLD, PostgreSQLBackend
+from colonnade.testing._temporary_databases import RestoreResult, TemporaryDatabase
 
 SQLITE = """
 CREATE TABLE task (id INTEGER PRIMARY KEY AUTOINCREMENT, title TEXT NOT NULL UNIQUE,
@@ -45,23 +45,23 @@ def make_tables(url: str) -> None:
 
 
 @pytest.fixture
-def place(
-    _colonnade_run: Run, _colonnade_wanted: str, tmp_path: Path
+def temporary(
+    _colonnade_run: Run, _colonnade_database_option: str, tmp_path: Path
 ) -> Iterator[TemporaryDatabase]:
-    """A place with those tables, of each kind."""
+    """A temporary database with the tables, of each kind."""
     run = Run(_colonnade_run.project, tmp_path, "x", _colonnade_run._server)
-    backend = run.backend(_colonnade_wanted)
-    place = backend.place(make_tables)
-    yield place
-    place.close()
+    backend = run.backend(_colonnade_database_option)
+    temporary = backend.create(make_tables)
+    yield temporary
+    temporary.close()
     backend.close()
 
 
 @pytest.fixture
-def home(place: TemporaryDatabase) -> Iterator[Database]:
-    """Who writes to it."""
+def db(temporary: TemporaryDatabase) -> Iterator[Database]:
+    """A Database that writes to it."""
     db = Database("sqlite://")
-    with db.using(place.url):
+    with db.using(temporary.url):
         yield db
 
 
@@ -77,20 +77,24 @@ def execute(db: Database, *statements: str) -> list[object]:
 ADD = "INSERT INTO task (title) VALUES ('One')"
 
 
-def test_rows_are_gone_and_keys_begin_anew(place: TemporaryDatabase, home: Database) -> None:
+def test_written_rows_are_removed_and_keys_restart(
+    temporary: TemporaryDatabase, db: Database
+) -> None:
     for _ in range(3):
-        execute(home, ADD, "INSERT INTO task (title, parent_id) VALUES ('Two', 1)")
-        execute(home, "INSERT INTO note (task_id) VALUES (2)")
-        assert execute(home, "SELECT id FROM task ORDER BY id") == [(1,), (2,)]
-        assert place.settle() == Settled()
-        assert execute(home, "SELECT id FROM task") == []
+        execute(db, ADD, "INSERT INTO task (title, parent_id) VALUES ('Two', 1)")
+        execute(db, "INSERT INTO note (task_id) VALUES (2)")
+        assert execute(db, "SELECT id FROM task ORDER BY id") == [(1,), (2,)]
+        assert temporary.restore() == RestoreResult()
+        assert execute(db, "SELECT id FROM task") == []
 
 
-def test_keys_begin_anew_though_no_row_was_left(place: TemporaryDatabase, home: Database) -> None:
-    execute(home, ADD, "DELETE FROM task")
-    assert place.settle() == Settled()
-    execute(home, ADD)
-    assert execute(home, "SELECT id FROM task") == [(1,)]
+def test_keys_restart_if_the_rows_are_already_deleted(
+    temporary: TemporaryDatabase, db: Database
+) -> None:
+    execute(db, ADD, "DELETE FROM task")
+    assert temporary.restore() == RestoreResult()
+    execute(db, ADD)
+    assert execute(db, "SELECT id FROM task") == [(1,)]
 
 
 @pytest.mark.parametrize(
@@ -98,55 +102,55 @@ def test_keys_begin_anew_though_no_row_was_left(place: TemporaryDatabase, home: 
     ["DELETE FROM label", "UPDATE label SET name = 'other'", "UPDATE label SET name = name",
      "INSERT INTO label (name) VALUES ('x')"],
 )  # fmt: skip
-def test_rows_that_the_tables_are_made_with_come_back(
-    place: TemporaryDatabase, home: Database, change: str
+def test_the_original_rows_are_restored(
+    temporary: TemporaryDatabase, db: Database, change: str
 ) -> None:
     for _ in range(2):
-        execute(home, change)
-        assert place.settle() == Settled()
-        assert execute(home, "SELECT id, name FROM label") == [(1, "seed")]
-        execute(home, "INSERT INTO label (name) VALUES ('x')")
-        assert execute(home, "SELECT max(id) FROM label") == [(2,)]
+        execute(db, change)
+        assert temporary.restore() == RestoreResult()
+        assert execute(db, "SELECT id, name FROM label") == [(1, "seed")]
+        execute(db, "INSERT INTO label (name) VALUES ('x')")
+        assert execute(db, "SELECT max(id) FROM label") == [(2,)]
 
 
-def test_nothing_is_done_where_nothing_was_written(
-    place: TemporaryDatabase, home: Database
+def test_a_test_that_only_reads_leaves_nothing_to_restore(
+    temporary: TemporaryDatabase, db: Database
 ) -> None:
-    with home.engine.connect() as connection:
+    with db.engine.connect() as connection:
         connection.execute(text("SELECT * FROM task")).all()
-    assert place.settle() == Settled()
+    assert temporary.restore() == RestoreResult()
 
 
-def test_many_rows_are_gone_as_well(place: TemporaryDatabase, home: Database) -> None:
+def test_a_large_table_is_emptied(temporary: TemporaryDatabase, db: Database) -> None:
     big = "x" * 1000
-    rows = 2 * LARGE // 1000
+    rows = 2 * VACUUM_THRESHOLD // 1000
     series = (
         f"SELECT n || '{big}' FROM generate_series(1, {rows}) AS s(n)"
-        if home.url.backend == "postgresql"
+        if db.url.backend == "postgresql"
         else f"WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < {rows}) "
         f"SELECT n || '{big}' FROM s"
     )
-    execute(home, f"INSERT INTO task (title) {series}")
-    assert place.settle() == Settled()
-    assert execute(home, "SELECT count(*) FROM task") == [(0,)]
+    execute(db, f"INSERT INTO task (title) {series}")
+    assert temporary.restore() == RestoreResult()
+    assert execute(db, "SELECT count(*) FROM task") == [(0,)]
 
 
-def test_a_transaction_that_is_open_is_told_and_the_place_given_up(
-    place: TemporaryDatabase, home: Database
+def test_an_open_transaction_is_reported_and_the_database_replaced(
+    temporary: TemporaryDatabase, db: Database
 ) -> None:
-    with home.engine.connect() as connection:
+    with db.engine.connect() as connection:
         connection.execute(text(ADD))
-        settled = place.settle()
-    assert settled.is_lost
-    assert "It left a transaction open" in settled.complaints[0]
-    assert "End it: commit, roll back" in settled.complaints[0]
+        result = temporary.restore()
+    assert result.needs_replacement
+    assert "It left a transaction open" in result.leaks[0]
+    assert "Commit it, roll it back, or" in result.leaks[0]
 
 
 @pytest.mark.only_on("sqlite")
-def test_the_schema_comes_back_on_sqlite(place: TemporaryDatabase, home: Database) -> None:
-    execute(home, "DROP TABLE note", "CREATE TABLE other (id INTEGER)", ADD)
-    assert place.settle() == Settled()
-    tables = execute(home, "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
+def test_the_schema_is_restored_on_sqlite(temporary: TemporaryDatabase, db: Database) -> None:
+    execute(db, "DROP TABLE note", "CREATE TABLE other (id INTEGER)", ADD)
+    assert temporary.restore() == RestoreResult()
+    tables = execute(db, "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
     assert tables == [("label",), ("note",), ("sqlite_sequence",), ("task",)]
 
 
@@ -165,53 +169,57 @@ def test_the_schema_comes_back_on_sqlite(place: TemporaryDatabase, home: Databas
      "EXECUTE FUNCTION suppress_redundant_updates_trigger()",
      "CREATE POLICY mine ON task USING (true)", """CREATE COLLATION other FROM "C\""""],
 )  # fmt: skip
-def test_a_schema_that_is_another_is_given_up_on_postgresql(
-    place: TemporaryDatabase, home: Database, change: str
+def test_a_database_with_a_changed_schema_is_replaced_on_postgresql(
+    temporary: TemporaryDatabase, db: Database, change: str
 ) -> None:
-    execute(home, change)
-    assert place.settle() == Settled(is_lost=True)
+    execute(db, change)
+    assert temporary.restore() == RestoreResult(needs_replacement=True)
 
 
 @pytest.mark.only_on("postgresql")
-def test_temporary_tables_and_maintenance_are_no_other_schema(
-    place: TemporaryDatabase, home: Database
+def test_temporary_tables_and_maintenance_do_not_change_the_schema(
+    temporary: TemporaryDatabase, db: Database
 ) -> None:
-    execute(home, "CREATE TEMPORARY TABLE other (id SERIAL PRIMARY KEY, name TEXT DEFAULT 'x')")
-    with home.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    execute(db, "CREATE TEMPORARY TABLE other (id SERIAL PRIMARY KEY, name TEXT DEFAULT 'x')")
+    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         for statement in ("ANALYZE", "VACUUM", "TRUNCATE task CASCADE", "REINDEX TABLE note"):
             connection.exec_driver_sql(statement)
-    assert place.settle() == Settled()
+    assert temporary.restore() == RestoreResult()
 
 
 @pytest.mark.only_on("postgresql")
-def test_every_schema_and_sequence_is_seen(place: TemporaryDatabase, home: Database) -> None:
-    execute(home, "SELECT nextval('numbers')", """INSERT INTO "Other"."It's" DEFAULT VALUES""")
-    assert place.settle() == Settled()
-    assert execute(home, "SELECT nextval('numbers')") == [(7,)]
+def test_tables_and_sequences_of_every_schema_are_restored(
+    temporary: TemporaryDatabase, db: Database
+) -> None:
+    execute(db, "SELECT nextval('numbers')", """INSERT INTO "Other"."It's" DEFAULT VALUES""")
+    assert temporary.restore() == RestoreResult()
+    assert execute(db, "SELECT nextval('numbers')") == [(7,)]
     added = """INSERT INTO "Other"."It's" DEFAULT VALUES RETURNING id"""
-    assert execute(home, added) == [(1,)]
+    assert execute(db, added) == [(1,)]
 
 
 @pytest.mark.only_on("postgresql")
-def test_a_user_who_may_make_databases_and_nothing_else(postgresql_server: str) -> None:
+def test_a_user_needs_only_the_right_to_create_databases(postgresql_server: str) -> None:
     admin = Database(postgresql_server)
     with admin.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("CREATE ROLE maker LOGIN CREATEDB")
         connection.exec_driver_sql("CREATE ROLE nobody LOGIN")
     try:
         backend = PostgreSQLBackend(_as(postgresql_server, "maker"), "test_roles", "x")
-        place = backend.place(make_tables)
-        home = Database("sqlite://")
-        with home.using(place.url):
-            execute(home, "SELECT nextval('numbers')")
-            assert place.settle() == Settled()
-            execute(home, ADD)
-            assert place.settle() == Settled(is_lost=True)  # it cannot but be made anew
-        place.close()
+        temporary = backend.create(make_tables)
+        db = Database("sqlite://")
+        with db.using(temporary.url):
+            execute(db, "SELECT nextval('numbers')")
+            assert temporary.restore() == RestoreResult()
+            execute(db, ADD)
+            assert temporary.restore() == RestoreResult(
+                needs_replacement=True
+            )  # its rows need a superuser
+        temporary.close()
         backend.close()
         backend = PostgreSQLBackend(_as(postgresql_server, "nobody"), "test_roles", "y")
-        with pytest.raises(FixtureError, match=r"must not make databases.*CREATEDB"):
-            backend.place(None)
+        with pytest.raises(FixtureError, match=r"may not create databases.*CREATEDB"):
+            backend.create(None)
         backend.close()
     finally:
         with admin.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
@@ -233,5 +241,5 @@ def _as(url: str, user: str) -> str:
         ("psql 'postgresql+asyncpg://me@/app?host=/run'", "postgresql://me@/other?host=/run"),
     ],
 )  # fmt: skip
-def test_the_url_of_another_database(url: str, expected: str) -> None:
+def test_with_database_replaces_the_database_of_a_url(url: str, expected: str) -> None:
     assert with_database(url, "other") == expected

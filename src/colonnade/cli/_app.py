@@ -1,6 +1,6 @@
-"""The command line: what there is, one look, one rule for exit codes.
+"""The ``colonnade`` command, and its commands except ``check`` and those for migrations.
 
-0: done. 1: it found something wrong, or failed. 2: it was called wrongly.
+Exit codes: 0 success, 1 findings or failure, 2 invalid usage.
 """
 
 import os
@@ -58,10 +58,10 @@ def demo(
     port: Annotated[int, typer.Option(help="Listen on this port.", min=0, max=65535)] = 8000,
     database_url: DatabaseURLOption = None,
 ) -> None:
-    """Serve the task API with a few hundred tasks in it: nothing to set up.
+    """Serve an example API with a few hundred tasks. Nothing needs to be set up.
 
-    Projects, tasks with subtasks, the humans and agents that work on them, and who has which
-    role in what. Stop it with Ctrl-C; without --directory, nothing is left behind.
+    It has projects, tasks with subtasks, the people and agents that work on them, and their roles.
+    Press Ctrl-C to stop it. Without --directory its files are deleted then.
 
     Examples:
       colonnade demo
@@ -101,10 +101,10 @@ def serve(
         ),
     ] = None,
 ) -> None:
-    """Put tables on HTTP: those of a module, or of a database without any code.
+    """Serve the tables of a module or of a database over HTTP.
 
-    Lists with filters, pages and includes, single rows, relations; with writing, everything a
-    Resource has. Tables that a module has and its database lacks are made.
+    The API has lists with filters, pages and includes, single rows and relations; if writable,
+    all operations of a Resource. Tables of a module that its database lacks are created.
 
     Examples:
       colonnade serve app.models
@@ -124,19 +124,31 @@ def new(
         Optional[str],  # noqa: UP045 - as above
         typer.Argument(help="The name of the project, and of the directory to create."),
     ] = None,
+    model: Annotated[
+        Optional[str],  # noqa: UP045 - as above
+        typer.Option(help="The name of the first model.", show_default="Item"),
+    ] = None,
+    example: Annotated[
+        Optional[str],  # noqa: UP045 - as above
+        typer.Option(help="Start from a complete application instead: tasks.", show_default=False),
+    ] = None,
     directory: Annotated[
         Optional[Path],  # noqa: UP045 - as above
-        typer.Option(help="Create the project in this directory instead."),
+        typer.Option(help="Create the project in this directory instead.", show_default="NAME"),
     ] = None,
 ) -> None:
-    """Start a project: models, an app, settings, sample data and tests.
+    """Create a project: a model, its API, settings, migrations, tests and a Dockerfile.
 
-    Nothing is overwritten. Without NAME it asks for one on a terminal.
+    No file is overwritten. Without NAME, the command asks for it on a terminal.
 
-    Example:
-      colonnade new tracker && cd tracker && pytest
+    Examples:
+      colonnade new tracker
+
+      colonnade new library --model Book
+
+      colonnade new tracker --example tasks
     """
-    from colonnade.templates import lay_out
+    from colonnade.cli._new import create_project
 
     if name is None:
         if not sys.stdin.isatty():
@@ -144,19 +156,7 @@ def new(
                 "Missing project name. Run: colonnade new NAME", param_hint="NAME"
             )
         name = typer.prompt("Name of the project")
-    target = directory or Path(name)
-    written = lay_out(target, name)
-    _console.out.print(f"[bold]{name}[/bold]: {len(written)} files in {target}")
-    _console.panel(
-        "Next",
-        [
-            f"cd {target}",
-            'pip install -e ".\\[test]"',
-            "pytest",
-            "colonnade upgrade",
-            "uvicorn app.main:app --reload",
-        ],
-    )
+    create_project(directory or Path(name), name, model=model, example=example)
 
 
 @app.command("test-db", context_settings={"ignore_unknown_options": True})
@@ -171,10 +171,10 @@ def serve_test_db(
     ] = None,
     empty: Annotated[bool, typer.Option("--empty", help="Do not create tables.")] = False,
 ) -> None:
-    r"""Start a PostgreSQL server to try things on, and print its URL.
+    r"""Start a temporary PostgreSQL server and print its URL.
 
-    It comes with colonnade\[test] and forgets everything when it stops. It has the tables of the
-    project here, if \[tool.colonnade] in pyproject.toml names its app or models.
+    The server comes with colonnade\[test], and its data is deleted when it stops. The tables of
+    the current project are created if \[tool.colonnade] in pyproject.toml names its app or models.
 
     Examples:
       colonnade test-db
@@ -196,10 +196,10 @@ def doctor(
         ),
     ] = None,
 ) -> None:
-    """Say what a database URL means, whether it can be reached, and what to change.
+    """Explain a database URL, test the connection, and suggest changes.
 
-    Shows where each parameter goes for the sync and the async driver, and which are dropped
-    and why; then connects with both. The password is never shown.
+    The report shows what each URL parameter becomes for the sync and the async driver, which ones
+    are dropped and why. Then the command connects with both drivers. Passwords are never shown.
 
     Example:
       colonnade doctor 'postgresql://me:secret@host/db?sslmode=require'
@@ -211,8 +211,8 @@ def doctor(
 
 
 def main() -> None:
-    """Run the command line, with one line instead of a traceback for what is foreseen."""
-    # Only ours are settled here: anything else is a mistake of ours and keeps its traceback.
+    """Run the command line, and print an error of Colonnade as one line."""
+    # Any other exception is a bug and keeps its traceback.
     try:
         app(prog_name="colonnade")
     except ColonnadeError as error:

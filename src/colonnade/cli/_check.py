@@ -1,4 +1,4 @@
-"""``colonnade check``: runs the linter and prints its report."""
+"""``colonnade check``: runs the linter and prints its findings."""
 
 import difflib
 import sys
@@ -42,14 +42,11 @@ class CheckOptions:
 
 
 def run(options: CheckOptions) -> int:
-    """Run the check and print its report.
-
-    Returns:
-        The number of findings.
+    """Run the linter and print the findings; how many there are.
 
     Raises:
-        CheckError: The check cannot run.
-        typer.BadParameter: An option is not valid, or cannot be combined with another one.
+        CheckError: The models cannot be checked.
+        typer.BadParameter: An option or a setting is invalid.
     """
     contents, paths = _read_stdin(options)
     settings = _settings(options, paths)
@@ -58,7 +55,7 @@ def run(options: CheckOptions) -> int:
         chosen = [
             finding for finding in schema_findings if lint.selected(settings, finding, finding.path)
         ]
-        return _print_report(options, settings, lint.Report(chosen), {})
+        return _report(options, settings, lint.Report(chosen), {})
     if options.database_url is not None:
         raise typer.BadParameter("it requires --models", param_hint="--database-url")
     jobs = options.jobs or lint.default_jobs()
@@ -76,11 +73,11 @@ def run(options: CheckOptions) -> int:
             raise typer.BadParameter(str(error)) from None
     if options.fix or options.diff:
         return _report_fixes(options, settings, fixed, contents)
-    return _print_report(options, settings, report, contents)
+    return _report(options, settings, report, contents)
 
 
 def _settings(options: CheckOptions, paths: list[Path]) -> lint.Settings:
-    """The settings of the project that contains the first path, with the command line's options."""
+    """The settings of the first path's project, overridden by the command line."""
     start = paths[0] if paths else Path.cwd()
     try:
         settings = lint.Settings.find(start if start.is_dir() else start.parent)
@@ -94,7 +91,7 @@ def _settings(options: CheckOptions, paths: list[Path]) -> lint.Settings:
 
 
 def _read_stdin(options: CheckOptions) -> tuple[dict[Path, bytes], list[Path]]:
-    """The content of standard input, if it is one of the paths, and the paths to check."""
+    """The content of standard input by its file name, if it is checked, and all paths to check."""
     if STDIN not in options.paths:
         return {}, list(options.paths)
     name = options.stdin_filename or Path("stdin.py")
@@ -108,7 +105,6 @@ def _report_fixes(
     fixed: lint.FixResult,
     contents: dict[Path, bytes],
 ) -> int:
-    """Write or print the fixes and the report; return the number of findings."""
     if not (options.diff or contents):
         fixed.write()
     for name, reason in fixed.failed.items():
@@ -119,14 +115,14 @@ def _report_fixes(
             _print_diff(path, fixed.before[path], after)
         _console.err.print(f"{_count(fixed.count, 'fix', 'fixes')} would be applied.")
         return fixed.count
-    if contents:  # the fixed standard input goes to standard output
+    if contents:  # what came from standard input goes to standard output
         for path, data in contents.items():
             sys.stdout.buffer.write(fixed.after.get(path, data))
         return len(fixed.report.findings)
-    exit_code = _print_report(options, settings, fixed.report, contents)
+    count = _report(options, settings, fixed.report, contents)
     if fixed.count and options.format in ("text", "concise"):
         _console.out.print(f"Fixed {fixed.count}.")
-    return exit_code + len(fixed.failed)
+    return count + len(fixed.failed)
 
 
 def _print_diff(path: Path, before: bytes, after: bytes) -> None:
@@ -142,15 +138,15 @@ def _print_diff(path: Path, before: bytes, after: bytes) -> None:
         _console.out.print(f"[{color}]{_console.escaped(reports.masked(line))}[/{color}]")
 
 
-def _print_report(
+def _report(
     options: CheckOptions, settings: lint.Settings, report: lint.Report, contents: dict[Path, bytes]
 ) -> int:
-    """Print a report without the findings of the baseline; return the number of the others."""
+    """Print the findings that are not in the baseline; how many there are."""
     _warn_unchecked(options, settings, report)
     findings = report.findings
     if options.write_baseline is not None:
         count = lint.write_baseline(options.write_baseline, findings, settings.root)
-        _console.out.print(f"{_count(count, 'finding')} in {options.write_baseline}.")
+        _console.out.print(f"Wrote {_count(count, 'finding')} to {options.write_baseline}.")
         return 0
     baseline = options.baseline or (
         settings.root / settings.baseline if settings.baseline else None
@@ -167,14 +163,14 @@ def _print_report(
     texts = reports.Texts(contents)
     match options.format:
         case "json":
-            print(reports.as_json(findings, texts))  # noqa: T201 - not formatted by rich
+            print(reports.as_json(findings, texts))  # noqa: T201 - unformatted
         case "sarif":
             print(reports.as_sarif(findings, texts, __version__))  # noqa: T201 - as above
         case "github":
             for line in reports.as_github(findings):
                 print(line)  # noqa: T201 - as above
-        case text_format:
-            for line in reports.as_text(findings, texts, frames=text_format == "text"):
+        case style:
+            for line in reports.as_text(findings, texts, frames=style == "text"):
                 _console.out.print(line)
             if report.files or options.models is not None:
                 _console.out.print(_summary(options, findings, report))
@@ -182,14 +178,14 @@ def _print_report(
 
 
 def _warn_unchecked(options: CheckOptions, settings: lint.Settings, report: lint.Report) -> None:
-    """Print the files that were not checked, and a note if there were none to check."""
+    """Print the files that were skipped, and warn if there are no files to check."""
     for name, reason in report.skipped:
         _console.err.print(f"not checked: {_console.escaped(name)} ({reason})")
     if options.models is None and not report.files and not report.skipped:
-        locations = ", ".join(str(path) for path in options.paths or [settings.root])
+        paths = ", ".join(str(path) for path in options.paths or [settings.root])
         _console.err.print(
-            f"No files to check in {_console.escaped(locations)}: there are no Python files,"
-            " Markdown files or notebooks, or all of them are excluded."
+            f"No files to check in {_console.escaped(paths)}: there are no Python files, Markdown"
+            " files or notebooks, or all of them are excluded."
         )
 
 
@@ -221,21 +217,21 @@ def _count(count: int, name: str, plural: str | None = None) -> str:
 
 @contextmanager
 def _progress() -> Iterator[lint.Progress | None]:
-    """A progress bar on a terminal, for steps with many files."""
+    """A progress bar, on a terminal and for 50 files or more."""
     if not _console.err.is_terminal:
         yield None
         return
-    from rich.progress import Progress, TaskID  # only needed on a terminal
+    from rich.progress import Progress, TaskID
 
     with Progress(console=_console.err, transient=True) as bar:
         tasks: dict[str, TaskID] = {}
 
-        def show(what: str, done: int, total: int) -> None:
+        def show(phase: str, done: int, total: int) -> None:
             if total < 50:
                 return
-            if what not in tasks:
-                tasks[what] = bar.add_task(what, total=total)
-            bar.update(tasks[what], completed=done)
+            if phase not in tasks:
+                tasks[phase] = bar.add_task(phase, total=total)
+            bar.update(tasks[phase], completed=done)
 
         yield show
 
@@ -254,7 +250,7 @@ def explain(code: str) -> None:
             for title, example in lint.examples(rule):
                 indented = "\n".join(f"    {line}".rstrip() for line in example.splitlines())
                 _console.out.print(f"\n[bold]{title}[/bold]\n\n{_console.escaped(indented)}")
-            _console.out.print(f"\n{FIXES[rule.fixes]}")
+            _console.out.print(f"\n{FIX_NOTES[rule.fixes]}")
             if rule.source:
                 _console.out.print(f"Source: {rule.source}")
             return
@@ -263,7 +259,7 @@ def explain(code: str) -> None:
     )
 
 
-FIXES = {
+FIX_NOTES = {
     "safe": "Fixed by --fix.",
     "unsafe": "Fixed by --fix --unsafe-fixes; review the change.",
     "never": "Fix it by hand.",
@@ -271,19 +267,19 @@ FIXES = {
 
 
 def list_rules() -> None:
-    """Print every rule on one line."""
+    """Print every rule on a line."""
     for rule in (*lint.all_rules(), *schema_rules()):
-        star = {"safe": "*", "unsafe": "?", "never": " "}[rule.fixes]
-        _console.out.print(f"{rule.code} {star} {rule.name:<30} {_console.escaped(rule.summary())}")
+        mark = {"safe": "*", "unsafe": "?", "never": " "}[rule.fixes]
+        _console.out.print(f"{rule.code} {mark} {rule.name:<30} {_console.escaped(rule.summary())}")
     _console.out.print("\n* fixed by --fix    ? fixed by --fix --unsafe-fixes")
 
 
 def serve_editor() -> None:
-    """Run as a language server.
+    """Run as a language server for an editor.
 
     Raises:
         CheckError: pygls is not installed.
     """
-    from colonnade.cli._editor import serve  # needs the optional pygls
+    from colonnade.cli._editor import serve
 
     serve()

@@ -1,4 +1,4 @@
-"""The command that reviews code: its arguments and its help."""
+"""The arguments and the help of ``colonnade check``."""
 
 from enum import Enum
 from pathlib import Path
@@ -101,10 +101,10 @@ def check(
         bool, typer.Option("--lsp", help="Run as a language server on standard input and output.")
     ] = False,
 ) -> None:
-    r"""Review SQLModel, SQLAlchemy and FastAPI code: what is wrong, why, and how to fix it.
+    r"""Review SQLModel, SQLAlchemy and FastAPI code, and explain how to fix what it finds.
 
-    Code is parsed and never imported; Markdown and notebooks are checked too. Settings are in
-    \[tool.colonnade.check] of pyproject.toml. A comment such as # noqa: CLN101 silences a line.
+    Code is parsed and never imported. Python blocks in Markdown and notebooks are checked too. The
+    settings are in \[tool.colonnade.check] of pyproject.toml. # noqa: CLN101 silences a line.
 
     Examples:
       colonnade check
@@ -128,7 +128,7 @@ def check(
         return
     options = _check.CheckOptions(
         paths=tuple(paths or ()), fix=fix, unsafe=unsafe_fixes, diff=diff,
-        select=_split_codes(select), ignore=_split_codes(ignore), format=output_format.value,
+        select=_split(select), ignore=_split(ignore), format=output_format.value,
         baseline=baseline, write_baseline=write_baseline, models=models,
         database_url=database_url, statistics=statistics, jobs=jobs, cached=not no_cache,
         stdin_filename=stdin_filename,
@@ -137,8 +137,8 @@ def check(
     raise typer.Exit(1 if exit_code and not exit_zero else 0)
 
 
-def _split_codes(codes: list[str] | None) -> tuple[str, ...] | None:
-    """The codes of a repeatable option, whose values may contain several codes with commas."""
+def _split(codes: list[str] | None) -> tuple[str, ...] | None:
+    """Split the values of a repeated option at commas."""
     if codes is None:
         return None
     return tuple(

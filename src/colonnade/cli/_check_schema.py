@@ -1,4 +1,4 @@
-"""``colonnade check --models``: reviews the tables of a module and of a database."""
+"""``colonnade check --models``: reviews the tables of an imported module, and of a database."""
 
 import sys
 from importlib import import_module
@@ -15,21 +15,21 @@ from colonnade.lint.schema import review_database, review_metadata
 
 
 def review_schema(module: str, database_url: str | None) -> list[Finding]:
-    """Review the tables of a module, and optionally a database.
+    """Run the schema rules on the tables of a module, and on a database.
 
     Raises:
-        CheckError: The module cannot be imported, has no tables, or they cannot be mapped.
+        CheckError: The module cannot be imported, has no tables, or its models cannot be mapped.
         DatabaseError: The database cannot be reached.
     """
     findings: list[Finding] = []
-    bases = _metadata_of(module)
+    bases = _bases(module)
     for metadata, registries in bases.items():
         try:
             findings += review_metadata(metadata, list(registries))
         except SQLAlchemyError as error:
             raise CheckError(f"The models cannot be mapped: {error}") from None
     if database_url is not None:
-        from colonnade.migrations import database_drift  # imports Alembic
+        from colonnade.migrations import database_drift
 
         database = Database(database_url)
         database.ping()
@@ -44,8 +44,8 @@ def review_schema(module: str, database_url: str | None) -> list[Finding]:
     return list(dict.fromkeys(findings))
 
 
-def _metadata_of(name: str) -> dict[MetaData, set[registry]]:
-    """The metadata objects of a module's tables, each with the registries of their classes.
+def _bases(name: str) -> dict[MetaData, set[registry]]:
+    """Import a module and collect its MetaData objects with the registries of their classes.
 
     Raises:
         CheckError: The module cannot be imported, or has no tables.
@@ -54,16 +54,16 @@ def _metadata_of(name: str) -> dict[MetaData, set[registry]]:
         sys.path.insert(0, str(Path.cwd()))
     try:
         module = import_module(name)
-    except Exception as error:  # whatever a user's module raises
+    except Exception as error:  # a user's module may raise anything
         raise CheckError(f"{name} cannot be imported: {type(error).__name__}: {error}") from error
     registries: dict[MetaData, set[registry]] = {}
     for value in vars(module).values():
-        class_registry = getattr(value, "registry", None) or getattr(value, "_sa_registry", None)
+        registered = getattr(value, "registry", None) or getattr(value, "_sa_registry", None)
         metadata = getattr(value, "metadata", None)
         if isinstance(value, type) and isinstance(metadata, MetaData) and metadata.tables:
             registries.setdefault(metadata, set())
-            if isinstance(class_registry, registry):
-                registries[metadata].add(class_registry)
+            if isinstance(registered, registry):
+                registries[metadata].add(registered)
     if not registries:
-        raise CheckError(f"{name} has no tables. Import the table classes in it.")
+        raise CheckError(f"{name} has no tables. Name a module that defines or imports them.")
     return registries

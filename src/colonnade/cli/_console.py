@@ -1,4 +1,4 @@
-"""One look for every command."""
+"""The consoles that all commands print to."""
 
 from collections.abc import Sequence
 
@@ -8,14 +8,14 @@ from rich.panel import Panel
 
 out = Console(highlight=False, soft_wrap=True, emoji=False)
 err = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
-"""``:key:`` in a message is a name, not a picture of a key."""
+"""``emoji=False`` prints ``:key:`` in a message as it is."""
 
 
 def panel(title: str, lines: Sequence[str]) -> None:
-    """A small box: what to open, what to type. ``lines`` may hold rich's markup."""
+    """Print lines in a box. They may contain rich markup."""
     out.print(Panel("\n".join(lines), title=title, title_align="left", expand=False))
 
 
 def escaped(text: str) -> str:
-    """Text as it is, whatever brackets it has."""
+    """Escape text for rich, so that its brackets are not markup."""
     return escape(text)

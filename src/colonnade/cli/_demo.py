@@ -1,4 +1,4 @@
-"""``colonnade demo``: lay the project out, fill it, serve it."""
+"""``colonnade demo``: creates the example project, fills its database and serves it."""
 
 import os
 import socket
@@ -15,16 +15,16 @@ from colonnade.templates import lay_out
 
 
 def serve_demo(directory: Path | None, host: str, port: int, database_url: str | None) -> None:
-    """Serve the task API until it is stopped.
+    """Serve the example API until the process is stopped.
 
     Args:
-        directory: Where the project goes, to stay; None: a temporary one.
+        directory: The directory of the project, which is kept; None for a temporary one.
         host: The address to listen on.
-        port: The port to listen on; 0: any that is free.
-        database_url: The database; None: an SQLite file in the directory.
+        port: The port to listen on; 0 for any free port.
+        database_url: The database; None for an SQLite file in the directory.
 
     Raises:
-        CommandError: The port is taken, or the directory cannot be used.
+        CommandError: The port is in use, or the directory cannot be used.
         DatabaseError: The database cannot be used.
     """
     with ExitStack() as stack:
@@ -37,7 +37,7 @@ def serve_demo(directory: Path | None, host: str, port: int, database_url: str |
                     tempfile.TemporaryDirectory(prefix="colonnade-", ignore_cleanup_errors=True)
                 )
             )
-        lay_out(directory, "tasks")
+        lay_out(directory, "tasks", example="tasks")
         os.environ["DATABASE_URL"] = database_url or f"sqlite:///{directory.absolute()}/tasks.db"
         sys.path.insert(0, str(directory.absolute()))
         with _console.out.status("Filling the database"):

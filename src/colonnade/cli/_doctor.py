@@ -1,4 +1,4 @@
-"""``colonnade doctor``: a diagnosis, printed."""
+"""``colonnade doctor``: prints the diagnosis of a database URL."""
 
 import asyncio
 from pathlib import Path
@@ -11,36 +11,35 @@ from colonnade.project import Project
 
 
 def report(url: str | None) -> bool:
-    """Print what was found; whether the database can be used.
+    """Print the diagnosis; whether the database can be used.
 
     Args:
-        url: The database; None: the project's, outside of a project that of DATABASE_URL.
+        url: The database; None for the project's, or outside of a project the one of DATABASE_URL.
 
     Raises:
-        DatabaseURLError: The URL cannot be understood.
+        DatabaseURLError: The URL is invalid.
         ProjectError: The project's Database cannot be found.
     """
-    database = url or _of_project()
+    database = url or _project_database()
     with err.status("Connecting"):
         diagnosis = asyncio.run(diagnose(database))
     out.print(f"[bold]{escaped(diagnosis.url)}[/bold]\n{escaped(diagnosis.kind)}")
     if diagnosis.parameters:
         out.print(_parameters(diagnosis.parameters))
-    for way in diagnosis.checks:
-        out.print(_way(way))
+    for check in diagnosis.checks:
+        out.print(_driver_line(check))
     for advice in (*diagnosis.advice, *(_unfinished(database) if diagnosis.healthy else ())):
         out.print(f"[yellow]to change:[/yellow] {escaped(advice)}")
     return diagnosis.healthy
 
 
 def _unfinished(database: Database | str | None) -> list[str]:
-    """What to do about migrations that were interrupted."""
+    """Advice for each migration that was interrupted."""
     connected = database if isinstance(database, Database) else Database(database)
     try:
         return [
             f"The migration {revision} is unfinished. Run `colonnade upgrade` to finish it, or "
-            "`colonnade downgrade` "
-            "to undo it."
+            "`colonnade downgrade` to undo it."
             for revision in connected.health().unfinished
         ]
     finally:
@@ -48,7 +47,7 @@ def _unfinished(database: Database | str | None) -> list[str]:
             connected.dispose()
 
 
-def _of_project() -> Database | None:
+def _project_database() -> Database | None:
     project = Project.find(Path.cwd())
     if not project.packages:
         return None
@@ -70,10 +69,10 @@ def _parameters(parameters: tuple[Parameter, ...]) -> Table:
     return table
 
 
-def _way(way: DriverCheck) -> str:
-    name = f"{way.name} ({way.driver})"
-    if way.error:
-        return f"[red]✗[/red] {name}: {escaped(way.error)}"
-    tls = f", TLS {escaped(way.tls)}" if way.tls else ""
-    times = f"connected in {way.connect_ms:.1f} ms, round trip {way.round_trip_ms:.2f} ms"
-    return f"[green]✓[/green] {name}: {escaped(way.server)}{tls}, {times}"
+def _driver_line(check: DriverCheck) -> str:
+    name = f"{check.name} ({check.driver})"
+    if check.error:
+        return f"[red]✗[/red] {name}: {escaped(check.error)}"
+    tls = f", TLS {escaped(check.tls)}" if check.tls else ""
+    times = f"connected in {check.connect_ms:.1f} ms, round trip {check.round_trip_ms:.2f} ms"
+    return f"[green]✓[/green] {name}: {escaped(check.server)}{tls}, {times}"

@@ -1,4 +1,4 @@
-"""``colonnade check --lsp``: a language server that shows findings and offers quick fixes."""
+"""``colonnade check --lsp``: a language server with findings as diagnostics, and quick fixes."""
 
 import asyncio
 from pathlib import Path
@@ -17,43 +17,43 @@ except ImportError:
 
 from colonnade import __version__, lint
 
-DELAY = 0.3  # seconds without a change before a document is checked
-SUFFIXES = (".py", ".pyi", ".md", ".markdown")
+DEBOUNCE = 0.3  # seconds without a change before a document is checked
+CHECKED_SUFFIXES = (".py", ".pyi", ".md", ".markdown")
 
 
 class Editor(LanguageServer):
-    """Checks the open documents with the content that they have in the editor."""
+    """A language server that checks the open documents, unsaved changes included."""
 
     def __init__(self) -> None:
         super().__init__("colonnade", __version__)
-        self._waiting: dict[str, asyncio.Task[None]] = {}
-        self._running = asyncio.Lock()
+        self._scheduled: dict[str, asyncio.Task[None]] = {}
+        self._check_lock = asyncio.Lock()
         self._findings: dict[str, list[lint.Finding]] = {}
 
-    def changed(self, uri: str, *, delay: float = DELAY) -> None:
-        """Check a changed document when the user pauses."""
-        if uri in self._waiting:
-            self._waiting.pop(uri).cancel()
-        self._waiting[uri] = asyncio.ensure_future(self._check_soon(uri, delay))
+    def changed(self, uri: str, *, delay: float = DEBOUNCE) -> None:
+        """Check a changed document after a delay without another change."""
+        if uri in self._scheduled:
+            self._scheduled.pop(uri).cancel()
+        self._scheduled[uri] = asyncio.ensure_future(self._check_later(uri, delay))
 
     def closed(self, uri: str) -> None:
-        """Forget a closed document and remove its findings."""
-        if uri in self._waiting:
-            self._waiting.pop(uri).cancel()
+        """Remove the findings of a closed document."""
+        if uri in self._scheduled:
+            self._scheduled.pop(uri).cancel()
         self._findings.pop(uri, None)
         self._publish(uri, [])
 
     def fixes(self, uri: str, selection: types.Range) -> list[types.CodeAction]:
-        """The fixes of the findings in a range of a document."""
+        """The quick fixes for the findings in a range of a document."""
         document = self.workspace.get_text_document(uri)
         actions = []
         for finding in self._findings.get(uri, []):
             diagnostic = self._diagnostic(document, finding)
-            touches = (
+            overlaps = (
                 diagnostic.range.start.line <= selection.end.line
                 and selection.start.line <= diagnostic.range.end.line
             )
-            if finding.fix is not None and touches:
+            if finding.fix is not None and overlaps:
                 changes = [
                     types.TextEdit(self._span(document, edit.start, edit.end), edit.text)
                     for edit in finding.fix.edits
@@ -69,16 +69,16 @@ class Editor(LanguageServer):
                 )
         return actions
 
-    async def _check_soon(self, uri: str, delay: float) -> None:
+    async def _check_later(self, uri: str, delay: float) -> None:
         await asyncio.sleep(delay)
         path = Path(to_fs_path(uri) or "")
-        if path.suffix not in SUFFIXES:
+        if path.suffix not in CHECKED_SUFFIXES:
             return
         contents = {
             Path(to_fs_path(uri) or ""): document.source.encode()
             for uri, document in self.workspace.text_documents.items()
         }
-        async with self._running:
+        async with self._check_lock:
             try:
                 findings = await asyncio.to_thread(_check, path, contents)
             except ColonnadeError as error:
@@ -129,7 +129,7 @@ def _check(path: Path, contents: dict[Path, bytes]) -> list[lint.Finding]:
 
 
 def make_server() -> Editor:
-    """Create a language server with its handlers."""
+    """Create the language server with its handlers."""
     server = Editor()
 
     @server.feature(types.TEXT_DOCUMENT_DID_OPEN)
@@ -159,5 +159,5 @@ def make_server() -> Editor:
 
 
 def serve() -> None:
-    """Run the language server on standard input and output until the editor closes it."""
+    """Serve the editor on standard input and output until it disconnects."""
     make_server().start_io()

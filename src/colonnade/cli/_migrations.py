@@ -1,4 +1,4 @@
-"""``colonnade migrate`` and its kin: what is asked, what is shown."""
+"""The commands for migrations: their questions and their output."""
 
 import sys
 import warnings
@@ -50,10 +50,10 @@ from colonnade.project import Project
 
 
 class Terminal:
-    """A person at a terminal, who can be asked."""
+    """Asks questions on the terminal."""
 
     def choose(self, question: str, answers: Sequence[str]) -> int:
-        """Which of some answers is right."""
+        """Ask for one of several answers; its index."""
         _console.err.print(_console.escaped(f"{question}:"))
         for number, answer in enumerate(answers, 1):
             _console.err.print(f"  {number}. {_console.escaped(answer)}")
@@ -61,7 +61,7 @@ class Terminal:
         return IntPrompt.ask("Which", choices=numbers, console=_console.err) - 1
 
     def say(self, question: str, default: str | None = None) -> str:
-        """An answer as free text."""
+        """Ask for a text."""
         prompt = _console.escaped(question)
         if default is None:
             return Prompt.ask(prompt, console=_console.err)
@@ -69,20 +69,20 @@ class Terminal:
 
 
 class MigrationProgress(Watcher):
-    """How an upgrade goes, as it goes."""
+    """Shows the progress of an upgrade, a downgrade or a replay."""
 
     def __init__(self, progress: Progress, history: History, verb: str) -> None:
         self._progress = progress
         self._history = history
         self._verb = verb
-        self._all: TaskID | None = None
+        self._revisions: TaskID | None = None
         self._step: TaskID | None = None
 
     def began(self, revision: str, number: int, total: int) -> None:
-        if self._all is None:
-            self._all = self._progress.add_task(self._verb, total=total)
+        if self._revisions is None:
+            self._revisions = self._progress.add_task(self._verb, total=total)
         self._progress.update(
-            self._all, completed=number - 1, description=f"{self._verb} {revision}"
+            self._revisions, completed=number - 1, description=f"{self._verb} {revision}"
         )
 
     def progressed(self, what: str, done: int, total: int) -> None:
@@ -94,8 +94,8 @@ class MigrationProgress(Watcher):
         if self._step is not None:
             self._progress.remove_task(self._step)
             self._step = None
-        if self._all is not None:
-            self._progress.advance(self._all)
+        if self._revisions is not None:
+            self._progress.advance(self._revisions)
         if self._verb != "replaying":
             name = _console.escaped(self._history.name(revision))
             self._progress.console.print(f"[green]✓[/green] {name}  {seconds:.1f} s")
@@ -105,7 +105,7 @@ class MigrationProgress(Watcher):
 
 
 @contextmanager
-def _shown(history: History, verb: str) -> Iterator[MigrationProgress]:
+def _show_progress(history: History, verb: str) -> Iterator[MigrationProgress]:
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
     )  # fmt: skip
@@ -119,7 +119,7 @@ def _project() -> tuple[History, MetaData]:
     project = Project.find(Path.cwd())
     if not project.packages:
         raise CommandError(
-            "The tables of the project are not known. Name them in "
+            "The project's models are not configured. Name its app or models in "
             f"{project.root / 'pyproject.toml'}:\n\n"
             '[tool.colonnade]\napp = "app.main:app"  # or: models = "app.models"'
         )
@@ -127,10 +127,9 @@ def _project() -> tuple[History, MetaData]:
     history = History(project)
     if history.is_foreign:
         raise CommandError(
-            f"{project.settings} has its own env.py, which these commands cannot run. Use "
-            "alembic's commands, or "
-            "let it connect as Colonnade's does (`colonnade migrate --eject` in an "
-            "empty project shows one)."
+            f"{project.alembic_ini} has its own env.py, which Colonnade cannot run. Use the "
+            "alembic command, or change env.py to connect as Colonnade's does (run `colonnade "
+            "migrate --eject` in an empty project to see one)."
         )
     return history, metadata
 
@@ -146,7 +145,9 @@ def _pairs(
     for argument in arguments:
         left, delimiter, right = argument.partition(separator)
         if not delimiter or not left or not (right or may_be_empty):
-            raise typer.BadParameter(f"{argument!r} is not left{separator}right", param_hint=option)
+            raise typer.BadParameter(
+                f"{argument!r} must have the form left{separator}right", param_hint=option
+            )
         pairs[left] = right
     return pairs
 
@@ -180,8 +181,8 @@ def run_migrate(
         zone=zone,
         asker=Terminal() if sys.stdin.isatty() else None,
     )
-    where_to = DatabaseURL.parse(shadow_url) if shadow_url else _database(history, url).direct
-    written, waiting = write_revision(history, where_to, metadata, message, choices, empty=empty)
+    shadow = DatabaseURL.parse(shadow_url) if shadow_url else _database(history, url).direct
+    written, aside_names = write_revision(history, shadow, metadata, message, choices, empty=empty)
     if written is None:
         _console.out.print("No changes: the models match the history.")
     else:
@@ -197,10 +198,10 @@ def run_migrate(
                 f'several: [tool.colonnade] metadata = ["colonnade:SQLModel", "{label}"]'
             )
         )
-    if waiting:
+    if aside_names:
         _console.err.print(
-            f"Still aside: {', '.join(waiting)}. To drop them: "
-            f"colonnade migrate {' '.join(f'--drop {name}' for name in waiting)}"
+            f"Still aside: {', '.join(aside_names)}. To drop them: "
+            f"colonnade migrate {' '.join(f'--drop {name}' for name in aside_names)}"
         )
 
 
@@ -208,7 +209,7 @@ def _relative(path: Path) -> Path:
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
-def run_move(
+def run_migrations(
     direction: Direction,
     target: str,
     *,
@@ -223,11 +224,13 @@ def run_move(
     if sql:
         print(sql_of(history, database, direction, target), end="")  # noqa: T201 - to be piped
         return
-    with _shown(history, "upgrading" if direction == "upgrade" else "taking back") as shown:
+    with _show_progress(
+        history, "upgrading" if direction == "upgrade" else "downgrading"
+    ) as progress:
         try:
             done = migrate_to(
                 history, database, direction, target,
-                allow=frozenset(allow), patience=patience, watcher=shown,
+                allow=frozenset(allow), patience=patience, watcher=progress,
             )  # fmt: skip
         except RefusedError as error:
             raise MigrationError(str(error)) from error
@@ -240,20 +243,20 @@ def run_move(
 
 
 def run_current(url: str | None) -> None:
-    """Say where a database is."""
+    """Print the revision of a database."""
     history, _ = _project()
     database = _database(history, url)
     heads, behind = current_revision(history, database)
     for head in heads or ("",):
         name = history.name(head) if head else "no revision"
-        follow = f", {behind} behind" if behind else ", the newest" if head else ""
-        _console.out.print(_console.escaped(f"{database.url}: {name}{follow}"))
-    for left in unfinished_of(history, database):
-        _console.out.print(f"[yellow]![/yellow] {_console.escaped(str(left))}")
+        position = f", {behind} behind" if behind else ", the newest" if head else ""
+        _console.out.print(_console.escaped(f"{database.url}: {name}{position}"))
+    for migration in unfinished_of(history, database):
+        _console.out.print(f"[yellow]![/yellow] {_console.escaped(str(migration))}")
 
 
 def run_history(url: str | None) -> None:
-    """List the revisions, and mark those that a database has."""
+    """List the revisions, and mark those that are applied."""
     history, _ = _project()
     if history.is_empty:
         _console.out.print("No revisions yet. Run `colonnade migrate` to write the first.")
@@ -265,26 +268,26 @@ def run_history(url: str | None) -> None:
         for head in heads
         for script in history.script.iterate_revisions(head, "base")
     }
-    halves = {left.revision: left for left in unfinished_of(history, database)}
+    unfinished = {migration.revision: migration for migration in unfinished_of(history, database)}
     for revision in history.revisions:
         mark = "[green]✓[/green]" if revision.revision in applied else "·"
-        if revision.revision in halves:
+        if revision.revision in unfinished:
             mark = "[yellow]![/yellow]"
         at = "  [bold]<- here[/bold]" if revision.revision in heads else ""
         line = _console.escaped(f"{revision.revision}  {revision.doc}")
         _console.out.print(f"{mark} {line}{at}")
-    for left in halves.values():
-        _console.out.print(_console.escaped(str(left)))
+    for migration in unfinished.values():
+        _console.out.print(_console.escaped(str(migration)))
 
 
 def run_drift(url: str | None, shadow_url: str | None, *, offline: bool) -> bool:
     """Compare models, history and database; whether they agree."""
     history, metadata = _project()
     database = _database(history, url)
-    where_to = DatabaseURL.parse(shadow_url) if shadow_url else database.direct
-    with _shown(history, "replaying") as shown:
+    shadow = DatabaseURL.parse(shadow_url) if shadow_url else database.direct
+    with _show_progress(history, "replaying") as progress:
         drift = find_drift(
-            history, None if offline else database, metadata, url=where_to, watcher=shown
+            history, None if offline else database, metadata, url=shadow, watcher=progress
         )
     for difference in drift:
         _console.out.print(f"[red]✗[/red] {_console.escaped(str(difference))}")
@@ -297,11 +300,11 @@ def run_drift(url: str | None, shadow_url: str | None, *, offline: bool) -> bool
 def run_squash(
     message: str | None, url: str | None, shadow_url: str | None, *, force: bool
 ) -> None:
-    """Make one revision of all."""
+    """Replace all revisions by a single one."""
     history, metadata = _project()
-    where_to = DatabaseURL.parse(shadow_url) if shadow_url else _database(history, url).direct
-    with _shown(history, "replaying") as shown:
-        written = squash(history, where_to, metadata, message, force=force, watcher=shown)
+    shadow = DatabaseURL.parse(shadow_url) if shadow_url else _database(history, url).direct
+    with _show_progress(history, "replaying") as progress:
+        written = squash(history, shadow, metadata, message, force=force, watcher=progress)
     _console.out.print(_console.escaped(str(_relative(written.path))))
 
 
@@ -315,7 +318,7 @@ def run_baseline(url: str | None) -> None:
 
 
 def run_stamp(revision: str, url: str | None) -> None:
-    """Say that a database is at a revision."""
+    """Record that a database is at a revision."""
     history, _ = _project()
     database = _database(history, url)
     stamp(history, database, revision)
@@ -323,13 +326,13 @@ def run_stamp(revision: str, url: str | None) -> None:
 
 
 def run_merge(message: str | None) -> None:
-    """Write a revision that follows several."""
+    """Write a revision that merges the heads."""
     history, _ = _project()
     _console.out.print(_console.escaped(str(_relative(merge(history, message)))))
 
 
 def run_eject() -> None:
-    """Hand Alembic's files over to the project."""
+    """Write Alembic's files into the project."""
     project = Project.find(Path.cwd())
     for path in eject(project):
         _console.out.print(_console.escaped(str(_relative(path))))
@@ -342,24 +345,27 @@ def run_eject() -> None:
 def run_adopt(
     output: Path, url: str | None, shadow_url: str | None, schemas: Sequence[str] = ()
 ) -> None:
-    """Write models of a database, and a first revision that it is at."""
+    """Write models for the tables of a database, and a first revision."""
     project = Project.find(Path.cwd())
     history = History(project)
     if output.exists():
         raise CommandError(f"{output} already exists, and adopt does not overwrite files.")
     if not history.is_empty:
-        raise CommandError(f"{history.folder} already has a history.")
+        raise CommandError(
+            f"{history.folder} already has revisions, and adopt writes the first one. Use "
+            "`colonnade migrate` instead."
+        )
     database = Database(url)
     adoption = adopted(database, schemas)
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(adoption.source, encoding="utf-8")
     history.config.attributes["metadata"] = metadata = defined_by(output)
-    where_to = DatabaseURL.parse(shadow_url) if shadow_url else database.direct
-    with _shown(history, "replaying") as shown, warnings.catch_warnings():
-        warnings.simplefilter("ignore", SAWarning)  # of types that the notes name
-        paths = adopted_revisions(history, where_to, metadata, adoption)
+    shadow = DatabaseURL.parse(shadow_url) if shadow_url else database.direct
+    with _show_progress(history, "replaying") as progress, warnings.catch_warnings():
+        warnings.simplefilter("ignore", SAWarning)  # about types that the notes name
+        paths = adopted_revisions(history, shadow, metadata, adoption)
         stamp(history, database, "head")
-        differences = find_drift(history, database, metadata, url=where_to, watcher=shown)
+        differences = find_drift(history, database, metadata, url=shadow, watcher=progress)
     _console.out.print(f"{_console.escaped(str(output))}: {', '.join(adoption.models)}")
     for path in paths:
         _console.out.print(_console.escaped(str(_relative(path))))

@@ -1,4 +1,4 @@
-"""``colonnade serve``: the tables of a module, or of a database without any code, on HTTP."""
+"""``colonnade serve``: an HTTP API for the tables of a module or of a database."""
 
 import re
 import sys
@@ -18,7 +18,7 @@ from colonnade.errors import CommandError, ModelError
 from colonnade.models import Shape, reflect_models, schemas_with_tables
 from colonnade.resources import OPERATIONS, Operation, Resource, problems
 
-READING: frozenset[Operation] = frozenset(("list", "read"))
+READ_OPERATIONS: frozenset[Operation] = frozenset(("list", "read"))
 
 
 def serve_target(
@@ -30,18 +30,18 @@ def serve_target(
     writable: bool | None,
     schemas: Sequence[str] = (),
 ) -> None:
-    """Serve the tables of a module or a database until it is stopped.
+    """Serve the tables of a module or a database until the process is stopped.
 
     Args:
-        target: A module's name, or a database URL.
+        target: The name of a module, or a database URL.
         host: The address to listen on.
-        port: The port to listen on; 0: any that is free.
+        port: The port to listen on; 0 for any free port.
         database_url: The database of a module's tables.
-        writable: Whether writable; None: those of a module can.
-        schemas: The schemas of a database; none: the default one.
+        writable: Whether rows can be written. None allows it for a module only.
+        schemas: The schemas of a database; by default its default schema.
 
     Raises:
-        CommandError: There is no such module, or it has no tables.
+        CommandError: The module cannot be imported, or there are no tables.
         DatabaseError: The database cannot be used.
     """
     with listen(host, port) as listener:
@@ -54,7 +54,8 @@ def serve_target(
             app.title,
             [
                 f"[bold]{url_of(listener)}/docs[/bold]",
-                f"{len(tables)} tables: {_console.escaped(', '.join(tables))}",
+                f"{len(tables)} {'table' if len(tables) == 1 else 'tables'}: "
+                + _console.escaped(", ".join(tables)),
                 *(f"left out: {_console.escaped(reason)}" for reason in app.state.skipped),
                 "rows can be written"
                 if app.state.writable
@@ -65,10 +66,10 @@ def serve_target(
 
 
 def app_of_module(name: str, database_url: str | None, *, writable: bool) -> FastAPI:
-    """An app with the tables of a module, which are made where they are missing.
+    """Build an app for the tables of a module. If writable, missing tables are created.
 
     Raises:
-        CommandError: There is no such module, or it has no tables.
+        CommandError: The module cannot be imported, or has no tables.
     """
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
@@ -76,7 +77,7 @@ def app_of_module(name: str, database_url: str | None, *, writable: bool) -> Fas
         module = import_module(name)
     except ImportError as error:
         raise CommandError(
-            f"Cannot import {name}: {error}. Give a module such as app.models, or a database URL."
+            f"Cannot import {name}: {error}. Name a module such as app.models, or a database URL."
         ) from error
     tables = [value for value in vars(module).values() if _is_table(value)]
     if not tables:
@@ -90,23 +91,23 @@ def app_of_module(name: str, database_url: str | None, *, writable: bool) -> Fas
 
 
 def app_of_url(url: str, schemas: Sequence[str] = (), *, writable: bool) -> FastAPI:
-    """An app with the tables of a database.
+    """Build an app for the tables of a database.
 
     Args:
         url: The database.
-        schemas: The schemas; none: the default one.
+        schemas: The schemas; by default the default schema.
         writable: Whether rows can be written.
 
     Raises:
-        CommandError: It has no tables, or is a file that is not there.
-        DatabaseError: It cannot be used.
+        CommandError: The database has no tables, or its file does not exist.
+        DatabaseError: The database cannot be used.
     """
     db = Database(url)
     if db.url.file is not None and not writable and "mode=" not in url:
-        # Nothing of a file that is only read changes: no log is begun, no statistics are kept.
+        # A read-only connection leaves the file unchanged: no write-ahead log, no statistics.
         db = Database(f"{url}{'&' if '?' in url else '?'}mode=ro")
     if db.url.file is not None and not db.url.file.exists():
-        raise CommandError(f"There is no file {db.url.file}.")
+        raise CommandError(f"File not found: {db.url.file}.")
     db.ping()
     with db.engine.connect() as connection:
         reflection = reflect_models(connection, *schemas)
@@ -121,7 +122,7 @@ def app_of_url(url: str, schemas: Sequence[str] = (), *, writable: bool) -> Fast
 
 
 def _paths(tables: Iterable[str]) -> Iterator[str]:
-    """The path of each table: its own name, as far as a path can hold it, numbered if taken."""
+    """The path of each table: its name with other characters replaced, numbered if in use."""
     taken = {"docs", "redoc", "openapi.json"}
     for table in tables:
         name = re.sub(r"[^\w.~-]+", "-", table)
@@ -145,39 +146,35 @@ def _app(
             yield
 
     app = FastAPI(title=title, lifespan=lifespan)
-    left: list[str] = list(skipped)
+    left_out = list(skipped)
     tables = _served([Shape.of(model) for model in paths])
     for shape in tables:
         options: dict[str, Any] = {"prefix": paths[shape.model], "include": list(shape.relations)}
-        operations = OPERATIONS if writable else READING
+        operations = OPERATIONS if writable else READ_OPERATIONS
         try:
             app.include_router(Resource(shape.model, db, operations=operations, **options))
         except ModelError as error:
-            left.append(f"deleting {shape.name}: {error}")
+            left_out.append(f"deleting {shape.name}: {error}")
             operations -= {"delete"}
             app.include_router(Resource(shape.model, db, operations=operations, **options))
     problems(app)
     app.state.tables = [shape.name for shape in tables]
-    app.state.skipped, app.state.writable = left, writable
+    app.state.skipped, app.state.writable = left_out, writable
     return app
 
 
 def _served(shapes: list[Shape]) -> list[Shape]:
-    """The tables that have their own path.
+    """The tables that get a Resource.
 
-    A table that only links two others is the lists on either side instead.
+    A table that only links two others is served as lists of its two sides instead.
     """
     relations = [relation for shape in shapes for relation in shape.relations.values()]
-    lists = {
+    link_tables = {
         relation.link.table
         for relation in relations
         if relation.kind == "many_to_many" and relation.link
     }
-    return [
-        served_shape
-        for served_shape in shapes
-        if served_shape.link_fields != () or served_shape.table not in lists
-    ]
+    return [shape for shape in shapes if shape.link_fields != () or shape.table not in link_tables]
 
 
 def _is_table(candidate: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Listening and serving, for the commands that do."""
+"""Listening sockets and the HTTP server of the commands ``demo`` and ``serve``."""
 
 import signal
 import socket
@@ -10,10 +10,10 @@ from colonnade.errors import CommandError
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A bound socket, so that a port in use is reported before anything else happens.
+    """Bind a socket, so that a port in use is reported before anything else happens.
 
     Raises:
-        CommandError: The port is taken, or the address is not this machine's.
+        CommandError: The port is in use, or the address is not one of this machine.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
@@ -30,17 +30,17 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def url_of(listener: socket.socket) -> str:
-    """Where a browser finds it."""
+    """The URL of a listening socket."""
     host, port = listener.getsockname()[:2]
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def serve(app: Any, listener: socket.socket) -> None:
-    """Serve an app until it is stopped."""
+    """Serve an app until the process is stopped."""
     import uvicorn
 
     config = uvicorn.Config(app, log_level="warning")
-    # uvicorn raises the signal it was stopped by again, once it has shut down.
+    # After its shutdown, uvicorn raises the signal again that stopped it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listener])

@@ -258,6 +258,11 @@ class Database:
             self._engines, self._read_router, self._is_overridden = previous
             override.dispose()
 
+    @property
+    def is_overridden(self) -> bool:
+        """Whether a block of ``using`` provides another database, as in tests."""
+        return self._is_overridden
+
     def statement_timeout(self, seconds: float) -> AbstractContextManager[None]:
         """Limit the time of each statement in a block: ``with db.statement_timeout(0.5): ...``.
 

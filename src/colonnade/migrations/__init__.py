@@ -7,6 +7,7 @@ from colonnade.migrations._check import check
 from colonnade.migrations._environment import connect, models_of, options_for, others_of
 from colonnade.migrations._history import History
 from colonnade.migrations._maintenance import eject, merge, squash, stamp
+from colonnade.migrations._startup import checked_lifespan
 from colonnade.migrations.adopt._adopt import adopted, adopted_revisions, defined_by
 from colonnade.migrations.adopt._models import Adoption, models_source
 from colonnade.migrations.autogenerate._choices import Asker, Choices
@@ -35,6 +36,7 @@ __all__ = [
     "adopted_revisions",
     "by_dialect",
     "check",
+    "checked_lifespan",
     "connect",
     "current_revision",
     "database_drift",

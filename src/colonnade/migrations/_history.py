@@ -30,8 +30,8 @@ def settings_of(project: Project) -> Config:
     Raises:
         ProjectError: It names an alembic.ini that is not there.
     """
-    config = Config(project.settings, cmd_opts=Namespace(quiet=True))
-    if project.settings is None:
+    config = Config(project.alembic_ini, cmd_opts=Namespace(quiet=True))
+    if project.alembic_ini is None:
         config.set_main_option("script_location", _escaped(ENVIRONMENT))
         config.set_main_option("version_locations", _escaped(project.versions))
         config.set_main_option("path_separator", "newline")
@@ -72,7 +72,7 @@ class History:
     @property
     def folder(self) -> Path:
         """Where they are."""
-        if self.project.settings is None:
+        if self.project.alembic_ini is None:
             return self.project.versions
         script = ScriptDirectory.from_config(self.config)
         return Path(script.versions)
@@ -85,7 +85,7 @@ class History:
     @property
     def is_foreign(self) -> bool:
         """Whether the project has an ``env.py`` that does not ask Colonnade for its connection."""
-        if self.project.settings is None:
+        if self.project.alembic_ini is None:
             return False
         file = Path(ScriptDirectory.from_config(self.config).dir) / "env.py"
         return not file.is_file() or "colonnade.migrations" not in file.read_text(encoding="utf-8")

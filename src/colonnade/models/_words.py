@@ -1,5 +1,6 @@
 """The plural, the singular and the article of names, in English."""
 
+import re
 from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -24,6 +25,11 @@ def _english() -> "Pluralizer":
     for word in _UNCOUNTABLE:
         english.add_uncountable_rule(word)
     return english
+
+
+def snake(name: str) -> str:
+    """``TaskAssignment`` as ``task_assignment``."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
 
 
 def plural(name: str) -> str:

@@ -152,8 +152,8 @@ def _fields(
         elif name in inspect(shape.model).column_attrs and column is None:
             raise ModelError(
                 f"{schema.__name__}.{name} is a column_property of {shape.model.__name__}, and "
-                f"answers show columns and relations. Leave it out, and show it in an endpoint of "
-                f"your own."
+                f"answers show columns and relations. Leave it out, or return it from a "
+                f"hand-written endpoint."
             )
         elif column is not None or field.is_required():
             raise ModelError(

@@ -1,11 +1,11 @@
-"""The HTTP surface: ``Resource``, its routes, links, trees, scope, problems."""
+"""The HTTP API: ``Resource``, its routes, links, trees, scopes, problems."""
 
 from colonnade.resources._resource import OPERATIONS, Resource
 from colonnade.resources._scoping import Unscoped
-from colonnade.resources.answers._problems import Problem
+from colonnade.resources.responses._problems import Problem
 from colonnade.resources.routes._exception_handlers import problems
-from colonnade.resources.routes._operations import Operation
 from colonnade.resources.routes._read_your_writes import ReadYourWrites
+from colonnade.resources.routes._route_builder import Operation
 
 __all__ = [
     "OPERATIONS",

@@ -1,4 +1,4 @@
-"""Foreign keys in writes: which rows a row may refer to, and which it may not."""
+"""Foreign keys in writes: which rows a written row may refer to."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,21 +21,21 @@ from sqlalchemy import (
 
 from colonnade.models import ColumnShape, Shape
 from colonnade.query import Scopes, value_parameter
-from colonnade.resources.answers._failures import missing_row
-from colonnade.resources.answers._problems import Problem
+from colonnade.resources.responses._failures import missing_row
+from colonnade.resources.responses._problems import Problem
 
 Values = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reference:
-    """A foreign key of a table, whose target is a table of the program's.
+    """A foreign key whose target table is part of the application's metadata.
 
     Attributes:
-        name: Its constraint's name.
-        fields: The columns of this table.
-        target: The table referred to.
-        columns: The columns referred to, in the same order.
+        name: The name of the constraint.
+        fields: The referring columns.
+        target: The referenced table.
+        columns: The referenced columns, in the same order as ``fields``.
     """
 
     name: str | None
@@ -45,25 +45,25 @@ class Reference:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The fields' names."""
+        """The names of the fields."""
         return tuple(field.name for field in self.fields)
 
     @property
     def body_names(self) -> tuple[str, ...]:
-        """The fields' names as request bodies have them."""
+        """The names of the fields in request bodies."""
         return tuple(field.body_name for field in self.fields)
 
-    def is_given(self, values: Values) -> bool:
-        """Whether values say of some column, and of none that it is null."""
-        key = [values[name] for name in self.names if name in values]
-        return bool(key) and all(value is not None for value in key)
+    def is_set(self, values: Values) -> bool:
+        """Whether the values set at least one of the columns, and none of them to null."""
+        written = [values[name] for name in self.names if name in values]
+        return bool(written) and all(value is not None for value in written)
 
-    def is_whole(self, values: Values) -> bool:
-        """Whether values say all of it."""
+    def is_complete(self, values: Values) -> bool:
+        """Whether the values set all columns, and none of them to null."""
         return all(values.get(name) is not None for name in self.names)
 
     def bind(self, field: ColumnShape, prefix: str) -> ColumnElement[Any]:
-        """The parameter with a column's new value."""
+        """Build the parameter for the new value of a column."""
         return bindparam(value_parameter(field.column, prefix), type_=field.column.type)
 
 
@@ -77,40 +77,45 @@ class ForeignKeys:
     def __init__(self, shape: Shape) -> None:
         self.shape = shape
         self.references = tuple(_references(shape))
-        self.to_itself = tuple(
+        self.self_references = tuple(
             reference for reference in self.references if reference.target is shape.table
         )
 
     def targets(self) -> tuple[Table, ...]:
-        """The tables referred to."""
+        """The referenced tables."""
         return tuple(reference.target for reference in self.references)
 
-    def to_ask(
-        self, values: Values, scopes: Scopes, *, creating: bool, besides: Collection[str] = ()
+    def to_check(
+        self,
+        values: Values,
+        scopes: Scopes,
+        *,
+        creating: bool,
+        already_checked: Collection[str] = (),
     ) -> list[Reference]:
-        """The foreign keys that are written, and that the database alone would let through.
+        """Return the written foreign keys that the database would not check completely.
 
-        Those into tables that have a scope; and of a row that is created those into its own
-        table, since a key that is guessed before the database makes it would refer to itself.
+        These are foreign keys to tables with a scope and, for a new row, those to its own
+        table: a client that guesses the next key could make the row refer to itself.
 
         Args:
-            values: What is written, by field.
+            values: The written values, by field.
             scopes: The scopes of the request.
-            creating: Whether the row is new: then what is not said is null.
-            besides: Fields that are asked about already.
+            creating: Whether the row is new, so that omitted fields are null.
+            already_checked: Fields that the statement checks already.
         """
         return [
             reference
             for reference in self.references
-            if (reference.is_whole(values) if creating else reference.is_given(values))
-            and not set(reference.names) <= set(besides)
+            if (reference.is_complete(values) if creating else reference.is_set(values))
+            and not set(reference.names) <= set(already_checked)
             and (
                 scopes.get(reference.target) is not None
-                or (creating and reference in self.to_itself)
+                or (creating and reference in self.self_references)
             )
         ]
 
-    def reachable(
+    def reachable_clauses(
         self,
         references: list[Reference],
         values: Values,
@@ -118,56 +123,58 @@ class ForeignKeys:
         prefix: str,
         row: FromClause | None = None,
     ) -> list[ColumnElement[bool]]:
-        """That each foreign key names a row inside its table's scope.
+        """Build the conditions that each foreign key refers to a row inside its table's scope.
 
         Args:
             references: The foreign keys.
-            values: What is written, by field, as parameters of that name.
+            values: The written values, by field; the statement has a parameter for each.
             scopes: The scopes of the request.
-            prefix: What the names of the parameters begin with.
-            row: What has the columns that are not written.
+            prefix: The prefix of the parameter names.
+            row: The stored row, for the columns that are not written.
         """
-        conditions: list[ColumnElement[bool]] = []
+        clauses: list[ColumnElement[bool]] = []
         for reference in references:
-            there = reference.target.alias()
-            same, unset = [], []
+            target = reference.target.alias()
+            matches, nulls = [], []
             for field, column in zip(reference.fields, reference.columns, strict=True):
                 value = reference.bind(field, prefix)
                 if field.name not in values and row is not None:
                     value = row.c[field.column.key]
-                    unset.append(value.is_(None))  # a key with a null in it refers to nothing
-                same.append(there.c[column.key] == value)
-            inner: Select[Any] = select(literal_column("1")).select_from(there)
-            inner = inner.where(and_(*same, *scopes.clauses(reference.target, there)))
+                    nulls.append(value.is_(None))  # a foreign key with a null refers to nothing
+                matches.append(target.c[column.key] == value)
+            inner: Select[Any] = select(literal_column("1")).select_from(target)
+            inner = inner.where(and_(*matches, *scopes.clauses(reference.target, target)))
             if row is not None:
                 inner = inner.correlate(row)
-            conditions.append(or_(*unset, exists(inner)) if unset else exists(inner))
-        return conditions
+            clauses.append(or_(*nulls, exists(inner)) if nulls else exists(inner))
+        return clauses
 
-    def missing(self, connection: Connection, rows: Sequence[Values]) -> Problem | None:
-        """The conflict of the first foreign key that names no row, for a database that is silent.
+    def first_missing(self, connection: Connection, rows: Sequence[Values]) -> Problem | None:
+        """Return the problem of the first foreign key that refers to a missing row.
+
+        SQLite does not name the foreign key that fails, so each one is queried.
 
         Args:
-            connection: Where to ask.
-            rows: What was written.
+            connection: The connection to query.
+            rows: The written values of each row.
         """
         for values in rows:
             for reference in self.references:
                 if (
-                    reference.is_whole(values)
-                    and not connection.execute(_is_there(reference, values)).scalar()
+                    reference.is_complete(values)
+                    and not connection.execute(_exists(reference, values)).scalar()
                 ):
                     return missing_row(reference.body_names, reference.name)
         return None
 
 
-def _is_there(reference: Reference, values: Values) -> Select[Any]:
+def _exists(reference: Reference, values: Values) -> Select[Any]:
     pairs = zip(reference.fields, reference.columns, strict=True)
     return select(exists().where(*(column == values[field.name] for field, column in pairs)))
 
 
 def _references(shape: Shape) -> Iterator[Reference]:
-    fields = {column.column.name: column for column in shape.columns.values()}
+    fields = {field.column.name: field for field in shape.columns.values()}
     for key in shape.foreign_keys:
         target = shape.table.metadata.tables.get(key.table)
         if target is None or not set(key.columns) <= fields.keys():

@@ -1,27 +1,12 @@
-"""Links: the rows of a table between two others, put and taken away by their keys."""
+"""Links: rows of a link table, created and deleted by the keys of the two rows they connect."""
 
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import Request, Response
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json, to_json
-from sqlalchemy import (
-    BigInteger,
-    Connection,
-    ForeignKeyConstraint,
-    Integer,
-    Select,
-    Table,
-    and_,
-    bindparam,
-    delete,
-    exists,
-    literal_column,
-    select,
-)
-from sqlalchemy.sql import operators, visitors
+from sqlalchemy import Connection, Table, and_, bindparam, delete, literal_column, select
 
 from colonnade.database import Plan
 from colonnade.errors import QueryError, error_entry
@@ -29,127 +14,99 @@ from colonnade.models import ColumnShape, RelationShape, Shape, schemas
 from colonnade.query import NEW, QueryableTable, Scopes, read_includes, value_parameter
 from colonnade.resources import _scoping
 from colonnade.resources._foreign_keys import ForeignKeys
-from colonnade.resources._table_context import TableContext, rendered
+from colonnade.resources._link_sides import (
+    column_keys,
+    joins_by_equality,
+    sides_of,
+    target_key_columns,
+)
+from colonnade.resources._table_context import TableContext, render_row
 from colonnade.resources._upserts import upsert
 from colonnade.resources._write_rules import (
     RowValidator,
     Values,
-    explained,
-    refuse_leaving,
-    stay_inside,
+    check_scope,
+    name_foreign_key,
+    refuse_values_outside_scope,
     stored_row,
 )
-from colonnade.resources._writes import DONE
-from colonnade.resources.answers._bodies import JSONBody, json_body
-from colonnade.resources.answers._failures import missing_row
-from colonnade.resources.answers._problems import Problem
-from colonnade.resources.routes._keys import BEYOND, Keys
+from colonnade.resources._writes import OK_BODY
+from colonnade.resources.responses._bodies import JSONBody, json_body
+from colonnade.resources.responses._failures import missing_row
+from colonnade.resources.responses._problems import Problem
+from colonnade.resources.routes._keys import OUT_OF_RANGE, Keys
 from colonnade.resources.routes._request_context import context_of
 from colonnade.rows import Inputs, Returned, View
-
-
-class Side:
-    """One side of a link: the columns of the link table, and the row they refer to.
-
-    Attributes:
-        columns: The link table's columns.
-        table: The table referred to.
-        targets: Its columns, in the same order.
-        prefix: What the parameters of its key begin with.
-    """
-
-    def __init__(self, columns: list[Any], table: Table, targets: list[Any], prefix: str) -> None:
-        self.columns = columns
-        self.table = table
-        self.targets = targets
-        self.prefix = prefix
-
-    def binds(self) -> list[Any]:
-        """The key as parameters."""
-        return [
-            bindparam(f"{self.prefix}{index}", type_=_key_type(column.type))
-            for index, column in enumerate(self.columns)
-        ]
-
-    def is_there(self, scopes: Scopes) -> Any:
-        """Whether the row is there, and can be reached."""
-        there = self.table.alias()
-        same = [
-            there.c[target.key] == bind
-            for target, bind in zip(self.targets, self.binds(), strict=True)
-        ]
-        inner: Select[Any] = select(literal_column("1")).select_from(there)
-        return exists(inner.where(and_(*same, *scopes.clauses(self.table, there))))
-
-    def parameters(self, key: tuple[Any, ...]) -> dict[str, Any]:
-        """The values of the parameters."""
-        return {f"{self.prefix}{index}": value for index, value in enumerate(key)}
 
 
 class Link:
     """The link and unlink operations of one relation.
 
     Args:
-        subject: The table the relation is of.
-        relation: The relation, through a link table: see ``fits``.
+        table_context: The table that has the relation.
+        relation: The relation, through a link table: see ``is_supported``.
     """
 
-    def __init__(self, subject: TableContext, relation: RelationShape) -> None:
-        self.subject = subject
+    def __init__(self, table_context: TableContext, relation: RelationShape) -> None:
+        self.table_context = table_context
         self.relation = relation
-        link, sides = relation.link, _sides(subject.shape, relation)
+        link, sides = relation.link, sides_of(table_context.shape, relation)
         if link is None or sides is None:
             raise ValueError(relation.name)
         self.table = link.table
-        self.near, self.far = sides
+        self.source_side, self.target_side = sides
         self.shape = None if link.model is None else Shape.of(link.model)
-        self.keys = Keys(_key_columns(relation, self.far, self.shape))
+        self.keys = Keys(target_key_columns(relation, self.target_side, self.shape))
         self.target_name = relation.target.__name__
         self.inputs: Inputs | None = None
         self.view: View | None = None
-        self._judge: RowValidator | None = None
-        self._foreign: ForeignKeys | None = None
+        self._row_validator: RowValidator | None = None
+        self._foreign_keys: ForeignKeys | None = None
         if self.shape is not None:
             self.inputs = Inputs(self.shape, schemas(self.shape.model).create, whole=True)
-            surface = QueryableTable.of(self.shape.model)
-            self.view = View(surface, None, read_includes(None, surface))
-            self._judge = RowValidator(self.inputs)
-            self._foreign = ForeignKeys(self.shape)
+            queryable = QueryableTable.of(self.shape.model)
+            self.view = View(queryable, None, read_includes(None, queryable))
+            self._row_validator = RowValidator(self.inputs)
+            self._foreign_keys = ForeignKeys(self.shape)
 
     @classmethod
-    def fits(cls, subject: TableContext, relation: RelationShape) -> bool:
-        """Whether a relation's links can be put and taken away by the keys of both rows.
+    def is_supported(cls, table_context: TableContext, relation: RelationShape) -> bool:
+        """Whether the links of a relation can be created and deleted by the keys of both rows.
 
-        It leads through a link table whose key is those of the two rows, on no condition but
-        that they are equal.
+        The key of the link table must consist of the keys of the two rows, and the relation may
+        have no condition except their equality.
         """
-        if relation.link is None or not _is_plain(relation):
+        if relation.link is None or not joins_by_equality(relation):
             return False
-        sides = _sides(subject.shape, relation)
+        sides = sides_of(table_context.shape, relation)
         if sides is None:
             return False
-        near, far = sides
+        source_side, target_side = sides
         key = {column.key for column in relation.link.table.primary_key}
         return (
-            _keys(near.targets) == _keys(subject.shape.table.primary_key)
-            and _keys(far.targets) == _keys(far.table.primary_key)
-            and key == _keys(near.columns) | _keys(far.columns)
+            column_keys(source_side.targets) == column_keys(table_context.shape.table.primary_key)
+            and column_keys(target_side.targets) == column_keys(target_side.table.primary_key)
+            and key == column_keys(source_side.columns) | column_keys(target_side.columns)
         )
 
     def tables(self) -> tuple[Table, ...]:
-        """The tables whose scopes a link has to keep."""
-        referred = () if self._foreign is None else self._foreign.targets()
-        return tuple(dict.fromkeys((*self.subject.tables(), self.table, self.far.table, *referred)))
+        """Return the tables whose scopes apply to a link."""
+        referred = () if self._foreign_keys is None else self._foreign_keys.targets()
+        return tuple(
+            dict.fromkeys(
+                (*self.table_context.tables(), self.table, self.target_side.table, *referred)
+            )
+        )
 
     @property
     def schema(self) -> type[BaseModel] | None:
-        """What a body says of the link; None if it has no fields beyond its keys."""
+        """The schema of the request body; None if the link table has no fields besides its keys."""
         return None if self.inputs is None else self.inputs.schema
 
     @property
     def key_fields(self) -> frozenset[str]:
-        """The fields of the link that the path says."""
-        keys = _keys((*self.near.columns, *self.far.columns))
+        """The fields of the link whose values are in the path."""
+        keys = column_keys((*self.source_side.columns, *self.target_side.columns))
         if self.shape is None:
             return frozenset()
         return frozenset(
@@ -157,185 +114,212 @@ class Link:
         )
 
     async def put(self, request: Request, key: tuple[Any, ...], segment: str) -> Response:
-        """Link two rows; said again, it changes what the body names."""
+        """Link two rows; an existing link is updated with the fields in the body."""
         context, scopes = context_of(request), self._scopes(request)
-        there = self._key(segment)
-        self._refuse_apart(key, there)
-        keys = {**self.near.parameters(key), **self.far.parameters(there)}
-        path = self._path(key, there)
-        values, names = self._read(await json_body(request), path, scopes)
+        target_key = self._key(segment)
+        self._refuse_conflicting_keys(key, target_key)
+        keys = {**self.source_side.parameters(key), **self.target_side.parameters(target_key)}
+        path_values = self._path_values(key, target_key)
+        values, body_fields = self._read(await json_body(request), path_values, scopes)
         scope = scopes.get(self.table)
-        judged = bool(self._judge) and bool(names)
-        several = judged or (scope is not None and scope.condition is not None)
-        work = self.subject.run(
+        validates_row = bool(self._row_validator) and bool(body_fields)
+        needs_transaction = validates_row or (scope is not None and scope.condition is not None)
+        work = self.table_context.run(
             context,
-            lambda connection: self._put(connection, dict(values), names, path, keys, scopes),
-            begin=several,
+            lambda connection: self._put(
+                connection, dict(values), body_fields, path_values, keys, scopes
+            ),
+            begin=needs_transaction,
             shape=self.shape,
         )
-        if self._foreign is not None:
-            row = await explained(context, self.subject, work, self._foreign, [{**values, **path}])
+        if self._foreign_keys is not None:
+            row = await name_foreign_key(
+                context, self.table_context, work, self._foreign_keys, [{**values, **path_values}]
+            )
         else:
             row = await work
         if self.view is None:
-            return JSONBody(DONE)
-        return JSONBody(rendered(self.view, row.body))
+            return JSONBody(OK_BODY)
+        return JSONBody(render_row(self.view, row.body))
 
     def _put(
         self,
         connection: Connection,
         values: Values,
-        names: frozenset[str],
-        path: Values,
+        body_fields: frozenset[str],
+        path_values: Values,
         keys: Values,
         scopes: Scopes,
     ) -> Any:
-        if self.shape is not None and self._judge and names:
-            stored = stored_row(connection, self.shape, self._is_link(), self.table, keys)
+        if self.shape is not None and self._row_validator and body_fields:
+            stored = stored_row(connection, self.shape, self._link_clause(), self.table, keys)
             if stored is not None:
-                body_values = {name: values[name] for name in names if name in values}
-                changes = self._judge.changes(stored, body_values)
-                values, names = {**values, **changes}, names | changes.keys()
+                changed_fields = {name: values[name] for name in body_fields if name in values}
+                changes = self._row_validator.changes(stored, changed_fields)
+                values, body_fields = {**values, **changes}, body_fields | changes.keys()
         parameters = {
             value_parameter(self._column(name).column): value for name, value in values.items()
         } | keys
         parameters.update(scopes.binds())
-        row = Plan(self._upsert(values, names, path, scopes)).run(connection, parameters).first()
+        row = (
+            Plan(self._upsert(values, body_fields, path_values, scopes))
+            .run(connection, parameters)
+            .first()
+        )
         if row is None:
-            raise self._why_not(connection, {**values, **path}, parameters, scopes)
+            raise self._cause(connection, {**values, **path_values}, parameters, scopes)
         if self.shape is not None:
             scope = scopes.get(self.table)
-            stay_inside(connection, scope, self.shape, self._is_link(), self.table, keys)
+            check_scope(connection, scope, self.shape, self._link_clause(), self.table, keys)
         return row
 
     async def delete(self, request: Request, key: tuple[Any, ...], segment: str) -> Response:
-        """Unlink two rows, whether or not they were linked."""
+        """Unlink two rows; succeeds if they are not linked."""
         context, scopes = context_of(request), self._scopes(request)
-        there = self._key(segment)
-        sides = [self.near.is_there(scopes), self.far.is_there(scopes)]
+        target_key = self._key(segment)
+        both_exist = [
+            self.source_side.exists_clause(scopes),
+            self.target_side.exists_clause(scopes),
+        ]
         statement: Any = (
             delete(self.table)
-            .where(self._is_link(), *sides, *scopes.clauses(self.table, self.table))
+            .where(self._link_clause(), *both_exist, *scopes.clauses(self.table, self.table))
             .returning(literal_column("1"))
         )
-        parameters = {**self.near.parameters(key), **self.far.parameters(there)}
+        parameters = {**self.source_side.parameters(key), **self.target_side.parameters(target_key)}
         parameters.update(scopes.binds())
 
         def work(connection: Connection) -> None:
             if Plan(statement).run(connection, parameters).first() is None:
                 self._require_both(connection, parameters, scopes)
 
-        await self.subject.run(context, work, deleting=True, shape=self.shape)
-        return JSONBody(DONE)
+        await self.table_context.run(context, work, deleting=True, shape=self.shape)
+        return JSONBody(OK_BODY)
 
     def _scopes(self, request: Request) -> Scopes:
-        self.subject.scopes(request)
-        scopes = _scoping.scopes_of(request, self.subject.db, self.tables)
+        self.table_context.scopes(request)
+        scopes = _scoping.scopes_of(request, self.table_context.db, self.tables)
         scope = scopes.get(self.table)
         if scope is not None and scope.refused:
-            raise Problem(403, "Your scope refuses these links.", kind="scope")
+            raise Problem(403, "Your scope allows no access to these links.", kind="scope")
         return scopes
 
     def _key(self, segment: str) -> tuple[Any, ...]:
         try:
             key = self.keys.read(segment)
         except ValidationError as error:
-            if self.keys.is_beyond(error):
-                raise self._no_target() from None
+            if self.keys.is_out_of_range(error):
+                raise self._target_not_found() from None
             raise QueryError(self.keys.errors(error, ("path", "target"))) from None
         if key is None:
-            raise self._no_target()
+            raise self._target_not_found()
         return key
 
-    def _refuse_apart(self, key: tuple[Any, ...], there: tuple[Any, ...]) -> None:
-        """Refuse two rows that differ in a column that their link has once, such as a tenant.
+    def _refuse_conflicting_keys(self, key: tuple[Any, ...], target_key: tuple[Any, ...]) -> None:
+        """Refuse two rows with different values of a column that both keys share, such as a tenant.
 
         Raises:
-            Problem: 409, they do.
+            Problem: 409, the values differ.
         """
-        near = dict(zip((column.key for column in self.near.columns), key, strict=True))
-        far = dict(zip((column.key for column in self.far.columns), there, strict=True))
-        apart = [name for name in near.keys() & far.keys() if near[name] != far[name]]
-        if apart:
-            names = " and ".join(sorted(apart))
+        source = dict(zip((column.key for column in self.source_side.columns), key, strict=True))
+        target = dict(
+            zip((column.key for column in self.target_side.columns), target_key, strict=True)
+        )
+        conflicting = [
+            name for name in source.keys() & target.keys() if source[name] != target[name]
+        ]
+        if conflicting:
+            names = " and ".join(sorted(conflicting))
             detail = (
-                f"This {self.subject.name} and this {self.target_name} cannot be linked: "
+                f"This {self.table_context.name} and this {self.target_name} cannot be linked: "
                 f"linked rows must have the same {names}."
             )
             raise Problem(409, detail, kind="foreign_key")
 
-    def _path(self, key: tuple[Any, ...], there: tuple[Any, ...]) -> Values:
-        """The fields of the link that the path sets, with their values."""
+    def _path_values(self, key: tuple[Any, ...], target_key: tuple[Any, ...]) -> Values:
+        """The values of the link's fields that are in the path, by field."""
         if self.shape is None:
             return {}
         by_key = {column.column.key: column.name for column in self.shape.columns.values()}
-        columns = [*self.near.columns, *self.far.columns]
-        return dict(zip((by_key[column.key] for column in columns), (*key, *there), strict=True))
+        columns = [*self.source_side.columns, *self.target_side.columns]
+        return dict(
+            zip((by_key[column.key] for column in columns), (*key, *target_key), strict=True)
+        )
 
-    def _no_target(self) -> Exception:
-        problem = self.subject.not_found()
-        problem.detail = f"There is no such {self.target_name}."
+    def _target_not_found(self) -> Exception:
+        problem = self.table_context.not_found()
+        problem.detail = f"{self.target_name} not found."
         return problem
 
-    def _is_link(self) -> Any:
-        """The condition on the link of the two rows."""
-        columns = [*self.near.columns, *self.far.columns]
-        binds = [*self.near.binds(), *self.far.binds()]
+    def _link_clause(self) -> Any:
+        """Build the condition that selects the link of the two rows."""
+        columns = [*self.source_side.columns, *self.target_side.columns]
+        binds = [*self.source_side.binds(), *self.target_side.binds()]
         return and_(*(column == bind for column, bind in zip(columns, binds, strict=True)))
 
-    def _read(self, body: bytes, path: Values, scopes: Scopes) -> tuple[Values, frozenset[str]]:
-        """The values of the link row by field, and the names of those in the body."""
+    def _read(
+        self, body: bytes, path_values: Values, scopes: Scopes
+    ) -> tuple[Values, frozenset[str]]:
+        """Return the values of the link by field, and the names of the fields in the body."""
         if self.inputs is None:
             if body.strip() not in (b"", b"{}"):
                 raise QueryError(
-                    [error_entry("link", ("body",), "The link has no fields: leave the body out")]
+                    [
+                        error_entry(
+                            "link", ("body",), "This link has no fields: leave the body empty"
+                        )
+                    ]
                 )
             return {}, frozenset()
-        fields = _object(body or b"{}")
-        taken = self.key_fields & fields.keys()
-        if taken:
+        payload = _json_object(body or b"{}")
+        in_path = self.key_fields & payload.keys()
+        if in_path:
             raise QueryError(
                 [
                     error_entry(
-                        "link",
-                        ("body", name),
-                        f"{name} is set by the path: leave it out of the body",
+                        "link", ("body", name), f"{name} is in the path: leave it out of the body"
                     )
-                    for name in taken
+                    for name in in_path
                 ]
             )
         scope = scopes.get(self.table)
-        refuse_leaving(path, scope)
+        refuse_values_outside_scope(path_values, scope)
         scope_values = {} if scope is None else {**scope.values}
         try:
-            parsed = self.inputs.parse(to_json({**fields, **path}), scope_values=scope_values)
+            link = self.inputs.parse(to_json({**payload, **path_values}), scope_values=scope_values)
         except QueryError as error:
-            self._refuse_beyond(error, path)
+            self._refuse_out_of_range(error, path_values)
             raise
-        values = self.inputs.values(parsed, scope_values=scope_values)
-        refuse_leaving(values, scope)
+        values = self.inputs.values(link, scope_values=scope_values)
+        refuse_values_outside_scope(values, scope)
         values = {
-            name: value for name, value in {**values, **scope_values}.items() if name not in path
+            name: value
+            for name, value in {**values, **scope_values}.items()
+            if name not in path_values
         }
-        return values, frozenset(parsed.model_fields_set) - path.keys() - scope_values.keys()
+        return values, frozenset(link.model_fields_set) - path_values.keys() - scope_values.keys()
 
-    def _refuse_beyond(self, error: QueryError, path: Values) -> None:
-        """Refuse a key of the path that no row can have, as any row that is not there.
+    def _refuse_out_of_range(self, error: QueryError, path_values: Values) -> None:
+        """Refuse a number in the path that is out of range for its column.
 
         Raises:
-            Problem: 404, there is such a key.
+            Problem: 404, no row can have the key.
         """
-        near = len(self.near.columns)
-        for place, name in enumerate(path):
+        source_length = len(self.source_side.columns)
+        for index, name in enumerate(path_values):
             if any(
-                detail["loc"][-1] == name and detail["type"] in BEYOND for detail in error.errors
+                entry["loc"][-1] == name and entry["type"] in OUT_OF_RANGE for entry in error.errors
             ):
-                raise self.subject.not_found() if place < near else self._no_target()
+                if index < source_length:
+                    raise self.table_context.not_found()
+                raise self._target_not_found()
 
-    def _upsert(self, values: Values, names: frozenset[str], path: Values, scopes: Scopes) -> Any:
-        # A column that both keys share is there once: see ``_refuse_apart``.
-        pairs = dict(zip(self.near.columns, self.near.binds(), strict=True))
-        for column, bind in zip(self.far.columns, self.far.binds(), strict=True):
+    def _upsert(
+        self, values: Values, body_fields: frozenset[str], path_values: Values, scopes: Scopes
+    ) -> Any:
+        # A column that both keys share is inserted once: see ``_refuse_conflicting_keys``.
+        pairs = dict(zip(self.source_side.columns, self.source_side.binds(), strict=True))
+        for column, bind in zip(self.target_side.columns, self.target_side.binds(), strict=True):
             pairs.setdefault(column, bind)
         columns, binds = list(pairs), list(pairs.values())
         changes: dict[Any, Any] = {}
@@ -344,21 +328,26 @@ class Link:
             value = bindparam(value_parameter(field.column), type_=field.column.type)
             columns.append(field.column)
             binds.append(value)
-            if name in names and not field.frozen:
+            if name in body_fields and not field.frozen:
                 changes[field.column.key] = value
         if changes and self.shape is not None:
-            changes = {**_kept(self.shape), **changes}
-        # An update of nothing, so that a link which is there is returned as well.
-        first = self.near.columns[0]
-        changes = changes or {first.key: self.near.binds()[0]}
-        reachable = [self.near.is_there(scopes), self.far.is_there(scopes)]
-        if self._foreign is not None:
-            references = self._foreign.to_ask(
-                {**values, **path}, scopes, creating=True, besides=self.key_fields
+            changes = {**_automatic_updates(self.shape), **changes}
+        # A no-op update, so that RETURNING includes an existing link.
+        first = self.source_side.columns[0]
+        changes = changes or {first.key: self.source_side.binds()[0]}
+        reachable_clauses = [
+            self.source_side.exists_clause(scopes),
+            self.target_side.exists_clause(scopes),
+        ]
+        if self._foreign_keys is not None:
+            references = self._foreign_keys.to_check(
+                {**values, **path_values}, scopes, creating=True, already_checked=self.key_fields
             )
-            reachable += self._foreign.reachable(references, values, scopes, NEW)
-        statement = upsert(self.table, self.subject.backend).from_select(
-            columns, select(*binds).where(*reachable)
+            reachable_clauses += self._foreign_keys.reachable_clauses(
+                references, values, scopes, NEW
+            )
+        statement = upsert(self.table, self.table_context.backend).from_select(
+            columns, select(*binds).where(*reachable_clauses)
         )
         statement = statement.on_conflict_do_update(
             index_elements=[column.name for column in self.table.primary_key],
@@ -367,7 +356,7 @@ class Link:
         )
         if self.view is None:
             return statement.returning(literal_column("1"))
-        text = self.view.text(Returned(self.table), scopes, self.subject.backend)
+        text = self.view.text(Returned(self.table), scopes, self.table_context.backend)
         return statement.returning(text.label("body"))
 
     def _column(self, name: str) -> ColumnShape:
@@ -375,123 +364,60 @@ class Link:
             raise KeyError(name)
         return self.shape.columns[name]
 
-    def _why_not(
+    def _cause(
         self, connection: Connection, values: Values, parameters: Values, scopes: Scopes
     ) -> Problem:
-        """Why no link was put: asked after the fact, to answer the error."""
+        """Find out why the upsert returned no row, and return the problem."""
         self._require_both(connection, parameters, scopes)
-        if self._foreign is not None:
-            references = self._foreign.to_ask(
-                values, scopes, creating=True, besides=self.key_fields
+        if self._foreign_keys is not None:
+            references = self._foreign_keys.to_check(
+                values, scopes, creating=True, already_checked=self.key_fields
             )
             for reference in references:
-                here = select(*self._foreign.reachable([reference], values, scopes, NEW))
-                if not connection.execute(here, parameters).scalar_one():
+                is_reachable = select(
+                    *self._foreign_keys.reachable_clauses([reference], values, scopes, NEW)
+                )
+                if not connection.execute(is_reachable, parameters).scalar_one():
                     return missing_row(reference.body_names, None)
         return Problem(409, "The link exists but is outside your scope.", kind="scope")
 
     def _require_both(self, connection: Connection, parameters: Values, scopes: Scopes) -> None:
-        """Raise for the row that is not there, if one is not."""
-        row = connection.execute(
+        """Raise a 404 if one of the two rows does not exist."""
+        existing = connection.execute(
             select(
-                self.near.is_there(scopes).label("near"), self.far.is_there(scopes).label("far")
+                self.source_side.exists_clause(scopes).label("source_exists"),
+                self.target_side.exists_clause(scopes).label("target_exists"),
             ),
             parameters,
         ).one()
-        if not row.near:
-            raise self.subject.not_found()
-        if not row.far:
-            raise self._no_target()
+        if not existing.source_exists:
+            raise self.table_context.not_found()
+        if not existing.target_exists:
+            raise self._target_not_found()
 
 
-def _key_type(kind: Any) -> Any:
-    """What a key is compared as: an integer that is too wide for its column is not a row's key."""
-    return BigInteger() if isinstance(kind, Integer) else kind
-
-
-def _keys(columns: Iterable[Any]) -> set[str]:
-    return {column.key for column in columns}
-
-
-def _is_plain(relation: RelationShape) -> bool:
-    """Whether a relation joins by equal columns, and on no other condition."""
-    orm = relation.orm
-    for condition in (orm.primaryjoin, orm.secondaryjoin):
-        for part in visitors.iterate(condition) if condition is not None else ():
-            if part.__visit_name__ == "bindparam":
-                return False
-            operator = getattr(part, "operator", operators.eq)
-            if part.__visit_name__ == "binary" and operator is not operators.eq:
-                return False
-    return True
-
-
-def _sides(shape: Shape, relation: RelationShape) -> tuple[Side, Side] | None:
-    """The two sides of a relation's link table; None if they are more, or cannot be told."""
-    orm, link = relation.orm, relation.link
-    if link is None:
-        return None
-    near = [(there, here) for here, there in orm.synchronize_pairs]
-    if relation.kind == "many_to_many":
-        far = [(there, here) for here, there in orm.secondary_synchronize_pairs or ()]
-        target = Shape.of(relation.target).table
-    else:
-        taken = _keys(column for column, _ in near)
-        rest = {column.key for column in link.table.primary_key} - taken
-        whole = _keys(link.table.primary_key)
-        keys = [
-            constraint
-            for constraint in link.table.constraints
-            if isinstance(constraint, ForeignKeyConstraint)
-            and rest
-            and rest <= _keys(constraint.columns) <= whole
-        ]
-        if len(keys) != 1:
-            return None
-        far = [(element.parent, element.column) for element in keys[0].elements]
-        target = keys[0].referred_table
-    if not near or not far:
-        return None
-    return (
-        Side([column for column, _ in near], shape.table, [two for _, two in near], "near_"),
-        Side([column for column, _ in far], target, [two for _, two in far], "far_"),
-    )
-
-
-def _key_columns(relation: RelationShape, far: Side, link: Shape | None) -> tuple[ColumnShape, ...]:
-    """The columns that the far key in the path is read as."""
-    if relation.kind == "many_to_many" or link is None:
-        columns = Shape.of(relation.target).columns.values()
-        wanted = [column.key for column in far.targets]
-    else:
-        columns = link.columns.values()
-        wanted = [column.key for column in far.columns]
-    by_key = {column.column.key: column for column in columns}
-    return tuple(by_key[key] for key in wanted)
-
-
-def _kept(shape: Shape) -> dict[str, Any]:
-    """The values of columns that update themselves, which an ON CONFLICT must set."""
-    kept: dict[str, Any] = {}
+def _automatic_updates(shape: Shape) -> dict[str, Any]:
+    """The values that SQLAlchemy sets in an UPDATE, but not in ON CONFLICT DO UPDATE."""
+    updates: dict[str, Any] = {}
     for column in shape.columns.values():
         default: Any = column.column.onupdate
         if column.role == "updated_at":
-            kept[column.column.key] = datetime.now(UTC)
+            updates[column.column.key] = datetime.now(UTC)
         elif column.role == "version":
-            kept[column.column.key] = column.column + 1
+            updates[column.column.key] = column.column + 1
         elif default is not None and hasattr(default, "arg"):
-            # SQLAlchemy calls it with the context of a statement, and here is none.
-            kept[column.column.key] = default.arg(None) if default.is_callable else default.arg
-    return kept
+            # SQLAlchemy passes the execution context, which does not exist here.
+            updates[column.column.key] = default.arg(None) if default.is_callable else default.arg
+    return updates
 
 
-def _object(body: bytes) -> dict[str, Any]:
+def _json_object(body: bytes) -> dict[str, Any]:
     try:
-        parsed = from_json(body, allow_inf_nan=False)
+        payload = from_json(body, allow_inf_nan=False)
     except ValueError as error:
         raise QueryError(
             [error_entry("link", ("body",), f"The body is not valid JSON: {error}")]
         ) from None
-    if not isinstance(parsed, dict):
+    if not isinstance(payload, dict):
         raise QueryError([error_entry("link", ("body",), "The body must be a JSON object")])
-    return parsed
+    return payload

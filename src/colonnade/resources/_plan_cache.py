@@ -1,4 +1,4 @@
-"""The plans of a Resource: statements that are made once for all requests of one shape."""
+"""The plan cache of a Resource: statements built once for all requests of the same structure."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -10,31 +10,33 @@ from sqlalchemy.sql.elements import ClauseElement
 
 from colonnade.database import Plan
 
-MOST = 500
-"""Plans kept by each Resource: shapes of requests, of which a client can make up many."""
+MAX_PLANS = 500
+"""Maximum number of plans in a cache: clients can send any number of request structures."""
 
 
-LONGEST = 100_000
-"""Characters of the structures of all plans of a Resource: what a plan takes grows with it, to some
-hundred times as many bytes."""
+MAX_LENGTH = 100_000
+"""Maximum total length of the structures in a cache, in characters. A plan takes about a hundred
+bytes of memory for each."""
 
 
 class PlanCache:
-    """The plans of one Resource, the least used forgotten."""
+    """A least-recently-used cache of the plans of one Resource."""
 
     def __init__(self) -> None:
         self._plans: OrderedDict[object, Plan] = OrderedDict()
         self._length = 0
 
     def get(self, structure: object | None, make: Callable[[], Plan]) -> Plan:
-        """The plan of a structure, made by ``make`` if it is new; always new for None."""
+        """Return the plan of a structure, built by ``make`` if it is new; None is never cached."""
         if structure is None:
             return make()
         plan = self._plans.get(structure)
         if plan is None:
             plan = self._plans[structure] = make()
             self._length += len(repr(structure))
-            while len(self._plans) > MOST or (self._length > LONGEST and len(self._plans) > 1):
+            while len(self._plans) > MAX_PLANS or (
+                self._length > MAX_LENGTH and len(self._plans) > 1
+            ):
                 forgotten, _ = self._plans.popitem(last=False)
                 self._length -= len(repr(forgotten))
         else:
@@ -43,7 +45,7 @@ class PlanCache:
 
 
 class Explain(Executable, ClauseElement):
-    """EXPLAIN of a SELECT, as JSON; PostgreSQL."""
+    """PostgreSQL's EXPLAIN of a SELECT, as JSON."""
 
     inherit_cache = False
 

@@ -1,4 +1,4 @@
-"""Reading: pages, single rows, relations of a row, trees."""
+"""Read operations: pages, single rows, relations of a row, trees."""
 
 import re
 from dataclasses import replace
@@ -26,12 +26,12 @@ from colonnade.query import (
     key_parameters,
 )
 from colonnade.resources._plan_cache import Explain
-from colonnade.resources._table_context import TableContext, rendered, rendered_rows
-from colonnade.resources.answers._bodies import JSONBody
-from colonnade.resources.answers._etags import is_unchanged
-from colonnade.resources.answers._failures import TOO_LARGE, too_large
-from colonnade.resources.answers._problems import Problem
-from colonnade.resources.answers._unreadable import (
+from colonnade.resources._table_context import TableContext, render_row, render_rows
+from colonnade.resources.responses._bodies import JSONBody
+from colonnade.resources.responses._etags import is_unchanged
+from colonnade.resources.responses._failures import TOO_LARGE, too_large
+from colonnade.resources.responses._problems import Problem
+from colonnade.resources.responses._unreadable import (
     FAILURES,
     name_unreadable,
     row_of_key,
@@ -48,51 +48,53 @@ from colonnade.rows import (
     size_statement,
 )
 
-DEEPEST_TREE = 100
-"""Levels of a tree that one request reads at most."""
+MAX_TREE_DEPTH = 100
+"""Maximum number of levels of a tree in one response."""
 
-MOST_PARAMETERS = 500
-"""Parameters of a query string; Python's own limit is none."""
+MAX_PARAMETERS = 500
+"""Maximum number of query parameters; ``urllib`` has no limit by default."""
 
 
-LONGEST_PATH_KEPT = 200
-"""Characters of a path that is remembered as it stands in URLs."""
+MAX_CACHED_PATH = 200
+"""Longest path, in characters, whose quoted form is cached."""
 
 _URL_SIGNS = "!$&'()*+,=:@/?%~-._[]"
 _UNSAFE = re.compile(r"[^A-Za-z0-9" + re.escape(_URL_SIGNS) + "]")
-"""What ends a URL in a Link header, or may be taken for its end: there, ``;`` too."""
+"""Characters that must be quoted in a Link header; a ``;`` could be read as the end of the URL."""
 
-_PLACE = re.compile(r"(?:(?<=&)|^)(?:cursor|offset)=[^&]*&?")
+_POSITION_PARAMETERS = re.compile(r"(?:(?<=&)|^)(?:cursor|offset)=[^&]*&?")
 
 
-def query_of(request: Request, most: int = MOST_PARAMETERS) -> list[tuple[str, str]]:
-    """The query string of a request, name by name.
+def query_of(request: Request, max_parameters: int = MAX_PARAMETERS) -> list[tuple[str, str]]:
+    """Return the query parameters of a request, in order.
 
     Args:
         request: The request.
-        most: Parameters it may have.
+        max_parameters: The maximum number of parameters.
 
     Raises:
-        QueryError: It has more parameters than any request needs.
+        QueryError: The request has more parameters.
     """
     raw: bytes = request.scope["query_string"]
     if not raw:
         return []
     try:
-        return parse_qsl(raw.decode("latin-1"), keep_blank_values=True, max_num_fields=most)
+        return parse_qsl(
+            raw.decode("latin-1"), keep_blank_values=True, max_num_fields=max_parameters
+        )
     except ValueError:
-        message = f"A request can have at most {most} parameters"
+        message = f"Too many query parameters: the maximum is {max_parameters}"
         raise QueryError([error_entry("too_long", ("query",), message)]) from None
 
 
 def path_of(request: Request) -> str:
-    """The path that was asked, as clients have it, ready for a URL."""
+    """Return the path of a request as the client sees it, quoted for a URL."""
     path = str(request.scope["path"])
-    # What a proxy took away from the path it passes on: ``FastAPI(root_path="/api")``.
+    # The prefix that a proxy strips from the path: ``FastAPI(root_path="/api")``.
     root = str(request.scope.get("app_root_path", request.scope.get("root_path", "")))
     if not path.startswith(f"{root}/"):
         path = root + path
-    return _quoted(path) if len(path) < LONGEST_PATH_KEPT else _quoted.__wrapped__(path)
+    return _quoted(path) if len(path) < MAX_CACHED_PATH else _quoted.__wrapped__(path)
 
 
 @lru_cache(maxsize=1024)
@@ -101,83 +103,85 @@ def _quoted(path: str) -> str:
 
 
 def url_of(request: Request) -> str:
-    """What was asked: path and query string, as they were written."""
+    """Return the path and the query string of a request, as the client wrote them."""
     raw: bytes = request.scope["query_string"]
     path = path_of(request)
     if not raw:
         return path
     query = raw.decode("latin-1")
-    if _UNSAFE.search(query):  # which would end the URL in a Link header, or begin another
+    if _UNSAFE.search(query):  # it could end the URL in a Link header
         query = quote(raw, safe=_URL_SIGNS)
     return f"{path}?{query}"
 
 
-def asked_page(reader: PageReader, subject: TableContext, request: Request) -> Page:
-    """The page that a request asks for.
+def requested_page(reader: PageReader, table_context: TableContext, request: Request) -> Page:
+    """Return the page that a request asks for.
 
     Raises:
         QueryError: Its query string is not valid.
-        Problem: 403, the table's own scope refuses.
+        Problem: 403, the scope of the table denies access.
     """
-    return reader.read(query_of(request), subject.scopes(request), url_of(request))
+    return reader.read(query_of(request), table_context.scopes(request), url_of(request))
 
 
-class Reads:
-    """The reading operations of one subject.
+class ReadOperations:
+    """The read operations of one table.
 
     Args:
-        subject: The table.
-        max_limit: Rows in a page at most.
+        table_context: The table.
+        max_limit: The maximum number of rows in a page.
     """
 
-    def __init__(self, subject: TableContext, max_limit: int) -> None:
-        self.subject = subject
-        self.reader = PageReader(subject.surface, max_limit=max_limit)
+    def __init__(self, table_context: TableContext, max_limit: int) -> None:
+        self.table_context = table_context
+        self.reader = PageReader(table_context.queryable, max_limit=max_limit)
         self.row_reader = PageReader(
-            subject.surface, options=frozenset(("fields", "include")), filters=False
+            table_context.queryable, options=frozenset(("fields", "include")), filters=False
         )
         self.tree_reader = PageReader(
-            subject.surface,
+            table_context.queryable,
             max_limit=max_limit,
             options=frozenset(("fields", "include", "limit", "offset")),
             filters=False,
         )
 
     async def page(self, context: RequestContext, page: Page) -> Response:
-        """The answer to a page of the table."""
-        view = self.subject.views.get(page.fields, page.include)
-        return await answer_page(context, self.subject, page, view)
+        """Respond with a page of the table."""
+        view = self.table_context.views.get(page.fields, page.include)
+        return await respond_with_page(context, self.table_context, page, view)
 
     async def row(self, request: Request, key: tuple[Any, ...]) -> Response:
-        """One row; 304 if the client has it already."""
-        context, subject = context_of(request), self.subject
-        scopes = subject.scopes(request)
-        page = self.row_reader.read(query_of(request), scopes)
-        view = subject.views.get(page.fields, page.include)
-        structure = ("row", view.fields, page.include, scopes.structure)
-        plan = subject.plans.get(
+        """Respond with one row, or with 304 if the client has its current version."""
+        context, table_context = context_of(request), self.table_context
+        scopes = table_context.scopes(request)
+        options = self.row_reader.read(query_of(request), scopes)
+        view = table_context.views.get(options.fields, options.include)
+        structure = ("row", view.fields, options.include, scopes.structure)
+        plan = table_context.plans.get(
             None if scopes.structure is None else structure, lambda: self._row_plan(view, scopes)
         )
         parameters = key_parameters(key)
         parameters.update(scopes.binds())
         try:
-            record = await subject.run(context, plan.first(parameters), read_only=True)
-            if record is None:
-                raise subject.not_found()
-            body = rendered(view, record.body)
+            row = await table_context.run(context, plan.first(parameters), read_only=True)
+            if row is None:
+                raise table_context.not_found()
+            body = render_row(view, row.body)
         except FAILURES as error:
-            row = partial(row_of_key, subject, key, scopes)
-            await name_unreadable(context, error, subject, view, scopes, row)
+            rows = partial(row_of_key, table_context, key, scopes)
+            await name_unreadable(context, error, table_context, view, scopes, rows)
             raise
-        tag = subject.tags.of(record.state, body)
+        tag = table_context.etags.of(row.state, body)
         if is_unchanged(request.headers.getlist("if-none-match"), tag):
             return Response(status_code=304, headers={"ETag": tag})
         return JSONBody(body, 200, {"ETag": tag})
 
     def _row_plan(self, view: View, scopes: Scopes) -> Plan:
-        shape = self.subject.shape
+        shape = self.table_context.shape
         source = shape.table.alias()
-        columns = row_columns(view, source, scopes, self.subject.backend, self.subject.told_apart)
+        columns = row_columns(
+            view, source, scopes, self.table_context.backend, self.table_context.state_columns
+        )
         statement = select(*columns).where(
             key_clause(shape, source), *scopes.clauses(shape.table, source)
         )
@@ -186,111 +190,113 @@ class Reads:
     async def tree(
         self, request: Request, key: tuple[Any, ...], relation: RelationShape, depth: int
     ) -> Response:
-        """The rows below a row of a self-referential relation, parents first."""
-        context, subject = context_of(request), self.subject
-        scopes = subject.scopes(request)
+        """Respond with the descendants of a row in a self-referential relation, parents first."""
+        context, table_context = context_of(request), self.table_context
+        scopes = table_context.scopes(request)
         query = [(name, value) for name, value in query_of(request) if name != "depth"]
         page = self.tree_reader.read(query, scopes, url_of(request))
-        view = subject.views.get(page.fields, page.include)
-        within = ParentRow(subject.shape, relation, key)
-        statement = _tree_statement(within, view, page, subject.backend)
+        view = table_context.views.get(page.fields, page.include)
+        within = ParentRow(table_context.shape, relation, key)
+        statement = _tree_statement(within, view, page, table_context.backend)
         plan = Plan(statement, max_bytes=LARGEST_ANSWER)
         parameters = {
             **page.parameters(),
             **within.parameters(),
-            **_window(page),
+            **_limit_parameters(page),
             "offset_": page.offset,
             "depth_": depth,
         }
         try:
-            row = await subject.run(context, plan.one(parameters), read_only=True)
+            row = await table_context.run(context, plan.one(parameters), read_only=True)
             if not row.parent:
-                raise subject.not_found()
+                raise table_context.not_found()
             if row.body is None:
                 raise too_large("This page")
-            body = rendered_rows(view, row.body)
+            body = render_rows(view, row.body)
         except FAILURES as error:
             rows = _tree_rows(within, view, page), parameters
-            await name_unreadable(context, error, subject, view, scopes, lambda: rows)
+            await name_unreadable(context, error, table_context, view, scopes, lambda: rows)
             raise
         return JSONBody(body, 200, _offset_links(page, row.found > page.limit))
 
 
-async def answer_page(
-    context: RequestContext, subject: TableContext, page: Page, view: View
+async def respond_with_page(
+    context: RequestContext, table_context: TableContext, page: Page, view: View
 ) -> Response:
-    """Answer with a page.
+    """Respond with a page.
 
     Args:
-        context: What the request's statements run with.
-        subject: The table the route is about.
-        page: What is asked, of this table or one of its relations.
-        view: How each row is shown.
+        context: The context of the request.
+        table_context: The table of the route.
+        page: The requested page, of this table or one of its relations.
+        view: The fields and relations of each row.
     """
-    if page.count == "estimated" and subject.backend == "sqlite":
-        page = replace(page, count="exact")  # its planner does not say how many it expects
+    if page.count == "estimated" and table_context.backend == "sqlite":
+        page = replace(page, count="exact")  # SQLite's planner gives no estimate
     try:
-        page, row = await _found(context, subject, page, view)
+        page, row = await _load_page(context, table_context, page, view)
         if page.within is not None and not row.parent:
-            raise subject.not_found()
-        body = rendered_rows(view, row.body)
+            raise table_context.not_found()
+        body = render_rows(view, row.body)
     except FAILURES as error:
         rows = partial(rows_of_page, page)
-        await name_unreadable(context, error, subject, view, page.scopes, rows)
+        await name_unreadable(context, error, table_context, view, page.scopes, rows)
         raise
     headers = _links(page, row)
     if page.is_counted:
         headers["X-Total-Count"] = str(row.total)
     elif page.count == "estimated":
-        headers["X-Total-Count"] = str(await _estimate(context, subject, page))
+        headers["X-Total-Count"] = str(await _estimate(context, table_context, page))
     return JSONBody(body, 200, headers)
 
 
-async def _found(
-    context: RequestContext, subject: TableContext, page: Page, view: View
+async def _load_page(
+    context: RequestContext, table_context: TableContext, page: Page, view: View
 ) -> tuple[Page, Any]:
-    """What is found of a page, which is shorter than asked where its rows are too large."""
+    """Load a page, with fewer rows than requested if they are too large for one response."""
     structure = page.structure
-    plan = subject.plans.get(
+    plan = table_context.plans.get(
         None if structure is None else ("page", structure),
-        lambda: _page_plan(page, view, subject.backend),
+        lambda: _page_plan(page, view, table_context.backend),
     )
     try:
-        row = await subject.run(context, plan.one(_values(page)), read_only=True)
+        row = await table_context.run(context, plan.one(_values(page)), read_only=True)
     except Problem as problem:
         if problem.kind != TOO_LARGE:
             raise
         row = None
     if row is not None and row.body is not None:
         return page, row
-    page = replace(page, limit=await _rows_that_fit(context, subject, page, view))
-    return page, await subject.run(context, plan.one(_values(page)), read_only=True)
+    page = replace(page, limit=await _rows_that_fit(context, table_context, page, view))
+    return page, await table_context.run(context, plan.one(_values(page)), read_only=True)
 
 
 async def _rows_that_fit(
-    context: RequestContext, subject: TableContext, page: Page, view: View
+    context: RequestContext, table_context: TableContext, page: Page, view: View
 ) -> int:
-    """How many rows of a page an answer has room for.
+    """Return how many rows of a page fit into one response.
 
     Raises:
-        Problem: Not for the first.
+        Problem: 413, the first row does not fit.
     """
-    plan = Plan(size_statement(page, view, subject.backend), max_bytes=LARGEST_ANSWER)
-    rows = await subject.run(context, plan.bound(_values(page), list), read_only=True)
+    plan = Plan(size_statement(page, view, table_context.backend), max_bytes=LARGEST_ANSWER)
+    rows = await table_context.run(context, plan.bound(_values(page), list), read_only=True)
     size = 2  # the brackets
     count = 0
     for count, row in enumerate(rows):
         size += row.size + 1
         if size > LARGEST_ANSWER:
             if count == 0:
-                raise too_large(f"The {subject.name} {subject.keys.write(from_json(row.key))}")
+                raise too_large(
+                    f"The {table_context.name} {table_context.keys.write(from_json(row.key))}"
+                )
             return count
     return count + 1
 
 
 def _values(page: Page) -> dict[str, Any]:
-    """The values of the parameters of a page's statement."""
-    values = {**page.parameters(), **_window(page)}
+    """Return the parameter values of a page's statement."""
+    values = {**page.parameters(), **_limit_parameters(page)}
     if page.offset:
         values["offset_"] = page.offset
     return values
@@ -303,10 +309,10 @@ def _page_plan(page: Page, view: View, backend: Backend) -> Plan:
     return Plan(statement, one_off=page.filter.is_long, max_bytes=LARGEST_ANSWER)
 
 
-async def _estimate(context: RequestContext, subject: TableContext, page: Page) -> int:
-    """How many rows PostgreSQL's planner expects."""
+async def _estimate(context: RequestContext, table_context: TableContext, page: Page) -> int:
+    """Return PostgreSQL's estimate of the number of rows."""
     explain, parameters = Plan(Explain(page.all_rows())), _values(page)
-    output = await subject.run(
+    output = await table_context.run(
         context,
         lambda connection: explain.run(connection, parameters).scalar_one(),
         read_only=True,
@@ -315,12 +321,12 @@ async def _estimate(context: RequestContext, subject: TableContext, page: Page) 
     return int(plans[0]["Plan"]["Plan Rows"])
 
 
-def _window(page: Page) -> dict[str, int]:
+def _limit_parameters(page: Page) -> dict[str, int]:
     return {"limit_": page.limit + 1, "shown_": page.limit}
 
 
 def _links(page: Page, row: Any) -> dict[str, str]:
-    """The Link header: by offset if that is how the client asks, by cursor otherwise."""
+    """Build the Link header: by offset if the request has one, by cursor otherwise."""
     more = row.found > page.limit
     if page.offset or not page.url:
         return _offset_links(page, more) if page.url else {}
@@ -341,32 +347,32 @@ def _links(page: Page, row: Any) -> dict[str, str]:
 
 def _link(page: Page, rel: str, values: str, *, backwards: bool) -> str:
     cursor = page.cursor(values, backwards=backwards)
-    return f'<{_changed(page.url, {"cursor": cursor})}>; rel="{rel}"'
+    return f'<{_with_parameters(page.url, {"cursor": cursor})}>; rel="{rel}"'
 
 
 def _offset_links(page: Page, more: bool) -> dict[str, str]:
     links: list[str] = []
     if more:
-        following = _changed(page.url, {"offset": str(page.offset + page.limit)})
+        following = _with_parameters(page.url, {"offset": str(page.offset + page.limit)})
         links.append(f'<{following}>; rel="next"')
     if page.offset:
-        before = _changed(page.url, {"offset": str(max(0, page.offset - page.limit))})
+        before = _with_parameters(page.url, {"offset": str(max(0, page.offset - page.limit))})
         links.append(f'<{before}>; rel="prev"')
     return {"Link": ", ".join(links)} if links else {}
 
 
-def _changed(url: str, values: dict[str, str]) -> str:
+def _with_parameters(url: str, values: dict[str, str]) -> str:
     path, _, query = url.partition("?")
-    rest = _PLACE.sub("", query).strip("&")
-    if "cursor" not in rest and "offset" not in rest:  # nor is there one in another writing
+    rest = _POSITION_PARAMETERS.sub("", query).strip("&")
+    if "cursor" not in rest and "offset" not in rest:  # not even percent-encoded
         return f"{path}?{rest}{'&' if rest else ''}{urlencode(values)}"
-    parameters = parse_qsl(query, keep_blank_values=True)
-    kept = [pair for pair in parameters if pair[0] not in {"cursor", "offset"}]
+    pairs = parse_qsl(query, keep_blank_values=True)
+    kept = [pair for pair in pairs if pair[0] not in {"cursor", "offset"}]
     return f"{path}?{urlencode([*kept, *values.items()])}"
 
 
 def _tree_rows(within: ParentRow, view: View, page: Page) -> Any:
-    """The SELECT of the rows below one, level by level."""
+    """Build the SELECT of the descendants of a row, level by level."""
     shape = within.shape
     table: SQLTable = shape.table
     pairs = within.relation.pairs
@@ -394,17 +400,17 @@ def _tree_rows(within: ParentRow, view: View, page: Page) -> Any:
             *page.scopes.clauses(table, below),
         )
     )
-    surface: QueryableTable = view.surface
+    queryable: QueryableTable = view.surface
     return (
         select(tree)
-        .order_by(tree.c.level_, *(ordered.on(tree) for ordered in key_ordering(surface)))
+        .order_by(tree.c.level_, *(column.on(tree) for column in key_ordering(queryable)))
         .limit(bindparam("limit_", type_=BigInteger()))
         .offset(bindparam("offset_", type_=BigInteger()))
     )
 
 
 def _tree_statement(within: ParentRow, view: View, page: Page, backend: Backend) -> Any:
-    """What answers a tree: ``body``, ``found`` and whether the row is ``parent``."""
+    """Build the SELECT of a tree: ``body``, ``found`` rows, and whether the ``parent`` exists."""
     rows = _tree_rows(within, view, page).subquery()
     numbered = select(
         view.text(rows, page.scopes, backend).label("j"), func.row_number().over().label("n")

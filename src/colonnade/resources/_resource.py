@@ -1,4 +1,4 @@
-"""``Resource``: a table's whole HTTP surface, as an APIRouter."""
+"""``Resource``: the HTTP API of a table, as an APIRouter."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -17,56 +17,58 @@ from colonnade.errors import ModelError, QueryError
 from colonnade.models import Idempotency, Shape, schemas
 from colonnade.query import Page, QueryableTable, nearest
 from colonnade.resources import _scoping
-from colonnade.resources._hooks import Hooks, Written
-from colonnade.resources._reads import Reads, asked_page
+from colonnade.resources._hooks import Hooks, WriteKind
+from colonnade.resources._reads import ReadOperations, requested_page
 from colonnade.resources._table_context import TableContext
-from colonnade.resources.routes import _openapi as documents
+from colonnade.resources.routes import _openapi as openapi
 from colonnade.resources.routes._disconnect import DEADLINE
 from colonnade.resources.routes._names import path_of
-from colonnade.resources.routes._operations import Guards, Operation, Operations, ResourceOptions
+from colonnade.resources.routes._operations import GeneratedRoutes
 from colonnade.resources.routes._request_context import NO_CONTEXT, RequestContext, context_of
-from colonnade.resources.routes._route import ResourceRoute, Routes, replaced, replaced_with_batch
+from colonnade.resources.routes._route import ResourceRoute, Routes, replaced_keys, route_keys
+from colonnade.resources.routes._route_builder import Guards, Operation, ResourceOptions
 
 OPERATIONS: frozenset[Operation] = frozenset(get_args(Operation))
 HookT = TypeVar("HookT", bound=Callable[..., Any])
 
 
 class Resource(APIRouter):
-    """The HTTP surface of a table: include it in an app as any router.
+    """The HTTP API of a table: include it in an app like any other router.
 
-    Its routes are made when it is included. Endpoints that you add to it match first; one with
-    the method and path of a generated route takes its place, and that of the same operation on
-    many rows: who replaces ``DELETE /{key}`` replaces ``DELETE :batch``.
+    Its routes are built when it is included. Endpoints that you add match first; an endpoint with
+    the method and path of a generated route replaces it, together with the same operation on many
+    rows: an endpoint for ``DELETE /{key}`` also replaces ``DELETE :batch``.
 
     Args:
         model: The table.
-        db: Where it is.
-        create: What a POST says; ``schemas(model).create`` by default.
-        update: What a PATCH says; ``schemas(model).update`` by default.
-        read: What an answer says; ``schemas(model).read`` by default. Relations that it has
-            come with every answer.
-        include: The relations that requests may include, filter across, and read as separate
-            lists, such as ``["project", "assignments.worker"]``.
-        scope: A dependency that says which rows a request may reach: a mapping of fields to
-            values, which a new row is given; a condition; or None, which refuses. It is the
-            table's, for every Resource of the database. ``Unscoped`` leaves it out here.
-        operations: Which operations there are: ``list`` (relations and trees included),
-            ``read``, ``create``, ``update``, ``delete``, ``batch`` (the three of them on many
-            rows) and ``link``.
-        dependencies: Dependencies of all routes, or of each operation's: those of ``create``,
-            ``update`` and ``delete`` guard their batches too.
-        max_limit: Rows in a page, and in a batch, at most.
-        idempotency: A table of answers, ``class RequestKey(Idempotency, table=True)``: a POST
-            that comes again with the same ``Idempotency-Key`` is answered as it was. Without it
-            the header means nothing.
-        prefix: The path; the model's name in the plural by default.
+        db: The database of the table.
+        create: The schema of a POST; ``schemas(model).create`` by default.
+        update: The schema of a PATCH; ``schemas(model).update`` by default.
+        read: The schema of a row in responses; ``schemas(model).read`` by default. Its relations
+            are part of every response.
+        include: The relations that requests may include, filter across, and list, such as
+            ``["project", "assignments.worker"]``.
+        scope: A dependency that returns which rows a request may access: a mapping of fields to
+            values, which new rows are given; a condition; or None, which denies access. The scope
+            applies to the table in every Resource of the database; ``Unscoped`` opts out here.
+        operations: The enabled operations: ``list`` (with relations and trees), ``read``,
+            ``create``, ``update``, ``delete``, ``batch`` (create, update and delete of many rows)
+            and ``link``.
+        dependencies: Dependencies of all routes, or a mapping of operations to dependencies; those
+            of ``create``, ``update`` and ``delete`` apply to batches as well.
+        max_limit: The maximum number of rows in a page and in a batch.
+        idempotency: A table of responses, ``class RequestKey(Idempotency, table=True)``: a repeated
+            POST with the same ``Idempotency-Key`` gets the same response. Without it, the header is
+            ignored.
+        deadline: Seconds that a request waits for the database; None for no limit.
+        prefix: The path; the plural of the model's name by default.
         tags: Tags in the OpenAPI document; the prefix by default.
-        responses: Answers that every route may have, for the OpenAPI document.
-        deprecated: Whether the document shows its routes as deprecated.
-        include_in_schema: Whether they are in the document.
+        responses: Additional responses of all routes, for the OpenAPI document.
+        deprecated: Whether the OpenAPI document marks the routes as deprecated.
+        include_in_schema: Whether the routes are in the OpenAPI document.
 
     Raises:
-        ModelError: The model is not a table, or something is asked of it that it does not have.
+        ModelError: The model is not a table, or an argument does not fit it.
     """
 
     def __init__(
@@ -97,7 +99,7 @@ class Resource(APIRouter):
             raise ModelError(f"deadline must be more than 0 seconds, or None, not {deadline}")
         self._deadline = deadline
         self._guards = _guards(dependencies)
-        _known_operations(operations, self._guards)
+        _refuse_unknown_operations(operations, self._guards)
         self._operations = frozenset(operations)
         path = f"/{path_of(model.__name__)}" if prefix is None else prefix
         super().__init__(
@@ -109,8 +111,9 @@ class Resource(APIRouter):
             deprecated=deprecated,
             include_in_schema=include_in_schema,
         )
-        self.routes: Routes = Routes(self._made, self._complete, self._replaced)
-        self._head = path.partition("{")[0]  # what a path here begins with, wherever it is included
+        self.routes: Routes = Routes(self._generate_routes, self._complete, self._replaced_keys)
+        # Every path of this router contains it, wherever the router is included.
+        self._path_prefix = path.partition("{")[0]
         self.db = db
         self._schemas = (create, update, read)
         self._include = tuple(include)
@@ -138,25 +141,25 @@ class Resource(APIRouter):
 
     @property
     def read(self) -> type[BaseModel]:
-        """The schema of a row in an answer."""
+        """The schema of a row in a response."""
         return self._schemas[2] or schemas(self.model).read
 
     @property
     def why_not_exact(self) -> tuple[str, ...]:
-        """Why Pydantic writes the answers; empty when the database does."""
-        return self.subject.view.fallback_reasons
+        """The reasons why Pydantic renders the responses; empty if the database does."""
+        return self.table_context.view.fallback_reasons
 
     @cached_property
-    def subject(self) -> TableContext:
-        """The table as its operations know it.
+    def table_context(self) -> TableContext:
+        """The table with what its operations share.
 
         Raises:
-            ModelError: ``include`` or a schema names what the model does not have.
+            ModelError: ``include`` or a schema names a field that the model does not have.
         """
-        surface = QueryableTable.of(self.model, self._schemas[2], self._include)
+        queryable = QueryableTable.of(self.model, self._schemas[2], self._include)
         return TableContext(
             self.db,
-            surface,
+            queryable,
             self.create,
             self.update,
             scoped=self._scoped,
@@ -164,58 +167,59 @@ class Resource(APIRouter):
         )
 
     @cached_property
-    def _reads(self) -> Reads:
-        return Reads(self.subject, self._max_limit)
+    def _reads(self) -> ReadOperations:
+        return ReadOperations(self.table_context, self._max_limit)
 
     @property
     def scopes(self) -> list[params.Depends]:
-        """The dependencies that an endpoint outside of the Resource needs to use ``query``."""
-        return _scoping.dependencies(self.db, self.subject.tables())
+        """The dependencies that an endpoint outside of the Resource needs for ``query``."""
+        return _scoping.dependencies(self.db, self.table_context.tables())
 
     def query(self, request: Request) -> Page:
-        """A dependency: the page that a request asks for, with filters, order and limits.
+        """Return the page that a request asks for: a dependency with filters, order and limits.
 
-        ``query: Page = Depends(tasks.query)``. Its parameters are those of the generated list.
+        ``query: Page = Depends(tasks.query)``. It has the parameters of the generated list.
 
         Raises:
-            RequestValidationError: The query string is not valid: a 422.
+            RequestValidationError: 422, the query string is not valid.
         """
         try:
-            page = asked_page(self._reads.reader, self.subject, request)
+            page = requested_page(self._reads.reader, self.table_context, request)
         except QueryError as error:
             raise RequestValidationError(error.errors) from None
         return replace(page, context=context_of(request))
 
     async def answer(self, page: Page) -> Response:
-        """Answer with a page, as the generated list does.
+        """Respond with a page, like the generated list.
 
         Args:
-            page: From ``query``, narrowed by ``page.where(...)`` if you like.
+            page: The page from ``query``, optionally narrowed by ``page.where(...)``.
         """
         context = page.context if isinstance(page.context, RequestContext) else NO_CONTEXT
         return await self._reads.page(context, page)
 
-    def before(self, operation: Written) -> Callable[[HookT], HookT]:
-        """Have a function called before a write, in its transaction.
+    def before(self, operation: WriteKind) -> Callable[[HookT], HookT]:
+        """Register a function to call before a write, in its transaction.
 
-        It is called with the session and the values by field, which it may change; of a
-        delete, with the key as a tuple. See ``docs/resources.md``.
+        It is called with the session and the values by field, which it may change; before a
+        delete, with the session and the key as a tuple. See ``docs/resources.md``.
         """
         return self._hook("before", operation)
 
-    def after(self, operation: Written) -> Callable[[HookT], HookT]:
-        """Have a function called after a write, in its transaction.
+    def after(self, operation: WriteKind) -> Callable[[HookT], HookT]:
+        """Register a function to call after a write, in its transaction.
 
-        It is called with the session and the row; of a delete, with the key as a tuple.
+        It is called with the session and the row; after a delete, with the session and the key as
+        a tuple.
         """
         return self._hook("after", operation)
 
     def _hook(
-        self, when: Literal["before", "after"], operation: Written
+        self, when: Literal["before", "after"], operation: WriteKind
     ) -> Callable[[HookT], HookT]:
-        if operation not in get_args(Written):
+        if operation not in get_args(WriteKind):
             raise ModelError(
-                f"Unknown operation {operation!r}: hooks run on create, update and delete"
+                f"Unknown operation {operation!r} for a hook. Use create, update or delete."
             )
 
         def add(hook: HookT) -> HookT:
@@ -227,65 +231,63 @@ class Resource(APIRouter):
     # The routes
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Whether a route of this Resource answers a request; no to most without asking each."""
-        if self._head not in scope["path"] and self.routes.are_all_below(self._head):
+        """Match a request to the routes of this Resource, with a quick exit by its path prefix."""
+        if self._path_prefix not in scope["path"] and self.routes.all_start_with(self._path_prefix):
             return Match.NONE, {}
         return super().matches(scope)
 
     def _complete(self, route: BaseRoute) -> None:
-        """Give an endpoint of the user's what it needs of the Resource, and its document too."""
+        """Give a user endpoint the database, the scopes and the documentation of the Resource."""
         if not isinstance(route, ResourceRoute):
             return
         route.db = self.db
         route.siblings = self.routes
         scopes = self.scopes
         route.dependencies = [*route.dependencies, *scopes]
-        problems = documents.responses()
+        problems = openapi.responses()
         route.responses = {422: problems[422], **route.responses}
         if any(dependency.call == self.query for dependency in route.dependant.dependencies):
             reader = self._reads.reader
-            known = documents.Operation(lambda: documents.page_parameters(reader))
+            known = openapi.LazyParameters(lambda: openapi.page_parameters(reader))
             route.openapi_extra = route.openapi_extra or known
 
-    def _replaced(self, route: BaseRoute) -> set[tuple[str, str]]:
-        return replaced_with_batch(route, self.prefix)
+    def _replaced_keys(self, route: BaseRoute) -> set[tuple[str, str]]:
+        return replaced_keys(route, self.prefix)
 
-    def _made(self, user_routes: list[BaseRoute]) -> list[BaseRoute]:
-        """The generated routes, those left out whose place an endpoint of the user takes."""
-        subject = self.subject
-        _refuse_cascades(self._shape, self._operations)
-        _refuse_closed(self._shape, self.create, self.update)
-        tables = subject.tables()
-        _scoping.reach(self.db, tables, by=f"the Resource of {self.model.__name__}")
+    def _generate_routes(self, user_routes: list[BaseRoute]) -> list[BaseRoute]:
+        """Build the generated routes, except those that a user endpoint replaces."""
+        table_context = self.table_context
+        _refuse_orm_cascades(self._shape, self._operations)
+        _refuse_protected_fields(self._shape, self.create, self.update)
+        tables = table_context.tables()
+        _scoping.mark_used(self.db, tables, by=f"the Resource of {self.model.__name__}")
         scopes = _scoping.dependencies(self.db, tables)
-        taken = {
-            replaced_route for route in user_routes for replaced_route in self._replaced(route)
-        }
-        offer = ResourceOptions(
+        taken = {key for route in user_routes for key in self._replaced_keys(route)}
+        options = ResourceOptions(
             self._operations, self._guards, self._hooks, self._max_limit, scopes, self._idempotency
         )
-        operations = Operations(self, subject, self._reads, offer)
-        generated = operations.routes()
-        linked = [table for link in operations.links for table in link.tables()]
-        _scoping.reach(self.db, linked, by=f"the Resource of {self.model.__name__}")
-        return [route for route in generated if not replaced(route) & taken]
+        generated = GeneratedRoutes(self, table_context, self._reads, options)
+        routes = generated.routes()
+        linked = [table for link in generated.links for table in link.tables()]
+        _scoping.mark_used(self.db, linked, by=f"the Resource of {self.model.__name__}")
+        return [route for route in routes if not route_keys(route) & taken]
 
 
 def _guards(dependencies: Sequence[params.Depends] | Guards) -> Guards:
     return dependencies if isinstance(dependencies, Mapping) else {}
 
 
-def _known_operations(operations: Any, guards: Guards) -> None:
+def _refuse_unknown_operations(operations: Any, guards: Guards) -> None:
     for name in (*operations, *guards):
         if name not in OPERATIONS:
             known = ", ".join(get_args(Operation))
             raise ModelError(
-                f"{name!r} is not an operation: {known}.{nearest(str(name), OPERATIONS)}"
+                f"Unknown operation {name!r}. Use {known}.{nearest(str(name), OPERATIONS)}"
             )
 
 
-def _refuse_cascades(shape: Shape, operations: frozenset[Operation]) -> None:
-    """A DELETE is the database's: what only the ORM would delete along must be its rule."""
+def _refuse_orm_cascades(shape: Shape, operations: frozenset[Operation]) -> None:
+    """Refuse cascades that only the ORM would apply: a Resource deletes in SQL."""
     if "delete" not in operations:
         return
     for relation in shape.relations.values():
@@ -293,29 +295,33 @@ def _refuse_cascades(shape: Shape, operations: frozenset[Operation]) -> None:
         if not orm.cascade.delete or relation.kind in {"one", "many_to_many"}:
             continue
         target = Shape.of(relation.target)
-        theirs = {target.table.c[there].name for _, there in relation.pairs}
+        referring = {target.table.c[there].name for _, there in relation.pairs}
         for key in target.foreign_keys:
-            if set(key.columns) == theirs and (key.ondelete or "").upper() not in {
+            if set(key.columns) == referring and (key.ondelete or "").upper() not in {
                 "CASCADE",
                 "SET NULL",
             }:
                 columns = ", ".join(key.columns)
                 raise ModelError(
                     f"{shape.model.__name__}.{relation.name} has cascade_delete, which only the "
-                    f"ORM sees; a Resource deletes in SQL. Have the database do it: "
+                    f"ORM applies, and a Resource deletes in SQL. Let the database cascade: "
                     f'Field(..., ondelete="CASCADE") on {relation.target.__name__}.{columns}.'
                 )
 
 
-def _refuse_closed(shape: Shape, create: type[BaseModel], update: type[BaseModel]) -> None:
-    """A schema of the program's own opens no door that its table closes."""
-    for schema, doors in ((create, ("readonly", "role")), (update, ("readonly", "role", "frozen"))):
+def _refuse_protected_fields(
+    shape: Shape, create: type[BaseModel], update: type[BaseModel]
+) -> None:
+    """Refuse custom schemas that let requests write protected columns."""
+    for schema, flags in ((create, ("readonly", "role")), (update, ("readonly", "role", "frozen"))):
         for column in shape.columns.values():
             if column.name not in schema.model_fields or not any(
-                getattr(column, door) for door in doors
+                getattr(column, flag) for flag in flags
             ):
                 continue
-            why = "is kept by the database" if column.readonly or column.role else "is set once"
+            why = "is maintained by the database" if column.readonly or column.role else "is frozen"
             if column.primary_key:
-                why = "is the primary key, which no update changes" if schema is update else why
+                why = (
+                    "is the primary key, which an update cannot change" if schema is update else why
+                )
             raise ModelError(f"{schema.__name__}.{column.name} {why}: leave it out of the schema.")

@@ -1,7 +1,7 @@
-"""Locks on several rows, taken in one order by everybody: else two batches wait for each other.
+"""Row locks, always taken in the order of the keys, so that two batches cannot deadlock.
 
-PostgreSQL locks rows as its plan comes upon them, which for the same rows is another order with
-another plan, or with the rows of a request in another order. SQLite has one lock.
+PostgreSQL locks rows in the order in which its plan visits them, which differs between plans and
+between requests. SQLite has a single lock.
 """
 
 from typing import Any
@@ -14,20 +14,20 @@ from colonnade.models import Shape
 def lock_in_order(
     shape: Shape, rows: FromClause, chosen: ColumnElement[bool], *, key_share: bool = False
 ) -> Select[Any]:
-    """The SELECT that locks rows in the order of their keys.
+    """Build the SELECT that locks rows in the order of their keys.
 
     Args:
         shape: The table.
-        rows: It, in the SELECT.
-        chosen: Which of its rows.
-        key_share: Whether their keys stay, so that others may refer to them meanwhile.
+        rows: The alias of the table in the SELECT.
+        chosen: The condition that selects the rows.
+        key_share: Whether the keys do not change, so that other transactions may refer to them.
     """
     key = [rows.c[column.column.key] for column in shape.primary_key]
     locked = select(*key).where(chosen).order_by(*key)
     return locked.with_for_update(of=rows, key_share=key_share)
 
 
-def after(locked: Select[Any]) -> ColumnElement[bool]:
-    """A condition of a statement that touches rows no sooner than they are all locked."""
+def after_locking(locked: Select[Any]) -> ColumnElement[bool]:
+    """Build an always-true condition that makes a statement lock all rows before it writes any."""
     first = locked.cte("colonnade_locked").prefix_with("MATERIALIZED")
     return select(func.count()).select_from(first).scalar_subquery() >= 0

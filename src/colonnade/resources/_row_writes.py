@@ -1,4 +1,4 @@
-"""Writing one row on a connection, and what a write has to keep."""
+"""Writes of single rows on a connection, with the checks that a write must pass."""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -9,19 +9,19 @@ from sqlalchemy import Connection, literal_column, select
 from colonnade.database import Bound, Plan
 from colonnade.query import NEW, Scope, Scopes, key_clause, key_parameters
 from colonnade.resources._foreign_keys import ForeignKeys, Reference
-from colonnade.resources._hooks import Written
-from colonnade.resources._table_context import TableContext, rendered
+from colonnade.resources._hooks import WriteKind
+from colonnade.resources._table_context import TableContext, render_row
 from colonnade.resources._trees import Trees
 from colonnade.resources._write_rules import (
     RowValidator,
     Values,
-    refuse_leaving,
-    stay_inside,
+    check_scope,
+    refuse_values_outside_scope,
     stored_row,
 )
 from colonnade.resources._write_statements import WriteStatements
-from colonnade.resources.answers._failures import missing_row
-from colonnade.resources.answers._problems import Problem
+from colonnade.resources.responses._failures import missing_row
+from colonnade.resources.responses._problems import Problem
 from colonnade.rows import form_of
 
 Key = tuple[Any, ...]
@@ -29,29 +29,29 @@ Key = tuple[Any, ...]
 
 @dataclass(slots=True)
 class Write:
-    """A write of one row, as it was asked for.
+    """A requested write of one row.
 
     Attributes:
-        operation: What is done.
+        operation: The kind of write.
         values: The values, by field; hooks may change them.
         scopes: The scopes of the request.
-        key: The row's key; empty for one that is created.
-        expected: The versions of the row that the write is for; None: any.
+        key: The key of the row; empty for a create.
+        expected: The versions that ``If-Match`` accepts; None for any.
     """
 
-    operation: Written
+    operation: WriteKind
     values: Values
     scopes: Scopes
     key: Key = ()
     expected: frozenset[str] | None = None
 
     def copy(self) -> "Write":
-        """The same with its own values: a unit of work may run again."""
+        """Copy the write with its values, so that a retry starts from the original values."""
         return Write(self.operation, dict(self.values), self.scopes, self.key, self.expected)
 
 
 class WrittenRow(NamedTuple):
-    """A row that was written, and how it is answered."""
+    """A written row with its rendered body."""
 
     body: bytes
     state: str
@@ -59,231 +59,245 @@ class WrittenRow(NamedTuple):
 
 
 class RowWrites:
-    """The writes of one subject's rows, in whichever transaction.
+    """The writes of single rows of one table.
 
     Args:
-        subject: The table.
+        table_context: The table.
     """
 
-    def __init__(self, subject: TableContext) -> None:
-        self.subject = subject
-        self.foreign = ForeignKeys(subject.shape)
-        self.trees = Trees(self.foreign)
-        self.statements = WriteStatements(subject, self.foreign, self.trees)
-        self._judge = RowValidator(subject.update)
+    def __init__(self, table_context: TableContext) -> None:
+        self.table_context = table_context
+        self.foreign_keys = ForeignKeys(table_context.shape)
+        self.trees = Trees(self.foreign_keys)
+        self.statements = WriteStatements(table_context, self.foreign_keys, self.trees)
+        self._row_validator = RowValidator(table_context.update)
 
     @property
-    def judges(self) -> bool:
-        """Whether the model has rules over several fields, which a row that is changed keeps."""
-        return bool(self._judge)
+    def has_row_validator(self) -> bool:
+        """Whether the model has validators over several fields, which updates must run."""
+        return bool(self._row_validator)
 
     @property
-    def renders(self) -> bool:
-        """Whether a write has to render its answer before it is committed: it might fail."""
-        view = self.subject.view
-        return view.may_fail or (not view.is_exact and self.subject.backend == "sqlite")
+    def renders_before_commit(self) -> bool:
+        """Whether the response must be rendered before the commit, because rendering may fail."""
+        view = self.table_context.view
+        return view.may_fail or (not view.is_exact and self.table_context.backend == "sqlite")
 
-    def shown(self, row: Any) -> Any:
-        """A row that was written, rendered if that might fail.
+    def render_if_may_fail(self, row: Any) -> Any:
+        """Render a written row if rendering may fail, so that a failure rolls the write back.
 
         Raises:
-            UnreadableRowError: It cannot be written in an answer.
+            UnreadableRowError: The row cannot be rendered.
         """
-        if not self.renders or row is None:
+        if not self.renders_before_commit or row is None:
             return row
-        return WrittenRow(rendered(self.subject.view, row.body), row.state, row.key)
+        return WrittenRow(render_row(self.table_context.view, row.body), row.state, row.key)
 
     def __call__(self, connection: Connection, write: Write) -> Any:
-        """Do it: ``body``, ``state`` and ``key`` of the row; None of one that is deleted.
+        """Execute a write and return ``body``, ``state`` and ``key`` of the row; None for a delete.
 
         Raises:
-            Problem: 404, 409 or 412; a foreign key names no row that can be reached.
+            Problem: 404, 409 or 412.
         """
         if write.operation == "create":
-            return self.shown(self._insert(connection, write))
+            return self.render_if_may_fail(self._insert(connection, write))
         if write.operation == "update":
-            return self.shown(self._change(connection, write))
-        return self._remove(connection, write)
+            return self.render_if_may_fail(self._update(connection, write))
+        return self._delete(connection, write)
 
-    def takes_several(self, write: Write) -> bool:
-        """Whether a write is several statements, and so a transaction."""
+    def needs_transaction(self, write: Write) -> bool:
+        """Whether a write takes several statements, and so needs a transaction."""
         if write.operation == "delete":
-            return self._compares(write)
-        scope = write.scopes.get(self.subject.shape.table)
-        several = self.subject.rereads or (scope is not None and scope.condition is not None)
-        several = several or self.renders
+            return self._compares_state(write)
+        scope = write.scopes.get(self.table_context.shape.table)
+        needs_transaction = self.table_context.reread_after_write or (
+            scope is not None and scope.condition is not None
+        )
+        needs_transaction = needs_transaction or self.renders_before_commit
         if write.operation == "create":
-            return several
-        judged = self.judges and bool(write.values)
+            return needs_transaction
+        validates = self.has_row_validator and bool(write.values)
         parents = self.trees.new_parents(write.values)
-        return self._compares(write) or several or judged or bool(parents)
+        return self._compares_state(write) or needs_transaction or validates or bool(parents)
 
     def is_single_statement(self, write: Write) -> bool:
-        """Whether a write is the statement that writes, and nothing else."""
-        return not self.takes_several(write) and (bool(write.values) or write.operation != "update")
+        """Whether a write is a single statement."""
+        return not self.needs_transaction(write) and (
+            bool(write.values) or write.operation != "update"
+        )
 
     def statement(self, write: Write) -> tuple[Bound[Any], list[Reference]]:
-        """The statement that writes, with the foreign keys it asks about."""
+        """Build the statement of a write, and return it with the foreign keys that it checks."""
         if write.operation == "create":
             return self.statements.insert(write.values, write.scopes)
         if write.operation == "update":
-            refuse_leaving(write.values, write.scopes.get(self.subject.shape.table))
+            refuse_values_outside_scope(
+                write.values, write.scopes.get(self.table_context.shape.table)
+            )
             return self.statements.update(write.key, write.values, write.scopes, write.expected)
         return self.statements.delete(write.key, write.scopes, write.expected), []
 
-    def identity(self, row: Any) -> Key:
-        """The key of a row that was written."""
-        forms = [form_of(column) for column in self.subject.shape.primary_key]
+    def key_of(self, row: Any) -> Key:
+        """Return the key of a written row."""
+        forms = [form_of(column) for column in self.table_context.shape.primary_key]
         parts: list[Any] = from_json(row.key)
         return tuple(form.read(part) for form, part in zip(forms, parts, strict=True))
 
     def current(
         self, connection: Connection, key: Key, scopes: Scopes, *, lock: bool = False
     ) -> Any:
-        """The row as it is: ``body``, ``state`` and ``key``; None if it cannot be reached.
+        """Return ``body``, ``state`` and ``key`` of the stored row; None if none is in scope.
 
         Args:
-            connection: Where to ask.
-            key: Its key.
+            connection: The connection to query.
+            key: The key of the row.
             scopes: The scopes of the request.
-            lock: Keep others from changing it until the transaction ends.
+            lock: Whether to lock the row until the transaction ends.
         """
-        shape = self.subject.shape
+        shape = self.table_context.shape
         source = shape.table.alias()
-        statement = select(*self.statements.returned(source, scopes)).where(
+        statement = select(*self.statements.returning_columns(source, scopes)).where(
             key_clause(shape, source), *scopes.clauses(shape.table, source)
         )
         if lock:
             statement = statement.with_for_update(of=source)
         return Plan(statement).run(connection, key_parameters(key) | dict(scopes.binds())).first()
 
-    def seen(self, connection: Connection, write: Write) -> Any:
-        """The row that a write is for, locked until the transaction ends.
+    def lock_current(self, connection: Connection, write: Write) -> Any:
+        """Lock and return the row of a write.
 
         Raises:
-            Problem: It cannot be reached, or is no longer the one the client saw.
+            Problem: 404, no row in scope has the key; 412, the row has changed.
         """
         row = self.current(connection, write.key, write.scopes, lock=True)
         if row is None:
-            raise self.subject.not_found()
+            raise self.table_context.not_found()
         if not self._is_expected(row, write):
-            raise self._changed()
+            raise self._precondition_failed()
         return row
 
-    def has_one_reason(self, write: Write, references: list[Reference]) -> bool:
-        """Whether a write that met no row did so because there is none."""
+    def no_row_means_not_found(self, write: Write, references: list[Reference]) -> bool:
+        """Whether a write that returns no row can only mean that the row does not exist."""
         return write.expected is None and not references
 
-    def again(self, connection: Connection, write: Write) -> Any:
-        """A write that met no row, once more, with the row locked: why it met none is known then.
+    def retry_locked(self, connection: Connection, write: Write) -> Any:
+        """Repeat a write that returned no row, with the row locked, to find out why.
 
-        The row may have come, gone or changed since: to look at it would not tell.
+        Other transactions may have changed the row since, so reading it would not be reliable.
 
         Raises:
-            Problem: It cannot be reached, is no longer the one the client saw, or would refer to a
-                row that cannot be reached.
+            Problem: 404, no row in scope has the key; 412, the row has changed; 409, a foreign key
+                refers to a missing row.
         """
-        self.seen(connection, write)
+        self.lock_current(connection, write)
         statement, references = self.statement(write)
         row = statement(connection)
         if row is None:
-            raise unreachable(references) if references else self.subject.not_found()
+            raise missing_reference(references) if references else self.table_context.not_found()
         return row
 
-    def _met(self, connection: Connection, write: Write) -> Any:
-        """The row that a write has met."""
+    def _execute(self, connection: Connection, write: Write) -> Any:
+        """Execute the statement of a write and return its row."""
         statement, references = self.statement(write)
         row = statement(connection)
         if row is not None:
             return row
-        if self.has_one_reason(write, references):
-            raise self.subject.not_found()
-        return self.again(connection, write)
+        if self.no_row_means_not_found(write, references):
+            raise self.table_context.not_found()
+        return self.retry_locked(connection, write)
 
     def _insert(self, connection: Connection, write: Write) -> Any:
         statement, references = self.statements.insert(write.values, write.scopes)
         row = statement(connection)
         if row is None:
-            raise unreachable(references)
-        return self._written(connection, row, write.scopes)
+            raise missing_reference(references)
+        return self._check_written(connection, row, write.scopes)
 
-    def _change(self, connection: Connection, write: Write) -> Any:
-        refuse_leaving(write.values, write.scopes.get(self.subject.shape.table))
+    def _update(self, connection: Connection, write: Write) -> Any:
+        refuse_values_outside_scope(write.values, write.scopes.get(self.table_context.shape.table))
         parents = self.trees.new_parents(write.values)
         self.trees.lock(connection, parents)
-        judged = self.judges and bool(write.values)
-        if parents or judged or self._compares(write) or not write.values:
-            row = self.seen(connection, write)
+        validates = self.has_row_validator and bool(write.values)
+        if parents or validates or self._compares_state(write) or not write.values:
+            row = self.lock_current(connection, write)
             if not write.values:
                 return row
-        if judged:
-            write.values = self._judged(connection, write)
+        if validates:
+            write.values = self._validated_changes(connection, write)
         if parents:
-            references = self.foreign.to_ask(write.values, write.scopes, creating=False)
-            self._require(connection, write, references)
+            references = self.foreign_keys.to_check(write.values, write.scopes, creating=False)
+            self._require_references(connection, write, references)
             self.trees.refuse_cycle(connection, write.key, write.values, parents)
-        return self._written(connection, self._met(connection, write), write.scopes)
+        return self._check_written(connection, self._execute(connection, write), write.scopes)
 
-    def _remove(self, connection: Connection, write: Write) -> None:
-        if self._compares(write):
-            self.seen(connection, write)
-        self._met(connection, write)
+    def _delete(self, connection: Connection, write: Write) -> None:
+        if self._compares_state(write):
+            self.lock_current(connection, write)
+        self._execute(connection, write)
 
-    # What a write has to keep
+    # Checks
 
-    def _written(self, connection: Connection, row: Any, scopes: Scopes) -> Any:
-        """The row that was written, once it is known to be within its scope."""
-        self._stay_inside(connection, row, scopes.get(self.subject.shape.table))
-        if self.subject.rereads:
-            # Its relations lead to its own table, of which RETURNING sees what was before.
-            return self.current(connection, self.identity(row), scopes) or row
+    def _check_written(self, connection: Connection, row: Any, scopes: Scopes) -> Any:
+        """Check that a written row is inside its scope, and return it."""
+        self._check_scope(connection, row, scopes.get(self.table_context.shape.table))
+        if self.table_context.reread_after_write:
+            # The response includes rows of the same table, which RETURNING shows before the write.
+            return self.current(connection, self.key_of(row), scopes) or row
         return row
 
-    def _stay_inside(self, connection: Connection, row: Any, scope: Scope | None) -> None:
-        shape = self.subject.shape
+    def _check_scope(self, connection: Connection, row: Any, scope: Scope | None) -> None:
+        shape = self.table_context.shape
         source = shape.table.alias()
         if scope is not None and scope.condition is not None:
-            parameters = key_parameters(self.identity(row))
+            parameters = key_parameters(self.key_of(row))
             where = key_clause(shape, source)
-            stay_inside(connection, scope, shape, where, source, parameters)
+            check_scope(connection, scope, shape, where, source, parameters)
 
-    def _require(self, connection: Connection, write: Write, references: list[Reference]) -> None:
-        """Refuse foreign keys to rows outside the scope, before anything else about those rows."""
+    def _require_references(
+        self, connection: Connection, write: Write, references: list[Reference]
+    ) -> None:
+        """Refuse foreign keys to rows outside the scope before another error reveals such a row."""
         if not references:
             return
-        shape = self.subject.shape
+        shape = self.table_context.shape
         row = shape.table.alias()
-        reachable = self.foreign.reachable(references, write.values, write.scopes, NEW, row)
-        statement: Any = select(literal_column("1")).where(key_clause(shape, row), *reachable)
+        reachable_clauses = self.foreign_keys.reachable_clauses(
+            references, write.values, write.scopes, NEW, row
+        )
+        statement: Any = select(literal_column("1")).where(
+            key_clause(shape, row), *reachable_clauses
+        )
         parameters = self.statements.parameters(write.values, write.scopes, prefix=NEW)
         parameters |= key_parameters(write.key)
         if Plan(statement).run(connection, parameters).first() is None:
-            raise unreachable(references)
+            raise missing_reference(references)
 
-    def _judged(self, connection: Connection, write: Write) -> Values:
-        """The changes that the model makes of a row with these values, judged whole."""
-        shape = self.subject.shape
+    def _validated_changes(self, connection: Connection, write: Write) -> Values:
+        """Validate the whole row with its new values, and return the resulting changes."""
+        shape = self.table_context.shape
         source = shape.table.alias()
         stored = stored_row(
             connection, shape, key_clause(shape, source), source, key_parameters(write.key)
         )
         if stored is None:
-            raise self.subject.not_found()
-        return self._judge.changes(stored, write.values)
+            raise self.table_context.not_found()
+        return self._row_validator.changes(stored, write.values)
 
-    def _compares(self, write: Write) -> bool:
-        """Whether the row's version must be worked out from what it holds."""
-        return write.expected is not None and not self.subject.versioned
+    def _compares_state(self, write: Write) -> bool:
+        """Whether ``If-Match`` must be compared with a digest of the stored row."""
+        return write.expected is not None and not self.table_context.versioned
 
     def _is_expected(self, row: Any, write: Write) -> bool:
-        return write.expected is None or self.subject.tags.row(row.state) in write.expected
+        return (
+            write.expected is None or self.table_context.etags.version(row.state) in write.expected
+        )
 
-    def _changed(self) -> Problem:
-        """The row is not the one that ``If-Match`` names."""
-        detail = f"This {self.subject.name} has changed since it was read. Read it again."
+    def _precondition_failed(self) -> Problem:
+        """Build the 412 for a row that ``If-Match`` does not accept."""
+        detail = f"This {self.table_context.name} has changed since it was read. Read it again."
         return Problem(412, detail, kind="changed")
 
 
-def unreachable(references: list[Reference]) -> Problem:
-    """A row that a foreign key names cannot be reached."""
+def missing_reference(references: list[Reference]) -> Problem:
+    """Build the problem of foreign keys that refer to rows outside the scope."""
     return missing_row((name for reference in references for name in reference.body_names), None)

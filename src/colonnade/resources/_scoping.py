@@ -1,7 +1,7 @@
-"""Scopes: which dependency says what of a table a request may reach; one for each table.
+"""Scopes: the dependency of each table that decides which rows a request may access.
 
-A dependency's answer is kept with the request, by a dependency of our own that FastAPI solves
-with the others, so that overrides, caching and sub-dependencies work as everywhere.
+FastAPI solves the dependencies with all others, so that overrides, caching and sub-dependencies
+work as usual; a wrapper stores their results in the request's ASGI scope.
 """
 
 from collections.abc import Callable, Iterable
@@ -17,22 +17,22 @@ from colonnade.models import Shape
 from colonnade.query import NO_SCOPES, Scope, Scopes
 from colonnade.resources._fastapi_compat import headers_of
 
-_KEPT = "colonnade.scopes"
+_SCOPES_KEY = "colonnade.scopes"
 
-VARY = "colonnade.vary"
-"""Where a request has the names of the headers that its scopes have looked at."""
+VARY_KEY = "colonnade.vary"
+"""Key in the ASGI scope: the headers that the request's scopes depend on."""
 
 
 class Unscoped:
-    """``Resource(Task, db, scope=Unscoped)``: every row, although the table has a scope."""
+    """``Resource(Task, db, scope=Unscoped)`` serves all rows, although the table has a scope."""
 
 
 class _Registry:
-    """The scopes of one database's tables, and who reaches them."""
+    """The scopes of the tables of a database, and the Resource that first used each table."""
 
     def __init__(self) -> None:
         self.scopes: dict[Table, tuple[Any, Callable[..., Any]]] = {}
-        self.reached: dict[Table, str] = {}
+        self.used_by: dict[Table, str] = {}
 
 
 _registries: WeakKeyDictionary[Database, _Registry] = WeakKeyDictionary()
@@ -46,7 +46,7 @@ def _registry(db: Database) -> _Registry:
 
 
 def declare(db: Database, shape: Shape, scope: Any) -> None:
-    """Make a dependency the scope of a table.
+    """Register a dependency as the scope of a table.
 
     Args:
         db: The database.
@@ -54,7 +54,7 @@ def declare(db: Database, shape: Shape, scope: Any) -> None:
         scope: The dependency, with or without ``Depends()`` around it.
 
     Raises:
-        ModelError: The table has another scope, or is reached without one already.
+        ModelError: The table has another scope, or a Resource was built without its scope.
     """
     dependency: Any = scope.dependency if isinstance(scope, params.Depends) else scope
     registry = _registry(db)
@@ -62,72 +62,71 @@ def declare(db: Database, shape: Shape, scope: Any) -> None:
     known = registry.scopes.get(shape.table)
     if known is not None and known[0] is not dependency:
         raise ModelError(
-            f"{name} already has a scope, and a table has only one. Leave scope= out to share "
-            "it, or pass scope=Unscoped."
+            f"{name} already has a scope, and a table has only one. Omit scope= to share it, or "
+            f"pass scope=Unscoped."
         )
-    if known is None and shape.table in registry.reached:
+    if known is None and shape.table in registry.used_by:
         raise ModelError(
-            f"{name} gets a scope after {registry.reached[shape.table]} was built, which reads it "
-            "without the scope. Create the Resource with the scope before that one is "
-            "included."
+            f"{name} gets a scope after {registry.used_by[shape.table]} was built without it. "
+            f"Create the Resource with the scope before the other one is included."
         )
-    registry.scopes[shape.table] = known or (dependency, _keeping(shape, dependency))
+    registry.scopes[shape.table] = known or (dependency, _scope_dependency(shape, dependency))
 
 
-def reach(db: Database, tables: Iterable[Table], by: str) -> None:
-    """Note that a built Resource reaches these tables."""
+def mark_used(db: Database, tables: Iterable[Table], by: str) -> None:
+    """Record that a Resource that was built uses these tables."""
     for table in tables:
-        _registry(db).reached.setdefault(table, by)
+        _registry(db).used_by.setdefault(table, by)
 
 
 def dependencies(db: Database, tables: Iterable[Table]) -> list[params.Depends]:
-    """What a route that reaches these tables depends on."""
+    """Return the scope dependencies of a route that accesses these tables."""
     scopes = _registry(db).scopes
     return [Depends(scopes[table][1]) for table in dict.fromkeys(tables) if table in scopes]
 
 
 def scopes_of(request: Request, db: Database, tables: Callable[[], Iterable[Table]]) -> Scopes:
-    """The scopes that a request's dependencies answered for these tables.
+    """Return the scopes of a request for these tables.
 
     Args:
         request: The request.
-        db: Where the tables are.
-        tables: Tells them, if any table of the database has a scope.
+        db: The database of the tables.
+        tables: Returns the tables; called only if the database has scopes.
 
     Raises:
-        ModelError: One of the dependencies was not asked: the route is not a Resource's.
+        ModelError: The route does not depend on one of the scopes.
     """
     declared = _registry(db).scopes
     if not declared:
         return NO_SCOPES
-    kept: dict[Table, Scope] = request.scope.get(_KEPT, {})
+    request_scopes: dict[Table, Scope] = request.scope.get(_SCOPES_KEY, {})
     scopes: dict[Table, Scope] = {}
     for table in tables():
-        if table in kept:
-            scopes[table] = kept[table]
+        if table in request_scopes:
+            scopes[table] = request_scopes[table]
         elif table in declared:
             raise ModelError(
-                f"The scope of {table.name} was not solved on this route. Add the endpoint to "
-                "the Resource, or give it dependencies=tasks.scopes."
+                f"The route does not depend on the scope of {table.name}. Add the endpoint to the "
+                f"Resource, or give it dependencies=tasks.scopes."
             )
     return Scopes(scopes) if scopes else NO_SCOPES
 
 
-def _keeping(shape: Shape, dependency: Callable[..., Any]) -> Callable[..., Any]:
+def _scope_dependency(shape: Shape, dependency: Callable[..., Any]) -> Callable[..., Any]:
     headers = headers_of(dependency)
 
-    async def keep_scope(
+    async def store_scope(
         request: Request,
-        answer: Any = Depends(dependency),  # noqa: B008 - as FastAPI has it
+        result: Any = Depends(dependency),  # noqa: B008 - FastAPI's syntax
     ) -> None:
-        request.scope.setdefault(_KEPT, {})[shape.table] = Scope.of(shape, answer)
-        request.scope.setdefault(VARY, set()).update(headers)
+        request.scope.setdefault(_SCOPES_KEY, {})[shape.table] = Scope.of(shape, result)
+        request.scope.setdefault(VARY_KEY, set()).update(headers)
 
-    return keep_scope
+    return store_scope
 
 
-def keep_private(request: Request, response: Response) -> None:
-    """Have caches give an answer within a scope to nobody else."""
+def mark_private(request: Request, response: Response) -> None:
+    """Mark a scoped response as private, so that shared caches do not store it."""
     response.headers.setdefault("Cache-Control", "private")
-    for name in sorted(request.scope[VARY]):
+    for name in sorted(request.scope[VARY_KEY]):
         response.headers.add_vary_header(name)

@@ -1,4 +1,4 @@
-"""``TableContext``: the table a resource is about, with all that its operations share."""
+"""``TableContext``: the table of a Resource, and what its operations share."""
 
 from collections.abc import Awaitable, Callable
 from functools import cached_property
@@ -19,9 +19,9 @@ from colonnade.query import Includes, QueryableTable, Scopes, read_includes
 from colonnade.resources import _scoping
 from colonnade.resources._hooks import RunStatements, in_session
 from colonnade.resources._plan_cache import PlanCache
-from colonnade.resources.answers._etags import Tags
-from colonnade.resources.answers._failures import problem_of, too_late
-from colonnade.resources.answers._problems import Problem
+from colonnade.resources.responses._etags import ETags
+from colonnade.resources.responses._failures import deadline_exceeded, problem_of
+from colonnade.resources.responses._problems import Problem
 from colonnade.resources.routes._disconnect import DEADLINE, DeadlineError, cancel_on_disconnect
 from colonnade.resources.routes._keys import Keys
 from colonnade.resources.routes._request_context import RequestContext
@@ -30,47 +30,47 @@ from colonnade.rows import Inputs, View
 T = TypeVar("T")
 
 
-MOST_VIEWS = 200
-"""Views kept of a table; clients can ask for any number."""
+MAX_VIEWS = 200
+"""Maximum number of cached views of a table; clients can request any number."""
 
 
 class Views:
-    """The views of one table, each made when it is first asked for.
+    """The views of one table, each created when it is first requested.
 
     Args:
-        surface: The table.
+        queryable: The table.
     """
 
-    def __init__(self, surface: QueryableTable) -> None:
-        self._surface = surface
-        self._made: dict[object, View] = {}
+    def __init__(self, queryable: QueryableTable) -> None:
+        self._queryable = queryable
+        self._views: dict[object, View] = {}
 
     def get(self, fields: tuple[str, ...] | None, include: Includes) -> View:
-        """The view of these fields and relations."""
-        view = self._made.get((fields, include))
+        """Return the view with these fields and relations."""
+        view = self._views.get((fields, include))
         if view is None:
-            view = View(self._surface, fields, include)
-            if len(self._made) < MOST_VIEWS:
-                self._made[fields, include] = view
+            view = View(self._queryable, fields, include)
+            if len(self._views) < MAX_VIEWS:
+                self._views[fields, include] = view
         return view
 
 
 class TableContext:
-    """A table, how it is shown and what may be said of it.
+    """A table with its views, keys, input schemas and cached statements.
 
     Args:
-        db: Where it is.
-        surface: What of it may be asked.
-        create: What a request to create says.
-        update: What a request to update says.
-        scoped: Whether the table's own scope applies.
-        deadline: Seconds for what a request asks of the database; None for no limit.
+        db: The database of the table.
+        queryable: The fields and relations that requests may use.
+        create: The schema of a create.
+        update: The schema of an update.
+        scoped: Whether the scope of the table applies.
+        deadline: Maximum time in seconds that a request waits for the database; None for no limit.
     """
 
     def __init__(
         self,
         db: Database,
-        surface: QueryableTable,
+        queryable: QueryableTable,
         create: type[BaseModel],
         update: type[BaseModel],
         *,
@@ -79,27 +79,27 @@ class TableContext:
     ) -> None:
         self.db = db
         self.deadline = deadline
-        self.surface = surface
-        self.shape: Shape = surface.shape
+        self.queryable = queryable
+        self.shape: Shape = queryable.shape
         self.keys = Keys(self.shape.primary_key)
         self.create = Inputs(self.shape, create, whole=True)
         self.update = Inputs(self.shape, update, whole=False)
         self._plans: dict[Backend, PlanCache] = {}
-        self.always: Includes = read_includes(None, surface)
-        self.views = Views(surface)
+        self.always: Includes = read_includes(None, queryable)
+        self.views = Views(queryable)
         self.view = self.views.get(None, self.always)
-        self.rereads = _leads_back(self.view, self.shape.table)
-        self.tags = Tags(lambda: db.secret, versioned=self.versioned)
+        self.reread_after_write = _includes_table(self.view, self.shape.table)
+        self.etags = ETags(lambda: db.secret, versioned=self.versioned)
         self._scoped = scoped
 
     @property
     def backend(self) -> Backend:
-        """What the database is now; tests may run one after another."""
+        """The current backend; ``Database.using`` can change it."""
         return self.db.url.backend
 
     @property
     def plans(self) -> PlanCache:
-        """The statements for that."""
+        """The plan cache of the current backend."""
         plans = self._plans.get(self.backend)
         if plans is None:
             plans = self._plans[self.backend] = PlanCache()
@@ -112,69 +112,69 @@ class TableContext:
 
     @cached_property
     def key_names(self) -> tuple[str, ...]:
-        """What the columns of the key are called in JSON."""
-        shown = {column.name: name for name, column in self.surface.columns.items()}
+        """The names of the key columns in JSON."""
+        shown = {column.name: name for name, column in self.queryable.columns.items()}
         return tuple(shown.get(column.name, column.name) for column in self.shape.primary_key)
 
     @property
-    def told_apart(self) -> list[ColumnShape]:
-        """The columns by which a tag tells one version of a row from another.
+    def state_columns(self) -> list[ColumnShape]:
+        """The columns that determine the version of a row in its ETag.
 
-        Where nothing keeps the key of the digests secret, those that everybody is shown: from a
-        digest of others their values could be guessed.
+        Without a secret key for the digest, only columns in responses count: the values of
+        hidden columns could be guessed from their digest.
         """
         if self.shape.version is not None:
             return [self.shape.version]
         if self.db.has_secret:
             return list(self.shape.columns.values())
-        return list(self.surface.columns.values())
+        return list(self.queryable.columns.values())
 
     @property
     def versioned(self) -> bool:
-        """Whether the table keeps the version of each row."""
+        """Whether the table has a version column."""
         return self.shape.version is not None
 
     def tables(self) -> tuple[Table, ...]:
-        """Every table a request may reach whose scope applies."""
+        """Return all tables that a request may access and whose scopes apply."""
+        all_tables = self.shape.table.metadata.tables
         targets = [
-            self.shape.table.metadata.tables.get(key.table) for key in self.shape.foreign_keys
+            all_tables[key.table] for key in self.shape.foreign_keys if key.table in all_tables
         ]
-        # Relations to the table itself are lists of a row, included or not.
+        # A relation to the table itself has a list route, even if ``include`` does not name it.
         links = [
             relation.link.table
             for relation in self.shape.relations.values()
             if relation.self_referential and relation.link is not None
         ]
-        known = [table for table in targets if table is not None]
-        reached = [*self.surface.tables(), *known, *links]
+        tables = [*self.queryable.tables(), *targets, *links]
         own_table = self.shape.table
         return tuple(
-            dict.fromkeys(table for table in reached if self._scoped or table is not own_table)
+            dict.fromkeys(table for table in tables if self._scoped or table is not own_table)
         )
 
     def scopes(self, request: Request) -> Scopes:
-        """The scopes of a request.
+        """Return the scopes of a request.
 
         Raises:
-            Problem: 403, the table's own scope refuses.
+            Problem: 403, the scope of the table denies access.
         """
         scopes = _scoping.scopes_of(request, self.db, self.tables)
         scope = scopes.get(self.shape.table)
         if scope is not None and scope.refused:
-            raise Problem(403, f"Your scope refuses every {self.name}.", kind="scope")
+            raise Problem(403, f"Your scope allows no access to {self.name}.", kind="scope")
         return scopes
 
     def key(self, segment: str, loc: tuple[Any, ...] = ()) -> tuple[Any, ...]:
-        """The key in a path, or at ``loc``.
+        """Parse a key from the path, or from ``loc``.
 
         Raises:
-            Problem: 404, no row can have it.
-            QueryError: It is not of its columns' types.
+            Problem: 404, no row can have the key.
+            QueryError: The key does not have the types of its columns.
         """
         try:
             key = self.keys.read(segment)
         except ValidationError as error:
-            if self.keys.is_beyond(error):
+            if self.keys.is_out_of_range(error):
                 raise self.not_found() from None
             raise QueryError(self.keys.errors(error, loc or ("path", self.keys.name))) from None
         if key is None:
@@ -182,8 +182,8 @@ class TableContext:
         return key
 
     def not_found(self) -> Problem:
-        """No row of that key can be reached."""
-        return Problem(404, f"There is no such {self.name}.", kind="not_found")
+        """Build the 404 for a key that no row in scope has."""
+        return Problem(404, f"{self.name} not found.", kind="not_found")
 
     async def run(
         self,
@@ -196,19 +196,19 @@ class TableContext:
         deleting: bool = False,
         shape: Shape | None = None,
     ) -> T:
-        """Run statements on the database; what it refuses becomes a problem.
+        """Run statements on the database, and turn its errors into problems.
 
         Args:
-            context: What the request's statements run with.
+            context: The context of the request.
             work: Called with a connection.
-            begin: Whether it is several statements, in one transaction.
-            idempotent: Whether it may be carried out twice, as what only reads may.
-            read_only: Whether it only reads, and may be asked of a replica.
-            deleting: Whether it deletes.
-            shape: The table that is written; the subject's own by default.
+            begin: Whether to run several statements in one transaction.
+            idempotent: Whether running it twice has the same outcome as running it once.
+            read_only: Whether it only reads, so that a replica can serve it.
+            deleting: Whether it deletes a row.
+            shape: The written table; the table of this context by default.
 
         Raises:
-            Problem: The database refused what the request asked.
+            Problem: The database rejected the request, or did not respond in time.
         """
         try:
             if context.session is not None:
@@ -219,9 +219,9 @@ class TableContext:
                 self.deadline,
             )
         except DeadlineError as error:
-            raise too_late(error.seconds, wrote=not (read_only or idempotent)) from None
+            raise deadline_exceeded(error.seconds, wrote=not (read_only or idempotent)) from None
         except (SQLAlchemyError, DatabaseError) as error:
-            self._refuse(error, shape, deleting)
+            self._raise_problem(error, shape, deleting)
             raise
 
     async def run_hooked(
@@ -232,16 +232,16 @@ class TableContext:
         idempotent: bool = False,
         deleting: bool = False,
     ) -> T:
-        """Run a unit of work with hooks in a session; what the database refuses becomes a problem.
+        """Run a unit of work with hooks in a session, and turn database errors into problems.
 
         Args:
-            context: What the request's statements run with.
+            context: The context of the request.
             work: Called with the session, and a function that runs Core statements on it.
             idempotent: Whether running it twice has the same outcome as running it once.
-            deleting: Whether it deletes.
+            deleting: Whether it deletes a row.
 
         Raises:
-            Problem: The database refused what the request asked.
+            Problem: The database rejected the request, or did not respond in time.
         """
         try:
             return await cancel_on_disconnect(
@@ -250,40 +250,40 @@ class TableContext:
                 self.deadline,
             )
         except DeadlineError as error:
-            raise too_late(error.seconds, wrote=True) from None
+            raise deadline_exceeded(error.seconds, wrote=True) from None
         except (SQLAlchemyError, DatabaseError) as error:
-            self._refuse(error, None, deleting)
+            self._raise_problem(error, None, deleting)
             raise
 
-    def _refuse(self, error: Exception, shape: Shape | None, deleting: bool) -> None:
+    def _raise_problem(self, error: Exception, shape: Shape | None, deleting: bool) -> None:
         problem = problem_of(error, shape or self.shape, deleting=deleting)
         if problem is not None:
             raise problem from error
 
 
-def _leads_back(view: View, table: Table) -> bool:
-    """Whether relations that every answer has lead to the table itself."""
+def _includes_table(view: View, table: Table) -> bool:
+    """Whether the relations in a view include rows of the table itself."""
     return any(
-        below.surface.shape.table is table or _leads_back(below, table)
+        below.surface.shape.table is table or _includes_table(below, table)
         for _, _, below in view.relations
     )
 
 
-def rendered(view: View, text: str | bytes) -> bytes:
-    """The body of one row, by the path its view takes; bytes are one already.
+def render_row(view: View, text: str | bytes) -> bytes:
+    """Render one row as JSON; bytes are rendered already.
 
     Raises:
-        UnreadableRowError: The row cannot be written.
+        UnreadableRowError: The row cannot be rendered.
     """
     if isinstance(text, bytes):
         return text
     return text.encode() if view.is_exact else view.render_all([from_json(text)])[1:-1]
 
 
-def rendered_rows(view: View, text: str) -> bytes:
-    """The body of several rows.
+def render_rows(view: View, text: str) -> bytes:
+    """Render an array of rows as JSON.
 
     Raises:
-        UnreadableRowError: One of them cannot be written.
+        UnreadableRowError: One of the rows cannot be rendered.
     """
     return text.encode() if view.is_exact else view.render_all(from_json(text))

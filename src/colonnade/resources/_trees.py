@@ -1,4 +1,4 @@
-"""Trees: rows of a table that refer to rows of the same table, and never to themselves."""
+"""Trees: rows that refer to a parent in the same table, without cycles."""
 
 from typing import Any
 
@@ -7,43 +7,45 @@ from sqlalchemy import ColumnElement, Connection, and_, exists, func, literal_co
 from colonnade.models import Shape
 from colonnade.query import NEW, key_clause, key_parameters, value_parameter
 from colonnade.resources._foreign_keys import ForeignKeys, Reference, Values
-from colonnade.resources.answers._problems import Problem, field_error
+from colonnade.resources.responses._problems import Problem, field_error
 
 
 class Trees:
-    """The foreign keys of a table into itself.
+    """The self-referential foreign keys of a table.
 
     Args:
-        foreign: The table's foreign keys.
+        foreign_keys: The foreign keys of the table.
     """
 
-    def __init__(self, foreign: ForeignKeys) -> None:
-        self.shape: Shape = foreign.shape
-        self.references = foreign.to_itself
+    def __init__(self, foreign_keys: ForeignKeys) -> None:
+        self.shape: Shape = foreign_keys.shape
+        self.references = foreign_keys.self_references
 
     def __bool__(self) -> bool:
         return bool(self.references)
 
     def new_parents(self, values: Values) -> list[Reference]:
-        """Those whose parent a write says."""
-        return [reference for reference in self.references if reference.is_given(values)]
+        """Return the foreign keys whose parent a write sets."""
+        return [reference for reference in self.references if reference.is_set(values)]
 
     def refuse_self(self, values: Values) -> None:
-        """A row whose key the client chooses may name itself as its parent.
+        """Refuse a new row that refers to itself, where the client chooses the key.
 
         Raises:
-            Problem: It does: 409.
+            Problem: 409, the row would be its own parent.
         """
         for reference in self.references:
-            there = [self._field(column) for column in reference.columns]
-            key = [values.get(name) for name in there if name is not None]
-            if reference.is_whole(values) and key == [values[name] for name in reference.names]:
+            key_names = [self._field(column) for column in reference.columns]
+            row_key = [values.get(name) for name in key_names if name is not None]
+            if reference.is_complete(values) and row_key == [
+                values[name] for name in reference.names
+            ]:
                 raise self._cycle(reference)
 
     def lock(self, connection: Connection, references: list[Reference]) -> None:
-        """Keep others from moving rows until the transaction ends, or two could make a cycle.
+        """Lock out other moves until the transaction ends: two concurrent moves could make a cycle.
 
-        SQLite's transaction has locked everybody out already.
+        On SQLite, the transaction holds the only write lock already.
         """
         if connection.dialect.name != "postgresql":
             return
@@ -58,10 +60,10 @@ class Trees:
         values: Values,
         references: list[Reference],
     ) -> None:
-        """A row cannot be below itself; ask under ``lock``.
+        """Refuse a new parent that is the row itself or one of its descendants; requires ``lock``.
 
         Raises:
-            Problem: It would be: 409.
+            Problem: 409, the parent would make a cycle.
         """
         parameters = key_parameters(key)
         columns = self.shape.columns
@@ -75,63 +77,68 @@ class Trees:
                 raise self._cycle(reference)
 
     def _is_below_itself(self, reference: Reference, values: Values) -> Any:
-        """Whether the row, with the values it is to have, is among those above it."""
+        """Build the SELECT that counts the row among its future ancestors."""
         table = self.shape.table
-        mine, start, step = table.alias(), table.alias(), table.alias()
-        here = [field.column.key for field in reference.fields]
-        there = [column.key for column in reference.columns]
+        row, start, step = table.alias(), table.alias(), table.alias()
+        parent_names = [field.column.key for field in reference.fields]
+        key_names = [column.key for column in reference.columns]
         parent = [
-            reference.bind(field, NEW) if field.name in values else mine.c[field.column.key]
+            reference.bind(field, NEW) if field.name in values else row.c[field.column.key]
             for field in reference.fields
         ]
         first = select(
-            *(start.c[name].label(f"key{index}") for index, name in enumerate(there)),
-            *(start.c[name].label(f"parent{index}") for index, name in enumerate(here)),
-        ).where(_same([start.c[name] for name in there], parent))
-        if not reference.is_whole(values):
-            first = first.where(key_clause(self.shape, mine))
+            *(start.c[name].label(f"key{index}") for index, name in enumerate(key_names)),
+            *(start.c[name].label(f"parent{index}") for index, name in enumerate(parent_names)),
+        ).where(_same([start.c[name] for name in key_names], parent))
+        if not reference.is_complete(values):
+            first = first.where(key_clause(self.shape, row))
         above = first.cte("above", recursive=True)
-        parents = [above.c[f"parent{index}"] for index in range(len(here))]
+        parents = [above.c[f"parent{index}"] for index in range(len(parent_names))]
         above = above.union(
-            select(*(step.c[name] for name in there), *(step.c[name] for name in here))
+            select(*(step.c[name] for name in key_names), *(step.c[name] for name in parent_names))
             .select_from(step, above)
-            .where(_same([step.c[name] for name in there], parents))
+            .where(_same([step.c[name] for name in key_names], parents))
         )
-        new_parent = []
+        row_key = []
         for column in reference.columns:
             field = self._shape_of(column)
-            is_in_body = field is not None and field.name in values
-            new_parent.append(
-                reference.bind(field, NEW) if is_in_body and field else mine.c[column.key]
+            is_written = field is not None and field.name in values
+            row_key.append(
+                reference.bind(field, NEW) if is_written and field else row.c[column.key]
             )
-        keys = [above.c[f"key{index}"] for index in range(len(there))]
-        among = exists(
-            select(literal_column("1")).select_from(above).where(_same(keys, new_parent))
+        keys = [above.c[f"key{index}"] for index in range(len(key_names))]
+        is_ancestor = exists(
+            select(literal_column("1")).select_from(above).where(_same(keys, row_key))
         )
         return (
             select(func.count())
-            .select_from(mine)
-            .where(key_clause(self.shape, mine), or_(among, _same(parent, new_parent)))
+            .select_from(row)
+            .where(key_clause(self.shape, row), or_(is_ancestor, _same(parent, row_key)))
         )
 
     def _shape_of(self, column: Any) -> Any:
         return next(
-            (candidate for candidate in self.shape.columns.values() if candidate.column is column),
+            (
+                column_shape
+                for column_shape in self.shape.columns.values()
+                if column_shape.column is column
+            ),
             None,
         )
 
     def _field(self, column: Any) -> str | None:
-        shape = self._shape_of(column)
-        return None if shape is None else str(shape.name)
+        column_shape = self._shape_of(column)
+        return None if column_shape is None else str(column_shape.name)
 
     def _cycle(self, reference: Reference) -> Problem:
         field = reference.body_names[-1]
         detail = (
-            f"This {self.shape.model.__name__} cannot be below itself: {field} would make a cycle."
+            f"{field} would make a cycle: this {self.shape.model.__name__} cannot be its own "
+            f"ancestor."
         )
         error = field_error(("body", field), field, "cycle", detail)
         return Problem(409, detail, kind="cycle", errors=[error])
 
 
 def _same(left: list[Any], right: list[Any]) -> ColumnElement[bool]:
-    return and_(*(value == other for value, other in zip(left, right, strict=True)))
+    return and_(*(column == other for column, other in zip(left, right, strict=True)))

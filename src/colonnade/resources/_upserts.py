@@ -1,4 +1,4 @@
-"""An INSERT that may meet a row which is there: each database has its own."""
+"""INSERT ... ON CONFLICT, which SQLAlchemy has once for each dialect."""
 
 from importlib import import_module
 from typing import Any
@@ -7,11 +7,11 @@ from sqlalchemy import Table
 
 
 def upsert(table: Table, backend: str) -> Any:
-    """An INSERT with SQLAlchemy's ``on_conflict_do_update``.
+    """Build an INSERT that has SQLAlchemy's ``on_conflict_do_update``.
 
     Args:
-        table: Where to.
+        table: The table.
         backend: ``postgresql`` or ``sqlite``.
     """
-    # The one that is in use is loaded already; the other would cost an import 20 ms.
+    # The dialect in use is loaded already; importing the other one would take 20 ms.
     return import_module(f"sqlalchemy.dialects.{backend}").insert(table)

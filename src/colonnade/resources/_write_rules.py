@@ -1,4 +1,4 @@
-"""What every write keeps, whichever route it comes by: scope, foreign keys, the model's rules."""
+"""The rules of all writes: scopes, foreign keys, and the model's validators."""
 
 from collections.abc import Awaitable, Mapping
 from typing import Any, TypeVar
@@ -12,8 +12,8 @@ from colonnade.models import Shape, row_validator
 from colonnade.query import Scope
 from colonnade.resources._foreign_keys import ForeignKeys
 from colonnade.resources._table_context import TableContext
-from colonnade.resources.answers._failures import referenced
-from colonnade.resources.answers._problems import Problem
+from colonnade.resources.responses._failures import referenced
+from colonnade.resources.responses._problems import Problem
 from colonnade.resources.routes._request_context import RequestContext
 from colonnade.rows import Inputs, located
 
@@ -21,22 +21,22 @@ Values = dict[str, Any]
 T = TypeVar("T")
 
 
-def set_scope(values: Values, scope: Scope | None) -> None:
-    """Give a row that is created what its scope says, which the body may say too.
+def apply_scope_values(values: Values, scope: Scope | None) -> None:
+    """Set the values that the scope gives a new row; the body may repeat them.
 
     Raises:
-        QueryError: The body says otherwise.
+        QueryError: The body has another value for one of the fields.
     """
-    refuse_leaving(values, scope)
+    refuse_values_outside_scope(values, scope)
     if scope is not None:
         values.update(scope.values)
 
 
-def refuse_leaving(values: Mapping[str, Any], scope: Scope | None) -> None:
-    """Refuse values that are outside of the scope.
+def refuse_values_outside_scope(values: Mapping[str, Any], scope: Scope | None) -> None:
+    """Refuse values that differ from those of the scope.
 
     Raises:
-        QueryError: One is.
+        QueryError: A value differs.
     """
     if scope is None:
         return
@@ -49,7 +49,7 @@ def refuse_leaving(values: Mapping[str, Any], scope: Scope | None) -> None:
         raise QueryError(errors)
 
 
-def stay_inside(
+def check_scope(
     connection: Connection,
     scope: Scope | None,
     shape: Shape,
@@ -57,31 +57,35 @@ def stay_inside(
     source: FromClause,
     parameters: Values,
 ) -> None:
-    """Undo a write whose row its scope's condition does not hold of.
+    """Roll back a write whose row does not meet the condition of its scope.
 
     Args:
-        connection: The write's.
-        own: The scope of the row's table.
+        connection: The connection of the write.
+        scope: The scope of the table.
         shape: The table.
-        where: The condition on the row, in ``source``.
-        source: The rows of the table.
-        parameters: The values of the parameters in ``where``.
+        where: The condition that selects the row in ``source``.
+        source: The table, or an alias of it.
+        parameters: The parameter values of ``where``.
 
     Raises:
-        Problem: It does not hold: 422.
+        Problem: 422, the row would be outside the scope.
     """
     if scope is None or scope.condition is None:
         return
     statement = select(func.count()).select_from(source).where(where, scope.clause(source))
     if not Plan(statement).run(connection, parameters).scalar_one():
-        raise Problem(422, f"This {shape.model.__name__} would leave your scope.", kind="scope")
+        raise Problem(
+            422,
+            f"This change would move the {shape.model.__name__} outside your scope.",
+            kind="scope",
+        )
 
 
 class RowValidator:
-    """The model's rules over more than one field, for a row that is changed in part.
+    """The model's validators over several fields, for partial updates.
 
     Args:
-        inputs: What reads the changes.
+        inputs: The schema of the updates.
     """
 
     def __init__(self, inputs: Inputs) -> None:
@@ -92,24 +96,26 @@ class RowValidator:
         return self._schema is not None
 
     def changes(self, stored: Values, values: Values) -> Values:
-        """The changes that the model makes of a row with these values.
+        """Validate a row with its new values, and return the resulting changes.
 
         Args:
-            stored: The row as it is, by field.
-            values: What is to change.
+            stored: The stored row, by field.
+            values: The new values, by field.
 
         Raises:
-            QueryError: A rule does not hold of the row.
+            QueryError: The model does not accept the row.
         """
         if self._schema is None:
             return values
         try:
-            validated = self._schema.model_validate({**stored, **values})
+            row = self._schema.model_validate({**stored, **values})
         except ValidationError as error:
             raise QueryError(located(error, ("body",))) from None
-        whole = {name: getattr(validated, name) for name in self._inputs.shape.columns}
+        validated = {name: getattr(row, name) for name in self._inputs.shape.columns}
         changed = {
-            name: value for name, value in whole.items() if name in values or value != stored[name]
+            name: value
+            for name, value in validated.items()
+            if name in values or value != stored[name]
         }
         return self._inputs.checked(changed)
 
@@ -121,28 +127,30 @@ def stored_row(
     source: FromClause,
     parameters: Values,
 ) -> Values | None:
-    """A row as it is, by field; locked until the transaction ends."""
+    """Return the stored row, by field, and lock it until the transaction ends."""
     columns = [source.c[column.column.key] for column in shape.columns.values()]
     statement = select(*columns).where(where).with_for_update(of=source)
     row = Plan(statement).run(connection, parameters).first()
     return None if row is None else dict(zip(shape.columns, row, strict=True))
 
 
-async def explained(
+async def name_foreign_key(
     context: RequestContext,
-    subject: TableContext,
+    table_context: TableContext,
     work: Awaitable[T],
-    foreign: ForeignKeys,
+    foreign_keys: ForeignKeys,
     rows: list[Values],
 ) -> T:
-    """``work``, with the foreign key named that SQLite refused without saying which."""
+    """Await ``work``; name the foreign key in a problem of SQLite, which does not name it."""
     try:
         return await work
     except Problem as problem:
         if problem.kind != "foreign_key" or problem.errors:
             raise
-        missing = await subject.run(
-            context, lambda connection: foreign.missing(connection, rows), idempotent=True
+        missing = await table_context.run(
+            context,
+            lambda connection: foreign_keys.first_missing(connection, rows),
+            idempotent=True,
         )
-        # Every row it refers to is there: then it is itself one that others refer to.
-        raise missing or referenced(foreign.shape, None, None) from problem
+        # No foreign key refers to a missing row, so other rows must refer to this one.
+        raise missing or referenced(foreign_keys.shape, None, None) from problem

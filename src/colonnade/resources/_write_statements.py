@@ -1,4 +1,4 @@
-"""The statements that write one row, each made once for all requests of its shape."""
+"""The statements that write one row, cached for all requests of the same structure."""
 
 from typing import Any
 
@@ -9,30 +9,32 @@ from colonnade.query import NEW, Scopes, key_clause, key_parameters, value_param
 from colonnade.resources._foreign_keys import ForeignKeys, Reference
 from colonnade.resources._table_context import TableContext
 from colonnade.resources._trees import Trees
-from colonnade.resources._write_rules import Values, set_scope
+from colonnade.resources._write_rules import Values, apply_scope_values
 from colonnade.rows import Returned, array_of, form_of, row_columns
 
 
 class WriteStatements:
-    """The statements of one subject.
+    """The statements of one table.
 
     Args:
-        subject: The table.
-        foreign: Its foreign keys.
-        trees: Its relations to itself.
+        table_context: The table.
+        foreign_keys: Its foreign keys.
+        trees: Its self-referential foreign keys.
     """
 
-    def __init__(self, subject: TableContext, foreign: ForeignKeys, trees: Trees) -> None:
-        self.subject = subject
-        self.foreign = foreign
+    def __init__(
+        self, table_context: TableContext, foreign_keys: ForeignKeys, trees: Trees
+    ) -> None:
+        self.table_context = table_context
+        self.foreign_keys = foreign_keys
         self.trees = trees
 
     def insert(self, values: Values, scopes: Scopes) -> tuple[Bound[Any], list[Reference]]:
-        """The statement that inserts a row, with the foreign keys it asks about."""
-        subject = self.subject
-        set_scope(values, scopes.get(subject.shape.table))
+        """Build the INSERT of a row, and return it with the foreign keys that it checks."""
+        table_context = self.table_context
+        apply_scope_values(values, scopes.get(table_context.shape.table))
         self.trees.refuse_self(values)
-        references = self.foreign.to_ask(values, scopes, creating=True)
+        references = self.foreign_keys.to_check(values, scopes, creating=True)
         names = tuple(sorted(values))
         structure = (
             "insert",
@@ -40,7 +42,7 @@ class WriteStatements:
             tuple(reference.names for reference in references),
             scopes.structure,
         )
-        plan = subject.plans.get(
+        plan = table_context.plans.get(
             None if scopes.structure is None else structure,
             lambda: self._insert_plan(names, references, values, scopes),
         )
@@ -49,15 +51,17 @@ class WriteStatements:
     def _insert_plan(
         self, names: tuple[str, ...], references: list[Reference], values: Values, scopes: Scopes
     ) -> Plan:
-        shape = self.subject.shape
+        shape = self.table_context.shape
         table = shape.table
         columns = [shape.columns[name].column for name in names]
         statement: Any = insert(table)
         if references:
             binds = [bindparam(column.key, type_=column.type) for column in columns]
-            chosen = select(*binds).where(*self.foreign.reachable(references, values, scopes, ""))
+            chosen = select(*binds).where(
+                *self.foreign_keys.reachable_clauses(references, values, scopes, "")
+            )
             statement = statement.from_select(columns, chosen)
-        return Plan(statement.returning(*self.returned(Returned(table), scopes)))
+        return Plan(statement.returning(*self.returning_columns(Returned(table), scopes)))
 
     def update(
         self,
@@ -66,10 +70,10 @@ class WriteStatements:
         scopes: Scopes,
         expected: frozenset[str] | None,
     ) -> tuple[Bound[Any], list[Reference]]:
-        """The statement that updates a row, with the foreign keys it asks about."""
-        subject = self.subject
-        references = self.foreign.to_ask(values, scopes, creating=False)
-        match = expected if subject.versioned else None
+        """Build the UPDATE of a row, and return it with the foreign keys that it checks."""
+        table_context = self.table_context
+        references = self.foreign_keys.to_check(values, scopes, creating=False)
+        match = expected if table_context.versioned else None
         names = tuple(sorted(values))
         structure = (
             "update",
@@ -77,8 +81,10 @@ class WriteStatements:
             tuple(reference.names for reference in references),
             match is None,
         )
-        plan = subject.plans.get(
-            None if scopes.structure is None or _many(match) else (structure, scopes.structure),
+        plan = table_context.plans.get(
+            None
+            if scopes.structure is None or _skips_plan_cache(match)
+            else (structure, scopes.structure),
             lambda: self._update_plan(names, references, values, scopes, match),
         )
         parameters = (
@@ -94,7 +100,7 @@ class WriteStatements:
         scopes: Scopes,
         match: frozenset[str] | None,
     ) -> Plan:
-        shape = self.subject.shape
+        shape = self.table_context.shape
         table = shape.table
         columns = [shape.columns[name].column for name in names]
         changes = {
@@ -106,24 +112,24 @@ class WriteStatements:
                 key_clause(shape, table),
                 *scopes.clauses(table, table),
                 *self._versions_clause(match),
-                *self.foreign.reachable(references, values, scopes, NEW, table),
+                *self.foreign_keys.reachable_clauses(references, values, scopes, NEW, table),
             )
             .values(changes)
-            .returning(*self.returned(Returned(table), scopes))
+            .returning(*self.returning_columns(Returned(table), scopes))
         )
         return Plan(statement)
 
     def delete(
         self, key: tuple[Any, ...], scopes: Scopes, expected: frozenset[str] | None
     ) -> Bound[Any]:
-        """The statement that deletes a row."""
-        subject = self.subject
-        shape = subject.shape
-        match = expected if subject.versioned else None
+        """Build the DELETE of a row."""
+        table_context = self.table_context
+        shape = table_context.shape
+        match = expected if table_context.versioned else None
         table = shape.table
         structure = ("delete", match is None, scopes.structure)
-        plan = subject.plans.get(
-            None if scopes.structure is None or _many(match) else structure,
+        plan = table_context.plans.get(
+            None if scopes.structure is None or _skips_plan_cache(match) else structure,
             lambda: Plan(
                 delete(table)
                 .where(
@@ -137,25 +143,27 @@ class WriteStatements:
         parameters = {**key_parameters(key), **dict(scopes.binds()), **_versions(match)}
         return plan.first(parameters)
 
-    def returned(self, source: Any, scopes: Scopes) -> list[Any]:
-        """What a write returns of its row: ``body``, ``state`` and ``key``."""
-        subject = self.subject
-        columns = row_columns(subject.view, source, scopes, subject.backend, subject.told_apart)
+    def returning_columns(self, source: Any, scopes: Scopes) -> list[Any]:
+        """Build the columns that a write returns: ``body``, ``state`` and ``key``."""
+        table_context = self.table_context
+        columns = row_columns(
+            table_context.view, source, scopes, table_context.backend, table_context.state_columns
+        )
         key = [
-            form_of(column).of(column, source, subject.backend)
-            for column in subject.shape.primary_key
+            form_of(column).of(column, source, table_context.backend)
+            for column in table_context.shape.primary_key
         ]
-        return [*columns, array_of(key, subject.backend).label("key")]
+        return [*columns, array_of(key, table_context.backend).label("key")]
 
     def parameters(self, values: Values, scopes: Scopes, *, prefix: str) -> Values:
-        """The values of a statement's parameters, those of the scopes included.
+        """Return the parameter values of a statement, those of the scopes included.
 
         Args:
-            values: What is written, by field.
+            values: The written values, by field.
             scopes: The scopes of the request.
-            prefix: What the names of the values' parameters begin with.
+            prefix: The prefix of the parameters for ``values``.
         """
-        columns = self.subject.shape.columns
+        columns = self.table_context.shape.columns
         parameters = {
             value_parameter(columns[name].column, prefix): value for name, value in values.items()
         }
@@ -163,19 +171,19 @@ class WriteStatements:
         return parameters
 
     def _versions_clause(self, match: frozenset[str] | None) -> list[Any]:
-        version = self.subject.shape.version
+        version = self.table_context.shape.version
         if match is None or version is None:
             return []
         binds = [bindparam(name, type_=version.column.type) for name in _versions(match)]
         return [version.column.in_(binds)]
 
 
-def _many(match: frozenset[str] | None) -> bool:
+def _skips_plan_cache(match: frozenset[str] | None) -> bool:
     return match is not None and len(match) != 1
 
 
 def _versions(match: frozenset[str] | None) -> Values:
-    """The versions in an ``If-Match``, as parameters; a tag that is none matches no row."""
+    """The versions in ``If-Match``, as parameters; a tag that is not a version matches no row."""
     versions = [int(text) if text.isdecimal() and len(text) < 11 else -1 for text in match or ()]
     versions = [version if version < 2**31 else -1 for version in versions]
     return {f"match_{index}": value for index, value in enumerate(versions)}

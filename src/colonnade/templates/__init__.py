@@ -1,5 +1,5 @@
-"""What ``colonnade new`` and ``colonnade demo`` lay out: the guide's task system, to start from."""
+"""The projects that ``colonnade new`` and ``colonnade demo`` create."""
 
-from colonnade.templates._layout import lay_out
+from colonnade.templates._layout import EXAMPLES, lay_out
 
-__all__ = ["lay_out"]
+__all__ = ["EXAMPLES", "lay_out"]

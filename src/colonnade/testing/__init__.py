@@ -1,6 +1,6 @@
-"""How it is tried: the pytest plugin's databases and clients, and assertions about statements.
+"""Testing: databases and clients for the pytest plugin, and assertions about SQL statements.
 
-The plugin itself is ``pytest_colonnade``, beside this package.
+The plugin itself is the package ``pytest_colonnade``, beside this one.
 """
 
 from colonnade.project import Project

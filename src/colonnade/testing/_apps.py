@@ -1,4 +1,4 @@
-"""The Databases of an application: those its routes, dependencies and lifespan use."""
+"""Finds the Databases of an application."""
 
 import inspect
 from collections.abc import Iterator
@@ -11,16 +11,16 @@ from colonnade.database import Database
 def databases_of(app: Any) -> Iterator[Database]:
     """The Databases that an application's routes, dependencies and lifespan use."""
     seen: set[int] = set()
-    waiting = [app]
-    while waiting:
-        thing = waiting.pop()
-        if id(thing) in seen:
+    queue = [app]
+    while queue:
+        component = queue.pop()
+        if id(component) in seen:
             continue
-        seen.add(id(thing))
-        if isinstance(thing, Database):
-            yield thing
+        seen.add(id(component))
+        if isinstance(component, Database):
+            yield component
         else:
-            waiting += _parts(thing)
+            queue += _children(component)
 
 
 _ATTRIBUTES = (
@@ -29,21 +29,21 @@ _ATTRIBUTES = (
 )  # fmt: skip
 
 
-def _parts(thing: Any) -> list[Any]:
-    """What may lead from a part of an application to a Database."""
-    if isinstance(thing, list | tuple):
-        return list(thing)
-    if isinstance(thing, partial):
-        return [thing.func, *thing.args, *thing.keywords.values()]
-    if inspect.ismethod(thing):
-        return [thing.__self__, thing.__func__]
-    if inspect.isfunction(thing):
-        cells = [cell.cell_contents for cell in thing.__closure__ or () if _is_set(cell)]
-        return [*cells, *(thing.__defaults__ or ()), getattr(thing, "__wrapped__", None)]
-    bases = {base.__module__.partition(".")[0] for base in type(thing).__mro__}
+def _children(component: Any) -> list[Any]:
+    """The parts of an application's component that may lead to a Database."""
+    if isinstance(component, list | tuple):
+        return list(component)
+    if isinstance(component, partial):
+        return [component.func, *component.args, *component.keywords.values()]
+    if inspect.ismethod(component):
+        return [component.__self__, component.__func__]
+    if inspect.isfunction(component):
+        cells = [cell.cell_contents for cell in component.__closure__ or () if _is_set(cell)]
+        return [*cells, *(component.__defaults__ or ()), getattr(component, "__wrapped__", None)]
+    bases = {base.__module__.partition(".")[0] for base in type(component).__mro__}
     if not bases & {"fastapi", "starlette"}:
-        return [getattr(thing, "app", None)]  # middleware around an application
-    return [getattr(thing, name) for name in _ATTRIBUTES if hasattr(thing, name)]
+        return [getattr(component, "app", None)]  # middleware around an application
+    return [getattr(component, name) for name in _ATTRIBUTES if hasattr(component, name)]
 
 
 def _is_set(cell: Any) -> bool:

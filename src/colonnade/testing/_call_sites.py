@@ -1,4 +1,4 @@
-"""Where in the program a statement comes from: the line of the user's, not a library's."""
+"""Finds the line of the user's program that a statement comes from."""
 
 import ast
 import sys
@@ -12,7 +12,7 @@ from types import FrameType
 import greenlet
 
 _LIBRARIES = tuple({get_paths()[name] for name in ("stdlib", "purelib", "platlib")})
-_OURS = str(Path(__file__).parent.parent)
+_COLONNADE = str(Path(__file__).parent.parent)
 _LOOPS = (
     ast.For,
     ast.AsyncFor,
@@ -29,9 +29,9 @@ class CallSite:
     """A line of the user's program.
 
     Attributes:
-        file: Its file.
-        line: Its number.
-        function: The function that it is in.
+        file: The path of its file.
+        line: Its line number.
+        function: The name of the function around it.
     """
 
     file: str
@@ -39,42 +39,42 @@ class CallSite:
     function: str
 
     def __str__(self) -> str:
-        shown = Path(self.file)
-        if shown.is_relative_to(Path.cwd()):
-            shown = shown.relative_to(Path.cwd())
-        return f"{shown}:{self.line}"
+        path = Path(self.file)
+        if path.is_relative_to(Path.cwd()):
+            path = path.relative_to(Path.cwd())
+        return f"{path}:{self.line}"
 
     @property
     def text(self) -> str:
-        """What stands there."""
+        """The source code of the line."""
         return getline(self.file, self.line).strip()
 
     @property
     def loop(self) -> "CallSite | None":
-        """The innermost loop around it; None if there is none."""
+        """The first line of the innermost loop around it, if any."""
         line = _loop_around(self.file, self.line)
         return None if line is None else CallSite(self.file, line, self.function)
 
 
-def site() -> CallSite | None:
-    """The innermost line of the user's program that is being run; None if there is none.
+def current_call_site() -> CallSite | None:
+    """The innermost line of the user's program on the call stack; None if only libraries are.
 
-    Library code that SQLAlchemy runs in a greenlet belongs to the coroutine that waits for it.
+    Code that SQLAlchemy runs in a greenlet belongs to the coroutine that awaits it.
     """
-    here: greenlet.greenlet | None = greenlet.getcurrent()
+    current: greenlet.greenlet | None = greenlet.getcurrent()
     frame: FrameType | None = sys._getframe(1)
-    while here is not None:
+    while current is not None:
         while frame is not None:
-            if _is_users(frame.f_code.co_filename):
+            if _is_user_code(frame.f_code.co_filename):
                 return CallSite(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
             frame = frame.f_back
-        here = here.parent
-        frame = None if here is None else here.gr_frame
+        current = current.parent
+        frame = None if current is None else current.gr_frame
     return None
 
 
-def is_within(package: str) -> bool:
-    """Whether a function of a package is being run."""
+def is_called_from(package: str) -> bool:
+    """Whether a function of a package is on the call stack."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         if frame.f_globals.get("__name__", "").partition(".")[0] == package:
@@ -84,9 +84,9 @@ def is_within(package: str) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _is_users(file: str) -> bool:
-    # An environment may lie inside the project, and the project beside the standard library.
-    return not (file.startswith((*_LIBRARIES, _OURS, "<")) or "site-packages" in file)
+def _is_user_code(file: str) -> bool:
+    # A virtual environment may be inside the project, and the project beside the standard library.
+    return not (file.startswith((*_LIBRARIES, _COLONNADE, "<")) or "site-packages" in file)
 
 
 @lru_cache(maxsize=256)

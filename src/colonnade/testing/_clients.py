@@ -1,4 +1,4 @@
-"""Clients of the app: ``client`` for sync tests, ``async_client`` for async ones."""
+"""HTTP clients of the app: ``client`` for sync tests, ``async_client`` for async ones."""
 
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal
 
 BASE_URL = "http://testserver"
-"""As Starlette's TestClient has it."""
+"""The default of Starlette's TestClient."""
 
 
 def sync_client(
@@ -24,8 +24,8 @@ def sync_client(
     """A client for sync tests.
 
     Args:
-        lifespan: The app, started.
-        portal: The event loop that it is started in.
+        lifespan: The started app.
+        portal: The event loop of the app.
         before: Called with each request.
         after: Called with each response.
     """
@@ -44,7 +44,7 @@ def async_client(
     """A client for async tests.
 
     Args:
-        lifespan: The app; it starts with the first request.
+        lifespan: The app, which starts with the first request.
         before: Called with each request.
         after: Called with each response.
     """

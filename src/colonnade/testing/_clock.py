@@ -1,4 +1,4 @@
-"""``frozen``: rows stored at a time that the test says."""
+"""``frozen``: stops the clock of ``Timestamps`` at a time that the test chooses."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,37 +8,37 @@ from colonnade.models import stop_clock
 
 
 class FrozenClock:
-    """The clock of ``Timestamps``, which stands.
+    """The stopped clock of ``Timestamps``.
 
     Attributes:
-        moment: What it shows: aware, in UTC.
+        moment: Its time: aware, in UTC.
     """
 
     def __init__(self, moment: datetime) -> None:
         self.moment = moment
 
     def set(self, moment: datetime) -> None:
-        """Show another moment; a naive one is local time."""
+        """Set the clock; a naive datetime is local time."""
         self.moment = moment.astimezone(UTC)
         stop_clock(self.moment)
 
     def tick(self, seconds: float = 1.0) -> None:
-        """Go on by some seconds."""
+        """Move the clock forward."""
         self.set(self.moment + timedelta(seconds=seconds))
 
 
 @contextmanager
 def frozen(moment: datetime | None = None) -> Iterator[FrozenClock]:
-    """Have ``created_at`` and ``updated_at`` of ``Timestamps`` be a moment of the test's choice.
+    """Set ``created_at`` and ``updated_at`` of ``Timestamps`` to a fixed time.
 
-    For rows written by sessions, requests and Core statements alike. What the database's own
-    ``now()`` says, in a ``server_default`` of yours, is not touched.
+    It applies to rows written by sessions, requests and Core statements. The ``now()`` of the
+    database, as in a ``server_default``, is not affected.
 
     Args:
-        moment: The moment; a naive one is local time. None: now.
+        moment: The time; a naive datetime is local time. By default the current time.
 
     Yields:
-        The clock: ``tick(seconds)`` and ``set(moment)`` move it.
+        The clock, which ``tick(seconds)`` and ``set(moment)`` move.
 
     Example:
         ```python

@@ -1,33 +1,34 @@
-"""``counts`` and ``no_n_plus_one``: how many statements, and which come again and again."""
+"""``counts`` and ``no_n_plus_one``: assertions about the number of SQL statements."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from colonnade.database import Database
-from colonnade.testing._statements import Statement, recorded, shortened
+from colonnade.testing._statements import Statement, record_statements, shorten
 
-SHOWN = 20
-"""Statements that a message lists at most."""
+MAX_LISTED = 20
+"""The most statements that a message lists."""
 
 
 @contextmanager
 def counts(
     database: Database, *, at_most: int | None = None, exactly: int | None = None
 ) -> Iterator[list[Statement]]:
-    """Count the statements that a database is given.
+    """Count the statements that are sent to a database.
 
-    BEGIN, COMMIT and ROLLBACK do not count; a statement for many rows is one.
+    BEGIN, COMMIT and ROLLBACK do not count. A statement for many rows counts once.
 
     Args:
         database: The database.
-        at_most: How many there may be.
-        exactly: How many there must be.
+        at_most: The most statements allowed.
+        exactly: The exact number of statements required.
 
     Yields:
-        The statements so far: ``len()`` of it, and the ``sql`` of each.
+        The statements so far: their number is its ``len()``, and each has its ``sql``.
 
     Raises:
-        AssertionError: There are others; the message lists them, with the lines they come from.
+        AssertionError: The number is another; the message lists the statements and the lines
+            that they come from.
 
     Example:
         ```python
@@ -35,13 +36,12 @@ def counts(
             client.get("/tasks?include=project")
         ```
     """
-    with recorded(database) as statements:
+    with record_statements(database) as statements:
         yield statements
-    number = len(statements)
-    if exactly is not None and number != exactly:
-        raise AssertionError(_told(statements, f"exactly {exactly}"))
-    if at_most is not None and number > at_most:
-        raise AssertionError(_told(statements, f"at most {at_most}"))
+    if exactly is not None and len(statements) != exactly:
+        raise AssertionError(_wrong_count(statements, f"exactly {exactly}"))
+    if at_most is not None and len(statements) > at_most:
+        raise AssertionError(_wrong_count(statements, f"at most {at_most}"))
 
 
 @contextmanager
@@ -50,14 +50,13 @@ def no_n_plus_one(database: Database, *, at_most: int = 2) -> Iterator[list[Stat
 
     Args:
         database: The database.
-        at_most: How often one line may give the database the same statement, with whatever
-            values.
+        at_most: How often a line of code may run the same SQL, whatever its parameters.
 
     Yields:
         The statements so far.
 
     Raises:
-        AssertionError: A line did so more often; the message names it, its loop and a way out.
+        AssertionError: A line ran it more often; the message names the line, its loop and a fix.
 
     Example:
         ```python
@@ -65,40 +64,42 @@ def no_n_plus_one(database: Database, *, at_most: int = 2) -> Iterator[list[Stat
             client.get("/report")
         ```
     """
-    with recorded(database) as statements:
+    with record_statements(database) as statements:
         yield statements
-    groups = [_told_again(group) for group in _again(statements) if len(group) > at_most]
-    if groups:
-        raise AssertionError("\n\n".join(groups))
+    messages = [_repetition(group) for group in _by_line(statements) if len(group) > at_most]
+    if messages:
+        raise AssertionError("\n\n".join(messages))
 
 
-def _told(statements: list[Statement], allowed: str) -> str:
-    number = len(statements)
-    shown = [f"{index}. {statement}" for index, statement in enumerate(statements[:SHOWN], 1)]
-    more = [f"... and {number - SHOWN} more"] if number > SHOWN else []
-    again = [_told_again(group) for group in _again(statements) if len(group) > 2]
-    counted = f"{number} statement{'' if number == 1 else 's'}, where {allowed} may be:"
-    return "\n".join([counted, *shown, *more, *again])
+def _wrong_count(statements: list[Statement], allowed: str) -> str:
+    count = len(statements)
+    listed = [
+        f"{number}. {statement}" for number, statement in enumerate(statements[:MAX_LISTED], 1)
+    ]
+    more = [f"... and {count - MAX_LISTED} more"] if count > MAX_LISTED else []
+    repetitions = [_repetition(group) for group in _by_line(statements) if len(group) > 2]
+    title = f"{count} statement{'' if count == 1 else 's'}, but {allowed} expected:"
+    return "\n".join([title, *listed, *more, *repetitions])
 
 
-def _again(statements: list[Statement]) -> list[list[Statement]]:
-    """Statements of one text from one line, those that come most often first."""
+def _by_line(statements: list[Statement]) -> list[list[Statement]]:
+    """The statements grouped by SQL and line of code, the largest group first."""
     groups: dict[object, list[Statement]] = {}
     for statement in statements:
         groups.setdefault((statement.sql, statement.site), []).append(statement)
     return sorted(groups.values(), key=len, reverse=True)
 
 
-def _told_again(group: list[Statement]) -> str:
+def _repetition(group: list[Statement]) -> str:
     first = group[0]
-    lines = [f"N+1: one statement {len(group)} times:", f"    {shortened(first.sql)}"]
+    lines = [f"N+1: the same statement ran {len(group)} times:", f"    {shorten(first.sql)}"]
     if first.site is not None:
         lines.append(f"    from {first.site}, in {first.site.function}: {first.site.text}")
         loop = first.site.loop
         if loop is not None and loop.line != first.site.line:
             lines.append(f"    in the loop at {loop}: {loop.text}")
     lines.append(
-        "Load the rows with the first query, by options(selectinload(...)) or a join; for "
-        "known values, use one query with in_(...)."
+        "Load the rows with the first query, by options(selectinload(...)) or a join. For a list "
+        "of keys, run one query with in_(...)."
     )
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""``CurrentTest``: what one test has open, and how it is closed."""
+"""``CurrentTest``: the sessions and clients of one test, and how they are closed."""
 
 import asyncio
 import warnings
@@ -11,10 +11,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from colonnade.database import Database
 from colonnade.testing import _sessions
-from colonnade.testing._call_sites import site
+from colonnade.testing._call_sites import current_call_site
 from colonnade.testing._lifespans import Lifespan
-from colonnade.testing._statements import unseen
-from colonnade.testing._tasks import left_running, running_tasks
+from colonnade.testing._statements import unrecorded
+from colonnade.testing._tasks import cancel_leftover_tasks, running_tasks
 
 if TYPE_CHECKING:
     import httpx2
@@ -23,28 +23,28 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
+_SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
 
 
 class UncommittedWarning(UserWarning):
-    """A request is made while the test's own session holds back rows that the app cannot see."""
+    """A request is sent while the test's session has uncommitted rows, which the app cannot see."""
 
 
 class CurrentTest:
     """The database of one test, with its sessions and clients.
 
     Args:
-        database: The database.
-        url: Where it is, with the password if there is one.
+        database: The project's Database, redirected to the test's database.
+        url: The URL of the test's database, with the password.
 
     Attributes:
-        complaints: What the test left that it ought not to have, a sentence each.
+        leaks: What the test left running or open, one sentence each.
     """
 
     def __init__(self, database: Database, url: str) -> None:
         self.database = database
         self.url = url
-        self.complaints: list[str] = []
+        self.leaks: list[str] = []
         self._session: Session | None = None
         self._async_session: AsyncSession | None = None
         self._lifespan: Lifespan | None = None
@@ -54,37 +54,37 @@ class CurrentTest:
         """The sync session of the test."""
         with self.database.session() as session:
             self._session = session
-            _sessions.watch(session)
-            with _sessions.commits_of_others(session, self.database, self._expire):
+            _sessions.track_writes(session)
+            with _sessions.on_other_commits(session, self.database, self._expire_rows):
                 yield session
             self._session = None
 
     @contextmanager
     def async_session(self) -> Iterator[AsyncSession]:
-        """The async session of the test, for whichever event loop uses it first."""
+        """The async session of the test, on the event loop that uses it first."""
         self._async_session = _sessions.async_session(self.database)
-        _sessions.watch(self._async_session.sync_session, committed=self._expire)
+        _sessions.track_writes(self._async_session.sync_session, committed=self._expire_rows)
         yield self._async_session
         self._close()
         self._async_session = None
 
     @contextmanager
     def client(self, app: Any, portal: "BlockingPortal") -> Iterator["TestClient"]:
-        """A client of an app for sync tests; the app runs in another thread's event loop.
+        """A client of an app for sync tests; the app runs in the event loop of another thread.
 
         Args:
             app: The app.
-            portal: The event loop.
+            portal: The event loop of the app.
         """
         from colonnade.testing._clients import sync_client
 
         lifespan = Lifespan(app)
-        with _kept_overrides(app):
-            before = portal.call(_started, lifespan)
+        with _restored_overrides(app):
+            tasks = portal.call(_start, lifespan)
             try:
-                yield sync_client(lifespan, portal, self._before, self._after)
+                yield sync_client(lifespan, portal, self._check_sessions, self._after_response)
             finally:
-                self.complaints += portal.call(_stopped, lifespan, before)
+                self.leaks += portal.call(_stop, lifespan, tasks)
 
     @contextmanager
     def async_client(self, app: Any) -> Iterator["httpx2.AsyncClient"]:
@@ -92,28 +92,28 @@ class CurrentTest:
         from colonnade.testing._clients import async_client
 
         self._lifespan = Lifespan(app)
-        with _kept_overrides(app):
-            yield async_client(self._lifespan, self._before, self._after_async)
+        with _restored_overrides(app):
+            yield async_client(self._lifespan, self._check_sessions, self._after_async_response)
             self._close()
 
-    async def around(self, test: Callable[[], Awaitable[T]]) -> T:
-        """Run an async test, and close in its event loop what it opened there."""
-        before = running_tasks()
+    async def run(self, test: Callable[[], Awaitable[T]]) -> T:
+        """Run an async test, then close its app and async session in the same event loop."""
+        tasks = running_tasks()
         try:
             return await test()
         finally:
             await self.aclose()
-            self.complaints += await left_running(before)
+            self.leaks += await cancel_leftover_tasks(tasks)
 
     async def aclose(self) -> None:
-        """Close what is open in an event loop."""
+        """Stop the app and release the async session."""
         if self._lifespan is not None:
             await self._lifespan.stop()
         if self._async_session is not None:
-            await _sessions.end(self._async_session)
+            await _sessions.release(self._async_session)
 
     def _close(self) -> None:
-        """``aclose``, where a fixture has opened something after the test, or instead of it."""
+        """Run ``aclose`` if a fixture used the app or the async session and the test did not."""
         for loop in self._loops():
             if not (loop.is_running() or loop.is_closed()):
                 loop.run_until_complete(self.aclose())
@@ -123,47 +123,47 @@ class CurrentTest:
         loops = [owner.loop for owner in (self._lifespan, session) if owner is not None]
         return [loop for loop in loops if loop is not None]
 
-    def _before(self, request: Any) -> None:
+    def _check_sessions(self, request: Any) -> None:
         sessions = {"session": self._session, "async_session": self._async_session}
         for name, session in sessions.items():
             sync = session.sync_session if isinstance(session, AsyncSession) else session
-            if sync is not None and _sessions.holds_back(sync):
+            if sync is not None and _sessions.has_uncommitted_changes(sync):
                 _warn(
                     f"{name} has uncommitted changes: the app does not see them, and on SQLite its "
                     f"writes wait for them. Call {name}.commit() before the request."
                 )
 
-    def _after(self, response: Any) -> None:
-        if response.request.method not in _SAFE:
-            self._expire()
+    def _after_response(self, response: Any) -> None:
+        if response.request.method not in _SAFE_METHODS:
+            self._expire_rows()
 
-    async def _after_async(self, response: Any) -> None:
-        self._after(response)
-        if response.request.method not in _SAFE and self._async_session is not None:
-            with unseen():
+    async def _after_async_response(self, response: Any) -> None:
+        self._after_response(response)
+        if response.request.method not in _SAFE_METHODS and self._async_session is not None:
+            with unrecorded():
                 await _sessions.refresh(self._async_session)
 
-    def _expire(self) -> None:
+    def _expire_rows(self) -> None:
         if self._session is not None:
             _sessions.expire(self._session)
 
 
-async def _started(lifespan: Lifespan) -> set["asyncio.Task[Any]"]:
-    """Start an app; which tasks there were before."""
-    before = running_tasks()
+async def _start(lifespan: Lifespan) -> set["asyncio.Task[Any]"]:
+    """Start an app; the tasks that ran before."""
+    tasks = running_tasks()
     await lifespan.start()
-    return before
+    return tasks
 
 
-async def _stopped(lifespan: Lifespan, before: set["asyncio.Task[Any]"]) -> list[str]:
-    """Stop an app; which tasks it has left."""
+async def _stop(lifespan: Lifespan, tasks: set["asyncio.Task[Any]"]) -> list[str]:
+    """Stop an app and cancel the tasks that it left; a sentence for each."""
     await lifespan.stop()
-    return await left_running(before)
+    return await cancel_leftover_tasks(tasks)
 
 
 @contextmanager
-def _kept_overrides(app: Any) -> Iterator[None]:
-    """What a test puts into ``app.dependency_overrides`` is gone when it ends."""
+def _restored_overrides(app: Any) -> Iterator[None]:
+    """Restore ``app.dependency_overrides`` at the end of the block."""
     overrides = getattr(app, "dependency_overrides", None)
     before = dict(overrides or {})
     try:
@@ -176,6 +176,6 @@ def _kept_overrides(app: Any) -> Iterator[None]:
 
 
 def _warn(message: str) -> None:
-    place = site()
-    file, line = ("<test>", 1) if place is None else (place.file, place.line)
+    site = current_call_site()
+    file, line = ("<test>", 1) if site is None else (site.file, site.line)
     warnings.warn_explicit(message, UncommittedWarning, file, line)

@@ -1,4 +1,4 @@
-"""``DATABASE_URL``, for code that looks there itself."""
+"""``environment``: sets ``DATABASE_URL``, for code that reads it."""
 
 import os
 from collections.abc import Iterator
@@ -6,10 +6,10 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def environment(text: str) -> Iterator[None]:
-    """Have ``DATABASE_URL`` be this URL inside the block."""
+def environment(url: str) -> Iterator[None]:
+    """Set ``DATABASE_URL`` inside the block, and restore it afterwards."""
     before = os.environ.get("DATABASE_URL")
-    os.environ["DATABASE_URL"] = text
+    os.environ["DATABASE_URL"] = url
     try:
         yield
     finally:

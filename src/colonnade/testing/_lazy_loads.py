@@ -1,4 +1,4 @@
-"""``no_lazy_loads``: attributes that ask the database when they are looked at."""
+"""``no_lazy_loads``: an assertion that no attribute is loaded lazily."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,37 +9,37 @@ from sqlalchemy import event
 from sqlalchemy.orm import ORMExecuteState, Session
 
 from colonnade.database import Database
-from colonnade.testing._call_sites import CallSite, is_within, site
+from colonnade.testing._call_sites import CallSite, current_call_site, is_called_from
 
 
 @dataclass(frozen=True, slots=True)
 class _Load:
-    what: str
+    attribute: str
     site: CallSite | None
     in_response: bool
 
     def __str__(self) -> str:
         if self.in_response:
-            where = "while FastAPI wrote the response"
+            where = "while FastAPI serialized the response"
         elif self.site is None:
             where = "in a library"
         else:
             where = f"at {self.site}, in {self.site.function}: {self.site.text}"
-        return f"{self.what} was loaded {where}"
+        return f"{self.attribute} was loaded {where}"
 
 
 @contextmanager
 def no_lazy_loads(database: Database) -> Iterator[None]:
-    """Find attributes that are loaded when they are looked at, rather than with their row.
+    """Find attributes that are loaded on access instead of with their row.
 
-    Each is a separate statement for each row; in a response FastAPI looks at them, after the
-    endpoint has returned. Async code meets ``LazyLoadError`` instead.
+    A lazy load costs a statement for each row. FastAPI triggers them when it serializes a
+    response, after the endpoint has returned. Async code raises ``LazyLoadError`` instead.
 
     Args:
         database: The database.
 
     Raises:
-        AssertionError: There were some; the message names attributes and lines.
+        AssertionError: There were lazy loads; the message names the attributes and lines.
 
     Example:
         ```python
@@ -49,29 +49,29 @@ def no_lazy_loads(database: Database) -> Iterator[None]:
     """
     loads: list[_Load] = []
 
-    def note(state: ORMExecuteState) -> None:
-        what = _loaded(state)
-        if what is not None and database.has(_engine(state)):
-            here = site()
-            loads.append(_Load(what, here, here is None and is_within("fastapi")))
+    def record(state: ORMExecuteState) -> None:
+        attribute = _lazy_attribute(state)
+        if attribute is not None and database.has(_engine(state)):
+            site = current_call_site()
+            loads.append(_Load(attribute, site, site is None and is_called_from("fastapi")))
 
-    event.listen(Session, "do_orm_execute", note)
+    event.listen(Session, "do_orm_execute", record)
     try:
         yield
     finally:
-        event.remove(Session, "do_orm_execute", note)
+        event.remove(Session, "do_orm_execute", record)
     if loads:
         lines = [f"- {load}" for load in dict.fromkeys(loads)]
-        names = sorted({load.what for load in loads})
+        names = sorted({load.attribute for load in loads})
         raise AssertionError(
-            "\n".join([f"{len(loads)} lazy loads:", *lines])
-            + f"\nLoad them with the row by options(selectinload({names[0]})), or leave them out "
-            "of the response."
+            "\n".join([f"{len(loads)} lazy load{'' if len(loads) == 1 else 's'}:", *lines])
+            + f"\nLoad them with the row, as by options(selectinload({names[0]})), or leave them "
+            "out of the response."
         )
 
 
-def _loaded(state: ORMExecuteState) -> str | None:
-    """The attribute that a statement loads; None if it is not a lazy load."""
+def _lazy_attribute(state: ORMExecuteState) -> str | None:
+    """The attribute that a statement loads lazily; None if it is not a lazy load."""
     if state.is_relationship_load and state.lazy_loaded_from is not None:
         path: Any = state.loader_strategy_path
         relation = path.prop if path is not None and hasattr(path, "prop") else None

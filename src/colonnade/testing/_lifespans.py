@@ -1,6 +1,6 @@
-"""An application's lifespan, started and stopped in the event loop that it is used from.
+"""Starts and stops an application in the event loop of the test.
 
-The protocol: https://asgi.readthedocs.io/en/latest/specs/lifespan.html
+The lifespan protocol: https://asgi.readthedocs.io/en/latest/specs/lifespan.html
 """
 
 import asyncio
@@ -13,14 +13,14 @@ Message: TypeAlias = MutableMapping[str, Any]
 
 
 class Lifespan:
-    """An application that starts with its first request: an application itself.
+    """Wraps an ASGI application, and starts it with the first request.
 
     Args:
         app: The application.
 
     Attributes:
         app: The application.
-        state: What its lifespan keeps for requests.
+        state: The lifespan state, which each request gets a copy of.
     """
 
     def __init__(self, app: Any) -> None:
@@ -34,24 +34,24 @@ class Lifespan:
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop | None:
-        """The event loop that it is started in; None if it is in none."""
+        """The event loop that the application runs in; None if it is not running."""
         if self._task is None or self._task.get_loop().is_closed():
             return None
         return self._task.get_loop()
 
     async def start(self) -> None:
-        """Start it, unless it is started.
+        """Start the application, unless it is running.
 
         Raises:
-            FixtureError: It is started in another event loop.
-            Exception: What the application raised instead of starting.
+            FixtureError: It is running in another event loop.
+            Exception: Whatever the application raises at startup.
         """
         loop = asyncio.get_running_loop()
         if self.loop is None:
-            self._began = asyncio.Event()
+            self._startup_done = asyncio.Event()
             self._failed = False
-            self._told: asyncio.Queue[Message] = asyncio.Queue()
-            self._told.put_nowait({"type": "lifespan.startup"})
+            self._messages: asyncio.Queue[Message] = asyncio.Queue()
+            self._messages.put_nowait({"type": "lifespan.startup"})
             self._task = loop.create_task(self._run(), name="lifespan")
         elif self.loop is not loop:
             raise FixtureError(
@@ -59,34 +59,34 @@ class Lifespan:
                 "the test and its fixtures in one loop: set the same loop_scope for both "
                 "(pytest-asyncio), or give anyio_backend their scope (anyio)."
             )
-        await self._began.wait()
+        await self._startup_done.wait()
         if self._failed:
             await self.stop()
 
     async def stop(self) -> None:
-        """Stop it, if it is started.
+        """Stop the application, if it is running.
 
         Raises:
-            Exception: What the application raised.
+            Exception: Whatever the application raises at shutdown.
         """
         task, self._task = self._task, None
         if task is None or task.get_loop().is_closed():
             return
-        self._told.put_nowait({"type": "lifespan.shutdown"})
+        self._messages.put_nowait({"type": "lifespan.shutdown"})
         await task
 
     async def _run(self) -> None:
         scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": self.state}
         try:
-            await self.app(scope, self._told.get, self._hear)
+            await self.app(scope, self._messages.get, self._send)
         except Exception:
-            # One that raises without having said a word knows no lifespan, says the protocol.
-            if self._failed or self._began.is_set():
+            # By the protocol, one that raises before it sends a message does not support lifespan.
+            if self._failed or self._startup_done.is_set():
                 raise
         finally:
-            self._began.set()
+            self._startup_done.set()
 
-    async def _hear(self, message: Message) -> None:
+    async def _send(self, message: Message) -> None:
         self._failed = message["type"].endswith(".failed")
         if message["type"] == "lifespan.startup.complete":
-            self._began.set()
+            self._startup_done.set()

@@ -1,22 +1,22 @@
-"""A lock that processes share."""
+"""``locked``: a lock between processes."""
 
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-LONGEST = 600.0
-"""Seconds to wait for whoever has the lock."""
+TIMEOUT = 600.0
+"""Seconds to wait for the process that holds the lock."""
 
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Let one process at a time into the block; one that is killed inside holds nobody up.
+    """Let one process at a time into the block. A process that is killed releases the lock.
 
     Args:
-        path: A file for the lock: a database, since SQLite has locks on every system.
+        path: The lock file: an SQLite database, whose locks work on every system.
     """
-    with closing(sqlite3.connect(path, timeout=LONGEST, isolation_level=None)) as connection:
+    with closing(sqlite3.connect(path, timeout=TIMEOUT, isolation_level=None)) as connection:
         connection.execute("BEGIN EXCLUSIVE")
         try:
             yield

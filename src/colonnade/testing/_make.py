@@ -1,4 +1,4 @@
-"""``make``: a row of random values that its table accepts."""
+"""``make``: builds a row with random valid values."""
 
 import difflib
 import os
@@ -13,29 +13,28 @@ from colonnade.models import ColumnShape, RelationShape, Shape, schemas
 T = TypeVar("T")
 
 DATABASE_IDS = frozenset(("memory", "sqlite", "postgresql"))
-"""What the plugin adds to the name of a test that runs on several databases."""
+"""The ids that the plugin gives to the runs of a test on several databases."""
 
 
 def make(model: type[T], /, **values: Any) -> T:
-    """A row of random values that its table accepts, not stored yet.
+    """Build a row with random valid values. It is not stored yet.
 
-    Text keeps to its length and pattern, numbers to their bounds; what ``Literal`` and ``Enum``
-    columns hold is one of theirs, what is unique is new. A row that must refer to another comes
-    with one, by its relation; one that may refers to none. Keys, timestamps and versions that
-    the database makes are left to it. The same test has the same values each time it runs, and on
-    every database that it runs on.
+    Values respect lengths, patterns, bounds, ``Literal`` and ``Enum``; values of unique columns
+    are not repeated in a test. A required foreign key gets a new parent row, through the
+    relation; an optional one stays empty. Keys, timestamps and versions that the database
+    generates are left to it. A test gets the same values on each run and on every database.
 
     Args:
-        model: The table.
-        given: Values, and rows of relations, by name; the rest is made up.
+        model: The model class of a table.
+        values: Values of columns and rows of relations, by name. The others are random.
 
     Returns:
-        The row: ``session.add(row)`` stores it, and the rows that were made for it.
+        The row. ``session.add(row)`` stores it and its new parent rows.
 
     Raises:
-        TypeError: ``given`` has a name that the model has not.
-        pydantic.ValidationError: A value in ``given`` breaks the table's rules.
-        FixtureError: It needs a row of another table, to which it has no relation.
+        TypeError: ``values`` has a name that the model does not have.
+        pydantic.ValidationError: A value in ``values`` is invalid.
+        FixtureError: The row needs a parent row, and the model has no relation to its table.
         ModelError: ``model`` is not a table.
 
     Example:
@@ -46,57 +45,64 @@ def make(model: type[T], /, **values: Any) -> T:
     return _make(model, values, ())
 
 
-def _make(model: type[T], values: dict[str, Any], within: tuple[type[Any], ...]) -> T:
+def _make(model: type[T], values: dict[str, Any], children: tuple[type[Any], ...]) -> T:
+    """``make`` for a row and its parent rows.
+
+    Args:
+        model: The model class of a table.
+        values: Values of columns and rows of relations, by name.
+        children: The models of the rows that this row is a parent of, the outermost first.
+    """
     shape = Shape.of(model)
-    _check(shape, values)
-    from colonnade.testing._values import made_up, seed  # which has a second to import
+    _check_values(shape, values)
+    from colonnade.testing._values import random_value, seed  # importing it takes a second
 
-    seed(_running_test())
+    seed(_current_test_name())
     parents = {
-        relation.name: _parent(shape, relation, within) for relation in _needed(shape, values)
+        relation.name: _make_parent(shape, relation, children)
+        for relation in _required_relations(shape, values)
     }
-    referring = {name for key in shape.foreign_keys for name in _names(shape, key.columns)}
-    wanted = [
-        column
+    foreign_keys = {name for key in shape.foreign_keys for name in _names(shape, key.columns)}
+    random_values = {
+        column.name: random_value(shape, column)
         for column in shape.columns.values()
-        if column.name not in values and column.name not in referring and not _is_kept(column)
-    ]
-    row_values = {column.name: made_up(shape, column) for column in wanted}
-    return model(**row_values, **parents, **values)
+        if not (column.name in values or column.name in foreign_keys or _is_generated(column))
+    }
+    return model(**random_values, **parents, **values)
 
 
-def _running_test() -> str:
-    """The test that runs, without the parameter that says on which database."""
+def _current_test_name() -> str:
+    """The name of the running test, without the id of its database."""
     test = os.environ.get("PYTEST_CURRENT_TEST", "").partition(" (")[0]
     name, _, parameters = test.removesuffix("]").partition("[")
-    others = [part for part in parameters.split("-") if part not in DATABASE_IDS]
-    return "-".join([name, *filter(None, others)])
+    other_ids = [part for part in parameters.split("-") if part not in DATABASE_IDS]
+    return "-".join([name, *filter(None, other_ids)])
 
 
-def _check(shape: Shape, values: dict[str, Any]) -> None:
+def _check_values(shape: Shape, values: dict[str, Any]) -> None:
     known = [*shape.columns, *shape.relations]
     for name in values:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            meant = f" Did you mean {near[0]}?" if near else ""
-            raise TypeError(f"{shape.model.__name__} has no {name!r}.{meant}")
+            similar = difflib.get_close_matches(name, known, n=1)
+            hint = f" Did you mean {similar[0]}?" if similar else ""
+            raise TypeError(f"{shape.model.__name__} has no column or relation {name!r}.{hint}")
     update = schemas(shape.model).update
     update.model_validate(
         {name: value for name, value in values.items() if name in update.model_fields}
     )
 
 
-def _is_kept(column: ColumnShape) -> bool:
-    """Whether a value is there by itself: made by the database, or a key with a default."""
-    has_own = column.primary_key and column.has_default
-    return column.generated or column.role is not None or has_own
+def _is_generated(column: ColumnShape) -> bool:
+    """Whether the database generates the value, or a primary key has a default."""
+    is_default_key = column.primary_key and column.has_default
+    return column.generated or column.role is not None or is_default_key
 
 
-def _needed(shape: Shape, values: dict[str, Any]) -> Iterable[RelationShape]:
-    """The relations to rows that must be there, and are not given.
+def _required_relations(shape: Shape, values: dict[str, Any]) -> Iterable[RelationShape]:
+    """The relations of required foreign keys that ``values`` does not set.
 
     Raises:
-        FixtureError: There is no relation to such a row.
+        FixtureError: A required foreign key has no relation.
     """
     for key in shape.foreign_keys:
         names = _names(shape, key.columns)
@@ -105,20 +111,20 @@ def _needed(shape: Shape, values: dict[str, Any]) -> Iterable[RelationShape]:
             continue
         if all(column.has_default and not column.primary_key for column in columns):
             continue
-        leading = [
-            relation for relation in shape.relations.values() if _leads(relation, key.columns)
+        relations = [
+            relation for relation in shape.relations.values() if _uses_key(relation, key.columns)
         ]
-        if any(relation.name in values for relation in leading):
+        if any(relation.name in values for relation in relations):
             continue
-        if not leading:
+        if not relations:
             raise FixtureError(
-                f"{shape.model.__name__} needs a row of {key.table}, to which it has no "
-                f"relation: give {names[0]}=..., the key of a stored row."
+                f"{shape.model.__name__} needs a row of {key.table}, and has no relation to it. "
+                f"Pass {names[0]}=..., the key of a stored row."
             )
-        yield leading[0]
+        yield relations[0]
 
 
-def _leads(relation: RelationShape, columns: tuple[str, ...]) -> bool:
+def _uses_key(relation: RelationShape, columns: tuple[str, ...]) -> bool:
     if relation.orm.direction is not RelationshipDirection.MANYTOONE:
         return False
     return not relation.orm.viewonly and {c.name for c in relation.orm.local_columns} == set(
@@ -130,10 +136,11 @@ def _names(shape: Shape, columns: tuple[str, ...]) -> list[str]:
     return [column.name for column in shape.columns.values() if column.column.name in columns]
 
 
-def _parent(shape: Shape, relation: RelationShape, within: tuple[type[Any], ...]) -> Any:
-    if relation.target in within or relation.target is shape.model:
-        path = " -> ".join(model.__name__ for model in (*within, shape.model, relation.target))
+def _make_parent(shape: Shape, relation: RelationShape, children: tuple[type[Any], ...]) -> Any:
+    if relation.target in children or relation.target is shape.model:
+        path = " -> ".join(model.__name__ for model in (*children, shape.model, relation.target))
         raise FixtureError(
-            f"{path}: each needs the next, without an end. Give {relation.name}=... yourself."
+            f"Cannot make a {shape.model.__name__}: its required parent rows form a cycle, {path}. "
+            f"Pass {relation.name}=..."
         )
-    return _make(relation.target, {}, (*within, shape.model))
+    return _make(relation.target, {}, (*children, shape.model))

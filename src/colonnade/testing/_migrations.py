@@ -1,4 +1,4 @@
-"""The test that every history deserves."""
+"""``check_migrations``: a test of a project's migration history."""
 
 from pathlib import Path
 
@@ -7,15 +7,15 @@ from colonnade.project import Project
 
 
 def check_migrations(directory: Path | None = None) -> None:
-    """Assert that a history has one head, goes up and down and up, and makes the models' tables.
+    """Assert that the history has one head, runs in both directions and creates the models' tables.
 
-    In a throwaway database of the kind that the test has.
+    It runs in a temporary database of the test's kind.
 
     Args:
-        directory: The project, or a directory in it; None: the working directory.
+        directory: The project, or a directory in it; by default the working directory.
 
     Raises:
-        AssertionError: It does not; the message says which revision, and what.
+        AssertionError: It does not; the message names the revision and the difference.
     """
     from colonnade.migrations import History, check, models_of
 

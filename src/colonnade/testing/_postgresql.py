@@ -1,4 +1,4 @@
-"""PostgreSQL for tests: what a test changed is asked of the server, and taken back."""
+"""PostgreSQL databases for tests, which are restored by undoing what a test changed."""
 
 import time
 from contextlib import suppress
@@ -11,14 +11,21 @@ from psycopg import sql
 
 from colonnade.database import Database, DatabaseURL, with_database
 from colonnade.errors import FixtureError, UnreachableError
-from colonnade.testing._temporary_databases import Backend, Schema, Settled, TemporaryDatabase
+from colonnade.testing._temporary_databases import (
+    Backend,
+    RestoreResult,
+    SchemaBuilder,
+    TemporaryDatabase,
+)
 
-PATIENCE = 1.0
-"""Seconds that a transaction may still take to end once its test has."""
+GRACE_PERIOD = 1.0
+"""Seconds that transactions have to end after their test."""
 
-LARGE = 1 << 20
-"""Bytes from which on a table is vacuumed after its rows are deleted, which leaves them in place.
-TRUNCATE makes new files, 1 ms and more a table, where DELETE of a few rows takes 50 µs."""
+VACUUM_THRESHOLD = 1 << 20
+"""Size in bytes of tables that are vacuumed after DELETE, which leaves dead rows in place.
+
+TRUNCATE instead creates new files, which takes 1 ms and more per table; DELETE of a few rows takes
+50 µs."""
 
 _TABLES = """
 SELECT format('%I.%I', n.nspname, c.relname),
@@ -46,15 +53,15 @@ _CATALOGS = {
     "pg_trigger": "tgrelid IN (TABLE relation)",
     "pg_type": "oid >= {first} AND typnamespace IN (TABLE space)",
 }
-"""Where the server keeps what a schema is made of, and which of its rows are of this one: not those
-of temporary tables."""
+"""The system catalogs that define a schema, and which of their rows belong to it: temporary tables
+do not."""
 
 _FIRST_OID = 16_384
-"""From which on objects are not the server's own: FirstNormalObjectId in access/transam.h."""
+"""The first OID of objects that users create: FirstNormalObjectId in access/transam.h."""
 
-# Relations by what they say: maintenance writes to their rows as well, and so makes xmin another.
-_SHAPE = """
-SELECT 'shape', (
+# Relations are compared by content: maintenance writes to their rows too, which changes xmin.
+_SCHEMA_VERSION = """
+SELECT 'schema', (
   WITH space AS MATERIALIZED (
     SELECT oid FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
   ), relation AS MATERIALIZED (
@@ -73,7 +80,7 @@ SELECT 'shape', (
         for catalog, rows in _CATALOGS.items()
     ).format(first=_FIRST_OID),
 )
-_OPEN = """
+_OPEN_TRANSACTIONS = """
 SELECT 'open', pid::text, state, query FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid()
   AND backend_type = 'client backend' AND state NOT IN ('idle', 'disabled')
@@ -81,48 +88,48 @@ WHERE datname = current_database() AND pid <> pg_backend_pid()
 
 
 class PostgreSQLBackend(Backend):
-    """Databases on a server.
+    """Creates databases on a PostgreSQL server.
 
     Args:
-        text: The URL of a database on it to connect to, which is not touched.
-        run: What the names of databases begin with: one for all processes of a run.
-        name: What tells those of this process apart.
+        url: The URL of an existing database of the server. It is only connected to.
+        run: The prefix of the databases' names, the same for all processes of a run.
+        process: The name of this process, unique in the run.
 
     Raises:
-        FixtureError: It cannot be connected to.
+        FixtureError: The server cannot be reached.
     """
 
-    def __init__(self, text: str, run: str, name: str) -> None:
-        self._text = text
-        self._names = f"{run}_{name}"
+    def __init__(self, url: str, run: str, process: str) -> None:
+        self._url = url
+        self._prefix = f"{run}_{process}"
         self._template = f"{run}_template"
         self._has_template = False
         self._numbers = count(1)
-        self._connection = _connect(text)
+        self._connection = _connect(url)
 
-    def place(self, schema: Schema | None) -> TemporaryDatabase:
+    def create(self, schema: SchemaBuilder | None) -> TemporaryDatabase:
         if schema is not None and not self._has_template:
             self._make_template(schema)
-        name = f"{self._names}_{next(self._numbers)}"
+        name = f"{self._prefix}_{next(self._numbers)}"
         template = "template1" if schema is None else self._template
         self._run("CREATE DATABASE {} TEMPLATE {}", name, template)
-        return PostgreSQLPlace(self, name)
+        return PostgreSQLDatabase(self, name)
 
     def drop(self, name: str) -> None:
-        """Delete a database, whoever is connected to it."""
+        """Delete a database and end the connections to it."""
         self._run("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
 
-    def text(self, name: str) -> str:
+    def url_of(self, name: str) -> str:
         """The URL of a database on this server."""
-        return with_database(self._text, name)
+        return with_database(self._url, name)
 
     def close(self) -> None:
         with suppress(FixtureError, psycopg.Error):  # other processes of the run may be using it
             self._run("DROP DATABASE IF EXISTS {}", self._template)
         self._connection.close()
 
-    def _make_template(self, schema: Schema) -> None:
-        """The template, made by whichever process comes first."""
+    def _make_template(self, schema: SchemaBuilder) -> None:
+        """Create the template database, unless another process of the run has."""
         draft = f"{self._template}_draft"
         self._connection.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [draft])
         try:
@@ -133,7 +140,7 @@ class PostgreSQLBackend(Backend):
                 self.drop(draft)
                 self._run("CREATE DATABASE {} TEMPLATE template1", draft)
                 try:
-                    schema(self.text(draft))
+                    schema(self.url_of(draft))
                     self._disconnect(draft)
                     self._run("ALTER DATABASE {} RENAME TO {}", draft, self._template)
                 finally:
@@ -143,10 +150,10 @@ class PostgreSQLBackend(Backend):
         self._has_template = True
 
     def _disconnect(self, name: str) -> None:
-        """End the connections that whoever made the tables has left open."""
-        deadline = time.monotonic() + 5 * PATIENCE
-        ending = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
-        while self._connection.execute(ending, [name]).fetchall() and time.monotonic() < deadline:
+        """End the connections to a database, such as those of the code that created its tables."""
+        deadline = time.monotonic() + 5 * GRACE_PERIOD
+        query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+        while self._connection.execute(query, [name]).fetchall() and time.monotonic() < deadline:
             time.sleep(0.01)
 
     def _run(self, statement: LiteralString, *names: str) -> None:
@@ -154,114 +161,113 @@ class PostgreSQLBackend(Backend):
             self._connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
         except psycopg.errors.InsufficientPrivilege:
             raise FixtureError(
-                f"{DatabaseURL.parse(self._text)} must not make databases, of which each process "
-                "of a test run needs one: ALTER ROLE ... CREATEDB, or name another user."
+                f"The user of {DatabaseURL.parse(self._url)} may not create databases, and each "
+                "process of a test run needs one. Run ALTER ROLE ... CREATEDB, or use another user."
             ) from None
 
 
 @dataclass(slots=True)
 class _Table:
-    """A table, and what it held when the database was made.
+    """A table, and the rows that it had when the database was created.
 
     Attributes:
-        name: Its name, quoted.
-        columns: Those that can be written, quoted.
-        rows: Its rows, as COPY writes them.
-        state: What changes whenever they do; None if there are none.
+        name: Its quoted name.
+        columns: Its writable columns, quoted.
+        rows: Its original rows, as COPY writes them.
+        version: A value that changes with every change to the rows; None if there are no rows.
     """
 
     name: LiteralString
     columns: LiteralString
     rows: bytes = b""
-    state: str | None = None
+    version: str | None = None
 
 
-class PostgreSQLPlace(TemporaryDatabase):
-    """One database on a server.
+class PostgreSQLDatabase(TemporaryDatabase):
+    """A temporary database on a PostgreSQL server.
 
-    After each test one query asks what is not as it was: which tables have rows, or other rows
-    than they were made with, which sequences have moved, whether the schema is another, who is
-    in a transaction. What is found is taken back.
+    After each test a single query finds what has changed: tables with other rows than at the
+    start, advanced sequences, a changed schema and open transactions. The changes are undone.
     """
 
     def __init__(self, backend: PostgreSQLBackend, name: str) -> None:
         self._backend = backend
         self._name = name
-        self.text = backend.text(name)
-        self.url = DatabaseURL.parse(self.text)
-        self._connection = _connect(self.text)
-        self._ignores_keys = self._ignore_keys()
+        self.url_string = backend.url_of(name)
+        self.url = DatabaseURL.parse(self.url_string)
+        self._connection = _connect(self.url_string)
+        self._triggers_disabled = self._disable_triggers()
         self._tables = [_Table(*row) for row in self._connection.execute(_TABLES).fetchall()]
         for table in self._tables:
-            self._keep(table)
-        self._question = self._asked()
-        before = self._answers()
-        self._shape, self._sequences = before["shape"], before["sequence"]
+            self._remember_rows(table)
+        self._change_query = self._build_change_query()
+        before = self._find_changes()
+        self._schema_version, self._sequences = before["schema"], before["sequence"]
 
-    def settle(self) -> Settled:
+    def restore(self) -> RestoreResult:
         try:
-            changes = self._answers()
-            deadline = time.monotonic() + PATIENCE
+            changes = self._find_changes()
+            deadline = time.monotonic() + GRACE_PERIOD
             while changes["open"] and time.monotonic() < deadline:
                 time.sleep(0.01)
-                changes = self._answers()
+                changes = self._find_changes()
         except psycopg.errors.UndefinedTable:
-            return Settled(is_lost=True)
+            return RestoreResult(needs_replacement=True)
         if changes["open"]:
-            return Settled(tuple(map(_complaint, changes["open"])), is_lost=True)
-        if changes["shape"] != self._shape:
-            return Settled(is_lost=True)
-        if changes["written"] and not self._take_back(changes["written"]):
-            return Settled(is_lost=True)
+            return RestoreResult(tuple(map(_leak, changes["open"])), needs_replacement=True)
+        if changes["schema"] != self._schema_version:
+            return RestoreResult(needs_replacement=True)
+        if changes["written"] and not self._restore_tables(changes["written"]):
+            return RestoreResult(needs_replacement=True)
         for name, last, start in changes["sequence"]:
             if (name, last, start) not in self._sequences:
-                self._wind_back(name, start)
-        return Settled()
+                self._reset_sequence(name, start)
+        return RestoreResult()
 
     def close(self) -> None:
         self._connection.close()
         self._backend.drop(self._name)
 
-    def _ignore_keys(self) -> bool:
-        """Have foreign keys and triggers not see what this connection does, if it may."""
+    def _disable_triggers(self) -> bool:
+        """Disable triggers and foreign keys on this connection; whether the user may do so."""
         try:
             self._connection.execute("SET session_replication_role = replica")
         except psycopg.errors.InsufficientPrivilege:
             return False
         return True
 
-    def _keep(self, table: _Table) -> None:
-        """Remember the rows that a table has been made with."""
-        state = self._connection.execute(f"SELECT {_state(table)}").fetchone()
-        table.state = state[0] if state else None
-        if table.state is not None:
+    def _remember_rows(self, table: _Table) -> None:
+        """Store the current rows of a table as its original rows."""
+        row = self._connection.execute(f"SELECT {_row_version(table)}").fetchone()
+        table.version = row[0] if row else None
+        if table.version is not None:
             with (
                 self._connection.cursor() as cursor,
-                cursor.copy(_copy(table, "TO STDOUT")) as copy,
+                cursor.copy(_copy_sql(table, "TO STDOUT")) as copy,
             ):
                 table.rows = b"".join(map(bytes, copy))
 
-    def _asked(self) -> str:
-        """The query of everything that may have changed."""
+    def _build_change_query(self) -> str:
+        """The query for everything that a test may have changed."""
         written = [
             f"SELECT 'written', '{number}', pg_relation_size({_literal(table.name)})::text, NULL "
-            f"WHERE {_is_written(table)}"
+            f"WHERE {_has_changed(table)}"
             for number, table in enumerate(self._tables)
         ]
-        return " UNION ALL ".join([_SEQUENCES, _SHAPE, _OPEN, *written])
+        return " UNION ALL ".join([_SEQUENCES, _SCHEMA_VERSION, _OPEN_TRANSACTIONS, *written])
 
-    def _answers(self) -> dict[str, list[tuple[Any, ...]]]:
+    def _find_changes(self) -> dict[str, list[tuple[Any, ...]]]:
         changes: dict[str, list[tuple[Any, ...]]] = {
-            "sequence": [], "shape": [], "open": [], "written": []
+            "sequence": [], "schema": [], "open": [], "written": []
         }  # fmt: skip
-        for kind, *details in self._connection.execute(self._question):
+        for kind, *details in self._connection.execute(self._change_query):
             changes[kind].append(tuple(details))
         return changes
 
-    def _take_back(self, written: list[tuple[Any, ...]]) -> bool:
-        """Make tables as they were; whether that could be done."""
-        if not self._ignores_keys:
-            if any(table.state is not None for table in self._tables):
+    def _restore_tables(self, written: list[tuple[Any, ...]]) -> bool:
+        """Restore the rows of tables; whether that was possible."""
+        if not self._triggers_disabled:
+            if any(table.version is not None for table in self._tables):
                 return False
             names = ", ".join(self._tables[int(number)].name for number, _, _ in written)
             self._connection.execute(f"TRUNCATE {names} CASCADE")
@@ -269,37 +275,40 @@ class PostgreSQLPlace(TemporaryDatabase):
         for number, size, _ in written:
             table = self._tables[int(number)]
             self._connection.execute(f"DELETE FROM {table.name}")
-            if int(size) > LARGE:
+            if int(size) > VACUUM_THRESHOLD:
                 self._connection.execute(f"VACUUM {table.name}")
-            if table.state is not None:
+            if table.version is not None:
                 self._refill(table)
         return True
 
     def _refill(self, table: _Table) -> None:
-        """Give a table the rows it was made with."""
-        with self._connection.cursor() as cursor, cursor.copy(_copy(table, "FROM STDIN")) as rows:
+        """Insert the original rows into an empty table."""
+        with (
+            self._connection.cursor() as cursor,
+            cursor.copy(_copy_sql(table, "FROM STDIN")) as rows,
+        ):
             rows.write(table.rows)
-        self._keep(table)
-        self._question = self._asked()
+        self._remember_rows(table)
+        self._change_query = self._build_change_query()
 
-    def _wind_back(self, name: str, start: str) -> None:
+    def _reset_sequence(self, name: str, start: str) -> None:
         last = next((last for known, last, _ in self._sequences if known == name), None)
         self._connection.execute(
             "SELECT setval(%s::regclass, %s, %s)", [name, int(last or start), last is not None]
         )
 
 
-def _connect(text: str) -> "psycopg.Connection[tuple[Any, ...]]":
-    """A connection on which each statement is its own transaction.
+def _connect(url: str) -> "psycopg.Connection[tuple[Any, ...]]":
+    """Open a connection in autocommit mode.
 
     Raises:
-        FixtureError: There is none to be had; the message says why.
+        FixtureError: The server cannot be reached.
     """
-    database = Database(text)
+    database = Database(url)
     try:
         database.ping()
     except UnreachableError as error:
-        raise FixtureError(f"No database for tests: {error}") from None
+        raise FixtureError(f"Cannot create a database for tests: {error}") from None
     pooled = database.engine.raw_connection()
     connection: psycopg.Connection[tuple[Any, ...]] | None = pooled.driver_connection
     assert connection is not None
@@ -310,8 +319,8 @@ def _connect(text: str) -> "psycopg.Connection[tuple[Any, ...]]":
     return connection
 
 
-def _state(table: _Table) -> LiteralString:
-    """What changes with every change to the rows of a table: its rows' transactions."""
+def _row_version(table: _Table) -> LiteralString:
+    """SQL for a value that changes with the rows of a table: made of their transaction ids."""
     return (
         f"(SELECT nullif(concat_ws(' ', count(*), sum(xmin::text::bigint)), '0') FROM {table.name})"
     )
@@ -321,23 +330,25 @@ def _literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _is_written(table: _Table) -> str:
-    """Whether a table has other rows than it was made with."""
-    if table.state is None:
+def _has_changed(table: _Table) -> str:
+    """SQL for whether a table has other rows than its original ones."""
+    if table.version is None:
         return f"EXISTS (SELECT FROM {table.name})"
-    return f"{_state(table)} IS DISTINCT FROM '{table.state}'"
+    return f"{_row_version(table)} IS DISTINCT FROM '{table.version}'"
 
 
-def _copy(table: _Table, direction: LiteralString) -> LiteralString:
+def _copy_sql(table: _Table, direction: LiteralString) -> LiteralString:
     return f"COPY {table.name} ({table.columns}) {direction}"
 
 
-def _complaint(change: tuple[str, str, str]) -> str:
-    _, state, query = change
-    shown = " ".join(query.split())[:200]
+def _leak(transaction: tuple[str, str, str]) -> str:
+    _, state, query = transaction
+    statement = " ".join(query.split())[:200]
     if state == "active":
-        return f"It left a statement running: {shown}. Wait for it, or cancel what runs it."
+        return (
+            f"It left a statement running: {statement}. Await it, or cancel the task that runs it."
+        )
     return (
-        f"It left a transaction open, whose last statement is: {shown}. End it: commit, roll back, "
-        "or close its session, as `with db.session()` does."
+        f"It left a transaction open, whose last statement is: {statement}. Commit it, roll it "
+        "back, or close its session, as `with db.session()` does."
     )

@@ -1,4 +1,4 @@
-"""``Run``: the databases of a test run, made once and kept from test to test."""
+"""``Run``: the temporary databases of a test run, created once and restored after each test."""
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 
 class Run:
-    """What the tests of one process share.
+    """The databases and the event loop that the tests of one process share.
 
     Args:
         project: The project under test.
-        directory: Where files go; all processes of a run have it in common.
-        process: A name of this process among them.
-        server: Answers the URL of a PostgreSQL server, for when one is asked for by name.
+        directory: The directory for files, the same for all processes of a run.
+        process: The name of this process, unique in the run.
+        server: Returns the URL of a PostgreSQL server. Called for ``--database postgresql``.
     """
 
     def __init__(
@@ -38,192 +38,199 @@ class Run:
         self._process = process
         self._server = server
         self._backends: dict[str, Backend] = {}
-        self._places: dict[tuple[str, str], TemporaryDatabase] = {}
-        self._homes: WeakKeyDictionary[Database, str] = WeakKeyDictionary()
-        self._found: tuple[Any, Any, list[Database]] = (None, None, [])
-        self._lent: set[Database] = set()
-        self._wanted = ""
-        self._lending = ExitStack()
-        self._looping = ExitStack()
+        self._temporary: dict[tuple[str, str], TemporaryDatabase] = {}
+        self._original_urls: WeakKeyDictionary[Database, str] = WeakKeyDictionary()
+        self._last_found: tuple[Any, Any, list[Database]] = (None, None, [])
+        self._redirected: set[Database] = set()
+        self._option = ""
+        self._redirections = ExitStack()
+        self._portal_stack = ExitStack()
 
     @cached_property
     def portal(self) -> "BlockingPortal":
         """An event loop in a thread, for sync tests of async code."""
         from anyio.from_thread import start_blocking_portal
 
-        return self._looping.enter_context(start_blocking_portal())
+        return self._portal_stack.enter_context(start_blocking_portal())
 
     @cached_property
-    def own_database(self) -> Database:
-        """A Database for a project whose app has none, or that has no app."""
+    def fallback_database(self) -> Database:
+        """The Database of a project whose app has none, or that has no app."""
         return Database("sqlite://")
 
     def databases(self, app: Any) -> list[Database]:
-        """The Databases of a project; the one that fixtures mean comes first.
+        """The Databases of the project, the one of the fixtures first.
 
         Args:
-            app: Its app; None if it has none.
+            app: The app; None if the project has none.
 
         Raises:
-            FixtureError: There are several, and nothing says which is meant.
+            FixtureError: There are several, and the settings do not name the one of the fixtures.
         """
-        lasting = self.project.databases()
-        if self._found[:2] != (app, lasting):
-            self._found = app, lasting, self._find(app)
-        return self._found[2]
+        of_modules = self.project.databases()
+        if self._last_found[:2] != (app, of_modules):
+            self._last_found = app, of_modules, self._find_databases(app)
+        return self._last_found[2]
 
-    def _find(self, app: Any) -> list[Database]:
+    def _find_databases(self, app: Any) -> list[Database]:
         self.project.load_models()
         named = self.project.load_database()
         databases = list(dict.fromkeys([*self.project.databases(), *databases_of(app)]))
         if named is not None:
             return [named, *(database for database in databases if database is not named)]
-        if len(set(map(self._home, databases))) > 1:
+        if len(set(map(self._original_url, databases))) > 1:
             raise FixtureError(
-                f"The app has {len(databases)} databases. Say which the fixtures mean, in "
+                f"The app has {len(databases)} databases. Name the one that the fixtures use in "
                 f"{self.project.root / 'pyproject.toml'}:\n\n[tool.colonnade]\n"
                 'database = "app.database:db"'
             )
-        return databases or [self.own_database]
+        return databases or [self.fallback_database]
 
-    def lend(
-        self, databases: Sequence[Database], wanted: str, until: ExitStack
+    def redirect(
+        self, databases: Sequence[Database], option: str, until: ExitStack
     ) -> TemporaryDatabase:
-        """Have Databases be databases for tests.
+        """Redirect Databases to temporary databases, and set ``DATABASE_URL`` to the first.
 
-        Args:
-            databases: The Databases. Those that the project's modules have stay lent from test
-                to test, so that their connections may.
-            wanted: Which kind of database, or its URL.
-            until: What the end of the test closes.
-
-        Returns:
-            Where the first of them is; ``DATABASE_URL`` says so, too.
-
-        Raises:
-            FixtureError: The database cannot be had.
-        """
-        if wanted != self._wanted:
-            self._take_back()
-            self._wanted = wanted
-        lasting = {*self.project.databases(), self.own_database}
-        places = [self._place(wanted, self._home(database)) for database in databases]
-        for database, place in zip(databases, places, strict=True):
-            if database not in lasting:
-                until.enter_context(database.using(place.url))
-            elif database not in self._lent:
-                self._lending.enter_context(database.using(place.url))
-                self._lent.add(database)
-        until.enter_context(environment(places[0].text))
-        return places[0]
-
-    def lend_own(
-        self, databases: Sequence[Database], wanted: str, until: ExitStack, *, tables: bool = True
-    ) -> TemporaryDatabase:
-        """``lend``, of databases that no other test has.
+        Databases that are attributes of the project's modules stay redirected after the test,
+        which keeps their connections open.
 
         Args:
             databases: The Databases.
-            wanted: Which kind of database, or its URL.
-            until: What the end of the test closes.
-            tables: Whether they have the project's tables, or none.
-        """
-        places: dict[str, TemporaryDatabase] = {}
-        until.callback(self.end_loop)  # and with it every connection of it
-        for database in databases:
-            home = self._home(database)
-            if home not in places:
-                places[home] = self.backend(wanted).place(self._make_schema if tables else None)
-                until.callback(places[home].close)
-            until.enter_context(database.using(places[home].url))
-        self.end_loop()
-        first = places[self._home(databases[0])]
-        until.enter_context(environment(first.text))
-        return first
-
-    def settle(self) -> list[str]:
-        """Have every database be as it was before the test.
+            option: A value of ``--database``: ``sqlite``, ``postgresql`` or a URL.
+            until: Is closed at the end of the test.
 
         Returns:
-            What the test left that it ought not to have, a sentence each.
-        """
-        complaints: list[str] = []
-        for key, place in list(self._places.items()):
-            settled = place.settle()
-            complaints += settled.complaints
-            if settled.is_lost:
-                self._take_back()  # connections to it must not be used again
-                del self._places[key]
-                place.close()
-        return complaints
+            The temporary database of the first Database.
 
-    def end_loop(self) -> None:
-        """End the event loop of sync tests; who asks again has a new one."""
+        Raises:
+            FixtureError: The temporary database cannot be created.
+        """
+        if option != self._option:
+            self._end_redirections()
+            self._option = option
+        lasting = {*self.project.databases(), self.fallback_database}
+        targets = [
+            self._temporary_database(option, self._original_url(database)) for database in databases
+        ]
+        for database, target in zip(databases, targets, strict=True):
+            if database not in lasting:
+                until.enter_context(database.using(target.url))
+            elif database not in self._redirected:
+                self._redirections.enter_context(database.using(target.url))
+                self._redirected.add(database)
+        until.enter_context(environment(targets[0].url_string))
+        return targets[0]
+
+    def redirect_to_new(
+        self, databases: Sequence[Database], option: str, until: ExitStack, *, tables: bool = True
+    ) -> TemporaryDatabase:
+        """``redirect``, to temporary databases that only this test uses.
+
+        Args:
+            databases: The Databases.
+            option: A value of ``--database``: ``sqlite``, ``postgresql`` or a URL.
+            until: Is closed at the end of the test.
+            tables: Whether to create the project's tables.
+        """
+        targets: dict[str, TemporaryDatabase] = {}
+        until.callback(self.close_event_loop)  # which closes its connections to them
+        for database in databases:
+            original_url = self._original_url(database)
+            if original_url not in targets:
+                schema = self._make_schema if tables else None
+                targets[original_url] = self.backend(option).create(schema)
+                until.callback(targets[original_url].close)
+            until.enter_context(database.using(targets[original_url].url))
+        self.close_event_loop()
+        first = targets[self._original_url(databases[0])]
+        until.enter_context(environment(first.url_string))
+        return first
+
+    def restore(self) -> list[str]:
+        """Restore every database to its state before the test.
+
+        Returns:
+            What the test left running or open, one sentence each.
+        """
+        leaks: list[str] = []
+        for key, temporary in list(self._temporary.items()):
+            result = temporary.restore()
+            leaks += result.leaks
+            if result.needs_replacement:
+                self._end_redirections()  # no later test may use the connections to it
+                del self._temporary[key]
+                temporary.close()
+        return leaks
+
+    def close_event_loop(self) -> None:
+        """Close the event loop of sync tests. The next use of ``portal`` starts another."""
         if "portal" in self.__dict__:
             del self.portal
-            self._looping.close()
+            self._portal_stack.close()
 
     def close(self) -> None:
-        """Delete everything."""
-        self._take_back()
-        with suppress(FixtureError):  # the server is gone: so are its databases
-            for place in self._places.values():
-                place.close()
+        """Delete the databases."""
+        self._end_redirections()
+        with suppress(FixtureError):  # the server is gone, and its databases with it
+            for temporary in self._temporary.values():
+                temporary.close()
             for backend in self._backends.values():
                 backend.close()
 
-    def backend(self, wanted: str) -> Backend:
-        """What makes databases of a kind.
+    def backend(self, option: str) -> Backend:
+        """The backend that creates databases for a value of ``--database``.
 
         Args:
-            wanted: ``sqlite``, ``postgresql`` or a URL.
+            option: ``sqlite``, ``postgresql`` or a URL.
 
         Raises:
-            FixtureError: There is no such kind, or its server cannot be reached.
+            FixtureError: The option is invalid, or its server cannot be reached.
         """
-        known = self._backends.get(wanted)
-        if known is None:
-            known = self._backends[wanted] = self._backend_of(wanted)
-        return known
+        backend = self._backends.get(option)
+        if backend is None:
+            backend = self._backends[option] = self._make_backend(option)
+        return backend
 
-    def _backend_of(self, wanted: str) -> Backend:
-        if wanted == "sqlite":
+    def _make_backend(self, option: str) -> Backend:
+        if option == "sqlite":
             return SQLiteBackend(self._directory, self._process)
         try:
-            url = DatabaseURL.parse(self._server() if wanted == "postgresql" else wanted)
+            url = DatabaseURL.parse(self._server() if option == "postgresql" else option)
         except DatabaseURLError as error:
             raise FixtureError(f"--database must be sqlite, postgresql or a URL. {error}") from None
         if url.memory:
             return SQLiteBackend(self._directory, self._process, memory=True)
         if url.backend == "sqlite":
             raise FixtureError(
-                f"--database {url}: tests would empty that file. Say --database sqlite for a new "
-                "one, or sqlite:// for one in memory."
+                f"--database {url} names a file, which the tests would empty. Use "
+                "--database sqlite for a temporary file, or --database sqlite:// for a database "
+                "in memory."
             )
         from colonnade.testing._postgresql import PostgreSQLBackend
 
-        text = self._server() if wanted == "postgresql" else wanted
-        return PostgreSQLBackend(text, f"test_{self._directory.name}".lower(), self._process)
+        server = self._server() if option == "postgresql" else option
+        return PostgreSQLBackend(server, f"test_{self._directory.name}".lower(), self._process)
 
-    def _place(self, wanted: str, home: str) -> TemporaryDatabase:
-        known = self._places.get((wanted, home))
-        if known is None:
-            known = self.backend(wanted).place(self._make_schema)
-            self._places[wanted, home] = known
-        return known
+    def _temporary_database(self, option: str, original_url: str) -> TemporaryDatabase:
+        temporary = self._temporary.get((option, original_url))
+        if temporary is None:
+            temporary = self.backend(option).create(self._make_schema)
+            self._temporary[option, original_url] = temporary
+        return temporary
 
-    def _make_schema(self, text: str) -> None:
-        make_schema(self.project, text)
+    def _make_schema(self, url: str) -> None:
+        make_schema(self.project, url)
 
-    def _home(self, database: Database) -> str:
-        """Where a Database is when no test has it: what tells two databases apart."""
-        home = self._homes.get(database)
-        if home is None:
+    def _original_url(self, database: Database) -> str:
+        """The URL of a Database when it is not redirected, which identifies its database."""
+        original_url = self._original_urls.get(database)
+        if original_url is None:
             url = database.url.sync.url
-            home = self._homes[database] = url.render_as_string(hide_password=False)
-        return home
+            original_url = url.render_as_string(hide_password=False)
+            self._original_urls[database] = original_url
+        return original_url
 
-    def _take_back(self) -> None:
-        self._lending.close()
-        self._lent.clear()
-        self.end_loop()
+    def _end_redirections(self) -> None:
+        self._redirections.close()
+        self._redirected.clear()
+        self.close_event_loop()

@@ -1,4 +1,4 @@
-"""``no_sequential_scans``: queries that read a whole large table."""
+"""``no_sequential_scans``: an assertion that no query reads a whole large table."""
 
 import json
 import re
@@ -10,9 +10,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 from colonnade.database import Database
-from colonnade.testing._statements import Statement, recorded, shortened, unseen
+from colonnade.testing._statements import Statement, record_statements, shorten, unrecorded
 
-_EXPLAINED = re.compile(r"\s*(?:SELECT|WITH|UPDATE|DELETE)\b", re.IGNORECASE)
+_EXPLAINABLE = re.compile(r"\s*(?:SELECT|WITH|UPDATE|DELETE)\b", re.IGNORECASE)
 _SCAN = re.compile(r"SCAN (\S+)$")
 
 
@@ -24,10 +24,10 @@ class _Scan:
     condition: str
 
     def __str__(self) -> str:
-        condition = f", looking for {self.condition}" if self.condition else ""
+        condition = f", to find {self.condition}" if self.condition else ""
         lines = [
             f"reads all {self.rows:,} rows of {self.table}{condition}:",
-            f"    {shortened(self.statement.sql)}",
+            f"    {shorten(self.statement.sql)}",
         ]
         if self.statement.site is not None:
             lines.append(f"    from {self.statement.site}: {self.statement.site.text}")
@@ -36,22 +36,22 @@ class _Scan:
 
 @contextmanager
 def no_sequential_scans(database: Database, *, over: int = 1000) -> Iterator[list[Statement]]:
-    """Find the queries for which the database reads a whole table because an index is missing.
+    """Find queries that read a whole table because an index is missing.
 
-    After the block the planner's statistics are brought up to date, and each statement of it
-    explained on what is committed. A plan depends on how many rows there are: store as many as
-    production has at least in order of magnitude, for which ``make`` helps.
+    After the block the planner's statistics are updated and EXPLAIN is run for each statement. It
+    sees committed rows only. A plan depends on the number of rows, so store about as many as in
+    production; ``make`` helps with that.
 
     Args:
         database: The database.
-        over: Rows; tables of up to as many may be read whole.
+        over: The number of rows up to which a table may be read whole.
 
     Yields:
         The statements so far.
 
     Raises:
-        AssertionError: A table of more rows was read whole; the message names statement, line,
-            table and condition.
+        AssertionError: A larger table was read whole; the message names the statement, the line
+            of code, the table and the condition.
 
     Example:
         ```python
@@ -61,30 +61,30 @@ def no_sequential_scans(database: Database, *, over: int = 1000) -> Iterator[lis
             client.get("/tasks?status=pending&order_by=-created_at")
         ```
     """
-    with recorded(database) as statements:
+    with record_statements(database) as statements:
         yield statements
-    with unseen():
+    with unrecorded():
         scans = _scans(database, statements)
-    lines = [str(scan) for scan in scans if scan.rows > over]
-    if lines:
+    messages = [str(scan) for scan in scans if scan.rows > over]
+    if messages:
         raise AssertionError(
-            "\n\n".join(lines) + "\n\nAn index on the columns of the condition would serve: "
+            "\n\n".join(messages) + "\n\nAdd an index on the columns of the condition: "
             "Field(index=True), or Index(...) in __table_args__."
         )
 
 
 def _scans(database: Database, statements: list[Statement]) -> list[_Scan]:
-    explained = {
-        statement.sql: statement for statement in statements if _EXPLAINED.match(statement.sql)
+    distinct = {
+        statement.sql: statement for statement in statements if _EXPLAINABLE.match(statement.sql)
     }
     explain = _explain_postgresql if database.url.backend == "postgresql" else _explain_sqlite
     options = {"isolation_level": "AUTOCOMMIT"}
     with database.engine.connect().execution_options(**options) as connection:
-        if explained:
+        if distinct:
             _analyze(connection)
         return [
             _Scan(statement, table, rows, condition)
-            for statement in explained.values()
+            for statement in distinct.values()
             for table, rows, condition in explain(connection, statement)
         ]
 
@@ -105,9 +105,9 @@ def _explain_postgresql(
     import psycopg
 
     driver: Any = connection.connection.driver_connection
-    # asyncpg's statements number their parameters, psycopg's name them.
-    kind = psycopg.RawCursor if isinstance(statement.parameters, tuple | list) else psycopg.Cursor
-    with kind(driver) as cursor:
+    # asyncpg's statements have numbered parameters, psycopg's have named ones.
+    numbered = isinstance(statement.parameters, tuple | list)
+    with (psycopg.RawCursor if numbered else psycopg.Cursor)(driver) as cursor:
         cursor.execute(f"EXPLAIN (FORMAT JSON) {statement.sql}", statement.parameters)
         (output,) = cursor.fetchone() or ([],)
     plan = json.loads(output) if isinstance(output, str) else output
@@ -123,13 +123,14 @@ def _explain_postgresql(
 
 
 def _nodes(node: dict[str, Any], parent: dict[str, Any]) -> Iterator[tuple[Any, Any]]:
+    """A plan node and all nodes below it, each with its parent."""
     yield node, parent
-    for below in node.get("Plans", ()):
-        yield from _nodes(below, node)
+    for child in node.get("Plans", ()):
+        yield from _nodes(child, node)
 
 
 def _stops_early(sql: str) -> bool:
-    """Whether the first rows do, whichever they are."""
+    """Whether a LIMIT without a condition ends the scan early."""
     reduced = re.sub(r"\bWHERE 1 = 1\b(?! AND)", "", sql)
     return re.search(r"\bLIMIT\b", reduced) is not None and re.search(r"\bWHERE\b", reduced) is None
 
@@ -143,7 +144,7 @@ def _explain_sqlite(connection: Connection, statement: Statement) -> Iterator[tu
     for *_, detail in plan:
         scanned = _SCAN.match(detail)
         if scanned is None or _stops_early(statement.sql):
-            continue  # a search, or along an index
+            continue  # the plan uses an index
         alias = re.search(rf'"?(\w+)"? AS "?{re.escape(scanned[1])}\b', statement.sql)
         name = scanned[1] if scanned[1] in tables else alias[1] if alias else ""
         if name in tables:

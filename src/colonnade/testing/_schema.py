@@ -1,4 +1,4 @@
-"""The tables of a project: by its history where it has one, else as its models say."""
+"""``make_schema``: creates the tables of a project, by its migrations if it has any."""
 
 from sqlalchemy import inspect
 
@@ -8,54 +8,54 @@ from colonnade.project import Project
 from colonnade.testing._environment import environment
 
 
-def make_schema(project: Project, text: str) -> None:
-    """Make a project's tables.
+def make_schema(project: Project, url: str) -> None:
+    """Create a project's tables: run its migrations, or ``create_all`` if it has none.
 
     Args:
-        project: The project; its models are imported.
-        text: The URL of an empty database.
+        project: The project, whose models are already imported.
+        url: The URL of an empty database.
 
     Raises:
-        FixtureError: Its history fails, or does not make every table of its models.
+        FixtureError: A migration fails, or the migrations do not create every table.
     """
-    database = Database(text)
+    database = Database(url)
     try:
         if not has_history(project):
             database.create_all()
             return
-        _upgrade(project, database, text)
+        _upgrade(project, database, url)
         models = [table for metadata in metadatas() for table in metadata.tables.values()]
         inspector = inspect(database.engine)
-        there = {
+        existing = {
             (schema, name)
             for schema in {table.schema for table in models}
             for name in inspector.get_table_names(schema)
         }
     finally:
         database.dispose()
-    missing = [model.name for model in models if (model.schema, model.name) not in there]
+    missing = [model.name for model in models if (model.schema, model.name) not in existing]
     if missing:
         raise FixtureError(
-            f"The migrations do not make {', '.join(sorted(missing))}, which the models have: "
-            "write a revision that does (colonnade migrate)."
+            f"The migrations do not create all tables of the models; missing: "
+            f"{', '.join(sorted(missing))}. Write a revision with `colonnade migrate`."
         )
 
 
 def has_history(project: Project) -> bool:
-    """Whether a project has revisions, or Alembic's files for some."""
-    return project.settings is not None or any(project.versions.glob("*.py"))
+    """Whether a project has revisions, or an alembic.ini."""
+    return project.alembic_ini is not None or any(project.versions.glob("*.py"))
 
 
-def _upgrade(project: Project, database: Database, text: str) -> None:
+def _upgrade(project: Project, database: Database, url: str) -> None:
     from colonnade.migrations import History, load_baseline, migrate_to, upgrade_with_alembic
 
     history = History(project)
     try:
-        if project.settings is None or not history.is_foreign:
+        if project.alembic_ini is None or not history.is_foreign:
             load_baseline(history, database)
             migrate_to(history, database, guarded=False)
             return
-        with environment(text):  # an env.py of the project's own may read it from there
-            upgrade_with_alembic(project.settings, text)
+        with environment(url):  # the project's env.py may read the URL from there
+            upgrade_with_alembic(project.alembic_ini, url)
     except MigrationError as error:
         raise FixtureError(str(error)) from error

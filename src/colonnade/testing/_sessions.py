@@ -1,4 +1,4 @@
-"""The sessions of a test: plain ones, that see what the app wrote meanwhile."""
+"""The sessions of a test, which are expired when others commit."""
 
 import asyncio
 import threading
@@ -22,9 +22,9 @@ _WRITTEN = "colonnade_has_written"
 
 
 class LoopSession(Session):
-    """The sync side of an AsyncSession that finds its engine when it is first used.
+    """The sync session of an AsyncSession, which is bound to the event loop that first uses it.
 
-    A fixture is made before the event loop of its test runs.
+    The fixture is set up before the event loop of the test runs.
     """
 
     database: Database
@@ -35,56 +35,56 @@ class LoopSession(Session):
         loop = asyncio.get_running_loop()
         if self.loop is None or self.loop.is_closed():
             self.loop = loop
-            # The loop may end before the fixture does.
+            # The loop may close before the fixture is torn down.
             self.loop_end = OnLoopClose(partial(_end_transaction, self, invalidate=True))
         elif self.loop is not loop:
             raise FixtureError(
-                "async_session is used in another event loop than it was first used in. Let the "
-                "test and the fixtures that it uses run in one loop: say the same loop_scope for "
-                "both (pytest-asyncio), or give anyio_backend their scope (anyio)."
+                "async_session is used in another event loop than it was first used in. Run the "
+                "test and its fixtures in one loop: set the same loop_scope for both "
+                "(pytest-asyncio), or give anyio_backend their scope (anyio)."
             )
         return self.database.async_engine.sync_engine
 
 
 def async_session(database: Database) -> AsyncSession:
-    """An AsyncSession on the engine of whichever event loop uses it first."""
+    """Create an AsyncSession on the engine of the event loop that first uses it."""
     session = AsyncSession(expire_on_commit=False, sync_session_class=LoopSession)
     sync: Any = session.sync_session
     sync.database = database
     return session
 
 
-def watch(session: Session, committed: Callable[[], None] | None = None) -> None:
-    """Know of a session whether it has written what is not committed yet.
+def track_writes(session: Session, committed: Callable[[], None] | None = None) -> None:
+    """Track whether a session has uncommitted writes, for ``has_uncommitted_changes``.
 
     Args:
         session: The session.
         committed: Called after each commit.
     """
 
-    def note(*_: object) -> None:
+    def written(*_: object) -> None:
         session.info[_WRITTEN] = True
 
-    def note_statement(state: ORMExecuteState) -> None:
+    def executed(state: ORMExecuteState) -> None:
         if state.is_insert or state.is_update or state.is_delete:
-            note()
+            written()
 
     def ended(_: object, transaction: SessionTransaction) -> None:
         if transaction.parent is None:
             session.info.pop(_WRITTEN, None)
 
-    event.listen(session, "after_flush", note)
-    event.listen(session, "do_orm_execute", note_statement)
+    event.listen(session, "after_flush", written)
+    event.listen(session, "do_orm_execute", executed)
     event.listen(session, "after_transaction_end", ended)
     if committed is not None:
         event.listen(session, "after_commit", lambda _: committed())
 
 
 @contextmanager
-def commits_of_others(
+def on_other_commits(
     session: Session, database: Database, committed: Callable[[], None]
 ) -> Iterator[None]:
-    """Be told when anybody but a session commits something to a database.
+    """Call back when others than the session commit to a database.
 
     Args:
         session: The session.
@@ -92,32 +92,33 @@ def commits_of_others(
         committed: Called after each such commit.
     """
     thread = threading.get_ident()
-    engine, is_own = database.engine, False
+    engine, is_committing = database.engine, False
 
-    def begin_own(_: object) -> None:
-        nonlocal is_own
-        is_own = True
+    def commit_begins(_: object) -> None:
+        nonlocal is_committing
+        is_committing = True
 
-    def end_own(_: object) -> None:
-        nonlocal is_own
-        is_own = False
+    def commit_ends(_: object) -> None:
+        nonlocal is_committing
+        is_committing = False
 
-    def note(_: object) -> None:
-        # A thread of the test's own must not take away what the session is changing meanwhile.
-        if not is_own and (threading.get_ident() == thread or not holds_back(session)):
+    def engine_committed(_: object) -> None:
+        # A commit in another thread must not expire rows while the session is changing them.
+        here = threading.get_ident() == thread
+        if not is_committing and (here or not has_uncommitted_changes(session)):
             committed()
 
-    def note_async(other: AnySession) -> None:
+    def session_committed(other: AnySession) -> None:
         bind = getattr(other.bind, "engine", None)
         if bind is not None and bind is not engine and database.has(bind):
-            note(other)
+            engine_committed(other)
 
     listeners: list[tuple[Any, str, Callable[..., None]]] = [
-        (session, "before_commit", begin_own),
-        (session, "after_commit", end_own),
-        (session, "after_soft_rollback", lambda session, _: end_own(session)),
-        (engine, "commit", note),
-        (AnySession, "after_commit", note_async),
+        (session, "before_commit", commit_begins),
+        (session, "after_commit", commit_ends),
+        (session, "after_soft_rollback", lambda session, _: commit_ends(session)),
+        (engine, "commit", engine_committed),
+        (AnySession, "after_commit", session_committed),
     ]
     for target, name, listener in listeners:
         event.listen(target, name, listener)
@@ -128,16 +129,16 @@ def commits_of_others(
             event.remove(target, name, listener)
 
 
-def holds_back(session: Session) -> bool:
-    """Whether a session has changes that are not committed."""
+def has_uncommitted_changes(session: Session) -> bool:
+    """Whether a session has changes that are not flushed or not committed."""
     changed = any(session.is_modified(row) for row in session.dirty)
     return bool(session.info.get(_WRITTEN) or session.new or session.deleted or changed)
 
 
-async def end(session: AsyncSession) -> None:
-    """Give a session's connection back; what is not committed is gone.
+async def release(session: AsyncSession) -> None:
+    """Roll back a session and return its connection to the pool.
 
-    What it has read stays with it: that may serve fixtures still, which end after the test.
+    Its rows stay loaded, for fixtures that are torn down after the test.
     """
     sync = session.sync_session
     await _end_transaction(sync)
@@ -153,15 +154,15 @@ async def _end_transaction(session: AnySession, *, invalidate: bool = False) -> 
 
 
 def expire(session: Session) -> None:
-    """Have a session read again what it shows, but for what was changed in it."""
+    """Expire the unchanged rows of a session, so that it reads them again."""
     for row in list(session.identity_map.values()):
         if not session.is_modified(row) and row not in session.deleted:
             session.expire(row)
 
 
 async def refresh(session: AsyncSession) -> None:
-    """``expire``, for a session that cannot read when an attribute is looked at."""
+    """Refresh the unchanged rows of an async session, which cannot load them on access."""
     for row in list(session.sync_session.identity_map.values()):
         if not session.is_modified(row) and inspect(row).session is not None:
-            with suppress(InvalidRequestError):  # it is deleted
+            with suppress(InvalidRequestError):  # the row is deleted
                 await session.refresh(row)

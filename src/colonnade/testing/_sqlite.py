@@ -1,4 +1,4 @@
-"""SQLite for tests: a file, or memory; made as it was by copying its pages back."""
+"""SQLite databases for tests, in files or in memory, restored by copying their pages back."""
 
 import sqlite3
 from contextlib import closing
@@ -10,51 +10,51 @@ from colonnade.testing._locks import locked
 from colonnade.testing._temporary_databases import (
     OPEN_TRANSACTION,
     Backend,
-    Schema,
-    Settled,
+    RestoreResult,
+    SchemaBuilder,
     TemporaryDatabase,
 )
 
-PATIENCE = 1.0
-"""Seconds that a transaction may still take to end once its test has."""
+BUSY_TIMEOUT = 1.0
+"""Seconds that transactions have to end after their test."""
 
 
 class SQLiteBackend(Backend):
-    """Databases of SQLite.
+    """Creates SQLite databases.
 
     Args:
-        directory: Where files go. Processes that have it in common share the template.
-        name: What the files of this process are called.
-        memory: Whether databases are in memory rather than in files.
+        directory: The directory for files. Processes with the same directory share the template.
+        process: The name of this process, unique in the run.
+        memory: Whether the databases are in memory instead of in files.
     """
 
-    def __init__(self, directory: Path, name: str, *, memory: bool = False) -> None:
+    def __init__(self, directory: Path, process: str, *, memory: bool = False) -> None:
         self._directory = directory
-        self._name = name
+        self._process = process
         self._memory = memory
-        self._empty = _nothing()
+        self._empty = _memory_database()
         self._template: sqlite3.Connection | None = None
         self._numbers = count(1)
 
-    def place(self, schema: Schema | None) -> TemporaryDatabase:
+    def create(self, schema: SchemaBuilder | None) -> TemporaryDatabase:
         if schema is None:
-            return SQLitePlace(self._text(), self._empty)
+            return SQLiteDatabase(self._next_url(), self._empty)
         if self._template is None:
-            self._template = self._made(schema)
-        return SQLitePlace(self._text(), self._template)
+            self._template = self._load_template(schema)
+        return SQLiteDatabase(self._next_url(), self._template)
 
     def close(self) -> None:
         self._empty.close()
         if self._template is not None:
             self._template.close()
 
-    def _text(self) -> str:
+    def _next_url(self) -> str:
         if self._memory:
             return "sqlite://"
-        return f"sqlite:///{self._directory / self._name}-{next(self._numbers)}.db"
+        return f"sqlite:///{self._directory / self._process}-{next(self._numbers)}.db"
 
-    def _made(self, schema: Schema) -> sqlite3.Connection:
-        """The template, made by whichever process comes first."""
+    def _load_template(self, schema: SchemaBuilder) -> sqlite3.Connection:
+        """A copy of the template in memory. The first process of the run creates the template."""
         finished = self._directory / "template.db"
         with locked(self._directory / "template.lock"):
             if not finished.exists():
@@ -62,34 +62,34 @@ class SQLiteBackend(Backend):
                 draft.unlink(missing_ok=True)
                 schema(f"sqlite:///{draft}")
                 with closing(sqlite3.connect(draft, isolation_level=None)) as connection:
-                    # One file, without the log of a database that is written to.
+                    # VACUUM INTO writes a single file, without a write-ahead log.
                     connection.execute("VACUUM INTO ?", (str(finished),))
-        template = _nothing()
+        template = _memory_database()
         with closing(sqlite3.connect(finished)) as connection:
             connection.backup(template)
         return template
 
 
-class SQLitePlace(TemporaryDatabase):
-    """One database of SQLite."""
+class SQLiteDatabase(TemporaryDatabase):
+    """A temporary SQLite database."""
 
-    def __init__(self, text: str, template: sqlite3.Connection) -> None:
-        self.text = text
-        self.url = DatabaseURL.parse(text)
+    def __init__(self, url: str, template: sqlite3.Connection) -> None:
+        self.url_string = url
+        self.url = DatabaseURL.parse(url)
         self._template = template
         self._tables = _plain_tables(template)
         self._connection = self._open()
-        self._restore()
+        self._copy_template()
 
-    def settle(self) -> Settled:
+    def restore(self) -> RestoreResult:
         if self._is_written_to():
-            return Settled((OPEN_TRANSACTION,), is_lost=True)
-        if self._version() != self._seen:
-            if self._tables is not None and self._schema() == self._known_schema:
-                self._empty(self._tables)
+            return RestoreResult((OPEN_TRANSACTION,), needs_replacement=True)
+        if self._data_version() != self._restored_version:
+            if self._tables is not None and self._schema_version() == self._original_schema_version:
+                self._delete_rows(self._tables)
             else:
-                self._restore()
-        return Settled()
+                self._copy_template()
+        return RestoreResult()
 
     def close(self) -> None:
         self._connection.close()
@@ -106,36 +106,36 @@ class SQLitePlace(TemporaryDatabase):
             uri=memory,
             isolation_level=None,
             check_same_thread=False,
-            timeout=PATIENCE,
+            timeout=BUSY_TIMEOUT,
         )
         connection.execute("PRAGMA synchronous=OFF")
         if not memory:
             connection.execute("PRAGMA journal_mode=WAL")
         return connection
 
-    def _restore(self) -> None:
+    def _copy_template(self) -> None:
         self._template.backup(self._connection)
-        self._known_schema = self._schema()
-        self._seen = self._version()
+        self._original_schema_version = self._schema_version()
+        self._restored_version = self._data_version()
 
-    def _empty(self, tables: list[str]) -> None:
-        """``_restore`` for plain tables that had no rows.
+    def _delete_rows(self, tables: list[str]) -> None:
+        """Restore tables that were empty and have no triggers.
 
-        Every connection has to read the schema again, and prepare its statements, after pages
-        were copied over it.
+        Copying the template instead would make every connection read the schema and prepare its
+        statements again.
         """
         self._connection.execute("BEGIN IMMEDIATE")
         for table in tables:
             self._connection.execute(f"DELETE FROM {table}")
         self._connection.execute("COMMIT")
-        self._seen = self._version()
+        self._restored_version = self._data_version()
 
-    def _schema(self) -> int:
+    def _schema_version(self) -> int:
         (version,) = self._connection.execute("PRAGMA schema_version").fetchone()
         return int(version)
 
-    def _version(self) -> int:
-        """What changes whenever another connection commits.
+    def _data_version(self) -> int:
+        """A number that changes when another connection commits.
 
         https://sqlite.org/pragma.html#pragma_data_version
         """
@@ -152,7 +152,7 @@ class SQLitePlace(TemporaryDatabase):
 
 
 def _plain_tables(template: sqlite3.Connection) -> list[str] | None:
-    """The tables of a database, quoted, if DELETE makes each what it was; else None."""
+    """The quoted names of the tables, if deleting all rows restores them; else None."""
     objects = template.execute("SELECT type, name, sql FROM sqlite_master").fetchall()
     virtual = any(str(sql).upper().startswith("CREATE VIRTUAL") for _, _, sql in objects)
     if virtual or any(kind == "trigger" for kind, _, _ in objects):
@@ -162,5 +162,5 @@ def _plain_tables(template: sqlite3.Connection) -> list[str] | None:
     return None if rows else names
 
 
-def _nothing() -> sqlite3.Connection:
+def _memory_database() -> sqlite3.Connection:
     return sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)

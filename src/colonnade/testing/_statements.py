@@ -1,4 +1,4 @@
-"""The statements that a database is given, and where in the program each comes from."""
+"""Records the statements that are sent to a database, with the lines of code they come from."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,19 +9,19 @@ from typing import Any
 from sqlalchemy import Connection, Engine, event
 
 from colonnade.database import Database
-from colonnade.testing._call_sites import CallSite, site
+from colonnade.testing._call_sites import CallSite, current_call_site
 
-_is_unseen: ContextVar[bool] = ContextVar("colonnade_is_unseen", default=False)
+_is_paused: ContextVar[bool] = ContextVar("colonnade_is_paused", default=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A statement that a database was given.
+    """A statement that was sent to a database.
 
     Attributes:
-        sql: Its text, as the driver has it.
-        parameters: Its values, as the driver has them.
-        site: The line of the program that it comes from; None for what a Resource asks itself.
+        sql: The SQL, as the driver received it.
+        parameters: The parameters, as the driver received them.
+        site: The line of the user's program that it comes from; None for a Resource's own queries.
     """
 
     sql: str
@@ -29,32 +29,35 @@ class Statement:
     site: CallSite | None
 
     def __str__(self) -> str:
-        place = "" if self.site is None else f"\n    from {self.site}: {self.site.text}"
-        return f"{shortened(self.sql)}{place}"
+        origin = "" if self.site is None else f"\n    from {self.site}: {self.site.text}"
+        return f"{shorten(self.sql)}{origin}"
 
 
 @contextmanager
-def unseen() -> Iterator[None]:
-    """Statements inside are the test kit's own, and no test sees them."""
-    token = _is_unseen.set(True)
+def unrecorded() -> Iterator[None]:
+    """Leave the statements inside the block out of recordings, as the test kit's own."""
+    token = _is_paused.set(True)
     try:
         yield
     finally:
-        _is_unseen.reset(token)
+        _is_paused.reset(token)
 
 
 @contextmanager
-def recorded(database: Database) -> Iterator[list[Statement]]:
-    """The statements that a database is given inside the block, in order.
+def record_statements(database: Database) -> Iterator[list[Statement]]:
+    """Record the statements that are sent to a database inside the block.
 
-    BEGIN, COMMIT and ROLLBACK are none.
+    BEGIN, COMMIT and ROLLBACK are left out.
 
     Args:
-        database: The database, by whichever of its engines.
+        database: The database; all its engines are recorded.
+
+    Yields:
+        The statements so far, in order.
     """
     statements: list[Statement] = []
 
-    def note(
+    def record(
         connection: Connection,
         cursor: object,
         statement: str,
@@ -62,18 +65,18 @@ def recorded(database: Database) -> Iterator[list[Statement]]:
         context: object,
         executemany: bool,
     ) -> None:
-        if database.has(connection.engine) and not _is_unseen.get():
-            statements.append(Statement(statement, parameters, site()))
+        if database.has(connection.engine) and not _is_paused.get():
+            statements.append(Statement(statement, parameters, current_call_site()))
 
-    # Of all engines, for one may be made inside the block, with its event loop.
-    event.listen(Engine, "before_cursor_execute", note)
+    # Listen on every engine, since an async engine may be created inside the block.
+    event.listen(Engine, "before_cursor_execute", record)
     try:
         yield statements
     finally:
-        event.remove(Engine, "before_cursor_execute", note)
+        event.remove(Engine, "before_cursor_execute", record)
 
 
-def shortened(sql: str) -> str:
-    """A statement, in a line."""
+def shorten(sql: str) -> str:
+    """The SQL on one line of at most 200 characters."""
     line = " ".join(sql.split())
     return line if len(line) <= 200 else f"{line[:197]}..."

@@ -1,10 +1,10 @@
-"""Tasks that a test leaves running."""
+"""Finds and cancels the asyncio tasks that a test leaves running."""
 
 import asyncio
 from typing import Any
 
-PATIENCE = 1.0
-"""Seconds that a task may still take to end once its test has."""
+GRACE_PERIOD = 1.0
+"""Seconds that tasks have to end after their test."""
 
 
 def running_tasks() -> set["asyncio.Task[Any]"]:
@@ -12,31 +12,31 @@ def running_tasks() -> set["asyncio.Task[Any]"]:
     return asyncio.all_tasks()
 
 
-async def left_running(before: set["asyncio.Task[Any]"]) -> list[str]:
-    """End the tasks that were started since, and do not end by themselves.
+async def cancel_leftover_tasks(before: set["asyncio.Task[Any]"]) -> list[str]:
+    """Cancel the tasks of this event loop that were started since and do not end by themselves.
 
     Args:
-        before: The tasks there were.
+        before: The tasks that were running before.
 
     Returns:
-        Which these were, a sentence each.
+        A sentence for each cancelled task.
     """
     left = asyncio.all_tasks() - before - {asyncio.current_task()}
     if not left:
         return []
-    _, pending = await asyncio.wait(left, timeout=PATIENCE)
-    lines = [_told(task) for task in pending]
+    _, pending = await asyncio.wait(left, timeout=GRACE_PERIOD)
+    leaks = [_leak(task) for task in pending]
     for task in pending:
         task.cancel()
     await asyncio.gather(*pending, return_exceptions=True)
-    return lines
+    return leaks
 
 
-def _told(task: "asyncio.Task[Any]") -> str:
+def _leak(task: "asyncio.Task[Any]") -> str:
     coroutine: Any = task.get_coro()
     stack = task.get_stack(limit=1)
     where = f", at {stack[0].f_code.co_filename}:{stack[0].f_lineno}" if stack else ""
     return (
         f"It left a task running: {getattr(coroutine, '__qualname__', task.get_name())}{where}. "
-        "Await it, or cancel it; what belongs to the app ends with its lifespan."
+        "Await it or cancel it. A task of the app must end with the app's lifespan."
     )

@@ -1,10 +1,10 @@
-"""What a kind of database must be able to do for tests: ``Backend`` and ``TemporaryDatabase``.
+"""``Backend`` and ``TemporaryDatabase``: the interfaces of the databases for tests.
 
-A test's writes are committed, and what it wrote is taken back when it ends. The other known way
-lends one connection with an open transaction to everything and rolls it back; it cannot be had
-for a sync and an async driver at once, and what it shows is not what production does: ``now()``
-stands still, deferred constraints are never checked, a second connection sees nothing, and a
-lock never waits. ``docs/testing.md`` has the whole comparison.
+A test commits its writes, and they are undone when it ends. The usual alternative shares one
+connection with an open transaction, which is rolled back. That does not work for a sync and an
+async driver at once, and it differs from production: ``now()`` stands still, deferred constraints
+are never checked, a second connection sees nothing and no lock ever waits. ``docs/testing.md``
+compares both.
 """
 
 from abc import ABC, abstractmethod
@@ -14,63 +14,64 @@ from typing import TypeAlias
 
 from colonnade.database import DatabaseURL
 
-Schema: TypeAlias = Callable[[str], None]
-"""Makes the tables of a project in the database of a URL."""
+SchemaBuilder: TypeAlias = Callable[[str], None]
+"""Creates the tables of a project in the database of a URL."""
 
 OPEN_TRANSACTION = (
-    "It left a transaction open that has written to the database. End it: commit, roll back, or "
+    "It left a transaction open that has written to the database. Commit it, roll it back, or "
     "close its session, as `with db.session()` does."
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
-    """What became of a database after a test.
+class RestoreResult:
+    """The outcome of restoring a database after a test.
 
     Attributes:
-        complaints: What the test left that it ought not to have, a sentence each.
-        is_lost: Whether it could not be made as it was, so that the next test needs another.
+        leaks: What the test left running or open, one sentence each.
+        needs_replacement: Whether the database could not be restored, so that the next test needs
+            a new one.
     """
 
-    complaints: tuple[str, ...] = ()
-    is_lost: bool = False
+    leaks: tuple[str, ...] = ()
+    needs_replacement: bool = False
 
 
 class TemporaryDatabase(ABC):
-    """A database for tests, which can be made as it was.
+    """A database for tests, which can be restored to its original state.
 
     Attributes:
-        text: Its URL, with the password if there is one; for a database in memory, of any.
-        url: The same, understood.
+        url_string: Its URL, with the password; ``sqlite://`` for any database in memory.
+        url: The parsed URL.
     """
 
-    text: str
+    url_string: str
     url: DatabaseURL
 
     @abstractmethod
-    def settle(self) -> Settled:
-        """Take back what was written since it was made, or since the last time."""
+    def restore(self) -> RestoreResult:
+        """Undo what was written since the database was created or last restored."""
 
     @abstractmethod
     def close(self) -> None:
-        """Delete it. Nobody is connected, or need not be any more."""
+        """Delete the database. Connections to it may be ended."""
 
 
 class Backend(ABC):
-    """Makes databases of one kind."""
+    """Creates temporary databases of one kind."""
 
     @abstractmethod
-    def place(self, schema: Schema | None) -> TemporaryDatabase:
-        """A new database.
+    def create(self, schema: SchemaBuilder | None) -> TemporaryDatabase:
+        """Create a database.
 
         Args:
-            schema: What makes its tables: called for the first one, which later ones are clones
-                of. None: an empty database.
+            schema: Creates the tables. It is called once; later databases are clones of the
+                first. None creates an empty database.
 
         Raises:
-            FixtureError: It cannot be made; the message says what to do.
+            FixtureError: The database cannot be created; the message says what to do.
         """
 
     @abstractmethod
     def close(self) -> None:
-        """Delete what was kept to clone from. Its places are closed before."""
+        """Delete the template. The databases of the backend must be closed before."""

@@ -1,4 +1,4 @@
-"""Values that a column takes, made up."""
+"""Random values that are valid for a column."""
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
@@ -22,44 +22,47 @@ from pydantic_core import PydanticUndefined
 from colonnade.errors import FixtureError
 from colonnade.models import ColumnShape, Shape, schemas
 
-TRIES = 100
-"""How often a value is made anew when it is not accepted, or a unique column has it already."""
+MAX_ATTEMPTS = 100
+"""How many values are tried until one is valid, and new in a unique column."""
 
-FIRST, YEARS = datetime(2000, 1, 1), 25
-"""Moments are from these years, whatever time it is: the same values each time a test runs."""
+FIRST_DATE, YEARS = datetime(2000, 1, 1), 25
+"""The range of dates and times. It does not depend on the clock, so that values are repeatable."""
 
-REPEATED = 4
-"""How often what a pattern repeats is repeated at most, so that texts stay short."""
+MAX_REPEATS = 4
+"""The most repetitions for ``*`` and ``+`` in a pattern, so that texts stay short."""
 
 
-def made_up(shape: Shape, column: ColumnShape) -> Any:
-    """A value that the column takes, and no row of the test has if it is unique."""
+def random_value(shape: Shape, column: ColumnShape) -> Any:
+    """A random valid value for a column. For a unique column it differs from those before it."""
     name = f"{shape.model.__name__}.{column.name}"
     factory = _factory(shape, column.name)
-    for _ in range(TRIES):
+    for _ in range(MAX_ATTEMPTS):
         try:
             value = factory.build().value
-        except ValidationError:  # a pattern that does not end where its length does, a validator
+        except ValidationError:  # polyfactory does not know validators, nor pattern with length
             continue
         if not (column.unique or column.primary_key) or value is None:
             return value
-        if (name, value) not in _taken:
-            _taken.add((name, value))
+        if (name, value) not in _used:
+            _used.add((name, value))
             return value
-    raise FixtureError(f"No value was found for {name} that it takes, and no row has: give one.")
+    unique = " and unused" if column.unique or column.primary_key else ""
+    raise FixtureError(
+        f"No valid{unique} value for {name} in {MAX_ATTEMPTS} attempts. Pass {column.name}=..."
+    )
 
 
-_taken: set[tuple[str, Any]] = set()
+_used: set[tuple[str, Any]] = set()
 _seeded_by: str | None = None
 
 
 def seed(test: str) -> None:
-    """Begin anew with each test: the same values each time it runs, alone or among others."""
+    """Seed the values with the name of the test, so that it gets the same ones on each run."""
     global _seeded_by  # noqa: PLW0603 - one test runs at a time
     if test == _seeded_by:
         return
     _seeded_by = test
-    _taken.clear()
+    _used.clear()
     _Factory.seed_random(int.from_bytes(blake2b(test.encode(), digest_size=4).digest()))
 
 
@@ -69,10 +72,10 @@ class _Factory(ModelFactory[BaseModel]):
 
     @classmethod
     def get_provider_map(cls) -> dict[Any, Callable[[], Any]]:
-        """Faker's, but for those that depend on what time it is."""
+        """Polyfactory's providers, with dates and times that do not depend on the clock."""
 
         def moment() -> datetime:
-            return FIRST + timedelta(seconds=cls.__random__.randrange(YEARS * 365 * 86_400))
+            return FIRST_DATE + timedelta(seconds=cls.__random__.randrange(YEARS * 365 * 86_400))
 
         return {
             **super().get_provider_map(),
@@ -81,13 +84,13 @@ class _Factory(ModelFactory[BaseModel]):
             AwareDatetime: lambda: moment().replace(tzinfo=UTC),
             date: lambda: moment().date(),
             time: lambda: moment().time(),
-            timedelta: lambda: moment() - FIRST,
+            timedelta: lambda: moment() - FIRST_DATE,
         }
 
 
 @lru_cache(maxsize=4096)
 def _factory(shape: Shape, name: str) -> Any:
-    """What makes values up for a column."""
+    """The polyfactory factory for values of a column."""
     column = shape.columns[name]
     field = schemas(shape.model).create.model_fields.get(name) or column.field
     bare = FieldInfo.merge_field_infos(field, default=PydanticUndefined, default_factory=None)
@@ -100,7 +103,7 @@ def _factory(shape: Shape, name: str) -> Any:
     pattern = column.bounds.pattern
 
     def text() -> str:
-        return RegexFactory(random=_Factory.__random__, limit=REPEATED)(str(pattern))
+        return RegexFactory(random=_Factory.__random__, limit=MAX_REPEATS)(str(pattern))
 
     arguments = {} if pattern is None else {"value": text}
     make_factory: Callable[..., Any] = _Factory.create_factory

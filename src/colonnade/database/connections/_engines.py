@@ -33,6 +33,7 @@ from colonnade.database.connections._session_limit import SessionLimit
 from colonnade.database.connections._urls import DatabaseURL
 from colonnade.database.replicas._outages import Outage
 from colonnade.database.statements import _sqlite, _telemetry
+from colonnade.database.statements._missing_tables import note_missing_tables
 from colonnade.database.statements._statement_logging import StatementLogging, log_statements
 from colonnade.database.statements._statement_timeout import limit_statements, translate_timeouts
 from colonnade.database.statements._threads import Threads
@@ -227,7 +228,8 @@ class Engines:
         return engine
 
     def _instrument(self, engine: Engine) -> None:
-        """Add statement logging and telemetry to an engine, as configured."""
+        """Add statement logging and telemetry to an engine, as configured; explain its errors."""
+        note_missing_tables(engine)
         if self._options.statement_logging:
             log_statements(engine, self._options.statement_logging, self.url)
         enabled = self._options.telemetry

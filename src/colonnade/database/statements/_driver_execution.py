@@ -25,6 +25,7 @@ from colonnade._sqlalchemy_compat import (
     parameter_name,
 )
 from colonnade.database.connections._liveness import is_closed_asyncpg
+from colonnade.database.statements._missing_tables import add_note
 from colonnade.database.statements._statement_limit import block_timeout
 from colonnade.database.statements._statement_timeout import no_answer_error, wait_for_cancellation
 
@@ -294,6 +295,7 @@ class DirectConnection:
             connection_invalidated=lost,
             dialect=self.dialect,
         )
+        add_note(translated, error)
         return translated
 
     @property

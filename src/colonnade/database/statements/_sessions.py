@@ -1,6 +1,7 @@
 """``SessionContext``: the return value of ``Database.session()``, for sync and async code."""
 
 from types import TracebackType
+from typing import cast
 
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -9,6 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from colonnade.database.connections._engines import Engines
 from colonnade.database.replicas._read_router import READ_ONLY, ReadRouter
+from colonnade.database.statements._open_sessions import TrackedSession, note_opened
 
 
 class SessionContext:
@@ -21,6 +23,7 @@ class SessionContext:
     """
 
     __slots__ = ("_async_session", "_engines", "_read_only", "_read_router", "_session")
+    _session: Session
 
     def __init__(self, engines: Engines, read_router: ReadRouter, *, read_only: bool) -> None:
         self._engines = engines
@@ -31,8 +34,10 @@ class SessionContext:
         if self._read_only:
             self._session = self._read_router.run(self._read_session)
         else:
-            self._session = Session(self._engines.sync, expire_on_commit=False)
-            self._note_writes(self._session)
+            session = TrackedSession(self._engines.sync, expire_on_commit=False)
+            note_opened(session)
+            self._note_writes(session)
+            self._session = session
         return self._session
 
     def __exit__(
@@ -48,8 +53,12 @@ class SessionContext:
             self._async_session = await self._read_router.run_async(self._async_read_session)
         else:
             engine = self._engines.for_running_loop().engine
-            self._async_session = AsyncSession(engine, expire_on_commit=False)
-            self._note_writes(self._async_session.sync_session)
+            self._async_session = AsyncSession(
+                engine, expire_on_commit=False, sync_session_class=TrackedSession
+            )
+            session = cast(TrackedSession, self._async_session.sync_session)
+            note_opened(session)
+            self._note_writes(session)
         return self._async_session
 
     async def __aexit__(

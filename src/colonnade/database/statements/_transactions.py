@@ -10,6 +10,7 @@ from sqlmodel import Session
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from colonnade.database.connections._connector import require_open_connection
+from colonnade.database.statements._open_sessions import note_committed
 from colonnade.database.statements._retry import Attempts
 from colonnade.database.statements._sessions import SessionContext
 from colonnade.errors import DatabaseError
@@ -44,6 +45,7 @@ def run_transaction(
                 require_open_connection(session.connection())
                 attempts.committing = True
                 session.commit()
+                note_committed(session)
                 return result
         except (SQLAlchemyError, DatabaseError) as error:
             pause = attempts.pause_after(error)
@@ -71,6 +73,7 @@ async def run_transaction_async(
                 await (await session.connection()).run_sync(require_open_connection)
                 attempts.committing = True
                 await session.commit()
+                note_committed(session.sync_session)
                 return result
         except (SQLAlchemyError, DatabaseError) as error:
             pause = attempts.pause_after(error)

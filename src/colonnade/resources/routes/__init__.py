@@ -1,1 +1,1 @@
-"""The routes of a Resource and their OpenAPI documents."""
+"""The routes of a Resource and their OpenAPI documentation."""

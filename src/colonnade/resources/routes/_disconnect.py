@@ -1,4 +1,4 @@
-"""A client that goes away, or has waited too long: what its request waits for is cancelled."""
+"""Cancel the database work of a request whose client disconnects or whose deadline passes."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -8,27 +8,27 @@ from fastapi import Request
 
 T = TypeVar("T")
 
-PATIENCE = 0.2
-"""Seconds from which on it is asked whether the client is still there: most statements are shorter,
-and asking takes a task."""
+DISCONNECT_CHECK_AFTER = 0.2
+"""Seconds after which a request starts to watch for a disconnect: most statements are shorter, and
+watching takes a task."""
 
 DEADLINE = 30.0
-"""Seconds that a generated route waits for the database, unless its Resource says otherwise."""
+"""Default for ``Resource(deadline=...)``: seconds that a generated route waits for the database."""
 
 
 class ClientGoneError(Exception):
-    """Nobody waits for the answer."""
+    """The client has disconnected."""
 
 
 class DeadlineError(Exception):
-    """The database was waited for as long as may be.
+    """The database did not respond before the deadline.
 
     Args:
-        seconds: So long.
+        seconds: The deadline in seconds.
     """
 
     def __init__(self, seconds: float) -> None:
-        super().__init__(f"No answer within {seconds:g} seconds.")
+        super().__init__(f"The database did not respond within {seconds:g} seconds.")
         self.seconds = seconds
 
 
@@ -38,14 +38,14 @@ async def cancel_on_disconnect(
     """Await the database for as long as the client waits for the response.
 
     Args:
-        request: Whose client; None to wait for the work to its end.
-        work: Waits for the database; the body of the request has been read.
-        deadline: Seconds for it: for a thread, a connection, locks, and the statements; None for
-            no limit. It costs nothing: one timer serves it and the client that goes.
+        request: The request of the client; None to wait until the work is done.
+        work: The database work; the body of the request must have been read.
+        deadline: Seconds for all of it: a thread, a connection, locks, and the statements; None
+            for no limit. The deadline and the disconnect share one timer.
 
     Raises:
-        ClientGoneError: It does not any more; the statement is cancelled.
-        DeadlineError: The time is over; the statement is cancelled.
+        ClientGoneError: The client disconnected, and the statement was cancelled.
+        DeadlineError: The deadline passed, and the statement was cancelled.
     """
     task = asyncio.current_task()
     if request is None or task is None:
@@ -64,12 +64,14 @@ async def cancel_on_disconnect(
 
 
 class _Watch:
-    """Waits for a client to go, or for the deadline, and cancels the task that works for it."""
+    """Cancels the task of a request when the client disconnects or the deadline passes."""
 
     def __init__(
         self, request: Request, task: "asyncio.Task[object]", deadline: float | None
     ) -> None:
-        self.patience = PATIENCE if deadline is None else min(PATIENCE, deadline)
+        self.patience = (
+            DISCONNECT_CHECK_AFTER if deadline is None else min(DISCONNECT_CHECK_AFTER, deadline)
+        )
         self.reason: ClientGoneError | DeadlineError | None = None
         self._request = request
         self._task = task
@@ -77,11 +79,11 @@ class _Watch:
         self._watcher: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
-        """Look, until the end."""
+        """Start to watch."""
         self._watcher = asyncio.get_running_loop().create_task(self._wait())
 
     def end(self) -> None:
-        """Look no more."""
+        """Stop watching."""
         if self._watcher is not None:
             self._watcher.cancel()
 
@@ -89,17 +91,17 @@ class _Watch:
         deadline = self._deadline
         try:
             async with asyncio.timeout(None if deadline is None else deadline - self.patience):
-                await self._departure()
+                await self._wait_for_disconnect()
             self.reason = ClientGoneError()
         except TimeoutError:
             assert deadline is not None
             self.reason = DeadlineError(deadline)
         self._task.cancel()
 
-    async def _departure(self) -> None:
-        is_whole = False
+    async def _wait_for_disconnect(self) -> None:
+        body_is_complete = False
         while (message := await self._request.receive())["type"] != "http.disconnect":
-            if is_whole:
-                # A server that does not wait, as ASGI asks, says nothing ever.
+            if body_is_complete:
+                # Some servers repeat the empty body at once instead of waiting for the disconnect.
                 await asyncio.get_running_loop().create_future()
-            is_whole = not message.get("more_body", False)
+            body_is_complete = not message.get("more_body", False)

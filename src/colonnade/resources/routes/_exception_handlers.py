@@ -1,4 +1,4 @@
-"""``problems``: one shape of errors for a whole app."""
+"""``problems``: one error format for a whole app."""
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -7,15 +7,15 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from colonnade.errors import DatabaseError, error_entry
 from colonnade.resources._fastapi_compat import BODY_ERROR
-from colonnade.resources.answers._failures import unavailable_of
-from colonnade.resources.answers._problems import Problem, response_of
+from colonnade.resources.responses._failures import unavailable_of
+from colonnade.resources.responses._problems import Problem, response_of
 
 
 def problems(app: FastAPI) -> None:
-    """Have every error of an app answered as a problem, not those of its Resources alone.
+    """Respond to every error of an app with a problem, not only to those of its Resources.
 
-    Covers ``HTTPException``, the validation of requests, a database that cannot be reached or has
-    no time (503), and uncaught exceptions, of which the response shows nothing but the status.
+    Covers ``HTTPException``, request validation, a database that is busy or unavailable (503), and
+    uncaught exceptions, whose details are not revealed (500).
     """
 
     async def on_http(request: Request, error: Exception) -> Response:
@@ -28,7 +28,7 @@ def problems(app: FastAPI) -> None:
         return response_of(unavailable)
 
     async def on_crash(request: Request, error: Exception) -> Response:
-        return response_of(Problem(500, "An unexpected error occurred.", kind="internal"))
+        return response_of(Problem(500, "Internal server error.", kind="internal"))
 
     app.add_exception_handler(StarletteHTTPException, on_http)
     app.add_exception_handler(RequestValidationError, on_http)
@@ -38,9 +38,10 @@ def problems(app: FastAPI) -> None:
 
 
 def _unreadable_body(error: Exception) -> Exception | None:
-    """The problem of a JSON body that is not UTF-8, nests too deep or has too long a number.
+    """Return the validation error for a body that is not UTF-8, too deep or has a huge number.
 
-    A Resource refuses such a body as it refuses any other that is not valid.
+    FastAPI responds to such a body with a 400; a Resource responds with a 422, as to all invalid
+    bodies.
     """
     cause = error.__cause__
     is_unreadable = isinstance(error, StarletteHTTPException) and error.detail == BODY_ERROR

@@ -1,6 +1,6 @@
-"""``Idempotency-Key``: a POST that comes twice is carried out once, and answered the same.
+"""``Idempotency-Key``: a repeated POST is executed once and gets the same response.
 
-The answer is stored in the transaction of the write, so that both exist or neither does.
+The response is stored in the transaction of the write, so that either both exist or neither.
 https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
 """
 
@@ -23,17 +23,17 @@ from colonnade.resources._hooks import RunStatements
 from colonnade.resources._reads import path_of
 from colonnade.resources._table_context import TableContext
 from colonnade.resources._upserts import upsert
-from colonnade.resources.answers._bodies import JSONBody
-from colonnade.resources.answers._problems import Problem
+from colonnade.resources.responses._bodies import JSONBody
+from colonnade.resources.responses._problems import Problem
 from colonnade.resources.routes._request_context import RequestContext
 
 HEADER = "Idempotency-Key"
 
-LONGEST_KEY = 255
-"""Characters in a key; a UUID has 36."""
+MAX_KEY_LENGTH = 255
+"""Maximum length of a key in characters; a UUID has 36."""
 
-FORGOTTEN = 20
-"""Answers whose time is over that are deleted with each that is stored: more than come in."""
+EXPIRED_PER_WRITE = 20
+"""Expired responses deleted with each stored one: more than one, so that the table shrinks."""
 
 RowsT = TypeVar("RowsT")
 
@@ -42,11 +42,11 @@ _in_flight: WeakKeyDictionary[Database, set[str]] = WeakKeyDictionary()
 
 @dataclass(frozen=True, slots=True)
 class RequestFingerprint:
-    """What tells a request from others.
+    """The identity of a request.
 
     Attributes:
-        key: A digest of the client's key, of the path, and of the scope: what one user is
-            answered, no other is.
+        key: A digest of the client's key, the path, and the scope, so that no user gets the
+            response of another.
         request: A digest of the body.
     """
 
@@ -55,16 +55,16 @@ class RequestFingerprint:
 
     @classmethod
     def of(cls, request: Request, body: bytes, scopes: Scopes) -> "RequestFingerprint | None":
-        """That of a request; None if it has no key.
+        """Return the fingerprint of a request; None if it has no key.
 
         Raises:
-            QueryError: The key is none.
+            QueryError: The key is not valid.
         """
         keys = request.headers.getlist(HEADER)
         if not keys:
             return None
-        if len(keys) > 1 or not 1 <= len(keys[0]) <= LONGEST_KEY:
-            message = f"Send one key of 1 to {LONGEST_KEY} characters, such as a UUID"
+        if len(keys) > 1 or not 1 <= len(keys[0]) <= MAX_KEY_LENGTH:
+            message = f"Send one key of 1 to {MAX_KEY_LENGTH} characters, such as a UUID"
             loc = ("header", HEADER)
             raise QueryError([error_entry("key", loc, message)])
         parts = (request.method, path_of(request), keys[0], *scopes.told())
@@ -72,144 +72,144 @@ class RequestFingerprint:
         return cls(sha256(identity.encode()).hexdigest(), sha256(body).hexdigest())
 
 
-class Receipts:
-    """The answers that are kept for a Resource.
+class ResponseStore:
+    """The stored responses of a Resource.
 
     Args:
-        subject: What the Resource is about.
-        model: The table they are kept in.
+        table_context: The table of the Resource.
+        model: The table that stores the responses.
 
     Raises:
-        ModelError: The model is not such a table.
+        ModelError: The model does not inherit from ``Idempotency``.
     """
 
-    def __init__(self, subject: TableContext, model: type[Idempotency]) -> None:
+    def __init__(self, table_context: TableContext, model: type[Idempotency]) -> None:
         if not issubclass(model, Idempotency):
             raise ModelError(
-                f"idempotency={model.__name__} cannot store responses. Define one: "
+                f"idempotency={model.__name__} cannot store responses. Define a table such as "
                 f"class RequestKey(Idempotency, table=True): ..."
             )
-        self.subject = subject
+        self.table_context = table_context
         self._model = model
         self._table: Table = Shape.of(model).table
 
-    def find(self, connection: Connection, receipt: RequestFingerprint) -> Response | None:
-        """The answer that is kept; until the transaction ends nobody else carries it out."""
+    def find(self, connection: Connection, fingerprint: RequestFingerprint) -> Response | None:
+        """Return the stored response, and lock the key until the transaction ends."""
         table = self._table
         if capabilities_of(connection).advisory_locks:
-            number = int(receipt.key[:16], 16) - 2**63
+            number = int(fingerprint.key[:16], 16) - 2**63
             if not connection.execute(select(func.pg_try_advisory_xact_lock(number))).scalar_one():
-                raise _being_carried_out()
-        statement = select(table).where(table.c.key == receipt.key, table.c.expires_at > now())
+                raise _in_progress()
+        statement = select(table).where(table.c.key == fingerprint.key, table.c.expires_at > now())
         row: Any = connection.execute(statement).mappings().first()
         if row is None:
             return None
-        if row["request"] != receipt.request:
-            detail = f"This {HEADER} was used for a request with another body."
+        if row["request"] != fingerprint.request:
+            detail = f"This {HEADER} was used for a request with a different body. Use a new key."
             raise Problem(422, detail, kind="idempotency_key")
         return JSONBody(row["body"].encode(), row["status"], row["headers"])
 
-    def keep(
-        self, connection: Connection, receipt: RequestFingerprint, answer: Response
+    def store(
+        self, connection: Connection, fingerprint: RequestFingerprint, response: Response
     ) -> Response:
-        """Store an answer, and delete some whose time is over."""
-        table, moment = self._table, now()
+        """Store a response, and delete some expired ones."""
+        table, timestamp = self._table, now()
         old = (
             select(table.c.key)
-            .where(table.c.expires_at <= moment, table.c.key != receipt.key)
-            .limit(FORGOTTEN)
+            .where(table.c.expires_at <= timestamp, table.c.key != fingerprint.key)
+            .limit(EXPIRED_PER_WRITE)
             .with_for_update(skip_locked=True)
         )
         connection.execute(delete(table).where(table.c.key.in_(old)))
         skipped = (b"content-length", b"content-type")
         values = {
-            "key": receipt.key,
-            "request": receipt.request,
-            "status": answer.status_code,
+            "key": fingerprint.key,
+            "request": fingerprint.request,
+            "status": response.status_code,
             "headers": {
                 name.decode(): value.decode("latin-1")
-                for name, value in answer.raw_headers
+                for name, value in response.raw_headers
                 if name not in skipped
             },
-            "body": bytes(answer.body).decode(),
-            "expires_at": moment + self._model.keep_for,
+            "body": bytes(response.body).decode(),
+            "expires_at": timestamp + self._model.keep_for,
         }
         statement = upsert(table, connection.dialect.name).values(values)
         statement = statement.on_conflict_do_update(
-            index_elements=[table.c.key], set_=values, where=table.c.expires_at <= moment
+            index_elements=[table.c.key], set_=values, where=table.c.expires_at <= timestamp
         ).returning(table.c.key)
         if connection.execute(statement).first() is None:
-            raise _MeanwhileError
-        return answer
+            raise _AlreadyStoredError
+        return response
 
 
 class IdempotentRequest:
-    """A request that is carried out once, however often it comes.
+    """A request that is executed once, however often the client sends it.
 
     Args:
-        receipts: Where answers are kept.
-        receipt: What tells it from others.
+        response_store: The stored responses.
+        fingerprint: The identity of the request.
     """
 
-    def __init__(self, receipts: Receipts, receipt: RequestFingerprint) -> None:
-        self._receipts = receipts
-        self._receipt = receipt
+    def __init__(self, response_store: ResponseStore, fingerprint: RequestFingerprint) -> None:
+        self._response_store = response_store
+        self._fingerprint = fingerprint
 
-    async def answer(
+    async def run(
         self,
         context: RequestContext,
         work: Callable[[Connection], RowsT],
         hooked: Callable[[AsyncSession, RunStatements], Awaitable[RowsT]] | None,
         respond: Callable[[RowsT], Response],
     ) -> Response:
-        """The answer: by what it was answered before, or by what is carried out now.
+        """Return the stored response, or execute the request and store its response.
 
         Args:
-            context: What the request's statements run with.
-            work: What it asks for.
-            hooked: The same between hooks; None where there are none.
-            respond: Makes the answer.
+            context: The context of the request.
+            work: Executes the request.
+            hooked: Executes the request with its hooks; None if it has none.
+            respond: Builds the response.
 
         Raises:
-            Problem: 409, it is being carried out; 422, the key was another request's.
+            Problem: 409, the request is in progress; 422, the key belongs to another request.
         """
-        receipts, receipt = self._receipts, self._receipt
+        response_store, fingerprint = self._response_store, self._fingerprint
 
         def unit(connection: Connection) -> Response:
-            return receipts.find(connection, receipt) or receipts.keep(
-                connection, receipt, respond(work(connection))
+            return response_store.find(connection, fingerprint) or response_store.store(
+                connection, fingerprint, respond(work(connection))
             )
 
         async def unit_hooked(session: AsyncSession, run: RunStatements) -> Response:
             assert hooked is not None
             stored: Response | None = await run(
-                lambda connection: receipts.find(connection, receipt)
+                lambda connection: response_store.find(connection, fingerprint)
             )
             if stored is not None:
                 return stored
-            answer = respond(await hooked(session, run))
-            kept: Response = await run(
-                lambda connection: receipts.keep(connection, receipt, answer)
+            response = respond(await hooked(session, run))
+            result: Response = await run(
+                lambda connection: response_store.store(connection, fingerprint, response)
             )
-            return kept
+            return result
 
-        subject = receipts.subject
+        table_context = response_store.table_context
         with self._in_flight():
             while True:
                 try:
                     if hooked is None:
-                        return await subject.run(context, unit, begin=True, idempotent=True)
-                    return await subject.run_hooked(context, unit_hooked, idempotent=True)
-                except _MeanwhileError:
-                    continue  # by now, the answer can be seen
+                        return await table_context.run(context, unit, begin=True, idempotent=True)
+                    return await table_context.run_hooked(context, unit_hooked, idempotent=True)
+                except _AlreadyStoredError:
+                    continue  # the stored response is visible now
 
     @contextmanager
     def _in_flight(self) -> Iterator[None]:
-        """Refuse a request that this process is carrying out."""
-        key = self._receipt.key
-        keys = _in_flight.setdefault(self._receipts.subject.db, set())
+        """Refuse a request that this process is executing already."""
+        key = self._fingerprint.key
+        keys = _in_flight.setdefault(self._response_store.table_context.db, set())
         if key in keys:
-            raise _being_carried_out()
+            raise _in_progress()
         keys.add(key)
         try:
             yield
@@ -217,10 +217,10 @@ class IdempotentRequest:
             keys.discard(key)
 
 
-class _MeanwhileError(Exception):
-    """Another process has stored an answer to the same request since it was looked for."""
+class _AlreadyStoredError(Exception):
+    """Another process stored a response to the same request after the lookup."""
 
 
-def _being_carried_out() -> Problem:
-    detail = f"A request with this {HEADER} is in progress. Retry shortly."
+def _in_progress() -> Problem:
+    detail = f"A request with this {HEADER} is in progress. Try again shortly."
     return Problem(409, detail, kind="in_flight", headers={"Retry-After": "1"})

@@ -1,9 +1,9 @@
-"""Keys in paths: any key as one segment of a path, and back.
+"""Keys in paths: encode any primary key as one path segment, and decode it.
 
-A server decodes ``%2F`` before the path is split, so a slash must be written otherwise. As in
-a JSON Pointer (RFC 6901) ``~`` begins an escape: ``~0`` is ``~``, ``~1`` is ``/``; ``~2`` is
-the comma that joins the parts of a composite key, ``~3`` a dot where the whole part is ``.`` or
-``..``, which clients would take for a step in the path, and ``~4`` is the empty text.
+A server decodes ``%2F`` before it splits the path, so a slash needs another escape. As in a JSON
+Pointer (RFC 6901), ``~`` starts an escape: ``~0`` is ``~`` and ``~1`` is ``/``. ``~2`` is a comma,
+which otherwise joins the parts of a composite key. ``~3`` is a dot in the parts ``.`` and ``..``,
+which clients would resolve as relative paths. ``~4`` is the empty string.
 """
 
 import re
@@ -17,17 +17,16 @@ from colonnade.models import ColumnShape, from_base64
 from colonnade.query import read_value
 
 _PLACEHOLDER = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
-"""What Starlette takes between braces: https://www.starlette.io/routing/#path-parameters"""
-_TAKEN = frozenset(("target", "body", "request"))
+"""A name of a path parameter in Starlette: https://www.starlette.io/routing/#path-parameters"""
+_RESERVED_NAMES = frozenset(("target", "body", "request"))
 
-BEYOND = frozenset(("less_than_equal", "greater_than_equal", "int_parsing_size"))
-"""Pydantic's errors of a number that is one, and that no column holds."""
+OUT_OF_RANGE = frozenset(("less_than_equal", "greater_than_equal", "int_parsing_size"))
+"""Pydantic's error types for integers that are out of range for a column."""
 
 _ESCAPES = {"~": "~0", "/": "~1", ",": "~2"}
-_MEANINGS = {"0": "~", "1": "/", "2": ",", "3": ".", "4": ""}
+_UNESCAPES = {"0": "~", "1": "/", "2": ",", "3": ".", "4": ""}
 _SAFE = "@:!$'()*,~"
-"""Signs that a segment of a path may have as they are (RFC 3986, 3.3), and a value of a query
-string too."""
+"""Characters that need no quoting in path segments (RFC 3986, 3.3) and in query values."""
 
 
 class Keys:
@@ -43,21 +42,23 @@ class Keys:
 
     @property
     def name(self) -> str:
-        """What a key is called in a path: as its column is, if a path can have that."""
+        """The name of the path parameter: that of the column, if Starlette accepts it."""
         name = self.columns[0].name
-        is_own = len(self.columns) == 1 and name not in _TAKEN and _PLACEHOLDER.fullmatch(name)
-        return name if is_own else "key"
+        is_usable = (
+            len(self.columns) == 1 and name not in _RESERVED_NAMES and _PLACEHOLDER.fullmatch(name)
+        )
+        return name if is_usable else "key"
 
     def read(self, segment: str) -> tuple[Any, ...] | None:
-        """The key that a decoded segment of a path stands for; None if no row can have it.
+        """Decode the key in a path segment; None if no row can have it.
 
         Raises:
-            pydantic.ValidationError: A part of it is not of its column's type.
+            pydantic.ValidationError: A part does not have the type of its column.
         """
         parts = segment.split(",")
         if len(parts) != len(self.columns):
             return None
-        texts = [_plain(part) for part in parts]
+        texts = [_unescaped(part) for part in parts]
         if any(text is None or "\0" in text for text in texts):
             return None
         try:
@@ -67,26 +68,26 @@ class Keys:
         except ValueError:
             return None  # not base64
 
-    def is_beyond(self, error: ValidationError) -> bool:
-        """Whether a key is of its columns' types, and greater or less than they can hold."""
-        return all(detail["type"] in BEYOND for detail in error.errors(include_url=False))
+    def is_out_of_range(self, error: ValidationError) -> bool:
+        """Whether a key has the right types, but is out of range for its columns."""
+        return all(entry["type"] in OUT_OF_RANGE for entry in error.errors(include_url=False))
 
     def errors(self, error: ValidationError, where: tuple[Any, ...]) -> list[dict[str, Any]]:
-        """Pydantic's errors about a key, as FastAPI writes them."""
-        details = error.errors(include_url=False, include_context=False)
-        return [{**detail, "loc": where} for detail in details]
+        """Return Pydantic's errors about a key in FastAPI's format."""
+        entries = error.errors(include_url=False, include_context=False)
+        return [{**entry, "loc": where} for entry in entries]
 
     def write(self, values: Any) -> str:
-        """The segment of a key, ready for a URL.
+        """Encode a key as a path segment, quoted for a URL.
 
         Args:
-            values: The values of the key as JSON has them, in the order of the columns.
+            values: The values of the key in their JSON form, in the order of the columns.
         """
         return quote(",".join(_escaped(str(value)) for value in values), safe=_SAFE)
 
 
 def _reader(column: ColumnShape) -> Callable[[Any], Any]:
-    """Bytes are in base64 in a path, as in an answer."""
+    """Return the parser of a column; bytes are base64 in a path, as in a response."""
     return from_base64 if column.kind == "bytes" else read_value(column)
 
 
@@ -95,17 +96,17 @@ def _escaped(text: str) -> str:
         return text.replace(".", "~3")
     if not text:
         return "~4"
-    return "".join(_ESCAPES.get(sign, sign) for sign in text)
+    return "".join(_ESCAPES.get(character, character) for character in text)
 
 
-def _plain(text: str) -> str | None:
+def _unescaped(text: str) -> str | None:
     if "~" not in text:
         return text
     first, *rest = text.split("~")
-    characters = [first]
+    unescaped = [first]
     for part in rest:
-        meaning = _MEANINGS.get(part[:1])
-        if meaning is None:
+        character = _UNESCAPES.get(part[:1])
+        if character is None:
             return None
-        characters.append(meaning + part[1:])
-    return "".join(characters)
+        unescaped.append(character + part[1:])
+    return "".join(unescaped)

@@ -1,15 +1,8 @@
-"""Names: of a model, in paths and in the OpenAPI document."""
+"""The name of a model in paths."""
 
-import re
-
-from colonnade.models import plural
+from colonnade.models import plural, snake
 
 
 def path_of(name: str) -> str:
-    """The path of a model of this name: ``TaskAssignment`` is ``task-assignments``."""
+    """Convert the name of a model to its path: ``TaskAssignment`` to ``task-assignments``."""
     return plural(snake(name)).replace("_", "-")
-
-
-def snake(name: str) -> str:
-    """``TaskAssignment`` as ``task_assignment``."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()

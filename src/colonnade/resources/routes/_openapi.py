@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of the generated routes."""
+"""The OpenAPI documentation of the generated routes."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
@@ -22,28 +22,28 @@ from colonnade.query import (
     sortable,
     value_type,
 )
-from colonnade.resources.answers._etags import TAGS
-from colonnade.resources.answers._problems import MEDIA_TYPE, ProblemDetails
+from colonnade.resources.responses._etags import ETAG_PATTERN
+from colonnade.resources.responses._problems import MEDIA_TYPE, ProblemDetails
 
 PLAIN_TEXT = "^[^\\u0000]*$"
-"""Text as databases hold it; a lone surrogate cannot be written in UTF-8 to begin with."""
+"""Text that databases can store; a lone surrogate cannot be encoded in UTF-8 in the first place."""
 
-_SAYS = {
-    403: "Outside the scope",
-    404: "The row does not exist",
-    409: "A conflict with stored rows: a unique value, a foreign key, a cycle",
-    412: "The row has changed since the version that If-Match names",
+_DESCRIPTIONS = {
+    403: "Outside your scope",
+    404: "Row not found",
+    409: "Conflict with stored rows: a unique value, a foreign key, a cycle",
+    412: "If-Match does not match the current version of the row",
     413: "The body is too large",
     422: "The request is not valid",
-    503: "The database is busy or cannot be reached",
+    503: "The database is busy or unavailable",
 }
 _PROBLEM = {"$ref": f"#/components/schemas/{ProblemDetails.__name__}"}
 _HEADERS: dict[str, dict[str, Any]] = {
     "ETag": {"description": "The row's version and view", "schema": {"type": "string"}},
     "Location": {"description": "The URL of the row", "schema": {"type": "string"}},
-    "Link": {"description": "The next and previous page", "schema": {"type": "string"}},
+    "Link": {"description": "The next and previous pages", "schema": {"type": "string"}},
     "X-Total-Count": {
-        "description": "The number of all rows, if counted",
+        "description": "The number of all rows, if count is set",
         "schema": {"type": "integer"},
     },
 }
@@ -52,13 +52,13 @@ _HEADERS: dict[str, dict[str, Any]] = {
 Refs = Mapping[type[BaseModel], JsonSchemaValue]
 
 
-class Operation(dict[str, Any]):
-    """What is added to the document of an operation, made when the document is.
+class LazyParameters(dict[str, Any]):
+    """The ``openapi_extra`` of a route, whose parameters are built with the document.
 
-    Hundreds of filters are a second's work, which a start has no need to wait for.
+    Building hundreds of filters takes a second, which would slow down every start.
 
     Args:
-        parameters: Makes its parameters.
+        parameters: Builds the parameters.
     """
 
     def __init__(self, parameters: Callable[[], list[dict[str, Any]]]) -> None:
@@ -69,31 +69,30 @@ class Operation(dict[str, Any]):
         return {"parameters": self._parameters()}.items()
 
     def __getitem__(self, name: str) -> Any:
-        # FastAPI asks for it by name where a dependency has its own parameters.
+        # FastAPI reads this key if a dependency has parameters.
         return self._parameters() if name == "parameters" else super().__getitem__(name)
 
 
-class Documented(ABC):
-    """An annotation that takes anything, and is documented as something.
+class DocumentedAs(ABC):
+    """An annotation that accepts anything, with a custom JSON schema.
 
-    For Pydantic it is a tuple of the models it mentions, so that each of them is in the
-    document under its name, and can be referred to.
+    For Pydantic it is a tuple of models, so that each of them is in the document under its name
+    and can be referenced.
     """
 
     @abstractmethod
     def models(self) -> list[type[BaseModel]]:
-        """The models that it mentions; each kind of annotation says."""
+        """Return the models that the schema refers to."""
 
     @abstractmethod
     def document(self, refs: Refs, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        """The JSON schema, given that of each model."""
+        """Build the JSON schema from the references to the models."""
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        # Each twice: Pydantic makes a definition of what is used more than once.
-        # The checker wants to know the types of a tuple that is made here.
-        mentioned: Any = tuple[(*self.models(), *self.models())]  # type: ignore[misc]  # made here
+        # Each twice: Pydantic creates a definition for a model that is used more than once.
+        mentioned: Any = tuple[(*self.models(), *self.models())]  # type: ignore[misc]  # built at run time
         return core_schema.json_or_python_schema(
             json_schema=handler.generate_schema(mentioned),
             python_schema=core_schema.any_schema(),
@@ -108,117 +107,119 @@ class Documented(ABC):
         return self.document(refs, handler)
 
 
-class Body(Documented):
-    """The body of a request.
+class Body(DocumentedAs):
+    """A request body.
 
     Args:
-        schema: The schema of the body.
-        without: Fields that it does not say.
-        also: Columns that it says beside the schema's fields, by name.
-        several: Whether it is an array, and of how many at most.
+        schema: The schema of the body, or of each item of an array.
+        exclude: Fields of the schema that the body does not have.
+        extra_columns: Columns that the body has besides the fields of the schema, by name.
+        max_items: The maximum length of the array; None if the body is a single object.
     """
 
     def __init__(
         self,
         schema: type[BaseModel],
         *,
-        without: frozenset[str] = frozenset(),
-        also: Mapping[str, ColumnShape] | None = None,
-        several: int | None = None,
+        exclude: frozenset[str] = frozenset(),
+        extra_columns: Mapping[str, ColumnShape] | None = None,
+        max_items: int | None = None,
     ) -> None:
         self.schema = schema
-        self.without = without
-        self.also = also or {}
-        self.several = several
+        self.exclude = exclude
+        self.extra_columns = extra_columns or {}
+        self.max_items = max_items
 
     def models(self) -> list[type[BaseModel]]:
         return [self.schema]
 
     def document(self, refs: Refs, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        schema = refs[self.schema]
-        if self.without or self.also:
-            schema = _changed(handler.resolve_ref_schema(schema), self.without, self.also)
-        if self.several is None:
-            return schema
-        return {"type": "array", "items": schema, "minItems": 1, "maxItems": self.several}
+        row = refs[self.schema]
+        if self.exclude or self.extra_columns:
+            row = _adjusted(handler.resolve_ref_schema(row), self.exclude, self.extra_columns)
+        if self.max_items is None:
+            return row
+        return {"type": "array", "items": row, "minItems": 1, "maxItems": self.max_items}
 
 
-class Rows(Documented):
-    """A row in an answer, or several: with the relations it may include.
+class Rows(DocumentedAs):
+    """A row in a response, or an array of rows.
 
     Args:
-        surface: The table.
-        several: Whether it is an array.
-        chosen: Whether the request may choose among fields and relations.
+        queryable: The table.
+        many: Whether the response is an array.
+        selectable: Whether the request may select fields and relations.
     """
 
     def __init__(
-        self, surface: QueryableTable, *, several: bool = False, chosen: bool = True
+        self, queryable: QueryableTable, *, many: bool = False, selectable: bool = True
     ) -> None:
-        self.surface = surface
-        self.several = several
-        self.chosen = chosen
+        self.queryable = queryable
+        self.many = many
+        self.selectable = selectable
 
     def models(self) -> list[type[BaseModel]]:
-        surfaces = _reached(self.surface) if self.chosen else [self.surface]
-        return list(dict.fromkeys(surface.read for surface in surfaces))
+        queryables = _with_related(self.queryable) if self.selectable else [self.queryable]
+        return list(dict.fromkeys(queryable.read for queryable in queryables))
 
     def document(self, refs: Refs, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        schema = refs[self.surface.read]
-        if self.chosen:
-            some = _some_fields(self.surface, refs, handler)
-            schema = {"anyOf": [_row(self.surface, refs), some]}
-        return {"type": "array", "items": schema} if self.several else schema
+        row = refs[self.queryable.read]
+        if self.selectable:
+            some = _some_fields(self.queryable, refs, handler)
+            row = {"anyOf": [_row(self.queryable, refs), some]}
+        return {"type": "array", "items": row} if self.many else row
 
 
-def _reached(surface: QueryableTable) -> Iterator[QueryableTable]:
-    yield surface
-    for reached in surface.relations.values():
-        yield from _reached(reached.surface)
+def _with_related(queryable: QueryableTable) -> Iterator[QueryableTable]:
+    yield queryable
+    for target in queryable.relations.values():
+        yield from _with_related(target.surface)
 
 
-def _row(surface: QueryableTable, refs: Refs) -> JsonSchemaValue:
+def _row(queryable: QueryableTable, refs: Refs) -> JsonSchemaValue:
     related = {
-        name: _related(reached, refs)
-        for name, reached in surface.relations.items()
-        if name not in surface.always
+        name: _related(target, refs)
+        for name, target in queryable.relations.items()
+        if name not in queryable.always
     }
-    whole = refs[surface.read]
+    whole = refs[queryable.read]
     return {"allOf": [whole, {"type": "object", "properties": related}]} if related else whole
 
 
-def _related(reached: RelationTarget, refs: Refs) -> JsonSchemaValue:
-    row = _row(reached.surface, refs)
-    if reached.relation.is_list:
+def _related(target: RelationTarget, refs: Refs) -> JsonSchemaValue:
+    row = _row(target.surface, refs)
+    if target.relation.is_list:
         return {"type": "array", "items": row}
     return {"anyOf": [row, {"type": "null"}]}
 
 
 def _some_fields(
-    surface: QueryableTable, refs: Refs, handler: GetJsonSchemaHandler
+    queryable: QueryableTable, refs: Refs, handler: GetJsonSchemaHandler
 ) -> JsonSchemaValue:
-    """What ``fields=`` leaves of a row."""
-    whole = handler.resolve_ref_schema(refs[surface.read])
+    """Build the schema of a row with ``fields=``."""
+    whole = handler.resolve_ref_schema(refs[queryable.read])
     properties = {
-        name: value for name, value in whole["properties"].items() if name in surface.columns
+        name: schema for name, schema in whole["properties"].items() if name in queryable.columns
     }
-    related = {name: _related(relation, refs) for name, relation in surface.relations.items()}
+    related = {name: _related(target, refs) for name, target in queryable.relations.items()}
     return {
-        "title": f"{surface.shape.model.__name__}Fields",
+        "title": f"{queryable.shape.model.__name__}Fields",
         "description": "The requested fields",
         "type": "object",
         "properties": {**properties, **related},
     }
 
 
-def _changed(
-    schema: JsonSchemaValue, without: frozenset[str], also: Mapping[str, ColumnShape]
+def _adjusted(
+    schema: JsonSchemaValue, exclude: frozenset[str], extra_columns: Mapping[str, ColumnShape]
 ) -> JsonSchemaValue:
     kept = {
-        name: value for name, value in schema.get("properties", {}).items() if name not in without
+        name: property_schema
+        for name, property_schema in schema.get("properties", {}).items()
+        if name not in exclude
     }
-    required = [name for name in schema.get("required", []) if name not in without]
-    keys = {name: value_schema(column) for name, column in also.items()}
+    required = [name for name in schema.get("required", []) if name not in exclude]
+    keys = {name: value_schema(column) for name, column in extra_columns.items()}
     changed = {**schema, "properties": {**keys, **kept}}
     changed.pop("title", None)
     changed.pop("required", None)
@@ -228,7 +229,7 @@ def _changed(
 
 
 def value_schema(column: ColumnShape) -> dict[str, Any]:
-    """The JSON schema of a value that a column is compared with."""
+    """Return the JSON schema of a value that a column is compared with."""
     return dict(_value_schema(column))
 
 
@@ -247,16 +248,18 @@ def _value_schema(column: ColumnShape) -> dict[str, Any]:
 
 
 def page_parameters(reader: PageReader) -> list[dict[str, Any]]:
-    """The parameters of a list."""
-    surface = reader.surface
+    """Return the query parameters of a list."""
+    queryable = reader.surface
     parameters = [_query(name, *_option(name, reader)) for name in sorted(reader.options)]
     for name, parameter in reader.parameters.items():
         bare = name.removesuffix("__eq")
         if parameter.operator == "eq" and name != bare and bare not in OPTIONS:
-            continue  # it is there under its bare name
+            continue  # documented under its bare name
         parameters.append(_query(name, _operand(parameter.operator, parameter.shape)))
     return [
-        parameter for parameter in parameters if parameter["name"] != "include" or surface.relations
+        parameter
+        for parameter in parameters
+        if parameter["name"] != "include" or queryable.relations
     ]
 
 
@@ -274,13 +277,13 @@ def _operand(operator: Operator, column: ColumnShape) -> dict[str, Any]:
 
 
 def _option(name: str, reader: PageReader) -> tuple[dict[str, Any], str]:
-    surface = reader.surface
+    queryable = reader.surface
     listed = {"type": "array", "minItems": 1}
-    order = [sign + column for column in sortable(surface) for sign in ("", "-")]
+    order = [sign + column for column in sortable(queryable) for sign in ("", "-")]
     options: dict[str, tuple[dict[str, Any], str]] = {
         "limit": (_integer(1, reader.max_limit, reader.default_limit), "Maximum number of rows"),
         "offset": (_integer(0, 2**63 - 1, 0), "Number of rows to skip; not with a cursor"),
-        "cursor": ({"type": "string"}, "The cursor from the Link header of another page"),
+        "cursor": ({"type": "string"}, "A cursor from the Link header of another page"),
         "count": (
             {"type": "string", "enum": ["none", "exact", "estimated"], "default": "none"},
             "Count all rows, in X-Total-Count",
@@ -290,11 +293,11 @@ def _option(name: str, reader: PageReader) -> tuple[dict[str, Any], str]:
             "Fields, separated by commas; - for descending. The key breaks ties",
         ),
         "fields": (
-            {**listed, "items": {"enum": list(surface.columns)}},
-            "Return only these fields, separated by commas",
+            {**listed, "items": {"enum": list(queryable.columns)}},
+            "Only these fields, separated by commas",
         ),
         "include": (
-            {**listed, "items": {"enum": paths(surface)}},
+            {**listed, "items": {"enum": paths(queryable)}},
             "Relations, separated by commas; name:5 for at most five rows per parent, "
             f"{PER_PARENT} by default",
         ),
@@ -306,8 +309,8 @@ def _option(name: str, reader: PageReader) -> tuple[dict[str, Any], str]:
     return options[name]
 
 
-def _integer(least: int, most: int, default: int) -> dict[str, Any]:
-    return {"type": "integer", "minimum": least, "maximum": most, "default": default}
+def _integer(least: int, maximum: int, default: int) -> dict[str, Any]:
+    return {"type": "integer", "minimum": least, "maximum": maximum, "default": default}
 
 
 def _query(name: str, schema: dict[str, Any], description: str = "") -> dict[str, Any]:
@@ -319,35 +322,32 @@ def _query(name: str, schema: dict[str, Any], description: str = "") -> dict[str
     return parameter
 
 
-def depth_parameter(most: int) -> dict[str, Any]:
-    """The depth of a tree."""
+def depth_parameter(maximum: int) -> dict[str, Any]:
+    """Return the parameter for the depth of a tree."""
     schema = {
         "anyOf": [
             {"type": "string", "enum": ["all"]},
-            {"type": "integer", "minimum": 1, "maximum": most},
+            {"type": "integer", "minimum": 1, "maximum": maximum},
         ]
     }
-    description = (
-        "Return the rows below, to this number of levels, as one array with parents first; "
-        f"all means {most}"
-    )
+    description = f"Number of levels below the row, in one array, parents first; all: {maximum}"
     return _query("depth", schema, description)
 
 
-def keys_parameter(most: int, columns: tuple[ColumnShape, ...]) -> dict[str, Any]:
-    """The keys of a batch to delete."""
+def keys_parameter(maximum: int, columns: tuple[ColumnShape, ...]) -> dict[str, Any]:
+    """Return the parameter for the keys of a batch to delete."""
     items = path_parameter("key", columns)["schema"]
     return {
         "name": "key",
         "in": "query",
         "required": True,
         "description": "The key of a row; repeat it for each row",
-        "schema": {"type": "array", "items": items, "minItems": 1, "maxItems": most},
+        "schema": {"type": "array", "items": items, "minItems": 1, "maxItems": maximum},
     }
 
 
 def path_parameter(name: str, columns: tuple[ColumnShape, ...]) -> dict[str, Any]:
-    """A key in the path."""
+    """Return the path parameter for a key."""
     description = "The key"
     if len(columns) == 1:
         schema = value_schema(columns[0])
@@ -368,15 +368,15 @@ def path_parameter(name: str, columns: tuple[ColumnShape, ...]) -> dict[str, Any
     }
 
 
-def tags_parameter(name: str, description: str) -> dict[str, Any]:
-    """A header of entity tags that a request may have."""
+def etags_parameter(name: str, description: str) -> dict[str, Any]:
+    """Return the parameter for an optional header of ETags."""
     parameter = header_parameter(name, description)
-    parameter["schema"] = {"type": "string", "pattern": TAGS, "examples": ['"1-9ab3"']}
+    parameter["schema"] = {"type": "string", "pattern": ETAG_PATTERN, "examples": ['"1-9ab3"']}
     return parameter
 
 
 def header_parameter(name: str, description: str) -> dict[str, Any]:
-    """A header that a request may have."""
+    """Return the parameter for an optional header."""
     schema = {"type": "string", "pattern": "^[\\x21-\\x7e]*$"}
     return {
         "name": name,
@@ -388,20 +388,20 @@ def header_parameter(name: str, description: str) -> dict[str, Any]:
 
 
 def responses(
-    *statuses: int, success: int = 200, headers: tuple[str, ...] = (), says: str = "Done"
+    *statuses: int, success: int = 200, headers: tuple[str, ...] = (), description: str = "Done"
 ) -> dict[int | str, dict[str, Any]]:
-    """The answers of a route: the good one and the problems."""
-    responses_by_status: dict[int | str, dict[str, Any]] = {
+    """Return the responses of a route: success and the problems."""
+    documented: dict[int | str, dict[str, Any]] = {
         status: {
-            "description": _SAYS[status],
+            "description": _DESCRIPTIONS[status],
             "content": {MEDIA_TYPE: {"schema": _PROBLEM}},
         }
         for status in (*statuses, 422, 503)
     }
-    # One of them has the model, which puts it into the document for all.
-    responses_by_status[503]["model"] = ProblemDetails
-    responses_by_status[success] = {
-        "description": says,
+    # One problem has the model, which adds its schema to the document for all of them.
+    documented[503]["model"] = ProblemDetails
+    documented[success] = {
+        "description": description,
         "headers": {name: _HEADERS[name] for name in headers},
     }
-    return responses_by_status
+    return documented

@@ -1,7 +1,7 @@
-"""Sessions instead of the database's own: ``app.dependency_overrides``, as tests use them.
+"""Sessions that ``app.dependency_overrides`` provides, as tests use them.
 
-``app.dependency_overrides[db.get_async_session]``, or that of ``db.get_session``, says which
-session an endpoint works in. The statements of a Resource then run in that session's transaction.
+An override of ``db.get_async_session`` or ``db.get_session`` sets the session of an endpoint. The
+statements of a Resource then run in the transaction of that session.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -30,22 +30,22 @@ class OverrideSession:
 
     Attributes:
         session: The session.
-        is_new: Whether the override made it for this request. What is written is committed
-            then, as an endpoint would; a session that was there before is the test's to commit.
+        is_new: Whether the override created the session for this request. Then the request
+            commits it, as an endpoint would; otherwise the test decides.
     """
 
     session: Session | AnyAsyncSession
     is_new: bool
 
     async def run(self, work: Callable[[Connection], T], *, begin: bool) -> T:
-        """``Database.run_async``, in the session's transaction."""
+        """Do the same as ``Database.run_async``, in the transaction of the session."""
         return await self._in_session(partial(_run, work=work, begin=begin, commit=self.is_new))
 
     async def transaction(self, work: Callable[[Any], Awaitable[T]]) -> T:
-        """``Database.transaction_async``, in the session's transaction.
+        """Do the same as ``Database.transaction_async``, in the transaction of the session.
 
         Raises:
-            DatabaseError: The session is a sync one, and hooks get an async one.
+            DatabaseError: The session is a ``Session``, and hooks need an ``AsyncSession``.
         """
         session = self.session
         if isinstance(session, Session):
@@ -59,10 +59,10 @@ class OverrideSession:
             await session.commit()
         return result
 
-    async def renew(self) -> None:
-        """Have the objects of the session show what a request has written past it."""
+    async def refresh(self) -> None:
+        """Refresh the objects of the session after a write that bypassed it."""
         if not self.is_new:
-            await self._in_session(_renew)
+            await self._in_session(_refresh)
 
     async def _in_session(self, work: Callable[[Session], T]) -> T:
         if isinstance(self.session, Session):
@@ -83,11 +83,11 @@ async def override_session(db: Database, request: Request) -> AsyncIterator[Over
     """Provide the session of the override; its objects are refreshed after a write.
 
     Raises:
-        DatabaseError: The override gives no session.
+        DatabaseError: The override does not provide a session.
     """
     app = request.scope["app"]
     is_async = db.get_async_session in app.dependency_overrides
-    youngest = Session().hash_key  # sessions are numbered as they are made
+    newest = Session().hash_key  # SQLAlchemy numbers sessions in the order of creation
     name = "get_async_session" if is_async else "get_session"
     session = await solve(getattr(db, name), request)
     if not isinstance(session, Session | AnyAsyncSession):
@@ -96,27 +96,27 @@ async def override_session(db: Database, request: Request) -> AsyncIterator[Over
             f"not a {type(session).__name__}."
         )
     sync = session if isinstance(session, Session) else session.sync_session
-    override = OverrideSession(session, is_new=sync.hash_key > youngest)
+    override = OverrideSession(session, is_new=sync.hash_key > newest)
     yield override
     if request.method not in {"GET", "HEAD"}:
-        await override.renew()
+        await override.refresh()
 
 
 def _run(session: Session, *, work: Callable[[Connection], T], begin: bool, commit: bool) -> T:
     session.flush()
     connection = session.connection()
-    # What fails is undone alone. SQLite undoes a statement by itself, and a savepoint would
-    # take its one lock for a read.
-    several = begin or connection.dialect.name == "postgresql"
-    with connection.begin_nested() if several else nullcontext():
+    # A savepoint keeps a failed statement from aborting the transaction. SQLite needs none for a
+    # single statement, and its savepoint would take the write lock for a read.
+    needs_savepoint = begin or connection.dialect.name == "postgresql"
+    with connection.begin_nested() if needs_savepoint else nullcontext():
         result = work(connection)
     if commit:
         session.commit()
     return result
 
 
-def _renew(session: Session) -> None:
+def _refresh(session: Session) -> None:
     for instance in list(session.identity_map.values()):
         if not session.is_modified(instance):
-            with suppress(InvalidRequestError):  # it is deleted
+            with suppress(InvalidRequestError):  # the row was deleted
                 session.refresh(instance)

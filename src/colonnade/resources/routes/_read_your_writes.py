@@ -1,7 +1,8 @@
-"""Read your own writes over HTTP: how far the database had come goes to the client and back.
+"""Read-your-writes over HTTP: the client sends the WAL position of its last write.
 
-With replicas, an answer to a write has a header and a cookie that say where the write is in the
-primary's log. A request that brings either is answered by a server that has come so far.
+With replicas, the response to a write has a header and a cookie with its position in the
+write-ahead log of the primary. A request with either one is served by a server that has replayed
+the log up to that position.
 """
 
 from collections.abc import Awaitable, Callable
@@ -19,17 +20,17 @@ HEADER = "Colonnade-Position"
 COOKIE = "colonnade_position"
 
 MAX_AGE = 60
-"""Seconds that a browser keeps the cookie: a replica so far behind is left out anyway."""
+"""Lifetime of the cookie in seconds: replicas that lag further behind are not used anyway."""
 
 
 class ReadYourWrites:
-    """An ASGI middleware: what a client has written, it finds, whichever endpoint it asks.
+    """ASGI middleware that lets each client read its own writes from replicas.
 
-    ``app.add_middleware(ReadYourWrites, db=db)``. The routes of Resources do this by themselves;
-    this is for endpoints that use ``db.session()`` and ``db.session(read_only=True)``.
+    ``app.add_middleware(ReadYourWrites, db=db)``. The routes of Resources do not need it; it is for
+    endpoints that use ``db.session()`` and ``db.session(read_only=True)``.
 
     Args:
-        app: What answers.
+        app: The ASGI app.
         db: The database.
     """
 
@@ -38,37 +39,37 @@ class ReadYourWrites:
         self._db = db
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
+        """Serve a request."""
         if scope["type"] != "http" or not self._db.replicas:
             await self._app(scope, receive, send)
             return
 
-        async def tell(message: Message) -> None:
+        async def send_with_position(message: Message) -> None:
             if message["type"] == "http.response.start":
-                await _tell(self._db, MutableHeaders(scope=message), scope["scheme"])
+                await _set_position(self._db, MutableHeaders(scope=message), scope["scheme"])
             await send(message)
 
-        with self._db.following(asked_position(self._db, Request(scope))):
-            await self._app(scope, receive, tell)
+        with self._db.following(requested_position(self._db, Request(scope))):
+            await self._app(scope, receive, send_with_position)
 
 
-async def follow(
+async def track_position(
     db: Database, request: Request, handle: Callable[[Request], Awaitable[Response]]
 ) -> Response:
-    """Answer a request with what its client has written, and say how far that is."""
+    """Serve a request after its client's last write, and send the new position."""
     if db.is_followed:  # by the middleware
         return await handle(request)
-    with db.following(asked_position(db, request)):
+    with db.following(requested_position(db, request)):
         response = await handle(request)
-        await _tell(db, MutableHeaders(raw=response.raw_headers), request.scope["scheme"])
+        await _set_position(db, MutableHeaders(raw=response.raw_headers), request.scope["scheme"])
         return response
 
 
-def asked_position(db: Database, request: Request) -> str | None:
-    """How far the database must be for a request, as it says itself."""
-    position = request.headers.get(HEADER)
-    if position is not None:
-        return _verified(db, position)
+def requested_position(db: Database, request: Request) -> str | None:
+    """Return the position in the header or the cookie of a request."""
+    header = request.headers.get(HEADER)
+    if header is not None:
+        return _verified(db, header)
     try:
         cookie = SimpleCookie(request.headers.get("cookie", "")).get(COOKIE)
     except CookieError:
@@ -77,16 +78,16 @@ def asked_position(db: Database, request: Request) -> str | None:
 
 
 def _signed(db: Database, position: str) -> str:
-    """A position that a client cannot make up: one beyond all would keep it from every replica."""
+    """Sign a position: a forged one in the future would keep the client from all replicas."""
     return f"{position}-{blake2b(position.encode(), key=db.secret, digest_size=8).hexdigest()}"
 
 
-def _verified(db: Database, token: str) -> str | None:
-    position = token.partition("-")[0]
-    return position if compare_digest(_signed(db, position).encode(), token.encode()) else None
+def _verified(db: Database, signed: str) -> str | None:
+    position = signed.partition("-")[0]
+    return position if compare_digest(_signed(db, position).encode(), signed.encode()) else None
 
 
-async def _tell(db: Database, headers: MutableHeaders, scheme: str) -> None:
+async def _set_position(db: Database, headers: MutableHeaders, scheme: str) -> None:
     position = await db.written_position()
     if position is None:
         return

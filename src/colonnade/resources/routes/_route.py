@@ -1,4 +1,4 @@
-"""The routes of a Resource: when they are made, and how their errors are answered."""
+"""The routes of a Resource: when they are built, and how their errors become problems."""
 
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
@@ -16,37 +16,37 @@ from starlette.types import Message, Receive, Scope, Send
 from colonnade.database import Database
 from colonnade.errors import DatabaseError, QueryError
 from colonnade.resources._fastapi_compat import endpoint_without_dependencies, with_receive
-from colonnade.resources._scoping import VARY, keep_private
-from colonnade.resources.answers._failures import unavailable_of
-from colonnade.resources.answers._problems import Problem, response_of
-from colonnade.resources.answers._unreadable import unwritable
+from colonnade.resources._scoping import VARY_KEY, mark_private
+from colonnade.resources.responses._failures import unavailable_of
+from colonnade.resources.responses._problems import Problem, response_of
+from colonnade.resources.responses._unreadable import unrenderable
 from colonnade.resources.routes._disconnect import ClientGoneError
 from colonnade.resources.routes._overrides import is_overridden, override_session
-from colonnade.resources.routes._read_your_writes import follow
+from colonnade.resources.routes._read_your_writes import track_position
 from colonnade.resources.routes._request_context import RequestContext, set_context
 from colonnade.rows import UnreadableRowError
 
 LARGEST_BODY = 4 * 1024 * 1024
-"""Bytes in the body of a request; a thousand rows of four kilobytes."""
+"""Maximum size of a request body in bytes: a thousand rows of four kilobytes."""
 
 
 CLIENT_GONE = 499
-"""The status in the log of a request whose client did not wait: nginx's, which no client sees."""
+"""nginx's status for the log when the client disconnected; no client sees it."""
 
 
-class Unparsed(Request):
-    """A request whose body FastAPI does not parse: the schema does, once, straight from JSON."""
+class RawBodyRequest(Request):
+    """A request whose body FastAPI does not parse: the endpoint parses it straight from JSON."""
 
     async def json(self) -> Any:
         return None if not await self.body() else {}
 
 
 class ResourceRoute(APIRoute):
-    """A route whose errors, those of validation included, are answered as problems."""
+    """A route whose errors, validation errors included, become problems."""
 
     request_class: type[Request] = Request
     db: Database | None = None
-    """Where the Resource's table is."""
+    """The database of the Resource."""
     siblings: Sequence[BaseRoute] = ()
     """The routes of the Resource."""
 
@@ -55,23 +55,23 @@ class ResourceRoute(APIRoute):
         return self.methods or set()
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Whether this route answers a request: to HEAD it does as to GET."""
+        """Match a request to this route; a route for GET matches HEAD as well."""
         if scope["type"] == "http" and scope["method"] == "HEAD" and "GET" in self._methods:
             scope = {**scope, "method": "GET"}
         return super().matches(scope)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, or say which methods its path has."""
+        """Serve a request, or respond with 405 and the methods of the path."""
         method = scope["method"]
         if method == "HEAD" and "GET" in self._methods:
             await super().handle({**scope, "method": "GET"}, receive, _without_body(send))
         elif method not in self._methods:
-            await self._refused(scope)(scope, receive, send)
+            await self._method_not_allowed(scope)(scope, receive, send)
         else:
             await super().handle(scope, receive, send)
 
-    def _refused(self, scope: Scope) -> Response:
-        """The 405: of this path there are other methods."""
+    def _method_not_allowed(self, scope: Scope) -> Response:
+        """Build the 405 with the methods of the path."""
         path = self.path_format.format(**scope["path_params"])
         methods: set[str] = set()
         for route in (self, *self.siblings):
@@ -80,24 +80,24 @@ class ResourceRoute(APIRoute):
         if "GET" in methods:
             methods.add("HEAD")
         allowed = ", ".join(sorted(methods))
-        detail = f"{scope['method']} is not allowed on this path. Allowed: {allowed}."
+        detail = f"{scope['method']} is not allowed on this path. Allowed methods: {allowed}."
         headers = {"Allow": allowed}
         return response_of(Problem(405, detail, kind="method", headers=headers))
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
 
-        async def bounded(request: Request) -> Response:
-            return await handle(self.bounded(request))
+        async def limit_body(request: Request) -> Response:
+            return await handle(self.limit_body(request))
 
-        return self.answering(bounded)
+        return self.with_problems(limit_body)
 
-    def answering(
+    def with_problems(
         self, handle: Callable[[Request], Awaitable[Response]]
     ) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The handler, with its errors as problems, in the session of an override if there is."""
+        """Wrap a handler: turn its errors into problems, and provide an override's session."""
 
-        async def answer(request: Request) -> Response:
+        async def respond(request: Request) -> Response:
             try:
                 if self.db is not None and is_overridden(self.db, request):
                     async with override_session(self.db, request) as session:
@@ -106,13 +106,13 @@ class ResourceRoute(APIRoute):
                 else:
                     set_context(request, RequestContext(request))
                     if self.db is not None and self.db.replicas:
-                        response = await follow(self.db, request, handle)
+                        response = await track_position(self.db, request, handle)
                     else:
                         response = await handle(request)
             except (Problem, RequestValidationError, QueryError) as error:
                 response = response_of(error)
             except UnreadableRowError as error:
-                response = response_of(unwritable(error))
+                response = response_of(unrenderable(error))
             except (ClientGoneError, ClientDisconnect):
                 return Response(status_code=CLIENT_GONE)
             except (SQLAlchemyError, DatabaseError) as error:
@@ -120,51 +120,51 @@ class ResourceRoute(APIRoute):
                 if unavailable is None:
                     raise
                 response = response_of(unavailable)
-            if VARY in request.scope:
-                keep_private(request, response)
+            if VARY_KEY in request.scope:
+                mark_private(request, response)
             return response
 
-        return answer
+        return respond
 
-    def bounded(self, request: Request) -> Request:
-        """The request, refusing a body that is too large as it is read."""
+    def limit_body(self, request: Request) -> Request:
+        """Wrap a request so that reading a body that is too large raises a 413."""
         length = request.headers.get("content-length", "")
         if length.isdecimal() and int(length) > LARGEST_BODY:
             raise _too_large()
-        return with_receive(request, _counting(request.receive), self.request_class)
+        return with_receive(request, _limited(request.receive), self.request_class)
 
 
 class GeneratedRoute(ResourceRoute):
-    """A route that Colonnade makes: its endpoint reads the body itself, from its bytes."""
+    """A generated route, whose endpoint parses the bytes of the body itself."""
 
-    request_class = Unparsed
+    request_class = RawBodyRequest
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Whether this route answers a request; no at once to a path that ends otherwise.
+        """Match a request to this route, with a quick exit by the end of the path.
 
-        FastAPI asks the routes of a router that is included twice.
+        FastAPI matches the routes of an included router twice.
         """
         if not scope["path"].endswith(self.path.rpartition("}")[2]):
             return Match.NONE, {}
         return super().matches(scope)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """FastAPI's, or past it where no dependency needs it: that costs as much as a statement."""
+        """Bypass FastAPI's handler if no dependency needs it: it costs as much as a statement."""
         handle = super().get_route_handler()
         endpoint = endpoint_without_dependencies(handle)
         if endpoint is None:
             return handle
         if "body" not in signature(endpoint).parameters:
-            return self.answering(endpoint)
+            return self.with_problems(endpoint)
 
-        async def bounded(request: Request) -> Response:
-            return await endpoint(self.bounded(request), body=None)
+        async def limit_body(request: Request) -> Response:
+            return await endpoint(self.limit_body(request), body=None)
 
-        return self.answering(bounded)
+        return self.with_problems(limit_body)
 
 
 def _without_body(send: Send) -> Send:
-    """Send an answer as HEAD wants it: with the headers of the whole one."""
+    """Send a response to HEAD: the headers of the full response without its body."""
 
     async def send_head(message: Message) -> None:
         is_body = message["type"] == "http.response.body"
@@ -173,7 +173,7 @@ def _without_body(send: Send) -> Send:
     return send_head
 
 
-def _counting(receive: Receive) -> Callable[[], Awaitable[Message]]:
+def _limited(receive: Receive) -> Callable[[], Awaitable[Message]]:
     size = 0
 
     async def counted() -> Message:
@@ -188,33 +188,35 @@ def _counting(receive: Receive) -> Callable[[], Awaitable[Message]]:
 
 
 def _too_large() -> Problem:
-    return Problem(413, f"The body is larger than {LARGEST_BODY} bytes.", kind="too_large")
+    return Problem(
+        413, f"The body is larger than the maximum of {LARGEST_BODY} bytes.", kind="too_large"
+    )
 
 
 class Routes(list[BaseRoute]):
-    """The routes of a Resource, made when they are first read: when it is included.
+    """The routes of a Resource, built when they are first read: when the router is included.
 
-    What the user adds comes before what is generated, however late it is added, and takes the
-    place of a generated route of the same path and method.
+    User routes come before generated routes, even if they are added later, and replace generated
+    routes with the same path and method.
 
     Args:
-        make: Makes the generated routes, given those of the user.
-        complete: Gives a route of the user's what it needs of the Resource.
-        taken: Which generated routes a route of the user's takes the place of.
+        make: Builds the generated routes; called with the user routes.
+        complete: Prepares a user route for the Resource.
+        replaced: Returns the keys of the generated routes that a user route replaces.
     """
 
     def __init__(
         self,
         make: Callable[[list[BaseRoute]], list[BaseRoute]],
         complete: Callable[[BaseRoute], None],
-        taken: Callable[[BaseRoute], set[tuple[str, str]]],
+        replaced: Callable[[BaseRoute], set[tuple[str, str]]],
     ) -> None:
         super().__init__()
-        self._taken = taken
+        self._replaced = replaced
         self._make: Callable[[list[BaseRoute]], list[BaseRoute]] | None = make
         self._complete = complete
-        self._own = 0
-        self._below = ("", 0)
+        self._user_count = 0
+        self._checked_prefix = ("", 0)
 
     def __iter__(self) -> Iterator[BaseRoute]:
         if self._make is not None:
@@ -230,22 +232,22 @@ class Routes(list[BaseRoute]):
         return super().__iter__()
 
     def append(self, route: BaseRoute) -> None:
-        """Add a route of the user's."""
+        """Add a user route."""
         if self._make is None:
             self._complete(route)
-        taken = self._taken(route)
-        for index in range(len(self) - 1, self._own - 1, -1):
-            if replaced(self[index]) & taken:
+        replaced = self._replaced(route)
+        for index in range(len(self) - 1, self._user_count - 1, -1):
+            if route_keys(self[index]) & replaced:
                 del self[index]
-        self.insert(self._own, route)
-        self._own += 1
+        self.insert(self._user_count, route)
+        self._user_count += 1
 
-    def are_all_below(self, head: str) -> bool:
-        """Whether the path of every route begins with ``head``."""
-        if self._below != (head, len(self)):
+    def all_start_with(self, head: str) -> bool:
+        """Whether the path of every route starts with ``head``."""
+        if self._checked_prefix != (head, len(self)):
             if not all(getattr(route, "path", "").startswith(head) for route in self):
                 return False
-            self._below = (head, len(self))
+            self._checked_prefix = (head, len(self))
         return True
 
     def __reversed__(self) -> Iterator[BaseRoute]:
@@ -255,22 +257,22 @@ class Routes(list[BaseRoute]):
         return list, (list(self),)
 
 
-def replaced(route: BaseRoute) -> set[tuple[str, str]]:
-    """The paths, with no names in them, and methods that a route answers."""
+def route_keys(route: BaseRoute) -> set[tuple[str, str]]:
+    """Return the keys of a route: its path without parameter names, with each of its methods."""
     path = re.sub(r"\{[^}]*\}", "{}", getattr(route, "path", ""))
     return {(path, method) for method in getattr(route, "methods", None) or ()}
 
 
-def replaced_with_batch(route: BaseRoute, prefix: str) -> set[tuple[str, str]]:
-    """What an endpoint of the user's replaces: with the operation on one row, that on many.
+def replaced_keys(route: BaseRoute, prefix: str) -> set[tuple[str, str]]:
+    """Return the keys of the generated routes that a user route replaces, batches included.
 
-    Otherwise a DELETE that keeps the row would leave one beside it that does not.
+    Otherwise a custom soft delete would leave ``DELETE :batch``, which deletes the rows.
 
     Args:
-        route: The endpoint.
-        prefix: The Resource's path.
+        route: The user route.
+        prefix: The path of the Resource.
     """
-    paths = replaced(route)
+    keys = route_keys(route)
     base = re.sub(r"\{[^}]*\}", "{}", prefix)
     twins = {(base, "POST"), (f"{base}/{{}}", "PATCH"), (f"{base}/{{}}", "DELETE")}
-    return paths | {(f"{base}:batch", method) for _, method in paths & twins}
+    return keys | {(f"{base}:batch", method) for _, method in keys & twins}

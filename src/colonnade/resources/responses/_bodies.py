@@ -1,0 +1,50 @@
+"""Request and response bodies, as bytes."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from fastapi import Request, Response
+
+from colonnade.errors import QueryError, error_entry
+
+T = TypeVar("T")
+
+LONG_BODY = 256 * 1024
+"""Size in bytes from which a body is parsed in a thread: parsing takes tens of milliseconds, which
+would block the event loop."""
+
+
+async def read_body(body: bytes, read: Callable[[bytes], T]) -> T:
+    """Parse a body with ``read``, in a thread if the body is long."""
+    return read(body) if len(body) < LONG_BODY else await asyncio.to_thread(read, body)
+
+
+async def json_body(request: Request) -> bytes:
+    """Return the body of a request that must be JSON.
+
+    Raises:
+        QueryError: The content type is not JSON.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    body = await request.body()
+    if body and not (kind == "application/json" or kind.endswith("+json")):
+        message = "The body must be JSON: send Content-Type: application/json"
+        loc = ("header", "content-type")
+        raise QueryError([error_entry("content_type", loc, message, kind)])
+    return body
+
+
+class JSONBody(Response):
+    """A response whose JSON is rendered already."""
+
+    media_type = "application/json"
+
+    def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
+        """Set the headers without Starlette's checks for headers that are never passed here."""
+        self.raw_headers = [
+            (b"content-length", b"%d" % len(self.body)),
+            (b"content-type", b"application/json"),
+        ]
+        for name, value in (headers or {}).items():
+            self.raw_headers.append((name.lower().encode(), value.encode("latin-1")))

@@ -1,0 +1,180 @@
+"""The generated routes of relations: a list of each, and its links."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Annotated, Any, Literal
+
+from fastapi import Request, Response
+
+from colonnade.errors import QueryError, error_entry
+from colonnade.models import RelationShape, with_article
+from colonnade.query import PageReader, ParentRow, RelationTarget
+from colonnade.resources import _scoping
+from colonnade.resources._links import Link
+from colonnade.resources._reads import (
+    MAX_TREE_DEPTH,
+    ReadOperations,
+    requested_page,
+    respond_with_page,
+)
+from colonnade.resources._table_context import TableContext, Views
+from colonnade.resources.routes import _openapi as openapi
+from colonnade.resources.routes._request_context import context_of
+from colonnade.resources.routes._route_builder import RouteBuilder, with_body, words_of
+
+
+class RelationRoutes:
+    """Adds the routes of the relations of one table.
+
+    Args:
+        builder: The builder of the routes.
+        reads: The read operations of the table.
+
+    Attributes:
+        links: The relations that can be linked.
+    """
+
+    def __init__(self, builder: RouteBuilder, reads: ReadOperations) -> None:
+        self.builder = builder
+        self.table_context = builder.table_context
+        self.reads = reads
+        self.links: list[Link] = []
+
+    def add_all(self) -> None:
+        """Add the routes of all relations."""
+        operations = self.builder.options.operations
+        for name, target in self._list_relations().items():
+            if "list" in operations:
+                self._add_list(name, target)
+            if "link" in operations and Link.is_supported(self.table_context, target.relation):
+                self._add_links(name, Link(self.table_context, target.relation))
+
+    def _list_relations(self) -> dict[str, RelationTarget]:
+        """The to-many relations in ``include``, and those to the table itself."""
+        targets = {
+            name: target
+            for name, target in self.table_context.queryable.relations.items()
+            if target.relation.is_list
+        }
+        for name, relation in self.table_context.shape.relations.items():
+            if relation.self_referential and relation.is_list and name not in targets:
+                targets[name] = RelationTarget(relation, self.table_context.queryable)
+        return targets
+
+    def _add_list(self, name: str, target: RelationTarget) -> None:
+        table_context, reads, key = self.table_context, self.reads, self.builder.key
+        reader = PageReader(target.surface, max_limit=self.builder.options.max_limit)
+        relation = target.relation
+        relation_list = _RelationList(table_context, target, reader)
+        is_tree = relation.self_referential and relation.kind == "many"
+
+        async def list_related(request: Request) -> Response:
+            row_key = table_context.key(request.path_params[key])
+            if is_tree and (depth := _depth(request)) is not None:
+                return await reads.tree(request, row_key, relation, depth)
+            return await relation_list.respond(request, row_key)
+
+        def parameters() -> list[dict[str, Any]]:
+            depth = [openapi.depth_parameter(MAX_TREE_DEPTH)] if is_tree else []
+            return [self.builder.key_parameter(), *openapi.page_parameters(reader), *depth]
+
+        self.builder.add(
+            f"{self.builder.row_path}/{name}",
+            "GET",
+            list_related,
+            "list",
+            name=f"list_{self.builder.name}_{name}",
+            summary=f"List the {words_of(name)} of {with_article(words_of(self.builder.name))}",
+            response_model=Annotated[Any, openapi.Rows(target.surface, many=True)],
+            responses=openapi.responses(
+                404, 409, headers=("Link", "X-Total-Count"), description="The rows"
+            ),
+            parameters=parameters,
+        )
+
+    def _add_links(self, name: str, link: Link) -> None:
+        table_context, key = self.table_context, self.builder.key
+        self.links.append(link)
+        known = {scope.dependency for scope in self.builder.options.scopes}
+        dependencies = _scoping.dependencies(table_context.db, link.tables())
+        scopes = [dependency for dependency in dependencies if dependency.dependency not in known]
+
+        async def put_link(request: Request, body: Any = None) -> Response:
+            row_key = table_context.key(request.path_params[key])
+            return await link.put(request, row_key, request.path_params["target"])
+
+        async def delete_link(request: Request) -> Response:
+            row_key = table_context.key(request.path_params[key])
+            return await link.delete(request, row_key, request.path_params["target"])
+
+        endpoint: Callable[..., Any] = put_link
+        response_model: Any = dict[Literal["ok"], Literal[True]]
+        if link.view is not None:
+            response_model = Annotated[Any, openapi.Rows(link.view.surface, selectable=False)]
+        if link.schema is not None:
+            body = openapi.Body(link.schema, exclude=link.key_fields)
+            endpoint = with_body(put_link, body, default=None)
+        path = f"{self.builder.row_path}/{name}/{{target}}"
+
+        def parameters() -> list[dict[str, Any]]:
+            return [
+                self.builder.key_parameter(),
+                openapi.path_parameter("target", link.keys.columns),
+            ]
+
+        words = f"the {words_of(name)} of {with_article(words_of(self.builder.name))}"
+        self.builder.add(
+            path,
+            "PUT",
+            endpoint,
+            "link",
+            name=f"link_{self.builder.name}_{name}",
+            summary=f"Add to {words}",
+            response_model=response_model,
+            responses=openapi.responses(404, 409, 413, description="The link"),
+            parameters=parameters,
+            scopes=scopes,
+        )
+        self.builder.add(
+            path,
+            "DELETE",
+            delete_link,
+            "link",
+            name=f"unlink_{self.builder.name}_{name}",
+            summary=f"Remove from {words}",
+            response_model=dict[Literal["ok"], Literal[True]],
+            responses=openapi.responses(404, 409),
+            parameters=parameters,
+            scopes=scopes,
+        )
+
+
+class _RelationList:
+    """The list route of a relation."""
+
+    def __init__(
+        self, table_context: TableContext, target: RelationTarget, reader: PageReader
+    ) -> None:
+        self.table_context = table_context
+        self.relation: RelationShape = target.relation
+        self.reader = reader
+        self.views = Views(reader.surface)
+
+    async def respond(self, request: Request, key: tuple[Any, ...]) -> Response:
+        """Respond with the requested page of the relation."""
+        within = ParentRow(self.table_context.shape, self.relation, key)
+        page = replace(requested_page(self.reader, self.table_context, request), within=within)
+        view = self.views.get(page.fields, page.include)
+        return await respond_with_page(context_of(request), self.table_context, page, view)
+
+
+def _depth(request: Request) -> int | None:
+    text = request.query_params.get("depth")
+    if text is None:
+        return None
+    if text == "all":
+        return MAX_TREE_DEPTH
+    if text.isascii() and text.isdecimal() and len(text) < 5 and 1 <= int(text) <= MAX_TREE_DEPTH:
+        return int(text)
+    message = f"depth must be all, or 1 to {MAX_TREE_DEPTH}"
+    raise QueryError([error_entry("depth", ("query", "depth"), message, text)])

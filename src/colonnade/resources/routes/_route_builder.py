@@ -1,0 +1,140 @@
+"""Builds generated routes with the options of their Resource."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from fastapi import Body as FastAPIBody
+from fastapi import params
+from fastapi.routing import APIRouter
+from starlette.routing import BaseRoute
+
+from colonnade.models import Idempotency, snake
+from colonnade.resources._hooks import Hooks
+from colonnade.resources._table_context import TableContext
+from colonnade.resources.routes import _openapi as openapi
+from colonnade.resources.routes._route import GeneratedRoute
+
+Operation = Literal["list", "read", "create", "update", "delete", "batch", "link"]
+Guards = Mapping[Operation, Sequence[params.Depends]]
+Endpoint = Callable[..., Any]
+Parameters = Callable[[], list[dict[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceOptions:
+    """The options of a Resource.
+
+    Attributes:
+        operations: The enabled operations.
+        guards: The dependencies of each operation.
+        hooks: The hooks before and after writes.
+        max_limit: The maximum number of rows in a page and in a batch.
+        scopes: The dependencies that return the scopes.
+        idempotency: The table of stored responses; None to ignore ``Idempotency-Key``.
+    """
+
+    operations: frozenset[Operation]
+    guards: Guards
+    hooks: Hooks
+    max_limit: int
+    scopes: list[params.Depends]
+    idempotency: type[Idempotency] | None
+
+
+class RouteBuilder:
+    """Builds the generated routes of one Resource.
+
+    Args:
+        router: The Resource, for the settings of all its routes.
+        table_context: The table of the Resource.
+        options: The options of the Resource.
+
+    Attributes:
+        routes: The routes that were added.
+    """
+
+    def __init__(
+        self, router: APIRouter, table_context: TableContext, options: ResourceOptions
+    ) -> None:
+        self.router = router
+        self.table_context = table_context
+        self.options = options
+        self.routes: list[BaseRoute] = []
+        self.key = table_context.keys.name
+        self.row_path = f"/{{{self.key}}}"
+        self.name = snake(table_context.name)
+
+    def add(
+        self,
+        path: str,
+        method: str,
+        endpoint: Endpoint,
+        operation: Operation | tuple[Operation, ...],
+        *,
+        name: str,
+        summary: str,
+        response_model: Any,
+        responses: dict[int | str, dict[str, Any]],
+        parameters: Parameters = list,
+        scopes: Sequence[params.Depends] = (),
+        status: int = 200,
+    ) -> None:
+        """Add a route.
+
+        Args:
+            path: The path below that of the Resource.
+            method: The HTTP method.
+            endpoint: The endpoint.
+            operation: The operation or operations whose dependencies guard the route.
+            name: The name of the route.
+            summary: The summary in the OpenAPI document.
+            response_model: The documented response.
+            responses: The documented responses by status.
+            parameters: Builds the documented parameters.
+            scopes: The dependencies that return scopes, besides those of the Resource.
+            status: The status of a successful response.
+        """
+        operations = (operation,) if isinstance(operation, str) else operation
+        guards = [guard for name in operations for guard in self.options.guards.get(name, ())]
+        needed = [*self.options.scopes, *scopes]
+        if needed:
+            responses = {403: openapi.responses(403)[403], **responses}
+        router = self.router
+        route = GeneratedRoute(
+            router.prefix + path,
+            endpoint,
+            response_model=response_model,
+            status_code=status,
+            tags=list(router.tags),
+            dependencies=[*router.dependencies, *guards, *needed],
+            summary=summary,
+            responses={**router.responses, **responses},
+            deprecated=router.deprecated,
+            methods=[method],
+            name=name,
+            include_in_schema=router.include_in_schema,
+            dependency_overrides_provider=router.dependency_overrides_provider,
+            openapi_extra=openapi.LazyParameters(parameters),
+            generate_unique_id_function=router.generate_unique_id_function,
+        )
+        route.db = self.table_context.db
+        route.siblings = router.routes
+        self.routes.append(route)
+
+    def key_parameter(self) -> dict[str, Any]:
+        """Return the documented path parameter for the key of a row."""
+        return openapi.path_parameter(self.key, self.table_context.shape.primary_key)
+
+
+def with_body(endpoint: Endpoint, body: openapi.Body, default: Any = ...) -> Endpoint:
+    """Document the body of an endpoint, which reads it from the request itself."""
+    endpoint.__annotations__["body"] = Annotated[Any, FastAPIBody(), body]
+    if default is not ...:
+        endpoint.__defaults__ = (default,)
+    return endpoint
+
+
+def words_of(name: str) -> str:
+    """Return the words of a name in snake case."""
+    return name.replace("_", " ")

@@ -1,0 +1,22 @@
+"""The HTTP surface of each table: add your own endpoint to any of them."""
+
+from fastapi import Depends, Response
+
+from app.database import db
+from app.models import Label, Project, Task, Worker
+from colonnade import Page, Resource, col
+
+projects = Resource(Project, db, include=["tasks"])
+workers = Resource(Worker, db, include=["assignments.task"])
+labels = Resource(Label, db, include=["tasks"])
+tasks = Resource(
+    Task,
+    db,
+    include=["project", "parent", "subtasks", "labels", "workers", "assignments.worker"],
+)
+
+
+@tasks.get("/open")
+async def open_tasks(query: Page = Depends(tasks.query)) -> Response:
+    """Tasks that are not done, with the filters and pages of the list."""
+    return await tasks.answer(query.where(col(Task.status).in_(["pending", "in_progress"])))

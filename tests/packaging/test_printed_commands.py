@@ -1,0 +1,106 @@
+"""The commands that a newcomer reads work as printed, from the built packages."""
+
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.packaging.shell import clean_environment, run_in_shell, sh_commands
+
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parents[2]
+NOT_RUN = {
+    "docker compose up --build": "needs Docker",
+}
+"""Printed commands that this test does not run, and why."""
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with the built sdist, and the wheel that was built from it."""
+    directory = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "build", "-q", "--outdir", str(directory), str(ROOT)]
+    built = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stdout + built.stderr
+    return directory
+
+
+@pytest.fixture(scope="module")
+def home(packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with an environment ``.venv`` into which the wheel is installed."""
+    directory = tmp_path_factory.mktemp("home")
+    (wheel,) = packages.glob("*.whl")
+    run_in_shell(
+        ["python3 -m venv .venv", f".venv/bin/pip install -q '{wheel}'"],
+        directory,
+        PATH=f"{Path(sys.executable).parent}:{clean_environment()['PATH']}",
+    )
+    return directory
+
+
+def test_the_wheel_has_everything_that_it_needs(packages: Path) -> None:
+    (wheel,) = packages.glob("*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    tracked = subprocess.run(
+        ["git", "ls-files", "src"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert {name.removeprefix("src/") for name in tracked} <= names
+    assert "colonnade/py.typed" in names
+
+
+def test_the_readmes_first_command_serves_the_demo(packages: Path, tmp_path: Path) -> None:
+    (sdist,) = packages.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        archive.extractall(tmp_path, filter="data")
+    (checkout,) = tmp_path.iterdir()
+    command = next(
+        command
+        for command in sh_commands((ROOT / "README.md").read_text())
+        if "colonnade demo" in command
+    )
+    output = run_in_shell([command, "curl -fs 'localhost:8000/tasks?limit=2'"], checkout)
+    assert output.count('"progress_percent":') == 2
+
+
+def test_the_commands_that_new_prints_work(home: Path) -> None:
+    output = run_in_shell([".venv/bin/colonnade new tracker"], home)
+    printed = [line.strip() for line in output.partition("Next:")[2].splitlines() if line.strip()]
+    assert printed[0] == ". .venv/bin/activate"
+    assert printed[-1] == "uvicorn app.main:app --reload"
+    requests = [
+        "curl -fs localhost:8000/items -H 'Content-Type: application/json' "
+        '-d \'{"name": "First"}\'',
+        "curl -fsL localhost:8000/",
+    ]
+    output = run_in_shell([*printed, *requests], home)
+    assert '"name":"First"' in output
+    assert " passed" in output
+    assert "swagger-ui" in output
+
+
+@pytest.mark.parametrize("options", ["--model Book", "--example tasks"])
+def test_the_commands_of_a_new_projects_readme_work(
+    options: str, packages: Path, home: Path, tmp_path: Path
+) -> None:
+    run_in_shell([f"{home}/.venv/bin/colonnade new shop {options}"], tmp_path)
+    commands = sh_commands((tmp_path / "shop/README.md").read_text())
+    output = run_in_shell(
+        [
+            f". {home}/.venv/bin/activate",
+            *(command for command in commands if command not in NOT_RUN),
+        ],
+        tmp_path / "shop",
+        PIP_FIND_LINKS=str(packages),
+    )
+    assert " passed" in output
+    assert "Traceback" not in output
+
+
+def test_a_postgresql_url_without_the_extra_names_it(home: Path) -> None:
+    output = run_in_shell(
+        [".venv/bin/colonnade doctor postgresql://me@localhost/shop || test $? = 1"], home
+    )
+    assert "pip install 'colonnade[postgresql]'" in output
