@@ -368,16 +368,16 @@ def test_utcdatetime_is_sqlmodels_with_naive_values() -> None:
 
 
 REFUSED: list[tuple[Any, str]] = [
-    (Literal["a", 1], "has mixed or other values: 'a', 1"),
+    (Literal["a", 1], "must be all text or all integers, and this one has 'a', 1"),
     (Literal[True], "all text or all integers"),
     (Literal[b"a"], "all text or all integers"),
-    (int | str, "no column holds"),
+    (int | str, "no column type for"),
     (list[type], "list.* cannot be written as JSON"),
-    (list[asyncio.Future], "list.*Future.* cannot be stored, as JSON or otherwise"),  # type: ignore[type-arg]  # a type that nothing can store
-    (Decimal, "needs its number of digits"),
+    (list[asyncio.Future], "list.*Future.* cannot be stored, not even as JSON"),  # type: ignore[type-arg]  # a type that nothing can store
+    (Decimal, "needs max_digits and decimal_places"),
     (Annotated[Decimal, Field(max_digits=16, decimal_places=2)], "16 digits is not exact"),
-    (complex, "no column holds complex"),
-    (object, "cannot be stored|no column holds object"),
+    (complex, "no column type for complex"),
+    (object, "cannot be stored|no column type for object"),
     ("Nowhere", "Nowhere is not known where the table is defined"),
 ]
 

@@ -278,7 +278,7 @@ def of_an_unknown_type() -> None:
         (table_and_partial, "a table cannot be partial"),
         (of_a_table, r'class Update\(Row, schema="update"\)'),
         (of_nothing, "inherits none"),
-        (of_a_value, "is one value"),
+        (of_a_value, "is a RootModel"),
         (of_an_unknown_type, r"Update\.later: the type"),
     ],
 )

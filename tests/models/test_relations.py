@@ -137,7 +137,7 @@ def test_a_lazy_load_in_async_code_says_what_would_have_loaded_it(db: Database) 
                 with pytest.raises(LazyLoadError) as caught:
                     getattr(task, relation)
                 message = str(caught.value)
-                assert f"Task.{relation} was not loaded" in message
+                assert f"Task.{relation} is not loaded" in message
                 assert f"selectinload(Task.{relation})" in message
                 assert f'include=["{relation}"]' in message
             # What it advises for a row at hand works, and the session is as good as before.

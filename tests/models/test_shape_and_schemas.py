@@ -354,7 +354,7 @@ def test_the_class_form_needs_one_table() -> None:
     class Plain(SQLModel):
         name: str
 
-    with pytest.raises(ModelError, match="derives a schema from one table"):
+    with pytest.raises(ModelError, match="needs exactly one table as a base"):
 
         class PlainIn(Plain, schema="create"):
             pass

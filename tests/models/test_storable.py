@@ -153,7 +153,7 @@ def test_a_secret_inside_json_is_stored_and_masked(db: Database) -> None:
 
 
 def test_a_bare_secret_is_refused_with_what_to_do() -> None:
-    with pytest.raises(ColumnTypeError, match=r"no column holds SecretStr.*secret=True"):
+    with pytest.raises(ColumnTypeError, match=r"no column type for SecretStr.*secret=True"):
 
         class Account(SQLModel, table=True):
             id: int | None = Field(default=None, primary_key=True)
@@ -332,7 +332,7 @@ class TestMoments:
         db.create_all()
         with db.session() as session:
             session.add(Log())
-            with pytest.warns(UserWarning, match=r"Log\.at was given the time in UTC.*hours off"):
+            with pytest.warns(UserWarning, match=r"Log\.at was set to the time in UTC.*hours off"):
                 session.commit()
         with serving(Resource(Log, db)) as client:
             assert client.post("/logs", json={}).status_code == 201  # not a second time

@@ -144,7 +144,7 @@ def by_database(db: Database, model: Any, query: str = "", **surface: Any) -> An
     """What an answer of the database says, parsed."""
     reader = PageReader(QueryableTable.of(model, **surface))
     page = reader.read([tuple(part.split("=")) for part in query.split("&") if part])  # type: ignore[misc]  # two parts, which split does not tell
-    view = View(reader.surface, page.fields, page.include)
+    view = View(reader.queryable, page.fields, page.include)
     statement = page_statement(page, view, db.url.backend)
     window = {**page.parameters(), "limit_": page.limit + 1, "shown_": page.limit}
     with db.engine.connect() as connection:
@@ -450,7 +450,7 @@ class TestThePath:
             word: str
 
         (why,) = self.why(words, read=NoteRead)
-        assert why == "NoteRead.id is of another type than its column"
+        assert why == "NoteRead.id has another type than its column"
 
     def test_a_nested_model_and_what_else_has_no_exact_form(self) -> None:
         class Thing(SQLModel, table=True):

@@ -34,7 +34,7 @@ from colonnade.resources._writes import DONE, Writes
 from colonnade.resources.answers._bodies import JSONBody, json_body, read_body
 from colonnade.resources.answers._unreadable import FAILURES, name_unreadable, rows_of_keys
 from colonnade.resources.routes._request_context import context_of
-from colonnade.rows import MOST_ERRORS, UnreadableRowError, refuse_size
+from colonnade.rows import MAX_ERRORS, UnreadableRowError, check_batch_size
 
 
 class Batches:
@@ -146,7 +146,7 @@ class Batches:
             raise QueryError(
                 [error_entry("batch", ("query", "key"), "Name the rows to delete: key=1&key=2")]
             )
-        refuse_size(len(segments), self.most, ("query", "key"))
+        check_batch_size(len(segments), self.most, ("query", "key"))
         keys = list(
             dict.fromkeys(self.subject.key(segment, ("query", "key")) for segment in segments)
         )
@@ -245,7 +245,7 @@ class Batches:
             raise QueryError(
                 [error_entry("batch", ("body",), "The body must be a JSON array of objects")]
             )
-        refuse_size(len(rows), self.most, ("body",))
+        check_batch_size(len(rows), self.most, ("body",))
         errors: list[dict[str, Any]] = []
         changes = []
         for index, row in enumerate(rows):
@@ -253,7 +253,7 @@ class Batches:
                 changes.append(self._change(row, ("body", index)))
             except QueryError as error:
                 errors += error.errors
-            if len(errors) >= MOST_ERRORS:
+            if len(errors) >= MAX_ERRORS:
                 break
         if errors:
             raise QueryError(errors)

@@ -27,7 +27,7 @@ from colonnade.query import Scopes, compared_type, key_parameter, value_paramete
 from colonnade.resources._row_locks import after, lock_in_order
 from colonnade.resources._write_rules import Values
 from colonnade.resources._write_statements import WriteStatements
-from colonnade.rows import Returned
+from colonnade.rows import ReturnedRow
 
 Key = tuple[Any, ...]
 
@@ -187,7 +187,7 @@ class ManyRows:
         chosen = select(*(new_rows.c[value_parameter(column)] for column in columns)).order_by(
             new_rows.c.position
         )
-        returned = self._statements.returned(Returned(table), scopes)
+        returned = self._statements.returned(ReturnedRow(table), scopes)
         return Plan(insert(table).from_select(columns, chosen).returning(*returned))
 
     def _update_plan(self, names: tuple[str, ...], scopes: Scopes) -> Plan:
@@ -208,7 +208,7 @@ class ManyRows:
         rows = shape.table.alias()
         chosen = and_(*(rows.c[column.key] == requested.c[name] for name, column in keys.items()))
         locked = lock_in_order(shape, rows, chosen, key_share=True).select_from(rows, requested)
-        returned = self._statements.returned(Returned(shape.table), scopes)
+        returned = self._statements.returned(ReturnedRow(shape.table), scopes)
         return Plan(
             update(shape.table)
             .where(*(column == new_rows.c[name] for name, column in keys.items()), after(locked))

@@ -26,7 +26,7 @@ from sqlalchemy.sql import operators, visitors
 from colonnade.database import Plan
 from colonnade.errors import QueryError, error_entry
 from colonnade.models import ColumnShape, RelationShape, Shape, schemas
-from colonnade.query import NEW, QueryableTable, Scopes, read_includes, value_parameter
+from colonnade.query import VALUE_PREFIX, QueryableTable, Scopes, read_includes, value_parameter
 from colonnade.resources import _scoping
 from colonnade.resources._foreign_keys import ForeignKeys
 from colonnade.resources._table_context import TableContext, rendered
@@ -45,7 +45,7 @@ from colonnade.resources.answers._failures import missing_row
 from colonnade.resources.answers._problems import Problem
 from colonnade.resources.routes._keys import BEYOND, Keys
 from colonnade.resources.routes._request_context import context_of
-from colonnade.rows import Inputs, Returned, View
+from colonnade.rows import BodyReader, ReturnedRow, View
 
 
 class Side:
@@ -105,12 +105,12 @@ class Link:
         self.shape = None if link.model is None else Shape.of(link.model)
         self.keys = Keys(_key_columns(relation, self.far, self.shape))
         self.target_name = relation.target.__name__
-        self.inputs: Inputs | None = None
+        self.inputs: BodyReader | None = None
         self.view: View | None = None
         self._judge: RowValidator | None = None
         self._foreign: ForeignKeys | None = None
         if self.shape is not None:
-            self.inputs = Inputs(self.shape, schemas(self.shape.model).create, whole=True)
+            self.inputs = BodyReader(self.shape, schemas(self.shape.model).create, complete=True)
             surface = QueryableTable.of(self.shape.model)
             self.view = View(surface, None, read_includes(None, surface))
             self._judge = RowValidator(self.inputs)
@@ -356,7 +356,7 @@ class Link:
             references = self._foreign.to_ask(
                 {**values, **path}, scopes, creating=True, besides=self.key_fields
             )
-            reachable += self._foreign.reachable(references, values, scopes, NEW)
+            reachable += self._foreign.reachable(references, values, scopes, VALUE_PREFIX)
         statement = upsert(self.table, self.subject.backend).from_select(
             columns, select(*binds).where(*reachable)
         )
@@ -367,7 +367,7 @@ class Link:
         )
         if self.view is None:
             return statement.returning(literal_column("1"))
-        text = self.view.text(Returned(self.table), scopes, self.subject.backend)
+        text = self.view.text(ReturnedRow(self.table), scopes, self.subject.backend)
         return statement.returning(text.label("body"))
 
     def _column(self, name: str) -> ColumnShape:
@@ -385,7 +385,7 @@ class Link:
                 values, scopes, creating=True, besides=self.key_fields
             )
             for reference in references:
-                here = select(*self._foreign.reachable([reference], values, scopes, NEW))
+                here = select(*self._foreign.reachable([reference], values, scopes, VALUE_PREFIX))
                 if not connection.execute(here, parameters).scalar_one():
                     return missing_row(reference.body_names, None)
         return Problem(409, "The link exists but is outside your scope.", kind="scope")

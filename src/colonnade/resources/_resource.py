@@ -15,7 +15,7 @@ from starlette.types import Scope
 from colonnade.database import Database
 from colonnade.errors import ModelError, QueryError
 from colonnade.models import Idempotency, Shape, schemas
-from colonnade.query import Page, QueryableTable, nearest
+from colonnade.query import Page, QueryableTable, did_you_mean
 from colonnade.resources import _scoping
 from colonnade.resources._hooks import Hooks, Written
 from colonnade.resources._reads import Reads, asked_page
@@ -280,7 +280,7 @@ def _known_operations(operations: Any, guards: Guards) -> None:
         if name not in OPERATIONS:
             known = ", ".join(get_args(Operation))
             raise ModelError(
-                f"{name!r} is not an operation: {known}.{nearest(str(name), OPERATIONS)}"
+                f"{name!r} is not an operation: {known}.{did_you_mean(str(name), OPERATIONS)}"
             )
 
 

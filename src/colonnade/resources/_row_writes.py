@@ -7,7 +7,7 @@ from pydantic_core import from_json
 from sqlalchemy import Connection, literal_column, select
 
 from colonnade.database import Bound, Plan
-from colonnade.query import NEW, Scope, Scopes, key_clause, key_parameters
+from colonnade.query import VALUE_PREFIX, Scope, Scopes, key_clause, key_parameters
 from colonnade.resources._foreign_keys import ForeignKeys, Reference
 from colonnade.resources._hooks import Written
 from colonnade.resources._table_context import TableContext, rendered
@@ -22,7 +22,7 @@ from colonnade.resources._write_rules import (
 from colonnade.resources._write_statements import WriteStatements
 from colonnade.resources.answers._failures import missing_row
 from colonnade.resources.answers._problems import Problem
-from colonnade.rows import form_of
+from colonnade.rows import codec_of
 
 Key = tuple[Any, ...]
 
@@ -133,9 +133,9 @@ class RowWrites:
 
     def identity(self, row: Any) -> Key:
         """The key of a row that was written."""
-        forms = [form_of(column) for column in self.subject.shape.primary_key]
+        codecs = [codec_of(column) for column in self.subject.shape.primary_key]
         parts: list[Any] = from_json(row.key)
-        return tuple(form.read(part) for form, part in zip(forms, parts, strict=True))
+        return tuple(codec.from_json(part) for codec, part in zip(codecs, parts, strict=True))
 
     def current(
         self, connection: Connection, key: Key, scopes: Scopes, *, lock: bool = False
@@ -253,9 +253,11 @@ class RowWrites:
             return
         shape = self.subject.shape
         row = shape.table.alias()
-        reachable = self.foreign.reachable(references, write.values, write.scopes, NEW, row)
+        reachable = self.foreign.reachable(
+            references, write.values, write.scopes, VALUE_PREFIX, row
+        )
         statement: Any = select(literal_column("1")).where(key_clause(shape, row), *reachable)
-        parameters = self.statements.parameters(write.values, write.scopes, prefix=NEW)
+        parameters = self.statements.parameters(write.values, write.scopes, prefix=VALUE_PREFIX)
         parameters |= key_parameters(write.key)
         if Plan(statement).run(connection, parameters).first() is None:
             raise unreachable(references)

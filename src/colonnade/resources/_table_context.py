@@ -25,7 +25,7 @@ from colonnade.resources.answers._problems import Problem
 from colonnade.resources.routes._disconnect import DEADLINE, DeadlineError, cancel_on_disconnect
 from colonnade.resources.routes._keys import Keys
 from colonnade.resources.routes._request_context import RequestContext
-from colonnade.rows import Inputs, View
+from colonnade.rows import BodyReader, View
 
 T = TypeVar("T")
 
@@ -82,8 +82,8 @@ class TableContext:
         self.surface = surface
         self.shape: Shape = surface.shape
         self.keys = Keys(self.shape.primary_key)
-        self.create = Inputs(self.shape, create, whole=True)
-        self.update = Inputs(self.shape, update, whole=False)
+        self.create = BodyReader(self.shape, create, complete=True)
+        self.update = BodyReader(self.shape, update, complete=False)
         self._plans: dict[Backend, PlanCache] = {}
         self.always: Includes = read_includes(None, surface)
         self.views = Views(surface)
@@ -264,7 +264,7 @@ class TableContext:
 def _leads_back(view: View, table: Table) -> bool:
     """Whether relations that every answer has lead to the table itself."""
     return any(
-        below.surface.shape.table is table or _leads_back(below, table)
+        below.queryable.shape.table is table or _leads_back(below, table)
         for _, _, below in view.relations
     )
 

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, exists, func, literal_column, or_, select
 
 from colonnade.models import Shape
-from colonnade.query import NEW, key_clause, key_parameters, value_parameter
+from colonnade.query import VALUE_PREFIX, key_clause, key_parameters, value_parameter
 from colonnade.resources._foreign_keys import ForeignKeys, Reference, Values
 from colonnade.resources.answers._problems import Problem, field_error
 
@@ -81,7 +81,9 @@ class Trees:
         here = [field.column.key for field in reference.fields]
         there = [column.key for column in reference.columns]
         parent = [
-            reference.bind(field, NEW) if field.name in values else mine.c[field.column.key]
+            reference.bind(field, VALUE_PREFIX)
+            if field.name in values
+            else mine.c[field.column.key]
             for field in reference.fields
         ]
         first = select(
@@ -102,7 +104,7 @@ class Trees:
             field = self._shape_of(column)
             is_in_body = field is not None and field.name in values
             new_parent.append(
-                reference.bind(field, NEW) if is_in_body and field else mine.c[column.key]
+                reference.bind(field, VALUE_PREFIX) if is_in_body and field else mine.c[column.key]
             )
         keys = [above.c[f"key{index}"] for index in range(len(there))]
         among = exists(

@@ -5,12 +5,12 @@ from typing import Any
 from sqlalchemy import bindparam, delete, insert, literal_column, select, update
 
 from colonnade.database import Bound, Plan
-from colonnade.query import NEW, Scopes, key_clause, key_parameters, value_parameter
+from colonnade.query import VALUE_PREFIX, Scopes, key_clause, key_parameters, value_parameter
 from colonnade.resources._foreign_keys import ForeignKeys, Reference
 from colonnade.resources._table_context import TableContext
 from colonnade.resources._trees import Trees
 from colonnade.resources._write_rules import Values, set_scope
-from colonnade.rows import Returned, array_of, form_of, row_columns
+from colonnade.rows import ReturnedRow, codec_of, json_array, row_columns
 
 
 class WriteStatements:
@@ -57,7 +57,7 @@ class WriteStatements:
             binds = [bindparam(column.key, type_=column.type) for column in columns]
             chosen = select(*binds).where(*self.foreign.reachable(references, values, scopes, ""))
             statement = statement.from_select(columns, chosen)
-        return Plan(statement.returning(*self.returned(Returned(table), scopes)))
+        return Plan(statement.returning(*self.returned(ReturnedRow(table), scopes)))
 
     def update(
         self,
@@ -82,7 +82,9 @@ class WriteStatements:
             lambda: self._update_plan(names, references, values, scopes, match),
         )
         parameters = (
-            self.parameters(values, scopes, prefix=NEW) | key_parameters(key) | _versions(match)
+            self.parameters(values, scopes, prefix=VALUE_PREFIX)
+            | key_parameters(key)
+            | _versions(match)
         )
         return plan.first(parameters), references
 
@@ -106,10 +108,10 @@ class WriteStatements:
                 key_clause(shape, table),
                 *scopes.clauses(table, table),
                 *self._versions_clause(match),
-                *self.foreign.reachable(references, values, scopes, NEW, table),
+                *self.foreign.reachable(references, values, scopes, VALUE_PREFIX, table),
             )
             .values(changes)
-            .returning(*self.returned(Returned(table), scopes))
+            .returning(*self.returned(ReturnedRow(table), scopes))
         )
         return Plan(statement)
 
@@ -142,10 +144,10 @@ class WriteStatements:
         subject = self.subject
         columns = row_columns(subject.view, source, scopes, subject.backend, subject.told_apart)
         key = [
-            form_of(column).of(column, source, subject.backend)
+            codec_of(column).json_text(column, source, subject.backend)
             for column in subject.shape.primary_key
         ]
-        return [*columns, array_of(key, subject.backend).label("key")]
+        return [*columns, json_array(key, subject.backend).label("key")]
 
     def parameters(self, values: Values, scopes: Scopes, *, prefix: str) -> Values:
         """The values of a statement's parameters, those of the scopes included.

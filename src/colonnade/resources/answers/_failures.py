@@ -13,7 +13,7 @@ from colonnade.errors import UncertainCommitError
 from colonnade.models import Shape, with_article
 from colonnade.resources.answers._problems import Problem, field_error
 from colonnade.resources.routes._names import snake
-from colonnade.rows import LARGEST_ANSWER
+from colonnade.rows import MAX_ANSWER_BYTES
 
 logger = logging.getLogger("colonnade.resources")
 
@@ -202,7 +202,7 @@ def too_large(subject: str) -> Problem:
         subject: What is too large.
     """
     detail = (
-        f"{subject} is larger than the {LARGEST_ANSWER // 2**20} MiB of an answer: ask for fewer "
+        f"{subject} is larger than the {MAX_ANSWER_BYTES // 2**20} MiB of an answer: ask for fewer "
         f"rows with limit=, or for fewer fields with fields=."
     )
     return Problem(413, detail, kind=TOO_LARGE)

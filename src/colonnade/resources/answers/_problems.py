@@ -11,7 +11,7 @@ from pydantic_core import to_json
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from colonnade.errors import QueryError
-from colonnade.rows import MOST_ERRORS
+from colonnade.rows import MAX_ERRORS
 
 MEDIA_TYPE = "application/problem+json"
 LONGEST_TEXT = 300
@@ -90,12 +90,12 @@ def _brief(part: Any) -> Any:
 
 def _invalid(errors: Iterable[Mapping[str, Any]]) -> Response:
     entries = list(errors)
-    shown = [_told(error) for error in entries[:MOST_ERRORS]]
+    shown = [_told(error) for error in entries[:MAX_ERRORS]]
     first = shown[0] if shown else {"message": "The request is not valid"}
     where = ".".join(str(part) for part in first.get("loc", ()))
     detail = f"{where}: {first['message']}" if where else first["message"]
     if len(entries) > 1:
-        detail += f" (and {'at least ' * (len(entries) >= MOST_ERRORS)}{len(entries) - 1} more)"
+        detail += f" (and {'at least ' * (len(entries) >= MAX_ERRORS)}{len(entries) - 1} more)"
     return _response(422, detail, "invalid", shown, None)
 
 

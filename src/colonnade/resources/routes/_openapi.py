@@ -11,15 +11,15 @@ from pydantic_core import CoreSchema, core_schema
 
 from colonnade.models import ColumnShape
 from colonnade.query import (
-    LONGEST_LIST,
+    MAX_LIST_VALUES,
     OPTIONS,
-    PER_PARENT,
+    ROWS_PER_PARENT,
     Operator,
     PageReader,
     QueryableTable,
     RelationTarget,
-    paths,
-    sortable,
+    include_paths,
+    sortable_columns,
     value_type,
 )
 from colonnade.resources.answers._etags import TAGS
@@ -174,21 +174,21 @@ class Rows(Documented):
 def _reached(surface: QueryableTable) -> Iterator[QueryableTable]:
     yield surface
     for reached in surface.relations.values():
-        yield from _reached(reached.surface)
+        yield from _reached(reached.queryable)
 
 
 def _row(surface: QueryableTable, refs: Refs) -> JsonSchemaValue:
     related = {
         name: _related(reached, refs)
         for name, reached in surface.relations.items()
-        if name not in surface.always
+        if name not in surface.always_included
     }
     whole = refs[surface.read]
     return {"allOf": [whole, {"type": "object", "properties": related}]} if related else whole
 
 
 def _related(reached: RelationTarget, refs: Refs) -> JsonSchemaValue:
-    row = _row(reached.surface, refs)
+    row = _row(reached.queryable, refs)
     if reached.relation.is_list:
         return {"type": "array", "items": row}
     return {"anyOf": [row, {"type": "null"}]}
@@ -248,7 +248,7 @@ def _value_schema(column: ColumnShape) -> dict[str, Any]:
 
 def page_parameters(reader: PageReader) -> list[dict[str, Any]]:
     """The parameters of a list."""
-    surface = reader.surface
+    surface = reader.queryable
     parameters = [_query(name, *_option(name, reader)) for name in sorted(reader.options)]
     for name, parameter in reader.parameters.items():
         bare = name.removesuffix("__eq")
@@ -267,16 +267,16 @@ def _operand(operator: Operator, column: ColumnShape) -> dict[str, Any]:
         items = value_schema(column)
         if column.kind in {"text", "path"}:
             items["pattern"] = "^[^,\\[\\u0000]+$"
-        return {"type": "array", "items": items, "minItems": 1, "maxItems": LONGEST_LIST}
+        return {"type": "array", "items": items, "minItems": 1, "maxItems": MAX_LIST_VALUES}
     if operator.endswith(("contains", "startswith", "endswith")):
         return {"type": "string", "pattern": PLAIN_TEXT}
     return value_schema(column)
 
 
 def _option(name: str, reader: PageReader) -> tuple[dict[str, Any], str]:
-    surface = reader.surface
+    surface = reader.queryable
     listed = {"type": "array", "minItems": 1}
-    order = [sign + column for column in sortable(surface) for sign in ("", "-")]
+    order = [sign + column for column in sortable_columns(surface) for sign in ("", "-")]
     options: dict[str, tuple[dict[str, Any], str]] = {
         "limit": (_integer(1, reader.max_limit, reader.default_limit), "Maximum number of rows"),
         "offset": (_integer(0, 2**63 - 1, 0), "Number of rows to skip; not with a cursor"),
@@ -294,9 +294,9 @@ def _option(name: str, reader: PageReader) -> tuple[dict[str, Any], str]:
             "Return only these fields, separated by commas",
         ),
         "include": (
-            {**listed, "items": {"enum": paths(surface)}},
+            {**listed, "items": {"enum": include_paths(surface)}},
             "Relations, separated by commas; name:5 for at most five rows per parent, "
-            f"{PER_PARENT} by default",
+            f"{ROWS_PER_PARENT} by default",
         ),
         "where": (
             {"type": "string"},

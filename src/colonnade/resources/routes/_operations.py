@@ -327,7 +327,7 @@ class Operations:
 
     def _relation(self, name: str, reached: RelationTarget) -> None:
         subject, reads, key = self.subject, self.reads, self.key
-        reader = PageReader(reached.surface, max_limit=self.offer.max_limit)
+        reader = PageReader(reached.queryable, max_limit=self.offer.max_limit)
         relation = reached.relation
         lister = _Related(subject, reached, reader)
         is_tree = relation.self_referential and relation.kind == "many"
@@ -349,7 +349,7 @@ class Operations:
             "list",
             name=f"list_{self.name}_{name}",
             summary=f"List the {_words(name)} of {with_article(_words(self.name))}",
-            answer=Annotated[Any, documents.Rows(reached.surface, several=True)],
+            answer=Annotated[Any, documents.Rows(reached.queryable, several=True)],
             responses=documents.responses(
                 404, 409, headers=("Link", "X-Total-Count"), says="The rows"
             ),
@@ -374,7 +374,7 @@ class Operations:
         endpoint: Endpoint = put_link
         answer: Any = dict[Literal["ok"], Literal[True]]
         if link.view is not None:
-            answer = Annotated[Any, documents.Rows(link.view.surface, chosen=False)]
+            answer = Annotated[Any, documents.Rows(link.view.queryable, chosen=False)]
         if link.schema is not None:
             body = documents.Body(link.schema, without=link.key_fields)
             endpoint = _taking(put_link, body, default=None)
@@ -420,12 +420,12 @@ class _Related:
         self.subject = subject
         self.relation: RelationShape = reached.relation
         self.reader = reader
-        self.views = Views(reader.surface)
+        self.views = Views(reader.queryable)
 
     async def answer(self, request: Request, key: tuple[Any, ...]) -> Response:
         """The page of it that a request asks for."""
         within = ParentRow(self.subject.shape, self.relation, key)
-        page = replace(asked_page(self.reader, self.subject, request), within=within)
+        page = replace(asked_page(self.reader, self.subject, request), parent=within)
         view = self.views.get(page.fields, page.include)
         return await answer_page(context_of(request), self.subject, page, view)
 
