@@ -9,7 +9,6 @@ from fastapi.testclient import TestClient
 
 from colonnade import Database, Field, Resource, SQLModel, text
 from colonnade.database import Plan
-from colonnade.query import PageReader, QueryableTable
 from colonnade.resources._plan_cache import PlanCache
 from tests.resources.world import serving
 
@@ -120,16 +119,3 @@ def test_plans_are_forgotten_by_their_size() -> None:
         plans.get(("page", "x" * 10_000, n), lambda: Plan(text("SELECT 1")))
     assert len(plans._plans) < 10
     assert plans._length < 100_000
-
-
-def test_long_query_strings_are_not_kept(db: Database) -> None:
-    class Note(SQLModel, table=True):
-        id: int | None = Field(default=None, primary_key=True)
-        text: str = ""
-
-    reader = PageReader(QueryableTable.of(Note))
-    for n in range(100):
-        reader.read([("text", f"{n}" * 5_000)])
-    assert reader._cached_page.cache_info().currsize == 0
-    reader.read([("text", "x")])
-    assert reader._cached_page.cache_info().currsize == 1
