@@ -258,7 +258,7 @@ def _is_wide(annotation: Annotation) -> bool:
 
 
 def _is_naive(annotation: Annotation) -> bool:
-    """Whether the last of Pydantic's time-zone constraints asks for naive datetimes."""
+    """Whether the last of Pydantic's time-zone constraints requires naive datetimes."""
     naive = annotation.type is NaiveDatetime
     for item in annotation.metadata:
         if item is AwareDatetime or isinstance(item, AwareDatetime):

@@ -106,9 +106,7 @@ def reflect_models(connection: Connection, *schemas: str | None) -> Reflection:
     with_key = {key: table for key, table in metadata.tables.items() if table.primary_key.columns}
     skipped |= {key: "it has no primary key" for key in metadata.tables if key not in with_key}
     model_registry = registry()
-    model_registry.metadata.info[REFLECTED] = (
-        True  # its tables are the database's, not the program's
-    )
+    model_registry.metadata.info[REFLECTED] = True
     base = new_class("Base", (SQLModel,), {"registry": model_registry})
     names = table_classes(with_key)
     models = {

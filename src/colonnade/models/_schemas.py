@@ -37,6 +37,7 @@ from colonnade.models._mixins import SetWhenStored
 from colonnade.models._model import ModelMetaclass, SchemaKind, SQLModel
 from colonnade.models._partial import DESCRIPTIVE_ATTRIBUTES, deferred, optional_field, takes_info
 from colonnade.models._shape import ColumnShape, Shape
+from colonnade.models._words import with_article
 
 _CONFIG: dict[SchemaKind, ConfigDict] = {
     "create": ConfigDict(extra="forbid"),
@@ -137,7 +138,7 @@ def _build_schema(
     namespace: dict[str, Any] = {
         "__module__": model.__module__,
         "__qualname__": name,
-        "__doc__": f"What a {_DESCRIBED_AS[kind]} says of a {model.__name__}.",
+        "__doc__": _DESCRIPTIONS[kind].format(with_article(model.__name__)),
         "model_config": {**inherited, **_CONFIG[kind]},
         "__colonnade_stored__": kind == "read",
         # Pydantic can skip its own ``__init__``, which takes a third of the time.
@@ -155,10 +156,10 @@ def _build_schema(
     return schema
 
 
-_DESCRIBED_AS: dict[SchemaKind, str] = {
-    "create": "request to create",
-    "update": "request to update",
-    "read": "response",
+_DESCRIPTIONS: dict[SchemaKind, str] = {
+    "create": "The body of a request that creates {}.",
+    "update": "The body of a request that updates {}.",
+    "read": "The representation of {} in a response.",
 }
 
 

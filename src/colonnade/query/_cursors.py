@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from pydantic_core import from_json
 
-from colonnade.errors import QueryError
+from colonnade.errors import QueryError, error_entry
 from colonnade.models import require_storable
 from colonnade.query._ordering import Ordering
 
@@ -74,7 +74,7 @@ def _too_long_error(ordering: Ordering) -> dict[str, Any]:
         f"Cannot link to the next page: a row at the edge of this page has values in {names} "
         f"that do not fit into a cursor of {MAX_CURSOR_LENGTH} characters. Sort by shorter columns"
     )
-    return {"type": "cursor", "loc": ("query", "order_by"), "msg": message, "input": None}
+    return error_entry("cursor", ("query", "order_by"), message)
 
 
 def read_cursor(text: str, fingerprint: str, ordering: Ordering) -> CursorPosition:
@@ -99,10 +99,8 @@ def read_cursor(text: str, fingerprint: str, ordering: Ordering) -> CursorPositi
         )
     except (ValueError, TypeError, KeyError, zlib.error):
         message = "The cursor does not belong to this query. Follow the links without changing them"
-        loc = ("query", "cursor")
-        raise QueryError(
-            [{"type": "cursor", "loc": loc, "msg": message, "input": text[:100]}]
-        ) from None
+        entry = error_entry("cursor", ("query", "cursor"), message, text[:100])
+        raise QueryError([entry]) from None
     return CursorPosition(values, backwards)
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from colonnade.errors import QueryError
+from colonnade.errors import QueryError, error_entry
 from colonnade.models import ColumnShape, require_storable
 from colonnade.query._filters import (
     LISTS,
@@ -68,7 +68,7 @@ class FilterReader:
             raise QueryError(self.errors)
         return Filter(All(tuple(self.nodes)), tuple(self.values))
 
-    def parameter(self, name: str, texts: list[str], parameter: "Parameter") -> None:
+    def parse_parameter(self, name: str, texts: list[str], parameter: "Parameter") -> None:
         """Parse a query parameter.
 
         Args:
@@ -79,7 +79,7 @@ class FilterReader:
         if parameter.operator in {"in", "not_in"}:
             operand: Any = [value for text in texts for value in split_list(text)]
         elif len(texts) > 1:
-            self._add_error("query", [name], "repeated", f"{name} can be used only once", texts)
+            self._add_error(("query", name), "repeated", f"{name} can be used only once", texts)
             return
         else:
             operand = texts[0]
@@ -89,91 +89,87 @@ class FilterReader:
         if node is not None:
             self.nodes.append(Related(parameter.relation, node) if parameter.relation else node)
 
-    def where(self, text: str) -> None:
+    def parse_where(self, text: str) -> None:
         """Parse the JSON of ``where``."""
         try:
             condition = from_json(text, allow_inf_nan=False)
         except ValueError as error:
             self._add_error(
-                "query", ["where"], "json_invalid", f"where is not valid JSON: {error}", text
+                ("query", "where"), "json_invalid", f"where is not valid JSON: {error}", text
             )
             return
         repeated = _repeated_name(text)
         if repeated is not None:
             message = f'{repeated!r} occurs twice in one object. Combine conditions with "and"'
-            self._add_error("query", ["where"], "repeated", message, text)
+            self._add_error(("query", "where"), "repeated", message, text)
             return
-        node = self._object(condition, self.queryable, ("query", "where"), 0)
+        node = self._parse_object(condition, self.queryable, ("query", "where"), 0)
         if node is not None:
             self.nodes.append(node)
 
-    def _object(
+    def _parse_object(
         self, condition: Any, queryable: QueryableTable, loc: tuple[Any, ...], depth: int
     ) -> Node | None:
         if not isinstance(condition, dict):
-            self._add_error(
-                *_split_loc(loc), "dict_type", "A condition must be a JSON object", condition
-            )
+            self._add_error(loc, "dict_type", "A condition must be a JSON object", condition)
             return None
         if depth > MAX_WHERE_DEPTH:
             message = f"where is nested more than {MAX_WHERE_DEPTH} levels deep"
-            self._add_error(*_split_loc(loc), "too_deep", message, None)
+            self._add_error(loc, "too_deep", message, None)
             return None
         self._objects += 1
         if self._objects > MAX_CONDITIONS:
             self._too_many(loc, self._objects, "objects in where")
             return None
         children = [
-            self._member(name, value, queryable, (*loc, name), depth)
+            self._parse_member(name, value, queryable, (*loc, name), depth)
             for name, value in condition.items()
         ]
         nodes = [child for child in children if child is not None]
         return nodes[0] if len(nodes) == 1 else All(tuple(nodes))
 
-    def _member(
+    def _parse_member(
         self, name: str, value: Any, queryable: QueryableTable, loc: tuple[Any, ...], depth: int
     ) -> Node | None:
         if name in {"and", "or"}:
-            return self._combination(name, value, queryable, loc, depth)
+            return self._parse_combination(name, value, queryable, loc, depth)
         if name == "not":
-            inner = self._object(value, queryable, loc, depth + 1)
+            inner = self._parse_object(value, queryable, loc, depth + 1)
             return None if inner is None else Not(inner)
         if name in queryable.relations:
-            inner = self._object(value, queryable.relations[name].queryable, loc, depth + 1)
+            inner = self._parse_object(value, queryable.relations[name].queryable, loc, depth + 1)
             return None if inner is None else Related(name, inner)
         column, operator = _column_and_operator(name, queryable)
         if column is None:
             known = [*queryable.columns, *queryable.relations]
             message = f"Unknown field {name}.{did_you_mean(name, known)}"
-            self._add_error(*_split_loc(loc), "unknown_field", message, value)
+            self._add_error(loc, "unknown_field", message, value)
             return None
         if operator is None and isinstance(value, dict):
-            return self._operators(column, value, queryable, loc)
+            return self._parse_operators(column, value, queryable, loc)
         return self._compare(column, queryable.columns[column], operator or "eq", value, loc)
 
-    def _combination(
+    def _parse_combination(
         self, name: str, value: Any, queryable: QueryableTable, loc: tuple[Any, ...], depth: int
     ) -> Node | None:
         if not isinstance(value, list):
-            self._add_error(
-                *_split_loc(loc), "list_type", f"{name} must be a list of conditions", value
-            )
+            self._add_error(loc, "list_type", f"{name} must be a list of conditions", value)
             return None
         children = [
-            self._object(item, queryable, (*loc, index), depth + 1)
+            self._parse_object(item, queryable, (*loc, index), depth + 1)
             for index, item in enumerate(value)
         ]
         nodes = tuple(child for child in children if child is not None)
         return All(nodes) if name == "and" else AnyOf(nodes)
 
-    def _operators(
+    def _parse_operators(
         self, column: str, value: dict[str, Any], queryable: QueryableTable, loc: tuple[Any, ...]
     ) -> Node | None:
         nodes = []
         for operator, operand in value.items():
             if operator not in OPERATORS:
                 message = f"Unknown operator {operator}.{did_you_mean(operator, OPERATORS)}"
-                self._add_error(*_split_loc((*loc, operator)), "unknown_operator", message, operand)
+                self._add_error((*loc, operator), "unknown_operator", message, operand)
                 continue
             shape = queryable.columns[column]
             node = self._compare(column, shape, operator, operand, (*loc, operator))
@@ -194,9 +190,9 @@ class FilterReader:
             self._too_many(loc, self._conditions, "conditions")
             return None
         if operator not in operators_of(column):
-            fitting = ", ".join(operators_of(column))
-            message = f"{operator} does not apply to {name}. Use one of {fitting}"
-            self._add_error(*_split_loc(loc), "unknown_operator", message, operand)
+            allowed = ", ".join(operators_of(column))
+            message = f"{operator} does not apply to {name}. Use one of {allowed}"
+            self._add_error(loc, "unknown_operator", message, operand)
             return None
         try:
             if operator == "is_null":
@@ -204,10 +200,10 @@ class FilterReader:
             value = _operand(column, operator, operand)
         except ValidationError as error:
             for detail in error.errors(include_url=False, include_context=False):
-                self._add_error(*_split_loc(loc), detail["type"], detail["msg"], detail["input"])
+                self._add_error(loc, detail["type"], detail["msg"], detail["input"])
             return None
         except ValueError as error:
-            self._add_error(*_split_loc(loc), "value_error", str(error), None)
+            self._add_error(loc, "value_error", str(error), None)
             return None
         self.values.append(value)
         return Compare(name, operator)
@@ -215,14 +211,11 @@ class FilterReader:
     def _too_many(self, loc: tuple[Any, ...], count: int, what: str) -> None:
         if count == MAX_CONDITIONS + 1:
             message = f"A request can have at most {MAX_CONDITIONS} {what}"
-            self._add_error(*_split_loc(loc), "too_long", message, None)
+            self._add_error(loc, "too_long", message, None)
 
-    def _add_error(
-        self, place: str, path: list[Any] | tuple[Any, ...], kind: str, message: str, value: Any
-    ) -> None:
+    def _add_error(self, loc: tuple[Any, ...], kind: str, message: str, value: Any) -> None:
         if len(self.errors) < MAX_CONDITIONS:
-            loc = (place, *path)
-            self.errors.append({"type": kind, "loc": loc, "msg": message, "input": value})
+            self.errors.append(error_entry(kind, loc, message, value))
 
 
 class Parameter(NamedTuple):
@@ -342,7 +335,3 @@ def _boolean(value: Any) -> bool:
     if isinstance(value, str) and value.lower() in {"true", "1", "false", "0"}:
         return value.lower() in {"true", "1"}
     raise ValueError("is_null must be true or false")
-
-
-def _split_loc(loc: tuple[Any, ...]) -> tuple[str, tuple[Any, ...]]:
-    return loc[0], loc[1:]

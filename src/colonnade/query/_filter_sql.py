@@ -125,12 +125,12 @@ def _datetime_condition(
     operator: Operator, column: ColumnElement[Any], kind: Any, bind: str
 ) -> ColumnElement[bool]:
     """Compare datetimes in any format that SQLite may hold, narrowed down by an index."""
-    moment = stored_datetime(column, type_=kind)
+    normalized = stored_datetime(column, type_=kind)
     if operator in LISTS:
-        matches = _is_in_list(moment, kind, bind)
+        matches = _is_in_list(normalized, kind, bind)
         return not_(matches) if operator == "not_in" else matches
     value = bindparam(bind, type_=kind)
-    clauses = [_apply_operator(operator, moment, value)]
+    clauses = [_apply_operator(operator, normalized, value)]
     if operator in {"eq", "gt", "gte"}:
         clauses.append(may_be_after(column, value))
     if operator in {"eq", "lt", "lte"}:

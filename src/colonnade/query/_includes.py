@@ -3,7 +3,7 @@
 import re
 from typing import Any, NamedTuple
 
-from colonnade.errors import QueryError
+from colonnade.errors import QueryError, error_entry
 from colonnade.query._queryable_tables import QueryableTable, did_you_mean
 
 ROWS_PER_PARENT = 100
@@ -50,8 +50,7 @@ def read_includes(
     for path in text.split(",") if text else []:
         message = _add_path(path.strip(), tree, queryable, max_rows)
         if message is not None:
-            loc = ("query", "include")
-            errors.append({"type": "include", "loc": loc, "msg": message, "input": path})
+            errors.append(error_entry("include", ("query", "include"), message, path))
     if errors:
         raise QueryError(errors)
     return _build_includes(tree, queryable, max_rows)

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, FromClause, UnaryExpression, and_, or_, tuple_
 from sqlalchemy import false as sql_false
 
-from colonnade.errors import QueryError
+from colonnade.errors import QueryError, error_entry
 from colonnade.models import ColumnShape
 from colonnade.query._queryable_tables import QueryableTable, did_you_mean
 from colonnade.query._values import is_sortable, sort_value
@@ -77,8 +77,7 @@ def read_ordering(text: str | None, queryable: QueryableTable) -> Ordering:
         else:
             ordering.append(SortColumn(column, signed_name.strip().startswith("-")))
         if message is not None:
-            loc = ("query", "order_by")
-            errors.append({"type": "order_by", "loc": loc, "msg": message, "input": signed_name})
+            errors.append(error_entry("order_by", ("query", "order_by"), message, signed_name))
     if errors:
         raise QueryError(errors)
     # The key has the direction of the last column, so that one index serves both.

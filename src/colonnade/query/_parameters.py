@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 
 from pydantic_core import to_json
 
-from colonnade.errors import QueryError
+from colonnade.errors import QueryError, error_entry
 from colonnade.query._cursors import read_cursor
 from colonnade.query._filter_reader import FilterReader, Parameter, filter_parameters
 from colonnade.query._filters import Filter
@@ -169,8 +169,7 @@ class _QueryStringParser:
             self.add_error(name, "unknown_parameter", message, values_by_name[name][0])
 
     def add_error(self, name: str, kind: str, message: str, value: Any) -> None:
-        loc = ("query", name)
-        self._errors.append({"type": kind, "loc": loc, "msg": message, "input": value})
+        self._errors.append(error_entry(kind, ("query", name), message, value))
 
     def collect_errors(self, read: Any) -> Any:
         """Return what ``read`` returns, or collect the errors that it raises."""
@@ -229,18 +228,17 @@ class _QueryStringParser:
         for name in [name for name in names if name not in columns][:MAX_UNKNOWN_REPORTED]:
             message = f"Unknown field {name!r}.{did_you_mean(name, columns)}"
             self.add_error("fields", "fields", message, text)
-        return tuple(
-            name for name in columns if name in names
-        )  # in a fixed order, so that the SQL is the same
+        # In the order of the table, so that the SQL is the same.
+        return tuple(name for name in columns if name in names)
 
     def filters(self, reader: FilterReader) -> None:
         for name, texts in self._values.items():
             parameter = self._reader.parameters.get(name)
             if parameter is not None:
-                reader.parameter(name, texts, parameter)
+                reader.parse_parameter(name, texts, parameter)
         where = self.single("where")
         if where is not None:
-            reader.where(where)
+            reader.parse_where(where)
 
 
 _NOT_FINGERPRINTED = frozenset(

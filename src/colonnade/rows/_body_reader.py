@@ -376,12 +376,7 @@ def error_entries(error: ValidationError, loc: tuple[Any, ...]) -> list[dict[str
         message = f"{error.error_count():,} values are not valid"
         return [error_entry("invalid", loc, message)]
     return [
-        {
-            "type": detail["type"],
-            "loc": (*loc, *detail["loc"]),
-            "msg": detail["msg"],
-            "input": detail.get("input"),
-        }
+        error_entry(detail["type"], (*loc, *detail["loc"]), detail["msg"], detail.get("input"))
         for detail in error.errors(include_url=False, include_context=False)[:MAX_ERRORS]
     ]
 

@@ -60,7 +60,6 @@ from colonnade.rows._json_sql import JSONText, quoted
 _NO_DIALECT = DefaultDialect()
 """For type processors, which expect a dialect; values read from JSON have no dialect."""
 
-
 MAX_DECIMAL_PLACES = 6
 """Up to this many decimal places, ``str(Decimal)`` never uses an exponent: see
 https://docs.python.org/3/library/decimal.html, "to-scientific-string"."""
@@ -254,21 +253,12 @@ def _parse_utc(text: str) -> datetime:
 
 
 _TEXT = ColumnCodec(text_json, _unchanged)
-
-
 _FLOAT = ColumnCodec(float_json, lambda value: None if value is None else float(value))
-
-
 _AWARE_DATETIME = ColumnCodec(datetime_json("Z"), _optional(_parse_utc))
-
-
 _NAIVE_DATETIME = ColumnCodec(datetime_json(""), _optional(datetime.fromisoformat))
-
-
 _DURATION = ColumnCodec(
     timedelta_json, _unchanged, "PostgreSQL and Pydantic write durations differently"
 )
-
 
 _CODECS: tuple[tuple[type[Any], ColumnCodec], ...] = (
     (Boolean, ColumnCodec(boolean_json, _unchanged)),
@@ -283,7 +273,6 @@ _CODECS: tuple[tuple[type[Any], ColumnCodec], ...] = (
     (LargeBinary, ColumnCodec(bytes_json, _optional(from_base64))),
 )
 
-
 # The kinds of values that the database writes exactly, by column type.
 _EXACT_KINDS: tuple[tuple[type[Any], tuple[str, ...]], ...] = (
     (Boolean, ("boolean",)),
@@ -297,7 +286,6 @@ _EXACT_KINDS: tuple[tuple[type[Any], tuple[str, ...]], ...] = (
     (LargeBinary, ("bytes",)),
     (JSON, ("json", "other", "text", "integer", "boolean")),
 )
-
 
 _PLAIN_JSON_TYPES = (str, int, bool, type(None), object)
 

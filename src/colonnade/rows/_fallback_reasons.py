@@ -25,7 +25,7 @@ _CHECK_NAMES = frozenset(
 _CHANGING_OPTIONS = ("strip_whitespace", "to_upper", "to_lower", "coerce_numbers_to_str")
 
 
-def fallback_reasons(
+def find_fallback_reasons(
     schema: type[BaseModel], columns: Mapping[str, OutputColumn], ignored: Collection[str]
 ) -> Iterator[str]:
     """Why the database cannot write rows as this schema does.

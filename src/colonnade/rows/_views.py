@@ -25,7 +25,7 @@ from colonnade.query import (
     key_ordering,
 )
 from colonnade.rows._column_codecs import OutputColumn, codec_of
-from colonnade.rows._fallback_reasons import fallback_reasons
+from colonnade.rows._fallback_reasons import find_fallback_reasons
 from colonnade.rows._json_sql import json_array_agg, json_object, quoted
 
 
@@ -90,7 +90,7 @@ class View:
         columns = {output.column.name: output for output in self.columns}
         relations = {target.relation.name for _, target, _ in self.relations}
         ignored = self.queryable.shape.columns.keys() | relations
-        return tuple(fallback_reasons(self.queryable.read, columns, ignored))
+        return tuple(find_fallback_reasons(self.queryable.read, columns, ignored))
 
     @cached_property
     def _selected_columns(self) -> list[OutputColumn]:
