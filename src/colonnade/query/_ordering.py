@@ -108,10 +108,10 @@ def after_position(
         bound_values: ColumnElement[Any] = tuple_(*binds)
         return row_values < bound_values if directions.pop() else row_values > bound_values
     result: ColumnElement[bool] = sql_false()
-    for position in reversed(range(len(ordering))):
-        sort_column, column, bind = ordering[position], columns[position], binds[position]
-        same = column.is_(None) if nulls[position] else column == bind
-        after = _is_after(sort_column, column, bind, nulls[position])
+    for index in reversed(range(len(ordering))):
+        sort_column, column, bind = ordering[index], columns[index], binds[index]
+        same = column.is_(None) if nulls[index] else column == bind
+        after = _is_after(sort_column, column, bind, nulls[index])
         result = or_(after, and_(same, result))
     # An index on the first column can start from this condition.
     first = or_(

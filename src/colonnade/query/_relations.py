@@ -93,7 +93,7 @@ def _columns(condition: Any) -> Iterator[Any]:
 
 
 def _links_are_unique(relation: RelationShape, link: Table) -> bool:
-    """Whether a unique key of a link table covers the foreign keys to both sides."""
+    """Whether a unique key of the foreign key columns allows one link between two rows only."""
     second = relation.orm.secondary_synchronize_pairs or ()
     referring = {column.key for _, column in (*relation.orm.synchronize_pairs, *second)}
     keys = [link.primary_key.columns, *(index.columns for index in link.indexes if index.unique)]
