@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 from colonnade.cli._app import app
 from tests.cli.running import colonnade
+from tests.lint.project.test_sources import RIGHT, WRONG
 from tests.lint.test_reports import SECRET
-from tests.lint.test_sources import RIGHT, WRONG
 
 
 @dataclass
@@ -44,7 +44,7 @@ def project(tmp_path: Path) -> Path:
 def test_findings_are_printed_and_exit_with_1(project: Path) -> None:
     completed = colonnade("check", cwd=project)
     assert completed.returncode == 1
-    assert "engine.py:3:37: CLN404 [*] `pool_size` is nothing for SQLite" in completed.stdout
+    assert "engine.py:3:37: CLN404 [*] `pool_size` does not help on SQLite" in completed.stdout
     assert '3 | engine = create_engine("sqlite://", pool_size=5)' in completed.stdout
     assert "Found 1 mistake in 1 file. 1 can be fixed with --fix." in completed.stdout
     again = check("--format", "concise", "--exit-zero", cwd=project)
@@ -117,7 +117,7 @@ def test_explain_prints_the_documentation_of_a_rule(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["gone.py"], "There is no file or folder gone.py"),
+        (["gone.py"], "The path gone.py does not exist"),
         (["--select", "E501"], "Unknown rule 'E501'"),
         (["--explain", "CLN999"], "unknown rule CLN999"),
         (["--baseline", "none.json"], "Create it with --write-baseline"),
@@ -213,7 +213,7 @@ def test_tables_of_a_module_and_of_a_database_are_reviewed(
     (tmp_path / "models.py").write_text(MODELS)
     completed = colonnade("check", "--models", "models", "--format", "concise", cwd=tmp_path)
     assert (
-        "CLN505 `worker_id` is INTEGER, and `worker.id`, which it refers to, text"
+        "CLN505 `worker_id` is INTEGER, but refers to `worker.id`, which is text"
         in completed.stdout
     )
 

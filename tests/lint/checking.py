@@ -1,4 +1,4 @@
-"""Checks code that stands in a test."""
+"""Checks code that is written in a test."""
 
 import re
 from textwrap import dedent
@@ -9,7 +9,7 @@ MARK = re.compile(r"#(?: noqa: \w+)? .*?((?:CLN\d{3}(?:, )?)+)$")
 
 
 def check_files(**files: str) -> list[Finding]:
-    """What is found in files: `app__models` is `app/models.py`."""
+    """The findings in files: `app__models` is `app/models.py`."""
     sources = {
         f"{name.replace('__', '/')}.py": read(dedent(code).lstrip().encode(), ".py")
         for name, code in files.items()
@@ -18,7 +18,7 @@ def check_files(**files: str) -> list[Finding]:
 
 
 def check_code(code: str, *codes: str) -> list[tuple[int, str]]:
-    """Line and code of what is found in a file, of some rules if they are named."""
+    """The line and code of each finding in a file, optionally of certain rules only."""
     findings = check_files(code=code)
     return [
         (finding.line, finding.code) for finding in findings if not codes or finding.code in codes
@@ -26,7 +26,7 @@ def check_code(code: str, *codes: str) -> list[tuple[int, str]]:
 
 
 def marked(code: str, *codes: str) -> list[tuple[int, str]]:
-    """The lines that say what is found in them: `# CLN101`, or `# CLN101, CLN102`."""
+    """The findings that comments mark: `# CLN101`, or `# CLN101, CLN102`."""
     expected = []
     for number, line in enumerate(dedent(code).lstrip().splitlines(), 1):
         match = re.search(r"# ((?:CLN\d{3}(?:, )?)+)$", line)

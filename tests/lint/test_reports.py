@@ -1,4 +1,4 @@
-"""What is printed, and what is not."""
+"""Report formats."""
 
 import json
 from pathlib import Path
@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 from rich.text import Text
 
-from colonnade.errors import CheckError
-from colonnade.lint import Settings, beyond, check, read_baseline, write_baseline
+from colonnade.lint import Settings, check
 from colonnade.lint.reports import Texts, as_github, as_json, as_sarif, as_text
-from tests.lint.test_sources import WRONG, notebook
+from tests.lint.project.test_sources import WRONG, notebook
 
 SECRET = """from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -23,12 +22,12 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_text_shows_the_code_and_what_to_do(here: Path) -> None:
+def test_the_text_report_shows_the_code_and_the_advice(here: Path) -> None:
     (here / "a.py").write_text(WRONG)
     findings = check(Settings(here), cached=False).findings
     lines = [Text.from_markup(line).plain for line in as_text(findings, Texts())]
     assert lines == [
-        "a.py:3:37: CLN404 [*] `pool_size` is nothing for SQLite",
+        "a.py:3:37: CLN404 [*] `pool_size` does not help on SQLite, which has a single writer",
         "  |",
         "1 | from sqlmodel import create_engine",
         "2 |",
@@ -36,14 +35,14 @@ def test_text_shows_the_code_and_what_to_do(here: Path) -> None:
         "  |                                     ^^^^^^^^^^^ CLN404",
         "4 |",
         "  |",
-        "   = help: Remove it",
+        "   = help: Remove `pool_size`",
         "",
     ]
     short = [Text.from_markup(line).plain for line in as_text(findings, Texts(), frames=False)]
     assert short == lines[:1]
 
 
-def test_no_report_has_a_password(here: Path) -> None:
+def test_no_report_contains_a_password(here: Path) -> None:
     (here / "a.py").write_text(SECRET)
     findings = check(Settings(here), cached=True).findings
     assert {finding.code for finding in findings} == {"CLN401", "CLN402", "CLN403"}
@@ -55,59 +54,39 @@ def test_no_report_has_a_password(here: Path) -> None:
     assert "me:*******@db.io" in everything
 
 
-def test_json_has_what_a_program_needs(here: Path) -> None:
+def test_the_json_report_contains_every_field(here: Path) -> None:
     (here / "a.py").write_text(WRONG)
     (here / "b.ipynb").write_bytes(notebook(WRONG))
     findings = json.loads(as_json(check(Settings(here), cached=False).findings, Texts()))
     assert findings[0] == {
         "code": "CLN404", "path": "a.py", "line": 3, "column": 37, "end_line": 3,
-        "end_column": 48, "cell": None, "message": "`pool_size` is nothing for SQLite",
+        "end_column": 48, "cell": None,
+        "message": "`pool_size` does not help on SQLite, which has a single writer",
         "advice": None,
         "fix": {
-            "message": "Remove it", "safe": True,
+            "message": "Remove `pool_size`", "safe": True,
             "edits": [{"line": 3, "column": 35, "end_line": 3, "end_column": 48, "content": ""}],
         },
     }  # fmt: skip
     assert (findings[1]["path"], findings[1]["cell"], findings[1]["fix"]) == ("b.ipynb", 2, None)
 
 
-def test_sarif_names_rules_places_and_fixes(here: Path) -> None:
+def test_the_sarif_report_contains_rules_locations_and_fixes(here: Path) -> None:
     (here / "a.py").write_text(WRONG)
     log = json.loads(as_sarif(check(Settings(here), cached=False).findings, Texts(), "1.2"))
     run = log["runs"][0]
     assert (log["version"], run["tool"]["driver"]["version"]) == ("2.1.0", "1.2")
     assert [rule["id"] for rule in run["tool"]["driver"]["rules"]] == ["CLN404"]
     result = run["results"][0]
-    place = result["locations"][0]["physicalLocation"]
-    assert place["artifactLocation"] == {"uri": "a.py"}
-    assert place["region"] == {"startLine": 3, "startColumn": 37, "endLine": 3, "endColumn": 48}
-    assert result["fixes"][0]["description"]["text"] == "Remove it"
+    location = result["locations"][0]["physicalLocation"]
+    assert location["artifactLocation"] == {"uri": "a.py"}
+    assert location["region"] == {"startLine": 3, "startColumn": 37, "endLine": 3, "endColumn": 48}
+    assert result["fixes"][0]["description"]["text"] == "Remove `pool_size`"
 
 
-def test_github_shows_it_beside_the_code(here: Path) -> None:
+def test_the_github_report_is_a_workflow_command(here: Path) -> None:
     (here / "50%, a:b.py").write_text(WRONG)
     assert list(as_github(check(Settings(here), cached=False).findings)) == [
         "::error title=Colonnade (CLN404),file=50%25%2C a%3Ab.py,line=3,endLine=3,col=37::"
-        "50%25, a:b.py:3:37: CLN404 `pool_size` is nothing for SQLite"
+        "50%25, a:b.py:3:37: CLN404 `pool_size` does not help on SQLite, which has a single writer"
     ]
-
-
-def test_a_baseline_knows_what_was_there_wherever_it_moves(here: Path) -> None:
-    (here / "a.py").write_text(WRONG)
-    file = here / "known.json"
-    assert write_baseline(file, check(Settings(here), cached=False).findings, here) == 1
-    (here / "a.py").write_text("# moved\n\n" + WRONG)
-    new, known = beyond(check(Settings(here), cached=False).findings, read_baseline(file), here)
-    assert (new, known) == ([], 1)
-    (here / "a.py").write_text(WRONG + WRONG.replace("engine =", "other ="))
-    new, known = beyond(check(Settings(here), cached=False).findings, read_baseline(file), here)
-    assert ([finding.line for finding in new], known) == ([6], 1)
-
-
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"findings": [{}]}', '{"findings": [1]}'])
-def test_what_is_no_baseline_is_refused(text: str, here: Path) -> None:
-    (here / "known.json").write_text(text)
-    with pytest.raises(CheckError, match=r"known.json is not a baseline"):
-        read_baseline(here / "known.json")
-    with pytest.raises(CheckError, match="Create it with --write-baseline"):
-        read_baseline(here / "none.json")

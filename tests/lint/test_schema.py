@@ -1,4 +1,4 @@
-"""Rules about tables: an imported metadata, and a database that is running."""
+"""Rules about tables: an imported metadata, and a running database."""
 
 import json
 import subprocess
@@ -18,9 +18,9 @@ from colonnade.lint.schema import (
     schema_rules,
 )
 
-# Each example has its own process, whose tables are nobody else's: a fork, which has the
-# imports already.
-FORKING = """
+# Each example runs in a separate process, since its tables share names with the others. The
+# processes are forked, so that they need not import anything again.
+SCRIPT = """
 import json, os, sys
 import colonnade, sqlmodel
 from decimal import Decimal
@@ -30,8 +30,8 @@ from colonnade.lint.schema import review_metadata
 for name, code in json.load(sys.stdin).items():
     if os.fork() == 0:
         exec(code, globals())
-        found = review_metadata(SQLModel.metadata, [SQLModel._sa_registry])
-        print(json.dumps([name, [one.code for one in found]]), flush=True)
+        findings = review_metadata(SQLModel.metadata, [SQLModel._sa_registry])
+        print(json.dumps([name, [finding.code for finding in findings]]), flush=True)
         os._exit(0)
     os.wait()
 """
@@ -47,7 +47,7 @@ class Worker(SQLModel, table=True):
 class Task(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
 """
-BEFORE = {
+PRELUDES = {
     "CLN501": "class Project(SQLModel, table=True):\n    id: int = Field(primary_key=True)\n",
     "CLN502": KEYS,
     "CLN504": PROJECT,
@@ -55,14 +55,17 @@ BEFORE = {
 
 
 @pytest.fixture(scope="module")
-def found_in_examples() -> dict[str, set[str]]:
-    """What is found in the wrong and in the right example of each rule."""
+def findings_in_examples() -> dict[str, set[str]]:
+    """The codes of the findings in the wrong and the right example of each rule."""
     examples: dict[str, str] = {}
     for rule in metadata_rules():
-        before = BEFORE.get(rule.code, "")
-        examples |= {f"{rule.code} bad": before + rule.bad, f"{rule.code} good": before + rule.good}
+        prelude = PRELUDES.get(rule.code, "")
+        examples |= {
+            f"{rule.code} bad": prelude + rule.bad,
+            f"{rule.code} good": prelude + rule.good,
+        }
     done = subprocess.run(
-        [sys.executable, "-c", FORKING],
+        [sys.executable, "-c", SCRIPT],
         input=json.dumps(examples), capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.stderr == ""
@@ -70,14 +73,14 @@ def found_in_examples() -> dict[str, set[str]]:
 
 
 @pytest.mark.parametrize("rule", metadata_rules(), ids=lambda rule: rule.code)
-def test_its_wrong_example_is_found_and_its_right_one_is_not(
-    rule: SchemaRule, found_in_examples: dict[str, set[str]]
+def test_the_wrong_example_has_a_finding_and_the_right_one_has_none(
+    rule: SchemaRule, findings_in_examples: dict[str, set[str]]
 ) -> None:
-    assert rule.code in found_in_examples[f"{rule.code} bad"]
-    assert found_in_examples[f"{rule.code} good"] == set()
+    assert rule.code in findings_in_examples[f"{rule.code} bad"]
+    assert findings_in_examples[f"{rule.code} good"] == set()
 
 
-def test_each_explains_itself() -> None:
+def test_every_rule_has_a_summary_and_a_reason() -> None:
     for rule in schema_rules():
         assert rule.summary().endswith(".")
         assert rule.reason()
@@ -102,7 +105,7 @@ class Child(Base):
     parent: orm.Mapped[Parent] = orm.relationship(back_populates="children")
 
 
-def test_sqlalchemys_own_models_are_reviewed_at_their_classes() -> None:
+def test_findings_about_sqlalchemy_models_are_located_at_their_classes() -> None:
     (finding,) = review_metadata(Base.metadata, [Base.registry])
     assert (finding.code, finding.path) == ("CLN503", "tests/lint/test_schema.py")
     line = Path(__file__).read_text().splitlines()[finding.line - 1]
@@ -113,7 +116,7 @@ def codes_of(*tables: sa.Table) -> list[str]:
     return [item.code for item in review_metadata(tables[0].metadata, [])]
 
 
-def test_indexes_that_serve_a_foreign_key() -> None:
+def test_an_index_that_starts_with_the_columns_serves_a_foreign_key() -> None:
     metadata = sa.MetaData(naming_convention={"fk": "fk_%(table_name)s_%(column_0_name)s"})
     parent = sa.Table("parent", metadata, sa.Column("id", sa.Integer, primary_key=True))
     key = sa.ForeignKey("parent.id")
@@ -133,7 +136,7 @@ def test_indexes_that_serve_a_foreign_key() -> None:
     assert codes_of(parent) == ["CLN506"]
 
 
-def test_a_circle_is_told_once_and_a_table_that_refers_to_itself_is_none() -> None:
+def test_a_cycle_is_reported_once_and_a_self_reference_is_not_one() -> None:
     metadata = sa.MetaData()
 
     def table(name: str, to: str) -> sa.Table:
@@ -145,7 +148,7 @@ def test_a_circle_is_told_once_and_a_table_that_refers_to_itself_is_none() -> No
     tables = [table("a", "b"), table("b", "c"), table("c", "a"), table("self", "self")]
     findings = review_metadata(tables[0].metadata, [])
     assert [(finding.code, finding.message) for finding in findings] == [
-        ("CLN509", "tables refer to each other in a circle: a -> b -> c -> a")
+        ("CLN509", "foreign keys form a cycle: a -> b -> c -> a")
     ]
 
 
@@ -164,9 +167,9 @@ def test_a_database_is_reviewed(db: Database) -> None:
     assert (findings[0].code, findings[0].message) == ("CLN510", "The database lacks the table x")
 
 
-def test_what_postgresql_counts_is_read(db: Database) -> None:
+def test_the_statistics_of_postgresql_are_read(db: Database) -> None:
     if db.url.backend != "postgresql":
-        pytest.skip("PostgreSQL alone counts")
+        pytest.skip("only PostgreSQL has these statistics")
     with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("CREATE TABLE big (id SERIAL PRIMARY KEY, name TEXT)")
         connection.exec_driver_sql("CREATE INDEX big_name ON big (name)")

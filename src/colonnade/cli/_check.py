@@ -10,10 +10,12 @@ from pathlib import Path
 
 import typer
 
-from colonnade import lint
+from colonnade import __version__, lint
 from colonnade.cli import _console
+from colonnade.cli._check_schema import review_schema
 from colonnade.errors import CheckError
 from colonnade.lint import reports
+from colonnade.lint.schema import schema_rules
 
 STDIN = Path("-")
 
@@ -49,8 +51,6 @@ def run(options: CheckOptions) -> int:
     contents, paths = _read_stdin(options)
     settings = _settings(options, paths)
     if options.models is not None:
-        from colonnade.cli._check_schema import review_schema
-
         schema_findings = review_schema(options.models, options.database_url)
         chosen = [
             finding for finding in schema_findings if lint.selected(settings, finding, finding.path)
@@ -100,7 +100,10 @@ def _read_stdin(options: CheckOptions) -> tuple[dict[Path, bytes], list[Path]]:
 
 
 def _report_fixes(
-    options: CheckOptions, settings: lint.Settings, fixed: lint.Fixed, contents: dict[Path, bytes]
+    options: CheckOptions,
+    settings: lint.Settings,
+    fixed: lint.FixResult,
+    contents: dict[Path, bytes],
 ) -> int:
     if not (options.diff or contents):
         fixed.write()
@@ -153,7 +156,7 @@ def _report(
             known = lint.read_baseline(baseline)
         except CheckError as error:
             raise typer.BadParameter(str(error), param_hint="--baseline") from None
-        findings, report.known = lint.beyond(findings, known, settings.root)
+        findings, report.known = lint.exclude_known(findings, known, settings.root)
     if options.statistics:
         _print_statistics(findings)
         return len(findings)
@@ -162,8 +165,6 @@ def _report(
         case "json":
             print(reports.as_json(findings, texts))  # noqa: T201 - unformatted
         case "sarif":
-            from colonnade import __version__
-
             print(reports.as_sarif(findings, texts, __version__))  # noqa: T201 - as above
         case "github":
             for line in reports.as_github(findings):
@@ -241,8 +242,6 @@ def explain(code: str) -> None:
     Raises:
         typer.BadParameter: There is no such rule.
     """
-    from colonnade.lint.schema import schema_rules
-
     for rule in (*lint.all_rules(), *schema_rules()):
         if rule.code == code.strip().upper():
             _console.out.print(f"[bold]{rule.code}[/bold] {rule.name}")
@@ -269,8 +268,6 @@ FIX_NOTES = {
 
 def list_rules() -> None:
     """Print every rule on a line."""
-    from colonnade.lint.schema import schema_rules
-
     for rule in (*lint.all_rules(), *schema_rules()):
         mark = {"safe": "*", "unsafe": "?", "never": " "}[rule.fixes]
         _console.out.print(f"{rule.code} {mark} {rule.name:<30} {_console.escaped(rule.summary())}")

@@ -116,7 +116,7 @@ class Editor(LanguageServer):
 
     def _span(self, document: TextDocument, start: int, end: int) -> types.Range:
         source = lint.read(document.source.encode(), Path(document.path).suffix)
-        first, last = source.place(start), source.place(end)
+        first, last = source.position(start), source.position(end)
         span = types.Range(
             types.Position(first[0] - 1, first[1] - 1), types.Position(last[0] - 1, last[1] - 1)
         )

@@ -2,12 +2,12 @@
 
 from colonnade.lint._findings import Edit, Finding, Fix
 from colonnade.lint._rule import Rule
-from colonnade.lint.fixes._fixing import Fixed, fix
+from colonnade.lint.fixes._fixing import FixResult, fix
 from colonnade.lint.project._settings import Settings
 from colonnade.lint.project._sources import Source, read
 from colonnade.lint.reports._rules_docs import examples, rules_page
 from colonnade.lint.rules import all_rules
-from colonnade.lint.runner._baseline import beyond, read_baseline, write_baseline
+from colonnade.lint.runner._baseline import exclude_known, read_baseline, write_baseline
 from colonnade.lint.runner._checking import check_sources
 from colonnade.lint.runner._runner import Progress, Report, check, default_jobs, selected
 
@@ -15,18 +15,18 @@ __all__ = [
     "Edit",
     "Finding",
     "Fix",
-    "Fixed",
+    "FixResult",
     "Progress",
     "Report",
     "Rule",
     "Settings",
     "Source",
     "all_rules",
-    "beyond",
     "check",
     "check_sources",
     "default_jobs",
     "examples",
+    "exclude_known",
     "fix",
     "read",
     "read_baseline",

@@ -1,4 +1,4 @@
-"""A module as a rule sees it: what is in it, what it holds, and how a finding in it is made."""
+"""The context that a rule checks a module in."""
 
 import ast
 import re
@@ -9,14 +9,13 @@ from pathlib import PurePath
 
 from colonnade.lint._findings import Finding, Fix
 from colonnade.lint.fixes._edits import Editor
-from colonnade.lint.inference._flow import Flow
-from colonnade.lint.inference._state import Read
+from colonnade.lint.inference._flow import Flow, Inference, Read
 from colonnade.lint.inference._values import Kind, Value
 from colonnade.lint.project import _known_names as lib
-from colonnade.lint.project._hints import Hint
-from colonnade.lint.project._models import Model
+from colonnade.lint.project._hints import TypeHint
+from colonnade.lint.project._models import Model, ModelField
 from colonnade.lint.project._modules import FUNCTIONS, Function, Module
-from colonnade.lint.project._project import ModuleScope, Project
+from colonnade.lint.project._project import ModuleScope
 
 VERBS = frozenset({"get", "post", "put", "patch", "delete", "head", "options", "api_route"})
 LOOPS = (ast.For, ast.AsyncFor, ast.While)
@@ -28,11 +27,11 @@ MIGRATIONS = frozenset({"alembic", "migrations", "versions"})
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A function that answers requests.
+    """A path operation function.
 
     Attributes:
         node: The function.
-        verb: The HTTP method it is for, small.
+        verb: The HTTP method in lower case.
         route: The call in its decorator.
     """
 
@@ -41,44 +40,58 @@ class Endpoint:
     route: ast.Call
 
     def option(self, name: str) -> ast.expr | None:
-        """A keyword of its route."""
+        """The value of a keyword argument of the route, or None."""
         return next((keyword.value for keyword in self.route.keywords if keyword.arg == name), None)
 
 
 class Context:
-    """A module and everything that is known of it.
+    """A module and everything that rules can ask about it.
 
     Attributes:
         module: The module.
-        project: The project it is part of.
-        place: Its names, in the project.
-        edit: Makes the edits of fixes.
+        inference: The inference of the project.
+        project: The project that the module is part of.
+        scope: Resolves the module's names.
+        editor: Makes the edits of fixes.
     """
 
-    def __init__(self, module: Module, project: Project) -> None:
+    def __init__(self, module: Module, inference: Inference) -> None:
         self.module = module
-        self.project = project
-        self.place = ModuleScope(project, module)
-        self.edit = Editor(module)
+        self.inference = inference
+        self.project = inference.project
+        self.scope = ModuleScope(inference.project, module)
+        self.editor = Editor(module)
 
-    # What is in it.
+    # Contents of the module.
 
     @cached_property
     def models(self) -> list[Model]:
-        """The tables and schemas it defines."""
-        models = (self.project.model(self.module.qualified(node)) for node in self.module.classes)
+        """The tables and schemas that the module defines."""
+        models = (
+            self.project.model(self.module.qualified_name(node)) for node in self.module.classes
+        )
         return [model for model in models if model is not None and model.module is self.module]
 
     @cached_property
+    def fields(self) -> list[ModelField]:
+        """The fields that the module's models declare themselves, without inherited ones."""
+        return [
+            member
+            for model in self.models
+            for member in model.declared.values()
+            if isinstance(member, ModelField)
+        ]
+
+    @cached_property
     def flows(self) -> list[Flow]:
-        """Its functions and its own statements, walked."""
+        """The flows of the module body and of each function."""
         nodes = [self.module.tree, *self.module.functions]
-        flows = [self.project.flow(node, self.module) for node in nodes]
+        flows = [self.inference.flow(node, self.module) for node in nodes]
         return [flow for flow in flows if flow is not None]
 
     @cached_property
     def endpoints(self) -> list[Endpoint]:
-        """The functions that answer requests."""
+        """The path operation functions."""
         return [
             Endpoint(node, call.func.attr, call)
             for node in self.module.functions
@@ -94,39 +107,39 @@ class Context:
                 return True
             if not self.project.ancestry(receiver.name).isdisjoint({lib.FASTAPI, lib.API_ROUTER}):
                 return True
-        first = call.args[0] if call.args else None
+        path = call.args[0] if call.args else None
         return (
-            isinstance(first, ast.Constant)
-            and isinstance(first.value, str)
-            and (first.value == "" or first.value.startswith("/"))
+            isinstance(path, ast.Constant)
+            and isinstance(path.value, str)
+            and (path.value == "" or path.value.startswith("/"))
         )
 
     @cached_property
-    def served(self) -> frozenset[Function]:
-        """The functions that run within a request: endpoints and what they depend on."""
-        served_nodes = {endpoint.node for endpoint in self.endpoints}
-        served_nodes |= {
+    def request_functions(self) -> frozenset[Function]:
+        """The functions that run during a request: endpoints and dependencies."""
+        functions = {endpoint.node for endpoint in self.endpoints}
+        functions |= {
             node
             for node in self.module.functions
-            if self.module.qualified(node) in self.project.names.dependencies
+            if self.module.qualified_name(node) in self.project.names.dependencies
         }
-        return frozenset(served_nodes)
+        return frozenset(functions)
 
     @cached_property
     def is_test(self) -> bool:
-        """Whether it is a test, by its name or its folder's."""
+        """Whether the module is a test, judging by its name or its folder."""
         path = PurePath(self.module.path)
         in_folder = not TEST_FOLDERS.isdisjoint(path.parts[:-1])
         return in_folder or TEST_FILES.match(path.stem) is not None
 
     @cached_property
     def is_migration(self) -> bool:
-        """Whether it is a file of Alembic's."""
-        return self.module.facts.migrations and not MIGRATIONS.isdisjoint(
+        """Whether the module is an Alembic migration."""
+        return self.module.summary.migrations and not MIGRATIONS.isdisjoint(
             PurePath(self.module.path).parts
         )
 
-    # What is known of a node.
+    # Nodes of the module.
 
     @cached_property
     def _values(self) -> dict[ast.AST, Value]:
@@ -136,42 +149,42 @@ class Context:
         return values
 
     def value(self, node: ast.AST | None) -> Value | None:
-        """What an expression holds."""
+        """The inferred value of an expression, or None if it is unknown."""
         return self._values.get(node) if node is not None else None
 
     @cached_property
     def reads(self) -> list[Read]:
-        """The reads of rows that are expired or not loaded."""
+        """The attribute reads of expired rows and of relations that were not loaded."""
         return [read for flow in self.flows for read in flow.reads.values()]
 
-    def meaning(self, node: ast.expr | None) -> str:
-        """The one name of what an expression means."""
-        return self.place.meaning(node) if node is not None else ""
+    def resolve(self, node: ast.expr | None) -> str:
+        """The qualified name that an expression refers to; empty if there is none."""
+        return self.scope.resolve(node) if node is not None else ""
 
-    def hint(self, node: ast.expr | None) -> Hint:
-        """What an annotation says."""
-        return self.place.hint(node)
+    def hint(self, node: ast.expr | None) -> TypeHint:
+        """The type hint that an annotation expresses."""
+        return self.scope.hint(node)
 
-    def session(self, call: ast.Call, names: frozenset[str] = lib.SESSIONS) -> Value | None:
-        """The session that a method is called on, if it is one of these classes'."""
-        held = self.value(call.func.value) if isinstance(call.func, ast.Attribute) else None
-        return held if held is not None and held.is_instance(names) else None
+    def session_of(self, call: ast.Call, names: frozenset[str] = lib.SESSIONS) -> Value | None:
+        """The session that a method is called on, if it is an instance of one of the classes."""
+        inferred = self.value(call.func.value) if isinstance(call.func, ast.Attribute) else None
+        return inferred if inferred is not None and inferred.is_instance(names) else None
 
-    def loops(self, node: ast.AST) -> Iterator[ast.AST]:
-        """The loops of the node's function that run it again and again, the nearest first."""
+    def enclosing_loops(self, node: ast.AST) -> Iterator[ast.AST]:
+        """The loops in the same function that repeat a node, innermost first."""
         inner = node
-        for ancestor in self.module.above(node):
+        for ancestor in self.module.ancestors(node):
             if isinstance(ancestor, (*FUNCTIONS, ast.Lambda, ast.ClassDef)):
                 return
-            if (isinstance(ancestor, LOOPS) and not _begins(ancestor, inner)) or (
+            if (isinstance(ancestor, LOOPS) and not _is_iterable(ancestor, inner)) or (
                 isinstance(ancestor, COMPREHENSIONS) and inner is not ancestor.generators[0]
             ):
                 yield ancestor
             inner = ancestor
 
-    # How a finding is made.
+    # Findings.
 
-    def find(
+    def finding(
         self,
         code: str,
         node: ast.AST,
@@ -182,37 +195,37 @@ class Context:
         whole: bool = True,
         hidden: bool = False,
     ) -> Finding:
-        """A finding at a node.
+        """Make a finding at a node.
 
         Args:
             code: The rule's code.
-            node: Where it is.
-            message: What is wrong there.
-            fix: What mends it.
-            advice: What to do, when nothing can mend it.
-            whole: Whether all of the node is meant; else the name of a class or a function, or
-                the first line.
-            hidden: Whether the text there is a secret.
+            node: The location.
+            message: What is wrong.
+            fix: The fix, if there is one.
+            advice: What to do if there is no fix.
+            whole: Whether to underline the whole node; if not, only the name of a class or
+                function, or the first line.
+            hidden: Whether the source text is a secret that must not be shown.
         """
         line, offset, end_line, end_offset = _extent(node, whole=whole)
-        piece = self.module.piece
+        block = self.module.block
         if not whole and isinstance(node, (*FUNCTIONS, ast.ClassDef)):
-            text = piece.text_lines[line - 1]
-            at = re.search(rf"\b{re.escape(node.name)}\b", text[offset:])
-            if at is not None:
-                start = len(text[: offset + at.start()].encode())
+            text = block.text_lines[line - 1]
+            name_match = re.search(rf"\b{re.escape(node.name)}\b", text[offset:])
+            if name_match is not None:
+                start = len(text[: offset + name_match.start()].encode())
                 offset, end_line, end_offset = start, line, start + len(node.name.encode())
-        first, column = piece.place(line, offset)
-        last, end_column = piece.place(end_line, end_offset)
+        start_line, column = block.position(line, offset)
+        last_line, end_column = block.position(end_line, end_offset)
         fix = fix if self.module.source.editable else None
         return Finding(
-            self.module.path, first, column, code, " ".join(message.split()), last, end_column,
-            piece.cell, advice, fix, hidden,
+            self.module.path, start_line, column, code, " ".join(message.split()), last_line,
+            end_column, block.cell, advice, fix, hidden,
         )  # fmt: skip
 
 
-def _begins(loop: ast.AST, inner: ast.AST) -> bool:
-    """Whether a node is what a loop begins with, which runs once."""
+def _is_iterable(loop: ast.AST, inner: ast.AST) -> bool:
+    """Whether a node is the iterable of a loop, which is evaluated once."""
     return inner is getattr(loop, "iter", None)
 
 

@@ -1,16 +1,16 @@
-"""What is found, where, and how it is mended."""
+"""Findings, fixes and edits."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Edit:
-    """A piece of a file's text, and what takes its place.
+    """The replacement of one range of a file's text.
 
     Attributes:
-        start: Where it begins, in characters from the start of the file.
-        end: Where it ends, which is not part of it.
-        text: What is put there.
+        start: Start of the range, in characters from the start of the file.
+        end: End of the range, exclusive.
+        text: The replacement.
     """
 
     start: int
@@ -20,12 +20,12 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Fix:
-    """How a finding is mended.
+    """The fix of a finding.
 
     Attributes:
-        message: What is done, as an order: "Add `table=True`".
-        edits: What changes in the file; none overlaps another.
-        safe: Whether the program means the same afterwards, but for what was wrong.
+        message: What the fix does, in the imperative: "Add `table=True`".
+        edits: The edits; they do not overlap.
+        safe: Whether the fix changes nothing about the program except the problem itself.
     """
 
     message: str
@@ -35,20 +35,20 @@ class Fix:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Finding:
-    """Something wrong at one place.
+    """A problem at one location.
 
     Attributes:
-        path: The file, as it was named.
-        line: The line it begins in, from 1.
-        column: The character of that line, from 1.
-        code: The rule's, such as ``CLN101``.
-        message: What is wrong here, and what is right.
-        end_line: The line it ends in.
-        end_column: The character after its last one.
-        cell: The cell of a notebook, from 1: lines are counted in it.
-        advice: What to do, where no fix can do it.
-        fix: What does it, if something can.
-        hidden: Whether the text there must not be shown, since it is a secret.
+        path: The file, as the user named it.
+        line: The first line, counted from 1.
+        column: The first character of that line, counted from 1.
+        code: The rule's code, such as ``CLN101``.
+        message: What is wrong.
+        end_line: The last line.
+        end_column: The column after the last character.
+        cell: The notebook cell, counted from 1; lines then count from the start of the cell.
+        advice: What to do if there is no fix.
+        fix: The fix, if there is one.
+        hidden: Whether the source text is a secret that must not be shown.
     """
 
     path: str

@@ -1,4 +1,4 @@
-"""What a rule is: a code, a reason, two examples, and a search for what it is about."""
+"""The base classes of rules: a code, an explanation, two examples and a check."""
 
 import inspect
 from abc import ABC, abstractmethod
@@ -11,20 +11,21 @@ from colonnade.lint._findings import Finding
 Fixes = Literal["safe", "unsafe", "never"]
 
 
-class Described(ABC):
-    """What goes wrong, explained.
+class BaseRule(ABC):
+    """A rule with its documentation.
 
-    The first paragraph of a rule's docstring says what it finds, the rest why that is wrong and
-    what is right. The tests and the documentation are made of that and of the examples.
+    The first paragraph of a rule's docstring describes the problem; the rest explains why it is a
+    problem and what to do instead. The documentation is generated from the docstring and the
+    examples, and the tests run the examples.
 
     Attributes:
-        code: Its code, ``CLN`` and a number that stays.
-        name: Its name, in words with hyphens.
-        fixes: How it mends what it finds: safely (the program means the same, but for what was
-            wrong), unsafely (look at it), or never.
-        bad: An example of what it finds.
-        good: The same, right.
-        source: Where it is written that this is so.
+        code: ``CLN`` and a number that never changes.
+        name: Lower-case words joined by hyphens.
+        fixes: Whether the rule's fixes are safe (they change nothing except the problem) or unsafe
+            (they need a review), or whether it never offers a fix.
+        bad: An example with the problem.
+        good: The same example without it.
+        source: A page that documents the problem.
     """
 
     code: ClassVar[str]
@@ -36,33 +37,35 @@ class Described(ABC):
 
     @classmethod
     def summary(cls) -> str:
-        """What it finds, in a sentence."""
+        """The problem, in one sentence."""
         return " ".join((inspect.getdoc(cls) or "").partition("\n\n")[0].split())
 
     @classmethod
     def reason(cls) -> str:
-        """Why that is wrong, and what is right."""
+        """Why it is a problem, and what to do instead."""
         return (inspect.getdoc(cls) or "").partition("\n\n")[2]
 
 
-class Rule(Described):
-    """One thing that goes wrong in code.
+class Rule(BaseRule):
+    """A rule about source code.
 
-    In ``bad`` the lines that it finds end with a comment that is its code; in ``good`` it finds
-    nothing.
+    In ``bad``, each line with a finding ends with a comment that is the rule's code. In ``good``
+    the rule finds nothing.
 
     Attributes:
-        in_tests: Whether it looks at tests, which are small and run alone.
-        in_migrations: Whether it looks at files of Alembic's, which run once.
+        in_tests: Whether to check tests, which are small and run in isolation.
+        in_migrations: Whether to check Alembic migrations, which run once.
     """
 
     in_tests: ClassVar[bool] = True
     in_migrations: ClassVar[bool] = True
 
     @abstractmethod
-    def check(self, at: Context) -> Iterator[Finding]:
-        """Find it in a module."""
+    def check(self, context: Context) -> Iterator[Finding]:
+        """Yield the findings in a module."""
 
-    def applies(self, at: Context) -> bool:
-        """Whether a module is one that it looks at."""
-        return (self.in_tests or not at.is_test) and (self.in_migrations or not at.is_migration)
+    def applies(self, context: Context) -> bool:
+        """Whether to check a module."""
+        return (self.in_tests or not context.is_test) and (
+            self.in_migrations or not context.is_migration
+        )

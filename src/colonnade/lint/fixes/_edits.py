@@ -1,4 +1,4 @@
-"""Edits of a module's text: exact, so that comments and layout stay."""
+"""Makes exact edits of a module's text, which keep its comments and layout."""
 
 import ast
 import re
@@ -23,77 +23,77 @@ class Editor:
 
     def __init__(self, module: Module) -> None:
         self._module = module
-        self._piece = module.piece
+        self._block = module.block
         self._text = module.source.text
 
     def start(self, node: ast.AST) -> int:
-        """Where a node begins in the file."""
-        place: Any = node  # an expression, a statement or a part of one: all have a place
-        return self._piece.offset(place.lineno, place.col_offset)
+        """The offset in the file where a node starts."""
+        position: Any = node  # the base class ast.AST has no position, but these nodes have
+        return self._block.offset(position.lineno, position.col_offset)
 
     def end(self, node: ast.AST) -> int:
-        """Where a node ends in the file."""
-        place: Any = node
-        return self._piece.offset(place.end_lineno, place.end_col_offset)
+        """The offset in the file where a node ends."""
+        position: Any = node
+        return self._block.offset(position.end_lineno, position.end_col_offset)
 
     def text(self, node: ast.AST) -> str:
-        """A node as it is written."""
+        """The source text of a node."""
         return self._text[self.start(node) : self.end(node)]
 
     def replace(self, node: ast.AST, text: str) -> Edit:
-        """Put something in a node's place."""
+        """Replace a node with text."""
         return Edit(self.start(node), self.end(node), text)
 
-    def before(self, node: ast.AST, text: str) -> Edit:
-        """Put something in front of a node."""
+    def insert_before(self, node: ast.AST, text: str) -> Edit:
+        """Insert text before a node."""
         return Edit(self.start(node), self.start(node), text)
 
-    def after(self, node: ast.AST, text: str) -> Edit:
-        """Put something behind a node."""
+    def insert_after(self, node: ast.AST, text: str) -> Edit:
+        """Insert text after a node."""
         return Edit(self.end(node), self.end(node), text)
 
     def code_between(self, start: int, end: int) -> str:
-        """What stands between two nodes, of the same length, with its comments as spaces."""
+        """The text between two offsets, with comments replaced by spaces of the same length."""
         return COMMENT.sub(_blank, self._text[start:end])
 
     def add_argument(self, call: ast.Call, text: str) -> tuple[Edit, ...]:
-        """Give a call one argument more, at its end."""
+        """Append an argument to a call."""
         arguments = self._arguments(call)
         close = self.end(call) - 1
         if arguments:
-            return self._append(arguments[-1], close, text)
+            return self._add_item(arguments[-1], close, text)
         line = self._line_start(close)
         if self._text[line:close].strip():
             return (Edit(close, close, text),)
         return (Edit(line, line, f"{self._text[line:close]}    {text},\n"),)
 
     def set_argument(self, call: ast.Call, name: str, value: str) -> tuple[Edit, ...]:
-        """Give a call a keyword, or the keyword that it has another value."""
+        """Add a keyword argument to a call, or replace its value."""
         for keyword in call.keywords:
             if keyword.arg == name:
                 return (self.replace(keyword.value, value),)
         return self.add_argument(call, f"{name}={value}")
 
     def remove_argument(self, call: ast.Call, keyword: ast.keyword) -> Edit:
-        """Take a keyword from a call, with the comma and the line that go with it."""
+        """Remove a keyword argument with its comma, and with its line if nothing else is on it."""
         arguments = self._arguments(call)
-        place = arguments.index(keyword)
-        last = place + 1 == len(arguments)
+        position = arguments.index(keyword)
+        last = position + 1 == len(arguments)
         start = self.start(keyword)
-        following = self.end(call) - 1 if last else self.start(arguments[place + 1])
+        following = self.end(call) - 1 if last else self.start(arguments[position + 1])
         end, comma = self._item_end(keyword, following)
         whole = self._whole_lines(start, comma)
         if whole is not None:
             return whole
-        if place and "\n" not in self._text[self.end(arguments[place - 1]) : start]:
-            return Edit(self._item_end(arguments[place - 1], start)[0], end, "")
+        if position and "\n" not in self._text[self.end(arguments[position - 1]) : start]:
+            return Edit(self._item_end(arguments[position - 1], start)[0], end, "")
         if not last and "#" not in self._text[comma:following]:
             return Edit(start, following, "")
         rest = self._text[comma : self._line_break(comma)[0]]
         return Edit(start, comma + len(rest) - len(rest.lstrip()), "")
 
     def remove_call(self, attribute: ast.Attribute, call: ast.Call) -> Edit | None:
-        """Take the call of a method from a chain; None if a comment would go with it."""
+        """Remove a method call from a chain; None if that would remove a comment."""
         inner, end = self.end(attribute.value), self.end(call)
         dot = inner + self.code_between(inner, self.end(attribute)).rindex(".")
         if "#" in self._text[dot:end]:
@@ -101,20 +101,20 @@ class Editor:
         return self._whole_lines(dot, end) or Edit(dot, end, "")
 
     def add_base_keyword(self, node: ast.ClassDef, text: str) -> tuple[Edit, ...]:
-        """Give a class statement that has bases one keyword more."""
+        """Append a keyword argument to a class statement that has bases."""
         last = max([*node.bases, *node.keywords], key=self.end, default=None)
         if last is None:
             return ()
         end = self.end(last)
         head = self.code_between(end, self.start(node.body[0]))
-        return self._append(last, end + head.rindex(")", 0, head.index(":")), text)
+        return self._add_item(last, end + head.rindex(")", 0, head.index(":")), text)
 
     def _arguments(self, call: ast.Call) -> list[ast.expr | ast.keyword]:
         arguments: list[ast.expr | ast.keyword] = [*call.args, *call.keywords]
         return sorted(arguments, key=self.start)
 
-    def _append(self, last: ast.AST, close: int, text: str) -> tuple[Edit, ...]:
-        """Put one more behind the last of several in brackets: on its own line if that is."""
+    def _add_item(self, last: ast.AST, close: int, text: str) -> tuple[Edit, ...]:
+        """Append an item to a bracketed list, on a separate line if the last item is on one."""
         end, comma = self._item_end(last, close)
         line = self._line_start(self.start(last))
         indent = self._text[line : self.start(last)]
@@ -122,15 +122,15 @@ class Editor:
             return (Edit(end, end, f", {text}"),)
         here, _ = self._line_break(comma)
         edit = Edit(here, here, f"\n{indent}{text},")
-        # No insertion, for two of them at one place have no order, and several fixes share it.
+        # This is a replacement: two insertions at one offset have no order, and fixes share them.
         return (edit,) if comma > end else (Edit(end - 1, end, f"{self._text[end - 1]},"), edit)
 
     def _item_end(self, node: ast.AST, following: int) -> tuple[int, int]:
-        """Where an item ends, with the brackets around it, and where the comma after it does.
+        """The end of an item with the parentheses around it, and the end of the comma after it.
 
         Args:
             node: The item.
-            following: Where the next one begins, or the bracket that closes the list stands.
+            following: The start of the next item, or of the closing bracket.
         """
         start = self.end(node)
         item, comma, _ = self.code_between(start, following).partition(",")
@@ -138,27 +138,27 @@ class Editor:
         return end, start + len(item) + 1 if comma else end
 
     def _whole_lines(self, start: int, end: int) -> Edit | None:
-        """The edit that removes a part of the text with its lines, if nothing else is in them."""
+        """Remove a range with its lines; None if the lines contain anything else."""
         first, (last, after) = self._line_start(start), self._line_break(end)
         if self._text[first:start].strip() or self._text[end:last].strip():
             return None
         return Edit(first, after, "")
 
-    def _line_start(self, place: int) -> int:
-        return max(self._text.rfind("\n", 0, place), self._text.rfind("\r", 0, place)) + 1
+    def _line_start(self, position: int) -> int:
+        return max(self._text.rfind("\n", 0, position), self._text.rfind("\r", 0, position)) + 1
 
-    def _line_break(self, place: int) -> tuple[int, int]:
-        """Where the line that a place is in ends, and where the next one begins."""
-        match = LINE_BREAK.search(self._text, place)
-        return match.span() if match is not None else (len(self._text), len(self._text))
+    def _line_break(self, position: int) -> tuple[int, int]:
+        """The end of the line at a position, and the start of the next line."""
+        line_break = LINE_BREAK.search(self._text, position)
+        return line_break.span() if line_break is not None else (len(self._text), len(self._text))
 
-    def name_of(self, module: str, name: str) -> tuple[str, tuple[Edit, ...]] | None:
-        """What something of a library is called here, and the edits that import it.
+    def local_name(self, module: str, name: str) -> tuple[str, tuple[Edit, ...]] | None:
+        """The name of a library's object in this module, and the edits that import it if needed.
 
-        None if the name means something else somewhere in the module.
+        None if the name refers to something else in the module.
         """
         wanted = lib.canonical(f"{module}.{name}")
-        exports = self._module.facts.exports
+        exports = self._module.summary.exports
         for local, path in exports.items():
             if local not in self._imported or local in self._bound:
                 continue
@@ -169,13 +169,13 @@ class Editor:
         taken = exports.get(name)
         if name in self._bound or (taken is not None and lib.canonical(taken) != wanted):
             return None
-        if any(name in lib.STARS.get(star, ()) for star in self._module.facts.stars):
+        if any(name in lib.STARS.get(star, ()) for star in self._module.summary.stars):
             return name, ()
         return name, self._import(module, name)
 
     @cached_property
     def _imported(self) -> frozenset[str]:
-        """The names that are imported whatever happens: not in ``if TYPE_CHECKING`` or ``try``."""
+        """The names imported unconditionally, not inside ``if TYPE_CHECKING`` or ``try``."""
         return frozenset(
             alias.asname or alias.name.partition(".")[0]
             for statement in self._module.tree.body
@@ -185,7 +185,7 @@ class Editor:
 
     @cached_property
     def _bound(self) -> frozenset[str]:
-        """The names that are parameters or variables anywhere in the module."""
+        """The names of all parameters and variables in the module."""
         names = self._module.nodes(ast.Name)
         return frozenset(
             {name.id for name in names if not isinstance(name.ctx, ast.Load)}
@@ -206,7 +206,7 @@ class Editor:
                 and not statement.level
             ):
                 if statement.names[0].name != "*":
-                    return self._append(statement.names[-1], self._names_end(statement), name)
+                    return self._add_item(statement.names[-1], self._names_end(statement), name)
         line = f"from {module} import {name}\n"
         if imports:
             return (self._line_before(imports[0], line),)
@@ -220,7 +220,7 @@ class Editor:
         return (self._line_before(body[0], line),)
 
     def _names_end(self, node: ast.ImportFrom) -> int:
-        """Where the bracket around imported names closes, or the statement ends."""
+        """The offset of the bracket that closes the imported names, else of the statement's end."""
         end = self.end(node)
         return end - 1 if self._text[end - 1] == ")" else end
 
@@ -228,7 +228,7 @@ class Editor:
         decorators = getattr(statement, "decorator_list", [])
         first = decorators[0] if decorators else statement
         start = self.start(first) - (1 if decorators else 0)
-        return Edit(start, start, line.replace("\n", f"\n{self._piece.indent}"))
+        return Edit(start, start, line.replace("\n", f"\n{self._block.indent}"))
 
 
 def _blank(comment: re.Match[str]) -> str:

@@ -1,4 +1,4 @@
-"""Fixes are exact edits of the text, made again and again until nothing is left to mend."""
+"""Applies fixes repeatedly until nothing is left to fix."""
 
 import ast
 import warnings
@@ -9,22 +9,22 @@ from pathlib import Path
 
 from colonnade.lint._findings import Edit, Finding
 from colonnade.lint.project._settings import Settings
-from colonnade.lint.project._sources import Piece, Source, UnreadableError, read
+from colonnade.lint.project._sources import CodeBlock, Source, UnreadableError, read
 from colonnade.lint.runner._runner import Progress, Report, check
 
-ROUNDS = 20  # of fixes that make room for others; each file settles in two or three
+ROUNDS = 20  # overlapping fixes take several rounds; two or three are enough in practice
 
 
 @dataclass
-class Fixed:
-    """What fixing has done.
+class FixResult:
+    """The result of applying fixes.
 
     Attributes:
-        report: What is left.
-        before: What each changed file held.
-        after: What it holds now.
-        counts: How many findings were fixed in it.
-        failed: Files that were left as they are, each with the reason.
+        report: The remaining findings.
+        before: The original content of each changed file.
+        after: The new content of each changed file.
+        counts: The number of findings fixed in each file.
+        failed: The files left unchanged, each with the reason.
     """
 
     report: Report
@@ -35,11 +35,11 @@ class Fixed:
 
     @property
     def count(self) -> int:
-        """How many findings were fixed."""
+        """The number of findings fixed."""
         return self.counts.total()
 
     def write(self) -> None:
-        """Write the changed files; one that cannot be written is ``failed``."""
+        """Write the changed files; a file that cannot be written is added to ``failed``."""
         for path, data in list(self.after.items()):
             try:
                 path.write_bytes(data)
@@ -57,44 +57,44 @@ def fix(
     cached: bool = True,
     progress: Progress | None = None,
     contents: dict[Path, bytes] | None = None,
-) -> Fixed:
-    """Mend what can be mended; nothing is written.
+) -> FixResult:
+    """Apply fixes in memory; call ``write`` on the result to write the files.
 
     Args:
-        settings: The project's.
+        settings: The project's settings.
         paths: Files and folders, as for ``check``.
-        unsafe: Whether fixes that change what the program does are made too.
-        jobs: How many processes to use at most.
-        cached: Whether to keep what was found.
+        unsafe: Whether to apply fixes that may change what the program does.
+        jobs: The maximum number of processes.
+        cached: Whether to use and update the cache.
         progress: As for ``check``.
-        contents: What files hold that are not what the disk has.
+        contents: The content of files that differs from the disk.
 
     Raises:
         CheckError: As for ``check``.
     """
-    held = dict(contents or {})
-    original_sources = dict(held)
-    done = Fixed(Report())
+    current = dict(contents or {})
+    original = dict(current)
+    done = FixResult(Report())
     for _ in range(ROUNDS):
         done.report = check(
-            settings, paths, jobs=jobs, cached=cached, progress=progress, contents=held
+            settings, paths, jobs=jobs, cached=cached, progress=progress, contents=current
         )
         changed = False
-        for shown, findings in _mendable(done.report.findings, unsafe=unsafe).items():
-            path = Path(shown).absolute()
-            if shown in done.failed:
+        for name, findings in _fixable(done.report.findings, unsafe=unsafe).items():
+            path = Path(name).absolute()
+            if name in done.failed:
                 continue
             try:
-                data = held.get(path)
+                data = current.get(path)
                 old = path.read_bytes() if data is None else data
-                new, count = _mended(old, path.suffix, findings)
-            except Exception as error:  # one file, which does not keep the others from it
+                new, count = _fix_file(old, path.suffix, findings)
+            except Exception as error:  # one file must not stop the others
                 kind = "" if isinstance(error, UnreadableError) else f"{type(error).__name__}: "
-                done.failed[shown] = f"cannot be fixed: {kind}{error}"
+                done.failed[name] = f"cannot be fixed: {kind}{error}"
                 continue
             if new != old:
-                done.before.setdefault(path, original_sources.get(path, old))
-                held[path] = done.after[path] = new
+                done.before.setdefault(path, original.get(path, old))
+                current[path] = done.after[path] = new
                 done.counts[path] += count
                 changed = True
         if not changed:
@@ -102,7 +102,7 @@ def fix(
     return done
 
 
-def _mendable(findings: Iterable[Finding], *, unsafe: bool) -> dict[str, list[Finding]]:
+def _fixable(findings: Iterable[Finding], *, unsafe: bool) -> dict[str, list[Finding]]:
     fixable: dict[str, list[Finding]] = {}
     for finding in findings:
         if finding.fix is not None and (finding.fix.safe or unsafe):
@@ -110,37 +110,37 @@ def _mendable(findings: Iterable[Finding], *, unsafe: bool) -> dict[str, list[Fi
     return fixable
 
 
-def _mended(data: bytes, suffix: str, findings: list[Finding]) -> tuple[bytes, int]:
-    """A file with its findings fixed, and how many were.
+def _fix_file(data: bytes, suffix: str, findings: list[Finding]) -> tuple[bytes, int]:
+    """Fix the findings of a file; return the new content and the number of findings fixed.
 
     Raises:
-        UnreadableError: The result would not be Python.
+        UnreadableError: The result would not be valid Python.
     """
     source = read(data, suffix)
     text, count = apply(source, findings)
     new = text.encode(source.encoding)
-    for before, after in zip(source.pieces, read(new, suffix).pieces, strict=False):
+    for before, after in zip(source.blocks, read(new, suffix).blocks, strict=False):
         if _parses(before) and not _parses(after):
-            raise UnreadableError("the result would not be Python; please report it")
+            raise UnreadableError("the result would not be valid Python; please report this")
     return new, count
 
 
-def _parses(piece: Piece) -> bool:
-    """Whether a piece compiles, which refuses more than its parser does."""
+def _parses(block: CodeBlock) -> bool:
+    """Whether a block compiles; the compiler refuses more than the parser."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            compile(piece.code, "fixed", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+            compile(block.code, "fixed", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     return True
 
 
 def apply(source: Source, findings: Iterable[Finding]) -> tuple[str, int]:
-    """A file's text with the fixes of findings made, as far as they do not overlap.
+    """Apply the fixes of findings to a file's text, skipping fixes that overlap earlier ones.
 
     Returns:
-        The text, and how many fixes were made.
+        The new text and the number of fixes applied.
     """
     taken: list[Edit] = []
     count = 0
@@ -150,25 +150,25 @@ def apply(source: Source, findings: Iterable[Finding]) -> tuple[str, int]:
         if edits and not any(_overlap(edit, other) for edit in fresh for other in taken):
             taken += fresh
             count += 1
-    return edited(source.text, taken), count
+    return apply_edits(source.text, taken), count
 
 
-def edited(text: str, edits: Iterable[Edit]) -> str:
-    """A text with edits made that do not overlap; their line ends are the text's."""
+def apply_edits(text: str, edits: Iterable[Edit]) -> str:
+    """Apply edits that do not overlap, with the line endings of the text."""
     ends = "\r\n" if "\r\n" in text else "\n"
     parts = []
-    place = 0
+    position = 0
     for edit in sorted(edits):
-        parts += [text[place : edit.start], edit.text.replace("\n", ends)]
-        place = edit.end
-    return "".join([*parts, text[place:]])
+        parts += [text[position : edit.start], edit.text.replace("\n", ends)]
+        position = edit.end
+    return "".join([*parts, text[position:]])
 
 
 def _overlap(edit: Edit, other: Edit) -> bool:
-    """Whether two edits touch the same text; two insertions at one place do not."""
+    """Whether two edits touch the same text; two insertions at one offset do not."""
     if edit.start == edit.end == other.start == other.end:
         return False
     if edit.start == edit.end or other.start == other.end:
-        point, wide = (edit.start, other) if edit.start == edit.end else (other.start, edit)
-        return wide.start < point < wide.end
+        point, range_ = (edit.start, other) if edit.start == edit.end else (other.start, edit)
+        return range_.start < point < range_.end
     return edit.start < other.end and other.start < edit.end

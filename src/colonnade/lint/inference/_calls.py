@@ -1,54 +1,69 @@
-"""What calls give: of the libraries, by what is known of them; of the project, by reading them."""
+"""Infers the results of calls, from knowledge of the libraries or by reading the project."""
 
 import ast
 from collections.abc import Iterator
 from dataclasses import replace
 
-from colonnade.lint.inference._expressions import dotted, iterated
-from colonnade.lint.inference._name_inference import returned
+from colonnade.lint.inference._flow import Flow
+from colonnade.lint.inference._name_inference import infer_return
+from colonnade.lint.inference._paths import dotted_name
 from colonnade.lint.inference._sessions import (
     AWAITED,
+    infer_engine_call,
+    infer_session_call,
     new_factory,
     new_session,
-    of_engine,
-    of_session,
 )
-from colonnade.lint.inference._state import FlowView
-from colonnade.lint.inference._statements import of_result, of_statement, option, selected
-from colonnade.lint.inference._values import NOTHING, Kind, Value, awaitable, many
+from colonnade.lint.inference._statements import (
+    infer_loader_option,
+    infer_result_call,
+    infer_select,
+    infer_statement_call,
+)
+from colonnade.lint.inference._values import (
+    NO_RELATIONS,
+    Kind,
+    Value,
+    awaitable,
+    collection_of,
+    loop_item,
+    merge_paths,
+)
 from colonnade.lint.project import _known_names as lib
 from colonnade.lint.project._modules import Function, Module
 
 CONNECTION_AWAITED = frozenset(
     {"execute", "scalar", "scalars", "commit", "rollback", "run_sync", "close", "exec_driver_sql"}
 )
-# Decorators of functions that give what the function itself would.
-PLAIN = frozenset(
+# Decorators that do not change the result of a function.
+TRANSPARENT_DECORATORS = frozenset(
     {"staticmethod", "classmethod", "override", "wraps", "log", "abstractmethod", "overload"}
 )
-BUILTIN_SAME = frozenset({"list", "sorted", "tuple", "set", "reversed", "iter", "builtins.list"})
+COPYING_BUILTINS = frozenset(
+    {"list", "sorted", "tuple", "set", "reversed", "iter", "builtins.list"}
+)
 
 
-def called(flow: FlowView, node: ast.Call, function: Value | None) -> Value | None:
-    """What a call gives, and what it does."""
+def infer_call(flow: Flow, node: ast.Call, function: Value | None) -> Value | None:
+    """The result of a call; its effects are applied to the flow."""
     if function is not None and function.kind is Kind.SYMBOL:
-        return _of_symbol(flow, node, function)
+        return _infer_symbol_call(flow, node, function)
     if function is not None and function.kind is Kind.FACTORY:
         return function.item
     if isinstance(node.func, ast.Attribute):
         receiver = flow.value(node.func.value)
         if receiver is not None:
-            return _method(flow, node, node.func, receiver)
+            return _infer_method_call(flow, node, node.func, receiver)
     return None
 
 
-def _of_symbol(flow: FlowView, node: ast.Call, function: Value) -> Value | None:
+def _infer_symbol_call(flow: Flow, node: ast.Call, function: Value) -> Value | None:
     name = function.name
-    library_value = _of_library(flow, node, name)
-    return library_value if library_value is not None else _of_project(flow, node, name)
+    library_value = _infer_library_call(flow, node, name)
+    return library_value if library_value is not None else _infer_project_call(flow, node, name)
 
 
-def _of_library(flow: FlowView, node: ast.Call, name: str) -> Value | None:
+def _infer_library_call(flow: Flow, node: ast.Call, name: str) -> Value | None:
     options = {keyword.arg: keyword.value for keyword in node.keywords}
     if name in lib.SESSIONS:
         return new_session(name, options, node)
@@ -65,88 +80,91 @@ def _of_library(flow: FlowView, node: ast.Call, name: str) -> Value | None:
     if name == f"{lib.DATABASE}.session":
         return Value(Kind.CONTEXT, lib.DATABASE)
     if name in lib.SELECTS:
-        return Value(Kind.STATEMENT, name, item=selected(flow, node), node=node)
+        return Value(Kind.STATEMENT, name, item=infer_select(flow, node), node=node)
     if name == lib.COL or name.endswith(".aliased"):
         return flow.value(node.args[0]) if node.args else None
     if name.startswith("sqlalchemy.orm.") and name.rpartition(".")[2] in lib.LOADERS:
-        return option(flow, node, name.rpartition(".")[2], "")
-    if name in BUILTIN_SAME or name in ("asyncio.wait_for", "asyncio.shield"):
-        return _same(flow, node, name)
+        return infer_loader_option(flow, node, name.rpartition(".")[2], "")
+    if name in COPYING_BUILTINS or name in ("asyncio.wait_for", "asyncio.shield"):
+        return _infer_copy(flow, node, name)
     return None
 
 
-def _of_project(flow: FlowView, node: ast.Call, name: str) -> Value | None:
-    project = flow.place.project
+def _infer_project_call(flow: Flow, node: ast.Call, name: str) -> Value | None:
+    project = flow.scope.project
     model = project.model(name)
     if model is not None:
         return (
-            Value(Kind.ROW, model=model, loads=NOTHING)
-            if model.table
+            Value(Kind.ROW, model=model, loads=NO_RELATIONS)
+            if model.is_table
             else Value(Kind.INSTANCE, name)
         )
-    callee = project.callee(name)
-    if callee is not None:
-        return _of_overloads(flow, node, *callee)
+    called = project.called_function(name)
+    if called is not None:
+        return _infer_overloaded_call(flow, node, *called)
     if name in project.names.bases:
         return Value(Kind.INSTANCE, name)
     return None
 
 
-def _same(flow: FlowView, node: ast.Call, name: str) -> Value | None:
-    held = flow.value(node.args[0]) if node.args else None
-    if name.startswith("asyncio.") or held is None:
-        return held
-    item = iterated(held)
-    return many(item) if item is not None else None
+def _infer_copy(flow: Flow, node: ast.Call, name: str) -> Value | None:
+    inferred = flow.value(node.args[0]) if node.args else None
+    if name.startswith("asyncio.") or inferred is None:
+        return inferred
+    item = loop_item(inferred)
+    return collection_of(item) if item is not None else None
 
 
-def _of_overloads(
-    flow: FlowView, node: ast.Call, function: Function, module: Module
+def _infer_overloaded_call(
+    flow: Flow, node: ast.Call, function: Function, module: Module
 ) -> Value | None:
-    """A call of the project's own; unknown if its definitions do not all give the same."""
-    definitions = flow.place.project.overloads(function, module)
-    first, *others = [_of_function(flow, node, definition, module) for definition in definitions]
+    """The result of a function of the project; unknown if its overloads differ."""
+    definitions = flow.scope.project.overloads(function, module)
+    first, *others = [
+        _infer_function_call(flow, node, definition, module) for definition in definitions
+    ]
     if all(other == first for other in others):
         return first
     kinds = {value.kind if value is not None else None for value in (first, *others)}
     return awaitable(None) if kinds == {Kind.AWAITABLE} else None
 
 
-def _of_function(
-    flow: FlowView, node: ast.Call, function: Function, module: Module
+def _infer_function_call(
+    flow: Flow, node: ast.Call, function: Function, module: Module
 ) -> Value | None:
-    """A call of the project's own: what it gives; a commit in it is a commit here."""
-    project = flow.place.project
+    """The result of a function of the project; a commit in it is a commit of the caller."""
     for parameter, argument in arguments(function, node):
-        if parameter in project.committed(function, module):
-            flow.commit(node, dotted(argument))
-        held = flow.value(argument)
-        if held is not None and held.kind is Kind.ROW and isinstance(argument, ast.Name):
-            flow.state.names[argument.id] = replace(held, loads=None, attached=False)
-    held = returned(project, function, module)
-    if held is not None and held.kind is Kind.ROW:
-        held = replace(held, attached=False, loads=None)
-    elif held is not None and held.kind is Kind.MANY and held.item is not None:
-        if held.item.kind is Kind.ROW:
-            held = many(replace(held.item, attached=False, loads=None))
+        if parameter in flow.inference.committed_parameters(function, module):
+            flow.commit(node, dotted_name(argument))
+        inferred = flow.value(argument)
+        if inferred is not None and inferred.kind is Kind.ROW and isinstance(argument, ast.Name):
+            flow.state.names[argument.id] = replace(inferred, loads=None, attached=False)
+    inferred = infer_return(flow.inference, function, module)
+    if inferred is not None and inferred.kind is Kind.ROW:
+        inferred = replace(inferred, attached=False, loads=None)
+    elif inferred is not None and inferred.kind is Kind.COLLECTION and inferred.item is not None:
+        if inferred.item.kind is Kind.ROW:
+            inferred = collection_of(replace(inferred.item, attached=False, loads=None))
     decorators = {
-        dotted(decorator.func if isinstance(decorator, ast.Call) else decorator).rpartition(".")[2]
+        dotted_name(decorator.func if isinstance(decorator, ast.Call) else decorator).rpartition(
+            "."
+        )[2]
         for decorator in function.decorator_list
     }
     if decorators & {"contextmanager", "asynccontextmanager"}:
-        return Value(Kind.CONTEXT, item=held)
-    inner = project.flow(function, module)
+        return Value(Kind.CONTEXT, item=inferred)
+    inner = flow.inference.flow(function, module)
     generates = inner is not None and bool(inner.yielded)
     if generates:
-        return many(held)
-    if decorators - PLAIN:
+        return collection_of(inferred)
+    if decorators - TRANSPARENT_DECORATORS:
         is_async = isinstance(function, ast.AsyncFunctionDef)
-        return None if is_async or (held and held.kind is Kind.AWAITABLE) else held
-    return awaitable(held) if isinstance(function, ast.AsyncFunctionDef) else held
+        return None if is_async or (inferred and inferred.kind is Kind.AWAITABLE) else inferred
+    return awaitable(inferred) if isinstance(function, ast.AsyncFunctionDef) else inferred
 
 
 def arguments(function: Function, node: ast.Call) -> Iterator[tuple[str, ast.expr]]:
-    """Which parameter each argument is given to."""
+    """Yield each argument of a call with the parameter that receives it."""
     names = [parameter.arg for parameter in (*function.args.posonlyargs, *function.args.args)]
     if names[:1] in (["self"], ["cls"]) and isinstance(node.func, ast.Attribute):
         names = names[1:]
@@ -154,32 +172,32 @@ def arguments(function: Function, node: ast.Call) -> Iterator[tuple[str, ast.exp
     yield from ((keyword.arg, keyword.value) for keyword in node.keywords if keyword.arg)
 
 
-def _method(flow: FlowView, node: ast.Call, func: ast.Attribute, receiver: Value) -> Value | None:
+def _infer_method_call(
+    flow: Flow, node: ast.Call, func: ast.Attribute, receiver: Value
+) -> Value | None:
     name = func.attr
     match receiver.kind:
         case Kind.INSTANCE if receiver.name in lib.SESSIONS:
-            held = of_session(flow, node, func, receiver)
+            inferred = infer_session_call(flow, node, func, receiver)
             if receiver.name in lib.ASYNC_SESSIONS and name in AWAITED:
-                return awaitable(held)
-            return held
+                return awaitable(inferred)
+            return inferred
         case Kind.INSTANCE if receiver.name in (lib.ENGINE, lib.ASYNC_ENGINE):
-            return of_engine(receiver, name)
+            return infer_engine_call(receiver, name)
         case Kind.INSTANCE if receiver.name == lib.ASYNC_CONNECTION:
             return awaitable(None) if name in CONNECTION_AWAITED else None
         case Kind.FACTORY if name == "begin" and receiver.item is not None:
             return Value(Kind.CONTEXT, item=receiver.item, source="?")
         case Kind.STATEMENT | Kind.QUERY:
-            return of_statement(flow, node, name, receiver)
+            return infer_statement_call(flow, node, name, receiver)
         case Kind.ROWS | Kind.TUPLES:
-            return of_result(name, receiver)
+            return infer_result_call(name, receiver)
         case Kind.OPTION if name in lib.LOADERS:
-            more = option(flow, node, name, receiver.name)
-            known = receiver.loads is not None and more.loads is not None
-            return replace(more, loads=(receiver.loads or NOTHING) | (more.loads or NOTHING)
-                           if known else None)  # fmt: skip
-        case Kind.MANY if name in ("copy", "pop"):
+            chained = infer_loader_option(flow, node, name, receiver.name)
+            return replace(chained, loads=merge_paths(receiver.loads, chained.loads))
+        case Kind.COLLECTION if name in ("copy", "pop"):
             return receiver if name == "copy" else receiver.item
-        case Kind.MANY if name == "append" and isinstance(func.value, ast.Name):
+        case Kind.COLLECTION if name == "append" and isinstance(func.value, ast.Name):
             return None
         case Kind.COLUMN if name in ("desc", "asc", "label", "nulls_last", "nulls_first"):
             return receiver

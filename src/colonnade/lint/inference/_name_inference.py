@@ -1,208 +1,204 @@
-"""What names give: of a module, of a class, of a dependency, of a fixture."""
+"""Infers the values of names: globals, attributes, dependencies, fixtures and annotations."""
 
 import ast
 from collections.abc import Iterator
 from dataclasses import replace
 
-from colonnade.lint.inference._expressions import dotted
-from colonnade.lint.inference._state import FlowProject, FlowScope
-from colonnade.lint.inference._values import Kind, Value, joined, many
+from colonnade.lint.inference._flow import Inference
+from colonnade.lint.inference._paths import dotted_name
+from colonnade.lint.inference._values import Kind, Value, collection_of, merge_values
 from colonnade.lint.project import _known_names as lib
-from colonnade.lint.project._hints import Hint
+from colonnade.lint.project._hints import TypeHint
 from colonnade.lint.project._models import Model, Relation
 from colonnade.lint.project._modules import Function, Module
+from colonnade.lint.project._project import ModuleScope
 
 
-def symbol(place: FlowScope, node: ast.Name) -> Value | None:
-    """What a name of a module, or of what it imports, holds."""
-    return named(place.project, place.meaning(node))
+def infer_symbol(inference: Inference, scope: ModuleScope, node: ast.Name) -> Value | None:
+    """The value of a global or imported name."""
+    return infer_name(inference, scope.resolve(node))
 
 
-def imported(project: FlowProject, path: str, near: str) -> Value | None:
-    """What a dotted path holds that a function of a module imports."""
-    return named(project, project.names.imported(path, near))
+def infer_import(inference: Inference, path: str, near: str) -> Value | None:
+    """The value of a dotted path that is imported inside a function."""
+    return infer_name(inference, inference.project.names.imported(path, near))
 
 
-def named(project: FlowProject, name: str) -> Value | None:
-    """What something of the project or of a library holds, by its one name."""
-    definition = project.definition(name)
+def infer_name(inference: Inference, name: str) -> Value | None:
+    """The value of a qualified name in the project or in a library."""
+    definition = inference.project.definition(name)
     if definition is None:
         return Value(Kind.SYMBOL, lib.canonical(name)) if name else None
     statement, module = definition
     if isinstance(statement, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
         return Value(Kind.SYMBOL, name, node=statement)
-    flow = project.flow(module.tree, module)
+    flow = inference.flow(module.tree, module)
     if flow is None:
         return None
     return flow.state.names.get(name[len(module.name) + 1 :])
 
 
-def member(model: Model, name: str) -> Value | None:
-    """What an attribute of a model's class is."""
-    declared = model.members.get(name)
-    if declared is None or not model.table:
+def infer_member(model: Model, name: str) -> Value | None:
+    """The value of an attribute of a model's class, such as ``Task.title``."""
+    member = model.members.get(name)
+    if member is None or not model.is_table:
         return None
-    return Value(
-        Kind.RELATION if isinstance(declared, Relation) else Kind.COLUMN, name, model=model
-    )
+    return Value(Kind.RELATION if isinstance(member, Relation) else Kind.COLUMN, name, model=model)
 
 
-def attribute(project: FlowProject, receiver: Value, name: str) -> Value | None:
-    """What an attribute of an instance holds."""
+def infer_attribute(inference: Inference, receiver: Value, name: str) -> Value | None:
+    """The value of an attribute of an instance."""
     if receiver.name == lib.DATABASE:
         return Value(Kind.SYMBOL, f"{lib.DATABASE}.{name}")
-    if receiver.name not in project.names.bases:
+    if receiver.name not in inference.project.names.bases:
         return None
-    for owner in (receiver.name, *project.ancestry(receiver.name)):
-        definition = project.definition(owner)
+    for owner in (receiver.name, *inference.project.ancestry(receiver.name)):
+        definition = inference.project.definition(owner)
         if definition is None or not isinstance(definition[0], ast.ClassDef):
             continue
-        held = _of_class(project, owner, definition[0], definition[1], name)
-        if held is not None:
-            return held
+        inferred = _infer_class_attribute(inference, owner, definition[0], definition[1], name)
+        if inferred is not None:
+            return inferred
     return None
 
 
-def _of_class(
-    project: FlowProject, owner: str, node: ast.ClassDef, module: Module, name: str
+def _infer_class_attribute(
+    inference: Inference, owner: str, node: ast.ClassDef, module: Module, name: str
 ) -> Value | None:
-    place = project.scope(module)
+    scope = ModuleScope(inference.project, module)
     for statement in node.body:
         if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
             if statement.name == name:
-                if any(dotted(decorator) == "property" for decorator in statement.decorator_list):
-                    return returned(project, statement, module)
+                if any(
+                    dotted_name(decorator) == "property" for decorator in statement.decorator_list
+                ):
+                    return infer_return(inference, statement, module)
                 return Value(Kind.SYMBOL, f"{owner}.{name}", node=statement)
             if statement.name in ("__init__", "__aenter__", "__enter__"):
-                flow = project.flow(statement, module)
-                held = flow.state.names.get(f"self.{name}") if flow is not None else None
-                if held is not None:
-                    return held
+                flow = inference.flow(statement, module)
+                inferred = flow.state.names.get(f"self.{name}") if flow is not None else None
+                if inferred is not None:
+                    return inferred
         elif isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
             if statement.target.id == name:
-                return of_hint(place, statement.annotation)
+                return infer_annotation(inference, scope, statement.annotation)
     return None
 
 
-def dependency(place: FlowScope, node: ast.expr) -> Value | None:
-    """What ``Depends(...)`` gives, as a default."""
-    if not isinstance(node, ast.Call) or place.meaning(node.func) not in lib.DEPENDS:
+def infer_depends(inference: Inference, scope: ModuleScope, node: ast.expr) -> Value | None:
+    """The value of a parameter whose default is ``Depends(...)``."""
+    if not isinstance(node, ast.Call) or scope.resolve(node.func) not in lib.DEPENDS:
         return None
-    return dependency_value(place.project, place.meaning(node.args[0])) if node.args else None
+    return infer_dependency(inference, scope.resolve(node.args[0])) if node.args else None
 
 
-def dependency_value(project: FlowProject, name: str) -> Value | None:
-    """What a dependency gives to who depends on it."""
-    if name in project.inferred_values:
-        return project.inferred_values[name]
-    project.inferred_values[name] = None  # one that depends on itself
+def infer_dependency(inference: Inference, name: str) -> Value | None:
+    """The value that a dependency provides."""
+    if name in inference.dependency_values:
+        return inference.dependency_values[name]
+    inference.dependency_values[name] = None  # in case it depends on itself
     database, _, method = name.rpartition(".")
     if method in ("get_session", "get_async_session"):
-        instance = named(project, database)
+        instance = infer_name(inference, database)
         if instance is not None and instance.is_instance({lib.DATABASE}):
             kind = lib.SQLMODEL_SESSION if method == "get_session" else lib.SQLMODEL_ASYNC_SESSION
-            project.inferred_values[name] = Value(Kind.INSTANCE, kind, expires=False)
-            return project.inferred_values[name]
-    function = project.function(name)
+            inference.dependency_values[name] = Value(Kind.INSTANCE, kind, expires=False)
+            return inference.dependency_values[name]
+    function = inference.project.function(name)
     if function is not None:
-        held = returned(project, *function)
-        if held is not None and held.kind is Kind.AWAITABLE:
-            held = held.item
-        project.inferred_values[name] = held
+        inferred = infer_return(inference, *function)
+        if inferred is not None and inferred.kind is Kind.AWAITABLE:
+            inferred = inferred.item
+        inference.dependency_values[name] = inferred
     else:
-        held = named(project, name)
-        if held is not None and held.kind is Kind.FACTORY:
-            project.inferred_values[name] = held.item
-    return project.inferred_values[name]
+        inferred = infer_name(inference, name)
+        if inferred is not None and inferred.kind is Kind.FACTORY:
+            inference.dependency_values[name] = inferred.item
+    return inference.dependency_values[name]
 
 
-def returned(project: FlowProject, node: Function, module: Module) -> Value | None:
-    """What a function returns or yields, not yet awaited."""
-    flow = project.flow(node, module)
-    held: Value | None = None
+def infer_return(inference: Inference, node: Function, module: Module) -> Value | None:
+    """The value that a function returns or yields, not yet awaited."""
+    flow = inference.flow(node, module)
+    inferred: Value | None = None
     if flow is not None:
         for value in flow.yielded or flow.returned:
-            held = joined(held, value)
-    if held is None:
-        hint = project.scope(module).hint(node.returns)
-        held = of_read_hint(project.scope(module), hint)
-        if held is not None and flow is not None and flow.yielded and held.kind is Kind.MANY:
-            held = held.item  # Iterator[Session]
-    if held is not None and held.kind is Kind.INSTANCE and held.expires is None:
-        held = replace(held, node=None)
-    return held
+            inferred = merge_values(inferred, value)
+    if inferred is None:
+        hint = ModuleScope(inference.project, module).hint(node.returns)
+        inferred = infer_hint(inference, ModuleScope(inference.project, module), hint)
+        if (
+            inferred is not None
+            and flow is not None
+            and flow.yielded
+            and inferred.kind is Kind.COLLECTION
+        ):
+            inferred = inferred.item  # Iterator[Session]
+    if inferred is not None and inferred.kind is Kind.INSTANCE and inferred.expires is None:
+        inferred = replace(inferred, node=None)
+    return inferred
 
 
-def fixture(place: FlowScope, node: Function, name: str) -> Value | None:
-    """What a parameter of a test or a fixture holds: what the fixture of that name gives."""
+def infer_fixture(
+    inference: Inference, scope: ModuleScope, node: Function, name: str
+) -> Value | None:
+    """The value of a test's or fixture's parameter: that of the fixture with its name."""
     if not (node.name.startswith("test") or is_fixture(node)):
         return None
-    for module in _fixtures(place):
+    for module in _fixtures(scope):
         statement = module.definitions.get(name)
         if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef) and statement is not node:
             if is_fixture(statement):
-                return returned(place.project, statement, module)
+                return infer_return(inference, statement, module)
     return None
 
 
 def is_fixture(node: Function) -> bool:
-    """Whether a function is a fixture of pytest's."""
+    """Whether a function is a pytest fixture."""
     return any(
-        dotted(decorator.func if isinstance(decorator, ast.Call) else decorator).endswith("fixture")
+        dotted_name(decorator.func if isinstance(decorator, ast.Call) else decorator).endswith(
+            "fixture"
+        )
         for decorator in node.decorator_list
     )
 
 
-def _fixtures(place: FlowScope) -> Iterator[Module]:
-    yield place.module
-    parts = place.module.name.split(".")
+def _fixtures(scope: ModuleScope) -> Iterator[Module]:
+    yield scope.module
+    parts = scope.module.name.split(".")
     for size in range(len(parts) - 1, -1, -1):
-        module = place.project.module(".".join([*parts[:size], "conftest"]))
-        if module is not None and module is not place.module:
+        module = scope.project.module(".".join([*parts[:size], "conftest"]))
+        if module is not None and module is not scope.module:
             yield module
 
 
-def entered(place: FlowScope, value: Value | None, *, is_async: bool) -> Value | None:
-    """What ``with ... as`` names."""
-    if value is None:
-        return None
-    if value.kind is Kind.CONTEXT:
-        if value.name == lib.DATABASE:
-            name = lib.SQLMODEL_ASYNC_SESSION if is_async else lib.SQLMODEL_SESSION
-            return Value(Kind.INSTANCE, name, expires=False)
-        return value.item
-    if value.kind is Kind.INSTANCE:
-        method = "__aenter__" if is_async else "__enter__"
-        function = place.project.method(value.name, method)
-        return returned(place.project, *function) if function is not None else value
-    return None
+def infer_annotation(
+    inference: Inference, scope: ModuleScope, node: ast.expr | None
+) -> Value | None:
+    """The value of a name with an annotation."""
+    return infer_hint(inference, scope, scope.hint(node)) if node is not None else None
 
 
-def of_hint(place: FlowScope, node: ast.expr | None) -> Value | None:
-    """What a name with an annotation holds."""
-    return of_read_hint(place, place.hint(node)) if node is not None else None
-
-
-def of_read_hint(place: FlowScope, hint: Hint) -> Value | None:
-    """What is annotated so."""
+def infer_hint(inference: Inference, scope: ModuleScope, hint: TypeHint) -> Value | None:
+    """The value that a type hint describes."""
     for item in hint.metadata:
-        if isinstance(item, ast.Call) and place.meaning(item.func) in lib.DEPENDS and item.args:
-            held = dependency_value(place.project, place.meaning(item.args[0]))
-            if held is not None:
-                return held
-    held = of_name(place, hint.name)
-    return many(held) if hint.many and held is not None else held
+        if isinstance(item, ast.Call) and scope.resolve(item.func) in lib.DEPENDS and item.args:
+            inferred = infer_dependency(inference, scope.resolve(item.args[0]))
+            if inferred is not None:
+                return inferred
+    inferred = infer_instance(scope, hint.name)
+    return collection_of(inferred) if hint.collection and inferred is not None else inferred
 
 
-def of_name(place: FlowScope, name: str) -> Value | None:
-    """An instance of a class."""
+def infer_instance(scope: ModuleScope, name: str) -> Value | None:
+    """An instance of the class with a qualified name."""
     if not name:
         return None
     if name == lib.SESSIONMAKER:
         return Value(Kind.FACTORY, item=None)
     if name == lib.ASYNC_SESSIONMAKER:
         return Value(Kind.FACTORY, item=Value(Kind.INSTANCE, lib.ASYNC_SESSION))
-    model = place.project.model(name)
-    if model is not None and model.table:
+    model = scope.project.model(name)
+    if model is not None and model.is_table:
         return Value(Kind.ROW, model=model, loads=None)
     return Value(Kind.INSTANCE, name)

@@ -1,4 +1,4 @@
-"""What a name holds, as far as reading alone can tell."""
+"""Inferred values: what is known about the object that an expression evaluates to."""
 
 import ast
 from dataclasses import dataclass, replace
@@ -8,111 +8,117 @@ from colonnade.lint.project._models import Model
 
 
 class Kind(Enum):
-    """What sort of thing a value is."""
+    """The kind of an inferred value."""
 
-    SYMBOL = auto()  # a module, class or function, by its one name
-    INSTANCE = auto()  # of the class with a name
-    FACTORY = auto()  # a sessionmaker; its item is the session it makes
-    CONTEXT = auto()  # what `with` enters; its item is what `as` names
-    AWAITABLE = auto()  # its item is what `await` gives
-    MANY = auto()  # a list, a set, an iterator; its item is one of them
-    ROWS = auto()  # a result whose rows are the item itself
-    TUPLES = auto()  # a result whose rows are tuples of the item
-    STATEMENT = auto()  # a select; its item is a row of it
-    QUERY = auto()  # a legacy Query, which runs itself
-    ROW = auto()  # an instance of a model that came from a session, or may have
+    SYMBOL = auto()  # a module, class or function; the name is its qualified name
+    INSTANCE = auto()  # an instance; the name is its class's qualified name
+    FACTORY = auto()  # a sessionmaker; the item is the session it creates
+    CONTEXT = auto()  # a context manager; the item is the value after `as`
+    AWAITABLE = auto()  # a coroutine; the item is its result
+    COLLECTION = auto()  # a list, a set, an iterator; the item is one element
+    ROWS = auto()  # a result of scalars; the item is one row
+    TUPLES = auto()  # a result of tuples; the item is the row in each tuple
+    STATEMENT = auto()  # a select; the item is one of its rows
+    QUERY = auto()  # a legacy Query, which runs itself; the item is one of its rows
+    ROW = auto()  # an instance of a table's class
     COLUMN = auto()  # Task.title
     RELATION = auto()  # Task.project
     OPTION = auto()  # selectinload(Task.project)
 
 
-NOTHING: frozenset[str] = frozenset()
+ITERABLE = frozenset({Kind.COLLECTION, Kind.ROWS})
+NO_RELATIONS: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """What a name holds.
+    """What is known about an object.
 
     Attributes:
-        kind: What sort of thing it is.
-        name: The one name of a symbol or of an instance's class; of a column or a relation, its
-            own; of a row, ``async`` or ``sync`` after the session it came from.
-        item: What is inside.
-        model: The model, of a row, a column and a relation.
-        loads: Of a row, a statement or an option, the relations that are read with it, as paths
-            with dots; None if that cannot be told.
+        kind: The kind of object.
+        name: The qualified name of a symbol or of an instance's class; the name of a column or
+            relation; for a row, ``async`` or ``sync``, depending on its session.
+        item: The value inside, depending on the kind.
+        model: The model of a row, column or relation.
+        loads: The relations loaded with a row, statement or option, as dotted paths; None if they
+            are unknown.
         source: The expression of the session that a row came from.
-        expires: Of a session or what came from one: whether rows expire on commit, if known.
-        ordered: Of a statement: whether it has an order.
-        limited: Whether it has a limit other than one row.
-        skips: Whether it has an offset.
-        attached: Of a row: whether a session has it for sure.
-        node: Where it was made.
+        expires: Whether rows of a session expire on commit; None if that is unknown.
+        has_order: Whether a statement has an ORDER BY.
+        has_limit: Whether a statement has a limit of more than one row.
+        has_offset: Whether a statement has an offset.
+        attached: Whether a row certainly belongs to a session.
+        node: The expression or statement that created the object.
     """
 
     kind: Kind
     name: str = ""
     item: "Value | None" = None
     model: Model | None = None
-    loads: frozenset[str] | None = NOTHING
+    loads: frozenset[str] | None = NO_RELATIONS
     source: str = ""
     expires: bool | None = None
-    ordered: bool = False
-    limited: bool = False
-    skips: bool = False
+    has_order: bool = False
+    has_limit: bool = False
+    has_offset: bool = False
     attached: bool = False
-    node: "ast.AST | None" = None
+    node: ast.AST | None = None
 
     def is_instance(self, names: frozenset[str] | set[str]) -> bool:
-        """Whether it is an instance of one of these classes."""
+        """Whether the value is an instance of one of these classes."""
         return self.kind is Kind.INSTANCE and self.name in names
 
 
-def many(item: Value | None) -> Value:
-    """Several of a value."""
-    return Value(Kind.MANY, item=item)
+def collection_of(item: Value | None) -> Value:
+    """A collection of values."""
+    return Value(Kind.COLLECTION, item=item)
 
 
 def awaitable(item: Value | None) -> Value:
-    """What gives a value when it is awaited."""
+    """An awaitable with a result."""
     return Value(Kind.AWAITABLE, item=item)
 
 
-def joined(value: Value | None, other: Value | None) -> Value | None:
-    """What is known after either of two ways."""
-    if value is None or other is None or value == other:
-        return value or other  # None adds nothing to what the other way knows
-    if value.kind is not other.kind:
+def loop_item(value: Value | None) -> Value | None:
+    """The value of the variable in a loop over a value."""
+    return value.item if value is not None and value.kind in ITERABLE else None
+
+
+def merge_values(left: Value | None, right: Value | None) -> Value | None:
+    """What is known where two branches with different values meet."""
+    if left is None or right is None or left == right:
+        return left or right  # None means unknown, not a different value
+    if left.kind is not right.kind:
         return None
-    if value.kind in (Kind.STATEMENT, Kind.QUERY):
+    if left.kind in (Kind.STATEMENT, Kind.QUERY):
         return replace(
-            value,
-            item=_joined_row(value.item, other.item),
-            loads=_union(value.loads, other.loads),
-            ordered=value.ordered or other.ordered,
-            limited=value.limited or other.limited,
-            skips=value.skips or other.skips,
+            left,
+            item=_merge_rows(left.item, right.item),
+            loads=merge_paths(left.loads, right.loads),
+            has_order=left.has_order or right.has_order,
+            has_limit=left.has_limit or right.has_limit,
+            has_offset=left.has_offset or right.has_offset,
         )
-    if value.kind is Kind.ROW:
-        return _joined_row(value, other)
-    if value.kind is Kind.INSTANCE and value.name == other.name:
-        same = value.expires == other.expires
-        return replace(value, expires=value.expires if same else None)
-    if value.kind in (Kind.MANY, Kind.ROWS, Kind.TUPLES, Kind.AWAITABLE):
-        return replace(value, item=joined(value.item, other.item))
+    if left.kind is Kind.ROW:
+        return _merge_rows(left, right)
+    if left.kind is Kind.INSTANCE and left.name == right.name:
+        same = left.expires == right.expires
+        return replace(left, expires=left.expires if same else None)
+    if left.kind in (Kind.COLLECTION, Kind.ROWS, Kind.TUPLES, Kind.AWAITABLE):
+        return replace(left, item=merge_values(left.item, right.item))
     return None
 
 
-def _joined_row(value: Value | None, other: Value | None) -> Value | None:
-    if value is None or other is None or value.model is not other.model:
+def _merge_rows(left: Value | None, right: Value | None) -> Value | None:
+    if left is None or right is None or left.model is not right.model:
         return None
     return replace(
-        value,
-        loads=_union(value.loads, other.loads),
-        attached=value.attached and other.attached,
-        expires=value.expires if value.expires == other.expires else None,
+        left,
+        loads=merge_paths(left.loads, right.loads),
+        attached=left.attached and right.attached,
+        expires=left.expires if left.expires == right.expires else None,
     )
 
 
-def _union(names: frozenset[str] | None, other: frozenset[str] | None) -> frozenset[str] | None:
-    return None if names is None or other is None else names | other
+def merge_paths(left: frozenset[str] | None, right: frozenset[str] | None) -> frozenset[str] | None:
+    return None if left is None or right is None else left | right

@@ -1,127 +1,129 @@
-"""What an annotation says: of which type, whether None, whether many."""
+"""Type hints: the type, whether it is optional, whether it is a collection."""
 
 import ast
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-MANY = frozenset(
+COLLECTION_TYPES = frozenset(
     {"list", "List", "set", "Set", "tuple", "Tuple", "Sequence", "Iterable", "Collection",
      "frozenset", "Iterator", "Generator", "AsyncIterator", "AsyncGenerator", "AsyncIterable",
      "MutableSequence", "Page", "LimitOffsetPage"}
 )  # fmt: skip
-MAPPED = frozenset({"Mapped", "WriteOnlyMapped", "DynamicMapped"})
-AWAITED = frozenset({"Awaitable", "Coroutine"})
+MAPPED_TYPES = frozenset({"Mapped", "WriteOnlyMapped", "DynamicMapped"})
+AWAITABLE_TYPES = frozenset({"Awaitable", "Coroutine"})
 
 
 @dataclass(frozen=True)
-class Hint:
-    """What an annotation says.
+class TypeHint:
+    """The meaning of an annotation.
 
     Attributes:
-        name: The one name of the type, of what a list is of, of what may be None; empty for a
-            union of several or what cannot be followed.
+        name: The qualified name of the type: of the items for a collection, without None for an
+            optional. Empty for a union of several types and for types that cannot be resolved.
         optional: Whether None is allowed.
-        many: The name of the collection around it, if there is one.
+        collection: The name of the collection type around it, if any.
         literals: The values of a ``Literal``.
-        names: All names of a union.
-        metadata: What ``Annotated`` adds, in order.
-        classvar: Whether it is not a field at all.
+        names: The qualified names of all members of a union.
+        metadata: The metadata of ``Annotated``, in order.
+        classvar: Whether the annotation is a ``ClassVar``, which is not a field.
     """
 
     name: str = ""
     optional: bool = False
-    many: str = ""
+    collection: str = ""
     literals: tuple[object, ...] = ()
     names: tuple[str, ...] = ()
     metadata: tuple[ast.expr, ...] = ()
     classvar: bool = False
 
 
-class Follows(Protocol):
-    """Who can say what a name means, and what an alias stands for."""
+class NameResolver(Protocol):
+    """Resolves the names in annotations."""
 
-    def meaning(self, node: ast.expr) -> str:
-        """The one name of what an expression means."""
+    def resolve(self, node: ast.expr) -> str:
+        """The qualified name that an expression refers to."""
         ...
 
-    def alias(self, name: str) -> "tuple[ast.expr, Follows] | None":
-        """What a name of the project is assigned, and who can read that."""
+    def alias(self, name: str) -> "tuple[ast.expr, NameResolver] | None":
+        """The expression that a type alias stands for, and the resolver of its names."""
         ...
 
 
-def read_hint(node: ast.expr | None, follow: Follows, depth: int = 0) -> Hint:
-    """What an annotation says.
+def read_annotation(node: ast.expr | None, resolver: NameResolver, depth: int = 0) -> TypeHint:
+    """Read an annotation.
 
     Args:
         node: The annotation.
-        follow: Who knows the names in it.
-        depth: How many aliases were followed to it.
+        resolver: Resolves the names in it.
+        depth: The number of aliases followed so far.
     """
     if node is None or depth > 8:
-        return Hint()
+        return TypeHint()
     match node:
         case ast.Constant(value=None):
-            return Hint(optional=True)
+            return TypeHint(optional=True)
         case ast.Constant(value=str(text)):
-            inner = parsed(text)
-            return read_hint(inner, follow, depth + 1) if inner else Hint()
+            inner = parse_expression(text)
+            return read_annotation(inner, resolver, depth + 1) if inner else TypeHint()
         case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-            return _union([left, right], follow, depth)
+            return _union([left, right], resolver, depth)
         case ast.Subscript(value=value, slice=inside):
             items = inside.elts if isinstance(inside, ast.Tuple) else [inside]
-            return _subscript(follow.meaning(value), items, follow, depth)
+            return _subscript(resolver.resolve(value), items, resolver, depth)
         case ast.Name() | ast.Attribute():
-            name = follow.meaning(node)
-            stands_for = follow.alias(name)
-            if stands_for is not None:
-                return read_hint(stands_for[0], stands_for[1], depth + 1)
+            name = resolver.resolve(node)
+            target = resolver.alias(name)
+            if target is not None:
+                return read_annotation(target[0], target[1], depth + 1)
             last = name.rpartition(".")[2]
-            if last in MANY and name != f"{last}.{last}":
-                return Hint(many=last)
-            return Hint(name, names=(name,))
-    return Hint()
+            if last in COLLECTION_TYPES and name != f"{last}.{last}":
+                return TypeHint(collection=last)
+            return TypeHint(name, names=(name,))
+    return TypeHint()
 
 
-def parsed(text: str) -> ast.expr | None:
-    """The expression that a text is, as a quoted annotation is."""
+def parse_expression(text: str) -> ast.expr | None:
+    """Parse text as an expression, such as a quoted annotation; None if it is not one."""
     try:
         return ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError):
         return None
 
 
-def _subscript(name: str, items: list[ast.expr], follow: Follows, depth: int) -> Hint:
+def _subscript(name: str, items: list[ast.expr], resolver: NameResolver, depth: int) -> TypeHint:
     last = name.rpartition(".")[2]
     if not items:  # tuple[()]
-        return Hint(many=last) if last in MANY else Hint(name, names=(name,))
-    reading: Callable[[], Hint] = lambda: read_hint(items[0], follow, depth + 1)  # noqa: E731
+        return (
+            TypeHint(collection=last) if last in COLLECTION_TYPES else TypeHint(name, names=(name,))
+        )
+    read_first: Callable[[], TypeHint] = lambda: read_annotation(items[0], resolver, depth + 1)  # noqa: E731
     if last == "Optional":
-        return replace(reading(), optional=True)
+        return replace(read_first(), optional=True)
     if last == "Union":
-        return _union(items, follow, depth)
+        return _union(items, resolver, depth)
     if last == "Annotated":
-        hint = reading()
+        hint = read_first()
         return replace(hint, metadata=(*hint.metadata, *items[1:]))
     if last == "Literal":
         values = tuple(item.value for item in items if isinstance(item, ast.Constant))
-        return Hint(name, literals=values, names=(name,), optional=None in values)
+        return TypeHint(name, literals=values, names=(name,), optional=None in values)
     if last == "ClassVar":
-        return Hint(classvar=True)
-    if last in MAPPED or last in ("Final", "Required", "NotRequired"):
-        return reading()
-    if last in AWAITED:
-        return read_hint(items[-1], follow, depth + 1)
-    if last in MANY:
-        inner = reading()
-        return Hint(inner.name, many=last, names=inner.names, literals=inner.literals)
-    return Hint(name, names=(name,))
+        return TypeHint(classvar=True)
+    if last in MAPPED_TYPES or last in ("Final", "Required", "NotRequired"):
+        return read_first()
+    if last in AWAITABLE_TYPES:
+        return read_annotation(items[-1], resolver, depth + 1)
+    if last in COLLECTION_TYPES:
+        inner = read_first()
+        return TypeHint(inner.name, collection=last, names=inner.names, literals=inner.literals)
+    return TypeHint(name, names=(name,))
 
 
-def _union(items: list[ast.expr], follow: Follows, depth: int) -> Hint:
-    hints = [read_hint(item, follow, depth + 1) for item in items]
+def _union(items: list[ast.expr], resolver: NameResolver, depth: int) -> TypeHint:
+    hints = [read_annotation(item, resolver, depth + 1) for item in items]
     optional = any(hint.optional for hint in hints)
-    useful = [hint for hint in hints if hint.names or hint.many]
-    if len(useful) == 1:
-        return replace(useful[0], optional=optional)
-    return Hint(optional=optional, names=tuple(name for hint in useful for name in hint.names))
+    typed = [hint for hint in hints if hint.names or hint.collection]
+    if len(typed) == 1:
+        return replace(typed[0], optional=optional)
+    return TypeHint(optional=optional, names=tuple(name for hint in typed for name in hint.names))

@@ -1,7 +1,7 @@
-"""The names of the libraries that rules speak of: many spellings, one name each.
+"""The names in libraries that rules refer to, each in one canonical spelling.
 
-A name is canonical when two imports of the same thing are the same text: ``sqlmodel.Session`` and
-``sqlmodel.orm.session.Session`` are one class, and so is Colonnade's.
+``sqlmodel.Session``, ``sqlmodel.orm.session.Session`` and ``colonnade.Session`` are the same class,
+so all three have one canonical name.
 """
 
 SQLMODEL = "sqlmodel.SQLModel"
@@ -62,7 +62,7 @@ LOADERS = EAGER | {
     "undefer",
 }
 
-# What sqlmodel has of SQLAlchemy by its own name, and where SQLAlchemy has it.
+# Names that sqlmodel re-exports from SQLAlchemy, with their canonical names.
 _SQLALCHEMY = {
     "create_engine": CREATE_ENGINE, "Engine": ENGINE, "text": TEXT, "MetaData": METADATA,
     "Column": COLUMN, "ForeignKey": FOREIGN_KEY, "Connection": CONNECTION,
@@ -84,9 +84,9 @@ _ASYNC = {
                  "async_sessionmaker", "async_scoped_session", "AsyncAttrs")
 }  # fmt: skip
 
-_PLACES = tuple(
-    f"sqlalchemy.{place}"
-    for place in (
+_SQLALCHEMY_MODULES = tuple(
+    f"sqlalchemy.{module}"
+    for module in (
         "schema",
         "sql",
         "sql.expression",
@@ -137,8 +137,8 @@ SPELLINGS: dict[str, str] = {
     "colonnade.Relationship": RELATIONSHIP,
     "colonnade.select": SQLMODEL_SELECT,
     "colonnade.col": COL,
-    **{f"{place}.{name}": to for name, to in _SQLALCHEMY.items()
-       for place in ("sqlmodel", "colonnade", *_PLACES)},
+    **{f"{module}.{name}": canonical_name for name, canonical_name in _SQLALCHEMY.items()
+       for module in ("sqlmodel", "colonnade", *_SQLALCHEMY_MODULES)},
     **{f"sqlalchemy.orm.strategy_options.{name}": f"sqlalchemy.orm.{name}" for name in LOADERS},
 }  # fmt: skip
 SPELLINGS.update(
@@ -152,16 +152,16 @@ ROOTS = frozenset(
      "contextlib", "functools", "decimal", "os", "pytest", "pytest_asyncio", "builtins",
      "collections", "abc", "dataclasses", "anyio"}
 )  # fmt: skip
-# A file that speaks of none of these, nor imports one that does, has nothing for the rules.
+# Rules find nothing in a file that mentions none of these and imports no file that does.
 SUBJECTS = ("sqlmodel", "sqlalchemy", "fastapi", "colonnade", "asyncpg")
 
 
 def canonical(name: str) -> str:
-    """The one name of what a dotted path of a library means."""
+    """The canonical name of a dotted path in a library."""
     return SPELLINGS.get(name, name)
 
 
-# What `from library import *` brings, of that which the rules know.
+# The names that `from library import *` brings in, as far as rules use them.
 STARS: dict[str, frozenset[str]] = {
     "sqlmodel": frozenset(
         {"SQLModel", "Field", "Relationship", "Session", "select", "col", *_SQLALCHEMY}

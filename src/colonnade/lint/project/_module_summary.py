@@ -1,6 +1,6 @@
-"""What one file tells the others: small, kept in the cache, enough to follow a name.
+"""Summaries of modules: small, cached, and enough to resolve names across files.
 
-A file's facts name things as its imports do; ``Names`` makes of them what the project means.
+A summary spells names as the module's imports do; ``Names`` resolves them in the project.
 """
 
 import ast
@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 
 QUERIES = frozenset({"select", "update", "delete", "insert", "exists", "aliased"})
 LOOKUPS = frozenset({"get", "get_one", "query"})
-DEFINITION = ""  # what a name exports when it is defined where it stands
+DEFINITION = ""  # the export of a name that the module defines itself
 
 
 @dataclass(slots=True)
-class ClassFact:
-    """A class, as its own statement has it."""
+class ClassSummary:
+    """The bases of a class, as written, and whether it has ``table=True``."""
 
     bases: tuple[str, ...]
     table: bool
@@ -22,23 +22,24 @@ class ClassFact:
 
 @dataclass(slots=True)
 class ModuleSummary:
-    """What one piece of Python tells the others.
+    """What other files need to know about a module.
 
     Attributes:
-        exports: Its names, and the dotted path each stands for; DEFINITION for its own.
-        stars: The modules it imports everything of.
-        classes: Its classes, those at its top level.
-        queried: Dotted paths of what it selects, gets or changes.
-        depends: Dotted paths of what endpoints depend on, each with whether it ends before the
-            answer is sent (``scope="function"``).
-        expiring: For each maker of async sessions, whether rows expire on commit.
-        migrations: Whether it is part of a history of Alembic's.
-        imports: Dotted paths of what it imports, those inside functions too.
+        exports: The module's names with the dotted path that each refers to; DEFINITION for names
+            that the module defines.
+        stars: The modules of its ``import *`` statements.
+        classes: The top-level classes.
+        queried: Dotted paths of the classes that it selects, gets or changes.
+        depends: Dotted paths of dependencies, each with whether it is torn down before the
+            response is sent (``scope="function"``).
+        expiring: For each async session or session factory created, whether rows expire on commit.
+        migrations: Whether it uses Alembic or Colonnade's migrations.
+        imports: Dotted paths of all imports, including those inside functions.
     """
 
     exports: dict[str, str] = field(default_factory=dict)
     stars: tuple[str, ...] = ()
-    classes: dict[str, ClassFact] = field(default_factory=dict)
+    classes: dict[str, ClassSummary] = field(default_factory=dict)
     queried: frozenset[str] = frozenset()
     depends: frozenset[tuple[str, bool]] = frozenset()
     expiring: tuple[bool, ...] = ()
@@ -46,8 +47,8 @@ class ModuleSummary:
     imports: tuple[str, ...] = ()
 
 
-def absolute(name: str, package: str) -> str:
-    """The dotted path of a relative import, ``..models`` in ``app.api`` being ``app.models``."""
+def absolute_import(name: str, package: str) -> str:
+    """The absolute form of a relative import: ``..models`` in ``app.api`` is ``app.models``."""
     dots = len(name) - len(name.lstrip("."))
     if not dots:
         return name
@@ -56,26 +57,28 @@ def absolute(name: str, package: str) -> str:
     return ".".join([*kept, *filter(None, [name[dots:]])])
 
 
-def gather(tree: ast.Module, package: str, *, uses: bool = True) -> ModuleSummary:
-    """The facts of a tree.
+def summarize_module(
+    tree: ast.Module, package: str, *, inside_functions: bool = True
+) -> ModuleSummary:
+    """Summarize a module.
 
     Args:
-        tree: A module.
-        package: The package that its relative imports count from.
-        uses: Whether what is inside functions may matter: not in a file that does not speak of
-            any of the libraries.
+        tree: The module.
+        package: The package that its relative imports start from.
+        inside_functions: Whether to look inside functions. Files that mention none of the
+            libraries do not need it.
     """
-    facts = ModuleSummary()
+    summary = ModuleSummary()
     stars: list[str] = []
     for statement in top_level(tree.body):
-        _note(statement, package, facts, stars)
-    facts.stars = tuple(stars)
-    _note_uses(tree, package, facts, whole=uses)
-    return facts
+        _add_statement(statement, package, summary, stars)
+    summary.stars = tuple(stars)
+    _add_uses(tree, package, summary, inside_functions=inside_functions)
+    return summary
 
 
 def top_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """The statements that run when a module is imported, those inside ``if`` and ``try`` too."""
+    """The statements that run on import, including those inside ``if``, ``try`` and ``with``."""
     for statement in body:
         yield statement
         for name in ("body", "orelse", "handlers", "finalbody"):
@@ -87,45 +90,47 @@ def top_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
                     )
 
 
-def _note(statement: ast.stmt, package: str, facts: ModuleSummary, stars: list[str]) -> None:  # noqa: C901, PLR0912 - one case a statement
+def _add_statement(  # noqa: C901, PLR0912 - one case per kind of statement
+    statement: ast.stmt, package: str, summary: ModuleSummary, stars: list[str]
+) -> None:
     match statement:
         case ast.Import(names):
             for alias in names:
                 name = alias.asname or alias.name.split(".")[0]
-                facts.exports[name] = alias.name if alias.asname else name
+                summary.exports[name] = alias.name if alias.asname else name
         case ast.ImportFrom():
-            source = absolute("." * statement.level + (statement.module or ""), package)
+            source = absolute_import("." * statement.level + (statement.module or ""), package)
             for alias in statement.names:
                 if alias.name == "*":
                     stars.append(source)
                 else:
-                    facts.exports.setdefault(alias.asname or alias.name, f"{source}.{alias.name}")
+                    summary.exports.setdefault(alias.asname or alias.name, f"{source}.{alias.name}")
         case ast.ClassDef():
-            facts.exports[statement.name] = DEFINITION
-            facts.classes[statement.name] = ClassFact(
-                tuple(name for base in statement.bases if (name := written(base))),
+            summary.exports[statement.name] = DEFINITION
+            summary.classes[statement.name] = ClassSummary(
+                tuple(name for base in statement.bases if (name := dotted_path(base))),
                 is_table(statement),
             )
         case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
-            facts.exports[name] = DEFINITION
+            summary.exports[name] = DEFINITION
         case ast.Assign(targets=targets):
             for target in targets:
                 if isinstance(target, ast.Name):
-                    facts.exports.setdefault(target.id, DEFINITION)
+                    summary.exports.setdefault(target.id, DEFINITION)
         case ast.AnnAssign(target=ast.Name(id=name)):
-            facts.exports.setdefault(name, DEFINITION)
-        case _ if type(statement).__name__ == "TypeAlias":  # which Python 3.11 has not
-            facts.exports.setdefault(alias_name(statement), DEFINITION)
+            summary.exports.setdefault(name, DEFINITION)
+        case _ if type(statement).__name__ == "TypeAlias":  # missing in Python 3.11
+            summary.exports.setdefault(alias_name(statement), DEFINITION)
 
 
 def alias_name(statement: ast.stmt) -> str:
-    """The name that a ``type X = ...`` gives."""
+    """The name that a ``type X = ...`` statement defines."""
     name: ast.Name = vars(statement)["name"]
     return name.id
 
 
 def is_table(node: ast.ClassDef) -> bool:
-    """Whether a class says ``table=True``."""
+    """Whether a class has ``table=True``."""
     return any(
         keyword.arg == "table"
         and isinstance(keyword.value, ast.Constant)
@@ -134,10 +139,10 @@ def is_table(node: ast.ClassDef) -> bool:
     )
 
 
-def written(node: ast.expr) -> str:
-    """The dotted path an expression is; empty when it is none.
+def dotted_path(node: ast.expr) -> str:
+    """An expression as a dotted path; empty if it is not one.
 
-    A class's subscript (``Base[T]``) is the class.
+    Subscripts are ignored: ``Base[T]`` is ``Base``.
     """
     parts: list[str] = []
     while True:
@@ -153,25 +158,28 @@ def written(node: ast.expr) -> str:
             return ""
 
 
-def _note_uses(tree: ast.Module, package: str, facts: ModuleSummary, *, whole: bool) -> None:
+def _add_uses(
+    tree: ast.Module, package: str, summary: ModuleSummary, *, inside_functions: bool
+) -> None:
     queried: set[str] = set()
     depends: set[tuple[str, bool]] = set()
     expiring: list[bool] = []
-    imports = {*facts.exports.values(), *facts.stars} - {DEFINITION}
-    for node in ast.walk(tree) if whole else ():
+    imports = {*summary.exports.values(), *summary.stars} - {DEFINITION}
+    for node in ast.walk(tree) if inside_functions else ():
         if isinstance(node, ast.ImportFrom):
-            source = absolute("." * node.level + (node.module or ""), package)
+            source = absolute_import("." * node.level + (node.module or ""), package)
             imports.update(f"{source}.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.Import):
             imports.update(alias.name for alias in node.names)
         if not isinstance(node, ast.Call):
             continue
-        name = _last(node.func)
+        name = _last_name(node.func)
         if name in QUERIES or (name in LOOKUPS and isinstance(node.func, ast.Attribute)):
             queried.update(
                 path
                 for argument in node.args
-                if isinstance(argument, ast.Name | ast.Attribute) and (path := written(argument))
+                if isinstance(argument, ast.Name | ast.Attribute)
+                and (path := dotted_path(argument))
             )
         elif name in ("Depends", "Security") and node.args:
             early = any(
@@ -180,21 +188,21 @@ def _note_uses(tree: ast.Module, package: str, facts: ModuleSummary, *, whole: b
                 and keyword.value.value == "function"
                 for keyword in node.keywords
             )
-            depends.add((written(node.args[0]), early))
+            depends.add((dotted_path(node.args[0]), early))
         elif name in ("async_sessionmaker", "AsyncSession", "sessionmaker"):
-            expiring += _expiring(node, name)
-    facts.imports = tuple(sorted(imports))
-    facts.queried = frozenset(queried)
-    facts.depends = frozenset(depends)
-    facts.expiring = tuple(expiring)
-    facts.migrations = any(
-        path.startswith(("alembic", "colonnade.migrations")) for path in facts.exports.values()
+            expiring += _expires_on_commit(node, name)
+    summary.imports = tuple(sorted(imports))
+    summary.queried = frozenset(queried)
+    summary.depends = frozenset(depends)
+    summary.expiring = tuple(expiring)
+    summary.migrations = any(
+        path.startswith(("alembic", "colonnade.migrations")) for path in summary.exports.values()
     )
 
 
-def _expiring(node: ast.Call, name: str) -> list[bool]:
+def _expires_on_commit(node: ast.Call, name: str) -> list[bool]:
     options = {keyword.arg: keyword.value for keyword in node.keywords}
-    if None in options:  # **options: who knows
+    if None in options:  # unknown `**options`
         return []
     if name == "sessionmaker" and "AsyncSession" not in ast.dump(options.get("class_", ast.Pass())):
         return []
@@ -202,7 +210,7 @@ def _expiring(node: ast.Call, name: str) -> list[bool]:
     return [bool(value.value)] if isinstance(value, ast.Constant) else []
 
 
-def _last(node: ast.expr) -> str:
+def _last_name(node: ast.expr) -> str:
     match node:
         case ast.Name(id=name):
             return name

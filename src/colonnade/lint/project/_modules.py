@@ -1,4 +1,4 @@
-"""One module: its tree, where each node stands, and what it defines."""
+"""Parsed modules: the syntax tree, parent nodes, and the names that a module defines."""
 
 import ast
 from collections import defaultdict
@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TypeVar, cast
 
 from colonnade.lint.project._module_summary import ModuleSummary, alias_name, top_level
-from colonnade.lint.project._sources import Piece, Source
+from colonnade.lint.project._sources import CodeBlock, Source
 
 Node = TypeVar("Node", bound=ast.AST)
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -16,15 +16,15 @@ Scope = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef | ast
 
 
 class Module:
-    """A piece of Python of the project, parsed.
+    """A parsed block of Python: a file, a Markdown block or a notebook cell.
 
     Attributes:
-        name: Its one name in the project.
-        path: Its file, as it was named.
-        source: The file.
-        piece: Where it stands in the file.
-        facts: What it tells the others.
-        tree: What it is.
+        name: Its qualified name in the project.
+        path: The file, as the user named it.
+        source: The file's text.
+        block: The part of the file that was parsed.
+        summary: What other files need to know about it.
+        tree: The syntax tree.
     """
 
     def __init__(
@@ -32,42 +32,42 @@ class Module:
         name: str,
         path: str,
         source: Source,
-        piece: Piece,
-        facts: ModuleSummary,
+        block: CodeBlock,
+        summary: ModuleSummary,
         tree: ast.Module,
     ) -> None:
         self.name = name
         self.path = path
         self.source = source
-        self.piece = piece
-        self.facts = facts
+        self.block = block
+        self.summary = summary
         self.tree = tree
 
     @cached_property
     def definitions(self) -> dict[str, ast.stmt]:
-        """The statement that gives each name of the module its meaning: the first that does."""
-        statements: dict[str, ast.stmt] = {}
+        """The first statement that defines each top-level name."""
+        definitions: dict[str, ast.stmt] = {}
         for statement in top_level(self.tree.body):
-            for name in defined(statement):
-                statements.setdefault(name, statement)
-        return statements
+            for name in defined_names(statement):
+                definitions.setdefault(name, statement)
+        return definitions
 
     @cached_property
     def bindings(self) -> dict[str, list[ast.stmt]]:
-        """Every statement of the module that gives a name a meaning: several, where ways differ."""
+        """All statements that bind each top-level name; several if branches define it."""
         bindings: dict[str, list[ast.stmt]] = defaultdict(list)
         for statement in top_level(self.tree.body):
-            for name in (*defined(statement), *_imported(statement)):
+            for name in (*defined_names(statement), *_imported_names(statement)):
                 bindings[name].append(statement)
         return bindings
 
     @cached_property
     def parents(self) -> dict[ast.AST, ast.AST]:
-        """The node above each node."""
+        """The parent of each node."""
         return self._index[0]
 
     def nodes(self, kind: type[Node]) -> list[Node]:
-        """All nodes of one class of ``ast``, in the order of the text."""
+        """All nodes of an ``ast`` class, in source order."""
         return cast("list[Node]", self._index[1].get(kind, []))
 
     @property
@@ -77,7 +77,7 @@ class Module:
 
     @cached_property
     def calls_by_name(self) -> dict[str, list[ast.Call]]:
-        """Every call by the last name of what is called: ``session.exec(...)`` by ``exec``."""
+        """All calls by the last name of the callee: ``session.exec(...)`` under ``exec``."""
         calls: dict[str, list[ast.Call]] = defaultdict(list)
         for call in self.calls:
             if isinstance(call.func, ast.Attribute):
@@ -88,63 +88,63 @@ class Module:
 
     @property
     def classes(self) -> list[ast.ClassDef]:
-        """Every class, nested ones too."""
+        """All classes, including nested ones."""
         return self.nodes(ast.ClassDef)
 
     @cached_property
     def functions(self) -> list[Function]:
-        """Every function, nested ones and methods too."""
+        """All functions, including methods and nested functions."""
         functions: list[Function] = [
             *self.nodes(ast.FunctionDef),
             *self.nodes(ast.AsyncFunctionDef),
         ]
         return sorted(functions, key=lambda node: node.lineno)
 
-    def called(self, *names: str) -> Iterator[ast.Call]:
-        """The calls of functions and methods with these last names."""
+    def calls_named(self, *names: str) -> Iterator[ast.Call]:
+        """Yield the calls of functions and methods with one of these names."""
         for name in names:
             yield from self.calls_by_name.get(name, ())
 
-    def above(self, node: ast.AST) -> Iterator[ast.AST]:
-        """The nodes around a node, the nearest first."""
+    def ancestors(self, node: ast.AST) -> Iterator[ast.AST]:
+        """Yield the nodes that contain a node, innermost first."""
         parents = self.parents
         while (parent := parents.get(node)) is not None:
             yield parent
             node = parent
 
     def parent(self, node: ast.AST) -> ast.AST | None:
-        """The node above a node."""
+        """The parent of a node."""
         return self.parents.get(node)
 
-    def function(self, node: ast.AST) -> Function | None:
-        """The function that runs a node, a lambda's being nobody's."""
-        for ancestor in self.above(node):
+    def enclosing_function(self, node: ast.AST) -> Function | None:
+        """The function whose body contains a node; None inside a lambda or a class body."""
+        for ancestor in self.ancestors(node):
             if isinstance(ancestor, FUNCTIONS):
                 return ancestor
             if isinstance(ancestor, ast.Lambda | ast.ClassDef):
                 return None
         return None
 
-    def owner(self, function: ast.AST) -> ast.ClassDef | None:
-        """The class that a method belongs to."""
+    def owning_class(self, function: ast.AST) -> ast.ClassDef | None:
+        """The class that a function is a method of, or None."""
         parent = self.parents.get(function)
         return parent if isinstance(parent, ast.ClassDef) else None
 
-    def qualified(self, node: Function | ast.ClassDef) -> str:
-        """The one name of a function or class of this module."""
+    def qualified_name(self, node: Function | ast.ClassDef) -> str:
+        """The qualified name of a function or class of this module."""
         around = [
             ancestor.name
-            for ancestor in self.above(node)
+            for ancestor in self.ancestors(node)
             if isinstance(ancestor, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
         ]
         return ".".join([self.name, *reversed(around), node.name])
 
-    def statement(self, node: ast.AST) -> ast.stmt | None:
-        """The statement that a node is part of."""
+    def enclosing_statement(self, node: ast.AST) -> ast.stmt | None:
+        """The innermost statement that contains a node."""
         if isinstance(node, ast.stmt):
             return node
         return next(
-            (ancestor for ancestor in self.above(node) if isinstance(ancestor, ast.stmt)), None
+            (ancestor for ancestor in self.ancestors(node) if isinstance(ancestor, ast.stmt)), None
         )
 
     @cached_property
@@ -159,7 +159,7 @@ class Module:
             for name in node._fields:
                 value = getattr(node, name, None)
                 if isinstance(value, list):
-                    children += [item for item in value if isinstance(item, ast.AST)]
+                    children += [child for child in value if isinstance(child, ast.AST)]
                 elif isinstance(value, ast.AST):
                     children.append(value)
             for child in children:
@@ -174,7 +174,7 @@ class Module:
 
 
 def parameters(function: Function) -> Iterator[tuple[ast.arg, ast.expr | None]]:
-    """Each parameter of a function, and its default."""
+    """Yield each parameter of a function with its default."""
     arguments = function.args
     names = [*arguments.posonlyargs, *arguments.args]
     missing: list[ast.expr | None] = [None] * (len(names) - len(arguments.defaults))
@@ -182,14 +182,14 @@ def parameters(function: Function) -> Iterator[tuple[ast.arg, ast.expr | None]]:
     yield from zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
 
 
-def _imported(statement: ast.stmt) -> Iterator[str]:
+def _imported_names(statement: ast.stmt) -> Iterator[str]:
     if isinstance(statement, ast.Import | ast.ImportFrom):
         for alias in statement.names:
             yield alias.asname or alias.name.partition(".")[0]
 
 
-def defined(statement: ast.stmt) -> Iterator[str]:
-    """The names that a statement defines."""
+def defined_names(statement: ast.stmt) -> Iterator[str]:
+    """Yield the names that a statement defines."""
     match statement:
         case ast.ClassDef(name=name) | ast.FunctionDef(name=name):
             yield name

@@ -1,4 +1,4 @@
-"""What a name means in a project: through aliases, re-exports, stars and relative imports."""
+"""Resolution of names across a project: aliases, re-exports, ``import *``, relative imports."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -7,55 +7,55 @@ from functools import cached_property
 from colonnade.lint.project import _known_names as lib
 from colonnade.lint.project._module_summary import DEFINITION, ModuleSummary
 
-DEPTH = 12  # of re-exports; more is a circle
-SHADOWED = "~"  # in the name of a module that another hides: `queries.py` beside `queries/`
+DEPTH = 12  # of re-exports; more is a cycle
+SHADOWED = "~"  # marks the name of a module that another one hides: `queries.py` beside `queries/`
 
 
 class Names:
-    """The facts of all files, and the names that follow from them.
+    """Resolves names with the summaries of all modules.
 
-    A module has one name here: its path from the project's root, with dots. ``from app.models
-    import Task`` in ``backend/app/api.py`` means ``backend.app.models.Task``: of the modules whose
-    path ends with what is imported, the one nearest to who asks.
+    The qualified name of a module is its path from the project's root, with dots. ``from
+    app.models import Task`` in ``backend/app/api.py`` means ``backend.app.models.Task``: among the
+    modules whose path ends with the imported one, the nearest to the importing module.
 
     Args:
-        facts: The facts of each module, by its name.
-        packages: The names of those that are an ``__init__``.
-        before: For a block of a document or a cell, the one before it, whose names it sees.
+        summaries: The summary of each module, by qualified name.
+        packages: The names of modules that are an ``__init__``.
+        previous_blocks: For a Markdown block or notebook cell, the one before, whose names it sees.
     """
 
     def __init__(
         self,
-        facts: Mapping[str, ModuleSummary],
+        summaries: Mapping[str, ModuleSummary],
         packages: Iterable[str] = (),
-        before: Mapping[str, str] | None = None,
+        previous_blocks: Mapping[str, str] | None = None,
     ) -> None:
-        self.facts = facts
+        self.summaries = summaries
         self.packages = frozenset(packages)
-        self.before = before or {}
+        self.previous_blocks = previous_blocks or {}
         self._known: dict[tuple[str, str], str] = {}
         self._imports: dict[str, frozenset[str]] = {}
         self._endings: dict[str, list[str]] = defaultdict(list)
-        for name in facts:
-            if "#" in name or SHADOWED in name:  # which no import means
+        for name in summaries:
+            if "#" in name or SHADOWED in name:  # no import refers to these
                 continue
             parts = name.split(".")
             for start in range(len(parts)):
-                # Within a package, a module is imported by the package's name.
+                # Inside a package, a module is imported through the package.
                 if start == 0 or ".".join(parts[:start]) not in self.packages:
                     self._endings[".".join(parts[start:])].append(name)
 
     def package(self, module: str) -> str:
-        """What a module's relative imports count from."""
+        """The package that a module's relative imports start from."""
         module = module.partition("#")[0]
         name = module.partition(SHADOWED)[0]
         return name if module in self.packages else name.rpartition(".")[0]
 
     def resolve(self, path: str, near: str) -> str:
-        """The one name of what a dotted path means in a module.
+        """The qualified name that a dotted path refers to in a module.
 
         Args:
-            path: As the module's imports and names have it.
+            path: The path, as spelled in the module.
             near: The module.
         """
         key = (path, near)
@@ -64,123 +64,125 @@ class Names:
         return self._known[key]
 
     def imported(self, path: str, near: str) -> str:
-        """The one name of a dotted path that is imported, whatever names a module has."""
+        """The qualified name of an imported dotted path, whatever names the module defines."""
         return self._absolute(path, near, 0)
 
     def imports(self, module: str) -> frozenset[str]:
-        """The modules of the project that a module imports, and those around them."""
+        """The project's modules that a module imports, with their parent packages."""
         if module in self._imports:
             return self._imports[module]
-        modules: set[str] = set()
-        facts = self.facts.get(module)
-        for path in facts.imports if facts else ():
+        imported: set[str] = set()
+        summary = self.summaries.get(module)
+        for path in summary.imports if summary else ():
             parts = path.split(".")
             for size in range(len(parts), 0, -1):
-                imported = self._module(".".join(parts[:size]), module)
-                if imported is not None:
-                    modules.add(imported)
-        if module in self.before:
-            modules.add(self.before[module])
-        self._imports[module] = frozenset(modules - {module})
+                imported_module = self._module(".".join(parts[:size]), module)
+                if imported_module is not None:
+                    imported.add(imported_module)
+        if module in self.previous_blocks:
+            imported.add(self.previous_blocks[module])
+        self._imports[module] = frozenset(imported - {module})
         return self._imports[module]
 
     @cached_property
     def imported_modules(self) -> frozenset[str]:
-        """The modules that any other module of the project imports."""
-        return frozenset().union(*map(self.imports, self.facts))
+        """The modules that other modules of the project import."""
+        return frozenset().union(*map(self.imports, self.summaries))
 
     def classes(self) -> Iterable[tuple[str, str]]:
-        """Each class of the project, as its module and its name."""
-        for module, facts in self.facts.items():
-            for name in facts.classes:
+        """Yield the module and the name of each class."""
+        for module, summary in self.summaries.items():
+            for name in summary.classes:
                 yield module, name
 
     @cached_property
     def bases(self) -> dict[str, tuple[str, ...]]:
-        """The bases of each class, by the names they have in the project."""
+        """The qualified names of each class's bases."""
         return {
             f"{module}.{name}": tuple(
-                self.resolve(base, module) for base in self.facts[module].classes[name].bases
+                self.resolve(base, module) for base in self.summaries[module].classes[name].bases
             )
             for module, name in self.classes()
         }
 
     @cached_property
-    def heirs(self) -> dict[str, frozenset[str]]:
-        """For each class, those that inherit it, however far."""
-        children: dict[str, set[str]] = defaultdict(set)
+    def subclasses(self) -> dict[str, frozenset[str]]:
+        """The direct and indirect subclasses of each class."""
+        subclasses: dict[str, set[str]] = defaultdict(set)
         for name in self.bases:
             for ancestor in self._ancestors(name):
-                children[ancestor].add(name)
-        return {name: frozenset(heirs) for name, heirs in children.items()}
+                subclasses[ancestor].add(name)
+        return {ancestor: frozenset(names) for ancestor, names in subclasses.items()}
 
     @cached_property
     def tables(self) -> frozenset[str]:
-        """The classes that say ``table=True``."""
+        """The classes with ``table=True``."""
         return frozenset(
             f"{module}.{name}"
-            for module, facts in self.facts.items()
-            for name, fact in facts.classes.items()
-            if fact.table
+            for module, summary in self.summaries.items()
+            for name, cls in summary.classes.items()
+            if cls.table
         )
 
     @cached_property
     def queried(self) -> frozenset[str]:
-        """What is selected, got or changed anywhere."""
+        """The classes that are selected, fetched or changed anywhere in the project."""
         return frozenset(
             self.resolve(path, module)
-            for module, facts in self.facts.items()
-            for path in facts.queried
+            for module, summary in self.summaries.items()
+            for path in summary.queried
         )
 
     @cached_property
     def dependencies(self) -> dict[str, bool]:
-        """What endpoints depend on, and whether all who do want its end before the answer."""
+        """The dependencies, each with whether all uses of it have ``scope="function"``."""
         dependencies: dict[str, bool] = {}
-        for module, facts in self.facts.items():
-            for path, early in facts.depends:
+        for module, summary in self.summaries.items():
+            for path, early in summary.depends:
                 name = self.resolve(path, module)
                 dependencies[name] = dependencies.get(name, True) and early
         return dependencies
 
     @cached_property
     def expiring(self) -> bool | None:
-        """Whether rows expire when an async session commits; None if makers disagree."""
-        makers = {factory for facts in self.facts.values() for factory in facts.expiring}
-        return makers.pop() if len(makers) == 1 else None
+        """Whether rows expire when an async session commits; None if factories disagree."""
+        settings = {expires for summary in self.summaries.values() for expires in summary.expiring}
+        return settings.pop() if len(settings) == 1 else None
 
     @cached_property
     def migrated(self) -> bool:
         """Whether the project has migrations."""
-        return any(facts.migrations for facts in self.facts.values())
+        return any(summary.migrations for summary in self.summaries.values())
 
     def _ancestors(self, name: str) -> set[str]:
         ancestors: set[str] = set()
         waiting = list(self.bases.get(name, ()))
         while waiting:
-            ancestor = waiting.pop()
-            if ancestor not in ancestors:
-                ancestors.add(ancestor)
-                waiting += self.bases.get(ancestor, ())
+            base = waiting.pop()
+            if base not in ancestors:
+                ancestors.add(base)
+                waiting += self.bases.get(base, ())
         return ancestors
 
     def _resolve(self, path: str, near: str, depth: int) -> str:
-        first, _, rest = path.partition(".")
+        first, _, remaining = path.partition(".")
         if depth > DEPTH or not first:
             return path
         module: str | None = near
-        while module is not None:  # the blocks before this one, for a block
-            facts = self.facts.get(module)
-            target = facts.exports.get(first) if facts else None
+        while module is not None:  # a block also sees the blocks before it
+            summary = self.summaries.get(module)
+            target = summary.exports.get(first) if summary else None
             if target == DEFINITION:
                 return f"{module}.{path}"
             if target is not None and target != first:
-                return self._absolute(f"{target}.{rest}" if rest else target, module, depth + 1)
-            module = self.before.get(module) if target is None else None
+                return self._absolute(
+                    f"{target}.{remaining}" if remaining else target, module, depth + 1
+                )
+            module = self.previous_blocks.get(module) if target is None else None
         return self._starred(path, near, depth) or self._absolute(path, near, depth)
 
     def _absolute(self, path: str, near: str, depth: int) -> str:
-        """What an imported path means; names of the module that imports it do not matter."""
+        """Resolve an imported path, ignoring names that the importing module defines."""
         if depth > DEPTH or path.partition(".")[0] in lib.ROOTS:
             return lib.canonical(path)
         return self._imported(path, near, depth) or path
@@ -196,45 +198,45 @@ class Names:
             return self._member(module, parts[size:], depth + 1)
         return None
 
-    def _member(self, module: str, rest: list[str], depth: int) -> str:
-        name = rest[0]
-        facts = self.facts[module]
-        if name in facts.exports and depth <= DEPTH:
-            target = facts.exports[name]
+    def _member(self, module: str, remaining: list[str], depth: int) -> str:
+        name = remaining[0]
+        summary = self.summaries[module]
+        if name in summary.exports and depth <= DEPTH:
+            target = summary.exports[name]
             if target == DEFINITION:
-                return f"{module}.{'.'.join(rest)}"
-            return self._absolute(".".join([target, *rest[1:]]), module, depth + 1)
-        path = ".".join(rest)
+                return f"{module}.{'.'.join(remaining)}"
+            return self._absolute(".".join([target, *remaining[1:]]), module, depth + 1)
+        path = ".".join(remaining)
         return self._starred(path, module, depth) or f"{module}.{path}"
 
     def _starred(self, path: str, near: str, depth: int) -> str | None:
-        """What a name means that ``import *`` brings, from module to module, each of them once."""
+        """Resolve a name through ``import *``, visiting each module once."""
         first = path.partition(".")[0]
-        reached = [near]
-        for module in reached:
-            facts = self.facts.get(module)
-            for star in facts.stars if facts and depth <= DEPTH else ():
+        visited = [near]
+        for module in visited:
+            summary = self.summaries.get(module)
+            for star in summary.stars if summary and depth <= DEPTH else ():
                 if first in lib.STARS.get(star, ()):
                     return lib.canonical(f"{star}.{path}")
                 other = self._module(star, module)
-                if other is None or other in reached:
+                if other is None or other in visited:
                     continue
-                if first in self.facts[other].exports:
+                if first in self.summaries[other].exports:
                     return self._member(other, path.split("."), depth + 1)
-                reached.append(other)
+                visited.append(other)
         return None
 
     def _module(self, path: str, near: str) -> str | None:
         candidates = self._endings.get(path)
         if not candidates:
             return None
-        return max(candidates, key=lambda name: (_shared(name, near), -len(name)))
+        return max(candidates, key=lambda name: (_common_parts(name, near), -len(name)))
 
 
-def _shared(module: str, other: str) -> int:
-    """How many leading parts two names have in common."""
+def _common_parts(left_name: str, right_name: str) -> int:
+    """The number of leading parts that two dotted names share."""
     count = 0
-    for left, right in zip(module.split("."), other.split("."), strict=False):
+    for left, right in zip(left_name.split("."), right_name.split("."), strict=False):
         if left != right:
             break
         count += 1

@@ -1,16 +1,14 @@
-"""A project as rules see it: modules parsed when they are asked for, names that mean one thing."""
+"""Projects: modules that are parsed on demand, and the definitions that names refer to."""
 
 import ast
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from colonnade.lint.inference._flow import Flow, Runs
-from colonnade.lint.inference._values import Value
 from colonnade.lint.project import _known_names as lib
-from colonnade.lint.project._hints import Hint, read_hint
+from colonnade.lint.project._hints import TypeHint, read_annotation
 from colonnade.lint.project._models import Model
-from colonnade.lint.project._module_summary import written
-from colonnade.lint.project._modules import FUNCTIONS, Function, Module, defined
+from colonnade.lint.project._module_summary import dotted_path
+from colonnade.lint.project._modules import FUNCTIONS, Function, Module, defined_names
 from colonnade.lint.project._names import SHADOWED, Names
 
 Loader = Callable[[str], Module | None]
@@ -18,25 +16,25 @@ Loader = Callable[[str], Module | None]
 
 @dataclass(frozen=True)
 class ModuleScope:
-    """A module as one who reads in it: its names mean what they mean there."""
+    """A module of a project, in which names are resolved."""
 
     project: "Project"
     module: Module
 
-    def meaning(self, node: ast.expr) -> str:
-        """The one name of what an expression means; empty if it is not a name."""
-        path = written(node)
+    def resolve(self, node: ast.expr) -> str:
+        """The qualified name that an expression refers to; empty if it is not a name."""
+        path = dotted_path(node)
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             path = node.value if node.value.replace(".", "").isidentifier() else ""
         if not path:
             return ""
         name = self.project.names.resolve(path, self.module.name)
         if name == path and "." not in path:
-            return self.project.by_title(path, self.module.name)
+            return self.project.resolve_class_name(path, self.module.name)
         return name
 
     def alias(self, name: str) -> "tuple[ast.expr, ModuleScope] | None":
-        """What a name is assigned in the project: ``Status = Literal[...]``."""
+        """The expression that a type alias stands for: ``Status = Literal[...]``."""
         definition = self.project.definition(name)
         if definition is None:
             return None
@@ -50,13 +48,13 @@ class ModuleScope:
             return value, ModuleScope(self.project, module)
         return None
 
-    def hint(self, node: ast.expr | None) -> Hint:
-        """What an annotation says."""
-        return read_hint(node, self)
+    def hint(self, node: ast.expr | None) -> TypeHint:
+        """The type hint that an annotation expresses."""
+        return read_annotation(node, self)
 
 
 def _is_ambiguous(statements: list[ast.stmt]) -> bool:
-    """Whether statements give a name several meanings, of which one is a class or a function."""
+    """Whether a name has several definitions, one of which is a class or function."""
     kinds = {type(statement) for statement in statements}
     return len(statements) > 1 and (
         ast.ClassDef in kinds or (not kinds.isdisjoint(FUNCTIONS) and not kinds <= {*FUNCTIONS})
@@ -65,42 +63,37 @@ def _is_ambiguous(statements: list[ast.stmt]) -> bool:
 
 def _is_overload(function: Function) -> bool:
     return any(
-        written(decorator).rpartition(".")[2] == "overload" for decorator in function.decorator_list
+        dotted_path(decorator).rpartition(".")[2] == "overload"
+        for decorator in function.decorator_list
     )
 
 
 @dataclass
 class Project:
-    """Everything that is checked together.
+    """The modules that are checked together.
 
     Attributes:
-        names: What names mean.
-        load: Parses a module, by its name.
+        names: Resolves names.
+        load: Parses the module with a qualified name.
     """
 
     names: Names
     load: Loader
     _modules: dict[str, Module | None] = field(default_factory=dict)
     _models: dict[str, Model | None] = field(default_factory=dict)
-    _titles: dict[str, list[str]] | None = None
-    flows: dict[ast.AST, Flow] = field(default_factory=dict)
-    inferred_values: dict[str, Value | None] = field(default_factory=dict)
-
-    def scope(self, module: Module) -> ModuleScope:
-        """A module's scope."""
-        return ModuleScope(self, module)
+    _classes_by_name: dict[str, list[str]] | None = None
 
     def module(self, name: str) -> Module | None:
-        """A module, parsed; None if it is none of the project's, or no Python."""
+        """The parsed module with a name; None if there is none or it cannot be parsed."""
         if name not in self._modules:
-            self._modules[name] = self.load(name) if name in self.names.facts else None
+            self._modules[name] = self.load(name) if name in self.names.summaries else None
         return self._modules[name]
 
-    def home(self, name: str) -> Module | None:
-        """The module that something with a name stands in."""
+    def defining_module(self, name: str) -> Module | None:
+        """The module that defines a qualified name."""
         prefix = name.rpartition(".")[0]
         while prefix:
-            if prefix in self.names.facts:
+            if prefix in self.names.summaries:
                 return self.module(prefix)
             prefix = prefix.rpartition(".")[0]
         return None
@@ -108,10 +101,10 @@ class Project:
     def definition(self, name: str) -> tuple[ast.stmt, Module] | None:
         """The statement that defines a name, and its module.
 
-        None if the name may mean something else: a class that is imported where it can be, or a
-        function that is wrapped afterwards.
+        None if the name has other definitions: a class with a fallback for a missing import, or a
+        function that is wrapped later.
         """
-        module = self.home(name)
+        module = self.defining_module(name)
         if module is None:
             return None
         name = name[len(module.name) + 1 :]
@@ -121,16 +114,16 @@ class Project:
         return statement, module
 
     def function(self, name: str) -> tuple[Function, Module] | None:
-        """A function or a method of the project."""
-        variants = self.variants(name)
-        return variants[0] if variants else None
+        """The function or method with a qualified name, and its module."""
+        definitions = self.function_definitions(name)
+        return definitions[0] if definitions else None
 
-    def variants(self, name: str) -> list[tuple[Function, Module]]:
-        """The definitions of a function or a method: several, if it is overloaded.
+    def function_definitions(self, name: str) -> list[tuple[Function, Module]]:
+        """The definitions of a function or method; several if it is overloaded.
 
-        The first is the one that runs, as far as can be told.
+        The implementation comes before its overloads.
         """
-        module = self.home(name)
+        module = self.defining_module(name)
         if module is None:
             return []
         *owners, last = name[len(module.name) + 1 :].split(".")
@@ -140,37 +133,40 @@ class Project:
         elif len(owners) == 1:
             owner = module.definitions.get(owners[0])
             inside = owner.body if isinstance(owner, ast.ClassDef) else []
-            body = [statement for statement in inside if last in defined(statement)]
+            body = [statement for statement in inside if last in defined_names(statement)]
             body = [] if _is_ambiguous(body) else body
         functions = [
             statement
             for statement in body
             if isinstance(statement, FUNCTIONS) and statement.name == last
         ]
-        return [(function, module) for function in sorted(functions, key=_is_overload)]
+        return [(definition, module) for definition in sorted(functions, key=_is_overload)]
 
-    def callee(self, name: str) -> tuple[Function, Module] | None:
-        """The function or the method that a name calls, inherited or not."""
+    def called_function(self, name: str) -> tuple[Function, Module] | None:
+        """The function or method that a qualified name calls, including inherited methods."""
         owner, _, method = name.rpartition(".")
         inherited = self.method(owner, method) if owner in self.names.bases else None
         return self.function(name) or inherited
 
     def overloads(self, function: Function, module: Module) -> list[Function]:
-        """All definitions of what a function is one definition of."""
-        return [variant for variant, _ in self.variants(module.qualified(function))] or [function]
+        """All definitions of a function, including its overloads."""
+        return [
+            definition
+            for definition, _ in self.function_definitions(module.qualified_name(function))
+        ] or [function]
 
     def method(self, name: str, method: str) -> tuple[Function, Module] | None:
-        """A method of a class of the project, inherited or not."""
-        for owner in (name, *self._ordered(name)):
+        """The method of a class with a qualified name, including inherited methods."""
+        for owner in (name, *self._ancestors(name)):
             function = self.function(f"{owner}.{method}")
             if function is not None:
                 return function
         return None
 
     def model(self, name: str) -> Model | None:
-        """The model that a class of the project is; None if it is none."""
+        """The model with a qualified name; None if the class is not a model."""
         if name not in self._models:
-            self._models[name] = None  # a class that inherits itself
+            self._models[name] = None  # in case the class inherits from itself
             definition = self.definition(name) if name in self.names.bases else None
             if (
                 definition is not None
@@ -181,68 +177,49 @@ class Project:
         return self._models[name]
 
     def ancestry(self, name: str) -> frozenset[str]:
-        """Everything a class inherits; Colonnade's own mixins are its SQLModel's."""
-        ancestors = set(self._ordered(name))
+        """The qualified names of all ancestors of a class.
+
+        Colonnade's mixins count as Colonnade's SQLModel.
+        """
+        ancestors = set(self._ancestors(name))
         if any(ancestor.startswith("colonnade.") for ancestor in ancestors):
             ancestors.add(lib.COLONNADE_MODEL)
-        if any(self._declares_base(class_name) for class_name in (name, *ancestors)):
+        if any(self._declares_base(ancestor) for ancestor in (name, *ancestors)):
             ancestors.add(lib.DECLARATIVE)
         return frozenset(ancestors)
 
-    def flow(self, node: Runs, module: Module) -> Flow | None:
-        """How a function or a module runs; None while that is being found out."""
-        known = self.flows.get(node)
-        if known is not None:
-            return known if known.done else None
-        outer = module.function(node)
-        around = self.flows.get(outer) if outer is not None else None
-        if outer is not None and around is None:
-            around = self.flow(outer, module)
-        flow = Flow(ModuleScope(self, module), node, around)
-        self.flows[node] = flow
-        flow.run()
-        return flow
+    def resolve_class_name(self, class_name: str, near: str) -> str:
+        """The qualified name of the only class with a name; the name itself if there are several.
 
-    def committed(self, function: Function, module: Module) -> frozenset[str]:
-        """The parameters that a function commits, itself or by what it calls."""
-        flow = self.flow(function, module)
-        if flow is None:
-            return frozenset()
-        names = {parameter.arg for parameter in (*function.args.args, *function.args.kwonlyargs)}
-        return frozenset(source for _, source in flow.commits if source in names)
-
-    def by_title(self, title: str, near: str) -> str:
-        """A model by its class's name alone, as quoted annotations have it; else the name.
-
-        A name that is imported only while types are checked, or not at all, is looked up by
-        SQLModel among all classes: where one alone has it, that one is meant.
+        Quoted annotations may use a name that is not imported at run time: SQLModel looks it up
+        among all classes.
         """
-        if self._titles is None:
-            self._titles = {}
+        if self._classes_by_name is None:
+            self._classes_by_name = {}
             for module, name in self.names.classes():
                 if SHADOWED in module:
                     continue
-                self._titles.setdefault(name, []).append(f"{module}.{name}")
-        models = self._titles.get(title, [])
-        tables = [model for model in models if model in self.names.tables]
+                self._classes_by_name.setdefault(name, []).append(f"{module}.{name}")
+        candidates = self._classes_by_name.get(class_name, [])
+        tables = [candidate for candidate in candidates if candidate in self.names.tables]
         document = near.partition("#")[0]
-        for some in (models, tables):
-            beside = [model for model in some if model.startswith(f"{document}#")]
+        for group in (candidates, tables):
+            beside = [candidate for candidate in group if candidate.startswith(f"{document}#")]
             if len(beside) == 1:
                 return beside[0]
-            if len(some) == 1:
-                return some[0]
-        return title
+            if len(group) == 1:
+                return group[0]
+        return class_name
 
-    def _ordered(self, name: str) -> list[str]:
-        ordered: list[str] = []
+    def _ancestors(self, name: str) -> list[str]:
+        ancestors: list[str] = []
         waiting = list(self.names.bases.get(name, ()))
         while waiting:
             base = waiting.pop(0)
-            if base not in ordered:
-                ordered.append(base)
+            if base not in ancestors:
+                ancestors.append(base)
                 waiting += self.names.bases.get(base, ())
-        return ordered
+        return ancestors
 
     def _is_model(self, name: str) -> bool:
         roots = {lib.SQLMODEL, lib.COLONNADE_MODEL, lib.PYDANTIC_MODEL, lib.DECLARATIVE}
@@ -257,5 +234,5 @@ class Project:
             return False
         value = definition[0].value
         return isinstance(value, ast.Call) and (
-            ModuleScope(self, definition[1]).meaning(value.func) == lib.DECLARATIVE_BASE
+            ModuleScope(self, definition[1]).resolve(value.func) == lib.DECLARATIVE_BASE
         )

@@ -1,38 +1,39 @@
-"""Which table a schema is a view of."""
+"""The relation between schemas and their tables."""
 
 import re
 
 from colonnade.lint.project._models import Model
 
-UPDATE = re.compile(r"(Update|Patch)")
-READ = re.compile(r"(Read|Public|Response|Out|Detail|View)")
-WORDS = re.compile(
+UPDATE_NAME = re.compile(r"(Update|Patch)")
+READ_NAME = re.compile(r"(Read|Public|Response|Out|Detail|View)")
+SCHEMA_WORDS = re.compile(
     r"(Partial)?(Create|Update|Patch|Read|Public|Response|Output|Out|Input|In|Detail|View|Schema|DTO|"
     r"Request|Model|Base|Me|I(?=[A-Z]))"
 )
 BOUNDS = ("max_length", "min_length", "ge", "gt", "le", "lt", "pattern", "regex", "multiple_of")
 
 
-def subject(schema: Model) -> Model | None:
-    """The table that a schema is a view of, by its bases or else by its name; None if unclear."""
+def table_of(schema: Model) -> Model | None:
+    """The table that a schema belongs to, by its bases or its name; None if that is unclear."""
     names = schema.project.names
     tables = {
-        heir
+        table_name
         for base in schema.bases
-        for heir in (names.heirs.get(base.name, frozenset()) | {base.name}) & names.tables
+        for table_name in (names.subclasses.get(base.name, frozenset()) | {base.name})
+        & names.tables
     }
     if len(tables) == 1:
         return schema.project.model(tables.pop())
-    title = WORDS.sub("", schema.title)
-    if not title or title == schema.title:
+    class_name = SCHEMA_WORDS.sub("", schema.class_name)
+    if not class_name or class_name == schema.class_name:
         return None
-    beside = f"{schema.name.rpartition('.')[0]}.{title}"
-    model = schema.project.model(beside) or schema.project.model(
-        schema.project.by_title(title, schema.module.name)
+    beside = f"{schema.name.rpartition('.')[0]}.{class_name}"
+    table = schema.project.model(beside) or schema.project.model(
+        schema.project.resolve_class_name(class_name, schema.module.name)
     )
-    return model if model is not None and model.table else None
+    return table if table is not None and table.is_table else None
 
 
-def is_update(schema: Model) -> bool:
-    """Whether a schema is what a PATCH sends, by its name."""
-    return schema.schema and UPDATE.search(schema.title) is not None
+def is_update_schema(schema: Model) -> bool:
+    """Whether a schema is the body of a PATCH request, judging by its name."""
+    return schema.is_schema and UPDATE_NAME.search(schema.class_name) is not None

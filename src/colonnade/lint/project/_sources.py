@@ -1,4 +1,4 @@
-"""A file's bytes become the pieces of Python in it, each knowing where it stands in the file."""
+"""Reads files into blocks of Python, each with its position in the file."""
 
 import ast
 import io
@@ -21,8 +21,9 @@ class UnreadableError(Exception):
     """A file that cannot be read as Python.
 
     Attributes:
-        line: Where, as far as is known, from 1.
-        column: The character of that line, from 1.
+        line: The line of the problem if known, counted from 1.
+        column: The character of that line, counted from 1.
+        cell: The notebook cell, counted from 1.
     """
 
     def __init__(self, message: str, line: int = 1, column: int = 1, cell: int | None = None):
@@ -33,144 +34,144 @@ class UnreadableError(Exception):
 
 
 @dataclass(frozen=True)
-class Piece:
-    """Python that stands together: a file, a block of a document, a cell of a notebook.
+class CodeBlock:
+    """A block of Python: a file, a fenced block of Markdown, or a notebook cell.
 
     Attributes:
-        code: What is parsed.
-        lines: Where each of its lines begins in the file's text, in characters.
-        indent: What stands before each line in the file, and is not in ``code``.
-        first: The line of the file that its first one is, from 1.
-        cell: The cell of a notebook, from 1.
-        lenient: Whether code that is not Python is passed over, as it is in a document.
+        code: The code to parse.
+        lines: The start of each line in the file's text, in characters.
+        indent: The indentation in the file that was removed from ``code``.
+        first_line: The line of the file where the block starts, counted from 1.
+        cell: The notebook cell, counted from 1.
+        lenient: Whether invalid Python is skipped silently, as in documents.
     """
 
     code: str
     lines: tuple[int, ...]
     indent: str = ""
-    first: int = 1
+    first_line: int = 1
     cell: int | None = None
     lenient: bool = False
 
     @cached_property
     def text_lines(self) -> list[str]:
-        """Its lines, as Python counts them."""
+        """The lines, as Python counts them."""
         return _split(self.code)
 
     def column(self, line: int, offset: int) -> int:
-        """The character of a line, from 0, that ``ast``'s offset in UTF-8 bytes means."""
+        """Convert an offset of ``ast``, in UTF-8 bytes, to a column counted from 0."""
         text = self.text_lines[line - 1] if line <= len(self.text_lines) else ""
         return offset if text.isascii() else len(text.encode()[:offset].decode(errors="ignore"))
 
     def offset(self, line: int, offset: int) -> int:
-        """Where in the file's text a place of ``ast`` is, in characters."""
+        """Convert a position of ``ast`` to an offset in the file's text, in characters."""
         if line > len(self.lines):
             return self.lines[-1] + len(self.text_lines[-1]) if self.lines else 0
         return self.lines[line - 1] + self.column(line, offset)
 
-    def place(self, line: int, offset: int) -> tuple[int, int]:
-        """The line and the character of the file, both from 1, that a place of ``ast`` is."""
-        return self.first + line - 1, self.column(line, offset) + 1 + len(self.indent)
+    def position(self, line: int, offset: int) -> tuple[int, int]:
+        """Convert a position of ``ast`` to a line and column of the file, counted from 1."""
+        return self.first_line + line - 1, self.column(line, offset) + 1 + len(self.indent)
 
     def parse(self) -> ast.Module:
-        """Its tree.
+        """Parse the block.
 
         Raises:
-            UnreadableError: It is not Python that this Python knows.
+            UnreadableError: The code is not valid for this version of Python.
         """
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of the user's code, which is only read
+                warnings.simplefilter("ignore")  # warnings about the user's code
                 return ast.parse(self.code)
         except SyntaxError as error:
             line = min(error.lineno or 1, max(len(self.lines), 1))
             raise UnreadableError(
-                f"no Python {_version()} can read: {error.msg}",
-                self.first + line - 1,
+                f"not valid Python {_version()}: {error.msg}",
+                self.first_line + line - 1,
                 max(error.offset or 1, 1) + len(self.indent),
                 self.cell,
             ) from None
         except (RecursionError, MemoryError):
-            raise UnreadableError("nested too deeply to be parsed", self.first) from None
+            raise UnreadableError("nested too deeply to be parsed", self.first_line) from None
         except ValueError as error:  # a null byte
-            raise UnreadableError(str(error), self.first) from None
+            raise UnreadableError(str(error), self.first_line) from None
 
 
 @dataclass(frozen=True)
 class Source:
-    """A file's text, and the Python in it.
+    """A file's text and the Python in it.
 
     Attributes:
-        text: The whole of it, with the line ends that it has.
-        encoding: What its bytes are encoded in.
-        pieces: The Python in it, in order.
-        editable: Whether its text can be changed by character: a notebook's cannot.
+        text: The whole text, with its original line endings.
+        encoding: The encoding of the file.
+        blocks: The blocks of Python, in order.
+        editable: Whether edits by character offset are possible; they are not in notebooks.
     """
 
     text: str
     encoding: str
-    pieces: tuple[Piece, ...]
+    blocks: tuple[CodeBlock, ...]
     editable: bool = True
 
     @cached_property
     def lines(self) -> list[int]:
-        """Where each line of the text begins, in characters."""
+        """The start of each line of the text, in characters."""
         return _starts(self.text)
 
-    def place(self, offset: int) -> tuple[int, int]:
-        """The line and the character, both from 1, of a place in the text."""
+    def position(self, offset: int) -> tuple[int, int]:
+        """Convert an offset in the text to a line and column, counted from 1."""
         line = bisect_right(self.lines, offset)
         return line, offset - self.lines[line - 1] + 1
 
 
 def read(data: bytes, suffix: str) -> Source:
-    """The Python in a file's bytes.
+    """Read the Python in a file.
 
     Args:
-        data: What the file holds.
-        suffix: How its name ends: ``.md`` and ``.ipynb`` are documents with Python in them.
+        data: The file's content.
+        suffix: The suffix of its name: ``.md`` and ``.ipynb`` are documents with Python in them.
 
     Raises:
-        UnreadableError: The bytes are in no encoding that is known, or the notebook is none.
+        UnreadableError: The encoding is unknown or wrong, or the notebook is not valid.
     """
     if suffix == ".ipynb":
         return _notebook(data)
     if suffix in (".md", ".markdown"):
-        text = _decoded(data, "utf-8")
+        text = _decode(data, "utf-8")
         return Source(text, "utf-8", tuple(_blocks(text)))
-    text = _decoded(data, encoding := _encoding(data))
-    # A byte order mark is decoded away by `utf-8-sig`, and written again by it.
-    return Source(text, encoding, (Piece(text, tuple(_starts(text))),))
+    text = _decode(data, encoding := _encoding(data))
+    # `utf-8-sig` removes a byte order mark when decoding and restores it when encoding.
+    return Source(text, encoding, (CodeBlock(text, tuple(_starts(text))),))
 
 
 def _encoding(data: bytes) -> str:
-    """What a file of Python says it is encoded in."""
+    """The declared encoding of a Python file."""
     begins = data[:1000].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     try:
         return tokenize.detect_encoding(io.BytesIO(begins).readline)[0]
     except SyntaxError as error:
-        if "declaration" in str(error.msg):  # there is none, and the bytes are not UTF-8
+        if "declaration" in str(error.msg):  # no declaration, and not UTF-8
             return "utf-8"
         raise UnreadableError(str(error.msg)) from None
 
 
-def _decoded(data: bytes, encoding: str) -> str:
+def _decode(data: bytes, encoding: str) -> str:
     try:
         return data.decode(encoding)
     except (UnicodeDecodeError, LookupError) as error:
-        reason = f"its bytes are not {encoding}"
+        reason = f"the file is not valid {encoding}"
         if isinstance(error, UnicodeDecodeError):
             line = data.count(b"\n", 0, error.start) + 1
             raise UnreadableError(
-                f"{reason} (byte {error.start}); name its encoding in its first line: "
-                "# -*- coding: latin-1 -*-",
+                f"{reason} (byte {error.start}); declare its encoding in the first line, for "
+                "example: # -*- coding: latin-1 -*-",
                 line,
             ) from None
         raise UnreadableError(reason) from None
 
 
 def _split(text: str) -> list[str]:
-    """Lines as Python's parser has them, which a form feed does not end."""
+    """Split text into lines as Python's parser does, which does not end a line at a form feed."""
     return re.split(r"\r\n|\r|\n", text)
 
 
@@ -178,8 +179,8 @@ def _starts(text: str) -> list[int]:
     return [0, *(match.end() for match in re.finditer(r"\r\n|\r|\n", text))]
 
 
-def _blocks(text: str) -> Iterator[Piece]:
-    """The fenced blocks of Markdown that say they are Python."""
+def _blocks(text: str) -> Iterator[CodeBlock]:
+    """Yield the fenced blocks of Markdown that are marked as Python."""
     starts = _starts(text)
     lines = _split(text)
     number = 0
@@ -188,20 +189,22 @@ def _blocks(text: str) -> Iterator[Piece]:
         number += 1
         if opening is None:
             continue
-        first, mark, indent = number, opening["mark"], opening["indent"]
-        while number < len(lines) and not _closes(lines[number], mark):
+        first_line, mark, indent = number, opening["mark"], opening["indent"]
+        while number < len(lines) and not _closes_fence(lines[number], mark):
             number += 1
         if PYTHON.match(opening["info"].strip()):
-            yield _block(lines[first:number], starts[first:number], first + 1, indent)
+            yield _block(
+                lines[first_line:number], starts[first_line:number], first_line + 1, indent
+            )
         number += 1
 
 
-def _closes(line: str, mark: str) -> bool:
+def _closes_fence(line: str, mark: str) -> bool:
     line = line.strip()
     return len(line) >= len(mark) and set(line) == {mark[0]}
 
 
-def _block(lines: list[str], starts: list[int], first: int, indent: str) -> Piece:
+def _block(lines: list[str], starts: list[int], first_line: int, indent: str) -> CodeBlock:
     taken = [line.startswith(indent) for line in lines]
     code = [
         line[len(indent) :] if has else line.lstrip()
@@ -211,7 +214,7 @@ def _block(lines: list[str], starts: list[int], first: int, indent: str) -> Piec
         start + (len(indent) if has else len(line) - len(line.lstrip()))
         for start, line, has in zip(starts, lines, taken, strict=True)
     ]
-    return Piece("\n".join(code), tuple(moved), indent, first, lenient=True)
+    return CodeBlock("\n".join(code), tuple(moved), indent, first_line, lenient=True)
 
 
 def _notebook(data: bytes) -> Source:
@@ -223,20 +226,20 @@ def _notebook(data: bytes) -> Source:
             if cell["cell_type"] == "code"
         ]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise UnreadableError(f"no notebook: {type(error).__name__} {error}".strip()) from None
-    pieces = tuple(_cell(code, number) for number, code in codes)
-    return Source(data.decode(errors="replace"), "utf-8", pieces, editable=False)
+        raise UnreadableError(f"not a valid notebook: {type(error).__name__}: {error}") from None
+    blocks = tuple(_cell(code, number) for number, code in codes)
+    return Source(data.decode(errors="replace"), "utf-8", blocks, editable=False)
 
 
-def _cell(code: str, number: int) -> Piece:
+def _cell(code: str, number: int) -> CodeBlock:
     lines = code.split("\n")
-    if lines[0].lstrip().startswith("%%"):  # the whole cell is another language's
+    if lines[0].lstrip().startswith("%%"):  # the whole cell is in another language
         lines = [""]
-    code = "\n".join(MAGIC.sub(_nothing, line) for line in lines)
-    return Piece(code, tuple(_starts(code)), cell=number, lenient=True)
+    code = "\n".join(MAGIC.sub(_comment_out, line) for line in lines)
+    return CodeBlock(code, tuple(_starts(code)), cell=number, lenient=True)
 
 
-def _nothing(magic: re.Match[str]) -> str:
+def _comment_out(magic: re.Match[str]) -> str:
     return f"{magic[1]}pass"
 
 

@@ -1,4 +1,4 @@
-"""The formats of findings: for people, to programs, to GitHub."""
+"""Report formats: text, JSON, GitHub Actions and SARIF."""
 
 from colonnade.lint.reports._github import as_github
 from colonnade.lint.reports._json import as_json

@@ -1,4 +1,4 @@
-"""Findings as GitHub Actions shows them beside the code."""
+"""Workflow commands of GitHub Actions, which show findings as annotations."""
 
 from collections.abc import Iterable, Iterator
 
@@ -6,13 +6,13 @@ from colonnade.lint._findings import Finding
 
 
 def as_github(findings: Iterable[Finding]) -> Iterator[str]:
-    """A workflow command for each finding."""
+    """Yield a workflow command for each finding."""
     for finding in findings:
         end = finding.end_line or finding.line
-        place = _data(f"{finding.path}:{finding.line}:{finding.column}: ")
+        location = _data(f"{finding.path}:{finding.line}:{finding.column}: ")
         yield (
             f"::error title=Colonnade ({finding.code}),file={_property(finding.path)},"
-            f"line={finding.line},endLine={end},col={finding.column}::{place}"
+            f"line={finding.line},endLine={end},col={finding.column}::{location}"
             f"{finding.code} {_data(finding.message)}"
         )
 

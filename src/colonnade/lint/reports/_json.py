@@ -1,4 +1,4 @@
-"""Findings for programs."""
+"""Findings as JSON."""
 
 import json
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from colonnade.lint.reports._text import Texts
 
 
 def as_json(findings: Iterable[Finding], texts: Texts) -> str:
-    """A JSON array: code, path, line, column, their ends, message, advice and fix of each."""
+    """A JSON array with the code, location, message, advice and fix of each finding."""
     return json.dumps([_finding(finding, texts) for finding in findings], indent=2)
 
 
@@ -37,16 +37,16 @@ def _fix(finding: Finding, fix: Fix, texts: Texts) -> dict[str, Any]:
 
 
 def edits(finding: Finding, fix: Fix, texts: Texts) -> list[dict[str, Any]]:
-    """The edits of a fix, by lines and columns from 1."""
+    """The edits of a fix, with lines and columns counted from 1."""
     source = texts.source(finding.path)
     if source is None:
         return []
-    entries = []
+    edits_json = []
     for edit in sorted(fix.edits):
-        line, column = source.place(edit.start)
-        end_line, end_column = source.place(edit.end)
-        entries.append({
+        line, column = source.position(edit.start)
+        end_line, end_column = source.position(edit.end)
+        edits_json.append({
             "line": line, "column": column, "end_line": end_line, "end_column": end_column,
             "content": edit.text,
         })  # fmt: skip
-    return entries
+    return edits_json

@@ -1,15 +1,16 @@
-"""The documentation's page of rules, made of the rules."""
+"""Generates docs/rules.md from the rules."""
 
 from collections.abc import Iterable, Iterator
 
-from colonnade.lint._rule import Described
+from colonnade.lint._rule import BaseRule
 from colonnade.lint.rules import all_rules
+from colonnade.lint.schema import schema_rules
 
 HEAD = """# Rules
 
-What [`colonnade check`](check.md) finds, why it is wrong, and what is right. `colonnade check
---explain CLN101` prints the same. This page is made of the rules, and their tests are its examples:
-in the wrong ones a comment marks each line that is found.
+The rules of [`colonnade check`](check.md): what each one finds, why it is a problem, and what to do
+instead. `colonnade check --explain CLN101` prints the same text. This page is generated from the
+rules, and the tests run the examples. A comment marks each line with a finding in a wrong example.
 
 """
 GROUPS = {
@@ -21,23 +22,21 @@ GROUPS = {
     "CLN5": "Tables and databases: `--models`, `--database-url`",
 }
 FIXES = {
-    "safe": "Mended by `--fix`.",
-    "unsafe": "Mended by `--fix --unsafe-fixes`; look at what it did.",
-    "never": "Mended by hand.",
+    "safe": "Fixed by `--fix`.",
+    "unsafe": "Fixed by `--fix --unsafe-fixes`; review the change.",
+    "never": "Fix it by hand.",
 }
-SHORT = {"safe": "yes", "unsafe": "to look at", "never": ""}
+SHORT = {"safe": "safe", "unsafe": "unsafe", "never": ""}
 
 
 def rules_page() -> str:
-    """The page, in Markdown."""
-    from colonnade.lint.schema import schema_rules
-
-    rules: list[Described] = [*all_rules(), *schema_rules()]
+    """The page as Markdown."""
+    rules: list[BaseRule] = [*all_rules(), *schema_rules()]
     return HEAD + "".join(_contents(rules)) + "".join(_groups(rules))
 
 
-def _contents(rules: Iterable[Described]) -> Iterator[str]:
-    yield "| code | name | what it finds | fixed |\n|---|---|---|---|\n"
+def _contents(rules: Iterable[BaseRule]) -> Iterator[str]:
+    yield "| code | name | what it finds | fix |\n|---|---|---|---|\n"
     for rule in rules:
         anchor = f"{rule.code.lower()}-{rule.name}"
         summary = rule.summary().replace("|", "\\|")
@@ -45,7 +44,7 @@ def _contents(rules: Iterable[Described]) -> Iterator[str]:
     yield "\n"
 
 
-def _groups(rules: list[Described]) -> Iterator[str]:
+def _groups(rules: list[BaseRule]) -> Iterator[str]:
     for start, title in GROUPS.items():
         yield f"## {title}\n\n"
         for rule in rules:
@@ -53,7 +52,7 @@ def _groups(rules: list[Described]) -> Iterator[str]:
                 yield from _rule(rule)
 
 
-def _rule(rule: Described) -> Iterator[str]:
+def _rule(rule: BaseRule) -> Iterator[str]:
     yield f"### {rule.code} {rule.name}\n\n**{rule.summary()}**\n\n"
     if rule.reason():
         yield f"{rule.reason()}\n\n"
@@ -63,8 +62,8 @@ def _rule(rule: Described) -> Iterator[str]:
     yield f" [Source]({rule.source}).\n\n" if rule.source else "\n\n"
 
 
-def examples(rule: Described) -> Iterator[tuple[str, str]]:
-    """A rule's wrong example, and of its right one what is different."""
+def examples(rule: BaseRule) -> Iterator[tuple[str, str]]:
+    """Yield a rule's wrong example, and the part of its right example that differs."""
     if not rule.bad:
         return
     wrong, right = (text.strip().split("\n\n\n") for text in (rule.bad, rule.good))

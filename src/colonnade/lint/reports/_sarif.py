@@ -1,4 +1,4 @@
-"""Findings for code scanning: SARIF 2.1.0, which GitHub and others read."""
+"""Findings as SARIF 2.1.0, the format of GitHub code scanning and other tools."""
 
 import json
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
 def as_sarif(findings: Iterable[Finding], texts: Texts, version: str) -> str:
-    """A SARIF log of one run."""
+    """A SARIF log with one run."""
     findings = list(findings)
     used = {finding.code for finding in findings}
     rules = [

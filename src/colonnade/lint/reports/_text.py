@@ -1,4 +1,4 @@
-"""Findings for people: the place, what is wrong, the code around it, what to do."""
+"""Findings as text: location, message, source code and advice."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -10,15 +10,15 @@ from rich.markup import escape
 from colonnade.lint._findings import Finding
 from colonnade.lint.project._sources import Source, UnreadableError, read
 
-AROUND = 2  # lines of code that are shown before and after
+CONTEXT_LINES = 2  # shown before and after a finding
 PASSWORD = re.compile(r"(://[^:/@\s\"']*:)([^@\s\"']+)(?=@)")
 
 
 class Texts:
-    """What files hold, read once.
+    """The texts of files, each read once.
 
     Args:
-        contents: What files hold that are not what the disk has.
+        contents: The content of files that differs from the disk.
     """
 
     def __init__(self, contents: dict[Path, bytes] | None = None) -> None:
@@ -34,39 +34,36 @@ class Texts:
             return None
 
     def lines(self, path: str, cell: int | None) -> list[str]:
-        """The lines of a file, or of a cell of a notebook."""
+        """The lines of a file, or of a notebook cell."""
         source = self.source(path)
         if source is None:
             return []
         if cell is not None:
-            return next((p.text_lines for p in source.pieces if p.cell == cell), [])
+            return next((block.text_lines for block in source.blocks if block.cell == cell), [])
         return re.split(r"\r\n|\r|\n", source.text)
 
 
 def masked(line: str) -> str:
-    """A line of code without the passwords of the URLs in it; its columns stay."""
+    """Replace the passwords of URLs with asterisks, keeping the length of the line."""
     return PASSWORD.sub(lambda match: match[1] + "*" * len(match[2]), line)
 
 
 def as_text(findings: Iterable[Finding], texts: Texts, *, frames: bool = True) -> Iterator[str]:
-    """Each finding, in rich's markup.
+    """Yield each finding as lines of rich markup.
 
     Args:
-        findings: What was found.
-        texts: Where the code comes from.
-        frames: Whether the code is shown.
+        findings: The findings.
+        texts: The source texts.
+        frames: Whether to show the source code.
     """
     for finding in findings:
-        mendable = finding.fix is not None
-        star = (
-            f"[cyan]\\[{'*' if finding.fix and finding.fix.safe else '?'}][/cyan] "
-            if mendable
-            else ""
-        )
+        marker = ""
+        if finding.fix is not None:
+            marker = f"[cyan]\\[{'*' if finding.fix.safe else '?'}][/cyan] "
         cell = f"cell {finding.cell}:" if finding.cell else ""
         yield (
             f"[bold]{escape(finding.path)}[/bold]:{cell}{finding.line}:{finding.column}: "
-            f"[bold red]{finding.code}[/bold red] {star}{escape(finding.message)}"
+            f"[bold red]{finding.code}[/bold red] {marker}{escape(finding.message)}"
         )
         if frames:
             yield from _frame(finding, texts.lines(finding.path, finding.cell))
@@ -77,11 +74,11 @@ def as_text(findings: Iterable[Finding], texts: Texts, *, frames: bool = True) -
 
 
 def _frame(finding: Finding, lines: list[str]) -> Iterator[str]:
-    """The code around a finding, with what is meant underlined."""
+    """Yield the lines around a finding, with the finding underlined."""
     if not lines or finding.line > len(lines):
         return
-    first = max(1, finding.line - AROUND)
-    last = min(len(lines), finding.line + AROUND)
+    first = max(1, finding.line - CONTEXT_LINES)
+    last = min(len(lines), finding.line + CONTEXT_LINES)
     wide = len(str(last))
     yield f"[cyan]{' ' * wide} |[/cyan]"
     for number in range(first, last + 1):

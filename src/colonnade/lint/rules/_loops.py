@@ -1,39 +1,55 @@
-"""Loops, and what they go over."""
+"""Helpers for rules about loops."""
 
 import ast
 
-from colonnade.lint._context import COMPREHENSIONS
+from colonnade.lint._context import COMPREHENSIONS, Context
 
-TIMES = ("range(", "retr", "attempt", "chunk", "batch", "itertools.count", "page", "metadata",
-         ".columns", ".foreign_keys", "tables", "models")  # fmt: skip
+FEW_ITERATIONS = (
+    "range(", "retr", "attempt", "chunk", "batch", "itertools.count", "page", "metadata",
+    ".columns", ".foreign_keys", "tables", "models",
+)  # fmt: skip
 
 
-def _rounds(loop: ast.AST) -> list[ast.comprehension | ast.For | ast.AsyncFor]:
-    """What a loop goes through: a ``for``, or those of a comprehension; a ``while`` has none."""
+def _for_clauses(loop: ast.AST) -> list[ast.comprehension | ast.For | ast.AsyncFor]:
+    """The ``for`` clauses of a loop or comprehension; a ``while`` has none."""
     if isinstance(loop, COMPREHENSIONS):
         return [*loop.generators]
     return [loop] if isinstance(loop, ast.For | ast.AsyncFor) else []
 
 
 def loop_names(loop: ast.AST) -> set[str]:
-    """The names that are other in each round."""
+    """The variables that a loop assigns in each iteration."""
     return {
         name.id
-        for part in _rounds(loop)
+        for part in _for_clauses(loop)
         for name in ast.walk(part.target)
         if isinstance(name, ast.Name) and name.id != "_"
     }
 
 
-def is_known(loop: ast.AST) -> bool:
-    """Whether a loop goes over a few things the programmer wrote, or tries, or pages."""
-    parts = _rounds(loop)
+def has_few_iterations(loop: ast.AST) -> bool:
+    """Whether a loop has few iterations: over literals, retries, batches or pages."""
+    parts = _for_clauses(loop)
     if not parts:
         return False
-    over = parts[0].iter
-    if isinstance(over, ast.Tuple | ast.List | ast.Dict | ast.Set):
+    iterable = parts[0].iter
+    if isinstance(iterable, ast.Tuple | ast.List | ast.Dict | ast.Set):
         return True
-    if isinstance(over, ast.Name) and over.id.isupper():
+    if isinstance(iterable, ast.Name) and iterable.id.isupper():
         return True
-    text = ast.unparse(over).lower()
-    return any(word in text for word in TIMES)
+    text = ast.unparse(iterable).lower()
+    return any(word in text for word in FEW_ITERATIONS)
+
+
+def exits_after(context: Context, call: ast.Call) -> bool:
+    """Whether the loop ends after a call, so that the call runs only once."""
+    statement = context.module.enclosing_statement(call)
+    parent = context.module.parent(statement) if statement is not None else None
+    for name in ("body", "orelse", "finalbody"):
+        body = getattr(parent, name, [])
+        if statement in body:
+            rest = body[body.index(statement) :]
+            return any(
+                isinstance(following, ast.Return | ast.Break | ast.Raise) for following in rest
+            )
+    return False

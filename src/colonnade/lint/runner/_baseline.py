@@ -1,4 +1,4 @@
-"""What is known to be wrong and is not told again: for projects that begin with many findings."""
+"""Baselines: files of known findings that are not reported again."""
 
 import json
 import re
@@ -13,10 +13,10 @@ Key = tuple[str, str, str]
 
 
 def read_baseline(path: Path) -> Counter[Key]:
-    """The findings of a baseline, and how often each is there.
+    """Read a baseline: its findings, each with the number of occurrences.
 
     Raises:
-        CheckError: There is none, or it is none of ours.
+        CheckError: The file does not exist, or is not a baseline.
     """
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
@@ -27,19 +27,21 @@ def read_baseline(path: Path) -> Counter[Key]:
             }
         )
     except FileNotFoundError:
-        raise CheckError(f"{path} does not exist. Create it with --write-baseline.") from None
+        raise CheckError(
+            f"The baseline {path} does not exist. Create it with --write-baseline {path}."
+        ) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckError(f"{path} is not a baseline: {type(error).__name__} {error}") from None
+        raise CheckError(f"{path} is not a baseline: {type(error).__name__}: {error}") from None
 
 
 def write_baseline(path: Path, findings: Iterable[Finding], root: Path) -> int:
-    """Write what is found as what is known.
+    """Write findings as a baseline.
 
     Returns:
-        How many findings that is.
+        The number of findings.
 
     Raises:
-        CheckError: It cannot be written.
+        CheckError: The file cannot be written.
     """
     counted = Counter(_key(finding, root) for finding in findings)
     entries = [
@@ -49,16 +51,16 @@ def write_baseline(path: Path, findings: Iterable[Finding], root: Path) -> int:
     try:
         path.write_text(json.dumps({"findings": entries}, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
-        raise CheckError(f"Cannot write {path}: {error.strerror}") from None
+        raise CheckError(f"Could not write {path}: {error.strerror}") from None
     return sum(counted.values())
 
 
-def beyond(
+def exclude_known(
     findings: Iterable[Finding], known: Counter[Key], root: Path
 ) -> tuple[list[Finding], int]:
-    """What is found and not known, and how much was known.
+    """The findings that are not in the baseline, and the number of those that are.
 
-    Lines and columns do not count: code that moves is still known.
+    Lines and columns are ignored, so that code can move.
     """
     left = Counter(known)
     new = []

@@ -1,4 +1,4 @@
-"""What was found before, by content: in JSON, which runs nothing when it is read."""
+"""The cache of findings by file content, stored as JSON, which is safe to load."""
 
 import hashlib
 import json
@@ -12,71 +12,75 @@ from pathlib import Path
 from typing import Any
 
 from colonnade.lint._findings import Edit, Finding, Fix
-from colonnade.lint.project._module_summary import ClassFact, ModuleSummary
+from colonnade.lint.project._module_summary import ClassSummary, ModuleSummary
 
 FOLDER = ".colonnade_cache"
 
 
 @dataclass(slots=True)
-class Known:
-    """What is known of a file with a certain content.
+class FileRecord:
+    """The cached results for a file with a certain content.
 
     Attributes:
-        content: The hash of what it holds.
-        facts: The facts of its modules, by their names.
-        before: For each of its blocks or cells, the one before.
-        lines: How many it has.
-        speaks: Whether it names a library that the rules are about.
-        errors: What kept it from being parsed.
-        key: The hash of all that its findings follow from.
-        findings: What was found, before anything was left out.
+        content: The hash of the content.
+        summaries: The summaries of its modules, by name.
+        previous_blocks: For each Markdown block or notebook cell, the one before.
+        lines: The number of lines.
+        mentions_libraries: Whether the file mentions a library that rules are about.
+        errors: The findings for what could not be parsed.
+        key: The hash of everything that the findings depend on.
+        findings: All findings, before settings filter them.
     """
 
     content: str
-    facts: dict[str, ModuleSummary]
-    before: dict[str, str] = field(default_factory=dict)
+    summaries: dict[str, ModuleSummary]
+    previous_blocks: dict[str, str] = field(default_factory=dict)
     lines: int = 0
-    speaks: bool = True
+    mentions_libraries: bool = True
     errors: list[Finding] = field(default_factory=list)
     key: str = ""
     findings: list[Finding] = field(default_factory=list)
 
 
 class Cache:
-    """Keeps what was found in a folder of the project, ``.colonnade_cache``.
-
-    ``changed`` says whether there is anything new to keep.
+    """Stores results in the folder ``.colonnade_cache`` of a project.
 
     Args:
-        root: Where the project is; None keeps nothing.
+        root: The project's root; None disables the cache.
+
+    Attributes:
+        changed: Whether there is anything new to save.
     """
 
     def __init__(self, root: Path | None) -> None:
         self._folder = root / FOLDER if root is not None else None
-        self._files: dict[str, Known] = {}
-        self._used: dict[str, Known] = {}
+        self._files: dict[str, FileRecord] = {}
+        self._used: dict[str, FileRecord] = {}
         self.changed = False
         if self._folder is not None:
             self._files = self._read(self._folder / "check.json")
 
-    def get(self, name: str, content: str) -> Known | None:
-        """What is known of a file, if it still holds the same."""
-        known = self._files.get(name)
-        if known is None or known.content != content:
+    def get(self, name: str, content: str) -> FileRecord | None:
+        """The record of a file, or None if its content has changed."""
+        record = self._files.get(name)
+        if record is None or record.content != content:
             return None
-        self._used[name] = known
-        return known
+        self._used[name] = record
+        return record
 
-    def put(self, name: str, known: Known) -> None:
-        """Remember a file."""
-        self._used[name] = known
+    def put(self, name: str, record: FileRecord) -> None:
+        """Store the record of a file."""
+        self._used[name] = record
         self.changed = True
 
     def save(self) -> None:
-        """Write it down; where that cannot be done, the next run takes longer."""
+        """Write the cache; a failure only makes the next run slower."""
         if self._folder is None or not self.changed:
             return
-        data = {"version": version(), "files": {n: _packed(k) for n, k in self._used.items()}}
+        data = {
+            "version": code_version(),
+            "files": {name: _record_to_json(record) for name, record in self._used.items()},
+        }
         try:
             self._folder.mkdir(exist_ok=True)
             ignore = self._folder / ".gitignore"
@@ -89,19 +93,19 @@ class Cache:
         except OSError:
             return
 
-    def _read(self, path: Path) -> dict[str, Known]:
+    def _read(self, path: Path) -> dict[str, FileRecord]:
         try:
             data = json.loads(path.read_bytes())
-            if data["version"] != version():
+            if data["version"] != code_version():
                 return {}
-            return {name: _unpacked(entry) for name, entry in data["files"].items()}
+            return {name: _record_from_json(record) for name, record in data["files"].items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            return {}  # none, or another's
+            return {}  # missing, damaged, or written by another version
 
 
 @cache
-def version() -> str:
-    """What the cache depends on beside the project: this very program and its Python."""
+def code_version() -> str:
+    """The hash of this package's source and of the Python version, which the cache depends on."""
     digest = hashlib.blake2b(repr(sys.version_info).encode(), digest_size=16)
     for path in sorted(Path(__file__).parents[1].rglob("*.py")):
         digest.update(path.read_bytes())
@@ -109,68 +113,70 @@ def version() -> str:
 
 
 def content_hash(data: bytes, module: str = "") -> str:
-    """The hash of what a file holds, and of the name of its module."""
+    """The hash of a file's content and of its module name."""
     digest = hashlib.blake2b(data, digest_size=16)
     digest.update(f"\0{module}".encode(errors="surrogateescape"))
     return digest.hexdigest()
 
 
-def combined(parts: Mapping[str, str]) -> str:
-    """One hash of several, each with its name."""
+def combine_hashes(parts: Mapping[str, str]) -> str:
+    """Combine named hashes into one."""
     digest = hashlib.blake2b(digest_size=16)
     for name, part in sorted(parts.items()):
         digest.update(f"{name}\0{part}\0".encode(errors="surrogateescape"))
     return digest.hexdigest()
 
 
-def facts_hash(facts: Mapping[str, ModuleSummary]) -> str:
-    """The hash of a file's facts."""
-    text = json.dumps({name: _packed_facts(summary) for name, summary in sorted(facts.items())})
+def summaries_hash(summaries: Mapping[str, ModuleSummary]) -> str:
+    """The hash of the summaries of a file's modules."""
+    text = json.dumps(
+        {name: _summary_to_json(summary) for name, summary in sorted(summaries.items())}
+    )
     return content_hash(text.encode())
 
 
-def _packed(known: Known) -> dict[str, Any]:
+def _record_to_json(record: FileRecord) -> dict[str, Any]:
     return {
-        "content": known.content, "lines": known.lines, "speaks": known.speaks, "key": known.key,
-        "before": known.before,
-        "facts": {name: _packed_facts(summary) for name, summary in known.facts.items()},
-        "errors": [asdict(error) for error in known.errors],
-        "findings": [asdict(finding) for finding in known.findings],
+        "content": record.content, "lines": record.lines,
+        "mentions_libraries": record.mentions_libraries, "key": record.key,
+        "previous_blocks": record.previous_blocks,
+        "summaries": {
+            name: _summary_to_json(summary) for name, summary in record.summaries.items()
+        },
+        "errors": [asdict(error) for error in record.errors],
+        "findings": [asdict(finding) for finding in record.findings],
     }  # fmt: skip
 
 
-def _unpacked(data: dict[str, Any]) -> Known:
-    return Known(
+def _record_from_json(data: dict[str, Any]) -> FileRecord:
+    return FileRecord(
         data["content"],
-        {name: _unpacked_facts(packed) for name, packed in data["facts"].items()},
-        data["before"], data["lines"], data["speaks"],
-        [_finding(entry) for entry in data["errors"]], data["key"],
-        [_finding(entry) for entry in data["findings"]],
+        {name: _summary_from_json(summary) for name, summary in data["summaries"].items()},
+        data["previous_blocks"], data["lines"], data["mentions_libraries"],
+        [_finding_from_json(entry) for entry in data["errors"]], data["key"],
+        [_finding_from_json(entry) for entry in data["findings"]],
     )  # fmt: skip
 
 
-def _packed_facts(facts: ModuleSummary) -> list[Any]:
-    classes = {
-        name: [list(class_summary.bases), class_summary.table]
-        for name, class_summary in facts.classes.items()
-    }
+def _summary_to_json(summary: ModuleSummary) -> list[Any]:
+    classes = {name: [list(cls.bases), cls.table] for name, cls in summary.classes.items()}
     return [
-        facts.exports, list(facts.stars), classes, sorted(facts.queried),
-        sorted(facts.depends), list(facts.expiring), facts.migrations, list(facts.imports),
+        summary.exports, list(summary.stars), classes, sorted(summary.queried),
+        sorted(summary.depends), list(summary.expiring), summary.migrations, list(summary.imports),
     ]  # fmt: skip
 
 
-def _unpacked_facts(data: list[Any]) -> ModuleSummary:
+def _summary_from_json(data: list[Any]) -> ModuleSummary:
     exports, stars, classes, queried, depends, expiring, migrations, imports = data
     return ModuleSummary(
         exports, tuple(stars),
-        {name: ClassFact(tuple(bases), table) for name, (bases, table) in classes.items()},
+        {name: ClassSummary(tuple(bases), table) for name, (bases, table) in classes.items()},
         frozenset(queried), frozenset((name, early) for name, early in depends),
         tuple(expiring), migrations, tuple(imports),
     )  # fmt: skip
 
 
-def _finding(data: dict[str, Any]) -> Finding:
+def _finding_from_json(data: dict[str, Any]) -> Finding:
     fix = data.pop("fix")
     if fix is not None:
         fix = Fix(fix["message"], tuple(Edit(**edit) for edit in fix["edits"]), fix["safe"])

@@ -1,4 +1,4 @@
-"""Checking sources in memory: pieces become modules, modules a project, rules look at each."""
+"""Checks sources in memory: parse them into modules, then run the rules on each module."""
 
 import re
 from collections import Counter
@@ -9,7 +9,9 @@ from functools import lru_cache
 from colonnade.lint._context import Context
 from colonnade.lint._findings import Finding
 from colonnade.lint._rule import Rule
-from colonnade.lint.project._module_summary import ModuleSummary, gather
+from colonnade.lint.inference._flow import Inference
+from colonnade.lint.inference._walker import infer
+from colonnade.lint.project._module_summary import ModuleSummary, summarize_module
 from colonnade.lint.project._modules import Module
 from colonnade.lint.project._names import SHADOWED, Names
 from colonnade.lint.project._project import Project
@@ -24,117 +26,121 @@ FILE_NOQA = re.compile(r"^\s*#\s*colonnade:\s*noqa(?:\s*:\s*(?P<list>[\w\s,]+))?
 
 @dataclass(frozen=True)
 class Parsed:
-    """A file, parsed.
+    """A parsed file.
 
     Attributes:
         name: The name of its module.
-        path: Its path, as it was named.
-        source: What it holds.
-        modules: Its pieces, parsed; those that are not Python are not there.
-        before: For each piece's module, the one before it.
-        errors: What kept it, or a piece of it, from being parsed.
+        path: Its path, as the user named it.
+        source: Its text.
+        modules: The parsed blocks; blocks that are not valid Python are missing.
+        previous_blocks: For each block's module, the module of the block before.
+        errors: The findings for what could not be parsed.
     """
 
     name: str
     path: str
     source: Source
     modules: dict[str, Module]
-    before: dict[str, str] = field(default_factory=dict)
+    previous_blocks: dict[str, str] = field(default_factory=dict)
     errors: tuple[Finding, ...] = ()
 
 
-def parse(name: str, path: str, source: Source, package: str, *, uses: bool = True) -> Parsed:
-    """Parse what a file holds.
+def parse(
+    name: str, path: str, source: Source, package: str, *, inside_functions: bool = True
+) -> Parsed:
+    """Parse a file.
 
     Args:
         name: The name of its module.
         path: Its path, as findings name it.
-        source: What it holds.
-        package: What its relative imports count from.
-        uses: Whether what is inside its functions may matter.
+        source: Its text.
+        package: The package that its relative imports start from.
+        inside_functions: Whether to summarize what is inside functions.
     """
     modules: dict[str, Module] = {}
-    before: dict[str, str] = {}
+    previous_blocks: dict[str, str] = {}
     errors: list[Finding] = []
     last: str | None = None
-    for number, piece in enumerate(source.pieces, 1):
-        piece_name = f"{name}#{number}" if piece.lenient else name
+    for number, block in enumerate(source.blocks, 1):
+        block_name = f"{name}#{number}" if block.lenient else name
         try:
-            tree = piece.parse()
-            facts = gather(tree, package, uses=uses)
+            tree = block.parse()
+            summary = summarize_module(tree, package, inside_functions=inside_functions)
         except UnreadableError as error:
-            if not piece.lenient:
-                errors.append(unreadable(path, error))
+            if not block.lenient:
+                errors.append(unreadable_finding(path, error))
             continue
         except RecursionError:
-            errors.append(_too_deep(path, piece.first))
+            errors.append(_nesting_finding(path, block.first_line))
             continue
-        modules[piece_name] = Module(piece_name, path, source, piece, facts, tree)
+        modules[block_name] = Module(block_name, path, source, block, summary, tree)
         if last is not None:
-            before[piece_name] = last
-        last = piece_name if piece.lenient else None
-    return Parsed(name, path, source, modules, before, tuple(errors))
+            previous_blocks[block_name] = last
+        last = block_name if block.lenient else None
+    return Parsed(name, path, source, modules, previous_blocks, tuple(errors))
 
 
-def unreadable(path: str, error: UnreadableError) -> Finding:
-    """The finding that a file cannot be read."""
+def unreadable_finding(path: str, error: UnreadableError) -> Finding:
+    """The finding for a file that cannot be read."""
     end = error.column + 1
     return Finding(
         path, error.line, error.column, UNREADABLE, str(error), error.line, end, error.cell
     )
 
 
-def failed(path: str, error: Exception, where: str, line: int = 1) -> Finding:
-    """The finding that checking failed: at a file, which does not keep the others from it."""
+def failure_finding(path: str, error: Exception, where: str, line: int = 1) -> Finding:
+    """The finding for a failure while checking a file, which does not stop the other files."""
     if isinstance(error, RecursionError):
-        return _too_deep(path, line)
-    reason = f"{where} failed here ({type(error).__name__}: {error}); please report it"
-    return unreadable(path, UnreadableError(reason, line))
+        return _nesting_finding(path, line)
+    reason = f"{where} failed here ({type(error).__name__}: {error}); please report this"
+    return unreadable_finding(path, UnreadableError(reason, line))
 
 
-def _too_deep(path: str, line: int) -> Finding:
-    return unreadable(path, UnreadableError("nested too deeply to be checked", line))
+def _nesting_finding(path: str, line: int) -> Finding:
+    return unreadable_finding(path, UnreadableError("nested too deeply to be checked", line))
 
 
-def review(module: Module, project: Project, rules: Iterable[Rule]) -> Iterator[Finding]:
-    """What the rules find in a module, in the order of the text, noqa comments heeded."""
-    context = Context(module, project)
+def review(module: Module, inference: Inference, rules: Iterable[Rule]) -> Iterator[Finding]:
+    """Yield the findings of rules in a module in source order, without those that noqa silences."""
+    context = Context(module, inference)
     findings: set[Finding] = set()
     for rule in rules:
         try:
             if rule.applies(context):
                 findings.update(rule.check(context))
         except Exception as error:
-            findings.add(failed(module.path, error, rule.code, module.piece.first))
-    yield from sorted(finding for finding in findings if not _silenced(module, finding))
+            findings.add(failure_finding(module.path, error, rule.code, module.block.first_line))
+    yield from sorted(finding for finding in findings if not _has_noqa(module, finding))
 
 
 def check_sources(sources: Mapping[str, Source], rules: Iterable[Rule]) -> list[Finding]:
-    """Check files that are in memory, as one project.
+    """Check files in memory as one project.
 
     Args:
-        sources: What each file holds, by its path.
-        rules: What to look for.
+        sources: The files' texts, by path.
+        rules: The rules to run.
     """
     rules = list(rules)
     names = module_names(sources)
     files = [parse(names[path], path, source, package_of(path)) for path, source in sources.items()]
     modules = {name: module for file in files for name, module in file.modules.items()}
-    facts: dict[str, ModuleSummary] = {name: module.facts for name, module in modules.items()}
-    before = {name: source for file in files for name, source in file.before.items()}
+    summaries: dict[str, ModuleSummary] = {name: module.summary for name, module in modules.items()}
+    previous_blocks = {
+        name: previous for file in files for name, previous in file.previous_blocks.items()
+    }
     packages = [names[path] for path in sources if is_package(path)]
-    project = Project(Names(facts, packages, before), modules.get)
-    errors = [error for file in files for error in file.errors]
+    inference = infer(Project(Names(summaries, packages, previous_blocks), modules.get))
+    findings = [error for file in files for error in file.errors]
     for module in modules.values():
-        errors += review(module, project, rules)
-    return sorted(errors)
+        findings += review(module, inference, rules)
+    return sorted(findings)
 
 
 def module_names(paths: Iterable[str]) -> dict[str, str]:
-    """The name of each file's module, by its path: no two files have the same.
+    """The unique module name of each file, by path.
 
-    Where an import could mean several files, it means the package, then the module, then its stub,
-    as it does in Python. The others get a name that no import can spell.
+    If an import could refer to several files, it refers to the package, then the module, then its
+    stub, as in Python. The other files get a name that no import can spell.
     """
     names: dict[str, str] = {}
     shared: Counter[str] = Counter()
@@ -146,7 +152,7 @@ def module_names(paths: Iterable[str]) -> dict[str, str]:
 
 
 def module_name(path: str) -> str:
-    """What a file's module is imported by: its path from the project's root, with dots."""
+    """The name by which a file is imported: its path from the project's root, with dots."""
     parts = path.replace("\\", "/").removesuffix(".py").removesuffix(".pyi").split("/")
     if parts[-1] == "__init__":
         parts = parts[:-1]
@@ -154,32 +160,36 @@ def module_name(path: str) -> str:
 
 
 def is_package(path: str) -> bool:
-    """Whether a file is a package's own."""
+    """Whether a file is an ``__init__``."""
     return path.replace("\\", "/").rpartition("/")[2] in ("__init__.py", "__init__.pyi")
 
 
 def package_of(path: str) -> str:
-    """What a file's relative imports count from."""
+    """The package that a file's relative imports start from."""
     name = module_name(path)
     return name if is_package(path) else name.rpartition(".")[0]
 
 
-def _silenced(module: Module, finding: Finding) -> bool:
+def _has_noqa(module: Module, finding: Finding) -> bool:
     whole = _file_noqa(module.source.text)
     if whole is not None and (not whole or finding.code in whole):
         return True
-    lines = module.piece.text_lines
-    first = finding.line - module.piece.first
-    last = (finding.end_line or finding.line) - module.piece.first
-    return any(_says_noqa(lines[at], finding.code) for at in {first, last} if 0 <= at < len(lines))
+    lines = module.block.text_lines
+    first = finding.line - module.block.first_line
+    last = (finding.end_line or finding.line) - module.block.first_line
+    return any(
+        _line_has_noqa(lines[index], finding.code)
+        for index in {first, last}
+        if 0 <= index < len(lines)
+    )
 
 
-def _says_noqa(line: str, code: str) -> bool:
+def _line_has_noqa(line: str, code: str) -> bool:
     match = NOQA.search(line)
     if match is None:
         return False
     codes = match["list"]
-    return codes is None or code in {code.upper() for code in re.split(r"[\s,]+", codes)}
+    return codes is None or code in {entry.upper() for entry in re.split(r"[\s,]+", codes)}
 
 
 @lru_cache(maxsize=4)

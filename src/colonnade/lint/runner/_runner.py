@@ -1,13 +1,12 @@
-"""A whole run: files are found, scanned for what they tell each other, and reviewed.
+"""Runs a whole check: find the files, scan them for summaries, and review them with the rules.
 
-What was found before is kept by content: a file is scanned again when it changed, and reviewed
-again when it did, or anything it imports, or a model, or what any file tells the others.
+Results are cached by content. A file is scanned again when it changes. It is reviewed again when it
+changes, or a file that it imports, or a file with tables, or the summary of any file.
 """
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
 from pathlib import Path
@@ -17,41 +16,47 @@ from uuid import uuid4
 from colonnade.errors import CheckError
 from colonnade.lint._findings import Finding
 from colonnade.lint.project import _known_names as lib
-from colonnade.lint.project._dependency_hashes import reached_hashes
-from colonnade.lint.project._files import SUFFIXES, Files
-from colonnade.lint.project._module_summary import ModuleSummary
-from colonnade.lint.project._modules import Module
+from colonnade.lint.project._files import SUFFIXES, Files, ProjectFile
 from colonnade.lint.project._names import Names
-from colonnade.lint.project._project import Project
-from colonnade.lint.project._settings import Settings, is_project
-from colonnade.lint.project._sources import UnreadableError, read
+from colonnade.lint.project._settings import Settings, is_project_root
+from colonnade.lint.project._sources import UnreadableError
 from colonnade.lint.rules import all_rules
-from colonnade.lint.runner._cache import Cache, Known, combined, content_hash, facts_hash
+from colonnade.lint.runner._cache import (
+    Cache,
+    FileRecord,
+    combine_hashes,
+    content_hash,
+    summaries_hash,
+)
 from colonnade.lint.runner._checking import (
-    failed,
     is_package,
     module_names,
-    package_of,
-    parse,
-    review,
-    unreadable,
+    unreadable_finding,
 )
+from colonnade.lint.runner._dependency_hashes import dependency_hashes
+from colonnade.lint.runner._workers import (
+    ReviewJob,
+    forget_reviewers,
+    review_files,
+    scan_files,
+)
+from colonnade.lint.schema import schema_rules
 
-WORTH_A_POOL = 400_000  # bytes of Python; below, starting processes takes longer than they save
+MIN_POOL_BYTES = 400_000  # of Python; for less, starting processes takes longer than they save
 Item = TypeVar("Item")
 Progress = Callable[[str, int, int], None]
 
 
 @dataclass
 class Report:
-    """What a run has found.
+    """The result of a check.
 
     Attributes:
-        findings: In the order of path and line.
-        files: How many files were checked.
-        lines: How many lines they have.
-        skipped: Files that were not checked, and why.
-        known: How many findings the baseline has.
+        findings: The findings, sorted by path and line.
+        files: The number of files checked.
+        lines: The number of lines in them.
+        skipped: The files that were not checked, each with the reason.
+        known: The number of findings that the baseline contains.
     """
 
     findings: list[Finding] = field(default_factory=list)
@@ -59,23 +64,6 @@ class Report:
     lines: int = 0
     skipped: list[tuple[str, str]] = field(default_factory=list)
     known: int = 0
-
-
-@dataclass(frozen=True)
-class Target:
-    """A file of the project.
-
-    Attributes:
-        path: Where it is.
-        name: Its path from the project's root.
-        module: The name of its module, which no other file has.
-        wanted: Whether its findings are reported; else it is read for the names in it.
-    """
-
-    path: Path
-    name: str
-    module: str
-    wanted: bool
 
 
 def check(
@@ -90,28 +78,28 @@ def check(
     """Check files.
 
     Args:
-        settings: The project's.
-        paths: Files and folders; the project's root if there are none. The rest of the project
-            is read as well, to know what names mean.
-        jobs: How many processes to use at most.
-        cached: Whether to keep what was found for the next run.
-        progress: Called with what is done, how much of it is, and of how much.
-        contents: What files hold that are not what the disk has: those open in an editor.
+        settings: The project's settings.
+        paths: The files and folders to report; by default the project's root. The rest of the
+            project is read as well, to resolve names.
+        jobs: The maximum number of processes.
+        cached: Whether to use and update the cache.
+        progress: Called with the name of the step, the number of files done, and their total.
+        contents: The content of files that differs from the disk, such as open documents.
 
     Raises:
-        CheckError: A path is not there, or a code is none.
+        CheckError: A path does not exist, or a rule code is unknown.
     """
-    _known_codes(settings)
-    targets = _targets(settings, paths or [settings.root], contents or {})
+    _check_codes(settings)
+    files = _files(settings, paths or [settings.root], contents or {})
     cache = Cache(settings.root if cached else None)
-    run = _Run(settings, targets, cache, progress or _silent, contents or {})
-    report = run.go(jobs)
+    run = _CheckRun(settings, files, cache, progress or _no_progress, contents or {})
+    report = run.run(jobs)
     cache.save()
     return report
 
 
 def selected(settings: Settings, finding: Finding, name: str) -> bool:
-    """Whether the settings want to hear of a finding."""
+    """Whether the settings select a finding."""
     code = finding.code
     if not code.startswith(settings.select) or (
         settings.ignore and code.startswith(settings.ignore)
@@ -123,12 +111,10 @@ def selected(settings: Settings, finding: Finding, name: str) -> bool:
     )
 
 
-def _known_codes(settings: Settings) -> None:
-    from colonnade.lint.schema import schema_rules
-
+def _check_codes(settings: Settings) -> None:
     codes = [rule.code for rule in (*all_rules(), *schema_rules())]
     prefixes = [*settings.select, *settings.ignore]
-    prefixes += [code for some in settings.per_file_ignores.values() for code in some]
+    prefixes += [prefix for ignored in settings.per_file_ignores.values() for prefix in ignored]
     for prefix in prefixes:
         if not any(code.startswith(prefix) for code in codes):
             raise CheckError(
@@ -136,170 +122,185 @@ def _known_codes(settings: Settings) -> None:
             )
 
 
-def _targets(
+def _files(
     settings: Settings, paths: Iterable[Path], contents: dict[Path, bytes]
-) -> list[Target]:
-    """The files to check, and then the rest of the project, for the names in it."""
+) -> list[ProjectFile]:
+    """The files to report, followed by the rest of the project."""
     files = Files(settings.root, settings.exclude)
-    wanted = dict.fromkeys(
-        path for path in _named(files, paths, contents) if not files.excluded(path)
+    reported = dict.fromkeys(
+        path for path in _expand_paths(files, paths, contents) if not files.excluded(path)
     )
-    targets = dict(wanted)
-    if is_project(settings.root):
-        rest = files.below(settings.root)
-        targets.update(dict.fromkeys(path for path in rest if path.suffix in (".py", ".pyi")))
-    names = {path: files.name(path) for path in targets}
+    paths_to_read = dict(reported)
+    if is_project_root(settings.root):
+        rest = files.walk(settings.root)
+        paths_to_read.update(dict.fromkeys(path for path in rest if path.suffix in (".py", ".pyi")))
+    names = {path: files.relative_name(path) for path in paths_to_read}
     modules = module_names(names.values())
     return [
-        Target(path, name, modules[name], wanted=path in wanted) for path, name in names.items()
+        ProjectFile(path, name, modules[name], is_reported=path in reported)
+        for path, name in names.items()
     ]
 
 
-def _named(files: Files, paths: Iterable[Path], contents: dict[Path, bytes]) -> Iterator[Path]:
-    """The files that the paths are, or that are in their folders."""
+def _expand_paths(
+    files: Files, paths: Iterable[Path], contents: dict[Path, bytes]
+) -> Iterator[Path]:
+    """Yield the files among the paths, and the files in their folders."""
     for path in paths:
         absolute = path.absolute()
         if path.is_dir():
-            yield from files.below(absolute)
+            yield from files.walk(absolute)
         elif path.exists() or path.is_symlink() or absolute in contents:
             if path.suffix not in SUFFIXES:
                 raise CheckError(f"{path} is not a Python file, Markdown file or notebook.")
             yield absolute
         else:
-            raise CheckError(f"There is no file or folder {path}.")
+            raise CheckError(f"The path {path} does not exist.")
 
 
-def _silent(what: str, done: int, total: int) -> None:
+def _no_progress(what: str, done: int, total: int) -> None:
     pass
 
 
-class _Run:
-    """One run over the files of a project."""
+class _CheckRun:
+    """One check of the files of a project."""
 
     def __init__(
         self,
         settings: Settings,
-        targets: list[Target],
+        files: list[ProjectFile],
         cache: Cache,
         progress: Progress,
         contents: dict[Path, bytes],
     ) -> None:
         self._settings = settings
-        self._targets = targets
+        self._files = files
         self._cache = cache
         self._progress = progress
         self._contents = contents
-        self._known: dict[str, Known] = {}
+        self._records: dict[str, FileRecord] = {}
         self._report = Report()
 
-    def go(self, jobs: int) -> Report:
+    def run(self, jobs: int) -> Report:
         pool = None
-        waiting = self._look()
+        waiting = self._read_files()
         size = sum(len(data) for _, data in waiting)
         try:
-            if jobs > 1 and size > WORTH_A_POOL:
+            if jobs > 1 and size > MIN_POOL_BYTES:
                 pool = ProcessPoolExecutor(jobs)
             self._scan(waiting, pool, jobs)
             self._review(pool, jobs)
         finally:
             if pool is not None:
                 pool.shutdown(cancel_futures=True)
-        return self._finished()
+        return self._make_report()
 
-    def _look(self) -> list[tuple[Target, bytes]]:
-        """Read every file; those that the cache does not know as they are have to be scanned."""
+    def _read_files(self) -> list[tuple[ProjectFile, bytes]]:
+        """Read all files; return those that are not in the cache with their content."""
         waiting = []
-        for target in self._targets:
+        for file in self._files:
             try:
-                data = self._contents.get(target.path)
+                data = self._contents.get(file.path)
                 if data is None:
-                    data = target.path.read_bytes()
+                    data = file.path.read_bytes()
             except OSError as error:
                 reason = f"cannot be read: {error.strerror or error}"
-                finding = unreadable(target.name, UnreadableError(reason))
-                self._known[target.name] = Known("", {}, speaks=False, errors=[finding])
+                finding = unreadable_finding(file.name, UnreadableError(reason))
+                self._records[file.name] = FileRecord(
+                    "", {}, mentions_libraries=False, errors=[finding]
+                )
                 continue
             if len(data) > self._settings.max_file_size:
                 size = f"{len(data) / 1_000_000:.1f} MB, more than max-file-size"
-                if target.wanted:
-                    self._report.skipped.append((self._shown(target), size))
+                if file.is_reported:
+                    self._report.skipped.append((self._display_path(file), size))
                 continue
-            known = self._cache.get(target.name, content_hash(data, target.module))
-            if known is None:
-                waiting.append((target, data))
+            record = self._cache.get(file.name, content_hash(data, file.module))
+            if record is None:
+                waiting.append((file, data))
             else:
-                self._known[target.name] = known
+                self._records[file.name] = record
         return waiting
 
     def _scan(
-        self, waiting: list[tuple[Target, bytes]], pool: ProcessPoolExecutor | None, jobs: int
+        self, waiting: list[tuple[ProjectFile, bytes]], pool: ProcessPoolExecutor | None, jobs: int
     ) -> None:
-        parts = _divided(waiting, jobs if pool else 1)
-        results = pool.map(_scan_all, parts) if pool is not None else map(_scan_all, parts)
+        batches = _split(waiting, jobs if pool else 1)
+        results = pool.map(scan_files, batches) if pool is not None else map(scan_files, batches)
         done = 0
         for result in results:
-            for name, known in result:
-                self._known[name] = known
-                self._cache.put(name, known)
+            for name, record in result:
+                self._records[name] = record
+                self._cache.put(name, record)
                 done += 1
             self._progress("reading", done, len(waiting))
 
     def _review(self, pool: ProcessPoolExecutor | None, jobs: int) -> None:
-        names, packages, before = self._names()
-        relevant = _relevant(self._known, names)
+        names, packages, previous_blocks = self._names()
+        relevant = _relevant_files(self._records, names)
         keys = self._keys(names, relevant)
-        wanted = [target for target in self._targets if target.wanted and target.name in relevant]
-        stale = [file for file in wanted if self._known[file.name].key != keys[file.name]]
-        files = {target.module: target for target in self._targets}
-        job = _Job(uuid4().hex, dict(names.facts), packages, before, files, self._contents)
-        parts = _divided(stale, jobs if pool else 1)
+        stale = [
+            file
+            for file in self._files
+            if file.is_reported and file.name in relevant
+            if self._records[file.name].key != keys[file.name]
+        ]
+        files = {file.module: file for file in self._files}
+        job = ReviewJob(
+            uuid4().hex, dict(names.summaries), packages, previous_blocks, files, self._contents
+        )
+        batches = _split(stale, jobs if pool else 1)
         results = (
-            pool.map(_review_all, [job] * len(parts), parts)
+            pool.map(review_files, [job] * len(batches), batches)
             if pool is not None
-            else (_review_all(job, part) for part in parts)
+            else (review_files(job, batch) for batch in batches)
         )
         done = 0
         for result in results:
             for name, findings in result:
-                self._known[name].findings = findings
-                self._known[name].key = keys[name]
+                self._records[name].findings = findings
+                self._records[name].key = keys[name]
                 self._cache.changed = True
                 done += 1
             self._progress("checking", done, len(stale))
-        _reviewers.clear()
+        forget_reviewers()
 
     def _names(self) -> tuple[Names, list[str], dict[str, str]]:
-        facts = {}
-        before = {}
-        for known in self._known.values():
-            facts.update(known.facts)
-            before.update(known.before)
-        packages = [target.module for target in self._targets if is_package(target.name)]
-        return Names(facts, packages, before), packages, before
+        summaries = {}
+        previous_blocks = {}
+        for record in self._records.values():
+            summaries.update(record.summaries)
+            previous_blocks.update(record.previous_blocks)
+        packages = [file.module for file in self._files if is_package(file.name)]
+        return Names(summaries, packages, previous_blocks), packages, previous_blocks
 
     def _keys(self, names: Names, relevant: set[str]) -> dict[str, str]:
-        """For each file, the hash of all that its findings follow from."""
-        owners = {module: name for name, entry in self._known.items() for module in entry.facts}
-        contents = {name: entry.content for name, entry in self._known.items()}
-        reached = reached_hashes(_imports(names, owners), contents)
-        # A table is reached by its name alone: quoted, in a relation or a foreign key.
-        shared = {name: reached[name] for name in map(owners.get, _homes(names)) if name}
-        shared["facts"] = combined({n: facts_hash(entry.facts) for n, entry in self._known.items()})
-        common = combined(shared)
-        return {name: combined({"": common, name: reached[name]}) for name in relevant}
+        """For each file, the hash of everything that its findings depend on."""
+        owners = {
+            module: name for name, record in self._records.items() for module in record.summaries
+        }
+        content_hashes = {name: record.content for name, record in self._records.items()}
+        hashes = dependency_hashes(_file_imports(names, owners), content_hashes)
+        # Relations and foreign keys refer to tables by name, without an import.
+        shared = {name: hashes[name] for name in map(owners.get, _table_modules(names)) if name}
+        shared["summaries"] = combine_hashes(
+            {name: summaries_hash(record.summaries) for name, record in self._records.items()}
+        )
+        common = combine_hashes(shared)
+        return {name: combine_hashes({"": common, name: hashes[name]}) for name in relevant}
 
-    def _finished(self) -> Report:
+    def _make_report(self) -> Report:
         report = self._report
-        for target in self._targets:
-            known = self._known.get(target.name)
-            if not target.wanted or known is None:
+        for file in self._files:
+            record = self._records.get(file.name)
+            if not file.is_reported or record is None:
                 continue
             report.files += 1
-            report.lines += known.lines
-            shown = self._shown(target)
-            for finding in (*known.errors, *known.findings):
-                if selected(self._settings, finding, target.name):
-                    report.findings.append(replace(finding, path=shown))
+            report.lines += record.lines
+            display_path = self._display_path(file)
+            for finding in (*record.errors, *record.findings):
+                if selected(self._settings, finding, file.name):
+                    report.findings.append(replace(finding, path=display_path))
         report.findings.sort(
             key=lambda finding: (
                 finding.path,
@@ -311,140 +312,62 @@ class _Run:
         )
         return report
 
-    def _shown(self, target: Target) -> str:
-        """A path as people say it: from where they stand, if it is below."""
+    def _display_path(self, file: ProjectFile) -> str:
+        """The path relative to the current directory if it is inside, else the absolute path."""
         here = Path.cwd()
-        path = target.path
+        path = file.path
         return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
-@dataclass(frozen=True)
-class _Job:
-    """What a process has to know to review files; ``run`` is another for each run.
-
-    ``files`` has each file by the name of its module.
-    """
-
-    run: str
-    facts: dict[str, ModuleSummary]
-    packages: list[str]
-    before: dict[str, str]
-    files: dict[str, Target]
-    contents: dict[Path, bytes]
-
-
-class _Reviewer:
-    """Reviews files of one project; modules are parsed as they are asked for."""
-
-    def __init__(self, job: _Job) -> None:
-        self._job = job
-        self.project = Project(Names(job.facts, job.packages, job.before), self.load)
-        self._parsed: dict[str, dict[str, Module]] = {}
-
-    def load(self, name: str) -> Module | None:
-        return self.modules(name.partition("#")[0]).get(name)
-
-    def modules(self, module: str) -> dict[str, Module]:
-        """The modules of a file, by the name of the first."""
-        if module not in self._parsed:
-            self._parsed[module] = {}
-            file = self._job.files[module]
-            with suppress(Exception):  # which the scan has reported
-                data = self._job.contents.get(file.path)
-                source = read(file.path.read_bytes() if data is None else data, file.path.suffix)
-                parsed = parse(module, file.name, source, package_of(file.name))
-                self._parsed[module] = parsed.modules
-        return self._parsed[module]
-
-    def review(self, file: Target) -> list[Finding]:
-        findings: list[Finding] = []
-        try:
-            for name in self.modules(file.module):
-                module = self.project.module(name)
-                if module is not None:
-                    findings += review(module, self.project, all_rules())
-        except Exception as error:
-            findings.append(failed(file.name, error, "the review"))
-        return findings
-
-
-_reviewers: dict[str, _Reviewer] = {}  # of the run that a process works for
-
-
-def _review_all(job: _Job, files: list[Target]) -> list[tuple[str, list[Finding]]]:
-    """Review files; what was parsed for them is kept for the next part of the same run."""
-    if job.run not in _reviewers:
-        _reviewers.clear()
-        _reviewers[job.run] = _Reviewer(job)
-    return [(file.name, _reviewers[job.run].review(file)) for file in files]
-
-
-def _scan_all(files: list[tuple[Target, bytes]]) -> list[tuple[str, Known]]:
-    return [(file.name, _scanned(file, data)) for file, data in files]
-
-
-def _scanned(file: Target, data: bytes) -> Known:
-    """What is known of a file that is read; if that fails, why."""
-    content = content_hash(data, file.module)
-    try:
-        source = read(data, file.path.suffix)
-        speaks = any(subject in source.text for subject in lib.SUBJECTS)
-        parsed = parse(file.module, file.name, source, package_of(file.name), uses=speaks)
-    except UnreadableError as error:
-        return Known(content, {}, speaks=False, errors=[unreadable(file.name, error)])
-    except Exception as error:
-        return Known(content, {}, speaks=False, errors=[failed(file.name, error, "reading")])
-    facts = {name: module.facts for name, module in parsed.modules.items()}
-    return Known(
-        content, facts, parsed.before, source.text.count("\n"), speaks, list(parsed.errors)
-    )  # fmt: skip
-
-
-def _divided(items: list[Item], jobs: int) -> list[list[Item]]:
-    """Parts of a list for several processes, small enough that none waits long for another."""
+def _split(items: list[Item], jobs: int) -> list[list[Item]]:
+    """Split a list into batches that are small enough to keep all processes busy."""
     size = max(1, len(items) // (jobs * 4) + 1) if jobs > 1 else max(1, len(items) // 20 + 1)
     return [items[start : start + size] for start in range(0, len(items), size)]
 
 
-def _homes(names: Names) -> Iterable[str]:
-    """The modules that define tables."""
-    tables = names.tables | names.heirs.get(lib.DECLARATIVE, frozenset())
+def _table_modules(names: Names) -> Iterable[str]:
+    """Yield the modules that define tables."""
+    tables = names.tables | names.subclasses.get(lib.DECLARATIVE, frozenset())
     for module, name in names.classes():
         bases = names.bases[f"{module}.{name}"]
         if f"{module}.{name}" in tables or any(base.endswith("Base") for base in bases):
             yield module
 
 
-def _imports(names: Names, owners: dict[str, str]) -> dict[str, set[str]]:
-    """For each file, those that it imports, and the conftest files whose fixtures it may use."""
-    direct: dict[str, set[str]] = {owner: set() for owner in owners.values()}
+def _file_imports(names: Names, owners: dict[str, str]) -> dict[str, set[str]]:
+    """For each file, the files that it imports and the conftest files whose fixtures it can use."""
+    imports: dict[str, set[str]] = {owner: set() for owner in owners.values()}
     for module, owner in owners.items():
-        imports = direct[owner]
-        imports |= {owners[imported] for imported in names.imports(module) if imported in owners}
+        imported = imports[owner]
+        imported |= {
+            owners[module_name] for module_name in names.imports(module) if module_name in owners
+        }
         parts = module.split(".")
         conftests = (".".join([*parts[:size], "conftest"]) for size in range(len(parts)))
-        imports |= {owners[conftest] for conftest in conftests if conftest in owners}
-    return direct
+        imported |= {owners[conftest] for conftest in conftests if conftest in owners}
+    return imports
 
 
-def _relevant(known: dict[str, Known], names: Names) -> set[str]:
-    """The files that rules may find something in: those that speak of a library, or import one."""
-    owners = {module: name for name, entry in known.items() for module in entry.facts}
-    users: dict[str, set[str]] = {}
+def _relevant_files(records: dict[str, FileRecord], names: Names) -> set[str]:
+    """The files that mention a library or import a file that does, however far."""
+    owners = {module: name for name, record in records.items() for module in record.summaries}
+    importers: dict[str, set[str]] = {}
     for module, owner in owners.items():
         for imported in names.imports(module):
             if imported in owners:
-                users.setdefault(owners[imported], set()).add(owner)
-    relevant = {name for name, entry in known.items() if entry.speaks and entry.facts}
+                importers.setdefault(owners[imported], set()).add(owner)
+    relevant = {
+        name for name, record in records.items() if record.mentions_libraries and record.summaries
+    }
     waiting = list(relevant)
     while waiting:
-        for user in users.get(waiting.pop(), ()):
-            if user not in relevant:
-                relevant.add(user)
-                waiting.append(user)
+        for importer in importers.get(waiting.pop(), ()):
+            if importer not in relevant:
+                relevant.add(importer)
+                waiting.append(importer)
     return relevant
 
 
 def default_jobs() -> int:
-    """How many processes this machine can run at once."""
+    """The number of processors that this process can use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

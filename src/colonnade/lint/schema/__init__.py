@@ -1,6 +1,6 @@
-"""Rules about tables as they are: an imported metadata, and the database, if there is one.
+"""Rules about tables: an imported metadata, and optionally a running database.
 
-This part of the reviewer is handed what others imported; it imports no user code either.
+The caller imports the user's code and passes the metadata; this package imports none of it.
 """
 
 from colonnade.lint.schema._live import LiveRule, live_rules, review_database
@@ -20,5 +20,5 @@ __all__ = [
 
 
 def schema_rules() -> tuple[SchemaRule | LiveRule, ...]:
-    """Every rule about tables, by its code."""
+    """Every rule about tables, sorted by code."""
     return tuple(sorted((*metadata_rules(), *live_rules()), key=lambda rule: rule.code))

@@ -1,4 +1,4 @@
-"""CLN510 to CLN512: rules about a database that is running."""
+"""CLN510 to CLN512: rules about a running database."""
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,110 +8,115 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from colonnade.lint._findings import Finding
-from colonnade.lint._rule import Described
+from colonnade.lint._rule import BaseRule
 
-BIG = 1000  # rows from which PostgreSQL prefers an index to reading the table
+MIN_ROWS = 1000  # PostgreSQL may scan smaller tables although they have an index
 
 
 @dataclass(frozen=True)
-class Running:
-    """A database that is running.
+class LiveDatabase:
+    """A running database.
 
     Attributes:
-        connection: To the database.
-        drift: How its tables differ from the models', in words, as who compares them says: that
-            takes Alembic, which is another room's.
+        connection: A connection to the database.
+        drift: Descriptions of the differences from the models, which the caller finds with Alembic.
     """
 
     connection: Connection
     drift: Sequence[str] = ()
 
 
-class LiveRule(Described):
-    """One thing that goes wrong in a database."""
+class LiveRule(BaseRule):
+    """A rule about a running database."""
 
     @abstractmethod
-    def check(self, database: Running) -> Iterator[Finding]:
-        """Find it."""
+    def check(self, database: LiveDatabase) -> Iterator[Finding]:
+        """Yield the findings in a database."""
 
-    def find(self, table: str, message: str, advice: str | None = None) -> Finding:
-        """A finding at a table of the database."""
+    def finding(self, table: str, message: str, advice: str | None = None) -> Finding:
+        """Make a finding at a table of the database."""
         return Finding(table, 1, 1, self.code, message, 1, 1, advice=advice)
 
 
-class Drifted(LiveRule):
-    """The database is not what the models say.
+class Drift(LiveRule):
+    """The database differs from the models.
 
-    A column that is missing is an error in every query of its table; one that is not in the models
-    is written by nobody, and fails inserts if it is NOT NULL. `colonnade migrate` and `upgrade`
-    bring them together; `colonnade drift` says which side the history is on.
+    A missing column makes every query of its table fail. A column that the models do not have is
+    never written, and makes inserts fail if it is NOT NULL. `colonnade migrate` and `colonnade
+    upgrade` bring both together; `colonnade drift` shows which side the migration history agrees
+    with.
     """
 
     code = "CLN510"
     name = "drift"
 
-    def check(self, database: Running) -> Iterator[Finding]:
+    def check(self, database: LiveDatabase) -> Iterator[Finding]:
         name = str(database.connection.engine.url.database or "database")
         for difference in database.drift:
-            yield self.find(name, difference)
+            yield self.finding(name, difference, "Run `colonnade migrate` and `colonnade upgrade`")
 
 
 class UnusedIndex(LiveRule):
-    """An index has not been used since the statistics began.
+    """An index has not been used since the statistics were reset.
 
-    Each write keeps it. PostgreSQL counts the uses of each index (`pg_stat_user_indexes`); look how
-    long it has counted, and at every replica, before dropping one. Unique indexes are not found:
-    they keep rows apart, used or not.
+    Every write updates the index. PostgreSQL counts the uses of each index
+    (`pg_stat_user_indexes`); before you drop one, check how long it has counted, and check every
+    replica. Unique indexes are not reported, since they enforce uniqueness even if no query uses
+    them.
     """
 
     code = "CLN511"
     name = "unused-index"
     source = "https://www.postgresql.org/docs/current/monitoring-stats.html#MONITORING-PG-STAT-ALL-INDEXES-VIEW"
 
-    def check(self, database: Running) -> Iterator[Finding]:
+    def check(self, database: LiveDatabase) -> Iterator[Finding]:
         connection = database.connection
         if connection.dialect.name != "postgresql":
             return
-        rows = connection.execute(_UNUSED, {"rows": BIG})
+        rows = connection.execute(_UNUSED, {"rows": MIN_ROWS})
         for table, index, size, since in rows:
-            began = f" since {since:%Y-%m-%d}" if since is not None else ""
-            message = f"the index `{index}` ({size}) was never used{began}"
-            yield self.find(table, message, "Drop it, if no replica uses it either")
+            period = f" since {since:%Y-%m-%d}" if since is not None else ""
+            message = f"the index `{index}` ({size}) has never been used{period}"
+            yield self.finding(table, message, "Drop it if no replica uses it either")
 
 
 class MissingIndex(LiveRule):
     """A foreign key in the database has no index, or a large table is read from end to end.
 
-    On PostgreSQL, tables of a thousand rows and more that are read whole more often than by an
-    index (`pg_stat_user_tables`); on both databases, foreign keys without an index.
+    On PostgreSQL, the rule reports tables with a thousand rows or more that are scanned more often
+    than searched by an index (`pg_stat_user_tables`). On both databases it reports foreign keys
+    without an index.
     """
 
     code = "CLN512"
     name = "missing-index"
     source = "https://www.postgresql.org/docs/current/monitoring-stats.html#MONITORING-PG-STAT-ALL-TABLES-VIEW"
 
-    def check(self, database: Running) -> Iterator[Finding]:
+    def check(self, database: LiveDatabase) -> Iterator[Finding]:
         connection = database.connection
         inspector = sa.inspect(connection)
         for table in sorted(inspector.get_table_names()):
-            searchable: list[Sequence[str | None]] = []
-            searchable += [index["column_names"] for index in inspector.get_indexes(table)]
-            searchable += [
+            indexed_columns: list[Sequence[str | None]] = []
+            indexed_columns += [index["column_names"] for index in inspector.get_indexes(table)]
+            indexed_columns += [
                 constraint["column_names"] for constraint in inspector.get_unique_constraints(table)
             ]
-            searchable.append(inspector.get_pk_constraint(table)["constrained_columns"])
+            indexed_columns.append(inspector.get_pk_constraint(table)["constrained_columns"])
             for key in inspector.get_foreign_keys(table):
                 columns = key["constrained_columns"]
-                if not any(set(indexed[: len(columns)]) == set(columns) for indexed in searchable):
-                    quoted = ", ".join(f"`{name}`" for name in columns)
-                    yield self.find(table, f"the foreign key {quoted} has no index")
+                if not any(
+                    set(indexed[: len(columns)]) == set(columns) for indexed in indexed_columns
+                ):
+                    column_list = ", ".join(f"`{name}`" for name in columns)
+                    message = f"the foreign key {column_list} has no index"
+                    yield self.finding(table, message, "Create an index on it")
         if connection.dialect.name == "postgresql":
-            for table, whole, by_index, rows in connection.execute(_READ_WHOLE, {"rows": BIG}):
+            for table, scans, by_index, rows in connection.execute(_SCANNED, {"rows": MIN_ROWS}):
                 message = (
-                    f"`{table}` ({rows:,} rows) was read from end to end {whole:,} times, "
-                    f"and by an index {by_index:,} times"
+                    f"`{table}` ({rows:,} rows) was read from end to end {scans:,} times, "
+                    f"and searched by an index {by_index:,} times"
                 )
-                yield self.find(table, message, "Look at its queries with EXPLAIN")
+                yield self.finding(table, message, "Check its queries with EXPLAIN")
 
 
 _UNUSED = sa.text("""
@@ -124,7 +129,7 @@ _UNUSED = sa.text("""
       AND s.schemaname = current_schema()
     ORDER BY 1, 2
 """)
-_READ_WHOLE = sa.text("""
+_SCANNED = sa.text("""
     SELECT relname, seq_scan, coalesce(idx_scan, 0), n_live_tup FROM pg_stat_user_tables
     WHERE n_live_tup >= :rows AND seq_scan > 100 AND seq_scan > coalesce(idx_scan, 0)
       AND schemaname = current_schema()
@@ -133,16 +138,16 @@ _READ_WHOLE = sa.text("""
 
 
 def live_rules() -> tuple[LiveRule, ...]:
-    """The rules about a running database, by their codes."""
-    return Drifted(), UnusedIndex(), MissingIndex()
+    """Every rule about a running database, sorted by code."""
+    return Drift(), UnusedIndex(), MissingIndex()
 
 
 def review_database(connection: Connection, drift: Iterable[str] = ()) -> list[Finding]:
-    """What the rules find in a database.
+    """Review a running database.
 
     Args:
-        connection: To the database.
-        drift: How its tables differ from the models', in words, as who compares them says.
+        connection: A connection to the database.
+        drift: Descriptions of the differences from the models.
     """
-    database = Running(connection, tuple(drift))
+    database = LiveDatabase(connection, tuple(drift))
     return [finding for rule in live_rules() for finding in rule.check(database)]

@@ -1,6 +1,5 @@
-"""A metadata, reviewed by the rules."""
+"""Reviews a metadata with the rules."""
 
-import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,10 +15,10 @@ Failures = dict[Mapper[object], Exception]
 
 
 def schema_of(metadata: MetaData, registries: "list[registry]", failures: Failures) -> Schema:
-    """The tables of a metadata, with the classes of some registries."""
+    """The tables of a metadata, with the classes in registries that are mapped to them."""
     schema = Schema(metadata)
     tables = set(metadata.tables.values())
-    for mapper in itertools.chain.from_iterable(each.mappers for each in registries):
+    for mapper in (mapper for each_registry in registries for mapper in each_registry.mappers):
         table = mapper.local_table
         if table not in tables:
             continue
@@ -31,40 +30,41 @@ def schema_of(metadata: MetaData, registries: "list[registry]", failures: Failur
 
 
 def review_metadata(metadata: MetaData, registries: "list[registry]") -> list[Finding]:
-    """What the rules find in a metadata.
+    """Review the tables of a metadata.
 
     Args:
         metadata: The tables, imported by the caller.
-        registries: Where the classes that are mapped to them are registered.
+        registries: The registries of the classes that are mapped to them.
     """
-    with _mapped() as failures:
+    with _configured_mappers() as failures:
         schema = schema_of(metadata, registries, failures)
         return sorted(finding for rule in metadata_rules() for finding in rule.check(schema))
 
 
 @contextmanager
-def _mapped() -> Iterator[Failures]:
-    """Map the classes that can be; gives those that cannot, and why.
+def _configured_mappers() -> Iterator[Failures]:
+    """Configure all mappers that can be configured, and yield the errors of the others.
 
-    SQLAlchemy stops at the first that cannot be mapped, and asks before each whether to skip it.
+    SQLAlchemy stops at the first mapper that fails. Before each mapper it fires an event whose
+    listener can skip it.
     """
     failures: Failures = {}
     last: list[Mapper[object]] = []
 
-    def skips(mapper: Mapper[object], _class: type) -> object:
+    def skip_failed(mapper: Mapper[object], _class: type) -> object:
         last[:] = [mapper]
         return EXT_SKIP if mapper in failures else None
 
-    event.listen(Mapper, "before_mapper_configured", skips, retval=True)
+    event.listen(Mapper, "before_mapper_configured", skip_failed, retval=True)
     try:
         while True:
             try:
                 configure_mappers()
                 break
-            except Exception as error:  # what a lambda in a relation raises, too
+            except Exception as error:  # including the errors of lambdas in relations
                 if not last or last[0] in failures:
                     raise
                 failures[last[0]] = error
         yield failures
     finally:
-        event.remove(Mapper, "before_mapper_configured", skips)
+        event.remove(Mapper, "before_mapper_configured", skip_failed)

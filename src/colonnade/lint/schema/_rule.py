@@ -1,4 +1,4 @@
-"""What a rule about tables is, and what it is shown."""
+"""The base class of rules about tables, and the schema that they check."""
 
 import inspect
 import re
@@ -13,19 +13,19 @@ from sqlalchemy import Column, MetaData, Table
 from sqlalchemy.orm import Mapper
 
 from colonnade.lint._findings import Finding
-from colonnade.lint._rule import Described
+from colonnade.lint._rule import BaseRule
 
-ModuleScope = tuple[str, int, int, int]
+Location = tuple[str, int, int, int]
 
 
 @dataclass
 class Schema:
-    """The tables that are reviewed, and the classes they are mapped to.
+    """The tables to review, and the classes that are mapped to them.
 
     Attributes:
         metadata: The tables.
-        mappers: The class that each table is mapped to, if one is.
-        unmapped: The class of each table that cannot be mapped to it, and why.
+        mappers: The mapper of each table that has one.
+        unmapped: The mapper of each table whose class cannot be mapped, and the error.
     """
 
     metadata: MetaData
@@ -34,44 +34,47 @@ class Schema:
 
     @property
     def tables(self) -> list[Table]:
-        """The tables, by their names."""
+        """The tables, sorted by name."""
         return sorted(self.metadata.tables.values(), key=lambda table: table.fullname)
 
     @cached_property
-    def _places(self) -> dict[Table, ModuleScope]:
+    def _locations(self) -> dict[Table, Location]:
         unmapped = {table: mapper for table, (mapper, _) in self.unmapped.items()}
-        return {table: _place(mapper.class_) for table, mapper in (self.mappers | unmapped).items()}
+        return {
+            table: _class_location(mapper.class_)
+            for table, mapper in (self.mappers | unmapped).items()
+        }
 
-    def find(self, code: str, table: Table, message: str, advice: str | None = None) -> Finding:
-        """A finding at the class of a table."""
-        path, line, column, end = self._places.get(table, (table.fullname, 1, 1, 1))
+    def finding(self, code: str, table: Table, message: str, advice: str | None = None) -> Finding:
+        """Make a finding at the class that is mapped to a table."""
+        path, line, column, end = self._locations.get(table, (table.fullname, 1, 1, 1))
         return Finding(path, line, column, code, message, line, end, advice=advice)
 
 
-def _place(class_: type) -> ModuleScope:
-    """Where a class is defined, from where the user stands, and where its name is in that line."""
+def _class_location(class_: type) -> Location:
+    """The file that defines a class, and the line and columns of its name there."""
     try:
         path = Path(inspect.getsourcefile(class_) or "")
         lines, line = inspect.getsourcelines(class_)
     except (OSError, TypeError):
         return class_.__module__, 1, 1, 1
     here = Path.cwd()
-    shown = str(path.relative_to(here) if path.is_relative_to(here) else path)
+    displayed_path = str(path.relative_to(here) if path.is_relative_to(here) else path)
     for number, text in enumerate(lines, line):
         match = re.match(rf"\s*class ({class_.__name__})\b", text)
         if match is not None:
-            return shown, number, match.start(1) + 1, match.end(1) + 1
-    return shown, line, 1, 1
+            return displayed_path, number, match.start(1) + 1, match.end(1) + 1
+    return displayed_path, line, 1, 1
 
 
-class SchemaRule(Described):
-    """One thing that goes wrong in tables."""
+class SchemaRule(BaseRule):
+    """A rule about tables."""
 
     @abstractmethod
     def check(self, schema: Schema) -> Iterator[Finding]:
-        """Find it."""
+        """Yield the findings in a schema."""
 
 
 def names(columns: "list[Column[Any]]") -> str:
-    """Columns, as messages list them: `a`, `b`."""
+    """The names of columns, as messages list them: `a`, `b`."""
     return ", ".join(f"`{column.name}`" for column in columns)

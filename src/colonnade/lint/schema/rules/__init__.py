@@ -1,4 +1,4 @@
-"""The rules about tables that need no database, one a file."""
+"""The rules about metadata, one per file."""
 
 from colonnade.lint.schema._rule import SchemaRule
 from colonnade.lint.schema.rules.cascade_mismatch import CascadeMismatch
@@ -14,7 +14,7 @@ from colonnade.lint.schema.rules.unnamed_constraint import UnnamedConstraint
 
 
 def metadata_rules() -> tuple[SchemaRule, ...]:
-    """The rules about tables that need no database, by their codes."""
+    """Every rule about metadata, sorted by code."""
     return (
         UnindexedForeignKey(),
         LinkWithoutKey(),

@@ -1,4 +1,4 @@
-"""What tables are searched by, and what they refer to."""
+"""The indexes and foreign keys of tables."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,20 +8,20 @@ from sqlalchemy import Column, ForeignKeyConstraint, Index, Table, UniqueConstra
 Columns = list[Column[Any]]
 
 
-def indexed(table: Table) -> Iterator[tuple[str, Columns, bool]]:
-    """What a table can be searched by: a name, the columns in order, whether they are unique."""
+def indexes(table: Table) -> Iterator[tuple[str, Columns, bool]]:
+    """Yield a table's keys and indexes: name, columns in order, whether they are unique."""
     if table.primary_key.columns:
         yield "the primary key", list(table.primary_key.columns), True
     for constraint in table.constraints:
         if isinstance(constraint, UniqueConstraint):
             yield f"{constraint.name or 'a UNIQUE'}", list(constraint.columns), True
     for index in sorted(table.indexes, key=lambda index: str(index.name)):
-        if whole(index):
+        if is_plain_index(index):
             yield f"{index.name}", list(index.columns), bool(index.unique)
 
 
-def whole(index: Index) -> bool:
-    """Whether an index has all rows, by columns themselves."""
+def is_plain_index(index: Index) -> bool:
+    """Whether an index covers all rows and consists of plain columns."""
     partial = any(
         key.endswith("_where") and value is not None
         for options in index.dialect_options.values()
@@ -31,5 +31,5 @@ def whole(index: Index) -> bool:
 
 
 def foreign_keys(table: Table) -> list[ForeignKeyConstraint]:
-    """The foreign keys of a table, by their columns."""
+    """The foreign keys of a table, sorted by their columns."""
     return sorted(table.foreign_key_constraints, key=lambda key: tuple(key.column_keys))

@@ -1,4 +1,4 @@
-"""CLN503."""
+"""The rule CLN503, cascade-mismatch."""
 
 from collections.abc import Iterator
 
@@ -13,12 +13,12 @@ from colonnade.lint.schema.rules._keys import foreign_keys
 
 
 class CascadeMismatch(SchemaRule):
-    """The database and the ORM do different things when a parent is deleted.
+    """The ORM and the database do different things when a parent row is deleted.
 
-    With `cascade_delete=True` and no `ondelete`, `session.delete(project)` works, and a DELETE in
-    SQL or over HTTP is refused. With `ondelete="CASCADE"` and neither `cascade_delete` nor
-    `passive_deletes`, the ORM sets the keys to NULL first: an error where they may not be, orphans
-    where they may. `ondelete="SET NULL"` on a column that is NOT NULL is an error each time.
+    With `cascade_delete=True` and no `ondelete`, `session.delete(project)` works, but a DELETE in
+    SQL or over HTTP is refused. With `ondelete="CASCADE"` but neither `cascade_delete` nor
+    `passive_deletes`, the ORM first sets the foreign keys to NULL: an error if they are NOT NULL,
+    orphaned rows otherwise. `ondelete="SET NULL"` on a NOT NULL column always fails.
     """
 
     code = "CLN503"
@@ -51,23 +51,26 @@ class Task(SQLModel, table=True):
         for table in schema.tables:
             for key in foreign_keys(table):
                 if (key.ondelete or "").upper() == "SET NULL":
-                    fixed = [column for column in key.columns if not column.nullable]
-                    if fixed:
+                    required = [column for column in key.columns if not column.nullable]
+                    if required:
                         message = (
-                            f"deleting its parent sets {names(fixed)} to NULL, which it cannot be"
+                            f'`ondelete="SET NULL"` fails for {names(required)}: it is NOT NULL'
                         )
-                        yield schema.find(self.code, table, message)
+                        advice = "Make the column nullable, or use another `ondelete`"
+                        yield schema.finding(self.code, table, message, advice)
         for table, mapper in schema.mappers.items():
             for relation in mapper.relationships:
-                problem = _disagreement(relation)
-                if problem:
+                mismatch = _mismatch(relation)
+                if mismatch is not None:
+                    problem, advice = mismatch
                     message = f"`{mapper.class_.__name__}.{relation.key}` {problem}"
-                    yield schema.find(self.code, table, message)
+                    yield schema.finding(self.code, table, message, advice)
 
 
-def _disagreement(relation: "RelationshipProperty[object]") -> str:
+def _mismatch(relation: "RelationshipProperty[object]") -> tuple[str, str] | None:
+    """The difference between a relation and its foreign key, with advice; None if they agree."""
     if relation.direction is not RelationshipDirection.ONETOMANY or relation.viewonly:
-        return ""
+        return None
     keys = {
         constraint
         for column in relation.remote_side
@@ -76,14 +79,14 @@ def _disagreement(relation: "RelationshipProperty[object]") -> str:
         if column in set(constraint.columns)
     }
     if len(keys) != 1:
-        return ""
+        return None
     rule = (keys.pop().ondelete or "").upper()
     deletes = relation.cascade.delete
     if deletes and rule != "CASCADE":
-        there = f"`ondelete={rule!r}`" if rule else "no `ondelete`"
-        return f"deletes what it has in the ORM, and the foreign key has {there}"
+        option = f"`ondelete={rule!r}`" if rule else "no `ondelete`"
+        problem = f"deletes its rows in the ORM, but the foreign key has {option}"
+        return problem, 'Set `ondelete="CASCADE"` on the foreign key'
     if rule == "CASCADE" and not deletes and not relation.passive_deletes:
-        return (
-            "is set to NULL by the ORM where the database would delete: say `cascade_delete=True`"
-        )
-    return ""
+        problem = "sets foreign keys to NULL in the ORM, but the database deletes the rows"
+        return problem, "Set `cascade_delete=True` on the relation"
+    return None

@@ -1,4 +1,4 @@
-"""CLN507."""
+"""The rule CLN507, float-money-column."""
 
 from collections.abc import Iterator
 
@@ -7,14 +7,15 @@ from sqlalchemy import (
 )
 
 from colonnade.lint._findings import Finding
-from colonnade.lint.rules.float_money import is_money
+from colonnade.lint.rules.columns.float_money import is_money
 from colonnade.lint.schema._rule import Schema, SchemaRule
 
 
 class FloatMoneyColumn(SchemaRule):
-    """A column of money is a float.
+    """A column that holds money is a float.
 
-    As CLN115, for every table however it is defined: 0.1 + 0.2 is not 0.3.
+    This is CLN115 for every table, however it is defined: 0.1 + 0.2 is not 0.3, so sums are not
+    exact. Use NUMERIC, which is `Decimal` in Python.
     """
 
     code = "CLN507"
@@ -37,5 +38,5 @@ class Task(SQLModel, table=True):
         for table in schema.tables:
             for column in table.columns:
                 if isinstance(column.type, Float) and is_money(column.name):
-                    message = f"`{table.name}.{column.name}` is money, and a float"
-                    yield schema.find(self.code, table, message, "Use NUMERIC: `Decimal`")
+                    message = f"`{table.name}.{column.name}` holds money, but is a float"
+                    yield schema.finding(self.code, table, message, "Use NUMERIC (`Decimal`)")

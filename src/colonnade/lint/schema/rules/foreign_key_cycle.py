@@ -1,4 +1,4 @@
-"""CLN509."""
+"""The rule CLN509, foreign-key-cycle."""
 
 from collections.abc import Iterator
 
@@ -11,12 +11,12 @@ from colonnade.lint.schema._rule import Schema, SchemaRule
 
 
 class ForeignKeyCycle(SchemaRule):
-    """Tables refer to each other in a circle.
+    """The foreign keys of several tables form a cycle.
 
-    None can be made first, nor its rows be inserted first: SQLAlchemy adds one of the keys
-    afterwards, which SQLite cannot, and warns. Leave out one of the keys, move it to a separate
-    table, or mark it `use_alter=True` and let it be NULL. A table that refers to itself is not a
-    circle.
+    No table can be created first, and no row can be inserted first. SQLAlchemy warns, and adds one
+    of the keys afterwards, which SQLite cannot do. Remove one of the keys, move it to a separate
+    table, or set `use_alter=True` and make it nullable. A table that refers to itself is not a
+    cycle.
     """
 
     code = "CLN509"
@@ -44,7 +44,7 @@ class Task(SQLModel, table=True):
 """
 
     def check(self, schema: Schema) -> Iterator[Finding]:
-        refers = {
+        referred_tables = {
             table: {
                 key.referred_table
                 for key in table.foreign_key_constraints
@@ -54,24 +54,27 @@ class Task(SQLModel, table=True):
         }
         reported: set[frozenset[Table]] = set()
         for table in schema.tables:
-            circle = _circle(table, refers)
-            if circle and frozenset(circle) not in reported:
-                reported.add(frozenset(circle))
-                way = " -> ".join(table.name for table in [*circle, circle[0]])
-                message = f"tables refer to each other in a circle: {way}"
-                yield schema.find(self.code, table, message)
+            cycle = _shortest_cycle(table, referred_tables)
+            if cycle and frozenset(cycle) not in reported:
+                reported.add(frozenset(cycle))
+                path = " -> ".join(member.name for member in [*cycle, cycle[0]])
+                message = f"foreign keys form a cycle: {path}"
+                advice = "Remove one of the keys, or set `use_alter=True` on it"
+                yield schema.finding(self.code, table, message, advice)
 
 
-def _circle(start: Table, refers: dict[Table, set[Table]]) -> list[Table]:
-    """The shortest way from a table to itself."""
-    ways = [[start]]
+def _shortest_cycle(start: Table, referred_tables: dict[Table, set[Table]]) -> list[Table]:
+    """The shortest cycle of foreign keys through a table; empty if there is none."""
+    paths = [[start]]
     seen = {start}
-    while ways:
-        way = ways.pop(0)
-        for other in sorted(refers.get(way[-1], ()), key=lambda table: table.fullname):
+    while paths:
+        path = paths.pop(0)
+        for other in sorted(
+            referred_tables.get(path[-1], ()), key=lambda referred: referred.fullname
+        ):
             if other is start:
-                return way
+                return path
             if other not in seen:
                 seen.add(other)
-                ways.append([*way, other])
+                paths.append([*path, other])
     return []

@@ -1,4 +1,4 @@
-"""CLN505."""
+"""The rule CLN505, key-type-mismatch."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,7 +8,7 @@ from sqlalchemy import types as sqltypes
 from colonnade.lint._findings import Finding
 from colonnade.lint.schema._rule import Schema, SchemaRule
 
-FAMILIES: tuple[tuple[type[sqltypes.TypeEngine[Any]], str], ...] = (
+TYPE_NAMES: tuple[tuple[type[sqltypes.TypeEngine[Any]], str], ...] = (
     (sqltypes.BigInteger, "BIGINT"),
     (sqltypes.SmallInteger, "SMALLINT"),
     (sqltypes.Integer, "INTEGER"),
@@ -23,10 +23,11 @@ FAMILIES: tuple[tuple[type[sqltypes.TypeEngine[Any]], str], ...] = (
 
 
 class KeyTypeMismatch(SchemaRule):
-    """A foreign key has another type than the column it refers to.
+    """A foreign key and the column that it refers to have different types.
 
-    PostgreSQL refuses text for a number when the table is made; INTEGER for BIGINT it takes, until
-    the parent's keys outgrow it; SQLite takes anything and compares it as it likes.
+    PostgreSQL refuses to create a text key that refers to a number. It accepts INTEGER for BIGINT,
+    until the parent's keys outgrow it. SQLite accepts any type, and compares values by its own
+    rules. Use the same type.
     """
 
     code = "CLN505"
@@ -55,20 +56,22 @@ class Task(SQLModel, table=True):
             for column in table.columns:
                 for key in column.foreign_keys:
                     target = key.column
-                    mine, theirs = _family(column.type), _family(target.type)
-                    if mine != theirs:
+                    own_type, target_type = _type_name(column.type), _type_name(target.type)
+                    if own_type != target_type:
                         message = (
-                            f"`{column.name}` is {mine}, and `{target.table.name}.{target.name}`, "
-                            f"which it refers to, {theirs}"
+                            f"`{column.name}` is {own_type}, but refers to "
+                            f"`{target.table.name}.{target.name}`, which is {target_type}"
                         )
-                        yield schema.find(self.code, table, message)
+                        yield schema.finding(
+                            self.code, table, message, "Use the same type for both"
+                        )
 
 
-def _family(kind: "sqltypes.TypeEngine[Any]") -> str:
-    """What sort of type a column has, as far as a key is concerned."""
-    if isinstance(kind, sqltypes.TypeDecorator):
-        kind = kind.impl_instance
-    for base, name in FAMILIES:
-        if isinstance(kind, base):
+def _type_name(sql_type: "sqltypes.TypeEngine[Any]") -> str:
+    """The kind of a column type, for comparing keys."""
+    if isinstance(sql_type, sqltypes.TypeDecorator):
+        sql_type = sql_type.impl_instance
+    for base, name in TYPE_NAMES:
+        if isinstance(sql_type, base):
             return name
-    return type(kind).__name__
+    return type(sql_type).__name__

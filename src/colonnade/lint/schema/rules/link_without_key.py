@@ -1,17 +1,17 @@
-"""CLN502."""
+"""The rule CLN502, link-without-key."""
 
 from collections.abc import Iterator
 
 from colonnade.lint._findings import Finding
 from colonnade.lint.schema._rule import Schema, SchemaRule, names
-from colonnade.lint.schema.rules._keys import foreign_keys, indexed
+from colonnade.lint.schema.rules._keys import foreign_keys, indexes
 
 
 class LinkWithoutKey(SchemaRule):
-    """A link table does not have its two keys as its primary key.
+    """The primary key of a link table does not consist of its two foreign keys.
 
-    The same link can be stored twice, and then shows twice in the relation; unlinking removes both.
-    Make the two foreign keys the primary key together, or at least UNIQUE.
+    The same link can be stored twice. It then appears twice in the relation, and unlinking removes
+    both. Make the two foreign keys the primary key, or at least UNIQUE together.
     """
 
     code = "CLN502"
@@ -45,9 +45,9 @@ class TaskWorker(SQLModel, table=True):
             ]
             if table not in links and others:
                 continue
-            if not any(unique and set(columns) == both for _, columns, unique in indexed(table)):
-                message = f"`{table.name}` links two tables, and can store one link twice"
+            if not any(unique and set(columns) == both for _, columns, unique in indexes(table)):
+                message = f"the link table `{table.name}` can store the same link twice"
                 advice = (
                     f"Make {names(sorted(both, key=lambda column: column.name))} its primary key"
                 )
-                yield schema.find(self.code, table, message, advice)
+                yield schema.finding(self.code, table, message, advice)

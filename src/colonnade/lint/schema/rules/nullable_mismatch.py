@@ -1,4 +1,4 @@
-"""CLN504."""
+"""The rule CLN504, nullable-mismatch."""
 
 import re
 from collections.abc import Iterator
@@ -13,10 +13,10 @@ from colonnade.lint.schema._rule import Schema, SchemaRule, names
 
 
 class NullableMismatch(SchemaRule):
-    """A relation says it is always there, and its foreign key may be NULL.
+    """A relation is annotated as required, but its foreign key may be NULL.
 
-    `task.project.name` passes the type checker and raises AttributeError for a task without a
-    project. Say `Project | None`, or make the foreign key NOT NULL.
+    `task.project.name` passes the type checker, but raises AttributeError for a task without a
+    project. Annotate the relation with `Project | None`, or make the foreign key NOT NULL.
     """
 
     code = "CLN504"
@@ -45,16 +45,16 @@ class Task(SQLModel, table=True):
                 ]
                 nullable = [column for column in columns if column.nullable]
                 if annotation and nullable and not re.search(r"Optional|None|Any", annotation):
-                    said_null = names(nullable)
                     message = (
-                        f"`{relation.key}` is never None by its type, and {said_null} may be NULL"
+                        f"`{relation.key}` is annotated as required, but {names(nullable)} may be "
+                        "NULL"
                     )
-                    advice = f"Annotate it `{annotation} | None`, or make the key NOT NULL"
-                    yield schema.find(self.code, table, message, advice)
+                    advice = f"Annotate it with `{annotation} | None`, or make the key NOT NULL"
+                    yield schema.finding(self.code, table, message, advice)
 
 
 def _annotation(class_: type, name: str) -> str:
-    """What a relation is annotated with, as text; empty if that cannot be told."""
+    """The annotation of a relation as text; empty if it is unknown."""
     for base in class_.__mro__:
         try:
             annotation = vars(base).get("__annotations__", {}).get(

@@ -1,4 +1,4 @@
-"""CLN506."""
+"""The rule CLN506, redundant-index."""
 
 from collections.abc import Iterator
 
@@ -8,14 +8,14 @@ from sqlalchemy import (
 
 from colonnade.lint._findings import Finding
 from colonnade.lint.schema._rule import Schema, SchemaRule
-from colonnade.lint.schema.rules._keys import indexed, whole
+from colonnade.lint.schema.rules._keys import indexes, is_plain_index
 
 
 class RedundantIndex(SchemaRule):
-    """An index begins as another one does, and does nothing that the other does not.
+    """An index is redundant: another one starts with the same columns.
 
-    Each write keeps both, and memory holds both. The longer one, a UNIQUE or the primary key serves
-    all searches by the columns that it begins with.
+    Every write updates both indexes, and both take up memory. A longer index, a unique constraint
+    or the primary key serves all searches by the columns that it starts with. Remove the index.
     """
 
     code = "CLN506"
@@ -34,22 +34,29 @@ class Worker(SQLModel, table=True):
 
     def check(self, schema: Schema) -> Iterator[Finding]:
         for table in schema.tables:
-            searchable = list(indexed(table))
+            searchable = list(indexes(table))
             for index in sorted(table.indexes, key=lambda index: str(index.name)):
-                if index.unique or not whole(index) or _special(index):
+                if index.unique or not is_plain_index(index) or _is_special(index):
                     continue
-                mine = list(index.columns)
+                index_columns = list(index.columns)
                 for name, columns, _ in searchable:
-                    same = name != str(index.name) and columns[: len(mine)] == mine
-                    # Of two that are the same, the one that comes first stays.
-                    if same and (len(columns) > len(mine) or name < str(index.name) or " " in name):
-                        message = f"the index `{index.name}` does nothing that {name} does not"
-                        yield schema.find(self.code, table, message, "Leave it out")
+                    is_covered = (
+                        name != str(index.name) and columns[: len(index_columns)] == index_columns
+                    )
+                    # Of two equal indexes, the first one stays.
+                    if is_covered and (
+                        len(columns) > len(index_columns) or name < str(index.name) or " " in name
+                    ):
+                        message = (
+                            f"the index `{index.name}` is redundant: {name} starts with the same "
+                            "columns"
+                        )
+                        yield schema.finding(self.code, table, message, "Remove it")
                         break
 
 
-def _special(index: Index) -> bool:
-    """Whether an index has a kind that makes it different: GIN, an operator class."""
+def _is_special(index: Index) -> bool:
+    """Whether an index has a special method or operator class, such as GIN."""
     return any(
         name in ("using", "ops") and value
         for options in index.dialect_options.values()

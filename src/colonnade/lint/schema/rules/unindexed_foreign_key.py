@@ -1,18 +1,18 @@
-"""CLN501."""
+"""The rule CLN501, unindexed-foreign-key."""
 
 from collections.abc import Iterator
 
 from colonnade.lint._findings import Finding
 from colonnade.lint.schema._rule import Schema, SchemaRule, names
-from colonnade.lint.schema.rules._keys import foreign_keys, indexed
+from colonnade.lint.schema.rules._keys import foreign_keys, indexes
 
 
 class UnindexedForeignKey(SchemaRule):
     """A foreign key has no index.
 
-    Neither PostgreSQL nor SQLite makes one. Reading the rows of a parent reads the whole table, and
-    so does each delete of a parent, with the lock it takes. `Field(index=True)`, or an index that
-    begins with the key's columns.
+    Neither PostgreSQL nor SQLite creates one. Reading the rows of a parent scans the whole table,
+    and so does every deletion of a parent, while it holds a lock. Add `Field(index=True)`, or an
+    index that starts with the key's columns.
     """
 
     code = "CLN501"
@@ -31,12 +31,10 @@ class Task(SQLModel, table=True):
 
     def check(self, schema: Schema) -> Iterator[Finding]:
         for table in schema.tables:
-            searchable = [columns for _, columns, _ in indexed(table)]
+            indexed_columns = [columns for _, columns, _ in indexes(table)]
             for key in foreign_keys(table):
                 columns = list(key.columns)
                 size = len(columns)
-                if not any(
-                    set(index_columns[:size]) == set(columns) for index_columns in searchable
-                ):
+                if not any(set(indexed[:size]) == set(columns) for indexed in indexed_columns):
                     message = f"`{table.name}` has no index for the foreign key {names(columns)}"
-                    yield schema.find(self.code, table, message, "Add `index=True`")
+                    yield schema.finding(self.code, table, message, "Add `index=True`")

@@ -1,4 +1,4 @@
-"""CLN513."""
+"""The rule CLN513, unmapped-model."""
 
 from collections.abc import Iterator
 
@@ -7,10 +7,11 @@ from colonnade.lint.schema._rule import Schema, SchemaRule
 
 
 class UnmappedModel(SchemaRule):
-    """A model cannot be mapped to its table.
+    """SQLAlchemy cannot map a model to its table.
 
-    SQLAlchemy looks at relations when the first query is made, and raises then: every query of the
-    program fails, not only those of this model. The tables and the other models are still checked.
+    SQLAlchemy resolves relations when the first query runs, and raises then: every query of the
+    program fails, not only those of this model. Correct the model. The tables and the other models
+    are still checked.
     """
 
     code = "CLN513"
@@ -40,5 +41,5 @@ class Task(SQLModel, table=True):
         for table, (mapper, error) in schema.unmapped.items():
             reason = " ".join(str(error.args[0] if error.args else error).split())
             message = f"`{mapper.class_.__name__}` cannot be mapped: {reason}"
-            advice = "Rules about relations leave it out until it can be"
-            yield schema.find(self.code, table, message, advice)
+            advice = "Correct the model; rules about relations skip it until then"
+            yield schema.finding(self.code, table, message, advice)

@@ -1,4 +1,4 @@
-"""CLN508."""
+"""The rule CLN508, unnamed-constraint."""
 
 from collections.abc import Iterator
 
@@ -14,10 +14,11 @@ from colonnade.lint.schema._rule import Schema, SchemaRule
 
 
 class UnnamedConstraint(SchemaRule):
-    """Constraints have no names, and the metadata has no convention for them.
+    """Constraints have no names, and the metadata has no naming convention.
 
-    PostgreSQL makes names up, SQLite has none: a migration cannot say which to drop, and an error
-    names nothing. Give the metadata a `naming_convention`; Colonnade's tables have their names.
+    PostgreSQL invents names, and SQLite has none: a migration cannot name the constraint to drop,
+    and an error does not name the one that failed. Set a `naming_convention` on the metadata; the
+    constraints of Colonnade's tables have names.
     """
 
     code = "CLN508"
@@ -37,18 +38,18 @@ class Task(colonnade.SQLModel, table=True):
     def check(self, schema: Schema) -> Iterator[Finding]:
         for table in schema.tables:
             unnamed = [
-                _kind(constraint)
+                _description(constraint)
                 for constraint in table.constraints
                 if constraint.name is None and not isinstance(constraint, PrimaryKeyConstraint)
             ]
             if unnamed:
-                names = ", ".join(sorted(unnamed))
-                message = f"`{table.name}` has constraints without a name: {names}"
-                advice = "Give the metadata a `naming_convention`"
-                yield schema.find(self.code, table, message, advice)
+                constraints = ", ".join(sorted(unnamed))
+                message = f"`{table.name}` has constraints without a name: {constraints}"
+                advice = "Set a `naming_convention` on the metadata"
+                yield schema.finding(self.code, table, message, advice)
 
 
-def _kind(constraint: object) -> str:
+def _description(constraint: object) -> str:
     match constraint:
         case ForeignKeyConstraint():
             return f"FOREIGN KEY ({', '.join(constraint.column_keys)})"

@@ -1,0 +1,1 @@
+"""Rules about column types and defaults."""

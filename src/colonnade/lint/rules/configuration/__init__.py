@@ -1,0 +1,1 @@
+"""Rules about engines, database URLs and application startup."""

@@ -1,0 +1,57 @@
+"""The rule CLN311, create-all-beside-migrations."""
+
+import ast
+from collections.abc import Iterator
+
+from colonnade.lint._context import Context
+from colonnade.lint._findings import Finding
+from colonnade.lint._rule import Rule
+
+
+class CreateAllBesideMigrations(Rule):
+    """A program that has migrations also creates its tables with `create_all`.
+
+    `create_all` creates tables that a revision will create later, so `upgrade` fails with "already
+    exists". It never changes an existing table, so databases differ depending on when they were
+    first started. Let the migrations create the tables.
+    """
+
+    code = "CLN311"
+    name = "create-all-beside-migrations"
+    in_tests = False
+    in_migrations = False
+    source = "https://alembic.sqlalchemy.org/en/latest/cookbook.html#building-an-up-to-date-database-from-scratch"
+    bad = """
+from alembic import command  # noqa: F401 - this project has migrations
+from sqlmodel import SQLModel, create_engine
+
+engine = create_engine("sqlite:///tasks.db")
+
+
+def start() -> None:
+    SQLModel.metadata.create_all(engine)  # CLN311
+"""
+    good = """
+from alembic import command
+from alembic.config import Config
+
+
+def start() -> None:
+    command.upgrade(Config("alembic.ini"), "head")
+"""
+
+    def check(self, context: Context) -> Iterator[Finding]:
+        if not context.project.names.migrated or "stamp(" in context.module.source.text:
+            return  # it creates a new database and stamps it with the newest revision
+        for node in context.module.nodes(ast.Attribute):
+            if node.attr != "create_all":
+                continue
+            if isinstance(node.value, ast.Attribute) and node.value.attr == "metadata":
+                function = context.module.enclosing_function(node)
+                if function is not None and any(
+                    word in function.name for word in ("test", "reset", "drop")
+                ):
+                    continue
+                message = "`create_all` creates tables outside the project's migrations"
+                advice = "Run `upgrade head` instead"
+                yield context.finding(self.code, node, message, advice=advice)

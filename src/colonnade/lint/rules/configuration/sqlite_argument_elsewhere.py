@@ -1,0 +1,44 @@
+"""The rule CLN405, sqlite-argument-elsewhere."""
+
+import ast
+from collections.abc import Iterator
+
+from colonnade.lint._context import Context
+from colonnade.lint._findings import Finding
+from colonnade.lint._rule import Rule
+from colonnade.lint.rules.configuration._engines import engines
+
+
+class SQLiteArgumentElsewhere(Rule):
+    """`check_same_thread` is passed to a driver other than SQLite's.
+
+    It is an argument of Python's `sqlite3`. PostgreSQL's drivers refuse it when they open the first
+    connection (`invalid connection option "check_same_thread"`). Remove it.
+    """
+
+    code = "CLN405"
+    name = "sqlite-argument-elsewhere"
+    bad = """
+from sqlmodel import create_engine
+
+engine = create_engine("postgresql:///tasks", connect_args={"check_same_thread": False})  # CLN405
+"""
+    good = """
+from sqlmodel import create_engine
+
+engine = create_engine("postgresql:///tasks")
+"""
+
+    def check(self, context: Context) -> Iterator[Finding]:
+        for _, options, url in engines(context):
+            connect_args = options.get("connect_args")
+            if url is None or "://" not in url or url.startswith(("sqlite", "{")):
+                continue
+            for key in connect_args.keys if isinstance(connect_args, ast.Dict) else ():
+                if isinstance(key, ast.Constant) and key.value == "check_same_thread":
+                    scheme = url.partition(":")[0]
+                    message = (
+                        "`check_same_thread` is an argument of SQLite's driver, but the URL is for "
+                        f"{scheme}"
+                    )
+                    yield context.finding(self.code, key, message, advice="Remove it")

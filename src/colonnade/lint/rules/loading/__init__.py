@@ -1,0 +1,1 @@
+"""Rules about lazy loading and expired rows."""

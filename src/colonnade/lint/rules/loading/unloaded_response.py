@@ -1,0 +1,110 @@
+"""The rule CLN207, unloaded-response."""
+
+import ast
+from collections.abc import Iterator
+
+from colonnade.lint._context import Context, Endpoint
+from colonnade.lint._findings import Finding
+from colonnade.lint._rule import Rule
+from colonnade.lint.inference._values import Kind, Value
+from colonnade.lint.rules._examples import ASYNC, ASYNC_EAGER
+from colonnade.lint.rules.schemas._responses import response_schema
+
+
+class UnloadedResponse(Rule):
+    """A response schema has a relation that the endpoint's rows were loaded without.
+
+    FastAPI reads the relation when it builds the response. With an AsyncSession that raises
+    MissingGreenlet, a 500; with a sync session it runs a query for each row. Load it with the
+    statement: `.options(selectinload(Task.project))`.
+    """
+
+    code = "CLN207"
+    name = "unloaded-response"
+    bad = f"""
+from fastapi import Depends, FastAPI
+{ASYNC}
+
+class ProjectRead(SQLModel):
+    name: str
+
+
+class TaskRead(SQLModel):
+    id: int
+    project: ProjectRead | None
+
+
+async def get_session():
+    async with AsyncSession(engine, expire_on_commit=False) as session:
+        yield session
+
+
+app = FastAPI()
+
+
+@app.get("/tasks", response_model=list[TaskRead])
+async def tasks(session: AsyncSession = Depends(get_session)):
+    return (await session.exec(select(Task))).all()  # CLN207
+"""
+    good = f"""
+from fastapi import Depends, FastAPI
+{ASYNC_EAGER}
+
+class ProjectRead(SQLModel):
+    name: str
+
+
+class TaskRead(SQLModel):
+    id: int
+    project: ProjectRead | None
+
+
+async def get_session():
+    async with AsyncSession(engine, expire_on_commit=False) as session:
+        yield session
+
+
+app = FastAPI()
+
+
+@app.get("/tasks", response_model=list[TaskRead])
+async def tasks(session: AsyncSession = Depends(get_session)):
+    return (await session.exec(select(Task).options(selectinload(Task.project)))).all()
+"""
+
+    def check(self, context: Context) -> Iterator[Finding]:
+        for endpoint in context.endpoints:
+            schema = response_schema(context, endpoint)
+            if schema is None or not schema.is_schema:
+                continue
+            for node in ast.walk(endpoint.node):
+                if not isinstance(node, ast.Return) or node.value is None:
+                    continue
+                if context.module.enclosing_function(node) is endpoint.node:
+                    yield from self._check_returned(
+                        context, endpoint, node.value, set(schema.members)
+                    )
+
+    def _check_returned(
+        self, context: Context, endpoint: Endpoint, node: ast.expr, response_fields: set[str]
+    ) -> Iterator[Finding]:
+        inferred = context.value(node)
+        is_collection = inferred is not None and inferred.kind in (Kind.COLLECTION, Kind.ROWS)
+        row: Value | None = inferred.item if is_collection and inferred is not None else inferred
+        if row is None or row.kind is not Kind.ROW or row.model is None or row.loads is None:
+            return
+        if not row.attached or (row.name == "sync" and not is_collection):
+            return
+        for name, relation in row.model.relations.items():
+            if name in response_fields and relation.is_lazy and name not in row.loads:
+                class_name = row.model.class_name
+                consequence = (
+                    "raises MissingGreenlet" if row.name == "async" else "runs a query for each row"
+                )
+                message = (
+                    f"the response has `{name}`, which was not loaded: reading it {consequence}"
+                )
+                advice = (
+                    f"Load it with the statement: `.options(selectinload({class_name}.{name}))`"
+                )
+                yield context.finding(self.code, node, message, advice=advice)

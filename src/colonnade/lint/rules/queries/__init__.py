@@ -1,0 +1,1 @@
+"""Rules about statements and how often they run."""

@@ -1,0 +1,1 @@
+"""Rules about creating, sharing and closing sessions."""

@@ -1,0 +1,77 @@
+"""The rule CLN212, commit-in-loop."""
+
+import ast
+from collections.abc import Iterator
+
+from colonnade.lint._context import Context
+from colonnade.lint._findings import Finding
+from colonnade.lint._rule import Rule
+from colonnade.lint.inference._paths import dotted_name
+from colonnade.lint.rules._examples import SYNC
+from colonnade.lint.rules._loops import exits_after
+from colonnade.lint.rules._syntax import assigns
+
+
+class CommitInLoop(Rule):
+    """A loop commits a transaction in each iteration.
+
+    Each commit waits for the disk: a thousand rows take a thousand times as long as one commit
+    after the loop. If an iteration fails, the rows before it stay stored. The rule does not report
+    loops that create their own session, run forever, or commit in batches.
+    """
+
+    code = "CLN212"
+    name = "commit-in-loop"
+    in_tests = False
+    in_migrations = False
+    bad = f"""{SYNC}
+
+def add(titles: list[str]) -> None:
+    with Session(engine) as session:
+        for title in titles:
+            session.add(Task(title=title))
+            session.commit()  # CLN212
+"""
+    good = f"""{SYNC}
+
+def add(titles: list[str]) -> None:
+    with Session(engine) as session:
+        for title in titles:
+            session.add(Task(title=title))
+        session.commit()
+"""
+
+    def check(self, context: Context) -> Iterator[Finding]:
+        for call, source in _commits(context):
+            loop = next(iter(context.enclosing_loops(call)), None)
+            if not isinstance(loop, ast.For | ast.AsyncFor) or not source:
+                continue
+            if (
+                assigns(loop, source)
+                or _commits_in_batches(context, call, loop)
+                or exits_after(context, call)
+            ):
+                continue
+            message = f"`{source}` is committed in each iteration of the loop"
+            yield context.finding(self.code, call, message, advice="Commit once, after the loop")
+
+
+def _commits(context: Context) -> Iterator[tuple[ast.Call, str]]:
+    """Yield each commit with the name of its session."""
+    for call in context.module.calls_named("commit"):
+        if context.session_of(call) is not None and isinstance(call.func, ast.Attribute):
+            yield call, dotted_name(call.func.value)
+
+
+def _commits_in_batches(context: Context, call: ast.Call, loop: ast.For | ast.AsyncFor) -> bool:
+    """Whether a loop commits in batches, or handles the failure of a commit."""
+    for ancestor in context.module.ancestors(call):
+        if ancestor is loop:
+            break
+        if isinstance(ancestor, ast.If | ast.Try | ast.ExceptHandler | ast.Match):
+            return True
+    steps = loop.iter
+    if isinstance(steps, ast.Call) and ast.unparse(steps.func) == "range" and len(steps.args) == 3:
+        return True  # one step per batch
+    loop_text = f"{ast.unparse(loop.target)} {ast.unparse(steps)}".lower()
+    return any(word in loop_text for word in ("batch", "chunk", "page", "attempt", "retr"))
