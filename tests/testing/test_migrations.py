@@ -96,7 +96,9 @@ def test_a_migration_that_fails_is_told(project: pytest.Pytester, run: Run) -> N
     lay_out(project, SYNC, REVISION.replace("INSERT INTO project", "INSERT INTO nowhere"))
     result = run(TESTS)
     result.assert_outcomes(errors=2)
-    result.stdout.fnmatch_lines(["The migrations of *alembic.ini fail: OperationalError:*nowhere*"])
+    result.stdout.fnmatch_lines(
+        ["The migrations of *alembic.ini failed: OperationalError:*nowhere*"]
+    )
 
 
 def test_where_they_are_can_be_said(project: pytest.Pytester, run: Run) -> None:

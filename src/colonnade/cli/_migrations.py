@@ -29,20 +29,20 @@ from colonnade.migrations import (
     Patience,
     RefusedError,
     Watcher,
-    adopted,
-    adopted_revisions,
+    adopt_database,
     current_revision,
-    defined_by,
     eject,
     find_drift,
+    load_models,
     merge,
     migrate_to,
     models_of,
-    others_of,
-    sql_of,
+    preview_sql,
     squash,
     stamp,
-    unfinished_of,
+    unfinished_revisions,
+    unmanaged_table_counts,
+    write_adopted_history,
     write_baseline,
     write_revision,
 )
@@ -125,7 +125,7 @@ def _project() -> tuple[History, MetaData]:
         )
     metadata = models_of(project)
     history = History(project)
-    if history.is_foreign:
+    if history.has_alembic_env:
         raise CommandError(
             f"{project.settings} has its own env.py, which these commands cannot run. Use "
             "alembic's commands, or "
@@ -189,7 +189,7 @@ def run_migrate(
         for step in written.steps:
             _console.out.print(f"  {_console.escaped(step)}")
         _console.out.print("Review it, then run: colonnade upgrade")
-    for label, count in others_of(metadata).items():
+    for label, count in unmanaged_table_counts(metadata).items():
         tables = "table" if count == 1 else "tables"
         _console.err.print(
             _console.escaped(
@@ -221,7 +221,7 @@ def run_move(
     history, _ = _project()
     database = _database(history, url)
     if sql:
-        print(sql_of(history, database, direction, target), end="")  # noqa: T201 - to be piped
+        print(preview_sql(history, database, direction, target), end="")  # noqa: T201 - to be piped
         return
     with _shown(history, "upgrading" if direction == "upgrade" else "taking back") as shown:
         try:
@@ -248,7 +248,7 @@ def run_current(url: str | None) -> None:
         name = history.name(head) if head else "no revision"
         follow = f", {behind} behind" if behind else ", the newest" if head else ""
         _console.out.print(_console.escaped(f"{database.url}: {name}{follow}"))
-    for left in unfinished_of(history, database):
+    for left in unfinished_revisions(history, database):
         _console.out.print(f"[yellow]![/yellow] {_console.escaped(str(left))}")
 
 
@@ -265,7 +265,7 @@ def run_history(url: str | None) -> None:
         for head in heads
         for script in history.script.iterate_revisions(head, "base")
     }
-    halves = {left.revision: left for left in unfinished_of(history, database)}
+    halves = {left.revision: left for left in unfinished_revisions(history, database)}
     for revision in history.revisions:
         mark = "[green]✓[/green]" if revision.revision in applied else "·"
         if revision.revision in halves:
@@ -350,14 +350,14 @@ def run_adopt(
     if not history.is_empty:
         raise CommandError(f"{history.folder} already has a history.")
     database = Database(url)
-    adoption = adopted(database, schemas)
+    adoption = adopt_database(database, schemas)
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(adoption.source, encoding="utf-8")
-    history.config.attributes["metadata"] = metadata = defined_by(output)
+    history.config.attributes["metadata"] = metadata = load_models(output)
     where_to = DatabaseURL.parse(shadow_url) if shadow_url else database.direct
     with _shown(history, "replaying") as shown, warnings.catch_warnings():
         warnings.simplefilter("ignore", SAWarning)  # of types that the notes name
-        paths = adopted_revisions(history, where_to, metadata, adoption)
+        paths = write_adopted_history(history, where_to, metadata, adoption)
         stamp(history, database, "head")
         differences = find_drift(history, database, metadata, url=where_to, watcher=shown)
     _console.out.print(f"{_console.escaped(str(output))}: {', '.join(adoption.models)}")
