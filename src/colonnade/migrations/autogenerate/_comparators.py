@@ -9,7 +9,6 @@ from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
 from alembic.autogenerate.api import AutogenContext
-from alembic.autogenerate.compare import constraints, server_defaults
 from alembic.operations.ops import (
     AlterColumnOp,
     CreateCheckConstraintOp,
@@ -23,10 +22,15 @@ from alembic.runtime.migration import MigrationContext
 from alembic.runtime.plugins import Plugin
 from alembic.util import PriorityDispatchResult
 
+from colonnade._sqlalchemy_compat import is_created_on, sqlite_type
+from colonnade.migrations._alembic_compat import (
+    compare_foreign_keys,
+    compare_identity,
+    compare_nullable,
+)
 from colonnade.migrations.autogenerate._reflected import (
     StoredTable,
     TableKey,
-    applies_to,
     column_names_in,
     index_parts,
     normalized,
@@ -100,7 +104,7 @@ def _is_synonym(dialect: Any, old: tuple[str, Any], new: tuple[str, Any]) -> boo
     if dialect.name != "sqlite" or old[1] != new[1] or not (old[0] and new[0]):
         return False
     resolved = [
-        dialect.type_compiler_instance.process(dialect._resolve_type_affinity(name))
+        dialect.type_compiler_instance.process(sqlite_type(dialect, name))
         for name in (old[0], new[0])
     ]
     return bool(resolved[0] == resolved[1])
@@ -235,7 +239,7 @@ def _not_applicable_indexes(context: MigrationContext, model: sa.Table) -> set[s
     """Return the names of a model's indexes that do not apply to this database (``ddl_if``)."""
     connection = context.connection
     assert connection is not None
-    return {str(index.name) for index in model.indexes if not applies_to(index, connection)}
+    return {str(index.name) for index in model.indexes if not is_created_on(index, connection)}
 
 
 _OPERATOR_CLASSES = "postgresql_ops"
@@ -406,13 +410,11 @@ _plugin.add_autogenerate_comparator(_compare_checks, "table", "checkconstraints"
 _plugin.add_autogenerate_comparator(_compare_indexes, "table", "indexes")
 _plugin.add_autogenerate_comparator(_compare_keys, "table", "keys")
 _plugin.add_autogenerate_comparator(_compare_computed, "table", "computed")
-_plugin.add_autogenerate_comparator(constraints._compare_foreign_keys, "table", "foreignkeys")
-_plugin.add_autogenerate_comparator(constraints._compare_nullable, "column", "nullable")
+_plugin.add_autogenerate_comparator(compare_foreign_keys, "table", "foreignkeys")
+_plugin.add_autogenerate_comparator(compare_nullable, "column", "nullable")
 _plugin.add_autogenerate_comparator(_compare_default, "column", "server_default")
 # Only Alembic's comparison of identities: its comparison of defaults fails if one is an identity.
-_plugin.add_autogenerate_comparator(
-    server_defaults._compare_identity_default, "column", "server_default"
-)
+_plugin.add_autogenerate_comparator(compare_identity, "column", "server_default")
 
 PLUGINS = (
     "alembic.autogenerate.*",

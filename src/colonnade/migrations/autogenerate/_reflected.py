@@ -19,10 +19,11 @@ from sqlalchemy.schema import (
     CreateIndex,
     CreateTable,
     DropTable,
-    Index,
     PrimaryKeyConstraint,
     UniqueConstraint,
 )
+
+from colonnade._sqlalchemy_compat import belongs_to_type, copy_item, is_created_on
 
 SQLITE_RESERVED_WORDS = SQLiteIdentifierPreparer.reserved_words
 
@@ -163,27 +164,20 @@ def _create_table(connection: Connection, table: Table, *prefixes: str) -> None:
     )
     for constraint in table.constraints:
         if isinstance(constraint, UniqueConstraint):
-            copy = constraint._copy(target_table=plain)
-            plain.append_constraint(copy)
+            plain.append_constraint(copy_item(constraint, target_table=plain))
     connection.execute(CreateTable(plain))
     schema = "pg_temp" if prefixes else "main"
     # A model may define an index twice; in a database each name exists once.
-    indexes = {index.name: index for index in table.indexes if applies_to(index, connection)}
+    indexes = {index.name: index for index in table.indexes if is_created_on(index, connection)}
     for index in indexes.values():
         options = {"schema_translate_map": {table.schema: schema}}
         connection.execute(CreateIndex(index), execution_options=options)
 
 
-def applies_to(index: Index, connection: Connection) -> bool:
-    """Return whether an index exists on this database, according to its ``ddl_if``."""
-    condition = index._ddl_if
-    return condition is None or condition._should_execute(CreateIndex(index), index, connection)
-
-
 def _columns_and_checks(table: Table) -> Iterator[Column[Any] | CheckConstraint]:
     """Yield copies of a table's columns and CHECKs, without foreign keys."""
     for column in table.columns:
-        copy = column._copy()
+        copy = copy_item(column)
         copy.foreign_keys.clear()
         copy.constraints = {
             constraint for constraint in copy.constraints if isinstance(constraint, CheckConstraint)
@@ -191,8 +185,8 @@ def _columns_and_checks(table: Table) -> Iterator[Column[Any] | CheckConstraint]
         copy.index = copy.unique = None
         yield copy
     for constraint in table.constraints:
-        if isinstance(constraint, CheckConstraint) and not constraint._type_bound:
-            yield constraint._copy()
+        if isinstance(constraint, CheckConstraint) and not belongs_to_type(constraint):
+            yield copy_item(constraint)
 
 
 def _read_postgresql(connection: Connection, where: str) -> Mapping[TableKey, StoredTable]:

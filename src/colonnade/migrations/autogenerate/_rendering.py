@@ -6,7 +6,6 @@ from dataclasses import MISSING, fields
 from typing import Any, Literal
 
 import sqlalchemy as sa
-from alembic.autogenerate import render
 from alembic.autogenerate.api import AutogenContext
 from alembic.autogenerate.render import renderers
 from sqlalchemy.dialects.postgresql import JSONB
@@ -14,6 +13,8 @@ from sqlalchemy.sql.elements import False_, True_
 from sqlalchemy.sql.functions import now
 from sqlalchemy.types import TypeEngine
 
+from colonnade._sqlalchemy_compat import belongs_to_type, variants_of
+from colonnade.migrations._alembic_compat import render_identity, render_type
 from colonnade.migrations.operations import Step, by_dialect
 from colonnade.migrations.operations._types import (
     POSTGRESQL,
@@ -38,7 +39,7 @@ def render_item(kind: str, item: Any, autogen_context: AutogenContext) -> str | 
         return _default_source(item, autogen_context)
     if kind == "type":
         return _type_source(item, autogen_context)
-    if kind == "check" and not item._type_bound:
+    if kind == "check" and not belongs_to_type(item):
         condition = condition_source(item.sqltext, autogen_context, bound=True)
         name = "" if item.name is None else f", name={str(item.name)!r}"
         return f"sa.CheckConstraint({condition}{name})"
@@ -71,7 +72,7 @@ def _type_source(type_: TypeEngine[Any], autogen_context: AutogenContext) -> str
         autogen_context.imports.add("from sqlalchemy.dialects import postgresql")
         return "sa.JSON().with_variant(postgresql.JSONB(), 'postgresql')"
     if plain is not type_:
-        return render._repr_type(plain, autogen_context)
+        return render_type(plain, autogen_context)
     module = type(type_).__module__
     if not module.startswith("sqlalchemy."):  # such as pgvector.sqlalchemy, which needs an import
         autogen_context.imports.add(f"import {module}")
@@ -80,7 +81,7 @@ def _type_source(type_: TypeEngine[Any], autogen_context: AutogenContext) -> str
 
 def _is_jsonb(type_: TypeEngine[Any]) -> bool:
     """Return whether a type is JSONB on PostgreSQL and JSON elsewhere."""
-    variants = dict(type_._variant_mapping)
+    variants = dict(variants_of(type_))
     postgresql_variant = variants.pop("postgresql", type_)
     return isinstance(postgresql_variant, JSONB) and not variants and isinstance(type_, sa.JSON)
 
@@ -179,13 +180,13 @@ def _render_step(autogen_context: AutogenContext, step: Step) -> str:
 
 def _value(value: Any, autogen_context: AutogenContext) -> str:
     if isinstance(value, TypeEngine):
-        return render._repr_type(value, autogen_context)
+        return render_type(value, autogen_context)
     if isinstance(value, by_dialect):
         return condition_source(value, autogen_context)
     if isinstance(value, sa.Column):
         return repr(str(value.name))
     if isinstance(value, sa.Identity):
-        return render._render_identity(value, autogen_context)
+        return render_identity(value, autogen_context)
     if isinstance(value, sa.ClauseElement):
         return expression_source(value, autogen_context)
     if isinstance(value, Mapping):

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from alembic.autogenerate import produce_migrations, render
+from alembic.autogenerate import produce_migrations
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import Operations, ops
 from alembic.operations.ops import MigrateOperation
@@ -16,6 +16,7 @@ from sqlalchemy.schema import CreateSchema as CreateSchemaDDL
 
 from colonnade.database import DatabaseURL
 from colonnade.errors import MigrationError
+from colonnade.migrations._alembic_compat import render_operations, revision_transaction
 from colonnade.migrations._environment import migration_context, options
 from colonnade.migrations._history import History, translated_errors
 from colonnade.migrations.autogenerate._backfill import BackfillValues
@@ -202,7 +203,7 @@ def apply(
     connection.rollback()  # Alembic leaves a transaction that it finds to its owner
     context = migration_context(connection, MetaData())
     operations = Operations(context)
-    with context.begin_transaction(_per_migration=True):
+    with revision_transaction(context):
         for step in steps:
             schema_history.record(step)
             try:
@@ -363,7 +364,7 @@ _NAMED = re.compile(r"\b(?:op|batch_op)\.f\(((?:'[^']*')|(?:\"[^\"]*\"))\)")
 
 
 def _body(autogen: AutogenContext, operations: Sequence[MigrateOperation]) -> str:
-    source = render._render_cmd_body(ops.UpgradeOps(list(operations)), autogen)
+    source = render_operations(operations, autogen)
     return format_statements(_NAMED.sub(r"\1", source).replace(", unique=False)", ")")).strip()
 
 

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from alembic.operations import ops
 from sqlalchemy.types import TypeEngine
 
+from colonnade._sqlalchemy_compat import copy_item, set_parent
 from colonnade.migrations import operations as safe_ops
 from colonnade.migrations.autogenerate._reflected import (
     column_names_in,
@@ -189,7 +190,7 @@ class SchemaHistory:
         schema = getattr(operation, "schema", None)
         match operation:
             case ops.AddColumnOp():
-                operation.column = operation.column._copy()
+                operation.column = copy_item(operation.column)
                 self._restore_column(schema, operation.table_name, operation.column)
             case ops.CreateTableOp():
                 table = operation.table_name
@@ -325,12 +326,12 @@ def set_default(column: sa.Column[Any], default: Any) -> None:
     column.server_default = column.computed = column.identity = None
     if default is None:
         return
-    copy = default._copy() if hasattr(default, "_copy") else default
+    copy = copy_item(default) if hasattr(default, "_copy") else default
     if isinstance(copy, sa.DefaultClause):
         copy = sa.DefaultClause(copy.arg)
     elif not isinstance(copy, sa.FetchedValue | sa.Identity):
         copy = sa.DefaultClause(copy)
-    copy._set_parent(column)
+    set_parent(copy, column)
 
 
 def _text(condition: safe_ops.Condition) -> str:

@@ -14,6 +14,7 @@ from alembic.operations import ops
 from alembic.operations.ops import MigrateOperation
 from sqlalchemy import Connection
 
+from colonnade._sqlalchemy_compat import copy_item
 from colonnade.migrations import operations as safe_ops
 from colonnade.migrations.autogenerate._backfill import BackfillValues
 from colonnade.migrations.autogenerate._choices import Choices
@@ -201,7 +202,7 @@ class StepPlanner:
         column = added.column
         if column.server_default is not None or column.computed is not None:
             return
-        added.column = column._copy()
+        added.column = copy_item(column)
         added.column.primary_key = False
         added.column.nullable = True
         if not column.nullable:

@@ -6,6 +6,7 @@ from math import inf
 from sqlalchemy import Connection
 
 from colonnade.errors import MigrationError
+from colonnade.migrations._alembic_compat import parents_of
 from colonnade.migrations._history import History, translated_errors
 from colonnade.migrations.autogenerate._descriptions import table_of
 from colonnade.migrations.autogenerate._sample_rows import SampleRows
@@ -45,7 +46,8 @@ def try_revision(
         for function in (module.upgrade, module.downgrade)
         for operation in record_operations(connection, function).operations
     }
-    heads: Sequence[str] = history.script.get_revision(revision)._versioned_down_revisions
+    parents = parents_of(history.script.get_revision(revision))
+    heads: Sequence[str] = parents
     for direction, target in _RUNS:
         samples.insert(tables)
         steps = plan_revisions(history, direction, target, heads)
@@ -64,5 +66,4 @@ def try_revision(
                 "(`colonnade migrate --empty`), or change the models in smaller steps. Please "
                 "report this with the models before and after the change."
             ) from error
-        heads = (revision,) if direction == "upgrade" else history.script.get_revision(
-            revision)._versioned_down_revisions  # fmt: skip
+        heads = (revision,) if direction == "upgrade" else parents

@@ -13,8 +13,8 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection
 from sqlmodel import SQLModel
 
+from colonnade.migrations._alembic_compat import installed, redirected_batch
 from colonnade.migrations._environment import options
-from colonnade.migrations.runner._runner import redirected_batch
 
 
 @dataclass(frozen=True)
@@ -72,11 +72,10 @@ def record_operations(connection: Connection, function: Callable[..., Any]) -> R
 
     operations.invoke, operations.batch_alter_table = record, batch
     operations.get_bind = refuse_connection
-    operations._install_proxy()
-    try:
-        function()
-    except Exception:
-        return Recording(tuple(recorded), is_complete=False, step_numbers=tuple(step_numbers))
-    finally:
-        operations._remove_proxy()
-    return Recording(tuple(recorded), step_numbers=tuple(step_numbers))
+    is_complete = True
+    with installed(operations):
+        try:
+            function()
+        except Exception:
+            is_complete = False
+    return Recording(tuple(recorded), is_complete, tuple(step_numbers))

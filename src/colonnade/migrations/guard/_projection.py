@@ -15,6 +15,7 @@ from alembic.operations.ops import MigrateOperation
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from colonnade._sqlalchemy_compat import doubles_percent_signs
 from colonnade.migrations import operations as safe_ops
 from colonnade.migrations.autogenerate._descriptions import table_of
 from colonnade.migrations.operations._base import bytes_literal
@@ -257,7 +258,7 @@ class Projection:
             return bytes_literal(value, dialect)
         expression = value if isinstance(value, sa.ClauseElement) else sa.literal(value)
         sql = str(expression.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
-        return sql.replace("%%", "%") if dialect.identifier_preparer._double_percents else sql
+        return sql.replace("%%", "%") if doubles_percent_signs(dialect) else sql
 
     def mapped_values(self, column: str, values: Mapping[Any, Any]) -> str:
         """The SQL of a column's values after a mapping of old values to new ones."""

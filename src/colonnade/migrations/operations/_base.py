@@ -23,6 +23,8 @@ from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.compiler import compiles
 
+from colonnade._sqlalchemy_compat import doubles_percent_signs
+
 ASIDE_SUFFIX = "__dropped"
 """The suffix of the name of a column or table that was put aside; a number may follow it."""
 
@@ -181,7 +183,7 @@ def bytes_literal(value: bytes, dialect: Dialect) -> str:
 
 def _without_doubled_percents(dialect: Dialect, sql: str) -> str:
     """Undo SQLAlchemy's doubling of percent signs: ``text()`` would double them again."""
-    return sql.replace("%%", "%") if dialect.identifier_preparer._double_percents else sql
+    return sql.replace("%%", "%") if doubles_percent_signs(dialect) else sql
 
 
 def condition_sql(operations: Operations, condition: Condition) -> str:

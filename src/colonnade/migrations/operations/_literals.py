@@ -190,7 +190,7 @@ def _bind_value(value: Any, type_: TypeEngine[Any]) -> Any:
     enum = type_ if isinstance(type_, sa.Enum) else native_enum(type_)
     if enum is not None and isinstance(value, Enum):
         stored: Any = enum
-        return str(stored._db_value_for_elem(value))
+        return str(stored.bind_processor(SQLITE)(value))
     while isinstance(type_, TypeDecorator) and not isinstance(type_, sa.Interval):
         with suppress(NotImplementedError):  # the decorator leaves values unchanged
             value = type_.process_bind_param(value, SQLITE)

@@ -12,6 +12,7 @@ from alembic.ddl.sqlite import SQLiteImpl
 from sqlalchemy.ext.compiler import compiles
 
 from colonnade.errors import MigrationError
+from colonnade.migrations._alembic_compat import TEMPORARY_TABLE_PREFIX, execute
 from colonnade.migrations.autogenerate._reflected import (
     checks_in,
     collations_in,
@@ -20,8 +21,6 @@ from colonnade.migrations.autogenerate._reflected import (
 )
 from colonnade.migrations.operations._conversions import conversion
 from colonnade.migrations.operations._types import plain_type
-
-_TEMPORARY = "_alembic_tmp_"
 
 
 class PreservingSQLiteImpl(SQLiteImpl):
@@ -118,12 +117,12 @@ class PreservingSQLiteImpl(SQLiteImpl):
             )
 
     def rename_table(self, old_table_name: str, new_table_name: Any, schema: Any = None) -> None:
-        rebuilt = old_table_name.startswith(_TEMPORARY) and not self.as_sql
+        rebuilt = old_table_name.startswith(TEMPORARY_TABLE_PREFIX) and not self.as_sql
         if rebuilt:  # otherwise SQLite would check views and triggers on the table too early
-            self._exec(sa.text("PRAGMA legacy_alter_table=ON"))
+            execute(self, "PRAGMA legacy_alter_table=ON")
         super().rename_table(old_table_name, new_table_name, schema)
         if rebuilt:
-            self._exec(sa.text("PRAGMA legacy_alter_table=OFF"))
+            execute(self, "PRAGMA legacy_alter_table=OFF")
             self._recreate_objects(str(new_table_name))
 
     def _recreate_objects(self, table: str) -> None:
@@ -132,7 +131,7 @@ class PreservingSQLiteImpl(SQLiteImpl):
         for kind, name, sql in getattr(self, "_saved", []):
             reflected = kind == "index" and not has_expression(sql)
             if not reflected and not _exists(connection, name):
-                self._exec(sa.text(sql.replace(":", "\\:")))
+                execute(self, sql)
         self._saved = []
 
 

@@ -10,6 +10,8 @@ from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from colonnade._sqlalchemy_compat import variants_of
+
 SQLITE: Dialect = SQLiteDialect(paramstyle="named")
 POSTGRESQL: Dialect = cast("Any", PGDialect)(paramstyle="named")
 """Dialects with named parameters: with the other styles, SQLAlchemy doubles percent signs."""
@@ -20,7 +22,7 @@ def plain_type(type_: TypeEngine[Any]) -> TypeEngine[Any]:
 
     A revision must not depend on the application's type classes, nor on one database.
     """
-    if type_._variant_mapping:
+    if variants_of(type_):
         return type_
     enum = postgresql_impl(type_)
     if isinstance(enum, sa.Enum) and enum is native_enum(type_):
@@ -47,7 +49,7 @@ def plain_type(type_: TypeEngine[Any]) -> TypeEngine[Any]:
 
 def postgresql_impl(type_: TypeEngine[Any]) -> TypeEngine[Any]:
     """Return the SQLAlchemy type that a type uses on PostgreSQL."""
-    type_ = type_._variant_mapping.get("postgresql", type_)
+    type_ = variants_of(type_).get("postgresql", type_)
     while isinstance(type_, TypeDecorator):
         type_ = type_.load_dialect_impl(POSTGRESQL)
     return type_

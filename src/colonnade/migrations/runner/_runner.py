@@ -6,8 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from types import SimpleNamespace
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from alembic.operations import BatchOperations, Operations, ops
 from alembic.operations.ops import MigrateOperation
@@ -17,6 +16,13 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from colonnade.errors import MigrationError
+from colonnade.migrations._alembic_compat import (
+    current_operations,
+    downgrade_steps,
+    redirected_batch,
+    replaced_methods,
+    upgrade_steps,
+)
 from colonnade.migrations._history import History, translated_errors
 from colonnade.migrations.autogenerate._descriptions import describe
 from colonnade.migrations.operations import Step
@@ -177,10 +183,10 @@ def plan_revisions(
     """The revisions between the current heads and a target, in the order in which they run."""
     script = history.script
     if direction == "upgrade":
-        return list(script._upgrade_revs(target, heads))  # type: ignore[arg-type]  # any sequence
+        return upgrade_steps(script, target, heads)
     back = re.fullmatch(r"-(\d+)", target)
     if back is None:
-        return list(script._downgrade_revs(target, heads))  # type: ignore[arg-type]  # as above
+        return downgrade_steps(script, target, heads)
     # Alembic refuses relative downgrades below the merge of two branches as ambiguous.
     below = script.iterate_revisions(tuple(heads), "base") if heads else ()
     return [
@@ -192,26 +198,6 @@ def plan_revisions(
 def revision_of(step: RevisionStep) -> str:
     """The id of the revision that a step applies or reverts."""
     return str(step.revision.revision)
-
-
-def redirected_batch(
-    context: MigrationContext,
-    table: str,
-    schema: str | None,
-    invoke: Callable[[MigrateOperation], Any],
-) -> BatchOperations:
-    """A batch that passes its operations to a function instead of running them.
-
-    Args:
-        context: Alembic's context.
-        table: The table.
-        schema: Its schema.
-        invoke: Called with each operation.
-    """
-    batch: Any = BatchOperations(context, impl=cast("Any", SimpleNamespace()))
-    batch.impl.table_name, batch.impl.schema = table, schema
-    batch.invoke = invoke
-    return cast("BatchOperations", batch)
 
 
 @contextmanager
@@ -234,18 +220,13 @@ def intercept_operations(
         applies: Whether to run an operation; None runs all.
         starts: Called with each operation before it runs.
     """
-    from alembic import op
-
-    operations: Any = op._proxy  # type: ignore[attr-defined]  # set at run time
+    operations = current_operations()
     interceptor = _OperationInterceptor(operations, context, journal, note)
     interceptor.applies, interceptor.starts = applies, starts
-    operations.invoke, operations.batch_alter_table = interceptor.invoke, interceptor.batch
-    operations._install_proxy()
-    try:
+    with replaced_methods(
+        operations, invoke=interceptor.invoke, batch_alter_table=interceptor.batch
+    ):
         yield
-    finally:
-        del operations.invoke, operations.batch_alter_table
-        operations._install_proxy()
 
 
 class _OperationInterceptor:

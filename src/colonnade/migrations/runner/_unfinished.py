@@ -14,6 +14,7 @@ from alembic.operations.ops import MigrateOperation
 from sqlalchemy import Connection, MetaData
 
 from colonnade.migrations import operations as safe_ops
+from colonnade.migrations._alembic_compat import revision_transaction
 from colonnade.migrations._environment import migration_context
 from colonnade.migrations._history import History
 from colonnade.migrations.autogenerate._descriptions import table_of
@@ -108,7 +109,7 @@ def revert_unfinished(
     context = migration_context(connection, MetaData())
     context.opts["colonnade_report"] = watcher.progressed
     with (
-        context.begin_transaction(_per_migration=True),
+        revision_transaction(context),
         Operations.context(context),
         intercept_operations(context, None, None, step_filter.applies),
     ):
