@@ -410,7 +410,7 @@ def test_missing_answers_are_prompted_for(started: Lab) -> None:
             self.prompts += [question, *answers]
             return 0
 
-        def say(self, question: str, default: str | None = None) -> str:
+        def ask(self, question: str, default: str | None = None) -> str:
             self.prompts.append(question)
             return "somebody"
 

@@ -1,4 +1,4 @@
-"""``colonnade migrate`` and its kin: what is asked, what is shown."""
+"""Run the migration commands: prompt for answers, show progress, print results."""
 
 import sys
 import warnings
@@ -49,19 +49,19 @@ from colonnade.migrations import (
 from colonnade.project import Project
 
 
-class Terminal:
-    """A person at a terminal, who can be asked."""
+class TerminalAsker:
+    """Prompts for missing answers on the terminal."""
 
     def choose(self, question: str, answers: Sequence[str]) -> int:
-        """Which of some answers is right."""
+        """Return the index of the chosen answer."""
         _console.err.print(_console.escaped(f"{question}:"))
         for number, answer in enumerate(answers, 1):
             _console.err.print(f"  {number}. {_console.escaped(answer)}")
         numbers = [str(number) for number in range(1, len(answers) + 1)]
         return IntPrompt.ask("Which", choices=numbers, console=_console.err) - 1
 
-    def say(self, question: str, default: str | None = None) -> str:
-        """An answer as free text."""
+    def ask(self, question: str, default: str | None = None) -> str:
+        """Return a free-text answer."""
         prompt = _console.escaped(question)
         if default is None:
             return Prompt.ask(prompt, console=_console.err)
@@ -69,7 +69,7 @@ class Terminal:
 
 
 class MigrationProgress(Watcher):
-    """How an upgrade goes, as it goes."""
+    """Shows the progress of a run."""
 
     def __init__(self, progress: Progress, history: History, verb: str) -> None:
         self._progress = progress
@@ -105,7 +105,7 @@ class MigrationProgress(Watcher):
 
 
 @contextmanager
-def _shown(history: History, verb: str) -> Iterator[MigrationProgress]:
+def _show_progress(history: History, verb: str) -> Iterator[MigrationProgress]:
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
     )  # fmt: skip
@@ -119,7 +119,7 @@ def _project() -> tuple[History, MetaData]:
     project = Project.find(Path.cwd())
     if not project.packages:
         raise CommandError(
-            "The tables of the project are not known. Name them in "
+            "The project does not configure its models. Name the app or the models in "
             f"{project.root / 'pyproject.toml'}:\n\n"
             '[tool.colonnade]\napp = "app.main:app"  # or: models = "app.models"'
         )
@@ -128,9 +128,8 @@ def _project() -> tuple[History, MetaData]:
     if history.has_alembic_env:
         raise CommandError(
             f"{project.settings} has its own env.py, which these commands cannot run. Use "
-            "alembic's commands, or "
-            "let it connect as Colonnade's does (`colonnade migrate --eject` in an "
-            "empty project shows one)."
+            "alembic's commands, or change it to connect as Colonnade's does: `colonnade migrate "
+            "--eject` in an empty project writes an example."
         )
     return history, metadata
 
@@ -140,13 +139,27 @@ def _database(history: History, url: str | None) -> Database:
 
 
 def _pairs(
-    arguments: Sequence[str], separator: str, option: str, *, may_be_empty: bool = False
+    arguments: Sequence[str], option: str, form: str, *, may_be_empty: bool = False
 ) -> dict[str, str]:
+    """Split the arguments of an option.
+
+    Args:
+        arguments: The arguments.
+        option: The option, for the error message.
+        form: The form of each argument, with its separator: ``OLD:NEW`` or ``COLUMN=VALUE``.
+        may_be_empty: Whether the second part may be empty.
+
+    Raises:
+        BadParameter: An argument does not have this form.
+    """
+    separator = ":" if ":" in form else "="
     pairs = {}
     for argument in arguments:
         left, delimiter, right = argument.partition(separator)
         if not delimiter or not left or not (right or may_be_empty):
-            raise typer.BadParameter(f"{argument!r} is not left{separator}right", param_hint=option)
+            raise typer.BadParameter(
+                f"{argument!r} does not have the form {form}.", param_hint=option
+            )
         pairs[left] = right
     return pairs
 
@@ -169,19 +182,21 @@ def run_migrate(
     for column, values in (
         (mapping.partition(":")[0], mapping.partition(":")[2]) for mapping in mapped
     ):
-        maps.setdefault(column, {}).update(_pairs([values], "=", "--map", may_be_empty=True))
+        maps.setdefault(column, {}).update(_pairs([values], "--map", "OLD=NEW", may_be_empty=True))
     history, metadata = _project()
     choices = Choices(
-        renames=_pairs(rename, ":", "--rename"),
+        renames=_pairs(rename, "--rename", "OLD:NEW"),
         aside=frozenset(aside),
         drops=frozenset(drop),
-        fills=_pairs(fill, "=", "--fill", may_be_empty=True),
+        fills=_pairs(fill, "--fill", "COLUMN=VALUE", may_be_empty=True),
         maps=maps,
         zone=zone,
-        asker=Terminal() if sys.stdin.isatty() else None,
+        asker=TerminalAsker() if sys.stdin.isatty() else None,
     )
-    where_to = DatabaseURL.parse(shadow_url) if shadow_url else _database(history, url).direct
-    written, waiting = write_revision(history, where_to, metadata, message, choices, empty=empty)
+    replay_url = DatabaseURL.parse(shadow_url) if shadow_url else _database(history, url).direct
+    written, put_aside = write_revision(
+        history, replay_url, metadata, message, choices, empty=empty
+    )
     if written is None:
         _console.out.print("No changes: the models match the history.")
     else:
@@ -194,13 +209,13 @@ def run_migrate(
         _console.err.print(
             _console.escaped(
                 f"Not migrated: {count} {tables} of {label}, another MetaData. To migrate "
-                f'several: [tool.colonnade] metadata = ["colonnade:SQLModel", "{label}"]'
+                f'them too: [tool.colonnade] metadata = ["colonnade:SQLModel", "{label}"]'
             )
         )
-    if waiting:
+    if put_aside:
         _console.err.print(
-            f"Still aside: {', '.join(waiting)}. To drop them: "
-            f"colonnade migrate {' '.join(f'--drop {name}' for name in waiting)}"
+            f"Still put aside: {', '.join(put_aside)}. To drop them: "
+            f"colonnade migrate {' '.join(f'--drop {name}' for name in put_aside)}"
         )
 
 
@@ -208,7 +223,7 @@ def _relative(path: Path) -> Path:
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
-def run_move(
+def run_revisions(
     direction: Direction,
     target: str,
     *,
@@ -223,37 +238,37 @@ def run_move(
     if sql:
         print(preview_sql(history, database, direction, target), end="")  # noqa: T201 - to be piped
         return
-    with _shown(history, "upgrading" if direction == "upgrade" else "taking back") as shown:
+    with _show_progress(history, "upgrading" if direction == "upgrade" else "reverting") as watcher:
         try:
             done = migrate_to(
                 history, database, direction, target,
-                allow=frozenset(allow), patience=patience, watcher=shown,
+                allow=frozenset(allow), patience=patience, watcher=watcher,
             )  # fmt: skip
         except RefusedError as error:
             raise MigrationError(str(error)) from error
     heads, _ = current_revision(history, database)
-    at = ", ".join(map(history.name, heads)) or "the beginning"
+    revision = ", ".join(map(history.name, heads)) or "no revision"
     if not done:
-        _console.out.print(_console.escaped(f"Nothing to do: {database.url} is at {at}."))
+        _console.out.print(_console.escaped(f"Nothing to do: {database.url} is at {revision}."))
     else:
-        _console.out.print(_console.escaped(f"{database.url} is at {at}."))
+        _console.out.print(_console.escaped(f"{database.url} is at {revision}."))
 
 
 def run_current(url: str | None) -> None:
-    """Say where a database is."""
+    """Show the current revision of a database."""
     history, _ = _project()
     database = _database(history, url)
     heads, behind = current_revision(history, database)
     for head in heads or ("",):
         name = history.name(head) if head else "no revision"
-        follow = f", {behind} behind" if behind else ", the newest" if head else ""
-        _console.out.print(_console.escaped(f"{database.url}: {name}{follow}"))
-    for left in unfinished_revisions(history, database):
-        _console.out.print(f"[yellow]![/yellow] {_console.escaped(str(left))}")
+        position = f", {behind} behind" if behind else ", the newest" if head else ""
+        _console.out.print(_console.escaped(f"{database.url}: {name}{position}"))
+    for revision in unfinished_revisions(history, database):
+        _console.out.print(f"[yellow]![/yellow] {_console.escaped(str(revision))}")
 
 
 def run_history(url: str | None) -> None:
-    """List the revisions, and mark those that a database has."""
+    """List the revisions, and mark those that are applied to a database."""
     history, _ = _project()
     if history.is_empty:
         _console.out.print("No revisions yet. Run `colonnade migrate` to write the first.")
@@ -265,26 +280,28 @@ def run_history(url: str | None) -> None:
         for head in heads
         for script in history.script.iterate_revisions(head, "base")
     }
-    halves = {left.revision: left for left in unfinished_revisions(history, database)}
+    unfinished = {
+        interrupted.revision: interrupted for interrupted in unfinished_revisions(history, database)
+    }
     for revision in history.revisions:
         mark = "[green]✓[/green]" if revision.revision in applied else "·"
-        if revision.revision in halves:
+        if revision.revision in unfinished:
             mark = "[yellow]![/yellow]"
-        at = "  [bold]<- here[/bold]" if revision.revision in heads else ""
+        marker = "  [bold]<- here[/bold]" if revision.revision in heads else ""
         line = _console.escaped(f"{revision.revision}  {revision.doc}")
-        _console.out.print(f"{mark} {line}{at}")
-    for left in halves.values():
-        _console.out.print(_console.escaped(str(left)))
+        _console.out.print(f"{mark} {line}{marker}")
+    for interrupted in unfinished.values():
+        _console.out.print(_console.escaped(str(interrupted)))
 
 
 def run_drift(url: str | None, shadow_url: str | None, *, offline: bool) -> bool:
-    """Compare models, history and database; whether they agree."""
+    """Compare models, history and database; return whether they agree."""
     history, metadata = _project()
     database = _database(history, url)
-    where_to = DatabaseURL.parse(shadow_url) if shadow_url else database.direct
-    with _shown(history, "replaying") as shown:
+    replay_url = DatabaseURL.parse(shadow_url) if shadow_url else database.direct
+    with _show_progress(history, "replaying") as watcher:
         drift = find_drift(
-            history, None if offline else database, metadata, url=where_to, watcher=shown
+            history, None if offline else database, metadata, url=replay_url, watcher=watcher
         )
     for difference in drift:
         _console.out.print(f"[red]✗[/red] {_console.escaped(str(difference))}")
@@ -297,16 +314,16 @@ def run_drift(url: str | None, shadow_url: str | None, *, offline: bool) -> bool
 def run_squash(
     message: str | None, url: str | None, shadow_url: str | None, *, force: bool
 ) -> None:
-    """Make one revision of all."""
+    """Replace all revisions by a single one."""
     history, metadata = _project()
-    where_to = DatabaseURL.parse(shadow_url) if shadow_url else _database(history, url).direct
-    with _shown(history, "replaying") as shown:
-        written = squash(history, where_to, metadata, message, force=force, watcher=shown)
+    replay_url = DatabaseURL.parse(shadow_url) if shadow_url else _database(history, url).direct
+    with _show_progress(history, "replaying") as watcher:
+        written = squash(history, replay_url, metadata, message, force=force, watcher=watcher)
     _console.out.print(_console.escaped(str(_relative(written.path))))
 
 
 def run_baseline(url: str | None) -> None:
-    """Write the snapshot of a database's tables."""
+    """Write a snapshot of a database's tables."""
     history, _ = _project()
     revision, path = write_baseline(history, _database(history, url))
     _console.out.print(_console.escaped(str(_relative(path))))
@@ -315,7 +332,7 @@ def run_baseline(url: str | None) -> None:
 
 
 def run_stamp(revision: str, url: str | None) -> None:
-    """Say that a database is at a revision."""
+    """Record that a database is at a revision."""
     history, _ = _project()
     database = _database(history, url)
     stamp(history, database, revision)
@@ -323,43 +340,42 @@ def run_stamp(revision: str, url: str | None) -> None:
 
 
 def run_merge(message: str | None) -> None:
-    """Write a revision that follows several."""
+    """Write a revision that merges the heads of the history."""
     history, _ = _project()
     _console.out.print(_console.escaped(str(_relative(merge(history, message)))))
 
 
 def run_eject() -> None:
-    """Hand Alembic's files over to the project."""
+    """Write Alembic's files into the project."""
     project = Project.find(Path.cwd())
     for path in eject(project):
         _console.out.print(_console.escaped(str(_relative(path))))
     _console.out.print(
-        "These files are part of your project now: alembic's commands use them, and so do "
-        "Colonnade's."
+        "These files are part of your project now. The commands of Alembic and Colonnade use them."
     )
 
 
 def run_adopt(
     output: Path, url: str | None, shadow_url: str | None, schemas: Sequence[str] = ()
 ) -> None:
-    """Write models of a database, and a first revision that it is at."""
+    """Write models for an existing database, and a first revision that it is at."""
     project = Project.find(Path.cwd())
     history = History(project)
     if output.exists():
         raise CommandError(f"{output} already exists, and adopt does not overwrite files.")
     if not history.is_empty:
-        raise CommandError(f"{history.folder} already has a history.")
+        raise CommandError(f"{history.folder} contains revisions, and adopt writes the first one.")
     database = Database(url)
     adoption = adopt_database(database, schemas)
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(adoption.source, encoding="utf-8")
     history.config.attributes["metadata"] = metadata = load_models(output)
-    where_to = DatabaseURL.parse(shadow_url) if shadow_url else database.direct
-    with _shown(history, "replaying") as shown, warnings.catch_warnings():
-        warnings.simplefilter("ignore", SAWarning)  # of types that the notes name
-        paths = write_adopted_history(history, where_to, metadata, adoption)
+    replay_url = DatabaseURL.parse(shadow_url) if shadow_url else database.direct
+    with _show_progress(history, "replaying") as watcher, warnings.catch_warnings():
+        warnings.simplefilter("ignore", SAWarning)  # about types that the notes mention
+        paths = write_adopted_history(history, replay_url, metadata, adoption)
         stamp(history, database, "head")
-        differences = find_drift(history, database, metadata, url=where_to, watcher=shown)
+        differences = find_drift(history, database, metadata, url=replay_url, watcher=watcher)
     _console.out.print(f"{_console.escaped(str(output))}: {', '.join(adoption.models)}")
     for path in paths:
         _console.out.print(_console.escaped(str(_relative(path))))

@@ -14,7 +14,7 @@ class Asker(Protocol):
     def choose(self, question: str, answers: Sequence[str]) -> int:
         """Return the index of the chosen answer."""
 
-    def say(self, question: str, default: str | None = None) -> str:
+    def ask(self, question: str, default: str | None = None) -> str:
         """Return a free-text answer."""
 
 
@@ -94,7 +94,7 @@ class Choices:
                 f"{column} {why}, and has no default. Give existing rows a value with "
                 f"--fill {column}=VALUE, or give the field a default."
             )
-        return self.asker.say(f"{column} {why}. Value for existing rows", default)
+        return self.asker.ask(f"{column} {why}. Value for existing rows", default)
 
     def replacements_for(self, column: str) -> dict[str, str]:
         """Return the replacements given for a column's values."""
@@ -171,7 +171,7 @@ class Choices:
                 "the stored values: --zone UTC, or --zone Europe/Berlin if the servers used local "
                 "time."
             )
-        zone = self.asker.say(
+        zone = self.asker.ask(
             f"{_names(columns)} stored without a time zone. Time zone of the stored values", "UTC"
         )
         _check_zone(zone)
