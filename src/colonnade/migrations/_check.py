@@ -32,17 +32,21 @@ def check(history: History, url: DatabaseURL, metadata: MetaData) -> None:
             downgrade leaves tables, or the history differs from the models.
     """
     history.head()
-    ledger = SchemaHistory()
+    schema_history = SchemaHistory()
     with throwaway_database(url) as connection:
         with translated_errors(history.folder):
-            base = start_from_baseline(history, connection, "heads", ledger) or "base"
+            base = start_from_baseline(history, connection, "heads", schema_history) or "base"
         before = set(_tables_and_types(connection))
         runs: tuple[tuple[Direction, str], ...] = (
             ("upgrade", "heads"), ("downgrade", base), ("upgrade", "heads"),
         )  # fmt: skip
         for direction, target in runs:
             run = MigrationRun(
-                history, connection, direction, target, note=recorder_for(ledger, connection)
+                history,
+                connection,
+                direction,
+                target,
+                note=recorder_for(schema_history, connection),
             )
             with translated_errors(history.folder, run):
                 run.execute()
@@ -55,7 +59,7 @@ def check(history: History, url: DatabaseURL, metadata: MetaData) -> None:
                     )
         changes = [
             describe(difference)
-            for difference in differences(connection, metadata, schema_history=ledger)
+            for difference in differences(connection, metadata, schema_history=schema_history)
         ]
     if changes:
         raise MigrationError(

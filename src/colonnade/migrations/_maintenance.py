@@ -65,10 +65,10 @@ def squash(
     if head is None or len(history.revisions) < 2:
         raise MigrationError("There is nothing to squash: the history has fewer than 2 revisions.")
     with throwaway_database(url) as connection:
-        ledger = replay(history, connection, watcher=watcher)
+        schema_history = replay(history, connection, watcher=watcher)
         changes = [
             describe(difference)
-            for difference in differences(connection, metadata, schema_history=ledger)
+            for difference in differences(connection, metadata, schema_history=schema_history)
         ]
         if changes:
             raise MigrationError(

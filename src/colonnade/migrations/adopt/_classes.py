@@ -6,9 +6,7 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 from sqlalchemy import Table
 
-from colonnade.migrations.adopt._columns import (
-    FieldSource,
-)
+from colonnade.migrations.adopt._columns import FieldSource
 from colonnade.models import attribute_name
 
 DATES = ("date", "datetime", "time", "timedelta")

@@ -10,9 +10,7 @@ from sqlalchemy.exc import SAWarning
 
 from colonnade.migrations._environment import INTERNAL_TABLES
 from colonnade.migrations.adopt._classes import ARGUMENTS, MODULES, ClassSource
-from colonnade.migrations.adopt._columns import (
-    field_of,
-)
+from colonnade.migrations.adopt._columns import field_of
 from colonnade.migrations.adopt._constraints import (
     add_checks,
     add_foreign_keys,

@@ -65,11 +65,11 @@ def find_drift(
     """
     history.head()
     drifts: list[Drift] = []
-    at: tuple[str, ...] = history.heads
+    heads: tuple[str, ...] = history.heads
     if database is not None:
         with migration_connection(database) as connection:
-            at = known_heads(history, connection, database)
-            behind = len(plan_revisions(history, "upgrade", "heads", at))
+            heads = known_heads(history, connection, database)
+            behind = len(plan_revisions(history, "upgrade", "heads", heads))
         if behind:
             revisions = "revision" if behind == 1 else "revisions"
             drifts.append(
@@ -80,7 +80,7 @@ def find_drift(
             )
     with throwaway_database(url) as connection:
         schema_history = replay(history, connection, watcher=watcher)
-        stored = _reflect(connection) if at == history.heads else None
+        stored = _reflect(connection) if heads == history.heads else None
         models = differences(connection, metadata, schema_history=schema_history)
         drifts += [
             Drift("models", _describe_difference(model, "the history", "the models"))
@@ -88,7 +88,7 @@ def find_drift(
         ]
     if database is not None:
         if stored is None:
-            stored = _reflect_replay(history, url, at)
+            stored = _reflect_replay(history, url, heads)
         with migration_connection(database) as connection:
             descriptions = [_describe_difference(difference, "the database", "the history")
                     for difference in differences(connection, *stored)]  # fmt: skip
@@ -96,10 +96,10 @@ def find_drift(
     return drifts
 
 
-def _reflect_replay(history: History, url: DatabaseURL, at: tuple[str, ...]) -> Reflected:
+def _reflect_replay(history: History, url: DatabaseURL, heads: tuple[str, ...]) -> Reflected:
     """Reflect the tables that a history creates up to some revisions."""
     with throwaway_database(url) as connection:
-        for revision in at:
+        for revision in heads:
             replay(history, connection, revision)
         return _reflect(connection)
 

@@ -343,14 +343,14 @@ class StepPlanner:
         name, table, schema = str(added.constraint_name), added.table_name, added.schema
         condition = pairing.condition_of_added(added, table, schema)
         column = self.backfill.column_of_values_check(table, name)
-        replacements_for: Mapping[Any, Any] = {}
+        replacements: Mapping[Any, Any] = {}
         if not self.going_back and column is not None:
             _, names = self.backfill.enum_name_mapping(table, name) or (column, {})
-            given_mapping = self.choices.replacements_for(f"{table}.{column}")
-            replacements_for = {**names, **{old: new for old, new in given_mapping.items() if new}}
-        if column is not None and replacements_for:
+            answers = self.choices.replacements_for(f"{table}.{column}")
+            replacements = {**names, **{old: new for old, new in answers.items() if new}}
+        if column is not None and replacements:
             yield safe_ops.ReplaceCheck(
-                name, table, condition, column=column, values=replacements_for, schema=schema
+                name, table, condition, column=column, values=replacements, schema=schema
             )
         else:
             yield safe_ops.AddCheck(name, table, condition, schema=schema)
@@ -380,7 +380,7 @@ def _changes_time_zone(old: Any, new: Any) -> bool:
 
 
 def _default_sql(default: Any) -> Any:
-    """A default in the database as SQL; None if there is none."""
+    """Return a server default as SQL; None without a default."""
     expression = getattr(default, "arg", default)
     if isinstance(expression, sa.TextClause):
         literal = literal_in(expression.text)

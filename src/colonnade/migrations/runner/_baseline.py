@@ -52,11 +52,11 @@ def write_baseline(history: History, database: Database) -> tuple[str, Path]:
     with migration_connection(database) as connection:
         heads = current_heads(connection)
         if len(heads) != 1 or not history.has(heads[0]):
-            at = " and ".join(heads) or "no revision"
+            current = " and ".join(heads) or "no revision"
             raise MigrationError(
-                f"{database.url} is at {at}. A baseline needs a database at exactly one revision "
-                "of the history: run `colonnade upgrade`, or `colonnade stamp` if its tables "
-                "already exist."
+                f"{database.url} is at {current}. A baseline needs a database at exactly one "
+                "revision of the history: run `colonnade upgrade`, or `colonnade stamp` if its "
+                "tables already exist."
             )
         if connection.dialect.name == "sqlite":
             schema = _schema_on_sqlite(connection)
@@ -69,7 +69,10 @@ def write_baseline(history: History, database: Database) -> tuple[str, Path]:
 
 
 def start_from_baseline(
-    history: History, connection: Connection, target: str, ledger: SchemaHistory | None = None
+    history: History,
+    connection: Connection,
+    target: str,
+    schema_history: SchemaHistory | None = None,
 ) -> str | None:
     """Bring an empty database to the baseline of a history.
 
@@ -78,7 +81,7 @@ def start_from_baseline(
         connection: The database.
         target: The revision up to which the history is replayed. The baseline is used only if it
             comes before this revision.
-        ledger: Receives the schemas and enum types of the snapshot.
+        schema_history: Receives the schemas and enum types of the snapshot.
 
     Returns:
         The revision of the baseline; None if it is not used, or the database is not empty.
@@ -105,9 +108,9 @@ def start_from_baseline(
         connection.rollback()
     with connection.begin():
         MigrationContext.configure(connection).stamp(history.script, baseline)
-        if ledger is not None and connection.dialect.name == "postgresql":
-            ledger.enums.update(enums_in(connection))
-            ledger.schemas.update(_schemas(connection))
+        if schema_history is not None and connection.dialect.name == "postgresql":
+            schema_history.enums.update(enums_in(connection))
+            schema_history.schemas.update(_schemas(connection))
     return baseline
 
 

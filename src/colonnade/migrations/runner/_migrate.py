@@ -296,7 +296,7 @@ def _state_of(run: MigrationRun, connection: Connection, database: Database) -> 
         Journal(connection, unfinished.name).clear()
         connection.commit()
         unfinished = None
-    heads = ", ".join(map(run.history.name, current_heads(connection))) or "the beginning"
+    heads = ", ".join(map(run.history.name, current_heads(connection))) or "no revision"
     if unfinished is None:
         exception = f", except for {undone_except_for}" if undone_except_for else ""
         return f"The revision was rolled back{exception}; {database.url} is at {heads}."
