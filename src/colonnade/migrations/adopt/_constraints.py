@@ -303,7 +303,7 @@ def add_checks(model: ClassSource, connection: Connection, stored_table: StoredT
             if field_rule is not None and len(check.encode()) <= LONGEST_NAME:
                 candidates[check] = (source, field_rule)
     equivalent = _equivalent_checks(
-        model, connection, stored_table, [two for _, two in candidates.values()]
+        model, connection, stored_table, [rule for _, rule in candidates.values()]
     )
     for check, condition in sorted(stored_table.checks.items()):
         if check in equivalent:
