@@ -9,6 +9,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    DefaultClause,
     Engine,
     ForeignKey,
     Index,
@@ -101,6 +102,17 @@ def test_a_copy_of_a_column_belongs_to_no_table() -> None:
     assert (copy.name, copy.table is None) == ("name", True)
 
 
+def test_a_default_becomes_that_of_a_column() -> None:
+    column = table().c.name
+    compat.set_parent(DefaultClause("nobody"), column)
+    assert isinstance(column.server_default, DefaultClause)
+    assert column.server_default.arg == "nobody"
+
+
+def test_sqlite_resolves_the_name_of_a_type() -> None:
+    assert isinstance(compat.sqlite_type(sqlite.dialect(), "INT"), Integer)
+
+
 def test_an_index_is_created_where_its_ddl_if_says(engine: Engine) -> None:
     authors = table()
     anywhere = Index("ix_anywhere", authors.c.name)
@@ -176,4 +188,6 @@ def test_every_private_name_is_there() -> None:
     assert {"_ddl_if"} <= {*dir(Index)}
     assert {"_type_bound"} <= {*dir(CheckConstraint("1 = 1"))}
     assert {"_deannotate", "_annotations"} <= {*dir(Column)}
+    assert {"_copy", "_set_parent"} <= {*dir(DefaultClause)}
+    assert {"_resolve_type_affinity"} <= {*dir(sqlite.dialect())}
     assert {"_double_percents"} <= {*dir(sqlite.dialect().identifier_preparer)}

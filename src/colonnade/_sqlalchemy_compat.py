@@ -88,10 +88,21 @@ def creates_more_than_tables(metadata: MetaData) -> bool:
     return bool(sequences or len(events.before_create) or len(events.after_create))
 
 
-def copy_item(item: ItemT) -> ItemT:
-    """Copy a column, a constraint or a default. The copy does not belong to a table."""
-    copy: ItemT = item._copy()
+def copy_item(item: ItemT, **options: Any) -> ItemT:
+    """Copy a column, a constraint or a default; the copy belongs to no table yet."""
+    copy: ItemT = item._copy(**options)
     return copy
+
+
+def set_parent(default: Any, column: Column[Any]) -> None:
+    """Make a server default, an identity or a computed expression that of a column."""
+    default._set_parent(column)
+
+
+def sqlite_type(dialect: Any, name: str) -> types.TypeEngine[Any]:
+    """Return the type that SQLite means by the name of a type, such as INTEGER for INT."""
+    resolved: types.TypeEngine[Any] = dialect._resolve_type_affinity(name)
+    return resolved
 
 
 def is_created_on(index: Index, connection: Connection) -> bool:

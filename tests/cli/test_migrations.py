@@ -128,14 +128,20 @@ def test_an_interrupted_or_killed_upgrade_can_be_run_again(project: Path, url: s
     )
     stopped, output = stop_upgrade(project, url, signal.SIGINT)
     assert stopped == 1
-    left = "Nothing of it is left" if url.startswith("sqlite") else "1 of 2 steps are done and stay"
+    left = (
+        "The revision was rolled back"
+        if url.startswith("sqlite")
+        else "1 of 2 steps are done and stay"
+    )
     assert output.startswith("error: Interrupted. ")
     assert left in output
     stop_upgrade(project, url, signal.SIGKILL)
     if url.startswith("postgresql"):  # on SQLite a revision is one transaction
         for command in ("current", "history"):
             output = run(project, url, "colonnade", command)
-            assert "`colonnade upgrade` finishes it, `colonnade downgrade` undoes it" in output
+            assert (
+                "`colonnade upgrade` to finish it, or `colonnade downgrade` to revert it" in output
+            )
         assert "is unfinished" in run(project, url, "colonnade", "doctor")
     run(project, url, "colonnade", "upgrade")
     database = Database(url)

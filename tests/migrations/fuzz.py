@@ -1,4 +1,4 @@
-"""Try the laws of histories for as long as you like: ``python -m tests.migrations.fuzz``."""
+"""Check the properties of random histories: ``python -m tests.migrations.fuzz``."""
 
 import argparse
 import sys
@@ -17,24 +17,24 @@ from colonnade import Database
 from colonnade.database import with_database
 from colonnade.testing._servers import postgresql_server
 from tests.migrations.lab import Lab
-from tests.migrations.law import history_holds
+from tests.migrations.properties import check_history
 
 
 @contextmanager
 def databases(url: str, server: Database, directory: Path, number: int) -> Iterator[list[Database]]:
-    """An empty database of each kind."""
+    """Provide an empty SQLite database and an empty PostgreSQL database."""
     name = f"fuzz_{number}"
     engine = server.engine.execution_options(isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         connection.execute(sa.text(f"CREATE DATABASE {name}"))
-    both = [
+    empty = [
         Database(f"sqlite:///{directory}/fuzz.db"),
         Database(with_database(url, name)),
     ]
     try:
-        yield both
+        yield empty
     finally:
-        for database in both:
+        for database in empty:
             database.dispose()
         with engine.connect() as connection:
             connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
@@ -42,8 +42,8 @@ def databases(url: str, server: Database, directory: Path, number: int) -> Itera
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=30.0, help="how long to go on")
-    parser.add_argument("--seed", type=int, help="try one history, of a seed that failed")
+    parser.add_argument("--minutes", type=float, default=30.0, help="the number of minutes to run")
+    parser.add_argument("--seed", type=int, help="check one history only, with a seed that failed")
     chosen = parser.parse_args()
     console = Console()
     ends = time.monotonic() + chosen.minutes * 60
@@ -61,8 +61,8 @@ def main() -> int:
                     root.mkdir()
                     tried += 1
                     try:
-                        revisions += history_holds(Lab(root, db), seed, edits=5)
-                    except Exception:  # it is counted, and the next is tried
+                        revisions += check_history(Lab(root, db), seed, edits=5)
+                    except Exception:  # count the failure and go on with the next history
                         failed += 1
                         console.print(f"seed {seed} on {db.url.backend}", style="red")
                         console.print(traceback.format_exc(limit=-4), markup=False)

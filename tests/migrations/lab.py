@@ -1,4 +1,4 @@
-"""A project in a test: its models change, revisions are written and run."""
+"""A project whose models a test changes, with revisions that it writes and runs."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -20,7 +20,7 @@ from colonnade.migrations import (
 from colonnade.migrations.autogenerate._reflected import stored_tables
 from colonnade.project import Project
 
-IMPATIENT = Patience(lock_timeout=0.2, attempts=2, runner=0.3)
+IMPATIENT = Patience(lock_timeout=0.2, attempts=2, runner_timeout=0.3)
 
 
 class Lab:
@@ -39,7 +39,7 @@ class Lab:
         SQLModel.metadata.clear()
         default_registry.dispose()
         define()
-        self.kept = list(_subclasses(SQLModel))  # as a module would keep its classes
+        self.classes = list(_subclasses(SQLModel))  # keeps them alive, as a module would
 
     def migrate(self, message: str | None = None, empty: bool = False, **choices: Any) -> Written:
         written = self.maybe(message, empty=empty, **choices)
@@ -69,18 +69,18 @@ class Lab:
     def change(
         self, define: Callable[[], object], *, allow: Sequence[str] = (), **choices: Any
     ) -> str:
-        """Change the models, write the revision, run it; its text."""
+        """Change the models, write the revision and run it; returns its source."""
         self.models(define)
         written = self.migrate(**choices)
         self.upgrade(allow=allow)
         return written.path.read_text()
 
     def drift(self) -> list[str]:
-        drift = find_drift(self.history, self.db, SQLModel.metadata, url=self.db.url)
-        return [str(difference) for difference in drift]
+        drifts = find_drift(self.history, self.db, SQLModel.metadata, url=self.db.url)
+        return [str(drift) for drift in drifts]
 
     def write(self, body: str, down: str = "pass", imports: str = "") -> str:
-        """A revision by hand; its id."""
+        """Write a revision with the given code; returns its id."""
         written = self.migrate("by hand", empty=True)
         source = written.path.read_text()
         head, _, _ = source.partition("def upgrade")
@@ -94,7 +94,7 @@ class Lab:
         written.path.write_text(
             f"{head}def upgrade():\n{upgrade}\n\n\ndef downgrade():\n{downgrade}\n"
         )
-        self.history.forget()
+        self.history.clear_cache()
         return written.revision
 
     def run(self, *statements: str) -> None:
@@ -103,7 +103,7 @@ class Lab:
                 connection.execute(text(statement))
 
     def indexes(self) -> dict[str, str]:
-        """How the database itself has the indexes of tables."""
+        """The definitions of the indexes as the database stores them."""
         with self.db.engine.connect() as connection:
             return {
                 name: definition

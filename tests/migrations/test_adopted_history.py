@@ -1,4 +1,4 @@
-"""The history of an adopted database: an empty one becomes the same by it."""
+"""The history of an adopted database creates the same tables in an empty database."""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -9,9 +9,16 @@ import pytest
 from sqlalchemy import inspect
 
 from colonnade import Database, Resource, select
-from colonnade.migrations import Adoption, adopted, adopted_revisions, find_drift, migrate_to, stamp
+from colonnade.migrations import (
+    Adoption,
+    adopt_database,
+    find_drift,
+    migrate_to,
+    stamp,
+    write_adopted_history,
+)
 from tests.migrations.lab import Lab
-from tests.migrations.test_adoption import KEPT, law
+from tests.migrations.test_adoption import IMPORTED, adopt_and_compare
 from tests.resources.sample_app import serving
 
 
@@ -25,27 +32,30 @@ def empty(db: Database, tmp_path: Path, request: pytest.FixtureRequest) -> Itera
     database.dispose()
 
 
-def agrees(lab: Lab, empty: Database, *schemas: str) -> tuple[Adoption, str]:
-    """What was adopted, once models, history, database and an empty one upgraded agree."""
-    adoption, apart = law(lab.db, *schemas)
-    assert apart == []
+def adopt_with_history(lab: Lab, empty: Database, *schemas: str) -> tuple[Adoption, str]:
+    """Adopt a database; models, history, database and an upgraded empty database agree.
+
+    Returns the adoption, and the source of the history.
+    """
+    adoption, changes = adopt_and_compare(lab.db, *schemas)
+    assert changes == []
     lab.reopen()
     metadata = lab.history.config.attributes["metadata"]
-    paths = adopted_revisions(lab.history, lab.db.direct, metadata, adoption)
+    paths = write_adopted_history(lab.history, lab.db.direct, metadata, adoption)
     stamp(lab.history, lab.db, "head")
     migrate_to(lab.history, empty, "upgrade", "head")
     for database in (lab.db, empty):
         assert list(find_drift(lab.history, database, metadata, url=lab.db.direct)) == []
-    again, _ = law(empty, *schemas)
+    again, _ = adopt_and_compare(empty, *schemas)
     assert again.source == adoption.source
     migrate_to(lab.history, empty, "downgrade", "base", guarded=False)
     return adoption, "\n".join(path.read_text() for path in paths)
 
 
-def need_vector(lab: Lab) -> None:
-    """Skip where the server does not have pgvector, as Debian's may not."""
+def require_vector(lab: Lab) -> None:
+    """Skip if the server does not have pgvector."""
     if not lab.rows("SELECT 1 FROM pg_available_extensions WHERE name = 'vector'"):
-        pytest.skip("the server has no extension vector")
+        pytest.skip("the server does not have the extension vector")
 
 
 SQLITE = """CREATE TABLE t (id INTEGER PRIMARY KEY, a NVARCHAR(5), b CHAR(3) NOT NULL, c REAL,
@@ -61,10 +71,10 @@ def test_a_primary_key_keeps_its_order(lab: Lab, empty: Database) -> None:
         """CREATE TABLE q (id INTEGER PRIMARY KEY, x INTEGER, y VARCHAR(5), z INTEGER,
         FOREIGN KEY (z, y, x) REFERENCES p (c, b, a))""",
     )
-    agrees(lab, empty)
+    adopt_with_history(lab, empty)
     key = inspect(lab.db.engine).get_pk_constraint("p")
     assert key["constrained_columns"] == ["c", "b", "a"]
-    model: Any = KEPT["P"]
+    model: Any = IMPORTED["P"]
     with lab.db.session() as session:
         session.add(model(a=1, b="two", c=3))
         session.commit()
@@ -76,15 +86,15 @@ def test_a_primary_key_keeps_its_order(lab: Lab, empty: Database) -> None:
         assert client.get(created.headers["Location"]).json()["a"] == 4
 
 
-def test_types_are_kept(lab: Lab, empty: Database) -> None:
+def test_the_history_keeps_types(lab: Lab, empty: Database) -> None:
     lab.run(POSTGRESQL if lab.db.url.backend == "postgresql" else SQLITE)
-    adoption, _ = agrees(lab, empty)
+    adoption, _ = adopt_with_history(lab, empty)
     assert adoption.notes == ()
 
 
-# Alembic sorts the tables of both sides, without what refers in circles.
+# Alembic sorts the tables of both sides, and ignores cyclic foreign keys.
 @pytest.mark.filterwarnings("ignore:Cannot correctly sort tables")
-def test_tables_that_refer_to_each_other(lab: Lab, empty: Database) -> None:
+def test_tables_may_refer_to_each_other(lab: Lab, empty: Database) -> None:
     if lab.db.url.backend == "postgresql":
         lab.run(
             "CREATE TABLE a (id INTEGER PRIMARY KEY, b_id INTEGER)",
@@ -96,13 +106,13 @@ def test_tables_that_refer_to_each_other(lab: Lab, empty: Database) -> None:
             "CREATE TABLE a (id INTEGER PRIMARY KEY, b_id INTEGER REFERENCES b (id))",
             "CREATE TABLE b (id INTEGER PRIMARY KEY, a_id INTEGER REFERENCES a (id))",
         )
-    agrees(lab, empty)
+    adopt_with_history(lab, empty)
 
 
 @pytest.mark.only_on("postgresql")
 @pytest.mark.filterwarnings("ignore:Did not recognize type")
-def test_a_type_that_models_cannot_declare_is_in_the_history(lab: Lab, empty: Database) -> None:
-    need_vector(lab)
+def test_the_history_keeps_a_type_that_models_cannot_declare(lab: Lab, empty: Database) -> None:
+    require_vector(lab)
     lab.run(
         "CREATE EXTENSION vector",
         """CREATE TABLE t (id INTEGER PRIMARY KEY, b XML, "größe" POINT DEFAULT '(1,2)',
@@ -110,7 +120,7 @@ def test_a_type_that_models_cannot_declare_is_in_the_history(lab: Lab, empty: Da
         'CREATE INDEX nearest ON t USING gist ("größe")',
         "CREATE INDEX closest ON t USING hnsw (v vector_cosine_ops)",
     )
-    adoption, _ = agrees(lab, empty)
+    adoption, _ = adopt_with_history(lab, empty)
     assert adoption.notes == (
         "Models cannot declare point: TEXT is used for t.größe.",
         "Models cannot declare vector(3): TEXT is used for t.v.",
@@ -119,15 +129,15 @@ def test_a_type_that_models_cannot_declare_is_in_the_history(lab: Lab, empty: Da
 
 
 @pytest.mark.only_on("postgresql")
-def test_a_type_that_models_replace_is_named(lab: Lab) -> None:
+def test_a_note_names_a_type_that_models_replace(lab: Lab) -> None:
     lab.run('CREATE TABLE t (id INTEGER PRIMARY KEY, a "char")')
-    adoption, _ = law(lab.db)
+    adoption, _ = adopt_and_compare(lab.db)
     assert adoption.notes == ('Models cannot declare "char": VARCHAR is used for t.a.',)
 
 
 @pytest.mark.only_on("postgresql")
-def test_what_tables_need_is_created(lab: Lab, empty: Database) -> None:
-    need_vector(lab)
+def test_the_history_creates_other_objects_that_tables_need(lab: Lab, empty: Database) -> None:
+    require_vector(lab)
     lab.run(
         "CREATE EXTENSION vector",
         "CREATE FUNCTION double(x integer) RETURNS integer LANGUAGE sql IMMUTABLE AS\n'SELECT 2*x'",
@@ -142,7 +152,7 @@ def test_what_tables_need_is_created(lab: Lab, empty: Database) -> None:
         "CREATE TABLE u (a INTEGER, id SERIAL, PRIMARY KEY (a, id))",
         "CREATE TABLE v (id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY)",
     )
-    adoption, source = agrees(lab, empty)
+    adoption, source = adopt_with_history(lab, empty)
     assert adoption.notes == ()
     for sql in (
         "CREATE EXTENSION IF NOT EXISTS vector",
@@ -151,12 +161,12 @@ def test_what_tables_need_is_created(lab: Lab, empty: Database) -> None:
         "ALTER SEQUENCE t_m_seq OWNED BY t.m",
     ):
         assert sql in source
-    assert "t_id_seq" not in source  # SERIAL makes it
+    assert "t_id_seq" not in source  # SERIAL creates it
     assert "id: int | None = Field(default=None, primary_key=True)\n    n: int" in adoption.source
 
 
 @pytest.mark.only_on("postgresql")
-def test_tables_of_several_schemas(lab: Lab, empty: Database) -> None:
+def test_tables_of_several_schemas_are_adopted(lab: Lab, empty: Database) -> None:
     lab.run(
         "CREATE SCHEMA person",
         "CREATE SCHEMA sales",
@@ -166,22 +176,24 @@ def test_tables_of_several_schemas(lab: Lab, empty: Database) -> None:
         """CREATE TABLE sales.store (id INTEGER PRIMARY KEY REFERENCES person.store (id),
         owner_id INTEGER NOT NULL REFERENCES person.person (id))""",
     )
-    adoption, _ = agrees(lab, empty, "person", "sales")
+    adoption, _ = adopt_with_history(lab, empty, "person", "sales")
     assert set(adoption.models) == {"Person", "PersonStore", "SalesStore"}
     assert 'owner: Optional["Person"] = Relationship(back_populates="stores")' in adoption.source
 
 
 @pytest.mark.only_on("postgresql")
-def test_a_database_whose_default_schema_is_empty_says_which_are_not(lab: Lab) -> None:
+def test_an_error_names_the_schemas_that_have_tables(lab: Lab) -> None:
     from colonnade.errors import MigrationError
 
     lab.run("CREATE SCHEMA person", "CREATE TABLE person.person (id SERIAL PRIMARY KEY)")
-    with pytest.raises(MigrationError, match=r"tables in person: choose the schemas with --schema"):
-        adopted(lab.db)
+    with pytest.raises(
+        MigrationError, match=r"schemas have tables: person. Adopt them with --schema"
+    ):
+        adopt_database(lab.db)
 
 
 @pytest.mark.only_on("postgresql")
-def test_what_is_not_kept_is_named_on_postgresql(lab: Lab) -> None:
+def test_notes_name_the_objects_that_are_left_out_on_postgresql(lab: Lab) -> None:
     lab.run(
         "CREATE TABLE p (id INTEGER, d DATE, PRIMARY KEY (d, id)) PARTITION BY RANGE (d)",
         "CREATE TABLE p_2020 PARTITION OF p FOR VALUES FROM ('2020-01-01') TO ('2021-01-01')",
@@ -194,10 +206,10 @@ def test_what_is_not_kept_is_named_on_postgresql(lab: Lab) -> None:
         "CREATE RULE quiet AS ON DELETE TO t DO INSTEAD NOTHING",
         "CREATE TABLE child () INHERITS (t)",
     )
-    adoption, _ = law(lab.db)
+    adoption, _ = adopt_and_compare(lab.db)
     assert adoption.models == ("P", "T")
     assert set(adoption.notes) == {
-        "child has no primary key, and no model.",
+        "The table child is left out, because it has no primary key.",
         "p is partitioned by RANGE (d) into p_2020: its model is one table without partitions.",
         "Views are left out: m, v.",
         "Triggers are left out: t.touched.",
@@ -209,7 +221,7 @@ def test_what_is_not_kept_is_named_on_postgresql(lab: Lab) -> None:
 
 
 @pytest.mark.only_on("sqlite")
-def test_what_is_not_kept_is_named_on_sqlite(lab: Lab) -> None:
+def test_notes_name_the_objects_that_are_left_out_on_sqlite(lab: Lab) -> None:
     lab.run(
         "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT)",
         "CREATE VIEW v AS SELECT id FROM t",
@@ -218,16 +230,16 @@ def test_what_is_not_kept_is_named_on_sqlite(lab: Lab) -> None:
         "CREATE VIRTUAL TABLE boxes USING rtree (id, x, y)",
         "CREATE TABLE found_by (id INTEGER PRIMARY KEY)",
     )
-    adoption, _ = law(lab.db)
+    adoption, _ = adopt_and_compare(lab.db)
     assert set(adoption.models) == {"T", "FoundBy"}
     assert adoption.notes == ("Views are left out: v.", "Triggers are left out: t.touched.")
 
 
 @pytest.mark.only_on("sqlite")
-def test_text_in_a_column_that_sqlite_takes_for_one_of_numbers(lab: Lab) -> None:
+def test_a_model_reads_text_from_a_column_with_numeric_affinity(lab: Lab) -> None:
     lab.run("CREATE TABLE t (id INTEGER PRIMARY KEY, u UUID, m MONEY)")
-    law(lab.db)
-    model: Any = KEPT["T"]
+    adopt_and_compare(lab.db)
+    model: Any = IMPORTED["T"]
     with lab.db.session() as session:
         session.add_all([model(u="1234", m=Decimal("1.5")), model(u="7b1c-4")])
         session.commit()

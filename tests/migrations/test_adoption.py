@@ -1,4 +1,4 @@
-"""Models of a database that has tables and no code."""
+"""Models are written for a database that has tables but no code."""
 
 import subprocess
 import sys
@@ -12,73 +12,75 @@ from sqlmodel.main import default_registry
 
 from colonnade import Database, SQLModel
 from colonnade.migrations import Adoption, models_source
-from colonnade.migrations._environment import opened
+from colonnade.migrations._environment import migration_connection
 from colonnade.migrations.autogenerate._descriptions import describe
 from colonnade.migrations.autogenerate._drift import differences
 from colonnade.migrations.autogenerate._schema_history import SchemaHistory
 from tests.migrations.lab import Lab
-from tests.migrations.test_column_kinds import every_kind, postgresql_kinds
+from tests.migrations.test_column_types import every_type, postgresql_types
 
 
 def adopt(db: Database) -> tuple[Adoption, list[str]]:
-    """The source, imported; and what is different from the database."""
+    """Adopt a database twice; the adoption, and what differs from the imported models."""
     SQLModel.metadata.clear()
     default_registry.dispose()
-    with opened(db) as connection:
+    with migration_connection(db) as connection:
         adoption = models_source(connection)
         connection.rollback()
         module: dict[str, object] = {"__name__": "adopted"}
         exec(compile(adoption.source, "adopted.py", "exec"), module)
         default_registry.configure()
-        operations = differences(connection, SQLModel.metadata, ledger=SchemaHistory())
-        apart = [
-            difference for difference in map(describe, operations) if difference != "drop heap"
-        ]
+        operations = differences(connection, SQLModel.metadata, schema_history=SchemaHistory())
+        changes = [change for change in map(describe, operations) if change != "drop heap"]
         adoption_again = models_source(connection)
     assert adoption_again == adoption
-    return adoption, apart
+    return adoption, changes
 
 
 @pytest.fixture
-def clean(tmp_path: Path) -> Callable[[str], None]:
+def assert_ruff_passes(tmp_path: Path) -> Callable[[str], None]:
     def check(source: str) -> None:
         path = tmp_path / "tables.py"
         path.write_text(source)
         for command in (["format", "--diff"], ["check", "--select", "F,I,E,W"]):
-            done = subprocess.run(
+            process = subprocess.run(
                 [sys.executable, "-m", "ruff", *command, "--line-length", "100", "--isolated",
                  str(path)],
                 cwd=tmp_path, capture_output=True, text=True, check=False,
             )  # fmt: skip
-            assert done.returncode == 0, done.stdout
+            assert process.returncode == 0, process.stdout
 
     return check
 
 
 def test_an_empty_database_has_no_models(db: Database) -> None:
-    adoption, apart = adopt(db)
-    assert (adoption.models, apart) == ((), [])
+    adoption, changes = adopt(db)
+    assert (adoption.models, changes) == ((), [])
 
 
-def test_every_kind_of_column_comes_back(lab: Lab, clean: Callable[[str], None]) -> None:
-    lab.models(every_kind)
+def test_every_type_of_column_is_adopted(
+    lab: Lab, assert_ruff_passes: Callable[[str], None]
+) -> None:
+    lab.models(every_type)
     lab.db.create_all()
-    adoption, apart = adopt(lab.db)
-    assert apart == []
+    adoption, changes = adopt(lab.db)
+    assert changes == []
     assert 'status: Literal["open", "it\'s", "a:b", "50%", \'q"\']' in adoption.source
     assert "    number: int = Field(ge=-5, lt=10)" in adoption.source
     assert adoption.notes == ()
-    clean(adoption.source)
+    assert_ruff_passes(adoption.source)
 
 
-def test_kinds_that_postgresql_alone_has(lab: Lab, clean: Callable[[str], None]) -> None:
+def test_types_of_postgresql_are_adopted(
+    lab: Lab, assert_ruff_passes: Callable[[str], None]
+) -> None:
     if lab.db.url.backend != "postgresql":
-        pytest.skip("PostgreSQL alone has them")
-    lab.models(postgresql_kinds)
+        pytest.skip("only PostgreSQL has these types")
+    lab.models(postgresql_types)
     lab.db.create_all()
-    adoption, apart = adopt(lab.db)
-    assert apart == []
-    clean(adoption.source)
+    adoption, changes = adopt(lab.db)
+    assert changes == []
+    assert_ruff_passes(adoption.source)
 
 
 PLAIN = (
@@ -100,76 +102,78 @@ PLAIN = (
 )
 
 
-def test_tables_of_somebody_elses_making(lab: Lab, clean: Callable[[str], None]) -> None:
+def test_tables_of_another_project_are_adopted(
+    lab: Lab, assert_ruff_passes: Callable[[str], None]
+) -> None:
     lab.run(*PLAIN)
-    adoption, apart = adopt(lab.db)
-    assert apart == []
-    assert adoption.notes == ("heap has no primary key, and no model.",)
+    adoption, changes = adopt(lab.db)
+    assert changes == []
+    assert adoption.notes == ("The table heap is left out, because it has no primary key.",)
     assert set(adoption.models) == {"Author", "Book", "Tag", "BookTag"}
     assert "CASCADE" in adoption.source
     assert 'tags: list["Tag"] = Relationship(back_populates="books", link_model=BookTag)' in (
         adoption.source
     )
-    clean(adoption.source)
+    assert_ruff_passes(adoption.source)
 
 
-def test_the_project_of_the_template_comes_back_as_it_was(
-    lab: Lab, clean: Callable[[str], None]
+def test_the_models_of_the_project_template_are_adopted(
+    lab: Lab, assert_ruff_passes: Callable[[str], None]
 ) -> None:
     import colonnade.templates
 
     models = Path(colonnade.templates.__file__).parent / "project/app/models.py"
 
-    def theirs() -> None:
-        exec(models.read_text(), {"__name__": "theirs"})
+    def template_models() -> None:
+        exec(models.read_text(), {"__name__": "template"})
 
-    lab.models(theirs)
+    lab.models(template_models)
     lab.db.create_all()
-    adoption, apart = adopt(lab.db)
-    assert apart == []
+    adoption, changes = adopt(lab.db)
+    assert changes == []
     for line in (
         "class Task(Timestamps, table=True):",
         "    title: str = Field(index=True, min_length=1, max_length=200)",
         '    labels: list["Label"] = Relationship(back_populates="tasks", link_model=Tasklabel)',
     ):
         assert line in adoption.source.replace("taskassignments", "assignments")
-    clean(adoption.source)
+    assert_ruff_passes(adoption.source)
 
 
-def test_rows_are_read_and_written_through_them(lab: Lab) -> None:
+def test_adopted_models_read_and_write_existing_rows(lab: Lab) -> None:
     lab.run(*PLAIN)
     lab.run("INSERT INTO author (id, name) VALUES (1, 'Ana')")
     lab.run("INSERT INTO book (id, author_id) VALUES (7, 1)")
     adopt(lab.db)
     book = next(m.class_ for m in default_registry.mappers if m.class_.__name__ == "Book")
     with lab.db.session() as session:
-        stored = session.get(book, 7)
-        assert stored is not None
-        assert stored.title == "untitled"
-        assert stored.author.name == "Ana"
-        stored.title = "titled"
+        row = session.get(book, 7)
+        assert row is not None
+        assert row.title == "untitled"
+        assert row.author.name == "Ana"
+        row.title = "titled"
         session.add(book(id=8, author_id=1))
         session.commit()
     assert lab.rows("SELECT count(*) FROM book WHERE title = 'untitled'") == [(1,)]
 
 
-KEPT: dict[str, object] = {}
-"""The module that was imported last: SQLAlchemy refers to classes weakly."""
+IMPORTED: dict[str, object] = {}
+"""The namespace of the adopted module, which keeps its classes alive."""
 
 
-def law(db: Database, *schemas: str) -> tuple[Adoption, list[str]]:
-    """What is written, imported; and what is different from the database."""
+def adopt_and_compare(db: Database, *schemas: str) -> tuple[Adoption, list[str]]:
+    """Adopt a database; the adoption, and what differs from the imported models."""
     SQLModel.metadata.clear()
     default_registry.dispose()
-    with opened(db) as connection:
+    with migration_connection(db) as connection:
         adoption = models_source(connection, *schemas)
         connection.rollback()
-        KEPT.clear()
-        KEPT["__name__"] = "adopted"
-        exec(compile(adoption.source, "adopted.py", "exec"), KEPT)
+        IMPORTED.clear()
+        IMPORTED["__name__"] = "adopted"
+        exec(compile(adoption.source, "adopted.py", "exec"), IMPORTED)
         default_registry.configure()
-        operations = differences(connection, SQLModel.metadata, ledger=SchemaHistory())
-        return adoption, [describe(difference) for difference in operations]
+        operations = differences(connection, SQLModel.metadata, schema_history=SchemaHistory())
+        return adoption, [describe(operation) for operation in operations]
 
 
 EVERYWHERE = {
@@ -212,14 +216,14 @@ EVERYWHERE = {
         'CREATE TABLE "class" (id INTEGER PRIMARY KEY, "o d" INTEGER REFERENCES "odd table" (id))',
         'CREATE INDEX "ix odd" ON "odd table" ("a b")',
     ),
-    "names that Python has": (
+    "names that shadow imports": (
         """CREATE TABLE t (id INTEGER PRIMARY KEY, "date" DATE, "other" DATE, "int" INTEGER,
         "datetime" TIMESTAMP, "Field" INTEGER, "text" VARCHAR DEFAULT 'x', "str" VARCHAR)""",
         'CREATE TABLE field (id INTEGER PRIMARY KEY, "text" VARCHAR)',
         'CREATE TABLE "any" (id INTEGER PRIMARY KEY)',
         'CREATE TABLE o (id INTEGER PRIMARY KEY, any_id INTEGER REFERENCES "any" (id))',
     ),
-    "relations of one name": (
+    "relationships of the same name": (
         "CREATE TABLE a (id INTEGER PRIMARY KEY, books INTEGER)",
         """CREATE TABLE book (id INTEGER PRIMARY KEY, a INTEGER, a_id INTEGER REFERENCES a (id),
         class_id INTEGER REFERENCES a (id), metadata_id INTEGER REFERENCES a (id),
@@ -243,7 +247,7 @@ EVERYWHERE = {
         "CREATE TABLE a (id INTEGER PRIMARY KEY)",
         "CREATE TABLE d (id INTEGER PRIMARY KEY REFERENCES a (id) ON DELETE CASCADE)",
     ),
-    "the history's own table": (
+    "the version table": (
         "CREATE TABLE t (id INTEGER PRIMARY KEY)",
         "CREATE TABLE alembic_version (version_num VARCHAR(32) PRIMARY KEY)",
     ),
@@ -256,7 +260,7 @@ POSTGRESQL = {
         m mood, n VARCHAR(5)[], o MONEY, q INT4RANGE, r BIT(3), s TIMESTAMPTZ(3),
         u TIME WITH TIME ZONE, x INTERVAL(2), y NUMERIC(5, 2)[], z TIMESTAMPTZ[], w mood[])""",
     ),
-    "what the database makes": (
+    "generated values": (
         """CREATE TABLE t (b INTEGER, id BIGINT GENERATED ALWAYS AS IDENTITY
         (START WITH 10 INCREMENT BY 5) PRIMARY KEY)""",
         "CREATE TABLE u (id UUID PRIMARY KEY DEFAULT gen_random_uuid(), a DATE DEFAULT now())",
@@ -279,7 +283,7 @@ POSTGRESQL = {
         """CREATE TABLE t (id INTEGER PRIMARY KEY, u INTEGER, p_id INTEGER REFERENCES p (id)
         DEFERRABLE INITIALLY DEFERRED, CONSTRAINT late UNIQUE (u) DEFERRABLE)""",
     ),
-    "a circle": (
+    "a cycle": (
         "CREATE TABLE a (id INTEGER PRIMARY KEY, b_id INTEGER)",
         "CREATE TABLE b (id INTEGER PRIMARY KEY, a_id INTEGER REFERENCES a (id))",
         "ALTER TABLE a ADD FOREIGN KEY (b_id) REFERENCES b (id)",
@@ -290,44 +294,45 @@ SQLITE = {
         """CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT, a DATETIME, b JSON, c BLOB,
         d CHAR(32), e FLOAT, f DOUBLE, g NVARCHAR(5), j TIMESTAMP NOT NULL)""",
     ),
-    "what the database makes": (
+    "generated values": (
         """CREATE TABLE t (id INTEGER PRIMARY KEY, a VARCHAR,
         b VARCHAR GENERATED ALWAYS AS (lower(a)) STORED, c INTEGER AS (id + 1))""",
         "CREATE TABLE s (id TEXT PRIMARY KEY, a INTEGER CHECK (a > 1)) WITHOUT ROWID",
     ),
-    "a circle": (
+    "a cycle": (
         "CREATE TABLE a (id INTEGER PRIMARY KEY, b_id INTEGER REFERENCES b (id))",
         "CREATE TABLE b (id INTEGER PRIMARY KEY, a_id INTEGER REFERENCES a)",
     ),
 }
 SCHEMAS = [
     pytest.param(backend, statements, id=f"{backend or 'everywhere'}: {name}")
-    for backend, statements_of_backend in (
-        (None, EVERYWHERE),
-        ("postgresql", POSTGRESQL),
-        ("sqlite", SQLITE),
-    )
-    for name, statements in statements_of_backend.items()
+    for backend, schemas in ((None, EVERYWHERE), ("postgresql", POSTGRESQL), ("sqlite", SQLITE))
+    for name, statements in schemas.items()
 ]
 
 
 @pytest.mark.parametrize(("backend", "statements"), SCHEMAS)
-def test_models_are_what_the_database_is(
-    lab: Lab, backend: str | None, statements: tuple[str, ...], clean: Callable[[str], None]
+def test_adopted_models_match_the_database(
+    lab: Lab,
+    backend: str | None,
+    statements: tuple[str, ...],
+    assert_ruff_passes: Callable[[str], None],
 ) -> None:
     if backend not in (None, lab.db.url.backend):
-        pytest.skip(f"{backend} alone has it")
+        pytest.skip(f"only for {backend}")
     lab.run(*(statement.replace(":", "\\:") for statement in statements))
-    adoption, apart = law(lab.db)
-    assert (apart, adoption.notes) == ([], ())
-    clean(adoption.source)
+    adoption, changes = adopt_and_compare(lab.db)
+    assert (changes, adoption.notes) == ([], ())
+    assert_ruff_passes(adoption.source)
 
 
-def test_what_models_made_is_read_as_they_said_it(lab: Lab, clean: Callable[[str], None]) -> None:
-    lab.models(every_kind)
+def test_tables_of_models_become_the_same_models(
+    lab: Lab, assert_ruff_passes: Callable[[str], None]
+) -> None:
+    lab.models(every_type)
     lab.db.create_all()
-    adoption, apart = law(lab.db)
-    assert (apart, adoption.notes) == ([], ())
+    adoption, changes = adopt_and_compare(lab.db)
+    assert (changes, adoption.notes) == ([], ())
     for line in (
         "class Everything(Timestamps, table=True):",
         '    status: Literal["open", "it\'s", "a:b", "50%", \'q"\']',
@@ -337,11 +342,11 @@ def test_what_models_made_is_read_as_they_said_it(lab: Lab, clean: Callable[[str
         "    money: Decimal = Field(ge=0, max_digits=12, decimal_places=2)",
     ):
         assert line in adoption.source
-    clean(adoption.source)
+    assert_ruff_passes(adoption.source)
 
 
 def relations() -> set[tuple[str, ...]]:
-    """What refers to what, how, and by which table."""
+    """The relationships: source, target, direction and link table."""
     return {
         (
             str(relation.parent.local_table),
@@ -356,25 +361,29 @@ def relations() -> set[tuple[str, ...]]:
 
 
 def columns() -> dict[str, tuple[bool | None, bool]]:
-    """Each column: whether it takes NULL, and whether it is of the key."""
+    """For each column, whether it is nullable and part of the primary key."""
     tables = SQLModel.metadata.tables.values()
     return {str(c): (c.nullable, c.primary_key) for table in tables for c in table.columns}
 
 
-def test_the_template_has_its_columns_and_relations(lab: Lab, clean: Callable[[str], None]) -> None:
+def test_the_adopted_template_has_the_same_columns_and_relationships(
+    lab: Lab, assert_ruff_passes: Callable[[str], None]
+) -> None:
     import colonnade.templates
 
     models = Path(colonnade.templates.__file__).parent / "project/app/models.py"
-    lab.models(lambda: exec(models.read_text(), {"__name__": "theirs"}))
+    lab.models(lambda: exec(models.read_text(), {"__name__": "template"}))
     lab.db.create_all()
-    theirs = (columns(), relations())
-    adoption, apart = law(lab.db)
-    assert (apart, adoption.notes) == ([], ())
-    assert (columns(), relations()) == theirs
-    clean(adoption.source)
+    expected = (columns(), relations())
+    adoption, changes = adopt_and_compare(lab.db)
+    assert (changes, adoption.notes) == ([], ())
+    assert (columns(), relations()) == expected
+    assert_ruff_passes(adoption.source)
 
 
-def test_tables_of_sqlmodel_itself(lab: Lab, clean: Callable[[str], None]) -> None:
+def test_tables_of_plain_sqlmodel_are_adopted(
+    lab: Lab, assert_ruff_passes: Callable[[str], None]
+) -> None:
     def stock() -> None:
         class Team(sqlmodel.SQLModel, table=True):
             id: int | None = sqlmodel.Field(default=None, primary_key=True)
@@ -388,67 +397,75 @@ def test_tables_of_sqlmodel_itself(lab: Lab, clean: Callable[[str], None]) -> No
 
     lab.models(stock)
     lab.db.create_all()
-    adoption, apart = law(lab.db)
-    assert (apart, adoption.notes, adoption.models) == ([], (), ("Team", "Hero"))
+    adoption, changes = adopt_and_compare(lab.db)
+    assert (changes, adoption.notes, adoption.models) == ([], (), ("Team", "Hero"))
     assert "    name: str = Field(sa_type=String(50))" in adoption.source
-    clean(adoption.source)
+    assert_ruff_passes(adoption.source)
 
 
-def test_an_empty_database_is_an_empty_module(db: Database, clean: Callable[[str], None]) -> None:
-    adoption, apart = law(db)
-    assert (adoption.models, adoption.notes, apart) == ((), (), [])
-    clean(adoption.source)
+def test_an_empty_database_becomes_an_empty_module(
+    db: Database, assert_ruff_passes: Callable[[str], None]
+) -> None:
+    adoption, changes = adopt_and_compare(db)
+    assert (adoption.models, adoption.notes, changes) == ((), (), [])
+    assert_ruff_passes(adoption.source)
 
 
-def test_what_cannot_be_said_is_noted(lab: Lab, clean: Callable[[str], None]) -> None:
+def test_notes_name_tables_and_foreign_keys_that_are_left_out(
+    lab: Lab, assert_ruff_passes: Callable[[str], None]
+) -> None:
     lab.run(
         "CREATE TABLE heap (a INTEGER, CONSTRAINT uq_heap_a UNIQUE (a))",
         "CREATE TABLE b (id INTEGER PRIMARY KEY, a INTEGER REFERENCES heap (a))",
     )
-    adoption, _ = law(lab.db)
+    adoption, _ = adopt_and_compare(lab.db)
     assert adoption.notes == (
-        "heap has no primary key, and no model.",
-        "b.a refers to heap, which has no model: the foreign key is left out.",
+        "The table heap is left out, because it has no primary key.",
+        "The foreign key of b (a) is left out, because its target heap has no model.",
     )
-    clean(adoption.source)
+    assert_ruff_passes(adoption.source)
 
 
-def test_types_of_sqlite_that_have_no_name_here(lab: Lab, clean: Callable[[str], None]) -> None:
+def test_notes_name_unknown_types_of_sqlite(
+    lab: Lab, assert_ruff_passes: Callable[[str], None]
+) -> None:
     if lab.db.url.backend != "sqlite":
-        pytest.skip("SQLite alone takes any type")
+        pytest.skip("only SQLite accepts any type")
     lab.run("CREATE TABLE t (id INT PRIMARY KEY, a WEIRD, b, c VARCHAR(5) UNIQUE, d INT)")
-    adoption, _ = law(lab.db)
+    adoption, _ = adopt_and_compare(lab.db)
     assert adoption.notes == (
         "Models cannot declare INT: INTEGER is used for t.id, t.d.",
         "Models cannot declare WEIRD: TEXT is used for t.a.",
         "Models cannot declare no type: TEXT is used for t.b.",
     )
     assert "c: str | None = Field(default=None, unique=True, sa_type=String(5))" in adoption.source
-    clean(adoption.source)
+    assert_ruff_passes(adoption.source)
 
 
-def test_another_schema(lab: Lab, clean: Callable[[str], None]) -> None:
+def test_tables_of_another_schema_are_adopted(
+    lab: Lab, assert_ruff_passes: Callable[[str], None]
+) -> None:
     if lab.db.url.backend != "postgresql":
-        pytest.skip("PostgreSQL alone has schemas")
+        pytest.skip("only PostgreSQL has schemas")
     lab.run(
         "CREATE SCHEMA apart",
         "CREATE TABLE apart.p (id SERIAL PRIMARY KEY, name VARCHAR(9) UNIQUE)",
         "CREATE TABLE apart.c (id SERIAL PRIMARY KEY, p_id INTEGER REFERENCES apart.p (id))",
     )
-    adoption, apart = law(lab.db, "apart")
-    assert (apart, adoption.notes, adoption.models) == ([], (), ("P", "C"))
-    clean(adoption.source)
+    adoption, changes = adopt_and_compare(lab.db, "apart")
+    assert (changes, adoption.notes, adoption.models) == ([], (), ("P", "C"))
+    assert_ruff_passes(adoption.source)
 
 
-def test_rows_go_in_and_come_out(lab: Lab) -> None:
+def test_adopted_models_write_related_rows(lab: Lab) -> None:
     lab.run(*PLAIN)
-    law(lab.db)
-    expected: dict[str, Any] = KEPT
+    adopt_and_compare(lab.db)
+    models: dict[str, Any] = IMPORTED
     with lab.db.session() as session:
-        author, tag = expected["Author"](id=1, name="Ana"), expected["Tag"](name="new")
-        session.add(expected["Book"](id=7, author=author, tags=[tag]))
+        author, tag = models["Author"](id=1, name="Ana"), models["Tag"](name="new")
+        session.add(models["Book"](id=7, author=author, tags=[tag]))
         session.commit()
-        book = session.get(expected["Book"], 7)
+        book = session.get(models["Book"], 7)
         assert book is not None
         assert (book.title, book.author.name) == ("untitled", "Ana")
         assert [tag.name for tag in book.tags] == ["new"]

@@ -1,4 +1,4 @@
-"""What the models become is what a revision does; rows stay, and one revision is enough."""
+"""Changes of the models: one revision applies them, keeps the rows, and can be undone."""
 
 import subprocess
 import sys
@@ -28,7 +28,7 @@ def first() -> None:
 
 @pytest.fixture
 def started(lab: Lab) -> Lab:
-    """A table with rows in it."""
+    """A project whose table has rows."""
     lab.change(first)
     lab.run(
         "INSERT INTO task (title, status, progress) VALUES ('a', 'open', 0), ('b', 'done', 100)"
@@ -39,18 +39,18 @@ def started(lab: Lab) -> Lab:
 ROWS = [("a", "open", 0), ("b", "done", 100)]
 
 
-def settled(lab: Lab) -> None:
-    """Nothing is left to say, and back and forth again is as before."""
+def check_round_trip(lab: Lab) -> None:
+    """Check that nothing is left to migrate, and that downgrade and upgrade keep the rows."""
     assert lab.drift() == []
     assert lab.maybe() is None
     lab.downgrade()
     assert lab.rows("SELECT title, status, progress FROM task ORDER BY id") == ROWS
-    assert lab.drift() == ["The database is 1 revision behind: colonnade upgrade"]
+    assert lab.drift() == ["The database is 1 revision behind. Run `colonnade upgrade`."]
     lab.upgrade()
     assert lab.drift() == []
 
 
-def test_a_value_more_in_a_literal(started: Lab) -> None:
+def test_a_value_is_added_to_a_literal(started: Lab) -> None:
     def second() -> None:
         class Task(SQLModel, table=True):
             id: int | None = Field(default=None, primary_key=True)
@@ -64,10 +64,10 @@ def test_a_value_more_in_a_literal(started: Lab) -> None:
         "INSERT INTO task (title, status, progress) VALUES ('c', 'it''s\\: %(odd)s \\:x', 5)"
     )
     started.run("DELETE FROM task WHERE title = 'c'")
-    settled(started)
+    check_round_trip(started)
 
 
-def test_another_bound(started: Lab) -> None:
+def test_a_bound_changes(started: Lab) -> None:
     def second() -> None:
         class Task(SQLModel, table=True):
             id: int | None = Field(default=None, primary_key=True)
@@ -80,7 +80,7 @@ def test_another_bound(started: Lab) -> None:
     with pytest.raises(sa.exc.IntegrityError):
         started.run("INSERT INTO task (title, status, progress) VALUES ('c', 'open', 1000)")
     started.run("DELETE FROM task WHERE progress > 100")
-    settled(started)
+    check_round_trip(started)
 
 
 def renamed() -> None:
@@ -91,22 +91,22 @@ def renamed() -> None:
         progress: int = Field(default=0, ge=0, le=100)
 
 
-def test_a_renamed_column_keeps_what_it_holds(started: Lab) -> None:
+def test_a_renamed_column_keeps_its_values(started: Lab) -> None:
     text = started.change(renamed, renames={"task.title": "name"})
     assert started.rows("SELECT name FROM task ORDER BY id") == [("a",), ("b",)]
     assert 'steps.rename_column("task", "title", "name")' in text
     assert 'steps.rename_index("task", "ix_task_title", "ix_task_name")' in text
     assert "add_column" not in text
-    settled(started)
+    check_round_trip(started)
 
 
-def test_a_rename_is_asked_for_and_never_guessed(started: Lab) -> None:
+def test_a_rename_is_never_guessed(started: Lab) -> None:
     started.models(renamed)
     with pytest.raises(MigrationError, match=r"--rename task.title:name.*--aside.*--drop"):
         started.migrate()
 
 
-def test_a_renamed_table_keeps_what_it_holds(started: Lab) -> None:
+def test_a_renamed_table_keeps_its_rows(started: Lab) -> None:
     def second() -> None:
         class Job(SQLModel, table=True):
             id: int | None = Field(default=None, primary_key=True)
@@ -119,10 +119,10 @@ def test_a_renamed_table_keeps_what_it_holds(started: Lab) -> None:
         started.migrate()
     started.change(second, renames={"task": "job"})
     assert started.rows("SELECT title, status, progress FROM job ORDER BY id") == ROWS
-    settled(started)
+    check_round_trip(started)
 
 
-def test_a_required_column_has_a_value_in_rows_that_are_there(started: Lab) -> None:
+def test_existing_rows_get_a_value_in_a_required_column(started: Lab) -> None:
     def second() -> None:
         class Task(SQLModel, table=True):
             id: int | None = Field(default=None, primary_key=True)
@@ -139,10 +139,10 @@ def test_a_required_column_has_a_value_in_rows_that_are_there(started: Lab) -> N
     text = started.change(second, fills={"task.owner": "nobody"})
     assert 'steps.require("task", "owner", "nobody")' in text
     assert started.rows("SELECT owner, priority FROM task") == [("nobody", "low")] * 2
-    settled(started)
+    check_round_trip(started)
 
 
-def test_values_that_rows_get_are_as_they_were_said(started: Lab) -> None:
+def test_given_values_are_stored_unchanged_in_existing_rows(started: Lab) -> None:
     def second() -> None:
         class Task(SQLModel, table=True):
             id: int | None = Field(default=None, primary_key=True)
@@ -156,7 +156,7 @@ def test_values_that_rows_get_are_as_they_were_said(started: Lab) -> None:
     assert started.rows("SELECT owner, note FROM task") == [("100% :x", "50%: :x %(a)s")] * 2
 
 
-def test_timestamps_that_come_later_are_of_the_upgrade(started: Lab) -> None:
+def test_added_timestamps_have_the_time_of_the_upgrade(started: Lab) -> None:
     def second() -> None:
         class Task(Timestamps, table=True):
             id: int | None = Field(default=None, primary_key=True)
@@ -166,10 +166,10 @@ def test_timestamps_that_come_later_are_of_the_upgrade(started: Lab) -> None:
 
     started.change(second)
     assert started.rows("SELECT count(*) FROM task WHERE created_at IS NOT NULL") == [(2,)]
-    settled(started)
+    check_round_trip(started)
 
 
-def test_an_index_a_unique_and_a_foreign_key_come_to_a_table_with_rows(started: Lab) -> None:
+def test_a_table_with_rows_gets_an_index_a_unique_and_a_foreign_key(started: Lab) -> None:
     def second() -> None:
         class Project(SQLModel, table=True):
             id: int | None = Field(default=None, primary_key=True)
@@ -186,10 +186,10 @@ def test_an_index_a_unique_and_a_foreign_key_come_to_a_table_with_rows(started: 
     text = started.change(second)
     assert "steps.add_index(" in text
     assert "steps.add_foreign_key(" in text
-    settled(started)
+    check_round_trip(started)
 
 
-def test_a_column_that_is_gone_is_put_aside_and_comes_back(started: Lab) -> None:
+def test_a_removed_column_is_put_aside_and_restored(started: Lab) -> None:
     def second() -> None:
         class Task(SQLModel, table=True):
             id: int | None = Field(default=None, primary_key=True)
@@ -201,7 +201,7 @@ def test_a_column_that_is_gone_is_put_aside_and_comes_back(started: Lab) -> None
     assert held == [(0,), (100,)]
     started.run("INSERT INTO task (title, status) VALUES ('c', 'open')")
     started.run("DELETE FROM task WHERE title = 'c'")
-    settled(started)
+    check_round_trip(started)
     assert started.aside == ["task.progress"]
     text = started.migrate(drops=frozenset({"task.progress"})).path.read_text()
     assert 'batch_op.drop_column("progress__dropped")' in text
@@ -213,7 +213,7 @@ def test_a_column_that_is_gone_is_put_aside_and_comes_back(started: Lab) -> None
     ]  # fmt: skip
 
 
-def test_a_table_that_is_gone_is_put_aside(
+def test_a_removed_table_is_put_aside(
     started: Lab, postgresql_database: str, tmp_path: Path
 ) -> None:
     def second() -> None:
@@ -225,7 +225,7 @@ def test_a_table_that_is_gone_is_put_aside(
 
     started.change(second)
     assert len(started.rows("SELECT * FROM task__dropped")) == 2
-    settled(started)
+    check_round_trip(started)
     started.change(second, drops=frozenset({"task"}), allow=["loses-data"])
     check(started.history, started.db.url, SQLModel.metadata)
     started.downgrade()
@@ -237,7 +237,7 @@ def test_a_table_that_is_gone_is_put_aside(
     started.db.dispose()
 
 
-def test_naive_times_become_aware_in_the_zone_that_is_said(lab: Lab) -> None:
+def test_naive_datetimes_become_aware_in_the_given_time_zone(lab: Lab) -> None:
     if lab.db.url.backend == "sqlite":
         pytest.skip("SQLite stores both alike")
 
@@ -257,14 +257,13 @@ def test_naive_times_become_aware_in_the_zone_that_is_said(lab: Lab) -> None:
     with pytest.raises(MigrationError, match="--zone UTC"):
         lab.migrate()
     lab.change(aware, zone="Europe/Berlin")
-    rows = lab.rows("SELECT at AT TIME ZONE 'UTC' FROM event")
-    assert rows == [(datetime(2026, 7, 1, 10),)]
+    assert lab.rows("SELECT at AT TIME ZONE 'UTC' FROM event") == [(datetime(2026, 7, 1, 10),)]
     assert lab.drift() == []
     lab.downgrade()
     assert lab.rows("SELECT at FROM event") == [(datetime(2026, 7, 1, 12),)]
 
 
-def test_an_enum_stored_by_name_becomes_its_values(lab: Lab) -> None:
+def test_an_enum_stored_by_name_is_converted_to_its_values(lab: Lab) -> None:
     import sqlmodel
 
     class Colour(Enum):
@@ -289,8 +288,8 @@ def test_an_enum_stored_by_name_becomes_its_values(lab: Lab) -> None:
     assert lab.drift() == []
 
 
-def test_another_type_and_a_default_of_it(lab: Lab, postgresql_database: str) -> None:
-    """Also on the other database than the revision was written on."""
+def test_a_type_changes_together_with_its_default(lab: Lab, postgresql_database: str) -> None:
+    """The revision also runs on the database that it was not written on."""
 
     def define(kind: type, default: str | None) -> Callable[[], object]:
         def define() -> None:
@@ -317,7 +316,7 @@ def test_another_type_and_a_default_of_it(lab: Lab, postgresql_database: str) ->
     lab.db.dispose()
 
 
-def test_server_defaults_and_comments(started: Lab) -> None:
+def test_server_defaults_and_comments_change(started: Lab) -> None:
     def second() -> None:
         class Task(SQLModel, table=True):
             id: int | None = Field(default=None, primary_key=True)
@@ -331,16 +330,16 @@ def test_server_defaults_and_comments(started: Lab) -> None:
     started.run("INSERT INTO task (title, status) VALUES ('c', 'open')")
     assert started.rows("SELECT progress FROM task WHERE title = 'c'") == [(7,)]
     started.run("DELETE FROM task WHERE title = 'c'")
-    settled(started)
+    check_round_trip(started)
 
 
-def test_what_others_have_made_is_left_alone(started: Lab) -> None:
+def test_tables_of_other_applications_are_ignored(started: Lab) -> None:
     started.run("CREATE TABLE _litestream_seq (id INTEGER PRIMARY KEY, seq INTEGER)")
     assert started.maybe() is None
     assert started.drift() == []
 
 
-def test_revisions_are_as_ruff_formats_them(started: Lab) -> None:
+def test_revisions_need_no_formatting_by_ruff(started: Lab) -> None:
     def second() -> None:
         class Task(SQLModel, table=True):
             id: int | None = Field(default=None, primary_key=True)
@@ -366,12 +365,12 @@ def test_revisions_are_as_ruff_formats_them(started: Lab) -> None:
             check=False,
             capture_output=True,
             text=True,
-            cwd=path.parent,  # outside, where colonnade is somebody else's
+            cwd=path.parent,  # outside the repository, where colonnade is a third-party package
         )
         assert linted.returncode == 0, linted.stdout
 
 
-def test_a_value_less_in_a_literal_and_what_becomes_of_it(started: Lab) -> None:
+def test_a_removed_literal_value_is_replaced(started: Lab) -> None:
     def second() -> None:
         class Task(SQLModel, table=True):
             id: int | None = Field(default=None, primary_key=True)
@@ -394,7 +393,7 @@ def test_a_value_less_in_a_literal_and_what_becomes_of_it(started: Lab) -> None:
     assert started.drift() == []
 
 
-def test_values_that_change_places_are_mapped_once(started: Lab) -> None:
+def test_swapped_values_are_mapped_once(started: Lab) -> None:
     started.write("""steps.map_values("task", "status", {"open": "done", "done": "open"})""")
     started.upgrade(guarded=False)
     assert started.rows("SELECT title, status FROM task ORDER BY id") == [
@@ -402,17 +401,17 @@ def test_values_that_change_places_are_mapped_once(started: Lab) -> None:
     ]  # fmt: skip
 
 
-def test_what_is_not_said_is_asked_of_a_person(started: Lab) -> None:
+def test_missing_answers_are_prompted_for(started: Lab) -> None:
     class Person:
         def __init__(self) -> None:
-            self.heard: list[str] = []
+            self.prompts: list[str] = []
 
         def choose(self, question: str, answers: Sequence[str]) -> int:
-            self.heard += [question, *answers]
+            self.prompts += [question, *answers]
             return 0
 
-        def say(self, question: str, default: str | None = None) -> str:
-            self.heard.append(question)
+        def ask(self, question: str, default: str | None = None) -> str:
+            self.prompts.append(question)
             return "somebody"
 
     def second() -> None:
@@ -425,13 +424,13 @@ def test_what_is_not_said_is_asked_of_a_person(started: Lab) -> None:
 
     person = Person()
     started.change(second, asker=person)
-    assert person.heard == [
+    assert person.prompts == [
         "The column task.title is",
         "renamed to name",
         "renamed to owner",
-        "removed: put it aside with its data",
+        "removed: put it aside and keep its data",
         "removed: drop it with its data",
-        "task.owner is new and NOT NULL. Existing rows get",
+        "task.owner is new and NOT NULL. Value for existing rows",
     ]
     assert started.rows("SELECT name, owner FROM task ORDER BY id") == [
         ("a", "somebody"),
@@ -439,7 +438,7 @@ def test_what_is_not_said_is_asked_of_a_person(started: Lab) -> None:
     ]
 
 
-def test_rows_of_a_table_put_aside_stay_when_what_they_refer_to_goes(lab: Lab) -> None:
+def test_rows_of_a_table_put_aside_survive_the_deletion_of_their_parents(lab: Lab) -> None:
     def owners() -> None:
         class Owner(SQLModel, table=True):
             id: int | None = Field(default=None, primary_key=True)

@@ -1,4 +1,4 @@
-"""The options of ``migrate`` take effect, or are refused with the reason."""
+"""Choices given as command-line options are applied, or refused with a reason."""
 
 from collections.abc import Callable
 from typing import Any, Literal
@@ -13,11 +13,11 @@ from tests.migrations.lab import Lab
 
 
 def table(title: str = "task", /, **columns: Any) -> Callable[[], object]:
-    """A table with columns that may be empty."""
+    """Return a function that defines a table with nullable columns."""
 
     def define() -> object:
         annotations: dict[str, Any] = {"id": int | None} | {
-            key: kind | None for key, kind in columns.items()
+            name: annotation | None for name, annotation in columns.items()
         }
         body: dict[str, Any] = dict.fromkeys(columns)
         body |= {"id": Field(default=None, primary_key=True), "__annotations__": annotations}
@@ -39,7 +39,7 @@ def states(*values: str) -> Callable[[], object]:
     return define
 
 
-def test_a_renamed_column_whose_name_another_takes(lab: Lab) -> None:
+def test_a_new_column_takes_the_name_of_a_renamed_one(lab: Lab) -> None:
     lab.change(table(kind=str))
     lab.run("INSERT INTO task (kind) VALUES ('precious')")
     lab.change(table(category=str, kind=int), renames={"task.kind": "category"})
@@ -71,7 +71,7 @@ def test_values_of_a_check_whose_name_is_shortened_are_mapped(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("owner", ["task", "job"])
-def test_a_table_and_a_column_of_it_are_renamed_at_once(lab: Lab, owner: str) -> None:
+def test_a_table_and_its_column_are_renamed_together(lab: Lab, owner: str) -> None:
     lab.change(table(title=str, size=int))
     lab.run("INSERT INTO task (title) VALUES ('a')")
     renames = {"task": "job", f"{owner}.title": "name"}
@@ -90,9 +90,7 @@ def test_a_table_and_a_column_of_it_are_renamed_at_once(lab: Lab, owner: str) ->
     ],
     ids=["a chain", "two that change places"],
 )
-def test_columns_take_each_others_names(
-    lab: Lab, before: Any, after: Any, renames: dict[str, str]
-) -> None:
+def test_columns_swap_names(lab: Lab, before: Any, after: Any, renames: dict[str, str]) -> None:
     lab.change(table(**before))
     lab.run("INSERT INTO task (a, b) VALUES (1, 'x')")
     lab.change(table(**after), renames=renames)
@@ -102,7 +100,7 @@ def test_columns_take_each_others_names(
     assert lab.rows("SELECT a, b FROM task") == [(1, "x")]
 
 
-def test_tables_change_places_with_their_keys(lab: Lab) -> None:
+def test_tables_swap_names_with_their_primary_keys(lab: Lab) -> None:
     def both(first: Any, second: Any) -> Callable[[], object]:
         return lambda: (table("one", **first)(), table("two", **second)())
 
@@ -113,7 +111,7 @@ def test_tables_change_places_with_their_keys(lab: Lab) -> None:
     assert lab.drift() == []
 
 
-def test_a_name_that_a_table_had_is_free_for_another(lab: Lab) -> None:
+def test_a_new_table_takes_the_name_of_a_renamed_one(lab: Lab) -> None:
     lab.change(table("item", a=str))
     lab.change(table("thing", a=str), renames={"item": "thing"})
     lab.change(lambda: (table("thing", a=str)(), table("item", a=str)()))
@@ -134,30 +132,30 @@ MAPPED = {"maps": {"task.state": {"a": "z"}}}
 
 
 @pytest.mark.parametrize(
-    ("options", "why"),
+    ("choices", "message"),
     [
         ({"renames": {"task.stat": "x"}}, "--rename task.stat: the history has no task.stat"),
-        ({"renames": {"task.state": "x"}}, "has no column x, but id, state"),
+        ({"renames": {"task.state": "x"}}, "has no column x. Use one of id, state"),
         ({"aside": {"task.state"}}, "the models still have task.state"),
         ({"drops": {"task.stat"}}, "--drop task.stat: the history has no task.stat"),
         ({"fills": {"tsk.x": "1"}, **MAPPED}, "--fill tsk.x: the models have no column tsk.x"),
-        ({"fills": {"task.state": "b"}, **MAPPED}, "--fill task.state would do nothing"),
+        ({"fills": {"task.state": "b"}, **MAPPED}, "--fill task.state would have no effect"),
         ({"maps": {"task.stat": {"a": "z"}}}, "can no longer be 'a'"),
-        ({"maps": {"task.state": {"a": "zz"}}}, "has no value 'zz', but 'z', 'b'"),
-        ({"maps": {"task.state": {"nope": "z"}}}, "had no value 'nope', but 'a', 'b'"),
+        ({"maps": {"task.state": {"a": "zz"}}}, "has no value 'zz'. Use one of 'z', 'b'"),
+        ({"maps": {"task.state": {"nope": "z"}}}, "had no value 'nope'. Use one of 'a', 'b'"),
         ({}, r"--map task.state:a=VALUE, where VALUE is 'z' or 'b'"),
     ],
     ids=str,
 )
-def test_what_is_about_nothing_is_refused(lab: Lab, options: dict[str, Any], why: str) -> None:
+def test_an_unusable_choice_is_refused(lab: Lab, choices: dict[str, Any], message: str) -> None:
     lab.change(states("a", "b"))
     lab.models(states("z", "b"))
-    with pytest.raises(MigrationError, match=why):
-        lab.migrate(**options)
+    with pytest.raises(MigrationError, match=message):
+        lab.migrate(**choices)
     assert len(lab.history.revisions) == 1
 
 
-def test_values_that_were_mapped_one_to_one_are_mapped_back(lab: Lab) -> None:
+def test_a_one_to_one_mapping_is_reversed(lab: Lab) -> None:
     lab.change(states("a", "b"))
     lab.run("INSERT INTO task (state) VALUES ('a'), ('b')")
     lab.change(states("z", "b"), maps={"task.state": {"a": "z"}})

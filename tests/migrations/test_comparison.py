@@ -1,4 +1,4 @@
-"""What `migrate` and `drift` see: keys, indexes, constraints and columns to the last detail."""
+"""What `migrate` and `drift` compare: keys, indexes, constraints and columns in full detail."""
 
 import warnings
 from collections.abc import Callable
@@ -17,13 +17,17 @@ from tests.migrations.lab import Lab
 
 
 def table(*arguments: Any, **columns: Any) -> Callable[[], object]:
-    """Two tables; what one of them has beside its columns is made anew each time."""
+    """Return a function that defines two tables.
+
+    Its arguments create the constraints, indexes and further columns of one of them, anew for each
+    definition: SQLAlchemy attaches such objects to their table.
+    """
 
     def define() -> object:
         class Other(SQLModel, table=True):
             id: str = Field(primary_key=True)
 
-        table_arguments = tuple(argument() for argument in arguments)
+        table_args = tuple(argument() for argument in arguments)
         body: dict[str, Any] = {name: make() for name, make in columns.items()}
         body |= {"__annotations__": dict.fromkeys(columns, int | None), "__module__": __name__}
 
@@ -33,7 +37,7 @@ def table(*arguments: Any, **columns: Any) -> Callable[[], object]:
             b: str
 
         make: Any = type(SQLModel)
-        return make("Task", (Base,), {**body, "__table_args__": table_arguments}, table=True)
+        return make("Task", (Base,), {**body, "__table_args__": table_args}, table=True)
 
     return define
 
@@ -93,32 +97,31 @@ ON_POSTGRESQL: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
 
 
 @pytest.mark.parametrize(("old", "new"), CHANGES.values(), ids=CHANGES)
-def test_it_is_seen_and_made_and_taken_back(lab: Lab, old: Any, new: Any) -> None:
+def test_a_difference_is_detected_applied_and_undone(lab: Lab, old: Any, new: Any) -> None:
     lab.change(old)
     lab.change(new)
     assert lab.drift() == []
     assert lab.maybe() is None
     lab.downgrade()
     lab.models(old)
-    assert [
-        difference
-        for difference in lab.drift()
-        if "behind" not in difference and "history" not in difference
-    ] == []
+    drifts = [drift for drift in lab.drift() if "behind" not in drift and "history" not in drift]
+    assert drifts == []
     lab.models(new)
     lab.upgrade()
     assert lab.drift() == []
 
 
 @pytest.mark.parametrize(("old", "new"), ON_POSTGRESQL.values(), ids=ON_POSTGRESQL)
-def test_so_is_what_postgresql_alone_has(lab: Lab, old: Any, new: Any) -> None:
+def test_a_difference_on_postgresql_is_detected_applied_and_undone(
+    lab: Lab, old: Any, new: Any
+) -> None:
     if lab.db.url.backend != "postgresql":
         pytest.skip("SQLite has none")
-    test_it_is_seen_and_made_and_taken_back(lab, old, new)
+    test_a_difference_is_detected_applied_and_undone(lab, old, new)
 
 
-def test_int_of_sqlite_is_an_integer(lab: Lab) -> None:
-    """No model can declare INT, which tables of others have."""
+def test_int_is_the_same_as_integer_on_sqlite(lab: Lab) -> None:
+    """Models cannot declare INT, but tables that were not created by Colonnade may have it."""
     if lab.db.url.backend != "sqlite":
         pytest.skip("PostgreSQL says integer of both")
     lab.models(table())
@@ -133,7 +136,7 @@ def test_int_of_sqlite_is_an_integer(lab: Lab) -> None:
     assert lab.drift() == []
 
 
-def test_a_type_of_postgresql_alone_becomes_text_and_back(lab: Lab) -> None:
+def test_a_type_of_postgresql_is_converted_to_text_and_back(lab: Lab) -> None:
     if lab.db.url.backend != "postgresql":
         pytest.skip("SQLite has none")
 
@@ -153,7 +156,7 @@ def test_a_type_of_postgresql_alone_becomes_text_and_back(lab: Lab) -> None:
     assert lab.rows("SELECT host(address) FROM host") == [("10.0.0.1",)]
 
 
-def test_tables_that_refer_to_each_other_take_one_revision(lab: Lab) -> None:
+def test_tables_that_refer_to_each_other_need_one_revision(lab: Lab) -> None:
     def circle() -> None:
         class Team(SQLModel, table=True):
             id: int | None = Field(default=None, primary_key=True)
@@ -183,7 +186,7 @@ def links(third: bool) -> Callable[[], object]:
     return define
 
 
-def test_another_primary_key(lab: Lab) -> None:
+def test_a_primary_key_changes(lab: Lab) -> None:
     lab.change(links(False))
     lab.run("INSERT INTO link (a, b, c) VALUES (1, 1, 1)")
     text = lab.change(links(True))
@@ -196,7 +199,7 @@ def test_another_primary_key(lab: Lab) -> None:
     lab.downgrade(guarded=True)
 
 
-def test_a_default_in_quotes_gives_one_revision(lab: Lab) -> None:
+def test_a_quoted_default_needs_one_revision(lab: Lab) -> None:
     def quoted() -> None:
         class Note(SQLModel, table=True):
             id: int | None = Field(default=None, primary_key=True)
@@ -227,7 +230,7 @@ def test_a_json_column_changes(lab: Lab, options: dict[str, Any]) -> None:
     assert lab.drift() == []
 
 
-def test_a_unique_that_a_foreign_key_refers_to_is_renamed_with_its_column(lab: Lab) -> None:
+def test_a_referenced_unique_is_renamed_with_its_column(lab: Lab) -> None:
     def items(name: str) -> Callable[[], object]:
         def define() -> None:
             make: Any = type(SQLModel)
@@ -251,7 +254,7 @@ def test_a_unique_that_a_foreign_key_refers_to_is_renamed_with_its_column(lab: L
     assert lab.drift() == []
 
 
-def test_a_computed_column_stays_when_its_table_is_written_anew(lab: Lab) -> None:
+def test_a_table_copy_keeps_a_computed_column(lab: Lab) -> None:
     def bounded(**bound: Any) -> Callable[[], object]:
         def define() -> None:
             class Task(SQLModel, table=True):
@@ -271,7 +274,7 @@ def test_a_computed_column_stays_when_its_table_is_written_anew(lab: Lab) -> Non
     lab.downgrade()
 
 
-def test_tables_in_schemas_of_postgresql(lab: Lab) -> None:
+def test_tables_in_schemas_are_compared_on_postgresql(lab: Lab) -> None:
     if lab.db.url.backend != "postgresql":
         pytest.skip("SQLite has no schemas")
 
@@ -323,25 +326,27 @@ db = Database("sqlite://")
 """
 
 
-def test_a_projects_metadatas(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """SQLModel's are found, whatever their base; those of others are named and left alone."""
+def test_the_metadatas_of_a_project_are_found(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tables of every SQLModel base are found; those of other bases are reported and ignored."""
     from colonnade.errors import ProjectError
-    from colonnade.migrations import models_of, others_of
+    from colonnade.migrations import models_of, unmanaged_table_counts
 
     (tmp_path / "models_apart.py").write_text(PROJECT)
     monkeypatch.syspath_prepend(str(tmp_path))
     project = Project(tmp_path, models="models_apart")
     metadata = models_of(project)
     assert {"task", "user"} <= set(metadata.tables)
-    assert others_of(metadata) == {"models_apart:Foreign": 1}
+    assert unmanaged_table_counts(metadata) == {"models_apart:Foreign": 1}
     named = Project(tmp_path, models="models_apart", metadata=("models_apart:Foreign",))
     assert set(models_of(named).tables) == {"old"}
     with pytest.raises(ProjectError, match="is neither a MetaData nor a class with one"):
         models_of(Project(tmp_path, models="models_apart", metadata=("models_apart:db",)))
 
 
-def test_tables_of_another_metadata_are_left_alone(lab: Lab) -> None:
-    from colonnade.migrations._environment import OTHERS
+def test_tables_of_another_metadata_are_ignored(lab: Lab) -> None:
+    from colonnade.migrations._environment import UNMANAGED_TABLES
 
     lab.change(table())
     lab.write(
@@ -349,27 +354,27 @@ def test_tables_of_another_metadata_are_left_alone(lab: Lab) -> None:
         "op.drop_table('legacy')",
     )
     lab.upgrade()
-    SQLModel.metadata.info[OTHERS] = {(None, "legacy"): "app.legacy:Base"}
+    SQLModel.metadata.info[UNMANAGED_TABLES] = {(None, "legacy"): "app.legacy:Base"}
     try:
         assert lab.maybe() is None
         assert lab.drift() == []
     finally:
-        del SQLModel.metadata.info[OTHERS]
+        del SQLModel.metadata.info[UNMANAGED_TABLES]
     assert "put legacy aside" in str(lab.migrate().steps)
 
 
-def test_two_tables_of_one_name_in_two_metadatas_are_refused() -> None:
+def test_metadatas_with_tables_of_the_same_name_are_refused() -> None:
     from colonnade.database import merged
 
-    both = [sa.MetaData(), sa.MetaData()]
-    for metadata in both:
+    metadatas = [sa.MetaData(), sa.MetaData()]
+    for metadata in metadatas:
         sa.Table("task", metadata, sa.Column("id", sa.Integer))
-    with pytest.raises(ValueError, match="Two models have a table named 'task'"):
-        merged(both)
+    with pytest.raises(ValueError, match="Two tables are called task"):
+        merged(metadatas)
 
 
-def test_an_index_of_another_database_is_left_alone(lab: Lab) -> None:
-    """As ``ddl_if`` says it; a history written on the one runs on the other."""
+def test_an_index_of_the_other_database_is_ignored(lab: Lab) -> None:
+    """An index with ``ddl_if`` exists on one database only."""
 
     def elsewhere() -> sa.Index:
         other = "postgresql" if lab.db.url.backend == "sqlite" else "sqlite"
@@ -387,7 +392,7 @@ def test_an_index_of_another_database_is_left_alone(lab: Lab) -> None:
     assert lab.drift() == []
 
 
-def test_an_index_that_sql_made_is_dropped_and_made_again(lab: Lab) -> None:
+def test_an_index_created_by_sql_is_dropped_and_recreated(lab: Lab) -> None:
     lab.change(table())
     lab.write(
         'op.execute("CREATE UNIQUE INDEX ix_sql ON task (lower(a) DESC, b, (length(b) + 1)) "\n'
@@ -403,12 +408,12 @@ def test_an_index_that_sql_made_is_dropped_and_made_again(lab: Lab) -> None:
     assert lab.indexes() == stored
 
 
-def test_two_names_of_the_present_are_the_same_default(lab: Lab) -> None:
+def test_now_and_current_timestamp_are_the_same_default(lab: Lab) -> None:
     lab.change(table())
     lab.write(
         'op.drop_table("task")\n'
         'op.create_table("task", sa.Column("id", sa.Integer(), primary_key=True),\n'
-        '    sa.Column("created_on", sa.DateTime(), server_default=sa.text("CURRENT_TIMESTAMP")))'
+        '    sa.Column("created", sa.DateTime(), server_default=sa.text("CURRENT_TIMESTAMP")))'
     )
     lab.upgrade(guarded=False)
 
@@ -418,7 +423,7 @@ def test_two_names_of_the_present_are_the_same_default(lab: Lab) -> None:
 
         class Task(SQLModel, table=True):
             id: int | None = Field(default=None, primary_key=True)
-            created_on: datetime | None = Field(
+            created: datetime | None = Field(
                 default=None,
                 sa_column=sa.Column(sa.DateTime, server_default=sa.func.now()),
             )
@@ -427,7 +432,7 @@ def test_two_names_of_the_present_are_the_same_default(lab: Lab) -> None:
     assert lab.drift() == []
 
 
-def test_a_unique_constraint_beside_a_key_without_a_name(lab: Lab) -> None:
+def test_a_unique_constraint_is_compared_next_to_an_unnamed_key(lab: Lab) -> None:
     lab.models(lambda: None)
     lab.run(
         "CREATE TABLE place (town VARCHAR NOT NULL, street VARCHAR NOT NULL, "
@@ -439,12 +444,12 @@ def test_a_unique_constraint_beside_a_key_without_a_name(lab: Lab) -> None:
         }
 
 
-def test_a_foreign_key_without_a_name_gets_one(lab: Lab) -> None:
-    """As the models of other bases have it, that know no naming convention."""
+def test_an_unnamed_foreign_key_gets_a_name(lab: Lab) -> None:
+    """Models of other base classes may lack a naming convention."""
 
     def models(*arguments: Any) -> Callable[[], None]:
         def define() -> None:
-            # Tables of SQLAlchemy's own, which no convention gives names.
+            # Plain SQLAlchemy tables, without a naming convention.
             metadata = SQLModel.metadata
             sa.Table("town", metadata, sa.Column("id", sa.Integer, primary_key=True))
             sa.Table(
@@ -472,7 +477,7 @@ def test_a_foreign_key_without_a_name_gets_one(lab: Lab) -> None:
     assert sa.inspect(lab.db.engine).get_foreign_keys("place")
 
 
-def test_a_foreign_key_without_a_name_is_dropped(lab: Lab) -> None:
+def test_an_unnamed_foreign_key_is_dropped(lab: Lab) -> None:
     lab.models(lambda: None)
     key = "INTEGER" if lab.db.url.backend == "sqlite" else "SERIAL"
     lab.write(
@@ -491,7 +496,7 @@ def test_a_foreign_key_without_a_name_is_dropped(lab: Lab) -> None:
 NAMES = ("id", "a", "b")
 
 
-def test_a_unique_constraint_without_a_name_gets_one(lab: Lab) -> None:
+def test_an_unnamed_unique_constraint_gets_a_name(lab: Lab) -> None:
     def models(*constraints: Any) -> Callable[[], None]:
         def define() -> None:
             columns = [sa.Column(name, sa.Integer, primary_key=name == "id") for name in NAMES]
@@ -511,8 +516,8 @@ def test_a_unique_constraint_without_a_name_gets_one(lab: Lab) -> None:
     assert lab.drift() == []
 
 
-def test_an_index_that_is_said_twice(lab: Lab) -> None:
-    """SQLAlchemy keeps both, though a database has one of a name."""
+def test_an_index_may_be_defined_twice(lab: Lab) -> None:
+    """SQLAlchemy keeps both definitions; in a database each name exists once."""
     twice = [index("a", name=name) for name in ("ix_a", "ix_a", "ix_b", "ix_c")]
     lab.change(table(*twice[1:]))
     lab.models(table(*twice))
@@ -520,7 +525,7 @@ def test_an_index_that_is_said_twice(lab: Lab) -> None:
     assert lab.maybe() is None
 
 
-def test_another_collation(lab: Lab) -> None:
+def test_a_collation_changes(lab: Lab) -> None:
     def models(collation: str | None) -> Callable[[], None]:
         def define() -> None:
             class Task(SQLModel, table=True):

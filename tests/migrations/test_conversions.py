@@ -1,4 +1,4 @@
-"""A column that changes its type keeps what its rows hold, or asks first."""
+"""Changes of a column's type: values are converted, or the revision is refused."""
 
 from collections.abc import Callable
 from datetime import date, datetime, time
@@ -17,7 +17,7 @@ from tests.migrations.lab import Lab
 
 
 def column(kind: Any, **options: Any) -> Callable[[], object]:
-    """A table with one column of a type."""
+    """Return a function that defines a table with one column of a type."""
 
     def define() -> object:
         class Task(SQLModel, table=True):
@@ -33,23 +33,23 @@ def money() -> Callable[[], object]:
     return column(Decimal, max_digits=9, decimal_places=2)
 
 
-def stored(lab: Lab, define: Callable[[], object]) -> list[Any]:
-    """What the rows hold, as the model reads it."""
+def stored_values(lab: Lab, define: Callable[[], object]) -> list[Any]:
+    """Return the column's values as the model reads them."""
     lab.models(define)
-    model: Any = lab.kept[-1]
+    model: Any = lab.classes[-1]
     with lab.db.session() as session:
         return [row.value for row in session.exec(select(model).order_by(model.id))]
 
 
-def hold(lab: Lab, define: Callable[[], object], *values: Any) -> None:
+def insert_values(lab: Lab, define: Callable[[], object], *values: Any) -> None:
     lab.change(define)
-    model: Any = lab.kept[-1]
+    model: Any = lab.classes[-1]
     with lab.db.session() as session:
         session.add_all([model(value=value) for value in (*values, None)])
         session.commit()
 
 
-KEPT: dict[str, tuple[Callable[[], object], Any, Callable[[], object], Any]] = {
+CONVERTIBLE: dict[str, tuple[Callable[[], object], Any, Callable[[], object], Any]] = {
     "date to datetime": (column(date), date(2024, 1, 2), column(NaiveDatetime),
                          datetime(2024, 1, 2)),
     "datetime to date": (column(NaiveDatetime), datetime(2024, 1, 2), column(date),
@@ -77,19 +77,19 @@ KEPT: dict[str, tuple[Callable[[], object], Any, Callable[[], object], Any]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("old", "value", "new", "becomes"), KEPT.values(), ids=KEPT)
-def test_a_value_is_the_same_in_its_new_type(
-    lab: Lab, old: Any, value: Any, new: Any, becomes: Any
+@pytest.mark.parametrize(("old", "value", "new", "expected"), CONVERTIBLE.values(), ids=CONVERTIBLE)
+def test_a_value_is_converted_to_the_new_type_and_back(
+    lab: Lab, old: Any, value: Any, new: Any, expected: Any
 ) -> None:
-    hold(lab, old, value)
+    insert_values(lab, old, value)
     lab.models(new)
     lab.migrate()
     lab.upgrade()
     assert lab.drift() == []
-    if becomes != 7 or new is not KEPT["integer to JSON"][2]:
-        assert stored(lab, new) == [becomes, None]
+    if expected != 7 or new is not CONVERTIBLE["integer to JSON"][2]:
+        assert stored_values(lab, new) == [expected, None]
     lab.downgrade(guarded=True)
-    assert stored(lab, old) == [value, None]
+    assert stored_values(lab, old) == [value, None]
 
 
 LOSSY: dict[str, tuple[Callable[[], object], Any, Callable[[], object]]] = {
@@ -102,21 +102,19 @@ LOSSY: dict[str, tuple[Callable[[], object], Any, Callable[[], object]]] = {
 
 
 @pytest.mark.parametrize(("old", "value", "new"), LOSSY.values(), ids=LOSSY)
-def test_what_is_not_kept_whole_is_asked_for_first(
-    lab: Lab, old: Any, value: Any, new: Any
-) -> None:
-    hold(lab, old, value)
+def test_a_lossy_conversion_must_be_allowed(lab: Lab, old: Any, value: Any, new: Any) -> None:
+    insert_values(lab, old, value)
     lab.models(new)
     lab.migrate()
     with pytest.raises(RefusedError, match=r"--allow loses-data:task\.value"):
         lab.upgrade()
-    assert stored(lab, old) == [value, None]
+    assert stored_values(lab, old) == [value, None]
     lab.models(new)
     lab.upgrade(allow=frozenset({"loses-data:task.value"}))
     assert lab.drift() == []
 
 
-REFUSED: dict[str, tuple[Callable[[], object], Any, Callable[[], object]]] = {
+UNCONVERTIBLE: dict[str, tuple[Callable[[], object], Any, Callable[[], object]]] = {
     "an integer as a UUID": (column(int), 7, column(UUID)),
     "a word as a number": (column(str), "seven", column(int)),
     "a word as a date": (column(str), "tomorrow", column(date)),
@@ -129,25 +127,25 @@ REFUSED: dict[str, tuple[Callable[[], object], Any, Callable[[], object]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("old", "value", "new"), REFUSED.values(), ids=REFUSED)
-def test_what_cannot_be_converted_is_refused_before_anything_runs(
+@pytest.mark.parametrize(("old", "value", "new"), UNCONVERTIBLE.values(), ids=UNCONVERTIBLE)
+def test_an_impossible_conversion_is_refused_before_anything_runs(
     lab: Lab, old: Any, value: Any, new: Any
 ) -> None:
-    hold(lab, old, value)
+    insert_values(lab, old, value)
     lab.models(new)
     lab.migrate()
     with pytest.raises(RefusedError, match=r"fails:task\.value[\s\S]*Nothing was run"):
         lab.upgrade()
     with pytest.raises(MigrationError):  # nor without the guard
         lab.upgrade(guarded=False)
-    assert stored(lab, old) == [value, None]
+    assert stored_values(lab, old) == [value, None]
     lab.run("DELETE FROM task WHERE value IS NOT NULL")
     lab.models(new)
     lab.upgrade()
     assert lab.drift() == []
 
 
-def test_the_key_that_others_refer_to_becomes_a_uuid_while_there_are_no_rows(lab: Lab) -> None:
+def test_a_referenced_integer_key_can_become_a_uuid_only_without_rows(lab: Lab) -> None:
     def define(kind: Any, **options: Any) -> Callable[[], object]:
         def tables() -> None:
             class Owner(SQLModel, table=True):

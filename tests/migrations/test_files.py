@@ -1,4 +1,4 @@
-"""Files: squashing, stamping, Alembic's own, SQL for review."""
+"""Squash, stamp and eject a history, and preview its SQL."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ import pytest
 
 from colonnade import Database, Field, SQLModel
 from colonnade.errors import MigrationError
-from colonnade.migrations import by_dialect, current_revision, sql_of, squash, stamp
+from colonnade.migrations import by_dialect, current_revision, preview_sql, squash, stamp
 from tests.migrations.lab import Lab
 from tests.servers import url_of
 
@@ -26,7 +26,9 @@ def second() -> None:
         done: bool = False
 
 
-def test_a_squashed_history_makes_the_same_and_databases_stay_where_they_are(lab: Lab) -> None:
+def test_a_squashed_history_creates_the_same_tables_and_keeps_databases_up_to_date(
+    lab: Lab,
+) -> None:
     lab.change(first)
     lab.change(second)
     lab.write('op.execute("UPDATE task SET done = true")')
@@ -36,13 +38,13 @@ def test_a_squashed_history_makes_the_same_and_databases_stay_where_they_are(lab
     written = squash(lab.history, lab.db.url, SQLModel.metadata, "all", force=True)
     assert [revision.revision for revision in lab.history.revisions] == [written.revision]
     assert list(lab.history.folder.glob("*")) == [written.path] or (
-        {file.name for file in lab.history.folder.iterdir()} == {written.path.name, "__pycache__"}
+        {path.name for path in lab.history.folder.iterdir()} == {written.path.name, "__pycache__"}
     )
     assert lab.upgrade() == []
     assert lab.drift() == []
 
 
-def test_a_squash_that_fails_leaves_the_history(lab: Lab) -> None:
+def test_a_failed_squash_keeps_the_history(lab: Lab) -> None:
     lab.change(first)
     lab.change(second)
     lab.models(first)
@@ -51,22 +53,22 @@ def test_a_squash_that_fails_leaves_the_history(lab: Lab) -> None:
     assert len(lab.history.revisions) == 2
 
 
-def test_stamp_says_where_a_database_is(lab: Lab) -> None:
+def test_stamp_records_the_revision_of_a_database(lab: Lab) -> None:
     lab.models(first)
     written = lab.migrate()
     lab.db.create_all()
     stamp(lab.history, lab.db, "head")
     assert current_revision(lab.history, lab.db) == ((written.revision,), 0)
     assert lab.drift() == []
-    with pytest.raises(MigrationError, match="Unknown revision nonsense"):
+    with pytest.raises(MigrationError, match="revision nonsense does not exist"):
         stamp(lab.history, lab.db, "nonsense")
 
 
-def test_the_sql_is_shown_and_nothing_is_run(lab: Lab) -> None:
+def test_previewing_the_sql_does_not_run_it(lab: Lab) -> None:
     lab.change(first)
     lab.models(second)
     lab.migrate()
-    sql = sql_of(lab.history, lab.db)
+    sql = preview_sql(lab.history, lab.db)
     assert "done" in sql
     assert "UPDATE alembic_version" in sql
     assert current_revision(lab.history, lab.db)[1] == 1
@@ -81,7 +83,7 @@ def test_the_sql_is_shown_and_nothing_is_run(lab: Lab) -> None:
         assert lab.drift() == []
 
 
-def test_a_condition_in_the_words_of_each_database() -> None:
+def test_a_condition_has_sql_for_each_database() -> None:
     from sqlalchemy.dialects import postgresql, sqlite
 
     condition = by_dialect(sqlite="json_array_length(a) > 1", postgresql="a > 1")
@@ -108,17 +110,17 @@ def project(directory: Path, url: str) -> Path:
 
 
 def run(directory: Path, *command: str) -> str:
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", *command], cwd=directory, capture_output=True, text=True,
         check=False,
     )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    assert process.returncode == 0, process.stdout + process.stderr
+    return process.stdout
 
 
-def test_alembics_own_commands_work_on_ejected_files(tmp_path: Path, db: Database) -> None:
+def test_alembic_commands_work_on_ejected_files(tmp_path: Path, db: Database) -> None:
     if db.url.memory:
-        pytest.skip("each process would have its own")
+        pytest.skip("a database in memory belongs to one process")
     url = url_of(db)
     project(tmp_path, url)
     run(tmp_path, "colonnade", "migrate", "-m", "first")
@@ -141,8 +143,10 @@ def test_alembics_own_commands_work_on_ejected_files(tmp_path: Path, db: Databas
 
 
 @pytest.mark.parametrize("example", [None, "tasks"])
-def test_the_templates_history_is_what_migrate_writes(example: str | None, tmp_path: Path) -> None:
-    """The generated file is fresh: written anew, it is the same."""
+def test_the_history_of_a_project_template_is_up_to_date(
+    example: str | None, tmp_path: Path
+) -> None:
+    """`colonnade migrate` writes the same revision again."""
     from colonnade.templates import lay_out
 
     lay_out(tmp_path / "project", "tasks", example=example)

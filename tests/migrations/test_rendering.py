@@ -1,4 +1,4 @@
-"""What a database says of its defaults, as both understand it."""
+"""Reflected server defaults, rendered for both databases."""
 
 import pytest
 
@@ -22,5 +22,7 @@ from colonnade.migrations.autogenerate._rendering import literal_in
         ("now()", None),
     ],
 )
-def test_a_text_is_told_from_an_expression(default: str, literal: str | None) -> None:
+def test_a_string_default_is_distinguished_from_an_expression(
+    default: str, literal: str | None
+) -> None:
     assert literal_in(default) == literal

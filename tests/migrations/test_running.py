@@ -1,4 +1,4 @@
-"""Each revision is run once and whole, whoever else is there and whatever fails."""
+"""Each revision runs once and completely, despite other processes and failures."""
 
 import threading
 from pathlib import Path
@@ -29,7 +29,7 @@ def started(lab: Lab) -> Lab:
 @pytest.fixture
 def on_postgresql(started: Lab) -> Lab:
     if started.db.url.backend != "postgresql":
-        pytest.skip("SQLite has one transaction to a revision")
+        pytest.skip("on SQLite a revision is one transaction")
     return started
 
 
@@ -47,14 +47,14 @@ op.execute("SELECT nonsense")
 """,
         "op.drop_column('task', 'one')",
     )
-    with pytest.raises(MigrationError, match=r"fails: .*nonsense.*Nothing of it is left"):
+    with pytest.raises(MigrationError, match=r"failed: .*nonsense.*The revision was rolled back"):
         started.upgrade(guarded=False)
     assert columns(started) == ["id", "title"]
     assert started.rows("SELECT DISTINCT title FROM task WHERE title = 'changed'") == []
     assert current_revision(started.history, started.db)[0] == before
 
 
-def test_what_is_committed_on_the_way_is_not_done_again(on_postgresql: Lab) -> None:
+def test_committed_steps_are_not_run_again(on_postgresql: Lab) -> None:
     lab = on_postgresql
     body = """
 op.add_column("task", sa.Column("one", sa.Integer))
@@ -69,13 +69,13 @@ steps.fill("task", "one", 7)
         lab.upgrade(guarded=False)
     assert lab.rows("SELECT count(*) FROM task WHERE title = 'more'") == [(1,)]
     path.write_text(path.read_text().replace("SELECT nonsense", "SELECT 1"))
-    lab.history.forget()
+    lab.history.clear_cache()
     lab.upgrade(guarded=False)
     assert lab.rows("SELECT count(*), min(one) FROM task") == [(6, 7)]
     assert not sa.inspect(lab.db.engine).has_table("colonnade_migration")
 
 
-def test_an_index_that_was_interrupted_is_built_anew(on_postgresql: Lab) -> None:
+def test_an_interrupted_concurrent_index_is_rebuilt(on_postgresql: Lab) -> None:
     lab = on_postgresql
     lab.run("UPDATE task SET title = 'same'")
     engine = lab.db.engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -89,7 +89,7 @@ def test_an_index_that_was_interrupted_is_built_anew(on_postgresql: Lab) -> None
     assert lab.rows(invalid) == [(True,)]
 
 
-def test_a_function_over_rows_goes_on_where_it_was_interrupted(started: Lab) -> None:
+def test_an_interrupted_for_each_batch_resumes_at_its_last_batch(started: Lab) -> None:
     imports = """
 seen = []
 
@@ -111,27 +111,27 @@ FAILS = 2
     done = started.rows("SELECT count(*) FROM task WHERE title LIKE '%!'")
     assert done == [(0 if started.db.url.backend == "sqlite" else 2,)]
     path.write_text(path.read_text().replace("FAILS = 2", "FAILS = None"))
-    started.history.forget()
+    started.history.clear_cache()
     progress: list[tuple[str, int, int]] = []
 
-    class Told(Watcher):
+    class ProgressWatcher(Watcher):
         def progressed(self, what: str, done: int, total: int) -> None:
             progress.append((what, done, total))
 
-    started.upgrade(watcher=Told())
+    started.upgrade(watcher=ProgressWatcher())
     titles = started.rows("SELECT title FROM task ORDER BY id")
     assert titles == [("a!",), ("b!",), ("c!",), ("d!",), ("e!",)]
     assert progress[0][0] == "shout task"
 
 
-def test_two_heads_are_named(started: Lab) -> None:
-    first_head = started.write("op.execute('SELECT 1')", "op.execute('SELECT 1')")
+def test_an_error_names_both_heads(started: Lab) -> None:
+    revision = started.write("op.execute('SELECT 1')", "op.execute('SELECT 1')")
     first = started.history.revisions[-1]
     source = Path(first.path).read_text()
-    twin = Path(first.path.replace(first_head, "0123456789ab"))
-    twin.write_text(source.replace(first_head, "0123456789ab"))
-    started.history.forget()
-    with pytest.raises(MigrationError, match=f"2 heads: .*{first_head}.*--merge"):
+    twin = Path(first.path.replace(revision, "0123456789ab"))
+    twin.write_text(source.replace(revision, "0123456789ab"))
+    started.history.clear_cache()
+    with pytest.raises(MigrationError, match=f"2 heads: .*{revision}.*--merge"):
         started.upgrade()
     with pytest.raises(MigrationError, match="2 heads"):
         started.maybe()
@@ -140,90 +140,92 @@ def test_two_heads_are_named(started: Lab) -> None:
     assert started.drift() == []
 
 
-def test_a_revision_that_is_missing_is_named(started: Lab) -> None:
-    gone = started.write("op.execute('SELECT 1')")
+def test_an_error_names_a_missing_revision(started: Lab) -> None:
+    missing = started.write("op.execute('SELECT 1')")
     path = started.history.revisions[-1].path
     started.write("op.execute('SELECT 2')")
     Path(path).unlink()
-    started.history.forget()
-    with pytest.raises(MigrationError, match=f"follows '{gone}', which does not exist"):
+    started.history.clear_cache()
+    with pytest.raises(MigrationError, match=f"follows '{missing}', whose file is missing"):
         started.upgrade()
 
 
-def test_a_revision_that_cannot_be_read_is_named(started: Lab) -> None:
+def test_an_error_names_a_revision_with_a_syntax_error(started: Lab) -> None:
     started.write("op.execute('SELECT 1'")
     with pytest.raises(MigrationError, match="cannot be read: SyntaxError"):
         started.upgrade()
 
 
-def test_a_target_that_is_not_there(started: Lab) -> None:
-    with pytest.raises(MigrationError, match="Unknown revision nonsense in"):
+def test_an_unknown_target_is_refused(started: Lab) -> None:
+    with pytest.raises(MigrationError, match="revision nonsense does not exist in"):
         started.upgrade("nonsense")
 
 
-def test_a_database_that_is_ahead_is_left_alone(started: Lab) -> None:
+def test_a_database_at_an_unknown_revision_is_not_changed(started: Lab) -> None:
     started.run("UPDATE alembic_version SET version_num = 'fromafar'")
     with pytest.raises(MigrationError, match=r"at revision fromafar, which is not in .*ahead"):
         started.upgrade()
     assert started.rows("SELECT version_num FROM alembic_version") == [("fromafar",)]
 
 
-def test_tables_that_create_all_has_made_are_not_made_again(lab: Lab) -> None:
+def test_tables_that_create_all_created_are_not_created_again(lab: Lab) -> None:
     lab.models(tasks)
     lab.db.create_all()
     lab.migrate()
-    with pytest.raises(MigrationError, match=r"has task already, but no revision.*colonnade stamp"):
+    with pytest.raises(MigrationError, match=r"already has the table task, .*colonnade stamp"):
         lab.upgrade()
 
 
-def test_a_user_without_rights_is_told(on_postgresql: Lab) -> None:
+def test_an_error_names_the_missing_permission(on_postgresql: Lab) -> None:
     lab = on_postgresql
     lab.write('op.add_column("task", sa.Column("one", sa.Integer))', "op.execute('SELECT 1')")
     lab.run("DROP ROLE IF EXISTS guest", "CREATE ROLE guest LOGIN")
     lab.run("GRANT ALL ON ALL TABLES IN SCHEMA public TO guest")
     try:
         guest = Lab(lab.root, Database(url_of(lab.db, "guest")))
-        with pytest.raises(MigrationError, match=r"lacks the permission .*must be owner.*Nothing"):
+        with pytest.raises(
+            MigrationError, match=r"lacks a permission .*must be owner.*rolled back"
+        ):
             guest.upgrade()
         guest.db.dispose()
     finally:
         lab.run("DROP OWNED BY guest", "DROP ROLE guest")
 
 
-def test_a_lock_that_is_not_had_in_time(on_postgresql: Lab) -> None:
+def test_a_run_gives_up_when_a_lock_is_not_available(on_postgresql: Lab) -> None:
     lab = on_postgresql
     lab.write('op.add_column("task", sa.Column("one", sa.Integer))', "op.execute('SELECT 1')")
     waited: list[str] = []
 
-    class Told(Watcher):
+    class WaitWatcher(Watcher):
         def waits(self, why: str) -> None:
             waited.append(why)
 
     with lab.db.engine.begin() as reader:
         reader.execute(sa.text("SELECT * FROM task"))
-        with pytest.raises(MigrationError, match=r"2 attempts .*lock timeout.*Nothing of it"):
-            lab.upgrade(patience=IMPATIENT, watcher=Told())
+        with pytest.raises(MigrationError, match=r"2 attempts .*lock timeout.*rolled back"):
+            lab.upgrade(patience=IMPATIENT, watcher=WaitWatcher())
     assert len(waited) == 1
     assert columns(lab) == ["id", "title"]
     lab.upgrade(patience=IMPATIENT)
 
 
-def test_another_runner_is_waited_for_and_named(on_postgresql: Lab) -> None:
+def test_a_run_waits_for_another_runner_and_names_it(on_postgresql: Lab) -> None:
     lab = on_postgresql
     lab.write("op.execute('SELECT 1')", "op.execute('SELECT 1')")
-    from colonnade.migrations.runner._migrate import alone
+    from colonnade.migrations.runner._migrate import exclusive_runner
 
     with (
-        alone(lab.db, 1, Watcher()),
-        pytest.raises(MigrationError, match=r"Another migration .*process \d+ of"),
+        exclusive_runner(lab.db, 1, Watcher()),
+        pytest.raises(MigrationError, match=r"Another process \(process \d+ of"),
     ):
         lab.upgrade(patience=IMPATIENT)
     lab.upgrade()
 
 
-def test_of_several_runners_each_revision_is_run_once(started: Lab) -> None:
+def test_several_runners_run_each_revision_once(started: Lab) -> None:
     if started.db.url.memory:
-        pytest.skip("a database in memory is one process's")
+        pytest.skip("a database in memory belongs to one process")
     for number in range(5):
         started.write(f"op.execute(\"INSERT INTO task (title) VALUES ('{number}')\")",
                       "op.execute('SELECT 1')")  # fmt: skip
@@ -238,7 +240,7 @@ def test_of_several_runners_each_revision_is_run_once(started: Lab) -> None:
         except BaseException as error:
             failed.append(error)
 
-    if started.db.url.backend == "sqlite":  # alembic.op is one to a process
+    if started.db.url.backend == "sqlite":  # alembic.op is shared by the threads of a process
         _in_processes(started)
     else:
         threads = [threading.Thread(target=run, args=(lab,)) for lab in labs]
@@ -252,20 +254,20 @@ def test_of_several_runners_each_revision_is_run_once(started: Lab) -> None:
     assert started.rows("SELECT count(*) FROM task WHERE title BETWEEN '0' AND '4'") == [(5,)]
 
 
-def test_the_first_runs_of_two_programs_at_the_same_moment(lab: Lab) -> None:
-    """The other makes Alembic's table after this one has seen that it is missing."""
+def test_two_processes_may_create_the_version_table_at_the_same_time(lab: Lab) -> None:
+    """The other process creates the table after this one has checked that it does not exist."""
     if lab.db.url.backend != "sqlite" or lab.db.url.memory:
-        pytest.skip("on PostgreSQL one waits for the other")
+        pytest.skip("on PostgreSQL one process waits for the other")
     lab.models(tasks)
     lab.migrate()
-    looks = 0
+    checks = 0
 
     @sa.event.listens_for(lab.db.engine, "after_cursor_execute")
-    def make(_: object, __: object, statement: str, *___: object) -> None:
-        nonlocal looks
-        is_look = statement == 'PRAGMA temp.table_info("alembic_version")'
-        looks += is_look
-        if is_look and looks == 3:  # the last before it is made
+    def create_in_between(_: object, __: object, statement: str, *___: object) -> None:
+        nonlocal checks
+        is_check = statement == 'PRAGMA temp.table_info("alembic_version")'
+        checks += is_check
+        if is_check and checks == 3:  # the last check before the table is created
             other = Database(lab.db.url)
             with other.engine.begin() as connection:
                 connection.exec_driver_sql(
@@ -275,11 +277,11 @@ def test_the_first_runs_of_two_programs_at_the_same_moment(lab: Lab) -> None:
 
     waited: list[str] = []
 
-    class Told(Watcher):
+    class WaitWatcher(Watcher):
         def waits(self, why: str) -> None:
             waited.append(why)
 
-    assert len(lab.upgrade(watcher=Told())) == 1
+    assert len(lab.upgrade(watcher=WaitWatcher())) == 1
     assert "already exists" in waited[0]
     assert lab.drift() == []
 
@@ -288,21 +290,26 @@ def _in_processes(lab: Lab) -> None:
     import subprocess
     import sys
 
-    code = (
-        "import sys\nfrom pathlib import Path\nfrom sqlmodel import SQLModel\n"
-        "from colonnade import Database\n"
-        "from colonnade.migrations import History, migrate_to\n"
-        "from colonnade.project import Project\n"
-        "history = History(Project(Path(sys.argv[1])))\n"
-        "history.config.attributes['metadata'] = SQLModel.metadata\n"
-        "migrate_to(history, Database(sys.argv[2]), guarded=False)\n"
-    )
+    code = """
+import sys
+from pathlib import Path
+
+from sqlmodel import SQLModel
+
+from colonnade import Database
+from colonnade.migrations import History, migrate_to
+from colonnade.project import Project
+
+history = History(Project(Path(sys.argv[1])))
+history.config.attributes["metadata"] = SQLModel.metadata
+migrate_to(history, Database(sys.argv[2]), guarded=False)
+"""
     command = [sys.executable, "-c", code, str(lab.root), f"sqlite:///{lab.db.url.file}"]
-    running = [subprocess.Popen(command) for _ in range(2)]
-    assert [process.wait(60) for process in running] == [0, 0]
+    processes = [subprocess.Popen(command) for _ in range(2)]
+    assert [process.wait(60) for process in processes] == [0, 0]
 
 
-def test_a_downgrade_that_would_lose_data_is_stopped(started: Lab) -> None:
+def test_a_downgrade_that_would_lose_data_is_refused(started: Lab) -> None:
     with pytest.raises(RefusedError, match=r"loses-data:task\n.*drop task.*5 rows"):
         started.downgrade(guarded=True)
     assert len(started.rows("SELECT * FROM task")) == 5
@@ -310,7 +317,7 @@ def test_a_downgrade_that_would_lose_data_is_stopped(started: Lab) -> None:
     assert not sa.inspect(started.db.engine).has_table("task")
 
 
-def test_the_password_is_in_no_message(on_postgresql: Lab) -> None:
+def test_messages_do_not_contain_the_password(on_postgresql: Lab) -> None:
     lab = on_postgresql
     lab.run("UPDATE alembic_version SET version_num = 'fromafar'")
     user = lab.db.url.sync.url.username
@@ -331,7 +338,7 @@ def test_a_pool_of_one_connection_is_enough(on_postgresql: Lab) -> None:
     other.db.dispose()
 
 
-def test_two_columns_that_are_required_where_one_was_interrupted(on_postgresql: Lab) -> None:
+def test_defaults_are_kept_when_required_columns_are_interrupted(on_postgresql: Lab) -> None:
     lab = on_postgresql
     body = """
 op.add_column("task", sa.Column("one", sa.Integer))
@@ -345,15 +352,15 @@ op.execute("{last}")
     with pytest.raises(MigrationError, match="4 of 5 steps are done"):
         lab.upgrade(guarded=False)
     path.write_text(path.read_text().replace("SELECT nonsense", "SELECT 1"))
-    lab.history.forget()
+    lab.history.clear_cache()
     lab.upgrade(guarded=False)
     defaults = "SELECT column_name, column_default FROM information_schema.columns WHERE table_name"
-    rows = dict(lab.rows(f"{defaults} = 'task'"))
-    assert (rows["one"], rows["two"]) == (None, "2")
+    column_defaults = dict(lab.rows(f"{defaults} = 'task'"))
+    assert (column_defaults["one"], column_defaults["two"]) == (None, "2")
 
 
-def test_columns_that_were_added_before_an_interruption_are_left_out(lab: Lab) -> None:
-    """Whatever failed then: here one's own statement, after a step that commits."""
+def test_columns_that_an_interrupted_run_added_are_skipped(lab: Lab) -> None:
+    """The statement that fails follows a step that commits."""
     lab.change(tasks)
     revision = lab.write(
         """
@@ -368,12 +375,12 @@ op.execute("SELECT nonsense")
     with pytest.raises(MigrationError, match="nonsense"):
         lab.upgrade(guarded=False)
     path.write_text(path.read_text().replace("SELECT nonsense", "SELECT 1"))
-    lab.history.forget()
+    lab.history.clear_cache()
     assert lab.upgrade(guarded=False) == [revision]
     lab.run("INSERT INTO task (title, size) VALUES ('a', 2)")
 
 
-def test_a_revision_that_commits_on_its_own_is_followed_by_others(started: Lab) -> None:
+def test_a_revision_may_follow_one_that_commits_by_itself(started: Lab) -> None:
     started.write(
         "with op.get_context().autocommit_block():\n"
         "    op.get_bind().execute(sa.text(\"UPDATE task SET title = 'second'\"))"

@@ -1,4 +1,4 @@
-"""A revision that stops halfway is shown, finished, and taken back; a failure says what is left."""
+"""An interrupted revision is shown, finished and reverted; errors say which steps are done."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,18 +12,18 @@ from pydantic_core import PydanticUndefined
 from colonnade import Field, SQLModel
 from colonnade.errors import MigrationError
 from colonnade.health import health_router
-from colonnade.migrations import RefusedError, unfinished_of
+from colonnade.migrations import RefusedError, unfinished_revisions
 from tests.migrations.lab import Lab
 
 
-def tasks(**more: Any) -> Callable[[], object]:
+def tasks(**extra_fields: Any) -> Callable[[], object]:
     def define() -> object:
         class Base(SQLModel):
             id: int | None = Field(default=None, primary_key=True)
             size: int | None = None
 
-        annotations = {name: kind for name, (kind, _) in more.items()}
-        fields = {name: field for name, (_, field) in more.items()}
+        annotations = {name: kind for name, (kind, _) in extra_fields.items()}
+        fields = {name: field for name, (_, field) in extra_fields.items()}
         make: Any = type(SQLModel)
         body = {"__annotations__": annotations, "__module__": __name__, **fields}
         return make("Task", (Base,), body, table=True)
@@ -33,7 +33,7 @@ def tasks(**more: Any) -> Callable[[], object]:
 
 @pytest.fixture
 def halfway(lab: Lab) -> Lab:
-    """A revision of which the first steps are done: a column is there, and its UNIQUE is not."""
+    """A database where a revision has added a column, but not its UNIQUE constraint."""
     if lab.db.url.backend != "postgresql":
         pytest.skip("a revision is one transaction on SQLite")
     lab.change(tasks())
@@ -45,11 +45,13 @@ def halfway(lab: Lab) -> Lab:
     return lab
 
 
-def test_it_is_shown(halfway: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    (left,) = unfinished_of(halfway.history, halfway.db)
-    assert (left.direction, left.done, left.total) == ("upgrade", 2, 3)
-    assert "`colonnade upgrade` finishes it, `colonnade downgrade` undoes it" in str(left)
-    assert halfway.db.health().unfinished == (left.revision,)
+def test_an_unfinished_revision_is_shown(halfway: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    (unfinished,) = unfinished_revisions(halfway.history, halfway.db)
+    assert (unfinished.direction, unfinished.done, unfinished.total) == ("upgrade", 2, 3)
+    assert "`colonnade upgrade` to finish it, or `colonnade downgrade` to revert it" in str(
+        unfinished
+    )
+    assert halfway.db.health().unfinished == (unfinished.revision,)
     monkeypatch.chdir(halfway.root)
     app = FastAPI()
     app.include_router(health_router(halfway.db))
@@ -57,22 +59,22 @@ def test_it_is_shown(halfway: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (answer.status_code, answer.json()["migrations"]) == (503, "unfinished")
 
 
-def test_it_is_finished_when_the_cause_is_gone(halfway: Lab) -> None:
+def test_an_upgrade_finishes_an_unfinished_revision(halfway: Lab) -> None:
     halfway.run("UPDATE task SET slug = size::text")
     halfway.upgrade()
-    assert unfinished_of(halfway.history, halfway.db) == []
+    assert unfinished_revisions(halfway.history, halfway.db) == []
     assert halfway.drift() == []
 
 
-def test_it_is_taken_back_and_nothing_else_is(halfway: Lab) -> None:
-    taken = halfway.downgrade(guarded=True)
-    assert taken == [halfway.history.revisions[-1].revision]
-    assert unfinished_of(halfway.history, halfway.db) == []
-    assert halfway.drift() == ["The database is 1 revision behind: colonnade upgrade"]
+def test_a_downgrade_reverts_only_the_unfinished_revision(halfway: Lab) -> None:
+    reverted = halfway.downgrade(guarded=True)
+    assert reverted == [halfway.history.revisions[-1].revision]
+    assert unfinished_revisions(halfway.history, halfway.db) == []
+    assert halfway.drift() == ["The database is 1 revision behind. Run `colonnade upgrade`."]
     assert halfway.rows("SELECT size FROM task ORDER BY id") == [(1,), (2,)]
 
 
-def test_a_downgrade_that_stopped_is_taken_back_by_an_upgrade(lab: Lab) -> None:
+def test_an_upgrade_reverts_an_unfinished_downgrade(lab: Lab) -> None:
     if lab.db.url.backend != "postgresql":
         pytest.skip("a revision is one transaction on SQLite")
     lab.change(tasks(slug=(str | None, Field(default=None, unique=True))))
@@ -83,16 +85,16 @@ def test_a_downgrade_that_stopped_is_taken_back_by_an_upgrade(lab: Lab) -> None:
     lab.upgrade()
     with pytest.raises(MigrationError, match="1 of 2 steps are done"):
         lab.downgrade()
-    (left,) = unfinished_of(lab.history, lab.db)
-    assert left.direction == "downgrade"
+    (unfinished,) = unfinished_revisions(lab.history, lab.db)
+    assert unfinished.direction == "downgrade"
     lab.upgrade()
-    assert unfinished_of(lab.history, lab.db) == []
+    assert unfinished_revisions(lab.history, lab.db) == []
     names = {index["name"] for index in sa.inspect(lab.db.engine).get_indexes("task")}
     assert "ix_size" in names
 
 
-def owners(foreign: bool) -> Callable[[], object]:
-    target: Any = "owner.id" if foreign else PydanticUndefined
+def owners(has_foreign_key: bool) -> Callable[[], object]:
+    target: Any = "owner.id" if has_foreign_key else PydanticUndefined
 
     def define() -> None:
         class Owner(SQLModel, table=True):
@@ -105,7 +107,7 @@ def owners(foreign: bool) -> Callable[[], object]:
     return define
 
 
-def test_rows_that_refer_to_nothing_are_foreseen_both_ways(lab: Lab) -> None:
+def test_dangling_references_are_refused_in_both_directions(lab: Lab) -> None:
     lab.change(owners(False))
     lab.run("INSERT INTO task (owner_id) VALUES (99)")
     lab.models(owners(True))
@@ -131,43 +133,43 @@ def test_rows_that_refer_to_nothing_are_foreseen_both_ways(lab: Lab) -> None:
          "WHERE relname = 'ix'"),
     ],
 )  # fmt: skip
-def test_a_step_that_fails_leaves_nothing(lab: Lab, step: str, query: str) -> None:
+def test_a_failed_step_is_rolled_back(lab: Lab, step: str, query: str) -> None:
     if lab.db.url.backend != "postgresql":
         pytest.skip("a revision is one transaction on SQLite")
     lab.change(tasks())
     lab.run("INSERT INTO task (size) VALUES (NULL), (3), (3)")
     lab.write(step)
-    with pytest.raises(MigrationError, match="Nothing of it is left"):
+    with pytest.raises(MigrationError, match="The revision was rolled back"):
         lab.upgrade(guarded=False)
     assert lab.rows(query) == [(0,)]
-    assert unfinished_of(lab.history, lab.db) == []
+    assert unfinished_revisions(lab.history, lab.db) == []
 
 
-def test_who_is_in_the_way_is_told(lab: Lab) -> None:
+def test_the_watcher_learns_who_blocks_the_run(lab: Lab) -> None:
     if lab.db.url.backend != "postgresql":
         pytest.skip("SQLite has one lock")
     from colonnade.migrations import Patience, Watcher
 
-    class Heard(Watcher):
+    class WaitWatcher(Watcher):
         def __init__(self) -> None:
-            self.said: list[str] = []
+            self.reasons: list[str] = []
 
         def waits(self, why: str) -> None:
-            self.said.append(why)
+            self.reasons.append(why)
 
     lab.change(tasks())
     lab.write("steps.add_check('ck', 'task', 'size < 9')")
-    heard = Heard()
+    watcher = WaitWatcher()
     with lab.db.engine.connect() as other:
         pid = other.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
         other.execute(sa.text("LOCK TABLE task"))
         with pytest.raises(MigrationError, match="did not get its locks"):
-            lab.upgrade(watcher=heard, patience=Patience(1.5, 1, 1), guarded=False)
-    assert any(f"add ck to task: process {pid} of" in line for line in heard.said)
+            lab.upgrade(watcher=watcher, patience=Patience(1.5, 1, 1), guarded=False)
+    assert any(f"add ck to task: process {pid} of" in reason for reason in watcher.reasons)
     lab.upgrade(guarded=False)
 
 
-def test_going_back_past_a_merge(lab: Lab) -> None:
+def test_a_downgrade_goes_past_a_merge(lab: Lab) -> None:
     from colonnade.migrations import merge
 
     lab.change(tasks())

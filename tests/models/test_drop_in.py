@@ -15,7 +15,7 @@ from colonnade import Database, Field, Relationship, SQLModel, select
 from colonnade.errors import ColumnTypeError
 
 
-def test_every_public_name_of_sqlmodel_is_here() -> None:
+def test_every_public_name_of_sqlmodel_is_exported() -> None:
     names = {
         name
         for name, value in vars(sqlmodel).items()
@@ -26,19 +26,19 @@ def test_every_public_name_of_sqlmodel_is_here() -> None:
     assert different == {"Field", "SQLModel", "UTCDateTime"}
 
 
-def test_the_public_names_are_there_once() -> None:
+def test_the_public_names_are_unique() -> None:
     assert len(colonnade.__all__) == len(set(colonnade.__all__))
     assert all(hasattr(colonnade, name) for name in colonnade.__all__)
 
 
-def test_it_is_a_subclass_in_the_same_registry_and_metadata() -> None:
+def test_sqlmodel_is_a_subclass_with_the_same_registry_and_metadata() -> None:
     assert issubclass(SQLModel, sqlmodel.SQLModel)
     assert SQLModel.metadata is sqlmodel.SQLModel.metadata
     assert type(SQLModel) is not type(sqlmodel.SQLModel)
     assert sqlmodel.SQLModel.metadata.naming_convention == {"ix": "ix_%(column_0_label)s"}
 
 
-def test_stock_and_colonnade_tables_refer_to_each_other(db: Database) -> None:
+def test_plain_and_colonnade_tables_can_refer_to_each_other(db: Database) -> None:
     class Team(sqlmodel.SQLModel, table=True):
         id: int | None = sqlmodel.Field(default=None, primary_key=True)
         heroes: list["Hero"] = sqlmodel.Relationship(back_populates="team")
@@ -66,7 +66,7 @@ def test_stock_and_colonnade_tables_refer_to_each_other(db: Database) -> None:
         assert pet.owner.team.heroes[0].pets == [pet]
 
 
-def test_a_stock_schema_is_a_base_of_a_colonnade_table(db: Database) -> None:
+def test_a_plain_schema_can_be_a_base_of_a_colonnade_table(db: Database) -> None:
     class Base(sqlmodel.SQLModel):
         kind: Literal["a", "b"] = "a"
 
@@ -162,7 +162,7 @@ def test_quoted_types_work() -> None:
     assert kind == Literal["a", "b"]
 
 
-def test_a_type_that_is_not_known_yet_says_what_to_change(tmp_path: Path) -> None:
+def test_an_unknown_type_is_refused_with_advice(tmp_path: Path) -> None:
     with pytest.raises(ColumnTypeError, match=r"Row\.colour: the type .*Colour.* is not known"):
         define(
             tmp_path,
@@ -179,7 +179,7 @@ def test_a_type_that_is_not_known_yet_says_what_to_change(tmp_path: Path) -> Non
         )
 
 
-def test_schemas_are_pydantics_as_before() -> None:
+def test_schemas_are_still_pydantic_models() -> None:
     class Base(SQLModel):
         limit: ClassVar[int] = 3
         name: str = Field(max_length=3)
@@ -193,7 +193,7 @@ def test_schemas_are_pydantics_as_before() -> None:
     assert Child.limit == 3
 
 
-def test_a_subclass_of_a_table_is_no_second_table() -> None:
+def test_a_subclass_of_a_table_is_not_a_second_table() -> None:
     class Row(SQLModel, table=True):
         id: int | None = Field(default=None, primary_key=True)
 

@@ -1,4 +1,4 @@
-"""What a class takes from its bases: relations and the arguments of generics, but no table."""
+"""Inheritance of relations and type arguments; a table cannot be a base of a table."""
 
 from typing import Generic, Optional, TypeVar
 from uuid import UUID, uuid4
@@ -31,7 +31,7 @@ def test_a_view_is_refused() -> None:
 
 
 class TestGenericBases:
-    def test_the_type_of_the_key_is_an_argument(self, db: Database) -> None:
+    def test_the_type_of_the_key_is_a_type_argument(self, db: Database) -> None:
         class Keyed(SQLModel, Generic[T]):
             id: T = Field(primary_key=True)
             seen: list[T] = Field(default_factory=list)
@@ -54,7 +54,7 @@ class TestGenericBases:
             assert (thing.id, thing.seen, thing.other) == (key, [key], None)
             assert session.exec(select(Count)).one().other == 2
 
-    def test_a_type_that_is_left_open_is_refused(self) -> None:
+    def test_a_type_variable_is_refused(self) -> None:
         class Keyed(SQLModel, Generic[T]):
             id: T = Field(primary_key=True)
 
@@ -65,7 +65,7 @@ class TestGenericBases:
 
 
 class TestRelationsOfABase:
-    def test_each_table_has_its_own(self, db: Database) -> None:
+    def test_each_table_has_a_copy(self, db: Database) -> None:
         class User(SQLModel, table=True):
             id: int | None = Field(default=None, primary_key=True)
             name: str
@@ -96,7 +96,7 @@ class TestRelationsOfABase:
             assert [person and person.name for person in people] == ["Ada", "Bob", "Bob", None]
         assert "author" not in Signed.model_fields
 
-    def test_one_that_belongs_to_one_table_is_refused(self) -> None:
+    def test_a_relation_that_belongs_to_one_table_is_refused(self) -> None:
         from sqlalchemy.orm import relationship
 
         class User(SQLModel, table=True):

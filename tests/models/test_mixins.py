@@ -1,4 +1,4 @@
-"""``Timestamps`` and ``Versioned``: columns that every statement keeps."""
+"""``Timestamps``, ``Versioned`` and ``UUIDKey``."""
 
 import asyncio
 import time
@@ -23,7 +23,7 @@ from colonnade import (
     select,
     update,
 )
-from colonnade.models import uuid7
+from colonnade.models import statement_time, uuid7
 
 
 def row_class() -> Any:
@@ -38,7 +38,7 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def test_the_orm_sets_them(db: Database) -> None:
+def test_the_orm_sets_timestamps(db: Database) -> None:
     Row = row_class()
     db.create_all()
     before = now()
@@ -59,7 +59,7 @@ def test_the_orm_sets_them(db: Database) -> None:
         assert row.created_at == first
 
 
-def test_core_sets_them_for_one_row_and_many(db: Database) -> None:
+def test_core_sets_timestamps_for_one_row_and_many(db: Database) -> None:
     Row = row_class()
     db.create_all()
     with db.session() as session:
@@ -81,7 +81,7 @@ def test_core_sets_them_for_one_row_and_many(db: Database) -> None:
         assert all(row.updated_at > row.created_at for row in session.exec(select(Row)))
 
 
-def test_async_sets_them(db: Database) -> None:
+def test_async_sessions_set_timestamps(db: Database) -> None:
     Row = row_class()
 
     async def main() -> None:
@@ -100,7 +100,7 @@ def test_async_sets_them(db: Database) -> None:
     asyncio.run(main())
 
 
-def test_versions_do_not_restart_with_the_next_row_of_a_key(db: Database) -> None:
+def test_versions_do_not_restart_when_a_key_is_used_again(db: Database) -> None:
     Row = row_class()
     db.create_all()
     with db.session() as session:
@@ -115,7 +115,7 @@ def test_versions_do_not_restart_with_the_next_row_of_a_key(db: Database) -> Non
         assert new.version > before
 
 
-def test_a_time_given_explicitly_is_kept(db: Database) -> None:
+def test_an_explicit_time_is_kept(db: Database) -> None:
     Row = row_class()
     db.create_all()
     old = datetime(2001, 1, 1, tzinfo=UTC)
@@ -127,7 +127,7 @@ def test_a_time_given_explicitly_is_kept(db: Database) -> None:
         assert (row.created_at, row.updated_at) == (old, old + timedelta(days=1))
 
 
-def test_who_is_second_to_update_is_told(db: Database) -> None:
+def test_the_second_of_two_updates_is_refused(db: Database) -> None:
     Row = row_class()
     db.create_all()
     with db.session() as session:
@@ -156,14 +156,14 @@ def test_a_row_that_is_not_stored_dumps_without_a_warning() -> None:
     }  # fmt: skip
 
 
-def test_they_are_the_last_columns() -> None:
+def test_managed_columns_come_last() -> None:
     Row = row_class()
     names = [column.name for column in Row.__table__.columns]
     assert names[:2] == ["id", "name"]
     assert set(names[2:]) == {"created_at", "updated_at", "version"}
 
 
-def test_a_row_that_is_merged_leaves_them_to_the_stored_one(db: Database) -> None:
+def test_a_merged_row_keeps_the_stored_timestamps(db: Database) -> None:
     Row = row_class()
     db.create_all()
     with db.session() as session:
@@ -180,7 +180,7 @@ def test_a_row_that_is_merged_leaves_them_to_the_stored_one(db: Database) -> Non
         assert session.get_one(Row, 2).created_at is not None
 
 
-def test_a_uuid_key_is_made_by_the_program_and_grows() -> None:
+def test_a_uuid_key_is_generated_by_the_program_and_increases() -> None:
     class Event(UUIDKey, table=True):
         name: str
 
@@ -190,10 +190,14 @@ def test_a_uuid_key_is_made_by_the_program_and_grows() -> None:
     assert {(key.version, key.variant) for key in keys} == {(7, RFC_4122)}
     # The first 48 bits are the milliseconds since 1970.
     assert abs((keys[-1].int >> 80) / 1000 - time.time()) < 60
-    assert not schemas(Event).create.model_fields["id"].is_required()  # a client may make it
+    assert not schemas(Event).create.model_fields["id"].is_required()  # a client may provide it
 
 
-def test_a_uuid_key_grows_when_the_clock_goes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_uuid_key_increases_when_the_clock_goes_back(monkeypatch: pytest.MonkeyPatch) -> None:
     first = uuid7()
     monkeypatch.setattr(time, "time_ns", lambda: 0)
     assert uuid7() > first
+
+
+def test_a_default_called_without_a_context_returns_the_current_time() -> None:
+    assert abs((datetime.now(UTC) - statement_time(None)).total_seconds()) < 5

@@ -1,4 +1,4 @@
-"""Models of the tables that a database has already."""
+"""Reflection: models of existing tables."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -65,13 +65,13 @@ def relations(model: Any) -> dict[str, tuple[str, Any]]:
     }
 
 
-def test_a_class_is_named_after_what_a_row_is(db: Database) -> None:
+def test_a_class_has_the_singular_name_of_its_table(db: Database) -> None:
     models, skipped = reflected(db)
     assert {table: model.__name__ for table, model in models.items()} == {
         "owners": "Owner",
         "projects": "Project",
         "task": "Task",
-        "tasks": "Tasks",  # there is a Task already
+        "tasks": "Tasks",  # Task is taken
         "labels": "Label",
         "task_labels": "TaskLabel",
         "blocks": "Block",
@@ -81,7 +81,7 @@ def test_a_class_is_named_after_what_a_row_is(db: Database) -> None:
     assert skipped == {"journal": "it has no primary key"}
 
 
-def test_foreign_keys_are_relations_both_ways(db: Database) -> None:
+def test_a_foreign_key_becomes_relations_on_both_sides(db: Database) -> None:
     models, _ = reflected(db)
     assert relations(models["task"]) == {
         "project": ("one", "projects"),
@@ -89,7 +89,7 @@ def test_foreign_keys_are_relations_both_ways(db: Database) -> None:
         "children": ("many", "task"),
         "labels": ("many_to_many", "labels"),
         "assignments": ("association", "assignments"),
-        # A table that links another to itself has no names for its two lists.
+        # The two lists of a table that links another one to itself would need two names.
         "task_blocks": ("many", "blocks"),
         "blocker_blocks": ("many", "blocks"),
     }
@@ -97,7 +97,7 @@ def test_foreign_keys_are_relations_both_ways(db: Database) -> None:
     assert relations(models["assignments"]) == {"task": ("one", "task"), "owner": ("one", "owners")}
 
 
-def test_two_keys_to_one_table_are_told_apart(db: Database) -> None:
+def test_two_keys_to_one_table_are_named_by_their_columns(db: Database) -> None:
     models, _ = reflected(db)
     assert relations(models["projects"]) == {
         "owner": ("one", "owners"),
@@ -111,7 +111,7 @@ def test_two_keys_to_one_table_are_told_apart(db: Database) -> None:
     }
 
 
-def test_the_columns_keep_their_names_in_answers(db: Database) -> None:
+def test_columns_keep_their_names_in_responses(db: Database) -> None:
     models, _ = reflected(db)
     odd = models["odd one"]
     named = {field.alias or name for name, field in schemas(odd).read.model_fields.items()}
@@ -154,7 +154,7 @@ POSTGRESQL = {
 
 @pytest.mark.only_on("postgresql")
 @pytest.mark.parametrize("kind", POSTGRESQL)
-def test_types_of_postgresql(db: Database, kind: str) -> None:
+def test_types_of_postgresql_can_be_read_and_written(db: Database, kind: str) -> None:
     written, shown = POSTGRESQL[kind]
     make(db, f"""
         create type mood as enum ('ok', 'not');
@@ -167,7 +167,7 @@ def test_types_of_postgresql(db: Database, kind: str) -> None:
         assert client.get("/things").json() == [{"id": 1, "it": shown}]
         assert client.patch("/things/1", json={"it": shown}).json() == {"id": 1, "it": shown}
         odd: list[Any] = [{}, "\x00", "x" * 300, [None, "x"], 10**30]
-        for value in odd:  # whatever it is, no error of the server
+        for value in odd:  # any status, except a server error
             assert client.patch("/things/1", json={"it": value}).status_code in (200, 422), value
 
 
@@ -187,7 +187,7 @@ UNKNOWN = {
 
 @pytest.mark.only_on("postgresql")
 @pytest.mark.parametrize("kind", UNKNOWN)
-def test_what_has_no_type_in_python_is_read_and_not_written(db: Database, kind: str) -> None:
+def test_a_column_without_a_python_type_is_read_only(db: Database, kind: str) -> None:
     written, shown = UNKNOWN[kind]
     make(db, f"""
         create table things (id integer primary key, it {kind}, name varchar(9));
@@ -211,7 +211,7 @@ create table odd (
 
 
 @pytest.mark.only_on("sqlite")
-def test_a_type_that_sqlite_alone_takes_means_what_it_means_elsewhere(db: Database) -> None:
+def test_a_declared_type_on_sqlite_has_its_meaning_in_other_databases(db: Database) -> None:
     models, _ = reflected(db, ODD_TYPES)
     make(
         db,
@@ -229,7 +229,7 @@ def test_a_type_that_sqlite_alone_takes_means_what_it_means_elsewhere(db: Databa
 
 
 @pytest.mark.only_on("sqlite")
-def test_tables_that_sqlite_and_migrations_keep_for_themselves_are_left_out(db: Database) -> None:
+def test_internal_tables_of_sqlite_and_migrations_are_excluded(db: Database) -> None:
     models, skipped = reflected(
         db,
         """create virtual table found using fts5 (title);
@@ -243,7 +243,7 @@ def test_tables_that_sqlite_and_migrations_keep_for_themselves_are_left_out(db: 
 
 
 @pytest.mark.only_on("postgresql")
-def test_a_partitioned_table_is_one(db: Database) -> None:
+def test_a_partitioned_table_has_one_model(db: Database) -> None:
     models, skipped = reflected(
         db,
         """create table event (id integer primary key) partition by range (id);
@@ -257,7 +257,7 @@ def test_a_partitioned_table_is_one(db: Database) -> None:
 
 
 @pytest.mark.only_on("postgresql")
-def test_schemas_that_refer_to_each_other(db: Database) -> None:
+def test_schemas_can_refer_to_each_other(db: Database) -> None:
     make(
         db,
         """create schema person; create schema sales;

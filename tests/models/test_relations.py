@@ -1,4 +1,4 @@
-"""The four kinds of relation, sync and async, and what a load that cannot happen says."""
+"""The four kinds of relation in sync and async code, and the error of a lazy load."""
 
 import asyncio
 import re
@@ -79,14 +79,14 @@ def what_it_is(task: Any) -> Any:
 EXPECTED = ("web", ["a", "b"], [("reviewer", "@claude-code")], [("leaf", "root")])
 
 
-def test_every_kind_of_relation_in_sync_code(db: Database) -> None:
+def test_sync_code_can_load_every_kind_of_relation(db: Database) -> None:
     models = tables()
     Task = models[1]
     db.create_all()
     with db.session() as session:
         session.add(a_tree(models))
         session.commit()
-    with db.session() as session:  # loaded when read
+    with db.session() as session:  # relations are loaded on access
         task = session.exec(select(Task).where(Task.title == "root")).one()
         assert what_it_is(task) == EXPECTED
         assert [label.tasks[0].title for label in task.labels] == ["root", "root"]
@@ -94,7 +94,7 @@ def test_every_kind_of_relation_in_sync_code(db: Database) -> None:
         assert task.title == "root"
 
 
-def test_every_kind_of_relation_in_async_code(db: Database) -> None:
+def test_async_code_can_load_every_kind_of_relation(db: Database) -> None:
     models = tables()
     Task, Assignment = models[1], models[3]
 
@@ -117,12 +117,12 @@ def test_every_kind_of_relation_in_async_code(db: Database) -> None:
             task = (await session.exec(statement)).one()
             assert what_it_is(task) == EXPECTED
             await session.commit()
-            assert what_it_is(task) == EXPECTED  # read after the commit
+            assert what_it_is(task) == EXPECTED  # rows are readable after the commit
 
     asyncio.run(main())
 
 
-def test_a_lazy_load_in_async_code_says_what_would_have_loaded_it(db: Database) -> None:
+def test_the_error_of_a_lazy_load_in_async_code_names_the_alternatives(db: Database) -> None:
     models = tables()
     Task = models[1]
 
@@ -137,10 +137,10 @@ def test_a_lazy_load_in_async_code_says_what_would_have_loaded_it(db: Database) 
                 with pytest.raises(LazyLoadError) as caught:
                     getattr(task, relation)
                 message = str(caught.value)
-                assert f"Task.{relation} was not loaded" in message
+                assert f"Task.{relation} is not loaded" in message
                 assert f"selectinload(Task.{relation})" in message
                 assert f'include=["{relation}"]' in message
-            # What it advises for a row at hand works, and the session is as good as before.
+            # The advice for an existing row works, and the session is still usable.
             await session.refresh(task, ["project"])
             assert task.project.name == "web"
             assert await session.run_sync(lambda _: task.labels[0].name) in "ab"
@@ -148,7 +148,7 @@ def test_a_lazy_load_in_async_code_says_what_would_have_loaded_it(db: Database) 
     asyncio.run(main())
 
 
-def test_an_attribute_expired_by_a_stock_async_session_is_named_too(
+def test_the_error_names_an_attribute_that_a_plain_async_session_expired(
     postgresql_database: str,
 ) -> None:
     models = tables()
@@ -172,7 +172,7 @@ def test_an_attribute_expired_by_a_stock_async_session_is_named_too(
     asyncio.run(main())
 
 
-def test_foreign_keys_hold(db: Database) -> None:
+def test_foreign_keys_are_enforced(db: Database) -> None:
     _, Task, *_ = tables()
     db.create_all()
     with db.session() as session, pytest.raises(IntegrityError):

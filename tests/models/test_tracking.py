@@ -1,4 +1,4 @@
-"""A change inside a JSON value is a change of its row."""
+"""Changes inside a JSON value mark its row as changed."""
 
 import copy
 import json
@@ -95,7 +95,7 @@ def test_a_change_in_place_is_saved(db: Database, change: Callable[[Any], object
     assert expected != before
     with db.session() as session:
         assert session.get_one(Row, 1).model_dump() == expected
-        # And again, on a row that was read.
+        # The same on a row that was read.
         change_again = session.get_one(Row, 1)
         change_again.data["again"] = [1]
         session.commit()
@@ -105,7 +105,7 @@ def test_a_change_in_place_is_saved(db: Database, change: Callable[[Any], object
         assert session.get_one(Row, 1).data["again"] == [1, 2]
 
 
-def test_a_value_held_over_a_commit_still_tells_its_row(db: Database) -> None:
+def test_a_value_kept_over_a_commit_still_notifies_its_row(db: Database) -> None:
     Row = row_class()
     db.create_all()
     with db.session() as session:
@@ -119,7 +119,7 @@ def test_a_value_held_over_a_commit_still_tells_its_row(db: Database) -> None:
         assert session.get_one(Row, 1).data["list"] == [3, 1, 0, 1, 2]
 
 
-def test_reading_changes_nothing(db: Database) -> None:
+def test_reading_a_value_does_not_change_its_row(db: Database) -> None:
     Row = row_class()
     db.create_all()
     with db.session() as session:
@@ -133,7 +133,7 @@ def test_reading_changes_nothing(db: Database) -> None:
         assert not session.dirty
 
 
-def test_a_tracked_value_is_what_it_was() -> None:
+def test_a_tracked_value_equals_the_original() -> None:
     Row = row_class()
     row = Row()
     assert isinstance(row.settings, Settings)
@@ -157,7 +157,7 @@ def test_a_tracked_value_is_what_it_was() -> None:
         assert type(copy.deepcopy(value)) in (dict, list, set, tuple)
 
 
-def test_what_a_model_validates_on_assignment_it_still_validates() -> None:
+def test_a_tracked_model_validates_assignments() -> None:
     Row = row_class()
     row = Row()
     with pytest.raises(ValueError, match="theme"):
@@ -180,7 +180,7 @@ JSON = st.recursive(
     deadline=None,
 )
 @given(st.lists(st.tuples(st.text("ab", min_size=1, max_size=2), JSON), max_size=4))
-def test_any_sequence_of_changes_is_what_is_read_back(changes: list[tuple[str, Any]]) -> None:
+def test_any_sequence_of_changes_is_saved(changes: list[tuple[str, Any]]) -> None:
     from sqlmodel.main import default_registry
 
     SQLModel.metadata.clear()

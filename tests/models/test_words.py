@@ -1,4 +1,4 @@
-"""The plural and the singular of names."""
+"""Plurals, singulars and articles of names."""
 
 import pytest
 
@@ -36,9 +36,9 @@ from colonnade.models._words import plural, singular, with_article
         ("Category", "Categories"),
     ],
 )
-def test_one_and_many(single: str, many: str) -> None:
+def test_a_name_has_a_singular_and_a_plural(single: str, many: str) -> None:
     assert plural(single) == many
-    assert plural(many) == many  # a table's name may be a plural already
+    assert plural(many) == many  # the name of a table may already be a plural
     assert singular(many) == single
     assert singular(single) == single
 
@@ -46,5 +46,5 @@ def test_one_and_many(single: str, many: str) -> None:
 @pytest.mark.parametrize(
     "words", ["an author", "an order detail", "an hour", "a user", "a unit", "a task", "an item"]
 )
-def test_the_article_of_a_word(words: str) -> None:
+def test_a_word_has_its_article(words: str) -> None:
     assert with_article(words.partition(" ")[2]) == words

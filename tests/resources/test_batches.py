@@ -24,7 +24,7 @@ from colonnade import (
     select,
 )
 from tests.resources.sample_app import serving, statements
-from tests.rows.test_json import Example, tables
+from tests.rows.test_column_codecs import Example, tables
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,6 @@ from fastapi.testclient import TestClient
 
 from colonnade import Database, Field, Resource, SQLModel, text
 from colonnade.database import Plan
-from colonnade.query import PageReader, QueryableTable
 from colonnade.resources._plan_cache import PlanCache
 from tests.resources.sample_app import serving
 
@@ -110,7 +109,7 @@ def test_the_digits_of_numbers_in_json_are_limited(notes: TestClient) -> None:
     body = b'{"data": {"a": [' + b",".join([b"1e308"] * 20_000) + b"]}}"
     refused = notes.post("/notes", content=body, headers=headers)
     assert refused.status_code == 422
-    assert "have 6,160,000 digits" in refused.json()["detail"]
+    assert "stand for 6,160,000 digits" in refused.json()["detail"]
     assert notes.post("/notes", json={"data": {"a": [1e308, -1e-308, 0.0, 1.5]}}).status_code == 201
 
 
@@ -120,16 +119,3 @@ def test_the_plan_cache_is_limited_by_size() -> None:
         plans.get(("page", "x" * 10_000, n), lambda: Plan(text("SELECT 1")))
     assert len(plans._plans) < 10
     assert plans._length < 100_000
-
-
-def test_long_query_strings_are_not_cached(db: Database) -> None:
-    class Note(SQLModel, table=True):
-        id: int | None = Field(default=None, primary_key=True)
-        text: str = ""
-
-    reader = PageReader(QueryableTable.of(Note))
-    for n in range(100):
-        reader.read([("text", f"{n}" * 5_000)])
-    assert reader._kept.cache_info().currsize == 0
-    reader.read([("text", "x")])
-    assert reader._kept.cache_info().currsize == 1

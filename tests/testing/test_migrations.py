@@ -98,7 +98,9 @@ def test_a_failing_migration_is_an_error(project: pytest.Pytester, run: Run) -> 
     lay_out(project, SYNC, REVISION.replace("INSERT INTO project", "INSERT INTO nowhere"))
     result = run(TESTS)
     result.assert_outcomes(errors=2)
-    result.stdout.fnmatch_lines(["The migrations of *alembic.ini fail: OperationalError:*nowhere*"])
+    result.stdout.fnmatch_lines(
+        ["The migrations of *alembic.ini failed: OperationalError:*nowhere*"]
+    )
 
 
 def test_the_settings_may_name_another_alembic_ini(project: pytest.Pytester, run: Run) -> None:

@@ -1,4 +1,4 @@
-"""The arguments and the help of the commands for migrations."""
+"""The options and the help of the migration commands."""
 
 from pathlib import Path
 from typing import Annotated, Optional
@@ -46,14 +46,14 @@ AttemptsOption = Annotated[
 WaitOption = Annotated[
     float, typer.Option(help="Seconds to wait for another migration run to finish.", min=0)
 ]
-_Repeated = Optional[list[str]]  # noqa: UP045 - as above
+_RepeatableOption = Optional[list[str]]  # noqa: UP045 - as above
 
 
 @app.command(rich_help_panel="Migrations")
 def migrate(
     message: MessageOption = None,
     rename: Annotated[
-        _Repeated,
+        _RepeatableOption,
         typer.Option(
             metavar="OLD:NEW",
             show_default=False,
@@ -61,7 +61,7 @@ def migrate(
         ),
     ] = None,
     aside: Annotated[
-        _Repeated,
+        _RepeatableOption,
         typer.Option(
             metavar="NAME",
             show_default=False,
@@ -69,13 +69,13 @@ def migrate(
         ),
     ] = None,
     drop: Annotated[
-        _Repeated,
+        _RepeatableOption,
         typer.Option(
             metavar="NAME", show_default=False, help="Drop a removed column or table with its data."
         ),
     ] = None,
     fill: Annotated[
-        _Repeated,
+        _RepeatableOption,
         typer.Option(
             metavar="COLUMN=VALUE",
             show_default=False,
@@ -83,7 +83,7 @@ def migrate(
         ),
     ] = None,
     map_: Annotated[
-        _Repeated,
+        _RepeatableOption,
         typer.Option(
             "--map",
             metavar="COLUMN:OLD=NEW",
@@ -107,12 +107,12 @@ def migrate(
     database_url: DatabaseURLOption = None,
     shadow_url: ShadowOption = None,
 ) -> None:
-    r"""Write a revision with the changes of the models since the last one.
+    r"""Write a revision for the changes of the models since the last one.
 
     \[tool.colonnade] in pyproject.toml names the app or the models; revisions are in
-    migrations/versions. The history is replayed in a temporary database and compared there, so
-    the content of your database does not matter. On a terminal the command asks about renames and
-    values for existing rows; elsewhere, pass --rename and --fill.
+    migrations/versions. The command replays them in a throwaway database and compares it with the
+    models, so the result does not depend on the contents of your database. On a terminal, it asks
+    which columns were renamed and which values existing rows get; elsewhere, pass these as options.
 
     Examples:
       colonnade migrate -m "tasks have an owner" --fill task.owner=nobody
@@ -145,16 +145,17 @@ def upgrade(
 ) -> None:
     """Run the revisions that a database does not have.
 
-    Each step is reviewed first. A step that would block other transactions for longer than the
-    lock timeout, lose data or be irreversible stops the upgrade unless it is allowed, and the
-    message names a safe way. Only one upgrade runs at a time. Run it again if it was interrupted.
+    Before anything runs, the guard assesses each step. It refuses a step that would block other
+    sessions for longer than the lock timeout, lose data, or could not be undone, unless you allow
+    it, and suggests a safe alternative. Only one process runs migrations at a time. An interrupted
+    upgrade can be run again.
 
     Examples:
       colonnade upgrade
 
       colonnade upgrade --sql > review.sql
     """
-    _run_migrations("upgrade", target, allow, sql, lock_timeout, attempts, wait, database_url)
+    _run_revisions("upgrade", target, allow, sql, lock_timeout, attempts, wait, database_url)
 
 
 @app.command(rich_help_panel="Migrations", context_settings={"ignore_unknown_options": True})
@@ -167,15 +168,15 @@ def downgrade(
     wait: WaitOption = 60.0,
     database_url: DatabaseURLOption = None,
 ) -> None:
-    """Undo revisions: the last one, or all after TARGET.
+    """Revert the last revision, or all revisions after TARGET.
 
     Example:
       colonnade downgrade -1
     """
-    _run_migrations("downgrade", target, allow, sql, lock_timeout, attempts, wait, database_url)
+    _run_revisions("downgrade", target, allow, sql, lock_timeout, attempts, wait, database_url)
 
 
-def _run_migrations(
+def _run_revisions(
     direction: str,
     target: str,
     allow: list[str] | None,
@@ -185,10 +186,10 @@ def _run_migrations(
     wait: float,
     database_url: str | None,
 ) -> None:
-    from colonnade.cli._migrations import run_migrations
+    from colonnade.cli._migrations import run_revisions
     from colonnade.migrations import Patience
 
-    run_migrations(
+    run_revisions(
         "upgrade" if direction == "upgrade" else "downgrade",
         target,
         url=database_url,
@@ -200,7 +201,7 @@ def _run_migrations(
 
 @app.command(rich_help_panel="Migrations")
 def current(database_url: DatabaseURLOption = None) -> None:
-    """Show which revision a database is at.
+    """Show the current revision of a database.
 
     Example:
       colonnade current
@@ -212,7 +213,7 @@ def current(database_url: DatabaseURLOption = None) -> None:
 
 @app.command(rich_help_panel="Migrations")
 def history(database_url: DatabaseURLOption = None) -> None:
-    """List the revisions, oldest first, and mark those that are applied.
+    """List the revisions, the oldest first, and mark those that are applied to the database.
 
     Example:
       colonnade history
@@ -230,10 +231,10 @@ def drift(
     database_url: DatabaseURLOption = None,
     shadow_url: ShadowOption = None,
 ) -> None:
-    """Show the differences between models, history and database. Exit code 1 if there are any.
+    """Report differences between models, history and database; exit code 1 if there are any.
 
-    The history is replayed in a temporary database, which is compared with the models and with
-    the database.
+    The command replays the history in a throwaway database, and compares the resulting tables with
+    the models and with the database.
 
     Example:
       colonnade drift
@@ -251,7 +252,7 @@ def stamp(
 ) -> None:
     """Record that a database is at a revision, without running anything.
 
-    Use it for tables that were created by create_all() or by other means.
+    Use it for tables that were created by create_all() or by hand.
 
     Example:
       colonnade stamp head
@@ -265,9 +266,9 @@ def stamp(
 def baseline(database_url: DatabaseURLOption = None) -> None:
     """Write a snapshot of the tables, for a history that cannot run in an empty database.
 
-    The database must be at a revision of the history, which becomes the baseline. A replay of the
-    history, as in migrate, drift and tests, then starts with the snapshot instead of the revisions
-    up to the baseline. The snapshot of a PostgreSQL database is made by pg_dump.
+    The database must be at a revision of the history: the baseline. Replays of the history
+    (migrate, drift, tests) start with the snapshot instead of the revisions up to the baseline.
+    On PostgreSQL, pg_dump must be installed.
 
     Example:
       colonnade baseline --database-url postgresql://me@localhost/shop
@@ -288,8 +289,8 @@ def squash(
 ) -> None:
     """Replace all revisions by a single one.
 
-    It keeps the id of the newest revision, so a database at that revision needs no change. Upgrade
-    a database that is behind before you squash.
+    The new revision keeps the id of the newest one, so databases at that revision stay there.
+    Upgrade databases that are behind first.
 
     Example:
       colonnade squash -m "the tables as of version 2"
@@ -313,11 +314,11 @@ def adopt(
         ),
     ] = None,
 ) -> None:
-    """Write models for the tables of an existing database, and a first revision.
+    """Write models for an existing database, and a first revision that it is at.
 
-    Relations are made from the foreign keys. No file is overwritten, and the only change to the
-    database is the record of its revision. What the models cannot express is listed. Without
-    --database-url, the command uses DATABASE_URL.
+    Relationships follow the foreign keys. The command overwrites no files, and changes the database
+    only to record its revision. It lists what it cannot keep. The default of --database-url is the
+    environment variable DATABASE_URL.
 
     Example:
       colonnade adopt --database-url postgresql://me@localhost/shop -o app/models.py

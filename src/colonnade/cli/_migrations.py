@@ -1,4 +1,4 @@
-"""The commands for migrations: their questions and their output."""
+"""Run the migration commands: prompt for answers, show progress, print results."""
 
 import sys
 import warnings
@@ -29,39 +29,39 @@ from colonnade.migrations import (
     Patience,
     RefusedError,
     Watcher,
-    adopted,
-    adopted_revisions,
+    adopt_database,
     current_revision,
-    defined_by,
     eject,
     find_drift,
+    load_models,
     merge,
     migrate_to,
     models_of,
-    others_of,
-    sql_of,
+    preview_sql,
     squash,
     stamp,
-    unfinished_of,
+    unfinished_revisions,
+    unmanaged_table_counts,
+    write_adopted_history,
     write_baseline,
     write_revision,
 )
 from colonnade.project import Project
 
 
-class Terminal:
-    """Asks questions on the terminal."""
+class TerminalAsker:
+    """Prompts for missing answers on the terminal."""
 
     def choose(self, question: str, answers: Sequence[str]) -> int:
-        """Ask for one of several answers; its index."""
+        """Return the index of the chosen answer."""
         _console.err.print(_console.escaped(f"{question}:"))
         for number, answer in enumerate(answers, 1):
             _console.err.print(f"  {number}. {_console.escaped(answer)}")
         numbers = [str(number) for number in range(1, len(answers) + 1)]
         return IntPrompt.ask("Which", choices=numbers, console=_console.err) - 1
 
-    def say(self, question: str, default: str | None = None) -> str:
-        """Ask for a text."""
+    def ask(self, question: str, default: str | None = None) -> str:
+        """Return a free-text answer."""
         prompt = _console.escaped(question)
         if default is None:
             return Prompt.ask(prompt, console=_console.err)
@@ -69,7 +69,7 @@ class Terminal:
 
 
 class MigrationProgress(Watcher):
-    """Shows the progress of an upgrade, a downgrade or a replay."""
+    """Shows the progress of a run."""
 
     def __init__(self, progress: Progress, history: History, verb: str) -> None:
         self._progress = progress
@@ -119,17 +119,17 @@ def _project() -> tuple[History, MetaData]:
     project = Project.find(Path.cwd())
     if not project.packages:
         raise CommandError(
-            "The project's models are not configured. Name its app or models in "
+            "The project does not configure its models. Name the app or the models in "
             f"{project.root / 'pyproject.toml'}:\n\n"
             '[tool.colonnade]\napp = "app.main:app"  # or: models = "app.models"'
         )
     metadata = models_of(project)
     history = History(project)
-    if history.is_foreign:
+    if history.has_alembic_env:
         raise CommandError(
-            f"{project.alembic_ini} has its own env.py, which Colonnade cannot run. Use the "
-            "alembic command, or change env.py to connect as Colonnade's does (run `colonnade "
-            "migrate --eject` in an empty project to see one)."
+            f"{project.alembic_ini} has its own env.py, which these commands cannot run. Use "
+            "alembic's commands, or change it to connect as Colonnade's does: `colonnade migrate "
+            "--eject` in an empty project writes an example."
         )
     return history, metadata
 
@@ -139,14 +139,26 @@ def _database(history: History, url: str | None) -> Database:
 
 
 def _pairs(
-    arguments: Sequence[str], separator: str, option: str, *, may_be_empty: bool = False
+    arguments: Sequence[str], option: str, form: str, *, may_be_empty: bool = False
 ) -> dict[str, str]:
+    """Split the arguments of an option.
+
+    Args:
+        arguments: The arguments.
+        option: The option, for the error message.
+        form: The form of each argument, with its separator: ``OLD:NEW`` or ``COLUMN=VALUE``.
+        may_be_empty: Whether the second part may be empty.
+
+    Raises:
+        BadParameter: An argument does not have this form.
+    """
+    separator = ":" if ":" in form else "="
     pairs = {}
     for argument in arguments:
         left, delimiter, right = argument.partition(separator)
         if not delimiter or not left or not (right or may_be_empty):
             raise typer.BadParameter(
-                f"{argument!r} must have the form left{separator}right", param_hint=option
+                f"{argument!r} does not have the form {form}.", param_hint=option
             )
         pairs[left] = right
     return pairs
@@ -170,19 +182,21 @@ def run_migrate(
     for column, values in (
         (mapping.partition(":")[0], mapping.partition(":")[2]) for mapping in mapped
     ):
-        maps.setdefault(column, {}).update(_pairs([values], "=", "--map", may_be_empty=True))
+        maps.setdefault(column, {}).update(_pairs([values], "--map", "OLD=NEW", may_be_empty=True))
     history, metadata = _project()
     choices = Choices(
-        renames=_pairs(rename, ":", "--rename"),
+        renames=_pairs(rename, "--rename", "OLD:NEW"),
         aside=frozenset(aside),
         drops=frozenset(drop),
-        fills=_pairs(fill, "=", "--fill", may_be_empty=True),
+        fills=_pairs(fill, "--fill", "COLUMN=VALUE", may_be_empty=True),
         maps=maps,
         zone=zone,
-        asker=Terminal() if sys.stdin.isatty() else None,
+        asker=TerminalAsker() if sys.stdin.isatty() else None,
     )
-    shadow = DatabaseURL.parse(shadow_url) if shadow_url else _database(history, url).direct
-    written, aside_names = write_revision(history, shadow, metadata, message, choices, empty=empty)
+    replay_url = DatabaseURL.parse(shadow_url) if shadow_url else _database(history, url).direct
+    written, put_aside = write_revision(
+        history, replay_url, metadata, message, choices, empty=empty
+    )
     if written is None:
         _console.out.print("No changes: the models match the history.")
     else:
@@ -190,18 +204,18 @@ def run_migrate(
         for step in written.steps:
             _console.out.print(f"  {_console.escaped(step)}")
         _console.out.print("Review it, then run: colonnade upgrade")
-    for label, count in others_of(metadata).items():
+    for label, count in unmanaged_table_counts(metadata).items():
         tables = "table" if count == 1 else "tables"
         _console.err.print(
             _console.escaped(
                 f"Not migrated: {count} {tables} of {label}, another MetaData. To migrate "
-                f'several: [tool.colonnade] metadata = ["colonnade:SQLModel", "{label}"]'
+                f'them too: [tool.colonnade] metadata = ["colonnade:SQLModel", "{label}"]'
             )
         )
-    if aside_names:
+    if put_aside:
         _console.err.print(
-            f"Still aside: {', '.join(aside_names)}. To drop them: "
-            f"colonnade migrate {' '.join(f'--drop {name}' for name in aside_names)}"
+            f"Still put aside: {', '.join(put_aside)}. To drop them: "
+            f"colonnade migrate {' '.join(f'--drop {name}' for name in put_aside)}"
         )
 
 
@@ -209,7 +223,7 @@ def _relative(path: Path) -> Path:
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
-def run_migrations(
+def run_revisions(
     direction: Direction,
     target: str,
     *,
@@ -222,28 +236,26 @@ def run_migrations(
     history, _ = _project()
     database = _database(history, url)
     if sql:
-        print(sql_of(history, database, direction, target), end="")  # noqa: T201 - to be piped
+        print(preview_sql(history, database, direction, target), end="")  # noqa: T201 - to be piped
         return
-    with _show_progress(
-        history, "upgrading" if direction == "upgrade" else "downgrading"
-    ) as progress:
+    with _show_progress(history, "upgrading" if direction == "upgrade" else "reverting") as watcher:
         try:
             done = migrate_to(
                 history, database, direction, target,
-                allow=frozenset(allow), patience=patience, watcher=progress,
+                allow=frozenset(allow), patience=patience, watcher=watcher,
             )  # fmt: skip
         except RefusedError as error:
             raise MigrationError(str(error)) from error
     heads, _ = current_revision(history, database)
-    at = ", ".join(map(history.name, heads)) or "the beginning"
+    revision = ", ".join(map(history.name, heads)) or "no revision"
     if not done:
-        _console.out.print(_console.escaped(f"Nothing to do: {database.url} is at {at}."))
+        _console.out.print(_console.escaped(f"Nothing to do: {database.url} is at {revision}."))
     else:
-        _console.out.print(_console.escaped(f"{database.url} is at {at}."))
+        _console.out.print(_console.escaped(f"{database.url} is at {revision}."))
 
 
 def run_current(url: str | None) -> None:
-    """Print the revision of a database."""
+    """Show the current revision of a database."""
     history, _ = _project()
     database = _database(history, url)
     heads, behind = current_revision(history, database)
@@ -251,12 +263,12 @@ def run_current(url: str | None) -> None:
         name = history.name(head) if head else "no revision"
         position = f", {behind} behind" if behind else ", the newest" if head else ""
         _console.out.print(_console.escaped(f"{database.url}: {name}{position}"))
-    for migration in unfinished_of(history, database):
-        _console.out.print(f"[yellow]![/yellow] {_console.escaped(str(migration))}")
+    for revision in unfinished_revisions(history, database):
+        _console.out.print(f"[yellow]![/yellow] {_console.escaped(str(revision))}")
 
 
 def run_history(url: str | None) -> None:
-    """List the revisions, and mark those that are applied."""
+    """List the revisions, and mark those that are applied to a database."""
     history, _ = _project()
     if history.is_empty:
         _console.out.print("No revisions yet. Run `colonnade migrate` to write the first.")
@@ -268,26 +280,28 @@ def run_history(url: str | None) -> None:
         for head in heads
         for script in history.script.iterate_revisions(head, "base")
     }
-    unfinished = {migration.revision: migration for migration in unfinished_of(history, database)}
+    unfinished = {
+        interrupted.revision: interrupted for interrupted in unfinished_revisions(history, database)
+    }
     for revision in history.revisions:
         mark = "[green]✓[/green]" if revision.revision in applied else "·"
         if revision.revision in unfinished:
             mark = "[yellow]![/yellow]"
-        at = "  [bold]<- here[/bold]" if revision.revision in heads else ""
+        marker = "  [bold]<- here[/bold]" if revision.revision in heads else ""
         line = _console.escaped(f"{revision.revision}  {revision.doc}")
-        _console.out.print(f"{mark} {line}{at}")
-    for migration in unfinished.values():
-        _console.out.print(_console.escaped(str(migration)))
+        _console.out.print(f"{mark} {line}{marker}")
+    for interrupted in unfinished.values():
+        _console.out.print(_console.escaped(str(interrupted)))
 
 
 def run_drift(url: str | None, shadow_url: str | None, *, offline: bool) -> bool:
-    """Compare models, history and database; whether they agree."""
+    """Compare models, history and database; return whether they agree."""
     history, metadata = _project()
     database = _database(history, url)
-    shadow = DatabaseURL.parse(shadow_url) if shadow_url else database.direct
-    with _show_progress(history, "replaying") as progress:
+    replay_url = DatabaseURL.parse(shadow_url) if shadow_url else database.direct
+    with _show_progress(history, "replaying") as watcher:
         drift = find_drift(
-            history, None if offline else database, metadata, url=shadow, watcher=progress
+            history, None if offline else database, metadata, url=replay_url, watcher=watcher
         )
     for difference in drift:
         _console.out.print(f"[red]✗[/red] {_console.escaped(str(difference))}")
@@ -302,14 +316,14 @@ def run_squash(
 ) -> None:
     """Replace all revisions by a single one."""
     history, metadata = _project()
-    shadow = DatabaseURL.parse(shadow_url) if shadow_url else _database(history, url).direct
-    with _show_progress(history, "replaying") as progress:
-        written = squash(history, shadow, metadata, message, force=force, watcher=progress)
+    replay_url = DatabaseURL.parse(shadow_url) if shadow_url else _database(history, url).direct
+    with _show_progress(history, "replaying") as watcher:
+        written = squash(history, replay_url, metadata, message, force=force, watcher=watcher)
     _console.out.print(_console.escaped(str(_relative(written.path))))
 
 
 def run_baseline(url: str | None) -> None:
-    """Write the snapshot of a database's tables."""
+    """Write a snapshot of a database's tables."""
     history, _ = _project()
     revision, path = write_baseline(history, _database(history, url))
     _console.out.print(_console.escaped(str(_relative(path))))
@@ -326,7 +340,7 @@ def run_stamp(revision: str, url: str | None) -> None:
 
 
 def run_merge(message: str | None) -> None:
-    """Write a revision that merges the heads."""
+    """Write a revision that merges the heads of the history."""
     history, _ = _project()
     _console.out.print(_console.escaped(str(_relative(merge(history, message)))))
 
@@ -337,35 +351,31 @@ def run_eject() -> None:
     for path in eject(project):
         _console.out.print(_console.escaped(str(_relative(path))))
     _console.out.print(
-        "These files are part of your project now: alembic's commands use them, and so do "
-        "Colonnade's."
+        "These files are part of your project now. The commands of Alembic and Colonnade use them."
     )
 
 
 def run_adopt(
     output: Path, url: str | None, shadow_url: str | None, schemas: Sequence[str] = ()
 ) -> None:
-    """Write models for the tables of a database, and a first revision."""
+    """Write models for an existing database, and a first revision that it is at."""
     project = Project.find(Path.cwd())
     history = History(project)
     if output.exists():
         raise CommandError(f"{output} already exists, and adopt does not overwrite files.")
     if not history.is_empty:
-        raise CommandError(
-            f"{history.folder} already has revisions, and adopt writes the first one. Use "
-            "`colonnade migrate` instead."
-        )
+        raise CommandError(f"{history.folder} contains revisions, and adopt writes the first one.")
     database = Database(url)
-    adoption = adopted(database, schemas)
+    adoption = adopt_database(database, schemas)
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(adoption.source, encoding="utf-8")
-    history.config.attributes["metadata"] = metadata = defined_by(output)
-    shadow = DatabaseURL.parse(shadow_url) if shadow_url else database.direct
-    with _show_progress(history, "replaying") as progress, warnings.catch_warnings():
-        warnings.simplefilter("ignore", SAWarning)  # about types that the notes name
-        paths = adopted_revisions(history, shadow, metadata, adoption)
+    history.config.attributes["metadata"] = metadata = load_models(output)
+    replay_url = DatabaseURL.parse(shadow_url) if shadow_url else database.direct
+    with _show_progress(history, "replaying") as watcher, warnings.catch_warnings():
+        warnings.simplefilter("ignore", SAWarning)  # about types that the notes mention
+        paths = write_adopted_history(history, replay_url, metadata, adoption)
         stamp(history, database, "head")
-        differences = find_drift(history, database, metadata, url=shadow, watcher=progress)
+        differences = find_drift(history, database, metadata, url=replay_url, watcher=watcher)
     _console.out.print(f"{_console.escaped(str(output))}: {', '.join(adoption.models)}")
     for path in paths:
         _console.out.print(_console.escaped(str(_relative(path))))

@@ -1,4 +1,4 @@
-"""Run the migrations of a project with its own ``env.py``, as Alembic does."""
+"""Run the migrations of a project through the project's ``env.py``, as Alembic does."""
 
 import io
 from contextlib import redirect_stdout
@@ -13,15 +13,15 @@ from colonnade.errors import MigrationError
 
 
 def upgrade_with_alembic(settings: Path, text: str) -> None:
-    """Bring a database to the newest revision.
+    """Upgrade a database to the newest revision.
 
     Args:
         settings: The project's alembic.ini.
-        text: The URL of the database. An ``env.py`` that makes an async engine is given it with
+        text: The URL of the database. An ``env.py`` that creates an async engine receives it with
             the async driver.
 
     Raises:
-        MigrationError: A migration failed; the message says which project's and why.
+        MigrationError: A migration failed; the message contains the error.
     """
     config = Config(settings, stdout=io.StringIO())
     config.set_main_option("sqlalchemy.url", _url(config, text).replace("%", "%%"))
@@ -30,20 +30,20 @@ def upgrade_with_alembic(settings: Path, text: str) -> None:
             command.upgrade(config, "head")
     except Exception as error:
         raise MigrationError(
-            f"The migrations of {settings} fail: {type(error).__name__}: {error}"
+            f"The migrations of {settings} failed: {type(error).__name__}: {error}"
         ) from error
 
 
 def _url(config: Config, text: str) -> str:
-    """The URL as SQLAlchemy takes it, for the kind of engine that ``env.py`` makes."""
+    """The URL for SQLAlchemy, with the driver for the kind of engine that ``env.py`` creates."""
     url = DatabaseURL.parse(text)
     location = config.get_main_option("script_location") or "migrations"
     file = Path(str(config.config_file_name)).parent / location / "env.py"
     is_async = file.is_file() and "async_engine" in file.read_text(encoding="utf-8")
     driver = (url.asynchronous if is_async else url.sync).url.drivername
     rest, _, query = text.partition("://")[2].partition("?")
-    kept = parse_qsl(query)
-    if is_async:  # which passes every parameter on, and asyncpg has few
-        kept = [("ssl" if key == "sslmode" else key, value) for key, value in kept]
-        kept = [(key, value) for key, value in kept if key in {"host", "port", "ssl"}]
-    return f"{driver}://{rest}" + (f"?{urlencode(kept)}" if kept else "")
+    parameters = parse_qsl(query)
+    if is_async:  # SQLAlchemy passes all parameters to asyncpg, which accepts only a few
+        parameters = [("ssl" if key == "sslmode" else key, value) for key, value in parameters]
+        parameters = [(key, value) for key, value in parameters if key in {"host", "port", "ssl"}]
+    return f"{driver}://{rest}" + (f"?{urlencode(parameters)}" if parameters else "")

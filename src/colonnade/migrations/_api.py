@@ -1,4 +1,4 @@
-"""Upgrading from a program, as the command line does it."""
+"""Upgrade a database from a program."""
 
 import asyncio
 from pathlib import Path
@@ -12,19 +12,19 @@ from colonnade.project import Project
 def upgrade(
     database: Database, directory: Path | None = None, *, allow: frozenset[str] = frozenset()
 ) -> list[str]:
-    """Run the revisions that a database does not have: ``colonnade upgrade`` for programs.
+    """Run the revisions that a database does not have, as ``colonnade upgrade`` does.
 
     Args:
         database: The database.
         directory: The project, or a directory in it; None: the working directory.
-        allow: What the guard may let through, as it names it.
+        allow: The findings of the guard to ignore, such as ``loses-data:task.title``.
 
     Returns:
-        The revisions that were run.
+        The ids of the revisions that were run.
 
     Raises:
         RefusedError: A step is dangerous and was not allowed; nothing was run.
-        MigrationError: A revision failed, or could not be begun.
+        MigrationError: A revision failed or could not start.
     """
     history = History(Project.find(directory or Path.cwd()))
     return migrate_to(history, database, allow=allow)
@@ -33,5 +33,5 @@ def upgrade(
 async def upgrade_async(
     database: Database, directory: Path | None = None, *, allow: frozenset[str] = frozenset()
 ) -> list[str]:
-    """``upgrade`` for async code, in a thread."""
+    """Run ``upgrade`` in a thread, for async code."""
     return await asyncio.to_thread(upgrade, database, directory, allow=allow)

@@ -1,68 +1,76 @@
-"""What is worth asking of every history."""
+"""Check that a history can be applied and reverted, and that it matches the models."""
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, MetaData
 
 from colonnade.database import DatabaseURL
 from colonnade.errors import MigrationError
-from colonnade.migrations._environment import OURS
-from colonnade.migrations._history import History, explained
+from colonnade.migrations._environment import INTERNAL_TABLES
+from colonnade.migrations._history import History, translated_errors
 from colonnade.migrations.autogenerate._descriptions import describe
 from colonnade.migrations.autogenerate._drift import differences
 from colonnade.migrations.autogenerate._enum_types import enums_in
-from colonnade.migrations.autogenerate._revision_writer import noting
+from colonnade.migrations.autogenerate._revision_writer import recorder_for
 from colonnade.migrations.autogenerate._schema_history import SchemaHistory
 from colonnade.migrations.runner._baseline import start_from_baseline
-from colonnade.migrations.runner._runner import Direction, Run
-from colonnade.migrations.runner._throwaway_database import shadow
+from colonnade.migrations.runner._runner import Direction, MigrationRun
+from colonnade.migrations.runner._throwaway_database import throwaway_database
 
 
 def check(history: History, url: DatabaseURL, metadata: MetaData) -> None:
-    """Have a history go up, down and up again in a throwaway database, and make the models' tables.
+    """Upgrade, downgrade and upgrade a throwaway database, then compare it with the models.
 
-    One with a baseline begins there, and goes back to it.
+    A history with a baseline starts there, and is reverted to it.
 
     Args:
         history: The history.
-        url: The kind of database.
+        url: A database of the same kind.
         metadata: The models' tables.
 
     Raises:
-        MigrationError: It has two heads, a revision fails either way, its way down leaves tables,
-            or the models say something else.
+        MigrationError: The history has several heads, a revision fails in either direction, the
+            downgrade leaves tables, or the history differs from the models.
     """
     history.head()
-    ledger = SchemaHistory()
-    with shadow(url) as connection:
-        with explained(history.folder):
-            base = start_from_baseline(history, connection, "heads", ledger) or "base"
+    schema_history = SchemaHistory()
+    with throwaway_database(url) as connection:
+        with translated_errors(history.folder):
+            base = start_from_baseline(history, connection, "heads", schema_history) or "base"
         before = set(_tables_and_types(connection))
-        way: tuple[tuple[Direction, str], ...] = (
+        runs: tuple[tuple[Direction, str], ...] = (
             ("upgrade", "heads"), ("downgrade", base), ("upgrade", "heads"),
         )  # fmt: skip
-        for direction, target in way:
-            run = Run(history, connection, direction, target, note=noting(ledger, connection))
-            with explained(history.folder, run):
-                run()
+        for direction, target in runs:
+            run = MigrationRun(
+                history,
+                connection,
+                direction,
+                target,
+                note=recorder_for(schema_history, connection),
+            )
+            with translated_errors(history.folder, run):
+                run.execute()
             if direction == "downgrade":
-                left = [name for name in _tables_and_types(connection) if name not in before]
-                if left:
+                leftovers = [name for name in _tables_and_types(connection) if name not in before]
+                if leftovers:
                     raise MigrationError(
-                        f"A downgrade of the whole history leaves {', '.join(left)} behind."
+                        f"The downgrade to {base} does not drop {', '.join(leftovers)}. Drop them "
+                        "in the downgrade() of the revisions that create them."
                     )
-        apart = [
-            describe(difference) for difference in differences(connection, metadata, ledger=ledger)
+        changes = [
+            describe(difference)
+            for difference in differences(connection, metadata, schema_history=schema_history)
         ]
-    if apart:
+    if changes:
         raise MigrationError(
-            f"The models are ahead of the history: {'; '.join(apart)}. `colonnade migrate` writes "
-            "what is missing."
+            f"The models are ahead of the history: {'; '.join(changes)}. Run `colonnade migrate` "
+            "to write a revision."
         )
 
 
 def _tables_and_types(connection: Connection) -> list[str]:
-    tables = sorted(set(sa.inspect(connection).get_table_names()) - OURS)
-    is_asked = connection.dialect.name == "postgresql"
-    types = [f"the type {name}" for _, name in enums_in(connection)] if is_asked else []
+    tables = sorted(set(sa.inspect(connection).get_table_names()) - INTERNAL_TABLES)
+    has_types = connection.dialect.name == "postgresql"
+    types = [f"the type {name}" for _, name in enums_in(connection)] if has_types else []
     connection.rollback()
     return [*tables, *types]

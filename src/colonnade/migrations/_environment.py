@@ -1,9 +1,10 @@
-"""Alembic's configuration: the database, the tables, and how the two are compared."""
+"""The connection, the tables and the comparison options that Alembic works with."""
 
 import warnings
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,79 +19,82 @@ from colonnade.migrations.autogenerate._comparators import PLUGINS, type_differs
 from colonnade.migrations.autogenerate._rendering import render_item
 from colonnade.migrations.operations import _sqlite_batch as _sqlite
 from colonnade.migrations.operations import is_aside
-from colonnade.migrations.operations._conversions import UTF8
-from colonnade.migrations.runner._journal import JOURNAL
+from colonnade.migrations.operations._conversions import IS_UTF8
+from colonnade.migrations.runner._journal import JOURNAL_TABLE
+from colonnade.models import application_tables
 from colonnade.project import Project
 
 VERSION_TABLE = "alembic_version"
-OURS = frozenset((VERSION_TABLE, JOURNAL))
-"""Tables that are not models'."""
+INTERNAL_TABLES = frozenset((VERSION_TABLE, JOURNAL_TABLE))
+"""The tables in which migrations keep their records."""
 
 
 @contextmanager
 def connect(config: Config) -> Iterator[Connection]:
-    """A connection for Alembic's ``env.py``: the one that a command has, or a new one.
+    """Connect to the database in Alembic's ``env.py``.
+
+    It yields the connection of the running command, or opens one if Alembic was started by itself.
 
     Args:
         config: Alembic's settings.
     """
-    given_connection = config.attributes.get("connection")
-    if given_connection is not None:
-        yield given_connection
+    connection = config.attributes.get("connection")
+    if connection is not None:
+        yield connection
         return
-    with opened(project_of(config).choose_database()) as connection:
+    with migration_connection(project_of(config).choose_database()) as connection:
         yield connection
 
 
 @contextmanager
-def opened(database: Database) -> Iterator[Connection]:
-    """A connection to change tables on.
+def migration_connection(database: Database) -> Iterator[Connection]:
+    """Open a connection for changing tables.
 
-    Past a pooler, where a session is not a session. On SQLite without foreign keys being
-    enforced, since a table is copied and dropped to change it; they are checked afterwards.
+    It bypasses a connection pooler, which may give each statement another session. On SQLite,
+    foreign keys are not enforced while tables are copied and dropped; they are checked afterwards.
 
     Args:
         database: The database.
 
     Raises:
-        UnreachableError: It cannot be connected to.
-        MigrationError: It is behind a pooler, and nobody says where the server itself is.
+        UnreachableError: The database cannot be reached.
+        MigrationError: The database is behind a pooler, and no direct URL is configured.
     """
     direct = database.direct
-    other = database if direct is database.url else Database(direct)
+    direct_database = database if direct is database.url else Database(direct)
     try:
-        other.ping()
-        if other.is_pooled:
+        direct_database.ping()
+        if direct_database.is_pooled:
             raise MigrationError(
-                f"{other.url} is behind a pooler in transaction mode, where neither locks nor "
-                "settings last as long as a migration. Specify the server itself: "
-                "Database(direct_url=...), DATABASE_URL_UNPOOLED beside DATABASE_URL, or "
+                f"{direct_database.url} is behind a pooler in transaction mode, which keeps "
+                "neither locks nor settings for the length of a migration. Specify the URL of the "
+                "server: Database(direct_url=...), DATABASE_URL_UNPOOLED beside DATABASE_URL, or "
                 "--database-url."
             )
-        with other.engine.connect() as connection, warnings.catch_warnings():
-            leave_to_us()
-            if other.url.backend != "sqlite":
+        with direct_database.engine.connect() as connection, warnings.catch_warnings():
+            ignore_reflection_warnings()
+            if direct_database.url.backend != "sqlite":
                 yield connection
                 return
-            _sqlite.read_rules_of_keys(connection.dialect)
+            _sqlite.reflect_foreign_key_actions(connection.dialect)
             driver: Any = connection.connection.driver_connection
             driver.execute("PRAGMA foreign_keys=OFF")
-            driver.create_function(UTF8, 1, _is_utf8, deterministic=True)
+            driver.create_function(IS_UTF8, 1, _is_utf8, deterministic=True)
             try:
                 yield connection
             finally:
                 connection.rollback()
                 driver.execute("PRAGMA foreign_keys=ON")
     finally:
-        if other is not database:
-            other.dispose()
+        if direct_database is not database:
+            direct_database.dispose()
 
 
-def leave_to_us() -> None:
-    """Have SQLAlchemy say nothing of what Colonnade reads and sorts itself."""
+def ignore_reflection_warnings() -> None:
+    """Ignore SQLAlchemy's warnings about what Colonnade reads and sorts itself."""
     for message in (
         "Skipped unsupported reflection of expression-based index",
-        "SQL-parsed foreign key constraint",  # one that a table has twice
+        "SQL-parsed foreign key constraint",  # a foreign key that a table has twice
         "Cannot correctly sort tables",
     ):
         warnings.filterwarnings("ignore", message, SAWarning)
@@ -105,7 +109,7 @@ def _is_utf8(value: object) -> bool:
 
 
 def project_of(config: Config) -> Project:
-    """The project that settings are for; those of an alembic.ini: the one it is in."""
+    """The project that Alembic's settings belong to: by default the one around alembic.ini."""
     project = config.attributes.get("project")
     if project is None:
         file = Path(config.config_file_name or "alembic.ini")
@@ -114,7 +118,7 @@ def project_of(config: Config) -> Project:
 
 
 def options_for(config: Config) -> dict[str, Any]:
-    """How Alembic compares and writes, for ``context.configure`` in an ``env.py``.
+    """The options for ``context.configure()`` in an ``env.py``.
 
     Args:
         config: Alembic's settings.
@@ -129,43 +133,42 @@ def options_for(config: Config) -> dict[str, Any]:
 
 
 def models_of(project: Project) -> MetaData:
-    """The tables of a project's models: of the metadatas that it names, else of every SQLModel.
+    """The tables of a project's models: of the configured metadata, by default of every SQLModel.
 
     Raises:
-        ProjectError: They cannot be imported, or two of them have the same name.
+        ProjectError: The models cannot be imported, or two of them have the same name.
     """
     project.load()
-    collected = project.load_metadata() or metadatas()
+    migrated = project.load_metadata() or metadatas()
     try:
-        metadata = merged(collected)
+        metadata = merged(migrated)
     except ValueError as error:
         raise ProjectError(str(error)) from None
-    others = {
+    metadata.info[UNMANAGED_TABLES] = {
         (table.schema, table.name): label
-        for label, other in project.other_metadata(collected).items()
+        for label, other in project.other_metadata(migrated).items()
         for table in other.tables.values()
         if table.key not in metadata.tables
     }
-    metadata.info[OTHERS] = others
     return metadata
 
 
-OTHERS = "colonnade.others"
-"""Under which a metadata's ``info`` has the tables of other metadatas, by schema and name."""
+UNMANAGED_TABLES = "colonnade.others"
+"""The key in ``MetaData.info`` of the tables of other metadata, by schema and name."""
 
 
-def others_of(metadata: MetaData) -> dict[str, int]:
-    """The MetaDatas of a project that are not migrated, and how many tables each has."""
-    return dict(Counter(metadata.info.get(OTHERS, {}).values()))
+def unmanaged_table_counts(metadata: MetaData) -> dict[str, int]:
+    """The number of tables in each metadata of the project that is not migrated."""
+    return dict(Counter(metadata.info.get(UNMANAGED_TABLES, {}).values()))
 
 
-def is_of_others(metadata: MetaData, schema: str | None, table: str) -> bool:
-    """Whether a table is another metadata's, which is not migrated here."""
-    return (schema, table) in metadata.info.get(OTHERS, {})
+def is_unmanaged(metadata: MetaData, schema: str | None, table: str) -> bool:
+    """Whether a table belongs to a metadata that is not migrated."""
+    return (schema, table) in metadata.info.get(UNMANAGED_TABLES, {})
 
 
 def options(metadata: MetaData) -> dict[str, Any]:
-    """``options_for`` of given tables."""
+    """The options for ``context.configure()`` with the given tables."""
     return {
         "target_metadata": metadata,
         "render_as_batch": True,
@@ -181,38 +184,46 @@ def options(metadata: MetaData) -> dict[str, Any]:
 
 
 def _is_compared(metadata: MetaData) -> Any:
-    """Whether a thing of a database is compared: what no model or revision made is left alone."""
+    """A filter for Alembic that leaves out tables without a model, and columns put aside."""
 
     def is_compared(
-        thing: Any, name: str | None, kind: str, reflected: bool, counterpart: Any
+        schema_item: Any, name: str | None, kind: str, reflected: bool, counterpart: Any
     ) -> bool:
         if kind == "table":
-            key = f"{thing.schema}.{name}" if thing.schema else name
-            return not reflected or (key in metadata.tables and name not in OURS)
+            key = f"{schema_item.schema}.{name}" if schema_item.schema else name
+            return not reflected or (key in metadata.tables and name not in INTERNAL_TABLES)
         return not (kind == "column" and reflected and is_aside(str(name)))
 
     return is_compared
 
 
-def fresh_context(
-    connection: Connection, metadata: MetaData, *, everything: bool = False
+def migration_context(
+    connection: Connection, metadata: MetaData, *, compare_all: bool = False
 ) -> MigrationContext:
     """Alembic's context for comparing tables with a database.
 
     Args:
         connection: The database.
         metadata: The tables.
-        everything: Whether a table that is only in the database is a difference too.
+        compare_all: Whether to compare the application's tables that only the database has.
     """
-    chosen = options(metadata)
-    if everything:
-        compared = chosen["include_object"]
+    configured = options(metadata)
+    if compare_all:
+        compares_other_item = configured["include_object"]
 
-        def is_compared(thing: Any, name: str, kind: str, reflected: bool, other: Any) -> bool:
-            if kind == "table":
-                is_others = is_of_others(metadata, thing.schema, name)
-                return name not in OURS and not is_aside(str(name)) and not is_others
-            return bool(compared(thing, name, kind, reflected, other))
+        @cache
+        def in_database(schema: str | None) -> frozenset[str]:
+            return frozenset(application_tables(connection, schema))
 
-        chosen["include_object"] = is_compared
-    return MigrationContext.configure(connection, opts=chosen)
+        def is_compared(
+            schema_item: Any, name: str, kind: str, reflected: bool, counterpart: Any
+        ) -> bool:
+            if kind != "table":
+                return bool(compares_other_item(schema_item, name, kind, reflected, counterpart))
+            schema = schema_item.schema
+            if name in INTERNAL_TABLES or is_aside(name) or is_unmanaged(metadata, schema, name):
+                return False
+            return schema_item.key in metadata.tables or name in in_database(schema)
+
+        configured["include_object"] = is_compared
+    return MigrationContext.configure(connection, opts=configured)

@@ -1,4 +1,4 @@
-"""The revisions of a project, and Alembic's settings for them."""
+"""The revisions of a project and their settings for Alembic."""
 
 import re
 import warnings
@@ -18,17 +18,17 @@ from colonnade.errors import MigrationError
 from colonnade.project import Project
 
 ENVIRONMENT = Path(str(files("colonnade.migrations") / "environment"))
-"""Alembic's env.py and template of a revision, for a project that has none."""
+"""The env.py and the revision template for a project without these files."""
 
 FILE_NAMES = "%%(year)d_%%(month).2d_%%(day).2d_%%(slug)s_%%(rev)s"
-"""Of revisions: in the order they were written, wherever they are listed."""
+"""Names of revision files: with the date first, so that they sort by age."""
 
 
 def settings_of(project: Project) -> Config:
-    """Alembic's settings for a project: its alembic.ini, if it has one, else ours.
+    """Alembic's settings for a project: those of its alembic.ini, by default Colonnade's.
 
     Raises:
-        ProjectError: It names an alembic.ini that is not there.
+        ProjectError: The configured alembic.ini does not exist.
     """
     config = Config(project.alembic_ini, cmd_opts=Namespace(quiet=True))
     if project.alembic_ini is None:
@@ -57,13 +57,13 @@ class History:
 
     @cached_property
     def script(self) -> ScriptDirectory:
-        """Alembic's view of them.
+        """Alembic's directory of the revisions.
 
         Raises:
-            MigrationError: A revision cannot be read, or follows one that is not there.
+            MigrationError: A revision cannot be read, or follows a missing one.
         """
-        with explained(self.folder), warnings.catch_warnings():
-            # Of a revision that is not there, Alembic warns before it fails.
+        with translated_errors(self.folder), warnings.catch_warnings():
+            # Alembic warns about a missing revision before it fails.
             warnings.filterwarnings("ignore", r"Revision \S+ referenced from", UserWarning)
             script = ScriptDirectory.from_config(self.config)
             script.get_heads()
@@ -71,20 +71,20 @@ class History:
 
     @property
     def folder(self) -> Path:
-        """Where they are."""
+        """The folder of the revisions."""
         if self.project.alembic_ini is None:
             return self.project.versions
         script = ScriptDirectory.from_config(self.config)
         return Path(script.versions)
 
-    def forget(self) -> None:
-        """Its files have changed: read them again when they are next asked for."""
+    def clear_cache(self) -> None:
+        """Read the revisions again at the next access, because their files have changed."""
         for name in ("script", "revisions"):
             self.__dict__.pop(name, None)
 
     @property
-    def is_foreign(self) -> bool:
-        """Whether the project has an ``env.py`` that does not ask Colonnade for its connection."""
+    def has_alembic_env(self) -> bool:
+        """Whether the project's ``env.py`` connects without Colonnade."""
         if self.project.alembic_ini is None:
             return False
         file = Path(ScriptDirectory.from_config(self.config).dir) / "env.py"
@@ -92,47 +92,47 @@ class History:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is none."""
+        """Whether the history has no revisions."""
         return not self.revisions
 
     @cached_property
     def revisions(self) -> Sequence[Script]:
-        """All, the oldest first.
+        """All revisions, the oldest first.
 
         Raises:
             MigrationError: As ``script``.
         """
-        with explained(self.folder):
+        with translated_errors(self.folder):
             return tuple(self.script.walk_revisions())[::-1]
 
     @property
     def heads(self) -> tuple[str, ...]:
-        """The newest of each branch."""
+        """The newest revision of each branch."""
         return tuple(self.script.get_heads())
 
     def head(self) -> str | None:
-        """The newest revision; None if there is none.
+        """The newest revision; None if the history is empty.
 
         Raises:
-            MigrationError: There are several.
+            MigrationError: The history has several heads.
         """
         heads = self.heads
         if len(heads) > 1:
             names = " and ".join(self.name(head) for head in heads)
             raise MigrationError(
-                f"The history has {len(heads)} heads: {names}. Two revisions follow the same one, "
-                "as after a merge of two branches. If neither was applied anywhere else, set the "
-                "down_revision of the later to the earlier; else join them: colonnade migrate "
-                "--merge."
+                f"The history has {len(heads)} heads: {names}. Several revisions follow the same "
+                "one, as after merging two Git branches. Run `colonnade migrate --merge` to join "
+                "them. If one of them has not been applied to any database yet, you can instead "
+                "set its down_revision to the other."
             )
         return heads[0] if heads else None
 
     def has(self, revision: str) -> bool:
-        """Whether there is such a revision."""
+        """Whether the history has a revision with this id."""
         return any(script.revision == revision for script in self.revisions)
 
     def name(self, revision: str) -> str:
-        """A revision as people know it: its id and its message."""
+        """The id of a revision followed by its message, for messages to the user."""
         script = next((script for script in self.revisions if script.revision == revision), None)
         return revision if script is None else f"{revision} ({script.doc})"
 
@@ -141,16 +141,15 @@ _MISSING = re.compile(r"(?:Can't locate|No such) revision (?:identified by )?'?(
 
 
 @contextmanager
-def explained(folder: Path, run: "HasCurrent | None" = None) -> Iterator[None]:
-    """Say what Alembic says of a history in words that tell what to do.
+def translated_errors(folder: Path, run: "HasCurrentRevision | None" = None) -> Iterator[None]:
+    """Turn Alembic's errors about a history into errors that say what to do.
 
     Args:
-        folder: Where the history is.
-        run: What is going through it: an error of a revision is that revision's.
+        folder: The folder of the history.
+        run: The run, if revisions are running: other errors are attributed to its current one.
 
     Raises:
-        MigrationError: Instead of Alembic's errors, and those of revisions that cannot be
-            imported.
+        MigrationError: Alembic or a revision failed, or a revision cannot be imported.
     """
     try:
         yield
@@ -158,33 +157,34 @@ def explained(folder: Path, run: "HasCurrent | None" = None) -> Iterator[None]:
         raise
     except Exception as error:
         if run is None or run.current is None:
-            _explain(folder, error)
+            _translate(folder, error)
             raise
         raise MigrationError(
-            f"Revision {run.current} fails: {type(error).__name__}: {str(error).strip()}"
+            f"Revision {run.current} failed: {type(error).__name__}: {str(error).strip()}"
         ) from error
 
 
-class HasCurrent(Protocol):
-    """What is at some revision."""
+class HasCurrentRevision(Protocol):
+    """An object with the id of the running revision."""
 
     current: str | None
 
 
-def _explain(folder: Path, raised: Exception) -> None:
+def _translate(folder: Path, raised: Exception) -> None:
     try:
         raise raised
     except CommandError as error:
-        match = _MISSING.search(str(error))
-        if match:
+        missing = _MISSING.search(str(error))
+        if missing:
             raise MigrationError(
-                f"Unknown revision {match[1]} in {folder}. Run `colonnade history` for the list."
+                f"The revision {missing[1]} does not exist in {folder}. Run `colonnade history` "
+                "for the revisions."
             ) from error
         raise MigrationError(f"{folder}: {error}") from error
-    except KeyError as error:  # what Alembic raises of a down_revision that is not there
+    except KeyError as error:  # Alembic's error for a missing down_revision
         raise MigrationError(
-            f"{folder}: a revision follows {error}, which does not exist. Restore its file "
-            "from version control or from its author."
+            f"{folder}: a revision follows {error}, whose file is missing. Restore the file from "
+            "version control, or ask the author of the revision for it."
         ) from error
     except (SyntaxError, ImportError, NameError, AttributeError) as error:
         raise MigrationError(

@@ -1,6 +1,8 @@
-"""What changes a history's files: squashing, merging, stamping, and handing Alembic's over."""
+"""Maintain a history: squash, merge, stamp, and eject Alembic's files."""
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from alembic import command
@@ -10,20 +12,20 @@ from sqlalchemy import Connection, MetaData
 from colonnade.database import Database, DatabaseURL
 from colonnade.errors import MigrationError
 from colonnade.migrations import operations as safe_ops
-from colonnade.migrations._environment import opened
-from colonnade.migrations._history import ENVIRONMENT, History, explained
+from colonnade.migrations._environment import migration_connection
+from colonnade.migrations._history import ENVIRONMENT, History, translated_errors
 from colonnade.migrations.autogenerate._choices import Choices
 from colonnade.migrations.autogenerate._descriptions import describe
 from colonnade.migrations.autogenerate._drift import differences
 from colonnade.migrations.autogenerate._revision_writer import Written, find_change, replay, write
 from colonnade.migrations.autogenerate._schema_history import SchemaHistory
-from colonnade.migrations.guard._dry_run import record
+from colonnade.migrations.guard._dry_run import record_operations
 from colonnade.migrations.runner._runner import Watcher, current_heads
-from colonnade.migrations.runner._throwaway_database import shadow
+from colonnade.migrations.runner._throwaway_database import throwaway_database
 from colonnade.project import Project
 
 _SETTINGS = """\
-# Alembic's settings. The database, the models and how they are compared are in {script}/env.py.
+# Alembic's settings. {script}/env.py has the database, the models and the comparison options.
 [alembic]
 script_location = %(here)s/{script}
 version_locations = %(here)s/{versions}
@@ -42,104 +44,107 @@ def squash(
     force: bool = False,
     watcher: Watcher | None = None,
 ) -> Written:
-    """Make one revision of all.
+    """Replace all revisions by one.
 
-    It keeps the id of the newest: a database that is there stays there, and one that is behind
-    must be upgraded before.
+    The new revision has the id of the newest one: up-to-date databases stay up to date, others
+    must be upgraded first.
 
     Args:
         history: The history.
-        url: The kind of database to replay in.
+        url: A database of the same kind as the one to replay the history in.
         metadata: The models' tables.
         message: The message of the new revision.
-        force: Even if revisions run their own SQL or Python, which is not in the new one.
-        watcher: Told how the replay goes.
+        force: Whether to leave out raw SQL and Python code of the revisions.
+        watcher: Receives the progress of the replay.
 
     Raises:
-        MigrationError: Models and history disagree, a revision does more than change tables, or
-            there is nothing to squash.
+        MigrationError: The models differ from the history, a revision does more than change
+            tables, or there is nothing to squash.
     """
     head = history.head()
     if head is None or len(history.revisions) < 2:
-        raise MigrationError("There is at most one revision: nothing to squash.")
-    with shadow(url) as connection:
-        ledger = replay(history, connection, watcher=watcher)
-        apart = [
-            describe(difference) for difference in differences(connection, metadata, ledger=ledger)
+        raise MigrationError("There is nothing to squash: the history has fewer than 2 revisions.")
+    with throwaway_database(url) as connection:
+        schema_history = replay(history, connection, watcher=watcher)
+        changes = [
+            describe(difference)
+            for difference in differences(connection, metadata, schema_history=schema_history)
         ]
-        if apart:
+        if changes:
             raise MigrationError(
-                f"The models are ahead of the history ({'; '.join(apart)}). Run `colonnade "
+                f"The models are ahead of the history: {'; '.join(changes)}. Run `colonnade "
                 "migrate` first."
             )
-        lost = [] if force else _more_than_tables(history, connection)
+        lost = [] if force else _custom_code(history, connection)
         if lost:
             raise MigrationError(
-                "These revisions do more than change tables, which the new revision would "
-                "leave out: "
-                f"{'; '.join(lost)}. Use --force if new databases do not need it."
+                "The new revision would not contain the SQL and the Python code of these "
+                f"revisions: {'; '.join(lost)}. Use --force if new databases do not need them."
             )
     count = len(history.revisions)
-    with shadow(url) as connection:
+    with throwaway_database(url) as connection:
         change = find_change(connection, metadata, SchemaHistory(), Choices())
-        with _away(history):
-            title = message or f"squash {count} revisions"
-            return write(history, connection, metadata, change, title, None, revision=head)
+        with _replaced_files(history):
+            message = message or f"squash {count} revisions"
+            return write(history, connection, metadata, change, message, None, revision=head)
 
 
-def _more_than_tables(history: History, connection: Connection) -> list[str]:
-    own_doing = (ops.ExecuteSQLOp, ops.BulkInsertOp, safe_ops.ForEachBatch)
-    operations: list[str] = []
+def _custom_code(history: History, connection: Connection) -> list[str]:
+    """The raw SQL and Python code of a history, which autogenerate would not write again."""
+    custom_operations = (ops.ExecuteSQLOp, ops.BulkInsertOp, safe_ops.ForEachBatch)
+    descriptions: list[str] = []
     for revision in history.revisions:
-        recording = record(connection, revision.module.upgrade)
-        theirs = [
-            operation for operation in recording.operations if isinstance(operation, own_doing)
+        recording = record_operations(connection, revision.module.upgrade)
+        descriptions += [
+            f"{revision.revision} ({describe(operation)})"
+            for operation in recording.operations
+            if isinstance(operation, custom_operations)
         ]
-        operations += [f"{revision.revision} ({describe(their)})" for their in theirs]
-        if not recording.is_whole:
-            operations.append(f"{revision.revision} (asks the database)")
-    return operations
+        if not recording.is_complete:
+            descriptions.append(f"{revision.revision} (queries the database)")
+    return descriptions
 
 
-class _away:  # noqa: N801 - used as `with _away(history)`
-    """The files of a history are out of the way: for good, or until something fails."""
-
-    def __init__(self, history: History) -> None:
-        self.history = history
-        self.paths = [Path(revision.path) for revision in history.revisions]
-
-    def __enter__(self) -> None:
-        for path in self.paths:
-            path.rename(path.with_suffix(".squashed"))
-        self.history.forget()
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        for path in self.paths:
-            away = path.with_suffix(".squashed")
-            if kind is None:
-                away.unlink()
-            else:
-                away.rename(path)
-        self.history.forget()
+@contextmanager
+def _replaced_files(history: History) -> Iterator[None]:
+    """Delete the files of a history at the end; keep them if an error is raised."""
+    renamed = {
+        path: path.with_suffix(".squashed")
+        for path in (Path(revision.path) for revision in history.revisions)
+    }
+    for path, backup in renamed.items():
+        path.rename(backup)
+    history.clear_cache()
+    try:
+        yield
+    except BaseException:
+        for path, backup in renamed.items():
+            backup.rename(path)
+        raise
+    else:
+        for backup in renamed.values():
+            backup.unlink()
+    finally:
+        history.clear_cache()
 
 
 def merge(history: History, message: str | None = None) -> Path:
     """Write a revision that follows all heads.
 
     Raises:
-        MigrationError: There is one head.
+        MigrationError: The history has fewer than two heads.
     """
     if len(history.heads) < 2:
-        raise MigrationError("The history has one head: nothing to merge.")
-    with explained(history.folder):
+        raise MigrationError("There is nothing to merge: the history has fewer than 2 heads.")
+    with translated_errors(history.folder):
         script = command.merge(history.config, "heads", message or "merge")
-    history.forget()
+    history.clear_cache()
     assert script is not None
     return Path(script.path)
 
 
 def stamp(history: History, database: Database, revision: str) -> None:
-    """Say that a database is at a revision, without running anything.
+    """Record that a database is at a revision, without running anything.
 
     Args:
         history: The history.
@@ -147,29 +152,29 @@ def stamp(history: History, database: Database, revision: str) -> None:
         revision: The revision, ``head`` or ``base``.
 
     Raises:
-        MigrationError: There is no such revision.
+        MigrationError: The history does not have this revision.
     """
-    with opened(database) as connection:
+    with migration_connection(database) as connection:
         unknown = [head for head in current_heads(connection) if not history.has(head)]
         history.config.attributes["connection"] = connection
         try:
-            with explained(history.folder):
+            with translated_errors(history.folder):
                 command.stamp(history.config, revision, purge=bool(unknown))
         finally:
             del history.config.attributes["connection"]
 
 
 def eject(project: Project) -> list[Path]:
-    """Write Alembic's files into a project, which has them from then on.
+    """Write Alembic's files into a project, so that it can change them.
 
     Args:
         project: The project.
 
     Returns:
-        The files: alembic.ini, env.py and the template of a revision.
+        The files: alembic.ini, env.py and the revision template.
 
     Raises:
-        MigrationError: One of them is there already.
+        MigrationError: One of the files already exists.
     """
     versions = project.versions
     script = versions.parent if versions.parent != project.root else project.root / "migrations"
@@ -177,7 +182,10 @@ def eject(project: Project) -> list[Path]:
     files = {name: script / name for name in ("env.py", "script.py.mako")}
     for path in (settings, *files.values()):
         if path.exists():
-            raise MigrationError(f"{path} already exists, and nothing is overwritten.")
+            raise MigrationError(
+                f"{path} already exists, and --eject does not overwrite files. Move or delete it "
+                "first."
+            )
     script.mkdir(parents=True, exist_ok=True)
     versions.mkdir(parents=True, exist_ok=True)
     for name, path in files.items():

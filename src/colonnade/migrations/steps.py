@@ -1,14 +1,14 @@
-"""What a revision can do to a table in use, each safe and able to be run again.
+"""Migration steps that are safe on a table in use, and safe to run again after an interruption.
 
-``migrate`` writes them; in your own revision they are used the same way::
+``colonnade migrate`` writes them. Use them the same way in a revision that you write by hand::
 
     from colonnade.migrations import steps
 
     def upgrade() -> None:
         steps.add_index("ix_task_due", "task", ["due"])
 
-Each does on PostgreSQL its long part without making any write wait, for which it commits what
-came before it; on SQLite it is part of the revision's transaction. See ``docs/migrations.md``.
+On PostgreSQL a step does its slow work without blocking writes, and commits the operations before
+it to do so. On SQLite it is part of the revision's transaction. See ``docs/migrations.md``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ from alembic import op
 from sqlalchemy.types import TypeEngine
 
 from colonnade.migrations import operations
-from colonnade.migrations.operations import BATCH, Condition, Work, by_dialect
+from colonnade.migrations.operations import BATCH_SIZE, BatchFunction, Condition, by_dialect
 
 __all__ = [
     "add_check",
@@ -56,52 +56,52 @@ __all__ = [
 
 
 def rename_table(table: str, new: str, *, schema: str | None = None) -> None:
-    """Give a table another name; foreign keys, indexes and views follow."""
+    """Rename a table; foreign keys, indexes and views follow."""
     op.invoke(operations.RenameTable(table, new, schema=schema))
 
 
 def rename_column(table: str, column: str, new: str, *, schema: str | None = None) -> None:
-    """Give a column another name; indexes, constraints and views follow."""
+    """Rename a column; indexes, constraints and views follow."""
     op.invoke(operations.RenameColumn(table, column, new, schema=schema))
 
 
 def rename_index(table: str, index: str, new: str, *, schema: str | None = None) -> None:
-    """Give an index another name."""
+    """Rename an index."""
     op.invoke(operations.RenameIndex(table, index, new, schema=schema))
 
 
 def rename_constraint(table: str, constraint: str, new: str, *, schema: str | None = None) -> None:
-    """Give a primary key, a UNIQUE or a foreign key another name."""
+    """Rename a primary key, UNIQUE or foreign key constraint."""
     op.invoke(operations.RenameConstraint(table, constraint, new, schema=schema))
 
 
 def create_schema(name: str) -> None:
-    """Make a schema of PostgreSQL, unless it is there; SQLite has none."""
+    """Create a schema on PostgreSQL if it does not exist; SQLite has no schemas."""
     op.invoke(operations.CreateSchema(name))
 
 
 def drop_schema(name: str) -> None:
-    """Drop a schema of PostgreSQL, unless something of others is in it."""
+    """Drop a schema on PostgreSQL if it is empty."""
     op.invoke(operations.DropSchema(name))
 
 
 def rename_check(
     table: str, check: str, new: str, condition: Condition, *, schema: str | None = None
 ) -> None:
-    """Give a CHECK another name; SQLite needs its condition for that."""
+    """Rename a CHECK. SQLite needs its condition to recreate it."""
     op.invoke(operations.RenameCheck(table, check, new, condition, schema=schema))
 
 
 def put_aside(
     table: str, column: str, *, name: str | None = None, schema: str | None = None
 ) -> None:
-    """Take a column out of use and keep what it holds, nullable and under another name.
+    """Take a column out of use but keep its data: rename it and drop NOT NULL.
 
     Args:
         table: The table.
         column: The column.
-        name: The other name. The default is ``<column>__dropped``.
-        schema: The table's, if it is not the default one.
+        name: The column's new name. The default is ``<column>__dropped``.
+        schema: The table's schema, if it is not the default one.
     """
     op.invoke(operations.PutAside(table, column, name=name, schema=schema))
 
@@ -109,7 +109,7 @@ def put_aside(
 def take_back(
     table: str, column: str, *, name: str | None = None, schema: str | None = None
 ) -> None:
-    """Undo ``put_aside``; rows written since have no value in it."""
+    """Undo ``put_aside``; the column is NULL in rows written in the meantime."""
     op.invoke(operations.TakeBack(table, column, name=name, schema=schema))
 
 
@@ -119,17 +119,17 @@ def fill(
     value: Any,
     *,
     schema: str | None = None,
-    batch: int = BATCH,
+    batch: int = BATCH_SIZE,
 ) -> None:
-    """Give a column's NULLs a value, in batches.
+    """Set a column's NULLs to a value, in batches.
 
     Args:
         table: The table.
         column: The column.
-        value: Text, a number or a bool; or SQL, such as ``sa.func.now()`` or
+        value: A string, number or bool; or SQL, such as ``sa.func.now()`` or
             ``sa.text("'2026-01-01'")``.
-        schema: The table's, if it is not the default one.
-        batch: Rows in one transaction, about.
+        schema: The table's schema, if it is not the default one.
+        batch: The approximate number of rows per transaction.
     """
     op.invoke(operations.Fill(table, column, value, schema=schema, batch=batch))
 
@@ -140,11 +140,12 @@ def map_values(
     values: Mapping[Any, Any],
     *,
     schema: str | None = None,
-    batch: int = BATCH,
+    batch: int = BATCH_SIZE,
 ) -> None:
-    """Change values of a column to others, in batches: ``{"canceled": "cancelled"}``.
+    """Replace values of a column, in batches: ``{"canceled": "cancelled"}``.
 
-    In one statement where a value becomes one that becomes another: ``{"a": "b", "b": "a"}``.
+    If a replacement is itself replaced, as in ``{"a": "b", "b": "a"}``, a single statement updates
+    all rows.
     """
     op.invoke(operations.MapValues(table, column, values, schema=schema, batch=batch))
 
@@ -159,20 +160,19 @@ def change_type(
     default: Any = False,
     schema: str | None = None,
 ) -> None:
-    """Give a column another type. PostgreSQL may have to write the table anew for it.
+    """Change a column's type. PostgreSQL may have to rewrite the table.
 
-    On SQLite its values are converted by the form in which the old type stores them. Fails, and
-    leaves all as it was, where one cannot be.
+    On SQLite, values are converted from the storage format of the old type. If a value cannot be
+    converted, the step fails and changes nothing.
 
     Args:
         table: The table.
         column: The column.
         type_: The new type.
-        was: The type it had.
-        using: How PostgreSQL makes a new value of an old one, as SQL.
-        default: Its default in the database from then on, as SQL; None if it has none any more.
-            The default is to leave it.
-        schema: The table's, if it is not the default one.
+        was: The old type.
+        using: The expression with which PostgreSQL converts a value, as SQL.
+        default: The new server default, as SQL; None to drop it. The default is to keep it.
+        schema: The table's schema, if it is not the default one.
     """
     op.invoke(
         operations.ChangeType(
@@ -182,9 +182,9 @@ def change_type(
 
 
 def create_enum(name: str, values: Sequence[str], *, schema: str | None = None) -> None:
-    """Make an enum type on PostgreSQL; SQLite has none.
+    """Create an enum type on PostgreSQL; SQLite has no enum types.
 
-    Columns have it as ``sa.Enum(..., name=name, create_type=False)``.
+    Columns use it as ``sa.Enum(..., name=name, create_type=False)``.
     """
     op.invoke(operations.CreateEnum(name, values, schema=schema))
 
@@ -198,20 +198,20 @@ def change_enum(
     columns: Sequence[str] = (),
     schema: str | None = None,
 ) -> None:
-    """Give an enum type other values.
+    """Change the values of an enum type.
 
-    Values that come, or are called something else, change the type alone. Where some go, or the
-    order is another, every table that has the type is written anew. Fails, and leaves all as it
-    was, where a row has a value that goes.
+    Adding or renaming values alters the type in place. Removing or reordering values recreates the
+    type and rewrites every table that uses it. If a row has a removed value without a replacement,
+    the step fails and changes nothing.
 
     Args:
         name: The type.
-        values: Its values, in their order.
-        was: Those it had.
-        mapping: What values become that go: ``{"canceled": "cancelled"}``.
-        columns: Which have it: ``["task.status"]``. PostgreSQL knows; on SQLite, which has no
-            such types, these are the ones whose rows are changed.
-        schema: The type's, if it is not the default one.
+        values: The new values, in order.
+        was: The old values, in order.
+        mapping: The replacement for each removed value: ``{"canceled": "cancelled"}``.
+        columns: The columns that use the type: ``["task.status"]``. Only SQLite, which has no enum
+            types, needs them to update their rows.
+        schema: The type's schema, if it is not the default one.
     """
     op.invoke(
         operations.ChangeEnum(
@@ -224,27 +224,27 @@ def drop_enum(name: str, values: Sequence[str], *, schema: str | None = None) ->
     """Drop an enum type on PostgreSQL.
 
     Args:
-        name: The type. Fails where a column still has it.
-        values: The values it had, for whoever reads the revision.
-        schema: The type's, if it is not the default one.
+        name: The type. The step fails if a column still uses it.
+        values: The type's values, for readers of the revision.
+        schema: The type's schema, if it is not the default one.
     """
     op.invoke(operations.DropEnum(name, values, schema=schema))
 
 
 def require(
-    table: str, column: str, value: Any, *, schema: str | None = None, batch: int = BATCH
+    table: str, column: str, value: Any, *, schema: str | None = None, batch: int = BATCH_SIZE
 ) -> None:
-    """Have a column need a value, and give the rows that have none one, in batches.
+    """Fill a column's NULLs, in batches, and set NOT NULL.
 
-    On PostgreSQL the value is the column's default meanwhile, for rows that are written by code
-    that does not know the column yet.
+    On PostgreSQL the value is also the column's default until the step is done, for rows inserted
+    by application code that does not know the column yet.
 
     Args:
         table: The table.
         column: The column.
-        value: As in ``fill``.
-        schema: The table's, if it is not the default one.
-        batch: Rows in one transaction, about.
+        value: The value for existing rows, as in ``fill``.
+        schema: The table's schema, if it is not the default one.
+        batch: The approximate number of rows per transaction.
     """
     op.invoke(operations.Require(table, column, value, schema=schema, batch=batch))
 
@@ -259,16 +259,18 @@ def change_computed(
     *,
     schema: str | None = None,
 ) -> None:
-    """Have a computed column say something else, or make one a plain column and back.
+    """Change the expression of a computed column, or turn one into a plain column or back.
+
+    Turning a plain column into a computed one loses its values.
 
     Args:
         table: The table.
         column: The column.
-        type_: Its type.
-        expression: What it is computed from, as SQL; None: it is a plain column from then on.
-        was_type: The type it had.
-        was: What it was computed from; None: it was a plain column, whose values are lost.
-        schema: The table's, if it is not the default one.
+        type_: The new type.
+        expression: The new expression, as SQL; None for a plain column.
+        was_type: The old type.
+        was: The old expression, as SQL; None for a plain column.
+        schema: The table's schema, if it is not the default one.
     """
     op.invoke(
         operations.ChangeComputed(table, column, type_, expression, was_type, was, schema=schema)
@@ -284,15 +286,15 @@ def change_key(
     was_name: str | None = None,
     schema: str | None = None,
 ) -> None:
-    """Make other columns the primary key; on PostgreSQL from an index built CONCURRENTLY.
+    """Change the columns of the primary key; on PostgreSQL its index is built CONCURRENTLY.
 
     Args:
         table: The table.
-        columns: The columns of the key.
-        was: Those of the key that it has.
-        name: The key's name.
-        was_name: The name of the key that it has.
-        schema: The table's, if it is not the default one.
+        columns: The columns of the new key.
+        was: The columns of the old key.
+        name: The name of the new key.
+        was_name: The name of the old key.
+        schema: The table's schema, if it is not the default one.
     """
     op.invoke(
         operations.ChangeKey(table, columns, was, name=name, was_name=was_name, schema=schema)
@@ -302,25 +304,25 @@ def change_key(
 def set_default(
     table: str, column: str, default: Any, *, was: Any = None, schema: str | None = None
 ) -> None:
-    """Give a column another default in the database.
+    """Change or drop a column's server default.
 
     Args:
         table: The table.
         column: The column.
-        default: Text, a number or a bool, or SQL; None: it has none any more.
-        was: The default it had, for whoever reads the revision.
-        schema: The table's, if it is not the default one.
+        default: A string, number, bool or SQL; None to drop the default.
+        was: The old default, for readers of the revision.
+        schema: The table's schema, if it is not the default one.
     """
     op.invoke(operations.SetDefault(table, column, default, was=was, schema=schema))
 
 
 def set_not_null(table: str, column: str, *, schema: str | None = None) -> None:
-    """Have a column need a value. Fails, and leaves it as it was, where a row has none."""
+    """Set NOT NULL. If a row has NULL, the step fails and changes nothing."""
     op.invoke(operations.SetNotNull(table, column, schema=schema))
 
 
 def drop_not_null(table: str, column: str, *, schema: str | None = None) -> None:
-    """Have a column need no value."""
+    """Drop NOT NULL."""
     op.invoke(operations.DropNotNull(table, column, schema=schema))
 
 
@@ -336,12 +338,12 @@ def add_index(
     """Add an index, CONCURRENTLY on PostgreSQL.
 
     Args:
-        name: Its name.
+        name: The index's name.
         table: The table.
-        columns: Names of columns, or SQL expressions.
-        unique: Whether no two rows may have the same.
-        options: Of one database, as Alembic has them: ``{"postgresql_using": "gin"}``.
-        schema: The table's, if it is not the default one.
+        columns: Column names or SQL expressions.
+        unique: Whether the index is UNIQUE.
+        options: Alembic's dialect-specific options: ``{"postgresql_using": "gin"}``.
+        schema: The table's schema, if it is not the default one.
     """
     op.invoke(
         operations.AddIndex(
@@ -356,7 +358,7 @@ def drop_index(name: str, table: str, *, schema: str | None = None) -> None:
 
 
 def add_check(name: str, table: str, condition: Condition, *, schema: str | None = None) -> None:
-    """Add a CHECK: NOT VALID, then validated, on PostgreSQL."""
+    """Add a CHECK; on PostgreSQL it is added NOT VALID, then validated."""
     op.invoke(operations.AddCheck(name, table, condition, schema=schema))
 
 
@@ -369,16 +371,16 @@ def replace_check(
     values: Mapping[Any, Any] | None = None,
     schema: str | None = None,
 ) -> None:
-    """Have a CHECK say something else; at no time is there none.
+    """Change the condition of a CHECK, without a moment in which the table has none.
 
     Args:
-        name: Its name.
+        name: The CHECK's name.
         table: The table.
-        condition: The condition.
-        column: A column whose values become others, as the CHECK asks for.
-        values: What they become: ``{"canceled": "cancelled"}``. On PostgreSQL the new CHECK holds
-            for rows that are written from then on, then existing rows are changed, in batches.
-        schema: The table's, if it is not the default one.
+        condition: The new condition.
+        column: A column whose values are replaced to meet the condition.
+        values: The replacement for each old value: ``{"canceled": "cancelled"}``. On PostgreSQL
+            the new CHECK applies to new rows first; then existing rows are updated in batches.
+        schema: The table's schema, if it is not the default one.
     """
     op.invoke(
         operations.ReplaceCheck(
@@ -393,7 +395,7 @@ def drop_check(name: str, table: str, *, schema: str | None = None) -> None:
 
 
 def add_unique(name: str, table: str, columns: Sequence[str], *, schema: str | None = None) -> None:
-    """Add a UNIQUE constraint; on PostgreSQL from an index that is built CONCURRENTLY."""
+    """Add a UNIQUE constraint; on PostgreSQL its index is built CONCURRENTLY."""
     op.invoke(operations.AddUnique(name, table, columns, schema=schema))
 
 
@@ -411,7 +413,7 @@ def add_foreign_key(
     schema: str | None = None,
     target_schema: str | None = None,
 ) -> None:
-    """Add a foreign key: NOT VALID, then validated, on PostgreSQL."""
+    """Add a foreign key; on PostgreSQL it is added NOT VALID, then validated."""
     op.invoke(
         operations.AddForeignKey(
             name,
@@ -436,22 +438,22 @@ def drop_foreign_key(name: str, table: str, *, schema: str | None = None) -> Non
 
 def for_each_batch(
     table: str,
-    work: Work,
+    work: BatchFunction,
     *,
     where: str | None = None,
     batch: int = 1000,
     schema: str | None = None,
 ) -> None:
-    """Run a function over a table's rows, in the order of its key.
+    """Call a function with a table's rows, in batches, ordered by primary key.
 
-    On PostgreSQL each batch is a transaction, which also stores how far the work has come: after
-    an interruption it goes on from there. On SQLite all is one transaction with the revision.
+    On PostgreSQL each batch is a transaction that also records the progress, so that the step
+    resumes after an interruption. On SQLite all batches are part of the revision's transaction.
 
     Args:
-        table: The table; it needs a primary key.
-        work: Called with the connection and the rows of a batch.
-        where: Which rows, as SQL. The default is all.
-        batch: Rows in a batch.
-        schema: The table's, if it is not the default one.
+        table: The table, which must have a primary key.
+        work: The function, called with the connection and the rows of a batch.
+        where: An SQL condition that selects rows. The default is all rows.
+        batch: The number of rows in a batch.
+        schema: The table's schema, if it is not the default one.
     """
     op.invoke(operations.ForEachBatch(table, work, where=where, batch=batch, schema=schema))

@@ -1,4 +1,4 @@
-"""What a table is: the model class, its columns, mixins, ``Shape`` and derived schemas."""
+"""Tables: the model class, columns, mixins, ``Shape`` and derived schemas."""
 
 from colonnade.models._annotations import Bounds
 from colonnade.models._clock import now, stop_clock

@@ -1,4 +1,4 @@
-"""What an annotation says: its one type, whether it may be None, and its constraints."""
+"""Analysis of annotations: the type, whether it may be None, and the constraints."""
 
 import sys
 import types
@@ -16,9 +16,9 @@ NoneType = type(None)
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """The limits a field puts on its value, whichever way they were written.
+    """The bounds of a field's value, however they were written.
 
-    Of several on one field the narrowest counts, as Pydantic checks them all.
+    If a field has several bounds of one kind, the narrowest one counts, since Pydantic checks all.
     """
 
     ge: Any = None
@@ -33,7 +33,7 @@ class Bounds:
     pattern: str | None = None
 
     def items(self) -> Iterator[tuple[str, Any]]:
-        """The bounds that are set, in the order of the fields above."""
+        """The names and values of the bounds that are set."""
         for field in fields(self):
             value = getattr(self, field.name)
             if value is not None:
@@ -43,19 +43,19 @@ class Bounds:
         return any(True for _ in self.items())
 
 
-_NARROWER = {"ge": max, "gt": max, "min_length": max}
-_WIDER_IS_LESS = {"le": min, "lt": min, "max_length": min, "max_digits": min, "decimal_places": min}
+_LOWER_LIMITS = {"ge": max, "gt": max, "min_length": max}
+_UPPER_LIMITS = {"le": min, "lt": min, "max_length": min, "max_digits": min, "decimal_places": min}
 
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """An annotation taken apart.
+    """An analyzed annotation.
 
     Attributes:
-        type: The type without ``Optional``, ``Annotated``, aliases and ``MISSING``; a generic
-            such as ``list[str]`` or ``Literal["a"]`` stays whole.
-        nullable: Whether it admits None.
-        metadata: What ``Annotated`` and the field carried, innermost first.
+        type: The type without ``Optional``, ``Annotated``, aliases and ``MISSING``. Generics such
+            as ``list[str]`` or ``Literal["a"]`` are kept.
+        nullable: Whether None is allowed.
+        metadata: The metadata of ``Annotated`` and of the field, innermost first.
     """
 
     type: Any
@@ -64,7 +64,7 @@ class Annotation:
 
     @classmethod
     def of(cls, annotation: Any, metadata: Iterable[Any] = ()) -> "Annotation":
-        """Take ``annotation`` apart; ``metadata`` is what its field carries outside of it."""
+        """Analyze ``annotation``; ``metadata`` is the metadata of its field."""
         nullable = False
         layers: list[tuple[Any, ...]] = [tuple(metadata)]
         while True:
@@ -80,11 +80,11 @@ class Annotation:
                 annotation, *inner = get_args(annotation)
                 layers.append(tuple(inner))
             elif origin is Union or origin is types.UnionType:
-                arms = [arm for arm in get_args(annotation) if arm is not MISSING]
-                rest = [arm for arm in arms if arm is not NoneType]
-                nullable = nullable or len(rest) < len(arms)
+                members = [member for member in get_args(annotation) if member is not MISSING]
+                rest = [member for member in members if member is not NoneType]
+                nullable = nullable or len(rest) < len(members)
                 if len(rest) != 1:
-                    annotation = Union[tuple(rest)]  # noqa: UP007 - of what is only known now
+                    annotation = Union[tuple(rest)]  # noqa: UP007 - the members are only known at run time
                     break
                 annotation = rest[0]
             elif origin is Literal and None in get_args(annotation):
@@ -97,19 +97,19 @@ class Annotation:
 
     @classmethod
     def of_field(cls, field: FieldInfo) -> "Annotation":
-        """Take a field's annotation apart, with the constraints the field itself carries."""
+        """Analyze the annotation of a field, including the metadata of the field."""
         return cls.of(field.annotation, field.metadata)
 
     @property
     def bounds(self) -> Bounds:
-        """Every bound in the metadata, the narrowest of each kind."""
+        """The narrowest bound of each kind in the metadata."""
         limits: dict[str, Any] = {}
         for item in self.metadata:
             for name in Bounds.__dataclass_fields__:
                 value = getattr(item, name, None)
                 if value is None or callable(value):
                     continue
-                narrower = _NARROWER.get(name) or _WIDER_IS_LESS.get(name)
+                narrower = _LOWER_LIMITS.get(name) or _UPPER_LIMITS.get(name)
                 limits[name] = (
                     narrower(limits[name], value) if narrower and name in limits else value
                 )
@@ -117,12 +117,12 @@ class Annotation:
 
     @property
     def is_unresolved(self) -> bool:
-        """Whether the type is still a name that nothing was found for."""
+        """Whether the type is still a name, which could not be resolved."""
         return isinstance(self.type, str | ForwardRef)
 
 
 def _flatten(metadata: Iterable[Any]) -> Iterator[Any]:
-    """Single constraints out of groups (``Len(1, 5)``) and of nested ``Field()``s."""
+    """The single constraints in groups such as ``Len(1, 5)`` and in nested ``Field()`` calls."""
     for item in metadata:
         if isinstance(item, FieldInfo):
             yield from _flatten(item.metadata)
@@ -132,17 +132,17 @@ def _flatten(metadata: Iterable[Any]) -> Iterator[Any]:
             yield item
 
 
-class _Lenient(dict[str, Any]):
-    """A namespace in which an unknown name is a forward reference."""
+class _LenientNamespace(dict[str, Any]):
+    """A namespace that resolves unknown names to forward references."""
 
     def __missing__(self, name: str) -> Any:
         return ForwardRef(name)
 
 
 def defining_namespace(namespace: Mapping[str, Any]) -> dict[str, Any]:
-    """The names a class body could see: its module's, its enclosing function's, its own.
+    """The names visible in a class body: of its module, its enclosing function and its own.
 
-    Found from the stack: the innermost frame of the module that the class says it is from.
+    The enclosing function is the innermost frame on the stack that belongs to the class's module.
     """
     module = namespace.get("__module__", "")
     names: dict[str, Any] = dict(vars(sys.modules[module])) if module in sys.modules else {}
@@ -155,18 +155,18 @@ def defining_namespace(namespace: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def evaluate(annotation: str, names: Mapping[str, Any], *, lenient: bool = False) -> Any:
-    """The object a quoted annotation stands for.
+    """Evaluate a quoted annotation.
 
     Args:
         annotation: The text between the quotes.
-        names: What it may refer to.
-        lenient: Whether an unknown name becomes a forward reference, as a relation needs.
+        names: The names that it may refer to.
+        lenient: Whether unknown names become forward references, as relations need.
 
     Returns:
-        The object, or ``annotation`` itself when a name in it is not known yet.
+        The object, or ``annotation`` itself if it contains a name that is not known yet.
     """
-    space = _Lenient(names) if lenient else dict(names)
+    namespace = _LenientNamespace(names) if lenient else dict(names)
     try:
-        return eval(annotation, {"__builtins__": {}}, space)  # noqa: S307 - the class's own source
+        return eval(annotation, {"__builtins__": {}}, namespace)  # noqa: S307 - the class's own source
     except (NameError, AttributeError, TypeError, SyntaxError):
         return annotation

@@ -1,4 +1,4 @@
-"""The attributes of a mapped row: JSON that is tracked, and lazy loads that say what is wrong."""
+"""Attributes of mapped rows: tracked JSON, and lazy loading with helpful errors in async code."""
 
 from typing import Any
 
@@ -9,12 +9,12 @@ from sqlalchemy.orm.base import PassiveFlag
 from sqlalchemy.util.concurrency import in_greenlet
 
 from colonnade.errors import LazyLoadError
+from colonnade.models._json_types import JSONValue
 from colonnade.models._tracking import Owner, is_tracked, track
-from colonnade.models._types import JSONValue
 
 
 class RowAttribute(InstrumentedAttribute[Any]):
-    """SQLAlchemy's attribute, with an error that helps where async code cannot load it."""
+    """SQLAlchemy's attribute, with a helpful error where async code cannot load it."""
 
     __slots__ = ()
     inherit_cache = True
@@ -25,7 +25,7 @@ class RowAttribute(InstrumentedAttribute[Any]):
         state = instance_state(instance)
         if state.async_session is None or in_greenlet():
             return super().__get__(instance, owner)
-        # What needs no SQL (a row in the session already, say) is still answered.
+        # Loads that need no SQL still work: the related row may be in the session already.
         value = self.impl.get(state, instance.__dict__, PassiveFlag.PASSIVE_NO_FETCH)
         if value is LoaderCallableStatus.PASSIVE_NO_RESULT:
             raise LazyLoadError(_advice(self, type(instance).__name__))
@@ -33,7 +33,7 @@ class RowAttribute(InstrumentedAttribute[Any]):
 
 
 class JSONAttribute(RowAttribute):
-    """An attribute whose value tells the row of changes inside it, from its first reading on."""
+    """An attribute whose value, once it has been read, reports changes inside it to the row."""
 
     __slots__ = ()
     inherit_cache = True
@@ -50,20 +50,20 @@ def _advice(attribute: RowAttribute, model: str) -> str:
     name = f"{model}.{attribute.key}"
     if isinstance(attribute.property, RelationshipProperty):
         return (
-            f"{name} was not loaded, and async code cannot load it when it is first read. Load "
-            f"it with the row: select({model}).options(selectinload({name})), or "
-            f'include=["{attribute.key}"] on a Resource; for a row you already have: '
+            f"{name} is not loaded, and async code cannot load it on access. Load it with the row: "
+            f"select({model}).options(selectinload({name})), or "
+            f'include=["{attribute.key}"] on a Resource. For a row you already have, use '
             f'await session.refresh(row, ["{attribute.key}"]).'
         )
     return (
-        f"{name} is not loaded (the query deferred it, or a commit expired it, which the sessions "
-        f"of Database.session() do not let happen), and async code cannot load it when it is "
-        f'read: await session.refresh(row, ["{attribute.key}"]) first.'
+        f"{name} is not loaded, and async code cannot load it on access. The query deferred it, or "
+        f"a commit expired it (not in sessions of Database.session()). Load it first: "
+        f'await session.refresh(row, ["{attribute.key}"]).'
     )
 
 
 def install(base: type[Any]) -> None:
-    """Have every table below ``base`` use these attributes."""
+    """Use these attributes in every table that inherits from ``base``."""
 
     def instrument(model: type[Any], key: str, attribute: Any) -> None:
         if type(attribute) is not InstrumentedAttribute:

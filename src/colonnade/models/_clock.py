@@ -1,4 +1,4 @@
-"""What time it is, for the timestamps of rows: a clock that tests can stop."""
+"""The clock for the timestamps of rows, which tests can stop."""
 
 from datetime import UTC, datetime
 
@@ -6,39 +6,40 @@ _stopped_at: datetime | None = None
 
 
 def now() -> datetime:
-    """The time: aware, in UTC."""
+    """The current time: aware, in UTC."""
     return _stopped_at or datetime.now(UTC)
 
 
-def stop_clock(moment: datetime | None) -> datetime | None:
-    """Have ``now`` answer this moment, for every thread.
+def stop_clock(time: datetime | None) -> datetime | None:
+    """Make ``now`` return this time in every thread.
 
     Args:
-        moment: An aware datetime; None lets the clock go on.
+        time: An aware datetime; None starts the clock again.
 
     Returns:
-        Where it was stopped before; None if it went.
+        The time at which the clock was stopped before; None if it was running.
     """
     global _stopped_at
-    before, _stopped_at = _stopped_at, moment
-    return before
+    previous, _stopped_at = _stopped_at, time
+    return previous
 
 
 def first_version(context: object = None) -> int:
-    """What the versions of a new row count from: the clock, in milliseconds.
+    """The first version of a new row: the clock in milliseconds.
 
-    Where a row is deleted and its key used again, the versions of the old row are not those of the
-    new one. Of the clock it has 30 bits, 12 days, so that an INTEGER holds as many updates more.
+    If a key is used again after its row was deleted, the versions of the old and the new row
+    differ. The version has 30 bits of the clock (12 days), which leaves room for a billion updates
+    in an INTEGER column.
 
     Args:
-        context: SQLAlchemy's, of which nothing is asked.
+        context: SQLAlchemy's execution context; not used.
     """
     return int(now().timestamp() * 1000) % 2**30 + 1
 
 
-first_version.needs_context = False  # type: ignore[attr-defined]  # the same for all of a statement
+first_version.needs_context = False  # type: ignore[attr-defined]  # equal for all rows of a statement
 
 
 def next_version(version: int | None) -> int:
-    """The version after another, for the ORM; of a row that is new, the first."""
+    """The version after ``version``, for the ORM; None stands for a new row."""
     return first_version() if version is None else version + 1

@@ -1,7 +1,7 @@
-"""What the schema promises, the database keeps: bounds as CHECKs, and every constraint named.
+"""Bounds of fields as CHECK constraints, and a name for every constraint.
 
 Names follow SQLAlchemy's customary convention (``pk_``, ``fk_``, ``uq_``, ``ck_``), or the
-metadata's own ``naming_convention`` where it has one.
+``naming_convention`` of the metadata if it has one.
 """
 
 import hashlib
@@ -38,18 +38,19 @@ from sqlalchemy.sql.functions import GenericFunction
 from sqlmodel import AutoString
 
 from colonnade.models._annotations import Annotation
-from colonnade.models._types import EnumInteger, EnumText, ExactDecimal, JSONValue, UTCDateTime
+from colonnade.models._json_types import JSONValue
+from colonnade.models._types import EnumInteger, EnumText, ExactDecimal, UTCDateTime
 
-LONGEST_NAME = 63
-"""Bytes in a PostgreSQL identifier (NAMEDATALEN - 1); a longer name would be cut in silence."""
+MAX_NAME_BYTES = 63
+"""Bytes in a PostgreSQL identifier (NAMEDATALEN - 1), which silently truncates longer names."""
 
-_COMPARE: dict[str, Any] = {
+_COMPARISONS: dict[str, Any] = {
     "ge": lambda column, bound: column >= bound,
     "gt": lambda column, bound: column > bound,
     "le": lambda column, bound: column <= bound,
     "lt": lambda column, bound: column < bound,
 }
-_LENGTHS = {"min_length": "ge", "max_length": "le"}
+_LENGTH_COMPARISONS = {"min_length": "ge", "max_length": "le"}
 
 
 class json_length(GenericFunction[int]):  # noqa: N801 - the name of an SQL function
@@ -70,14 +71,14 @@ def _json_length(element: Any, compiler: Any, **kwargs: Any) -> str:
 
 
 def add_checks(table: Table, column: Column[Any], annotation: Annotation) -> None:
-    """Give a column the CHECKs that its field's values and bounds amount to."""
-    for kind, condition in _conditions(column, annotation):
+    """Add the CHECK constraints for the values and bounds of a field to its column."""
+    for kind, condition in _check_conditions(column, annotation):
         name = check_name(table.name, column.name, kind)
         table.append_constraint(CheckConstraint(condition, name=name))
 
 
-def word(table: Table, column: Column[Any], message: str) -> None:
-    """Give the constraints on a column alone the words of the problem that they cause."""
+def set_message(table: Table, column: Column[Any], message: str) -> None:
+    """Set the error message of the constraints that concern only this column."""
     constraints: list[Any] = [*table.constraints, *table.indexes]
     for constraint in constraints:
         of_column = isinstance(constraint, CheckConstraint | UniqueConstraint | Index)
@@ -85,7 +86,7 @@ def word(table: Table, column: Column[Any], message: str) -> None:
             constraint.info.setdefault("message", message)
 
 
-def _conditions(
+def _check_conditions(
     column: Column[Any], annotation: Annotation
 ) -> Iterator[tuple[str, ColumnElement[bool]]]:
     choices = choices_of(column, annotation)
@@ -93,21 +94,24 @@ def _conditions(
         kind: Any = Integer() if isinstance(choices[0], int) else Text()
         yield "values", column.in_([literal(choice, kind) for choice in choices])
     for name, bound in annotation.bounds.items():
-        if name in _LENGTHS:
-            length = _length(column, annotation)
+        if name in _LENGTH_COMPARISONS:
+            length = _length_of(column, annotation)
             if length is not None:
-                yield name, _COMPARE[_LENGTHS[name]](length, literal(bound, Integer()))
-        elif name in _COMPARE:
-            limit = _limit(column, bound)
+                yield (
+                    name,
+                    _COMPARISONS[_LENGTH_COMPARISONS[name]](length, literal(bound, Integer())),
+                )
+        elif name in _COMPARISONS:
+            limit = _bound_as_sql(column, bound)
             if limit is not None:
-                yield name, _COMPARE[name](column, limit)
+                yield name, _COMPARISONS[name](column, limit)
 
 
 def choices_of(column: Column[Any], annotation: Annotation) -> tuple[str | int, ...] | None:
-    """What a ``Literal`` or ``Enum`` column may hold; None of any other column."""
+    """The allowed values of a ``Literal`` or ``Enum`` column; None for any other column."""
     if isinstance(column.type, EnumText):
         allowed = column.type.choices
-        if get_origin(annotation.type) is Literal:  # some members of the enum
+        if get_origin(annotation.type) is Literal:  # of some members of an enum
             return tuple(column.type._stored(member) for member in get_args(annotation.type))
         return allowed
     if get_origin(annotation.type) is Literal and isinstance(
@@ -117,7 +121,7 @@ def choices_of(column: Column[Any], annotation: Annotation) -> tuple[str | int, 
     return None
 
 
-def _length(column: Column[Any], annotation: Annotation) -> ColumnElement[int] | None:
+def _length_of(column: Column[Any], annotation: Annotation) -> ColumnElement[int] | None:
     if isinstance(column.type, AutoString | String | LargeBinary):
         return func.length(column)
     if isinstance(column.type, JSONValue) and (get_origin(annotation.type) or annotation.type) in (
@@ -130,8 +134,8 @@ def _length(column: Column[Any], annotation: Annotation) -> ColumnElement[int] |
     return None
 
 
-def _limit(column: Column[Any], bound: Any) -> ColumnElement[Any] | None:
-    """A bound as SQL, if the column holds values as they are (an encrypted one would not)."""
+def _bound_as_sql(column: Column[Any], bound: Any) -> ColumnElement[Any] | None:
+    """A bound as SQL; None if the stored value may be another one, as in an encrypted column."""
     if isinstance(column.type, Integer | Numeric | Float | ExactDecimal | EnumInteger):
         number = Decimal(repr(bound)) if isinstance(bound, float) else bound
         if isinstance(number, Decimal) and not number.is_finite():
@@ -145,7 +149,7 @@ def _limit(column: Column[Any], bound: Any) -> ColumnElement[Any] | None:
 
 
 def name_constraints(table: Table) -> None:
-    """Name each constraint that has no name yet."""
+    """Name the constraints that have no name yet."""
     for constraint in table.constraints:
         if constraint.name is not None:
             continue
@@ -163,20 +167,20 @@ def name_constraints(table: Table) -> None:
 
 
 def check_name(table: str, column: str, kind: str) -> conv:
-    """The name of the CHECK that a field's values or bound amount to.
+    """The name of the CHECK constraint for the values or a bound of a field.
 
     Args:
-        table: The table's name.
-        column: The column's name.
-        kind: ``values``, or the bound: ``max_length``.
+        table: The name of the table.
+        column: The name of the column.
+        kind: ``values``, or the name of the bound, such as ``max_length``.
     """
     return constraint_name("ck", table, column, kind)
 
 
 def constraint_name(*parts: str) -> conv:
-    """The parts joined, shortened with a hash where a database would cut the name."""
+    """Join the parts of a name; a hash shortens names that PostgreSQL would truncate."""
     name = "_".join(parts)
-    if len(name.encode()) > LONGEST_NAME:
+    if len(name.encode()) > MAX_NAME_BYTES:
         digest = hashlib.sha256(name.encode()).hexdigest()[:8]
-        name = name.encode()[: LONGEST_NAME - 9].decode(errors="ignore") + "_" + digest
+        name = name.encode()[: MAX_NAME_BYTES - 9].decode(errors="ignore") + "_" + digest
     return conv(name)

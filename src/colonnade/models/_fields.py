@@ -1,4 +1,4 @@
-"""``Field``: sqlmodel's, with who may see and set it."""
+"""``Field``: sqlmodel's, extended by access flags such as ``secret`` and ``readonly``."""
 
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ Role = Literal["created_at", "updated_at", "version"]
 
 @dataclass(frozen=True, slots=True)
 class FieldFlags:
-    """What Colonnade knows of a field beyond its type.
+    """Colonnade's own options of a field.
 
     Attributes:
-        secret: Never in a read schema, nor filtered or sorted by.
-        readonly: In neither the create nor the update schema.
-        frozen: In the create schema, not in the update one.
-        role: What keeps the column, when it is not the user.
-        message: How a problem words the constraints on the field's value.
+        secret: The field is in no read schema, and cannot be used to filter or sort.
+        readonly: The field is in neither the create nor the update schema.
+        frozen: The field is in the create schema but not in the update schema.
+        role: The purpose of a managed column, which the program does not set.
+        message: The error message for constraints on the field.
     """
 
     secret: bool = False
@@ -37,7 +37,7 @@ class FieldFlags:
 
 
 def flags_of(field: FieldInfo) -> FieldFlags:
-    """The flags a field was given; none of them set if it was made without any."""
+    """The flags of a field."""
     for item in field.metadata:
         if isinstance(item, FieldFlags):
             return item
@@ -100,40 +100,43 @@ def Field(  # noqa: N802 - a class in all but name, as in Pydantic and sqlmodel
     sa_column_kwargs: Mapping[str, Any] | UndefinedType = Undefined,
     schema_extra: dict[str, Any] | None = None,
 ) -> Any:
-    """A field of a model: sqlmodel's ``Field`` and five arguments more.
+    """A field of a model: sqlmodel's ``Field`` with additional arguments.
 
     Args:
-        default: The value when none is given.
-        secret: Never in a read schema, and nobody can filter or sort by it. A secret field is
-            left out of ``repr`` as well.
-        readonly: In neither the create nor the update schema: the program alone sets it.
-        frozen: In the create schema, not in the update one. On a schema, Pydantic's meaning.
-        message: The words of the problem that answers a request whose value the database refuses:
-            by the CHECK of the field's bounds, or because it is unique. A constraint in
-            ``__table_args__`` has them in ``info={"message": ...}``.
-        examples: Shown in the OpenAPI document.
-        pattern: A regular expression that a text has to match (checked by the schema alone);
-            ``regex`` is its former name.
-        gt, ge, lt, le, min_length, max_length: Checked by every schema, and by the database as
-            named CHECK constraints.
-        max_digits, decimal_places: Of a ``Decimal``; both make it exact on every database.
-        schema_extra: Anything else that Pydantic's ``Field`` takes.
+        default: The default value.
+        secret: The field is in no read schema and not in ``repr``, and requests cannot use it to
+            filter or sort.
+        readonly: The field is in neither the create nor the update schema, so that only the
+            program sets it.
+        frozen: The field is in the create schema but not in the update schema. On a class that is
+            not a table, it has Pydantic's meaning.
+        message: The error message if the database refuses the value because of the field's CHECK
+            or unique constraints. For a constraint in ``__table_args__``, pass
+            ``info={"message": ...}``.
+        examples: Examples for the OpenAPI document.
+        pattern: A regular expression that the text must match. Only schemas check it. ``regex`` is
+            its former name.
+        gt, ge, lt, le, min_length, max_length: Bounds, which every schema checks, and the database
+            with named CHECK constraints.
+        max_digits, decimal_places: The size of a ``Decimal``. With both, it is exact on every
+            database.
+        schema_extra: Other arguments of Pydantic's ``Field``.
 
     The other arguments are sqlmodel's.
 
     Raises:
-        RuntimeError: Arguments that exclude each other, as in sqlmodel.
-        ModelError: An argument that Pydantic 2 takes and does nothing with.
+        RuntimeError: Arguments exclude each other, as in sqlmodel.
+        ModelError: An argument has no effect in Pydantic 2.
     """
     _refuse_ignored(const=const, unique_items=unique_items, include=include)
     if not allow_mutation:
         _refuse_ignored(allow_mutation=allow_mutation)
     if regex is not None and pattern is not None:
-        raise RuntimeError("regex and pattern are the same: pass pattern alone")
+        raise RuntimeError("regex and pattern have the same meaning. Pass only pattern")
     pattern = regex if pattern is None else pattern
-    more = {"pattern": pattern, "examples": examples, "frozen": frozen or None}
-    arguments = {name: value for name, value in more.items() if value is not None}
-    # sqlmodel's overloads say which arguments exclude each other; it checks that itself.
+    extra = {"pattern": pattern, "examples": examples, "frozen": frozen or None}
+    arguments = {name: value for name, value in extra.items() if value is not None}
+    # The annotation hides sqlmodel's overloads; sqlmodel checks the arguments at run time.
     make: Callable[..., FieldInfo] = sqlmodel.Field
     field = make(
         default,
@@ -175,7 +178,7 @@ def Field(  # noqa: N802 - a class in all but name, as in Pydantic and sqlmodel
     return field
 
 
-_INSTEAD = {
+_ALTERNATIVES = {
     "const": "Literal[...] as the type",
     "unique_items": "set[...] as the type",
     "include": "a read schema with the fields to show",
@@ -187,5 +190,5 @@ def _refuse_ignored(**arguments: Any) -> None:
     for name, value in arguments.items():
         if value is not None:
             raise ModelError(
-                f"Field({name}={value!r}) has no effect in Pydantic 2. Use {_INSTEAD[name]}."
+                f"Field({name}={value!r}) has no effect in Pydantic 2. Use {_ALTERNATIVES[name]}."
             )

@@ -1,4 +1,4 @@
-"""``Idempotency``: what a table is that keeps answers for requests that come twice."""
+"""``Idempotency``: the base of a table that stores responses for repeated requests."""
 
 from datetime import datetime, timedelta
 from typing import ClassVar
@@ -8,19 +8,19 @@ from colonnade.models._model import SQLModel
 
 
 class Idempotency(SQLModel):
-    """A table of the answers to POST requests with an ``Idempotency-Key``.
+    """A table of the responses to POST requests with an ``Idempotency-Key``.
 
-    ``class RequestKey(Idempotency, table=True): ...`` is all of it; then
+    Define the table with ``class RequestKey(Idempotency, table=True): ...`` and pass it to
     ``Resource(Task, db, idempotency=RequestKey)``. One table serves every Resource of a database.
 
     Attributes:
-        keep_for: How long an answer is kept.
+        keep_for: How long to keep a response.
         key: A digest of the key, the path and the scope of the request.
-        request: A digest of the body.
-        status: The answer's.
-        headers: The answer's.
-        body: The answer's, JSON.
-        expires_at: When it is forgotten.
+        request: A digest of the request body.
+        status: The status code of the response.
+        headers: The headers of the response.
+        body: The JSON body of the response.
+        expires_at: When the response expires.
     """
 
     keep_for: ClassVar[timedelta] = timedelta(days=1)

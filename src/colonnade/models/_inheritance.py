@@ -1,4 +1,4 @@
-"""What a class takes from its bases beyond fields: relations, and the arguments of generics."""
+"""Inheritance of relations, and of the type arguments of generic classes."""
 
 from collections.abc import Mapping
 from copy import copy
@@ -10,7 +10,7 @@ from colonnade.errors import ModelError
 
 
 def refuse_table_inheritance(name: str, bases: tuple[type[Any], ...]) -> None:
-    """Refuse a table that inherits from another one.
+    """Refuse a table that inherits from another table.
 
     Raises:
         ModelError: A base is a table.
@@ -25,8 +25,8 @@ def refuse_table_inheritance(name: str, bases: tuple[type[Any], ...]) -> None:
             )
 
 
-def keep_relations_from_fields(cls: Any) -> None:
-    """Set a base's relations aside: Pydantic would make fields of them in every subclass."""
+def set_relations_aside(cls: Any) -> None:
+    """Set a base's relations aside, since Pydantic would make fields of them in subclasses."""
     relations = cls.__dict__.get("__sqlmodel_relationships__", {})
     annotations = dict(cls.__annotations__) if relations else {}
     if relations:
@@ -39,10 +39,10 @@ def keep_relations_from_fields(cls: Any) -> None:
 def with_inherited_relations(
     name: str, bases: tuple[type[Any], ...], body: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """A table's body with the relations that its bases declare, each its own relation.
+    """The class body of a table, with copies of the relations that its bases declare.
 
-    ``{cls}`` in a text of ``sa_relationship_kwargs`` stands for the table's class, so that a
-    base with two foreign keys to one table can say which of them a relation follows.
+    In the texts of ``sa_relationship_kwargs``, ``{cls}`` stands for the table's class. With it, a
+    base with two foreign keys to one table can specify which of them a relation uses.
 
     Raises:
         ModelError: A base declares a relation that only one table can have.
@@ -54,18 +54,18 @@ def with_inherited_relations(
         declared = vars(cls).get("__colonnade_relations__", {})
         for key, (annotation, relation) in declared.items():
             if key not in body and key not in annotations:
-                relations[key] = _own_relation(f"{cls.__name__}.{key}", name, relation)
+                relations[key] = _copied_relation(f"{cls.__name__}.{key}", name, relation)
                 annotations[key] = annotation
     if not relations:
         return dict(body)
     return {**body, **relations, "__annotations__": annotations}
 
 
-def _own_relation(where: str, name: str, relation: RelationshipInfo) -> RelationshipInfo:
+def _copied_relation(field_path: str, name: str, relation: RelationshipInfo) -> RelationshipInfo:
     if relation.sa_relationship is not None:
         raise ModelError(
-            f"{where}: an sa_relationship belongs to one table, and {name} inherits this one. Use "
-            f"Relationship(sa_relationship_kwargs={{...}}) instead."
+            f"{field_path}: an sa_relationship belongs to one table, and {name} inherits this one. "
+            f"Use Relationship(sa_relationship_kwargs={{...}}) instead."
         )
     copied = copy(relation)
     copied.sa_relationship_kwargs = {
@@ -76,10 +76,10 @@ def _own_relation(where: str, name: str, relation: RelationshipInfo) -> Relation
 
 
 def parametrized_namespace(generic: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a generic class such as ``Keyed[UUID]``, with its types in place.
+    """The fields of a parametrized class such as ``Keyed[UUID]``, with the type arguments.
 
     Args:
-        generic: What Pydantic says of the class: its ``origin`` and ``args``.
+        generic: Pydantic's metadata of the class: its ``origin`` and ``args``.
     """
     origin = generic["origin"]
     parameters = origin.__pydantic_generic_metadata__["parameters"]
@@ -87,13 +87,13 @@ def parametrized_namespace(generic: Mapping[str, Any]) -> dict[str, Any]:
     annotations: dict[str, Any] = {}
     body: dict[str, Any] = {"__annotations__": annotations}
     for name, field in origin.model_fields.items():
-        annotation = _substituted(field.annotation, types)
+        annotation = _substitute(field.annotation, types)
         if annotation is not field.annotation:
             annotations[name], body[name] = annotation, copy(field)
     return body
 
 
-def _substituted(annotation: Any, types: Mapping[TypeVar, Any]) -> Any:
+def _substitute(annotation: Any, types: Mapping[TypeVar, Any]) -> Any:
     if isinstance(annotation, TypeVar):
         return types.get(annotation, annotation)
     parameters = getattr(annotation, "__parameters__", ())

@@ -1,9 +1,9 @@
-"""``SQLModel``: sqlmodel's, with a metaclass beside sqlmodel's own.
+"""``SQLModel``: sqlmodel's base class with a metaclass that extends sqlmodel's.
 
-A class definition passes here once: quoted annotations are looked up, a partial or derived
-schema gets its fields, sqlmodel builds Pydantic's class and the table's columns (asking
-``prepare_columns`` for their types by way of Pydantic's own hook), SQLAlchemy maps it, and the
-table gets its constraints.
+The steps of a class definition: quoted annotations are resolved; a partial or derived schema gets
+its fields; sqlmodel builds the Pydantic class and the table's columns, whose types
+``prepare_columns`` has set in a hook of Pydantic; SQLAlchemy maps the class; the table gets its
+constraints.
 """
 
 import builtins
@@ -27,30 +27,30 @@ from colonnade.models._clock import next_version
 from colonnade.models._columns import explain_schema_error, prepare_columns
 from colonnade.models._fields import Field, flags_of
 from colonnade.models._inheritance import (
-    keep_relations_from_fields,
     parametrized_namespace,
     refuse_table_inheritance,
+    set_relations_aside,
     with_inherited_relations,
 )
 from colonnade.models._partial import partial_namespace
 from colonnade.models._storable import mark_fields, storable_values
 from colonnade.models._types import UTCDateTime
-from colonnade.models._utc_on_flush import show_as_stored
+from colonnade.models._utc_on_flush import convert_to_utc_on_flush
 
-View = Literal["create", "update", "read"]
-Derive = Callable[[type[Any], View], type[Any]]
+SchemaKind = Literal["create", "update", "read"]
+DeriveSchema = Callable[[type[Any], SchemaKind], type[Any]]
 
 
 @dataclass_transform(kw_only_default=True, field_specifiers=(Field, sqlmodel.Field, FieldInfo))
 class ModelMetaclass(SQLModelMetaclass):
-    """Makes the classes below ``SQLModel``.
+    """The metaclass of ``SQLModel``.
 
     Attributes:
-        derive_schema: Returns the schema of a table for a view. ``_schemas`` sets it, which
-            imports this module.
+        derive_schema: Returns a schema of a table. ``_schemas`` sets it, since that module imports
+            this one.
     """
 
-    derive_schema: ClassVar[Derive]
+    derive_schema: ClassVar[DeriveSchema]
 
     def __new__(
         mcs,
@@ -59,7 +59,7 @@ class ModelMetaclass(SQLModelMetaclass):
         namespace: dict[str, Any],
         *,
         partial: bool = False,
-        schema: View | None = None,
+        schema: SchemaKind | None = None,
         **kwargs: Any,
     ) -> Any:
         body = _with_annotations(namespace)
@@ -68,14 +68,14 @@ class ModelMetaclass(SQLModelMetaclass):
         if generic:
             body = {**body, **parametrized_namespace(generic)}
         if schema is not None:
-            bases = _derived_bases(name, bases, schema, plain=not (table or partial))
-            body = {**_own_init(bases), **body}
+            bases = _derived_bases(name, bases, schema, schema_only=not (table or partial))
+            body = {**_inherited_init(bases), **body}
         if partial:
             body = partial_namespace(name, bases, body, table=table)
         if table:
             refuse_table_inheritance(name, bases)
             body = with_inherited_relations(name, bases, body)
-            # Where Pydantic's hook finds it: see SQLModel.__pydantic_init_subclass__.
+            # For Pydantic's hook: see SQLModel.__pydantic_init_subclass__.
             body["model_config"] = {**body.get("model_config", {}), "table": True}
         try:
             cls: Any = super().__new__(mcs, name, bases, body, **kwargs)
@@ -83,9 +83,9 @@ class ModelMetaclass(SQLModelMetaclass):
             explained = explain_schema_error(name, get_annotations(body), error) if table else None
             raise (explained or error) from error
         if generic:
-            cls.__pydantic_generic_metadata__ = generic  # sqlmodel does not pass it on
+            cls.__pydantic_generic_metadata__ = generic  # sqlmodel drops it
         if not table:
-            keep_relations_from_fields(cls)
+            set_relations_aside(cls)
         return cls
 
     def __init__(
@@ -95,7 +95,7 @@ class ModelMetaclass(SQLModelMetaclass):
         namespace: dict[str, Any],
         *,
         partial: bool = False,
-        schema: View | None = None,
+        schema: SchemaKind | None = None,
         **kwargs: Any,
     ) -> None:
         if schema is not None:
@@ -108,7 +108,7 @@ class ModelMetaclass(SQLModelMetaclass):
 
 
 def _with_annotations(namespace: dict[str, Any]) -> dict[str, Any]:
-    """The class body with its quoted annotations looked up, as far as their names are known."""
+    """The class body with quoted annotations resolved, if their names are known."""
     annotations = get_annotations(namespace)
     if not any(isinstance(annotation, str) for annotation in annotations.values()):
         return dict(namespace)
@@ -124,22 +124,22 @@ def _with_annotations(namespace: dict[str, Any]) -> dict[str, Any]:
 
 
 def _derived_bases(
-    name: str, bases: tuple[type[Any], ...], view: View, *, plain: bool
+    name: str, bases: tuple[type[Any], ...], kind: SchemaKind, *, schema_only: bool
 ) -> tuple[type[Any], ...]:
     tables = [base for base in bases if getattr(base, "model_config", {}).get("table")]
-    if len(tables) != 1 or not plain:
+    if len(tables) != 1 or not schema_only:
         raise ModelError(
-            f'{name}: schema="{view}" derives a schema from one table, the first base: '
-            f'class {name}(Task, schema="{view}"), without table or partial.'
+            f'{name}: schema="{kind}" needs exactly one table as a base, and neither table nor '
+            f'partial: class {name}(Task, schema="{kind}").'
         )
-    derived = ModelMetaclass.derive_schema(tables[0], view)
+    derived = ModelMetaclass.derive_schema(tables[0], kind)
     return tuple(derived if base is tables[0] else base for base in bases)
 
 
-def _own_init(bases: tuple[type[Any], ...]) -> dict[str, Any]:
-    """The ``__init__`` of a class beside a derived schema, which has Pydantic's before it."""
-    usual = (object.__init__, BaseModel.__init__, sqlmodel.SQLModel.__init__)
-    custom = [base.__init__ for base in bases if base.__init__ not in usual]
+def _inherited_init(bases: tuple[type[Any], ...]) -> dict[str, Any]:
+    """The custom ``__init__`` of a base, over which a derived schema would take precedence."""
+    standard = (object.__init__, BaseModel.__init__, sqlmodel.SQLModel.__init__)
+    custom = [base.__init__ for base in bases if base.__init__ not in standard]
     return {"__init__": custom[0]} if custom else {}
 
 
@@ -151,26 +151,26 @@ def _is_new_table(cls: type[Any], bases: tuple[type[Any], ...]) -> bool:
 
 
 def _map_version(cls: Any) -> None:
-    """Have the ORM check the version that a ``Versioned`` table keeps."""
+    """Make the ORM check the version column of a ``Versioned`` table."""
     for name, field in cls.model_fields.items():
         if flags_of(field).role == "version":
             arguments = dict(getattr(cls, "__mapper_args__", {}))
-            kept = {
+            managed = {
                 "version_id_col": cls.__dict__[name],
                 "version_id_generator": next_version,
             }
-            cls.__mapper_args__ = kept | arguments
+            cls.__mapper_args__ = managed | arguments
 
 
 def _finish_table(cls: Any) -> None:
     table: Table = cls.__table__
     if table.info.get("is_view"):
         raise ModelError(
-            f"{cls.__name__} is marked as a view, and models of views are not supported: a "
-            f"migration would create a table. Read it with sqlalchemy.Table and select()."
+            f"{cls.__name__} is marked as a view, and models of views are not supported, since a "
+            f"migration would create a table. Use sqlalchemy.Table and select() to read the view."
         )
-    moments = set()
-    kept = set()
+    datetimes = set()
+    managed = set()
     for name, field in cls.model_fields.items():
         column: Column[Any] | None = cls.__mapper__.c.get(name)
         if column is None:
@@ -178,35 +178,35 @@ def _finish_table(cls: Any) -> None:
         flags = flags_of(field)
         _constraints.add_checks(table, column, Annotation.of_field(field))
         if flags.message is not None:
-            _constraints.word(table, column, flags.message)
+            _constraints.set_message(table, column, flags.message)
         if isinstance(column.type, UTCDateTime):
-            moments.add(name)
+            datetimes.add(name)
         if flags.role is not None:
-            kept.add(name)
+            managed.add(name)
         if flags.role == "version":
             column.onupdate = ColumnDefault(column + 1, for_update=True)
     _constraints.name_constraints(table)
-    show_as_stored(cls, frozenset(moments))
-    cls.__colonnade_kept__ = frozenset(kept)
+    convert_to_utc_on_flush(cls, frozenset(datetimes))
+    cls.__colonnade_managed__ = frozenset(managed)
 
 
 class SQLModel(sqlmodel.SQLModel, metaclass=ModelMetaclass):
-    """Base of tables (``table=True``) and of schemas: sqlmodel's, with more column types.
+    """The base of tables (``table=True``) and schemas: sqlmodel's, with more column types.
 
     Class arguments:
         table: The class is a table.
-        partial: Every inherited field may be absent, and is then unset. Constraints stay;
-            None is accepted only where the column is nullable.
-        schema: ``"create"``, ``"update"`` or ``"read"``: the class is that schema of the one
-            table it names as its base, as ``schemas(Table)`` derives it, with what its body
-            adds. To an editor it has the table's fields; at run time it is not a subclass of it.
+        partial: Every inherited field may be absent, and is then unset. Constraints stay; None is
+            accepted only if the column is nullable.
+        schema: ``"create"``, ``"update"`` or ``"read"``: the class is this schema of its base,
+            which must be a table, as derived by ``schemas(Table)``, plus the fields in its own
+            body. An editor sees the fields of the table; at run time it is not a subclass of it.
 
     Raises:
         ColumnTypeError: A field of a table has a type that no column can hold.
         PartialError: The class cannot be partial.
     """
 
-    __colonnade_kept__: ClassVar[frozenset[str]] = frozenset()
+    __colonnade_managed__: ClassVar[frozenset[str]] = frozenset()
     __colonnade_stored__: ClassVar[bool] = False
     if TYPE_CHECKING:
         __table__: ClassVar[Table]
@@ -224,16 +224,15 @@ class SQLModel(sqlmodel.SQLModel, metaclass=ModelMetaclass):
         schema = handler(source)
         if not cls.model_config.get("table"):
             return schema
-        # A body that is a table's row is not validated: sqlmodel's ``__init__`` takes any value.
+        # For a table used as a body, sqlmodel's ``__init__`` does not validate: check it before.
         inner = dict(schema)
-        ref: Any = inner.pop("ref", None)  # of the whole, or a document has no name for it
+        ref: Any = inner.pop("ref", None)  # on the outer schema, or OpenAPI has no name for it
         check = partial(storable_values, cls)
         return no_info_before_validator_function(check, cast("CoreSchema", inner), ref=ref)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if value is None and name in self.__colonnade_kept__ and self.__dict__.get(name) is None:
-            # What the database keeps is not set, rather than set to None: a row that is merged
-            # would take the None along.
+        if value is None and name in self.__colonnade_managed__ and self.__dict__.get(name) is None:
+            # Leave a managed column unset instead of None, which a merge would copy.
             self.__dict__.pop(name, None)
             return
         super().__setattr__(name, value)
@@ -244,14 +243,14 @@ class SQLModel(sqlmodel.SQLModel, metaclass=ModelMetaclass):
         *,
         update: builtins.dict[str, Any] | None = None,
     ) -> Self:
-        """Set on this object what another one says, and return this object.
+        """Set the values of another object on this one, and return this one.
 
         Args:
-            obj: A dict or a model. What is absent from a partial model is left as it is.
-            update: Values that count instead of ``obj``'s.
+            obj: A dict or a model. Fields that are absent from a partial model stay unchanged.
+            update: Values that override those of ``obj``.
 
         Raises:
-            ValueError: ``obj`` is neither.
+            ValueError: ``obj`` is neither a dict nor a model.
         """
         if isinstance(obj, BaseModel):
             values = {name: getattr(obj, name) for name in type(obj).model_fields}

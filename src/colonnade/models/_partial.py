@@ -1,7 +1,7 @@
 """Partial schemas: every inherited field may be absent, and is then unset.
 
-An absent field is Pydantic's ``MISSING``: it is in no dump and in no ``model_fields_set``. None
-is a value like any other, taken only where the column is nullable.
+An absent field has Pydantic's ``MISSING`` as its value; it is in no dump and not in
+``model_fields_set``. None is an ordinary value, which is accepted only if the column is nullable.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -18,7 +18,7 @@ from colonnade.errors import PartialError
 from colonnade.models._annotations import Annotation
 from colonnade.models._fields import FieldFlags, column_options
 
-SHOWN = (
+DESCRIPTIVE_ATTRIBUTES = (
     "alias",
     "alias_priority",
     "validation_alias",
@@ -29,36 +29,36 @@ SHOWN = (
     "deprecated",
     "json_schema_extra",
 )
-"""What a field tells of itself, beyond its type, constraints and default."""
+"""The attributes that describe a field, besides its type, constraints and default."""
 
 
 def partial_namespace(
     name: str, bases: tuple[type[Any], ...], namespace: Mapping[str, Any], *, table: bool
 ) -> dict[str, Any]:
-    """The body of a partial class, with what it inherits made optional.
+    """The class body of a partial class, with inherited fields made optional.
 
     Args:
-        name: The class's name.
+        name: The name of the class.
         bases: Its bases.
-        namespace: Its body; a field that it declares itself stays as it is.
-        table: Whether it was asked to be a table as well.
+        namespace: Its body; the fields in it stay unchanged.
+        table: Whether the class is declared as a table as well.
 
     Raises:
-        PartialError: It has nothing to make partial, or cannot be partial.
+        PartialError: The class inherits no fields, or cannot be partial.
     """
     if table:
         raise PartialError(
-            f"{name}: a table cannot be partial, since a row has every column. Leave out "
+            f"{name}: a table cannot be partial, since a row has every column. Remove "
             f"table=True or partial=True."
         )
     inherited: dict[str, FieldInfo] = {}
     for base in reversed(bases):
-        _refuse(name, base)
+        _refuse_base(name, base)
         inherited.update(getattr(base, "model_fields", {}))
     if not inherited:
         raise PartialError(
             f"{name}: partial=True makes inherited fields optional, and {name} inherits none. "
-            f"Inherit from the schema that has them: class {name}(TaskBase, partial=True)."
+            f"Inherit from a schema with fields: class {name}(TaskBase, partial=True)."
         )
     annotated = namespace.get("__annotations__", {})
     annotations: dict[str, Any] = {}
@@ -66,12 +66,14 @@ def partial_namespace(
     for field_name, field in inherited.items():
         if field_name not in annotated:
             _refuse_unresolved(field, f"{name}.{field_name}")
-            annotations[field_name], body[field_name] = absent(field, nullable=is_nullable(field))
+            annotations[field_name], body[field_name] = optional_field(
+                field, nullable=is_nullable(field)
+            )
     body.update(_deferred_validators(bases, namespace, frozenset(annotations)))
     return {**body, **namespace, "__annotations__": {**annotations, **annotated}}
 
 
-def _refuse(name: str, base: type[Any]) -> None:
+def _refuse_base(name: str, base: type[Any]) -> None:
     if getattr(base, "model_config", {}).get("table"):
         raise PartialError(
             f"{name}: {base.__name__} is a table, and its rows cannot be partial. Inherit from "
@@ -79,23 +81,23 @@ def _refuse(name: str, base: type[Any]) -> None:
             f'schema="update").'
         )
     if issubclass(base, RootModel):
-        raise PartialError(f"{name}: {base.__name__} is one value and has no fields to leave out.")
+        raise PartialError(f"{name}: {base.__name__} is a RootModel, which has no fields to omit.")
 
 
-def _refuse_unresolved(field: FieldInfo, where: str) -> None:
+def _refuse_unresolved(field: FieldInfo, field_path: str) -> None:
     kind = Annotation.of_field(field)
     if kind.is_unresolved:
         raise PartialError(
-            f"{where}: the type {kind.type!r} is not known yet. Define it above the class."
+            f"{field_path}: the type {kind.type!r} is not known yet. Define it above the class."
         )
 
 
-def absent(field: FieldInfo, *, nullable: bool) -> tuple[Any, FieldInfo]:
-    """A field that may be left out: its annotation and its ``FieldInfo``.
+def optional_field(field: FieldInfo, *, nullable: bool) -> tuple[Any, FieldInfo]:
+    """The annotation and ``FieldInfo`` of a field that may be absent.
 
     Args:
-        field: The field that must be there.
-        nullable: Whether it accepts None when it is there. Its other constraints are kept.
+        field: The required field, whose constraints are kept.
+        nullable: Whether the field accepts None.
     """
     markers = [item for item in field.metadata if isinstance(item, FieldFlags | FieldInfoMetadata)]
     constraints = [item for item in field.metadata if item not in markers]
@@ -114,14 +116,18 @@ def absent(field: FieldInfo, *, nullable: bool) -> tuple[Any, FieldInfo]:
         validate_default=False,
         repr=field.repr,
         exclude=field.exclude,
-        **{key: value for key in SHOWN if (value := getattr(field, key)) is not None},
+        **{
+            key: value
+            for key in DESCRIPTIVE_ATTRIBUTES
+            if (value := getattr(field, key)) is not None
+        },
     )
     info.metadata.extend(markers)
     return Union[kind, MISSING], info  # noqa: UP007 - ``kind`` may be a forward reference
 
 
 def is_nullable(field: FieldInfo) -> bool:
-    """Whether a field's column takes NULL, as sqlmodel decides it."""
+    """Whether a field's column is nullable, by sqlmodel's rules."""
     options = column_options(field)
     if isinstance(options.nullable, bool):
         return options.nullable
@@ -138,7 +144,7 @@ def _without_none(annotation: Any) -> Any:
 def _deferred_validators(
     bases: Iterable[type[Any]], namespace: Mapping[str, Any], names: frozenset[str]
 ) -> dict[str, Any]:
-    """The bases' validators of more than one field, judging only what is there."""
+    """The bases' validators of several fields, restricted to fields that are present."""
     validators: dict[str, Any] = {}
     for base in reversed(tuple(bases)):
         decorators = getattr(base, "__pydantic_decorators__", None)
@@ -150,20 +156,20 @@ def _deferred_validators(
         for name, decorator in getattr(decorators, "field_validators", {}).items():
             validator = getattr_static(base, decorator.cls_var_name)
             if name not in namespace and takes_info(validator, decorator.info.mode):
-                again: Any = field_validator(*decorator.info.fields, mode=decorator.info.mode)
-                validators[name] = again(_seeing_what_is_there(validator))
+                validate: Any = field_validator(*decorator.info.fields, mode=decorator.info.mode)
+                validators[name] = validate(_on_present_fields(validator))
     return validators
 
 
 def takes_info(validator: Any, mode: str) -> bool:
-    """Whether a field's validator takes the other fields, by its last argument."""
+    """Whether a field validator takes ``info``, with the other fields, as its last argument."""
     function = getattr(validator, "__func__", validator)
     arguments = len(signature(function).parameters) - isinstance(validator, classmethod)
     return arguments > (2 if mode == "wrap" else 1)
 
 
-class _Seen:
-    """A validator's information, without the fields that are absent."""
+class _PresentInfo:
+    """Pydantic's ``ValidationInfo``, without the fields that are absent."""
 
     def __init__(self, info: Any) -> None:
         self._info = info
@@ -173,18 +179,18 @@ class _Seen:
         return getattr(self._info, name)
 
 
-def _seeing_what_is_there(validator: Any) -> Any:
-    """A field's validator, left for the whole row when it asks for a field that is absent."""
+def _on_present_fields(validator: Any) -> Any:
+    """Wrap a field validator so that it is skipped if it reads a field that is absent."""
     function = getattr(validator, "__func__", validator)
 
     @wraps(function)
     def run(*args: Any) -> Any:
         *others, info = args
-        seen = info if isinstance(info, _Seen) else _Seen(info)
+        present = info if isinstance(info, _PresentInfo) else _PresentInfo(info)
         try:
-            return function(*others, seen)
+            return function(*others, present)
         except KeyError as error:
-            if error.args[0] in seen.data or error.args[0] not in info.data:
+            if error.args[0] in present.data or error.args[0] not in info.data:
                 raise
             return others[isinstance(validator, classmethod)]
 
@@ -192,26 +198,26 @@ def _seeing_what_is_there(validator: Any) -> Any:
 
 
 def deferred(validator: Callable[..., Any], names: frozenset[str]) -> Callable[..., Any]:
-    """``validator``, left for the whole row when it reads a field that is absent.
+    """Wrap a model validator so that it is skipped if it reads a field that is absent.
 
-    A rule over two fields cannot be judged on one of them; whoever puts the row together
-    validates it whole.
+    A rule on two fields cannot be checked with only one of them. The code that merges the changes
+    into the row validates the complete row: see ``row_validator``.
     """
 
     @wraps(validator)
     def run(self: BaseModel, *args: Any) -> Any:
-        gone = [name for name in names if self.__dict__.get(name) is MISSING]
-        for name in gone:
+        absent_names = [name for name in names if self.__dict__.get(name) is MISSING]
+        for name in absent_names:
             del self.__dict__[name]
         try:
             return validator(self, *args)
         except AttributeError as error:
-            if error.obj is not self or error.name not in gone:
+            if error.obj is not self or error.name not in absent_names:
                 raise
             return self
         finally:
-            for name in gone:
+            for name in absent_names:
                 self.__dict__.setdefault(name, MISSING)
 
-    run.__colonnade_deferred__ = True  # type: ignore[attr-defined]  # a mark of our own
+    run.__colonnade_deferred__ = True  # type: ignore[attr-defined]  # a marker
     return run

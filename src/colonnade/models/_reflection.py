@@ -1,4 +1,4 @@
-"""Models of a database that has none: its tables, read from the database itself."""
+"""Reflection: models of the tables in an existing database."""
 
 import keyword
 import re
@@ -50,16 +50,18 @@ from colonnade.models._types import UTCDateTime
 from colonnade.models._words import plural, singular
 
 REFLECTED = "colonnade.reflected"
-"""Under which the ``info`` of a metadata says that its tables were read from a database."""
+"""The key in ``MetaData.info`` that marks tables as reflected."""
 
 RESERVED = frozenset({"metadata", "registry"})
-"""What SQLAlchemy keeps for itself on a declarative class."""
+"""Attributes that SQLAlchemy reserves on declarative classes."""
 
 UNWRITABLE = frozenset({"cls", "__pydantic_self__"})
-"""Names that the constructor of a model has for itself, so that no body can say them."""
+"""Parameters of a model's constructor, which therefore cannot be fields in a request body."""
 
-KNOWN = frozenset((bool, int, float, Decimal, str, bytes, datetime, date, time, timedelta, UUID))
-"""What a column that is neither an array nor JSON may be in Python."""
+PYTHON_TYPES = frozenset(
+    (bool, int, float, Decimal, str, bytes, datetime, date, time, timedelta, UUID)
+)
+"""The Python types of columns, besides arrays and JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +69,8 @@ class Reflection:
     """The models of a database.
 
     Attributes:
-        models: A model of each table, by the table's name.
-        skipped: The tables that have none, and why.
+        models: The models by table name.
+        skipped: Why a table has no model, by table name.
     """
 
     models: Mapping[str, type[Any]]
@@ -76,17 +78,17 @@ class Reflection:
 
 
 def reflect_models(connection: Connection, *schemas: str | None) -> Reflection:
-    """Models of every table of a database, with relations along its foreign keys.
+    """Create models for the tables of a database, with relations for its foreign keys.
 
-    A foreign key ``task.project_id`` is ``Task.project`` and ``Project.tasks``; a table that
-    only links two others is a list on either side. The models are in their own registry.
+    A foreign key ``task.project_id`` becomes ``Task.project`` and ``Project.tasks``. A table that
+    only links two others becomes a list on either side. The models have their own registry.
 
     Args:
-        connection: Where to read from.
-        schemas: The schemas; without any, and for None: the default one.
+        connection: The database.
+        schemas: The schemas to read; by default, and for None, the default schema.
     """
-    stored = MetaData()
-    inspector: Any = inspect(connection)  # it asks for what all tables have once
+    metadata = MetaData()
+    inspector: Any = inspect(connection)  # caches what it reads for all tables
     skipped: dict[str, str] = {}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Did not recognize type", SAWarning)
@@ -94,30 +96,30 @@ def reflect_models(connection: Connection, *schemas: str | None) -> Reflection:
             chosen = None if schema == inspector.default_schema_name else schema
             for name in application_tables(connection, chosen):
                 try:
-                    # Without what foreign keys lead to, which may not be there.
+                    # Referenced tables may not exist, so do not resolve foreign keys.
                     table = Table(
-                        name, stored, schema=chosen, autoload_with=inspector, resolve_fks=False
+                        name, metadata, schema=chosen, autoload_with=inspector, resolve_fks=False
                     )
                     read_sqlite_types(connection, table)
                 except (ArgumentError, UnreflectableTableError) as error:
                     skipped[name] = f"it cannot be read: {error}"
-    kept = {key: table for key, table in stored.tables.items() if table.primary_key.columns}
-    skipped |= {key: "it has no primary key" for key in stored.tables if key not in kept}
+    with_key = {key: table for key, table in metadata.tables.items() if table.primary_key.columns}
+    skipped |= {key: "it has no primary key" for key in metadata.tables if key not in with_key}
     model_registry = registry()
-    model_registry.metadata.info[REFLECTED] = (
-        True  # its tables are the database's, not the program's
-    )
+    model_registry.metadata.info[REFLECTED] = True
     base = new_class("Base", (SQLModel,), {"registry": model_registry})
-    names = table_classes(kept)
-    models = {name: _model(base, table, names[name], connection) for name, table in kept.items()}
-    for name, table in kept.items():
-        _relate(models, models[name], table)
+    names = table_classes(with_key)
+    models = {
+        name: _build_model(base, table, names[name], connection) for name, table in with_key.items()
+    }
+    for name, table in with_key.items():
+        _add_relations(models, models[name], table)
     model_registry.configure()
     return Reflection(MappingProxyType(models), MappingProxyType(skipped))
 
 
 def referred_table(constraint: ForeignKeyConstraint) -> Table | None:
-    """What a foreign key refers to; None if it is not there, or in another schema."""
+    """The table that a foreign key refers to; None if it is missing or in another schema."""
     try:
         table = constraint.referred_table
         return table if all(element.column is not None for element in constraint.elements) else None
@@ -125,8 +127,8 @@ def referred_table(constraint: ForeignKeyConstraint) -> Table | None:
         return None
 
 
-def _numbered_by_hand(table: Table, connection: Connection) -> bool:
-    """Whether SQLite makes no value of a table's integer key: it does for INTEGER alone, not INT.
+def _key_needs_value(table: Table, connection: Connection) -> bool:
+    """Whether SQLite does not generate a table's key, since its type is not exactly INTEGER.
 
     https://sqlite.org/lang_createtable.html#rowid
     """
@@ -138,24 +140,24 @@ def _numbered_by_hand(table: Table, connection: Connection) -> bool:
     return kinds.scalars().all() != ["INTEGER"]
 
 
-def _model(base: Any, table: Table, name: str, connection: Connection) -> type[Any]:
+def _build_model(base: Any, table: Table, name: str, connection: Connection) -> type[Any]:
     annotations: dict[str, Any] = {}
     body: dict[str, Any] = {
         "__tablename__": quoted_name(table.name, quote=True),
         "__module__": __name__,
     }
-    by_hand = _numbered_by_hand(table, connection)
+    needs_value = _key_needs_value(table, connection)
     for column in table.columns:
         attribute = attribute_name(column.name, annotations)
         kind = _column_type(column, connection.dialect.name)
         annotation = _python_type(kind)
-        # What has no type in Python is text to read, and nothing to write.
+        # A column without a Python type can only be read, as text.
         readonly = annotation is None or column.name in UNWRITABLE
-        counted = table.autoincrement_column is column and not by_hand
-        serial = counted or column.server_default is not None
-        # SQLite takes NULL in a key that does not say NOT NULL; no row can be asked for by it.
+        autoincrements = table.autoincrement_column is column and not needs_value
+        has_database_value = autoincrements or column.server_default is not None
+        # SQLite allows NULL in a key that is not NOT NULL, but no request can name such a row.
         nullable = bool(column.nullable) and not column.primary_key
-        optional = nullable or serial
+        optional = nullable or has_database_value
         annotation = Any if annotation is None else annotation
         annotations[attribute] = Optional[annotation] if optional else annotation  # noqa: UP045
         alias: dict[str, Any] = {"alias": column.name} if attribute != column.name else {}
@@ -165,22 +167,25 @@ def _model(base: Any, table: Table, name: str, connection: Connection) -> type[A
             **alias,
             readonly=readonly,
             sa_column=Column(
-                # Not every word that SQLite reserves is known to SQLAlchemy: NOTHING is not.
+                # Quote, since SQLAlchemy does not know all reserved words of SQLite (NOTHING).
                 quoted_name(column.name, quote=True),
                 kind,
                 primary_key=column.primary_key,
                 nullable=nullable,
                 server_default=column.server_default,
-                autoincrement=counted or (column.autoincrement if not by_hand else False),
+                autoincrement=autoincrements
+                or (column.autoincrement if not needs_value else False),
             ),
         )
-    body["__table_args__"] = (*_constraints(table), {"schema": table.schema})
+    body["__table_args__"] = (*_copied_constraints(table), {"schema": table.schema})
     body["__annotations__"] = annotations
-    model: type[Any] = new_class(name, (base,), {"table": True}, lambda space: space.update(body))
+    model: type[Any] = new_class(
+        name, (base,), {"table": True}, lambda namespace: namespace.update(body)
+    )
     return model
 
 
-def _constraints(table: Table) -> Iterable[Any]:
+def _copied_constraints(table: Table) -> Iterable[Any]:
     for constraint in table.constraints:
         columns = [column.name for column in getattr(constraint, "columns", ())]
         if isinstance(constraint, ForeignKeyConstraint):
@@ -191,7 +196,7 @@ def _constraints(table: Table) -> Iterable[Any]:
                 else []
             )
             if referred is None or any("." in name for name in (referred.name, *names)):
-                continue  # SQLAlchemy would take a name with a dot apart
+                continue  # SQLAlchemy would split a name at the dot
             targets = [f"{referred.fullname}.{name}" for name in names]
             rule = constraint.ondelete
             yield ForeignKeyConstraint(columns, targets, name=constraint.name, ondelete=rule)
@@ -212,7 +217,7 @@ def _column_type(column: Column[Any], dialect: str) -> TypeEngine[Any]:
 
 
 def _python_type(kind: TypeEngine[Any]) -> Any:
-    """The annotation of a type; None if there is none."""
+    """The annotation for a column type; None if there is none."""
     if isinstance(kind, UTCDateTime):
         return datetime
     if isinstance(kind, NativeEnum):
@@ -221,18 +226,18 @@ def _python_type(kind: TypeEngine[Any]) -> Any:
         return Any
     if isinstance(kind, ARRAY):
         item: Any = _python_type(kind.item_type)
-        # PostgreSQL declares no dimensions: an array of an array's type may be one of arrays.
-        return None if item is None else list[Union[item, list[Any], None]]  # noqa: UP007 - made here
+        # PostgreSQL does not enforce the dimensions of an array, so items may be arrays.
+        return None if item is None else list[Union[item, list[Any], None]]  # noqa: UP007 - only known at run time
     try:
         python_type = kind.python_type
-    except NotImplementedError:  # a type that says nothing of Python
+    except NotImplementedError:  # the type has no Python type
         return None
-    return python_type if python_type in KNOWN else None
+    return python_type if python_type in PYTHON_TYPES else None
 
 
-def _relate(models: Mapping[str, type[Any]], model: type[Any], table: Table) -> None:
-    """Add the relations along a table's foreign keys, to it and to what it refers to."""
-    if link_fields(table) == () and _link(models, model, table):
+def _add_relations(models: Mapping[str, type[Any]], model: type[Any], table: Table) -> None:
+    """Add relations for a table's foreign keys, on both sides."""
+    if link_fields(table) == () and _add_link_relations(models, model, table):
         return
     for constraint in sorted(table.foreign_key_constraints, key=lambda key: list(key.column_keys)):
         referred = referred_table(constraint)
@@ -244,61 +249,61 @@ def _relate(models: Mapping[str, type[Any]], model: type[Any], table: Table) -> 
             (here[element.parent.name], there[element.column.name])
             for element in constraint.elements
         ]
-        foreign, remote = [column for column, _ in pairs], [two for _, two in pairs]
-        join = and_(*(column == two for column, two in pairs))
+        foreign, remote = [column for column, _ in pairs], [column for _, column in pairs]
+        join = and_(*(here_column == there_column for here_column, there_column in pairs))
         options: dict[str, Any] = {"primaryjoin": join, "foreign_keys": foreign, "viewonly": True}
         single, many = relation_names(table, constraint)
-        # The tables' own names for what they hold come first; a relation makes way.
+        # Columns keep their names; a relation gets another name if it is taken.
         setattr(
             model,
-            _free(single, model),
+            _unused_name(single, model),
             relationship(target, remote_side=remote, uselist=False, **options),
         )
         setattr(
             target,
-            _free(many, target),
+            _unused_name(many, target),
             relationship(model, remote_side=foreign, uselist=True, **options),
         )
 
 
 def relation_names(table: Table, constraint: ForeignKeyConstraint) -> tuple[str, str]:
-    """What a foreign key's row is called, and what the rows that refer to it are.
+    """The names of the relations on both sides of a foreign key.
 
-    ``task.project_id`` is ``project`` and ``tasks``. Two keys to one table are named by
-    their columns: ``owner_id`` and ``reviewer_id`` are ``owner_tasks`` and ``reviewer_tasks``.
+    ``task.project_id`` gives ``project`` and ``tasks``. Two keys to one table are named by their
+    columns: ``owner_id`` and ``reviewer_id`` give ``owner_tasks`` and ``reviewer_tasks``.
     """
     referred = constraint.referred_table
     keys = [key for key in table.foreign_key_constraints if referred_table(key) is referred]
     column = "_".join(constraint.column_keys)
     stem = column.removesuffix("_id")
-    alone = len(keys) == 1
+    is_only_key = len(keys) == 1
     if stem != column and len(constraint.column_keys) == 1:
         single = stem
     else:
-        single = singular(referred.name) if alone else f"{column}_{singular(referred.name)}"
+        single = singular(referred.name) if is_only_key else f"{column}_{singular(referred.name)}"
     if referred is table and stem == "parent":
         return single, "children"
-    return single, plural(table.name) if alone and referred is not table else (
+    return single, plural(table.name) if is_only_key and referred is not table else (
         f"{stem}_{plural(table.name)}"
     )
 
 
-def _link(models: Mapping[str, type[Any]], model: type[Any], table: Table) -> bool:
-    """Relate two tables through one that only links them."""
+def _add_link_relations(models: Mapping[str, type[Any]], model: type[Any], table: Table) -> bool:
+    """Add many-to-many relations for a link table; False if it does not link two other tables."""
     constraints = list(table.foreign_key_constraints)
     tables = [referred_table(constraint) for constraint in constraints]
-    ends = [None if table is None else models.get(table.key) for table in tables]
-    if len(constraints) != 2 or None in ends or ends[0] is ends[1]:
+    linked_models = [None if table is None else models.get(table.key) for table in tables]
+    if len(constraints) != 2 or None in linked_models or linked_models[0] is linked_models[1]:
         return False
-    first: Any = ends[0]
-    second: Any = ends[1]
-    for side, two in ((first, second), (second, first)):
-        name = _free(plural(two.__tablename__), side)
-        setattr(side, name, relationship(two, secondary=model.__table__, viewonly=True))
+    first: Any = linked_models[0]
+    second: Any = linked_models[1]
+    for side, target in ((first, second), (second, first)):
+        name = _unused_name(plural(target.__tablename__), side)
+        setattr(side, name, relationship(target, secondary=model.__table__, viewonly=True))
     return True
 
 
-def _free(name: str, model: Any) -> str:
+def _unused_name(name: str, model: Any) -> str:
     name = _identifier(name)
     while hasattr(model, name):
         name += "_"
@@ -306,27 +311,27 @@ def _free(name: str, model: Any) -> str:
 
 
 def table_classes(tables: Mapping[str, Table]) -> dict[str, str]:
-    """A name for the class of each table, with the schema where several have one of the name.
+    """The class name of each table, with the schema if several tables share a name.
 
     Args:
-        tables: The tables, by their names with the schema.
+        tables: The tables, by their names including the schema.
     """
-    bare = [table.name for table in tables.values()]
-    wished = {
-        key: table.name if bare.count(table.name) == 1 else key.replace(".", "_")
+    table_names = [table.name for table in tables.values()]
+    preferred = {
+        key: table.name if table_names.count(table.name) == 1 else key.replace(".", "_")
         for key, table in tables.items()
     }
-    names = class_names(wished.values())
-    return {key: names[wish] for key, wish in wished.items()}
+    names = class_names(preferred.values())
+    return {key: names[preferred_name] for key, preferred_name in preferred.items()}
 
 
 def class_names(tables: Iterable[str]) -> dict[str, str]:
-    """A name for the class of each table: ``Task`` for ``tasks``, unless ``task`` is there too."""
+    """The class name of each table: ``Task`` for ``tasks``, unless ``task`` exists as well."""
     names: dict[str, str] = {}
     for table in sorted(tables, key=lambda table: table != singular(table)):
         numbered = (f"{_class_name(table)}{number}" for number in count(2))
-        wished = chain((_class_name(singular(table)), _class_name(table)), numbered)
-        names[table] = next(name for name in wished if name not in names.values())
+        preferred = chain((_class_name(singular(table)), _class_name(table)), numbered)
+        names[table] = next(name for name in preferred if name not in names.values())
     return names
 
 
@@ -335,9 +340,9 @@ def _class_name(table: str) -> str:
     return _identifier("".join(word[:1].upper() + word[1:] for word in words if word) or "Table")
 
 
-def attribute_name(column: str, taken: Mapping[str, Any]) -> str:
+def attribute_name(column: str, used_names: Mapping[str, Any]) -> str:
     name = _identifier(column)
-    while name in taken or name in RESERVED or hasattr(SQLModel, name):
+    while name in used_names or name in RESERVED or hasattr(SQLModel, name):
         name += "_"
     return name
 

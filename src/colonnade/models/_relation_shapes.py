@@ -1,4 +1,4 @@
-"""The relations of a table: of which kind each is, and what joins it."""
+"""``RelationShape``: the kind of a relation and the columns that join it."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -15,8 +15,8 @@ class LinkShape:
 
     Attributes:
         table: The link table.
-        model: Its model, if it has one.
-        fields: The columns of the link table beyond the two keys.
+        model: The model of the link table, if it has one.
+        fields: The columns of the link table, besides its foreign keys.
     """
 
     table: Table
@@ -30,16 +30,16 @@ class RelationShape:
 
     Attributes:
         name: The attribute's name.
-        kind: ``one``: a foreign key here, or unique there. ``many``: a foreign key there.
-            ``many_to_many``: through a link table. ``association``: to the rows of a link
-            table that has its own fields, each leading on to one row of a third table.
-        target: The model it leads to.
+        kind: ``one``: a foreign key in this table, or a unique one in the target. ``many``: a
+            foreign key in the target. ``many_to_many``: through a link table. ``association``: to
+            the rows of a link table with additional fields, which lead to a third table.
+        target: The related model.
         nullable: Whether a ``one`` may be None.
         self_referential: Whether it leads to the same table.
         link: The link table of a ``many_to_many`` or ``association``.
-        back_populates: The relation that leads back.
-        pairs: (here, there) keys of the columns that join; through a link, those of the
-            local side and the link table.
+        back_populates: The name of the inverse relation.
+        pairs: Keys of the joined columns, as (here, there); with a link table, the columns of
+            this table and the link table.
         orm: SQLAlchemy's relationship.
     """
 
@@ -55,12 +55,12 @@ class RelationShape:
 
     @property
     def is_list(self) -> bool:
-        """Whether it leads to a list of rows."""
+        """Whether the relation is a list of rows."""
         return self.kind != "one"
 
 
 def relation_shape(relation: RelationshipProperty[Any]) -> RelationShape:
-    """The shape of a relation that SQLAlchemy has configured."""
+    """The shape of a configured SQLAlchemy relationship."""
     target = relation.mapper.class_
     kind: RelationKind = "many" if relation.uselist else "one"
     link: LinkShape | None = None
@@ -89,7 +89,7 @@ def relation_shape(relation: RelationshipProperty[Any]) -> RelationShape:
 
 
 def _pairs(relation: RelationshipProperty[Any]) -> list[tuple[Any, Any]]:
-    """(here, there): ``synchronize_pairs`` puts the column that is referred to first."""
+    """The joined columns as (here, there); ``synchronize_pairs`` has the referenced one first."""
     pairs = list(relation.synchronize_pairs)
     is_foreign = relation.direction is RelationshipDirection.MANYTOONE
     return [(there, here) for here, there in pairs] if is_foreign else pairs
@@ -103,7 +103,7 @@ def _model_of(table: Table, relation: RelationshipProperty[Any]) -> type[Any] | 
 
 
 def link_fields(table: Table) -> tuple[str, ...] | None:
-    """The columns of a link table beyond its keys; None if the table is not one."""
+    """The columns of a link table besides its keys; None if it is not a link table."""
     key = set(table.primary_key.columns)
     constraints = [
         constraint

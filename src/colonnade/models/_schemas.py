@@ -1,4 +1,4 @@
-"""``schemas(Task)``: what a request may say of a row, and what a response does."""
+"""``schemas(Task)``: the create, update and read schemas of a table."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from types import FunctionType, new_class
 from typing import Annotated, Any, ClassVar, Optional
 
 import pydantic
+import sqlmodel
 from annotated_types import Ge, Le
 from pydantic import (
     MISSING,
@@ -33,20 +34,21 @@ from sqlmodel.main import FieldInfoMetadata
 
 from colonnade.models._fields import FieldFlags
 from colonnade.models._mixins import SetWhenStored
-from colonnade.models._model import ModelMetaclass, SQLModel, View
-from colonnade.models._partial import SHOWN, absent, deferred, takes_info
+from colonnade.models._model import ModelMetaclass, SchemaKind, SQLModel
+from colonnade.models._partial import DESCRIPTIVE_ATTRIBUTES, deferred, optional_field, takes_info
 from colonnade.models._shape import ColumnShape, Shape
+from colonnade.models._words import with_article
 
-_CONFIG: dict[View, ConfigDict] = {
+_CONFIG: dict[SchemaKind, ConfigDict] = {
     "create": ConfigDict(extra="forbid"),
     "update": ConfigDict(extra="forbid"),
-    "read": ConfigDict(validate_by_name=True, validate_by_alias=True),  # from a row, by name
+    "read": ConfigDict(validate_by_name=True, validate_by_alias=True),
 }
 _NOT_FOR_SCHEMAS = (FieldFlags, FieldInfoMetadata, SetWhenStored)
 _SERIALIZERS = (PlainSerializer, WrapSerializer, SerializeAsAny)
 _NOT_INHERITED = ("table", "registry", "read_from_attributes", "read_with_orm_mode", "title")
 
-_Field = tuple[Any, FieldInfo]
+FieldDefinition = tuple[Any, FieldInfo]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +56,11 @@ class Schemas:
     """The schemas of a table.
 
     Attributes:
-        create: What a request says to make a row. Without keys the database makes, timestamps,
-            versions and read-only fields; unknown fields are refused.
-        update: The same, each field absent or given; without the primary key and frozen fields.
-        read: What a response says of a row. Without secret fields.
+        create: The body of a request that creates a row: no generated keys, timestamps, versions or
+            read-only fields. Unknown fields are refused.
+        update: The body of a request that updates a row: the same with every field optional, and
+            without the primary key and frozen fields.
+        read: A row in a response, without secret fields.
     """
 
     create: type[SQLModel]
@@ -65,77 +68,83 @@ class Schemas:
     read: type[SQLModel]
 
 
-_made: dict[type[Any], Schemas] = {}
+_schemas_by_model: dict[type[Any], Schemas] = {}
 
 
 def schemas(model: type[Any]) -> Schemas:
-    """The schemas of a table, Colonnade's or sqlmodel's; made once.
+    """The schemas of a table, Colonnade's or sqlmodel's, created once.
 
-    To name one, extend it, or annotate with it, write the class form:
+    To name a schema, extend it, or use it in annotations, write the class form:
     ``class TaskCreate(Task, schema="create"): ...``.
 
     Raises:
         ModelError: ``model`` is not a table.
     """
-    model_schemas = _made.get(model)
+    model_schemas = _schemas_by_model.get(model)
     if model_schemas is None:
         shape = Shape.of(model)
-        model_schemas = _made[model] = Schemas(
-            create=_create(shape), update=_update(shape), read=_read(shape)
+        model_schemas = _schemas_by_model[model] = Schemas(
+            create=_create_schema(shape), update=_update_schema(shape), read=_read_schema(shape)
         )
     return model_schemas
 
 
-def _derive_schema(model: type[Any], view: View) -> type[Any]:
-    schema: type[Any] = getattr(schemas(model), view)
+def _derive_schema(model: type[Any], kind: SchemaKind) -> type[Any]:
+    schema: type[Any] = getattr(schemas(model), kind)
     return schema
 
 
 ModelMetaclass.derive_schema = staticmethod(_derive_schema)
 
 
-def _create(shape: Shape) -> type[SQLModel]:
+def _create_schema(shape: Shape) -> type[SQLModel]:
     columns = [column for column in shape.columns.values() if not column.readonly]
-    return _make(shape, "create", {column.name: _given(column) for column in columns})
+    return _build_schema(
+        shape, "create", {column.name: _create_field(column) for column in columns}
+    )
 
 
-def _update(shape: Shape) -> type[SQLModel]:
+def _update_schema(shape: Shape) -> type[SQLModel]:
     columns = [
         column for column in shape.columns.values() if not (column.readonly or column.frozen)
     ]
-    return _make(shape, "update", {column.name: _changed(column) for column in columns})
+    return _build_schema(
+        shape, "update", {column.name: _update_field(column) for column in columns}
+    )
 
 
-def _read(shape: Shape) -> type[SQLModel]:
+def _read_schema(shape: Shape) -> type[SQLModel]:
     columns = [
         column for column in shape.columns.values() if not (column.secret or column.field.exclude)
     ]
-    # Keys first and what keeps itself last: the order a reader looks for.
+    # Keys come first, managed columns last.
     columns.sort(key=lambda column: (not column.primary_key, column.role is not None))
-    fields = {column.name: _shown(column) for column in columns}
-    mentioned = _mentioned(shape.model)
-    for shown_column in shape.columns.values():
-        if shown_column.name not in fields and shown_column.name in mentioned:
-            fields[shown_column.name] = _hidden(shown_column)
-    return _make(shape, "read", fields)
+    fields = {column.name: _read_field(column) for column in columns}
+    used_names = _names_used_by_serializers(shape.model)
+    for candidate in shape.columns.values():
+        if candidate.name not in fields and candidate.name in used_names:
+            fields[candidate.name] = _excluded_field(candidate)
+    return _build_schema(shape, "read", fields)
 
 
-def _make(shape: Shape, view: View, fields: dict[str, _Field]) -> type[SQLModel]:
+def _build_schema(
+    shape: Shape, kind: SchemaKind, fields: dict[str, FieldDefinition]
+) -> type[SQLModel]:
     model = shape.model
-    name = f"{model.__name__}{view.capitalize()}"
+    name = f"{model.__name__}{kind.capitalize()}"
     inherited = {
         key: value for key, value in model.model_config.items() if key not in _NOT_INHERITED
     }
     namespace: dict[str, Any] = {
         "__module__": model.__module__,
         "__qualname__": name,
-        "__doc__": f"What a {_SAYS[view]} says of a {model.__name__}.",
-        "model_config": {**inherited, **_CONFIG[view]},
-        "__colonnade_stored__": view == "read",
-        # Pydantic's own, which it goes past: a third of the time. sqlmodel's is for tables.
+        "__doc__": _DESCRIPTIONS[kind].format(with_article(model.__name__)),
+        "model_config": {**inherited, **_CONFIG[kind]},
+        "__colonnade_stored__": kind == "read",
+        # Pydantic can skip its own ``__init__``, which takes a third of the time.
         "__init__": BaseModel.__init__,
         **_methods(model),
-        **dict(_decorated(model, view, frozenset(fields))),
+        **dict(_copied_decorators(model, kind, frozenset(fields))),
         **{field: info for field, (_, info) in fields.items()},
     }
     namespace["__annotations__"] = {
@@ -147,20 +156,20 @@ def _make(shape: Shape, view: View, fields: dict[str, _Field]) -> type[SQLModel]
     return schema
 
 
-_SAYS: dict[View, str] = {
-    "create": "request to create",
-    "update": "request to update",
-    "read": "response",
+_DESCRIPTIONS: dict[SchemaKind, str] = {
+    "create": "The body of a request that creates {}.",
+    "update": "The body of a request that updates {}.",
+    "read": "The representation of {} in a response.",
 }
 
 
-def _given(column: ColumnShape) -> _Field:
-    """A field of the create schema: as narrow as the column, absent only if it has a default."""
+def _create_field(column: ColumnShape) -> FieldDefinition:
+    """A field of the create schema: as restricted as the column, optional if it has a default."""
     kind: Any = AwareDatetime if column.is_aware else column.annotation.type
     constraints = [
         item for item in column.annotation.metadata if not isinstance(item, _NOT_FOR_SCHEMAS)
     ]
-    constraints += _width(column)
+    constraints += _range_constraints(column)
     if column.kind in {"text", "path", "json"}:
         constraints.append(WithoutNul())
     if column.field.discriminator is not None:
@@ -169,24 +178,24 @@ def _given(column: ColumnShape) -> _Field:
         kind = Annotated[kind, *constraints]
     if column.nullable:
         kind = Optional[kind]  # noqa: UP045 - ``kind`` may be a Literal or a forward reference
-    default = _default(column)
+    default = _create_default(column)
     if default is MISSING:
         kind = kind | MISSING
-    info = _info(column.field, default)
+    info = _field_info(column.field, default)
     if default is Undefined and column.field.default_factory is not None:
-        info = _info(column.field, default_factory=column.field.default_factory)
+        info = _field_info(column.field, default_factory=column.field.default_factory)
     return kind, info
 
 
-def _changed(column: ColumnShape) -> _Field:
-    """A field of the update schema: the same, absent or given, and never with a default."""
-    kind, info = _given(column)
+def _update_field(column: ColumnShape) -> FieldDefinition:
+    """A field of the update schema: as in the create schema, but optional without a default."""
+    kind, info = _create_field(column)
     field = FieldInfo.from_annotated_attribute(kind, info)
-    return absent(field, nullable=column.nullable)
+    return optional_field(field, nullable=column.nullable)
 
 
-def _shown(column: ColumnShape) -> _Field:
-    """A field of the read schema: any value the column holds, always there."""
+def _read_field(column: ColumnShape) -> FieldDefinition:
+    """A field of the read schema: required, and accepting every value that the column holds."""
     kind: Any = column.python_type
     serializers = [item for item in column.annotation.metadata if isinstance(item, _SERIALIZERS)]
     serializers += [
@@ -198,39 +207,39 @@ def _shown(column: ColumnShape) -> _Field:
         kind = Annotated[kind, *serializers]
     if column.nullable:
         kind = Optional[kind]  # noqa: UP045 - as above
-    return kind, _info(column.field)
+    return kind, _field_info(column.field)
 
 
-def _hidden(column: ColumnShape) -> _Field:
-    """A field that no answer has, there for what is computed of it."""
-    kind, _ = _shown(column)
+def _excluded_field(column: ColumnShape) -> FieldDefinition:
+    """A field that no response has, for computed fields and serializers that use it."""
+    kind, _ = _read_field(column)
     info: FieldInfo = pydantic.Field(exclude=True, repr=False)
     return kind, info
 
 
-def _mentioned(model: type[Any]) -> set[str]:
-    """The names that computed fields and serializers mention, and methods they may call."""
+def _names_used_by_serializers(model: type[Any]) -> set[str]:
+    """The names that computed fields, serializers and the methods they may call refer to."""
     decorators = model.__pydantic_decorators__
     groups: list[dict[str, Any]] = [
         decorators.computed_fields,
         decorators.field_serializers,
         decorators.model_serializers,
     ]
-    objects = [_raw(model, item) for group in groups for item in group.values()]
+    objects = [_declared_member(model, item) for group in groups for item in group.values()]
     if not objects:
         return set()
     functions = (getattr(item, "wrapped", item) for item in (*objects, *_methods(model).values()))
-    return {name for function in functions for name in _names(function)}
+    return {name for function in functions for name in _names_in_code(function)}
 
 
-def _names(member: Any) -> tuple[str, ...]:
+def _names_in_code(member: Any) -> tuple[str, ...]:
     function = getattr(member, "fget", None) or getattr(member, "__func__", None) or member
     code = getattr(function, "__code__", None)
     return code.co_names if code is not None else ()
 
 
 class WithoutNul:
-    """Says in the JSON schema that a text has no NUL, which PostgreSQL holds nowhere."""
+    """States in the JSON schema that text has no NUL, which PostgreSQL cannot store."""
 
     def __get_pydantic_json_schema__(
         self, core: CoreSchema, handler: GetJsonSchemaHandler
@@ -250,8 +259,8 @@ def _with_pattern(schema: Any) -> Any:
     return changed
 
 
-def _width(column: ColumnShape) -> list[Any]:
-    """What the column's type excludes and the field's does not."""
+def _range_constraints(column: ColumnShape) -> list[Any]:
+    """Constraints for values that the field's type allows and the column's type does not."""
     if column.kind == "float":
         return [AllowInfNan(False)]
     if column.integer_bits is None:
@@ -263,32 +272,36 @@ def _width(column: ColumnShape) -> list[Any]:
     return [*lower, *upper]
 
 
-def _default(column: ColumnShape) -> Any:
-    """What an absent field of a create request is; ``MISSING``: left to the column's default."""
+def _create_default(column: ColumnShape) -> Any:
+    """The default in the create schema; ``MISSING`` leaves it to the column's default."""
     default = column.field.default
     if default is not Undefined and not (default is None and not column.nullable):
-        left = default is None and column.column.server_default is not None
-        return MISSING if left else default
+        is_left_to_database = default is None and column.column.server_default is not None
+        return MISSING if is_left_to_database else default
     if column.field.default_factory is not None:
         return Undefined
     return MISSING if column.has_default and not column.nullable else Undefined
 
 
-def _info(field: FieldInfo, default: Any = Undefined, **options: Any) -> FieldInfo:
+def _field_info(field: FieldInfo, default: Any = Undefined, **options: Any) -> FieldInfo:
     make: Callable[..., FieldInfo] = pydantic.Field
     if default is not Undefined:
         options["default"] = default
     return make(
         repr=field.repr,
         **options,
-        **{key: value for key in SHOWN if (value := getattr(field, key)) is not None},
+        **{
+            key: value
+            for key in DESCRIPTIVE_ATTRIBUTES
+            if (value := getattr(field, key)) is not None
+        },
     )
 
 
 def _methods(model: type[Any]) -> dict[str, Any]:
-    """The model's methods, properties and constants: its validators may call them."""
+    """The model's methods, properties and class variables, which its validators may use."""
     methods: dict[str, Any] = {}
-    for base in reversed(model.__mro__[: model.__mro__.index(_root(model))]):
+    for base in reversed(model.__mro__[: model.__mro__.index(_root_model(model))]):
         for name, value in vars(base).items():
             is_method = isinstance(value, FunctionType | classmethod | staticmethod | property)
             if not name.startswith("__") and (is_method or name in model.__class_vars__):
@@ -296,32 +309,32 @@ def _methods(model: type[Any]) -> dict[str, Any]:
     return methods
 
 
-def _root(model: type[Any]) -> type[Any]:
-    import sqlmodel
-
+def _root_model(model: type[Any]) -> type[Any]:
     return next(base for base in model.__mro__ if base in (SQLModel, sqlmodel.SQLModel))
 
 
-def _decorated(model: type[Any], view: View, names: frozenset[str]) -> Iterator[tuple[str, Any]]:
-    """The model's validators for a request, its serializers for a response, made anew."""
+def _copied_decorators(
+    model: type[Any], kind: SchemaKind, names: frozenset[str]
+) -> Iterator[tuple[str, Any]]:
+    """Copies of the model's validators for a request, or of its serializers for a response."""
     decorators = model.__pydantic_decorators__
-    if view == "read":
+    if kind == "read":
         for name, decorator in decorators.field_serializers.items():
             if fields := _applicable(decorator.info.fields, names):
-                wrap: Any = field_serializer(
+                serialize_field: Any = field_serializer(
                     *fields,
                     mode=decorator.info.mode,
                     return_type=decorator.info.return_type,
                     when_used=decorator.info.when_used,
                 )
-                yield name, wrap(_raw(model, decorator))
+                yield name, serialize_field(_declared_member(model, decorator))
         for name, decorator in decorators.model_serializers.items():
-            serializer: Any = model_serializer(
+            serialize_model: Any = model_serializer(
                 mode=decorator.info.mode,
                 when_used=decorator.info.when_used,
                 return_type=decorator.info.return_type,
             )
-            yield name, serializer(_raw(model, decorator))
+            yield name, serialize_model(_declared_member(model, decorator))
         for name, decorator in decorators.computed_fields.items():
             compute: Any = computed_field(
                 return_type=decorator.info.return_type,
@@ -329,49 +342,51 @@ def _decorated(model: type[Any], view: View, names: frozenset[str]) -> Iterator[
                 title=decorator.info.title,
                 description=decorator.info.description,
             )
-            yield name, compute(_raw(model, decorator))
+            yield name, compute(_declared_member(model, decorator))
         return
     for name, decorator in decorators.field_validators.items():
-        # A validator that takes other fields waits for the whole row: see ``row_validator``.
-        waits = view == "update" and takes_info(_raw(model, decorator), decorator.info.mode)
-        if not waits and (fields := _applicable(decorator.info.fields, names)):
-            yield name, _again(model, decorator, fields)
+        # ``row_validator`` runs validators that take other fields, on the complete row.
+        is_deferred = kind == "update" and takes_info(
+            _declared_member(model, decorator), decorator.info.mode
+        )
+        if not is_deferred and (fields := _applicable(decorator.info.fields, names)):
+            yield name, _copied_validator(model, decorator, fields)
     for name, decorator in decorators.model_validators.items():
-        validator = _raw(model, decorator)
-        if view == "update" and decorator.info.mode == "after" and callable(validator):
+        validator = _declared_member(model, decorator)
+        if kind == "update" and decorator.info.mode == "after" and callable(validator):
             validator = deferred(validator, names)
-        whole: Any = model_validator(mode=decorator.info.mode)
-        yield name, whole(validator)
+        validate: Any = model_validator(mode=decorator.info.mode)
+        yield name, validate(validator)
 
 
 def row_validator(model: type[Any]) -> type[BaseModel] | None:
-    """What validates a row that was changed in part: the rules over more than one field.
+    """The schema that validates a partially updated row: the rules on several fields.
 
-    Its fields take anything, since each was validated when it came: a validator that changes a
-    value, such as one that hashes a password, must not see it again.
+    Its fields accept any value, since the request was validated already. A validator that changes
+    a value, such as one that hashes a password, must not run again.
 
     Returns:
-        None if the model has no such rule.
+        The schema; None if the model has no such rule.
     """
-    if model not in _wholes:
-        _wholes[model] = _whole(Shape.of(model))
-    return _wholes[model]
+    if model not in _row_validators:
+        _row_validators[model] = _build_row_validator(Shape.of(model))
+    return _row_validators[model]
 
 
-_wholes: dict[type[Any], type[BaseModel] | None] = {}
+_row_validators: dict[type[Any], type[BaseModel] | None] = {}
 
 
-def _whole(shape: Shape) -> type[BaseModel] | None:
+def _build_row_validator(shape: Shape) -> type[BaseModel] | None:
     model, decorators = shape.model, shape.model.__pydantic_decorators__
     rules: dict[str, Any] = {}
     names = frozenset(shape.columns)
     for name, decorator in decorators.field_validators.items():
         fields = _applicable(decorator.info.fields, names)
-        if fields and takes_info(_raw(model, decorator), decorator.info.mode):
-            rules[name] = _again(model, decorator, fields)
+        if fields and takes_info(_declared_member(model, decorator), decorator.info.mode):
+            rules[name] = _copied_validator(model, decorator, fields)
     validate: Any = model_validator
     for name, rule in decorators.model_validators.items():
-        rules[name] = validate(mode=rule.info.mode)(_raw(model, rule))
+        rules[name] = validate(mode=rule.info.mode)(_declared_member(model, rule))
     if not rules:
         return None
     namespace = {
@@ -388,16 +403,16 @@ def _whole(shape: Shape) -> type[BaseModel] | None:
     return schema
 
 
-def _again(model: type[Any], decorator: Any, fields: list[str]) -> Any:
-    """A field's validator for another class."""
+def _copied_validator(model: type[Any], decorator: Any, fields: list[str]) -> Any:
+    """A copy of a field validator for another class."""
     validate: Any = field_validator(*fields, mode=decorator.info.mode)
-    return validate(_raw(model, decorator))
+    return validate(_declared_member(model, decorator))
 
 
 def _applicable(fields: tuple[str, ...], names: frozenset[str]) -> list[str]:
     return [field for field in fields if field == "*" or field in names]
 
 
-def _raw(model: type[Any], decorator: Any) -> Any:
-    """A decorated method as it was written, not yet bound to a class."""
+def _declared_member(model: type[Any], decorator: Any) -> Any:
+    """A decorated method as written in the class body, not bound to a class."""
     return getattr_static(model, decorator.cls_var_name)

@@ -1,4 +1,4 @@
-"""``Shape``: a table read once, for every room that has to know what it is."""
+"""``Shape``: the columns, keys and relations of a table, analyzed once."""
 
 import ipaddress
 from collections.abc import Mapping
@@ -67,22 +67,21 @@ class ColumnShape:
     """One column of a table.
 
     Attributes:
-        name: The field's name, as the program says it.
+        name: The name of the field.
         column: SQLAlchemy's column.
         field: Pydantic's field.
-        annotation: The field's annotation, taken apart.
-        kind: What it holds.
-        nullable: Whether it takes NULL.
+        annotation: The analyzed annotation of the field.
+        kind: The kind of its values.
+        nullable: Whether it allows NULL.
         primary_key: Whether it is the primary key, or part of it.
-        unique: Whether no two rows have the same value in it, by a constraint or index on it
-            alone.
-        generated: Whether the database makes its value when none is given: a serial key, an
-            identity, a computed column.
-        has_default: Whether a row can be stored without giving it: it has a default, in
-            Python or in the database, or takes NULL.
-        foreign_key: What it refers to, as ``("project", "id")``; None if nothing, or only
-            together with other columns.
-        choices: What a ``Literal`` or ``Enum`` may hold, as it is stored.
+        unique: Whether a constraint or index on this column alone makes its values unique.
+        generated: Whether the database generates its value: a serial key, an identity or a
+            computed column.
+        has_default: Whether a row can be stored without a value for it: it has a default, in
+            Python or in the database, or allows NULL.
+        foreign_key: The referenced table and column, such as ``("project", "id")``; None if there
+            is none, or it has several columns.
+        choices: The stored values of a ``Literal`` or ``Enum``.
         flags: Who may see and set it.
     """
 
@@ -102,18 +101,18 @@ class ColumnShape:
 
     @property
     def body_name(self) -> str:
-        """What a request body calls it."""
+        """The name in a request body."""
         alias = self.field.validation_alias or self.field.alias
         return alias if isinstance(alias, str) else self.name
 
     @property
     def bounds(self) -> Bounds:
-        """The limits its field puts on its value."""
+        """The bounds of its field."""
         return self.annotation.bounds
 
     @property
     def integer_bits(self) -> int | None:
-        """The width of an integer column on PostgreSQL: 16, 32 or 64; None of another kind."""
+        """The size of an integer column on PostgreSQL: 16, 32 or 64; None for other kinds."""
         if self.kind != "integer":
             return None
         if isinstance(self.column.type, SmallInteger):
@@ -122,47 +121,52 @@ class ColumnShape:
 
     @property
     def spellings(self) -> Mapping[Any, tuple[str, ...]] | None:
-        """Of an enum whose members are stored in more ways than one, the texts of each.
+        """The stored texts of each member of an enum; None if each member has only one.
 
-        sqlmodel writes their names, Colonnade their values.
+        sqlmodel stores names, Colonnade values.
         """
         return self.column.type.spellings if isinstance(self.column.type, EnumText) else None
 
     @property
     def python_type(self) -> Any:
-        """The type of its values, None and constraints aside."""
+        """The type of its values, without None and constraints."""
         return datetime if self.kind == "datetime" else self.annotation.type
 
     @property
     def is_aware(self) -> bool:
-        """Whether it holds moments: datetimes with an offset, kept in UTC."""
+        """Whether it holds aware datetimes, stored in UTC."""
         return self.kind == "datetime" and bool(getattr(self.column.type, "timezone", False))
 
     def accepts(self, field: FieldInfo) -> bool:
-        """Whether a schema's field is of this column's type, constraints and None aside."""
-        there = Annotation.of_field(field)
-        if there.metadata and any(hasattr(item, "func") for item in there.metadata):
+        """Whether a schema's field has this column's type, without constraints and None."""
+        field_annotation = Annotation.of_field(field)
+        if field_annotation.metadata and any(
+            hasattr(item, "func") for item in field_annotation.metadata
+        ):
             return False  # a validator, which may change the value
-        return there.type == self.python_type or _kind(there) == self.kind == "text"
+        return (
+            field_annotation.type == self.python_type
+            or _kind(field_annotation) == self.kind == "text"
+        )
 
     @property
     def secret(self) -> bool:
-        """Whether it is never read, filtered or sorted by."""
+        """Whether requests can neither read it nor use it to filter or sort."""
         return self.flags.secret
 
     @property
     def readonly(self) -> bool:
-        """Whether no request sets it."""
+        """Whether no request can set it."""
         return self.flags.readonly or self.generated
 
     @property
     def frozen(self) -> bool:
-        """Whether it is set once and never updated."""
+        """Whether it is only set on creation."""
         return self.flags.frozen or self.primary_key
 
     @property
     def role(self) -> Role | None:
-        """What keeps it, if it is a timestamp or version."""
+        """The purpose of a managed column: a timestamp or version."""
         return self.flags.role
 
 
@@ -171,11 +175,11 @@ class ForeignKeyShape:
     """A foreign key, of one column or several.
 
     Attributes:
-        name: Its constraint's name.
+        name: The name of the constraint.
         columns: The columns of this table.
-        table: The table referred to.
-        target_columns: The columns referred to, in the same order.
-        ondelete: What the database does when the row referred to goes.
+        table: The referenced table.
+        target_columns: The referenced columns, in the same order.
+        ondelete: What the database does when the referenced row is deleted.
     """
 
     name: str | None
@@ -186,10 +190,10 @@ class ForeignKeyShape:
 
 
 class Shape:
-    """What a table is: its columns, key, foreign keys and relations.
+    """The columns, primary key, foreign keys and relations of a table.
 
-    Use ``Shape.of(Task)``: a table is read once. Relations are read when they are first asked
-    for, since they need every model to be defined.
+    Use ``Shape.of(Task)``, which analyzes a table once. Relations are analyzed on first access,
+    since they need every model to be defined.
 
     Attributes:
         model: The model.
@@ -212,7 +216,7 @@ class Shape:
 
     @classmethod
     def of(cls, model: type[Any]) -> "Shape":
-        """The shape of a table, sqlmodel's own tables included.
+        """The shape of a table, which may be a plain sqlmodel table.
 
         Raises:
             ModelError: ``model`` is not a table.
@@ -223,7 +227,7 @@ class Shape:
                 model, "__table__"
             ):
                 raise ModelError(
-                    f"{getattr(model, '__name__', model)!s} is not a table. If it should be one: "
+                    f"{getattr(model, '__name__', model)!s} is not a table. To make it one, write "
                     f"class {getattr(model, '__name__', 'Task')}(..., table=True)."
                 )
             shape = _shapes[model] = cls(model)
@@ -236,13 +240,13 @@ class Shape:
 
     @cached_property
     def primary_key(self) -> tuple[ColumnShape, ...]:
-        """The columns of the primary key, in its order."""
+        """The columns of the primary key, in the order of the key."""
         by_column = {shape.column: shape for shape in self.columns.values()}
         return tuple(by_column[column] for column in self.table.primary_key)
 
     @cached_property
     def foreign_keys(self) -> tuple[ForeignKeyShape, ...]:
-        """The foreign keys, in the order of their columns."""
+        """The foreign keys, in the order of their first columns."""
         shapes = (
             ForeignKeyShape(
                 name=None if constraint.name is None else str(constraint.name),
@@ -260,12 +264,12 @@ class Shape:
 
     @cached_property
     def version(self) -> ColumnShape | None:
-        """The column ``Versioned`` keeps."""
+        """The version column of a ``Versioned`` table."""
         return next((column for column in self.columns.values() if column.role == "version"), None)
 
     @cached_property
     def relations(self) -> Mapping[str, RelationShape]:
-        """The relations by name.
+        """The relations, by name.
 
         Raises:
             sqlalchemy.exc.InvalidRequestError: A relation names a model that is not defined.
@@ -279,9 +283,9 @@ class Shape:
 
     @cached_property
     def link_fields(self) -> tuple[str, ...] | None:
-        """If this is a link table, its own fields; None if it is not.
+        """The additional fields of a link table; None if this is not a link table.
 
-        A link table's primary key is made of two foreign keys or more, and of nothing else.
+        The primary key of a link table consists of two or more foreign keys.
         """
         return link_fields(self.table)
 
@@ -324,7 +328,7 @@ def _elements(key: Any) -> Any:
 
 
 def _stored_kind(kind: ColumnKind, column: Column[Any]) -> ColumnKind:
-    """What a column holds: a field that is text may be less than any text in the database."""
+    """The kind of the stored values: a text field may be an enum or a UUID in the database."""
     if kind == "text" and isinstance(column.type, NativeEnum):
         return "literal"
     return "uuid" if kind == "text" and isinstance(column.type, Uuid) else kind
@@ -360,7 +364,7 @@ def _is_generated(column: Column[Any], field: FieldInfo) -> bool:
     if column.server_default is not None:
         return True
     is_serial = column.table is not None and column.table.autoincrement_column is column
-    # ``id: int = Field(primary_key=True)`` asks the program for the key.
+    # With ``id: int = Field(primary_key=True)`` the program has to provide the key.
     return is_serial and not field.is_required()
 
 

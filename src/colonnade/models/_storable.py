@@ -1,7 +1,7 @@
-"""What fields of schemas take and show: text and JSON that databases can store, bytes as base64.
+"""Checks that text and JSON can be stored, and base64 for bytes in JSON.
 
-PostgreSQL stores no NUL in text, and no driver a lone surrogate. JSON has no bytes: Pydantic
-decodes them as UTF-8, which most bytes are not.
+PostgreSQL cannot store NUL in text, and no driver can encode a lone surrogate. JSON has no bytes:
+Pydantic decodes them as UTF-8, which most bytes are not.
 """
 
 from base64 import b64decode, b64encode
@@ -32,70 +32,70 @@ from pydantic_core import (
 
 from colonnade.models._annotations import Annotation
 
-MOST_WRITTEN = 4 * 1024 * 1024
-"""Digits that the exponents in a JSON value stand for: PostgreSQL writes 1e308 with 309."""
+MAX_EXPONENT_DIGITS = 4 * 1024 * 1024
+"""The maximum number of digits from exponents in JSON: PostgreSQL writes 1e308 with 309 digits."""
 
-DEEPEST_JSON = 100
-"""How deep a JSON value may be nested: SQLite refuses more than 1,000, Pydantic 255."""
+MAX_JSON_DEPTH = 100
+"""The maximum nesting depth of a JSON value. SQLite allows 1,000 levels, Pydantic 255."""
 
 _WRAPPERS = frozenset(("nullable", "default", "function-before", "function-after", "function-wrap"))
 
 
 def require_storable(text: str) -> str:
-    """The text, if databases can store it.
+    """Return the text if databases can store it.
 
     Raises:
         ValueError: It contains NUL or a lone surrogate.
     """
     if "\0" in text:
         raise ValueError("Text must not contain NUL characters")
-    if not text.isascii() and any("\ud800" <= sign <= "\udfff" for sign in text):
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
         raise ValueError("Text must not contain lone surrogates")
     return text
 
 
 def require_storable_json(value: Any) -> Any:
-    """The value, if it is JSON that every database can store.
+    """Return the value if it is JSON that every database can store.
 
     Raises:
-        ValueError: A text in it contains NUL, a number is not finite, it is nested too deep, or its
-            exponents stand for too many digits.
+        ValueError: A text contains NUL or a lone surrogate, a number is not finite, the nesting is
+            too deep, or exponents stand for too many digits.
     """
     try:
         plain = from_json(to_json(value, inf_nan_mode="constants"), allow_inf_nan=True)
     except ValueError as error:
         raise ValueError(f"The value cannot be written as JSON: {error}") from None
-    written = 0
-    for depth, part in _parts(plain):
-        if depth > DEEPEST_JSON:
-            raise ValueError(f"JSON nested deeper than {DEEPEST_JSON}")
+    exponent_digits = 0
+    for depth, part in _walk(plain):
+        if depth > MAX_JSON_DEPTH:
+            raise ValueError(f"JSON must not be nested more than {MAX_JSON_DEPTH} levels deep")
         if isinstance(part, str):
             require_storable(part)
         elif isinstance(part, float) and part - part != 0:
             raise ValueError("A number must be finite")
         elif isinstance(part, float) and part:
-            written += abs(int(log10(abs(part))))
-    if written > MOST_WRITTEN:
+            exponent_digits += abs(int(log10(abs(part))))
+    if exponent_digits > MAX_EXPONENT_DIGITS:
         raise ValueError(
-            f"Written out, the exponents in this JSON have {written:,} digits, and at most "
-            f"{MOST_WRITTEN:,} can be stored. Write such numbers as text"
+            f"The exponents in this JSON stand for {exponent_digits:,} digits, and at most "
+            f"{MAX_EXPONENT_DIGITS:,} can be stored. Write such numbers as text"
         )
     return value
 
 
-def _parts(value: Any) -> Iterator[tuple[int, Any]]:
-    waiting: list[tuple[int, Any]] = [(0, value)]
-    while waiting:
-        depth, part = waiting.pop()
+def _walk(value: Any) -> Iterator[tuple[int, Any]]:
+    pending: list[tuple[int, Any]] = [(0, value)]
+    while pending:
+        depth, part = pending.pop()
         yield depth, part
         if isinstance(part, Mapping):
-            waiting += [(depth + 1, item) for item in (*part.keys(), *part.values())]
+            pending += [(depth + 1, item) for item in (*part.keys(), *part.values())]
         elif isinstance(part, list):
-            waiting += [(depth + 1, item) for item in part]
+            pending += [(depth + 1, item) for item in part]
 
 
 class StorableText:
-    """Marks a text field: what no database can store is refused as the schema is validated."""
+    """Marks a text field: validation refuses text that no database can store."""
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
@@ -106,7 +106,7 @@ class StorableText:
 
 def _with_checked_text(schema: Any) -> Any:
     if schema["type"] == "str":
-        # Before Pydantic, whose error would repeat a text that no answer can be encoded with.
+        # Check before Pydantic, whose error would contain text that cannot be encoded.
         return core_schema.no_info_before_validator_function(_storable_text, schema)
     if schema["type"] in _WRAPPERS:
         return {**schema, "schema": _with_checked_text(schema["schema"])}
@@ -118,18 +118,20 @@ def _storable_text(value: Any) -> Any:
         try:
             return require_storable(value)
         except ValueError as error:
-            raise ValidationError.from_exception_data("text", [_refused(value, error)]) from None
+            raise ValidationError.from_exception_data(
+                "text", [_error_details(value, error)]
+            ) from None
     return value
 
 
-def _refused(value: str, error: ValueError, *loc: str) -> InitErrorDetails:
+def _error_details(value: str, error: ValueError, *loc: str) -> InitErrorDetails:
     kind = PydanticCustomError("value_error", "{error}", {"error": str(error)})
-    shown = value.encode(errors="replace").decode()
-    return {"type": kind, "loc": loc, "input": shown}
+    encodable = value.encode(errors="replace").decode()
+    return {"type": kind, "loc": loc, "input": encodable}
 
 
 class StorableJSON:
-    """Marks a field of plain containers: the texts in them are checked as those of fields."""
+    """Marks a field of plain containers: validation checks the texts in them."""
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
@@ -138,27 +140,27 @@ class StorableJSON:
 
 
 def _storable_texts(value: Any) -> Any:
-    """The value, whose containers have no text that cannot be stored."""
-    waiting = [value]
-    while waiting:
-        part = waiting.pop()
+    """The value, if all texts in its containers can be stored."""
+    pending = [value]
+    while pending:
+        part = pending.pop()
         if isinstance(part, str):
             _storable_text(part)
         elif isinstance(part, Mapping):
-            waiting += [*part.keys(), *part.values()]
+            pending += [*part.keys(), *part.values()]
         elif isinstance(part, list | tuple | set | frozenset):
-            waiting += part
+            pending += part
     return value
 
 
 class Base64JSON:
-    """Marks a field of bytes: base64 in JSON, read and written."""
+    """Marks a bytes field: base64 in JSON."""
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
         return core_schema.no_info_before_validator_function(
-            _from_json,
+            _decode_base64,
             handler(source),
             serialization=core_schema.plain_serializer_function_ser_schema(
                 to_base64, when_used="json-unless-none"
@@ -168,28 +170,28 @@ class Base64JSON:
     def __get_pydantic_json_schema__(
         self, core: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        return _named_base64(handler(core))
+        return _with_base64_format(handler(core))
 
 
-def _named_base64(schema: dict[str, Any]) -> dict[str, Any]:
+def _with_base64_format(schema: dict[str, Any]) -> dict[str, Any]:
     if schema.get("format") == "binary":
-        # Lengths are those of the bytes, which JSON Schema cannot state.
-        kept = {name: value for name, value in schema.items() if name not in _LENGTHS}
-        return {**kept, "format": "base64"}
+        # The lengths limit the bytes, not the base64 text.
+        other_keys = {name: value for name, value in schema.items() if name not in _LENGTHS}
+        return {**other_keys, "format": "base64"}
     if "anyOf" in schema:
-        return {**schema, "anyOf": [_named_base64(choice) for choice in schema["anyOf"]]}
+        return {**schema, "anyOf": [_with_base64_format(choice) for choice in schema["anyOf"]]}
     return schema
 
 
 _LENGTHS = ("minLength", "maxLength")
 
 
-def _from_json(value: Any) -> Any:
+def _decode_base64(value: Any) -> Any:
     return from_base64(value) if isinstance(value, str) else value
 
 
 def from_base64(text: str) -> bytes:
-    """The bytes of a text in base64, of either alphabet.
+    """Decode base64, in the standard or the URL-safe alphabet.
 
     Raises:
         ValueError: It is not base64.
@@ -197,56 +199,56 @@ def from_base64(text: str) -> bytes:
     try:
         return b64decode(text.replace("-", "+").replace("_", "/"), validate=True)
     except ValueError:
-        raise ValueError("Bytes are written as base64, such as aGVsbG8=") from None
+        raise ValueError("Bytes must be base64, such as aGVsbG8=") from None
 
 
 def to_base64(value: bytes) -> str:
-    """Bytes in base64."""
+    """Encode bytes as base64."""
     return b64encode(value).decode()
 
 
 def mark_fields(fields: Mapping[str, FieldInfo], *, stored: bool) -> None:
-    """Mark the fields of a schema whose values databases cannot take as they come.
+    """Mark the fields of a schema that need a check or conversion for the database.
 
     Args:
-        fields: The fields, whose metadata is added to.
-        stored: Whether the values come from a database, which stored them already.
+        fields: The fields, whose metadata is changed.
+        stored: Whether the values come from the database, and need no check.
     """
     for field in fields.values():
-        mark = _mark_of(field)
-        known = any(type(item) is mark for item in field.metadata)
-        if mark is not None and not known and not (stored and mark is not Base64JSON):
+        marker = _marker_of(field)
+        is_marked = any(type(item) is marker for item in field.metadata)
+        if marker is not None and not is_marked and not (stored and marker is not Base64JSON):
             # The list is shared with the class that the field was inherited from.
-            field.metadata = [*field.metadata, mark()]
+            field.metadata = [*field.metadata, marker()]
 
 
 def storable_values(model: type[BaseModel], values: Any) -> Any:
-    """The values of a row, as a request gives them, with bytes decoded.
+    """Check the values of a row from a request, and decode bytes.
 
     Raises:
         pydantic.ValidationError: A text cannot be stored, or is not base64.
     """
     if not isinstance(values, dict):
         return values
-    read = dict(values)
+    checked = dict(values)
     errors: list[InitErrorDetails] = []
     for name, field in model.model_fields.items():
         key = name if name in values else str(field.alias)
-        check, value = _CHECKS.get(_mark_of(field)), values.get(key)
+        check, value = _CHECKS.get(_marker_of(field)), values.get(key)
         if check is None or value is None:
             continue
         try:
-            read[key] = check(value)
+            checked[key] = check(value)
         except ValidationError as error:
-            errors += [{**detail, "loc": (key,)} for detail in _details(error)]
+            errors += [{**detail, "loc": (key,)} for detail in _as_value_errors(error)]
         except ValueError as error:
-            errors.append(_refused(value, error, key))
+            errors.append(_error_details(value, error, key))
     if errors:
         raise ValidationError.from_exception_data(model.__name__, errors)
-    return read
+    return checked
 
 
-def _details(error: ValidationError) -> list[InitErrorDetails]:
+def _as_value_errors(error: ValidationError) -> list[InitErrorDetails]:
     return [
         {
             "type": PydanticCustomError("value_error", "{error}", {"error": detail["msg"]}),
@@ -260,34 +262,36 @@ def _details(error: ValidationError) -> list[InitErrorDetails]:
 _CHECKS: Mapping[Any, Callable[[Any], Any]] = {
     StorableText: _storable_text,
     StorableJSON: _storable_texts,
-    Base64JSON: _from_json,
+    Base64JSON: _decode_base64,
 }
 
 
-def _mark_of(field: FieldInfo) -> Callable[[], Any] | None:
+def _marker_of(field: FieldInfo) -> Callable[[], Any] | None:
     kind = Annotation.of_field(field)
     if kind.type is str:
         return StorableText
     if _is_container(kind.type):
         return StorableJSON
-    if kind.type is bytes and not any(isinstance(item, _OWN_FORMS) for item in kind.metadata):
+    if kind.type is bytes and not any(
+        isinstance(item, _CUSTOM_ENCODINGS) for item in kind.metadata
+    ):
         return Base64JSON
     return None
 
 
 def _is_container(kind: Any) -> bool:
-    """Whether a type is a list or dict, of what is not a model: a model checks itself."""
+    """Whether a type is a container without models, which check themselves."""
     origin = get_origin(kind) or kind
     if origin not in (list, dict, set, frozenset, tuple):
         return False
-    waiting = [*get_args(kind)]
-    while waiting:
-        part = waiting.pop()
-        waiting += get_args(part)
+    pending = [*get_args(kind)]
+    while pending:
+        part = pending.pop()
+        pending += get_args(part)
         if isinstance(part, type) and issubclass(part, BaseModel):
             return False
     return True
 
 
-_OWN_FORMS = (EncodedBytes, PlainSerializer, WrapSerializer, Strict)
-"""What says itself how bytes are read and written."""
+_CUSTOM_ENCODINGS = (EncodedBytes, PlainSerializer, WrapSerializer, Strict)
+"""Metadata that already defines how bytes are written in JSON."""

@@ -1,4 +1,4 @@
-"""Which tables of a database are an application's, and what SQLite's types mean there."""
+"""The tables of an application in a database, and the meaning of SQLite's declared types."""
 
 import re
 from collections.abc import Mapping
@@ -9,64 +9,64 @@ from sqlalchemy import Connection, Table
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.types import TypeEngine
 
-_RECORDS = frozenset(("alembic_version", "colonnade_migration"))
-"""Tables in which migrations keep their own records."""
+_MIGRATION_TABLES = frozenset(("alembic_version", "colonnade_migration"))
+"""Tables of the migrations themselves."""
 
 _PARTITIONS = """
 SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE (c.relispartition OR EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid
        AND d.classid = 'pg_class'::regclass AND d.deptype = 'e')) AND n.nspname = :schema
 """
-_SHADOWS = (
+_SHADOW_TABLE_SUFFIXES = (
     "config|content|data|docsize|idx|segdir|segments|stat|node|parent|rowid|"
     r"chunks|rowids|vector_chunks\d\d|info"
 )
-"""What SQLite's virtual tables (FTS3 to FTS5, R*Tree, sqlite-vec) call those that they store in."""
+"""Suffixes of the shadow tables of SQLite's virtual tables: FTS3 to FTS5, R*Tree, sqlite-vec."""
 
 
 def application_tables(connection: Connection, schema: str | None = None) -> list[str]:
-    """The names of a database's tables that hold an application's rows.
+    """The names of the tables that hold an application's rows.
 
-    Not those of extensions, of SQLite's virtual tables and of migrations; nor partitions, whose
-    rows are those of the table that they are parts of.
+    These exclude tables of extensions, of SQLite's virtual tables and of migrations, and
+    partitions, whose rows belong to the partitioned table.
 
     Args:
         connection: The database.
-        schema: The schema; None: the default one.
+        schema: The schema; None for the default schema.
     """
     inspector = sa.inspect(connection)
-    names = set(inspector.get_table_names(schema)) - _RECORDS
+    names = set(inspector.get_table_names(schema)) - _MIGRATION_TABLES
     if connection.dialect.name == "postgresql":
-        where = {"schema": schema or inspector.default_schema_name}
-        names -= set(connection.scalars(sa.text(_PARTITIONS), where))
+        parameters = {"schema": schema or inspector.default_schema_name}
+        names -= set(connection.scalars(sa.text(_PARTITIONS), parameters))
     else:
-        names -= _virtual(connection, names)
+        names -= _virtual_tables(connection, names)
         names = {name for name in names if not name.startswith("sqlite_")}
     return sorted(names)
 
 
 def schemas_with_tables(connection: Connection) -> list[str]:
-    """The schemas besides the default one that have tables of an application."""
+    """The schemas, other than the default, that contain tables of an application."""
     inspector = sa.inspect(connection)
-    others = set(inspector.get_schema_names()) - {inspector.default_schema_name}
-    others -= {"information_schema", "temp"}
-    return sorted(other for other in others if application_tables(connection, other))
+    schemas = set(inspector.get_schema_names()) - {inspector.default_schema_name}
+    schemas -= {"information_schema", "temp"}
+    return sorted(schema for schema in schemas if application_tables(connection, schema))
 
 
-def _virtual(connection: Connection, names: set[str]) -> set[str]:
+def _virtual_tables(connection: Connection, names: set[str]) -> set[str]:
     query = "SELECT name FROM sqlite_master WHERE sql LIKE 'CREATE VIRTUAL TABLE%'"
     virtual = set(connection.scalars(sa.text(query)))
     stored = {
         name
         for name in names
         for virtual_table in virtual
-        if re.fullmatch(f"{re.escape(virtual_table)}_({_SHADOWS})", name)
+        if re.fullmatch(f"{re.escape(virtual_table)}_({_SHADOW_TABLE_SUFFIXES})", name)
     }
     return virtual | stored
 
 
 class LooseText(sa.types.TypeDecorator[str]):
-    """Text in a column that SQLite takes for one of numbers: it stores ``'007'`` as 7."""
+    """Text in a column with numeric affinity, where SQLite stores ``'007'`` as 7."""
 
     impl = sa.String
     cache_ok = True
@@ -75,7 +75,7 @@ class LooseText(sa.types.TypeDecorator[str]):
         return None if value is None else str(value)
 
 
-_TYPES: tuple[tuple[str, TypeEngine[Any]], ...] = (
+_TYPES_BY_NAME: tuple[tuple[str, TypeEngine[Any]], ...] = (
     (r".*(TIMESTAMP|DATETIME).*", sa.DateTime()),
     (r"UUID|GUID|UNIQUEIDENTIFIER|ENUM|SET|STRING|NAME|CITEXT|XML|INET|CIDR|MACADDR8?|INTERVAL|"
      r"TSVECTOR|URL|EMAIL", LooseText()),
@@ -84,39 +84,40 @@ _TYPES: tuple[tuple[str, TypeEngine[Any]], ...] = (
     (r"(SMALL)?MONEY|NUMBER|DEC|FIXED|CURRENCY", sa.Numeric()),
     (r"BINARY|VARBINARY|BYTEA|IMAGE|RAW|ROWVERSION", sa.LargeBinary()),
 )  # fmt: skip
-_KNOWN = re.compile(
+_KNOWN_TO_SQLALCHEMY = re.compile(
     r".*(INT|CHAR|CLOB|TEXT|BLOB|REAL|FLOA|DOUB|DECIMAL|NUMERIC|BOOL|DATE|TIME|JSON)"
 )
 
 
 def read_sqlite_types(connection: Connection, table: Table) -> None:
-    """Give columns the types that other databases know by the names of their declared ones.
+    """Set the types of reflected columns by their declared types, on SQLite.
 
-    SQLite takes any name of a type, and SQLAlchemy takes one that it does not know for a number.
-    A column whose type's name nobody knows has no type: its values are what they are.
+    SQLite allows any type name, and SQLAlchemy treats unknown names as numbers. This function
+    knows the type names of other databases. Columns with other names get no type, so that their
+    values are returned unchanged.
 
     Args:
-        connection: The database; nothing happens unless it is SQLite's.
-        table: The table, as it was read.
+        connection: The database; nothing happens unless it is SQLite.
+        table: The reflected table.
     """
     if connection.dialect.name != "sqlite":
         return
     for name, declared in declared_types(connection, table.name).items():
-        word = re.sub(r"\(.*", "", declared).strip().upper()
-        if name in table.columns and word:
+        type_name = re.sub(r"\(.*", "", declared).strip().upper()
+        if name in table.columns and type_name:
             column = table.columns[name]
-            column.type = _meant(word, column.type)
+            column.type = _type_of(type_name, column.type)
 
 
 def declared_types(connection: Connection, table: str) -> Mapping[str, str]:
-    """The types of a table's columns on SQLite, as they were declared."""
+    """The declared types of a table's columns on SQLite."""
     rows = connection.execute(sa.text("SELECT name, type FROM pragma_table_xinfo(:name)"),
                               {"name": table})  # fmt: skip
     return dict(map(tuple, rows.all()))
 
 
-def _meant(word: str, read: TypeEngine[Any]) -> TypeEngine[Any]:
-    for pattern, kind in _TYPES:
-        if re.fullmatch(pattern, word):
-            return read if isinstance(read, type(kind)) else kind
-    return read if _KNOWN.match(word) else sa.types.NullType()
+def _type_of(type_name: str, reflected: TypeEngine[Any]) -> TypeEngine[Any]:
+    for pattern, kind in _TYPES_BY_NAME:
+        if re.fullmatch(pattern, type_name):
+            return reflected if isinstance(reflected, type(kind)) else kind
+    return reflected if _KNOWN_TO_SQLALCHEMY.match(type_name) else sa.types.NullType()

@@ -1,8 +1,8 @@
-"""Changes inside a JSON value are changes of its row.
+"""Tracks changes inside JSON values, so that they mark the row as changed.
 
-A value is wrapped when it is first read from its row: lists, dicts and Pydantic models become
-the same with a note of where they belong, all the way down. What tells the row is the change
-itself, so nothing is compared and nothing is kept alive.
+When a value is first read from its row, its lists, dicts, sets and Pydantic models are replaced by
+tracked copies that refer to the row. Every change notifies the row, so no values are compared. The
+reference is weak, so the row is not kept alive.
 """
 
 import weakref
@@ -25,14 +25,14 @@ class Owner:
         self._key = key
 
     def changed(self) -> None:
-        """Mark the field as changed, if the row is still there."""
+        """Mark the field as changed, if the row still exists."""
         row = self._row()
         if row is not None and self._key in row.__dict__:
             flag_modified(row, self._key)
 
 
 def track(value: Any, owner: Owner) -> Any:
-    """``value`` with every container in it telling ``owner`` of its changes."""
+    """A copy of ``value`` whose containers notify ``owner`` of changes."""
     if isinstance(value, dict):
         return TrackedDict.of(value, owner)
     if isinstance(value, list):
@@ -47,7 +47,7 @@ def track(value: Any, owner: Owner) -> Any:
 
 
 def is_tracked(value: object) -> bool:
-    """Whether nothing is left to track: a tracked container, or a value that cannot change."""
+    """Whether a value is tracked already, or cannot change."""
     if isinstance(value, dict | list | set):
         return isinstance(value, TrackedDict | TrackedList | TrackedSet)
     if isinstance(value, BaseModel):
@@ -56,19 +56,19 @@ def is_tracked(value: object) -> bool:
 
 
 def untracked(value: Any) -> Any:
-    """A tracked model as its own class again; anything else as it is."""
-    return _plain(value) if isinstance(value, BaseModel) else value
+    """A tracked model as an instance of its original class; any other value unchanged."""
+    return _untracked_model(value) if isinstance(value, BaseModel) else value
 
 
 class TrackedList(list[Any]):
-    """A list that tells its row of changes."""
+    """A list that notifies its row of changes."""
 
     __slots__ = ("_owner",)
     _owner: Owner
 
     @classmethod
     def of(cls, value: Iterable[Any], owner: Owner) -> "TrackedList":
-        """A tracked copy of ``value``, the containers in it included."""
+        """A tracked copy of ``value``, including nested containers."""
         tracked = cls(track(item, owner) for item in value)
         tracked._owner = owner
         return tracked
@@ -87,7 +87,7 @@ class TrackedList(list[Any]):
 
     def __setitem__(self, index: Any, item: Any) -> None:
         if isinstance(index, slice):
-            item = [track(each, self._owner) for each in item]
+            item = [track(element, self._owner) for element in item]
         else:
             item = track(item, self._owner)
         super().__setitem__(index, item)
@@ -102,14 +102,14 @@ class TrackedList(list[Any]):
 
 
 class TrackedDict(dict[Any, Any]):
-    """A dict that tells its row of changes."""
+    """A dict that notifies its row of changes."""
 
     __slots__ = ("_owner",)
     _owner: Owner
 
     @classmethod
     def of(cls, value: dict[Any, Any], owner: Owner) -> "TrackedDict":
-        """A tracked copy of ``value``, the containers in it included."""
+        """A tracked copy of ``value``, including nested containers."""
         tracked = cls((key, track(item, owner)) for key, item in value.items())
         tracked._owner = owner
         return tracked
@@ -137,7 +137,7 @@ class TrackedDict(dict[Any, Any]):
 
 
 class TrackedSet(set[Any]):
-    """A set that tells its row of changes; what is in it cannot change."""
+    """A set that notifies its row of changes; its items are immutable."""
 
     __slots__ = ("_owner",)
     _owner: Owner
@@ -154,7 +154,7 @@ class TrackedSet(set[Any]):
 
 
 class TrackedTuple(tuple[Any, ...]):
-    """A tuple whose items tell their row of changes."""
+    """A tuple whose items notify their row of changes."""
 
     __slots__ = ()
 
@@ -162,8 +162,8 @@ class TrackedTuple(tuple[Any, ...]):
         return tuple, (list(self),)
 
 
-def _telling(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
-    """A method that does what ``original`` does, then tells the row."""
+def _notifying(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap a method so that it notifies the row."""
 
     @wraps(original)
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -184,14 +184,14 @@ for _class, _names in (
     ),
 ):
     for _name in _names.split():
-        setattr(_class, _name, _telling(_name, getattr(_class.__base__, _name)))
+        setattr(_class, _name, _notifying(_name, getattr(_class.__base__, _name)))
 
 
 _MODEL_SLOTS = ("__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__")
 
 
 def _track_model(value: BaseModel, owner: Owner) -> BaseModel:
-    plain = _plain(value)
+    plain = _untracked_model(value)
     tracked_class = _tracked_class(type(plain))
     tracked = tracked_class.__new__(tracked_class)
     fields = {name: track(item, owner) for name, item in plain.__dict__.items()}
@@ -205,8 +205,8 @@ def _track_model(value: BaseModel, owner: Owner) -> BaseModel:
     return tracked
 
 
-def _plain(value: BaseModel) -> BaseModel:
-    """The same model, sharing its values, as an instance of the class its author wrote."""
+def _untracked_model(value: BaseModel) -> BaseModel:
+    """The model as an instance of its original class, sharing its values."""
     if not hasattr(type(value), "__colonnade_tracked__"):
         return value
     model: type[BaseModel] = type(value).__mro__[1]
@@ -217,7 +217,7 @@ def _plain(value: BaseModel) -> BaseModel:
 
 
 def _restore(model: type[BaseModel], state: dict[Any, Any]) -> BaseModel:
-    """A pickled model, as its own class."""
+    """Unpickle a model as an instance of its original class."""
     restored = model.__new__(model)
     restored.__setstate__(state)
     return restored
@@ -225,9 +225,9 @@ def _restore(model: type[BaseModel], state: dict[Any, Any]) -> BaseModel:
 
 @cache
 def _tracked_class(model: type[BaseModel]) -> type[BaseModel]:
-    """A subclass of ``model`` whose instances tell their row of changes."""
+    """A subclass of ``model`` whose instances notify their row of changes."""
 
-    def changing(method: str) -> Callable[..., None]:
+    def notifying(method: str) -> Callable[..., None]:
         def change(self: Any, name: str, *value: Any) -> None:
             getattr(model, method)(self, name, *value)
             owner: Owner = self._colonnade_owner
@@ -239,7 +239,7 @@ def _tracked_class(model: type[BaseModel]) -> type[BaseModel]:
         return change
 
     def equal(self: Any, other: Any) -> bool:
-        return bool(_plain(self) == untracked(other))
+        return bool(_untracked_model(self) == untracked(other))
 
     namespace = {
         "__module__": model.__module__,
@@ -247,13 +247,13 @@ def _tracked_class(model: type[BaseModel]) -> type[BaseModel]:
         "__doc__": model.__doc__,
         "__slots__": ("_colonnade_owner",),
         "__colonnade_tracked__": True,
-        "__setattr__": changing("__setattr__"),
-        "__delattr__": changing("__delattr__"),
+        "__setattr__": notifying("__setattr__"),
+        "__delattr__": notifying("__delattr__"),
         "__eq__": equal,
         "__hash__": model.__hash__,
-        "__copy__": lambda self: _plain(self).__copy__(),
-        "__deepcopy__": lambda self, memo=None: _plain(self).__deepcopy__(memo),
-        "__reduce_ex__": lambda self, _: (_restore, (model, _plain(self).__getstate__())),
+        "__copy__": lambda self: _untracked_model(self).__copy__(),
+        "__deepcopy__": lambda self, memo=None: _untracked_model(self).__deepcopy__(memo),
+        "__reduce_ex__": lambda self, _: (_restore, (model, _untracked_model(self).__getstate__())),
     }
     tracked: type[BaseModel] = new_class(
         model.__name__, (model,), {}, lambda body: body.update(namespace)

@@ -1,4 +1,4 @@
-"""A row that was given naive datetimes shows the moments it stored: aware, in UTC."""
+"""Converts naive datetimes of a row to UTC on flush."""
 
 import warnings
 from datetime import UTC, datetime, timedelta
@@ -8,17 +8,16 @@ from sqlalchemy import event
 
 from colonnade.models._types import as_utc
 
-CLOSE = timedelta(minutes=1)
-"""How near to the time in UTC a naive datetime is taken for that, rather than for local time."""
+UTC_TOLERANCE = timedelta(minutes=1)
+"""A naive datetime within this distance of the time in UTC probably is in UTC."""
 
 _warned: set[str] = set()
 
 
-def show_as_stored(model: type[Any], names: frozenset[str]) -> None:
-    """Have the rows of a table show naive datetimes in UTC once they are stored.
+def convert_to_utc_on_flush(model: type[Any], names: frozenset[str]) -> None:
+    """Convert naive datetimes of a table's rows to aware ones in UTC on flush.
 
-    Read back they are aware, and a response must not depend on who asks. An aware datetime says
-    what it means, and stays the object it is.
+    The row then has the same values as after a reload. Aware datetimes stay unchanged.
 
     Args:
         model: The table.
@@ -38,31 +37,31 @@ def show_as_stored(model: type[Any], names: frozenset[str]) -> None:
 
 
 def local_as_utc(value: datetime, model: type[Any], name: str) -> datetime:
-    """A naive datetime of a row as the moment that it is in local time.
+    """Convert a naive datetime of a row from local time to UTC.
 
-    Warns, once for each field, of one that is in UTC already: it is stored hours off.
+    Warns, once per field, about a datetime that is in UTC already, which would be stored wrong.
 
     Args:
         value: The datetime.
         model: The table.
         name: The field.
     """
-    where = f"{model.__name__}.{name}"
-    moment = as_utc(value)
-    if where not in _warned and _is_in_utc(value, moment, model.model_fields[name]):
-        _warned.add(where)
+    field_path = f"{model.__name__}.{name}"
+    utc_value = as_utc(value)
+    if field_path not in _warned and _is_in_utc(value, utc_value, model.model_fields[name]):
+        _warned.add(field_path)
         warnings.warn(
-            f"{where} was given the time in UTC as a datetime without an offset "
-            f"(datetime.utcnow does that), which is taken as local time and stored hours off. "
-            f"Use lambda: datetime.now(UTC), or the Timestamps mixin.",
+            f"{field_path} was set to the time in UTC without an offset, as datetime.utcnow "
+            f"returns it. It is taken as local time, and stored hours off. Use "
+            f"lambda: datetime.now(UTC), or the Timestamps mixin.",
             stacklevel=2,
         )
-    return moment
+    return utc_value
 
 
-def _is_in_utc(value: datetime, moment: datetime, field: Any) -> bool:
-    """Whether a naive datetime is in UTC: by what made it, or as it is now and not here."""
+def _is_in_utc(value: datetime, utc_value: datetime, field: Any) -> bool:
+    """Whether a naive datetime is in UTC: from ``utcnow``, or close to the time only in UTC."""
     if getattr(field.default_factory, "__name__", "") == "utcnow":
         return True
     now = datetime.now(UTC)
-    return abs(value.replace(tzinfo=UTC) - now) < CLOSE < abs(moment - now)
+    return abs(value.replace(tzinfo=UTC) - now) < UTC_TOLERANCE < abs(utc_value - now)

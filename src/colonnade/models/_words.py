@@ -1,4 +1,4 @@
-"""The plural, the singular and the article of names, in English."""
+"""English plurals, singulars and articles of names."""
 
 import re
 from collections.abc import Callable
@@ -16,7 +16,7 @@ _UNCOUNTABLE = ("data", "media", "metadata", "sms", "species")
 
 @lru_cache(maxsize=1)
 def _english() -> "Pluralizer":
-    from pluralizer import Pluralizer  # which compiles its rules
+    from pluralizer import Pluralizer  # slow: it compiles its rules
 
     make: Callable[[], Pluralizer] = Pluralizer  # its constructor has no annotation
     english = make()
@@ -33,18 +33,18 @@ def snake(name: str) -> str:
 
 
 def plural(name: str) -> str:
-    """A name whose last word is in the plural: ``cities``, ``order_details``; a plural stays."""
-    start, word = _parted(name)
+    """The name with its last word in the plural: ``cities``, ``order_details``."""
+    start, word = _split_last_word(name)
     return start + _english().plural(word)
 
 
 def singular(name: str) -> str:
-    """A name whose last word is in the singular: ``city``, ``order_detail``."""
-    start, word = _parted(name)
+    """The name with its last word in the singular: ``city``, ``order_detail``."""
+    start, word = _split_last_word(name)
     return start + _english().singular(word)
 
 
-_SOUNDS_LIKE_YOU = (
+_CONSONANT_SOUNDS = (
     "eu",
     "ewe",
     "uni",
@@ -58,18 +58,18 @@ _SOUNDS_LIKE_YOU = (
     "one",
     "once",
 )
-"""What words with a vowel begin with that are spoken as a consonant: a user, a unit, a European."""
+"""How words start that are spelled with a vowel but spoken with a consonant: a user, a unit."""
 _SILENT_H = ("hour", "heir", "honest", "honor", "honour")
 
 
 def with_article(words: str) -> str:
-    """Words after their indefinite article: ``an author``, ``a user``, ``an hour``."""
+    """The words with their indefinite article: ``an author``, ``a user``, ``an hour``."""
     word = words.lower()
-    is_vowel = word[:1] in "aeiou" and not word.startswith(_SOUNDS_LIKE_YOU)
+    is_vowel = word[:1] in "aeiou" and not word.startswith(_CONSONANT_SOUNDS)
     return f"{'an' if is_vowel or word.startswith(_SILENT_H) else 'a'} {words}"
 
 
-def _parted(name: str) -> tuple[str, str]:
-    """What comes before the last word of a name, and the word."""
+def _split_last_word(name: str) -> tuple[str, str]:
+    """Split a name before its last word."""
     end = max(name.rfind("_"), name.rfind("-")) + 1
     return name[:end], name[end:]

@@ -1,17 +1,39 @@
-"""What is asked: filters, ordering, pages and includes; one ``Page`` is one SELECT."""
+"""Queries: filters, ordering, pages and includes. A ``Page`` compiles to one SELECT."""
 
-from colonnade.query._comparisons import place_text
+from colonnade.query._comparisons import stored_json
 from colonnade.query._cursors import CursorPosition
-from colonnade.query._filter_reader import LONGEST_LIST, FilterReader, Parameter
+from colonnade.query._filter_reader import MAX_LIST_VALUES, FilterReader, Parameter
 from colonnade.query._filters import OPERATORS, Filter, Operator, operators_of
-from colonnade.query._includes import PER_PARENT, Include, Includes, paths, read_includes
-from colonnade.query._key_parameters import NEW, key_parameter, key_parameters, value_parameter
-from colonnade.query._ordering import Ordered, Ordering, key_ordering, read_ordering, sortable
+from colonnade.query._includes import (
+    ROWS_PER_PARENT,
+    Include,
+    Includes,
+    include_paths,
+    read_includes,
+)
+from colonnade.query._key_parameters import (
+    VALUE_PREFIX,
+    key_parameter,
+    key_parameters,
+    value_parameter,
+)
+from colonnade.query._ordering import (
+    Ordering,
+    SortColumn,
+    key_ordering,
+    read_ordering,
+    sortable_columns,
+)
 from colonnade.query._page import Count, Page, ParentRow, key_clause
 from colonnade.query._parameters import OPTIONS, Option, PageReader
-from colonnade.query._queryable_tables import QueryableTable, RelationTarget, nearest, public_name
-from colonnade.query._relations import Joined, correlated
-from colonnade.query._scopes import NO_SCOPES, Scope, Scopes, on_source
+from colonnade.query._queryable_tables import (
+    QueryableTable,
+    RelationTarget,
+    did_you_mean,
+    public_name,
+)
+from colonnade.query._relations import RelationJoin, correlated
+from colonnade.query._scopes import NO_SCOPES, Scope, Scopes, adapt_to_source
 from colonnade.query._values import (
     compared_type,
     read_value,
@@ -21,48 +43,48 @@ from colonnade.query._values import (
 )
 
 __all__ = [
-    "LONGEST_LIST",
-    "NEW",
+    "MAX_LIST_VALUES",
     "NO_SCOPES",
     "OPERATORS",
     "OPTIONS",
-    "PER_PARENT",
+    "ROWS_PER_PARENT",
+    "VALUE_PREFIX",
     "Count",
     "CursorPosition",
     "Filter",
     "FilterReader",
     "Include",
     "Includes",
-    "Joined",
     "Operator",
     "Option",
-    "Ordered",
     "Ordering",
     "Page",
     "PageReader",
     "Parameter",
     "ParentRow",
     "QueryableTable",
+    "RelationJoin",
     "RelationTarget",
     "Scope",
     "Scopes",
+    "SortColumn",
+    "adapt_to_source",
     "compared_type",
     "correlated",
+    "did_you_mean",
+    "include_paths",
     "key_clause",
     "key_ordering",
     "key_parameter",
     "key_parameters",
-    "nearest",
-    "on_source",
     "operators_of",
-    "paths",
-    "place_text",
     "public_name",
     "read_includes",
     "read_ordering",
     "read_value",
     "sort_value",
-    "sortable",
+    "sortable_columns",
+    "stored_json",
     "value_adapter",
     "value_parameter",
     "value_type",

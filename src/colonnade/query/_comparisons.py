@@ -1,4 +1,4 @@
-"""Comparisons that databases write differently: what each of them makes of one expression."""
+"""SQL functions that compile to different SQL on PostgreSQL and SQLite."""
 
 from collections.abc import Callable, Iterable
 from functools import cache
@@ -14,13 +14,13 @@ NUMBERS = (Float, Double, Numeric)
 
 
 class ListOf(types.TypeDecorator[Any]):
-    """Any number of values as one parameter: an array on PostgreSQL, JSON on SQLite.
+    """A list of values as one parameter: an array on PostgreSQL, JSON on SQLite.
 
-    One parameter each would be another SQL text for each length, and drivers have a limit of
-    them.
+    With one parameter per value, every length would be a different SQL text, and drivers limit
+    the number of parameters.
 
     Args:
-        item: The type of a value.
+        item: The type of the values.
     """
 
     impl = Text
@@ -51,7 +51,7 @@ class ListOf(types.TypeDecorator[Any]):
 class Condition(GenericFunction[bool]):
     """A function whose SQL is a condition in parentheses.
 
-    SQLAlchemy would compare it with 1 on SQLite, and no index be used.
+    On SQLite, SQLAlchemy would otherwise compare it with 1, which prevents the use of an index.
     """
 
     type = Boolean()
@@ -63,7 +63,7 @@ class Condition(GenericFunction[bool]):
 
 
 class is_among(Condition):  # noqa: N801 - the name of an SQL function
-    """Whether a value is one of a list, which is a parameter of type ``ListOf``."""
+    """Whether a value is in a list, which is a parameter of type ``ListOf``."""
 
     inherit_cache = True
 
@@ -81,7 +81,7 @@ def _in_array(element: Any, compiler: Any, **kwargs: Any) -> str:
 
 
 class text_position(GenericFunction[int]):  # noqa: N801 - the name of an SQL function
-    """Where a text begins in another, counted from 1; 0 if it does not."""
+    """The position of one text in another, counted from 1; 0 if it does not occur."""
 
     type = Integer()
     inherit_cache = True
@@ -98,7 +98,7 @@ def _strpos(element: Any, compiler: Any, **kwargs: Any) -> str:
 
 
 class exact_number(GenericFunction[Any]):  # noqa: N801 - the name of an SQL function
-    """A number, to be looked for in a list: as text on SQLite, whose JSON is not exact."""
+    """A number to search for in a list: text on SQLite, where numbers in JSON are not exact."""
 
     inherit_cache = True
 
@@ -109,7 +109,7 @@ def _number_as_text(element: Any, compiler: Any, **kwargs: Any) -> str:
 
 
 @compiles(exact_number, "postgresql")
-def _number_as_shown(element: Any, compiler: Any, **kwargs: Any) -> str:
+def _real_as_double(element: Any, compiler: Any, **kwargs: Any) -> str:
     number = compiler.process(element.clauses, **kwargs)
     if not is_single_precision(element.type):
         return str(number)
@@ -117,24 +117,24 @@ def _number_as_shown(element: Any, compiler: Any, **kwargs: Any) -> str:
 
 
 def is_single_precision(kind: types.TypeEngine[Any]) -> bool:
-    """Whether a type is PostgreSQL's REAL: a float of 24 bits."""
+    """Whether a type is a 24-bit float: REAL in PostgreSQL."""
     if isinstance(kind, Double) or not isinstance(kind, Float):
         return False
-    return isinstance(kind, REAL) or (kind.precision or 53) <= SINGLE
+    return isinstance(kind, REAL) or (kind.precision or 53) <= REAL_PRECISION
 
 
-SINGLE = 24
-"""Bits of precision up to which FLOAT is REAL in PostgreSQL."""
+REAL_PRECISION = 24
+"""The highest precision, in bits, at which PostgreSQL's FLOAT is REAL."""
 
 
-class full_moment(GenericFunction[Any]):  # noqa: N801 - the name of an SQL function
-    """A datetime as Colonnade stores it: other programs store other texts on SQLite."""
+class stored_datetime(GenericFunction[Any]):  # noqa: N801 - the name of an SQL function
+    """A datetime as Colonnade stores it: on SQLite, other programs may use other formats."""
 
     inherit_cache = True
 
 
-@compiles(full_moment)
-def _as_stored(element: Any, compiler: Any, **kwargs: Any) -> str:
+@compiles(stored_datetime)
+def _normalized_datetime(element: Any, compiler: Any, **kwargs: Any) -> str:
     text = compiler.process(element.clauses, **kwargs)
     return (
         f"CASE WHEN {text} GLOB '????-??-?? *.??[0-9][0-9]?[0-9]' THEN {text} "
@@ -143,41 +143,41 @@ def _as_stored(element: Any, compiler: Any, **kwargs: Any) -> str:
     )
 
 
-class moments_from(Condition):  # noqa: N801 - the name of an SQL function
-    """Whether a datetime may be after a value; on SQLite, where an index can tell.
+class may_be_after(Condition):  # noqa: N801 - the name of an SQL function
+    """A coarse lower bound for a datetime, so that SQLite can use an index.
 
-    A text with an offset begins with its local date, which is no more than a day from that in UTC.
+    A text with an offset starts with its local date, which is at most one day from the UTC date.
     """
 
     inherit_cache = True
 
 
-@compiles(moments_from)
+@compiles(may_be_after)
 def _from_the_day_before(element: Any, compiler: Any, **kwargs: Any) -> str:
     column, value = (compiler.process(clause, **kwargs) for clause in element.clauses)
     return f"({column} >= coalesce(date({value}, '-1 day'), ''))"
 
 
-class moments_until(Condition):  # noqa: N801 - the name of an SQL function
-    """Whether a datetime may be before a value: see ``moments_from``."""
+class may_be_before(Condition):  # noqa: N801 - the name of an SQL function
+    """A coarse upper bound for a datetime: see ``may_be_after``."""
 
     inherit_cache = True
 
 
-@compiles(moments_until)
+@compiles(may_be_before)
 def _until_the_day_after(element: Any, compiler: Any, **kwargs: Any) -> str:
     column, value = (compiler.process(clause, **kwargs) for clause in element.clauses)
     return f"({column} < coalesce(date({value}, '+2 days'), ':'))"
 
 
-@compiles(moments_from, "postgresql")
-@compiles(moments_until, "postgresql")
-def _anyhow(element: Any, compiler: Any, **kwargs: Any) -> str:
+@compiles(may_be_after, "postgresql")
+@compiles(may_be_before, "postgresql")
+def _always_true(element: Any, compiler: Any, **kwargs: Any) -> str:
     return "true"
 
 
 class as_text(GenericFunction[str]):  # noqa: N801 - the name of an SQL function
-    """A value as text, where it is none: PostgreSQL's enums are in the order of their names."""
+    """A value cast to text: PostgreSQL orders enums by declaration, not by their labels."""
 
     type = String()
     inherit_cache = True
@@ -188,58 +188,58 @@ def _cast_to_text(element: Any, compiler: Any, **kwargs: Any) -> str:
     return f"CAST({compiler.process(element.clauses, **kwargs)} AS TEXT)"
 
 
-class of_text(GenericFunction[Any]):  # noqa: N801 - the name of an SQL function
-    """A value of the function's type that ``place_text`` wrote."""
+class from_stored_text(GenericFunction[Any]):  # noqa: N801 - the name of an SQL function
+    """A value that ``stored_json`` wrote, cast back to the type of the function."""
 
     inherit_cache = True
 
 
-@compiles(of_text, "postgresql")
+@compiles(from_stored_text, "postgresql")
 def _cast_from_text(element: Any, compiler: Any, **kwargs: Any) -> str:
     kind = compiler.dialect.type_compiler_instance.process(element.type)
     return f"CAST({compiler.process(element.clauses, **kwargs)} AS {kind})"
 
 
-class place_text(GenericFunction[str]):  # noqa: N801 - the name of an SQL function
-    """A value as it is stored, as JSON: exactly what it is compared with, unlike what is shown.
+class stored_json(GenericFunction[str]):  # noqa: N801 - the name of an SQL function
+    """The stored value as JSON, exactly as comparisons see it, unlike the value in a response.
 
-    On SQLite a number or a text, whichever it is; on PostgreSQL what a cast makes of it.
+    On SQLite it is the stored number or text; on PostgreSQL, the value cast to text.
     """
 
     type = Text()
     inherit_cache = True
 
 
-@compiles(place_text)
-def _stored(element: Any, compiler: Any, **kwargs: Any) -> str:
+@compiles(stored_json)
+def _stored_json(element: Any, compiler: Any, **kwargs: Any) -> str:
     value = compiler.process(element.clauses, **kwargs)
-    # A function of Python's waits for the interpreter, which other threads have: seldom, therefore.
+    # A Python function waits for the GIL, so call it only for the types that need it.
     return (
         f"CASE WHEN typeof({value}) IN ('real', 'blob') THEN colonnade_stored({value}) "
         f"ELSE json_quote({value}) END"
     )
 
 
-@compiles(place_text, "postgresql")
-def _written(element: Any, compiler: Any, **kwargs: Any) -> str:
+@compiles(stored_json, "postgresql")
+def _stored_json_postgresql(element: Any, compiler: Any, **kwargs: Any) -> str:
     value = compiler.process(element.clauses, **kwargs)
     return f"coalesce(CAST(to_json(CAST({value} AS TEXT)) AS TEXT), 'null')"
 
 
-def _as_it_is(element: Any, compiler: Any, **kwargs: Any) -> str:
+def _unchanged(element: Any, compiler: Any, **kwargs: Any) -> str:
     return str(compiler.process(element.clauses, **kwargs))
 
 
-# Where a database needs nothing said.
+# The dialects on which these functions are their argument.
 for _function, _dialect in (
-    (full_moment, "postgresql"),
+    (stored_datetime, "postgresql"),
     (as_text, None),
-    (of_text, None),
+    (from_stored_text, None),
 ):
-    compiles(_function, *(() if _dialect is None else (_dialect,)))(_as_it_is)
+    compiles(_function, *(() if _dialect is None else (_dialect,)))(_unchanged)
 
 
 @cache
 def list_type(item: types.TypeEngine[Any]) -> ListOf:
-    """The type of a list's parameter."""
+    """The type of a parameter that is a list of ``item``; one object per type."""
     return ListOf(item)

@@ -1,9 +1,9 @@
 """Cursors: a position in an ordering, as opaque text.
 
-A cursor is the sort values of a row, as the database stores them, so that it stays valid when the
-row is changed or deleted. Long values are compressed. It is unsigned and grants nothing: whoever
-makes one up could as well have asked with a filter. It has a checksum over the question it belongs
-to, so that one of another query, or a damaged one, is refused rather than answered wrongly.
+A cursor holds the sort values of a row, as the database stores them, so that it stays valid when
+the row is changed or deleted. Long values are compressed. It is not signed and grants nothing: a
+forged cursor selects no more than a filter could. A checksum over the query makes Colonnade refuse
+a cursor that is damaged or belongs to another query, instead of returning wrong rows.
 """
 
 import zlib
@@ -13,107 +13,108 @@ from typing import Any, NamedTuple
 
 from pydantic_core import from_json
 
-from colonnade.errors import QueryError
+from colonnade.errors import QueryError, error_entry
 from colonnade.models import require_storable
 from colonnade.query._ordering import Ordering
 
-CHECKSUM = 6
-"""Bytes: one damaged cursor in 2^48 is taken for a good one."""
+CHECKSUM_BYTES = 6
+"""With 48 bits, one damaged cursor in 2^48 passes for a valid one."""
 
-LONGEST_PLAIN = 200
-"""Bytes of sort values that are not compressed: it would hardly make them shorter."""
+COMPRESSION_THRESHOLD = 200
+"""Sort values of up to this many bytes are not compressed, which would hardly shorten them."""
 
-LONGEST = 6000
-"""Characters of a cursor: servers take a request line of 8,000 octets at least (RFC 9110, 4.1)."""
+MAX_CURSOR_LENGTH = 6000
+"""Servers should accept request lines of at least 8,000 octets (RFC 9110, section 4.1)."""
 
-LONGEST_VALUES = 4 * 1024 * 1024
-"""Bytes of sort values that a cursor is decompressed to: no request stores longer ones."""
+MAX_VALUES_BYTES = 4 * 1024 * 1024
+"""The limit for decompressed sort values; no request can store longer ones."""
 
-_SIGNS = {(False, False): b">", (True, False): b"<", (False, True): b"]", (True, True): b"["}
-_MEANINGS = {sign: meaning for meaning, sign in _SIGNS.items()}
+_MARKERS = {(False, False): b">", (True, False): b"<", (False, True): b"]", (True, True): b"["}
+_FLAGS_BY_MARKER = {sign: meaning for meaning, sign in _MARKERS.items()}
 
 
 class CursorPosition(NamedTuple):
-    """A row's place in an ordering.
+    """A row's position in an ordering.
 
     Attributes:
-        values: What the row has in the columns of the ordering.
-        backwards: Whether the page is the one that ends before it.
+        values: The row's values in the columns of the ordering.
+        backwards: Whether the page ends before this row instead of starting after it.
     """
 
     values: tuple[Any, ...]
     backwards: bool
 
 
-def write_cursor(values: str, question: str, ordering: Ordering, *, backwards: bool) -> str:
-    """The cursor of a row.
+def write_cursor(values: str, fingerprint: str, ordering: Ordering, *, backwards: bool) -> str:
+    """Encode the cursor of a row.
 
     Args:
-        values: A JSON array of its sort values, as the database wrote it.
-        question: What was asked: see ``read_cursor``.
+        values: A JSON array of the row's sort values, as the database wrote it.
+        fingerprint: The query: see ``read_cursor``.
         ordering: The ordering.
-        backwards: Whether the page is the one that ends before the row.
+        backwards: Whether the page ends before this row instead of starting after it.
 
     Raises:
         QueryError: The values are too long for a URL.
     """
     content = values.encode()
-    is_compressed = len(content) > LONGEST_PLAIN
+    is_compressed = len(content) > COMPRESSION_THRESHOLD
     if is_compressed:
         content = zlib.compress(content)
-    payload = _SIGNS[backwards, is_compressed] + content
-    cursor = _encoded(_checksum(payload, question) + payload)
-    if len(cursor) > LONGEST or len(values) > LONGEST_VALUES:
-        raise QueryError([_too_long(ordering)])
+    payload = _MARKERS[backwards, is_compressed] + content
+    cursor = _encode(_checksum(payload, fingerprint) + payload)
+    if len(cursor) > MAX_CURSOR_LENGTH or len(values) > MAX_VALUES_BYTES:
+        raise QueryError([_too_long_error(ordering)])
     return cursor
 
 
-def _too_long(ordering: Ordering) -> dict[str, Any]:
-    names = ", ".join(ordered.column.name for ordered in ordering)
+def _too_long_error(ordering: Ordering) -> dict[str, Any]:
+    names = ", ".join(sort_column.column.name for sort_column in ordering)
     message = (
         f"Cannot link to the next page: a row at the edge of this page has values in {names} "
-        f"that do not fit into a cursor of {LONGEST} characters. Sort by shorter columns"
+        f"that do not fit into a cursor of {MAX_CURSOR_LENGTH} characters. Sort by shorter columns"
     )
-    return {"type": "cursor", "loc": ("query", "order_by"), "msg": message, "input": None}
+    return error_entry("cursor", ("query", "order_by"), message)
 
 
-def read_cursor(text: str, question: str, ordering: Ordering) -> CursorPosition:
-    """The place that a cursor stands for.
+def read_cursor(text: str, fingerprint: str, ordering: Ordering) -> CursorPosition:
+    """Decode a cursor to a position.
 
     Args:
         text: The cursor.
-        question: What was asked, in a text that differs when filters or ordering do.
-        ordering: The ordering the place is in.
+        fingerprint: The query as text, different for every combination of filters and ordering.
+        ordering: The ordering that the position refers to.
 
     Raises:
-        QueryError: It is not a cursor of this question.
+        QueryError: The cursor is damaged or does not belong to this query.
     """
     try:
-        payload = _payload(text, question)
-        backwards, is_compressed = _MEANINGS[payload[:1]]
-        content = _decompressed(payload[1:]) if is_compressed else payload[1:]
+        payload = _payload(text, fingerprint)
+        backwards, is_compressed = _FLAGS_BY_MARKER[payload[:1]]
+        content = _decompress(payload[1:]) if is_compressed else payload[1:]
         pairs = zip(ordering, from_json(content), strict=True)
-        values = tuple(_value(value, nullable=ordered.column.nullable) for ordered, value in pairs)
+        values = tuple(
+            _checked_value(value, nullable=sort_column.column.nullable)
+            for sort_column, value in pairs
+        )
     except (ValueError, TypeError, KeyError, zlib.error):
-        message = "The cursor does not belong to this query: follow the links without other changes"
-        loc = ("query", "cursor")
-        raise QueryError(
-            [{"type": "cursor", "loc": loc, "msg": message, "input": text[:100]}]
-        ) from None
+        message = "The cursor does not belong to this query. Follow the links without changing them"
+        entry = error_entry("cursor", ("query", "cursor"), message, text[:100])
+        raise QueryError([entry]) from None
     return CursorPosition(values, backwards)
 
 
-def _decompressed(content: bytes) -> bytes:
-    """Sort values, no more of them than a cursor can stand for; ValueError if it has more."""
+def _decompress(content: bytes) -> bytes:
+    """Decompress sort values; ValueError if they are longer than a cursor may hold."""
     decompressor = zlib.decompressobj()
-    text = decompressor.decompress(content, LONGEST_VALUES)
+    text = decompressor.decompress(content, MAX_VALUES_BYTES)
     if not decompressor.eof:
         raise ValueError("too long, or cut off")
     return text
 
 
-def _value(value: Any, *, nullable: bool) -> Any:
-    """A value as ``place_text`` has written it; ValueError or TypeError if it cannot have."""
+def _checked_value(value: Any, *, nullable: bool) -> Any:
+    """The value, if ``stored_json`` can have written it; otherwise ValueError or TypeError."""
     if value is None and nullable:
         return None
     if isinstance(value, list) and len(value) == 1:
@@ -127,21 +128,21 @@ def _value(value: Any, *, nullable: bool) -> Any:
     return value
 
 
-def _payload(text: str, question: str) -> bytes:
-    """What a cursor carries, if it is one of this question; ValueError if not."""
-    if len(text) > LONGEST:
+def _payload(text: str, fingerprint: str) -> bytes:
+    """The payload of a cursor; ValueError if it does not belong to this query."""
+    if len(text) > MAX_CURSOR_LENGTH:
         raise ValueError("too long")
     raw = urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    payload = raw[CHECKSUM:]
-    # Base64 has several texts of the same bytes: one of them is ours.
-    if _encoded(raw) != text or raw[:CHECKSUM] != _checksum(payload, question):
+    payload = raw[CHECKSUM_BYTES:]
+    # Several base64 texts decode to the same bytes; only the one that we wrote is valid.
+    if _encode(raw) != text or raw[:CHECKSUM_BYTES] != _checksum(payload, fingerprint):
         raise ValueError("altered, or of another query")
     return payload
 
 
-def _encoded(raw: bytes) -> str:
+def _encode(raw: bytes) -> str:
     return urlsafe_b64encode(raw).decode().rstrip("=")
 
 
-def _checksum(payload: bytes, question: str) -> bytes:
-    return blake2b(question.encode() + b"\0" + payload, digest_size=CHECKSUM).digest()
+def _checksum(payload: bytes, fingerprint: str) -> bytes:
+    return blake2b(fingerprint.encode() + b"\0" + payload, digest_size=CHECKSUM_BYTES).digest()

@@ -1,4 +1,4 @@
-"""A filter's structure as the database's own conditions, its values bound when it is run."""
+"""``FilterCompiler``: compiles the conditions of a filter to SQL, with values as parameters."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,12 +23,12 @@ from colonnade.models import ColumnShape
 from colonnade.query._comparisons import (
     NUMBERS,
     exact_number,
-    full_moment,
     is_among,
     is_single_precision,
     list_type,
-    moments_from,
-    moments_until,
+    may_be_after,
+    may_be_before,
+    stored_datetime,
     text_position,
 )
 from colonnade.query._filters import (
@@ -43,38 +43,38 @@ from colonnade.query._filters import (
     Related,
 )
 from colonnade.query._queryable_tables import QueryableTable
-from colonnade.query._relations import Joined
+from colonnade.query._relations import RelationJoin
 from colonnade.query._scopes import Scopes
 from colonnade.query._values import compared_type
 
 TEXT = String()
 
 
-class Clauses:
-    """Turns a structure into SQL, numbering the values as it goes."""
+class FilterCompiler:
+    """Compiles conditions to SQL; the parameters ``v0``, ``v1``... follow the order of the tree."""
 
     def __init__(self, scopes: Scopes) -> None:
         self._scopes = scopes
-        self._next = 0
+        self._next_value = 0
 
-    def clause(
-        self, node: Node, surface: QueryableTable, source: FromClause
+    def compile(
+        self, node: Node, queryable: QueryableTable, source: FromClause
     ) -> ColumnElement[bool]:
-        """The condition on ``source``, which has the columns of the surface's table."""
+        """Compile a condition on ``source``, which has the columns of the table."""
         if isinstance(node, All):
-            parts = [self.clause(child, surface, source) for child in node.all]
+            parts = [self.compile(child, queryable, source) for child in node.all]
             return and_(*parts) if parts else sql_true()
         if isinstance(node, AnyOf):
-            parts = [self.clause(child, surface, source) for child in node.any]
+            parts = [self.compile(child, queryable, source) for child in node.any]
             return or_(*parts) if parts else sql_false()
         if isinstance(node, Not):
-            return not_(self.clause(node.negated, surface, source))
+            return not_(self.compile(node.negated, queryable, source))
         if isinstance(node, Related):
-            reached = surface.relations[node.relation]
-            joined = Joined(reached.relation, source, self._scopes)
-            inner = self.clause(node.condition, reached.surface, joined.target)
+            target = queryable.relations[node.relation]
+            joined = RelationJoin(target.relation, source, self._scopes)
+            inner = self.compile(node.condition, target.queryable, joined.target)
             return exists(joined.select(sql_true()).where(inner))
-        return self._compare(node, surface.columns[node.column], source)
+        return self._compare(node, queryable.columns[node.column], source)
 
     def _compare(
         self, node: Compare, shape: ColumnShape, source: FromClause
@@ -82,72 +82,73 @@ class Clauses:
         column: ColumnElement[Any] = source.c[shape.column.key]
         if node.operator == "is_null":
             return column.is_not(None) if node.negated else column.is_(None)
-        bind = f"v{self._next}"
-        self._next += 1
-        clause = _clause(node.operator, shape, column, bind)
+        bind = f"v{self._next_value}"
+        self._next_value += 1
+        condition = _condition(node.operator, shape, column, bind)
         if not shape.nullable:
-            return clause
+            return condition
         if node.operator in {"ne", "not_in"}:
-            return or_(column.is_(None), clause)
-        return and_(column.is_not(None), clause)
+            return or_(column.is_(None), condition)
+        return and_(column.is_not(None), condition)
 
 
-def _clause(
+def _condition(
     operator: Operator, shape: ColumnShape, column: ColumnElement[Any], bind: str
 ) -> ColumnElement[bool]:
     if operator in SEARCH:
-        return _search(operator, column, bindparam(bind, type_=TEXT))
+        return _text_search(operator, column, bindparam(bind, type_=TEXT))
     kind = compared_type(shape)
     if shape.kind == "datetime":
-        return _moment_clause(operator, column, kind, bind)
-    compared = column
+        return _datetime_condition(operator, column, kind, bind)
     if operator in LISTS or shape.spellings:
-        matches = _among(compared, TEXT if shape.spellings else kind, bind)
+        matches = _is_in_list(column, TEXT if shape.spellings else kind, bind)
         return not_(matches) if operator in {"ne", "not_in"} else matches
     value: ColumnElement[Any] = bindparam(bind, type_=kind)
-    # A double is sent, and 9.8 is another number as a double than as a REAL.
-    return _compared(operator, compared, cast(value, kind) if is_single_precision(kind) else value)
+    # Drivers send a double, and 9.8 as a double is not equal to 9.8 as a REAL.
+    return _apply_operator(
+        operator, column, cast(value, kind) if is_single_precision(kind) else value
+    )
 
 
-def _compared(
+def _apply_operator(
     operator: Operator, column: ColumnElement[Any], value: ColumnElement[Any]
 ) -> ColumnElement[bool]:
     comparisons: Mapping[str, Any] = {
         "eq": column.__eq__, "ne": column.__ne__, "lt": column.__lt__,
         "lte": column.__le__, "gt": column.__gt__, "gte": column.__ge__,
     }  # fmt: skip
-    clause: ColumnElement[bool] = comparisons[operator](value)
-    return clause
+    condition: ColumnElement[bool] = comparisons[operator](value)
+    return condition
 
 
-def _moment_clause(
+def _datetime_condition(
     operator: Operator, column: ColumnElement[Any], kind: Any, bind: str
 ) -> ColumnElement[bool]:
-    """A comparison of datetimes, in whichever form SQLite has them, which indexes narrow down."""
-    moment = full_moment(column, type_=kind)
+    """Compare datetimes in any format that SQLite may hold, narrowed down by an index."""
+    normalized = stored_datetime(column, type_=kind)
     if operator in LISTS:
-        matches = _among(moment, kind, bind)
+        matches = _is_in_list(normalized, kind, bind)
         return not_(matches) if operator == "not_in" else matches
     value = bindparam(bind, type_=kind)
-    clauses = [_compared(operator, moment, value)]
+    clauses = [_apply_operator(operator, normalized, value)]
     if operator in {"eq", "gt", "gte"}:
-        clauses.append(moments_from(column, value))
+        clauses.append(may_be_after(column, value))
     if operator in {"eq", "lt", "lte"}:
-        clauses.append(moments_until(column, value))
+        clauses.append(may_be_before(column, value))
     return and_(*clauses)
 
 
-def _among(column: ColumnElement[Any], kind: Any, bind: str) -> ColumnElement[bool]:
+def _is_in_list(column: ColumnElement[Any], kind: Any, bind: str) -> ColumnElement[bool]:
     if isinstance(kind, NUMBERS):
         column = exact_number(column, type_=kind)
     item = Double() if is_single_precision(kind) else kind
     return is_among(column, bindparam(bind, type_=list_type(item)))
 
 
-def _search(operator: Operator, column: Any, value: Any) -> ColumnElement[bool]:
-    """A search for text as it is: ``%`` and ``_`` mean themselves, on every database.
+def _text_search(operator: Operator, column: Any, value: Any) -> ColumnElement[bool]:
+    """Search for literal text: ``%`` and ``_`` are not wildcards.
 
-    LIKE would fold case on SQLite and not on PostgreSQL, and needs escapes.
+    LIKE would need escapes, and ignores case on SQLite but not on PostgreSQL.
     """
     if operator in {"icontains", "istartswith", "iendswith"}:
         column, value = func.lower(column), func.lower(value)

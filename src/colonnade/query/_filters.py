@@ -1,10 +1,10 @@
-"""Filters: what a request asks of the rows, typed by their columns.
+"""Filters: the conditions of a request, typed by their columns.
 
-A filter is parsed to a structure, a tree without the values, and the values in the order in
-which the tree names them. Two requests of one structure are one SQL text.
+A filter consists of a tree of conditions and, apart from it, their values in the order of the
+tree. Two requests with equal trees share one SQL text.
 
-Every condition is true or false of a row, never unknown: ``ne`` is true of NULL, and ``not``
-turns a condition around.
+A condition is true or false for a row, never unknown: ``ne`` is true for NULL, and ``not`` inverts
+any condition.
 """
 
 from dataclasses import dataclass
@@ -36,13 +36,13 @@ SEARCH: tuple[Operator, ...] = (
 )  # fmt: skip
 
 
-KEPT_CONDITIONS = 20
-"""Conditions of a filter whose SQL is kept: who makes up longer ones should not fill the memory."""
+MAX_CACHED_CONDITIONS = 20
+"""SQL is cached for filters of up to this many conditions, so that clients cannot fill memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Compare:
-    """A column compared with a value, or a list of them; ``negated``: it is not null."""
+    """A column compared with a value or list; ``negated`` turns ``is_null`` into "is not null"."""
 
     column: str
     operator: Operator
@@ -51,7 +51,7 @@ class Compare:
 
 @dataclass(frozen=True, slots=True)
 class All:
-    """Every one of the conditions holds."""
+    """All of the conditions hold."""
 
     all: tuple[Any, ...]
 
@@ -72,7 +72,7 @@ class Not:
 
 @dataclass(frozen=True, slots=True)
 class Related:
-    """The relation leads to a row of which the condition holds."""
+    """The condition holds for a row that the relation leads to."""
 
     relation: str
     condition: Any
@@ -86,11 +86,11 @@ EVERY_ROW: Node = All(())
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What a request asks of the rows.
+    """The conditions of a request.
 
     Attributes:
-        node: The structure.
-        values: The values, in the order of the structure; that of a list is a tuple.
+        node: The tree of conditions.
+        values: The values in the order of the tree; a tuple for a list.
     """
 
     node: Node = EVERY_ROW
@@ -98,12 +98,12 @@ class Filter:
 
     @property
     def is_long(self) -> bool:
-        """Whether it has so many conditions that its SQL is not worth keeping."""
-        return len(self.values) > KEPT_CONDITIONS
+        """Whether it has so many conditions that its SQL is not cached."""
+        return len(self.values) > MAX_CACHED_CONDITIONS
 
 
 def operators_of(column: ColumnShape) -> tuple[Operator, ...]:
-    """The operators that fit a column, by its kind."""
+    """The operators that apply to a column of this kind."""
     null: tuple[Operator, ...] = ("is_null",)
     if column.kind in {"json", "bytes", "other"}:
         return null

@@ -1,18 +1,18 @@
-"""Includes: the relations that an answer has with each row."""
+"""Includes: the relations that a response contains with each row."""
 
 import re
 from typing import Any, NamedTuple
 
-from colonnade.errors import QueryError
-from colonnade.query._queryable_tables import QueryableTable, nearest
+from colonnade.errors import QueryError, error_entry
+from colonnade.query._queryable_tables import QueryableTable, did_you_mean
 
-PER_PARENT = 100
-"""Rows of an included list with each row it belongs to, unless the request asks for fewer."""
+ROWS_PER_PARENT = 100
+"""The maximum and default number of rows of an included list, per parent row."""
 
-MOST_ROWS = 2_000_000
-"""Rows that an answer may have at most, those of relations included: lists in lists multiply."""
+MAX_ROWS = 2_000_000
+"""The maximum number of rows in a response, including related rows: nested lists multiply."""
 
-_PART = re.compile(r"([^.:,]+)(?::(\d{1,4}))?")
+_PATH_STEP = re.compile(r"([^.:,]+)(?::(\d{1,4}))?")
 
 
 class Include(NamedTuple):
@@ -20,84 +20,89 @@ class Include(NamedTuple):
 
     Attributes:
         name: Its public name.
-        limit: Rows of it with each parent; it says nothing of a relation to one row.
-        below: The relations to include with each of its rows.
+        limit: The maximum number of rows per parent; not used for a relation to one row.
+        nested: The relations to include with each of its rows.
     """
 
     name: str
     limit: int
-    below: "tuple[Include, ...]"
+    nested: "tuple[Include, ...]"
 
 
 Includes = tuple[Include, ...]
 
 
-def read_includes(text: str | None, surface: QueryableTable, most: int = PER_PARENT) -> Includes:
-    """``project,assignments:20.worker`` as what to include.
+def read_includes(
+    text: str | None, queryable: QueryableTable, max_rows: int = ROWS_PER_PARENT
+) -> Includes:
+    """Parse ``project,assignments:20.worker``.
 
     Args:
-        text: Paths of relations, each with how many rows of it a parent may have.
-        surface: What may be included. What its schema always has comes without asking.
-        most: Rows with each parent at most.
+        text: Paths of relations, each step optionally with a limit of rows per parent.
+        queryable: The table. Relations that its schema has as fields are always included.
+        max_rows: The maximum number of rows per parent.
 
     Raises:
-        QueryError: A path leads to what may not be included.
+        QueryError: A path names a relation that cannot be included.
     """
     tree: dict[str, Any] = {}
     errors: list[dict[str, Any]] = []
     for path in text.split(",") if text else []:
-        message = _add(path.strip(), tree, surface, most)
+        message = _add_path(path.strip(), tree, queryable, max_rows)
         if message is not None:
-            loc = ("query", "include")
-            errors.append({"type": "include", "loc": loc, "msg": message, "input": path})
+            errors.append(error_entry("include", ("query", "include"), message, path))
     if errors:
         raise QueryError(errors)
-    return _includes(tree, surface, most)
+    return _build_includes(tree, queryable, max_rows)
 
 
-def paths(surface: QueryableTable, prefix: str = "") -> list[str]:
+def include_paths(queryable: QueryableTable, prefix: str = "") -> list[str]:
     """Every path that can be included."""
     names = []
-    for name, reached in surface.relations.items():
+    for name, target in queryable.relations.items():
         names.append(prefix + name)
-        names += paths(reached.surface, f"{prefix}{name}.")
+        names += include_paths(target.queryable, f"{prefix}{name}.")
     return names
 
 
-def rows_with_each(include: Includes, surface: QueryableTable) -> int:
-    """How many rows of relations may come with a row at most."""
+def max_included_rows(include: Includes, queryable: QueryableTable) -> int:
+    """The maximum number of related rows that a row brings with it."""
     total = 0
     for included in include:
-        reached = surface.relations[included.name]
-        count = included.limit if reached.relation.is_list else 1
-        total += count * (1 + rows_with_each(included.below, reached.surface))
+        target = queryable.relations[included.name]
+        count = included.limit if target.relation.is_list else 1
+        total += count * (1 + max_included_rows(included.nested, target.queryable))
     return total
 
 
-def _add(path: str, tree: dict[str, Any], surface: QueryableTable, most: int) -> str | None:
+def _add_path(
+    path: str, tree: dict[str, Any], queryable: QueryableTable, max_rows: int
+) -> str | None:
     for part in path.split("."):
-        match = _PART.fullmatch(part)
-        if match is None or match[1] not in surface.relations:
+        match = _PATH_STEP.fullmatch(part)
+        if match is None or match[1] not in queryable.relations:
             name = match[1] if match else part
-            return f"{name!r} cannot be included.{nearest(name, surface.relations)}"
+            return f"{name!r} cannot be included.{did_you_mean(name, queryable.relations)}"
         name, limit = match[1], match[2]
-        node = tree.setdefault(name, {"limit": None, "below": {}})
+        node = tree.setdefault(name, {"limit": None, "nested": {}})
         if limit is not None:
-            if not 1 <= int(limit) <= most:
-                return f"{name} can be included with 1 to {most} rows at a time"
+            if not 1 <= int(limit) <= max_rows:
+                return f"The limit of {name} must be from 1 to {max_rows}, not {limit}"
             node["limit"] = int(limit)
-        tree, surface = node["below"], surface.relations[name].surface
+        tree, queryable = node["nested"], queryable.relations[name].queryable
     return None
 
 
-def _includes(tree: dict[str, Any], surface: QueryableTable, most: int) -> Includes:
-    chosen = [name for name in surface.relations if name in tree or name in surface.always]
+def _build_includes(tree: dict[str, Any], queryable: QueryableTable, max_rows: int) -> Includes:
+    chosen = [
+        name for name in queryable.relations if name in tree or name in queryable.always_included
+    ]
     return tuple(
         Include(
             name=name,
-            limit=tree.get(name, {}).get("limit") or most,
-            below=_includes(
-                tree.get(name, {}).get("below", {}), surface.relations[name].surface, most
+            limit=tree.get(name, {}).get("limit") or max_rows,
+            nested=_build_includes(
+                tree.get(name, {}).get("nested", {}), queryable.relations[name].queryable, max_rows
             ),
         )
         for name in chosen

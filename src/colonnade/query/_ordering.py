@@ -1,34 +1,34 @@
-"""Ordering: by several columns, nulls in one place on every database, the key always last."""
+"""Ordering by several columns: NULLs sort alike on every database, and the key comes last."""
 
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, FromClause, UnaryExpression, and_, or_, tuple_
 from sqlalchemy import false as sql_false
 
-from colonnade.errors import QueryError
+from colonnade.errors import QueryError, error_entry
 from colonnade.models import ColumnShape
-from colonnade.query._queryable_tables import QueryableTable, nearest
-from colonnade.query._values import is_ordered, sort_value
+from colonnade.query._queryable_tables import QueryableTable, did_you_mean
+from colonnade.query._values import is_sortable, sort_value
 
-MOST_COLUMNS = 8
-"""Columns that a request may sort by, the key aside."""
+MAX_SORT_COLUMNS = 8
+"""The maximum number of columns to sort by, not counting the key."""
 
 
-class Ordered(NamedTuple):
+class SortColumn(NamedTuple):
     """A column to sort by."""
 
     column: ColumnShape
     descending: bool
 
-    def reversed(self) -> "Ordered":
-        """The other direction."""
-        return Ordered(self.column, not self.descending)
+    def reversed(self) -> "SortColumn":
+        """The same column in the opposite direction."""
+        return SortColumn(self.column, not self.descending)
 
-    def on(self, source: FromClause) -> UnaryExpression[Any]:
-        """The expression to sort by.
+    def expression(self, source: FromClause) -> UnaryExpression[Any]:
+        """The ORDER BY expression.
 
-        NULL is greater than every value: last when ascending, first when descending. It is
-        what PostgreSQL does by itself, so that its indexes serve both directions.
+        NULL sorts as greater than every value: last when ascending, first when descending. This
+        is PostgreSQL's default, so its indexes serve both directions.
         """
         column = sort_value(self.column, source)
         if not self.column.nullable:
@@ -38,83 +38,84 @@ class Ordered(NamedTuple):
         return column.asc().nulls_last()
 
 
-Ordering = tuple[Ordered, ...]
+Ordering = tuple[SortColumn, ...]
 
 
-def sortable(surface: QueryableTable) -> list[str]:
-    """The names of the columns that can be sorted by."""
-    return [name for name, column in surface.columns.items() if is_ordered(column)]
+def sortable_columns(queryable: QueryableTable) -> list[str]:
+    """The public names of the columns that can be used to sort."""
+    return [name for name, column in queryable.columns.items() if is_sortable(column)]
 
 
-def key_ordering(surface: QueryableTable) -> Ordering:
-    """By the key, ascending."""
-    return tuple(Ordered(column, False) for column in surface.key)
+def key_ordering(queryable: QueryableTable) -> Ordering:
+    """The ordering by the primary key, ascending."""
+    return tuple(SortColumn(column, False) for column in queryable.key)
 
 
-def read_ordering(text: str | None, surface: QueryableTable) -> Ordering:
-    """``-created_at,title`` as an ordering that no two rows tie in: the key comes last.
+def read_ordering(text: str | None, queryable: QueryableTable) -> Ordering:
+    """Parse ``-created_at,title``, and append the primary key so that no two rows tie.
 
     Raises:
-        QueryError: It names what cannot be sorted by, or something twice.
+        QueryError: A name cannot be used to sort, or occurs twice.
     """
-    ordering: list[Ordered] = []
+    ordering: list[SortColumn] = []
     errors: list[dict[str, Any]] = []
     names = text.split(",") if text else []
     for signed_name in names:
         name = signed_name.strip().removeprefix("-").removeprefix("+")
-        column = surface.columns.get(name)
+        column = queryable.columns.get(name)
         message = None
-        if column is None or not is_ordered(column):
-            message = f"{name!r} cannot be used to sort.{nearest(name, sortable(surface))}"
+        if column is None or not is_sortable(column):
+            message = (
+                f"{name!r} cannot be used to sort.{did_you_mean(name, sortable_columns(queryable))}"
+            )
             if any(mark in name for mark in (".", "__")):
                 message += " Sort by columns of the table itself."
-        elif any(ordered.column is column for ordered in ordering):
+        elif any(sort_column.column is column for sort_column in ordering):
             message = f"{name} occurs twice"
-        elif len(ordering) == MOST_COLUMNS:
-            message = f"Sort by at most {MOST_COLUMNS} columns"
+        elif len(ordering) == MAX_SORT_COLUMNS:
+            message = f"A request can sort by at most {MAX_SORT_COLUMNS} columns"
         else:
-            ordering.append(Ordered(column, signed_name.strip().startswith("-")))
+            ordering.append(SortColumn(column, signed_name.strip().startswith("-")))
         if message is not None:
-            loc = ("query", "order_by")
-            errors.append({"type": "order_by", "loc": loc, "msg": message, "input": signed_name})
+            errors.append(error_entry("order_by", ("query", "order_by"), message, signed_name))
     if errors:
         raise QueryError(errors)
-    # The key goes the way of the last column, so that one index serves both.
+    # The key has the direction of the last column, so that one index serves both.
     descending = ordering[-1].descending if ordering else False
     rest = [
         column
-        for column in surface.key
-        if all(ordered.column is not column for ordered in ordering)
+        for column in queryable.key
+        if all(sort_column.column is not column for sort_column in ordering)
     ]
-    return (*ordering, *(Ordered(column, descending) for column in rest))
+    return (*ordering, *(SortColumn(column, descending) for column in rest))
 
 
-def beyond(
+def after_position(
     ordering: Ordering, nulls: tuple[bool, ...], binds: list[Any], source: FromClause
 ) -> ColumnElement[bool]:
-    """The condition on rows that come after a place in an ordering.
+    """The condition for rows that come after a position in an ordering.
 
     Args:
         ordering: The ordering.
-        nulls: Which of the place's values are NULL.
-        binds: The place's values, as parameters; those of NULL are not used.
-        source: What has the columns.
+        nulls: Which of the position's values are NULL.
+        binds: The position's values as parameters; those of NULL values are not used.
+        source: The rows.
     """
-    columns = [sort_value(ordered.column, source) for ordered in ordering]
-    directions = {ordered.descending for ordered in ordering}
-    if len(directions) == 1 and not any(ordered.column.nullable for ordered in ordering):
-        here: ColumnElement[Any] = tuple_(*columns)
-        there: ColumnElement[Any] = tuple_(*binds)
-        return here < there if directions.pop() else here > there
+    columns = [sort_value(sort_column.column, source) for sort_column in ordering]
+    directions = {sort_column.descending for sort_column in ordering}
+    if len(directions) == 1 and not any(sort_column.column.nullable for sort_column in ordering):
+        row_values: ColumnElement[Any] = tuple_(*columns)
+        bound_values: ColumnElement[Any] = tuple_(*binds)
+        return row_values < bound_values if directions.pop() else row_values > bound_values
     result: ColumnElement[bool] = sql_false()
-    for position in reversed(range(len(ordering))):
-        ordered, column, bind = ordering[position], columns[position], binds[position]
-        same = column.is_(None) if nulls[position] else column == bind
-        after = _after(ordered, column, bind, nulls[position])
+    for index in reversed(range(len(ordering))):
+        sort_column, column, bind = ordering[index], columns[index], binds[index]
+        same = column.is_(None) if nulls[index] else column == bind
+        after = _is_after(sort_column, column, bind, nulls[index])
         result = or_(after, and_(same, result))
-    # What an index on the first column can start from.
+    # An index on the first column can start from this condition.
     first = or_(
-        _after(ordering[0], columns[0], binds[0], nulls[0]),
+        _is_after(ordering[0], columns[0], binds[0], nulls[0]),
         columns[0].is_(None) if nulls[0] else columns[0] == binds[0],
     )
     if not nulls[0] and not ordering[0].column.nullable:
@@ -122,12 +123,12 @@ def beyond(
     return and_(first, result)
 
 
-def _after(
-    ordered: Ordered, column: ColumnElement[Any], bind: Any, is_null: bool
+def _is_after(
+    sort_column: SortColumn, column: ColumnElement[Any], bind: Any, is_null: bool
 ) -> ColumnElement[bool]:
-    if ordered.descending:
-        # NULL came first, then the values downwards.
+    if sort_column.descending:
+        # NULLs come first, then the values in descending order.
         return column.is_not(None) if is_null else column < bind
     if is_null:
         return sql_false()
-    return or_(column > bind, column.is_(None)) if ordered.column.nullable else column > bind
+    return or_(column > bind, column.is_(None)) if sort_column.column.nullable else column > bind

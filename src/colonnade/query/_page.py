@@ -1,4 +1,4 @@
-"""``Page``: what a request asks for, as one value; one Page is one SELECT."""
+"""``Page``: the query of a list request as one value, which compiles to one SELECT."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -19,35 +19,36 @@ from sqlalchemy import (
 from sqlalchemy import Enum as NativeEnum
 
 from colonnade.models import RelationShape, Shape
-from colonnade.query._comparisons import of_text
+from colonnade.query._comparisons import from_stored_text
 from colonnade.query._cursors import CursorPosition, write_cursor
-from colonnade.query._filter_sql import TEXT, Clauses
+from colonnade.query._filter_sql import TEXT, FilterCompiler
 from colonnade.query._filters import Filter
 from colonnade.query._includes import Includes
 from colonnade.query._key_parameters import key_parameter, key_parameters
-from colonnade.query._ordering import Ordered, Ordering, beyond
+from colonnade.query._ordering import Ordering, SortColumn, after_position
 from colonnade.query._queryable_tables import QueryableTable
-from colonnade.query._relations import Joined
-from colonnade.query._scopes import NO_SCOPES, Scopes, on_source
+from colonnade.query._relations import RelationJoin
+from colonnade.query._scopes import NO_SCOPES, Scopes, adapt_to_source
 from colonnade.query._values import compared_type
 
 Count = Literal["none", "exact", "estimated"]
 
-MOST_COUNTED = 100_000
-"""Rows that ``count=estimated`` counts under a scope: the planner would tell of the rows of others,
-and to count all of them may take long."""
+MAX_COUNTED_ROWS = 100_000
+"""The number of rows at which ``count=estimated`` stops counting under a scope.
+
+There, the planner's estimate would reveal rows of others, and an exact count may be slow."""
 
 SelectT = TypeVar("SelectT", bound=Select[Any])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ParentRow:
-    """The rows that a relation of one row leads to.
+    """The row whose related rows a request lists.
 
     Attributes:
-        shape: The table of that row.
-        relation: Its relation.
-        key: The row's key.
+        shape: The table of the row.
+        relation: The relation to list.
+        key: The primary key of the row.
     """
 
     shape: Shape
@@ -55,31 +56,31 @@ class ParentRow:
     key: tuple[Any, ...]
 
     def narrow(self, statement: Select[Any], source: FromClause, page: "Page") -> Select[Any]:
-        """``statement``, of rows of ``source`` alone that the relation leads to."""
+        """Restrict ``statement`` to the rows of ``source`` that the relation leads to."""
         parent = self.shape.table.alias()
-        joined = Joined(self.relation, parent, page.scopes, target=source)
+        joined = RelationJoin(self.relation, parent, page.scopes, target=source)
         links = (link for link in joined.froms if link is not source)
         return statement.select_from(parent, *links).where(
-            self._is(parent, page.scopes), joined.condition
+            self._is_parent(parent, page.scopes), joined.condition
         )
 
     def exists(self, scopes: Scopes) -> ColumnElement[bool]:
-        """Whether the row is there, and can be reached."""
+        """The condition that the row exists and is in scope."""
         parent = self.shape.table.alias()
         return exists(
-            select(literal_column("1")).select_from(parent).where(self._is(parent, scopes))
+            select(literal_column("1")).select_from(parent).where(self._is_parent(parent, scopes))
         )
 
     def parameters(self) -> dict[str, Any]:
-        """The values of the parameters in the conditions."""
+        """The values of the parameters in the conditions, by name."""
         return key_parameters(self.key)
 
-    def _is(self, parent: FromClause, scopes: Scopes) -> ColumnElement[bool]:
+    def _is_parent(self, parent: FromClause, scopes: Scopes) -> ColumnElement[bool]:
         return and_(key_clause(self.shape, parent), *scopes.clauses(self.shape.table, parent))
 
 
 def key_clause(shape: Shape, source: FromClause) -> ColumnElement[bool]:
-    """The condition on the row whose key is ``key_parameters``."""
+    """The condition for the row with the key in ``key_parameters``."""
     return and_(
         *(
             source.c[column.column.key]
@@ -91,47 +92,47 @@ def key_clause(shape: Shape, source: FromClause) -> ColumnElement[bool]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Page:
-    """What a request asks for: which rows, in which order, how many, and what of each.
+    """The query of a list request: which rows, in which order, how many, with which fields.
 
-    Take it in your own endpoint: ``query: Page = Depends(tasks.query)``. ``apply`` puts
-    it on a ``select()``; ``tasks.answer(query)`` answers with it as the generated list does.
+    Use it in your own endpoint: ``query: Page = Depends(tasks.query)``. ``apply`` adds it to a
+    ``select()``; ``tasks.answer(query)`` returns the same response as the generated list.
 
     Attributes:
-        surface: The table, and what of it may be asked.
-        filter: The conditions.
-        ordering: The order, the key always last.
-        limit: Rows at most.
-        offset: Rows left out first.
-        place: The place a cursor stands for; None without a cursor.
-        count: Whether to count all rows that meet the conditions.
-        fields: The fields of an answer; None: all of them.
-        include: The relations of an answer.
-        scopes: What of each table can be reached.
-        conditions: What the program itself asks of the rows: see ``where``.
-        question: The filters and the order as text, which a cursor belongs to.
-        within: The row whose relation is asked for; None: the rows of the table.
-        url: What was asked, path and query string, for the links to other pages.
-        context: What the program that answers the request keeps with it.
+        queryable: The table, and the columns and relations that requests can use.
+        filter: The conditions of the request.
+        ordering: The ordering, which ends with the primary key.
+        limit: The maximum number of rows.
+        offset: The number of rows to skip.
+        position: The position that the cursor encodes; None without a cursor.
+        count: Whether to count all matching rows.
+        fields: The fields in the response; None for all of them.
+        include: The relations in the response.
+        scopes: The scopes of the request.
+        conditions: Conditions of the program: see ``where``.
+        fingerprint: The filters and the ordering as text. A cursor is valid for one fingerprint.
+        parent: The row whose related rows are listed; None for the rows of the table.
+        url: Path and query string of the request, for links to other pages.
+        context: Data that the code which answers the request keeps with the page.
     """
 
-    surface: QueryableTable
+    queryable: QueryableTable
     filter: Filter = field(default_factory=Filter)
     ordering: Ordering = ()
     limit: int = 100
     offset: int = 0
-    place: CursorPosition | None = None
+    position: CursorPosition | None = None
     count: Count = "none"
     fields: tuple[str, ...] | None = None
     include: Includes = ()
     scopes: Scopes = NO_SCOPES
     conditions: tuple[ColumnElement[bool], ...] = ()
-    question: str = ""
-    within: "ParentRow | None" = None
+    fingerprint: str = ""
+    parent: "ParentRow | None" = None
     url: str = ""
     context: object = None
 
     def where(self, *conditions: ColumnElement[bool] | bool) -> Self:
-        """The same page of fewer rows: those of which ``conditions`` hold as well.
+        """A copy of this page with more conditions, all of which must hold.
 
         Args:
             conditions: Conditions on the table's columns, such as ``Task.owner_id == 3``.
@@ -140,124 +141,134 @@ class Page:
         return replace(self, conditions=(*self.conditions, *added))
 
     def apply(self, statement: SelectT) -> SelectT:
-        """A ``select()`` of the table with this page's conditions, scope, order and limits.
+        """Add this page's conditions, scope, ordering and limits to a ``select()``.
 
         Args:
-            statement: Such as ``select(Task)``, joined and narrowed further if you like.
+            statement: A statement such as ``select(Task)``, with your own joins and conditions.
         """
-        table = self.surface.shape.table
-        chosen = statement.where(self._clause(table)).params(self.parameters())
-        ordered = chosen.order_by(*(ordered.on(table) for ordered in self._direction()))
+        table = self.queryable.shape.table
+        filtered = statement.where(self._condition(table)).params(self.parameters())
+        ordered = filtered.order_by(
+            *(sort_column.expression(table) for sort_column in self._effective_ordering())
+        )
         return ordered.limit(self.limit).offset(self.offset or None)
 
     def rows(self) -> Select[Any]:
-        """The SELECT of the page's rows, all columns; reversed if the page goes backwards.
+        """The SELECT of the page's rows with all columns, in reverse if the page goes backwards.
 
-        Its parameters beside ``parameters()`` are ``limit_`` and, with an offset, ``offset_``.
+        Besides ``parameters()`` it has the parameters ``limit_`` and, with an offset, ``offset_``.
         """
-        source = self.surface.shape.table.alias()
+        source = self.queryable.shape.table.alias()
         return (
-            self._chosen(select(*source.c), source)
-            .order_by(*(ordered.on(source) for ordered in self._direction()))
+            self._select(select(*source.c), source)
+            .order_by(
+                *(sort_column.expression(source) for sort_column in self._effective_ordering())
+            )
             .limit(bindparam("limit_", type_=BigInteger()))
             .offset(bindparam("offset_", type_=BigInteger()) if self.offset else None)
         )
 
     @property
     def is_counted(self) -> bool:
-        """Whether its statement counts the rows of every page: so does an estimate in a scope."""
+        """Whether the statement counts all rows, as it does for an estimate under a scope."""
         return self.count == "exact" or (self.count == "estimated" and bool(self.scopes))
 
     def total(self) -> Select[Any]:
-        """The SELECT that counts the rows of every page; of an estimate, up to ``MOST_COUNTED``."""
+        """The SELECT that counts all rows; for an estimate, up to ``MAX_COUNTED_ROWS``."""
         if self.count == "estimated":
-            some = self.all_rows().limit(literal_column(str(MOST_COUNTED))).subquery()
-            return select(func.count()).select_from(some)
-        source = self.surface.shape.table.alias()
-        return self._chosen(select(func.count()), source, placed=False)
+            counted_rows = self.all_rows().limit(literal_column(str(MAX_COUNTED_ROWS))).subquery()
+            return select(func.count()).select_from(counted_rows)
+        source = self.queryable.shape.table.alias()
+        return self._select(select(func.count()), source, from_cursor=False)
 
     def all_rows(self) -> Select[Any]:
-        """The SELECT of a constant for each row of every page, for a planner to estimate."""
-        source = self.surface.shape.table.alias()
-        return self._chosen(select(literal_column("1")), source, placed=False)
+        """The SELECT of a constant for each row of all pages, which a planner can estimate."""
+        source = self.queryable.shape.table.alias()
+        return self._select(select(literal_column("1")), source, from_cursor=False)
 
-    def _chosen(
-        self, statement: Select[Any], source: FromClause, *, placed: bool = True
+    def _select(
+        self, statement: Select[Any], source: FromClause, *, from_cursor: bool = True
     ) -> Select[Any]:
-        statement = statement.select_from(source).where(self._clause(source, placed=placed))
-        return statement if self.within is None else self.within.narrow(statement, source, self)
+        statement = statement.select_from(source).where(
+            self._condition(source, from_cursor=from_cursor)
+        )
+        return statement if self.parent is None else self.parent.narrow(statement, source, self)
 
     def parameters(self) -> dict[str, Any]:
-        """The values of the parameters in the SELECTs."""
+        """The values of the parameters in the SELECTs, by name."""
         parameters = {f"v{index}": value for index, value in enumerate(self.filter.values)}
         parameters.update(self.scopes.binds())
-        if self.within is not None:
-            parameters.update(self.within.parameters())
-        if self.place is not None:
-            values = enumerate(self.place.values)
+        if self.parent is not None:
+            parameters.update(self.parent.parameters())
+        if self.position is not None:
+            values = enumerate(self.position.values)
             parameters.update(
                 (f"after_{index}", value) for index, value in values if value is not None
             )
         return parameters
 
     def cursor(self, values: str, *, backwards: bool) -> str:
-        """The cursor of a row of this page.
+        """Encode the cursor of a row of this page.
 
         Args:
-            values: Its sort values, as ``rows.page_statement`` has them.
-            backwards: Whether it is of the page that ends before the row.
+            values: The row's sort values, as ``rows.page_statement`` selects them.
+            backwards: Whether the cursor's page ends before the row instead of starting after it.
         """
-        return write_cursor(values, self.question, self.ordering, backwards=backwards)
+        return write_cursor(values, self.fingerprint, self.ordering, backwards=backwards)
 
     @property
     def structure(self) -> object | None:
-        """What two pages of one SQL text have in common; None if that is not worth knowing."""
+        """A key that pages with the same SQL share; None if the SQL should not be cached."""
         scopes = self.scopes.structure
         if scopes is None or self.conditions or self.filter.is_long:
             return None
         nulls = None
-        if self.place is not None:
-            values, backwards = self.place
+        if self.position is not None:
+            values, backwards = self.position
             nulls = (backwards, tuple(value is None for value in values))
-        ordering = tuple((ordered.column.name, ordered.descending) for ordered in self.ordering)
+        ordering = tuple(
+            (sort_column.column.name, sort_column.descending) for sort_column in self.ordering
+        )
         counted = self.count if self.is_counted else None
         shown = (self.fields, self.include, counted, self.offset > 0)
-        within = None if self.within is None else self.within.relation.name
-        return self.filter.node, ordering, nulls, shown, scopes, within
+        parent = None if self.parent is None else self.parent.relation.name
+        return self.filter.node, ordering, nulls, shown, scopes, parent
 
     @property
     def backwards(self) -> bool:
-        """Whether its rows are selected from the last to the first."""
-        return self.place is not None and self.place.backwards
+        """Whether rows are selected in reverse order."""
+        return self.position is not None and self.position.backwards
 
-    def _direction(self) -> Ordering:
+    def _effective_ordering(self) -> Ordering:
         if self.backwards:
-            return tuple(ordered.reversed() for ordered in self.ordering)
+            return tuple(sort_column.reversed() for sort_column in self.ordering)
         return self.ordering
 
-    def _clause(self, source: FromClause, *, placed: bool = True) -> ColumnElement[bool]:
-        table = self.surface.shape.table
-        clauses = [Clauses(self.scopes).clause(self.filter.node, self.surface, source)]
+    def _condition(self, source: FromClause, *, from_cursor: bool = True) -> ColumnElement[bool]:
+        table = self.queryable.shape.table
+        clauses = [FilterCompiler(self.scopes).compile(self.filter.node, self.queryable, source)]
         clauses += self.scopes.clauses(table, source)
-        clauses += [on_source(condition, table, source) for condition in self.conditions]
-        if placed and self.place is not None:
-            clauses.append(self._after(self.place, source))
+        clauses += [adapt_to_source(condition, table, source) for condition in self.conditions]
+        if from_cursor and self.position is not None:
+            clauses.append(self._after_position(self.position, source))
         return and_(*clauses)
 
-    def _after(self, place: CursorPosition, source: FromClause) -> ColumnElement[bool]:
-        """The condition on rows that come after a place."""
-        nulls = tuple(value is None for value in place.values)
-        return beyond(self._direction(), nulls, _stored(self.ordering), source)
+    def _after_position(self, position: CursorPosition, source: FromClause) -> ColumnElement[bool]:
+        """The condition for rows after a position."""
+        nulls = tuple(value is None for value in position.values)
+        return after_position(
+            self._effective_ordering(), nulls, _cursor_parameters(self.ordering), source
+        )
 
 
-def _stored(columns: Sequence[Ordered]) -> list[ColumnElement[Any]]:
-    """The values of a cursor, as what the columns are compared with."""
+def _cursor_parameters(columns: Sequence[SortColumn]) -> list[ColumnElement[Any]]:
+    """The parameters for the values of a cursor, with the types of their columns."""
     return [
-        of_text(
+        from_stored_text(
             bindparam(f"after_{index}", type_=TEXT),
             type_=TEXT
-            if isinstance(ordered.column.column.type, NativeEnum)
-            else ordered.column.column.type,
+            if isinstance(sort_column.column.column.type, NativeEnum)
+            else sort_column.column.column.type,
         )
-        for index, ordered in enumerate(columns)
+        for index, sort_column in enumerate(columns)
     ]

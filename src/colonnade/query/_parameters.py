@@ -1,4 +1,4 @@
-"""``PageReader``: the query string of a list, read into a ``Page``."""
+"""``PageReader``: parses the query string of a list request to a ``Page``."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -7,169 +7,172 @@ from typing import Any, Literal, get_args
 
 from pydantic_core import to_json
 
-from colonnade.errors import QueryError
+from colonnade.errors import QueryError, error_entry
 from colonnade.query._cursors import read_cursor
 from colonnade.query._filter_reader import FilterReader, Parameter, filter_parameters
 from colonnade.query._filters import Filter
-from colonnade.query._includes import MOST_ROWS, Includes, read_includes, rows_with_each
+from colonnade.query._includes import MAX_ROWS, Includes, max_included_rows, read_includes
 from colonnade.query._ordering import read_ordering
 from colonnade.query._page import Count, Page
-from colonnade.query._queryable_tables import QueryableTable, nearest
+from colonnade.query._queryable_tables import QueryableTable, did_you_mean
 from colonnade.query._scopes import NO_SCOPES, Scopes
 
 Option = Literal["limit", "offset", "cursor", "count", "order_by", "fields", "include", "where"]
 OPTIONS: frozenset[str] = frozenset(get_args(Option))
-"""Parameters that are not filters; a column of such a name is filtered by ``limit__eq``."""
+"""Parameters that are not filters. A column with such a name is filtered by ``limit__eq``."""
 
 DEFAULT_LIMIT = 100
-"""Rows in a page when the request does not say."""
+"""The number of rows in a page if the request sets no limit."""
 
-MOST_UNKNOWN = 20
-"""Unknown parameters that are reported, each with a suggestion."""
+MAX_UNKNOWN_REPORTED = 20
+"""The maximum number of unknown parameters to report; each costs a search for suggestions."""
 
-PAGES_KEPT = 200
-"""Query strings that a reader knows again."""
+CACHED_PAGES = 200
+"""The number of parsed query strings that a reader caches."""
 
-MOST_KEPT = 8
-"""Parameters of such a query string."""
+MAX_CACHED_PARAMETERS = 8
+"""The maximum number of parameters in a cached query string."""
 
-LONGEST_KEPT = 500
-"""Characters of the values in it, a cursor's included."""
+MAX_CACHED_CHARACTERS = 500
+"""The maximum total length of the values in a cached query string, including a cursor."""
 
-FURTHEST_OFFSET = 2**63 - 1
-"""What both databases take."""
+MAX_OFFSET = 2**63 - 1
+"""The largest offset that both databases accept."""
 
 
 class PageReader:
-    """Reads query strings about one table.
+    """Parses query strings for one table.
 
     Args:
-        surface: The table, and what may be asked of it.
-        max_limit: Rows in a page at most.
-        options: The parameters beside filters that may be given.
-        filters: Whether filters may be given.
+        queryable: The table, and the columns and relations that requests can use.
+        max_limit: The maximum number of rows in a page.
+        options: The allowed parameters besides filters.
+        filters: Whether filters are allowed.
     """
 
     def __init__(
         self,
-        surface: QueryableTable,
+        queryable: QueryableTable,
         *,
         max_limit: int = 1000,
         options: frozenset[str] = OPTIONS,
         filters: bool = True,
     ) -> None:
-        self.surface = surface
+        self.queryable = queryable
         self.max_limit = max_limit
         self.default_limit = min(DEFAULT_LIMIT, max_limit)
         self.options = options
         self._filters = filters
-        self._kept = lru_cache(maxsize=PAGES_KEPT)(self._page)
+        self._cached_page = lru_cache(maxsize=CACHED_PAGES)(self._parse_page)
 
     @cached_property
     def parameters(self) -> Mapping[str, Parameter]:
-        """The filters, by name."""
-        return dict(filter_parameters(self.surface, OPTIONS)) if self._filters else {}
+        """The filter parameters, by name."""
+        return dict(filter_parameters(self.queryable, OPTIONS)) if self._filters else {}
 
     def read(
         self, query: Sequence[tuple[str, str]], scopes: Scopes = NO_SCOPES, url: str = ""
     ) -> Page:
-        """The page that a query string asks for.
+        """Parse a query string.
 
         Args:
-            query: Names and values, decoded, in their order.
-            scopes: What of each table may be reached.
-            url: What was asked, path and query string, for the links to other pages.
+            query: The decoded names and values, in order.
+            scopes: The scopes of the request.
+            url: Path and query string of the request, for links to other pages.
 
         Raises:
-            QueryError: Something in it is unknown or wrong; all of it is named.
+            QueryError: Parameters are unknown or invalid; the error lists all of them.
         """
         pairs = tuple(query)
-        if len(pairs) > MOST_KEPT or sum(len(value) for _, value in pairs) > LONGEST_KEPT:
-            return replace(self._page(pairs), scopes=scopes, url=url)
-        # Clients ask the same again and again; but for a cursor, which comes once.
+        if (
+            len(pairs) > MAX_CACHED_PARAMETERS
+            or sum(len(value) for _, value in pairs) > MAX_CACHED_CHARACTERS
+        ):
+            return replace(self._parse_page(pairs), scopes=scopes, url=url)
+        # Clients repeat their query strings, except for the cursor: cache the page without it.
         rest = tuple(pair for pair in pairs if pair[0] != "cursor")
         if len(rest) == len(pairs):
-            page = self._kept(pairs)
+            page = self._cached_page(pairs)
             return replace(page, scopes=scopes, url=url) if scopes or url else page
-        if len(rest) != len(pairs) - 1 or not self._takes_cursor(rest):
-            return replace(self._page(pairs), scopes=scopes, url=url)
-        page = self._kept(rest)
+        if len(rest) != len(pairs) - 1 or not self._accepts_cursor(rest):
+            return replace(self._parse_page(pairs), scopes=scopes, url=url)
+        page = self._cached_page(rest)
         cursor = next(value for name, value in pairs if name == "cursor")
-        place = read_cursor(cursor, page.question, page.ordering)
-        return replace(page, scopes=scopes, url=url, place=place)
+        position = read_cursor(cursor, page.fingerprint, page.ordering)
+        return replace(page, scopes=scopes, url=url, position=position)
 
-    def _takes_cursor(self, rest: tuple[tuple[str, str], ...]) -> bool:
-        """Whether a cursor may come with the other parameters."""
+    def _accepts_cursor(self, rest: tuple[tuple[str, str], ...]) -> bool:
+        """Whether a cursor is allowed with the other parameters."""
         return "cursor" in self.options and all(name != "offset" for name, _ in rest)
 
-    def _page(self, query: tuple[tuple[str, str], ...]) -> Page:
+    def _parse_page(self, query: tuple[tuple[str, str], ...]) -> Page:
         values_by_name: dict[str, list[str]] = {}
         for name, value in query:
             values_by_name.setdefault(name, []).append(value)
-        reading = _Reading(self, values_by_name)
-        limit = reading.integer("limit", self.default_limit, 1, self.max_limit)
-        offset = reading.integer("offset", 0, 0, FURTHEST_OFFSET)
-        count = reading.count()
-        fields = reading.fields()
-        include: Includes = reading.part(
-            lambda: read_includes(reading.listed("include"), self.surface)
+        parser = _QueryStringParser(self, values_by_name)
+        limit = parser.integer("limit", self.default_limit, 1, self.max_limit)
+        offset = parser.integer("offset", 0, 0, MAX_OFFSET)
+        count = parser.count()
+        fields = parser.fields()
+        include: Includes = parser.collect_errors(
+            lambda: read_includes(parser.comma_separated("include"), self.queryable)
         )
-        ordering = reading.part(lambda: read_ordering(reading.listed("order_by"), self.surface))
-        rows = limit * (1 + rows_with_each(include, self.surface))
-        if rows > MOST_ROWS:
+        ordering = parser.collect_errors(
+            lambda: read_ordering(parser.comma_separated("order_by"), self.queryable)
+        )
+        rows = limit * (1 + max_included_rows(include, self.queryable))
+        if rows > MAX_ROWS:
             message = (
-                f"This could return {rows:,} rows, more than the maximum of {MOST_ROWS:,}: ask "
-                "for fewer with "
-                f"limit=10, or with include={include[0].name}:10"
+                f"This request could return {rows:,} rows, and the maximum is {MAX_ROWS:,}. Ask "
+                f"for fewer with limit=10, or with include={include[0].name}:10"
             )
-            reading.wrong("include", "too_many", message, None)
-        reader = FilterReader(self.surface)
-        reading.filters(reader)
-        conditions: Filter = reading.part(reader.finish)
-        question = ""
-        place = None
-        cursor = reading.one("cursor")
+            parser.add_error("include", "too_many", message, None)
+        reader = FilterReader(self.queryable)
+        parser.filters(reader)
+        conditions: Filter = parser.collect_errors(reader.finish)
+        fingerprint = ""
+        position = None
+        cursor = parser.single("cursor")
         if cursor is not None and "offset" in values_by_name:
-            reading.wrong("cursor", "cursor", "Use cursor or offset, not both", cursor)
-        reading.finish()
+            parser.add_error("cursor", "cursor", "Use cursor or offset, not both", cursor)
+        parser.finish()
         if "cursor" in self.options:
-            question = _question(self.surface, values_by_name, ordering)
+            fingerprint = _fingerprint(self.queryable, values_by_name, ordering)
             if cursor is not None:
-                place = read_cursor(cursor, question, ordering)
+                position = read_cursor(cursor, fingerprint, ordering)
         return Page(
-            surface=self.surface,
+            queryable=self.queryable,
             filter=conditions,
             ordering=ordering,
             limit=limit,
             offset=offset,
-            place=place,
+            position=position,
             count=count,
             fields=fields,
             include=include,
-            question=question,
+            fingerprint=fingerprint,
         )
 
 
-class _Reading:
-    """One query string being read: what it gave, and what was wrong with it."""
+class _QueryStringParser:
+    """Parses one query string and collects its errors."""
 
     def __init__(self, reader: PageReader, values_by_name: dict[str, list[str]]) -> None:
         self._reader = reader
-        self._given = values_by_name
+        self._values = values_by_name
         self._errors: list[dict[str, Any]] = []
         options, filters = reader.options, reader.parameters
         unknown = [name for name in values_by_name if name not in options and name not in filters]
         known = [*options, *filters] if unknown else []
-        for name in unknown[:MOST_UNKNOWN]:
-            message = f"Unknown parameter {name}.{nearest(name, known)}"
-            self.wrong(name, "unknown_parameter", message, values_by_name[name][0])
+        for name in unknown[:MAX_UNKNOWN_REPORTED]:
+            message = f"Unknown parameter {name}.{did_you_mean(name, known)}"
+            self.add_error(name, "unknown_parameter", message, values_by_name[name][0])
 
-    def wrong(self, name: str, kind: str, message: str, value: Any) -> None:
-        loc = ("query", name)
-        self._errors.append({"type": kind, "loc": loc, "msg": message, "input": value})
+    def add_error(self, name: str, kind: str, message: str, value: Any) -> None:
+        self._errors.append(error_entry(kind, ("query", name), message, value))
 
-    def part(self, read: Any) -> Any:
-        """What ``read`` returns; its mistakes are kept with the others."""
+    def collect_errors(self, read: Any) -> Any:
+        """Return what ``read`` returns, or collect the errors that it raises."""
         try:
             return read()
         except QueryError as error:
@@ -180,66 +183,75 @@ class _Reading:
         if self._errors:
             raise QueryError(self._errors)
 
-    def one(self, name: str) -> str | None:
-        values = self._given.get(name) if name in self._reader.options else None
+    def single(self, name: str) -> str | None:
+        values = self._values.get(name) if name in self._reader.options else None
         if not values:
             return None
         if len(values) > 1:
-            self.wrong(name, "repeated", f"{name} can be used only once", values)
+            self.add_error(name, "repeated", f"{name} can be used only once", values)
         return values[0]
 
-    def listed(self, name: str) -> str | None:
-        """A list, written with commas or as the parameter repeated, as clients differ."""
-        values = self._given.get(name) if name in self._reader.options else None
+    def comma_separated(self, name: str) -> str | None:
+        """A list as text: clients separate values with commas or repeat the parameter."""
+        values = self._values.get(name) if name in self._reader.options else None
         return ",".join(values) if values else None
 
-    def integer(self, name: str, default: int, least: int, most: int) -> int:
-        text = self.one(name)
+    def integer(self, name: str, default: int, minimum: int, maximum: int) -> int:
+        text = self.single(name)
         if text is None:
             return default
         digits = text.removeprefix("-")
         value = int(text) if digits.isascii() and digits.isdigit() and len(digits) < 20 else None
-        if value is None or not least <= value <= most:
-            self.wrong(name, "int_range", f"{name} must be an integer from {least} to {most}", text)
+        if value is None or not minimum <= value <= maximum:
+            self.add_error(
+                name, "int_range", f"{name} must be an integer from {minimum} to {maximum}", text
+            )
             return default
         return value
 
     def count(self) -> Count:
-        text = self.one("count")
+        text = self.single("count")
         for known in get_args(Count):
             if text == known:
                 exactness: Count = known
                 return exactness
         if text is not None:
-            self.wrong("count", "count", "count must be none, exact or estimated", text)
+            self.add_error("count", "count", "count must be none, exact or estimated", text)
         return "none"
 
     def fields(self) -> tuple[str, ...] | None:
-        text = self.listed("fields")
+        text = self.comma_separated("fields")
         if text is None:
             return None
         names = dict.fromkeys(name.strip() for name in text.split(","))
-        columns = self._reader.surface.columns
-        for name in [name for name in names if name not in columns][:MOST_UNKNOWN]:
-            message = f"Unknown field {name!r}.{nearest(name, columns)}"
-            self.wrong("fields", "fields", message, text)
-        return tuple(name for name in columns if name in names)  # in one order: one SQL text
+        columns = self._reader.queryable.columns
+        for name in [name for name in names if name not in columns][:MAX_UNKNOWN_REPORTED]:
+            message = f"Unknown field {name!r}.{did_you_mean(name, columns)}"
+            self.add_error("fields", "fields", message, text)
+        # In the order of the table, so that the SQL is the same.
+        return tuple(name for name in columns if name in names)
 
     def filters(self, reader: FilterReader) -> None:
-        for name, texts in self._given.items():
+        for name, texts in self._values.items():
             parameter = self._reader.parameters.get(name)
             if parameter is not None:
-                reader.parameter(name, texts, parameter)
-        where = self.one("where")
+                reader.parse_parameter(name, texts, parameter)
+        where = self.single("where")
         if where is not None:
-            reader.where(where)
+            reader.parse_where(where)
 
 
-_PLACES = frozenset(("cursor", "limit", "offset", "count", "fields", "include", "order_by"))
+_NOT_FINGERPRINTED = frozenset(
+    ("cursor", "limit", "offset", "count", "fields", "include", "order_by")
+)
 
 
-def _question(surface: QueryableTable, values_by_name: dict[str, list[str]], ordering: Any) -> str:
-    """The part of a query string that a cursor belongs to, as one text."""
-    filters = sorted((name, texts) for name, texts in values_by_name.items() if name not in _PLACES)
-    order = [(ordered.column.name, ordered.descending) for ordered in ordering]
-    return to_json([surface.shape.name, order, filters]).decode()
+def _fingerprint(
+    queryable: QueryableTable, values_by_name: dict[str, list[str]], ordering: Any
+) -> str:
+    """The table, ordering and filters as text: see ``Page.fingerprint``."""
+    filters = sorted(
+        (name, texts) for name, texts in values_by_name.items() if name not in _NOT_FINGERPRINTED
+    )
+    order = [(sort_column.column.name, sort_column.descending) for sort_column in ordering]
+    return to_json([queryable.shape.name, order, filters]).decode()

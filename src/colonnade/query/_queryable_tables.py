@@ -1,4 +1,4 @@
-"""``QueryableTable``: what of a table a request may name, as the outside knows it."""
+"""``QueryableTable``: the columns and relations of a table that requests can use."""
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,134 +13,136 @@ from sqlalchemy import inspect
 from colonnade.errors import ModelError
 from colonnade.models import ColumnShape, RelationShape, Shape, schemas
 
-DEEPEST = 8
-"""Relations that an include may follow one another: more is a mistake, or a loop."""
+MAX_DEPTH = 8
+"""The maximum depth of included relations; more is a mistake or a cycle."""
 
 
-LONGEST_NAME = 60
-"""Characters of a name that is compared with others: it takes time, and clients choose it."""
+MAX_NAME_LENGTH = 60
+"""Suggestions are searched for names up to this length, since clients choose the names."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class QueryableTable:
-    """What of a table can be read, filtered and sorted, under the names a client knows.
+    """The columns and relations of a table that can be read, filtered and sorted.
 
     Attributes:
         shape: The table.
-        read: The schema a row is shown by. Secret fields are not in it.
-        columns: The columns in it, by the name they have in JSON.
-        relations: The relations that may be included and filtered across, by that name.
-        always: Those of the relations that the schema itself has: every answer shows them.
+        read: The schema of a row in a response. It has no secret fields.
+        columns: The columns in the schema, by their names in JSON.
+        relations: The relations that can be included and used in filters, by their names in JSON.
+        always_included: The relations that are fields of the schema, so that every response has
+            them.
     """
 
     shape: Shape
     read: type[BaseModel]
     columns: Mapping[str, ColumnShape]
     relations: Mapping[str, "RelationTarget"]
-    always: frozenset[str]
+    always_included: frozenset[str]
 
     @classmethod
     def of(
         cls, model: type[Any], read: type[BaseModel] | None = None, include: Iterable[str] = ()
     ) -> "QueryableTable":
-        """The surface of a table.
+        """Describe a table.
 
         Args:
             model: The table.
-            read: The schema of an answer; ``schemas(model).read`` when it is None.
-            include: The relations that may be included, as ``project`` or
+            read: The schema of a row in a response; None for ``schemas(model).read``.
+            include: The paths of relations that can be included, such as ``project`` or
                 ``assignments.worker``.
 
         Raises:
-            ModelError: A path in ``include`` or a field of ``read`` leads nowhere.
+            ModelError: ``include`` has a path that is not a relation, or ``read`` a field that is
+                neither a column nor a relation.
         """
-        return _surface(Shape.of(model), read, [path.split(".") for path in include])
+        return _build(Shape.of(model), read, [path.split(".") for path in include])
 
     @property
     def key(self) -> tuple[ColumnShape, ...]:
-        """The columns of the primary key, shown or not."""
+        """The columns of the primary key, including those that are not in the schema."""
         return self.shape.primary_key
 
     def tables(self) -> Iterator[Any]:
-        """Every table it reaches, the link tables on the way included."""
+        """The table, and all tables that its relations lead to or through."""
         yield self.shape.table
-        for reached in self.relations.values():
-            if reached.relation.link is not None:
-                yield reached.relation.link.table
-            yield from reached.surface.tables()
+        for target in self.relations.values():
+            if target.relation.link is not None:
+                yield target.relation.link.table
+            yield from target.queryable.tables()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RelationTarget:
-    """A relation, and the surface it leads to."""
+    """A relation and the table that it leads to."""
 
     relation: RelationShape
-    surface: QueryableTable
+    queryable: QueryableTable
 
 
 def public_name(name: str, field: Any) -> str:
-    """The name a field has in JSON."""
+    """The name of a field in JSON."""
     return str(field.serialization_alias or field.alias or name)
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """What was probably meant, for the end of a message; empty if nothing is near."""
-    if len(name) > LONGEST_NAME:
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A suggestion for the end of a message; empty if no known name is similar."""
+    if len(name) > MAX_NAME_LENGTH:
         return ""
     near = difflib.get_close_matches(name, list(known), n=1)
     return f" Did you mean {near[0]}?" if near else ""
 
 
-def _surface(
-    shape: Shape, read: type[BaseModel] | None, paths: list[list[str]], depth: int = 0
+def _build(
+    shape: Shape, read: type[BaseModel] | None, include_paths: list[list[str]], depth: int = 0
 ) -> QueryableTable:
     schema = read or schemas(shape.model).read
-    if depth > DEEPEST:
+    if depth > MAX_DEPTH:
         raise ModelError(
-            f"{schema.__name__} has relations that lead back to it endlessly. Give the inner "
-            "one a schema "
-            "without them."
+            f"{schema.__name__} contains itself through its relations. Give the inner relation a "
+            "schema without them."
         )
-    columns, always = _fields(schema, shape)
+    columns, always_included = _exposed_fields(schema, shape)
     relations: dict[str, RelationTarget] = {}
-    for public, (name, field) in always.items():
-        below = [path[1:] for path in paths if path[0] == name and len(path) > 1]
-        nested = _nested_schema(field.annotation)
-        relations[public] = _reached(shape, name, below, nested, depth + 1)
-    for path in paths:
+    for public, (name, field) in always_included.items():
+        nested_paths = [path[1:] for path in include_paths if path[0] == name and len(path) > 1]
+        nested_schema = _nested_schema(field.annotation)
+        relations[public] = _relation_target(shape, name, nested_paths, nested_schema, depth + 1)
+    for path in include_paths:
         name = path[0]
-        if any(reached.relation.name == name for reached in relations.values()):
+        if any(target.relation.name == name for target in relations.values()):
             continue
         if name not in shape.relations:
             raise ModelError(
-                f"include names {name!r}, which is not a relation of {shape.model.__name__}. It "
-                f"has {', '.join(shape.relations) or 'none'}.{nearest(name, shape.relations)}"
+                f"include names {name!r}, which is not a relation of {shape.model.__name__}. Its "
+                f"relations: {', '.join(shape.relations) or 'none'}."
+                f"{did_you_mean(name, shape.relations)}"
             )
-        below = [other[1:] for other in paths if other[0] == name and len(other) > 1]
-        if len(path) > DEEPEST:
-            raise ModelError(f"include goes deeper than {DEEPEST} relations: {'.'.join(path)}")
-        relations[name] = _reached(shape, name, below, None, depth + 1)
-    twice = columns.keys() & relations.keys()
-    if twice:
+        nested_paths = [other[1:] for other in include_paths if other[0] == name and len(other) > 1]
+        if len(path) > MAX_DEPTH:
+            raise ModelError(f"include follows more than {MAX_DEPTH} relations: {'.'.join(path)}")
+        relations[name] = _relation_target(shape, name, nested_paths, None, depth + 1)
+    shared_names = columns.keys() & relations.keys()
+    if shared_names:
         raise ModelError(
-            f"{schema.__name__} has a column and a relation named {min(twice)!r}. Rename one of "
-            f"them."
+            f"{schema.__name__} has a column and a relation named {min(shared_names)!r}. "
+            "Rename one of them."
         )
     return QueryableTable(
         shape=shape,
         read=schema,
         columns=MappingProxyType(columns),
         relations=MappingProxyType(relations),
-        always=frozenset(always),
+        always_included=frozenset(always_included),
     )
 
 
-def _fields(
+def _exposed_fields(
     schema: type[BaseModel], shape: Shape
 ) -> tuple[dict[str, ColumnShape], dict[str, tuple[str, FieldInfo]]]:
-    """The columns and the relations that a schema has, by their names in JSON."""
+    """The columns and relations among the fields of a schema, by their names in JSON."""
     columns: dict[str, ColumnShape] = {}
-    always: dict[str, tuple[str, FieldInfo]] = {}
+    always_included: dict[str, tuple[str, FieldInfo]] = {}
     for name, field in schema.model_fields.items():
         if field.exclude:
             continue
@@ -148,7 +150,7 @@ def _fields(
         if column is not None and not column.secret:
             columns[public_name(name, field)] = column
         elif column is None and name in shape.relations:
-            always[public_name(name, field)] = (name, field)
+            always_included[public_name(name, field)] = (name, field)
         elif name in inspect(shape.model).column_attrs and column is None:
             raise ModelError(
                 f"{schema.__name__}.{name} is a column_property of {shape.model.__name__}, and "
@@ -161,22 +163,22 @@ def _fields(
                 + ("secret" if column is not None else "neither a column nor a relation")
                 + f" of {shape.model.__name__}"
             )
-    return columns, always
+    return columns, always_included
 
 
-def _reached(
-    shape: Shape, name: str, below: list[list[str]], read: type[BaseModel] | None, depth: int
+def _relation_target(
+    shape: Shape, name: str, nested_paths: list[list[str]], read: type[BaseModel] | None, depth: int
 ) -> RelationTarget:
     relation = shape.relations[name]
-    return RelationTarget(relation, _surface(Shape.of(relation.target), read, below, depth))
+    return RelationTarget(relation, _build(Shape.of(relation.target), read, nested_paths, depth))
 
 
 def _nested_schema(annotation: Any) -> type[BaseModel] | None:
-    """The schema in ``list[WorkerRead]`` or ``WorkerRead | None``; None if it is the table."""
+    """The schema in ``list[WorkerRead]`` or ``WorkerRead | None``; None if it is a table."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return None if annotation.model_config.get("table") else annotation
     for argument in get_args(annotation):
-        nested = _nested_schema(argument)
-        if nested is not None:
-            return nested
+        nested_schema = _nested_schema(argument)
+        if nested_schema is not None:
+            return nested_schema
     return None

@@ -1,4 +1,4 @@
-"""From a row to the rows a relation leads to: the condition that joins them."""
+"""``RelationJoin``: the SQL that joins rows to their related rows."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -18,13 +18,13 @@ from colonnade.models import RelationShape, Shape
 from colonnade.query._scopes import Scopes
 
 
-class Joined:
-    """The rows a relation leads to from the rows of ``source``, before they are chosen from.
+class RelationJoin:
+    """The join from the rows of ``source`` to the rows that a relation leads to.
 
     Attributes:
-        target: The rows it leads to.
-        froms: What they are selected from: with them the rows of the link table between.
-        condition: What joins them.
+        target: The related rows.
+        froms: The FROM clauses: the related rows and, if there is one, the link table.
+        condition: The join condition, including scopes.
     """
 
     def __init__(
@@ -41,35 +41,35 @@ class Joined:
         self._renamed: dict[Table, FromClause] = {table: self.target}
         secondary = relation.orm.secondary
         if isinstance(secondary, Table):
-            joined = self._through(relation, secondary, scopes)
+            joined = self._join_through_link(relation, secondary, scopes)
         else:
-            joined = _adapted(relation, source, self.target, None)
+            joined = _join_condition(relation, source, self.target, None)
         self.condition = and_(joined, *scopes.clauses(table, self.target))
         self._ordering = relation.orm.order_by or ()
 
-    def _through(
+    def _join_through_link(
         self, relation: RelationShape, secondary: Table, scopes: Scopes
     ) -> ColumnElement[bool]:
-        """The condition that leads through a link table."""
+        """The join condition of a relation through a link table."""
         second: Any = relation.orm.secondaryjoin
         link: FromClause = secondary.alias()
         scope = list(scopes.clauses(secondary, link))
-        if not _links_once(relation, secondary):
-            # Two links between the same rows do not make the row two.
+        if not _links_are_unique(relation, secondary):
+            # Several links to the same row must not duplicate it.
             used = {*_columns(relation.orm.primaryjoin), *_columns(second)}
             columns = [link.c[column.key] for column in secondary.columns if column in used]
             link, scope = select(*columns).where(*scope).distinct().subquery(), []
 
-        def far(column: Any) -> Any:
+        def far_column(column: Any) -> Any:
             return (link if column.table is secondary else self.target).c[column.key]
 
         self.froms = (self.target, link)
         self._renamed[secondary] = link
-        near = _adapted(relation, self._source, link, secondary)
-        return and_(near, _replaced(second, far), *scope)
+        near = _join_condition(relation, self._source, link, secondary)
+        return and_(near, _replace_columns(second, far_column), *scope)
 
     def ordering(self) -> list[Any]:
-        """The relationship's own ``order_by``, as far as it is one of the rows' columns."""
+        """The ``order_by`` of the relationship, on the columns of this join."""
 
         def renamed(element: Any, **_: Any) -> Any:
             table: Any = getattr(element, "table", None)
@@ -79,23 +79,23 @@ class Joined:
         return [replacement_traverse(expression, {}, renamed) for expression in self._ordering]
 
     def select(self, *columns: Any) -> Select[Any]:
-        """A SELECT of the rows, correlated to the row it comes from."""
+        """A SELECT of the related rows, correlated to the row of ``source``."""
         statement = select(*columns).select_from(*self.froms).where(self.condition)
         return correlated(statement, self._source)
 
 
 def _columns(condition: Any) -> Iterator[Any]:
-    """The columns in a relation's condition, as their tables have them."""
+    """The table columns in a join condition."""
     for part in iterate(condition):
         table = getattr(part, "table", None)
         if table is not None and hasattr(part, "key"):
             yield table.c[part.key]
 
 
-def _links_once(relation: RelationShape, link: Table) -> bool:
-    """Whether a link table has a key over what it refers to both sides with."""
+def _links_are_unique(relation: RelationShape, link: Table) -> bool:
+    """Whether a unique key of the foreign key columns allows one link between two rows only."""
     second = relation.orm.secondary_synchronize_pairs or ()
-    referring = {there.key for _, there in (*relation.orm.synchronize_pairs, *second)}
+    referring = {column.key for _, column in (*relation.orm.synchronize_pairs, *second)}
     keys = [link.primary_key.columns, *(index.columns for index in link.indexes if index.unique)]
     keys += [
         constraint.columns
@@ -106,20 +106,19 @@ def _links_once(relation: RelationShape, link: Table) -> bool:
 
 
 def correlated(statement: Select[Any], source: Any) -> Select[Any]:
-    """``statement``, about the row of ``source`` that the statement around it has.
+    """Correlate a subquery to the row of ``source`` in the enclosing statement.
 
-    What an INSERT returns is not a FROM clause, and has nothing to correlate to.
+    The row in a RETURNING clause is not a FROM clause, so there is nothing to correlate to.
     """
     return statement.correlate(source) if isinstance(source, FromClause) else statement
 
 
-def _adapted(
+def _join_condition(
     relation: RelationShape, source: FromClause, remote: FromClause, secondary: Table | None
 ) -> ColumnElement[bool]:
-    """The relation's first join, from ``source`` to ``remote``.
+    """The primary join condition of a relation, from ``source`` to ``remote``.
 
-    SQLAlchemy marks the remote side in the condition, which tells the two sides of a table
-    that refers to itself apart.
+    In a table that refers to itself, SQLAlchemy's annotations distinguish the remote side.
     """
 
     def side(column: Any) -> Any:
@@ -129,10 +128,10 @@ def _adapted(
             is_remote = "remote" in column._annotations
         return (remote if is_remote else source).c[column.key]
 
-    return _replaced(relation.orm.primaryjoin, side)
+    return _replace_columns(relation.orm.primaryjoin, side)
 
 
-def _replaced(condition: Any, column_of: Any) -> ColumnElement[bool]:
+def _replace_columns(condition: Any, column_of: Any) -> ColumnElement[bool]:
     def replace(element: Any, **_: Any) -> Any:
         is_column = getattr(element, "table", None) is not None and hasattr(element, "key")
         return column_of(element) if is_column else None

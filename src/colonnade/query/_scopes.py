@@ -1,4 +1,4 @@
-"""What of each table a request may reach: a scope, put into every SELECT that touches it."""
+"""Scopes: the rows of each table that a request may access. Every SELECT applies them."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,19 +11,19 @@ from sqlalchemy.sql.visitors import replacement_traverse
 from colonnade.errors import ModelError
 from colonnade.models import Shape
 
-AT_ONCE = timedelta(minutes=1)
-"""Between a scope's question for the time and the use that is made of it, at most."""
+NOW_TOLERANCE = timedelta(minutes=1)
+"""The maximum time between computing a scope that contains the time and using it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scope:
-    """The rows of one table that a request may reach.
+    """The rows of one table that a request may access.
 
     Attributes:
         shape: The table.
-        values: What each of these columns must hold, and holds in a row that is created.
-        condition: Any other condition, over the columns of the table.
-        refused: Whether it may reach none.
+        values: The required value of each scoped column; created rows get these values.
+        condition: A condition on the columns of the table, instead of ``values``.
+        refused: Whether the request may access no rows.
     """
 
     shape: Shape
@@ -33,12 +33,12 @@ class Scope:
 
     @classmethod
     def of(cls, shape: Shape, answer: Any) -> "Scope":
-        """The scope that a dependency's answer means.
+        """Build the scope from the result of a scope dependency.
 
         Args:
             shape: The table.
             answer: A mapping of fields to values, a condition, or None, which refuses. A value
-                of None refuses too: it is what is there when nobody is logged in.
+                of None refuses too, since it usually means that nobody is logged in.
 
         Raises:
             ModelError: It is none of these, or names a field that the table does not have.
@@ -51,14 +51,14 @@ class Scope:
             return cls(shape, condition=answer)
         if not isinstance(answer, Mapping):
             raise ModelError(
-                f"The scope of {shape.model.__name__} answered {type(answer).__name__}: it "
-                f"must be a mapping such as {{'owner_id': user.id}}, a condition, or None."
+                f"The scope of {shape.model.__name__} returned {type(answer).__name__}. Return a "
+                f"mapping such as {{'owner_id': user.id}}, a condition, or None."
             )
         unknown = [name for name in answer if name not in shape.columns]
         if unknown or not answer:
             raise ModelError(
                 f"The scope of {shape.model.__name__} names "
-                f"{', '.join(map(repr, unknown)) or 'no field'}: it has "
+                f"{', '.join(map(repr, unknown)) or 'no field'}. Its fields: "
                 f"{', '.join(shape.columns)}."
             )
         if any(value is None for value in answer.values()):
@@ -67,27 +67,27 @@ class Scope:
 
     @property
     def table(self) -> Table:
-        """The table it is of."""
+        """The SQLAlchemy table."""
         return self.shape.table
 
     @property
     def structure(self) -> object | None:
-        """What two scopes of one SQL text have in common; None if that cannot be known."""
+        """A key that scopes with the same SQL share; None if that cannot be determined."""
         if self.condition is not None:
             return None
         return "refused" if self.refused else tuple(self.values)
 
     def clause(self, source: FromClause, prefix: str = "scope_") -> ColumnElement[bool]:
-        """The condition on ``source``, which has the table's columns.
+        """The condition on ``source``.
 
         Args:
-            source: The rows.
-            prefix: What the names of its parameters begin with.
+            source: The rows, with the columns of the table.
+            prefix: The prefix of the parameter names.
         """
         if self.refused:
             return false()
         if self.condition is not None:
-            return on_source(self.condition, self.table, source)
+            return adapt_to_source(self.condition, self.table, source)
         columns = [self.shape.columns[name].column for name in self.values]
         return and_(
             *(
@@ -96,37 +96,38 @@ class Scope:
             )
         )
 
-    def told(self) -> str:
-        """The scope as text, which differs for scopes that differ."""
+    def fingerprint(self) -> str:
+        """The scope as text, different for different scopes."""
         if self.condition is not None:
             compiled = self.condition.compile()
             values = {
-                name: "now" if _is_now(value) else value for name, value in compiled.params.items()
+                name: "now" if _is_current_time(value) else value
+                for name, value in compiled.params.items()
             }
             return repr((str(compiled), sorted(values.items(), key=str)))
         return "refused" if self.refused else repr(sorted(self.values.items(), key=str))
 
     def binds(self, prefix: str) -> Iterator[tuple[str, Any]]:
-        """The values of the parameters in ``clause``."""
+        """The names and values of the parameters in ``clause``."""
         for index, value in enumerate(self.values.values()):
             yield f"{prefix}{index}", value
 
 
-def _is_now(value: object) -> bool:
-    """Whether a value is the time at which a request is answered: it tells nobody from anybody."""
+def _is_current_time(value: object) -> bool:
+    """Whether a value is the current time, which does not distinguish one user from another."""
     if not isinstance(value, datetime):
         return False
     zones = [value.tzinfo] if value.tzinfo is not None else [None, UTC]  # naive: local, or UTC
     times = (datetime.now(zone).replace(tzinfo=value.tzinfo) for zone in zones)
-    return any(abs(time - value) < AT_ONCE for time in times)
+    return any(abs(time - value) < NOW_TOLERANCE for time in times)
 
 
 class Scopes:
-    """The scopes of a request, by table; a table that is not in it has none."""
+    """The scopes of a request, by table."""
 
     def __init__(self, scopes: Mapping[Table, Scope] | None = None) -> None:
         self._scopes = dict(scopes or {})
-        # By position: names made of those of tables and columns would meet.
+        # Prefixes are numbered, since names built from tables and columns could collide.
         self._prefixes = {table: f"scope_{index}_" for index, table in enumerate(self._scopes)}
 
     def __bool__(self) -> bool:
@@ -137,30 +138,30 @@ class Scopes:
         return self._scopes.get(table)
 
     def values(self, table: Table) -> Mapping[str, Any]:
-        """What the scope of a table says of its rows' fields."""
+        """The field values that the scope of a table requires."""
         scope = self._scopes.get(table)
         return {} if scope is None else scope.values
 
     def clauses(self, table: Table, source: FromClause) -> Iterator[ColumnElement[bool]]:
-        """The condition on ``source``, rows of ``table``, if that has a scope."""
+        """The condition on ``source``, rows of ``table``, if the table has a scope."""
         scope = self._scopes.get(table)
         if scope is not None:
             yield scope.clause(source, self._prefixes[table])
 
     def binds(self) -> Iterator[tuple[str, Any]]:
-        """The values of every parameter in the clauses."""
+        """The names and values of the parameters in all clauses."""
         for table, scope in self._scopes.items():
             yield from scope.binds(self._prefixes[table])
 
-    def told(self) -> Iterator[str]:
-        """What they say, as text: the same of two requests that reach the same rows."""
+    def fingerprints(self) -> Iterator[str]:
+        """The scopes as text, equal for requests that may access the same rows."""
         for table, scope in self._scopes.items():
             yield table.fullname
-            yield scope.told()
+            yield scope.fingerprint()
 
     @property
     def structure(self) -> object | None:
-        """What two requests with the same SQL text have in common; None if unknown."""
+        """A key that scopes with the same SQL share; None if that cannot be determined."""
         parts = [(table.fullname, scope.structure) for table, scope in self._scopes.items()]
         return None if any(part is None for _, part in parts) else tuple(parts)
 
@@ -168,10 +169,10 @@ class Scopes:
 NO_SCOPES = Scopes()
 
 
-def on_source(
+def adapt_to_source(
     condition: ColumnElement[bool], table: Table, source: FromClause
 ) -> ColumnElement[bool]:
-    """A condition on a table's columns, as one on the same columns of ``source``."""
+    """Replace the table's columns in a condition by those of ``source``."""
 
     def replace(element: Any, **_: Any) -> Any:
         if getattr(element, "table", None) is table and element.key in source.c:

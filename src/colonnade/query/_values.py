@@ -1,4 +1,4 @@
-"""From the text of a request to a value a column can be compared with."""
+"""Parsing the values that columns are compared with."""
 
 import re
 from collections.abc import Callable
@@ -18,103 +18,102 @@ from colonnade.models import Base64JSON, ColumnShape, TextValue, require_storabl
 from colonnade.query._comparisons import as_text
 
 EPOCH = datetime(1970, 1, 1)
-MOST_DIGITS = 60
-"""Digits on each side of the point; what has more fits no column that is compared with it."""
+MAX_DIGITS = 60
+"""The maximum number of digits on each side of the decimal point; no column holds more."""
 
 
-def _in_utc(value: datetime) -> datetime:
+def _to_utc(value: datetime) -> datetime:
     try:
         return value.astimezone(UTC)
     except OverflowError:
-        raise ValueError("In UTC this is outside of the years 1 to 9999") from None
+        raise ValueError("In UTC, this datetime is outside the years 1 to 9999") from None
 
 
-def _storable_span(value: timedelta) -> timedelta:
+def _check_duration(value: timedelta) -> timedelta:
     try:
         EPOCH + value
     except OverflowError:
-        raise ValueError("A duration must not be longer than about 7,900 years") from None
+        raise ValueError("A duration must be shorter than about 7,900 years") from None
     return value
 
 
-def _of_no_zone(value: time) -> time:
+def _without_offset(value: time) -> time:
     if value.tzinfo is not None:
-        raise ValueError("A time of day must not have an offset")
+        raise ValueError("A time of day must not have a UTC offset")
     return value
 
 
-def _comparable(value: Decimal) -> Decimal:
-    # By its digits: arithmetic with a number such as 1e9999999 overflows.
-    if value and (value.adjusted() >= MOST_DIGITS or int(value.as_tuple().exponent) < -MOST_DIGITS):
+def _check_digits(value: Decimal) -> Decimal:
+    # Count digits, since arithmetic with a number such as 1e9999999 overflows.
+    if value and (value.adjusted() >= MAX_DIGITS or int(value.as_tuple().exponent) < -MAX_DIGITS):
         raise ValueError(
-            f"A number can have at most {MOST_DIGITS} digits on each side of the point"
+            f"A number can have at most {MAX_DIGITS} digits on each side of the decimal point"
         )
     return value if value else Decimal(0)
 
 
-_IS_NO_NUMBER = re.compile(r"[^0-9.+\-\s]|\d-\d")
+_NOT_A_NUMBER = re.compile(r"[^0-9.+\-\s]|\d-\d")
 _INTEGER = re.compile(r"-?[0-9]{1,19}")
 
 PlainText = Annotated[str, AfterValidator(require_storable)]
-Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
-Span = Annotated[timedelta, AfterValidator(_storable_span)]
-TimeOfDay = Annotated[time, AfterValidator(_of_no_zone)]
+UTCDatetime = Annotated[AwareDatetime, AfterValidator(_to_utc)]
+Duration = Annotated[timedelta, AfterValidator(_check_duration)]
+TimeOfDay = Annotated[time, AfterValidator(_without_offset)]
 
-_SIMPLE: dict[str, Any] = {
+_TYPES_BY_KIND: dict[str, Any] = {
     "text": PlainText,
     "path": PlainText,
     "float": Annotated[float, AllowInfNan(False)],
     "boolean": bool,
-    "decimal": Annotated[Decimal, AllowInfNan(False), AfterValidator(_comparable)],
+    "decimal": Annotated[Decimal, AllowInfNan(False), AfterValidator(_check_digits)],
     "date": date,
     "time": TimeOfDay,
-    "timedelta": Span,
+    "timedelta": Duration,
     "uuid": UUID,
     "bytes": Annotated[bytes, Base64JSON()],
 }
 
 
 def value_type(column: ColumnShape) -> Any:
-    """The type of a value that a column is compared with, constraints of the field aside."""
+    """The type of values to compare a column with, without the constraints of the field."""
     if column.kind == "integer":
-        # Wider than the column may be: SQLite stores 64 bits in any, and PostgreSQL compares with
-        # them, and finds nothing.
+        # Allow 64 bits for any column: SQLite stores them, and PostgreSQL finds no equal row.
         return Annotated[int, Ge(-(2**63)), Le(2**63 - 1)]
     if column.kind == "datetime":
-        return Moment if column.is_aware else NaiveDatetime
+        return UTCDatetime if column.is_aware else NaiveDatetime
     if column.kind == "uuid" and column.python_type is str:
         return Annotated[UUID, AfterValidator(str)]
     if column.kind == "literal" and column.python_type is str:
         return Literal[column.choices or ("",)]
     if column.kind == "text" and isinstance(column.column.type, TextValue):
         return Annotated[column.python_type, AfterValidator(str)]
-    if column.kind in _SIMPLE:
-        return _SIMPLE[column.kind]
+    if column.kind in _TYPES_BY_KIND:
+        return _TYPES_BY_KIND[column.kind]
     return column.python_type
 
 
 @lru_cache(maxsize=4096)
 def value_adapter(column: ColumnShape) -> TypeAdapter[Any]:
-    """Pydantic's adapter of ``value_type``; ValidationError is what it raises."""
+    """Pydantic's adapter for ``value_type``."""
     return TypeAdapter(value_type(column))
 
 
 @lru_cache(maxsize=4096)
 def read_value(column: ColumnShape) -> Callable[[Any], Any]:
-    """A function from a text, or a value of JSON, to one the column is compared with.
+    """A function that parses text, or a JSON value, to a value to compare the column with.
 
-    It raises ``pydantic.ValidationError`` for what the column cannot hold.
+    It raises ``pydantic.ValidationError`` for values that the column cannot hold.
     """
     adapter = value_adapter(column)
-    whole = bool(column.choices) and isinstance((column.choices or ("",))[0], int)
+    has_integer_choices = bool(column.choices) and isinstance((column.choices or ("",))[0], int)
 
     temporal = column.kind in {"datetime", "date", "time", "timedelta"}
 
     def read(value: Any) -> Any:
-        if temporal and not (isinstance(value, str) and _IS_NO_NUMBER.search(value)):
-            return adapter.validate_python(object())  # Pydantic would count seconds from 1970
+        if temporal and not (isinstance(value, str) and _NOT_A_NUMBER.search(value)):
+            return adapter.validate_python(object())  # Pydantic would read a number as a timestamp
         if isinstance(value, str):
-            if whole and _INTEGER.fullmatch(value):
+            if has_integer_choices and _INTEGER.fullmatch(value):
                 return adapter.validate_python(int(value))
             return adapter.validate_strings(value)
         if isinstance(value, bool) and column.kind != "boolean":
@@ -126,27 +125,27 @@ def read_value(column: ColumnShape) -> Callable[[Any], Any]:
 
 @lru_cache(maxsize=4096)
 def compared_type(column: ColumnShape) -> TypeEngine[Any]:
-    """The type a value is sent as when it is compared with a column."""
+    """The type of the parameter for a value that is compared with a column."""
     if column.kind == "decimal":
-        return Numeric(asdecimal=True)  # a price may be compared with more digits than it has
+        return Numeric(asdecimal=True)  # the value may have more digits than the column
     if column.kind == "integer":
         return BigInteger()
     return column.column.type
 
 
 def sort_value(column: ColumnShape, source: Any) -> ColumnElement[Any]:
-    """What a column of ``source`` is sorted by."""
+    """The expression that sorts by a column of ``source``."""
     value: ColumnElement[Any] = source.c[column.column.key]
     return as_text(value) if isinstance(column.column.type, NativeEnum) else value
 
 
 def is_text(column: ColumnShape) -> bool:
-    """Whether a column holds text of any kind, which can be searched."""
+    """Whether a column holds text, which can be searched."""
     return column.kind in {"text", "path"}
 
 
-def is_ordered(column: ColumnShape) -> bool:
-    """Whether a column's values can be sorted and are more or less than one another."""
+def is_sortable(column: ColumnShape) -> bool:
+    """Whether a column's values have an order."""
     return column.kind not in {"json", "bytes", "other"} and not isinstance(
         column.column.type, LargeBinary
     )

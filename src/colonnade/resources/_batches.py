@@ -34,7 +34,7 @@ from colonnade.resources._writes import OK_BODY, WriteOperations
 from colonnade.resources.responses._bodies import JSONBody, json_body, read_body
 from colonnade.resources.responses._unreadable import FAILURES, name_unreadable, rows_of_keys
 from colonnade.resources.routes._request_context import context_of
-from colonnade.rows import MOST_ERRORS, UnreadableRowError, refuse_size
+from colonnade.rows import MAX_ERRORS, UnreadableRowError, check_batch_size
 
 
 class BatchOperations:
@@ -150,7 +150,7 @@ class BatchOperations:
             raise QueryError(
                 [error_entry("batch", ("query", "key"), "Name the rows to delete: key=1&key=2")]
             )
-        refuse_size(len(segments), self.max_rows, ("query", "key"))
+        check_batch_size(len(segments), self.max_rows, ("query", "key"))
         keys = list(
             dict.fromkeys(self.table_context.key(segment, ("query", "key")) for segment in segments)
         )
@@ -251,7 +251,7 @@ class BatchOperations:
             raise QueryError(
                 [error_entry("batch", ("body",), "The body must be a JSON array of objects")]
             )
-        refuse_size(len(payload), self.max_rows, ("body",))
+        check_batch_size(len(payload), self.max_rows, ("body",))
         errors: list[dict[str, Any]] = []
         changes = []
         for index, row in enumerate(payload):
@@ -259,7 +259,7 @@ class BatchOperations:
                 changes.append(self._read_change(row, ("body", index)))
             except QueryError as error:
                 errors += error.errors
-            if len(errors) >= MOST_ERRORS:
+            if len(errors) >= MAX_ERRORS:
                 break
         if errors:
             raise QueryError(errors)

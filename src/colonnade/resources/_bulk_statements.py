@@ -27,7 +27,7 @@ from colonnade.query import Scopes, compared_type, key_parameter, value_paramete
 from colonnade.resources._row_locks import after_locking, lock_in_order
 from colonnade.resources._write_rules import Values
 from colonnade.resources._write_statements import WriteStatements
-from colonnade.rows import Returned
+from colonnade.rows import ReturnedRow
 
 Key = tuple[Any, ...]
 
@@ -205,7 +205,7 @@ class BulkStatements:
         chosen = select(*(input_rows.c[value_parameter(column)] for column in columns)).order_by(
             input_rows.c.position
         )
-        returned = self._statements.returning_columns(Returned(table), scopes)
+        returned = self._statements.returning_columns(ReturnedRow(table), scopes)
         return Plan(insert(table).from_select(columns, chosen).returning(*returned))
 
     def _update_plan(self, names: tuple[str, ...], scopes: Scopes) -> Plan:
@@ -223,7 +223,7 @@ class BulkStatements:
         rows = shape.table.alias()
         chosen = and_(*(rows.c[column.key] == key_rows.c[name] for name, column in keys.items()))
         locked = lock_in_order(shape, rows, chosen, key_share=True).select_from(rows, key_rows)
-        returned = self._statements.returning_columns(Returned(shape.table), scopes)
+        returned = self._statements.returning_columns(ReturnedRow(shape.table), scopes)
         return Plan(
             update(shape.table)
             .where(

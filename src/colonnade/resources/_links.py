@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Table, and_, bindparam, delete, literal_colum
 from colonnade.database import Plan
 from colonnade.errors import QueryError, error_entry
 from colonnade.models import ColumnShape, RelationShape, Shape, schemas
-from colonnade.query import NEW, QueryableTable, Scopes, read_includes, value_parameter
+from colonnade.query import VALUE_PREFIX, QueryableTable, Scopes, read_includes, value_parameter
 from colonnade.resources import _scoping
 from colonnade.resources._foreign_keys import ForeignKeys
 from colonnade.resources._link_sides import (
@@ -36,7 +36,7 @@ from colonnade.resources.responses._failures import missing_row
 from colonnade.resources.responses._problems import Problem
 from colonnade.resources.routes._keys import OUT_OF_RANGE, Keys
 from colonnade.resources.routes._request_context import context_of
-from colonnade.rows import Inputs, Returned, View
+from colonnade.rows import BodyReader, ReturnedRow, View
 
 
 class Link:
@@ -58,12 +58,12 @@ class Link:
         self.shape = None if link.model is None else Shape.of(link.model)
         self.keys = Keys(target_key_columns(relation, self.target_side, self.shape))
         self.target_name = relation.target.__name__
-        self.inputs: Inputs | None = None
+        self.inputs: BodyReader | None = None
         self.view: View | None = None
         self._row_validator: RowValidator | None = None
         self._foreign_keys: ForeignKeys | None = None
         if self.shape is not None:
-            self.inputs = Inputs(self.shape, schemas(self.shape.model).create, whole=True)
+            self.inputs = BodyReader(self.shape, schemas(self.shape.model).create, complete=True)
             queryable = QueryableTable.of(self.shape.model)
             self.view = View(queryable, None, read_includes(None, queryable))
             self._row_validator = RowValidator(self.inputs)
@@ -344,7 +344,7 @@ class Link:
                 {**values, **path_values}, scopes, creating=True, already_checked=self.key_fields
             )
             reachable_clauses += self._foreign_keys.reachable_clauses(
-                references, values, scopes, NEW
+                references, values, scopes, VALUE_PREFIX
             )
         statement = upsert(self.table, self.table_context.backend).from_select(
             columns, select(*binds).where(*reachable_clauses)
@@ -356,7 +356,7 @@ class Link:
         )
         if self.view is None:
             return statement.returning(literal_column("1"))
-        text = self.view.text(Returned(self.table), scopes, self.table_context.backend)
+        text = self.view.text(ReturnedRow(self.table), scopes, self.table_context.backend)
         return statement.returning(text.label("body"))
 
     def _column(self, name: str) -> ColumnShape:
@@ -375,7 +375,7 @@ class Link:
             )
             for reference in references:
                 is_reachable = select(
-                    *self._foreign_keys.reachable_clauses([reference], values, scopes, NEW)
+                    *self._foreign_keys.reachable_clauses([reference], values, scopes, VALUE_PREFIX)
                 )
                 if not connection.execute(is_reachable, parameters).scalar_one():
                     return missing_row(reference.body_names, None)

@@ -39,13 +39,13 @@ from colonnade.resources.responses._unreadable import (
 )
 from colonnade.resources.routes._request_context import RequestContext, context_of
 from colonnade.rows import (
-    LARGEST_ANSWER,
+    MAX_ANSWER_BYTES,
     View,
-    bounded,
-    joined_rows,
+    json_array_agg,
     page_statement,
     row_columns,
     size_statement,
+    within_size_limit,
 )
 
 MAX_TREE_DEPTH = 100
@@ -185,7 +185,7 @@ class ReadOperations:
         statement = select(*columns).where(
             key_clause(shape, source), *scopes.clauses(shape.table, source)
         )
-        return Plan(statement, max_bytes=LARGEST_ANSWER)
+        return Plan(statement, max_bytes=MAX_ANSWER_BYTES)
 
     async def tree(
         self, request: Request, key: tuple[Any, ...], relation: RelationShape, depth: int
@@ -198,7 +198,7 @@ class ReadOperations:
         view = table_context.views.get(page.fields, page.include)
         within = ParentRow(table_context.shape, relation, key)
         statement = _tree_statement(within, view, page, table_context.backend)
-        plan = Plan(statement, max_bytes=LARGEST_ANSWER)
+        plan = Plan(statement, max_bytes=MAX_ANSWER_BYTES)
         parameters = {
             **page.parameters(),
             **within.parameters(),
@@ -235,7 +235,7 @@ async def respond_with_page(
         page = replace(page, count="exact")  # SQLite's planner gives no estimate
     try:
         page, row = await _load_page(context, table_context, page, view)
-        if page.within is not None and not row.parent:
+        if page.parent is not None and not row.parent:
             raise table_context.not_found()
         body = render_rows(view, row.body)
     except FAILURES as error:
@@ -279,13 +279,13 @@ async def _rows_that_fit(
     Raises:
         Problem: 413, the first row does not fit.
     """
-    plan = Plan(size_statement(page, view, table_context.backend), max_bytes=LARGEST_ANSWER)
+    plan = Plan(size_statement(page, view, table_context.backend), max_bytes=MAX_ANSWER_BYTES)
     rows = await table_context.run(context, plan.bound(_values(page), list), read_only=True)
     size = 2  # the brackets
     count = 0
     for count, row in enumerate(rows):
         size += row.size + 1
-        if size > LARGEST_ANSWER:
+        if size > MAX_ANSWER_BYTES:
             if count == 0:
                 raise too_large(
                     f"The {table_context.name} {table_context.keys.write(from_json(row.key))}"
@@ -304,9 +304,9 @@ def _values(page: Page) -> dict[str, Any]:
 
 def _page_plan(page: Page, view: View, backend: Backend) -> Plan:
     statement = page_statement(page, view, backend)
-    if page.within is not None:
-        statement = statement.add_columns(page.within.exists(page.scopes).label("parent"))
-    return Plan(statement, one_off=page.filter.is_long, max_bytes=LARGEST_ANSWER)
+    if page.parent is not None:
+        statement = statement.add_columns(page.parent.exists(page.scopes).label("parent"))
+    return Plan(statement, one_off=page.filter.is_long, max_bytes=MAX_ANSWER_BYTES)
 
 
 async def _estimate(context: RequestContext, table_context: TableContext, page: Page) -> int:
@@ -340,7 +340,7 @@ def _links(page: Page, row: Any) -> dict[str, str]:
     else:
         if more:
             links.append(_link(page, "next", row.last, backwards=False))
-        if page.place is not None:
+        if page.position is not None:
             links.append(_link(page, "prev", row.first, backwards=True))
     return {"Link": ", ".join(links)} if links else {}
 
@@ -400,10 +400,10 @@ def _tree_rows(within: ParentRow, view: View, page: Page) -> Any:
             *page.scopes.clauses(table, below),
         )
     )
-    queryable: QueryableTable = view.surface
+    queryable: QueryableTable = view.queryable
     return (
         select(tree)
-        .order_by(tree.c.level_, *(column.on(tree) for column in key_ordering(queryable)))
+        .order_by(tree.c.level_, *(column.expression(tree) for column in key_ordering(queryable)))
         .limit(bindparam("limit_", type_=BigInteger()))
         .offset(bindparam("offset_", type_=BigInteger()))
     )
@@ -417,7 +417,7 @@ def _tree_statement(within: ParentRow, view: View, page: Page, backend: Backend)
     ).subquery()
     shown = numbered.c.n <= bindparam("shown_", type_=BigInteger())
     return select(
-        bounded(joined_rows(numbered.c.j, backend, only=shown), backend).label("body"),
+        within_size_limit(json_array_agg(numbered.c.j, backend, only=shown), backend).label("body"),
         func.count().label("found"),
         within.exists(page.scopes).label("parent"),
     ).select_from(numbered)

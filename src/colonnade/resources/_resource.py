@@ -15,7 +15,7 @@ from starlette.types import Scope
 from colonnade.database import Database
 from colonnade.errors import ModelError, QueryError
 from colonnade.models import Idempotency, Shape, schemas
-from colonnade.query import Page, QueryableTable, nearest
+from colonnade.query import Page, QueryableTable, did_you_mean
 from colonnade.resources import _scoping
 from colonnade.resources._hooks import Hooks, WriteKind
 from colonnade.resources._reads import ReadOperations, requested_page
@@ -282,7 +282,7 @@ def _refuse_unknown_operations(operations: Any, guards: Guards) -> None:
         if name not in OPERATIONS:
             known = ", ".join(get_args(Operation))
             raise ModelError(
-                f"Unknown operation {name!r}. Use {known}.{nearest(str(name), OPERATIONS)}"
+                f"Unknown operation {name!r}. Use {known}.{did_you_mean(str(name), OPERATIONS)}"
             )
 
 

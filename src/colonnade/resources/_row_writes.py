@@ -7,7 +7,7 @@ from pydantic_core import from_json
 from sqlalchemy import Connection, literal_column, select
 
 from colonnade.database import Bound, Plan
-from colonnade.query import NEW, Scope, Scopes, key_clause, key_parameters
+from colonnade.query import VALUE_PREFIX, Scope, Scopes, key_clause, key_parameters
 from colonnade.resources._foreign_keys import ForeignKeys, Reference
 from colonnade.resources._hooks import WriteKind
 from colonnade.resources._table_context import TableContext, render_row
@@ -22,7 +22,7 @@ from colonnade.resources._write_rules import (
 from colonnade.resources._write_statements import WriteStatements
 from colonnade.resources.responses._failures import missing_row
 from colonnade.resources.responses._problems import Problem
-from colonnade.rows import form_of
+from colonnade.rows import codec_of
 
 Key = tuple[Any, ...]
 
@@ -139,9 +139,9 @@ class RowWrites:
 
     def key_of(self, row: Any) -> Key:
         """Return the key of a written row."""
-        forms = [form_of(column) for column in self.table_context.shape.primary_key]
+        codecs = [codec_of(column) for column in self.table_context.shape.primary_key]
         parts: list[Any] = from_json(row.key)
-        return tuple(form.read(part) for form, part in zip(forms, parts, strict=True))
+        return tuple(codec.from_json(part) for codec, part in zip(codecs, parts, strict=True))
 
     def current(
         self, connection: Connection, key: Key, scopes: Scopes, *, lock: bool = False
@@ -262,12 +262,12 @@ class RowWrites:
         shape = self.table_context.shape
         row = shape.table.alias()
         reachable_clauses = self.foreign_keys.reachable_clauses(
-            references, write.values, write.scopes, NEW, row
+            references, write.values, write.scopes, VALUE_PREFIX, row
         )
         statement: Any = select(literal_column("1")).where(
             key_clause(shape, row), *reachable_clauses
         )
-        parameters = self.statements.parameters(write.values, write.scopes, prefix=NEW)
+        parameters = self.statements.parameters(write.values, write.scopes, prefix=VALUE_PREFIX)
         parameters |= key_parameters(write.key)
         if Plan(statement).run(connection, parameters).first() is None:
             raise missing_reference(references)

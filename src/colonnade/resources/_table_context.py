@@ -25,7 +25,7 @@ from colonnade.resources.responses._problems import Problem
 from colonnade.resources.routes._disconnect import DEADLINE, DeadlineError, cancel_on_disconnect
 from colonnade.resources.routes._keys import Keys
 from colonnade.resources.routes._request_context import RequestContext
-from colonnade.rows import Inputs, View
+from colonnade.rows import BodyReader, View
 
 T = TypeVar("T")
 
@@ -82,12 +82,12 @@ class TableContext:
         self.queryable = queryable
         self.shape: Shape = queryable.shape
         self.keys = Keys(self.shape.primary_key)
-        self.create = Inputs(self.shape, create, whole=True)
-        self.update = Inputs(self.shape, update, whole=False)
+        self.create = BodyReader(self.shape, create, complete=True)
+        self.update = BodyReader(self.shape, update, complete=False)
         self._plans: dict[Backend, PlanCache] = {}
-        self.always: Includes = read_includes(None, queryable)
+        self.always_included: Includes = read_includes(None, queryable)
         self.views = Views(queryable)
-        self.view = self.views.get(None, self.always)
+        self.view = self.views.get(None, self.always_included)
         self.reread_after_write = _includes_table(self.view, self.shape.table)
         self.etags = ETags(lambda: db.secret, versioned=self.versioned)
         self._scoped = scoped
@@ -264,7 +264,7 @@ class TableContext:
 def _includes_table(view: View, table: Table) -> bool:
     """Whether the relations in a view include rows of the table itself."""
     return any(
-        below.surface.shape.table is table or _includes_table(below, table)
+        below.queryable.shape.table is table or _includes_table(below, table)
         for _, _, below in view.relations
     )
 

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, exists, func, literal_column, or_, select
 
 from colonnade.models import Shape
-from colonnade.query import NEW, key_clause, key_parameters, value_parameter
+from colonnade.query import VALUE_PREFIX, key_clause, key_parameters, value_parameter
 from colonnade.resources._foreign_keys import ForeignKeys, Reference, Values
 from colonnade.resources.responses._problems import Problem, field_error
 
@@ -83,7 +83,7 @@ class Trees:
         parent_names = [field.column.key for field in reference.fields]
         key_names = [column.key for column in reference.columns]
         parent = [
-            reference.bind(field, NEW) if field.name in values else row.c[field.column.key]
+            reference.bind(field, VALUE_PREFIX) if field.name in values else row.c[field.column.key]
             for field in reference.fields
         ]
         first = select(
@@ -104,7 +104,7 @@ class Trees:
             field = self._shape_of(column)
             is_written = field is not None and field.name in values
             row_key.append(
-                reference.bind(field, NEW) if is_written and field else row.c[column.key]
+                reference.bind(field, VALUE_PREFIX) if is_written and field else row.c[column.key]
             )
         keys = [above.c[f"key{index}"] for index in range(len(key_names))]
         is_ancestor = exists(

@@ -15,7 +15,7 @@ from colonnade.resources._table_context import TableContext
 from colonnade.resources.responses._failures import referenced
 from colonnade.resources.responses._problems import Problem
 from colonnade.resources.routes._request_context import RequestContext
-from colonnade.rows import Inputs, located
+from colonnade.rows import BodyReader, error_entries
 
 Values = dict[str, Any]
 T = TypeVar("T")
@@ -88,7 +88,7 @@ class RowValidator:
         inputs: The schema of the updates.
     """
 
-    def __init__(self, inputs: Inputs) -> None:
+    def __init__(self, inputs: BodyReader) -> None:
         self._inputs = inputs
         self._schema = row_validator(inputs.shape.model)
 
@@ -110,7 +110,7 @@ class RowValidator:
         try:
             row = self._schema.model_validate({**stored, **values})
         except ValidationError as error:
-            raise QueryError(located(error, ("body",))) from None
+            raise QueryError(error_entries(error, ("body",))) from None
         validated = {name: getattr(row, name) for name in self._inputs.shape.columns}
         changed = {
             name: value

@@ -5,12 +5,12 @@ from typing import Any
 from sqlalchemy import bindparam, delete, insert, literal_column, select, update
 
 from colonnade.database import Bound, Plan
-from colonnade.query import NEW, Scopes, key_clause, key_parameters, value_parameter
+from colonnade.query import VALUE_PREFIX, Scopes, key_clause, key_parameters, value_parameter
 from colonnade.resources._foreign_keys import ForeignKeys, Reference
 from colonnade.resources._table_context import TableContext
 from colonnade.resources._trees import Trees
 from colonnade.resources._write_rules import Values, apply_scope_values
-from colonnade.rows import Returned, array_of, form_of, row_columns
+from colonnade.rows import ReturnedRow, codec_of, json_array, row_columns
 
 
 class WriteStatements:
@@ -61,7 +61,7 @@ class WriteStatements:
                 *self.foreign_keys.reachable_clauses(references, values, scopes, "")
             )
             statement = statement.from_select(columns, chosen)
-        return Plan(statement.returning(*self.returning_columns(Returned(table), scopes)))
+        return Plan(statement.returning(*self.returning_columns(ReturnedRow(table), scopes)))
 
     def update(
         self,
@@ -88,7 +88,9 @@ class WriteStatements:
             lambda: self._update_plan(names, references, values, scopes, match),
         )
         parameters = (
-            self.parameters(values, scopes, prefix=NEW) | key_parameters(key) | _versions(match)
+            self.parameters(values, scopes, prefix=VALUE_PREFIX)
+            | key_parameters(key)
+            | _versions(match)
         )
         return plan.first(parameters), references
 
@@ -112,10 +114,12 @@ class WriteStatements:
                 key_clause(shape, table),
                 *scopes.clauses(table, table),
                 *self._versions_clause(match),
-                *self.foreign_keys.reachable_clauses(references, values, scopes, NEW, table),
+                *self.foreign_keys.reachable_clauses(
+                    references, values, scopes, VALUE_PREFIX, table
+                ),
             )
             .values(changes)
-            .returning(*self.returning_columns(Returned(table), scopes))
+            .returning(*self.returning_columns(ReturnedRow(table), scopes))
         )
         return Plan(statement)
 
@@ -150,10 +154,10 @@ class WriteStatements:
             table_context.view, source, scopes, table_context.backend, table_context.state_columns
         )
         key = [
-            form_of(column).of(column, source, table_context.backend)
+            codec_of(column).json_text(column, source, table_context.backend)
             for column in table_context.shape.primary_key
         ]
-        return [*columns, array_of(key, table_context.backend).label("key")]
+        return [*columns, json_array(key, table_context.backend).label("key")]
 
     def parameters(self, values: Values, scopes: Scopes, *, prefix: str) -> Values:
         """Return the parameter values of a statement, those of the scopes included.

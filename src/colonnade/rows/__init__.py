@@ -1,35 +1,35 @@
-"""How it travels: SELECT to JSON text, on each database; the row path; input to values."""
+"""Rows as JSON: what the database writes, what Pydantic writes, and request bodies as values."""
 
-from colonnade.rows._column_codecs import ColumnCodec, form_of
-from colonnade.rows._input import MOST_ERRORS, InputError, Inputs, located, refuse_size
+from colonnade.rows._body_reader import MAX_ERRORS, BodyReader, check_batch_size, error_entries
+from colonnade.rows._column_codecs import ColumnCodec, codec_of
+from colonnade.rows._json_sql import json_array, json_array_agg
 from colonnade.rows._statements import (
-    LARGEST_ANSWER,
-    Returned,
-    bounded,
+    MAX_ANSWER_BYTES,
+    ReturnedRow,
     page_statement,
     row_columns,
     size_statement,
     state_text,
+    within_size_limit,
 )
-from colonnade.rows._views import UnreadableRowError, View, array_of, joined_rows
+from colonnade.rows._views import UnreadableRowError, View
 
 __all__ = [
-    "LARGEST_ANSWER",
-    "MOST_ERRORS",
+    "MAX_ANSWER_BYTES",
+    "MAX_ERRORS",
+    "BodyReader",
     "ColumnCodec",
-    "InputError",
-    "Inputs",
-    "Returned",
+    "ReturnedRow",
     "UnreadableRowError",
     "View",
-    "array_of",
-    "bounded",
-    "form_of",
-    "joined_rows",
-    "located",
+    "check_batch_size",
+    "codec_of",
+    "error_entries",
+    "json_array",
+    "json_array_agg",
     "page_statement",
-    "refuse_size",
     "row_columns",
     "size_statement",
     "state_text",
+    "within_size_limit",
 ]

@@ -1,4 +1,4 @@
-"""The statements whose answer is JSON text."""
+"""SELECT statements that return JSON text."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -20,19 +20,20 @@ from sqlalchemy import (
 
 from colonnade.backends import Backend
 from colonnade.models import ColumnShape
-from colonnade.query import Page, Scopes, place_text, sort_value
-from colonnade.rows._column_codecs import form_of
-from colonnade.rows._views import View, array_of, joined_rows
+from colonnade.query import Page, Scopes, sort_value, stored_json
+from colonnade.rows._column_codecs import codec_of
+from colonnade.rows._json_sql import json_array, json_array_agg
+from colonnade.rows._views import View
 
-LARGEST_ANSWER = 64 * 1024 * 1024
-"""Bytes of rows in an answer: the largest row that a request stores, sixteen times."""
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+"""The maximum size of the rows in a response: 16 times the largest row that a request can store."""
 
 
-class Returned:
-    """The row that an INSERT or UPDATE makes, for what it returns.
+class ReturnedRow:
+    """The row that an INSERT or UPDATE writes, as the source of its RETURNING clause.
 
-    A subquery in RETURNING names the columns of the row as they are: SQLAlchemy would put the
-    table into the subquery's FROM, and it would be about every row.
+    The columns are literal SQL. With ordinary columns, SQLAlchemy would add the table to the FROM
+    clause of a subquery in RETURNING, which would then select every row.
 
     Attributes:
         c: The columns, by key.
@@ -53,118 +54,127 @@ def _quoted(name: str) -> str:
 def page_statement(page: Page, view: View, backend: Backend) -> Select[Any]:
     """The SELECT that answers a page.
 
-    One row: ``body``, the JSON array, NULL if it would be larger than ``LARGEST_ANSWER``;
-    ``found``, the rows there are up to one more than the page has; ``first`` and ``last``, the
-    sort values of the page's outermost rows in the order they were selected, ``last`` only if the
-    page is full; ``total``, with an exact count. Its parameters beside the page's own: ``limit_``
-    and ``shown_``, one less.
+    It returns one row:
+
+    - ``body``: the JSON array; NULL if it is larger than ``MAX_ANSWER_BYTES``.
+    - ``found``: the number of rows found, at most one more than fits the page.
+    - ``first``, ``last``: the sort values of the page's first and last row in the order of
+      selection; ``last`` is set only if the page is full.
+    - ``total``: the number of all rows, if the page is counted.
+
+    Besides the page's own parameters it has ``limit_`` and ``shown_``, which is one less.
     """
-    make = _from_numbered if page.backwards else _from_kept
-    columns = make(page, view, backend)
+    build = _numbered_columns if page.backwards else _materialized_columns
+    columns = build(page, view, backend)
     if page.is_counted:
         columns.append(page.total().scalar_subquery().label("total"))
     return select(*columns)
 
 
-def _from_numbered(page: Page, view: View, backend: Backend) -> list[Any]:
-    """The columns of a page's statement, from rows that are numbered, and so can be turned."""
+def _numbered_columns(page: Page, view: View, backend: Backend) -> list[Any]:
+    """The columns of a page's statement, from numbered rows, which can be reversed."""
     rows = page.rows().subquery()
     number = func.row_number().over()
-    shown: Any = _shown()
+    shown: Any = _shown_limit()
     numbered = select(
         view.text(rows, page.scopes, backend).label("j"),
         number.label("n"),
-        case((number.in_([1, shown]), _place(page, rows, backend)), else_=None).label("c"),
+        case((number.in_([1, shown]), _position(page, rows, backend)), else_=None).label("c"),
     ).subquery()
     source: FromClause = numbered
     if page.backwards:
-        turned = select(numbered).order_by(numbered.c.n.desc())
-        source = turned.limit(bindparam("limit_", type_=BigInteger())).subquery()
+        reversed_rows = select(numbered).order_by(numbered.c.n.desc())
+        source = reversed_rows.limit(bindparam("limit_", type_=BigInteger())).subquery()
     return [
-        bounded(joined_rows(source.c.j, backend, only=source.c.n <= shown), backend).label("body"),
+        within_size_limit(
+            json_array_agg(source.c.j, backend, only=source.c.n <= shown), backend
+        ).label("body"),
         func.count(source.c.n).label("found"),
         func.max(source.c.c).filter(source.c.n == 1).label("first"),
         func.max(source.c.c).filter(source.c.n == shown).label("last"),
     ]
 
 
-def _from_kept(page: Page, view: View, backend: Backend) -> list[Any]:
-    """The same, from rows that are kept aside, which costs less than to number them."""
-    kept = page.rows().cte("colonnade_kept").prefix_with("MATERIALIZED")
-    rows = select(kept).limit(_shown()).subquery()
+def _materialized_columns(page: Page, view: View, backend: Backend) -> list[Any]:
+    """The columns of a page's statement, from a materialized CTE: faster than numbered rows."""
+    selected = page.rows().cte("colonnade_kept").prefix_with("MATERIALIZED")
+    rows = select(selected).limit(_shown_limit()).subquery()
     texts = select(view.text(rows, page.scopes, backend).label("j")).subquery()
-    outermost = select(_place(page, kept, backend)).limit(1)
+    outermost = select(_position(page, selected, backend)).limit(1)
     return [
-        _body(joined_rows(texts.c.j, backend), backend).label("body"),
-        select(func.count()).select_from(kept).scalar_subquery().label("found"),
+        _computed_once(json_array_agg(texts.c.j, backend), backend).label("body"),
+        select(func.count()).select_from(selected).scalar_subquery().label("found"),
         outermost.scalar_subquery().label("first"),
-        outermost.offset(_shown() - 1).scalar_subquery().label("last"),
+        outermost.offset(_shown_limit() - 1).scalar_subquery().label("last"),
     ]
 
 
-def _body(text: ColumnElement[str], backend: Backend) -> ColumnElement[str]:
-    """The text of all rows, made once however often it is looked at."""
+def _computed_once(text: ColumnElement[str], backend: Backend) -> ColumnElement[str]:
+    """A text that is computed once, even if it is used twice."""
     statement = select(text.label("body"))
     if backend == "postgresql":
-        statement = select(bounded(statement.subquery().c.body, backend))
+        statement = select(within_size_limit(statement.subquery().c.body, backend))
     return statement.scalar_subquery()
 
 
-def bounded(text: ColumnElement[str], backend: Backend) -> ColumnElement[str]:
-    """The text, or NULL where it is too large to be sent; SQLite's limit is its connection's."""
+def within_size_limit(text: ColumnElement[str], backend: Backend) -> ColumnElement[str]:
+    """The text, or NULL if it is too large to send; on SQLite the connection has a limit."""
     if backend == "sqlite":
         return text
-    return case((func.octet_length(text) <= literal_column(str(LARGEST_ANSWER)), text))
+    return case((func.octet_length(text) <= literal_column(str(MAX_ANSWER_BYTES)), text))
 
 
 def size_statement(page: Page, view: View, backend: Backend) -> Select[Any]:
-    """The SELECT of each row's ``key`` and ``size`` in bytes, in the order of a page.
+    """The SELECT of each row's ``key`` and ``size`` in bytes, in the order of the page.
 
-    Its parameters are those of ``page_statement``.
+    It has the same parameters as ``page_statement``.
     """
-    kept = page.rows().cte("colonnade_kept").prefix_with("MATERIALIZED")
-    rows = select(kept).limit(_shown()).subquery()
+    selected = page.rows().cte("colonnade_kept").prefix_with("MATERIALIZED")
+    rows = select(selected).limit(_shown_limit()).subquery()
     text = view.text(rows, page.scopes, backend)
     size = (
         func.length(cast(text, LargeBinary())) if backend == "sqlite" else func.octet_length(text)
     )
-    key = [form_of(column).of(column, rows, backend) for column in page.surface.shape.primary_key]
-    return select(size.label("size"), array_of(key, backend).label("key")).select_from(rows)
+    key = [
+        codec_of(column).json_text(column, rows, backend)
+        for column in page.queryable.shape.primary_key
+    ]
+    return select(size.label("size"), json_array(key, backend).label("key")).select_from(rows)
 
 
-def _shown() -> Any:
+def _shown_limit() -> Any:
     return bindparam("shown_", type_=BigInteger())
 
 
-def _place(page: Page, rows: Any, backend: Backend) -> ColumnElement[str]:
-    """A row's place in the ordering, for a cursor."""
-    texts = [place_text(sort_value(ordered.column, rows)) for ordered in page.ordering]
-    return array_of(texts, backend)
+def _position(page: Page, rows: Any, backend: Backend) -> ColumnElement[str]:
+    """The sort values of a row as JSON, for a cursor."""
+    texts = [stored_json(sort_value(sort_column.column, rows)) for sort_column in page.ordering]
+    return json_array(texts, backend)
 
 
 def row_columns(
-    view: View, source: Any, scopes: Scopes, backend: Backend, told_apart: Iterable[ColumnShape]
+    view: View, source: Any, scopes: Scopes, backend: Backend, state_columns: Iterable[ColumnShape]
 ) -> list[ColumnElement[Any]]:
-    """What is selected, or returned, of one row: its JSON as ``body``, and its ``state``.
+    """The columns to select or return for one row: its JSON as ``body``, and its ``state``.
 
-    The state is what a tag tells one version of the row from another by: see ``told_apart``.
+    An ETag is made from the state, which differs between versions of the row.
 
     Args:
-        view: What the JSON has.
-        source: What has the columns.
+        view: The fields and relations in the JSON.
+        source: The row.
         scopes: The scopes of the request.
         backend: The database.
-        told_apart: The columns of the state.
+        state_columns: The columns of the state.
     """
     body = view.text(source, scopes, backend).label("body")
-    return [body, state_text(told_apart, source, backend).label("state")]
+    return [body, state_text(state_columns, source, backend).label("state")]
 
 
 def state_text(columns: Iterable[ColumnShape], source: Any, backend: Backend) -> ColumnElement[str]:
-    """The JSON text of what differs between two versions of a row."""
+    """The JSON text of the columns that distinguish versions of a row."""
     if backend == "sqlite":
-        # Whatever a column holds, which need not be of its type.
-        texts: Any = [place_text(source.c[column.column.key]) for column in columns]
+        # A column may hold values of another type.
+        texts: Any = [stored_json(source.c[column.column.key]) for column in columns]
     else:
-        texts = [form_of(column).of(column, source, backend) for column in columns]
-    return array_of(texts, backend)
+        texts = [codec_of(column).json_text(column, source, backend) for column in columns]
+    return json_array(texts, backend)

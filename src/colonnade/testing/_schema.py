@@ -51,7 +51,7 @@ def _upgrade(project: Project, database: Database, url: str) -> None:
 
     history = History(project)
     try:
-        if project.alembic_ini is None or not history.is_foreign:
+        if project.alembic_ini is None or not history.has_alembic_env:
             load_baseline(history, database)
             migrate_to(history, database, guarded=False)
             return

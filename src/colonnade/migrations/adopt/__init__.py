@@ -1,1 +1,1 @@
-"""Models and a first revision for a database that has neither."""
+"""Write the models and the first revision of a database that has tables but no code."""

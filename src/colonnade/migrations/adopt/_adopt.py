@@ -1,4 +1,4 @@
-"""A database that has tables and no code gets some."""
+"""Write the models and the history of a database that has tables but no code."""
 
 import ast
 import sys
@@ -12,53 +12,56 @@ from sqlmodel import SQLModel
 
 from colonnade.database import Database, DatabaseURL
 from colonnade.errors import MigrationError
-from colonnade.migrations._environment import opened
+from colonnade.migrations._environment import migration_connection
 from colonnade.migrations._history import History
 from colonnade.migrations.adopt._columns import escaped
-from colonnade.migrations.adopt._database_objects import Objects
+from colonnade.migrations.adopt._database_objects import DatabaseObjects
 from colonnade.migrations.adopt._models import Adoption, models_source
 from colonnade.migrations.adopt._module import WIDTH
 from colonnade.migrations.autogenerate._revision_writer import write_revision
 from colonnade.models import schemas_with_tables
 
 
-def adopted(database: Database, schemas: Sequence[str] = ()) -> Adoption:
-    """The models of a database's tables.
+def adopt_database(database: Database, schemas: Sequence[str] = ()) -> Adoption:
+    """Write the models of a database's tables.
 
     Args:
         database: The database.
-        schemas: The schemas that the tables are in; none: the default one.
+        schemas: The schemas of the tables; by default the default schema.
 
     Raises:
-        UnreachableError: It cannot be connected to.
-        MigrationError: There is no table that could have a model.
+        UnreachableError: The database cannot be reached.
+        MigrationError: None of the tables can have a model.
     """
-    with opened(database) as connection:
+    with migration_connection(database) as connection:
         adoption = models_source(connection, *schemas)
         others = () if schemas else schemas_with_tables(connection)
-    there = f"There are tables in {', '.join(others)}: choose the schemas with --schema."
+    hint = f"Other schemas have tables: {', '.join(others)}. Adopt them with --schema."
     if adoption.models:
-        return replace(adoption, notes=(*adoption.notes, *([there] if others else [])))
-    where = f" in {', '.join(schemas)}" if schemas else ""
-    rest = [there] if others else adoption.notes
+        return replace(adoption, notes=(*adoption.notes, *([hint] if others else [])))
+    in_schemas = f" in {', '.join(schemas)}" if schemas else ""
+    reasons = [hint] if others else adoption.notes
     raise MigrationError(
-        " ".join([f"{database.url} has no table{where} that could have a model.", *rest])
+        " ".join([f"None of the tables of {database.url}{in_schemas} can have a model.", *reasons])
     )
 
 
-def adopted_revisions(
+def write_adopted_history(
     history: History, url: DatabaseURL, metadata: MetaData, adoption: Adoption
 ) -> list[Path]:
-    """Write the history that an empty database becomes the adopted one by; its files.
+    """Write the history that creates the adopted tables in an empty database.
 
-    It is one revision, and a second where tables refer to each other: the keys that can be there
-    only after both tables are.
+    It has one revision, and a second one for foreign keys if tables refer to each other in a
+    cycle.
 
     Args:
         history: The history, which is empty.
-        url: The server on which a throwaway database is made.
+        url: The server for a throwaway database.
         metadata: The models' tables.
-        adoption: What was adopted.
+        adoption: The models of the database.
+
+    Returns:
+        The files of the revisions.
     """
     paths = []
     written, _ = write_revision(
@@ -66,13 +69,13 @@ def adopted_revisions(
     )
     if written is not None:
         paths.append(written.path)
-        rest, _ = write_revision(history, url, metadata, "adopted keys")
-        paths += [rest.path] if rest is not None else []
+        second, _ = write_revision(history, url, metadata, "adopted keys")
+        paths += [second.path] if second is not None else []
     return paths
 
 
-def _add_objects(path: Path, objects: Objects) -> None:
-    """Have a revision that creates tables create what they need as well."""
+def _add_objects(path: Path, objects: DatabaseObjects) -> None:
+    """Extend a revision that creates tables with other objects that they need."""
     source = _with_types(path.read_text(encoding="utf-8"), objects.types)
     top, upgrade, rest = source.partition("def upgrade() -> None:\n")
     body, downgrade, undo = rest.rstrip("\n").partition("\n\n\ndef downgrade() -> None:\n")
@@ -85,10 +88,13 @@ def _add_objects(path: Path, objects: Objects) -> None:
 
 
 def _with_types(source: str, types: Mapping[tuple[str, str], str]) -> str:
-    """A revision whose tables have the types of PostgreSQL's that SQLAlchemy does not know."""
+    """Replace the types in a revision by PostgreSQL's types that SQLAlchemy does not know."""
     lines = source.splitlines(keepends=True)
-    calls = [(call.node.lineno, call.node.col_offset, call) for call in _columns_of(source, types)]
-    for number, offset, column in sorted(calls, reverse=True, key=lambda position: position[:2]):
+    columns = [
+        (column.node.lineno, column.node.col_offset, column)
+        for column in _unknown_columns(source, types)
+    ]
+    for number, offset, column in sorted(columns, reverse=True, key=lambda entry: entry[:2]):
         last = column.node.end_lineno
         start = lines[number - 1].encode()[:offset]
         rest = "".join(lines[number - 1 : last][-1:]).encode()[column.node.end_col_offset :]
@@ -97,44 +103,40 @@ def _with_types(source: str, types: Mapping[tuple[str, str], str]) -> str:
             f'create_type=False).with_variant(sa.Text(), "sqlite")'
         )
         lines[number - 1 : last] = [(start + domain.encode() + rest).decode()]
-    rewritten = "".join(lines)
-    dialect = "from sqlalchemy.dialects import postgresql\n"
-    if rewritten == source or dialect in rewritten:
-        return rewritten
-    return rewritten.replace("\n\nrevision: str", f"\n{dialect}\nrevision: str", 1)
+    changed = "".join(lines)
+    import_line = "from sqlalchemy.dialects import postgresql\n"
+    if changed == source or import_line in changed:
+        return changed
+    return changed.replace("\n\nrevision: str", f"\n{import_line}\nrevision: str", 1)
 
 
 @dataclass(frozen=True)
-class _Column:
-    """A column in a revision: where its type is written, and what it is."""
+class _ColumnType:
+    """The node of a column's type in the source of a revision, and the stored type."""
 
     node: ast.expr
     type: str
 
 
-def _columns_of(source: str, types: Mapping[tuple[str, str], str]) -> Iterator[_Column]:
+def _unknown_columns(source: str, types: Mapping[tuple[str, str], str]) -> Iterator[_ColumnType]:
     for node in ast.walk(ast.parse(source)):
         match node:
             case ast.Call(func=ast.Attribute(attr="create_table"), args=[table, *columns]):
                 schema = next(
                     (keyword.value for keyword in node.keywords if keyword.arg == "schema"), None
                 )
-                names = [
-                    ast.literal_eval(argument)
-                    for argument in (schema, table)
-                    if argument is not None
-                ]
+                names = [ast.literal_eval(name) for name in (schema, table) if name is not None]
             case _:
                 continue
         for column in columns:
             match column:
                 case ast.Call(args=[ast.Constant(value=str(name)), kind, *_]):
                     if (key := (".".join(names), name)) in types:
-                        yield _Column(kind, types[key])
+                        yield _ColumnType(kind, types[key])
 
 
 def _sql(statements: Sequence[str]) -> str:
-    """Statements of PostgreSQL's as Python of a revision."""
+    """The source that runs SQL statements, on PostgreSQL only."""
     if not statements:
         return ""
     run = "".join(f"        {_step(statement)}\n" for statement in statements)
@@ -142,27 +144,27 @@ def _sql(statements: Sequence[str]) -> str:
 
 
 def _step(statement: str) -> str:
-    """A statement of a revision that runs SQL, which ``text()`` reads without parameters."""
+    """The source that runs a SQL statement, escaped for ``text()``."""
     sql = escaped(statement)
     if "\n" in sql and '"""' not in sql and not sql.endswith(('"', "\\")):
         return f'op.execute(r"""{sql}""")'
-    quoted = repr(sql)
-    if '"' not in quoted:
-        quoted = f'"{quoted[1:-1]}"'
-    step = f"op.execute({quoted})"
+    literal = repr(sql)
+    if '"' not in literal:
+        literal = f'"{literal[1:-1]}"'
+    step = f"op.execute({literal})"
     return step if len(step) + 8 <= WIDTH else f"{step}  # noqa: E501"
 
 
-def defined_by(path: Path) -> MetaData:
-    """The tables that a module of models defines.
+def load_models(path: Path) -> MetaData:
+    """Import a module of models and return the tables of its metadata.
 
     Args:
-        path: Its file.
+        path: The file of the module.
     """
     spec = spec_from_file_location(f"adopted_{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None
     module = module_from_spec(spec)
-    sys.modules[spec.name] = module  # where a postponed annotation is looked up
+    sys.modules[spec.name] = module  # postponed annotations are resolved there
     spec.loader.exec_module(module)
     return SQLModel.metadata

@@ -1,4 +1,4 @@
-"""PostgreSQL's catalogs, asked about the tables that are adopted."""
+"""Queries of PostgreSQL's catalogs about the adopted tables."""
 
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -8,15 +8,16 @@ from sqlalchemy import Connection, Table
 
 
 class Catalog:
-    """What PostgreSQL knows of some tables.
+    """PostgreSQL's catalogs, limited to some tables.
 
     Args:
         connection: The database.
         tables: The tables.
 
     Attributes:
-        schemas: Their schemas, by name.
-        default: The schema of those that name none.
+        tables: The tables by schema and name.
+        schemas: The names of their schemas, sorted.
+        default: The default schema.
     """
 
     def __init__(self, connection: Connection, tables: Collection[Table]) -> None:
@@ -29,15 +30,15 @@ class Catalog:
         self._oids = list(connection.scalars(query, {"names": names}))
 
     def rows(self, query: str, **parameters: object) -> Sequence[sa.Row[Any]]:
-        """The rows of a query, which may ask for ``:tables`` (their numbers) and ``:schemas``."""
-        values = {"tables": self._oids, "schemas": self.schemas, **parameters}
-        return self._connection.execute(sa.text(query), values).all()
+        """The rows of a query with the parameters ``:tables`` (OIDs) and ``:schemas``."""
+        bound = {"tables": self._oids, "schemas": self.schemas, **parameters}
+        return self._connection.execute(sa.text(query), bound).all()
 
     def name(self, schema: str, name: str) -> str:
-        """A name in SQL, with its schema unless that is the default one."""
+        """A quoted name, qualified with its schema unless that is the default."""
         quoted = self.quote(name)
         return quoted if schema == self.default else f"{self.quote(schema)}.{quoted}"
 
     def quote(self, name: str) -> str:
-        """One word in SQL."""
+        """Quote an identifier for SQL."""
         return self._connection.dialect.identifier_preparer.quote(name)

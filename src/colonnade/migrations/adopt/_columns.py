@@ -1,4 +1,4 @@
-"""A column that a database has, as a field of a model: annotation, arguments, column type."""
+"""Write a column of a database as a field of a model: annotation, arguments, column type."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -12,17 +12,17 @@ from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.types import TypeEngine
 
-from colonnade.migrations.autogenerate._reflected import Stored
+from colonnade.migrations.autogenerate._reflected import StoredTable
 from colonnade.migrations.operations._types import plain_type
 from colonnade.models import LooseText, UTCTimestamp, check_name
 
 EXACT_DIGITS = 15
-"""Digits of a ``Decimal`` that models keep exactly on every database."""
+"""The digits of a ``Decimal`` that models store exactly on every database."""
 
 INT32 = range(-(2**31), 2**31)
 
 _BIND = re.compile(r"(?<![:\w\\]):(?=\w)(?!\w+:)")
-"""A colon that SQLAlchemy's ``text()`` takes as the beginning of a parameter."""
+"""A colon that starts a parameter in SQLAlchemy's ``text()``."""
 
 _ORDER = (
     "default", "primary_key", "foreign_key", "ondelete", "nullable", "unique", "index",
@@ -37,14 +37,14 @@ _DIALECTS: dict[str, Dialect] = {
 
 
 @dataclass(frozen=True)
-class Kind:
-    """What a field is.
+class FieldType:
+    """The type of a field.
 
     Attributes:
-        annotation: Its annotation, None aside.
-        type: The column type that the model has then.
-        sa_type: The source of that type; None where the annotation alone says it.
-        options: The other arguments of ``Field``.
+        annotation: The annotation, without ``| None``.
+        type: The column type of the model.
+        sa_type: The source of ``Field(sa_type=...)``; None if the annotation implies the type.
+        options: The source of other arguments of ``Field``, by name.
     """
 
     annotation: str
@@ -55,21 +55,21 @@ class Kind:
 
 @dataclass
 class FieldSource:
-    """A field as it is going to be written.
+    """The source of a field.
 
     Attributes:
-        name: Its name.
-        column: The column, as it was read.
-        kind: What it is.
-        replaced: The type that the database has and the model cannot declare; None if it can.
-        optional: Whether a row can be made without it, because the database has the value.
-        options: The arguments of ``Field``, as Python.
-        column_options: The arguments of the column beyond those, as Python.
+        name: The name of the field.
+        column: The reflected column.
+        kind: The type of the field.
+        replaced: The stored type, if the model cannot declare it; otherwise None.
+        optional: Whether the field can be left out, because the database supplies the value.
+        options: The source of the arguments of ``Field``, by name.
+        column_options: The source of ``sa_column_kwargs``, by name.
     """
 
     name: str
     column: sa.Column[Any]
-    kind: Kind
+    kind: FieldType
     replaced: str | None = None
     optional: bool = False
     options: dict[str, str] = field(default_factory=dict)
@@ -77,23 +77,23 @@ class FieldSource:
 
     @property
     def nullable(self) -> bool:
-        """Whether the column takes NULL; SQLite's keys do, but no row is found by it."""
+        """Whether the field accepts None. Keys do not, although SQLite allows NULL in them."""
         return bool(self.column.nullable) and not self.column.primary_key
 
     def annotation(self) -> str:
-        """The annotation, with None where a row may have it."""
+        """The annotation, with ``| None`` if the field accepts None."""
         none = self.nullable or (self.optional and "default" not in self.options)
         annotation = self.kind.annotation
         return f"{annotation} | None" if none and annotation != "Any" else annotation
 
     def source(self) -> str:
-        """The line."""
+        """The line that declares the field."""
         options = {**self.kind.options, **self.options}
         if self.kind.sa_type is not None:
             options["sa_type"] = self.kind.sa_type
         if self.nullable or self.optional:
             options.setdefault("default", "None")
-        # The annotation says whether the column takes NULL, unless it is Any or the database's.
+        # The annotation implies NOT NULL, except Any and values that the database supplies.
         none = options.get("default") == "None" and not self.nullable
         if not self.column.primary_key and (self.kind.annotation == "Any" or none):
             options["nullable"] = str(self.nullable)
@@ -108,12 +108,12 @@ class FieldSource:
 
 
 def text_source(sql: str) -> str:
-    """SQL as SQLAlchemy's ``text()``, to which a colon begins a parameter."""
+    """The source of a call of SQLAlchemy's ``text()``."""
     return f"text({escaped(sql)!r})"
 
 
 def escaped(sql: str) -> str:
-    """SQL as ``text()`` reads it."""
+    """Escape SQL for ``text()``, where a colon starts a parameter."""
     return _BIND.sub(r"\\:", sql)
 
 
@@ -121,27 +121,27 @@ def field_of(
     column: sa.Column[Any],
     name: str,
     dialect: Dialect,
-    there: Stored,
+    stored_table: StoredTable,
     *,
     serial: bool = False,
 ) -> FieldSource:
-    """A column as a field, without its constraints.
+    """Write a column as a field, without its constraints.
 
     Args:
-        column: The column, as it was read.
-        name: The field's name.
-        dialect: The database's.
-        there: The column's table, as it is stored.
-        serial: Whether its default is the next number of a sequence that SERIAL would make.
+        column: The reflected column.
+        name: The name of the field.
+        dialect: The dialect of the database.
+        stored_table: The table as the database stores it.
+        serial: Whether the default is a sequence as SERIAL creates it.
     """
-    stored_type = there.types.get(column.name)
-    kind, is_exact = kind_of(column, dialect, stored_type)
+    stored_type = stored_table.types.get(column.name)
+    kind, is_exact = field_type_of(column, dialect, stored_type)
     source = FieldSource(name, column, kind, None if is_exact else stored_type or "no type")
     if column.primary_key:
         source.options["primary_key"] = "True"
     if name != column.name:
         source.column_options["name"] = repr(str(column.name))
-    if isinstance(column.type, postgresql.DOMAIN) and column.name not in there.defaults:
+    if isinstance(column.type, postgresql.DOMAIN) and column.name not in stored_table.defaults:
         _domain_default(source)
     else:
         _default(source, dialect, stored_type, serial=serial)
@@ -153,19 +153,19 @@ def field_of(
 def _default(
     source: FieldSource, dialect: Dialect, stored_type: str | None, *, serial: bool
 ) -> None:
-    """What a database puts where no value is given."""
+    """Write the default of a column."""
     column, default = source.column, source.column.server_default
-    alone = column.primary_key and len(column.table.primary_key.columns) == 1
-    if alone and isinstance(column.type, sa.Integer):
-        # https://sqlite.org/lang_createtable.html#rowid: INTEGER alone is numbered, INT is not.
-        counted = serial or (dialect.name == "sqlite" and stored_type == "INTEGER")
+    is_sole_key = column.primary_key and len(column.table.primary_key.columns) == 1
+    if is_sole_key and isinstance(column.type, sa.Integer):
+        # https://sqlite.org/lang_createtable.html#rowid: INTEGER is auto-incremented, INT is not.
+        is_numbered = serial or (dialect.name == "sqlite" and stored_type == "INTEGER")
         if column.foreign_keys and not serial:
-            counted = False  # the other row's number
-        if counted or isinstance(default, sa.Identity):
+            is_numbered = False  # the key of another row
+        if is_numbered or isinstance(default, sa.Identity):
             source.optional = True
         elif default is None:
             source.column_options["autoincrement"] = "False"
-        if counted:
+        if is_numbered:
             return
     if default is None:
         return
@@ -174,26 +174,26 @@ def _default(
         source.column_options["server_default"] = _identity(default, column)
     elif isinstance(default, sa.Computed):
         stored = "" if default.persisted is None else f", persisted={default.persisted}"
-        computed = f"Computed({escaped(str(default.sqltext))!r}{stored})"
-        source.column_options["server_default"] = computed
+        source_code = f"Computed({escaped(str(default.sqltext))!r}{stored})"
+        source.column_options["server_default"] = source_code
     elif isinstance(default, sa.DefaultClause):
         sql = str(default.arg)
         source.column_options["server_default"] = text_source(sql)
-        plain = _literal(sql, source.kind.annotation)
-        if plain is not None:
-            source.options["default"] = plain
+        default_value = _literal(sql, source.kind.annotation)
+        if default_value is not None:
+            source.options["default"] = default_value
 
 
 def _domain_default(source: FieldSource) -> None:
-    """The default of a domain is not its columns': SQLAlchemy reads it as if it were."""
+    """Write a domain's default, which SQLAlchemy reflects as if it were the column's."""
     default = source.column.server_default
-    plain = default and _literal(str(getattr(default, "arg", "")), source.kind.annotation)
-    if plain:
-        source.options["default"] = plain
+    default_value = default and _literal(str(getattr(default, "arg", "")), source.kind.annotation)
+    if default_value:
+        source.options["default"] = default_value
 
 
 def _literal(sql: str, annotation: str) -> str | None:
-    """A default of SQL's as Python's, if it is a plain value."""
+    """The source of a SQL default in Python, if it is a plain value."""
     match annotation:
         case "bool" if sql.lower() in ("true", "false", "1", "0"):
             return str(sql.lower() in ("true", "1"))
@@ -208,235 +208,251 @@ def _literal(sql: str, annotation: str) -> str | None:
 def _identity(identity: sa.Identity, column: sa.Column[Any]) -> str:
     bits = 15 if isinstance(column.type, sa.SmallInteger) else 31
     highest = 2 ** (63 if isinstance(column.type, sa.BigInteger) else bits) - 1
-    usual = {"always": False, "start": 1, "increment": 1, "minvalue": 1, "maxvalue": highest,
+    defaults = {"always": False, "start": 1, "increment": 1, "minvalue": 1, "maxvalue": highest,
              "cycle": False, "cache": 1}  # fmt: skip
-    settings = {key: getattr(identity, key, None) for key in usual}
+    options = {key: getattr(identity, key, None) for key in defaults}
     arguments = [
-        f"{key}={value}" for key, value in settings.items() if value not in (None, usual[key])
+        f"{key}={value}" for key, value in options.items() if value not in (None, defaults[key])
     ]
     return f"Identity({', '.join(arguments)})"
 
 
-def kind_of(column: sa.Column[Any], dialect: Dialect, stored_type: str | None) -> tuple[Kind, bool]:
-    """What a column is as a field: the plainest that gives the type that is stored, if one does.
+def field_type_of(
+    column: sa.Column[Any], dialect: Dialect, stored_type: str | None
+) -> tuple[FieldType, bool]:
+    """The simplest field type that a database stores as the column's type.
 
     Args:
-        column: The column, as it was read.
-        dialect: The database's.
-        stored_type: The column's type in the database's own words.
+        column: The reflected column.
+        dialect: The dialect of the database.
+        stored_type: The type of the column as the database stores it.
 
     Returns:
-        What it is, and whether that gives the type that is stored.
+        The field type, and whether the database stores it as the same type.
     """
-    kinds = [_kept(kind, dialect) for kind in _kinds(column.type, dialect.name)]
-    text = Kind("Any", sa.Text(), "Text")
+    kinds = [_portable(kind, dialect) for kind in _field_types(column.type, dialect.name)]
+    text = FieldType("Any", sa.Text(), "Text")
     if dialect.name != "sqlite":
         return (kinds[0], True) if kinds else (text, False)
     if stored_type == "":
         kinds = [text]
     if stored_type == "DOUBLE PRECISION":
-        kinds = [Kind("float", sa.DOUBLE_PRECISION(), "DOUBLE_PRECISION")]
+        kinds = [FieldType("float", sa.DOUBLE_PRECISION(), "DOUBLE_PRECISION")]
     for kind in kinds:
-        if _same(kind.type.compile(dialect=dialect), stored_type):
+        if _is_same_type(kind.type.compile(dialect=dialect), stored_type):
             return kind, True
     return (kinds[0] if kinds else text), False
 
 
-def _kept(kind: Kind, dialect: Dialect) -> Kind:
-    """A kind whose type a history keeps as the model has it.
+def _portable(kind: FieldType, dialect: Dialect) -> FieldType:
+    """Add a variant for the other database, so that a history keeps the type.
 
-    A history says types in general terms, so that it runs on other databases; a type that has
-    another one for these is left as it is.
+    A history contains generic types, so that it runs on other databases. Only a type with a
+    variant for these is written unchanged.
     """
-    plain = plain_type(kind.type)
-    if kind.sa_type is None or plain is kind.type:
+    generic = plain_type(kind.type)
+    if kind.sa_type is None or generic is kind.type:
         return kind
-    is_same = plain.compile(dialect=dialect) == kind.type.compile(dialect=dialect)
-    if is_same and not isinstance(plain, sa.Interval):  # whose precision is not written down
+    is_same = generic.compile(dialect=dialect) == kind.type.compile(dialect=dialect)
+    if is_same and not isinstance(generic, sa.Interval):  # a generic type loses its precision
         return kind
     other = "sqlite" if dialect.name == "postgresql" else "postgresql"
-    start = "" if kind.sa_type.endswith(")") else "()"
-    variant = f"{kind.sa_type}{start}.with_variant({plain!r}, {other!r})"
-    return replace(kind, type=kind.type.with_variant(plain, other), sa_type=variant)
+    call = "" if kind.sa_type.endswith(")") else "()"
+    variant = f"{kind.sa_type}{call}.with_variant({generic!r}, {other!r})"
+    return replace(kind, type=kind.type.with_variant(generic, other), sa_type=variant)
 
 
-def _same(default: str, stored: str | None) -> bool:
-    return stored is not None and default.upper().replace(" ", "") == stored.replace(" ", "")
+def _is_same_type(compiled: str, stored: str | None) -> bool:
+    return stored is not None and compiled.upper().replace(" ", "") == stored.replace(" ", "")
 
 
-def _kinds(kind: Any, dialect: str) -> Iterator[Kind]:
-    """The ways to say a type, the plainest first."""
-    if isinstance(kind, sa.types.NullType):
+def _field_types(column_type: Any, dialect: str) -> Iterator[FieldType]:
+    """The field types for a column type, the simplest first."""
+    if isinstance(column_type, sa.types.NullType):
         return
-    if isinstance(kind, LooseText):
-        yield Kind("str", kind, "LooseText")
+    if isinstance(column_type, LooseText):
+        yield FieldType("str", column_type, "LooseText")
         return
-    yield from _natural(kind, dialect)
-    spelled = _spelled(kind, dialect)
-    if spelled is not None:
-        generic = next(_natural(kind, dialect), None)
-        yield Kind(generic.annotation if generic else "Any", kind, spelled)
+    yield from _plain_types(column_type, dialect)
+    type_source = _type_source(column_type, dialect)
+    if type_source is not None:
+        generic = next(_plain_types(column_type, dialect), None)
+        yield FieldType(generic.annotation if generic else "Any", column_type, type_source)
 
 
-def _natural(kind: Any, dialect: str) -> Iterator[Kind]:
-    match kind:
+def _plain_types(column_type: Any, dialect: str) -> Iterator[FieldType]:
+    match column_type:
         case sa.Enum() | postgresql.DOMAIN() | sa.ARRAY():
-            yield from _made(kind, dialect)
+            yield from _user_defined_types(column_type, dialect)
         case sa.JSON():
-            plain = dialect == "postgresql" and not isinstance(kind, postgresql.JSONB)
-            yield Kind(_JSON, sa.JSON(), "JSON") if plain else Kind(_JSON, kind)
+            is_jsonb = isinstance(column_type, postgresql.JSONB)
+            is_json = dialect == "postgresql" and not is_jsonb
+            yield FieldType(_JSON, sa.JSON(), "JSON") if is_json else FieldType(_JSON, column_type)
         case sa.Boolean():
-            yield Kind("bool", sa.Boolean())
+            yield FieldType("bool", sa.Boolean())
         case sa.Date():
-            yield Kind("date", sa.Date())
+            yield FieldType("date", sa.Date())
         case sa.Time():
-            yield _time(kind, dialect)
+            yield _time(column_type, dialect)
         case sa.DateTime():
-            yield from _moments(kind, dialect)
+            yield from _datetimes(column_type, dialect)
         case sa.Interval() | postgresql.INTERVAL():
-            fields = getattr(kind, "fields", None)
-            exact = getattr(kind, "precision", None) is not None or fields
-            spelling = (_spelled(kind, dialect), kind) if exact else (None, sa.Interval())
-            yield Kind("timedelta", spelling[1], spelling[0])
+            fields = getattr(column_type, "fields", None)
+            has_options = getattr(column_type, "precision", None) is not None or fields
+            source_and_type = (
+                (_type_source(column_type, dialect), column_type)
+                if has_options
+                else (None, sa.Interval())
+            )
+            yield FieldType("timedelta", source_and_type[1], source_and_type[0])
         case sa.Uuid():
-            yield Kind("UUID", sa.Uuid())
+            yield FieldType("UUID", sa.Uuid())
         case sa.LargeBinary() | sa.BINARY() | sa.VARBINARY():
-            yield Kind("bytes", sa.LargeBinary())
+            yield FieldType("bytes", sa.LargeBinary())
         case sa.String():
-            yield from _texts(kind, dialect)
+            yield from _texts(column_type, dialect)
         case sa.Integer() | sa.Numeric() | sa.Float():
-            yield from _numbers(kind)
+            yield from _numbers(column_type)
 
 
-def _made(kind: Any, dialect: str) -> Iterator[Kind]:
-    """Types that a database has been told of, and arrays."""
-    spelled = _spelled(kind, dialect)
-    if isinstance(kind, sa.Enum):
-        yield Kind("str", kind, spelled)
+def _user_defined_types(column_type: Any, dialect: str) -> Iterator[FieldType]:
+    """The field types for enum types, domains and arrays."""
+    type_source = _type_source(column_type, dialect)
+    if isinstance(column_type, sa.Enum):
+        yield FieldType("str", column_type, type_source)
         return
-    inner = kind.data_type if isinstance(kind, postgresql.DOMAIN) else kind.item_type
-    of = next(_kinds(inner, dialect), None)
-    if of is not None and spelled is not None:
-        annotation = of.annotation
-        is_domain = isinstance(kind, postgresql.DOMAIN)
-        yield Kind(annotation if is_domain else f"list[{annotation}]", kind, spelled)
+    inner_column_type = (
+        column_type.data_type
+        if isinstance(column_type, postgresql.DOMAIN)
+        else column_type.item_type
+    )
+    inner_type = next(_field_types(inner_column_type, dialect), None)
+    if inner_type is not None and type_source is not None:
+        annotation = inner_type.annotation
+        is_domain = isinstance(column_type, postgresql.DOMAIN)
+        yield FieldType(
+            annotation if is_domain else f"list[{annotation}]", column_type, type_source
+        )
 
 
-def _time(kind: Any, dialect: str) -> Kind:
-    if getattr(kind, "precision", None) is not None:
-        return Kind("time", kind, _spelled(kind, dialect))
-    spelled = "Time(timezone=True)" if kind.timezone else None
-    return Kind("time", sa.Time(bool(kind.timezone)), spelled)
+def _time(column_type: Any, dialect: str) -> FieldType:
+    if getattr(column_type, "precision", None) is not None:
+        return FieldType("time", column_type, _type_source(column_type, dialect))
+    type_source = "Time(timezone=True)" if column_type.timezone else None
+    return FieldType("time", sa.Time(bool(column_type.timezone)), type_source)
 
 
-def _moments(kind: Any, dialect: str) -> Iterator[Kind]:
+def _datetimes(column_type: Any, dialect: str) -> Iterator[FieldType]:
     if dialect == "sqlite":
-        yield Kind("datetime", sa.DateTime())
-        yield Kind("datetime", UTCTimestamp(), "UTCTimestamp")
+        yield FieldType("datetime", sa.DateTime())
+        yield FieldType("datetime", UTCTimestamp(), "UTCTimestamp")
         return
-    aware = bool(kind.timezone)
+    aware = bool(column_type.timezone)
     annotation = "datetime" if aware else "NaiveDatetime"
-    if getattr(kind, "precision", None) is not None:
-        yield Kind(annotation, kind, _spelled(kind, dialect))
+    if getattr(column_type, "precision", None) is not None:
+        yield FieldType(annotation, column_type, _type_source(column_type, dialect))
     else:
-        yield Kind(annotation, sa.DateTime(timezone=aware))
+        yield FieldType(annotation, sa.DateTime(timezone=aware))
 
 
-def _texts(kind: Any, dialect: str) -> Iterator[Kind]:
-    if kind.collation:
-        yield Kind("str", kind, _spelled(kind, dialect))
-    elif isinstance(kind, sa.CHAR | sa.NCHAR | sa.NVARCHAR):
-        if dialect == "sqlite" and kind.length == 32:
-            yield Kind("UUID", sa.Uuid())
-        yield Kind("str", kind, _spelled(kind, dialect))
-    elif isinstance(kind, sa.Text):
-        yield Kind("str", sa.Text(), "Text")
-    elif kind.length is not None:
-        yield Kind("str", sa.String(kind.length), f"String({kind.length})")
+def _texts(column_type: Any, dialect: str) -> Iterator[FieldType]:
+    if column_type.collation:
+        yield FieldType("str", column_type, _type_source(column_type, dialect))
+    elif isinstance(column_type, sa.CHAR | sa.NCHAR | sa.NVARCHAR):
+        if dialect == "sqlite" and column_type.length == 32:
+            yield FieldType("UUID", sa.Uuid())
+        yield FieldType("str", column_type, _type_source(column_type, dialect))
+    elif isinstance(column_type, sa.Text):
+        yield FieldType("str", sa.Text(), "Text")
+    elif column_type.length is not None:
+        yield FieldType("str", sa.String(column_type.length), f"String({column_type.length})")
     else:
-        yield Kind("str", sa.String())
+        yield FieldType("str", sa.String())
 
 
-def _numbers(kind: Any) -> Iterator[Kind]:
-    for known in (sa.BigInteger, sa.SmallInteger):
-        if isinstance(kind, known):
-            yield Kind("int", known(), known.__name__)
+def _numbers(column_type: Any) -> Iterator[FieldType]:
+    for integer_type in (sa.BigInteger, sa.SmallInteger):
+        if isinstance(column_type, integer_type):
+            yield FieldType("int", integer_type(), integer_type.__name__)
             return
-    if isinstance(kind, sa.Integer):
-        yield Kind("int", sa.Integer())
-    elif isinstance(kind, sa.REAL):
-        yield Kind("float", sa.REAL(), "REAL")
-    elif isinstance(kind, sa.Float):
-        yield Kind("float", sa.Float())
+    if isinstance(column_type, sa.Integer):
+        yield FieldType("int", sa.Integer())
+    elif isinstance(column_type, sa.REAL):
+        yield FieldType("float", sa.REAL(), "REAL")
+    elif isinstance(column_type, sa.Float):
+        yield FieldType("float", sa.Float())
     else:
-        precision, scale = kind.precision, kind.scale
-        exact = sa.Numeric(precision, scale)
+        precision, scale = column_type.precision, column_type.scale
+        numeric = sa.Numeric(precision, scale)
         if precision is None:
-            yield Kind("Decimal", exact, "Numeric")
+            yield FieldType("Decimal", numeric, "Numeric")
         elif scale is None:
-            yield Kind("Decimal", exact, f"Numeric({precision})")
+            yield FieldType("Decimal", numeric, f"Numeric({precision})")
         elif precision <= EXACT_DIGITS and 0 <= scale <= precision:
             digits = {"max_digits": str(precision), "decimal_places": str(scale)}
-            yield Kind("Decimal", exact, None, digits)
+            yield FieldType("Decimal", numeric, None, digits)
         else:
-            yield Kind("Decimal", exact, f"Numeric({precision}, {scale})")
+            yield FieldType("Decimal", numeric, f"Numeric({precision}, {scale})")
 
 
-def _spelled(kind: Any, dialect: str) -> str | None:
-    """A type as Python that makes it; None if there is no such."""
-    name = type(kind).__name__
-    if isinstance(kind, sa.Enum):
-        values = ", ".join(map(repr, kind.enums))
-        schema = f", schema={kind.schema!r}" if kind.schema else ""
-        return f"Enum({values}, name={kind.name!r}{schema})"
-    if isinstance(kind, postgresql.DOMAIN):
-        inner = _said(kind.data_type, dialect)
-        schema = f", schema={kind.schema!r}" if kind.schema else ""
-        return inner and f"postgresql.DOMAIN({kind.name!r}, {inner}{schema}, create_type=False)"
-    if isinstance(kind, sa.ARRAY):
-        inner = _said(kind.item_type, dialect)
-        return inner and f"ARRAY({inner})"
-    arguments = re.sub(r"^\w+\((.*)\)$", r"\1", repr(kind))
-    in_general = getattr(sa, name, None) is type(kind)
-    if not in_general and getattr(getattr(postgresql, name, None), "__mro__", ()) == ():
+def _type_source(column_type: Any, dialect: str) -> str | None:
+    """The source of a column type; None if Python has no class for it."""
+    name = type(column_type).__name__
+    if isinstance(column_type, sa.Enum):
+        values = ", ".join(map(repr, column_type.enums))
+        schema = f", schema={column_type.schema!r}" if column_type.schema else ""
+        return f"Enum({values}, name={column_type.name!r}{schema})"
+    if isinstance(column_type, postgresql.DOMAIN):
+        inner_source = _inner_type_source(column_type.data_type, dialect)
+        if inner_source is None:
+            return None
+        schema = f", schema={column_type.schema!r}" if column_type.schema else ""
+        arguments = f"{column_type.name!r}, {inner_source}{schema}, create_type=False"
+        return f"postgresql.DOMAIN({arguments})"
+    if isinstance(column_type, sa.ARRAY):
+        inner_source = _inner_type_source(column_type.item_type, dialect)
+        return inner_source and f"ARRAY({inner_source})"
+    arguments = re.sub(r"^\w+\((.*)\)$", r"\1", repr(column_type))
+    is_generic = getattr(sa, name, None) is type(column_type)
+    if not is_generic and getattr(getattr(postgresql, name, None), "__mro__", ()) == ():
         return None
-    if not in_general and dialect != "postgresql":
+    if not is_generic and dialect != "postgresql":
         return None
-    start = name if in_general else f"postgresql.{name}"
-    return f"{start}({arguments})" if arguments else start
+    class_name = name if is_generic else f"postgresql.{name}"
+    return f"{class_name}({arguments})" if arguments else class_name
 
 
-def _said(kind: Any, dialect: str) -> str | None:
-    """A type inside another."""
-    chosen = next(_kinds(kind, dialect), None)
-    if chosen is None:
+def _inner_type_source(column_type: Any, dialect: str) -> str | None:
+    """The source of the element type of an array or the base type of a domain."""
+    field_type = next(_field_types(column_type, dialect), None)
+    if field_type is None:
         return None
-    chosen = _kept(chosen, _DIALECTS[dialect])
-    if chosen.sa_type is not None:
-        return chosen.sa_type
-    if isinstance(chosen.type, sa.Numeric) and not isinstance(chosen.type, sa.Float):
-        return f"Numeric({chosen.type.precision}, {chosen.type.scale})"
-    if isinstance(chosen.type, sa.DateTime) and chosen.type.timezone:
+    field_type = _portable(field_type, _DIALECTS[dialect])
+    if field_type.sa_type is not None:
+        return field_type.sa_type
+    if isinstance(field_type.type, sa.Numeric) and not isinstance(field_type.type, sa.Float):
+        return f"Numeric({field_type.type.precision}, {field_type.type.scale})"
+    if isinstance(field_type.type, sa.DateTime) and field_type.type.timezone:
         return "DateTime(timezone=True)"
-    if isinstance(chosen.type, postgresql.JSONB):
+    if isinstance(field_type.type, postgresql.JSONB):
         return "postgresql.JSONB"
-    return type(chosen.type).__name__
+    return type(field_type.type).__name__
 
 
-_LIMIT = re.compile(
+_BOUND_PATTERN = re.compile(
     r"(?P<op>>=|<=|>|<)\s*\(?'?(?P<limit>-?\d+(?:\.\d+)?)'?\)?(?:::[\w ()]+)?[\s)]*$"
 )
 _OPERATORS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<", "min_length": ">=", "max_length": "<="}
 
 
 @dataclass(frozen=True)
-class FieldCheck:
-    """What a CHECK may say of a field.
+class FieldRule:
+    """A CHECK constraint that a field can express.
 
     Attributes:
-        check: Its name.
-        kind: ``values``, or the bound.
-        values: What the column may hold, or the one limit.
+        check: The name of the constraint.
+        kind: ``values``, or the argument of ``Field``, such as ``ge``.
+        values: The allowed values, or the bound.
     """
 
     check: str
@@ -444,7 +460,7 @@ class FieldCheck:
     values: tuple[Any, ...]
 
     def condition(self, column: sa.Column[Any]) -> sa.ColumnElement[bool]:
-        """The condition that a model with this makes, to be compared with what is stored."""
+        """The condition that a model with this rule creates."""
         if self.kind == "values":
             literal: Any = sa.Integer() if isinstance(self.values[0], int) else sa.Text()
             return column.in_([sa.literal(value, literal) for value in self.values])
@@ -454,41 +470,45 @@ class FieldCheck:
         return compared
 
 
-def meaning_of(source: FieldSource, check: str, condition: str) -> FieldCheck | None:
-    """What a CHECK of a name that models give says, as far as one can see."""
+def field_rule_of(source: FieldSource, check: str, condition: str) -> FieldRule | None:
+    """Parse a CHECK with a name as models give it; None if a field cannot express it."""
     column, kind = source.column, source.kind
-    table, bounds = column.table.name, ("values", *_OPERATORS)
-    rest = next((bound for bound in bounds if check == check_name(table, column.name, bound)), None)
-    if rest is None:
+    table, rules = column.table.name, ("values", *_OPERATORS)
+    rule = next((rule for rule in rules if check == check_name(table, column.name, rule)), None)
+    if rule is None:
         return None
-    plain = kind.annotation in ("int", "str", "float", "Decimal", "bytes")
-    if rest == "values" and kind.annotation in ("int", "str") and not _is_made(kind):
+    has_plain_type = kind.annotation in ("int", "str", "float", "Decimal", "bytes")
+    if rule == "values" and kind.annotation in ("int", "str") and not _is_user_defined(kind):
         values = _values(condition, kind.annotation)
-        return FieldCheck(check, rest, values) if values else None
-    if rest not in _OPERATORS or not plain or _is_made(kind):
+        return FieldRule(check, rule, values) if values else None
+    if rule not in _OPERATORS or not has_plain_type or _is_user_defined(kind):
         return None
-    if ("length" in rest) != (kind.annotation in ("str", "bytes")):
+    if ("length" in rule) != (kind.annotation in ("str", "bytes")):
         return None
-    match = _LIMIT.search(condition)
-    whole = match is not None and "." not in match["limit"]
-    if match is None or (kind.annotation in ("int", "str", "bytes") and not whole):
+    bound = _BOUND_PATTERN.search(condition)
+    is_whole = bound is not None and "." not in bound["limit"]
+    if bound is None or (kind.annotation in ("int", "str", "bytes") and not is_whole):
         return None
-    if kind.annotation == "float" and repr(float(match["limit"])) != match["limit"] and not whole:
+    if (
+        kind.annotation == "float"
+        and repr(float(bound["limit"])) != bound["limit"]
+        and not is_whole
+    ):
         return None
-    if kind.annotation == "int" and kind.sa_type is None and int(match["limit"]) not in INT32:
-        return None  # the bound would make it a BIGINT
-    return FieldCheck(check, rest, (match["limit"],))
+    if kind.annotation == "int" and kind.sa_type is None and int(bound["limit"]) not in INT32:
+        return None  # such a bound would make the column a BIGINT
+    return FieldRule(check, rule, (bound["limit"],))
 
 
-def _is_made(kind: Kind) -> bool:
-    """Whether a column's type is one that models put no CHECK on."""
+def _is_user_defined(kind: FieldType) -> bool:
+    """Whether the type is an enum type or a domain, for which models create no CHECK."""
     return isinstance(kind.type, sa.Enum | postgresql.DOMAIN)
 
 
 def _values(condition: str, annotation: str) -> tuple[Any, ...]:
     if annotation == "str":
         return tuple(
-            literal.replace("''", "'") for literal in re.findall(r"'((?:[^']|'')*)'", condition)
+            value.replace("''", "'") for value in re.findall(r"'((?:[^']|'')*)'", condition)
         )
-    match = re.search(r"(?:\bIN\b|ARRAY|=)(.*)$", condition, re.DOTALL)
-    return tuple(map(int, re.findall(r"-?\d+", match[1]))) if match else ()
+    numbers = re.search(r"(?:\bIN\b|ARRAY|=)(.*)$", condition, re.DOTALL)
+    return tuple(map(int, re.findall(r"-?\d+", numbers[1]))) if numbers else ()

@@ -1,7 +1,6 @@
-"""What tables need that models cannot say: extensions, schemas, domains, sequences, functions.
+"""Read the extensions, schemas, domains, sequences and functions that adopted tables need.
 
-A revision that adopts a database creates them with its own SQL, PostgreSQL's. What neither
-models nor that revision keep is named.
+Models cannot declare them. The first revision creates them with SQL for PostgreSQL.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -13,7 +12,7 @@ from sqlalchemy import Connection, Table
 
 from colonnade.migrations.adopt._catalog import Catalog
 
-_USED = """
+_DEPENDENCIES = """
 SELECT DISTINCT u.refclassid::regclass::text AS catalog, u.refobjid AS oid, e.extname AS extension,
        n.nspname AS schema
 FROM (SELECT 'pg_class'::regclass AS classid, unnest(CAST(:tables AS oid[])) AS objid
@@ -64,18 +63,18 @@ FROM pg_proc f JOIN pg_namespace n ON n.oid = f.pronamespace
 WHERE f.prokind = 'f' AND f.oid = ANY(CAST(:used AS oid[]))
       AND n.nspname NOT IN ('pg_catalog', 'information_schema')
 """
-_HIGHEST = {"smallint": 2**15 - 1, "integer": 2**31 - 1, "bigint": 2**63 - 1}
+_MAX_VALUE = {"smallint": 2**15 - 1, "integer": 2**31 - 1, "bigint": 2**63 - 1}
 
 
 @dataclass(frozen=True)
-class Objects:
-    """SQL of PostgreSQL's around the tables of a database.
+class DatabaseObjects:
+    """SQL statements for PostgreSQL around the creation of tables.
 
     Attributes:
-        first: What comes before all else: extensions and schemas.
-        before: What comes before the tables: domains, sequences, functions.
-        after: What comes after them: which column a sequence belongs to.
-        undo: What takes all of it back, once the tables are gone.
+        first: Statements before all others: extensions and schemas.
+        before: Statements before the tables: domains, sequences and functions.
+        after: Statements after the tables: the owners of sequences.
+        undo: Statements that drop the objects, after the tables are dropped.
         types: The types that neither models nor SQLAlchemy know, by table and column.
     """
 
@@ -86,22 +85,22 @@ class Objects:
     types: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
-def objects_of(connection: Connection, tables: Collection[Table]) -> Objects:
-    """What a database has around some tables.
+def read_objects(connection: Connection, tables: Collection[Table]) -> DatabaseObjects:
+    """Read the objects that some tables need.
 
     Args:
         connection: The database.
         tables: The tables that are adopted.
     """
     if connection.dialect.name != "postgresql":
-        return Objects()
+        return DatabaseObjects()
     return _Reader(Catalog(connection, tables)).read()
 
 
 def serial_columns(
     connection: Connection, tables: Collection[Table]
 ) -> frozenset[tuple[str | None, str, str]]:
-    """The columns, by schema, table and name, whose default is what SERIAL makes."""
+    """The columns with a default as SERIAL creates it, by schema, table and name."""
     if connection.dialect.name != "postgresql":
         return frozenset()
     return frozenset(_Reader(Catalog(connection, tables)).serials)
@@ -110,7 +109,7 @@ def serial_columns(
 class _Reader:
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
-        self.used = catalog.rows(_USED)
+        self.used = catalog.rows(_DEPENDENCIES)
         sequences = self._rows(_SEQUENCES, "pg_class")
         serials = {row.oid: self._serial(row) for row in sequences}
         self.serials = {serial for serial in serials.values() if serial is not None}
@@ -121,9 +120,10 @@ class _Reader:
         return self.catalog.rows(query, used=used)
 
     def _serial(self, row: Any) -> tuple[str | None, str, str] | None:
-        """The column that has a sequence as SERIAL makes one: under its name, and by itself."""
-        plain = (row.start, row.step, row.least, row.cache, row.cycles) == (1, 1, 1, 1, False)
-        if not plain or row.users > 1 or row.most != _HIGHEST[row.type]:
+        """The column of a sequence that is named and used as SERIAL would; otherwise None."""
+        options = (row.start, row.step, row.least, row.cache, row.cycles)
+        has_default_options = options == (1, 1, 1, 1, False)
+        if not has_default_options or row.users > 1 or row.most != _MAX_VALUE[row.type]:
             return None
         for (schema, name), table in self.catalog.tables.items():
             key = list(table.primary_key.columns)
@@ -134,9 +134,9 @@ class _Reader:
                 return table.schema, name, key[0].name
         return None
 
-    def read(self) -> Objects:
+    def read(self) -> DatabaseObjects:
         statements = sorted([*self._domains(), *self._sequences(), *self._functions()])
-        return Objects(
+        return DatabaseObjects(
             list(self._first()),
             [sql for _, sql, _ in statements],
             list(self._owners()),
@@ -149,10 +149,10 @@ class _Reader:
         for schema in sorted(schemas - {self.catalog.default, "pg_catalog"}):
             yield f"CREATE SCHEMA IF NOT EXISTS {self.catalog.quote(schema)}"
         for name, schema in extensions:
-            there = (
+            in_schema = (
                 "" if schema == self.catalog.default else f" SCHEMA {self.catalog.quote(schema)}"
             )
-            yield f"CREATE EXTENSION IF NOT EXISTS {self.catalog.quote(name)}{there}"
+            yield f"CREATE EXTENSION IF NOT EXISTS {self.catalog.quote(name)}{in_schema}"
 
     def _domains(self) -> Iterator[tuple[int, str, str]]:
         for row in self._rows(_DOMAINS, "pg_type"):
@@ -183,7 +183,7 @@ class _Reader:
 
 
 def _sequence_options(row: Any) -> Iterator[str]:
-    highest = _HIGHEST[row.type]
+    highest = _MAX_VALUE[row.type]
     least, most = (1, highest) if row.step > 0 else (-highest - 1, -1)
     start = row.least if row.step > 0 else row.most
     if row.type != "bigint":

@@ -1,4 +1,4 @@
-"""What of a database neither its models nor the adopted history keep, named."""
+"""Name the objects of a database that neither its models nor its history contain."""
 
 from collections.abc import Collection, Iterator, Sequence
 
@@ -7,8 +7,8 @@ from sqlalchemy import Connection, Table
 
 from colonnade.migrations.adopt._catalog import Catalog
 
-_SHOWN = 12
-"""Names in a note; what is beyond them is counted."""
+_MAX_NAMES = 12
+"""The maximum number of names in a note; further names are only counted."""
 
 _POSTGRESQL = {
     "Views": """
@@ -52,8 +52,8 @@ _SQLITE = {
 }
 
 
-def losses(connection: Connection, tables: Collection[Table]) -> Iterator[str]:
-    """What is left out, a sentence each.
+def not_adopted_notes(connection: Connection, tables: Collection[Table]) -> Iterator[str]:
+    """Sentences about the objects that are left out.
 
     Args:
         connection: The database.
@@ -77,7 +77,7 @@ def _left_out(kind: str, names: Sequence[str]) -> Iterator[str]:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Names with commas; of many the first."""
-    rest = len(names) - _SHOWN
-    shown = ", ".join(names[: _SHOWN if rest > 1 else None])
+    """Join names with commas; of many only the first ones, and the number of others."""
+    rest = len(names) - _MAX_NAMES
+    shown = ", ".join(names[: _MAX_NAMES if rest > 1 else None])
     return f"{shown} and {rest} more" if rest > 1 else shown

@@ -1,4 +1,4 @@
-"""Relations along foreign keys, and the order that models come in."""
+"""Write the relationships along foreign keys, and sort the models."""
 
 from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
@@ -10,108 +10,128 @@ from colonnade.migrations.adopt._constraints import sorted_keys, specs_of, targe
 from colonnade.models import plural, relation_names
 
 
-def keys_of(source: ClassSource, classes: Mapping[str, ClassSource]) -> list[Key]:
-    """The foreign keys that the model has, and what they refer to."""
-    arguments = "\n".join(source.arguments)
+def keys_of(model: ClassSource, classes: Mapping[str, ClassSource]) -> list[Key]:
+    """The foreign keys of a model, with the models that they refer to."""
+    arguments = "\n".join(model.arguments)
     keys = []
-    for key in sorted_keys(source.table):
+    for key in sorted_keys(model.table):
         target = target_of(key)
         columns = list(key.column_keys)
-        in_field = "foreign_key" in source.fields[columns[0]].options and len(columns) == 1
+        in_field = "foreign_key" in model.fields[columns[0]].options and len(columns) == 1
         if target in classes and (in_field or f"ForeignKeyConstraint({columns!r}" in arguments):
             keys.append((key, classes[target]))
     return keys
 
 
-def _links(table_class: ClassSource, keys: list[Key]) -> bool:
-    """Whether a table only links two others."""
+def _links(model: ClassSource, keys: list[Key]) -> bool:
+    """Whether a table is the link table of two others."""
     columns = [name for key, _ in keys for name in key.column_keys]
-    whole = sorted(columns) == sorted(table_class.fields)
-    targets = {target.name for _, target in keys} - {table_class.name}
+    is_whole_table = sorted(columns) == sorted(model.fields)
+    targets = {target.name for _, target in keys} - {model.name}
     return (
-        whole
+        is_whole_table
         and len(keys) == len(targets) == 2
-        and all(source.column.primary_key for source in table_class.fields.values())
+        and all(source.column.primary_key for source in model.fields.values())
     )
 
 
-def relate(
-    source: ClassSource,
+def add_relations(
+    model: ClassSource,
     keys: Mapping[str, list[Key]],
     classes: Mapping[str, ClassSource],
     notes: list[str],
 ) -> None:
-    own_keys = keys[source.table.key]
-    if _links(source, own_keys):
-        (_, first), (_, second) = own_keys
-        here = first.free(plural(second.table.name))
-        there = second.free(plural(first.table.name))
-        first.relations.append(RelationSource(here, second.name, there, True, source.name))
-        second.relations.append(RelationSource(there, first.name, here, True, source.name))
+    """Add the relationships of a model's foreign keys to both sides."""
+    model_keys = keys[model.table.key]
+    if _links(model, model_keys):
+        (_, first), (_, second) = model_keys
+        second_list = first.free(plural(second.table.name))
+        first_list = second.free(plural(first.table.name))
+        first.relations.append(
+            RelationSource(second_list, second.name, first_list, True, model.name)
+        )
+        second.relations.append(
+            RelationSource(first_list, first.name, second_list, True, model.name)
+        )
         return
-    related: list[tuple[set[str], list[RelationSource]]] = []
-    for key, target in own_keys:
-        back = [to for _, to in keys[target.table.key]].count(source)
-        several = [to for _, to in own_keys].count(target) + (
-            back if target is not source else 0
-        ) > 1
-        relations = _along(source, key, target, several)
+    added: list[tuple[set[str], list[RelationSource]]] = []
+    for key, target in model_keys:
+        key_count = sum(key_target is target for _, key_target in model_keys)
+        if target is not model:
+            key_count += sum(key_target is model for _, key_target in keys[target.table.key])
+        relations = _relations_along(model, key, target, is_ambiguous=key_count > 1)
         if relations is None:
             columns = ", ".join(key.column_keys)
-            notes.append(f"{source.table.name}.{columns} refers to itself and gets no relation.")
+            notes.append(
+                f"The foreign key of {model.table.name} ({columns}) has no relationship, because "
+                "it refers to its own columns."
+            )
             continue
-        related.append((set(key.column_keys), relations))
-    _overlap(related)
+        added.append((set(key.column_keys), relations))
+    _mark_overlaps(added)
 
 
-def _along(
-    source: ClassSource, key: sa.ForeignKeyConstraint, target: ClassSource, several: bool
+def _relations_along(
+    model: ClassSource, key: sa.ForeignKeyConstraint, target: ClassSource, *, is_ambiguous: bool
 ) -> list[RelationSource] | None:
-    """The relations of a foreign key, from either side."""
-    here = [source.fields[name].name for name in key.column_keys]
-    ends = [spec.rpartition(".")[2] for spec in specs_of(key)]
-    there = [target.fields[name].name for name in ends]
-    if target is source and set(here) & set(there):
-        return None  # the two sides would have the same columns
-    single, many = relation_names(source.table, key)
-    single = source.free(single)
+    """Add the relationships on both sides of a foreign key.
+
+    Args:
+        model: The model with the foreign key.
+        key: The foreign key.
+        target: The model that it refers to.
+        is_ambiguous: Whether several foreign keys connect the two models.
+    """
+    source_names = [model.fields[name].name for name in key.column_keys]
+    target_columns = [spec.rpartition(".")[2] for spec in specs_of(key)]
+    target_names = [target.fields[name].name for name in target_columns]
+    if target is model and set(source_names) & set(target_names):
+        return None  # remote_side would be ambiguous
+    single, many = relation_names(model.table, key)
+    single = model.free(single)
     first = RelationSource(single, target.name, "", False)
-    source.relations.append(first)
+    model.relations.append(first)
     many = target.free(many)
-    first.back = many
+    first.back_populates = many
     rule = (key.ondelete or "").upper()
     second = RelationSource(
-        many, source.name, single, True, passive=rule in ("CASCADE", "SET NULL")
+        many, model.name, single, True, passive_deletes=rule in ("CASCADE", "SET NULL")
     )
     target.relations.append(second)
-    if several:
-        first.options["foreign_keys"] = second.options["foreign_keys"] = _listed(source, here)
-    if target is source:
-        first.options["remote_side"] = _listed(source, there)
+    if is_ambiguous:
+        first.options["foreign_keys"] = second.options["foreign_keys"] = _listed(
+            model, source_names
+        )
+    if target is model:
+        first.options["remote_side"] = _listed(model, target_names)
     return [first, second]
 
 
-def _listed(source: ClassSource, names: list[str]) -> str:
-    columns = ", ".join(f"{source.name}.{name}" for name in names)
+def _listed(model: ClassSource, names: list[str]) -> str:
+    columns = ", ".join(f"{model.name}.{name}" for name in names)
     return columns if len(names) == 1 else f"[{columns}]"
 
 
-def _overlap(related: list[tuple[set[str], list[RelationSource]]]) -> None:
-    """Tell SQLAlchemy that keys which share a column are meant to."""
-    for columns, relations in related:
-        others = [two for theirs, two in related if two is not relations and theirs & columns]
+def _mark_overlaps(added: list[tuple[set[str], list[RelationSource]]]) -> None:
+    """Declare relationships whose foreign keys share a column as overlapping."""
+    for columns, relations in added:
+        others = [
+            relation_pair
+            for other_columns, relation_pair in added
+            if relation_pair is not relations and other_columns & columns
+        ]
         names = sorted({relation.name for other in others for relation in other})
         for relation in relations if names else ():
             relation.options["overlaps"] = ",".join(names)
 
 
-def in_order(
+def sorted_models(
     classes: Mapping[str, ClassSource], keys: Mapping[str, list[Key]]
 ) -> list[ClassSource]:
-    """Links first, which others name; then what is referred to before what refers to it."""
+    """Sort models: link tables first, then the targets of foreign keys before their sources."""
     links = [name for name in classes if _links(classes[name], keys[name])]
     graph = {
-        name: {to.table.key for _, to in keys[name]} - {name, *links}
+        name: {target_model.table.key for _, target_model in keys[name]} - {name, *links}
         for name in classes if name not in links
     }  # fmt: skip
     try:

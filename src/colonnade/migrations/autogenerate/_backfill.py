@@ -1,4 +1,4 @@
-"""The fields of the models, for what rows that are there get in a new column."""
+"""The values that existing rows get in new columns, taken from the models' fields."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -11,12 +11,12 @@ from sqlmodel import SQLModel
 from colonnade.database import ORIGINAL
 from colonnade.errors import MigrationError
 from colonnade.migrations.autogenerate._choices import Choices
-from colonnade.migrations.operations._literals import for_each_row, plain_value
+from colonnade.migrations.operations._literals import portable_value, sql_default_for
 from colonnade.models import ColumnShape, Shape, check_name
 
 
-class Fields:
-    """The fields behind tables.
+class BackfillValues:
+    """Looks up the values for existing rows.
 
     Args:
         metadata: The models' tables.
@@ -25,35 +25,45 @@ class Fields:
     def __init__(self, metadata: sa.MetaData) -> None:
         self._models = {
             model.__table__.name: model
-            for model in _models(SQLModel)
-            if (table := getattr(model, "__table__", None)) is not None and _is_in(metadata, table)
+            for model in _subclasses(SQLModel)
+            if (table := getattr(model, "__table__", None)) is not None
+            and _belongs_to(metadata, table)
         }
 
-    def fill(self, table: str, column: sa.Column[Any], choices: Choices, why: str) -> Any:
-        """What existing rows get in a column: ``--fill``, the field's default, or an answer.
+    def required(self, table: str, column: sa.Column[Any], choices: Choices, why: str) -> Any:
+        """Return the value for existing rows in a NOT NULL column.
+
+        It is the value given with ``--fill``, else the default of the field or column, else the
+        answer at the prompt.
+
+        Args:
+            table: The table.
+            column: The column.
+            choices: The answers given in advance, and the prompt for the others.
+            why: Why a value is needed, for the prompt: ``is new and NOT NULL``.
 
         Raises:
-            MigrationError: There is no default, and nobody to ask; or the field does not take
-                the value of ``--fill``.
+            MigrationError: There is neither a default nor a prompt, or the given value is not
+                valid for the field.
         """
         name = f"{table}.{column.name}"
         known = self._column(table, column.name)
         if name in choices.fills or (default := self._default(table, column.name)) is None:
-            return self._read(table, column.name, choices.fill(name, why))
-        return plain_value(default, (known if known is not None else column).type)
+            return self._parse(table, column.name, choices.fill(name, why))
+        return portable_value(default, (known if known is not None else column).type)
 
-    def fills(self, table: str, column: sa.Column[Any], choices: Choices) -> Any:
-        """What existing rows get in a new column that may be empty; None: nothing.
+    def optional(self, table: str, column: sa.Column[Any], choices: Choices) -> Any:
+        """Return the value for existing rows in a new nullable column; None to keep NULL.
 
         Raises:
-            MigrationError: The field does not accept the value of ``--fill``.
+            MigrationError: The value given with ``--fill`` is not valid for the field.
         """
         name = f"{table}.{column.name}"
         if name in choices.fills:
-            return self._read(table, column.name, choices.fill(name, ""))
-        default = self._field_default(table, column.name)
+            return self._parse(table, column.name, choices.fill(name, ""))
+        default = _field_default(self._shape(table, column.name))
         known = self._column(table, column.name)
-        return plain_value(default, (known if known is not None else column).type)
+        return portable_value(default, (known if known is not None else column).type)
 
     def _column(self, table: str, name: str) -> sa.Column[Any] | None:
         model = self._models.get(table)
@@ -61,40 +71,19 @@ class Fields:
         return column
 
     def _shape(self, table: str, name: str) -> ColumnShape | None:
+        """Return the column's shape; None if no field of a model declares the column."""
         model = self._models.get(table)
-        shapes = [] if model is None else Shape.of(model).columns.values()
+        shapes = () if model is None else Shape.of(model).columns.values()
         return next((shape for shape in shapes if shape.column.name == name), None)
 
     def _default(self, table: str, name: str) -> Any:
-        default = self._field_default(table, name)
-        return self._column_default(table, name) if default is None else default
+        shape = self._shape(table, name)
+        default = _field_default(shape)
+        return _column_default(self._column(table, name), shape) if default is None else default
 
-    def _column_default(self, table: str, name: str) -> Any:
-        """The default that SQLAlchemy keeps for a column, where one is known before a row is."""
-        column = self._column(table, name)
-        kept: Any = getattr(column, "default", None)
-        if kept is None:
-            return None
-        if kept.is_scalar:
-            return kept.arg
-        is_time = kept.is_callable and column is not None and isinstance(column.type, sa.DateTime)
-        role = getattr(self._shape(table, name), "role", None)
-        return sa.func.now() if is_time or role in {"created_at", "updated_at"} else None
-
-    def _field_default(self, table: str, name: str) -> Any:
-        """The default of a column's field, or SQL that makes one for each row; None: neither."""
+    def _parse(self, table: str, name: str, text: str) -> Any:
         shape = self._shape(table, name)
         if shape is None:
-            return None
-        default = shape.field.default
-        if default is PydanticUndefined:
-            default = None if shape.field.default_factory is None else _made(shape.field)
-        return default
-
-    def _read(self, table: str, name: str, text: str) -> Any:
-        shape = self._shape(table, name)
-        column = self._column(table, name)
-        if shape is None or column is None:
             return text
         adapter: TypeAdapter[Any] = TypeAdapter(shape.field.rebuild_annotation())
         try:
@@ -104,12 +93,14 @@ class Fields:
                 value = adapter.validate_json(text)
             except ValidationError as error:
                 raise MigrationError(
-                    f"{table}.{name} does not take {text!r}: {error.errors()[0]['msg']}."
+                    f"The value {text!r} is not valid for {table}.{name}: "
+                    f"{error.errors()[0]['msg']}. Give another value with "
+                    f"--fill {table}.{name}=VALUE."
                 ) from None
-        return plain_value(value, column.type)
+        return portable_value(value, shape.column.type)
 
-    def values_column(self, table: str, check: str) -> str | None:
-        """The column that a CHECK lists the values of; None if it is not such a CHECK."""
+    def column_of_values_check(self, table: str, check: str) -> str | None:
+        """Return the column whose allowed values a CHECK lists; None for any other CHECK."""
         model = self._models.get(table)
         columns = () if model is None else model.__table__.columns
         return next(
@@ -121,43 +112,66 @@ class Fields:
             None,
         )
 
-    def renamed_values(self, table: str, check: str) -> tuple[str, Mapping[str, str]] | None:
-        """The column of a CHECK over an enum's values, and its members' names, which rows may hold.
+    def enum_name_mapping(self, table: str, check: str) -> tuple[str, Mapping[str, str]] | None:
+        """Map the names of an enum's members to its values, for the enum's values CHECK.
 
-        sqlmodel stores an enum by name.
+        Existing rows may hold the names: sqlmodel stores them.
+
+        Returns:
+            The column and the mapping; None if the CHECK does not list an enum's values.
         """
         model = self._models.get(table)
         if model is None:
             return None
-        for column in Shape.of(model).columns.values():
-            if column.spellings and check == check_name(table, column.column.name, "values"):
-                pairs = {
-                    name: texts[0] for texts in column.spellings.values() for name in texts[1:]
-                }
-                return column.column.name, pairs
+        for shape in Shape.of(model).columns.values():
+            if shape.spellings and check == check_name(table, shape.column.name, "values"):
+                pairs = {name: texts[0] for texts in shape.spellings.values() for name in texts[1:]}
+                return shape.column.name, pairs
         return None
 
 
-def _is_in(metadata: sa.MetaData, table: sa.Table) -> bool:
-    """Whether a table is one of a metadata's, or one of these is a copy of it."""
-    table_there = metadata.tables.get(table.key)
+def _belongs_to(metadata: sa.MetaData, table: sa.Table) -> bool:
+    """Return whether a table is in the metadata, itself or as a copy."""
+    metadata_table = metadata.tables.get(table.key)
     return (
-        table_there is not None
-        and metadata.info.get(ORIGINAL, {}).get(table.key, table_there) is table
+        metadata_table is not None
+        and metadata.info.get(ORIGINAL, {}).get(table.key, metadata_table) is table
     )
 
 
-def _made(field: Any) -> Any:
-    """What a default factory makes: a value, or SQL for one that differs in each row."""
+def _field_default(shape: ColumnShape | None) -> Any:
+    """Return the default of a column's field, or SQL that generates it; None without a default."""
+    if shape is None:
+        return None
+    default = shape.field.default
+    if default is not PydanticUndefined:
+        return default
+    return None if shape.field.default_factory is None else _factory_default(shape.field)
+
+
+def _factory_default(field: Any) -> Any:
+    """Return what a default factory returns, or SQL if it returns another value each time."""
     if field.default_factory_takes_validated_data:
         return None
     first, second = field.default_factory(), field.default_factory()
     if first == second:
         return first
-    return for_each_row(first, second)
+    return sql_default_for(first, second)
 
 
-def _models(model: Any) -> Iterator[Any]:
+def _column_default(column: sa.Column[Any] | None, shape: ColumnShape | None) -> Any:
+    """Return the default of the SQLAlchemy column, if it does not depend on the row."""
+    if column is None or column.default is None:
+        return None
+    default: Any = column.default
+    if default.is_scalar:
+        return default.arg
+    is_time = default.is_callable and isinstance(column.type, sa.DateTime)
+    is_timestamp = shape is not None and shape.role in ("created_at", "updated_at")
+    return sa.func.now() if is_time or is_timestamp else None
+
+
+def _subclasses(model: Any) -> Iterator[Any]:
     for subclass in model.__subclasses__():
         yield subclass
-        yield from _models(subclass)
+        yield from _subclasses(subclass)

@@ -1,4 +1,4 @@
-"""What a comparison cannot know: whether a name is new or another's, and what old rows hold."""
+"""Decisions that a comparison cannot make: what was renamed, and what existing rows get."""
 
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,27 +9,28 @@ from colonnade.errors import MigrationError
 
 
 class Asker(Protocol):
-    """Somebody who can be asked: a person at a terminal."""
+    """Prompts for missing answers, on a terminal for example."""
 
     def choose(self, question: str, answers: Sequence[str]) -> int:
-        """Which of some answers is right, counted from 0."""
+        """Return the index of the chosen answer."""
 
-    def say(self, question: str, default: str | None = None) -> str:
-        """An answer as free text."""
+    def ask(self, question: str, default: str | None = None) -> str:
+        """Return a free-text answer."""
 
 
 @dataclass
 class Choices:
-    """What the options of a command decided; answers at a terminal are added to it.
+    """The answers given in advance, by command-line options, and those given at a prompt.
 
     Attributes:
-        renames: ``task.title`` to ``name``, ``tasks`` to ``task``.
-        aside: Columns and tables that are not renamed, and are put aside.
-        drops: Columns and tables to be dropped with what they hold.
-        fills: What rows that are there get in a new column, by ``task.owner``.
-        maps: What values become, by ``task.status``; empty: no row has the value.
-        zone: The time zone that naive datetimes are in.
-        asker: Whom to ask what was not said; None: nobody.
+        renames: The new name for each old one: ``task.title`` to ``name``, ``tasks`` to ``task``.
+        aside: The columns and tables to put aside.
+        drops: The columns and tables to drop with their data.
+        fills: The value for existing rows in a new column, by column: ``task.owner``.
+        maps: The replacements for values, by column: ``task.status``. An empty replacement says
+            that no row has the value.
+        zone: The time zone of naive datetimes.
+        asker: Prompts for missing answers; None raises an error instead.
     """
 
     renames: Mapping[str, str] = field(default_factory=dict)
@@ -46,27 +47,27 @@ class Choices:
             _check_zone(self.zone)
 
     def renamed_to(self, kind: str, old: str, candidates: Sequence[str]) -> str | None:
-        """What something that is gone is called now; None if it is gone.
+        """Return the new name of a missing column or table; None if it was removed.
 
         Args:
             kind: ``column`` or ``table``.
-            old: Its name, a column's with its table: ``task.title``.
-            candidates: What is new beside it.
+            old: The old name, for a column with its table: ``task.title``.
+            candidates: The new columns or tables that it may have been renamed to.
 
         Raises:
-            MigrationError: It was not said, and there is nobody to ask.
+            MigrationError: The answer is missing and ``asker`` is None.
         """
         if old in self.aside or old in self.drops or not candidates:
             return None
         if self.asker is None:
-            wished = " or ".join(f"--rename {old}:{new}" for new in candidates)
+            options = " or ".join(f"--rename {old}:{new}" for new in candidates)
             raise MigrationError(
-                f"The {kind} {old} was removed and {_names(candidates)} new. If it was "
-                f"renamed, use {wished}. Otherwise, use --aside {old} to keep its data or "
-                f"--drop {old} to drop it."
+                f"Cannot tell whether the {kind} {old} was renamed: the models no longer have it, "
+                f"and {_names(candidates)} new. If it was renamed, pass {options}. If not, pass "
+                f"--aside {old} to keep its data, or --drop {old} to delete it."
             )
         answers = [f"renamed to {new}" for new in candidates]
-        answers += ["removed: put it aside with its data", "removed: drop it with its data"]
+        answers += ["removed: put it aside and keep its data", "removed: drop it with its data"]
         number = self.asker.choose(f"The {kind} {old} is", answers)
         if number < len(candidates):
             return candidates[number]
@@ -75,10 +76,15 @@ class Choices:
         return None
 
     def fill(self, column: str, why: str, default: str | None = None) -> str:
-        """What rows that are there get in a column.
+        """Return the value for existing rows in a column.
+
+        Args:
+            column: The column, as ``task.owner``.
+            why: Why a value is needed: ``is new and NOT NULL``.
+            default: The default answer at the prompt.
 
         Raises:
-            MigrationError: It was not said, and there is nobody to ask.
+            MigrationError: The value is missing and ``asker`` is None.
         """
         if column in self.fills:
             self._used.add(f"--fill {column}")
@@ -88,81 +94,86 @@ class Choices:
                 f"{column} {why}, and has no default. Give existing rows a value with "
                 f"--fill {column}=VALUE, or give the field a default."
             )
-        return self.asker.say(f"{column} {why}. Existing rows get", default)
+        return self.asker.ask(f"{column} {why}. Value for existing rows", default)
 
-    def mapped(self, column: str) -> dict[str, str]:
-        """The ``--map`` options of a column."""
+    def replacements_for(self, column: str) -> dict[str, str]:
+        """Return the replacements given for a column's values."""
         if column in self.maps:
             self._used.add(f"--map {column}")
         return dict(self.maps.get(column, {}))
 
-    def becomes(self, column: str, value: str, left: Sequence[str]) -> str:
-        """What a value becomes that a column may no longer hold; empty: no row has it.
+    def ask_replacement(self, column: str, value: str, allowed: Sequence[str]) -> str:
+        """Ask for the replacement for a value that a column no longer allows.
 
         Args:
             column: The column, as ``task.status``.
             value: The value.
-            left: Those that it may hold now.
+            allowed: The values that the column still allows.
+
+        Returns:
+            The replacement; an empty string if no row has the value.
 
         Raises:
-            MigrationError: There is nobody to ask.
+            MigrationError: ``asker`` is None.
         """
         if self.asker is None:
             raise MigrationError(
-                f"{column} can no longer be {value!r}. Specify its replacement: "
-                f"--map {column}:{value}=VALUE, where VALUE is {_any_of(left)}. If no row has "
-                f"it, use --map {column}:{value}="
+                f"{column} can no longer be {value!r}. Give rows that have it another value with "
+                f"--map {column}:{value}=VALUE, where VALUE is {_any_of(allowed)}. If no row has "
+                f"it, pass --map {column}:{value}="
             )
-        answers = [*(f"becomes {value}" for value in left), "is in no row"]
+        answers = [*(f"becomes {replacement}" for replacement in allowed), "is not in any row"]
         number = self.asker.choose(f"{column} can no longer be {value!r}. It", answers)
-        return left[number] if number < len(left) else ""
+        return allowed[number] if number < len(allowed) else ""
 
-    def remember(self, column: str, value: str, becomes: str) -> None:
-        """Keep an answer, for the way back."""
-        known = {**self.maps, column: {**self.maps.get(column, {}), value: becomes}}
-        self.maps = known
+    def remember(self, column: str, value: str, replacement: str) -> None:
+        """Record an answer, which the downgrade needs as well."""
+        self.maps = {**self.maps, column: {**self.maps.get(column, {}), value: replacement}}
         self._used.add(f"--map {column}")
 
     def check_used(self, columns: Container[str]) -> None:
-        """Check that every ``--fill`` and ``--map`` was used.
+        """Refuse values and replacements that the revision does not use.
 
         Args:
             columns: The columns of the models, as ``task.status``.
 
         Raises:
-            MigrationError: One is not, as where a name is misspelt.
+            MigrationError: One was not used, because its name is misspelt for example.
         """
-        options = [(f"--fill {name}", name) for name in self.fills]
-        options += [(f"--map {name}", name) for name in self.maps]
+        options = [(f"--fill {column}", column) for column in self.fills]
+        options += [(f"--map {column}", column) for column in self.maps]
         for option, column in options:
             if option in self._used:
                 continue
             if column not in columns:
                 raise MigrationError(
-                    f"{option}: the models have no column {column}. Name it as table.column."
+                    f"{option}: the models have no column {column}. Give the name as table.column."
                 )
             why = (
-                "it is neither new nor NOT NULL since this revision, so that no row needs a value"
+                "this revision neither adds the column nor makes it NOT NULL, so no row needs a "
+                "value"
                 if option.startswith("--fill")
-                else "this revision does not change which values it may hold"
+                else "this revision does not change the column's allowed values"
             )
-            raise MigrationError(f"{option} would do nothing: {why}. Leave it out.")
+            raise MigrationError(f"{option} would have no effect: {why}. Remove the option.")
 
     def zone_of(self, columns: Sequence[str]) -> str:
-        """The time zone that naive datetimes of some columns are in.
+        """Return the time zone of the naive datetimes in some columns.
 
         Raises:
-            MigrationError: It was not said, and there is nobody to ask; or there is no such zone.
+            MigrationError: The time zone is missing and ``asker`` is None, or it is unknown.
         """
         if self.zone is not None:
             return self.zone
         if self.asker is None:
             raise MigrationError(
-                f"{_names(columns)} without a time zone so far. Specify the time zone of the "
-                "stored values: --zone UTC, or --zone Europe/Berlin if that is what the servers' "
-                "clocks showed."
+                f"{_names(columns)} stored without a time zone so far. Specify the time zone of "
+                "the stored values: --zone UTC, or --zone Europe/Berlin if the servers used local "
+                "time."
             )
-        zone = self.asker.say(f"{_names(columns)} without a time zone. Stored times are in", "UTC")
+        zone = self.asker.ask(
+            f"{_names(columns)} stored without a time zone. Time zone of the stored values", "UTC"
+        )
         _check_zone(zone)
         self.zone = zone
         return zone
@@ -178,12 +189,12 @@ def _check_zone(zone: str) -> None:
 
 
 def plain_name(name: str) -> str:
-    """A column's name without its table's, as either may be given."""
+    """Return a column's name without its table, which may be left out."""
     return name.rpartition(".")[2]
 
 
 def _any_of(values: Sequence[str]) -> str:
-    return " or ".join(map(repr, values)) if values else "a value that it may hold"
+    return " or ".join(map(repr, values)) if values else "an allowed value"
 
 
 def _names(names: Sequence[str]) -> str:

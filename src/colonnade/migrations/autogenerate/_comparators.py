@@ -1,11 +1,14 @@
-"""What Alembic's comparison misses: all that databases keep of types, defaults and constraints."""
+"""Autogenerate comparators for what Alembic does not compare.
+
+They compare tables as the database stores them: full types, defaults, CHECKs, indexes, UNIQUE
+constraints, primary keys and computed columns.
+"""
 
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
 from alembic.autogenerate.api import AutogenContext
-from alembic.autogenerate.compare import constraints, server_defaults
 from alembic.operations.ops import (
     AlterColumnOp,
     CreateCheckConstraintOp,
@@ -19,13 +22,18 @@ from alembic.runtime.migration import MigrationContext
 from alembic.runtime.plugins import Plugin
 from alembic.util import PriorityDispatchResult
 
+from colonnade._sqlalchemy_compat import is_created_on, sqlite_type
+from colonnade.migrations._alembic_compat import (
+    compare_foreign_keys,
+    compare_identity,
+    compare_nullable,
+)
 from colonnade.migrations.autogenerate._reflected import (
-    Key,
-    Stored,
+    StoredTable,
+    TableKey,
+    column_names_in,
     index_parts,
-    is_made,
-    names_in,
-    normal,
+    normalized,
     stored_models,
     stored_tables,
 )
@@ -34,27 +42,30 @@ from colonnade.migrations.operations import ChangeComputed, ChangeKey
 from colonnade.migrations.operations._types import enum_key
 from colonnade.models import constraint_name
 
-OURS = "colonnade.compare"
-"""The name of our plugin of Alembic's."""
+PLUGIN_NAME = "colonnade.compare"
+"""The name of Colonnade's Alembic plugin."""
 
-_Both = tuple[Any, Any]
-_read: WeakKeyDictionary[MigrationContext, _Both] = WeakKeyDictionary()
+_StoredPair = tuple[Any, Any]
+_cache: WeakKeyDictionary[MigrationContext, _StoredPair] = WeakKeyDictionary()
 
 
-def _stored(context: MigrationContext, key: Key) -> tuple[Stored | None, Stored | None]:
-    """A table as the database has it, and as it would have the model's."""
-    if context not in _read:
+def _stored_pair(
+    context: MigrationContext, key: TableKey
+) -> tuple[StoredTable | None, StoredTable | None]:
+    """Return a table as the database stores it, and as it would store the model's table."""
+    if context not in _cache:
         connection = context.connection
         assert connection is not None
         metadata = context.opts["target_metadata"]
-        stored = context.opts.get("colonnade_stored")
-        models = stored_models(metadata, connection) if stored is None else stored
-        _read[context] = (stored_tables(connection), models)
-    there, models = _read[context]
-    return there.get(key), models.get(key)
+        models = context.opts.get("colonnade_stored")
+        if models is None:
+            models = stored_models(metadata, connection)
+        _cache[context] = (stored_tables(connection), models)
+    stored, models = _cache[context]
+    return stored.get(key), models.get(key)
 
 
-def _key(table: sa.Table) -> Key:
+def _key(table: sa.Table) -> TableKey:
     return (table.schema, table.name)
 
 
@@ -65,41 +76,43 @@ def type_differs(
     inspected_type: object,
     column_type: object,
 ) -> bool | None:
-    """Whether a column's type has changed; None: for Alembic to say."""
-    ledger = context.opts.get("colonnade_ledger")
-    noted = ledger and ledger.types.get((column.table.schema, column.table.name, column.name))
-    if context.dialect.name == "sqlite" and noted is not None:
-        # It has no such types, but the other database of the same history may.
-        if enum_key(noted) != enum_key(column.type):
+    """Return whether a column's type has changed; None to let Alembic compare it."""
+    schema_history = context.opts.get("colonnade_schema_history")
+    history_type = schema_history and schema_history.types.get(
+        (column.table.schema, column.table.name, column.name)
+    )
+    if context.dialect.name == "sqlite" and history_type is not None:
+        # SQLite has no enum types, but a PostgreSQL database with the same history has.
+        if enum_key(history_type) != enum_key(column.type):
             return True
-        if enum_key(noted) is not None and isinstance(inspected_type, sa.String):
-            return False  # however long its longest value is
+        if enum_key(history_type) is not None and isinstance(inspected_type, sa.String):
+            return False  # the length of the longest value does not matter
     is_wide_key = column.primary_key and isinstance(column_type, sa.BigInteger)
     if context.dialect.name == "sqlite" and is_wide_key and isinstance(inspected_type, sa.Integer):
-        return False  # a BIGINT made before such keys were counted holds what an INTEGER does
-    there, model = _stored(context, _key(column.table))
-    if there is None or model is None:
+        return False  # on SQLite an INTEGER key holds 64 bits, too
+    stored, expected = _stored_pair(context, _key(column.table))
+    if stored is None or expected is None:
         return None
-    old, new = (_whole_type(column_type, column.name) for column_type in (there, model))
+    old, new = (_type_and_collation(table, column.name) for table in (stored, expected))
     if old is None or new is None:
         return None
     return old != new and not _is_synonym(context.dialect, old, new)
 
 
 def _is_synonym(dialect: Any, old: tuple[str, Any], new: tuple[str, Any]) -> bool:
-    """Whether SQLite knows two names as one type: INT, which no model can declare, is INTEGER."""
+    """Return whether two type names mean the same type on SQLite, such as INT and INTEGER."""
     if dialect.name != "sqlite" or old[1] != new[1] or not (old[0] and new[0]):
         return False
-    meant = [
-        dialect.type_compiler_instance.process(dialect._resolve_type_affinity(name))
+    resolved = [
+        dialect.type_compiler_instance.process(sqlite_type(dialect, name))
         for name in (old[0], new[0])
     ]
-    return bool(meant[0] == meant[1])
+    return bool(resolved[0] == resolved[1])
 
 
-def _whole_type(stored: Stored, column: str) -> tuple[str, str | None] | None:
-    kind = stored.types.get(column)
-    return None if kind is None else (kind, stored.collations.get(column))
+def _type_and_collation(stored: StoredTable, column: str) -> tuple[str, str | None] | None:
+    type_name = stored.types.get(column)
+    return None if type_name is None else (type_name, stored.collations.get(column))
 
 
 def _compare_default(
@@ -111,19 +124,19 @@ def _compare_default(
     inspected: sa.Column[Any],
     column: sa.Column[Any],
 ) -> PriorityDispatchResult:
-    """Whether a column's default in the database has changed, as it is stored."""
-    there, model = _stored(autogen_context.migration_context, (schema, table))
+    """Compare a column's server default as the database stores it."""
+    stored, expected = _stored_pair(autogen_context.migration_context, (schema, table))
     old, new = inspected.server_default, column.server_default
     alter.existing_server_default = old
-    if there is None or model is None or not (_is_plain(old) and _is_plain(new)):
+    if stored is None or expected is None or not (_is_plain(old) and _is_plain(new)):
         return PriorityDispatchResult.CONTINUE
-    if there.defaults.get(name) != model.defaults.get(column.name):
+    if stored.defaults.get(name) != expected.defaults.get(column.name):
         alter.modify_server_default = new
     return PriorityDispatchResult.CONTINUE
 
 
 def _is_plain(default: object) -> bool:
-    """Whether a default is an expression, or there is none: no identity, no computed column."""
+    """Return whether a default is neither an identity nor a computed expression."""
     return default is None or isinstance(default, sa.DefaultClause)
 
 
@@ -132,35 +145,38 @@ def _compare_checks(
     modify_ops: ModifyTableOps,
     schema: str | None,
     name: str,
-    there: sa.Table | None,
+    reflected: sa.Table | None,
     model: sa.Table | None,
 ) -> PriorityDispatchResult:
     context = autogen_context.migration_context
-    if there is None or model is None:
+    if reflected is None or model is None:
         return PriorityDispatchResult.CONTINUE
-    stored, wanted = _stored(context, (schema, name))
-    if stored is None or wanted is None:
+    stored, expected = _stored_pair(context, (schema, name))
+    if stored is None or expected is None:
         return PriorityDispatchResult.CONTINUE
     objects = {
         str(constraint.name): constraint
         for constraint in model.constraints
         if isinstance(constraint, sa.CheckConstraint) and constraint.name is not None
     }
-    unnamed = {normal(check) for check in stored.unnamed}
-    for check in sorted(stored.checks.keys() - wanted.checks.keys()):
-        modify_ops.ops.append(_drop(check, stored.checks[check], there))
-    for check in sorted(wanted.checks):
-        old, new = stored.checks.get(check), wanted.checks[check]
+    unnamed = {normalized(condition) for condition in stored.unnamed}
+    for check in sorted(stored.checks.keys() - expected.checks.keys()):
+        modify_ops.ops.append(_drop(check, stored.checks[check], reflected))
+    for check in sorted(expected.checks):
+        old, new = stored.checks.get(check), expected.checks[check]
         if old == new or (old is None and new in unnamed) or check not in objects:
             continue
         if old is not None:
-            modify_ops.ops.append(_drop(check, old, there))
+            modify_ops.ops.append(_drop(check, old, reflected))
         modify_ops.ops.append(_add(objects[check], model))
     return PriorityDispatchResult.CONTINUE
 
 
 def _add(check: sa.CheckConstraint, table: sa.Table) -> CreateCheckConstraintOp:
-    """The condition as text: one of columns would attach itself to their table, once more."""
+    """Create the operation with a textual condition.
+
+    A condition on columns would attach the constraint to their table a second time.
+    """
     condition = condition_of(check.sqltext)
     text = sa.text(condition.replace(":", "\\:")) if isinstance(condition, str) else condition
     return CreateCheckConstraintOp(str(check.name), table.name, text, schema=table.schema)
@@ -179,53 +195,55 @@ def _compare_indexes(
     modify_ops: ModifyTableOps,
     schema: str | None,
     name: str,
-    there: sa.Table | None,
+    reflected: sa.Table | None,
     model: sa.Table | None,
 ) -> PriorityDispatchResult:
-    """Indexes and UNIQUE constraints, by what the database keeps of them.
+    """Compare indexes and UNIQUE constraints as the database stores them.
 
-    Alembic's own comparison sees neither USING, operator classes and INCLUDE nor what makes a
-    constraint deferrable, and on SQLite no index on an expression.
+    Alembic ignores USING, operator classes, INCLUDE and DEFERRABLE, and on SQLite expression
+    indexes.
     """
     context = autogen_context.migration_context
-    stored, wanted = _stored(context, (schema, name))
-    stored = Stored() if there is None or stored is None else stored
-    wanted = Stored() if model is None or wanted is None else wanted
-    if model is not None and not wanted.types:  # a table that cannot be made to be compared
-        if there is None:
+    stored, expected = _stored_pair(context, (schema, name))
+    stored = StoredTable() if reflected is None or stored is None else stored
+    expected = StoredTable() if model is None or expected is None else expected
+    if model is not None and not expected.types:  # the model's table could not be created
+        if reflected is None:
             modify_ops.ops.extend(CreateIndexOp.from_index(index) for index in model.indexes)
         return PriorityDispatchResult.CONTINUE
     operations = modify_ops.ops
-    elsewhere = set() if model is None else _elsewhere(context, model)
+    not_applicable = set() if model is None else _not_applicable_indexes(context, model)
     dropped = [
         index
         for index in sorted(stored.indexes)
-        if stored.indexes[index] != wanted.indexes.get(index) and index not in elsewhere
+        if stored.indexes[index] != expected.indexes.get(index) and index not in not_applicable
     ]
     for index in dropped:
-        operations.append(_drop_index(context, schema, name, index, there, stored.indexes[index]))
-    if there is not None:
-        _compare_uniques(operations, stored, wanted, there, model)
+        operations.append(
+            _drop_index(context, schema, name, index, reflected, stored.indexes[index])
+        )
+    if reflected is not None:
+        _compare_uniques(operations, stored, expected, reflected, model)
     indexes = {} if model is None else {str(index.name): index for index in model.indexes}
-    for index in sorted(wanted.indexes):
-        if stored.indexes.get(index) == wanted.indexes[index]:
+    for index in sorted(expected.indexes):
+        if stored.indexes.get(index) == expected.indexes[index]:
             continue
         if index in indexes:
             operations.append(CreateIndexOp.from_index(indexes[index]))
-        else:  # of a database that was read: SQLAlchemy reads no index on an expression
+        else:  # an expression index of a reflected metadata, which SQLAlchemy does not reflect
             operations.append(CreateIndexOp(index, name, [], schema=schema))
     return PriorityDispatchResult.CONTINUE
 
 
-def _elsewhere(context: MigrationContext, model: sa.Table) -> set[str]:
-    """The indexes that a model has on another database alone (``ddl_if``)."""
+def _not_applicable_indexes(context: MigrationContext, model: sa.Table) -> set[str]:
+    """Return the names of a model's indexes that do not apply to this database (``ddl_if``)."""
     connection = context.connection
     assert connection is not None
-    return {str(index.name) for index in model.indexes if not is_made(index, connection)}
+    return {str(index.name) for index in model.indexes if not is_created_on(index, connection)}
 
 
-OPERATORS = "postgresql_ops"
-"""The option that the text of an index on PostgreSQL says as well."""
+_OPERATOR_CLASSES = "postgresql_ops"
+"""The reflected option that the definition of an index on PostgreSQL contains as well."""
 
 
 def _drop_index(
@@ -233,52 +251,71 @@ def _drop_index(
     schema: str | None,
     table: str,
     index: str,
-    there: sa.Table | None,
+    reflected: sa.Table | None,
     stored: str,
 ) -> DropIndexOp:
-    """What drops an index, and makes it again as the history did."""
-    ledger = context.opts.get("colonnade_ledger")
-    noted = ledger and ledger.indexes.get((schema, index))
-    if noted is not None:
-        creation = CreateIndexOp(
-            index, table, list(noted.columns), schema=schema, unique=noted.unique, **noted.options
+    """Create the operation that drops an index, and whose reverse is the history's definition."""
+    schema_history = context.opts.get("colonnade_schema_history")
+    history_index = schema_history and schema_history.indexes.get((schema, index))
+    if history_index is not None:
+        create_index = CreateIndexOp(
+            index,
+            table,
+            list(history_index.columns),
+            schema=schema,
+            unique=history_index.unique,
+            **history_index.options,
         )
-        return DropIndexOp(index, table, schema=schema, _reverse=creation)
-    known = [each for each in (there.indexes if there is not None else ()) if each.name == index]
+        return DropIndexOp(index, table, schema=schema, _reverse=create_index)
+    known = [
+        candidate
+        for candidate in (reflected.indexes if reflected is not None else ())
+        if candidate.name == index
+    ]
     if known and all(isinstance(part, sa.Column) for part in known[0].expressions):
         return DropIndexOp.from_index(known[0])
-    # On an expression: SQLAlchemy reads none from SQLite, and no order of one from PostgreSQL.
+    # SQLAlchemy does not reflect expression indexes on SQLite, nor their order on PostgreSQL.
     parts, where = index_parts(stored)
-    columns = [part if names_in(part) == {part} else sa.text(unbound(part)) for part in parts]
+    columns = [
+        part if column_names_in(part) == {part} else sa.text(unbound(part)) for part in parts
+    ]
     options: dict[str, Any] = {"unique": stored.startswith("UNIQUE ")}
     if known:
-        options |= {name: value for name, value in known[0].kwargs.items() if name != OPERATORS}
+        options |= {
+            name: value for name, value in known[0].kwargs.items() if name != _OPERATOR_CLASSES
+        }
     elif where is not None:
         options |= dict.fromkeys(("postgresql_where", "sqlite_where"), sa.text(unbound(where)))
-    creation = CreateIndexOp(index, table, columns, schema=schema, **options)
-    return DropIndexOp.from_index(creation.to_index())
+    create_index = CreateIndexOp(index, table, columns, schema=schema, **options)
+    return DropIndexOp.from_index(create_index.to_index())
 
 
 def _compare_uniques(
-    operations: list[Any], stored: Stored, wanted: Stored, there: sa.Table, model: sa.Table | None
+    operations: list[Any],
+    stored: StoredTable,
+    expected: StoredTable,
+    reflected: sa.Table,
+    model: sa.Table | None,
 ) -> None:
     if model is None:
         return
     unnamed = {f"UNIQUE ({', '.join(unique)})" for unique in stored.unnamed_uniques}
-    nameless = _nameless_uniques(model)
-    read = _uniques(there)
+    unnamed_in_model = _unnamed_uniques(model)
+    reflected_uniques = _uniques(reflected)
     for name in sorted(stored.uniques):
-        is_kept = stored.uniques[name] in (wanted.uniques.get(name), *nameless)
+        is_kept = stored.uniques[name] in (expected.uniques.get(name), *unnamed_in_model)
         if not is_kept:
-            constraint = read.get(name) or _unique_of(name, stored.uniques[name], there)
+            constraint = reflected_uniques.get(name) or _unique_of(
+                name, stored.uniques[name], reflected
+            )
             operations.append(DropConstraintOp.from_constraint(constraint))
     objects = _uniques(model)
-    for name in sorted(wanted.uniques):
-        is_there = wanted.uniques[name] in (stored.uniques.get(name), *unnamed)
-        if not is_there and name in objects:
+    for name in sorted(expected.uniques):
+        exists = expected.uniques[name] in (stored.uniques.get(name), *unnamed)
+        if not exists and name in objects:
             operations.append(CreateUniqueConstraintOp.from_constraint(objects[name]))
-    key = [column.name for column in model.primary_key.columns]  # unique without it
-    for definition, columns in nameless.items():
+    key = [column.name for column in model.primary_key.columns]  # already unique
+    for definition, columns in unnamed_in_model.items():
         if columns != key and definition not in (*stored.uniques.values(), *unnamed):
             unique_name = str(constraint_name("uq", model.name, *columns))
             operations.append(
@@ -286,8 +323,8 @@ def _compare_uniques(
             )
 
 
-def _nameless_uniques(table: sa.Table) -> dict[str, list[str]]:
-    """The columns of UNIQUE constraints without a name, by how a database has them."""
+def _unnamed_uniques(table: sa.Table) -> dict[str, list[str]]:
+    """Return the columns of unnamed UNIQUE constraints, by their definition in a database."""
     keys = [
         [column.name for column in constraint.columns]
         for constraint in table.constraints
@@ -318,17 +355,17 @@ def _compare_keys(
     modify_ops: ModifyTableOps,
     schema: str | None,
     name: str,
-    there: sa.Table | None,
+    reflected: sa.Table | None,
     model: sa.Table | None,
 ) -> PriorityDispatchResult:
-    """Whether other columns are the primary key, which Alembic does not look at."""
-    stored, wanted = _stored(autogen_context.migration_context, (schema, name))
-    if there is None or model is None or stored is None or wanted is None:
+    """Compare the columns of the primary key, which Alembic does not compare."""
+    stored, expected = _stored_pair(autogen_context.migration_context, (schema, name))
+    if reflected is None or model is None or stored is None or expected is None:
         return PriorityDispatchResult.CONTINUE
-    if stored.key != wanted.key:
-        columns, was = wanted.key, stored.key
+    if stored.key != expected.key:
+        columns, was = expected.key, stored.key
         modify_ops.ops.append(
-            ChangeKey(name, columns, was, name=wanted.key_name, was_name=stored.key_name,
+            ChangeKey(name, columns, was, name=expected.key_name, was_name=stored.key_name,
                       schema=schema)
         )  # fmt: skip
     return PriorityDispatchResult.CONTINUE
@@ -339,21 +376,21 @@ def _compare_computed(
     modify_ops: ModifyTableOps,
     schema: str | None,
     name: str,
-    there: sa.Table | None,
+    reflected: sa.Table | None,
     model: sa.Table | None,
 ) -> PriorityDispatchResult:
-    """The expressions of computed columns, which Alembic sees and cannot change."""
+    """Compare the expressions of computed columns; Alembic detects changes but rejects them."""
     context = autogen_context.migration_context
-    stored, wanted = _stored(context, (schema, name))
-    if there is None or model is None or stored is None or wanted is None:
+    stored, expected = _stored_pair(context, (schema, name))
+    if reflected is None or model is None or stored is None or expected is None:
         return PriorityDispatchResult.CONTINUE
-    ledger = context.opts.get("colonnade_ledger")
-    for column in sorted(stored.computed.keys() | wanted.computed.keys()):
-        old, new = stored.computed.get(column), wanted.computed.get(column)
-        if old == new or column not in there.c or column not in model.c:
+    schema_history = context.opts.get("colonnade_schema_history")
+    for column in sorted(stored.computed.keys() | expected.computed.keys()):
+        old, new = stored.computed.get(column), expected.computed.get(column)
+        if old == new or column not in reflected.c or column not in model.c:
             continue
-        noted = ledger and ledger.defaults.get((schema, name, column))
-        was = there.c[column]
+        history_default = schema_history and schema_history.defaults.get((schema, name, column))
+        was = reflected.c[column]
         modify_ops.ops.append(
             ChangeComputed(
                 name,
@@ -361,30 +398,28 @@ def _compare_computed(
                 model.c[column].type,
                 computed_of(model.c[column].server_default),
                 was.type,
-                computed_of(noted if noted is not None else was.server_default),
+                computed_of(history_default if history_default is not None else was.server_default),
                 schema=schema,
             )
         )
     return PriorityDispatchResult.CONTINUE
 
 
-_plugin = Plugin(OURS)
+_plugin = Plugin(PLUGIN_NAME)
 _plugin.add_autogenerate_comparator(_compare_checks, "table", "checkconstraints")
 _plugin.add_autogenerate_comparator(_compare_indexes, "table", "indexes")
 _plugin.add_autogenerate_comparator(_compare_keys, "table", "keys")
 _plugin.add_autogenerate_comparator(_compare_computed, "table", "computed")
-_plugin.add_autogenerate_comparator(constraints._compare_foreign_keys, "table", "foreignkeys")
-_plugin.add_autogenerate_comparator(constraints._compare_nullable, "column", "nullable")
+_plugin.add_autogenerate_comparator(compare_foreign_keys, "table", "foreignkeys")
+_plugin.add_autogenerate_comparator(compare_nullable, "column", "nullable")
 _plugin.add_autogenerate_comparator(_compare_default, "column", "server_default")
-# Alembic's own, without its comparison of plain defaults, which fails where one is an identity.
-_plugin.add_autogenerate_comparator(
-    server_defaults._compare_identity_default, "column", "server_default"
-)
+# Only Alembic's comparison of identities: its comparison of defaults fails if one is an identity.
+_plugin.add_autogenerate_comparator(compare_identity, "column", "server_default")
 
 PLUGINS = (
     "alembic.autogenerate.*",
     "~alembic.autogenerate.defaults",
     "~alembic.autogenerate.constraints",
-    OURS,
+    PLUGIN_NAME,
 )
-"""What compares, as Alembic's option ``autogenerate_plugins`` has it."""
+"""The value of Alembic's option ``autogenerate_plugins``."""

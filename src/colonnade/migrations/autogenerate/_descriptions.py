@@ -1,4 +1,4 @@
-"""Operations in words: for the message of a revision, and for what drifts."""
+"""Short descriptions of operations, for revision messages and drift reports."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -9,8 +9,8 @@ from alembic.operations.ops import MigrateOperation
 from colonnade.migrations import operations as safe_ops
 
 
-def each(operations: Iterable[MigrateOperation]) -> Iterator[MigrateOperation]:
-    """Operations, those of a table one by one."""
+def flatten(operations: Iterable[MigrateOperation]) -> Iterator[MigrateOperation]:
+    """Yield operations, with those on a table in place of the group that holds them."""
     for operation in operations:
         if isinstance(operation, ops.ModifyTableOps):
             yield from operation.ops
@@ -19,7 +19,7 @@ def each(operations: Iterable[MigrateOperation]) -> Iterator[MigrateOperation]:
 
 
 def table_of(operation: MigrateOperation) -> str | None:
-    """The table that an operation is on; None if it is on none.
+    """Return the name of the table that an operation changes; None if there is none.
 
     Alembic's operations on foreign keys have a ``source_table``, its others a ``table_name``.
     """
@@ -27,13 +27,13 @@ def table_of(operation: MigrateOperation) -> str | None:
     return next((str(name) for name in names if name), None)
 
 
-def listed(values: Iterable[str]) -> str:
-    """Values, as Python writes them."""
+def join_reprs(values: Iterable[str]) -> str:
+    """Join the representations of values with commas."""
     return ", ".join(map(repr, values))
 
 
 def describe(operation: MigrateOperation) -> str:
-    """What an operation does, in a few words."""
+    """Describe an operation in a few words."""
     if isinstance(operation, safe_ops.Step):
         return str(operation)
     match operation:
@@ -46,14 +46,15 @@ def describe(operation: MigrateOperation) -> str:
         case ops.DropColumnOp():
             return f"drop {operation.table_name}.{operation.column_name}"
         case ops.AlterColumnOp():
-            return f"{_altered(operation)} of {operation.table_name}.{operation.column_name}"
+            column = f"{operation.table_name}.{operation.column_name}"
+            return f"{_describe_alteration(operation)} of {column}"
         case ops.CreateIndexOp():
             return f"add index {operation.index_name}"
         case ops.DropIndexOp():
             return f"drop index {operation.index_name}"
         case ops.DropConstraintOp():
             name = operation.constraint_name or f"a {operation.constraint_type} constraint"
-            return f"drop {name} of {operation.table_name}"
+            return f"drop {name} from {operation.table_name}"
         case ops.AddConstraintOp():
             added: Any = operation
             return f"add {added.constraint_name} to {table_of(operation)}"
@@ -63,7 +64,7 @@ def describe(operation: MigrateOperation) -> str:
     return type(operation).__name__.removesuffix("Op")
 
 
-def _altered(alter: ops.AlterColumnOp) -> str:
+def _describe_alteration(alter: ops.AlterColumnOp) -> str:
     changes = []
     if alter.modify_type is not None:
         changes.append("change the type")
@@ -75,17 +76,17 @@ def _altered(alter: ops.AlterColumnOp) -> str:
         changes.append("change the comment")
     if alter.modify_name is not None:
         changes.append("change the name")
-    return ", ".join(changes) or "change something"
+    return ", ".join(changes) or "change attributes"
 
 
 LONGEST_MESSAGE = 70
 
 
-def summary(difference: Iterable[MigrateOperation]) -> str:
-    """A message for a revision that was given none: what matters of what it does."""
-    operations = list(each(difference))
+def summarize(nested: Iterable[MigrateOperation]) -> str:
+    """Return the default message of a revision: its most important operations."""
+    operations = list(flatten(nested))
     main = [
-        operation for operation in operations if not isinstance(operation, _SMALL)
+        operation for operation in operations if not isinstance(operation, _MINOR)
     ] or operations
     created = [
         operation.table_name for operation in main if isinstance(operation, ops.CreateTableOp)
@@ -103,7 +104,7 @@ def summary(difference: Iterable[MigrateOperation]) -> str:
     return text
 
 
-_SMALL = (
+_MINOR = (
     safe_ops.Fill,
     safe_ops.Require,
     safe_ops.SetNotNull,
@@ -117,4 +118,4 @@ _SMALL = (
     ops.DropConstraintOp,
     ops.CreateIndexOp,
 )
-"""What follows from something else, mostly."""
+"""Operations that mostly follow from others, and are left out of a message."""

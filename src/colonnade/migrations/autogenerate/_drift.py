@@ -1,4 +1,4 @@
-"""Whether models, history and database agree, by replaying the history."""
+"""Detect differences between models, history and database, by replaying the history."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,28 +11,29 @@ from sqlalchemy import Connection, MetaData
 
 from colonnade.database import Database, DatabaseURL
 from colonnade.migrations import operations as safe_ops
-from colonnade.migrations._environment import OURS, fresh_context, opened
+from colonnade.migrations._environment import migration_connection, migration_context
 from colonnade.migrations._history import History
-from colonnade.migrations.autogenerate._descriptions import describe, each, listed, table_of
-from colonnade.migrations.autogenerate._enum_types import changes, enums_in, find_types
-from colonnade.migrations.autogenerate._reflected import Key, Stored, stored_tables
+from colonnade.migrations.autogenerate._descriptions import describe, flatten, join_reprs, table_of
+from colonnade.migrations.autogenerate._enum_types import enum_phases, enum_steps, enums_in
+from colonnade.migrations.autogenerate._reflected import StoredTable, TableKey, stored_tables
 from colonnade.migrations.autogenerate._revision_writer import apply, replay
 from colonnade.migrations.autogenerate._schema_history import SchemaHistory
-from colonnade.migrations.runner._migrate import heads_known
-from colonnade.migrations.runner._runner import Watcher, plan
-from colonnade.migrations.runner._throwaway_database import shadow
+from colonnade.migrations.runner._migrate import known_heads
+from colonnade.migrations.runner._runner import Watcher, plan_revisions
+from colonnade.migrations.runner._throwaway_database import throwaway_database
+from colonnade.models import application_tables
 
 Between = Literal["models", "database"]
-Reflected = tuple[MetaData, Mapping[Key, Stored]]
+Reflected = tuple[MetaData, Mapping[TableKey, StoredTable]]
 
 
 @dataclass(frozen=True)
 class Drift:
-    """One thing in which a side differs from the history.
+    """A difference between the history and the models or the database.
 
     Attributes:
-        between: Which side.
-        what: The difference, in words.
+        between: The side that differs from the history.
+        what: A description of the difference.
     """
 
     between: Between
@@ -50,56 +51,62 @@ def find_drift(
     url: DatabaseURL,
     watcher: Watcher | None = None,
 ) -> list[Drift]:
-    """Where models, history and database disagree.
+    """Find the differences between models, history and database.
 
     Args:
         history: The history.
-        database: The database; None: models and history alone.
+        database: The database; None to compare only the models with the history.
         metadata: The models' tables.
-        url: The kind of database to replay in, and on PostgreSQL the server.
-        watcher: Told how the replay goes.
+        url: The database system to replay the history in, and on PostgreSQL the server.
+        watcher: Receives the progress of the replay.
 
     Raises:
         MigrationError: The history cannot be replayed, or the database is ahead of it.
     """
     history.head()
-    drift: list[Drift] = []
-    at: tuple[str, ...] = history.heads
+    drifts: list[Drift] = []
+    heads: tuple[str, ...] = history.heads
     if database is not None:
-        with opened(database) as connection:
-            at = heads_known(history, connection, database)
-            behind = len(plan(history, "upgrade", "heads", at))
+        with migration_connection(database) as connection:
+            heads = known_heads(history, connection, database)
+            behind = len(plan_revisions(history, "upgrade", "heads", heads))
         if behind:
             revisions = "revision" if behind == 1 else "revisions"
-            drift.append(
-                Drift("database", f"The database is {behind} {revisions} behind: colonnade upgrade")
+            drifts.append(
+                Drift(
+                    "database",
+                    f"The database is {behind} {revisions} behind. Run `colonnade upgrade`.",
+                )
             )
-    with shadow(url) as connection:
-        ledger = replay(history, connection, watcher=watcher)
-        stored = _reflected(connection) if at == history.heads else None
-        models = differences(connection, metadata, ledger=ledger)
-        drift += [Drift("models", _said(model, "the history", "the models")) for model in models]
+    with throwaway_database(url) as connection:
+        schema_history = replay(history, connection, watcher=watcher)
+        stored = _reflect(connection) if heads == history.heads else None
+        models = differences(connection, metadata, schema_history=schema_history)
+        drifts += [
+            Drift("models", _describe_difference(model, "the history", "the models"))
+            for model in models
+        ]
     if database is not None:
         if stored is None:
-            stored = _replayed(history, url, at)
-        with opened(database) as connection:
-            descriptions = [_said(difference, "the database", "the history")
+            stored = _reflect_replay(history, url, heads)
+        with migration_connection(database) as connection:
+            descriptions = [_describe_difference(difference, "the database", "the history")
                     for difference in differences(connection, *stored)]  # fmt: skip
-        drift += [Drift("database", description) for description in descriptions]
-    return drift
+        drifts += [Drift("database", description) for description in descriptions]
+    return drifts
 
 
-def _replayed(history: History, url: DatabaseURL, at: tuple[str, ...]) -> Reflected:
-    """The tables of a history as of a revision."""
-    with shadow(url) as connection:
-        for revision in at:
+def _reflect_replay(history: History, url: DatabaseURL, heads: tuple[str, ...]) -> Reflected:
+    """Reflect the tables that a history creates up to some revisions."""
+    with throwaway_database(url) as connection:
+        for revision in heads:
             replay(history, connection, revision)
-        return _reflected(connection)
+        return _reflect(connection)
 
 
-def _reflected(connection: Connection) -> Reflected:
+def _reflect(connection: Connection) -> Reflected:
     metadata = MetaData()
-    metadata.reflect(connection, only=lambda name, _: name not in OURS)
+    metadata.reflect(connection, only=application_tables(connection))
     stored = stored_tables(connection)
     connection.rollback()
     return metadata, stored
@@ -108,60 +115,62 @@ def _reflected(connection: Connection) -> Reflected:
 def differences(
     connection: Connection,
     metadata: MetaData,
-    stored: Mapping[Key, Stored] | None = None,
+    stored: Mapping[TableKey, StoredTable] | None = None,
     *,
-    ledger: SchemaHistory | None = None,
+    schema_history: SchemaHistory | None = None,
 ) -> Iterator[MigrateOperation]:
-    """What would make a database as a metadata says.
+    """Yield the operations that would bring a database in line with a metadata.
 
     Args:
         connection: The database.
         metadata: The tables.
-        stored: How a database has stored them, if one has: what is read from it and stored again
-            is not always the same (PostgreSQL adds casts to casts).
-        ledger: What the history said, which a throwaway database has replayed: what is only
-            there is a difference too. None: a database that others may have tables in.
+        stored: The tables as a database stores them, if the metadata was reflected from one:
+            storing reflected tables again does not always have the same result (PostgreSQL adds
+            casts to casts).
+        schema_history: The history's definitions, if the database is a throwaway one that has
+            replayed the history. Then tables that only the database has count as differences.
+            None for a database in which other applications may have tables.
     """
-    yield from _types(connection, metadata, ledger)
-    context = fresh_context(connection, metadata, everything=ledger is not None)
+    yield from _enum_differences(connection, metadata, schema_history)
+    context = migration_context(connection, metadata, compare_all=schema_history is not None)
     context.opts["colonnade_stored"] = stored
-    if ledger is not None:
-        context.opts["colonnade_ledger"] = ledger
-    if ledger is None:
-        context.opts["include_object"] = _is_in(metadata)
+    if schema_history is not None:
+        context.opts["colonnade_schema_history"] = schema_history
+    if schema_history is None:
+        context.opts["include_object"] = _include_only(metadata)
     script = produce_migrations(context, metadata)
     connection.rollback()
     assert script.upgrade_ops is not None
-    yield from each(script.upgrade_ops.ops)
+    yield from flatten(script.upgrade_ops.ops)
 
 
-def _types(
-    connection: Connection, metadata: MetaData, ledger: SchemaHistory | None
+def _enum_differences(
+    connection: Connection, metadata: MetaData, schema_history: SchemaHistory | None
 ) -> Iterator[MigrateOperation]:
-    """The enum types in which a database differs; a throwaway one has them as they are then."""
-    if ledger is not None:
-        operations = find_types(connection, metadata, ledger)
-        apply(connection, operations.first, ledger)
-        yield from (*operations.first, *operations.last)
+    """Yield the operations on enum types; in a throwaway database they are applied as well."""
+    if schema_history is not None:
+        before, after = enum_phases(connection, metadata, schema_history)
+        apply(connection, before.upgrade, schema_history)
+        yield from (*before.upgrade, *after.upgrade)
     elif connection.dialect.name == "postgresql":
-        yield from changes(enums_in(connection), metadata)
+        yield from enum_steps(enums_in(connection), metadata)
 
 
 def database_drift(connection: Connection, metadata: MetaData) -> list[str]:
-    """How a database differs from a metadata, in words; its other tables are not looked at.
+    """Describe how a database differs from a metadata; other tables are ignored.
 
     Args:
         connection: The database.
         metadata: The tables.
     """
     return [
-        _said(difference, "the database", "the models")
+        _describe_difference(difference, "the database", "the models")
         for difference in differences(connection, metadata)
     ]
 
 
-def _is_in(metadata: MetaData) -> Callable[..., bool]:
-    """Whether a table is one of a metadata's: what others have made is theirs."""
+def _include_only(metadata: MetaData) -> Callable[..., bool]:
+    """Return Alembic's ``include_object`` hook that ignores tables outside a metadata."""
 
     def is_in(_: object, name: str, kind: str, reflected: bool, __: object) -> bool:
         return kind != "table" or not reflected or name in metadata.tables
@@ -169,41 +178,41 @@ def _is_in(metadata: MetaData) -> Callable[..., bool]:
     return is_in
 
 
-def _said(operation: MigrateOperation, here: str, there: str) -> str:
-    """What an operation that would make one side like the other says of the two."""
-    here = here[0].upper() + here[1:]
+def _describe_difference(operation: MigrateOperation, side: str, other_side: str) -> str:
+    """Describe the difference that an operation would remove."""
+    side = side[0].upper() + side[1:]
     match operation:
         case safe_ops.EnumStep():
-            return _said_of_type(operation, here, there)
+            return _describe_enum_step(operation, side, other_side)
         case safe_ops.ChangeKey() | safe_ops.ChangeComputed():
-            return _said_of_step(operation, here[0].lower() + here[1:], there)
+            return _describe_step(operation, side[0].lower() + side[1:], other_side)
         case ops.CreateTableOp():
-            return f"{here} lacks the table {operation.table_name}"
+            return f"{side} lacks the table {operation.table_name}"
         case ops.DropTableOp():
-            return f"{here} has the table {operation.table_name}, which is not in {there}"
+            return f"{side} has the table {operation.table_name}, which is not in {other_side}"
         case ops.AddColumnOp():
-            return f"{here} lacks the column {operation.table_name}.{operation.column.name}"
+            return f"{side} lacks the column {operation.table_name}.{operation.column.name}"
         case ops.DropColumnOp():
             name = f"{operation.table_name}.{operation.column_name}"
-            return f"{here} has the column {name}, which is not in {there}"
+            return f"{side} has the column {name}, which is not in {other_side}"
         case ops.CreateIndexOp():
-            return f"{here} lacks the index {operation.index_name} of {operation.table_name}"
+            return f"{side} lacks the index {operation.index_name} of {operation.table_name}"
         case ops.DropIndexOp():
             table = str(operation.table_name)
-            return f"{here} has the index {operation.index_name} of {table}, unlike {there}"
+            return f"{side} has the index {operation.index_name} of {table}, unlike {other_side}"
         case ops.AddConstraintOp():
-            return f"{here} lacks {_constraint(operation)}, unlike {there}"
+            return f"{side} lacks {_constraint_name(operation)}, unlike {other_side}"
         case ops.DropConstraintOp():
             name = str(operation.constraint_name or f"a {operation.constraint_type} constraint")
             table = operation.table_name
-            return f"{here} has the constraint {name} of {table}, unlike {there}"
+            return f"{side} has the constraint {name} of {table}, unlike {other_side}"
         case ops.AlterColumnOp():
-            return f"{_different(operation)}, in {here[0].lower() + here[1:]} and in {there}"
+            return _describe_alteration(operation, side[0].lower() + side[1:], other_side)
     return describe(operation)
 
 
-def _constraint(added: ops.AddConstraintOp) -> str:
-    """A constraint as people know it."""
+def _constraint_name(added: ops.AddConstraintOp) -> str:
+    """Describe a constraint by its name, or an unnamed foreign key by its columns."""
     match added:
         case ops.CreateForeignKeyOp(constraint_name=None):
             columns = ", ".join(map(str, added.local_cols))
@@ -212,32 +221,37 @@ def _constraint(added: ops.AddConstraintOp) -> str:
     return f"the constraint {name} of {table_of(added)}"
 
 
-def _said_of_step(step: safe_ops.ChangeKey | safe_ops.ChangeComputed, here: str, there: str) -> str:
+def _describe_step(
+    step: safe_ops.ChangeKey | safe_ops.ChangeComputed, side: str, other_side: str
+) -> str:
     if isinstance(step, safe_ops.ChangeComputed):
         name = f"{step.table}.{step.column}"
-        return f"{name} is computed from something else in {here} than in {there}"
+        return f"{name} has another expression in {side} than in {other_side}"
     was, columns = ", ".join(step.was), ", ".join(step.columns)
-    return f"The primary key of {step.table} is {was} in {here}, and {columns} in {there}"
+    return f"The primary key of {step.table} is {was} in {side}, and {columns} in {other_side}"
 
 
-def _said_of_type(step: safe_ops.EnumStep, here: str, there: str) -> str:
+def _describe_enum_step(step: safe_ops.EnumStep, side: str, other_side: str) -> str:
     match step:
         case safe_ops.ChangeEnum():
-            here = here[0].lower() + here[1:]
-            was, values = listed(step.was), listed(step.values)
-            return f"The type {step.name} has the values {was} in {here}, and {values} in {there}"
+            side = side[0].lower() + side[1:]
+            was, values = join_reprs(step.was), join_reprs(step.values)
+            return (
+                f"The type {step.name} has the values {was} in {side}, and {values} in {other_side}"
+            )
         case safe_ops.DropEnum():
-            return f"{here} has the type {step.name}, which is not in {there}"
-    return f"{here} lacks the type {step.name}"
+            return f"{side} has the type {step.name}, which is not in {other_side}"
+    return f"{side} lacks the type {step.name}"
 
 
-def _different(alter: ops.AlterColumnOp) -> str:
+def _describe_alteration(alter: ops.AlterColumnOp, side: str, other_side: str) -> str:
     name = f"{alter.table_name}.{alter.column_name}"
     if alter.modify_type is not None:
-        new = alter.modify_type
-        return f"{name} has another type ({alter.existing_type!r}, {new!r})"
+        old, new = alter.existing_type, alter.modify_type
+        return f"{name} has another type in {side} ({old!r}) than in {other_side} ({new!r})"
     if alter.modify_nullable is not None:
-        return f"{name} is NOT NULL on one side alone"
+        strict, nullable = (side, other_side) if alter.modify_nullable else (other_side, side)
+        return f"{name} is NOT NULL in {strict}, and nullable in {nullable}"
     if alter.modify_server_default is not False:
-        return f"{name} has another default"
-    return f"{name} has another comment"
+        return f"{name} has another default in {side} than in {other_side}"
+    return f"{name} has another comment in {side} than in {other_side}"

@@ -1,6 +1,6 @@
-"""Enum types: those that models use, those that are there, and what makes one the other."""
+"""Compare the models' enum types with those of the history or a database."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -11,8 +11,8 @@ from sqlalchemy import Connection, MetaData, text
 
 from colonnade.errors import MigrationError
 from colonnade.migrations.autogenerate._choices import Choices
-from colonnade.migrations.autogenerate._descriptions import listed
-from colonnade.migrations.autogenerate._phases import Phase
+from colonnade.migrations.autogenerate._descriptions import join_reprs
+from colonnade.migrations.autogenerate._phase import Phase
 from colonnade.migrations.autogenerate._rendering import literal_in
 from colonnade.migrations.autogenerate._schema_history import EnumKey, SchemaHistory
 from colonnade.migrations.operations import (
@@ -28,8 +28,8 @@ from colonnade.migrations.operations._types import is_array, native_enum
 Values = tuple[str, ...]
 
 
-class Column(NamedTuple):
-    """A column that has an enum type, or arrays of it."""
+class EnumColumn(NamedTuple):
+    """A column of an enum type, or of arrays of it."""
 
     schema: str | None
     table: str
@@ -46,7 +46,7 @@ WHERE t.typtype = 'e' AND n.nspname !~ '^(pg_|information_schema$)'
                   AND d.objid = t.oid AND d.deptype = 'e')
 ORDER BY 1, 2
 """
-"""Those of extensions are theirs."""
+"""Enum types that belong to an extension are left out."""
 
 _COLUMNS = """
 SELECT CASE WHEN n.nspname = current_schema() THEN NULL ELSE n.nspname END, c.relname, a.attname,
@@ -62,196 +62,211 @@ ORDER BY 1, 2, 3
 
 
 def enums_of(metadata: MetaData) -> dict[EnumKey, Values]:
-    """The enum types that a metadata's tables have on PostgreSQL.
+    """Return the enum types that the tables of a metadata use on PostgreSQL.
 
     Raises:
-        MigrationError: Two columns say different things of one.
+        MigrationError: Two columns define the same type with different values.
     """
     enums: dict[EnumKey, Values] = {}
-    for column, kind in _native(metadata):
-        values = tuple(kind.enums)
+    for column, enum in _native_enum_columns(metadata):
+        values = tuple(enum.enums)
         if not values:  # a column that only names the type
             continue
-        known = enums.setdefault((kind.schema, str(kind.name)), values)
+        known = enums.setdefault((enum.schema, str(enum.name)), values)
         if known != values:
             raise MigrationError(
-                f"The type {kind.name} has the values {listed(known)} here, and by "
-                f"{column.table.name}.{column.name} to have {listed(values)}: define it once, "
-                "and have each column use that."
+                f"The enum type {enum.name} is defined twice, with the values "
+                f"{join_reprs(known)}, and for {column.table.name}.{column.name} with "
+                f"{join_reprs(values)}. Define it once and use it for all columns."
             )
     return enums
 
 
 def enums_in(connection: Connection) -> dict[EnumKey, Values]:
-    """The enum types of a database on PostgreSQL."""
+    """Return the enum types of a PostgreSQL database."""
     rows = connection.execute(text(_VALUES)).all()
     return {(schema, name): tuple(values or ()) for schema, name, values in rows}
 
 
-def columns_with(connection: Connection, key: EnumKey) -> list[Column]:
-    """The columns of a database on PostgreSQL that have an enum type, or an array of it."""
+def columns_with(connection: Connection, key: EnumKey) -> list[EnumColumn]:
+    """Return the columns of a PostgreSQL database that use an enum type, or an array of it."""
     schema, name = key
     rows = connection.execute(text(_COLUMNS), {"schema": schema, "name": name})
-    return [Column(*row) for row in rows]
+    return [EnumColumn(*row) for row in rows]
 
 
-def _native(metadata: MetaData) -> Iterator[tuple[sa.Column[Any], sa.Enum]]:
+def _native_enum_columns(metadata: MetaData) -> Iterator[tuple[sa.Column[Any], sa.Enum]]:
     for table in metadata.tables.values():
         for column in table.columns:
-            kind = native_enum(column.type)
-            if kind is not None:
-                yield column, kind
+            enum = native_enum(column.type)
+            if enum is not None:
+                yield column, enum
 
 
-def find_types(
+def enum_phases(
     connection: Connection,
     metadata: MetaData,
-    ledger: SchemaHistory,
+    schema_history: SchemaHistory,
     choices: Choices | None = None,
     dropped: Iterable[MigrateOperation] = (),
-) -> Phase:
-    """What makes the enum types of a history those of the models.
+) -> tuple[Phase, Phase]:
+    """Compare the enum types of a history with those of the models.
 
-    SQLite has no such types: what the history said of them is in the ledger.
+    SQLite has no enum types: there the history's definitions are compared.
 
     Args:
         connection: A database with the history replayed.
         metadata: The models' tables.
-        ledger: What the history said.
-        choices: What becomes of removed values.
-        dropped: What is dropped of columns and tables that had been put aside.
+        schema_history: The history's definitions.
+        choices: The replacements for removed values.
+        dropped: The operations that drop columns and tables that had been put aside.
+
+    Returns:
+        The steps before the tables change, and the steps after.
 
     Raises:
-        MigrationError: A value is to become one that the models do not have.
+        MigrationError: The replacement for a value is not a value of the models' type.
     """
-    is_asked = connection.dialect.name == "postgresql"
-    there = enums_in(connection) if is_asked else ledger.enums
-    gone = {_dropped(key) for key in dropped}
-    last: list[MigrateOperation] = []
-    for key in sorted((there.keys() & ledger.enums.keys()) - enums_of(metadata).keys(), key=str):
+    has_enum_types = connection.dialect.name == "postgresql"
+    current = enums_in(connection) if has_enum_types else schema_history.enums
+    dropped_names = {_dropped_name(operation) for operation in dropped}
+    before, after = Phase(), Phase()
+    for key in sorted(
+        (current.keys() & schema_history.enums.keys()) - enums_of(metadata).keys(), key=str
+    ):
         columns = (
             [(column.table, column.name) for column in columns_with(connection, key)]
-            if is_asked
-            else [(table, column) for _, table, column in ledger.columns_with(key)]
+            if has_enum_types
+            else [(table, column) for _, table, column in schema_history.columns_with(key)]
         )
-        if all(_goes(*column, gone) for column in columns):
-            last.append(DropEnum(key[1], there[key], schema=key[0]))
-    first: list[MigrateOperation] = []
-    for step in changes(there, metadata, choices):
+        if all(_loses_type(*column, dropped_names) for column in columns):
+            after.add(DropEnum(key[1], current[key], schema=key[0]))
+    for step in enum_steps(current, metadata, choices):
         if isinstance(step, ChangeEnum):
-            first += _without_defaults(connection, step, ledger)
-        first.append(step)
-    return Phase(first, last, _reversed(last), _reversed(first))
+            for drop_default in _drop_invalid_defaults(connection, step, schema_history):
+                before.add(drop_default)
+        before.add(step)
+    return before, after
 
 
-def _reversed(steps: Sequence[MigrateOperation]) -> list[MigrateOperation]:
-    return [step.reverse() for step in reversed(steps)]
-
-
-def _without_defaults(
-    connection: Connection, step: ChangeEnum, ledger: SchemaHistory
+def _drop_invalid_defaults(
+    connection: Connection, step: ChangeEnum, schema_history: SchemaHistory
 ) -> Iterator[SetDefault]:
-    """What drops the defaults that are not values any more; models that have others bring them."""
+    """Drop the defaults that are not values of the type any more.
+
+    The comparison that follows adds the models' new defaults.
+    """
     inspector = sa.inspect(connection)
-    for schema, table, name in ledger.columns_with((step.schema, step.name)):
+    for schema, table, name in schema_history.columns_with((step.schema, step.name)):
         for column in inspector.get_columns(table, schema):
             default = literal_in(column["default"] or "")
-            if column["name"] == name and default and _value(default) not in step.values:
+            if column["name"] == name and default and _unquoted_literal(default) not in step.values:
                 was = text(default.replace(":", "\\:"))
                 yield SetDefault(table, name, None, was=was, schema=schema)
 
 
-def _value(literal: str) -> str:
+def _unquoted_literal(literal: str) -> str:
     return literal[1:-1].replace("''", "'")
 
 
-def changes(
-    there: Mapping[EnumKey, Values], metadata: MetaData, choices: Choices | None = None
+def enum_steps(
+    current: Mapping[EnumKey, Values], metadata: MetaData, choices: Choices | None = None
 ) -> Iterator[EnumStep]:
-    """What makes enum types those of a metadata; what it does not have is left alone.
+    """Yield the steps from the current enum types to those of a metadata.
+
+    Types that the metadata does not use are ignored.
 
     Args:
-        there: The types that are there.
+        current: The current types.
         metadata: The tables.
-        choices: What becomes of removed values.
+        choices: The replacements for removed values.
 
     Raises:
-        MigrationError: A value is to become one that the type does not have.
+        MigrationError: A replacement is not a value of the type.
     """
-    mappings = _mappings(metadata, choices or Choices())
+    mappings = _given_mappings(metadata, choices or Choices())
     for key, values in enums_of(metadata).items():
         schema, name = key
-        if key not in there:
+        if key not in current:
             yield CreateEnum(name, values, schema=schema)
-        elif there[key] != values:
-            goes = mappings[key]
-            for old, new in ((old, new) for old, new in goes.items() if new):
-                lacking = old if old not in there[key] else new
-                has = there[key] if old not in there[key] else values
-                if lacking not in has:
+        elif current[key] != values:
+            replacements = mappings[key]
+            for old, new in ((old, new) for old, new in replacements.items() if new):
+                is_known = old in current[key]
+                value, allowed = (new, values) if is_known else (old, current[key])
+                if value not in allowed:
                     raise MigrationError(
-                        f"--map {old}={new}: the type {name} has no value {lacking!r}, but "
-                        f"{listed(has)}."
+                        f"--map {old}={new}: the enum type {name} has no value {value!r}. Use one "
+                        f"of {join_reprs(allowed)}."
                     )
             if choices is not None:
-                goes = _asked(metadata, key, there[key], goes, choices)
-            step = ChangeEnum(name, values, there[key], mapping=goes, schema=schema)
+                replacements = _resolve_removed_values(
+                    metadata, key, current[key], replacements, choices
+                )
+            step = ChangeEnum(name, values, current[key], mapping=replacements, schema=schema)
             if step.mapping or step.removed:
-                step = replace(step, columns=_texts_with(metadata, key))
+                step = replace(step, columns=_text_columns_with(metadata, key))
             yield step
 
 
-def _asked(
-    metadata: MetaData, key: EnumKey, was: Values, goes: Mapping[str, str], choices: Choices
+def _resolve_removed_values(
+    metadata: MetaData, key: EnumKey, was: Values, replacements: Mapping[str, str], choices: Choices
 ) -> dict[str, str]:
-    """What each removed value becomes: by ``--map`` or an answer; unused values are left out."""
+    """Return the replacement for each removed value, without those that no row has.
+
+    Replacements that were not given in advance are prompted for.
+    """
     values = enums_of(metadata)[key]
-    columns = [f"{column.table.name}.{column.name}" for column, kind in _native(metadata)
-               if (kind.schema, kind.name) == key]  # fmt: skip
-    mappings = [choices.mapped(column) for column in columns]
-    known = {value for mapping in mappings for value in mapping}
-    becomes = {
-        value: choices.becomes(columns[0], value, values)
+    columns = [
+        f"{column.table.name}.{column.name}"
+        for column, enum in _native_enum_columns(metadata)
+        if (enum.schema, enum.name) == key
+    ]
+    given_mappings = [choices.replacements_for(column) for column in columns]
+    known = {value for mapping in given_mappings for value in mapping}
+    answers = {
+        value: choices.ask_replacement(columns[0], value, values)
         for value in was
         if value not in values and value not in known
     }
-    return {old: new for old, new in {**goes, **becomes}.items() if new}
+    return {old: new for old, new in {**replacements, **answers}.items() if new}
 
 
-def _texts_with(metadata: MetaData, key: EnumKey) -> list[str]:
-    """The columns that have a type and are text where there are none."""
+def _text_columns_with(metadata: MetaData, key: EnumKey) -> list[str]:
+    """Return the columns of an enum type that are text on SQLite."""
     return [
         f"{column.table.name}.{column.name}"
-        for column, kind in _native(metadata)
-        if (kind.schema, kind.name) == key and not is_array(column.type)
+        for column, enum in _native_enum_columns(metadata)
+        if (enum.schema, enum.name) == key and not is_array(column.type)
     ]
 
 
-def _mappings(metadata: MetaData, choices: Choices) -> dict[EnumKey, dict[str, str]]:
-    """What values of each type become, by the ``--map`` options of its columns."""
+def _given_mappings(metadata: MetaData, choices: Choices) -> dict[EnumKey, dict[str, str]]:
+    """Return the replacements given for the values of each type, by its columns."""
     mappings: dict[EnumKey, dict[str, str]] = {}
-    for column, kind in _native(metadata):
-        chosen = choices.maps.get(f"{column.table.name}.{column.name}", {})
-        mapping = mappings.setdefault((kind.schema, str(kind.name)), {})
-        for old, new in chosen.items():
+    for column, enum in _native_enum_columns(metadata):
+        given_mapping = choices.maps.get(f"{column.table.name}.{column.name}", {})
+        mapping = mappings.setdefault((enum.schema, str(enum.name)), {})
+        for old, new in given_mapping.items():
             if mapping.setdefault(old, new) != new:
                 raise MigrationError(
-                    f"--map: {old!r} of the type {kind.name} becomes {mapping[old]!r} or {new!r}: "
-                    "the columns that share the type change together."
+                    f"--map gives the value {old!r} of the enum type {enum.name} two "
+                    f"replacements, {mapping[old]!r} and {new!r}. Columns that share an enum type "
+                    "share its values: give all of them the same replacement."
                 )
     return mappings
 
 
-def _dropped(operation: MigrateOperation) -> tuple[str, str | None]:
+def _dropped_name(operation: MigrateOperation) -> tuple[str, str | None]:
     column = operation.column_name if isinstance(operation, ops.DropColumnOp) else None
     assert isinstance(operation, ops.DropColumnOp | ops.DropTableOp)
     return operation.table_name, column
 
 
-def _goes(table: str, column: str, dropped: set[tuple[str, str | None]]) -> bool:
-    """Whether a column that no model has with this type goes, and so does its use of the type.
+def _loses_type(table: str, column: str, dropped: set[tuple[str, str | None]]) -> bool:
+    """Return whether a column stops using an enum type that no model uses.
 
-    All do but those that are put aside.
+    Only a column that is put aside keeps the type.
     """
     if (table, None) in dropped or (table, column) in dropped:
         return True

@@ -1,4 +1,4 @@
-"""The foreign keys of a database and of models, as the steps that add them."""
+"""The foreign keys of a database and of the models, as steps that add them."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -7,13 +7,13 @@ import sqlalchemy as sa
 from alembic.operations import ops
 from sqlalchemy import Connection, MetaData
 
-from colonnade.migrations.autogenerate._reflected import Key
+from colonnade.migrations.autogenerate._reflected import TableKey
 from colonnade.migrations.operations import AddForeignKey, DropForeignKey
 from colonnade.models import constraint_name
 
 
-def foreign_keys_in(connection: Connection, tables: Iterable[Key]) -> list[AddForeignKey]:
-    """Those of a database's tables that have a name."""
+def foreign_keys_in(connection: Connection, tables: Iterable[TableKey]) -> list[AddForeignKey]:
+    """Return the named foreign keys of tables in a database."""
     inspector = sa.inspect(connection)
     return [
         foreign_key_of(key, name, schema)
@@ -24,14 +24,14 @@ def foreign_keys_in(connection: Connection, tables: Iterable[Key]) -> list[AddFo
 
 
 def foreign_keys_of(metadata: MetaData) -> list[AddForeignKey]:
-    """Those of models' tables that have a name."""
+    """Return the named foreign keys of the models' tables."""
     return [
         AddForeignKey(
             str(key.name),
             table.name,
             [column.name for column in key.columns],
             element.column.table.name,
-            [element.column.name for element in key.elements],
+            [foreign_key.column.name for foreign_key in key.elements],
             ondelete=key.ondelete,
             onupdate=key.onupdate,
             deferrable=key.deferrable,
@@ -46,7 +46,7 @@ def foreign_keys_of(metadata: MetaData) -> list[AddForeignKey]:
 
 
 def foreign_key_of(key: Any, table: str, schema: str | None) -> AddForeignKey:
-    """What adds a foreign key, as SQLAlchemy's inspector read it."""
+    """Convert a foreign key, as reflected by SQLAlchemy's inspector, to a step."""
     options = key.get("options", {})
     return AddForeignKey(
         key["name"],
@@ -64,7 +64,7 @@ def foreign_key_of(key: Any, table: str, schema: str | None) -> AddForeignKey:
 
 
 def name_foreign_keys(metadata: MetaData) -> None:
-    """Give the foreign keys of tables a name that have none: a migration drops them by it."""
+    """Name the unnamed foreign keys of a metadata, so that a migration can drop them."""
     for table in metadata.tables.values():
         for key in table.foreign_key_constraints:
             if key.name is None:
@@ -73,8 +73,8 @@ def name_foreign_keys(metadata: MetaData) -> None:
 
 
 def name_in_operations(modified: ops.ModifyTableOps) -> None:
-    """Give the foreign keys a name that a database has without one, in what changes a table."""
-    for place, operation in enumerate(modified.ops):
+    """Name the unnamed foreign keys in the operations on a table."""
+    for index, operation in enumerate(modified.ops):
         match operation:
             case ops.CreateForeignKeyOp(constraint_name=None):
                 operation.constraint_name = foreign_key_name(
@@ -83,18 +83,18 @@ def name_in_operations(modified: ops.ModifyTableOps) -> None:
             case ops.DropConstraintOp(constraint_name=None, constraint_type="foreignkey"):
                 key: Any = operation.reverse()
                 name = foreign_key_name(key.source_table, key.local_cols, key.referent_table)
-                modified.ops[place] = DropForeignKey(
+                modified.ops[index] = DropForeignKey(
                     name, operation.table_name, schema=operation.schema
                 )
 
 
 def foreign_key_name(table: str, columns: Iterable[object], target: str) -> str:
-    """The name of a foreign key, by the convention that models have."""
+    """Return the name of a foreign key by the models' naming convention."""
     return str(constraint_name("fk", table, *map(str, columns), target))
 
 
 def foreign_key_step(added: ops.CreateForeignKeyOp) -> AddForeignKey:
-    """Alembic's operation on a foreign key as our step."""
+    """Convert Alembic's operation to a step."""
     rules = {name: added.kw.get(name) for name in ("ondelete", "onupdate")}
     return AddForeignKey(
         str(added.constraint_name),

@@ -1,4 +1,4 @@
-"""What is dropped and comes again: under another name, or saying something else."""
+"""Pair each dropped constraint or index with its replacement, to rename or replace it."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -9,98 +9,138 @@ from alembic.operations import ops
 from alembic.operations.ops import MigrateOperation
 
 from colonnade.migrations import operations as safe_ops
-from colonnade.migrations.autogenerate._reflected import Key, Stored, normal
+from colonnade.migrations.autogenerate._reflected import StoredTable, TableKey, normalized
 from colonnade.migrations.autogenerate._rendering import condition_of
 from colonnade.migrations.autogenerate._schema_history import SchemaHistory, index_step
 
 
 @dataclass
 class Pairing:
-    """Makes one step of a constraint or index that is dropped and the one that comes for it.
+    """Merges the operation that drops a constraint or index and the one that adds its successor.
 
     Args:
-        before: The tables before, as the database keeps them.
-        after: The tables afterwards.
-        ledger: What the history says of its CHECKs and indexes.
-        going_back: Whether it is a downgrade.
-        mapping: What values of a column become that a CHECK lists; by the table and the CHECK.
+        before: The tables before the operations, as the database stores them.
+        after: The tables after the operations.
+        schema_history: The history's definitions of CHECKs and indexes.
+        going_back: Whether the operations are a downgrade.
+        mapping: Returns a column and the replacements for its values, for a CHECK that lists
+            them. Its arguments are the table, the CHECK's name, and the old and new condition.
     """
 
-    before: Mapping[Key, Stored]
-    after: Mapping[Key, Stored]
-    ledger: SchemaHistory
+    before: Mapping[TableKey, StoredTable]
+    after: Mapping[TableKey, StoredTable]
+    schema_history: SchemaHistory
     going_back: bool
     mapping: Callable[[str, str, Any, Any], tuple[str, Mapping[Any, Any]] | None]
 
     def pair(
         self, operations: Iterable[MigrateOperation], table: str, schema: str | None
     ) -> list[MigrateOperation]:
-        """The operations of a table, with one step for each pair."""
-        left = [
+        """Return the operations on a table, with each pair merged into one step."""
+        remaining = [
             index_step(operation) if isinstance(operation, ops.CreateIndexOp) else operation
             for operation in operations
         ]
-        before = self.before.get((schema, table), Stored())
-        after = self.after.get((schema, table), Stored())
-        self._checks(left, table, schema, before, after)
-        self._indexes(left, table, schema, before, after)
-        self._constraints(left, table, schema, "unique", partial(_same_unique, before, after))
-        self._constraints(left, table, schema, "foreignkey", _same_foreign_key)
-        return left
+        before = self.before.get((schema, table), StoredTable())
+        after = self.after.get((schema, table), StoredTable())
+        self._checks(remaining, table, schema, before, after)
+        self._indexes(remaining, table, schema, before, after)
+        self._constraints(remaining, table, schema, "unique", partial(_same_unique, before, after))
+        self._constraints(remaining, table, schema, "foreignkey", _same_foreign_key)
+        return remaining
 
     def _constraints(
         self,
-        left: list[Any],
+        remaining: list[Any],
         table: str,
         schema: str | None,
         kind: str,
         is_same: Callable[[Any, Any], bool],
     ) -> None:
-        for drop in _drops(left, kind):
-            added = (operation for operation in left if isinstance(operation, ops.AddConstraintOp))
-            same = (new for new in added if new.constraint_type == kind and is_same(drop, new))
-            new = next(same, None)
+        for drop in _dropped_constraints(remaining, kind):
+            new = next(
+                (
+                    operation
+                    for operation in remaining
+                    if isinstance(operation, ops.AddConstraintOp)
+                    and operation.constraint_type == kind
+                    and is_same(drop, operation)
+                ),
+                None,
+            )
             names = str(drop.constraint_name), str(getattr(new, "constraint_name", None))
             if new is None or "None" in names or names[0] == names[1]:
                 continue
-            left.remove(new)
+            remaining.remove(new)
             step = safe_ops.RenameConstraint(table, *names, schema=schema)
-            left[left.index(drop)] = step
+            remaining[remaining.index(drop)] = step
 
     def _indexes(
-        self, left: list[Any], table: str, schema: str | None, before: Stored, after: Stored
+        self,
+        remaining: list[Any],
+        table: str,
+        schema: str | None,
+        before: StoredTable,
+        after: StoredTable,
     ) -> None:
-        for gone in [operation for operation in left if isinstance(operation, ops.DropIndexOp)]:
-            old = before.indexes.get(str(gone.index_name))
+        for drop in [
+            operation for operation in remaining if isinstance(operation, ops.DropIndexOp)
+        ]:
+            old = before.indexes.get(str(drop.index_name))
             same = next(
-                (operation for operation in left if isinstance(operation, safe_ops.AddIndex)
-                 and old is not None and after.indexes.get(operation.name) == old),
+                (
+                    operation
+                    for operation in remaining
+                    if isinstance(operation, safe_ops.AddIndex)
+                    and old is not None
+                    and after.indexes.get(operation.name) == old
+                ),
                 None,
-            )  # fmt: skip
-            if same is not None and same.name != str(gone.index_name):
-                left.remove(same)
-                names = str(gone.index_name), same.name
-                left[left.index(gone)] = safe_ops.RenameIndex(table, *names, schema=schema)
+            )
+            if same is not None and same.name != str(drop.index_name):
+                remaining.remove(same)
+                names = str(drop.index_name), same.name
+                remaining[remaining.index(drop)] = safe_ops.RenameIndex(
+                    table, *names, schema=schema
+                )
 
     def _checks(
-        self, left: list[Any], table: str, schema: str | None, before: Stored, after: Stored
+        self,
+        remaining: list[Any],
+        table: str,
+        schema: str | None,
+        before: StoredTable,
+        after: StoredTable,
     ) -> None:
         checks = [
-            operation for operation in left if isinstance(operation, ops.CreateCheckConstraintOp)
+            operation
+            for operation in remaining
+            if isinstance(operation, ops.CreateCheckConstraintOp)
         ]
-        for drop in _drops(left, "check"):
+        for drop in _dropped_constraints(remaining, "check"):
             name = str(drop.constraint_name)
-            twin = next((check for check in checks if str(check.constraint_name) == name), None)
-            if twin is None:
+            replacement = next(
+                (check for check in checks if str(check.constraint_name) == name), None
+            )
+            if replacement is None:
                 condition = _condition(before, name)
-                same = (c for c in checks if _condition(after, str(c.constraint_name)) == condition)
-                twin = None if condition is None else next(same, None)
-            if twin is not None:
-                checks.remove(twin)
-                left.remove(twin)
-                left[left.index(drop)] = self._changed(drop, twin, table, schema)
+                replacement = next(
+                    (
+                        check
+                        for check in checks
+                        if condition is not None
+                        and _condition(after, str(check.constraint_name)) == condition
+                    ),
+                    None,
+                )
+            if replacement is not None:
+                checks.remove(replacement)
+                remaining.remove(replacement)
+                remaining[remaining.index(drop)] = self._replacement(
+                    drop, replacement, table, schema
+                )
 
-    def _changed(
+    def _replacement(
         self,
         drop: ops.DropConstraintOp,
         new: ops.CreateCheckConstraintOp,
@@ -108,14 +148,14 @@ class Pairing:
         schema: str | None,
     ) -> safe_ops.Step:
         old_name, new_name = str(drop.constraint_name), str(new.constraint_name)
-        old = self.ledger.checks.get((schema, table, old_name), _dropped(drop))
-        condition = self.said(new, table, schema)
+        old = self.schema_history.checks.get((schema, table, old_name), _dropped_condition(drop))
+        condition = self.condition_of_added(new, table, schema)
         if old_name != new_name:
             return safe_ops.RenameCheck(table, old_name, new_name, condition, schema=schema)
-        was, becomes = old, condition
-        if self.going_back:  # the older of the two is the one that comes back
-            was, becomes = condition, _dropped(drop)
-        mapped = self.mapping(table, new_name, was, becomes)
+        older, newer = old, condition
+        if self.going_back:  # the added CHECK is the older one
+            older, newer = condition, _dropped_condition(drop)
+        mapped = self.mapping(table, new_name, older, newer)
         if mapped is None:
             return safe_ops.ReplaceCheck(new_name, table, condition, schema=schema)
         column, values = mapped
@@ -123,35 +163,35 @@ class Pairing:
             new_name, table, condition, column=column, values=values, schema=schema
         )
 
-    def said(
+    def condition_of_added(
         self, added: ops.CreateCheckConstraintOp, table: str, schema: str | None
     ) -> safe_ops.Condition:
-        """The condition of a CHECK that comes; of one that comes back, as the history said it."""
+        """Return the condition of an added CHECK; in a downgrade, the history's definition."""
         condition: safe_ops.Condition = condition_of(added.condition)
         if self.going_back:
             name = str(added.constraint_name)
-            condition = self.ledger.checks.get((schema, table, name), condition)
+            condition = self.schema_history.checks.get((schema, table, name), condition)
         return condition
 
 
-def _drops(left: Iterable[Any], kind: str) -> list[ops.DropConstraintOp]:
+def _dropped_constraints(remaining: Iterable[Any], kind: str) -> list[ops.DropConstraintOp]:
     return [
-        operation for operation in left
+        operation for operation in remaining
         if isinstance(operation, ops.DropConstraintOp) and operation.constraint_type == kind
     ]  # fmt: skip
 
 
-def _condition(stored: Stored, name: str) -> str | None:
+def _condition(stored: StoredTable, name: str) -> str | None:
     condition = stored.checks.get(name)
-    return None if condition is None else normal(condition.removeprefix("CHECK "))
+    return None if condition is None else normalized(condition.removeprefix("CHECK "))
 
 
-def _dropped(drop: ops.DropConstraintOp) -> str:
+def _dropped_condition(drop: ops.DropConstraintOp) -> str:
     reverse: Any = drop.reverse()
-    return normal(str(reverse.condition).replace("\\:", ":"))
+    return normalized(str(reverse.condition).replace("\\:", ":"))
 
 
-def _same_unique(before: Stored, after: Stored, drop: Any, new: Any) -> bool:
+def _same_unique(before: StoredTable, after: StoredTable, drop: Any, new: Any) -> bool:
     old = before.uniques.get(str(drop.constraint_name))
     return old is not None and old == after.uniques.get(str(new.constraint_name))
 
@@ -172,7 +212,7 @@ def _foreign_key(operation: Any) -> Any:
     )
 
 
-def _rule(action: Any) -> Any:
-    """A rule of a foreign key; NO ACTION is what there is without one."""
-    text = action.upper() if isinstance(action, str) else action
-    return None if text in ("NO ACTION", False) else text
+def _rule(rule: Any) -> Any:
+    """Normalize a foreign key's rule; NO ACTION is the default."""
+    upper = rule.upper() if isinstance(rule, str) else rule
+    return None if upper in ("NO ACTION", False) else upper

@@ -1,8 +1,8 @@
-"""Columns, constraints and indexes as a database itself writes them down.
+"""Columns, constraints and indexes as a database stores them.
 
-PostgreSQL keeps ``status IN ('a', 'b')`` as ``((status)::text = ANY (ARRAY[...]))``. What a model
-says is compared with what is stored by having the same database store the model's as well: in a
-temporary table there, in memory for SQLite.
+PostgreSQL stores ``status IN ('a', 'b')`` as ``((status)::text = ANY (ARRAY[...]))``. To compare a
+model's definition with the stored one, the same database has to store the model's table as well: a
+temporary table on PostgreSQL, an in-memory database for SQLite.
 """
 
 import re
@@ -19,15 +19,16 @@ from sqlalchemy.schema import (
     CreateIndex,
     CreateTable,
     DropTable,
-    Index,
     PrimaryKeyConstraint,
     UniqueConstraint,
 )
 
+from colonnade._sqlalchemy_compat import belongs_to_type, copy_item, is_created_on
+
 SQLITE_RESERVED_WORDS = SQLiteIdentifierPreparer.reserved_words
 
-Key = tuple[str | None, str]
-"""A table: its schema, None for the default one, and its name."""
+TableKey = tuple[str | None, str]
+"""A table's schema, None for the default schema, and its name."""
 
 _SCHEMA = "CASE WHEN n.nspname = current_schema() THEN NULL ELSE n.nspname END"
 _POSTGRESQL_COLUMNS = """
@@ -63,19 +64,19 @@ _TEMPORARY = "n.oid = pg_my_temp_schema()"
 
 
 @dataclass
-class Stored:
-    """A table as it is stored.
+class StoredTable:
+    """A table as the database stores it.
 
     Attributes:
-        types: Of each column.
-        defaults: Of each column that has one in the database.
+        types: The type of each column.
+        defaults: The server default of each column that has one.
         computed: The expression of each computed column.
-        collations: Of each column that has another than its type has.
-        checks: The condition of each CHECK that has a name.
-        unnamed: The conditions of those that have none.
-        indexes: How each index is made, but for its name and its table's.
-        uniques: What each UNIQUE constraint says that has a name.
-        unnamed_uniques: The columns of those that have none, on SQLite.
+        collations: The collation of each column whose collation is not its type's default.
+        checks: The condition of each named CHECK.
+        unnamed: The conditions of the unnamed CHECKs.
+        indexes: The definition of each index, without its name and table.
+        uniques: The definition of each named UNIQUE constraint.
+        unnamed_uniques: The columns of each unnamed UNIQUE constraint, on SQLite.
         key: The columns of the primary key.
         key_name: The name of the primary key, if it has one.
     """
@@ -93,38 +94,41 @@ class Stored:
     key_name: str | None = None
 
 
-def stored_tables(connection: Connection) -> Mapping[Key, Stored]:
-    """The tables of a database."""
+def stored_tables(connection: Connection) -> Mapping[TableKey, StoredTable]:
+    """Return the tables of a database."""
     if connection.dialect.name == "postgresql":
         return _read_postgresql(connection, _PERMANENT)
     return _read_sqlite(connection)
 
 
-def stored_models(metadata: MetaData, connection: Connection) -> Mapping[Key, Stored]:
-    """The tables of a metadata, as a database would keep them; without those it cannot make.
+def stored_models(metadata: MetaData, connection: Connection) -> Mapping[TableKey, StoredTable]:
+    """Return the tables of a metadata as a database would store them.
+
+    Tables that the database cannot create are left out.
 
     Args:
         metadata: The models' tables.
-        connection: The database; on PostgreSQL, in a transaction, of which nothing remains.
+        connection: The database. On PostgreSQL the tables are created in a savepoint that is
+            rolled back.
     """
-    stored_by_key: dict[Key, Stored] = {}
+    tables_by_key: dict[TableKey, StoredTable] = {}
     for schema in {table.schema for table in metadata.tables.values()}:
         tables = [table for table in metadata.tables.values() if table.schema == schema]
         if connection.dialect.name == "postgresql":
-            stored = _model_on_postgresql(tables, connection)
+            stored = _store_on_postgresql(tables, connection)
         else:
-            stored = _model_on_sqlite(tables)
-        stored_by_key.update({(schema, name): table for name, table in stored.items()})
-    return stored_by_key
+            stored = _store_on_sqlite(tables)
+        tables_by_key.update({(schema, name): table for name, table in stored.items()})
+    return tables_by_key
 
 
-def _model_on_sqlite(tables: Sequence[Table]) -> Mapping[str, Stored]:
+def _store_on_sqlite(tables: Sequence[Table]) -> Mapping[str, StoredTable]:
     engine = create_engine("sqlite://")
     try:
         with engine.connect() as memory:
             for table in tables:
                 try:
-                    _make(memory, table)
+                    _create_table(memory, table)
                 except DBAPIError:
                     memory.execute(DropTable(table, if_exists=True))
             return {name: stored for (_, name), stored in _read_sqlite(memory).items()}
@@ -132,53 +136,48 @@ def _model_on_sqlite(tables: Sequence[Table]) -> Mapping[str, Stored]:
         engine.dispose()
 
 
-def _model_on_postgresql(tables: Sequence[Table], connection: Connection) -> Mapping[str, Stored]:
+def _store_on_postgresql(
+    tables: Sequence[Table], connection: Connection
+) -> Mapping[str, StoredTable]:
     outer = connection.begin_nested()
     try:
         for table in tables:
             inner = connection.begin_nested()
             try:
-                _make(connection, table, "TEMPORARY")
+                _create_table(connection, table, "TEMPORARY")
                 inner.commit()
-            except DBAPIError:  # a type that is not there yet
+            except DBAPIError:  # the table uses a type that does not exist yet
                 inner.rollback()
-        on_server = _read_postgresql(connection, _TEMPORARY)
+        stored_tables_by_key = _read_postgresql(connection, _TEMPORARY)
     finally:
         outer.rollback()
-    return {name: stored for (_, name), stored in on_server.items()}
+    return {name: stored for (_, name), stored in stored_tables_by_key.items()}
 
 
-def _make(connection: Connection, table: Table, *prefixes: str) -> None:
-    """Make a table with all that is its own, without what refers to others."""
-    plain = Table(table.name, MetaData(), *_parts(table), prefixes=list(prefixes))
-    key = [column.name for column in table.primary_key.columns]  # in its own order
+def _create_table(connection: Connection, table: Table, *prefixes: str) -> None:
+    """Create a copy of a table without its foreign keys."""
+    plain = Table(table.name, MetaData(), *_columns_and_checks(table), prefixes=list(prefixes))
+    key = [column.name for column in table.primary_key.columns]  # in the key's order
     name = table.primary_key.name
     plain.append_constraint(
         PrimaryKeyConstraint(*key, name=name if isinstance(name, str) else None)
     )
     for constraint in table.constraints:
         if isinstance(constraint, UniqueConstraint):
-            copy = constraint._copy(target_table=plain)
-            plain.append_constraint(copy)
+            plain.append_constraint(copy_item(constraint, target_table=plain))
     connection.execute(CreateTable(plain))
     schema = "pg_temp" if prefixes else "main"
-    # A model may define an index twice; a database has one of each name.
-    indexes = {index.name: index for index in table.indexes if is_made(index, connection)}
+    # A model may define an index twice; in a database each name exists once.
+    indexes = {index.name: index for index in table.indexes if is_created_on(index, connection)}
     for index in indexes.values():
         options = {"schema_translate_map": {table.schema: schema}}
         connection.execute(CreateIndex(index), execution_options=options)
 
 
-def is_made(index: Index, connection: Connection) -> bool:
-    """Whether an index is made on this database, by its ``ddl_if``."""
-    condition = index._ddl_if
-    return condition is None or condition._should_execute(CreateIndex(index), index, connection)
-
-
-def _parts(table: Table) -> Iterator[Column[Any] | CheckConstraint]:
-    """A table's columns and CHECKs, without what refers to others."""
+def _columns_and_checks(table: Table) -> Iterator[Column[Any] | CheckConstraint]:
+    """Yield copies of a table's columns and CHECKs, without foreign keys."""
     for column in table.columns:
-        copy = column._copy()
+        copy = copy_item(column)
         copy.foreign_keys.clear()
         copy.constraints = {
             constraint for constraint in copy.constraints if isinstance(constraint, CheckConstraint)
@@ -186,17 +185,17 @@ def _parts(table: Table) -> Iterator[Column[Any] | CheckConstraint]:
         copy.index = copy.unique = None
         yield copy
     for constraint in table.constraints:
-        if isinstance(constraint, CheckConstraint) and not constraint._type_bound:
-            yield constraint._copy()
+        if isinstance(constraint, CheckConstraint) and not belongs_to_type(constraint):
+            yield copy_item(constraint)
 
 
-def _read_postgresql(connection: Connection, where: str) -> Mapping[Key, Stored]:
-    tables: dict[Key, Stored] = {}
+def _read_postgresql(connection: Connection, where: str) -> Mapping[TableKey, StoredTable]:
+    tables: dict[TableKey, StoredTable] = {}
 
     def rows(query: str) -> Iterator[Any]:
         sql = query.replace("{schema}", _SCHEMA).replace("{where}", where)
         for schema, table, *row in connection.execute(text(sql)):
-            yield tables.setdefault((schema, table), Stored()), *row
+            yield tables.setdefault((schema, table), StoredTable()), *row
 
     for stored, column, kind, default, generated, collation in rows(_POSTGRESQL_COLUMNS):
         stored.types[column] = kind
@@ -208,7 +207,7 @@ def _read_postgresql(connection: Connection, where: str) -> Mapping[Key, Stored]
             stored.collations[column] = collation
     for stored, name, kind, definition, columns in rows(_POSTGRESQL_CONSTRAINTS):
         if kind == "c":
-            stored.checks[name] = _restored(definition.removesuffix(" NOT VALID"))
+            stored.checks[name] = _as_restored(definition.removesuffix(" NOT VALID"))
         elif kind == "u":
             stored.uniques[name] = definition
         else:
@@ -216,7 +215,7 @@ def _read_postgresql(connection: Connection, where: str) -> Mapping[Key, Stored]
             stored.key_name = name
     for stored, name, unique, definition in rows(_POSTGRESQL_INDEXES):
         kind = "UNIQUE " if unique else ""
-        stored.indexes[name] = kind + _restored(definition.partition(" USING ")[2])
+        stored.indexes[name] = kind + _as_restored(definition.partition(" USING ")[2])
     return tables
 
 
@@ -225,8 +224,11 @@ _CAST_LIST = re.compile(
 )
 
 
-def _restored(expression: str) -> str:
-    """An expression as PostgreSQL has it after a dump, where a cast of a list is one of each."""
+def _as_restored(expression: str) -> str:
+    """Return an expression as PostgreSQL stores it after a dump and restore.
+
+    A dump turns the cast of an array into a cast of each element.
+    """
 
     def cast_each(match: re.Match[str]) -> str:
         return "ARRAY[" + re.sub(_CAST, r"(\g<0>)::text", match[1]) + "]"
@@ -238,9 +240,10 @@ _CAST = r"'(?:[^']|'')*'::character varying"
 
 
 def _default(expression: str) -> str:
-    """A default; the sequence of a serial column has another name in each table.
+    """Normalize a default.
 
-    ``now()`` is another name of ``CURRENT_TIMESTAMP``:
+    The sequence of a serial column has a different name in the temporary table, and ``now()`` is
+    the same as ``CURRENT_TIMESTAMP``:
     https://www.postgresql.org/docs/current/functions-datetime.html#FUNCTIONS-DATETIME-CURRENT
     """
     if expression.startswith("nextval("):
@@ -248,26 +251,28 @@ def _default(expression: str) -> str:
     return "now()" if expression == "CURRENT_TIMESTAMP" else expression
 
 
-def _read_sqlite(connection: Connection) -> Mapping[Key, Stored]:
-    tables: dict[Key, Stored] = {}
-    rows = connection.execute(
+def _read_sqlite(connection: Connection) -> Mapping[TableKey, StoredTable]:
+    tables: dict[TableKey, StoredTable] = {}
+    result = connection.execute(
         text("SELECT name, sql FROM sqlite_master WHERE type = 'table' AND sql IS NOT NULL")
     )
-    for name, sql in rows.all():
+    for name, sql in result.all():
         tables[None, name] = _sqlite_table(connection, name, sql)
-    rows = connection.execute(
+    result = connection.execute(
         text("SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'index' AND sql != ''")
     )
-    for name, table, sql in rows.all():
+    for name, table, sql in result.all():
         if (None, table) in tables:
             tables[None, table].indexes[name] = _sqlite_index(sql)
     return tables
 
 
-def _sqlite_table(connection: Connection, name: str, sql: str) -> Stored:
+def _sqlite_table(connection: Connection, name: str, sql: str) -> StoredTable:
     quoted = name.replace('"', '""')
     named = list(constraint_names(sql))
-    stored = Stored(key_name=next((name for name, kind, _ in named if kind == "PRIMARY"), None))
+    stored = StoredTable(
+        key_name=next((constraint for constraint, kind, _ in named if kind == "PRIMARY"), None)
+    )
     key: list[tuple[int, str]] = []
     generated = computed_in(sql)
     for row in connection.execute(text(f'PRAGMA table_xinfo("{quoted}")')).all():
@@ -276,7 +281,7 @@ def _sqlite_table(connection: Connection, name: str, sql: str) -> Stored:
         if column in generated:
             stored.computed[column] = generated[column]
         elif row[4] is not None:
-            stored.defaults[column] = normal(row[4])
+            stored.defaults[column] = normalized(row[4])
         if row[5]:
             key.append((row[5], column))
     stored.key[:] = [column for _, column in sorted(key)]
@@ -285,8 +290,8 @@ def _sqlite_table(connection: Connection, name: str, sql: str) -> Stored:
         if check is None:
             stored.unnamed.append(condition)
         else:
-            stored.checks[check] = normal(condition)
-    uniques = {columns: name for name, kind, columns in named if kind == "UNIQUE"}
+            stored.checks[check] = normalized(condition)
+    uniques = {columns: constraint for constraint, kind, columns in named if kind == "UNIQUE"}
     for columns, constraint in uniques.items():  # SQLite adds no index for the primary key
         stored.uniques[constraint] = f"UNIQUE ({', '.join(columns)})"
     stored.unnamed_uniques |= uniques_of(connection, name) - uniques.keys()
@@ -294,7 +299,7 @@ def _sqlite_table(connection: Connection, name: str, sql: str) -> Stored:
 
 
 def uniques_of(connection: Connection, table: str) -> set[tuple[str, ...]]:
-    """The columns of each UNIQUE of a table, as SQLite itself knows them."""
+    """Return the columns of each UNIQUE constraint of a table on SQLite."""
     quoted = table.replace('"', '""')
     indexes = connection.execute(text(f'PRAGMA index_list("{quoted}")')).all()
     uniques = set()
@@ -305,17 +310,20 @@ def uniques_of(connection: Connection, table: str) -> set[tuple[str, ...]]:
 
 
 def _sqlite_index(sql: str) -> str:
-    """How an index of SQLite is made, without its name and its table's."""
-    tokens = [token for token in _TOKEN.findall(sql) if not token.isspace()]
+    """Return the definition of an index on SQLite without its name and table."""
+    tokens = [word for word in _TOKEN.findall(sql) if not word.isspace()]
     unique = "UNIQUE " if tokens[1].upper() == "UNIQUE" else ""
-    return unique + normal(" ".join(tokens[tokens.index("(") :]))
+    return unique + normalized(" ".join(tokens[tokens.index("(") :]))
 
 
 def index_parts(definition: str) -> tuple[list[str], str | None]:
-    """What an index is on, and its condition on SQLite, by how ``Stored`` has it."""
+    """Split the definition of an index in ``StoredTable`` into its parts and its condition.
+
+    The condition is returned for SQLite only.
+    """
     method = re.match(r"\w+ (?=\()", definition := definition.removeprefix("UNIQUE "))
     tokens = _TOKEN.findall(definition[method.end() if method else 0 :])
-    end = _closing(tokens, 0) if tokens[0] == "(" else len(tokens)
+    end = _closing_bracket(tokens, 0) if tokens[0] == "(" else len(tokens)
     rest = "".join(tokens[end + 1 :])
     where = rest.removeprefix(" WHERE ") if rest.startswith(" WHERE ") else None
     if method or where is not None:
@@ -331,45 +339,50 @@ def index_parts(definition: str) -> tuple[list[str], str | None]:
 
 
 def constraint_names(sql: str) -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    """The name, first word and columns of each constraint with a name in a CREATE TABLE of SQLite.
+    """Yield the name, first keyword and columns of the named constraints in a CREATE TABLE.
 
-    Columns are those of a constraint that stands by itself, or the one that it stands beside.
+    The columns are those of a table constraint, or the one that a column constraint belongs to.
+
+    Args:
+        sql: A CREATE TABLE statement of SQLite.
     """
-    tokens = [token for token in _TOKEN.findall(sql) if not token.isspace()]
-    tokens = [token for token in tokens if not token.startswith(("--", "/*"))]
+    tokens = [word for word in _TOKEN.findall(sql) if not word.isspace()]
+    tokens = [word for word in tokens if not word.startswith(("--", "/*"))]
     depth, column = 0, ""
-    for place, word in enumerate(tokens):
-        if depth == 1 and tokens[place - 1] in ("(", ","):
-            column = identifier(word)
+    for index, word in enumerate(tokens):
+        if depth == 1 and tokens[index - 1] in ("(", ","):
+            column = unquoted(word)
         depth += (word == "(") - (word == ")")
         if word.upper() != "CONSTRAINT" or depth != 1:
             continue
-        kind = tokens[place + 2].upper()
-        after = place + (4 if kind == "PRIMARY" else 3)
+        kind = tokens[index + 2].upper()
+        after = index + (4 if kind == "PRIMARY" else 3)
         columns: tuple[str, ...] = (column,)
         if tokens[after : after + 1] == ["("]:
-            inside = tokens[after + 1 : _closing(tokens, after)]
-            columns = tuple(identifier(word) for word in inside if word != ",")
-        yield identifier(tokens[place + 1]), kind, columns
+            inside = tokens[after + 1 : _closing_bracket(tokens, after)]
+            columns = tuple(unquoted(word) for word in inside if word != ",")
+        yield unquoted(tokens[index + 1]), kind, columns
 
 
 def computed_in(sql: str) -> dict[str, str]:
-    """The expression of each computed column in a CREATE TABLE of SQLite."""
-    tokens = [token for token in _TOKEN.findall(sql) if not token.isspace()]
-    depth, column, computed = 0, "", {}
-    for place, word in enumerate(tokens):
-        if depth == 1 and tokens[place - 1] in ("(", ","):
-            column = identifier(word)
+    """Return the expression of each computed column in a CREATE TABLE of SQLite."""
+    tokens = [word for word in _TOKEN.findall(sql) if not word.isspace()]
+    depth, column, expressions = 0, "", {}
+    for index, word in enumerate(tokens):
+        if depth == 1 and tokens[index - 1] in ("(", ","):
+            column = unquoted(word)
         depth += (word == "(") - (word == ")")
-        is_as = word.upper() == "AS" and depth == 1 and tokens[place + 1 : place + 2] == ["("]
+        is_as = word.upper() == "AS" and depth == 1 and tokens[index + 1 : index + 2] == ["("]
         if is_as:
-            computed[column] = normal(" ".join(tokens[place + 2 : _closing(tokens, place + 1)]))
-    return computed
+            expressions[column] = normalized(
+                " ".join(tokens[index + 2 : _closing_bracket(tokens, index + 1)])
+            )
+    return expressions
 
 
 def collations_in(sql: str) -> dict[str, str]:
-    """The collation of each column that names one in a CREATE TABLE of SQLite."""
-    return {identifier(name): identifier(collation) for name, collation in _COLLATION.findall(sql)}
+    """Return the explicit collation of each column in a CREATE TABLE of SQLite."""
+    return {unquoted(name): unquoted(collation) for name, collation in _COLLATION.findall(sql)}
 
 
 _COLLATION = re.compile(
@@ -379,12 +392,12 @@ _COLLATION = re.compile(
 
 
 def has_expression(sql: str) -> bool:
-    """Whether an index of SQLite is on more than columns."""
-    tokens = [token for token in _TOKEN.findall(sql) if not token.isspace()]
+    """Return whether an index of SQLite has an expression or a condition."""
+    tokens = [word for word in _TOKEN.findall(sql) if not word.isspace()]
     start = tokens.index("(")
     return any(
-        not re.fullmatch(r"[\w,]+|[\"`\[].*", token)
-        for token in tokens[start + 1 : _closing(tokens, start)]
+        not re.fullmatch(r"[\w,]+|[\"`\[].*", word)
+        for word in tokens[start + 1 : _closing_bracket(tokens, start)]
     )
 
 
@@ -396,33 +409,33 @@ _TOKEN = re.compile(
 
 
 def checks_in(sql: str) -> Iterator[tuple[str | None, str]]:
-    """The name and condition of each CHECK in a CREATE TABLE of SQLite."""
-    tokens = [token for token in _TOKEN.findall(sql) if not token.startswith(("--", "/*"))]
+    """Yield the name and condition of each CHECK in a CREATE TABLE of SQLite."""
+    tokens = [word for word in _TOKEN.findall(sql) if not word.startswith(("--", "/*"))]
     name: str | None = None
     position = 0
     while position < len(tokens):
         word = tokens[position].upper()
         position += 1
         if word == "CONSTRAINT":
-            position = _after_space(tokens, position)
-            name = identifier(tokens[position])
+            position = _skip_spaces(tokens, position)
+            name = unquoted(tokens[position])
             position += 1
         elif word == "CHECK":
-            position = _after_space(tokens, position)
-            end = _closing(tokens, position)
+            position = _skip_spaces(tokens, position)
+            end = _closing_bracket(tokens, position)
             yield name, "".join(tokens[position + 1 : end]).strip()
             name, position = None, end + 1
         elif not word.isspace():
             name = None
 
 
-def _after_space(tokens: list[str], position: int) -> int:
+def _skip_spaces(tokens: list[str], position: int) -> int:
     while tokens[position].isspace():
         position += 1
     return position
 
 
-def _closing(tokens: list[str], position: int) -> int:
+def _closing_bracket(tokens: list[str], position: int) -> int:
     depth = 0
     for end in range(position, len(tokens)):
         depth += (tokens[end] == "(") - (tokens[end] == ")")
@@ -431,31 +444,33 @@ def _closing(tokens: list[str], position: int) -> int:
     return len(tokens)
 
 
-def identifier(token: str) -> str:
-    """A name without its quotes."""
+def unquoted(word: str) -> str:
+    """Return an identifier without its quotes."""
     quotes = {'"': '"', "`": "`", "[": "]"}
-    if token and token[0] in quotes and token.endswith(quotes[token[0]]):
-        closing = quotes[token[0]]
-        return token[1:-1].replace(closing * 2, closing)
-    return token
+    if word and word[0] in quotes and word.endswith(quotes[word[0]]):
+        closing = quotes[word[0]]
+        return word[1:-1].replace(closing * 2, closing)
+    return word
 
 
-def normal(expression: str) -> str:
-    """An expression of SQLite without what makes no difference: spaces, quotes, brackets."""
+def normalized(expression: str) -> str:
+    """Normalize an expression of SQLite: spaces, optional quotes and outer brackets."""
     tokens: list[str] = []
-    for token in _TOKEN.findall(expression):
-        if token.isspace() or token.startswith(("--", "/*")):
+    for word in _TOKEN.findall(expression):
+        if word.isspace() or word.startswith(("--", "/*")):
             continue
-        plain = identifier(token)
-        is_plain = re.fullmatch(r"[A-Za-z_]\w*", plain) and (plain == token or not _is_word(plain))
-        tokens.append(plain if is_plain else token)
-    while tokens[:1] == ["("] and _closing(tokens, 0) == len(tokens) - 1:
+        plain = unquoted(word)
+        is_plain = re.fullmatch(r"[A-Za-z_]\w*", plain) and (
+            plain == word or not _is_reserved(plain)
+        )
+        tokens.append(plain if is_plain else word)
+    while tokens[:1] == ["("] and _closing_bracket(tokens, 0) == len(tokens) - 1:
         tokens = tokens[1:-1]
-    return _joined(tokens)
+    return _join_tokens(tokens)
 
 
-def _joined(tokens: list[str]) -> str:
-    """Tokens with spaces where people have them."""
+def _join_tokens(tokens: list[str]) -> str:
+    """Join tokens with conventional spacing."""
     text, before, signed = "", "(", False
     for word in tokens:
         is_call = word == "(" and _is_name(before)
@@ -470,59 +485,57 @@ _OPERATORS = frozenset(("(", ",", "<", ">", "=", "<=", ">=", "<>", "!=", "=="))
 _KEYWORDS = frozenset(("AND", "OR", "NOT", "IN", "IS", "BETWEEN", "THEN", "ELSE", "WHEN", "LIKE"))
 
 
-def _is_name(token: str) -> bool:
-    return re.fullmatch(r"[A-Za-z_]\w*", token) is not None and token.upper() not in _KEYWORDS
+def _is_name(word: str) -> bool:
+    return re.fullmatch(r"[A-Za-z_]\w*", word) is not None and word.upper() not in _KEYWORDS
 
 
-def names_in(expression: str) -> set[str]:
-    """The identifiers in an expression that may be columns: neither functions nor types."""
-    return {name for _, name in _names(_TOKEN.findall(expression))}
+def column_names_in(expression: str) -> set[str]:
+    """Return the identifiers in an expression that may be columns, not functions or types."""
+    return {name for _, name in _possible_columns(_TOKEN.findall(expression))}
 
 
-def _names(tokens: Sequence[str]) -> Iterator[tuple[int, str]]:
-    """Where tokens name something that may be a column, and what."""
-    words = [(place, token) for place, token in enumerate(tokens)
-             if not token.isspace() and not token.startswith(("--", "/*"))]  # fmt: skip
-    following = [token for _, token in words[1:]] + [""]
+def _possible_columns(tokens: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """Yield the position and name of each token that may be a column."""
+    words = [(index, word) for index, word in enumerate(tokens)
+             if not word.isspace() and not word.startswith(("--", "/*"))]  # fmt: skip
+    following = [word for _, word in words[1:]] + [""]
     before = ""
-    for (place, token), after in zip(words, following, strict=True):
-        name = identifier(token)
-        is_quoted = name != token
+    for (index, word), after in zip(words, following, strict=True):
+        name = unquoted(word)
+        is_quoted = name != word
         is_function = after == "("
         is_type = before in (":", "AS")
-        if is_quoted or (_is_name(token) and not is_function and not is_type):
-            yield place, name
-        before = token.upper()
+        if is_quoted or (_is_name(word) and not is_function and not is_type):
+            yield index, name
+        before = word.upper()
 
 
-def _is_word(name: str) -> bool:
-    """Whether a name is a word of SQL's, on either database."""
+def _is_reserved(name: str) -> bool:
+    """Return whether a name is a reserved word on either database."""
     return name.lower() in PG_RESERVED_WORDS or name.lower() in SQLITE_RESERVED_WORDS
 
 
 def sql_name(name: str) -> str:
-    """A name as SQL that both databases understand."""
-    if re.fullmatch(r"[a-z_][a-z0-9_]*", name) and not _is_word(name):
+    """Return a name as SQL for both databases, quoted if necessary."""
+    if re.fullmatch(r"[a-z_][a-z0-9_]*", name) and not _is_reserved(name):
         return name
     return '"' + name.replace('"', '""') + '"'
 
 
 def literals_in(expression: str) -> list[str]:
-    """The numbers and the texts in quotes in an expression, in their order."""
+    """Return the numbers and string literals in an expression, in order."""
     tokens = _TOKEN.findall(expression)
     return [
-        f"-{token}"
-        if token[0].isdigit() and "".join(tokens[:place]).rstrip()[-1:] == "-"
-        else token
-        for place, token in enumerate(tokens)
-        if token.startswith("'") or token[0].isdigit()
+        f"-{word}" if word[0].isdigit() and "".join(tokens[:index]).rstrip()[-1:] == "-" else word
+        for index, word in enumerate(tokens)
+        if word.startswith("'") or word[0].isdigit()
     ]
 
 
-def with_name(expression: str, old: str, new: str) -> str:
-    """An expression with one column's name in place of another."""
+def replace_column_name(expression: str, old: str, new: str) -> str:
+    """Replace a column's name in an expression."""
     tokens = _TOKEN.findall(expression)
-    for place, name in list(_names(tokens)):
+    for index, name in list(_possible_columns(tokens)):
         if name == old:
-            tokens[place] = sql_name(new)
+            tokens[index] = sql_name(new)
     return "".join(tokens)

@@ -1,4 +1,4 @@
-"""Operations written as Python: portable types, portable conditions, no noise."""
+"""Render operations as Python with portable types and conditions."""
 
 import re
 from collections.abc import Mapping
@@ -6,7 +6,6 @@ from dataclasses import MISSING, fields
 from typing import Any, Literal
 
 import sqlalchemy as sa
-from alembic.autogenerate import render
 from alembic.autogenerate.api import AutogenContext
 from alembic.autogenerate.render import renderers
 from sqlalchemy.dialects.postgresql import JSONB
@@ -14,11 +13,13 @@ from sqlalchemy.sql.elements import False_, True_
 from sqlalchemy.sql.functions import now
 from sqlalchemy.types import TypeEngine
 
+from colonnade._sqlalchemy_compat import belongs_to_type, variants_of
+from colonnade.migrations._alembic_compat import render_identity, render_type
 from colonnade.migrations.operations import Step, by_dialect
 from colonnade.migrations.operations._types import (
     POSTGRESQL,
     SQLITE,
-    enum_of,
+    existing_enum,
     native_enum,
     plain_type,
 )
@@ -26,30 +27,30 @@ from colonnade.migrations.operations._types import (
 STEPS = "from colonnade.migrations import steps"
 
 MAKES_TYPES = "colonnade_makes_types"
-"""The option that says that a revision's steps make enum types, and so its tables need not."""
+"""The Alembic option which says that steps create the enum types, so that tables do not."""
 
 _BIND = re.compile(r"(?<![:\w\\]):(?=\w)(?!\w+:)")
-"""A colon that SQLAlchemy's ``text()`` takes as the beginning of a parameter."""
+"""A colon that begins a parameter in SQLAlchemy's ``text()``."""
 
 
-def render_item(kind: str, thing: Any, autogen_context: AutogenContext) -> str | Literal[False]:
-    """Alembic's hook: how a type, CHECK or default is written; False: as Alembic does."""
+def render_item(kind: str, item: Any, autogen_context: AutogenContext) -> str | Literal[False]:
+    """Render a type, CHECK or default, as Alembic's hook; False for Alembic's own rendering."""
     if kind == "server_default":
-        return _default_source(thing, autogen_context)
+        return _default_source(item, autogen_context)
     if kind == "type":
-        return _type_source(thing, autogen_context)
-    if kind == "check" and not thing._type_bound:
-        condition = condition_source(thing.sqltext, autogen_context, bound=True)
-        name = "" if thing.name is None else f", name={str(thing.name)!r}"
+        return _type_source(item, autogen_context)
+    if kind == "check" and not belongs_to_type(item):
+        condition = condition_source(item.sqltext, autogen_context, bound=True)
+        name = "" if item.name is None else f", name={str(item.name)!r}"
         return f"sa.CheckConstraint({condition}{name})"
     return False
 
 
 def _default_source(default: Any, autogen_context: AutogenContext) -> str | Literal[False]:
-    """A default in the database as Python.
+    """Render a server default.
 
-    Alembic would write an expression in the words of the database that it is on, and take the
-    quotes off a text that begins and ends with one.
+    Alembic would render an expression for the current database only, and strip the quotes from a
+    string that begins and ends with one.
     """
     value = getattr(default, "arg", default)
     if isinstance(value, str):
@@ -62,31 +63,31 @@ def _default_source(default: Any, autogen_context: AutogenContext) -> str | Lite
 _GENERATED = (sa.Computed, sa.Identity)
 
 
-def _type_source(kind: TypeEngine[Any], autogen_context: AutogenContext) -> str | Literal[False]:
-    plain = plain_type(kind)
+def _type_source(type_: TypeEngine[Any], autogen_context: AutogenContext) -> str | Literal[False]:
+    plain = plain_type(type_)
     enum = native_enum(plain)
     if enum is plain and enum.create_type and autogen_context.opts.get(MAKES_TYPES):
-        plain = enum_of(enum)
+        plain = existing_enum(enum)
     if _is_jsonb(plain):
         autogen_context.imports.add("from sqlalchemy.dialects import postgresql")
         return "sa.JSON().with_variant(postgresql.JSONB(), 'postgresql')"
-    if plain is not kind:
-        return render._repr_type(plain, autogen_context)
-    module = type(kind).__module__
-    if not module.startswith("sqlalchemy."):  # such as pgvector.sqlalchemy: written with its name
+    if plain is not type_:
+        return render_type(plain, autogen_context)
+    module = type(type_).__module__
+    if not module.startswith("sqlalchemy."):  # such as pgvector.sqlalchemy, which needs an import
         autogen_context.imports.add(f"import {module}")
     return False
 
 
-def _is_jsonb(kind: TypeEngine[Any]) -> bool:
-    """Whether a type is JSONB on PostgreSQL, however it is written, and JSON elsewhere."""
-    variants = dict(kind._variant_mapping)
-    there = variants.pop("postgresql", kind)
-    return isinstance(there, JSONB) and not variants and isinstance(kind, sa.JSON)
+def _is_jsonb(type_: TypeEngine[Any]) -> bool:
+    """Return whether a type is JSONB on PostgreSQL and JSON elsewhere."""
+    variants = dict(variants_of(type_))
+    postgresql_variant = variants.pop("postgresql", type_)
+    return isinstance(postgresql_variant, JSONB) and not variants and isinstance(type_, sa.JSON)
 
 
 def expression_source(expression: Any, autogen_context: AutogenContext) -> str:
-    """A SQL expression as Python that both databases understand."""
+    """Render an SQL expression as Python for both databases."""
     if isinstance(expression, now):
         return "sa.func.now()"
     if isinstance(expression, True_ | False_):
@@ -104,7 +105,7 @@ def _unescaped(text: str) -> str:
 
 
 def text_of(value: str) -> sa.TextClause:
-    """A text as SQL that every database understands."""
+    """Return a string as an SQL literal for every database."""
     escaped = value.replace("'", "''").replace(":", "\\:")
     return sa.text(f"'{escaped}'")
 
@@ -116,13 +117,13 @@ _LITERAL = re.compile(
 
 
 def literal_in(default: str) -> str | None:
-    """The text that a default is, in quotes; without its type, which PostgreSQL says with it."""
+    """Return the string literal in a default, without PostgreSQL's cast; None for others."""
     match = _LITERAL.match(default)
     return None if match is None else match[1]
 
 
 def condition_of(expression: Any) -> str | by_dialect:
-    """A condition of a model, without the model."""
+    """Return a model's condition as text, without references to its table."""
     if isinstance(expression, str | by_dialect):
         return expression
     texts = {}
@@ -136,19 +137,19 @@ def condition_of(expression: Any) -> str | by_dialect:
 
 
 def computed_of(default: Any) -> str | by_dialect | None:
-    """The expression of a computed column; None if it is not one."""
+    """Return the expression of a computed column; None for any other default."""
     return condition_of(default.sqltext) if isinstance(default, sa.Computed) else None
 
 
 def condition_source(
     expression: Any, autogen_context: AutogenContext, *, bound: bool = False
 ) -> str:
-    """A condition as Python.
+    """Render a condition as Python.
 
     Args:
         expression: The condition.
-        autogen_context: Alembic's, which collects imports.
-        bound: Whether it is read by ``text()``, to which a colon begins a parameter.
+        autogen_context: Alembic's context, which collects imports.
+        bound: Whether ``text()`` parses the condition, so that colons need escaping.
     """
     condition = condition_of(expression)
     if isinstance(condition, by_dialect):
@@ -159,7 +160,7 @@ def condition_source(
 
 
 def unbound(text: str) -> str:
-    """Text that ``text()`` finds no parameter in."""
+    """Escape the colons that ``text()`` would read as parameters."""
     return _BIND.sub(r"\\:", text)
 
 
@@ -172,25 +173,25 @@ def _render_step(autogen_context: AutogenContext, step: Step) -> str:
         default = field.default_factory() if field.default_factory is not MISSING else field.default
         if value == default and default is not MISSING:
             continue
-        argument = _value(value, autogen_context)
-        arguments.append(f"{field.name}={argument}" if field.kw_only else argument)
+        source = _value(value, autogen_context)
+        arguments.append(f"{field.name}={source}" if field.kw_only else source)
     return f"steps.{step.function}({', '.join(arguments)})"
 
 
 def _value(value: Any, autogen_context: AutogenContext) -> str:
     if isinstance(value, TypeEngine):
-        return render._repr_type(value, autogen_context)
+        return render_type(value, autogen_context)
     if isinstance(value, by_dialect):
         return condition_source(value, autogen_context)
     if isinstance(value, sa.Column):
         return repr(str(value.name))
     if isinstance(value, sa.Identity):
-        return render._render_identity(value, autogen_context)
+        return render_identity(value, autogen_context)
     if isinstance(value, sa.ClauseElement):
         return expression_source(value, autogen_context)
     if isinstance(value, Mapping):
-        pairs = (f"{key!r}: {_value(item, autogen_context)}" for key, item in value.items())
+        pairs = (f"{key!r}: {_value(element, autogen_context)}" for key, element in value.items())
         return "{" + ", ".join(pairs) + "}"
     if isinstance(value, list | tuple):
-        return f"[{', '.join(_value(item, autogen_context) for item in value)}]"
+        return f"[{', '.join(_value(element, autogen_context) for element in value)}]"
     return repr(str(value) if isinstance(value, str) else value)

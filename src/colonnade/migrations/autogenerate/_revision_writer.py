@@ -1,11 +1,11 @@
-"""Write a revision: what the models have become since the last one."""
+"""Write a revision for the changes of the models since the last one."""
 
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from alembic.autogenerate import produce_migrations, render
+from alembic.autogenerate import produce_migrations
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import Operations, ops
 from alembic.operations.ops import MigrateOperation
@@ -16,34 +16,30 @@ from sqlalchemy.schema import CreateSchema as CreateSchemaDDL
 
 from colonnade.database import DatabaseURL
 from colonnade.errors import MigrationError
-from colonnade.migrations._environment import fresh_context, options
-from colonnade.migrations._history import History, explained
-from colonnade.migrations.autogenerate._backfill import Fields
+from colonnade.migrations._alembic_compat import render_operations, revision_transaction
+from colonnade.migrations._environment import migration_context, options
+from colonnade.migrations._history import History, translated_errors
+from colonnade.migrations.autogenerate._backfill import BackfillValues
 from colonnade.migrations.autogenerate._choices import Choices
-from colonnade.migrations.autogenerate._descriptions import describe, each, summary
-from colonnade.migrations.autogenerate._enum_types import find_types
+from colonnade.migrations.autogenerate._descriptions import describe, flatten, summarize
+from colonnade.migrations.autogenerate._enum_types import enum_phases
 from colonnade.migrations.autogenerate._foreign_keys import (
     foreign_keys_in,
     foreign_keys_of,
     name_foreign_keys,
 )
-from colonnade.migrations.autogenerate._formatting import lay_out
-from colonnade.migrations.autogenerate._phases import (
-    Phase,
-    downgrade_around,
-    undo_first_of,
-    upgrade_around,
-)
+from colonnade.migrations.autogenerate._formatting import format_statements
+from colonnade.migrations.autogenerate._phase import Phase
 from colonnade.migrations.autogenerate._reflected import stored_models, stored_tables
-from colonnade.migrations.autogenerate._renames import find_gone
+from colonnade.migrations.autogenerate._renames import resolve_removals
 from colonnade.migrations.autogenerate._rendering import MAKES_TYPES
 from colonnade.migrations.autogenerate._schema_history import SchemaHistory
 from colonnade.migrations.autogenerate._step_planner import StepPlanner
-from colonnade.migrations.autogenerate._trial import try_out
+from colonnade.migrations.autogenerate._trial import try_revision
 from colonnade.migrations.operations import CreateSchema
 from colonnade.migrations.runner._baseline import start_from_baseline
-from colonnade.migrations.runner._runner import Run, Watcher
-from colonnade.migrations.runner._throwaway_database import shadow
+from colonnade.migrations.runner._runner import MigrationRun, Watcher
+from colonnade.migrations.runner._throwaway_database import throwaway_database
 
 
 @dataclass(frozen=True)
@@ -51,16 +47,17 @@ class Change:
     """The difference between a history and the models.
 
     Attributes:
-        upgrade: What makes it.
-        downgrade: What takes it back.
-        aside: What was put aside earlier, and may be dropped.
-        applied: What takes back the part of it that was done in the throwaway database, to compare.
+        upgrade: The operations of the upgrade.
+        downgrade: The operations of the downgrade.
+        aside: The names of tables and columns that an earlier revision put aside.
+        undo_applied: The operations that undo what was applied in the throwaway database before
+            the comparison.
     """
 
     upgrade: Sequence[MigrateOperation]
     downgrade: Sequence[MigrateOperation]
     aside: Sequence[str] = ()
-    applied: Sequence[MigrateOperation] = ()
+    undo_applied: Sequence[MigrateOperation] = ()
 
 
 @dataclass(frozen=True)
@@ -68,10 +65,10 @@ class Written:
     """A revision that was written.
 
     Attributes:
-        path: Its file.
-        revision: Its id.
-        message: The message of the revision.
-        steps: What it does, in words.
+        path: The revision's file.
+        revision: The revision's id.
+        message: The revision's message.
+        steps: Descriptions of the upgrade's operations.
     """
 
     path: Path
@@ -82,67 +79,76 @@ class Written:
 
 def replay(history: History, connection: Connection, target: str = "heads",
            watcher: Watcher | None = None) -> SchemaHistory:  # fmt: skip
-    """Run a history in an empty database, from its baseline if it has one; return its state.
+    """Run a history in an empty database, from its baseline if it has one.
+
+    Returns:
+        The history's definitions.
 
     Raises:
         MigrationError: A revision fails, or the history cannot be read.
     """
-    ledger = SchemaHistory()
-    note = noting(ledger, connection)
-    run = Run(history, connection, target=target, watcher=watcher or Watcher(), note=note)
+    schema_history = SchemaHistory()
+    note = recorder_for(schema_history, connection)
+    run = MigrationRun(history, connection, target=target, watcher=watcher or Watcher(), note=note)
     if not history.is_empty:
-        with explained(history.folder, run):
-            start_from_baseline(history, connection, target, ledger)
-            run()
-    return ledger
+        with translated_errors(history.folder, run):
+            start_from_baseline(history, connection, target, schema_history)
+            run.execute()
+    return schema_history
 
 
-def noting(ledger: SchemaHistory, connection: Connection) -> Callable[[MigrateOperation], None]:
-    """What takes note of each operation of a history in a throwaway database.
+def recorder_for(
+    schema_history: SchemaHistory, connection: Connection
+) -> Callable[[MigrateOperation], None]:
+    """Return a function that records each operation of a replay in the schema history.
 
-    A history may rely on schemas that somebody has made in the database itself: they are made.
+    It also creates the schemas of tables: a history may rely on schemas that were created by hand.
     """
 
     def note(operation: MigrateOperation) -> None:
         schema = getattr(operation, "schema", None)
-        is_asked = connection.dialect.name == "postgresql"
-        if is_asked and isinstance(operation, ops.CreateTableOp) and schema is not None:
+        has_schemas = connection.dialect.name == "postgresql"
+        if has_schemas and isinstance(operation, ops.CreateTableOp) and schema is not None:
             connection.execute(CreateSchemaDDL(schema, if_not_exists=True))
-        ledger.note(operation)
+        schema_history.record(operation)
 
     return note
 
 
 def find_change(
-    connection: Connection, metadata: MetaData, ledger: SchemaHistory, choices: Choices
+    connection: Connection, metadata: MetaData, schema_history: SchemaHistory, choices: Choices
 ) -> Change:
-    """What the models have become since a history, which a database has replayed.
+    """Compare the models with a history.
 
     Args:
-        connection: The throwaway database; it is changed.
+        connection: A throwaway database with the history replayed, which is changed.
         metadata: The models' tables.
-        ledger: What the history said.
-        choices: The options of the command: renames and such.
+        schema_history: The history's definitions.
+        choices: The answers given in advance, and the prompt for the others.
 
     Raises:
-        MigrationError: An option is missing, and there is nobody to ask.
+        MigrationError: An answer is missing and ``choices.asker`` is None, or an answer cannot be
+            applied.
     """
     name_foreign_keys(metadata)
-    gone = find_gone(connection, metadata, choices, ledger)
-    schemas = _schemas(metadata, ledger)
-    apply(connection, [*schemas.first, *gone.first], ledger)
-    types = find_types(connection, metadata, ledger, choices, gone.last)
-    apply(connection, types.first, ledger)
-    context = fresh_context(connection, metadata, everything=True)
-    context.opts["colonnade_ledger"] = ledger
+    removals = resolve_removals(connection, metadata, choices, schema_history)
+    before = _create_schemas(metadata, schema_history) + removals.before
+    apply(connection, before.upgrade, schema_history)
+    enums_before, enums_after = enum_phases(
+        connection, metadata, schema_history, choices, removals.after.upgrade
+    )
+    apply(connection, enums_before.upgrade, schema_history)
+    before += enums_before
+    context = migration_context(connection, metadata, compare_all=True)
+    context.opts["colonnade_schema_history"] = schema_history
     script = produce_migrations(context, metadata)
     assert script.upgrade_ops is not None
     assert script.downgrade_ops is not None
-    there, models = stored_tables(connection), stored_models(metadata, connection)
-    parts = (connection, Fields(metadata), choices, ledger)
-    keys = foreign_keys_in(connection, there), foreign_keys_of(metadata)
-    forwards = StepPlanner(*parts, there, models, keys[0]).arrange(script.upgrade_ops.ops)
-    backwards = StepPlanner(*parts, models, there, keys[1], going_back=True).arrange(
+    stored, models = stored_tables(connection), stored_models(metadata, connection)
+    parts = (connection, BackfillValues(metadata), choices, schema_history)
+    keys = foreign_keys_in(connection, stored), foreign_keys_of(metadata)
+    forwards = StepPlanner(*parts, stored, models, keys[0]).plan_steps(script.upgrade_ops.ops)
+    backwards = StepPlanner(*parts, models, stored, keys[1], going_back=True).plan_steps(
         script.downgrade_ops.ops
     )
     choices.check_used(
@@ -154,26 +160,25 @@ def find_change(
     )
     if connection.in_transaction():
         connection.rollback()
-    gone.last, gone.undo_last = _in_tables(gone.last), _in_tables(gone.undo_last)
-    phases = (schemas, gone, types)
-    return Change(
-        upgrade_around(phases, forwards),
-        downgrade_around(phases, backwards),
-        gone.aside,
-        undo_first_of(phases),
-    )
+    drops = Phase(*map(_in_tables, (removals.after.upgrade, removals.after.downgrade)))
+    whole = before + Phase(forwards, backwards) + drops + enums_after
+    return Change(whole.upgrade, whole.downgrade, removals.aside, before.downgrade)
 
 
-def _schemas(metadata: MetaData, ledger: SchemaHistory) -> Phase:
-    """Return the phase that creates the schemas of models' tables that the history lacks."""
-    known = ledger.schemas | {schema for schema, _, _ in ledger.types if schema is not None}
+def _create_schemas(metadata: MetaData, schema_history: SchemaHistory) -> Phase:
+    """Create the schemas of the models' tables that the history does not know."""
+    known = schema_history.schemas | {
+        schema for schema, _, _ in schema_history.types if schema is not None
+    }
     wanted = {table.schema for table in metadata.tables.values() if table.schema is not None}
-    steps = [CreateSchema(schema) for schema in sorted(wanted - known)]
-    return Phase([*steps], undo_first=[step.reverse() for step in reversed(steps)])
+    phase = Phase()
+    for schema in sorted(wanted - known):
+        phase.add(CreateSchema(schema))
+    return phase
 
 
 def _in_tables(operations: Iterable[MigrateOperation]) -> list[MigrateOperation]:
-    """Operations, those on columns each in their table's."""
+    """Wrap operations on columns in operations on their tables, as Alembic renders them."""
     return [
         ops.ModifyTableOps(operation.table_name, [operation], schema=operation.schema)
         if isinstance(operation, ops.DropColumnOp | ops.AddColumnOp)
@@ -182,27 +187,33 @@ def _in_tables(operations: Iterable[MigrateOperation]) -> list[MigrateOperation]
     ]
 
 
-def apply(connection: Connection, steps: Iterable[MigrateOperation], ledger: SchemaHistory) -> None:
-    """Do in a throwaway database what comes before tables are compared.
+def apply(
+    connection: Connection, steps: Iterable[MigrateOperation], schema_history: SchemaHistory
+) -> None:
+    """Apply steps in a throwaway database, before its tables are compared.
 
     Args:
         connection: The database.
-        steps: What is done.
-        ledger: What the history said, which this is added to.
+        steps: The steps.
+        schema_history: The history's definitions, in which the steps are recorded.
+
+    Raises:
+        MigrationError: The database refuses a step.
     """
     connection.rollback()  # Alembic leaves a transaction that it finds to its owner
-    context = fresh_context(connection, MetaData())
+    context = migration_context(connection, MetaData())
     operations = Operations(context)
-    with context.begin_transaction(_per_migration=True):
+    with revision_transaction(context):
         for step in steps:
-            ledger.note(step)
+            schema_history.record(step)
             try:
                 operations.invoke(step)
             except DBAPIError as error:
                 raise MigrationError(
                     f"Could not apply `{step}` while comparing schemas: "
-                    f"{str(error.orig).partition(chr(10))[0]}. Drop what depends on it before, and "
-                    "make it again after, in your own revision (colonnade migrate --empty)."
+                    f"{str(error.orig).partition(chr(10))[0]}. Write the revision by hand "
+                    "(`colonnade migrate --empty`): drop the objects that depend on it first, and "
+                    "create them again at the end."
                 ) from error
 
 
@@ -217,94 +228,97 @@ def write_revision(
     watcher: Watcher | None = None,
     edit: Callable[[Path], None] | None = None,
 ) -> tuple[Written | None, Sequence[str]]:
-    """Write the revision that brings a history up to the models.
+    """Write the revision that brings a history up to date with the models.
 
-    The history is replayed in a throwaway database and compared there: what the database at hand
-    happens to hold does not matter, and is not touched.
+    The history is replayed in a throwaway database and compared with the models there. The
+    application's database is neither read nor changed.
 
     Args:
         history: The history.
-        url: The kind of database to compare on, and on PostgreSQL the server.
+        url: The database system to compare on, and on PostgreSQL the server.
         metadata: The models' tables.
-        message: The message of the revision; None for a summary of its operations.
-        choices: The options of the command: renames and such.
-        empty: Write one even if nothing has changed, to be filled in by hand.
-        watcher: Told how the replay goes.
-        edit: Called with the file that was written, to change it before it is tried.
+        message: The revision's message; None to generate one.
+        choices: The answers given in advance, and the prompt for the others.
+        empty: Write a revision even if nothing has changed, to be completed by hand.
+        watcher: Receives the progress of the replay.
+        edit: Called with the path of the revision's file, to edit it before it is tested.
 
     Returns:
-        What was written, None if nothing has changed; and what is aside and may be dropped.
+        The revision, or None if nothing has changed; and the names of tables and columns that an
+        earlier revision put aside.
 
     Raises:
-        MigrationError: The history has two heads or cannot be replayed, an option is missing,
-            or the file cannot be written.
+        MigrationError: The history has two heads or cannot be replayed, an answer is missing, the
+            revision fails when it is tested, or its file cannot be written.
     """
     head = history.head()
-    with shadow(url) as connection:
-        ledger = replay(history, connection, watcher=watcher)
-        before = ledger.copy()
+    with throwaway_database(url) as connection:
+        schema_history = replay(history, connection, watcher=watcher)
+        before = schema_history.copy()
         try:
-            change = find_change(connection, metadata, ledger, choices or Choices())
+            change = find_change(connection, metadata, schema_history, choices or Choices())
         except MigrationError:
             if not empty:
                 raise
-            change = Change((), ())  # by hand, since it cannot be otherwise
+            change = Change((), ())  # the user writes the operations that could not be generated
         if not change.upgrade and not empty:
             return None, change.aside
-        title = message or summary(change.upgrade) or "by hand"
-        written = write(history, connection, metadata, change, title, head)
+        text = message or summarize(change.upgrade) or "by hand"
+        written = write(history, connection, metadata, change, text, head)
         if edit is not None:
             edit(written.path)
-            history.forget()
-        if change.upgrade and not empty:  # else it is still to be written by hand
-            is_tried = _is_good(history, connection, ledger, before, change, written)
+            history.clear_cache()
+        if change.upgrade and not empty:  # an empty revision is not complete yet
+            is_tried = _runs_in_same_database(
+                history, connection, schema_history, before, change, written
+            )
     if change.upgrade and not empty and not is_tried:
-        with shadow(url) as connection:
-            ledger = replay(history, connection, head or "base")
-            _keep_if_it_runs(history, connection, ledger, written)
+        with throwaway_database(url) as connection:
+            schema_history = replay(history, connection, head or "base")
+            _try_or_delete(history, connection, schema_history, written)
     return written, change.aside
 
 
-def _is_good(
+def _runs_in_same_database(
     history: History,
     connection: Connection,
-    ledger: SchemaHistory,
+    schema_history: SchemaHistory,
     before: SchemaHistory,
     change: Change,
     written: Written,
 ) -> bool:
-    """Try a revision in the database that it was compared in; whether that says it is good.
+    """Test a revision in the database of the comparison; return whether it passed.
 
-    What the comparison did there is undone first. If that leaves a trace, the revision is not to
-    blame: a fresh database has the last word, which costs another replay.
+    The steps that were applied for the comparison are undone first. As that may not restore the
+    database completely, a failure is not final: the caller repeats the test in a new database.
 
     Raises:
-        MigrationError: It fails, and nothing was done there to compare.
+        MigrationError: The revision fails, and no steps had been applied.
     """
-    if not change.applied:
-        _keep_if_it_runs(history, connection, ledger, written)
+    if not change.undo_applied:
+        _try_or_delete(history, connection, schema_history, written)
         return True
     try:
-        apply(connection, change.applied, ledger)
-        try_out(history, connection, before, written.revision)
+        apply(connection, change.undo_applied, schema_history)
+        try_revision(history, connection, before, written.revision)
     except MigrationError:
         return False
     return True
 
 
-def _keep_if_it_runs(
-    history: History, connection: Connection, ledger: SchemaHistory, written: Written
+def _try_or_delete(
+    history: History, connection: Connection, schema_history: SchemaHistory, written: Written
 ) -> None:
-    """Try a revision that was written, and take its file away if it fails.
+    """Test a revision, and delete its file if it fails.
 
     Raises:
-        MigrationError: It fails.
+        MigrationError: The revision fails.
     """
     try:
-        try_out(history, connection, ledger, written.revision)
+        try_revision(history, connection, schema_history, written.revision)
     except BaseException:
         written.path.unlink(missing_ok=True)
-        history.forget()
+        history.clear_cache()
         raise
 
 
@@ -318,16 +332,16 @@ def write(
     revision: str | None = None,
 ) -> Written:
     """Write a revision's file."""
-    context = fresh_context(connection, metadata)
+    context = migration_context(connection, metadata)
     chosen = {**options(metadata), "sqlalchemy_module_prefix": "sa.",
               "alembic_module_prefix": "op.", MAKES_TYPES: True}  # fmt: skip
     autogen = AutogenContext(context, metadata, chosen)
     upgrade, downgrade = (
-        _body(autogen, container) for container in (change.upgrade, change.downgrade)
+        _body(autogen, operations) for operations in (change.upgrade, change.downgrade)
     )
     history.folder.mkdir(parents=True, exist_ok=True)
     revision = revision or rev_id()
-    with explained(history.folder):
+    with translated_errors(history.folder):
         script = history.script.generate_revision(
             revision,
             message,
@@ -340,22 +354,22 @@ def write(
     assert script is not None
     path = Path(script.path)
     path.write_text(tidy(path.read_text(encoding="utf-8")), encoding="utf-8")
-    history.forget()
-    steps = tuple(describe(operation) for operation in each(change.upgrade))
+    history.clear_cache()
+    steps = tuple(describe(operation) for operation in flatten(change.upgrade))
     return Written(path, revision, message, steps)
 
 
 _NAMED = re.compile(r"\b(?:op|batch_op)\.f\(((?:'[^']*')|(?:\"[^\"]*\"))\)")
-"""Alembic's way to say that a naming convention has been applied: here all names are whole."""
+"""Alembic's mark for names to which a naming convention was applied, as here all names are."""
 
 
 def _body(autogen: AutogenContext, operations: Sequence[MigrateOperation]) -> str:
-    source = render._render_cmd_body(ops.UpgradeOps(list(operations)), autogen)
-    return lay_out(_NAMED.sub(r"\1", source).replace(", unique=False)", ")")).strip()
+    source = render_operations(operations, autogen)
+    return format_statements(_NAMED.sub(r"\1", source).replace(", unique=False)", ")")).strip()
 
 
 def tidy(source: str) -> str:
-    """A revision without an import that it does not use, or an empty line too many."""
+    """Remove unused imports and superfluous blank lines from a revision."""
     body = source.partition("def upgrade")[2]
     if "sa." not in body:
         source = source.replace("import sqlalchemy as sa\n", "")

@@ -1,4 +1,4 @@
-<%def name="said(value)">${'"%s"' % value if isinstance(value, str) else repr(value).replace("'", '"')}</%def>\
+<%def name="literal(value)">${'"%s"' % value if isinstance(value, str) else repr(value).replace("'", '"')}</%def>\
 """${message}
 
 Revision: ${up_revision}
@@ -12,10 +12,10 @@ import sqlalchemy as sa
 from alembic import op
 ${imports if imports else ""}
 
-revision: str = ${said(up_revision)}
-down_revision: str | Sequence[str] | None = ${said(down_revision)}
-branch_labels: str | Sequence[str] | None = ${said(branch_labels)}
-depends_on: str | Sequence[str] | None = ${said(depends_on)}
+revision: str = ${literal(up_revision)}
+down_revision: str | Sequence[str] | None = ${literal(down_revision)}
+branch_labels: str | Sequence[str] | None = ${literal(branch_labels)}
+depends_on: str | Sequence[str] | None = ${literal(depends_on)}
 
 
 def upgrade() -> None:

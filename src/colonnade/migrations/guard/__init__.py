@@ -1,1 +1,1 @@
-"""What each step of a revision would cost, assessed before it runs."""
+"""The guard: assesses each step of a revision before any of them runs."""

@@ -1,6 +1,5 @@
-"""What one step would cost on the rows and sizes that its table has."""
+"""Assess one step by the rows and the size of its table."""
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -11,38 +10,56 @@ from sqlalchemy import Connection
 
 from colonnade.migrations import operations as safe_ops
 from colonnade.migrations.autogenerate._descriptions import describe, table_of
-from colonnade.migrations.autogenerate._enum_types import Column as EnumColumn
-from colonnade.migrations.autogenerate._enum_types import columns_with
+from colonnade.migrations.autogenerate._enum_types import EnumColumn, columns_with
 from colonnade.migrations.guard._findings import Finding
-from colonnade.migrations.guard._projection import Projection
-from colonnade.migrations.guard._row_checks import RowChecks, many
-from colonnade.migrations.guard._squawk import Kind, judge_sql
-from colonnade.migrations.guard._table_size import BUILT, READ, WRITTEN, TableSize, facts_of
+from colonnade.migrations.guard._projection import Projection, rows_that
+from colonnade.migrations.guard._row_checks import RowChecks
+from colonnade.migrations.guard._squawk import Kind, assess_sql
+from colonnade.migrations.guard._table_size import (
+    INDEX_RATE,
+    REWRITE_RATE,
+    SCAN_RATE,
+    TableSize,
+    table_size,
+)
+from colonnade.migrations.guard._volatile_defaults import is_volatile
 from colonnade.migrations.operations._types import enum_key, plain_type
+
+_EVERYONE = "all readers and writers"
 
 
 class StepAssessor:
-    def __init__(self, connection: Connection, longest: float) -> None:
+    """Assesses the steps of revisions in the order in which they will run.
+
+    Args:
+        connection: The database; nothing is changed in it.
+        max_wait: How long other sessions may be blocked, in seconds.
+
+    Attributes:
+        revision: The id of the revision that is being assessed; set by the caller.
+    """
+
+    def __init__(self, connection: Connection, max_wait: float) -> None:
         self.connection = connection
         self.dialect = connection.dialect.name
-        self.longest = longest
+        self.max_wait = max_wait
         self.revision = ""
         self.projection = Projection(connection)
-        self._rows = RowChecks(self.projection)
-        self._made: set[str] = set()
-        self._facts: dict[tuple[str | None, str], TableSize | None] = {}
+        self._row_checks = RowChecks(self.projection)
+        self._created: set[str] = set()
+        self._sizes: dict[tuple[str | None, str], TableSize | None] = {}
 
-    def judge(self, operation: MigrateOperation) -> Iterator[Finding]:
-        """What is dangerous in an operation; those before it are remembered."""
+    def assess(self, operation: MigrateOperation) -> Iterator[Finding]:
+        """Yield the dangers of an operation, given the operations before it."""
         table = table_of(operation)
-        self._rows.revision = self.revision
+        self._row_checks.revision = self.revision
         if isinstance(operation, ops.CreateTableOp):
-            self._made.add(operation.table_name)
-        elif table not in self._made:
+            self._created.add(operation.table_name)
+        elif table not in self._created:
             rule = self._rules().get(type(operation))
             if rule is not None:
                 yield from rule(operation)
-        yield from self._rows.check(operation)
+        yield from self._row_checks.check(operation)
 
     def _rules(self) -> dict[type[Any], Callable[[Any], Iterator[Finding]]]:
         return {
@@ -67,12 +84,17 @@ class StepAssessor:
             safe_ops.ChangeComputed: self._change_computed,
         }
 
-    def facts(self, table: str, schema: str | None) -> TableSize:
-        """The size of a table as it is, whatever it will be called by then."""
-        key = (schema, self.projection.real_name(schema, table))
-        if key not in self._facts:
-            self._facts[key] = facts_of(self.connection, key[1], schema)
-        return self._facts[key] or TableSize(0, 0)
+    def size_of(self, table: str, schema: str | None) -> TableSize:
+        """The current size of a table.
+
+        Args:
+            table: Its name at the time of the step, after the renames before it.
+            schema: Its schema.
+        """
+        key = (schema, self.projection.current_name(schema, table))
+        if key not in self._sizes:
+            self._sizes[key] = table_size(self.connection, key[1], schema)
+        return self._sizes[key] or TableSize(0, 0)
 
     def _finding(
         self,
@@ -85,59 +107,71 @@ class StepAssessor:
     ) -> Finding:
         return Finding(kind, subject, self.revision, describe(operation), why, instead, table)
 
-    def _locks(
+    def _block(
         self,
         operation: MigrateOperation,
         table: str,
         schema: str | None,
         rate: float,
-        whom: str,
+        blocked: str,
         instead: str,
     ) -> Iterator[Finding]:
-        facts = self.facts(table, schema)
-        seconds = facts.size / rate
-        if facts.rows and seconds > self.longest:
-            why = f"{whom} of {table} wait while {facts} are scanned, about {_time(seconds)}."
+        """Report a step that blocks other sessions while it goes through a table.
+
+        Args:
+            operation: The step.
+            table: The table.
+            schema: Its schema.
+            rate: Bytes per second.
+            blocked: The sessions that wait: readers, writers or both.
+            instead: A safe alternative.
+        """
+        size = self.size_of(table, schema)
+        seconds = size.size / rate
+        if size.rows and seconds > self.max_wait:
+            why = (
+                f"{blocked} of {table} are blocked for about {_duration(seconds)} while the "
+                f"database processes {size}."
+            )
             yield self._finding("locks", table, operation, why, instead)
 
-    def _rewritten(
+    def _rewrite(
         self, operation: MigrateOperation, table: str, schema: str | None, instead: str = ""
     ) -> Iterator[Finding]:
-        yield from self._locks(
-            operation, table, schema, WRITTEN, "all readers and writers", instead
-        )
+        """Report a step that rewrites a table, if that takes too long."""
+        yield from self._block(operation, table, schema, REWRITE_RATE, _EVERYONE, instead)
 
     def _drop_table(self, operation: ops.DropTableOp) -> Iterator[Finding]:
         table = operation.table_name
-        facts = self.facts(table, operation.schema)
-        if facts.rows:
+        size = self.size_of(table, operation.schema)
+        if size.rows:
             instead = (
-                f"remove the model and let `colonnade migrate` put the table aside as "
-                f"{table}{safe_ops.ASIDE}; drop it once nothing has needed it for a while."
+                "remove the model and let `colonnade migrate` rename the table to "
+                f"{table}{safe_ops.ASIDE_SUFFIX}; drop it later, once nothing depends on it."
             )
-            yield self._finding("loses-data", table, operation, f"it has {facts}.", instead)
+            yield self._finding("loses-data", table, operation, f"it has {size}.", instead)
 
     def _drop_column(self, operation: ops.DropColumnOp) -> Iterator[Finding]:
         table, column = operation.table_name, operation.column_name
         name = self.connection.dialect.identifier_preparer.quote(column)
-        held = self.projection.count(operation.schema, table, f"{name} IS NOT NULL")
-        if held and not self._is_computed(operation):
+        count = self.projection.count(operation.schema, table, f"{name} IS NOT NULL")
+        if count and not self._is_computed(operation):
             instead = (
-                f"let `colonnade migrate` put it aside as {column}{safe_ops.ASIDE}; drop it once "
-                "nothing has needed it for a while."
+                f"let `colonnade migrate` rename it to {column}{safe_ops.ASIDE_SUFFIX}; drop it "
+                "later, once nothing depends on it."
             )
             if safe_ops.is_aside(column):
-                instead = "leave it aside."
-            why = f"{many(held)} rows have a value in it."
+                instead = "keep the column."
+            why = f"{rows_that(count, 'has', 'have')} a value in it."
             yield self._finding("loses-data", f"{table}.{column}", operation, why, instead)
 
     def _is_computed(self, operation: ops.DropColumnOp) -> bool:
-        """Whether the values of a column can be computed again."""
-        real = self.projection.real_name(operation.schema, operation.table_name)
+        """Whether a column is generated, so that its values can be computed again."""
+        table = self.projection.current_name(operation.schema, operation.table_name)
         inspector = sa.inspect(self.connection)
-        if not inspector.has_table(real, operation.schema):
+        if not inspector.has_table(table, operation.schema):
             return False
-        columns = inspector.get_columns(real, operation.schema)
+        columns = inspector.get_columns(table, operation.schema)
         return any(
             column["name"] == operation.column_name and "computed" in column for column in columns
         )
@@ -145,98 +179,92 @@ class StepAssessor:
     def _alter_column(self, operation: ops.AlterColumnOp) -> Iterator[Finding]:
         table, column, schema = operation.table_name, operation.column_name, operation.schema
         if operation.modify_type is not None:
-            yield from self._retyped(
-                operation, table, column, schema, operation.existing_type, operation.modify_type
+            yield from self._new_type(
+                operation, table, schema, operation.existing_type, operation.modify_type
             )
         if operation.modify_nullable is False and self.dialect == "postgresql":
-            yield from self._locks(
-                operation, table, schema, READ, "all readers and writers",
+            yield from self._block(
+                operation, table, schema, SCAN_RATE, _EVERYONE,
                 f'steps.set_not_null("{table}", "{column}").',
             )  # fmt: skip
         if self.dialect == "sqlite":
-            yield from self._rewritten(operation, table, schema)
+            yield from self._rewrite(operation, table, schema)
 
     def _change_type(self, step: safe_ops.ChangeType) -> Iterator[Finding]:
-        yield from self._retyped(step, step.table, step.column, step.schema, step.was, step.type_)
+        yield from self._new_type(step, step.table, step.schema, step.was, step.type_)
 
     def _change_enum(self, step: safe_ops.ChangeEnum) -> Iterator[Finding]:
-        if not step.is_new_type:
+        if not step.recreates_type:
             return
         for column in self._columns_with(step):
             if self.dialect == "postgresql":
-                yield from self._rewritten(step, column.table, column.schema)
+                yield from self._rewrite(step, column.table, column.schema)
             if step.removed:
-                yield from self._without_value(step, column)
+                yield from self._removed_values(step, column)
         if len(set(step.mapping.values()) - set(step.was)) < len(step.mapping):
-            why = "several values become one, so that the originals are lost."
-            yield self._finding("cannot-undo", step.name, step, why)
+            yield self._finding("cannot-undo", step.name, step, _MERGED_VALUES)
 
     def _columns_with(self, step: safe_ops.ChangeEnum) -> list[EnumColumn]:
-        """The columns of a type, by what they and their tables are called now."""
+        """The columns of an enum type, by their current names."""
         if self.dialect == "postgresql":
             return columns_with(self.connection, (step.schema, step.name))
-        names = [full.rpartition(".") for full in step.columns]
+        names = [qualified.rpartition(".") for qualified in step.columns]
         return [EnumColumn(None, table, column, False) for table, _, column in names]
 
-    def _without_value(self, step: safe_ops.ChangeEnum, column: EnumColumn) -> Iterator[Finding]:
-        """Rows that hold a value that goes."""
+    def _removed_values(self, step: safe_ops.ChangeEnum, column: EnumColumn) -> Iterator[Finding]:
+        """Report rows with a value that the enum type no longer has."""
         name = self.connection.dialect.identifier_preparer.quote(column.name)
         values = ", ".join("'" + value.replace("'", "''") + "'" for value in step.removed)
         condition = f"{name} IN ({values})"
         if column.is_array:
             condition = f"{name}::text[] && ARRAY[{values}]"
-        held = self.projection.count(column.schema, column.table, condition)
-        if held:
-            have = "row has" if held == 1 else "rows have"
-            where = f"{column.table}.{column.name}"
-            yield self._finding(
-                "fails", step.name, step,
-                f"{many(held)} {have} a value in {where} that is removed: {values}.",
-                f'map it: mapping={{"{step.removed[0]}": ...}} of steps.change_enum, '
-                "or --map when the revision is written.",
-                column.table,
-            )  # fmt: skip
+        count = self.projection.count(column.schema, column.table, condition)
+        if count:
+            why = (
+                f"{rows_that(count, 'has', 'have')} a value in {column.table}.{column.name} that "
+                f"is removed: {values}."
+            )
+            instead = (
+                f'map the value to another: mapping={{"{step.removed[0]}": ...}} of '
+                "steps.change_enum, or `colonnade migrate --map`."
+            )
+            yield self._finding("fails", step.name, step, why, instead, column.table)
 
-    def _retyped(
-        self,
-        operation: MigrateOperation,
-        table: str,
-        column: str,
-        schema: str | None,
-        was: Any,
-        new: Any,
+    def _new_type(
+        self, operation: MigrateOperation, table: str, schema: str | None, was: Any, new: Any
     ) -> Iterator[Finding]:
         old = plain_type(was) if was is not None else None
-        new = plain_type(new)
-        if self.dialect == "sqlite" or _rewrites(old, new):
+        if self.dialect == "sqlite" or needs_rewrite(old, plain_type(new)):
             instead = (
-                "add a column of the new type beside it, have the application write both, fill it "
+                "add a column of the new type, have the application write both, fill the new one "
                 "with steps.for_each_batch, and put the old one aside."
             )
-            yield from self._rewritten(operation, table, schema, instead)
+            yield from self._rewrite(operation, table, schema, instead)
 
     def _add_column(self, operation: ops.AddColumnOp) -> Iterator[Finding]:
         column, table, schema = operation.column, operation.table_name, operation.schema
-        facts = self.facts(table, schema)
         has_default = column.server_default is not None
-        if not column.nullable and not has_default and facts.rows:
-            why = f"{facts} have no value for it."
-            instead = (
-                "add it without NOT NULL, then steps.require it, as `colonnade migrate` writes it."
-            )
-            name = f"{table}.{column.name}"
-            yield self._finding("fails", name, operation, why, instead)
-        if has_default and self.dialect == "postgresql" and _is_volatile(column, self.connection):
-            yield from self._rewritten(
-                operation, table, schema, "add it without the default, set that, and steps.fill."
-            )
+        if not column.nullable and not has_default:
+            rows = self.size_of(table, schema).rows
+            if rows:
+                count = f"{rows:,} row{'' if rows == 1 else 's'}"
+                why = f"it is NOT NULL without a default, and {table} has {count}."
+                instead = (
+                    "add a nullable column, then steps.require(), as `colonnade migrate` writes it."
+                )
+                name = f"{table}.{column.name}"
+                yield self._finding("fails", name, operation, why, instead)
+        if has_default and self.dialect == "postgresql" and is_volatile(column, self.connection):
+            yield from self._rewrite(
+                operation, table, schema,
+                "add the column without the default, then set the default and use steps.fill.",
+            )  # fmt: skip
 
     def _create_index(self, operation: ops.CreateIndexOp) -> Iterator[Finding]:
-        concurrently = operation.kw.get("postgresql_concurrently")
-        if not concurrently:
-            yield from self._locks(
-                operation, operation.table_name, operation.schema, BUILT, "writers",
-                "steps.add_index, which builds it while others write."
+        if not operation.kw.get("postgresql_concurrently"):
+            yield from self._block(
+                operation, operation.table_name, operation.schema, INDEX_RATE, "writers",
+                "steps.add_index, which does not block writers."
                 if self.dialect == "postgresql" else "",
             )  # fmt: skip
 
@@ -244,73 +272,76 @@ class StepAssessor:
         table = str(table_of(operation))
         schema = getattr(operation, "schema", None)
         if self.dialect == "sqlite":
-            yield from self._rewritten(operation, table, schema)
+            yield from self._rewrite(operation, table, schema)
             return
-        unique = isinstance(operation, ops.CreateUniqueConstraintOp)
-        foreign = isinstance(operation, ops.CreateForeignKeyOp)
-        step = "add_unique" if unique else "add_foreign_key" if foreign else "add_check"
-        yield from self._locks(
-            operation, table, schema, BUILT if unique else READ, "writers",
-            f"steps.{step}, which looks at the rows while others write.",
+        is_unique = isinstance(operation, ops.CreateUniqueConstraintOp)
+        is_foreign_key = isinstance(operation, ops.CreateForeignKeyOp)
+        step = "add_unique" if is_unique else "add_foreign_key" if is_foreign_key else "add_check"
+        yield from self._block(
+            operation, table, schema, INDEX_RATE if is_unique else SCAN_RATE, "writers",
+            f"steps.{step}, which does not block writers.",
         )  # fmt: skip
 
     def _add_check(self, step: safe_ops.AddCheck) -> Iterator[Finding]:
         if self.dialect == "sqlite":
-            yield from self._rewritten(step, step.table, step.schema)
+            yield from self._rewrite(step, step.table, step.schema)
         if isinstance(step, safe_ops.ReplaceCheck) and step.column is not None:
-            yield from self._merging(step, step.table, step.column, step.values)
+            yield from self._merged_values(step, step.table, step.column, step.values)
 
     def _set_not_null(self, step: safe_ops.SetNotNull) -> Iterator[Finding]:
         if self.dialect == "sqlite":
-            yield from self._rewritten(step, step.table, step.schema)
+            yield from self._rewrite(step, step.table, step.schema)
 
     def _set_default(self, step: safe_ops.SetDefault) -> Iterator[Finding]:
         if self.dialect == "sqlite":
-            yield from self._rewritten(step, step.table, step.schema)
+            yield from self._rewrite(step, step.table, step.schema)
 
     def _require(self, step: safe_ops.Require) -> Iterator[Finding]:
         if self.dialect == "sqlite":
-            yield from self._rewritten(step, step.table, step.schema)
+            yield from self._rewrite(step, step.table, step.schema)
 
     def _add_unique(self, step: safe_ops.AddUnique) -> Iterator[Finding]:
         if self.dialect == "sqlite":
-            yield from self._rewritten(step, step.table, step.schema)
+            yield from self._rewrite(step, step.table, step.schema)
 
     def _map_values(self, step: safe_ops.MapValues) -> Iterator[Finding]:
-        yield from self._merging(step, step.table, step.column, step.values)
+        yield from self._merged_values(step, step.table, step.column, step.values)
 
-    def _merging(
+    def _merged_values(
         self, step: safe_ops.Step, table: str, column: str, values: Mapping[Any, Any]
     ) -> Iterator[Finding]:
+        """Report a mapping of several values to the same one."""
         if len(set(values.values())) < len(values):
-            why = "several values become one, so that the originals are lost."
-            yield self._finding("cannot-undo", f"{table}.{column}", step, why)
+            yield self._finding("cannot-undo", f"{table}.{column}", step, _MERGED_VALUES)
 
     def _change_computed(self, step: safe_ops.ChangeComputed) -> Iterator[Finding]:
         column = self.projection.quote(step.column)
         if step.was is None:
-            held = self.projection.count(step.schema, step.table, f"{column} IS NOT NULL")
-            if held:
-                why = f"{many(held)} rows have a value in it, which is computed from then on."
+            count = self.projection.count(step.schema, step.table, f"{column} IS NOT NULL")
+            if count:
+                why = f"{rows_that(count, 'has', 'have')} a value in it, which is overwritten."
                 yield self._finding("loses-data", f"{step.table}.{step.column}", step, why)
         if step.expression is not None or self.dialect == "sqlite":
-            yield from self._rewritten(step, step.table, step.schema)
+            yield from self._rewrite(step, step.table, step.schema)
 
     def _execute(self, operation: ops.ExecuteSQLOp) -> Iterator[Finding]:
         sql = str(operation.sqltext)
-        for kind, why in judge_sql(sql, self.dialect):
+        for kind, why in assess_sql(sql, self.dialect):
             yield self._finding(kind, self.revision, operation, why)
 
 
-def _time(seconds: float) -> str:
+_MERGED_VALUES = "several values become the same one, so that the old ones cannot be restored."
+
+
+def _duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
 
 
-def _rewrites(old: Any, new: Any) -> bool:
-    """Whether PostgreSQL writes the table anew for a change of type.
+def needs_rewrite(old: Any, new: Any) -> bool:
+    """Whether PostgreSQL rewrites a table to change a column's type.
 
-    Not where every old value is a new one as it stands: text of any length to longer text, a
-    NUMERIC to more digits. https://www.postgresql.org/docs/current/sql-altertable.html#NOTES
+    It does not if the stored values stay valid: longer text, or a NUMERIC of higher precision.
+    https://www.postgresql.org/docs/current/sql-altertable.html#SQL-ALTERTABLE-NOTES
     """
     if old is None:
         return True
@@ -321,25 +352,3 @@ def _rewrites(old: Any, new: Any) -> bool:
     if isinstance(old, sa.Numeric) and type(old) is type(new):
         return old.scale != new.scale or (new.precision or 10**9) < (old.precision or 10**9)
     return True
-
-
-_FUNCTION = re.compile(r"(?:[\w$]+\.)?([\w$]+)\s*\(")
-_NOT_CODE = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/", re.DOTALL)
-"""Literals, quoted names and comments, in which nothing is called."""
-
-
-def _is_volatile(column: sa.Column[Any], connection: Connection) -> bool:
-    """Whether PostgreSQL has to compute a default for each row, which rewrites the table.
-
-    https://www.postgresql.org/docs/current/xfunc-volatility.html
-    """
-    default = column.server_default
-    if isinstance(default, sa.Identity | sa.Sequence | sa.Computed):
-        return True
-    argument: Any = getattr(default, "arg", "")
-    sql = "" if isinstance(argument, str) else str(argument)  # a string is a literal
-    functions = [name.lower() for name in _FUNCTION.findall(_NOT_CODE.sub("''", sql))]
-    query = sa.text(
-        "SELECT count(*) FROM pg_proc WHERE proname = ANY(:names) AND provolatile = 'v'"
-    )
-    return bool(functions) and bool(connection.scalar(query, {"names": functions}))

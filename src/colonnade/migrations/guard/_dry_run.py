@@ -1,4 +1,4 @@
-"""What a revision would do, found out without doing it."""
+"""Collect the operations of a revision without running them."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -13,8 +13,8 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection
 from sqlmodel import SQLModel
 
+from colonnade.migrations._alembic_compat import installed, redirected_batch
 from colonnade.migrations._environment import options
-from colonnade.migrations.runner._runner import idle_batch
 
 
 @dataclass(frozen=True)
@@ -22,31 +22,31 @@ class Recording:
     """The operations of a revision.
 
     Attributes:
-        operations: In their order.
-        is_whole: Whether that is all; not if it asks the database something on the way.
-        numbers: The number of the step that each is part of.
+        operations: The operations, in order.
+        is_complete: Whether these are all; False if the revision needs a connection, or raises.
+        step_numbers: For each operation, the number of the step that contains it.
     """
 
     operations: tuple[MigrateOperation, ...]
-    is_whole: bool = True
-    numbers: tuple[int, ...] = ()
+    is_complete: bool = True
+    step_numbers: tuple[int, ...] = ()
 
     @property
-    def steps(self) -> int:
-        """How many steps the revision has; the operations of a batch are one."""
-        return max(self.numbers, default=-1) + 1
+    def step_count(self) -> int:
+        """The number of steps; all operations of a batch are one step."""
+        return max(self.step_numbers, default=-1) + 1
 
 
-class _AsksError(Exception):
-    """The revision wants an answer from the database."""
+class _ConnectionNeededError(Exception):
+    """The revision asked for a connection."""
 
 
-def record(connection: Connection, function: Callable[..., Any]) -> Recording:
-    """The operations of an ``upgrade`` or ``downgrade``.
+def record_operations(connection: Connection, function: Callable[..., Any]) -> Recording:
+    """Call an ``upgrade()`` or ``downgrade()`` and collect its operations.
 
     Args:
-        connection: The database; nothing is run on it.
-        function: The revision's.
+        connection: The database, for its dialect; nothing is run on it.
+        function: The revision's function.
     """
     # Without the connection, so that nothing a revision does can run.
     context: Any = MigrationContext.configure(
@@ -54,28 +54,28 @@ def record(connection: Connection, function: Callable[..., Any]) -> Recording:
     )
     context.autocommit_block = nullcontext
     recorded: list[MigrateOperation] = []
-    numbers: list[int] = []
-    count = itertools.count()
+    step_numbers: list[int] = []
+    counter = itertools.count()
     operations: Any = Operations(context)
 
-    def note(operation: MigrateOperation, number: int | None = None) -> Any:
+    def record(operation: MigrateOperation, number: int | None = None) -> Any:
         recorded.append(operation)
-        numbers.append(next(count) if number is None else number)
+        step_numbers.append(next(counter) if number is None else number)
         return operation.to_table() if isinstance(operation, ops.CreateTableOp) else None
 
     @contextmanager
     def batch(table_name: str, schema: str | None = None, **_: Any) -> Iterator[BatchOperations]:
-        yield idle_batch(context, table_name, schema, partial(note, number=next(count)))
+        yield redirected_batch(context, table_name, schema, partial(record, number=next(counter)))
 
-    def asks() -> None:
-        raise _AsksError
+    def refuse_connection() -> None:
+        raise _ConnectionNeededError
 
-    operations.invoke, operations.batch_alter_table, operations.get_bind = note, batch, asks
-    operations._install_proxy()
-    try:
-        function()
-    except Exception:
-        return Recording(tuple(recorded), is_whole=False, numbers=tuple(numbers))
-    finally:
-        operations._remove_proxy()
-    return Recording(tuple(recorded), numbers=tuple(numbers))
+    operations.invoke, operations.batch_alter_table = record, batch
+    operations.get_bind = refuse_connection
+    is_complete = True
+    with installed(operations):
+        try:
+            function()
+        except Exception:
+            is_complete = False
+    return Recording(tuple(recorded), is_complete, tuple(step_numbers))

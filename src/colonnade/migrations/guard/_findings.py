@@ -1,4 +1,4 @@
-"""What the guard finds: a step that is not safe, why, and what is."""
+"""What the guard reports: a step that is not safe, the reason, and a safe alternative."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ _TITLES: dict[Kind, str] = {
     "locks": "locks",
     "loses-data": "loses data",
     "cannot-undo": "cannot be undone",
-    "not-judged": "cannot be judged",
+    "not-judged": "cannot be assessed",
     "fails": "would fail",
 }
 
@@ -18,13 +18,13 @@ class Finding:
     """A step that is not safe.
 
     Attributes:
-        kind: What is dangerous in it.
-        subject: What it is about: a table, a column, a constraint, a revision.
-        revision: Whose step it is.
-        step: What it does.
+        kind: The kind of danger.
+        subject: The table, column, constraint or revision that is affected.
+        revision: The id of the revision.
+        step: A description of the step.
         why: What would happen.
-        instead: The safe way; empty if there is none.
-        table: The table whose rows it is about, as it is called now; empty if it is about none.
+        instead: A safe alternative; empty if there is none.
+        table: The current name of the table whose rows are affected; empty if there is none.
     """
 
     kind: Kind
@@ -37,11 +37,11 @@ class Finding:
 
     @property
     def name(self) -> str:
-        """What allows it: ``loses-data:task.title``."""
+        """The value of ``--allow`` that lets the step run, such as ``loses-data:task.title``."""
         return f"{self.kind}:{self.subject}"
 
     def is_allowed(self, allow: frozenset[str]) -> bool:
-        """Whether ``--allow`` names it. What would fail cannot be allowed."""
+        """Whether the user has allowed the step. A step that would fail cannot be allowed."""
         return self.kind != "fails" and (self.name in allow or self.kind in allow)
 
     def __str__(self) -> str:

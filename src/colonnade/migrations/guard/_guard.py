@@ -1,7 +1,7 @@
-"""The guard: what each step would cost, looked up before any is run.
+"""Assess the steps of revisions before any of them runs.
 
-A step is safe, or it locks others out for longer than they would wait for a lock, loses data,
-cannot be undone, or fails on the rows that are there.
+A step is safe, or it blocks others for longer than they would wait for a lock, loses data, cannot
+be undone, or fails on existing rows.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,80 +13,78 @@ from sqlalchemy import Connection
 from colonnade.migrations._history import History
 from colonnade.migrations.autogenerate._descriptions import describe
 from colonnade.migrations.guard._assessor import StepAssessor
-from colonnade.migrations.guard._dry_run import Recording, record
+from colonnade.migrations.guard._dry_run import Recording, record_operations
 from colonnade.migrations.guard._findings import Finding
-from colonnade.migrations.runner._journal import journal_name, rows_of
+from colonnade.migrations.runner._journal import completed_steps, journal_name
 from colonnade.migrations.runner._runner import Direction, revision_of
 
 
-def look_ahead(
+def assess_revisions(
     history: History,
     connection: Connection,
-    steps: Sequence[RevisionStep],
+    revisions: Sequence[RevisionStep],
     direction: Direction,
-    longest: float,
+    max_wait: float,
 ) -> list[Finding]:
-    """What is dangerous in revisions that are about to be run.
+    """Find the dangerous steps of revisions that are about to run.
 
     Args:
         history: The history.
         connection: The database, for the rows and sizes of its tables.
-        steps: The revisions.
-        direction: Whether they are upgraded to, or taken back.
-        longest: Seconds that others may be made to wait.
+        revisions: The revisions, in the order in which they run.
+        direction: Whether they are applied or reverted.
+        max_wait: How long other sessions may be blocked, in seconds.
     """
-    judge = StepAssessor(connection, longest)
+    assessor = StepAssessor(connection, max_wait)
     findings: list[Finding] = []
-    halves = dict(rows_of(connection))
-    for step in steps:
-        recording = record(connection, step.migration_fn)
-        judge.revision = revision_of(step)
-        done = halves.get(journal_name(judge.revision, direction), 0)
-        for operation, number in zip(recording.operations, recording.numbers, strict=True):
-            if number >= done:  # the rest was done before an interruption
-                findings += judge.judge(operation)
-        if not recording.is_whole:
-            findings.append(_unjudged(judge.revision, recording))
+    completed = dict(completed_steps(connection))
+    for revision in revisions:
+        recording = record_operations(connection, revision.migration_fn)
+        assessor.revision = revision_of(revision)
+        done = completed.get(journal_name(assessor.revision, direction), 0)
+        for operation, number in zip(recording.operations, recording.step_numbers, strict=True):
+            if number >= done:  # earlier steps ran before an interruption
+                findings += assessor.assess(operation)
+        if not recording.is_complete:
+            findings.append(_not_assessable(assessor.revision, recording))
         if direction == "upgrade":
-            back = record(connection, step.revision.module.downgrade)
-            findings += _undoing(judge.revision, history, recording, back)
+            downgrade = record_operations(connection, revision.revision.module.downgrade)
+            findings += _irreversible(assessor.revision, recording, downgrade)
     return findings
 
 
-def tables_made(history: History, connection: Connection) -> set[str]:
-    """The tables that a history makes."""
+def created_tables(history: History, connection: Connection) -> set[str]:
+    """The names of the tables that a history creates."""
     return {
         operation.table_name
         for revision in history.revisions
-        for operation in record(connection, revision.module.upgrade).operations
+        for operation in record_operations(connection, revision.module.upgrade).operations
         if isinstance(operation, ops.CreateTableOp)
     }
 
 
-def _unjudged(revision: str, recording: Recording) -> Finding:
-    """A revision that goes by what the database answers: what follows is not known before."""
+def _not_assessable(revision: str, recording: Recording) -> Finding:
+    """A revision that depends on query results: its later steps are not known in advance."""
     last = describe(recording.operations[-1]) if recording.operations else "its first line"
     return Finding(
         "not-judged",
         revision,
         revision,
         f"what follows {last}",
-        "it asks the database, or fails without one.",
-        "read it; or let steps.for_each_batch and op.execute do what it does.",
+        "the revision queries the database itself, or raises an error without a connection.",
+        "read the revision, or use steps.for_each_batch and op.execute instead of op.get_bind().",
     )
 
 
-def _undoing(
-    revision: str, history: History, there: Recording, back: Recording
-) -> Iterator[Finding]:
-    """A revision that does something and whose downgrade does nothing cannot be undone."""
-    if back.operations or not there.operations:
+def _irreversible(revision: str, upgrade: Recording, downgrade: Recording) -> Iterator[Finding]:
+    """A revision that changes something while its ``downgrade()`` does nothing."""
+    if downgrade.operations or not upgrade.operations:
         return
     yield Finding(
         "cannot-undo",
         revision,
         revision,
-        f"{describe(there.operations[0])}",
-        "its downgrade() does nothing.",
-        "write its reverse into downgrade(), if there is one.",
+        describe(upgrade.operations[0]),
+        "downgrade() does nothing.",
+        "if the revision can be reverted, write the steps into downgrade().",
     )

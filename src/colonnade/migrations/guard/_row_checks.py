@@ -1,4 +1,4 @@
-"""Rows that a step would fail on, or lose something of."""
+"""Find existing rows on which a step would fail, or of which it would lose something."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -11,21 +11,24 @@ from sqlalchemy.exc import DBAPIError
 from colonnade.migrations import operations as safe_ops
 from colonnade.migrations.autogenerate._descriptions import describe, table_of
 from colonnade.migrations.autogenerate._foreign_keys import foreign_key_step
-from colonnade.migrations.autogenerate._reflected import normal
+from colonnade.migrations.autogenerate._reflected import normalized
 from colonnade.migrations.autogenerate._rendering import condition_of
 from colonnade.migrations.autogenerate._schema_history import index_step
 from colonnade.migrations.guard._findings import Finding
-from colonnade.migrations.guard._projection import LIMIT, Projection
+from colonnade.migrations.guard._projection import COUNT_LIMIT, Projection, rows_that
 from colonnade.migrations.guard._squawk import Kind
 from colonnade.migrations.operations._conversions import Conversion, conversion
 from colonnade.migrations.operations._types import enum_key, is_array, native_enum, plain_type
 
 
 class RowChecks:
-    """Looks at the rows that steps will meet.
+    """Checks steps against the rows that they will meet.
 
     Args:
-        projection: The tables as they will be when a step is run.
+        projection: The tables, to which each checked step is applied.
+
+    Attributes:
+        revision: The id of the revision that is being assessed; set by the caller.
     """
 
     def __init__(self, projection: Projection) -> None:
@@ -49,23 +52,24 @@ class RowChecks:
         }
 
     def check(self, operation: MigrateOperation) -> Iterator[Finding]:
-        """What is wrong with the rows that an operation meets, which then is done to them."""
-        if isinstance(
-            operation, safe_ops.ReplaceCheck
-        ):  # which changes rows before it looks at them
+        """Yield what is wrong with the rows, then apply the operation to the projection."""
+        changes_rows_first = isinstance(operation, safe_ops.ReplaceCheck)
+        if changes_rows_first:
             self.projection.apply(operation)
         rule = self._rules.get(type(operation))
         if rule is not None:
             yield from rule(operation)
-        if not isinstance(operation, safe_ops.ReplaceCheck):
+        if not changes_rows_first:
             self.projection.apply(operation)
 
     def _finding(
         self, kind: Kind, subject: str, operation: MigrateOperation, why: str, instead: str = ""
     ) -> Finding:
         table, schema = str(table_of(operation)), getattr(operation, "schema", None)
-        real = self.projection.real_name(schema, table)
-        return Finding(kind, subject, self.revision, describe(operation), why, instead, real)
+        current_name = self.projection.current_name(schema, table)
+        return Finding(
+            kind, subject, self.revision, describe(operation), why, instead, current_name
+        )
 
     def _alembic_check(self, added: ops.CreateCheckConstraintOp) -> Iterator[Finding]:
         step = safe_ops.AddCheck(
@@ -78,13 +82,13 @@ class RowChecks:
         condition = condition_of(step.condition)
         text = condition if isinstance(condition, str) else condition.texts[self.dialect]
         text = text.replace("\\:", ":")
-        broken = self.projection.count(step.schema, step.table, f"NOT ({text})")
-        if broken:
-            rows = "row does" if broken == 1 else "rows do"
+        count = self.projection.count(step.schema, step.table, f"NOT ({text})")
+        if count:
             yield self._finding(
-                "fails", step.name, step, f"{many(broken)} {rows} not meet {normal(text)}.",
-                f'change them first: steps.map_values("{step.table}", ...), or --map when the '
-                "revision is written.",
+                "fails", step.name, step,
+                f"{rows_that(count, 'does', 'do')} not meet {normalized(text)}.",
+                f'change these rows first with steps.map_values("{step.table}", ...), or with '
+                "`colonnade migrate --map`.",
             )  # fmt: skip
 
     def _alembic_foreign_key(self, added: ops.CreateForeignKeyOp) -> Iterator[Finding]:
@@ -95,20 +99,22 @@ class RowChecks:
         if target is None or target.source is None:
             return
         quote = self.projection.quote
-        some = " AND ".join(f"{quote(column)} IS NOT NULL" for column in step.columns)
+        not_null = " AND ".join(f"{quote(column)} IS NOT NULL" for column in step.columns)
         pairs = " AND ".join(
-            f"referred.{quote(there)} = {quote(step.table)}.{quote(here)}"
-            for here, there in zip(step.columns, step.target_columns, strict=True)
+            f"referred.{quote(target_column)} = {quote(step.table)}.{quote(column)}"
+            for column, target_column in zip(step.columns, step.target_columns, strict=True)
         )
-        lost = f"{some} AND NOT EXISTS (SELECT 1 FROM ({target.source}) AS referred WHERE {pairs})"  # noqa: S608
-        count = self.projection.count(step.schema, step.table, lost)
+        referred = f"SELECT 1 FROM ({target.source}) AS referred WHERE {pairs}"  # noqa: S608
+        is_orphan = f"{not_null} AND NOT EXISTS ({referred})"
+        count = self.projection.count(step.schema, step.table, is_orphan)
         if count:
-            refer = "row refers" if count == 1 else "rows refer"
             columns = ", ".join(step.columns)
             yield self._finding(
                 "fails", step.name, step,
-                f"{many(count)} {refer} by {columns} to rows of {step.target} that do not exist.",
-                f"delete these rows, set {columns} to NULL in them, or add what they refer to.",
+                f"{rows_that(count, 'refers', 'refer')} by {columns} to rows of {step.target} that "
+                "do not exist.",
+                f"delete these rows, set {columns} to NULL in them, or add the rows of "
+                f"{step.target}.",
             )  # fmt: skip
 
     def _alembic_unique(self, added: ops.CreateUniqueConstraintOp) -> Iterator[Finding]:
@@ -119,7 +125,7 @@ class RowChecks:
         yield from self._unique(step)
 
     def _unique(self, step: safe_ops.AddUnique) -> Iterator[Finding]:
-        yield from self._twice(step, step.name, step.schema, step.table, step.columns)
+        yield from self._duplicates(step, step.name, step.schema, step.table, step.columns)
 
     def _alembic_index(self, added: ops.CreateIndexOp) -> Iterator[Finding]:
         yield from self._index(index_step(added))
@@ -130,7 +136,7 @@ class RowChecks:
         where = step.options.get(f"{self.dialect}_where")
         condition = "" if where is None else f"({self.projection.literal(where)})"
         nulls = bool(step.options.get("postgresql_nulls_not_distinct"))
-        yield from self._twice(
+        yield from self._duplicates(
             step, step.name, step.schema, step.table, step.columns, condition, nulls=nulls
         )
 
@@ -138,9 +144,9 @@ class RowChecks:
         for column in step.columns:
             yield from self._nulls(step, step.table, column, step.schema)
         name = f"{step.table}.{'_'.join(step.columns)}"
-        yield from self._twice(step, name, step.schema, step.table, step.columns)
+        yield from self._duplicates(step, name, step.schema, step.table, step.columns)
 
-    def _twice(
+    def _duplicates(
         self,
         operation: MigrateOperation,
         name: str,
@@ -154,24 +160,26 @@ class RowChecks:
         rows = self.projection.rows(schema, table)
         if rows is None:
             return
-        quoted_names = [self._sql(column) for column in columns]
+        expressions = [self._sql(column) for column in columns]
         conditions = [condition] if condition else []
-        conditions += [] if nulls else [f"{column} IS NOT NULL" for column in quoted_names]
+        if not nulls:
+            conditions += [f"{expression} IS NOT NULL" for expression in expressions]
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         groups = (
-            f"SELECT count(*) AS n FROM {rows}{where} GROUP BY {', '.join(quoted_names)} "  # noqa: S608
-            f"HAVING count(*) > 1 LIMIT {LIMIT}"
+            f"SELECT count(*) AS n FROM {rows}{where} GROUP BY {', '.join(expressions)} "  # noqa: S608
+            f"HAVING count(*) > 1 LIMIT {COUNT_LIMIT}"
         )
-        count = int(self.projection.ask(f"SELECT coalesce(sum(n), 0) FROM ({groups}) AS x") or 0)  # noqa: S608
+        query = f"SELECT coalesce(sum(n), 0) FROM ({groups}) AS x"  # noqa: S608
+        count = int(self.projection.scalar(query) or 0)
         if count:
             names = ", ".join(map(str, columns))
             yield self._finding(
-                "fails", name, operation, f"{count:,} rows have the same {names} as others.",
-                "make them differ first.",
+                "fails", name, operation, f"{count:,} rows have the same {names} as other rows.",
+                "change or delete the duplicates first.",
             )  # fmt: skip
 
     def _sql(self, column: Any) -> str:
-        """A column of an index as SQL: its name, or an expression."""
+        """Render a column of an index, a name or an expression, as SQL."""
         if isinstance(column, str):
             return self.projection.quote(column)
         return self.projection.literal(column)
@@ -185,8 +193,9 @@ class RowChecks:
         nulls = self.projection.count(schema, table, f"{self.projection.quote(column)} IS NULL")
         if nulls:
             yield self._finding(
-                "fails", f"{table}.{column}", operation, f"{many(nulls)} rows have no value in it.",
-                f'steps.fill("{table}", "{column}", ...) before it.',
+                "fails", f"{table}.{column}", operation,
+                f"{rows_that(nulls, 'has', 'have')} no value in it.",
+                f'fill them first with steps.fill("{table}", "{column}", ...).',
             )  # fmt: skip
 
     def _alter_column(self, alter: ops.AlterColumnOp) -> Iterator[Finding]:
@@ -203,61 +212,65 @@ class RowChecks:
     def _change_type(self, step: safe_ops.ChangeType) -> Iterator[Finding]:
         old, new = plain_type(step.was), plain_type(step.type_)
         if enum_key(old) or enum_key(new):
-            yield from self._unconvertible(step, _to_enum(old, new))
+            yield from self._unconvertible(step, _enum_conversion(old, new))
             return
-        converted = conversion(old, new)
-        if converted is None:
+        applied = conversion(old, new)
+        if applied is None:
             column = self.projection.quote(step.column)
-            held = self.projection.count(step.schema, step.table, f"{column} IS NOT NULL")
-            if held:
-                yield self._fails(
-                    step, f"{_rows(held)} a value, and {_a(old)} cannot become {_a(new)}."
-                )
+            count = self.projection.count(step.schema, step.table, f"{column} IS NOT NULL")
+            if count:
+                types = f"{_type_name(old)} cannot become {_type_name(new)}"
+                yield self._fails(step, f"{rows_that(count, 'has', 'have')} a value, and {types}.")
             return
-        yield from self._unconvertible(step, converted)
-        yield from self._lossy(step, converted)
+        yield from self._unconvertible(step, applied)
+        yield from self._lossy(step, applied)
 
     def _unconvertible(
-        self, step: safe_ops.ChangeType, converted: Conversion | None
+        self, step: safe_ops.ChangeType, applied: Conversion | None
     ) -> Iterator[Finding]:
+        """Report rows with a value that the new type cannot hold."""
         column = self.projection.quote(step.column)
-        unfit = converted and converted.unfit_rows(self.dialect, column)
+        unfit = applied and applied.unconvertible_rows(self.dialect, column)
         if unfit:
-            held = self.projection.count(step.schema, step.table, unfit)
-            if held:
-                value = self._one(step, unfit)
-                why = f"{_rows(held)} a value that {_a(step.type_)} cannot hold{value}."
-                yield self._fails(step, why)
+            count = self.projection.count(step.schema, step.table, unfit)
+            if count:
+                example = self._example(step, unfit)
+                yield self._fails(
+                    step,
+                    f"{rows_that(count, 'has', 'have')} a value that {_type_name(step.type_)} "
+                    f"cannot hold{example}.",
+                )
                 return
         if self.dialect == "postgresql" and step.using is not None:
             rows = self.projection.rows(step.schema, step.table)
             if rows is None:
                 return
-            try:  # each value is converted, and the first that fails is reported
-                self.projection.ask_strictly(
+            try:  # the database converts each value, and names the first that it cannot convert
+                self.projection.scalar_or_raise(
                     f"SELECT count(v) FROM (SELECT {step.using} AS v FROM {rows}) AS x"  # noqa: S608
                 )
             except DBAPIError as error:
-                if _is_of_data(error):
+                if _is_data_error(error):
                     reason = str(error.orig).strip().splitlines()[0]
                     yield self._fails(step, f"a value cannot be converted: {reason}.")
 
-    def _one(self, step: safe_ops.ChangeType, unfit: str) -> str:
-        """One of the values, as an example."""
+    def _example(self, step: safe_ops.ChangeType, unfit: str) -> str:
+        """One of the unfit values, for a message."""
         rows = self.projection.rows(step.schema, step.table)
         column = self.projection.quote(step.column)
-        value = self.projection.ask(f"SELECT {column} FROM {rows} WHERE {unfit} LIMIT 1")  # noqa: S608
+        value = self.projection.scalar(f"SELECT {column} FROM {rows} WHERE {unfit} LIMIT 1")  # noqa: S608
         return "" if value is None else f", such as {value!r}"
 
-    def _lossy(self, step: safe_ops.ChangeType, converted: Conversion) -> Iterator[Finding]:
-        lossy = converted.lossy_rows(self.dialect, self.projection.quote(step.column))
-        held = self.projection.count(step.schema, step.table, lossy) if lossy else 0
-        if held:
+    def _lossy(self, step: safe_ops.ChangeType, applied: Conversion) -> Iterator[Finding]:
+        """Report rows with a value that the new type rounds or truncates."""
+        lossy = applied.lossy_rows(self.dialect, self.projection.quote(step.column))
+        count = self.projection.count(step.schema, step.table, lossy) if lossy else 0
+        if count:
             yield self._finding(
                 "loses-data", f"{step.table}.{step.column}", step,
-                f"{_rows(held)} a value that {_a(step.type_)} holds only in part"
-                f"{self._one(step, str(lossy))}.",
-                "add a column of the new type beside it, and put this one aside.",
+                f"{rows_that(count, 'has', 'have')} a value that {_type_name(step.type_)} holds "
+                f"only in part{self._example(step, str(lossy))}.",
+                "add a column of the new type and put this one aside.",
             )  # fmt: skip
 
     def _fails(self, step: safe_ops.ChangeType, why: str) -> Finding:
@@ -268,8 +281,8 @@ class RowChecks:
         )  # fmt: skip
 
 
-def _to_enum(old: Any, new: Any) -> Conversion | None:
-    """Which rows have a value that an enum type does not have, which may not be made yet."""
+def _enum_conversion(old: Any, new: Any) -> Conversion | None:
+    """A conversion that rejects the values that an enum type, which may not exist yet, lacks."""
     enum = native_enum(new)
     if enum is None or not enum.enums:
         return None
@@ -278,25 +291,16 @@ def _to_enum(old: Any, new: Any) -> Conversion | None:
     unfit = f"{{c}}::text NOT IN ({values})"
     if is_array(new):
         unfit = f"NOT ({{c}}::text[] <@ ARRAY[{values}])"
-    return Conversion(unfit_postgresql=unfit)
+    return Conversion(unconvertible_postgresql=unfit)
 
 
-def _is_of_data(error: DBAPIError) -> bool:
-    """Whether a value is at fault: SQLSTATE class 22, data exception, or 42846, cannot coerce."""
+def _is_data_error(error: DBAPIError) -> bool:
+    """Whether a value caused the error: SQLSTATE class 22 (data exception) or 42846 (cast)."""
     state = str(getattr(error.orig, "sqlstate", "") or "")
     return state.startswith("22") or state == "42846"
 
 
-def _a(kind: Any) -> str:
-    """A type in words."""
+def _type_name(kind: Any) -> str:
+    """The name of a type with its article, such as "an Integer"."""
     name = sa.types.to_instance(kind).__class__.__name__
     return f"{'an' if name[0] in 'AEIO' else 'a'} {name}"
-
-
-def _rows(count: int) -> str:
-    return f"{many(count)} {'row has' if count == 1 else 'rows have'}"
-
-
-def many(count: int) -> str:
-    """How many rows: counting ends at ``LIMIT``."""
-    return f"{count:,}{'' if count < LIMIT else ' or more'}"

@@ -1,4 +1,7 @@
-"""Squawk's rules, for the SQL that a revision runs itself: https://squawkhq.com/docs/rules."""
+"""Assess SQL that a revision runs by ``op.execute()``, with the rules of Squawk.
+
+Rules: https://squawkhq.com/docs/rules
+"""
 
 import json
 import re
@@ -11,46 +14,51 @@ from typing import Literal
 
 Kind = Literal["locks", "loses-data", "cannot-undo", "not-judged", "fails"]
 
-_LOCKS = frozenset((
+_LOCKING_RULES = (
     "adding-field-with-default", "adding-foreign-key-constraint", "adding-not-nullable-field",
     "adding-required-field", "adding-serial-primary-key-field", "changing-column-type",
     "constraint-missing-not-valid", "disallowed-unique-constraint",
     "require-concurrent-index-creation", "require-concurrent-index-deletion",
     "require-concurrent-reindex", "require-concurrent-refresh-materialized-view",
     "require-concurrent-partition-detach", "ban-vacuum-full",
-))  # fmt: skip
-_LOSES = frozenset((
+)  # fmt: skip
+_DATA_LOSS_RULES = (
     "ban-drop-column", "ban-drop-database", "ban-drop-table", "ban-drop-schema", "ban-truncate",
     "ban-truncate-cascade", "ban-delete-without-where",
-))  # fmt: skip
-_LOST = re.compile(
+)  # fmt: skip
+_KINDS: dict[str, Kind] = {
+    **dict.fromkeys(_LOCKING_RULES, "locks"),
+    **dict.fromkeys(_DATA_LOSS_RULES, "loses-data"),
+}
+_REMOVES_ROWS = re.compile(
     r"^\s*(?:DROP\s+(?:TABLE|SCHEMA|DATABASE)|TRUNCATE|DELETE\s+FROM)\b", re.IGNORECASE
 )
-_LOST_COLUMN = re.compile(r"\bDROP\s+COLUMN\b", re.IGNORECASE)
+_DROPS_COLUMN = re.compile(r"\bDROP\s+COLUMN\b", re.IGNORECASE)
 
 
-def judge_sql(sql: str, dialect: str) -> Iterator[tuple[Kind, str]]:
-    """What is dangerous in a statement, and why.
+def assess_sql(sql: str, dialect: str) -> Iterator[tuple[Kind, str]]:
+    """Find the dangers of a statement: their kinds and reasons.
 
-    By Squawk on PostgreSQL, where it is installed (``pip install squawk-cli``); what loses data is
-    seen without it, too.
+    Squawk checks PostgreSQL's SQL where it is installed (``pip install squawk-cli``). Statements
+    that delete rows or columns are recognized without it.
     """
-    seen: set[Kind] = set()
+    kinds: set[Kind] = set()
     for rule, message in _squawk(sql) if dialect == "postgresql" else ():
-        kind: Kind | None = "locks" if rule in _LOCKS else "loses-data" if rule in _LOSES else None
-        if kind is not None and kind not in seen:
-            seen.add(kind)
+        kind = _KINDS.get(rule)
+        if kind is not None and kind not in kinds:
+            kinds.add(kind)
             yield kind, f"{message} (squawk: {rule})"
-    if "loses-data" not in seen and (_LOST.search(sql) or _LOST_COLUMN.search(sql)):
-        yield "loses-data", "It removes rows or columns with their data."
+    if "loses-data" not in kinds and (_REMOVES_ROWS.search(sql) or _DROPS_COLUMN.search(sql)):
+        yield "loses-data", "the statement deletes rows or columns."
 
 
 def _squawk(sql: str) -> list[tuple[str, str]]:
-    beside = Path(sys.executable).with_name("squawk")
-    command = str(beside) if beside.exists() else shutil.which("squawk")
+    """Run Squawk on a statement; the rules that it breaks, with Squawk's messages."""
+    beside_python = Path(sys.executable).with_name("squawk")
+    command = str(beside_python) if beside_python.exists() else shutil.which("squawk")
     if command is None:
         return []
-    done = subprocess.run(  # noqa: S603 - a linter, found beside this Python or on the path
+    process = subprocess.run(  # noqa: S603 - a linter, found beside this Python or on the path
         [command, "--reporter", "json", "--stdin-filepath", "revision.sql"],
         input=sql if sql.rstrip().endswith(";") else f"{sql};",
         capture_output=True,
@@ -58,7 +66,7 @@ def _squawk(sql: str) -> list[tuple[str, str]]:
         check=False,
     )
     try:
-        reports = json.loads(done.stdout or "[]")
+        violations = json.loads(process.stdout or "[]")
     except json.JSONDecodeError:
         return []
-    return [(report["rule_name"], report["message"]) for report in reports]
+    return [(violation["rule_name"], violation["message"]) for violation in violations]

@@ -1,22 +1,22 @@
-"""How large a table is: what a step on it costs those who use it."""
+"""The size of a table, from which the guard estimates how long a step takes."""
 
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-READ = 250e6
-"""Bytes a second that PostgreSQL reads of a table to check its rows.
+SCAN_RATE = 250e6
+"""Bytes per second at which PostgreSQL reads a table to check its rows.
 
-This and the others: half of what benchmarks/migrations.py measured of a table in memory, on two
-cores. A disk may be slower; the guard errs by little where it matters, at seconds and minutes.
+All three rates are half of what benchmarks/migrations.py measured for a table in memory, on two
+cores. A disk may be slower; the estimates only need to tell seconds from minutes.
 """
 
-BUILT = 150e6
-"""Bytes a second of a table that it builds an index of."""
+INDEX_RATE = 150e6
+"""Bytes of a table per second at which PostgreSQL builds an index."""
 
-WRITTEN = 50e6
-"""Bytes a second of a table, its indexes included, that it or SQLite writes anew."""
+REWRITE_RATE = 50e6
+"""Bytes per second, indexes included, at which PostgreSQL or SQLite rewrites a table."""
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class TableSize:
     """The size of a table.
 
     Attributes:
-        rows: How many it has; of large ones on PostgreSQL, what it estimates.
-        size: Bytes, with its indexes.
+        rows: The number of rows; an estimate for large tables on PostgreSQL.
+        size: Bytes, indexes included.
     """
 
     rows: int
@@ -44,8 +44,8 @@ def _bytes(size: float) -> str:
     return f"{size:,.1f} GB"
 
 
-def facts_of(connection: Connection, table: str, schema: str | None) -> TableSize | None:
-    """The size of a table as it is now; None if there is none."""
+def table_size(connection: Connection, table: str, schema: str | None) -> TableSize | None:
+    """The current size of a table; None if the table does not exist."""
     preparer = connection.dialect.identifier_preparer
     name = preparer.quote(table)
     if schema:
@@ -60,14 +60,14 @@ def facts_of(connection: Connection, table: str, schema: str | None) -> TableSiz
         "WHERE oid = to_regclass(:name)"
     )
     rows, size = connection.execute(query, {"name": name}).one()
-    if rows < 100_000:  # never counted, or soon counted
+    if rows < 100_000:  # not analyzed yet, or quick to count
         limited = sa.text(f"SELECT count(*) FROM (SELECT 1 FROM {name} LIMIT 100000) AS part")  # noqa: S608
         rows = max(rows, connection.execute(limited).scalar_one())
     return TableSize(rows, size)
 
 
 def _row_size(connection: Connection, name: str) -> int:
-    """Bytes in a row, about: of the first rows."""
+    """Approximate bytes per row: the average of the first 1,000 rows."""
     columns = [row[1] for row in connection.execute(sa.text(f"PRAGMA table_info({name})"))]
     preparer = connection.dialect.identifier_preparer
     sizes = " + ".join(f"coalesce(length({preparer.quote(column)}), 1)" for column in columns)

@@ -1,18 +1,18 @@
-"""The steps of a revision: operations of Alembic that are safe on a table in use.
+"""Migration steps: Alembic operations that are safe on a table in use.
 
-Modules import them as ``safe_ops``: ``safe_ops.AddIndex`` beside Alembic's ``ops.CreateIndexOp``.
+Modules import them as ``safe_ops``: ``safe_ops.AddIndex`` next to Alembic's ``ops.CreateIndexOp``.
 """
 
 from colonnade.migrations.operations._base import (
-    ASIDE,
-    BATCH,
+    ASIDE_SUFFIX,
+    BATCH_SIZE,
     Condition,
     Step,
     TableStep,
     aside_name,
-    before_aside,
     by_dialect,
     is_aside,
+    name_before_aside,
 )
 from colonnade.migrations.operations._columns import (
     ChangeComputed,
@@ -46,17 +46,18 @@ from colonnade.migrations.operations._names import (
     RenameTable,
     TakeBack,
 )
-from colonnade.migrations.operations._row_batches import ForEachBatch, Work
+from colonnade.migrations.operations._row_batches import BatchFunction, ForEachBatch
 from colonnade.migrations.operations._rows import Fill, MapValues
 
 __all__ = [
-    "ASIDE",
-    "BATCH",
+    "ASIDE_SUFFIX",
+    "BATCH_SIZE",
     "AddCheck",
     "AddForeignKey",
     "AddIndex",
     "AddUnique",
     "AsideStep",
+    "BatchFunction",
     "ChangeComputed",
     "ChangeEnum",
     "ChangeKey",
@@ -87,9 +88,8 @@ __all__ = [
     "Step",
     "TableStep",
     "TakeBack",
-    "Work",
     "aside_name",
-    "before_aside",
     "by_dialect",
     "is_aside",
+    "name_before_aside",
 ]

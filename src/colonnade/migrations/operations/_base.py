@@ -1,12 +1,12 @@
-"""Steps of a revision that are safe on a table in use, as operations of Alembic.
+"""The base classes of migration steps, and the helpers that run their SQL.
 
-On PostgreSQL a step does its long part where it blocks no write: an index is built CONCURRENTLY,
-a constraint is added NOT VALID and validated, NOT NULL goes through a checked constraint, values
-are filled in batches. That takes several transactions, so each step can be run again after it was
-interrupted at any point. On SQLite, where one writer locks out all others anyway, a step is part
+On PostgreSQL a step does its slow work without blocking writes: it builds an index CONCURRENTLY,
+adds a constraint NOT VALID before validating it, sets NOT NULL by way of a validated CHECK, and
+updates rows in batches. That takes several transactions, so every step can be run again after an
+interruption at any point. On SQLite, where one writer locks out all others anyway, a step is part
 of the revision's transaction.
 
-The recipes: https://squawkhq.com/docs/rules and PostgreSQL's notes on ALTER TABLE.
+See https://squawkhq.com/docs/rules and the notes on ALTER TABLE in PostgreSQL's documentation.
 """
 
 import re
@@ -23,50 +23,52 @@ from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.compiler import compiles
 
-ASIDE = "__dropped"
-"""What the name of a column or table ends with that was put aside; a number may follow."""
+from colonnade._sqlalchemy_compat import doubles_percent_signs
 
-_ASIDE = re.compile(rf"(.+){ASIDE}\d*")
+ASIDE_SUFFIX = "__dropped"
+"""The suffix of the name of a column or table that was put aside; a number may follow it."""
+
+_ASIDE = re.compile(rf"(.+){ASIDE_SUFFIX}\d*")
 
 
 def is_aside(name: str) -> bool:
-    """Whether a column or table of that name was put aside."""
+    """Return whether the name is that of a column or table that was put aside."""
     return _ASIDE.fullmatch(name) is not None
 
 
-def before_aside(name: str) -> str:
-    """The name that something had before it was put aside."""
+def name_before_aside(name: str) -> str:
+    """Return the original name of a column or table that was put aside."""
     match = _ASIDE.fullmatch(name)
     return name if match is None else match[1]
 
 
 def aside_name(name: str, taken: Container[str]) -> str:
-    """A name for something that is put aside, which nothing else has.
+    """Return an unused name for a column or table that is put aside.
 
     Args:
-        name: Its name.
-        taken: The names that are there.
+        name: The current name.
+        taken: The names in use.
     """
     number = 2
-    aside = f"{name}{ASIDE}"
+    aside = f"{name}{ASIDE_SUFFIX}"
     while aside in taken:
-        aside = f"{name}{ASIDE}{number}"
+        aside = f"{name}{ASIDE_SUFFIX}{number}"
         number += 1
     return aside
 
 
-BATCH = 10_000
-"""Rows changed in one transaction: a fraction of a second on the slowest disks in use."""
+BATCH_SIZE = 10_000
+"""Rows changed in one transaction: a fraction of a second even on slow disks."""
 
 Condition = str | ColumnElement[bool]
 
 
 class by_dialect(ColumnElement[bool]):  # noqa: N801 - it is written like a function
-    """A condition that each database has its own words for.
+    """A condition or value whose SQL differs between databases.
 
     Args:
-        sqlite: In SQLite's.
-        postgresql: In PostgreSQL's.
+        sqlite: The SQL for SQLite.
+        postgresql: The SQL for PostgreSQL.
     """
 
     inherit_cache = False
@@ -83,31 +85,43 @@ def _compile_by_dialect(element: by_dialect, compiler: Any, **_: Any) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Step(MigrateOperation):
-    """One step. Its fields are the arguments of the function of ``steps`` it is written as."""
+    """An operation written as a call to a function of ``colonnade.migrations.steps``.
+
+    The fields of each subclass are the arguments of that function.
+
+    Attributes:
+        function: The name of the function.
+        description: A format string for ``str(step)``.
+        schema: The schema of the table or type; None for the default schema.
+    """
 
     function: ClassVar[str]
-    words: ClassVar[str]
+    description: ClassVar[str]
     schema: str | None = field(default=None, kw_only=True)
 
     def __str__(self) -> str:
-        """What it does, in a few words."""
-        return self.words.format(self)
+        """Describe the step in a few words."""
+        return self.description.format(self)
 
     def run(self, operations: Operations) -> None:
-        """Do it."""
-        raise NotImplementedError  # each step does
+        """Run the step."""
+        raise NotImplementedError  # implemented by every step
 
     def reverse(self) -> MigrateOperation:
-        """What undoes it, of the steps that are done before tables are compared."""
-        raise NotImplementedError  # the others' undoing is compared for
+        """Return the step that undoes this one.
+
+        Only steps that run before the tables are compared implement it; for the others, the
+        downgrade results from the comparison.
+        """
+        raise NotImplementedError
 
     def commits(self, dialect: str) -> bool:
-        """Whether it takes several transactions."""
+        """Return whether the step takes several transactions on a database."""
         return False
 
-    def altering(self, operations: Operations) -> AbstractContextManager[BatchOperations]:
-        """Alembic's batch on its table: in place on PostgreSQL, by a copy on SQLite."""
-        table: str = self.table  # type: ignore[attr-defined]  # each step has one
+    def batch_alter(self, operations: Operations) -> AbstractContextManager[BatchOperations]:
+        """Return Alembic's batch for the step's table, which copies the table on SQLite."""
+        table: str = self.table  # type: ignore[attr-defined]  # every caller has one
         return operations.batch_alter_table(table, schema=self.schema)
 
 
@@ -123,60 +137,62 @@ class TableStep(Step):
     table: str
 
     def sql_table(self, operations: Operations) -> str:
-        """The table's name as SQL."""
+        """Return the table's quoted name."""
         return quoted(operations, self.table, self.schema)
 
 
-class Concurrent:
-    """A step that commits on its way, on PostgreSQL."""
+class CommitsOnPostgreSQL:
+    """A mixin for steps that take several transactions on PostgreSQL."""
 
     def commits(self, dialect: str) -> bool:
         return dialect == "postgresql"
 
 
 def on_postgresql(operations: Operations) -> bool:
-    """Whether the database is PostgreSQL."""
+    """Return whether the database is PostgreSQL."""
     return operations.migration_context.dialect.name == "postgresql"
 
 
 def quoted(operations: Operations, name: str, schema: str | None = None) -> str:
-    """A name as SQL, with its schema."""
+    """Quote a name, qualified with its schema."""
     dialect = operations.migration_context.dialect
     preparer = dialect.identifier_preparer
     table = preparer.quote(name)
-    return _undoubled(dialect, f"{preparer.quote_schema(schema)}.{table}" if schema else table)
+    return _without_doubled_percents(
+        dialect, f"{preparer.quote_schema(schema)}.{table}" if schema else table
+    )
 
 
 def literal(operations: Operations, value: Any) -> str:
-    """A value as SQL, as the database reads it."""
+    """Render a value as an SQL literal."""
     dialect = operations.migration_context.dialect
     if isinstance(value, bytes):
         return bytes_literal(value, dialect)
     if isinstance(value, str):
-        value = str.__str__(value)  # SQLAlchemy does not know its own subclasses of it
+        value = str.__str__(value)  # SQLAlchemy cannot render its own subclasses of str
     expression = value if isinstance(value, sa.ClauseElement) else sa.literal(value)
     sql = str(expression.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
-    return _undoubled(dialect, sql)
+    return _without_doubled_percents(dialect, sql)
 
 
 def bytes_literal(value: bytes, dialect: Dialect) -> str:
-    """Bytes as SQL, whatever they are: SQLAlchemy would write them as text."""
+    """Render bytes as an SQL literal; SQLAlchemy would render them as text."""
     digits = value.hex()
     return f"'\\x{digits}'::bytea" if dialect.name == "postgresql" else f"X'{digits}'"
 
 
-def _undoubled(dialect: Dialect, sql: str) -> str:
-    """SQL with single percent signs: SQLAlchemy doubles them in the text that it runs."""
-    return sql.replace("%%", "%") if dialect.identifier_preparer._double_percents else sql
+def _without_doubled_percents(dialect: Dialect, sql: str) -> str:
+    """Undo SQLAlchemy's doubling of percent signs: ``text()`` would double them again."""
+    return sql.replace("%%", "%") if doubles_percent_signs(dialect) else sql
 
 
-def condition_text(operations: Operations, condition: Condition) -> str:
-    """A condition as SQL."""
+def condition_sql(operations: Operations, condition: Condition) -> str:
+    """Render a condition as SQL."""
     return condition if isinstance(condition, str) else literal(operations, condition)
 
 
 def run_sql(operations: Operations, *statements: str) -> None:
-    """Run statements that may have colons and percent signs in them."""
+    """Run SQL statements, in which colons do not begin parameters."""
     context = operations.migration_context
     for statement in statements:
         if context.as_sql:
@@ -186,19 +202,22 @@ def run_sql(operations: Operations, *statements: str) -> None:
 
 
 @contextmanager
-def outside_transaction(operations: Operations, *, patient: bool = False) -> Iterator[None]:
-    """Commit what came before; each statement is its own transaction.
+def outside_transaction(
+    operations: Operations, *, ignore_lock_timeout: bool = False
+) -> Iterator[None]:
+    """Commit the current transaction, and run each statement in autocommit mode.
 
     Args:
-        operations: Alembic's.
-        patient: Wait for locks as long as it takes: for statements that make nobody else wait.
+        operations: Alembic's operations.
+        ignore_lock_timeout: Wait for locks without a limit. Use it only for statements that do
+            not block other sessions while they wait.
     """
     context = operations.migration_context
-    if context.opts.get("colonnade_outside"):  # inside a step that is there already
+    if context.opts.get("colonnade_outside"):  # nested in a step that is in autocommit mode
         yield
         return
-    with context.autocommit_block(), _marked(context.opts):
-        if not patient or context.as_sql or context.connection is None:
+    with context.autocommit_block(), _autocommit_marked(context.opts):
+        if not ignore_lock_timeout or context.as_sql or context.connection is None:
             yield
             return
         before = context.connection.scalar(sa.text("SHOW lock_timeout"))
@@ -211,7 +230,7 @@ def outside_transaction(operations: Operations, *, patient: bool = False) -> Ite
 
 
 @contextmanager
-def _marked(options: dict[str, Any]) -> Iterator[None]:
+def _autocommit_marked(options: dict[str, Any]) -> Iterator[None]:
     options["colonnade_outside"] = True
     try:
         yield
@@ -220,13 +239,13 @@ def _marked(options: dict[str, Any]) -> Iterator[None]:
 
 
 @contextmanager
-def undone_on_failure(operations: Operations, *statements: str, but: str = "") -> Iterator[None]:
-    """Take back what a step has committed so far if it fails, so that nothing of it stays.
+def undo_on_failure(operations: Operations, *statements: str, remains: str = "") -> Iterator[None]:
+    """If the step fails, undo what it has already committed.
 
     Args:
-        operations: Alembic's, outside a transaction.
-        statements: What takes it back.
-        but: What stays nevertheless.
+        operations: Alembic's operations, outside a transaction.
+        statements: The statements that undo it.
+        remains: A description of the changes that cannot be undone.
     """
     context = operations.migration_context
     try:
@@ -234,12 +253,12 @@ def undone_on_failure(operations: Operations, *statements: str, but: str = "") -
     except DBAPIError as error:
         if context.as_sql or error.connection_invalidated:
             raise
-        with suppress(DBAPIError):  # what stays is reported as a step that was begun
+        with suppress(DBAPIError):  # if this fails too, the step is reported as interrupted
             run_sql(operations, *statements)
-            context.opts["colonnade_undone"] = but
+            context.opts["colonnade_undone"] = remains
         raise
 
 
-def checkable(condition: Condition) -> Any:
-    """A condition as Alembic takes it: no colon in it begins a parameter."""
+def alembic_condition(condition: Condition) -> Any:
+    """Convert a condition for Alembic, which would read a colon in it as a parameter."""
     return sa.text(condition.replace(":", "\\:")) if isinstance(condition, str) else condition

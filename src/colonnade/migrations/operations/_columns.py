@@ -1,4 +1,4 @@
-"""Steps on what columns are: their types, their defaults, and whether they need a value."""
+"""Steps on columns: their types, server defaults, expressions and NOT NULL."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,8 +9,8 @@ from sqlalchemy.types import TypeEngine
 
 from colonnade.errors import MigrationError
 from colonnade.migrations.operations._base import (
-    BATCH,
-    Concurrent,
+    BATCH_SIZE,
+    CommitsOnPostgreSQL,
     Condition,
     Step,
     TableStep,
@@ -19,25 +19,29 @@ from colonnade.migrations.operations._base import (
     outside_transaction,
     quoted,
     run_sql,
-    undone_on_failure,
+    undo_on_failure,
 )
-from colonnade.migrations.operations._conversions import ELEMENTS, MAKE_ELEMENTS, conversion
+from colonnade.migrations.operations._conversions import (
+    CREATE_JSON_TO_ARRAY,
+    JSON_TO_ARRAY,
+    conversion,
+)
+from colonnade.migrations.operations._progress import journal_of
 from colonnade.migrations.operations._rows import Fill
 from colonnade.migrations.operations._types import enum_key, plain_type
-from colonnade.migrations.runner import _journal
 
 
 @dataclass(frozen=True, eq=False)
 class ChangeType(TableStep):
-    """Give a column another type, and its values the form in which that stores them.
+    """Change a column's type and convert its values.
 
     Attributes:
-        using: The new value as SQL of PostgreSQL; None: as PostgreSQL converts it by itself.
-        default: The column's default in the database afterwards; False: as it is.
+        using: The USING expression on PostgreSQL; None for PostgreSQL's default conversion.
+        default: The new server default; False to keep the current one.
     """
 
     function = "change_type"
-    words = "change the type of {0.table}.{0.column}"
+    description = "change the type of {0.table}.{0.column}"
     column: str
     type_: TypeEngine[Any]
     was: TypeEngine[Any]
@@ -51,21 +55,21 @@ class ChangeType(TableStep):
         self._check_values(operations)
         options = {} if self.default is False else {"server_default": self.default}
         impl: Any = operations.migration_context.impl
-        impl.retyped = (self.column, self.was)
+        impl.changed_type = (self.column, self.was)
         try:
-            with self.altering(operations) as batch:
+            with self.batch_alter(operations) as batch:
                 batch.alter_column(self.column, type_=self.type_, existing_type=self.was, **options)
         finally:
-            impl.retyped = (None, None)
+            impl.changed_type = (None, None)
 
     def _run_on_postgresql(self, operations: Operations) -> None:
         self._check_values(operations)
-        if self.using and ELEMENTS in self.using:
-            run_sql(operations, MAKE_ELEMENTS)
+        if self.using and JSON_TO_ARRAY in self.using:
+            run_sql(operations, CREATE_JSON_TO_ARRAY)
         if self.default is not False:
             run_sql(operations, self._with_default(operations))
             return
-        with self.altering(operations) as batch:
+        with self.batch_alter(operations) as batch:
             batch.alter_column(
                 self.column,
                 type_=self.type_,
@@ -74,36 +78,46 @@ class ChangeType(TableStep):
             )
 
     def _check_values(self, operations: Operations) -> None:
-        """Have no value destroyed: SQLite takes anything for anything, PostgreSQL ``tomorrow``.
+        """Refuse to convert a value that the new type cannot represent.
 
-        What a revision says itself that values become is left to it.
+        SQLite would convert any value, and PostgreSQL accepts text such as ``tomorrow`` as a date.
+        A hand-written USING expression is not checked.
+
+        Raises:
+            MigrationError: A row holds such a value.
         """
         connection = operations.migration_context.connection
         if operations.migration_context.as_sql or connection is None:
             return
         column, dialect = quoted(operations, self.column), connection.dialect.name
-        converted = conversion(plain_type(self.was), plain_type(self.type_))
-        usual = None if converted is None else converted.value("postgresql", column)
-        if dialect == "postgresql" and (converted is None or self.using != usual):
-            return  # what it cannot convert, it refuses
-        unfit = (
-            f"{column} IS NOT NULL" if converted is None else converted.unfit_rows(dialect, column)
+        type_conversion = conversion(plain_type(self.was), plain_type(self.type_))
+        usual = None if type_conversion is None else type_conversion.value("postgresql", column)
+        if dialect == "postgresql" and (type_conversion is None or self.using != usual):
+            return  # PostgreSQL itself refuses values that it cannot convert
+        unconvertible = (
+            f"{column} IS NOT NULL"
+            if type_conversion is None
+            else type_conversion.unconvertible_rows(dialect, column)
         )
-        if unfit is None or enum_key(self.was) or enum_key(self.type_):
+        if unconvertible is None or enum_key(self.was) or enum_key(self.type_):
             return
-        query = f"SELECT {column} FROM {self.sql_table(operations)} WHERE {unfit} LIMIT 1"  # noqa: S608
+        query = f"SELECT {column} FROM {self.sql_table(operations)} WHERE {unconvertible} LIMIT 1"  # noqa: S608
         row = connection.exec_driver_sql(query).first()
         if row is not None:
             raise MigrationError(
-                f"{self.table}.{self.column} holds {row[0]!r}, which cannot become "
-                f"{self.type_!r}. Change such values first, or add a column of the new type."
+                f"Cannot change the type of {self.table}.{self.column}: the value {row[0]!r} "
+                f"cannot be converted to {self.type_!r}. Change such values first, or add a new "
+                "column of that type."
             )
 
     def _with_default(self, operations: Operations) -> str:
-        """All at once: PostgreSQL takes the old default away before, and sets the new one after."""
+        """Change the type and the default in one statement.
+
+        PostgreSQL could not convert the old default, and the new one does not fit the old type.
+        """
         column = quoted(operations, self.column)
-        kind = self.type_.compile(dialect=operations.migration_context.dialect)
-        changes = ["DROP DEFAULT", f"TYPE {kind} USING {self.using or f'{column}::{kind}'}"]
+        type_sql = self.type_.compile(dialect=operations.migration_context.dialect)
+        changes = ["DROP DEFAULT", f"TYPE {type_sql} USING {self.using or f'{column}::{type_sql}'}"]
         if self.default is not None:
             changes.append(f"SET DEFAULT {literal(operations, self.default)}")
         altered = ", ".join(f"ALTER COLUMN {column} {change}" for change in changes)
@@ -112,10 +126,10 @@ class ChangeType(TableStep):
 
 @dataclass(frozen=True, eq=False)
 class SetDefault(TableStep):
-    """Give a column another default in the database, or none."""
+    """Change or drop a column's server default."""
 
     function = "set_default"
-    words = "change the default of {0.table}.{0.column}"
+    description = "change the default of {0.table}.{0.column}"
     column: str
     default: Any
     was: Any = field(default=None, kw_only=True)
@@ -125,7 +139,7 @@ class SetDefault(TableStep):
             self._change_identity(operations)
             return
         if not on_postgresql(operations):
-            with self.altering(operations) as batch:
+            with self.batch_alter(operations) as batch:
                 batch.alter_column(self.column, server_default=self.default)
             return
         column = quoted(operations, self.column)
@@ -134,7 +148,7 @@ class SetDefault(TableStep):
         run_sql(operations, f"ALTER TABLE {self.sql_table(operations)} ALTER {column} {change}")
 
     def _change_identity(self, operations: Operations) -> None:
-        """An identity is PostgreSQL's alone: SQLite numbers its keys by itself."""
+        """Add or drop an identity, on PostgreSQL only: SQLite numbers its keys by itself."""
         if on_postgresql(operations):
             operations.alter_column(
                 self.table,
@@ -150,17 +164,17 @@ class SetDefault(TableStep):
 
 @dataclass(frozen=True, eq=False)
 class ChangeComputed(TableStep):
-    """Have a computed column say something else, or make one a plain column and back.
+    """Change the expression of a computed column, or turn one into a plain column or back.
 
     Attributes:
-        type_: The column's type.
-        expression: What it is computed from; None: it is a plain column.
-        was_type: Its type before.
-        was: What it was computed from; None: it was a plain column.
+        type_: The new type.
+        expression: The new expression; None for a plain column.
+        was_type: The old type.
+        was: The old expression; None for a plain column.
     """
 
     function = "change_computed"
-    words = "change what {0.table}.{0.column} is computed from"
+    description = "change the expression of {0.table}.{0.column}"
     column: str
     type_: TypeEngine[Any]
     expression: Condition | None
@@ -173,12 +187,12 @@ class ChangeComputed(TableStep):
             altered = f"ALTER TABLE {self.sql_table(operations)} ALTER {column} DROP EXPRESSION"
             run_sql(operations, altered)
             return
-        with self.altering(operations) as batch:
+        with self.batch_alter(operations) as batch:
             batch.drop_column(self.column)
-        with self.altering(operations) as batch:
-            batch.add_column(self._made())
+        with self.batch_alter(operations) as batch:
+            batch.add_column(self._new_column())
 
-    def _made(self) -> sa.Column[Any]:
+    def _new_column(self) -> sa.Column[Any]:
         if self.expression is None:
             return sa.Column(self.column, self.type_)
         expression = self.expression
@@ -200,31 +214,38 @@ class ChangeComputed(TableStep):
 
 
 @dataclass(frozen=True, eq=False)
-class SetNotNull(Concurrent, TableStep):
-    """Have a column need a value; no write waits while its rows are looked at."""
+class SetNotNull(CommitsOnPostgreSQL, TableStep):
+    """Set NOT NULL without blocking writes while existing rows are checked."""
 
     function = "set_not_null"
-    words = "set NOT NULL of {0.table}.{0.column}"
+    description = "set NOT NULL on {0.table}.{0.column}"
     column: str
 
     def run(self, operations: Operations) -> None:
         if not on_postgresql(operations):
-            with self.altering(operations) as batch:
+            with self.batch_alter(operations) as batch:
                 batch.alter_column(self.column, nullable=False)
             return
-        with outside_transaction(operations), undone_on_failure(operations, self.undo(operations)):
-            run_sql(operations, self.demand(operations), *self.settle(operations))
+        with (
+            outside_transaction(operations),
+            undo_on_failure(operations, self.drop_check_sql(operations)),
+        ):
+            run_sql(
+                operations,
+                self.require_new_rows_sql(operations),
+                *self.set_not_null_sql(operations),
+            )
 
-    def demand(self, operations: Operations) -> str:
-        """What has every row that is written from now on need a value, on PostgreSQL."""
+    def require_new_rows_sql(self, operations: Operations) -> str:
+        """Return the statement that refuses NULL in new rows, on PostgreSQL."""
         table, column, name = self._names(operations)
         return (
             f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {name}, "
             f"ADD CONSTRAINT {name} CHECK ({column} IS NOT NULL) NOT VALID"
         )
 
-    def settle(self, operations: Operations) -> tuple[str, ...]:
-        """What makes the column NOT NULL, once each row has a value."""
+    def set_not_null_sql(self, operations: Operations) -> tuple[str, ...]:
+        """Return the statements that set NOT NULL once every row has a value."""
         table, column, name = self._names(operations)
         return (
             f"ALTER TABLE {table} VALIDATE CONSTRAINT {name}",
@@ -232,8 +253,8 @@ class SetNotNull(Concurrent, TableStep):
             f"ALTER TABLE {table} DROP CONSTRAINT {name}",
         )
 
-    def undo(self, operations: Operations) -> str:
-        """What takes ``demand`` back."""
+    def drop_check_sql(self, operations: Operations) -> str:
+        """Return the statement that undoes ``require_new_rows_sql``."""
         table, _, name = self._names(operations)
         return f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {name}"
 
@@ -243,18 +264,18 @@ class SetNotNull(Concurrent, TableStep):
 
 
 @dataclass(frozen=True, eq=False)
-class Require(Concurrent, TableStep):
-    """Have a column need a value, and give those that have none one.
+class Require(CommitsOnPostgreSQL, TableStep):
+    """Fill a column's NULLs and set NOT NULL.
 
-    On PostgreSQL the value is the column's default meanwhile, for rows that are written by code
-    that does not know the column yet.
+    On PostgreSQL the value is also the column's default until the step is done, for rows inserted
+    by application code that does not know the column yet.
     """
 
     function = "require"
-    words = "require {0.table}.{0.column}"
+    description = "make {0.table}.{0.column} required"
     column: str
     value: Any
-    batch: int = field(default=BATCH, kw_only=True)
+    batch: int = field(default=BATCH_SIZE, kw_only=True)
 
     def run(self, operations: Operations) -> None:
         fill = Fill(self.table, self.column, self.value, schema=self.schema, batch=self.batch)
@@ -265,47 +286,50 @@ class Require(Concurrent, TableStep):
             return
         table, column = self.sql_table(operations), quoted(operations, self.column)
         alter = f"ALTER TABLE {table} ALTER COLUMN {column}"
-        undo = [strict.undo(operations)]
-        before = [strict.demand(operations)]
+        undo = [strict.drop_check_sql(operations)]
+        before = [strict.require_new_rows_sql(operations)]
         if not self._has_default(operations):
             undo.append(f"{alter} DROP DEFAULT")
             before.insert(0, f"{alter} SET DEFAULT {literal(operations, self.value)}")
-        # Rows written meanwhile need a value before the others are filled: else a client that
-        # writes NULL could keep this from ever coming to an end.
-        but = "the values that rows have been given"
-        with outside_transaction(operations), undone_on_failure(operations, *undo, but=but):
+        # New rows are checked before existing ones are filled: otherwise a client that keeps
+        # inserting NULLs could keep this step from ever finishing.
+        remains = "the values already filled in"
+        with outside_transaction(operations), undo_on_failure(operations, *undo, remains=remains):
             run_sql(operations, *before)
             fill.run(operations)
-            run_sql(operations, *strict.settle(operations), *undo[1:])
+            run_sql(operations, *strict.set_not_null_sql(operations), *undo[1:])
 
     def _has_default(self, operations: Operations) -> bool:
-        """Whether the column has a default to keep: not one that an interrupted run has set."""
+        """Return whether the column has a default to keep.
+
+        A default set by an interrupted run of this step does not count.
+        """
         context = operations.migration_context
         if context.as_sql or context.connection is None:
             return False
-        journal = _journal.journal_of(context)
-        if journal is not None and journal.resumed is not None:
-            return bool(journal.resumed == "own")
+        journal = journal_of(context)
+        if journal is not None and journal.resume_position is not None:
+            return bool(journal.resume_position == "own")
         query = sa.text(
             "SELECT count(*) FROM pg_attrdef d JOIN pg_attribute a "
             "ON a.attrelid = d.adrelid AND a.attnum = d.adnum "
             "WHERE a.attrelid = to_regclass(:table) AND a.attname = :column"
         )
-        there = {"table": self.sql_table(operations), "column": self.column}
-        has_default = bool(context.connection.scalar(query, there))
+        parameters = {"table": self.sql_table(operations), "column": self.column}
+        has_default = bool(context.connection.scalar(query, parameters))
         if journal is not None:
-            journal.mark(journal.step, "own" if has_default else "set")
+            journal.save(journal.step, "own" if has_default else "set")
         return has_default
 
 
 @dataclass(frozen=True, eq=False)
 class DropNotNull(TableStep):
-    """Have a column need no value."""
+    """Drop NOT NULL."""
 
     function = "drop_not_null"
-    words = "drop NOT NULL of {0.table}.{0.column}"
+    description = "drop NOT NULL on {0.table}.{0.column}"
     column: str
 
     def run(self, operations: Operations) -> None:
-        with self.altering(operations) as batch:
+        with self.batch_alter(operations) as batch:
             batch.alter_column(self.column, nullable=True)

@@ -9,17 +9,17 @@ from alembic.operations import Operations
 from sqlalchemy.sql.elements import conv
 
 from colonnade.migrations.operations._base import (
-    Concurrent,
+    CommitsOnPostgreSQL,
     Condition,
     Step,
     TableStep,
-    checkable,
-    condition_text,
+    alembic_condition,
+    condition_sql,
     on_postgresql,
     outside_transaction,
     quoted,
     run_sql,
-    undone_on_failure,
+    undo_on_failure,
 )
 from colonnade.migrations.operations._columns import DropNotNull, SetNotNull
 from colonnade.migrations.operations._rows import MapValues
@@ -27,11 +27,11 @@ from colonnade.models import constraint_name
 
 
 @dataclass(frozen=True, eq=False)
-class AddIndex(Concurrent, Step):
-    """Add an index while the table is written to."""
+class AddIndex(CommitsOnPostgreSQL, Step):
+    """Add an index without blocking writes."""
 
     function = "add_index"
-    words = "add index {0.name}"
+    description = "add index {0.name}"
     name: str
     table: str
     columns: Sequence[Any]
@@ -45,8 +45,11 @@ class AddIndex(Concurrent, Step):
             return
         index = quoted(operations, self.name, self.schema)
         undo = f"DROP INDEX CONCURRENTLY IF EXISTS {index}"
-        with outside_transaction(operations, patient=True), undone_on_failure(operations, undo):
-            if _drop_unfinished(operations, self.name, self.schema):
+        with (
+            outside_transaction(operations, ignore_lock_timeout=True),
+            undo_on_failure(operations, undo),
+        ):
+            if _drop_invalid_index(operations, self.name, self.schema):
                 operations.create_index(
                     self.name,
                     self.table,
@@ -56,8 +59,8 @@ class AddIndex(Concurrent, Step):
                 )
 
 
-def _drop_unfinished(operations: Operations, name: str, schema: str | None) -> bool:
-    """Drop an index that an interrupted build left behind; whether it must be built."""
+def _drop_invalid_index(operations: Operations, name: str, schema: str | None) -> bool:
+    """Drop an invalid index left by an interrupted build; return whether to build the index."""
     context = operations.migration_context
     if context.as_sql or context.connection is None:
         return True
@@ -72,11 +75,11 @@ def _drop_unfinished(operations: Operations, name: str, schema: str | None) -> b
 
 
 @dataclass(frozen=True, eq=False)
-class DropIndex(Concurrent, Step):
-    """Drop an index while the table is written to."""
+class DropIndex(CommitsOnPostgreSQL, Step):
+    """Drop an index without blocking writes."""
 
     function = "drop_index"
-    words = "drop index {0.name}"
+    description = "drop index {0.name}"
     name: str
     table: str
 
@@ -85,16 +88,16 @@ class DropIndex(Concurrent, Step):
         if not on_postgresql(operations):
             run_sql(operations, f"DROP INDEX {index}")
             return
-        with outside_transaction(operations, patient=True):
+        with outside_transaction(operations, ignore_lock_timeout=True):
             run_sql(operations, f"DROP INDEX CONCURRENTLY IF EXISTS {index}")
 
 
 @dataclass(frozen=True, eq=False)
-class AddCheck(Concurrent, Step):
-    """Add a CHECK; rows that are there already are looked at while others are written."""
+class AddCheck(CommitsOnPostgreSQL, Step):
+    """Add a CHECK without blocking writes while existing rows are checked."""
 
     function = "add_check"
-    words = "add {0.name} to {0.table}"
+    description = "add {0.name} to {0.table}"
     name: str
     table: str
     condition: Condition
@@ -103,12 +106,12 @@ class AddCheck(Concurrent, Step):
 
     def run(self, operations: Operations) -> None:
         if not on_postgresql(operations):
-            with self.altering(operations) as batch:
+            with self.batch_alter(operations) as batch:
                 if self.replaces:
                     batch.drop_constraint(self.name, type_="check")
-                batch.create_check_constraint(self.name, checkable(self.condition))
+                batch.create_check_constraint(self.name, alembic_condition(self.condition))
             return
-        definition = f"CHECK ({condition_text(operations, self.condition)})"
+        definition = f"CHECK ({condition_sql(operations, self.condition)})"
         add_validated(
             operations, self.table, self.schema, self.name, definition, replaces=self.replaces
         )
@@ -116,18 +119,18 @@ class AddCheck(Concurrent, Step):
 
 @dataclass(frozen=True, eq=False)
 class ReplaceCheck(AddCheck):
-    """Have a CHECK say something else, and give values that it refuses others.
+    """Change the condition of a CHECK, and replace the values that it no longer accepts.
 
-    On PostgreSQL new rows are held to it first: a client that goes on to write the old values
-    could else keep this from ever coming to an end.
+    On PostgreSQL the new condition is enforced for new rows before existing rows are updated:
+    otherwise a client that keeps writing the old values could keep this step from ever finishing.
 
     Attributes:
-        column: The column whose values become others.
-        values: What they become.
+        column: The column whose values are replaced.
+        values: The replacement for each old value.
     """
 
     function = "replace_check"
-    words = "change {0.name}"
+    description = "change {0.name}"
     replaces = True
     column: str | None = field(default=None, kw_only=True)
     values: Mapping[Any, Any] = field(default_factory=dict, kw_only=True)
@@ -144,27 +147,27 @@ class ReplaceCheck(AddCheck):
             mapping.run(operations)
             AddCheck(self.name, self.table, self.condition, schema=self.schema).run(operations)
             return
-        definition = f"CHECK ({condition_text(operations, self.condition)})"
+        definition = f"CHECK ({condition_sql(operations, self.condition)})"
         sql_table = quoted(operations, self.table, self.schema)
         sql_name = quoted(operations, self.name)
         with outside_transaction(operations):
-            run_sql(operations, _not_valid(sql_table, sql_name, definition))
+            run_sql(operations, _add_not_valid_sql(sql_table, sql_name, definition))
             mapping.run_once(operations)
             run_sql(operations, f"ALTER TABLE {sql_table} VALIDATE CONSTRAINT {sql_name}")
 
 
 @dataclass(frozen=True, eq=False)
 class DropConstraint(Step):
-    """Drop a constraint of one kind."""
+    """Base class of the steps that drop a constraint."""
 
-    words = "drop {0.name} of {0.table}"
+    description = "drop {0.name} from {0.table}"
     name: str
     table: str
 
     kind: ClassVar[Literal["check", "foreignkey"]]
 
     def run(self, operations: Operations) -> None:
-        with self.altering(operations) as batch:
+        with self.batch_alter(operations) as batch:
             batch.drop_constraint(self.name, type_=self.kind)
 
 
@@ -185,21 +188,31 @@ def add_validated(
     *,
     replaces: bool = False,
 ) -> None:
-    """Add a constraint to a table of PostgreSQL; of the same name, instead of the one there is."""
+    """Add a constraint on PostgreSQL: NOT VALID first, then validated.
+
+    Args:
+        operations: Alembic's operations.
+        table: The table.
+        schema: The table's schema; None for the default schema.
+        name: The constraint's name. A constraint that has it is dropped.
+        definition: The constraint, as SQL.
+        replaces: Whether the constraint replaces one of the same name, which cannot be restored
+            if validation fails.
+    """
     sql_table, sql_name = quoted(operations, table, schema), quoted(operations, name)
     undo = f"ALTER TABLE {sql_table} DROP CONSTRAINT IF EXISTS {sql_name}"
     if replaces:
-        undo = "SELECT 1"  # the one that was there is gone, and this one stays in its place
-    with outside_transaction(operations), undone_on_failure(operations, undo):
+        undo = "SELECT 1"  # the old constraint is gone, so the new one is kept
+    with outside_transaction(operations), undo_on_failure(operations, undo):
         run_sql(
             operations,
-            _not_valid(sql_table, sql_name, definition),
+            _add_not_valid_sql(sql_table, sql_name, definition),
             f"ALTER TABLE {sql_table} VALIDATE CONSTRAINT {sql_name}",
         )
 
 
-def _not_valid(table: str, name: str, definition: str) -> str:
-    """What adds a constraint, or has one of its name say this, for rows written from now on."""
+def _add_not_valid_sql(table: str, name: str, definition: str) -> str:
+    """Return the statement that adds or replaces a constraint and checks only new rows."""
     return (
         f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {name}, "
         f"ADD CONSTRAINT {name} {definition} NOT VALID"
@@ -207,11 +220,11 @@ def _not_valid(table: str, name: str, definition: str) -> str:
 
 
 @dataclass(frozen=True, eq=False)
-class AddForeignKey(Concurrent, Step):
-    """Add a foreign key; rows that are there already are looked at while others are written."""
+class AddForeignKey(CommitsOnPostgreSQL, Step):
+    """Add a foreign key without blocking writes while existing rows are checked."""
 
     function = "add_foreign_key"
-    words = "add {0.name} to {0.table}"
+    description = "add {0.name} to {0.table}"
     name: str
     table: str
     columns: Sequence[str]
@@ -225,7 +238,7 @@ class AddForeignKey(Concurrent, Step):
 
     def run(self, operations: Operations) -> None:
         if not on_postgresql(operations):
-            with self.altering(operations) as batch:
+            with self.batch_alter(operations) as batch:
                 batch.create_foreign_key(
                     self.name,
                     self.target,
@@ -237,8 +250,8 @@ class AddForeignKey(Concurrent, Step):
                     initially=self.initially,
                 )
             return
-        here = ", ".join(quoted(operations, column) for column in self.columns)
-        there = ", ".join(quoted(operations, column) for column in self.target_columns)
+        columns = ", ".join(quoted(operations, column) for column in self.columns)
+        target_columns = ", ".join(quoted(operations, column) for column in self.target_columns)
         target = quoted(operations, self.target, self.target_schema)
         rules = "".join(
             f" ON {event} {rule}"
@@ -248,7 +261,7 @@ class AddForeignKey(Concurrent, Step):
         if self.deferrable is not None:
             rules += " DEFERRABLE" if self.deferrable else " NOT DEFERRABLE"
         rules += f" INITIALLY {self.initially}" if self.initially else ""
-        definition = f"FOREIGN KEY ({here}) REFERENCES {target} ({there}){rules}"
+        definition = f"FOREIGN KEY ({columns}) REFERENCES {target} ({target_columns}){rules}"
         add_validated(operations, self.table, self.schema, self.name, definition)
 
 
@@ -256,8 +269,8 @@ class AddForeignKey(Concurrent, Step):
 class DropForeignKey(DropConstraint):
     """Drop a foreign key.
 
-    One that a table has without a name is known by those that it would have: by the convention of
-    models, and on PostgreSQL, which names every constraint.
+    An unnamed foreign key is identified by the name that the models' naming convention gives it,
+    or that PostgreSQL, which names every constraint, gave it.
     """
 
     function = "drop_foreign_key"
@@ -266,15 +279,17 @@ class DropForeignKey(DropConstraint):
     def run(self, operations: Operations) -> None:
         name = self.name
         if on_postgresql(operations):
-            name = self._name_there(operations)
+            name = self._current_name(operations)
         with operations.batch_alter_table(
             self.table,
             schema=self.schema,
-            naming_convention={"fk": _POSTGRESQL_KEY if name.endswith("_fkey") else _KEY},
+            naming_convention={
+                "fk": _POSTGRESQL_FOREIGN_KEY if name.endswith("_fkey") else _FOREIGN_KEY
+            },
         ) as batch:
             batch.drop_constraint(name, type_=self.kind)
 
-    def _name_there(self, operations: Operations) -> str:
+    def _current_name(self, operations: Operations) -> str:
         context = operations.migration_context
         if context.as_sql or context.connection is None:
             return self.name
@@ -288,24 +303,24 @@ class DropForeignKey(DropConstraint):
         return self.name if is_there else names.get(conv(self.name), self.name)
 
 
-_KEY = "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s"
-_POSTGRESQL_KEY = "%(table_name)s_%(column_0_N_name)s_fkey"
-"""What PostgreSQL calls one without a name: ``ChooseForeignKeyConstraintNameAddition`` there."""
+_FOREIGN_KEY = "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s"
+_POSTGRESQL_FOREIGN_KEY = "%(table_name)s_%(column_0_N_name)s_fkey"
+"""PostgreSQL's name for an unnamed key: see ``ChooseForeignKeyConstraintNameAddition``."""
 
 
 @dataclass(frozen=True, eq=False)
-class ChangeKey(Concurrent, TableStep):
-    """Make other columns the primary key.
+class ChangeKey(CommitsOnPostgreSQL, TableStep):
+    """Change the columns of the primary key.
 
     Attributes:
-        columns: The columns.
-        was: Those of the key before.
-        name: The key's name; None on SQLite, where it has none.
-        was_name: Its name before.
+        columns: The columns of the new key.
+        was: The columns of the old key.
+        name: The name of the new key; None on SQLite if it has no name.
+        was_name: The name of the old key.
     """
 
     function = "change_key"
-    words = "change the primary key of {0.table}"
+    description = "change the primary key of {0.table}"
     columns: Sequence[str]
     was: Sequence[str]
     name: str | None = field(default=None, kw_only=True)
@@ -317,27 +332,27 @@ class ChangeKey(Concurrent, TableStep):
             return
         name = self.name or f"{self.table}_pkey"
         index = f"{name[:57]}__new"
-        for column in (column for column in self.columns if column not in self.was):
+        for column in [column for column in self.columns if column not in self.was]:
             SetNotNull(self.table, column, schema=self.schema).run(operations)
         build = AddIndex(index, self.table, self.columns, unique=True, schema=self.schema)
         build.run(operations)
         table, key = self.sql_table(operations), quoted(operations, name)
         with outside_transaction(operations):
-            if self._is_there(operations, index):
+            if self._index_exists(operations, index):
                 run_sql(
                     operations,
                     f"ALTER TABLE {table} {self._drop(operations)}"
                     f"ADD CONSTRAINT {key} PRIMARY KEY USING INDEX {quoted(operations, index)}",
                 )
-        for column in (column for column in self.was if column not in self.columns):
+        for column in [column for column in self.was if column not in self.columns]:
             DropNotNull(self.table, column, schema=self.schema).run(operations)
 
     def _drop(self, operations: Operations) -> str:
         name = self.was_name or f"{self.table}_pkey"
         return f"DROP CONSTRAINT IF EXISTS {quoted(operations, name)}, "
 
-    def _is_there(self, operations: Operations, index: str) -> bool:
-        """Whether the new key's index still is an index, and not the key already."""
+    def _index_exists(self, operations: Operations, index: str) -> bool:
+        """Return whether the index still exists, rather than having become the primary key."""
         context = operations.migration_context
         if context.as_sql or context.connection is None:
             return True
@@ -349,11 +364,11 @@ class ChangeKey(Concurrent, TableStep):
     def _rebuild(self, operations: Operations) -> None:
         name = self.name or f"pk_{self.table}"
         primary_key = sa.inspect(operations.get_bind()).get_pk_constraint(self.table)
-        with self.altering(operations) as batch:
+        with self.batch_alter(operations) as batch:
             if primary_key["name"]:
                 batch.drop_constraint(primary_key["name"], type_="primary")
             batch.create_primary_key(name, list(self.columns))
-            for column in (column for column in self.columns if column not in self.was):
+            for column in [column for column in self.columns if column not in self.was]:
                 batch.alter_column(column, nullable=False)
 
     def reverse(self) -> Step:
@@ -368,18 +383,18 @@ class ChangeKey(Concurrent, TableStep):
 
 
 @dataclass(frozen=True, eq=False)
-class AddUnique(Concurrent, Step):
-    """Add a UNIQUE constraint while the table is written to."""
+class AddUnique(CommitsOnPostgreSQL, Step):
+    """Add a UNIQUE constraint without blocking writes."""
 
     function = "add_unique"
-    words = "add {0.name} to {0.table}"
+    description = "add {0.name} to {0.table}"
     name: str
     table: str
     columns: Sequence[str]
 
     def run(self, operations: Operations) -> None:
         if not on_postgresql(operations):
-            with self.altering(operations) as batch:
+            with self.batch_alter(operations) as batch:
                 batch.create_unique_constraint(self.name, list(self.columns))
             return
         AddIndex(self.name, self.table, self.columns, unique=True, schema=self.schema).run(
@@ -387,13 +402,13 @@ class AddUnique(Concurrent, Step):
         )
         table, name = quoted(operations, self.table, self.schema), quoted(operations, self.name)
         with outside_transaction(operations):
-            if not self._is_there(operations):
+            if not self._exists(operations):
                 run_sql(
                     operations,
                     f"ALTER TABLE {table} ADD CONSTRAINT {name} UNIQUE USING INDEX {name}",
                 )
 
-    def _is_there(self, operations: Operations) -> bool:
+    def _exists(self, operations: Operations) -> bool:
         context = operations.migration_context
         if context.as_sql or context.connection is None:
             return False

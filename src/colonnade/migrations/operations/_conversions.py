@@ -1,11 +1,11 @@
-"""What the values of a column become when its type changes, on each database.
+"""How a column's values are converted when its type changes, on each database.
 
-SQLite would CAST them: ``2024-01-02`` in a column that becomes DATETIME is then 2024. Here each
-value is converted by the form in which its type stores it, to the form in which the new one does,
-and with the same result as on PostgreSQL. Where no such conversion is known, only columns without
-values change their type.
+SQLite would CAST them, which turns ``2024-01-02`` into 2024 if the new type is DATETIME. Here each
+value is converted from the storage format of its old type to that of the new type, with the same
+result on both databases. A column without a known conversion can change its type only if it has no
+values.
 
-The stored forms are those of SQLAlchemy's types:
+SQLAlchemy's types define the storage formats:
 https://docs.sqlalchemy.org/en/21/dialects/sqlite.html#date-and-time-types
 """
 
@@ -18,218 +18,221 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from colonnade.migrations.operations._types import is_array, postgresql_type
 
-UTF8 = "colonnade_is_utf8"
-"""A function of SQLite that Colonnade's connections have: whether bytes are text."""
+IS_UTF8 = "colonnade_is_utf8"
+"""An SQL function on Colonnade's SQLite connections: whether bytes are valid UTF-8."""
 
 _INTEGERS: tuple[tuple[type[sa.Integer], int], ...] = (
     (sa.BigInteger, 63), (sa.SmallInteger, 15), (sa.Integer, 31),
 )  # fmt: skip
-"""The bits of a value beside its sign."""
+"""The bits of each integer type, without the sign."""
 
 
 @dataclass(frozen=True)
 class Conversion:
-    """How values of one type become those of another.
+    """The SQL that converts values of one type to another.
 
-    In each text ``{c}`` is the column, as SQL.
+    In each expression, ``{c}`` stands for the quoted column.
 
     Attributes:
         sqlite: The new value on SQLite.
-        postgresql: The new value on PostgreSQL; None: as PostgreSQL converts it by itself.
-        unfit: Which rows have a value that the new type cannot hold, on SQLite.
-        unfit_postgresql: The same on PostgreSQL; None: those for which the new value is an error.
-        lossy: Which rows have a value that is not kept whole; after those that are unfit.
-        lossy_postgresql: The same on PostgreSQL, if it takes other words.
+        postgresql: The new value on PostgreSQL; None for PostgreSQL's default conversion.
+        unconvertible: The condition for values that the new type cannot hold, on SQLite.
+        unconvertible_postgresql: The same on PostgreSQL; None if the conversion itself fails.
+        lossy: The condition for convertible values that lose information.
+        lossy_postgresql: The same on PostgreSQL, if the SQL differs.
     """
 
     sqlite: str = "{c}"
     postgresql: str | None = None
-    unfit: str | None = None
-    unfit_postgresql: str | None = None
+    unconvertible: str | None = None
+    unconvertible_postgresql: str | None = None
     lossy: str | None = None
     lossy_postgresql: str | None = None
 
     def value(self, dialect: str, column: str) -> str | None:
-        """The new value as SQL; None if the database converts it by itself."""
-        text = self.sqlite if dialect == "sqlite" else self.postgresql
-        if text is None or text == "{c}":
-            return text and column
-        sql = text.format(c=column)
+        """Return the new value as SQL; None for the database's default conversion."""
+        template = self.sqlite if dialect == "sqlite" else self.postgresql
+        if template is None or template == "{c}":
+            return template and column
+        sql = template.format(c=column)
         if dialect == "sqlite":  # printf() of NULL is 0
             return f"CASE WHEN {column} IS NOT NULL THEN {sql} END"
         return sql
 
-    def unfit_rows(self, dialect: str, column: str) -> str | None:
-        """The condition of rows that cannot be converted, as SQL; None if it is not known."""
-        text = self.unfit if dialect == "sqlite" else self.unfit_postgresql
+    def unconvertible_rows(self, dialect: str, column: str) -> str | None:
+        """Return the condition for rows that cannot be converted; None if there is none."""
+        text = self.unconvertible if dialect == "sqlite" else self.unconvertible_postgresql
         return None if text is None else f"({column} IS NOT NULL AND {text.format(c=column)})"
 
     def lossy_rows(self, dialect: str, column: str) -> str | None:
-        """The condition of rows that lose something, as SQL; None if there are none."""
+        """Return the condition for rows that lose information; None if there is none."""
         text = self.lossy if dialect == "sqlite" else self.lossy_postgresql or self.lossy
         return None if text is None else f"({column} IS NOT NULL AND {text.format(c=column)})"
 
 
-def kind_of(kind: TypeEngine[Any]) -> str:
-    """What a type is to conversions: ``text``, ``date``; its class's name if it is another."""
-    while isinstance(kind, TypeDecorator) and not isinstance(kind, sa.Interval | sa.Enum):
-        kind = kind.impl_instance
-    if is_array(kind):
+def type_family(type_: TypeEngine[Any]) -> str:
+    """Return the family of a type, such as ``text`` or ``date``; else the name of its class."""
+    while isinstance(type_, TypeDecorator) and not isinstance(type_, sa.Interval | sa.Enum):
+        type_ = type_.impl_instance
+    if is_array(type_):
         return "array"
-    return next((name for base, name in _KINDS if isinstance(kind, base)), type(kind).__name__)
+    return next((name for base, name in _FAMILIES if isinstance(type_, base)), type(type_).__name__)
 
 
-_KINDS: tuple[tuple[type[TypeEngine[Any]], str], ...] = (
+_FAMILIES: tuple[tuple[type[TypeEngine[Any]], str], ...] = (
     (sa.Boolean, "bool"), (_AbstractInterval, "interval"), (sa.Uuid, "uuid"), (sa.Integer, "int"),
     (sa.Float, "float"), (sa.Numeric, "numeric"), (sa.DateTime, "datetime"), (sa.Date, "date"),
     (sa.Time, "time"), (sa.LargeBinary, "bytes"), (sa.JSON, "json"), (sa.String, "text"),
 )  # fmt: skip
 
 
-_KNOWN = frozenset(("array", *(name for _, name in _KINDS)))
+_KNOWN_FAMILIES = frozenset(("array", *(name for _, name in _FAMILIES)))
 
 
 def conversion(old: TypeEngine[Any], new: TypeEngine[Any], zone: str = "UTC") -> Conversion | None:
-    """How the values of a column of one type become those of another; None if they cannot.
+    """Return how a column's values are converted to another type; None if they cannot be.
 
     Args:
-        old: The type that the column has.
-        new: The type that it gets.
-        zone: The time zone of datetimes that have none.
+        old: The column's current type.
+        new: The column's new type.
+        zone: The time zone of naive datetimes.
     """
-    before, after = kind_of(old), kind_of(new)
+    before, after = type_family(old), type_family(new)
     if before == after:
-        return _within(before, old, new, zone)
-    there = postgresql_type(new)
+        return _same_family(before, old, new, zone)
+    target = postgresql_type(new)
     if (before, after) == ("array", "json"):
-        return Conversion(postgresql=f"to_jsonb({{c}})::{there}")
+        return Conversion(postgresql=f"to_jsonb({{c}})::{target}")
     if (before, after) == ("json", "array"):
         return Conversion(
-            unfit="json_type({c}) <> 'array'",
-            postgresql=f"{ELEMENTS}({{c}}::jsonb)::{there}",
-            unfit_postgresql="jsonb_typeof({c}::jsonb) <> 'array'",
+            unconvertible="json_type({c}) <> 'array'",
+            postgresql=f"{JSON_TO_ARRAY}({{c}}::jsonb)::{target}",
+            unconvertible_postgresql="jsonb_typeof({c}::jsonb) <> 'array'",
         )
-    if not {before, after} <= _KNOWN:  # such as INET: PostgreSQL knows how, by way of text
-        return Conversion(postgresql=f"{{c}}::text::{there}")
+    if not {before, after} <= _KNOWN_FAMILIES:  # such as INET: PostgreSQL converts through text
+        return Conversion(postgresql=f"{{c}}::text::{target}")
     make = _CONVERSIONS.get((before, after))
-    return None if make is None else make(old, new, there, zone)
+    return None if make is None else make(old, new, target, zone)
 
 
-def refusing(column: str, there: str) -> str:
-    """What PostgreSQL converts NULL to NULL with, and refuses every value."""
-    return f"nullif({column}::text, '')::{there}"
+def null_only(column: str, target: str) -> str:
+    """Return an expression with which PostgreSQL converts NULL and refuses any value."""
+    return f"nullif({column}::text, '')::{target}"
 
 
-ELEMENTS = "pg_temp.colonnade_elements"
-"""A function that makes an array of JSON's; ALTER TYPE ... USING takes no subquery."""
+JSON_TO_ARRAY = "pg_temp.colonnade_elements"
+"""A function that converts a JSON array; ALTER TYPE ... USING does not allow a subquery."""
 
-MAKE_ELEMENTS = (
-    f"CREATE OR REPLACE FUNCTION {ELEMENTS}(jsonb) RETURNS text[] LANGUAGE sql IMMUTABLE STRICT "
-    "AS 'SELECT array(SELECT jsonb_array_elements_text($1))'"
+CREATE_JSON_TO_ARRAY = (
+    f"CREATE OR REPLACE FUNCTION {JSON_TO_ARRAY}(jsonb) RETURNS text[] "
+    "LANGUAGE sql IMMUTABLE STRICT AS 'SELECT array(SELECT jsonb_array_elements_text($1))'"
 )
 
 
-def _within(kind: str, old: TypeEngine[Any], new: TypeEngine[Any], zone: str) -> Conversion | None:
-    """Of a type that stays, but for its size or its time zone."""
-    if kind == "int":
+def _same_family(
+    family: str, old: TypeEngine[Any], new: TypeEngine[Any], zone: str
+) -> Conversion | None:
+    """Convert between types of the same family: sizes, precisions and time zones."""
+    if family == "int":
         bits = _bits(new)
         if bits >= _bits(old):
             return Conversion()
-        unfit = f"{{c}} NOT BETWEEN -{2**bits} AND {2**bits - 1}"
-        return Conversion(unfit=unfit, unfit_postgresql=unfit)
-    if kind == "numeric":
+        unconvertible = f"{{c}} NOT BETWEEN -{2**bits} AND {2**bits - 1}"
+        return Conversion(unconvertible=unconvertible, unconvertible_postgresql=unconvertible)
+    if family == "numeric":
         return _numeric(new)
-    if kind == "text":
+    if family == "text":
         length = getattr(new, "length", None)
         if length is None or isinstance(new, sa.Enum) or isinstance(old, sa.Enum):
             return Conversion()
-        return Conversion(unfit_postgresql=f"length({{c}}) > {length}")
-    if kind == "datetime" and _is_aware(old) != _is_aware(new):
+        return Conversion(unconvertible_postgresql=f"length({{c}}) > {length}")
+    if family == "datetime" and _is_aware(old) != _is_aware(new):
         return Conversion(postgresql=f"{{c}} AT TIME ZONE '{zone}'")
-    if kind == "array":
+    if family == "array":
         return Conversion(postgresql=f"{{c}}::text[]::{postgresql_type(new)}")
     return Conversion()
 
 
-def _bits(kind: TypeEngine[Any]) -> int:
-    return next(bits for base, bits in _INTEGERS if isinstance(kind, base))
+def _bits(type_: TypeEngine[Any]) -> int:
+    return next(bits for base, bits in _INTEGERS if isinstance(type_, base))
 
 
 def _numeric(new: Any, value: str = "{c}") -> Conversion:
-    """To a number of so many digits, which are rounded to."""
+    """Convert to a number of limited precision and scale, by rounding."""
     precision, scale = new.precision, new.scale
     if scale is None:
         return Conversion()
-    there = postgresql_type(new)
+    target = postgresql_type(new)
     rounded = f"round({value}, {scale})"
-    unfit = None if precision is None else f"abs({rounded}) >= 1e{precision - scale}"
+    unconvertible = None if precision is None else f"abs({rounded}) >= 1e{precision - scale}"
     exact = f"round({{c}}::numeric, {scale})"
     return Conversion(
         sqlite=rounded,
-        postgresql=f"{exact}::{there}",
-        unfit=unfit,
-        unfit_postgresql=unfit and f"abs({exact}) >= 1e{precision - scale}",
+        postgresql=f"{exact}::{target}",
+        unconvertible=unconvertible,
+        unconvertible_postgresql=unconvertible and f"abs({exact}) >= 1e{precision - scale}",
         lossy=f"{rounded} <> {{c}}",
         lossy_postgresql=f"{exact} <> {{c}}::numeric",
     )
 
 
-def _is_aware(kind: Any) -> bool:
-    return bool(getattr(kind, "timezone", False))
+def _is_aware(type_: Any) -> bool:
+    return bool(getattr(type_, "timezone", False))
 
 
-def _simple(sqlite: str = "{c}", postgresql: str = "{c}::{there}", **more: str | None) -> Any:
-    def make(_: Any, __: Any, there: str, ___: str) -> Conversion:
-        return Conversion(sqlite, postgresql.replace("{there}", there), **more)
+def _template(sqlite: str = "{c}", postgresql: str = "{c}::{target}", **more: str | None) -> Any:
+    def make(_: Any, __: Any, target: str, ___: str) -> Conversion:
+        return Conversion(sqlite, postgresql.replace("{target}", target), **more)
 
     return make
 
 
-_WHOLE = (
+_NOT_AN_INTEGER = (
     "(trim({c}) = '' OR length(trim({c})) - length(ltrim(trim({c}), '+-')) > 1 OR "
     "ltrim(trim({c}), '+-') = '' OR ltrim(trim({c}), '+-') GLOB '*[^0-9]*')"
 )
-_NUMBER = (
+_NOT_A_NUMBER = (
     "CASE WHEN json_valid({c}) THEN json_type({c}) NOT IN ('integer', 'real') "
     "ELSE {c} IS NOT NULL END"
 )
 _TRUE = "('true', 't', 'yes', 'y', 'on', '1')"
 _FALSE = "('false', 'f', 'no', 'n', 'off', '0')"
 
-_PLAIN = "replace(replace({c}, 'Z', ''), '+00:00', '')"
-_FRACTION = f"substr({_PLAIN}, instr({_PLAIN}, '.') + 1)"
-_IS_NO_DAY = (
+_WITHOUT_ZONE = "replace(replace({c}, 'Z', ''), '+00:00', '')"
+_FRACTION = f"substr({_WITHOUT_ZONE}, instr({_WITHOUT_ZONE}, '.') + 1)"
+_NOT_A_DATE = (
     "({c} NOT GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*' "
     "OR date(substr({c}, 1, 10), '+0 days') IS NOT substr({c}, 1, 10))"
 )
 
 
-_IS_NO_ISO_DAY = "{c} !~ '^\\d\\d\\d\\d-\\d\\d-\\d\\d'"
-"""PostgreSQL takes ``tomorrow`` and ``infinity`` for dates, too."""
+_NOT_AN_ISO_DATE = "{c} !~ '^\\d\\d\\d\\d-\\d\\d-\\d\\d'"
+"""PostgreSQL also accepts words such as ``tomorrow`` and ``infinity`` as dates."""
 
 
-def _instant(form: str, source: str) -> str:
-    """A text as SQLite's date functions read it, with all of its fraction."""
+def _with_microseconds(form: str, source: str) -> str:
+    """Format text with SQLite's date functions, keeping microseconds."""
     return (
-        f"CASE WHEN instr({_PLAIN}, '.') THEN strftime('{form}', {_PLAIN}) || '.' || "
+        f"CASE WHEN instr({_WITHOUT_ZONE}, '.') THEN strftime('{form}', {_WITHOUT_ZONE}) || '.' || "
         f"substr({_FRACTION} || '000000', 1, 6) ELSE strftime('{form}', {source}) || '.000000' END"
     )
 
 
-_UNREADABLE = (
-    f"(strftime('%s', {{c}}) IS NULL OR (instr({_PLAIN}, '.') AND {_FRACTION} GLOB '*[^0-9]*'))"
+_NOT_A_TIME = (
+    "(strftime('%s', {c}) IS NULL "
+    f"OR (instr({_WITHOUT_ZONE}, '.') AND {_FRACTION} GLOB '*[^0-9]*'))"
 )
 
-_HEX = "lower(replace(replace(replace({c}, '-', ''), '{{', ''), '}}', ''))"
+_UUID_HEX = "lower(replace(replace(replace({c}, '-', ''), '{{', ''), '}}', ''))"
 
 
-def _date_to_datetime(_: Any, new: Any, there: str, __: str) -> Conversion:
+def _date_to_datetime(_: Any, new: Any, target: str, __: str) -> Conversion:
     utc = " AT TIME ZONE 'UTC'" if _is_aware(new) else ""
     return Conversion("{c} || ' 00:00:00.000000'", f"{{c}}::timestamp{utc}")
 
 
 def _datetime_to(part: str) -> Any:
-    def make(old: Any, _: Any, there: str, __: str) -> Conversion:
+    def make(old: Any, _: Any, target: str, __: str) -> Conversion:
         naive = "({c} AT TIME ZONE 'UTC')" if _is_aware(old) else "{c}"
         if part == "date":
             return Conversion(
@@ -248,138 +251,139 @@ def _datetime_to(part: str) -> Any:
     return make
 
 
-def _datetime_to_text(old: Any, _: Any, there: str, __: str) -> Conversion:
+def _datetime_to_text(old: Any, _: Any, target: str, __: str) -> Conversion:
     zone = " || '+00:00'" if _is_aware(old) else ""
     naive = "({c} AT TIME ZONE 'UTC')" if _is_aware(old) else "{c}"
     return Conversion(
-        f"{{c}}{zone}", f"(to_char({naive}, 'YYYY-MM-DD HH24:MI:SS.US'){zone})::{there}"
+        f"{{c}}{zone}", f"(to_char({naive}, 'YYYY-MM-DD HH24:MI:SS.US'){zone})::{target}"
     )
 
 
-def _text_to_datetime(_: Any, new: Any, there: str, __: str) -> Conversion:
+def _text_to_datetime(_: Any, new: Any, target: str, __: str) -> Conversion:
     aware = (
         "CASE WHEN {c} ~ '(Z|[+-]\\d\\d(:?\\d\\d)?)$' AND length({c}) > 10 "
         "THEN {c}::timestamptz ELSE {c}::timestamp AT TIME ZONE 'UTC' END"
     )
     return Conversion(
-        _instant("%Y-%m-%d %H:%M:%S", "{c}"),
+        _with_microseconds("%Y-%m-%d %H:%M:%S", "{c}"),
         aware if _is_aware(new) else f"({aware}) AT TIME ZONE 'UTC'",
-        unfit=f"({_IS_NO_DAY} OR {_UNREADABLE})",
-        unfit_postgresql=_IS_NO_ISO_DAY,
+        unconvertible=f"({_NOT_A_DATE} OR {_NOT_A_TIME})",
+        unconvertible_postgresql=_NOT_AN_ISO_DATE,
     )
 
 
-def _to_numeric(_: Any, new: Any, there: str, __: str) -> Conversion:
+def _to_numeric(_: Any, new: Any, target: str, __: str) -> Conversion:
     return _numeric(new)
 
 
-def _numeric_to_text(old: Any, _: Any, there: str, __: str) -> Conversion:
+def _numeric_to_text(old: Any, _: Any, target: str, __: str) -> Conversion:
     digits = getattr(old, "scale", None)
     text = "CAST({c} AS TEXT)" if digits is None else f"printf('%.{digits}f', {{c}})"
-    return Conversion(text, f"{{c}}::{there}")
+    return Conversion(text, f"{{c}}::{target}")
 
 
-def _text_to_numeric(_: Any, new: Any, there: str, __: str) -> Conversion:
-    numeric = _numeric(new, "CAST({c} AS NUMERIC)")
+def _text_to_numeric(_: Any, new: Any, target: str, __: str) -> Conversion:
+    to_numeric = _numeric(new, "CAST({c} AS NUMERIC)")
     return Conversion(
-        sqlite="CAST({c} AS NUMERIC)" if numeric.postgresql is None else numeric.sqlite,
-        postgresql=f"{{c}}::numeric::{there}",
-        unfit=_NUMBER if numeric.unfit is None else f"({_NUMBER} OR {numeric.unfit})",
-        lossy=None if new.scale is None else f"{numeric.sqlite} <> CAST({{c}} AS NUMERIC)",
+        sqlite="CAST({c} AS NUMERIC)" if to_numeric.postgresql is None else to_numeric.sqlite,
+        postgresql=f"{{c}}::numeric::{target}",
+        unconvertible=_NOT_A_NUMBER if to_numeric.unconvertible is None
+        else f"({_NOT_A_NUMBER} OR {to_numeric.unconvertible})",
+        lossy=None if new.scale is None else f"{to_numeric.sqlite} <> CAST({{c}} AS NUMERIC)",
         lossy_postgresql=None if new.scale is None
         else f"round({{c}}::numeric, {new.scale}) <> {{c}}::numeric",
     )  # fmt: skip
 
 
 _CONVERSIONS: dict[tuple[str, str], Any] = {
-    ("int", "float"): _simple(),
+    ("int", "float"): _template(),
     ("int", "numeric"): _to_numeric,
-    ("int", "text"): _simple("CAST({c} AS TEXT)"),
-    ("int", "bool"): _simple(
-        "({c} <> 0)", lossy="{c} NOT IN (0, 1)", unfit_postgresql="false"
+    ("int", "text"): _template("CAST({c} AS TEXT)"),
+    ("int", "bool"): _template(
+        "({c} <> 0)", lossy="{c} NOT IN (0, 1)", unconvertible_postgresql="false"
     ),
-    ("int", "json"): _simple(postgresql="to_jsonb({c})::{there}"),
-    ("bool", "int"): _simple(postgresql="{c}::integer::{there}"),
-    ("bool", "float"): _simple(postgresql="{c}::integer::{there}"),
-    ("bool", "numeric"): _simple(postgresql="{c}::integer::{there}"),
-    ("bool", "text"): _simple("CASE WHEN {c} THEN 'true' WHEN NOT {c} THEN 'false' END"),
-    ("bool", "json"): _simple(
-        "CASE WHEN {c} THEN 'true' WHEN NOT {c} THEN 'false' END", "to_jsonb({c})::{there}"
+    ("int", "json"): _template(postgresql="to_jsonb({c})::{target}"),
+    ("bool", "int"): _template(postgresql="{c}::integer::{target}"),
+    ("bool", "float"): _template(postgresql="{c}::integer::{target}"),
+    ("bool", "numeric"): _template(postgresql="{c}::integer::{target}"),
+    ("bool", "text"): _template("CASE WHEN {c} THEN 'true' WHEN NOT {c} THEN 'false' END"),
+    ("bool", "json"): _template(
+        "CASE WHEN {c} THEN 'true' WHEN NOT {c} THEN 'false' END", "to_jsonb({c})::{target}"
     ),
-    ("float", "int"): _simple(
-        "CAST(round({c}) AS INTEGER)", "round({c}::numeric)::{there}", lossy="{c} <> round({c})",
+    ("float", "int"): _template(
+        "CAST(round({c}) AS INTEGER)", "round({c}::numeric)::{target}", lossy="{c} <> round({c})",
         lossy_postgresql="{c} <> round({c}::numeric)",
     ),
     ("float", "numeric"): _to_numeric,
-    ("float", "text"): _simple(
+    ("float", "text"): _template(
         "CASE WHEN {c} = CAST({c} AS INTEGER) THEN CAST(CAST({c} AS INTEGER) AS TEXT) "
         "ELSE CAST({c} AS TEXT) END"
     ),
-    ("float", "bool"): _simple(
+    ("float", "bool"): _template(
         "({c} <> 0)", "({c} <> 0)", lossy="{c} NOT IN (0, 1)"
     ),
-    ("float", "json"): _simple(postgresql="to_jsonb({c})::{there}"),
-    ("numeric", "int"): _simple(
-        "CAST(round({c}) AS INTEGER)", "round({c})::{there}", lossy="{c} <> round({c})"
+    ("float", "json"): _template(postgresql="to_jsonb({c})::{target}"),
+    ("numeric", "int"): _template(
+        "CAST(round({c}) AS INTEGER)", "round({c})::{target}", lossy="{c} <> round({c})"
     ),
-    ("numeric", "float"): _simple(),
+    ("numeric", "float"): _template(),
     ("numeric", "text"): _numeric_to_text,
-    ("numeric", "bool"): _simple("({c} <> 0)", "({c} <> 0)", lossy="{c} NOT IN (0, 1)"),
-    ("numeric", "json"): _simple(postgresql="to_jsonb({c})::{there}"),
-    ("text", "int"): _simple(
-        "CAST(trim({c}) AS INTEGER)", "trim({c})::{there}", unfit=_WHOLE,
+    ("numeric", "bool"): _template("({c} <> 0)", "({c} <> 0)", lossy="{c} NOT IN (0, 1)"),
+    ("numeric", "json"): _template(postgresql="to_jsonb({c})::{target}"),
+    ("text", "int"): _template(
+        "CAST(trim({c}) AS INTEGER)", "trim({c})::{target}", unconvertible=_NOT_AN_INTEGER,
         lossy="CAST(CAST(trim({c}) AS INTEGER) AS TEXT) <> {c}",
         lossy_postgresql="(trim({c})::numeric)::text <> {c}",
     ),
-    ("text", "float"): _simple("CAST({c} AS REAL)", unfit=_NUMBER),
+    ("text", "float"): _template("CAST({c} AS REAL)", unconvertible=_NOT_A_NUMBER),
     ("text", "numeric"): _text_to_numeric,
-    ("text", "bool"): _simple(
+    ("text", "bool"): _template(
         f"(lower(trim({{c}})) IN {_TRUE})", "trim({c})::boolean",
-        unfit=f"lower(trim({{c}})) NOT IN {_TRUE} AND lower(trim({{c}})) NOT IN {_FALSE}",
+        unconvertible=f"lower(trim({{c}})) NOT IN {_TRUE} AND lower(trim({{c}})) NOT IN {_FALSE}",
     ),
-    ("text", "date"): _simple(
-        unfit=f"({_IS_NO_DAY} OR length({{c}}) <> 10)",
-        unfit_postgresql=_IS_NO_ISO_DAY,
+    ("text", "date"): _template(
+        unconvertible=f"({_NOT_A_DATE} OR length({{c}}) <> 10)",
+        unconvertible_postgresql=_NOT_AN_ISO_DATE,
         lossy_postgresql="{c} ~ '\\d:\\d' AND {c}::timestamp <> {c}::date",
     ),
     ("text", "datetime"): _text_to_datetime,
-    ("text", "time"): _simple(
-        _instant("%H:%M:%S", "{c}"),
-        unfit=f"({{c}} NOT GLOB '[0-9][0-9]:[0-9][0-9]*' OR {_UNREADABLE})",
-        unfit_postgresql="{c} !~ '^\\d\\d:\\d\\d'",
+    ("text", "time"): _template(
+        _with_microseconds("%H:%M:%S", "{c}"),
+        unconvertible=f"({{c}} NOT GLOB '[0-9][0-9]:[0-9][0-9]*' OR {_NOT_A_TIME})",
+        unconvertible_postgresql="{c} !~ '^\\d\\d:\\d\\d'",
     ),
-    ("text", "uuid"): _simple(
-        _HEX, unfit=f"(length({_HEX}) <> 32 OR {_HEX} GLOB '*[^0-9a-f]*')"
+    ("text", "uuid"): _template(
+        _UUID_HEX, unconvertible=f"(length({_UUID_HEX}) <> 32 OR {_UUID_HEX} GLOB '*[^0-9a-f]*')"
     ),
-    ("text", "bytes"): _simple("CAST({c} AS BLOB)", "convert_to({c}, 'UTF8')"),
-    ("text", "json"): _simple(unfit="json_valid({c}) = 0"),
+    ("text", "bytes"): _template("CAST({c} AS BLOB)", "convert_to({c}, 'UTF8')"),
+    ("text", "json"): _template(unconvertible="json_valid({c}) = 0"),
     ("date", "datetime"): _date_to_datetime,
-    ("date", "text"): _simple(postgresql="to_char({c}, 'YYYY-MM-DD')::{there}"),
+    ("date", "text"): _template(postgresql="to_char({c}, 'YYYY-MM-DD')::{target}"),
     ("datetime", "date"): _datetime_to("date"),
     ("datetime", "time"): _datetime_to("time"),
     ("datetime", "text"): _datetime_to_text,
-    ("time", "text"): _simple(postgresql="to_char({c}, 'HH24:MI:SS.US')::{there}"),
-    ("uuid", "text"): _simple(
+    ("time", "text"): _template(postgresql="to_char({c}, 'HH24:MI:SS.US')::{target}"),
+    ("uuid", "text"): _template(
         "substr({c}, 1, 8) || '-' || substr({c}, 9, 4) || '-' || substr({c}, 13, 4) || '-' || "
         "substr({c}, 17, 4) || '-' || substr({c}, 21)"
     ),
-    ("bytes", "text"): _simple(
-        "CAST({c} AS TEXT)", "convert_from({c}, 'UTF8')", unfit=f"NOT {UTF8}({{c}})"
+    ("bytes", "text"): _template(
+        "CAST({c} AS TEXT)", "convert_from({c}, 'UTF8')", unconvertible=f"NOT {IS_UTF8}({{c}})"
     ),
-    ("json", "text"): _simple("CAST({c} AS TEXT)"),
-    ("json", "int"): _simple(
-        "CAST({c} AS INTEGER)", "({c}::text)::{there}", unfit="json_type({c}) <> 'integer'"
+    ("json", "text"): _template("CAST({c} AS TEXT)"),
+    ("json", "int"): _template(
+        "CAST({c} AS INTEGER)", "({c}::text)::{target}", unconvertible="json_type({c}) <> 'integer'"
     ),
-    ("json", "float"): _simple(
-        "CAST({c} AS REAL)", "({c}::text)::{there}",
-        unfit="json_type({c}) NOT IN ('integer', 'real')",
+    ("json", "float"): _template(
+        "CAST({c} AS REAL)", "({c}::text)::{target}",
+        unconvertible="json_type({c}) NOT IN ('integer', 'real')",
     ),
-    ("json", "numeric"): _simple(
-        "CAST({c} AS NUMERIC)", "({c}::text)::{there}",
-        unfit="json_type({c}) NOT IN ('integer', 'real')",
+    ("json", "numeric"): _template(
+        "CAST({c} AS NUMERIC)", "({c}::text)::{target}",
+        unconvertible="json_type({c}) NOT IN ('integer', 'real')",
     ),
-    ("json", "bool"): _simple(
-        "json_extract({c}, '$')", "({c}::text)::{there}",
-        unfit="json_type({c}) NOT IN ('true', 'false')",
+    ("json", "bool"): _template(
+        "json_extract({c}, '$')", "({c}::text)::{target}",
+        unconvertible="json_type({c}) NOT IN ('true', 'false')",
     ),
 }  # fmt: skip

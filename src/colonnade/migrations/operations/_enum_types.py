@@ -1,4 +1,4 @@
-"""Steps on enum types, which PostgreSQL has by name and columns share; SQLite has none."""
+"""Steps on enum types, which are schema objects on PostgreSQL and do not exist on SQLite."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ class EnumStep(Step):
 
     Attributes:
         name: The type's name.
-        values: Its values, in their order.
+        values: Its values, in order.
     """
 
     name: str
@@ -36,26 +36,26 @@ class EnumStep(Step):
             self.run_on_sqlite(operations)
 
     def run_on_postgresql(self, operations: Operations) -> None:
-        """Do it where there are enum types."""
-        raise NotImplementedError  # each step does
+        """Run the step on PostgreSQL."""
+        raise NotImplementedError  # implemented by every step
 
     def run_on_sqlite(self, operations: Operations) -> None:
-        """Do what there is to do about rows."""
+        """Update rows on SQLite, which has no types to change."""
 
     def sql_type(self, operations: Operations) -> str:
-        """The type's name as SQL."""
+        """Return the quoted name of the type."""
         return quoted(operations, self.name, self.schema)
 
 
 @dataclass(frozen=True, eq=False)
 class CreateEnum(EnumStep):
-    """Make an enum type."""
+    """Create an enum type."""
 
     function = "create_enum"
-    words = "create type {0.name}"
+    description = "create type {0.name}"
 
     def run_on_postgresql(self, operations: Operations) -> None:
-        run_sql(operations, _create(operations, self.sql_type(operations), self.values))
+        run_sql(operations, _create_sql(operations, self.sql_type(operations), self.values))
 
     def reverse(self) -> Step:
         return DropEnum(self.name, self.values, schema=self.schema)
@@ -63,10 +63,10 @@ class CreateEnum(EnumStep):
 
 @dataclass(frozen=True, eq=False)
 class DropEnum(EnumStep):
-    """Drop an enum type, which no column may have any more."""
+    """Drop an enum type that no column uses any more."""
 
     function = "drop_enum"
-    words = "drop type {0.name}"
+    description = "drop type {0.name}"
 
     def run_on_postgresql(self, operations: Operations) -> None:
         run_sql(operations, f"DROP TYPE {self.sql_type(operations)}")
@@ -77,32 +77,31 @@ class DropEnum(EnumStep):
 
 @dataclass(frozen=True, eq=False)
 class ChangeEnum(EnumStep):
-    """Give an enum type other values.
+    """Change the values of an enum type.
 
-    Values that come and values that are called something else are a matter of the type alone.
-    For values that go, or that stand in another order, a new type is made and every column that
-    has the old one is written anew.
+    Adding or renaming values alters the type in place. Removing or reordering values recreates the
+    type and rewrites every table that uses it.
 
     Attributes:
-        was: Its values before.
-        mapping: What values become that go.
-        columns: Which have it, where rows may have to be changed: ``task.mood``.
+        was: The old values, in order.
+        mapping: The replacement for each removed value.
+        columns: The columns whose rows are updated on SQLite, such as ``task.mood``.
     """
 
     function = "change_enum"
-    words = "change the values of {0.name}"
+    description = "change the values of {0.name}"
     was: Sequence[str]
     mapping: Mapping[str, str] = field(default_factory=dict, kw_only=True)
     columns: Sequence[str] = field(default=(), kw_only=True)
 
     @property
     def renamed(self) -> Mapping[str, str]:
-        """The values that become one that was not there before."""
+        """The values whose replacement is a new value."""
         return {old: new for old, new in self.mapping.items() if new not in self.was}
 
     @property
-    def is_new_type(self) -> bool:
-        """Whether it takes another type."""
+    def recreates_type(self) -> bool:
+        """Whether the type must be recreated."""
         kept = [self.renamed.get(value, value) for value in self.was]
         if len(set(kept)) < len(kept):
             return True
@@ -110,23 +109,23 @@ class ChangeEnum(EnumStep):
 
     @property
     def removed(self) -> tuple[str, ...]:
-        """The values that go, and become no other."""
+        """The removed values that have no replacement."""
         return tuple(value for value in self.was if value not in {*self.values, *self.mapping})
 
     def commits(self, dialect: str) -> bool:
-        return dialect == "postgresql" and not self.is_new_type
+        return dialect == "postgresql" and not self.recreates_type
 
     def run_on_postgresql(self, operations: Operations) -> None:
-        if self.is_new_type:
-            run_sql(operations, self._replaced(operations))
+        if self.recreates_type:
+            run_sql(operations, self._recreate_sql(operations))
             return
-        # A value that comes cannot be used in the transaction that it comes in.
+        # PostgreSQL does not allow a new value to be used in the transaction that adds it.
         with outside_transaction(operations):
-            run_sql(operations, *self._altered(operations))
+            run_sql(operations, *self._alter_sql(operations))
 
     def run_on_sqlite(self, operations: Operations) -> None:
-        for full in self.columns if self.mapping else ():
-            table, _, column = full.rpartition(".")
+        for qualified_name in self.columns if self.mapping else ():
+            table, _, column = qualified_name.rpartition(".")
             MapValues(table, column, self.mapping).run(operations)
 
     def reverse(self) -> Step:
@@ -140,69 +139,74 @@ class ChangeEnum(EnumStep):
             schema=self.schema,
         )
 
-    def _altered(self, operations: Operations) -> list[str]:
+    def _alter_sql(self, operations: Operations) -> list[str]:
         name = self.sql_type(operations)
-        there = self._values_there(operations)
-        altered = []
+        current = self._current_values(operations)
+        statements = []
         for old, new in self.renamed.items():
-            if there is None or (old in there and new not in there):
-                values = literal(operations, old), literal(operations, new)
-                altered.append(f"ALTER TYPE {name} RENAME VALUE {values[0]} TO {values[1]}")
+            if current is None or (old in current and new not in current):
+                old_literal, new_literal = literal(operations, old), literal(operations, new)
+                statements.append(f"ALTER TYPE {name} RENAME VALUE {old_literal} TO {new_literal}")
         known = [self.renamed.get(value, value) for value in self.was]
-        for place, value in enumerate(self.values):
+        for index, value in enumerate(self.values):
             if value not in known:
-                beside = "BEFORE" if place == 0 else "AFTER"
-                other = literal(operations, known[0] if place == 0 else self.values[place - 1])
+                beside = "BEFORE" if index == 0 else "AFTER"
+                other = literal(operations, known[0] if index == 0 else self.values[index - 1])
                 added = literal(operations, value)
-                altered.append(
+                statements.append(
                     f"ALTER TYPE {name} ADD VALUE IF NOT EXISTS {added} {beside} {other}"
                 )
-        return altered
+        return statements
 
-    def _values_there(self, operations: Operations) -> set[str] | None:
-        """The values as they are: this may have been interrupted; None if nobody can be asked."""
+    def _current_values(self, operations: Operations) -> set[str] | None:
+        """Return the type's current values; None without a connection.
+
+        An interrupted run of the step may have changed them already.
+        """
         context = operations.migration_context
         if context.as_sql or context.connection is None:
             return None
         query = sa.text("SELECT enumlabel FROM pg_enum WHERE enumtypid = to_regtype(:name)")
         return set(context.connection.scalars(query, {"name": self.sql_type(operations)}))
 
-    def _replaced(self, operations: Operations) -> str:
+    def _recreate_sql(self, operations: Operations) -> str:
         name = self.sql_type(operations)
         old = f"{self.name[:58]}__old"
-        body = _REPLACE.format(
+        body = _RECREATE.format(
             name=name,
             text=literal(operations, str(name)),
             old=quoted(operations, old),
             was=quoted(operations, old, self.schema),
-            create=_create(operations, name, self.values),
-            **self._retyping(operations, name),
+            create=_create_sql(operations, name, self.values),
+            **self._using_templates(operations, name),
         )
         tag = "colonnade"
         while f"${tag}$" in body:
             tag += "_"
         return f"DO ${tag}$\n{body}\n${tag}$"
 
-    def _retyping(self, operations: Operations, name: str) -> dict[str, str]:
-        """What gives a column of one value, and one of an array, the new type.
+    def _using_templates(self, operations: Operations, name: str) -> dict[str, str]:
+        """Return the statements that give a plain column, and an array column, the new type.
 
-        As templates for PostgreSQL's ``format()``, with the table and the column.
+        They are literals of templates for PostgreSQL's ``format()``, which inserts the table and
+        the column.
         """
         value, array = "%2$s::text", "%2$s::text[]"
         pairs = [
-            (_in_format(literal(operations, old)), _in_format(literal(operations, new)))
+            (_escape_percents(literal(operations, old)), _escape_percents(literal(operations, new)))
             for old, new in self.mapping.items()
         ]
         cases = "".join(f" WHEN {old} THEN {new}" for old, new in pairs)
         if cases:
             value = f"CASE {value}{cases} ELSE {value} END"
-        # An array is mapped value by value: by way of words that are not values of either type.
-        between = [literal(operations, word) for word in self._words_between(len(pairs))]
-        for (old, _), word in zip(pairs, between, strict=True):
-            array = f"array_replace({array}, {old}, {word})"
-        for (_, new), word in zip(pairs, between, strict=True):
-            array = f"array_replace({array}, {word}, {new})"
-        name = _in_format(name)
+        # Values in arrays are replaced one after the other. Temporary labels, which neither type
+        # has, keep a replacement from being replaced again.
+        temporary = [literal(operations, label) for label in self._temporary_labels(len(pairs))]
+        for (old, _), label in zip(pairs, temporary, strict=True):
+            array = f"array_replace({array}, {old}, {label})"
+        for (_, new), label in zip(pairs, temporary, strict=True):
+            array = f"array_replace({array}, {label}, {new})"
+        name = _escape_percents(name)
         return {
             kind: literal(
                 operations, f"ALTER TABLE %1$s ALTER %2$s TYPE {new} USING ({using})::{new}"
@@ -210,24 +214,24 @@ class ChangeEnum(EnumStep):
             for kind, new, using in (("value", name, value), ("array", f"{name}[]", array))
         }
 
-    def _words_between(self, count: int) -> list[str]:
-        word = "was"
-        while any(value.startswith(word) for value in (*self.was, *self.values)):
-            word += "_"
-        return [f"{word}{number}" for number in range(count)]
+    def _temporary_labels(self, count: int) -> list[str]:
+        prefix = "was"
+        while any(value.startswith(prefix) for value in (*self.was, *self.values)):
+            prefix += "_"
+        return [f"{prefix}{number}" for number in range(count)]
 
 
-def _in_format(text: str) -> str:
-    """Text as it is in a template of PostgreSQL's ``format()``."""
+def _escape_percents(text: str) -> str:
+    """Escape text for a template of PostgreSQL's ``format()``."""
     return text.replace("%", "%%")
 
 
-def _create(operations: Operations, name: str, values: Sequence[str]) -> str:
-    literals = ", ".join(literal(operations, value) for value in values)
-    return f"CREATE TYPE {name} AS ENUM ({literals})"
+def _create_sql(operations: Operations, name: str, values: Sequence[str]) -> str:
+    labels = ", ".join(literal(operations, value) for value in values)
+    return f"CREATE TYPE {name} AS ENUM ({labels})"
 
 
-_REPLACE = """
+_RECREATE = """
 DECLARE
   used json := (
     SELECT json_agg(json_build_object(
@@ -239,19 +243,19 @@ DECLARE
     LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
     WHERE t.oid = {text}::regtype AND NOT a.attisdropped
   );
-  one json;
+  col json;
   altered text;
 BEGIN
   ALTER TYPE {name} RENAME TO {old};
   {create};
-  FOR one IN SELECT json_array_elements(used) LOOP
-    altered := format('ALTER TABLE %s ALTER %s ', one->>'table', one->>'column');
+  FOR col IN SELECT json_array_elements(used) LOOP
+    altered := format('ALTER TABLE %s ALTER %s ', col->>'table', col->>'column');
     EXECUTE altered || 'DROP DEFAULT';
-    EXECUTE format(CASE WHEN (one->>'is_array')::bool THEN {array} ELSE {value} END,
-                   one->>'table', one->>'column');
-    EXECUTE altered || 'SET DEFAULT ' || coalesce(one->>'default', 'NULL');
+    EXECUTE format(CASE WHEN (col->>'is_array')::bool THEN {array} ELSE {value} END,
+                   col->>'table', col->>'column');
+    EXECUTE altered || 'SET DEFAULT ' || coalesce(col->>'default', 'NULL');
   END LOOP;
   DROP TYPE {was};
 END
 """.strip()
-"""Defaults are read before the type has another name, by which they would be shown."""
+"""Defaults are read before the type is renamed: afterwards they would contain its new name."""

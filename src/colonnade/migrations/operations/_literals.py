@@ -1,4 +1,4 @@
-"""Values as SQL, each as the model's own column type stores it on each database."""
+"""SQL literals of values, in the form in which a column type stores them on each database."""
 
 from contextlib import suppress
 from datetime import UTC, datetime, time, timedelta
@@ -18,44 +18,46 @@ _EPOCH = datetime(1970, 1, 1)
 _PLAIN = frozenset((str, int, float, bool, bytes))
 
 
-def plain_value(value: Any, kind: TypeEngine[Any]) -> Any:
-    """A value as a revision writes it: plain Python if both databases store that, else SQL.
+def portable_value(value: Any, type_: TypeEngine[Any]) -> Any:
+    """Return a value as a revision writes it: plain Python if both databases store it, else SQL.
 
     Args:
-        value: A value of the model's field, or a SQL expression.
-        kind: The type of its column.
+        value: A value of the model's field, or an SQL expression.
+        type_: The column's type.
     """
     if value is None or isinstance(value, sa.ClauseElement):
         return value
-    stored = _bound(value, kind)
-    if type(stored) in _PLAIN and not isinstance(_base(kind), sa.JSON | sa.ARRAY):
+    stored = _bind_value(value, type_)
+    if type(stored) in _PLAIN and not isinstance(_undecorated(type_), sa.JSON | sa.ARRAY):
         return stored
-    texts = {dialect.name: stored_literal(value, kind, dialect) for dialect in (SQLITE, POSTGRESQL)}
+    texts = {
+        dialect.name: stored_literal(value, type_, dialect) for dialect in (SQLITE, POSTGRESQL)
+    }
     if texts["sqlite"] == texts["postgresql"]:
         return sa.text(texts["sqlite"].replace(":", "\\:"))
     return by_dialect(sqlite=texts["sqlite"], postgresql=texts["postgresql"])
 
 
-def stored_literal(value: Any, kind: TypeEngine[Any], dialect: Dialect) -> str:
-    """A value as SQL of a database, of the form in which a column of a type stores it.
+def stored_literal(value: Any, type_: TypeEngine[Any], dialect: Dialect) -> str:
+    """Return a value as an SQL literal, in the form in which a column of the type stores it.
 
     Args:
         value: The value.
-        kind: The column's type.
-        dialect: The database's.
+        type_: The column's type.
+        dialect: The database's dialect.
     """
     on_postgresql = dialect.name == "postgresql"
-    base = _base(kind)
-    bound = _bound(value, kind)
+    base = _undecorated(type_)
+    bound = _bind_value(value, type_)
     if isinstance(bound, bytes):
         return bytes_literal(bound, dialect)
     if isinstance(base, sa.JSON) or (isinstance(base, sa.ARRAY) and not on_postgresql):
         return _quoted(to_json(bound).decode())
     if isinstance(bound, timedelta) and not on_postgresql:
         return _quoted((_EPOCH + bound).isoformat(" ", "microseconds"))
-    expression = sa.literal(value, kind)
+    expression = sa.literal(value, type_)
     sql = str(expression.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
-    return f"{sql}::{postgresql_type(kind)}" if isinstance(base, sa.ARRAY) else sql
+    return f"{sql}::{postgresql_type(type_)}" if isinstance(base, sa.ARRAY) else sql
 
 
 RANDOM_UUID = by_dialect(
@@ -66,7 +68,7 @@ RANDOM_UUID = by_dialect(
     ),
     postgresql="gen_random_uuid()",
 )
-"""Another random UUID (RFC 9562, version 4) for each row, as a UUID column stores it."""
+"""SQL for a random UUID (RFC 9562, version 4) in each row, as a UUID column stores it."""
 
 _HYPHENATED = (
     "lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || "
@@ -80,12 +82,12 @@ RANDOM_HEX = by_dialect(
 )
 
 
-def for_each_row(first: Any, second: Any) -> Any:
-    """SQL that makes values such as two results of a default factory; None if none is known.
+def sql_default_for(first: Any, second: Any) -> Any:
+    """Return SQL that does what a default factory does, for each row; None if unknown.
 
     Args:
-        first: A result.
-        second: Another, which differs.
+        first: A value that the factory returned.
+        second: A different value that it returned.
     """
     if isinstance(first, datetime) and isinstance(second, datetime):
         return sa.func.now()
@@ -117,35 +119,35 @@ NEUTRAL: tuple[tuple[type[TypeEngine[Any]], Any], ...] = (
     (sa.JSON, []),
     (sa.ARRAY, []),
 )
-"""What stands for nothing in a type, for rows that have no value where one is needed."""
+"""The neutral value of each type, for rows that lack a required value."""
 
 
-def neutral_value(kind: TypeEngine[Any]) -> Any:
-    """What stands for nothing in a type, as a revision writes it."""
-    neutral = next((value for base, value in NEUTRAL if isinstance(_base(kind), base)), "")
-    if isinstance(_base(kind), sa.ARRAY):
+def neutral_value(type_: TypeEngine[Any]) -> Any:
+    """Return the neutral value of a type, as a revision writes it."""
+    if isinstance(_undecorated(type_), sa.ARRAY):
         return by_dialect(sqlite="'[]'", postgresql="'{}'")
-    return plain_value(neutral, kind)
+    neutral = next((value for base, value in NEUTRAL if isinstance(_undecorated(type_), base)), "")
+    return portable_value(neutral, type_)
 
 
-def candidates(kind: TypeEngine[Any], mentioned: list[str]) -> list[Any]:
-    """Values of a type that a CHECK may accept, the likeliest first.
+def candidate_values(type_: TypeEngine[Any], mentioned: list[str]) -> list[Any]:
+    """Return values of a type that a CHECK may accept, the most likely first.
 
     Args:
-        kind: The type.
-        mentioned: The numbers and quoted texts in the CHECK.
+        type_: The type.
+        mentioned: The numbers and string literals in the CHECK.
     """
-    base = _base(kind)
-    numbers = [float(text) for text in mentioned if not text.startswith("'")]
-    texts = [text[1:-1].replace("''", "'") for text in mentioned if text.startswith("'")]
+    base = _undecorated(type_)
+    numbers = [float(literal) for literal in mentioned if not literal.startswith("'")]
+    texts = [literal[1:-1].replace("''", "'") for literal in mentioned if literal.startswith("'")]
     if isinstance(base, sa.Integer):
         near = [int(number) + more for number in numbers for more in (0, 1, -1)]
         return [0, 1, -1, *near]
     if isinstance(base, sa.Numeric | sa.Float):
         return [0, 1, -1, *(number + more for number in numbers for more in (0, 1, -1, 0.5, -0.5))]
     if isinstance(base, sa.Date | sa.DateTime | sa.Time):
-        near = [near for text in texts for near in _moments(base, text)]
-        return [neutral_value(kind), *(plain_value(neighbour, kind) for neighbour in near)]
+        near = [nearby for text in texts for nearby in _nearby_times(base, text)]
+        return [neutral_value(type_), *(portable_value(candidate, type_) for candidate in near)]
     if isinstance(base, sa.LargeBinary):
         return [b"", *(b"0" * int(number) for number in numbers if 0 < number < 10_000)]
     if isinstance(base, sa.JSON):
@@ -155,42 +157,44 @@ def candidates(kind: TypeEngine[Any], mentioned: list[str]) -> list[Any]:
     if isinstance(base, sa.String):
         lengths = ["x" * int(number) for number in numbers if 0 < number < 10_000]
         return ["", *texts, *lengths]
-    return [neutral_value(kind)]
+    return [neutral_value(type_)]
 
 
-def _moments(kind: TypeEngine[Any], text: str) -> list[Any]:
-    """The date or time that a text says, with the ones before and after it."""
+def _nearby_times(type_: TypeEngine[Any], text: str) -> list[Any]:
+    """Parse a date or time, and return it with the day before and the day after."""
     try:
-        moment = time.fromisoformat(text) if isinstance(kind, sa.Time) else None
-        instant = datetime.fromisoformat(text) if moment is None else None
+        clock_time = time.fromisoformat(text) if isinstance(type_, sa.Time) else None
+        instant = datetime.fromisoformat(text) if clock_time is None else None
     except ValueError:
         return []
     if instant is None:
-        return [moment]
+        return [clock_time]
     near = [instant + timedelta(days=days) for days in (0, 1, -1)]
-    if isinstance(kind, sa.Date):
-        return [moment.date() for moment in near]
-    aware = getattr(kind, "timezone", False)
-    return [moment.replace(tzinfo=moment.tzinfo or (UTC if aware else None)) for moment in near]
+    if isinstance(type_, sa.Date):
+        return [candidate.date() for candidate in near]
+    aware = getattr(type_, "timezone", False)
+    return [
+        candidate.replace(tzinfo=candidate.tzinfo or (UTC if aware else None)) for candidate in near
+    ]
 
 
-def _base(kind: TypeEngine[Any]) -> TypeEngine[Any]:
-    """The type of SQLAlchemy's own that another decorates."""
-    while isinstance(kind, TypeDecorator) and not isinstance(kind, sa.Interval | sa.Enum):
-        kind = kind.impl_instance
-    return kind
+def _undecorated(type_: TypeEngine[Any]) -> TypeEngine[Any]:
+    """Return SQLAlchemy's type under the type decorators."""
+    while isinstance(type_, TypeDecorator) and not isinstance(type_, sa.Interval | sa.Enum):
+        type_ = type_.impl_instance
+    return type_
 
 
-def _bound(value: Any, kind: TypeEngine[Any]) -> Any:
-    """A value as a type hands it to the driver; an enum as it is stored."""
-    enum = kind if isinstance(kind, sa.Enum) else native_enum(kind)
+def _bind_value(value: Any, type_: TypeEngine[Any]) -> Any:
+    """Return a value as the type passes it to the driver; an enum member as it is stored."""
+    enum = type_ if isinstance(type_, sa.Enum) else native_enum(type_)
     if enum is not None and isinstance(value, Enum):
         stored: Any = enum
-        return str(stored._db_value_for_elem(value))
-    while isinstance(kind, TypeDecorator) and not isinstance(kind, sa.Interval):
-        with suppress(NotImplementedError):  # one that leaves values as they are
-            value = kind.process_bind_param(value, SQLITE)
-        kind = kind.impl_instance
+        return str(stored.bind_processor(SQLITE)(value))
+    while isinstance(type_, TypeDecorator) and not isinstance(type_, sa.Interval):
+        with suppress(NotImplementedError):  # the decorator leaves values unchanged
+            value = type_.process_bind_param(value, SQLITE)
+        type_ = type_.impl_instance
     return value
 
 

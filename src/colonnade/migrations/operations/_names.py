@@ -1,4 +1,4 @@
-"""Steps that give things other names, or put them aside."""
+"""Steps that rename database objects, and that put columns aside."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,11 +10,11 @@ from alembic.operations import BatchOperations, Operations
 
 from colonnade.errors import MigrationError
 from colonnade.migrations.operations._base import (
-    ASIDE,
+    ASIDE_SUFFIX,
     Condition,
     Step,
     TableStep,
-    checkable,
+    alembic_condition,
     is_aside,
     literal,
     on_postgresql,
@@ -25,10 +25,10 @@ from colonnade.migrations.operations._base import (
 
 @dataclass(frozen=True, eq=False)
 class RenameTable(TableStep):
-    """Give a table another name; what refers to it follows."""
+    """Rename a table; foreign keys, indexes and views follow."""
 
     function = "rename_table"
-    words = "rename {0.table} to {0.new}"
+    description = "rename {0.table} to {0.new}"
     new: str
 
     def __str__(self) -> str:
@@ -44,10 +44,10 @@ class RenameTable(TableStep):
 
 @dataclass(frozen=True, eq=False)
 class RenameColumn(TableStep):
-    """Give a column another name; indexes and constraints follow."""
+    """Rename a column; indexes and constraints follow."""
 
     function = "rename_column"
-    words = "rename {0.table}.{0.column} to {0.new}"
+    description = "rename {0.table}.{0.column} to {0.new}"
     column: str
     new: str
 
@@ -62,10 +62,10 @@ class RenameColumn(TableStep):
 
 @dataclass(frozen=True, eq=False)
 class CreateSchema(Step):
-    """Make a schema of PostgreSQL, unless it is there; SQLite has none."""
+    """Create a schema on PostgreSQL if it does not exist; SQLite has no schemas."""
 
     function = "create_schema"
-    words = "create schema {0.name}"
+    description = "create schema {0.name}"
     name: str
 
     def run(self, operations: Operations) -> None:
@@ -78,10 +78,10 @@ class CreateSchema(Step):
 
 @dataclass(frozen=True, eq=False)
 class DropSchema(Step):
-    """Drop a schema of PostgreSQL, unless something of others is in it."""
+    """Drop a schema on PostgreSQL if it is empty."""
 
     function = "drop_schema"
-    words = "drop schema {0.name}"
+    description = "drop schema {0.name}"
     name: str
 
     def run(self, operations: Operations) -> None:
@@ -101,10 +101,10 @@ class DropSchema(Step):
 
 @dataclass(frozen=True, eq=False)
 class RenameIndex(TableStep):
-    """Give an index another name."""
+    """Rename an index."""
 
     function = "rename_index"
-    words = "rename index {0.index} to {0.new}"
+    description = "rename index {0.index} to {0.new}"
     index: str
     new: str
 
@@ -119,7 +119,10 @@ class RenameIndex(TableStep):
             {"name": self.index},
         )
         if sql is None:
-            raise MigrationError(f"There is no index {self.index} on {self.table}.")
+            raise MigrationError(
+                f"Cannot rename the index {self.index} of {self.table}: the database has no such "
+                "index. Check the name, or remove the step from the revision."
+            )
         on = sql.upper().index(" ON ")
         unique = "UNIQUE " if sql.upper().lstrip().startswith("CREATE UNIQUE") else ""
         run_sql(
@@ -131,10 +134,10 @@ class RenameIndex(TableStep):
 
 @dataclass(frozen=True, eq=False)
 class RenameCheck(TableStep):
-    """Give a CHECK another name."""
+    """Rename a CHECK."""
 
     function = "rename_check"
-    words = "rename {0.check} to {0.new}"
+    description = "rename {0.check} to {0.new}"
     check: str
     new: str
     condition: Condition
@@ -145,17 +148,17 @@ class RenameCheck(TableStep):
             table = self.sql_table(operations)
             run_sql(operations, f"ALTER TABLE {table} RENAME CONSTRAINT {old} TO {new}")
             return
-        with self.altering(operations) as batch:
+        with self.batch_alter(operations) as batch:
             batch.drop_constraint(self.check, type_="check")
-            batch.create_check_constraint(self.new, checkable(self.condition))
+            batch.create_check_constraint(self.new, alembic_condition(self.condition))
 
 
 @dataclass(frozen=True, eq=False)
 class RenameConstraint(TableStep):
-    """Give a key, a UNIQUE or a foreign key another name."""
+    """Rename a primary key, UNIQUE or foreign key constraint."""
 
     function = "rename_constraint"
-    words = "rename {0.constraint} to {0.new}"
+    description = "rename {0.constraint} to {0.new}"
     constraint: str
     new: str
 
@@ -165,17 +168,20 @@ class RenameConstraint(TableStep):
             table = self.sql_table(operations)
             run_sql(operations, f"ALTER TABLE {table} RENAME CONSTRAINT {old} TO {new}")
             return
-        constraint = self._read(operations)
+        constraint = self._find_on_sqlite(operations)
         if constraint is not None:
-            kind, again = constraint
-            with self.altering(operations) as batch:
+            kind, recreate = constraint
+            with self.batch_alter(operations) as batch:
                 batch.drop_constraint(self.constraint, type_=kind)
-                again(batch)
+                recreate(batch)
 
-    def _read(
+    def _find_on_sqlite(
         self, operations: Operations
     ) -> tuple[str, Callable[[BatchOperations], object]] | None:
-        """The kind of the constraint on SQLite, and what adds it again; None: it has no name."""
+        """Return the constraint's kind and a function that recreates it under the new name.
+
+        None if the table has no constraint of the old name: SQLite's constraints may be unnamed.
+        """
         inspector = sa.inspect(operations.get_bind())
         key = inspector.get_pk_constraint(self.table)
         if key["name"] == self.constraint:
@@ -207,10 +213,10 @@ class RenameConstraint(TableStep):
 
 @dataclass(frozen=True, eq=False)
 class AsideStep(TableStep):
-    """A step on a column that was put aside, or is.
+    """Base class of the steps that put a column aside or restore it.
 
     Attributes:
-        name: What it is called meanwhile; None: its name and ``__dropped``.
+        name: The column's name while it is aside; None for ``<column>__dropped``.
     """
 
     column: str
@@ -218,16 +224,16 @@ class AsideStep(TableStep):
 
     @property
     def aside(self) -> str:
-        """What it is called meanwhile."""
-        return self.name or f"{self.column}{ASIDE}"
+        """The column's name while it is aside."""
+        return self.name or f"{self.column}{ASIDE_SUFFIX}"
 
 
 @dataclass(frozen=True, eq=False)
 class PutAside(AsideStep):
-    """Take a column out of use without losing it: another name, and no value needed."""
+    """Take a column out of use but keep its data: rename it and drop NOT NULL."""
 
     function = "put_aside"
-    words = "put {0.table}.{0.column} aside"
+    description = "put {0.table}.{0.column} aside"
 
     def run(self, operations: Operations) -> None:
         RenameColumn(self.table, self.column, self.aside, schema=self.schema).run(operations)
@@ -236,16 +242,16 @@ class PutAside(AsideStep):
             table = self.sql_table(operations)
             run_sql(operations, f"ALTER TABLE {table} ALTER COLUMN {column} DROP NOT NULL")
             return
-        with self.altering(operations) as batch:
+        with self.batch_alter(operations) as batch:
             batch.alter_column(self.aside, nullable=True)
 
 
 @dataclass(frozen=True, eq=False)
 class TakeBack(AsideStep):
-    """Have a column in use again that was put aside."""
+    """Restore a column that was put aside."""
 
     function = "take_back"
-    words = "take {0.table}.{0.column} back"
+    description = "restore {0.table}.{0.column}"
 
     def run(self, operations: Operations) -> None:
         RenameColumn(self.table, self.aside, self.column, schema=self.schema).run(operations)

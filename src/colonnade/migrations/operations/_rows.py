@@ -1,4 +1,4 @@
-"""Steps on what rows have in their columns."""
+"""Steps that update rows, in batches that can be resumed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from alembic.operations import Operations
 
 from colonnade.migrations.operations._base import (
-    BATCH,
-    Concurrent,
+    BATCH_SIZE,
+    CommitsOnPostgreSQL,
     TableStep,
     literal,
     on_postgresql,
@@ -17,61 +17,61 @@ from colonnade.migrations.operations._base import (
     quoted,
     run_sql,
 )
-from colonnade.migrations.runner import _journal
+from colonnade.migrations.operations._progress import journal_of, report_progress
 
 
 @dataclass(frozen=True, eq=False)
-class Fill(Concurrent, TableStep):
-    """Give a column's NULLs a value, in batches."""
+class Fill(CommitsOnPostgreSQL, TableStep):
+    """Set a column's NULLs to a value, in batches."""
 
     function = "fill"
-    words = "fill {0.table}.{0.column}"
+    description = "fill {0.table}.{0.column}"
     column: str
     value: Any
-    batch: int = field(default=BATCH, kw_only=True)
+    batch: int = field(default=BATCH_SIZE, kw_only=True)
 
     def run(self, operations: Operations) -> None:
         column = quoted(operations, self.column)
         value = literal(operations, self.value)
         update = f"UPDATE {self.sql_table(operations)} SET {column} = {value}"  # noqa: S608
-        _in_batches(operations, self, update, f"{column} IS NULL", self.batch)
+        _update_in_batches(operations, self, update, f"{column} IS NULL", self.batch)
 
 
 @dataclass(frozen=True, eq=False)
-class MapValues(Concurrent, TableStep):
-    """Change values of a column to others, in batches."""
+class MapValues(CommitsOnPostgreSQL, TableStep):
+    """Replace values of a column, in batches."""
 
     function = "map_values"
-    words = "map values of {0.table}.{0.column}"
+    description = "replace values of {0.table}.{0.column}"
     column: str
     values: Mapping[Any, Any]
-    batch: int = field(default=BATCH, kw_only=True)
+    batch: int = field(default=BATCH_SIZE, kw_only=True)
 
     def run(self, operations: Operations) -> None:
         column = quoted(operations, self.column)
         pairs = [(literal(operations, old), literal(operations, new))
                  for old, new in self.values.items()]  # fmt: skip
         cases = " ".join(f"WHEN {old} THEN {new}" for old, new in pairs)
-        cases = f"CASE {column} {cases} ELSE {column} END"  # which says of what type it is
+        cases = f"CASE {column} {cases} ELSE {column} END"  # ELSE gives the literals their type
         update = f"UPDATE {self.sql_table(operations)} SET {column} = {cases}"  # noqa: S608
         where = f"{column} IN ({', '.join(old for old, _ in pairs)})"
         if self._is_chained:
             run_sql(operations, f"{update} WHERE {where}")
         else:
-            _in_batches(operations, self, update, where, self.batch)
+            _update_in_batches(operations, self, update, where, self.batch)
 
     def run_once(self, operations: Operations) -> None:
-        """Run outside a transaction, and not once more when the step is run again."""
+        """Run outside a transaction, and only once even if the step is resumed."""
         context = operations.migration_context
-        journal = _journal.journal_of(context)
+        journal = journal_of(context)
         if not self._is_chained or journal is None or context.connection is None:
             self.run(operations)
             return
-        if journal.resumed == "mapped":
+        if journal.resume_position == "mapped":
             return
         run_sql(operations, "BEGIN")
         self.run(operations)
-        journal.mark(journal.step, "mapped")
+        journal.save(journal.step, "mapped")
         run_sql(operations, "COMMIT")
 
     def commits(self, dialect: str) -> bool:
@@ -79,17 +79,17 @@ class MapValues(Concurrent, TableStep):
 
     @property
     def _is_chained(self) -> bool:
-        """Whether a value becomes one that becomes another: no row may be gone over twice."""
+        """Whether a replacement is itself replaced, so that no row may be updated twice."""
         return not self.values.keys().isdisjoint(self.values.values())
 
 
-def _in_batches(
+def _update_in_batches(
     operations: Operations, step: TableStep, update: str, where: str, batch: int
 ) -> None:
-    """Run an UPDATE over the rows that still need it.
+    """Run an UPDATE on the rows that still need it.
 
-    By ranges of pages on PostgreSQL: each batch reads its own part of the table once, with or
-    without an index. Rows move to later pages as they are changed, and need nothing there.
+    On PostgreSQL each batch is a range of pages, so that every part of the table is read once,
+    with or without an index. Updated rows may move to later pages, where ``where`` excludes them.
     """
     context = operations.migration_context
     if not on_postgresql(operations) or context.as_sql or context.connection is None:
@@ -110,5 +110,5 @@ def _in_batches(
                 operations,
                 f"{update} WHERE {where} AND ctid >= '({first},0)' AND ctid < '({last},0)'",
             )
-            _journal.report(context, f"{step.function} {step.table}", last, pages)
-        run_sql(operations, f"{update} WHERE {where}")  # what was written meanwhile
+            report_progress(context, f"{step.function} {step.table}", last, pages)
+        run_sql(operations, f"{update} WHERE {where}")  # rows written during the batches

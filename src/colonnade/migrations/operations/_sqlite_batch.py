@@ -1,7 +1,7 @@
-"""SQLite's tables, written anew without losing what Alembic does not carry over.
+"""Alembic's batch mode on SQLite, without losing what Alembic does not copy.
 
-SQLite changes little of a table in place: Alembic copies it (batch mode). What it reads of the
-old table lacks unnamed CHECKs, triggers, indexes on expressions, collations and AUTOINCREMENT.
+SQLite can alter little of a table in place, so Alembic copies the table. The reflected table lacks
+unnamed CHECKs, triggers, expression indexes, collations and AUTOINCREMENT.
 """
 
 import re
@@ -12,6 +12,7 @@ from alembic.ddl.sqlite import SQLiteImpl
 from sqlalchemy.ext.compiler import compiles
 
 from colonnade.errors import MigrationError
+from colonnade.migrations._alembic_compat import TEMPORARY_TABLE_PREFIX, execute
 from colonnade.migrations.autogenerate._reflected import (
     checks_in,
     collations_in,
@@ -21,49 +22,49 @@ from colonnade.migrations.autogenerate._reflected import (
 from colonnade.migrations.operations._conversions import conversion
 from colonnade.migrations.operations._types import plain_type
 
-_TEMPORARY = "_alembic_tmp_"
 
+class PreservingSQLiteImpl(SQLiteImpl):
+    """Alembic's SQLite implementation, with transactional DDL and complete table copies.
 
-class KeepingSQLiteImpl(SQLiteImpl):
-    """Alembic's SQLite, in transactions and keeping what a table has.
-
-    Alembic takes the last class of a dialect's name: importing this module is enough.
+    Alembic uses the class that was defined last for a dialect: importing this module is enough.
     """
 
     __dialect__ = "sqlite"
     transactional_ddl = True
-    retyped: tuple[str | None, Any] = (None, None)
-    """A column whose type a step changes, and the type it has: read back, a UUID is CHAR(32)."""
+    changed_type: tuple[str | None, Any] = (None, None)
+    """The column whose type a step changes, and its old type: reflected, a UUID is CHAR(32)."""
 
     def requires_recreate_in_batch(self, batch_op: Any) -> bool:
         if not super().requires_recreate_in_batch(batch_op):
             return False
         if self.connection is not None and not self.as_sql:
-            self._remember(batch_op)
+            self._save_objects(batch_op)
         return True
 
     def autogen_column_reflect(self, inspector: Any, table: Any, column_info: Any) -> None:
-        """SQLite takes NULL in a key that does not say NOT NULL; no model does."""
+        """Treat primary keys as NOT NULL, as models do; SQLite itself allows NULL in them."""
         super().autogen_column_reflect(inspector, table, column_info)
         if column_info.get("primary_key"):
             column_info["nullable"] = False
 
     def cast_for_batch_migrate(self, existing: Any, existing_transfer: Any, new_type: Any) -> None:
-        """Convert values by the form in which their type stores them, where Alembic would CAST.
+        """Convert values between the storage formats of the types, where Alembic would CAST.
 
         Raises:
-            MigrationError: No conversion is known, and there are values.
+            MigrationError: The column has values, and no conversion is known.
         """
-        column, was = self.retyped
+        column, was = self.changed_type
         old = was if column == existing.name else existing.type
-        converted = conversion(plain_type(old), plain_type(new_type))
+        type_conversion = conversion(plain_type(old), plain_type(new_type))
         name = self.dialect.identifier_preparer.quote(existing.name)
         source = existing_transfer["expr"]
-        if converted is None:
+        if type_conversion is None:
             self._check_empty(source, name, new_type)
-            existing_transfer["expr"] = _Converted(source, "NULL")
-        elif converted.sqlite != "{c}":
-            existing_transfer["expr"] = _Converted(source, str(converted.value("sqlite", name)))
+            existing_transfer["expr"] = _ConvertedColumn(source, "NULL")
+        elif type_conversion.sqlite != "{c}":
+            existing_transfer["expr"] = _ConvertedColumn(
+                source, str(type_conversion.value("sqlite", name))
+            )
 
     def _check_empty(self, column: Any, name: str, new_type: Any) -> None:
         if self.as_sql or self.connection is None:
@@ -73,37 +74,38 @@ class KeepingSQLiteImpl(SQLiteImpl):
         row = self.connection.exec_driver_sql(query).first()
         if row is not None:
             raise MigrationError(
-                f"{column.table.name}.{column.name} holds {row[0]!r}, and no conversion to "
-                f"{new_type!r} is known. Change such values first, or add a column of the new type."
+                f"Cannot change the type of {column.table.name}.{column.name} to {new_type!r}: "
+                f"the column holds {row[0]!r}, and no conversion to that type is known. Change "
+                "such values first, or add a new column of that type."
             )
 
     def prep_table_for_batch(self, batch_impl: Any, table: Any) -> None:
-        """Copy no computed column: the new table computes it."""
+        """Leave computed columns out of the copy: the new table computes them."""
         super().prep_table_for_batch(batch_impl, table)
         for key, column in batch_impl.columns.items():
             if column.computed is not None:
                 batch_impl.column_transfers[key].pop("expr", None)
 
-    def _remember(self, batch_op: Any) -> None:
+    def _save_objects(self, batch_op: Any) -> None:
         connection = self.connection
         assert connection is not None
-        rows = connection.execute(
+        objects = connection.execute(
             sa.text(
                 "SELECT type, name, sql FROM sqlite_master WHERE tbl_name = :name AND sql != ''"
             ),
             {"name": batch_op.table_name},
         ).all()
-        self._kept = [(kind, name, sql) for kind, name, sql in rows if kind != "table"]
-        definition = next((sql for kind, _, sql in rows if kind == "table"), "")
+        self._saved = [(kind, name, sql) for kind, name, sql in objects if kind != "table"]
+        definition = next((sql for kind, _, sql in objects if kind == "table"), "")
         unnamed = [condition for name, condition in checks_in(definition) if name is None]
         batch_op.table_args = (
             *batch_op.table_args,
             *(sa.CheckConstraint(sa.text(condition.replace(":", "\\:"))) for condition in unnamed),
         )
         reflected = sa.inspect(connection).get_unique_constraints(batch_op.table_name)
-        known = {tuple(constraint["column_names"]) for constraint in reflected}
+        known = {tuple(unique["column_names"]) for unique in reflected}
         batch_op.table_args += tuple(
-            sa.UniqueConstraint(*columns)  # SQLAlchemy reads not every way to write one
+            sa.UniqueConstraint(*columns)  # in a notation that SQLAlchemy does not reflect
             for columns in uniques_of(connection, batch_op.table_name) - known
         )
         if re.search(r"\bAUTOINCREMENT\b", definition, re.IGNORECASE):
@@ -115,37 +117,37 @@ class KeepingSQLiteImpl(SQLiteImpl):
             )
 
     def rename_table(self, old_table_name: str, new_table_name: Any, schema: Any = None) -> None:
-        rebuilt = old_table_name.startswith(_TEMPORARY) and not self.as_sql
-        if rebuilt:  # else views and triggers that name the table would be looked at too early
-            self._exec(sa.text("PRAGMA legacy_alter_table=ON"))
+        rebuilt = old_table_name.startswith(TEMPORARY_TABLE_PREFIX) and not self.as_sql
+        if rebuilt:  # otherwise SQLite would check views and triggers on the table too early
+            execute(self, "PRAGMA legacy_alter_table=ON")
         super().rename_table(old_table_name, new_table_name, schema)
         if rebuilt:
-            self._exec(sa.text("PRAGMA legacy_alter_table=OFF"))
-            self._restore(str(new_table_name))
+            execute(self, "PRAGMA legacy_alter_table=OFF")
+            self._recreate_objects(str(new_table_name))
 
-    def _restore(self, table: str) -> None:
+    def _recreate_objects(self, table: str) -> None:
         connection = self.connection
         assert connection is not None
-        for kind, name, sql in getattr(self, "_kept", []):
+        for kind, name, sql in getattr(self, "_saved", []):
             reflected = kind == "index" and not has_expression(sql)
-            if not reflected and not _is_there(connection, name):
-                self._exec(sa.text(sql.replace(":", "\\:")))
-        self._kept = []
+            if not reflected and not _exists(connection, name):
+                execute(self, sql)
+        self._saved = []
 
 
-def read_rules_of_keys(dialect: Any) -> None:
-    """Have ON DELETE and ON UPDATE of foreign keys read however they are written.
+def reflect_foreign_key_actions(dialect: Any) -> None:
+    """Make an engine reflect ON DELETE and ON UPDATE of all foreign keys.
 
-    SQLAlchemy reads them of keys that stand by themselves, not of those beside a column: such a
-    table would lose them when it is written anew.
+    SQLAlchemy reflects them for table constraints, not for column constraints: a table copy would
+    lose the latter.
 
     Args:
-        dialect: The dialect of an engine, which reads from now on.
+        dialect: The engine's dialect, which is modified.
     """
-    stock = type(dialect).get_foreign_keys
+    original = type(dialect).get_foreign_keys
 
     def get_foreign_keys(connection: Any, table_name: str, schema: Any = None, **kw: Any) -> Any:
-        keys = stock(dialect, connection, table_name, schema, **kw)
+        foreign_keys = original(dialect, connection, table_name, schema, **kw)
         quoted = table_name.replace('"', '""')
         rules: dict[int, tuple[list[str], dict[str, str]]] = {}
         for row in connection.execute(sa.text(f'PRAGMA foreign_key_list("{quoted}")')).all():
@@ -155,16 +157,16 @@ def read_rules_of_keys(dialect: Any) -> None:
             )
             columns.append(row[3])
         by_columns = {tuple(sorted(columns)): options for columns, options in rules.values()}
-        for key in keys:
+        for key in foreign_keys:
             options = by_columns.get(tuple(sorted(key["constrained_columns"])), {})
             key["options"] = {**options, **key.get("options", {})}
-        return keys
+        return foreign_keys
 
     dialect.get_foreign_keys = get_foreign_keys
 
 
-class _Converted(sa.ColumnElement[Any]):
-    """A column's value as another type stores it."""
+class _ConvertedColumn(sa.ColumnElement[Any]):
+    """A column's value in the storage format of another type."""
 
     inherit_cache = False
 
@@ -178,12 +180,12 @@ class _Converted(sa.ColumnElement[Any]):
         return self.column._from_objects
 
 
-@compiles(_Converted)
-def _compile_converted(element: _Converted, compiler: Any, **_: Any) -> str:
+@compiles(_ConvertedColumn)
+def _compile_converted(element: _ConvertedColumn, compiler: Any, **_: Any) -> str:
     return element.sql
 
 
-def _is_there(connection: sa.Connection, name: str) -> bool:
+def _exists(connection: sa.Connection, name: str) -> bool:
     query = sa.text("SELECT count(*) FROM sqlite_master WHERE name = :name")
     return bool(connection.scalar(query, {"name": name}))
 

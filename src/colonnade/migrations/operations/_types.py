@@ -1,4 +1,4 @@
-"""What a column's type is to each database, whatever class the model names."""
+"""A column's type on each database, whatever class the model uses."""
 
 from collections.abc import Iterable
 from typing import Any, cast
@@ -10,91 +10,97 @@ from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from colonnade._sqlalchemy_compat import variants_of
+
 SQLITE: Dialect = SQLiteDialect(paramstyle="named")
 POSTGRESQL: Dialect = cast("Any", PGDialect)(paramstyle="named")
-"""With named parameters: the other styles double percent signs."""
+"""Dialects with named parameters: with the other styles, SQLAlchemy doubles percent signs."""
 
 
-def plain_type(kind: TypeEngine[Any]) -> TypeEngine[Any]:
-    """What a column's type is to a database, as SQLAlchemy's general types say it.
+def plain_type(type_: TypeEngine[Any]) -> TypeEngine[Any]:
+    """Return a type as a generic SQLAlchemy type, for use in a revision.
 
-    A revision must not change when the model's own type does, nor name one database.
+    A revision must not depend on the application's type classes, nor on one database.
     """
-    if kind._variant_mapping:
-        return kind
-    enum = on_postgresql(kind)
-    if isinstance(enum, sa.Enum) and enum is native_enum(kind):
-        return kind if isinstance(kind, sa.Enum) else enum_of(enum)
-    if isinstance(kind, TypeDecorator) and not type(kind).__module__.startswith("sqlalchemy."):
-        there = kind.load_dialect_impl(POSTGRESQL)
-        if isinstance(there, JSONB):
-            return there
-        here = plain_type(kind.load_dialect_impl(SQLITE))
-        there = plain_type(there)
-        if postgresql_type(here) == postgresql_type(there):
-            return here
-        return here.with_variant(there, "postgresql")
-    if isinstance(kind, JSONB | sa.Enum | sa.ARRAY):
-        return kind
-    if type(kind).__name__.isupper() and type(kind).__module__.startswith("sqlalchemy."):
+    if variants_of(type_):
+        return type_
+    enum = postgresql_impl(type_)
+    if isinstance(enum, sa.Enum) and enum is native_enum(type_):
+        return type_ if isinstance(type_, sa.Enum) else existing_enum(enum)
+    if isinstance(type_, TypeDecorator) and not type(type_).__module__.startswith("sqlalchemy."):
+        on_postgresql = type_.load_dialect_impl(POSTGRESQL)
+        if isinstance(on_postgresql, JSONB):
+            return on_postgresql
+        on_sqlite = plain_type(type_.load_dialect_impl(SQLITE))
+        on_postgresql = plain_type(on_postgresql)
+        if postgresql_type(on_sqlite) == postgresql_type(on_postgresql):
+            return on_sqlite
+        return on_sqlite.with_variant(on_postgresql, "postgresql")
+    if isinstance(type_, JSONB | sa.Enum | sa.ARRAY):
+        return type_
+    if type(type_).__name__.isupper() and type(type_).__module__.startswith("sqlalchemy."):
         try:
-            generic = kind.as_generic()
-        except NotImplementedError:  # a type that only one database has
-            return kind
-        return kind if type(generic) is type(kind) else generic
-    return kind
+            generic = type_.as_generic()
+        except NotImplementedError:  # a type of one database only
+            return type_
+        return type_ if type(generic) is type(type_) else generic
+    return type_
 
 
-def on_postgresql(kind: TypeEngine[Any]) -> TypeEngine[Any]:
-    """What a column's type is there, as SQLAlchemy's own types say it."""
-    kind = kind._variant_mapping.get("postgresql", kind)
-    while isinstance(kind, TypeDecorator):
-        kind = kind.load_dialect_impl(POSTGRESQL)
-    return kind
+def postgresql_impl(type_: TypeEngine[Any]) -> TypeEngine[Any]:
+    """Return the SQLAlchemy type that a type uses on PostgreSQL."""
+    type_ = variants_of(type_).get("postgresql", type_)
+    while isinstance(type_, TypeDecorator):
+        type_ = type_.load_dialect_impl(POSTGRESQL)
+    return type_
 
 
-def native_enum(kind: TypeEngine[Any]) -> sa.Enum | None:
-    """The enum type that a column's type is on PostgreSQL, or is an array of; None if neither."""
-    enum = on_postgresql(kind)
-    while isinstance(enum, sa.ARRAY):
-        enum = on_postgresql(enum.item_type)
-    return enum if isinstance(enum, sa.Enum) and enum.native_enum and enum.name else None
+def native_enum(type_: TypeEngine[Any]) -> sa.Enum | None:
+    """Return the enum type that a type is, or is an array of, on PostgreSQL; else None."""
+    column_type = postgresql_impl(type_)
+    while isinstance(column_type, sa.ARRAY):
+        column_type = postgresql_impl(column_type.item_type)
+    return (
+        column_type
+        if isinstance(column_type, sa.Enum) and column_type.native_enum and column_type.name
+        else None
+    )
 
 
-def enum_key(kind: TypeEngine[Any]) -> tuple[str | None, str, bool] | None:
-    """What tells an enum type from others: schema, name, whether it is an array; None if none."""
-    enum = native_enum(kind)
-    return None if enum is None else (enum.schema, str(enum.name), is_array(kind))
+def enum_key(type_: TypeEngine[Any]) -> tuple[str | None, str, bool] | None:
+    """Return the schema and name of an enum type and whether it is an array; else None."""
+    enum = native_enum(type_)
+    return None if enum is None else (enum.schema, str(enum.name), is_array(type_))
 
 
-def is_array(kind: TypeEngine[Any]) -> bool:
-    """Whether a column's type is an array on PostgreSQL."""
-    return isinstance(on_postgresql(kind), sa.ARRAY)
+def is_array(type_: TypeEngine[Any]) -> bool:
+    """Return whether a type is an array on PostgreSQL."""
+    return isinstance(postgresql_impl(type_), sa.ARRAY)
 
 
-def enum_of(kind: sa.Enum, values: Iterable[str] | None = None) -> sa.Enum:
-    """An enum type that is there already, as both databases understand it.
+def existing_enum(type_: sa.Enum, values: Iterable[str] | None = None) -> sa.Enum:
+    """Return a reference to an existing enum type, for both databases.
 
     Args:
-        kind: The type.
-        values: Its values, if they are others.
+        type_: The type.
+        values: The type's values; the default is ``type_``'s.
     """
-    names = kind.enums if values is None else tuple(values)
+    labels = type_.enums if values is None else tuple(values)
     return sa.Enum(
-        *names,
-        name=kind.name,
-        schema=kind.schema,
-        create_constraint=kind.create_constraint,
-        length=max(kind.length or 0, *map(len, names)),
+        *labels,
+        name=type_.name,
+        schema=type_.schema,
+        create_constraint=type_.create_constraint,
+        length=max(type_.length or 0, *map(len, labels)),
         create_type=False,
     )
 
 
-def postgresql_type(kind: TypeEngine[Any]) -> str:
-    """A type as PostgreSQL says it."""
-    return str(kind.compile(dialect=POSTGRESQL))
+def postgresql_type(type_: TypeEngine[Any]) -> str:
+    """Return a type as PostgreSQL's SQL."""
+    return str(type_.compile(dialect=POSTGRESQL))
 
 
 def postgresql_name(name: str) -> str:
-    """A name as PostgreSQL says it."""
+    """Return a name quoted for PostgreSQL."""
     return str(POSTGRESQL.identifier_preparer.quote(name))

@@ -1,1 +1,1 @@
-"""Run revisions: one runner at a time, resumable, in the database or in a throwaway copy."""
+"""Run revisions: one process at a time, each revision once, resuming after interruptions."""

@@ -1,4 +1,4 @@
-"""Who is in the way of a migration that waits, told while it waits."""
+"""Report the sessions that block a migration while it waits for a lock."""
 
 from threading import Event, Thread
 from types import TracebackType
@@ -9,12 +9,13 @@ from sqlalchemy.exc import DBAPIError
 
 from colonnade.database import Database
 from colonnade.errors import ColonnadeError
-from colonnade.migrations.runner._runner import Run
+from colonnade.migrations.runner._runner import MigrationRun
 
-FIRST = 0.5
-"""Seconds a run takes before anybody looks: most are done by then."""
-EVERY = 0.3
-"""Seconds between two looks: less than the shortest lock timeout that is of use."""
+INITIAL_DELAY = 0.5
+"""Seconds before the first check; most runs are done by then."""
+
+POLL_INTERVAL = 0.3
+"""Seconds between checks: shorter than any useful lock timeout."""
 
 _BLOCKING = sa.text(
     "SELECT a.pid, a.usename, a.state, a.query_start, a.application_name, host(a.client_addr) "
@@ -23,22 +24,22 @@ _BLOCKING = sa.text(
 )
 
 
-class BlockedWatch:
-    """Looks at who blocks a run on PostgreSQL, on its own connection, and tells its watcher.
+class BlockingSessionMonitor:
+    """Checks on a separate connection who blocks a run on PostgreSQL, and tells its watcher.
 
     Args:
         run: The run.
-        database: Its database.
+        database: The run's database.
 
     Attributes:
-        seen: Who was in the way last.
+        last_seen: A description of the sessions that blocked the run last.
     """
 
-    def __init__(self, run: Run, database: Database) -> None:
+    def __init__(self, run: MigrationRun, database: Database) -> None:
         self.run = run
         self.database = database
-        self.seen = ""
-        self._ended = Event()
+        self.last_seen = ""
+        self._finished = Event()
         self._thread: Thread | None = None
 
     def __enter__(self) -> Self:
@@ -56,33 +57,33 @@ class BlockedWatch:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._ended.set()
+        self._finished.set()
         if self._thread is not None:
             self._thread.join(timeout=5)
 
     def _watch(self, pid: int) -> None:
-        if self._ended.wait(FIRST):
+        if self._finished.wait(INITIAL_DELAY):
             return
-        database = Database(self.database.direct)
+        monitoring = Database(self.database.direct)
         try:
-            engine = database.engine.execution_options(isolation_level="AUTOCOMMIT")
+            engine = monitoring.engine.execution_options(isolation_level="AUTOCOMMIT")
             with engine.connect() as connection:
-                last_message = ""
-                while not self._ended.wait(EVERY):
+                reported = ""
+                while not self._finished.wait(POLL_INTERVAL):
                     rows = connection.execute(_BLOCKING, {"pid": pid}).all()
                     if rows:
-                        self.seen = "; ".join(map(_who, rows))
-                        if self.seen != last_message:
-                            self.run.watcher.waits(f"{self.run.doing}: {self.seen}")
-                            last_message = self.seen
-        except (DBAPIError, ColonnadeError):  # who is in the way is nice to know, no more
+                        self.last_seen = "; ".join(map(_describe_session, rows))
+                        if self.last_seen != reported:
+                            self.run.watcher.waits(f"{self.run.doing}: {self.last_seen}")
+                            reported = self.last_seen
+        except (DBAPIError, ColonnadeError):  # the run does not depend on this information
             return
         finally:
-            database.dispose()
+            monitoring.dispose()
 
 
-def _who(row: Any) -> str:
-    """A session in words; not what it runs, which may have anybody's values in it."""
+def _describe_session(row: Any) -> str:
+    """Describe a session, without its query, which may contain private values."""
     name = f" ({row.application_name})" if row.application_name else ""
     where = f" from {row.host}" if row.host else ""
     since = f", query started {row.query_start:%H:%M:%S}" if row.query_start else ""

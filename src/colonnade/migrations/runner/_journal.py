@@ -1,40 +1,40 @@
-"""How far an unfinished revision has come, so that it goes on from there when it is run again.
+"""Record how many steps of a revision are done, so that an interrupted revision can resume.
 
-Steps that take several transactions commit what came before them. Where a revision has such
-steps, a row of ``colonnade_migration`` says how many of its operations are done; it is written in
-the transaction that they are committed in, and the table goes when the revision is complete.
+A step that needs several transactions commits the steps before it. A revision with such steps has
+a row in ``colonnade_migration`` with the number of completed steps, written in the transaction
+that commits them. The table is dropped when no revision is unfinished.
 """
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
-from alembic.runtime.migration import MigrationContext
 from pydantic_core import to_jsonable_python
 from sqlalchemy import Connection
 
-JOURNAL = "colonnade_migration"
-"""The table of an unfinished revision."""
+JOURNAL_TABLE = "colonnade_migration"
+"""The table of unfinished revisions."""
 
-_table = sa.Table(
-    JOURNAL,
+_journal_table = sa.Table(
+    JOURNAL_TABLE,
     sa.MetaData(),
     sa.Column("revision", sa.String, primary_key=True),
     sa.Column("done", sa.Integer, nullable=False),
     sa.Column("position", sa.String),
 )
 
-Report = Callable[[str, int, int], None]
-"""Called with what is being done, how much of it is done, and how much there is."""
-
 
 class Journal:
-    """The journal of one revision.
+    """The record of one revision's completed steps.
 
     Args:
         connection: The database.
-        revision: The revision; a downgrade has its own name.
+        revision: The name from ``journal_name``, which differs for upgrade and downgrade.
+
+    Attributes:
+        step: The number of the current step.
+        done: The number of steps that earlier runs completed.
+        position: How far the step after these came; None if it had not begun.
     """
 
     def __init__(self, connection: Connection, revision: str) -> None:
@@ -44,65 +44,60 @@ class Journal:
         self.done, self.position = self._read()
 
     @property
-    def resumed(self) -> Any:
-        """Where the current step was interrupted; None if it begins."""
+    def resume_position(self) -> Any:
+        """How far the current step came before an interruption; None if it starts now."""
         return self.position if self.step == self.done else None
 
     def _read(self) -> tuple[int, Any]:
-        if not sa.inspect(self.connection).has_table(JOURNAL):
+        if not sa.inspect(self.connection).has_table(JOURNAL_TABLE):
             return 0, None
-        query = sa.select(_table.c.done, _table.c.position).where(
-            _table.c.revision == self.revision
+        query = sa.select(_journal_table.c.done, _journal_table.c.position).where(
+            _journal_table.c.revision == self.revision
         )
         row = self.connection.execute(query).one_or_none()
         if row is None:
             return 0, None
         return row.done, None if row.position is None else json.loads(row.position)
 
-    def mark(self, done: int, position: Any = None) -> None:
-        """Say in the current transaction how many operations are done, and where the next is."""
-        if not sa.inspect(self.connection).has_table(JOURNAL):
-            _table.create(self.connection)
-        mine = _table.c.revision == self.revision
-        self.connection.execute(_table.delete().where(mine))
-        text = None if position is None else json.dumps(to_jsonable_python(position))
+    def save(self, done: int, position: Any = None) -> None:
+        """Write the progress in the current transaction.
+
+        Args:
+            done: The number of completed steps.
+            position: How far the next step has come; any value that JSON can hold.
+        """
+        if not sa.inspect(self.connection).has_table(JOURNAL_TABLE):
+            _journal_table.create(self.connection)
+        is_revision = _journal_table.c.revision == self.revision
+        self.connection.execute(_journal_table.delete().where(is_revision))
+        document = None if position is None else json.dumps(to_jsonable_python(position))
         self.connection.execute(
-            _table.insert().values(revision=self.revision, done=done, position=text)
+            _journal_table.insert().values(revision=self.revision, done=done, position=document)
         )
 
     def clear(self) -> None:
-        """The revision is complete."""
-        if sa.inspect(self.connection).has_table(JOURNAL):
-            self.connection.execute(_table.delete().where(_table.c.revision == self.revision))
-            if not self.connection.scalar(sa.select(sa.func.count()).select_from(_table)):
-                _table.drop(self.connection)
+        """Delete the record, and the table if no other revision is unfinished."""
+        if sa.inspect(self.connection).has_table(JOURNAL_TABLE):
+            self.connection.execute(
+                _journal_table.delete().where(_journal_table.c.revision == self.revision)
+            )
+            if not self.connection.scalar(sa.select(sa.func.count()).select_from(_journal_table)):
+                _journal_table.drop(self.connection)
 
 
-DOWN = " (downgrade)"
-"""What follows the id of a revision in the journal while it is taken back."""
+DOWNGRADE_SUFFIX = " (downgrade)"
+"""Follows the id of a revision in the journal during its downgrade."""
 
 
 def journal_name(revision: str, direction: str) -> str:
-    """What the journal has a revision under, as it goes one way."""
-    return revision + (DOWN if direction == "downgrade" else "")
+    """The name under which the journal records a revision in one direction."""
+    return revision + (DOWNGRADE_SUFFIX if direction == "downgrade" else "")
 
 
-def rows_of(connection: Connection) -> list[tuple[str, int]]:
-    """The revisions that are unfinished, and how many of their operations are done."""
-    if not sa.inspect(connection).has_table(JOURNAL):
+def completed_steps(connection: Connection) -> list[tuple[str, int]]:
+    """The unfinished revisions as the journal names them, with their completed steps."""
+    if not sa.inspect(connection).has_table(JOURNAL_TABLE):
         return []
-    query = sa.select(_table.c.revision, _table.c.done).order_by(_table.c.revision)
-    return [(row.revision, row.done) for row in connection.execute(query)]
-
-
-def journal_of(context: MigrationContext) -> Journal | None:
-    """The journal of the revision being run, if one is kept."""
-    journal: Journal | None = context.opts.get("colonnade_journal")
-    return journal
-
-
-def report(context: MigrationContext, what: str, done: int, total: int) -> None:
-    """Tell whoever watches how far a step has come."""
-    watcher: Report | None = context.opts.get("colonnade_report")
-    if watcher is not None:
-        watcher(what, done, total)
+    query = sa.select(_journal_table.c.revision, _journal_table.c.done)
+    rows = connection.execute(query.order_by(_journal_table.c.revision))
+    return [(row.revision, row.done) for row in rows]

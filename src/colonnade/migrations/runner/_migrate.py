@@ -1,4 +1,4 @@
-"""Bring a database forwards or back: one runner at a time, patient, and able to begin again."""
+"""Upgrade or downgrade a database: one process at a time, with retries, and resumable."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -12,59 +12,63 @@ from sqlalchemy.exc import DBAPIError
 
 from colonnade.database import Database
 from colonnade.errors import MigrationError, UnreachableError
-from colonnade.migrations._environment import VERSION_TABLE, opened
-from colonnade.migrations._history import History, explained
+from colonnade.migrations._environment import (
+    INTERNAL_TABLES,
+    VERSION_TABLE,
+    migration_connection,
+)
+from colonnade.migrations._history import History, translated_errors
 from colonnade.migrations.guard._findings import Finding
-from colonnade.migrations.guard._guard import look_ahead
-from colonnade.migrations.runner._blocking_sessions import BlockedWatch
-from colonnade.migrations.runner._journal import JOURNAL, Journal
+from colonnade.migrations.guard._guard import assess_revisions, created_tables
+from colonnade.migrations.runner._blocking_sessions import BlockingSessionMonitor
+from colonnade.migrations.runner._journal import Journal
 from colonnade.migrations.runner._runner import (
+    AlreadyDoneError,
     Direction,
-    OvertakenError,
-    Run,
+    MigrationRun,
     Watcher,
     current_heads,
-    is_for_want_of_a_lock,
-    plan,
+    is_lock_error,
+    plan_revisions,
     revision_of,
     sqlstate_of,
 )
-from colonnade.migrations.runner._unfinished import take_back, unfinished
+from colonnade.migrations.runner._unfinished import find_unfinished, revert_unfinished
 from colonnade.models import application_tables, schemas_with_tables
 
-LOCK = 0x636F6C6F6E6E6164
-"""The key of PostgreSQL's advisory lock, ``colonnad`` in ASCII: one runner to a database."""
+LOCK_KEY = 0x636F6C6F6E6E6164
+"""The key of the advisory lock that a runner holds on PostgreSQL: ``colonnad`` in ASCII."""
 
 
 @dataclass(frozen=True)
 class Patience:
-    """How long others are made to wait, and how long it waits for others.
+    """How long a run may make others wait, and how long it waits for others.
 
     Attributes:
-        lock_timeout: Seconds that a statement waits for a lock on PostgreSQL, while those who
-            come after it wait behind it.
-        attempts: How often a revision is tried that did not get its locks.
-        runner: Seconds to wait for another runner.
+        lock_timeout: Seconds that a statement waits for a lock on PostgreSQL. Sessions that need
+            the table later wait behind it.
+        attempts: The maximum number of attempts to run a revision when a lock is not available.
+        runner_timeout: Seconds to wait for another runner.
     """
 
     lock_timeout: float = 1.0
     attempts: int = 30
-    runner: float = 60.0
+    runner_timeout: float = 60.0
 
 
 class RefusedError(MigrationError):
-    """Steps that need to be allowed have not been.
+    """The guard refused dangerous steps that were not allowed.
 
     Attributes:
-        findings: The steps, and what is to be said of each.
+        findings: The steps, with the reasons.
     """
 
     def __init__(self, findings: Sequence[Finding]) -> None:
         self.findings = tuple(findings)
-        report = "\n\n".join(str(finding) for finding in findings)
+        reasons = "\n\n".join(str(finding) for finding in findings)
         names = list(dict.fromkeys(finding.name for finding in findings if finding.kind != "fails"))
-        meant = f" If this is intended: --allow {' --allow '.join(names)}" if names else ""
-        super().__init__(f"{report}\n\nNothing was run.{meant}")
+        hint = f" To run it anyway: --allow {' --allow '.join(names)}" if names else ""
+        super().__init__(f"{reasons}\n\nNothing was run.{hint}")
 
 
 def migrate_to(
@@ -78,152 +82,159 @@ def migrate_to(
     patience: Patience | None = None,
     watcher: Watcher | None = None,
 ) -> list[str]:
-    """Run the revisions between a database and another place in the history.
+    """Upgrade or downgrade a database to a revision.
 
     Args:
         history: The history.
         database: The database.
         direction: ``upgrade`` or ``downgrade``.
         target: A revision, the beginning of its id, ``head``, ``base``, ``+1`` or ``-1``.
-        allow: The findings of the guard that are meant: ``loses-data:task.title``, or a whole
-            kind, ``loses-data``.
-        guarded: Whether the guard looks at them first.
-        patience: How long to wait for what.
-        watcher: Told how it goes.
+        allow: The findings of the guard to ignore: ``loses-data:task.title``, or a whole kind,
+            ``loses-data``.
+        guarded: Whether the guard assesses the revisions first.
+        patience: How long to wait for locks and for other runners.
+        watcher: Receives the progress.
 
     Returns:
-        The revisions that were run.
+        The ids of the revisions that were run.
 
     Raises:
         RefusedError: A step is dangerous and was not allowed; nothing was run.
-        MigrationError: A revision failed, or could not be begun; the message says what is done.
+        MigrationError: A revision failed or could not start; the message says what was completed.
     """
     patience, watcher = patience or Patience(), watcher or Watcher()
-    target = _target(history, direction, target)
-    with alone(database, patience.runner, watcher), opened(database) as connection:
-        heads = heads_known(history, connection, database)
-        done = _taken_back(history, connection, direction, watcher)
-        if done and target == "-1":
-            return done
-        with explained(history.folder):
-            steps = plan(history, direction, target, heads)
+    target = _resolve_target(history, direction, target)
+    with (
+        exclusive_runner(database, patience.runner_timeout, watcher),
+        migration_connection(database) as connection,
+    ):
+        heads = known_heads(history, connection, database)
+        reverted = _revert_unfinished(history, connection, direction, watcher)
+        if reverted and target == "-1":
+            return reverted
+        with translated_errors(history.folder):
+            steps = plan_revisions(history, direction, target, heads)
         if not steps:
-            return done
+            return reverted
         if not heads and direction == "upgrade":
-            _check_unclaimed(history, connection, database)
+            _refuse_existing_tables(history, connection, database)
         if guarded and not _is_empty(connection):
-            findings = look_ahead(history, connection, steps, direction, patience.lock_timeout)
+            findings = assess_revisions(
+                history, connection, steps, direction, patience.lock_timeout
+            )
             refused = [finding for finding in findings if not finding.is_allowed(allow)]
             if refused:
                 raise RefusedError(refused)
         if connection.in_transaction():
             connection.rollback()
-        _run(Run(history, connection, direction, target, watcher), database, patience)
-        return [*done, *(revision_of(step) for step in steps)]
+        run = MigrationRun(history, connection, direction, target, watcher)
+        _run(run, database, patience)
+        return [*reverted, *(revision_of(step) for step in steps)]
 
 
-def _taken_back(
+def _revert_unfinished(
     history: History, connection: Connection, direction: Direction, watcher: Watcher
 ) -> list[str]:
-    """Take back what a run in the other direction has left unfinished; the revisions."""
-    taken = []
-    for left in unfinished(history, connection):
-        if left.direction != direction and history.has(left.revision):
-            with explained(history.folder):
-                take_back(history, connection, left, watcher)
-            watcher.ended(left.revision, 0.0)
-            taken.append(left.revision)
-    return taken
+    """Revert the revisions that a run in the other direction did not finish; their ids."""
+    reverted = []
+    for unfinished in find_unfinished(history, connection):
+        if unfinished.direction != direction and history.has(unfinished.revision):
+            with translated_errors(history.folder):
+                revert_unfinished(history, connection, unfinished, watcher)
+            watcher.ended(unfinished.revision, 0.0)
+            reverted.append(unfinished.revision)
+    return reverted
 
 
-def _target(history: History, direction: Direction, target: str) -> str:
+def _resolve_target(history: History, direction: Direction, target: str) -> str:
     if direction == "upgrade" and target in ("head", "heads"):
-        history.head()
+        history.head()  # raises if the history has several
         return "heads"
     return target
 
 
-def heads_known(history: History, connection: Connection, database: Database) -> tuple[str, ...]:
-    """The revisions a database is at.
+def known_heads(history: History, connection: Connection, database: Database) -> tuple[str, ...]:
+    """The current revisions of a database.
 
     Raises:
-        MigrationError: The history does not have them.
+        MigrationError: The history does not have one of them.
     """
     heads = current_heads(connection)
     for head in heads:
         if not history.has(head):
             raise MigrationError(
-                f"{database.url} is at revision {head}, which is not in {history.folder}: it is "
-                "ahead of this code, or has another history. Use the code that has it or, if "
-                "its tables match a revision here, record "
-                "that: colonnade stamp REVISION."
+                f"{database.url} is at revision {head}, which is not in {history.folder}: the "
+                "database is ahead of this code, or has another history. Check out the code that "
+                "has this revision. If the tables match a revision of this history, run "
+                "`colonnade stamp REVISION`."
             )
     return heads
 
 
 def _is_empty(connection: Connection) -> bool:
-    """Whether a database has no table: a history can neither lose anything there nor lock it."""
+    """Whether a database has no tables, so that nothing can be lost or blocked."""
     is_empty = not (application_tables(connection) or schemas_with_tables(connection))
     connection.rollback()
     return is_empty
 
 
-def _check_unclaimed(history: History, connection: Connection, database: Database) -> None:
-    """Have no revision make tables that are there already, made by ``create_all``."""
-    there = set(sa.inspect(connection).get_table_names()) - {VERSION_TABLE, JOURNAL}
+def _refuse_existing_tables(history: History, connection: Connection, database: Database) -> None:
+    """Refuse to create tables that already exist, for example after ``create_all()``."""
+    existing = set(sa.inspect(connection).get_table_names()) - INTERNAL_TABLES
     connection.rollback()
-    from colonnade.migrations.guard._guard import tables_made
-
-    taken = sorted(there & tables_made(history, connection))
-    if taken:
+    conflicts = sorted(existing & created_tables(history, connection))
+    if conflicts:
+        tables = "the table" if len(conflicts) == 1 else "the tables"
         raise MigrationError(
-            f"{database.url} has {', '.join(taken)} already, but no revision, as after "
-            "create_all(). If its tables match a "
-            "revision, record that and continue from there: colonnade stamp REVISION "
-            "(colonnade history lists them; "
-            "colonnade drift compares)."
+            f"{database.url} already has {tables} {', '.join(conflicts)}, but is at no revision, "
+            "as after create_all(). If its tables match a revision, run `colonnade stamp "
+            "REVISION`, then upgrade again (`colonnade history` lists the revisions, `colonnade "
+            "drift` compares the tables)."
         )
 
 
-def _run(run: Run, database: Database, patience: Patience) -> None:
+def _run(run: MigrationRun, database: Database, patience: Patience) -> None:
     if run.connection.dialect.name == "postgresql":
         milliseconds = max(1, round(patience.lock_timeout * 1000))
         run.connection.exec_driver_sql(f"SET lock_timeout = {milliseconds}")
         run.connection.commit()
-    with BlockedWatch(run, database) as watch:
-        _try(run, database, patience, watch)
+    with BlockingSessionMonitor(run, database) as monitor:
+        _run_with_retries(run, database, patience, monitor)
 
 
-def _try(run: Run, database: Database, patience: Patience, watch: BlockedWatch) -> None:
+def _run_with_retries(
+    run: MigrationRun, database: Database, patience: Patience, monitor: BlockingSessionMonitor
+) -> None:
     attempts: dict[str | None, int] = {}
     while True:
         try:
-            run()
-        except OvertakenError:
+            run.execute()
+        except AlreadyDoneError:
             run.connection.rollback()
         except MigrationError as error:
             raise MigrationError(f"{error} {_state(run, database)}") from error
         except DBAPIError as error:
-            tried = attempts[run.current] = attempts.get(run.current, 0) + 1
-            is_passing = is_for_want_of_a_lock(error) or _has_begun_elsewhere(run, error)
-            if not is_passing or tried >= patience.attempts:
-                raise MigrationError(_failed(run, database, error, tried, watch)) from error
+            attempt = attempts[run.current] = attempts.get(run.current, 0) + 1
+            is_transient = is_lock_error(error) or _is_version_table_race(run, error)
+            if not is_transient or attempt >= patience.attempts:
+                message = _failure(run, database, error, attempt, monitor)
+                raise MigrationError(message) from error
             run.connection.rollback()
-            run.watcher.waits(f"{run.doing}: {watch.seen or _reason(error)}")
-            time.sleep(uniform(0.5, 1.0) * min(0.2 * 2**tried, 5.0))  # noqa: S311
+            run.watcher.waits(f"{run.doing}: {monitor.last_seen or _reason(error)}")
+            time.sleep(uniform(0.5, 1.0) * min(0.2 * 2**attempt, 5.0))  # noqa: S311
         except KeyboardInterrupt:
             raise MigrationError(f"Interrupted. {_state(run, database)}") from None
         except Exception as error:
-            reason = f"{type(error).__name__}: {error}"
             raise MigrationError(
-                f"Revision {run.current} fails: {reason}. {_state(run, database)}"
+                f"Revision {run.current} failed: {type(error).__name__}: {error}. "
+                f"{_state(run, database)}"
             ) from error
         else:
             return
 
 
-def _has_begun_elsewhere(run: Run, error: DBAPIError) -> bool:
-    """Whether another process has made the table of versions at the same moment, on SQLite."""
+def _is_version_table_race(run: MigrationRun, error: DBAPIError) -> bool:
+    """Whether two processes created Alembic's version table at the same time, on SQLite."""
     return run.current is None and f"{VERSION_TABLE} already exists" in str(error.orig)
 
 
@@ -231,96 +242,107 @@ def _reason(error: DBAPIError) -> str:
     return str(error.orig).strip().splitlines()[0]
 
 
-def _failed(
-    run: Run, database: Database, error: DBAPIError, tried: int, watch: BlockedWatch
+def _failure(
+    run: MigrationRun,
+    database: Database,
+    error: DBAPIError,
+    attempts: int,
+    monitor: BlockingSessionMonitor,
 ) -> str:
+    """The message about a database error that ended a run."""
     name = "?" if run.current is None else run.history.name(run.current)
     reason = _reason(error)
-    if is_for_want_of_a_lock(error):
-        who = f"; last in the way: {watch.seen}" if watch.seen else ""
+    if is_lock_error(error):
+        blocked_by = f"; last blocked by {monitor.last_seen}" if monitor.last_seen else ""
+        tried = "1 attempt" if attempts == 1 else f"{attempts} attempts"
         reason = (
-            f"{run.doing} did not get its locks in {tried} attempts ({reason}{who}). Try again "
-            "under less "
-            "load, or with a longer --lock-timeout"
+            f"{run.doing} did not get its locks in {tried} ({reason}{blocked_by}). Try again when "
+            "the database is less busy, or with a longer --lock-timeout"
         )
     elif sqlstate_of(error) == "42501":
-        reason = f"the user lacks the permission ({reason}): run it as the owner of the tables"
-    return f"Revision {name} fails: {reason}. {_state(run, database)}"
+        reason = f"the user lacks a permission ({reason}). Run it as the owner of the tables"
+    return f"Revision {name} failed: {reason}. {_state(run, database)}"
 
 
-def _state(run: Run, database: Database) -> str:
-    """Where the database is, after a failure."""
+def _state(run: MigrationRun, database: Database) -> str:
+    """Sentences about the state of the database after a failure."""
     try:
         run.connection.rollback()
         return _state_of(run, run.connection, database)
     except DBAPIError:
         pass
-    try:  # the connection is lost, by an interruption or by the server
-        with opened(database) as connection:
+    try:  # an interruption or the server has closed the connection
+        with migration_connection(database) as connection:
             return _state_of(run, connection, database)
     except (DBAPIError, MigrationError, UnreachableError):
         return (
-            f"The connection to {database.url} was lost. Committed steps stay: `colonnade "
-            "current` shows how far it got, `colonnade upgrade` goes on from there."
+            f"The connection to {database.url} is lost. Committed steps stay applied: `colonnade "
+            "current` shows them, `colonnade upgrade` continues."
         )
 
 
-def _state_of(run: Run, connection: Connection, database: Database) -> str:
-    left = next(
+def _state_of(run: MigrationRun, connection: Connection, database: Database) -> str:
+    unfinished = next(
         (
-            unfinished_run
-            for unfinished_run in unfinished(run.history, connection)
-            if unfinished_run.revision == run.current
+            revision
+            for revision in find_unfinished(run.history, connection)
+            if revision.revision == run.current
         ),
         None,
     )
-    undone = run.options.get("colonnade_undone")
-    if left is not None and left.done == 0 and undone is not None:
-        Journal(connection, left.name).clear()
+    undone_except_for = run.options.get("colonnade_undone")
+    is_undone = undone_except_for is not None
+    if unfinished is not None and unfinished.done == 0 and is_undone:
+        Journal(connection, unfinished.name).clear()
         connection.commit()
-        left = None
-    at = current_heads(connection)
-    where = ", ".join(run.history.name(revision) for revision in at) or "the beginning"
-    if left is None:
-        but = f" but {undone}" if undone else ""
-        return f"Nothing of it is left{but}; {database.url} is at {where}."
-    is_begun = run.commits and undone is None
-    begun = f", and the next ({run.doing}) was begun" if is_begun else ""
+        unfinished = None
+    heads = ", ".join(map(run.history.name, current_heads(connection))) or "no revision"
+    if unfinished is None:
+        exception = f", except for {undone_except_for}" if undone_except_for else ""
+        return f"The revision was rolled back{exception}; {database.url} is at {heads}."
+    started = f", and the next ({run.doing}) has started" if run.commits and not is_undone else ""
+    opposite = "downgrade" if unfinished.direction == "upgrade" else "upgrade"
     return (
-        f"{database.url} is at {where}; of {left.revision}, {left.done} of {left.total} steps are "
-        f"done and stay{begun}. Fix the cause and run `colonnade {left.direction}` again to "
-        "continue, or undo it with "
-        f"`colonnade {'downgrade' if left.direction == 'upgrade' else 'upgrade'}`."
+        f"{database.url} is at {heads}. Revision {unfinished.revision} is unfinished: "
+        f"{unfinished.done} of {unfinished.total} steps are done and stay applied{started}. Fix "
+        f"the cause and run `colonnade {unfinished.direction}` to continue, or `colonnade "
+        f"{opposite}` to revert these steps."
     )
 
 
 @contextmanager
-def alone(database: Database, wait: float, watcher: Watcher) -> Iterator[None]:
-    """Be the only runner on a database.
+def exclusive_runner(database: Database, timeout: float, watcher: Watcher) -> Iterator[None]:
+    """Keep other processes from running migrations on a database.
 
-    By an advisory lock on PostgreSQL, held by its own transaction, which a pooler keeps on
-    one server connection, and which ends with the process. SQLite lets one write at a time, and
-    each revision looks whether it is still to be done once it holds that lock.
+    On PostgreSQL by an advisory lock, which ends with the process. A separate transaction holds
+    it, so that a pooler keeps it on one server connection. SQLite allows one writer at a time, and
+    each revision checks whether it is already applied once it holds that lock.
+
+    Args:
+        database: The database.
+        timeout: Seconds to wait for another runner.
+        watcher: Told who the other runner is.
 
     Raises:
-        MigrationError: Another runner was not done in time.
+        MigrationError: Another runner did not finish in time.
     """
     if database.url.backend != "postgresql":
         yield
         return
-    lock_database = Database(database.direct)  # a pool of one connection would not have two
-    with closing_pool(lock_database), opened(lock_database) as connection:
-        deadline = time.monotonic() + wait
+    lock_database = Database(database.direct)  # a pool of one connection does not have a second
+    with closing_pool(lock_database), migration_connection(lock_database) as connection:
+        deadline = time.monotonic() + timeout
         is_reported = False
-        while not connection.scalar(sa.select(sa.func.pg_try_advisory_xact_lock(LOCK))):
-            who = _holder(connection)
+        while not connection.scalar(sa.select(sa.func.pg_try_advisory_xact_lock(LOCK_KEY))):
+            holder = _lock_holder(connection)
             if time.monotonic() >= deadline:
                 raise MigrationError(
-                    f"Another migration is running on {database.url}: {who}. It did not "
-                    f"finish within {wait:g} s, and nothing was run."
+                    f"Another process ({holder}) is running migrations on {database.url} and did "
+                    f"not finish in {timeout:g} s. Nothing was run. Try again later, or with a "
+                    "longer --wait."
                 )
             if not is_reported:
-                watcher.waits(f"another migration is running: {who}")
+                watcher.waits(f"another process is running migrations: {holder}")
                 is_reported = True
             time.sleep(0.2)
         # A statement without parameters also drops the query before it, whose snapshot
@@ -332,21 +354,23 @@ def alone(database: Database, wait: float, watcher: Watcher) -> Iterator[None]:
 
 @contextmanager
 def closing_pool(database: Database) -> Iterator[None]:
-    """Close a database's connections afterwards."""
+    """Close a database's connections at the end."""
     try:
         yield
     finally:
         database.dispose()
 
 
-def _holder(connection: Connection) -> str:
+def _lock_holder(connection: Connection) -> str:
+    """Describe the process that holds the advisory lock."""
     query = sa.text(
         "SELECT a.pid, a.usename, a.application_name, a.client_addr, a.xact_start "
         "FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE l.locktype = 'advisory' "
         "AND l.granted AND l.classid::bigint = :high AND l.objid::bigint = :low"
     )
-    holder = connection.execute(query, {"high": LOCK >> 32, "low": LOCK & 0xFFFFFFFF}).first()
+    keys = {"high": LOCK_KEY >> 32, "low": LOCK_KEY & 0xFFFFFFFF}
+    holder = connection.execute(query, keys).first()
     if holder is None:
-        return "somebody"
-    where = f" from {holder.client_addr}" if holder.client_addr else ""
-    return f"process {holder.pid} of {holder.usename}{where}, since {holder.xact_start:%H:%M:%S}"
+        return "unknown"
+    address = f" from {holder.client_addr}" if holder.client_addr else ""
+    return f"process {holder.pid} of {holder.usename}{address}, since {holder.xact_start:%H:%M:%S}"

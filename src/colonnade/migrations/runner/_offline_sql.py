@@ -1,4 +1,4 @@
-"""The SQL of revisions, for somebody to read before it is run."""
+"""The SQL of revisions for review, and the state of a database without changing it."""
 
 import io
 from collections.abc import Sequence
@@ -9,43 +9,43 @@ from alembic.runtime.migration import MigrationContext, RevisionStep
 from sqlalchemy import Connection, event
 
 from colonnade.database import Database
-from colonnade.migrations._environment import opened
-from colonnade.migrations._history import History, explained
+from colonnade.migrations._environment import migration_connection
+from colonnade.migrations._history import History, translated_errors
 from colonnade.migrations.autogenerate._revision_writer import replay
-from colonnade.migrations.runner._migrate import heads_known
-from colonnade.migrations.runner._runner import Direction, Run, plan
-from colonnade.migrations.runner._throwaway_database import shadow
-from colonnade.migrations.runner._unfinished import Unfinished, unfinished
+from colonnade.migrations.runner._migrate import known_heads
+from colonnade.migrations.runner._runner import Direction, MigrationRun, plan_revisions
+from colonnade.migrations.runner._throwaway_database import throwaway_database
+from colonnade.migrations.runner._unfinished import UnfinishedRevision, find_unfinished
 
 
-def sql_of(
+def preview_sql(
     history: History, database: Database, direction: Direction = "upgrade", target: str = "heads"
 ) -> str:
-    """The SQL that would be run; nothing is.
+    """The SQL that a run would execute. Nothing is changed in the database.
 
-    On PostgreSQL as Alembic writes it offline. SQLite's tables are written anew from what they
-    are, so there the revisions are run in a throwaway database, and their statements are printed.
+    On PostgreSQL it is Alembic's offline SQL. Rewriting a SQLite table depends on its current
+    definition, so SQLite's SQL is collected from a run in a throwaway database.
 
     Args:
         history: The history.
-        database: The database, for where it is.
-        direction: Forwards or backwards.
-        target: Where to.
+        database: The database, for its current revision.
+        direction: ``upgrade`` or ``downgrade``.
+        target: The target revision, as in ``migrate_to``.
 
     Raises:
-        MigrationError: The history cannot be read, or does not know where the database is.
+        MigrationError: The history cannot be read, or does not have the database's revision.
     """
-    with opened(database) as connection:
-        heads = heads_known(history, connection, database)
+    with migration_connection(database) as connection:
+        heads = known_heads(history, connection, database)
         if connection.dialect.name == "postgresql":
-            return _offline(history, connection, direction, target, heads)
-    with shadow(database.direct) as connection:
+            return _offline_sql(history, connection, direction, target, heads)
+    with throwaway_database(database.direct) as connection:
         for head in heads:
             replay(history, connection, head)
-        return _traced(history, connection, direction, target)
+        return _executed_sql(history, connection, direction, target)
 
 
-def _offline(
+def _offline_sql(
     history: History,
     connection: Connection,
     direction: Direction,
@@ -56,55 +56,59 @@ def _offline(
     config = history.config
 
     def steps(_: Any, context: MigrationContext) -> Sequence[RevisionStep]:
-        return plan(history, direction, target, heads)
+        return plan_revisions(history, direction, target, heads)
 
-    config.output_buffer, before = buffer, config.output_buffer
+    config.output_buffer, previous_buffer = buffer, config.output_buffer
     config.attributes["connection"] = connection
-    starting = heads[0] if heads else "base"
+    starting_revision = heads[0] if heads else "base"
     try:
         with (
-            explained(history.folder),
+            translated_errors(history.folder),
             EnvironmentContext(
-                config, history.script, fn=steps, as_sql=True, starting_rev=starting
+                config, history.script, fn=steps, as_sql=True, starting_rev=starting_revision
             ),
         ):
             history.script.run_env()
     finally:
-        config.output_buffer = before
+        config.output_buffer = previous_buffer
         del config.attributes["connection"]
     return buffer.getvalue()
 
 
-def _traced(history: History, connection: Connection, direction: Direction, target: str) -> str:
-    lines: list[str] = []
+def _executed_sql(
+    history: History, connection: Connection, direction: Direction, target: str
+) -> str:
+    statements: list[str] = []
 
-    def note(_: Any, __: Any, statement: str, *___: Any) -> None:
-        word = statement.split(None, 1)[0].upper() if statement.strip() else ""
-        if word not in ("SELECT", "PRAGMA", "BEGIN"):
-            lines.append(f"{statement.strip()};")
+    def collect(_: Any, __: Any, statement: str, *___: Any) -> None:
+        keyword = statement.split(None, 1)[0].upper() if statement.strip() else ""
+        if keyword not in ("SELECT", "PRAGMA", "BEGIN"):
+            statements.append(f"{statement.strip()};")
 
-    event.listen(connection, "before_cursor_execute", note)
+    event.listen(connection, "before_cursor_execute", collect)
     try:
-        run = Run(history, connection, direction, target)
-        with explained(history.folder, run):
-            run()
+        run = MigrationRun(history, connection, direction, target)
+        with translated_errors(history.folder, run):
+            run.execute()
     finally:
-        event.remove(connection, "before_cursor_execute", note)
-    return "\n\n".join(lines) + ("\n" if lines else "")
+        event.remove(connection, "before_cursor_execute", collect)
+    return "\n\n".join(statements) + ("\n" if statements else "")
 
 
-def unfinished_of(history: History, database: Database) -> list[Unfinished]:
-    """The revisions that a database has half of, after an interruption."""
-    with opened(database) as connection:
-        return unfinished(history, connection)
+def unfinished_revisions(history: History, database: Database) -> list[UnfinishedRevision]:
+    """The revisions of which a database has only some steps, after an interruption."""
+    with migration_connection(database) as connection:
+        return find_unfinished(history, connection)
 
 
 def current_revision(history: History, database: Database) -> tuple[tuple[str, ...], int]:
-    """The revisions a database is at, and how many follow.
+    """The current revisions of a database, and the number of revisions to upgrade to.
 
     Raises:
-        MigrationError: The history does not have them.
+        MigrationError: The history does not have the database's revision.
     """
-    with opened(database) as connection:
-        heads = heads_known(history, connection, database)
-    return heads, len(plan(history, "upgrade", "heads", heads)) if not history.is_empty else 0
+    with migration_connection(database) as connection:
+        heads = known_heads(history, connection, database)
+    if history.is_empty:
+        return heads, 0
+    return heads, len(plan_revisions(history, "upgrade", "heads", heads))

@@ -1,4 +1,4 @@
-"""Run revisions: each once, each whole, or from where it was interrupted."""
+"""Run the revisions of a history through Alembic, skipping the steps that are already done."""
 
 import itertools
 import re
@@ -6,8 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from types import SimpleNamespace
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from alembic.operations import BatchOperations, Operations, ops
 from alembic.operations.ops import MigrateOperation
@@ -17,7 +16,14 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from colonnade.errors import MigrationError
-from colonnade.migrations._history import History, explained
+from colonnade.migrations._alembic_compat import (
+    current_operations,
+    downgrade_steps,
+    redirected_batch,
+    replaced_methods,
+    upgrade_steps,
+)
+from colonnade.migrations._history import History, translated_errors
 from colonnade.migrations.autogenerate._descriptions import describe
 from colonnade.migrations.operations import Step
 from colonnade.migrations.runner._journal import Journal, journal_name
@@ -26,36 +32,43 @@ Direction = Literal["upgrade", "downgrade"]
 
 
 class Watcher:
-    """Told how an upgrade goes; does nothing itself."""
+    """Receives the progress of a run. Override its methods; they do nothing by default."""
 
     def began(self, revision: str, number: int, total: int) -> None:
-        """A revision begins, as the number-th of so many."""
+        """A revision starts, the ``number``-th of ``total``."""
 
     def progressed(self, what: str, done: int, total: int) -> None:
-        """A long step has come so far."""
+        """A long step has processed ``done`` of ``total`` rows or pages."""
 
     def ended(self, revision: str, seconds: float) -> None:
-        """A revision is applied."""
+        """A revision is complete."""
 
     def waits(self, why: str) -> None:
-        """It waits for somebody else."""
+        """The run waits for a lock or for another process."""
 
 
-class OvertakenError(Exception):
-    """Somebody else has applied the revision meanwhile."""
+class AlreadyDoneError(Exception):
+    """Another process has applied or reverted the revision in the meantime."""
 
 
 @dataclass
-class Run:
-    """One way through a history, on one connection.
+class MigrationRun:
+    """A run of the revisions between a database and a target, on one connection.
 
     Args:
         history: The history.
         connection: The database.
-        direction: Forwards or backwards.
-        target: Where to, as Alembic takes it: ``heads``, ``-1``, a revision.
+        direction: ``upgrade`` or ``downgrade``.
+        target: The target as Alembic accepts it: ``heads``, ``-1``, a revision.
         watcher: Receives the progress.
-        note: Called with each operation before it is run.
+        note: Called with each operation before it runs.
+
+    Attributes:
+        current: The revision that is running.
+        journal: The journal of this revision; None on SQLite.
+        options: The options of Alembic's context.
+        doing: A description of the step that is running.
+        commits: Whether this step commits the steps before it.
     """
 
     history: History
@@ -69,24 +82,24 @@ class Run:
     options: dict[str, Any] = field(default_factory=dict, init=False)
     doing: str = field(default="", init=False)
     commits: bool = field(default=False, init=False)
-    _broken: int = field(default=0, init=False)
+    _dangling_before: int = field(default=0, init=False)
 
-    def __call__(self) -> None:
-        """Go all the way.
+    def execute(self) -> None:
+        """Run the revisions.
 
         Raises:
             MigrationError: The history cannot be read.
-            OvertakenError: Somebody else is on the way as well.
-            Exception: Whatever a revision raises.
+            AlreadyDoneError: Another process runs the same revisions.
+            Exception: Any error of a revision.
         """
         config = self.history.config
         config.attributes["connection"] = self.connection
         url = self.connection.engine.url.render_as_string(hide_password=False)
         config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))  # revisions may read it
         if self.connection.dialect.name == "sqlite":
-            self._broken = len(self._dangling())
+            self._dangling_before = len(self._dangling_rows())
         if self.connection.in_transaction():
-            self.connection.rollback()  # Alembic leaves a transaction that it finds to its owner
+            self.connection.rollback()  # Alembic would leave an open transaction to the caller
         try:
             with EnvironmentContext(config, self.history.script, fn=self._steps):
                 self.history.script.run_env()
@@ -94,8 +107,8 @@ class Run:
             del config.attributes["connection"]
 
     def _steps(self, heads: Any, context: MigrationContext) -> list[RevisionStep]:
-        with explained(self.history.folder):
-            steps = plan(self.history, self.direction, self.target, heads)
+        with translated_errors(self.history.folder):
+            steps = plan_revisions(self.history, self.direction, self.target, heads)
         context.opts["colonnade_report"] = self.watcher.progressed
         for number, step in enumerate(steps, 1):
             step.migration_fn = self._revision(step, step.migration_fn, context, number, len(steps))
@@ -104,40 +117,42 @@ class Run:
     def _revision(
         self,
         step: RevisionStep,
-        written: Callable[..., None],
+        migrate: Callable[..., None],
         context: MigrationContext,
         number: int,
         total: int,
     ) -> Callable[..., None]:
+        """Wrap a revision's function to lock the database and to record its steps."""
+
         def run(**keywords: Any) -> None:
             revision = revision_of(step)
             self.current = revision
             self.watcher.began(revision, number, total)
-            began = time.monotonic()
-            self._claim(step, context)
+            started = time.monotonic()
+            self._lock_sqlite(step, context)
             name = journal_name(revision, self.direction)
             on_sqlite = self.connection.dialect.name == "sqlite"
             self.journal = None if on_sqlite else Journal(self.connection, name)
             context.opts["colonnade_journal"] = self.journal
             self.options = context.opts
             context.opts.pop("colonnade_undone", None)
-            with watched(context, self.journal, self.note, doing=self._doing):
-                written(**keywords)
+            with intercept_operations(context, self.journal, self.note, starts=self._starts):
+                migrate(**keywords)
             if self.journal is not None:
                 self.journal.clear()
             if on_sqlite:
-                self._check_references(revision)
-            self.watcher.ended(revision, time.monotonic() - began)
+                self._check_foreign_keys()
+            self.watcher.ended(revision, time.monotonic() - started)
 
         return run
 
-    def _doing(self, operation: MigrateOperation) -> None:
+    def _starts(self, operation: MigrateOperation) -> None:
         self.doing = describe(operation)
         dialect = self.connection.dialect.name
         self.commits = isinstance(operation, Step) and operation.commits(dialect)
 
-    def _claim(self, step: RevisionStep, context: MigrationContext) -> None:
-        """On SQLite, have the one lock there is, and look whether this is still to be done."""
+    def _lock_sqlite(self, step: RevisionStep, context: MigrationContext) -> None:
+        """On SQLite, take the write lock, and check that no other process was faster."""
         if self.connection.dialect.name != "sqlite":
             return
         driver: Any = self.connection.connection.driver_connection
@@ -145,33 +160,34 @@ class Run:
             self.connection.exec_driver_sql("BEGIN IMMEDIATE")
         heads = context.get_current_heads()
         below = self.history.script.iterate_revisions(heads, "base") if heads else ()
-        is_there = any(each.revision == revision_of(step) for each in below)
-        if is_there == (self.direction == "upgrade"):
-            raise OvertakenError
+        is_applied = any(script.revision == revision_of(step) for script in below)
+        if is_applied == (self.direction == "upgrade"):
+            raise AlreadyDoneError
 
-    def _dangling(self) -> Sequence[Any]:
+    def _dangling_rows(self) -> Sequence[Any]:
         return self.connection.exec_driver_sql("PRAGMA foreign_key_check").all()
 
-    def _check_references(self, revision: str) -> None:
-        dangling = self._dangling()
-        if len(dangling) > self._broken:
+    def _check_foreign_keys(self) -> None:
+        dangling = self._dangling_rows()
+        if len(dangling) > self._dangling_before:
             table, _, target, _ = dangling[-1]
             raise MigrationError(
-                f"Rows of {table} would refer to rows of {target} that do not exist."
+                f"Rows of {table} would refer to rows of {target} that do not exist. Delete these "
+                "rows, or change the revision."
             )
 
 
-def plan(
+def plan_revisions(
     history: History, direction: Direction, target: str, heads: Sequence[str]
 ) -> list[RevisionStep]:
-    """The revisions on the way, in the order they are run."""
+    """The revisions between the current heads and a target, in the order in which they run."""
     script = history.script
     if direction == "upgrade":
-        return list(script._upgrade_revs(target, heads))  # type: ignore[arg-type]  # any sequence
+        return upgrade_steps(script, target, heads)
     back = re.fullmatch(r"-(\d+)", target)
     if back is None:
-        return list(script._downgrade_revs(target, heads))  # type: ignore[arg-type]  # as above
-    # Alembic calls it ambiguous how many revisions below a merge of two branches are meant.
+        return downgrade_steps(script, target, heads)
+    # Alembic refuses relative downgrades below the merge of two branches as ambiguous.
     below = script.iterate_revisions(tuple(heads), "base") if heads else ()
     return [
         MigrationStep.downgrade_from_script(script.revision_map, revision)
@@ -180,65 +196,47 @@ def plan(
 
 
 def revision_of(step: RevisionStep) -> str:
-    """Which revision a step is of."""
+    """The id of the revision that a step applies or reverts."""
     return str(step.revision.revision)
 
 
-def idle_batch(
-    context: MigrationContext,
-    table: str,
-    schema: str | None,
-    invoke: Callable[[MigrateOperation], Any],
-) -> BatchOperations:
-    """A batch on a table that does nothing.
-
-    Args:
-        context: Alembic's.
-        table: The table.
-        schema: Its schema.
-        invoke: Called with each operation instead.
-    """
-    idle: Any = BatchOperations(context, impl=cast("Any", SimpleNamespace()))
-    idle.impl.table_name, idle.impl.schema = table, schema
-    idle.invoke = invoke
-    return cast("BatchOperations", idle)
-
-
 @contextmanager
-def watched(
+def intercept_operations(
     context: MigrationContext,
     journal: Journal | None,
     note: Callable[[MigrateOperation], None] | None,
     applies: Callable[[MigrateOperation], bool] | None = None,
-    doing: Callable[[MigrateOperation], None] | None = None,
+    starts: Callable[[MigrateOperation], None] | None = None,
 ) -> Iterator[None]:
-    """See the operations of a revision, and leave out those that are done already.
+    """Intercept the operations of a revision, and skip those that are already done.
+
+    ``alembic.op`` is a proxy of an ``Operations``. Revisions call the methods that are set on it
+    here.
 
     Args:
-        context: Alembic's.
-        journal: The revision's, if one is kept.
-        note: Called with each operation before it is run, or left out.
-        applies: Whether an operation is run at all; all are where it is None.
-        doing: Called with each operation that is run.
-
-    ``alembic.op`` stands for an ``Operations`` that Alembic has installed: what is set on it is
-    what revisions call.
+        context: Alembic's context.
+        journal: The journal of the revision; None if there is none.
+        note: Called with each operation, including skipped ones.
+        applies: Whether to run an operation; None runs all.
+        starts: Called with each operation before it runs.
     """
-    from alembic import op
-
-    operations: Any = op._proxy  # type: ignore[attr-defined]  # set at run time
-    seen = _Seen(operations, context, journal, note)
-    seen.applies, seen.doing = applies, doing
-    operations.invoke, operations.batch_alter_table = seen.invoke, seen.batch
-    operations._install_proxy()
-    try:
+    operations = current_operations()
+    interceptor = _OperationInterceptor(operations, context, journal, note)
+    interceptor.applies, interceptor.starts = applies, starts
+    with replaced_methods(
+        operations, invoke=interceptor.invoke, batch_alter_table=interceptor.batch
+    ):
         yield
-    finally:
-        del operations.invoke, operations.batch_alter_table
-        operations._install_proxy()
 
 
-class _Seen:
+class _OperationInterceptor:
+    """Replaces ``invoke`` and ``batch_alter_table`` of Alembic's operations.
+
+    Attributes:
+        number: The number of the current step; a batch is one step.
+        depth: How deep operations are nested: a step may run others.
+    """
+
     def __init__(
         self,
         operations: Operations,
@@ -253,65 +251,66 @@ class _Seen:
         self.number = -1
         self.depth = 0
         self.applies: Callable[[MigrateOperation], bool] | None = None
-        self.doing: Callable[[MigrateOperation], None] | None = None
+        self.starts: Callable[[MigrateOperation], None] | None = None
 
     def invoke(self, operation: Any) -> Any:
-        stock = Operations.invoke
+        original = Operations.invoke
         if self.depth:
-            return stock(self.operations, operation)
+            return original(self.operations, operation)
         if self._is_done():
             self._note(operation)
             return operation.to_table() if isinstance(operation, ops.CreateTableOp) else None
         self._note(operation)
-        if not self._begins(operation):
+        if not self._start(operation):
             return None
         journal = self.journal
         commits = isinstance(operation, Step) and operation.commits(self.context.dialect.name)
         if journal is not None:
             journal.step = self.number
             if commits:
-                journal.mark(self.number, journal.resumed)
-        with self._inside():
-            result = stock(self.operations, operation)
+                journal.save(self.number, journal.resume_position)
+        with self._nested():
+            result = original(self.operations, operation)
         if journal is not None and commits:
             with self.context.autocommit_block():
-                journal.mark(self.number + 1)
+                journal.save(self.number + 1)
         return result
 
     @contextmanager
     def batch(
         self, table_name: str, schema: str | None = None, **keywords: Any
     ) -> Iterator[BatchOperations]:
-        stock = Operations.batch_alter_table
+        original = Operations.batch_alter_table
         if self.depth:
-            with stock(self.operations, table_name, schema, **keywords) as batch:
+            with original(self.operations, table_name, schema, **keywords) as batch:
                 yield batch
             return
         if self._is_done():
-            yield idle_batch(self.context, table_name, schema, self._note)
+            yield redirected_batch(self.context, table_name, schema, self._note)
             return
-        with self._inside(), stock(self.operations, table_name, schema, **keywords) as batch:
-            yield self._noted(batch)
+        with self._nested(), original(self.operations, table_name, schema, **keywords) as batch:
+            yield self._intercepted(batch)
 
-    def _noted(self, batch: BatchOperations) -> BatchOperations:
-        stock = batch.invoke
+    def _intercepted(self, batch: BatchOperations) -> BatchOperations:
+        original = batch.invoke
 
         def invoke(operation: Any) -> Any:
             self._note(operation)
-            return stock(operation) if self._begins(operation) else None
+            return original(operation) if self._start(operation) else None
 
-        batch.invoke = invoke  # type: ignore[method-assign]  # what its methods call
+        batch.invoke = invoke  # type: ignore[method-assign]  # its methods call it
         return batch
 
-    def _begins(self, operation: MigrateOperation) -> bool:
-        """Whether an operation is run; its progress is reported."""
+    def _start(self, operation: MigrateOperation) -> bool:
+        """Announce an operation; False if it is skipped."""
         if self.applies is not None and not self.applies(operation):
             return False
-        if self.doing is not None:
-            self.doing(operation)
+        if self.starts is not None:
+            self.starts(operation)
         return True
 
     def _is_done(self) -> bool:
+        """Count a step; whether an earlier run has completed it."""
         self.number += 1
         return self.journal is not None and self.number < self.journal.done
 
@@ -320,7 +319,7 @@ class _Seen:
             self.note(operation)
 
     @contextmanager
-    def _inside(self) -> Iterator[None]:
+    def _nested(self) -> Iterator[None]:
         self.depth += 1
         try:
             yield
@@ -328,7 +327,7 @@ class _Seen:
             self.depth -= 1
 
 
-LOCK_STATES = frozenset(("55P03", "40P01"))
+LOCK_SQLSTATES = frozenset(("55P03", "40P01"))
 """lock_not_available, deadlock_detected: https://www.postgresql.org/docs/current/errcodes-appendix"""
 
 
@@ -337,13 +336,13 @@ def sqlstate_of(error: BaseException) -> str:
     return str(getattr(getattr(error, "orig", None), "sqlstate", None) or "")
 
 
-def is_for_want_of_a_lock(error: DBAPIError) -> bool:
-    """Whether a statement failed because others were using what it needs."""
-    return sqlstate_of(error) in LOCK_STATES or "database is locked" in str(error.orig)
+def is_lock_error(error: DBAPIError) -> bool:
+    """Whether a statement failed because other sessions held a lock that it needs."""
+    return sqlstate_of(error) in LOCK_SQLSTATES or "database is locked" in str(error.orig)
 
 
 def current_heads(connection: Connection) -> tuple[str, ...]:
-    """The revisions a database is at."""
+    """The current revisions of a database: one for each branch of the history."""
     context = MigrationContext.configure(connection)
     heads = context.get_current_heads()
     if not connection.in_nested_transaction() and connection.in_transaction():

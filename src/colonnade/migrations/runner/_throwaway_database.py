@@ -1,4 +1,4 @@
-"""A throwaway database to replay a history in."""
+"""A throwaway database in which a history is replayed."""
 
 import secrets
 from collections.abc import Iterator
@@ -10,29 +10,29 @@ from sqlalchemy.exc import DBAPIError
 
 from colonnade.database import Database, DatabaseURL
 from colonnade.errors import MigrationError
-from colonnade.migrations._environment import opened
+from colonnade.migrations._environment import migration_connection
 
 
 @contextmanager
-def shadow(url: DatabaseURL) -> Iterator[Connection]:
-    """A connection to an empty database like another, which goes at the end.
+def throwaway_database(url: DatabaseURL) -> Iterator[Connection]:
+    """Connect to a new, empty database, which is dropped at the end.
 
     Args:
-        url: The other: an SQLite database gets one in memory, one on PostgreSQL another on the
-            same server.
+        url: A database of the same kind. For SQLite the new database is in memory, for PostgreSQL
+            on the same server.
 
     Raises:
-        MigrationError: The server lets this user make none.
+        MigrationError: The user may not create databases on the server.
     """
     if url.backend == "sqlite":
-        with opened(Database("sqlite://")) as connection:
+        with migration_connection(Database("sqlite://")) as connection:
             yield connection
         return
     server = _Server(url.direct)
-    with server.connected(), server.made() as throwaway:
-        database = Database(throwaway)
+    with server.connect(), server.create_database() as new_url:
+        database = Database(new_url)
         try:
-            with opened(database) as connection:
+            with migration_connection(database) as connection:
                 connection.exec_driver_sql("SET synchronous_commit = off")
                 connection.commit()
                 yield connection
@@ -41,7 +41,7 @@ def shadow(url: DatabaseURL) -> Iterator[Connection]:
 
 
 _PREFIX = "colonnade_shadow_"
-_IN_USE = 0x636F6C6F
+_LOCK_CLASS = 0x636F6C6F
 """The first key of the advisory locks on names of throwaway databases: ``colo`` in ASCII."""
 
 _ABANDONED = """
@@ -50,19 +50,19 @@ WHERE d.datname LIKE 'colonnade\\_shadow\\_%' AND NOT EXISTS (
   SELECT FROM pg_locks l WHERE l.locktype = 'advisory' AND l.granted
   AND l.classid = :class AND l.objid::bigint = (hashtext(d.datname)::bigint & 4294967295))
 """
-"""Those whose maker is gone: it was killed, else it would hold a lock on the name."""
+"""The databases of processes that were killed: a running process holds a lock on the name."""
 
 
 class _Server:
-    """A server of PostgreSQL, where throwaway databases are made."""
+    """A PostgreSQL server on which throwaway databases are created."""
 
     def __init__(self, url: DatabaseURL) -> None:
         self.url = url
         self._connection: Connection | None = None
 
     @contextmanager
-    def connected(self) -> Iterator[None]:
-        """Keep a connection, which holds a lock on the name of each database that is in use."""
+    def connect(self) -> Iterator[None]:
+        """Open the connection that holds the locks on the names of databases in use."""
         server = Database(self.url)
         try:
             engine = server.engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -73,25 +73,25 @@ class _Server:
             server.dispose()
 
     @contextmanager
-    def made(self) -> Iterator[DatabaseURL]:
-        """An empty database that goes at the end.
+    def create_database(self) -> Iterator[DatabaseURL]:
+        """Create an empty database and drop it at the end.
 
         Raises:
-            MigrationError: The server lets this user make none.
+            MigrationError: The user may not create databases on the server.
         """
         connection = self._connection
         assert connection is not None
         name = f"{_PREFIX}{secrets.token_hex(6)}"
-        lock = {"class": _IN_USE, "name": name}
+        lock = {"class": _LOCK_CLASS, "name": name}
         connection.execute(text("SELECT pg_advisory_lock(:class, hashtext(:name))"), lock)
         try:
             connection.execute(text(f"CREATE DATABASE {name}"))
         except DBAPIError as error:
             raise MigrationError(
-                f"The history is replayed in a throwaway database, and none can be created on "
-                f"{self.url}: {error.orig}. Let the user create databases (ALTER USER ... "
-                "CREATEDB), or "
-                "name another server with --shadow-url: `colonnade test-db` starts one."
+                "Could not create a throwaway database to replay the history in on "
+                f"{self.url}: {error.orig}. Allow the user to create databases (ALTER USER ... "
+                "CREATEDB), or specify another server with --shadow-url: `colonnade test-db` "
+                "starts one."
             ) from error
         sync = replace(self.url.sync, url=self.url.sync.url.set(database=name))
         try:
@@ -103,6 +103,7 @@ class _Server:
     def _drop_abandoned(self) -> None:
         connection = self._connection
         assert connection is not None
-        for name in connection.scalars(text(_ABANDONED), {"class": _IN_USE}).all():
-            with suppress(DBAPIError):  # another user's, or somebody else drops it as well
+        for name in connection.scalars(text(_ABANDONED), {"class": _LOCK_CLASS}).all():
+            # It may belong to another user, or another process may drop it at the same time.
+            with suppress(DBAPIError):
                 connection.execute(text(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'))

@@ -1,7 +1,7 @@
-"""Revisions that were interrupted on the way: what is known of them, and how they are taken back.
+"""Find interrupted revisions, and revert their completed steps.
 
-A revision whose steps commit on their way can end halfway, with some steps done. Forwards it goes
-on from there; back, each step of the other direction is run whose counterpart was done.
+A revision with steps that commit can stop halfway, with some of its steps completed. Running it
+again resumes it. Reverting it runs those steps of the other direction that undo completed ones.
 """
 
 from collections.abc import Callable
@@ -14,23 +14,29 @@ from alembic.operations.ops import MigrateOperation
 from sqlalchemy import Connection, MetaData
 
 from colonnade.migrations import operations as safe_ops
-from colonnade.migrations._environment import fresh_context
+from colonnade.migrations._alembic_compat import revision_transaction
+from colonnade.migrations._environment import migration_context
 from colonnade.migrations._history import History
 from colonnade.migrations.autogenerate._descriptions import table_of
-from colonnade.migrations.guard._dry_run import Recording, record
-from colonnade.migrations.runner._journal import DOWN, Journal, journal_name, rows_of
-from colonnade.migrations.runner._runner import Direction, Watcher, watched
+from colonnade.migrations.guard._dry_run import Recording, record_operations
+from colonnade.migrations.runner._journal import (
+    DOWNGRADE_SUFFIX,
+    Journal,
+    completed_steps,
+    journal_name,
+)
+from colonnade.migrations.runner._runner import Direction, Watcher, intercept_operations
 
 
 @dataclass(frozen=True)
-class Unfinished:
+class UnfinishedRevision:
     """A revision that was interrupted.
 
     Attributes:
-        revision: Its id.
-        direction: Which way it was going.
-        done: How many of its steps are done.
-        total: How many it has; 0 if that is not known.
+        revision: The id of the revision.
+        direction: Whether the upgrade or the downgrade was interrupted.
+        done: The number of completed steps.
+        total: The number of steps; 0 if unknown.
     """
 
     revision: str
@@ -40,93 +46,100 @@ class Unfinished:
 
     @property
     def name(self) -> str:
-        """What the journal has it under."""
+        """The name under which the journal records the revision."""
         return journal_name(self.revision, self.direction)
 
     def __str__(self) -> str:
-        of = f" of {self.total}" if self.total else ""
-        going = "upgrade" if self.direction == "upgrade" else "downgrade"
-        other = "downgrade" if self.direction == "upgrade" else "upgrade"
+        steps = f"{self.done} step{'' if self.done == 1 else 's'}"
+        if self.total:
+            steps = f"{self.done} of {self.total} steps"
+        opposite = "downgrade" if self.direction == "upgrade" else "upgrade"
         return (
-            f"unfinished {going} of {self.revision}: {self.done}{of} steps are done. "
-            f"`colonnade {going}` finishes it, `colonnade {other}` undoes it."
+            f"unfinished {self.direction} of {self.revision}: {steps} completed. Run `colonnade "
+            f"{self.direction}` to finish it, or `colonnade {opposite}` to revert it."
         )
 
 
-def unfinished(history: History, connection: Connection) -> list[Unfinished]:
-    """The revisions that a database has half of.
+def find_unfinished(history: History, connection: Connection) -> list[UnfinishedRevision]:
+    """The revisions of which a database has only some steps.
 
     Args:
         history: The history.
         connection: The database.
     """
-    unfinished_runs = []
-    for name, done in rows_of(connection):
-        revision = name.removesuffix(DOWN)
+    revisions = []
+    for name, done in completed_steps(connection):
+        revision = name.removesuffix(DOWNGRADE_SUFFIX)
         direction: Direction = "upgrade" if revision == name else "downgrade"
         total = 0
         if history.has(revision):
-            total = _recorded(history, connection, revision, direction).steps
-        unfinished_runs.append(Unfinished(revision, direction, done, total))
-    return unfinished_runs
+            total = _recorded(history, connection, revision, direction).step_count
+        revisions.append(UnfinishedRevision(revision, direction, done, total))
+    return revisions
 
 
 def _recorded(
     history: History, connection: Connection, revision: str, direction: Direction
 ) -> Recording:
-    module = next(script.module for script in history.revisions if script.revision == revision)
-    return record(connection, module.upgrade if direction == "upgrade" else module.downgrade)
+    module = _module_of(history, revision)
+    return record_operations(
+        connection, module.upgrade if direction == "upgrade" else module.downgrade
+    )
 
 
-def take_back(history: History, connection: Connection, left: Unfinished, watcher: Watcher) -> None:
-    """Undo the steps of an interrupted revision that were done.
+def revert_unfinished(
+    history: History, connection: Connection, unfinished: UnfinishedRevision, watcher: Watcher
+) -> None:
+    """Undo the completed steps of an interrupted revision.
 
     Args:
         history: The history.
         connection: The database.
-        left: The revision.
-        watcher: Told how it goes.
+        unfinished: The revision.
+        watcher: Receives the progress of long steps.
     """
-    recording = _recorded(history, connection, left.revision, left.direction)
-    module = next(
-        revision.module for revision in history.revisions if revision.revision == left.revision
-    )
+    recording = _recorded(history, connection, unfinished.revision, unfinished.direction)
+    module = _module_of(history, unfinished.revision)
     function: Callable[[], None] = (
-        module.downgrade if left.direction == "upgrade" else module.upgrade
+        module.downgrade if unfinished.direction == "upgrade" else module.upgrade
     )
-    undoing = _Undoing(connection, recording, left.done)
+    step_filter = _UndoFilter(connection, recording, unfinished.done)
     if connection.in_transaction():
         connection.rollback()
-    context = fresh_context(connection, MetaData())
+    context = migration_context(connection, MetaData())
     context.opts["colonnade_report"] = watcher.progressed
     with (
-        context.begin_transaction(_per_migration=True),
+        revision_transaction(context),
         Operations.context(context),
-        watched(context, None, None, undoing.applies),
+        intercept_operations(context, None, None, step_filter.applies),
     ):
         function()
-    Journal(connection, left.name).clear()
+    Journal(connection, unfinished.name).clear()
     connection.commit()
 
 
-class _Undoing:
-    """Which steps of the way back undo something that was done.
+def _module_of(history: History, revision: str) -> Any:
+    return next(script.module for script in history.revisions if script.revision == revision)
+
+
+class _UndoFilter:
+    """Selects the steps of the opposite direction that undo completed steps.
 
     Args:
         connection: The database.
-        recording: The steps of the way there.
-        done: How many of them are done; the next may have been begun.
+        recording: The steps of the interrupted direction.
+        done: The number of completed steps; the next one may be half done.
     """
 
     def __init__(self, connection: Connection, recording: Recording, done: int) -> None:
         self.connection = connection
         self.done = done
         self.numbers: dict[Any, int] = {}
-        for operation, number in zip(recording.operations, recording.numbers, strict=True):
+        for operation, number in zip(recording.operations, recording.step_numbers, strict=True):
             self.numbers.setdefault(_identity(operation), number)
 
     def applies(self, operation: MigrateOperation) -> bool:
-        """Whether a step is to be run."""
+        """Whether a step of the opposite direction has something to undo."""
         number = self.numbers.get(_identity(operation))
         if number is not None and number > self.done:
             return False
@@ -138,7 +151,7 @@ class _Undoing:
         return number < self.done or isinstance(operation, _REPEATABLE)
 
     def _is_possible(self, operation: Any) -> bool | None:  # noqa: C901, PLR0912 - one case each
-        """Whether there is what a step changes; None where a look does not tell."""
+        """Whether the database has what a step changes; None if its schema does not show it."""
         inspector = sa.inspect(self.connection)
         table, schema = table_of(operation), getattr(operation, "schema", None)
         columns = self._columns(inspector, table, schema)
@@ -215,7 +228,7 @@ _REPEATABLE = (
     safe_ops.ChangeEnum,
     safe_ops.AddIndex,
 )
-"""Steps that can be run once more, or undone, when only a part of them is done."""
+"""Steps that can be repeated or undone when they are half done."""
 
 
 def _name(operation: Any) -> Any:
@@ -227,7 +240,7 @@ def _name(operation: Any) -> Any:
 
 
 def _identity(operation: Any) -> Any:  # noqa: C901, PLR0912 - one case for each kind
-    """What a step and the one that undoes it have in common."""
+    """A key that is equal for a step and the step that undoes it."""
     table, schema = table_of(operation), getattr(operation, "schema", None)
     match operation:
         case ops.CreateTableOp() | ops.DropTableOp():

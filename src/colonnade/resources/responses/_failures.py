@@ -12,7 +12,7 @@ from colonnade.database import ErrorKind, error_kind_of
 from colonnade.errors import UncertainCommitError
 from colonnade.models import Shape, snake, with_article
 from colonnade.resources.responses._problems import Problem, field_error
-from colonnade.rows import LARGEST_ANSWER
+from colonnade.rows import MAX_ANSWER_BYTES
 
 logger = logging.getLogger("colonnade.resources")
 
@@ -203,7 +203,7 @@ def too_large(what: str) -> Problem:
         what: What is too large.
     """
     detail = (
-        f"{what} is larger than the maximum of {LARGEST_ANSWER // 2**20} MiB. "
+        f"{what} is larger than the maximum of {MAX_ANSWER_BYTES // 2**20} MiB. "
         f"Request fewer rows with limit=, or fewer fields with fields=."
     )
     return Problem(413, detail, kind=TOO_LARGE)

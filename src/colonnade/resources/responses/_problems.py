@@ -11,7 +11,7 @@ from pydantic_core import to_json
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from colonnade.errors import QueryError
-from colonnade.rows import MOST_ERRORS
+from colonnade.rows import MAX_ERRORS
 
 MEDIA_TYPE = "application/problem+json"
 MAX_TEXT = 300
@@ -92,13 +92,13 @@ def _truncate(part: Any) -> Any:
 
 def _invalid(errors: Iterable[Mapping[str, Any]]) -> Response:
     all_errors = list(errors)
-    entries = [_error_entry(error) for error in all_errors[:MOST_ERRORS]]
+    entries = [_error_entry(error) for error in all_errors[:MAX_ERRORS]]
     first = entries[0] if entries else {"message": "The request is not valid"}
     where = ".".join(str(part) for part in first.get("loc", ()))
     detail = f"{where}: {first['message']}" if where else first["message"]
     if len(all_errors) > 1:
         detail += (
-            f" (and {'at least ' * (len(all_errors) >= MOST_ERRORS)}{len(all_errors) - 1} more)"
+            f" (and {'at least ' * (len(all_errors) >= MAX_ERRORS)}{len(all_errors) - 1} more)"
         )
     return _response(422, detail, "invalid", entries, None)
 

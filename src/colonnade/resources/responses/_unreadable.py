@@ -14,12 +14,12 @@ from sqlalchemy import Select, select, tuple_, type_coerce
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from colonnade.database import Plan
-from colonnade.query import Page, Scopes, compared_type, key_clause, key_parameters, place_text
+from colonnade.query import Page, Scopes, compared_type, key_clause, key_parameters, stored_json
 from colonnade.resources._table_context import TableContext
 from colonnade.resources.responses._failures import DriverError
 from colonnade.resources.responses._problems import Problem, field_error
 from colonnade.resources.routes._request_context import RequestContext
-from colonnade.rows import UnreadableRowError, View, array_of, joined_rows
+from colonnade.rows import UnreadableRowError, View, json_array, json_array_agg
 
 logger = logging.getLogger("colonnade.resources")
 
@@ -150,7 +150,7 @@ class _Search:
                 return None
             index = await self._row(name)
         key = await self._key(index or 0)
-        model = self._view.surface.shape.model.__name__
+        model = self._view.queryable.shape.model.__name__
         what = name or "A value"
         detail = (
             f"{what} of {model} {key} cannot be read: the stored value does not have the type of "
@@ -170,9 +170,9 @@ class _Search:
     def _texts(self, source: Any) -> dict[str, Any]:
         """The expressions of a response, and the columns of its ETag."""
         texts: dict[str, Any] = {}
-        if self._view.surface.shape is self._table_context.shape:
+        if self._view.queryable.shape is self._table_context.shape:
             columns = self._table_context.shape.columns.values()
-            texts = {column.name: place_text(source.c[column.column.key]) for column in columns}
+            texts = {column.name: stored_json(source.c[column.column.key]) for column in columns}
         return texts | self._view.texts(source, self._scopes, self._table_context.backend)
 
     async def _row(self, name: str) -> int:
@@ -192,15 +192,15 @@ class _Search:
         text = self._texts(source)[name]
         texts = select(text.label("j")).select_from(source).subquery()
         try:
-            await self._run(select(joined_rows(texts.c.j, backend)))
+            await self._run(select(json_array_agg(texts.c.j, backend)))
         except (Problem, SQLAlchemyError) as error:
             return _is_about_values(error)
         return False
 
     async def _key(self, index: int) -> str:
         source = self._slice(index, 1)
-        columns = [place_text(source.c[column.column.key]) for column in self._view.surface.key]
-        row = await self._run(select(array_of(columns, self._table_context.backend).label("key")))
+        columns = [stored_json(source.c[column.column.key]) for column in self._view.queryable.key]
+        row = await self._run(select(json_array(columns, self._table_context.backend).label("key")))
         parts = from_json(row[0][0]) if row else []
         return ",".join(str(part) for part in parts)
 

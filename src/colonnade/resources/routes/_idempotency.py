@@ -67,7 +67,7 @@ class RequestFingerprint:
             message = f"Send one key of 1 to {MAX_KEY_LENGTH} characters, such as a UUID"
             loc = ("header", HEADER)
             raise QueryError([error_entry("key", loc, message)])
-        parts = (request.method, path_of(request), keys[0], *scopes.told())
+        parts = (request.method, path_of(request), keys[0], *scopes.fingerprints())
         identity = "\0".join(f"{len(part)}:{part}" for part in parts)
         return cls(sha256(identity.encode()).hexdigest(), sha256(body).hexdigest())
 

@@ -11,15 +11,15 @@ from pydantic_core import CoreSchema, core_schema
 
 from colonnade.models import ColumnShape
 from colonnade.query import (
-    LONGEST_LIST,
+    MAX_LIST_VALUES,
     OPTIONS,
-    PER_PARENT,
+    ROWS_PER_PARENT,
     Operator,
     PageReader,
     QueryableTable,
     RelationTarget,
-    paths,
-    sortable,
+    include_paths,
+    sortable_columns,
     value_type,
 )
 from colonnade.resources.responses._etags import ETAG_PATTERN
@@ -173,21 +173,21 @@ class Rows(DocumentedAs):
 def _with_related(queryable: QueryableTable) -> Iterator[QueryableTable]:
     yield queryable
     for target in queryable.relations.values():
-        yield from _with_related(target.surface)
+        yield from _with_related(target.queryable)
 
 
 def _row(queryable: QueryableTable, refs: Refs) -> JsonSchemaValue:
     related = {
         name: _related(target, refs)
         for name, target in queryable.relations.items()
-        if name not in queryable.always
+        if name not in queryable.always_included
     }
     whole = refs[queryable.read]
     return {"allOf": [whole, {"type": "object", "properties": related}]} if related else whole
 
 
 def _related(target: RelationTarget, refs: Refs) -> JsonSchemaValue:
-    row = _row(target.surface, refs)
+    row = _row(target.queryable, refs)
     if target.relation.is_list:
         return {"type": "array", "items": row}
     return {"anyOf": [row, {"type": "null"}]}
@@ -249,7 +249,7 @@ def _value_schema(column: ColumnShape) -> dict[str, Any]:
 
 def page_parameters(reader: PageReader) -> list[dict[str, Any]]:
     """Return the query parameters of a list."""
-    queryable = reader.surface
+    queryable = reader.queryable
     parameters = [_query(name, *_option(name, reader)) for name in sorted(reader.options)]
     for name, parameter in reader.parameters.items():
         bare = name.removesuffix("__eq")
@@ -270,16 +270,16 @@ def _operand(operator: Operator, column: ColumnShape) -> dict[str, Any]:
         items = value_schema(column)
         if column.kind in {"text", "path"}:
             items["pattern"] = "^[^,\\[\\u0000]+$"
-        return {"type": "array", "items": items, "minItems": 1, "maxItems": LONGEST_LIST}
+        return {"type": "array", "items": items, "minItems": 1, "maxItems": MAX_LIST_VALUES}
     if operator.endswith(("contains", "startswith", "endswith")):
         return {"type": "string", "pattern": PLAIN_TEXT}
     return value_schema(column)
 
 
 def _option(name: str, reader: PageReader) -> tuple[dict[str, Any], str]:
-    queryable = reader.surface
+    queryable = reader.queryable
     listed = {"type": "array", "minItems": 1}
-    order = [sign + column for column in sortable(queryable) for sign in ("", "-")]
+    order = [sign + column for column in sortable_columns(queryable) for sign in ("", "-")]
     options: dict[str, tuple[dict[str, Any], str]] = {
         "limit": (_integer(1, reader.max_limit, reader.default_limit), "Maximum number of rows"),
         "offset": (_integer(0, 2**63 - 1, 0), "Number of rows to skip; not with a cursor"),
@@ -297,9 +297,9 @@ def _option(name: str, reader: PageReader) -> tuple[dict[str, Any], str]:
             "Only these fields, separated by commas",
         ),
         "include": (
-            {**listed, "items": {"enum": paths(queryable)}},
+            {**listed, "items": {"enum": include_paths(queryable)}},
             "Relations, separated by commas; name:5 for at most five rows per parent, "
-            f"{PER_PARENT} by default",
+            f"{ROWS_PER_PARENT} by default",
         ),
         "where": (
             {"type": "string"},

@@ -63,7 +63,7 @@ class RelationRoutes:
 
     def _add_list(self, name: str, target: RelationTarget) -> None:
         table_context, reads, key = self.table_context, self.reads, self.builder.key
-        reader = PageReader(target.surface, max_limit=self.builder.options.max_limit)
+        reader = PageReader(target.queryable, max_limit=self.builder.options.max_limit)
         relation = target.relation
         relation_list = _RelationList(table_context, target, reader)
         is_tree = relation.self_referential and relation.kind == "many"
@@ -85,7 +85,7 @@ class RelationRoutes:
             "list",
             name=f"list_{self.builder.name}_{name}",
             summary=f"List the {words_of(name)} of {with_article(words_of(self.builder.name))}",
-            response_model=Annotated[Any, openapi.Rows(target.surface, many=True)],
+            response_model=Annotated[Any, openapi.Rows(target.queryable, many=True)],
             responses=openapi.responses(
                 404, 409, headers=("Link", "X-Total-Count"), description="The rows"
             ),
@@ -110,7 +110,7 @@ class RelationRoutes:
         endpoint: Callable[..., Any] = put_link
         response_model: Any = dict[Literal["ok"], Literal[True]]
         if link.view is not None:
-            response_model = Annotated[Any, openapi.Rows(link.view.surface, selectable=False)]
+            response_model = Annotated[Any, openapi.Rows(link.view.queryable, selectable=False)]
         if link.schema is not None:
             body = openapi.Body(link.schema, exclude=link.key_fields)
             endpoint = with_body(put_link, body, default=None)
@@ -158,12 +158,12 @@ class _RelationList:
         self.table_context = table_context
         self.relation: RelationShape = target.relation
         self.reader = reader
-        self.views = Views(reader.surface)
+        self.views = Views(reader.queryable)
 
     async def respond(self, request: Request, key: tuple[Any, ...]) -> Response:
         """Respond with the requested page of the relation."""
         within = ParentRow(self.table_context.shape, self.relation, key)
-        page = replace(requested_page(self.reader, self.table_context, request), within=within)
+        page = replace(requested_page(self.reader, self.table_context, request), parent=within)
         view = self.views.get(page.fields, page.include)
         return await respond_with_page(context_of(request), self.table_context, page, view)
 

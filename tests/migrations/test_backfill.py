@@ -1,5 +1,4 @@
-"""Existing rows get in a new column what the model itself would store, and a value when one is
-needed on the way back."""
+"""Existing rows get the model's default in a new column, and a neutral value on a downgrade."""
 
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
@@ -42,11 +41,13 @@ def with_default(kind: Any, default: Any) -> Callable[[], object]:
 
 
 @pytest.mark.parametrize(("kind", "default"), DEFAULTS.values(), ids=DEFAULTS)
-def test_rows_get_the_default_as_the_model_stores_it(lab: Lab, kind: Any, default: Any) -> None:
+def test_existing_rows_get_the_default_as_the_model_stores_it(
+    lab: Lab, kind: Any, default: Any
+) -> None:
     lab.change(empty)
     lab.run("INSERT INTO task (id) VALUES (1)")
     lab.change(with_default(kind, default))
-    model: Any = lab.kept[-1]
+    model: Any = lab.classes[-1]
     with lab.db.session() as session:
         session.add(model(id=2))
         session.commit()
@@ -54,7 +55,7 @@ def test_rows_get_the_default_as_the_model_stores_it(lab: Lab, kind: Any, defaul
     assert values == [default, default]
 
 
-def test_each_row_gets_a_value_of_its_own_in_a_unique_column(lab: Lab) -> None:
+def test_each_row_gets_a_different_value_in_a_unique_column(lab: Lab) -> None:
     def keyed() -> None:
         class Task(SQLModel, table=True):
             id: int | None = Field(default=None, primary_key=True)
@@ -64,13 +65,13 @@ def test_each_row_gets_a_value_of_its_own_in_a_unique_column(lab: Lab) -> None:
     lab.change(empty)
     lab.run("INSERT INTO task (id) VALUES (1), (2), (3)")
     lab.change(keyed)
-    model: Any = lab.kept[-1]
+    model: Any = lab.classes[-1]
     with lab.db.session() as session:
         rows = session.exec(select(model)).all()
     assert len({row.key for row in rows} | {UUID(row.token) for row in rows}) == 6
 
 
-def test_one_value_for_many_rows_of_a_unique_column_is_foreseen(lab: Lab) -> None:
+def test_the_same_value_for_rows_of_a_unique_column_is_refused(lab: Lab) -> None:
     def unique() -> None:
         class Task(SQLModel, table=True):
             id: int | None = Field(default=None, primary_key=True)
@@ -94,10 +95,10 @@ KINDS: dict[str, Any] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("going", ["aside", "drops"])
+@pytest.mark.parametrize("option", ["aside", "drops"])
 @pytest.mark.parametrize("name", KINDS)
-def test_rows_written_since_get_a_value_that_the_column_takes(
-    lab: Lab, name: str, going: str
+def test_a_downgrade_gives_new_rows_a_value_that_the_column_accepts(
+    lab: Lab, name: str, option: str
 ) -> None:
     kind, options = KINDS[name]
 
@@ -107,18 +108,18 @@ def test_rows_written_since_get_a_value_that_the_column_takes(
             value: kind = Field(**options)  # type: ignore[valid-type, misc]  # type and arguments are variables
 
     lab.change(required)
-    lab.change(empty, allow=["loses-data"], **{going: frozenset({"task.value"})})
+    lab.change(empty, allow=["loses-data"], **{option: frozenset({"task.value"})})
     lab.run("INSERT INTO task (id) VALUES (1)")
     lab.downgrade(guarded=True)
     lab.models(required)
-    model: Any = lab.kept[-1]
+    model: Any = lab.classes[-1]
     with lab.db.session() as session:
         assert session.exec(select(model)).one().value is not None
     lab.models(empty)
     lab.upgrade(allow=frozenset({"loses-data"}))
 
 
-def test_arrays_are_filled_and_become_json(lab: Lab) -> None:
+def test_arrays_are_filled_and_converted_to_json(lab: Lab) -> None:
     if lab.db.url.backend != "postgresql":
         pytest.skip("SQLite has no arrays")
 
@@ -144,7 +145,7 @@ def test_arrays_are_filled_and_become_json(lab: Lab) -> None:
     ]
 
 
-def test_timestamps_written_on_one_database_run_on_the_other(
+def test_a_revision_with_timestamps_runs_on_the_other_database(
     lab: Lab, postgresql_database: str, tmp_path: Any
 ) -> None:
     def dated() -> None:

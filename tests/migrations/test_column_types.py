@@ -1,4 +1,4 @@
-"""The same models give no second revision, whatever their columns are."""
+"""Columns of every type: the same models give no second revision, on either database."""
 
 import ipaddress
 from datetime import date, datetime, time, timedelta
@@ -36,7 +36,7 @@ class Address(BaseModel):
     lines: list[str]
 
 
-def every_kind() -> None:
+def every_type() -> None:
     class Owner(SQLModel, table=True):
         a: int = Field(primary_key=True)
         b: str = Field(primary_key=True)
@@ -80,7 +80,7 @@ def every_kind() -> None:
             default=None, sa_column_kwargs={"server_default": sa.func.current_timestamp()}
         )
         commented: str = Field(default="", sa_column_kwargs={"comment": "It's 100% :said"})
-        order: int = Field(default=0, ge=0)  # a word of SQL's
+        order: int = Field(default=0, ge=0)  # a reserved word of SQL
         camelCase: int = Field(default=0, ge=0)
         parent_id: int | None = Field(default=None, foreign_key="everything.id", index=True)
         owner_a: int | None = None
@@ -97,28 +97,28 @@ def every_kind() -> None:
         )  # fmt: skip
 
 
-def test_no_second_revision(lab: Lab) -> None:
-    lab.change(every_kind)
+def test_the_same_models_give_no_second_revision(lab: Lab) -> None:
+    lab.change(every_type)
     assert lab.maybe() is None
     assert lab.drift() == []
 
 
-def test_and_none_on_the_other_database(lab: Lab, postgresql_database: str) -> None:
-    """A history that SQLite has written is the same tables on PostgreSQL."""
+def test_the_same_models_give_no_revision_on_the_other_database(
+    lab: Lab, postgresql_database: str
+) -> None:
+    """A history written on one database creates the same tables on PostgreSQL."""
     from colonnade import Database
 
-    lab.change(every_kind)
+    lab.change(every_type)
     other = Database(postgresql_database)
-    there = Lab(lab.root, other)
-    there.upgrade()
-    assert [
-        difference for difference in there.drift() if "timestamp" not in difference.lower()
-    ] == []
+    other_lab = Lab(lab.root, other)
+    other_lab.upgrade()
+    assert [drift for drift in other_lab.drift() if "timestamp" not in drift.lower()] == []
     other.dispose()
 
 
-def test_what_create_all_makes_is_what_the_history_makes(lab: Lab) -> None:
-    lab.models(every_kind)
+def test_create_all_and_the_history_create_the_same_tables(lab: Lab) -> None:
+    lab.models(every_type)
     lab.migrate()
     lab.db.create_all()
     with lab.db.engine.begin() as connection:
@@ -129,14 +129,14 @@ def test_what_create_all_makes_is_what_the_history_makes(lab: Lab) -> None:
     assert lab.drift() == []
 
 
-def test_it_goes_down_to_nothing(lab: Lab) -> None:
-    lab.change(every_kind)
+def test_the_downgrade_to_base_drops_all_tables(lab: Lab) -> None:
+    lab.change(every_type)
     lab.downgrade("base")
     names = sa.inspect(lab.db.engine).get_table_names()
     assert names == ["alembic_version"]
 
 
-def postgresql_kinds() -> None:
+def postgresql_types() -> None:
     class Special(SQLModel, table=True):
         id: int | None = Field(
             default=None,
@@ -152,15 +152,15 @@ def postgresql_kinds() -> None:
         __table_args__ = (sa.Index("ix_words", "words", postgresql_using="gin"),)
 
 
-def test_kinds_that_postgresql_alone_has(lab: Lab) -> None:
+def test_types_of_postgresql_give_no_second_revision(lab: Lab) -> None:
     if lab.db.url.backend != "postgresql":
         return
-    lab.change(postgresql_kinds)
+    lab.change(postgresql_types)
     assert lab.maybe() is None
     assert lab.drift() == []
 
 
-def test_json_becomes_jsonb(lab: Lab) -> None:
+def test_json_is_converted_to_jsonb(lab: Lab) -> None:
     import sqlmodel
 
     def stock() -> None:

@@ -1,4 +1,4 @@
-"""A table of SQLite that is written anew keeps what it has."""
+"""Table copies on SQLite keep everything that the table has."""
 
 import pytest
 import sqlalchemy as sa
@@ -40,15 +40,15 @@ TABLES = (
 )
 
 
-def made(lab: Lab) -> None:
-    lab.run(*(sql.replace(":", "\\:") for sql in TABLES))
+def create_tables(lab: Lab) -> None:
+    lab.run(*(statement.replace(":", "\\:") for statement in TABLES))
 
 
-def test_it_keeps_checks_triggers_indexes_collations_and_rows_that_refer_to_it(
+def test_a_table_copy_keeps_constraints_triggers_indexes_and_referring_rows(
     lab_on_sqlite: Lab,
 ) -> None:
     lab = lab_on_sqlite
-    made(lab)
+    create_tables(lab)
     before = dict(lab.rows("SELECT name, sql FROM sqlite_master WHERE type != 'table'"))
     lab.write('steps.drop_not_null("thing", "name")', 'steps.set_not_null("thing", "name")')
     lab.upgrade()
@@ -65,25 +65,25 @@ def test_it_keeps_checks_triggers_indexes_collations_and_rows_that_refer_to_it(
     for wrong in ("('too long a name', 2)", "('d', 0)"):
         with pytest.raises(sa.exc.IntegrityError):
             lab.run(f"INSERT INTO thing (name, size) VALUES {wrong}")
-    lab.run("DELETE FROM owner")  # and what is theirs, by a rule beside the column
+    lab.run("DELETE FROM owner")  # cascades to thing, by the rule of a column constraint
     assert lab.rows("SELECT name FROM thing") == [("c",)]
     lab.run("DELETE FROM thing")
     lab.run("INSERT INTO thing (name, size) VALUES ('e', 2)")
     assert lab.rows("SELECT id FROM thing") == [(4,)]  # AUTOINCREMENT
 
 
-def test_rows_that_would_refer_to_nothing_stop_it(lab_on_sqlite: Lab) -> None:
+def test_a_revision_that_leaves_dangling_references_fails(lab_on_sqlite: Lab) -> None:
     lab = lab_on_sqlite
-    made(lab)
+    create_tables(lab)
     lab.write('op.execute("DELETE FROM owner")', "op.execute('SELECT 1')")
     with pytest.raises(MigrationError, match="Rows of thing would refer to rows of owner"):
         lab.upgrade(guarded=False)
     assert lab.rows("SELECT count(*) FROM owner") == [(1,)]
 
 
-def test_foreign_keys_hold_again_afterwards(lab_on_sqlite: Lab, db: Database) -> None:
+def test_foreign_keys_are_enforced_after_a_revision(lab_on_sqlite: Lab, db: Database) -> None:
     lab = lab_on_sqlite
-    made(lab)
+    create_tables(lab)
     lab.write("op.execute('SELECT 1')", "op.execute('SELECT 1')")
     lab.upgrade()
     with pytest.raises(sa.exc.IntegrityError):

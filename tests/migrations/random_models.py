@@ -1,4 +1,4 @@
-"""Models made up at random, and edits of them, for laws that hold of every history."""
+"""Random models and random edits of them, to check properties of every history."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -29,7 +29,7 @@ NAMES = ("alpha", "order", "Group", "value_1", "user", "length", "kind")
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a made-up model."""
+    """A column of a random model."""
 
     kind: str
     nullable: bool
@@ -37,7 +37,7 @@ class Column:
     index: bool
 
     def field(self) -> tuple[Any, Any]:
-        """Its annotation and its field."""
+        """Return the column's annotation and field."""
         kind, options = KINDS[self.kind]
         more: dict[str, Any] = {**options, **({"index": True} if self.is_indexed else {})}
         if self.default or (self.nullable and self.kind in ("tags", "extra")):
@@ -49,26 +49,26 @@ class Column:
 
     @property
     def is_indexed(self) -> bool:
-        """Whether it has an index; JSON can have none that both databases take."""
+        """Whether the column has an index; both databases cannot index JSON in the same way."""
         return self.index and self.kind not in ("tags", "extra")
 
 
 Columns = Mapping[str, Column]
 
 
-def made_up(random: Random) -> Column:
-    """Any column."""
+def random_column(random: Random) -> Column:
+    """Return a random column."""
     chances = [random.random() < 0.4 for _ in range(3)]
     return Column(random.choice(list(KINDS)), *chances)
 
 
-def begin(random: Random) -> dict[str, Column]:
-    """The columns of a first model."""
-    return {name: made_up(random) for name in random.sample(NAMES, random.randint(1, 4))}
+def random_columns(random: Random) -> dict[str, Column]:
+    """Return the columns of a random model."""
+    return {name: random_column(random) for name in random.sample(NAMES, random.randint(1, 4))}
 
 
-def edit(random: Random, columns: Columns) -> tuple[dict[str, Column], dict[str, Any]]:
-    """Other columns, and the options that the change needs."""
+def random_edit(random: Random, columns: Columns) -> tuple[dict[str, Column], dict[str, Any]]:
+    """Return edited columns, and the choices that the change needs."""
     after = dict(columns)
     choices: dict[str, Any] = {}
     free = [name for name in NAMES if name not in after]
@@ -77,7 +77,7 @@ def edit(random: Random, columns: Columns) -> tuple[dict[str, Column], dict[str,
     match random.choice(kinds):
         case "add" if free:
             name = random.choice(free)
-            after[name] = made_up(random)
+            after[name] = random_column(random)
             if not (after[name].nullable or after[name].default):
                 after[name] = replace(after[name], default=True)
         case "drop" if len(after) > 1:
@@ -96,10 +96,10 @@ def edit(random: Random, columns: Columns) -> tuple[dict[str, Column], dict[str,
     return after, choices
 
 
-def define(columns: Columns) -> Callable[[], object]:
-    """What defines the model of some columns."""
+def define_model(columns: Columns) -> Callable[[], object]:
+    """Return a function that defines a model with the columns."""
 
-    def made() -> object:
+    def define() -> object:
         fields = {name: column.field() for name, column in columns.items()}
         body: dict[str, Any] = {name: field for name, (_, field) in fields.items()}
         body["id"] = Field(default=None, primary_key=True)
@@ -108,4 +108,4 @@ def define(columns: Columns) -> Callable[[], object]:
         make: Any = type(SQLModel)
         return make("Thing", (SQLModel,), body, table=True)
 
-    return made
+    return define

@@ -1,0 +1,398 @@
+"""``BodyReader``: parses request bodies to the values of columns."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from functools import cached_property
+from itertools import islice
+from types import MappingProxyType
+from typing import Any
+
+from pydantic import MISSING, AliasChoices, AliasPath, BaseModel, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticKnownError, from_json, to_json
+
+from colonnade.errors import QueryError, error_entry
+from colonnade.models import Shape, local_as_utc, schemas
+from colonnade.rows._column_checks import column_check
+from colonnade.rows._long_numbers import LongNumber, load_json, long_number_pattern
+
+MAX_ERRORS = 20
+"""The maximum number of errors in a response; a body of 4 MiB can contain two million."""
+
+MAX_PYDANTIC_ERRORS = 20_000
+"""With more errors than this, list none of them: Pydantic can only build all of them."""
+
+_NOT_JSON: Any = object()
+"""Stands for a body that is not JSON, or contains NaN or Infinity."""
+
+NO_VALUES: Mapping[str, Any] = MappingProxyType({})
+
+_JSON_TYPES: dict[str, tuple[tuple[type, ...], str]] = {
+    "integer": ((int, float), "int_type"),
+    "float": ((int, float), "float_type"),
+    "decimal": ((int, float, str), "decimal_type"),
+    "boolean": ((bool,), "bool_type"),
+    "datetime": ((str,), "datetime_type"),
+    "date": ((str,), "date_type"),
+    "time": ((str,), "time_type"),
+    "timedelta": ((str,), "time_delta_type"),
+}
+
+
+class BodyReader:
+    """Parses the request bodies of one table.
+
+    Args:
+        shape: The table.
+        schema: The schema of a body.
+        complete: Whether a body describes a complete row, which the model validates as well.
+    """
+
+    def __init__(self, shape: Shape, schema: type[BaseModel], *, complete: bool) -> None:
+        self.shape = shape
+        self.schema = schema
+        self._is_derived = schema in (schemas(shape.model).create, schemas(shape.model).update)
+        self._is_complete = complete
+        self._json_types = dict(self._documented_types())
+        self._decimals = {
+            name: long_number_pattern(name)
+            for name, (_, kind) in self._json_types.items()
+            if kind == "decimal_type"
+        }
+        # The fields that are columns, and whether None stands for the column's default.
+        self._columns = {
+            name: not shape.columns[name].nullable and shape.columns[name].has_default
+            for name in schema.model_fields
+            if name in shape.columns
+        }
+        self._generated_datetimes = [
+            name
+            for name in self._columns
+            if shape.columns[name].is_aware and schema.model_fields[name].default_factory
+        ]
+        self._json_names = {
+            name: _json_name(name, field) for name, field in schema.model_fields.items()
+        }
+        # Unknown fields are refused, unless the schema configures ``extra``.
+        self._accepted_names = (
+            None if schema.model_config.get("extra") else set(_accepted_names(schema))
+        )
+        self._checks = {
+            name: check
+            for name, column in shape.columns.items()
+            # Derived schemas check text themselves.
+            if not (self._is_derived and column.kind == "text")
+            and (check := column_check(column)) is not None
+        }
+
+    def _documented_types(self) -> Iterator[tuple[str, tuple[tuple[type, ...], str]]]:
+        """The JSON types of each field, and Pydantic's error type for others, by name in JSON.
+
+        Pydantic accepts ``true`` for 1 and a number for a datetime; the OpenAPI schema does not.
+        """
+        for name, field in self.schema.model_fields.items():
+            column = self.shape.columns.get(name)
+            if column is not None and column.kind in _JSON_TYPES and column.accepts(field):
+                yield _json_name(name, field), _JSON_TYPES[column.kind]
+
+    def read(
+        self,
+        body: bytes,
+        loc: tuple[Any, ...] = ("body",),
+        scope_values: Mapping[str, Any] = NO_VALUES,
+    ) -> dict[str, Any]:
+        """Parse a JSON body to values by field: see ``parse`` and ``values``.
+
+        Raises:
+            QueryError: The schema, the model or a column does not accept it.
+        """
+        return self.values(self.parse(body, loc, scope_values), loc, scope_values)
+
+    def parse(
+        self,
+        body: bytes,
+        loc: tuple[Any, ...] = ("body",),
+        scope_values: Mapping[str, Any] = NO_VALUES,
+    ) -> BaseModel:
+        """Parse a JSON body to an instance of the schema.
+
+        Args:
+            body: The body.
+            loc: Its location in the request, for messages.
+            scope_values: Values by field that the scope sets, and that the body may omit.
+
+        Raises:
+            QueryError: The schema does not accept it.
+        """
+        instance: BaseModel = self._parse(self.schema.model_validate_json, body, loc, scope_values)
+        return instance
+
+    def parse_list(
+        self,
+        body: bytes,
+        max_rows: int,
+        loc: tuple[Any, ...] = ("body",),
+        scope_values: Mapping[str, Any] = NO_VALUES,
+    ) -> list[BaseModel]:
+        """Parse a body that is a JSON array to instances of the schema.
+
+        Args:
+            body: The body.
+            max_rows: The maximum number of rows.
+            loc: Its location in the request, for messages.
+            scope_values: Values by field that the scope sets, and that the body may omit.
+
+        Raises:
+            QueryError: It has no rows or too many, or the schema does not accept one of them.
+        """
+        parse = self._list_adapter.validate_json
+        instances: list[BaseModel] = self._parse(parse, body, loc, scope_values, max_rows=max_rows)
+        return instances
+
+    @cached_property
+    def _list_adapter(self) -> TypeAdapter[Any]:
+        list_type: Any = list[self.schema]  # type: ignore[name-defined]  # only known at run time
+        return TypeAdapter(list_type)
+
+    def _parse(
+        self,
+        parse: Callable[[bytes], Any],
+        body: bytes,
+        loc: tuple[Any, ...],
+        scope_values: Mapping[str, Any],
+        *,
+        max_rows: int | None = None,
+    ) -> Any:
+        if not body:
+            raise QueryError([error_entry("missing", loc, "A JSON body is required")])
+        try:
+            raw = self.parse_json(body)
+        except ValueError:
+            raw = _NOT_JSON
+        except RecursionError:
+            raise QueryError([error_entry("too_deep", loc, "JSON is nested too deeply")]) from None
+        if max_rows is not None and isinstance(raw, list):
+            check_batch_size(len(raw), max_rows, loc)  # before validating each row
+        if raw is not _NOT_JSON and self._has_long_number(body):
+            body = to_json(raw)
+        try:
+            parsed = parse(self._with_scope_values(body, raw, scope_values))
+        except ValidationError as error:
+            raise QueryError(error_entries(error, loc)) from None
+        except RecursionError:
+            raise QueryError([error_entry("too_deep", loc, "JSON is nested too deeply")]) from None
+        if raw is _NOT_JSON:
+            message = "JSON cannot contain NaN or Infinity"
+            raise QueryError([error_entry("finite_number", loc, message)])
+        rows = [(loc, raw)]
+        if isinstance(raw, list):
+            rows = [((*loc, index), row) for index, row in enumerate(raw)]
+        errors_found = (
+            error
+            for row_loc, row in rows
+            if isinstance(row, dict)
+            for error in self._undocumented_values(row, row_loc)
+        )
+        errors = list(islice(errors_found, MAX_ERRORS))
+        if errors:
+            raise QueryError(errors)
+        return parsed
+
+    def parse_json(self, body: bytes) -> Any:
+        """Parse JSON, with decimals as text where they have more digits than a float keeps.
+
+        Raises:
+            ValueError: It is not JSON.
+        """
+        if not self._has_long_number(body):
+            return from_json(body, allow_inf_nan=False)
+        raw = load_json(body)
+        for row in raw if isinstance(raw, list) else [raw]:
+            for name in self._decimals if isinstance(row, dict) else ():
+                value = row.get(name)
+                if isinstance(value, LongNumber):
+                    row[name] = value.text
+        return raw
+
+    def _has_long_number(self, body: bytes) -> bool:
+        """Whether a decimal may have more digits than a float keeps."""
+        for pattern in self._decimals.values():  # noqa: SIM110 - half the time of any()
+            if pattern.search(body) is not None:
+                return True
+        return False
+
+    def _with_scope_values(self, body: bytes, raw: Any, scope_values: Mapping[str, Any]) -> bytes:
+        """The body, completed with the required fields that the scope sets."""
+        fields = self.schema.model_fields
+        additions = {
+            _json_name(name, fields[name]): value
+            for name, value in scope_values.items()
+            if name in fields and fields[name].is_required()
+        }
+        if not additions or raw is _NOT_JSON:
+            return body  # the schema reports that it is not JSON
+        rows = raw if isinstance(raw, list) else [raw]
+        completed = [additions | row if isinstance(row, dict) else row for row in rows]
+        return to_json(completed if isinstance(raw, list) else completed[0])
+
+    def _undocumented_values(
+        self, row: dict[str, Any], loc: tuple[Any, ...]
+    ) -> Iterator[dict[str, Any]]:
+        """Errors for types and fields that Pydantic accepts but the OpenAPI schema does not."""
+        for name, value in row.items():
+            expected = self._json_types.get(name)
+            if expected is None or value is None:
+                continue
+            types, kind = expected
+            if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+                message = PydanticKnownError(kind).message()  # type: ignore[arg-type]  # from _JSON_TYPES
+                yield error_entry(kind, (*loc, name), message)
+        if self._accepted_names is not None and not row.keys() <= self._accepted_names:
+            for name in row.keys() - self._accepted_names:
+                message = "Extra inputs are not permitted"
+                yield error_entry("extra_forbidden", (*loc, name), message)
+
+    def values(
+        self,
+        instance: BaseModel,
+        loc: tuple[Any, ...] = ("body",),
+        scope_values: Mapping[str, Any] = NO_VALUES,
+    ) -> dict[str, Any]:
+        """The values in an instance of the schema, checked against their columns.
+
+        Args:
+            instance: The instance.
+            loc: Its location in the request, for messages.
+            scope_values: Values by field that the scope sets. A default does not override them; a
+                value in the body does.
+
+        Raises:
+            QueryError: The model or a column does not accept a value.
+        """
+        fields_set = instance.model_fields_set
+        names: Iterable[str] = self._columns
+        if not self._is_complete:
+            names = fields_set & self._columns.keys()
+        elif scope_values:
+            names = [
+                name for name in self._columns if name in fields_set or name not in scope_values
+            ]
+        values = {}
+        for name in names:
+            value = getattr(instance, name)
+            if value is MISSING or (value is None and self._is_complete and self._columns[name]):
+                continue
+            values[name] = value
+        for name in self._generated_datetimes:
+            # From a default; a datetime in the body has an offset.
+            value = values.get(name)
+            if isinstance(value, datetime) and value.tzinfo is None and name not in fields_set:
+                values[name] = local_as_utc(value, self.shape.model, name)
+        if not self._is_derived:
+            values |= (
+                self.validated(values, loc)
+                if self._is_complete
+                else self._validated_changes(values, loc)
+            )
+        return self.checked(values, loc)
+
+    def _validated_changes(self, values: dict[str, Any], loc: tuple[Any, ...]) -> dict[str, Any]:
+        """The changes of a custom schema, as the table's update schema validates them.
+
+        Fields that the schema inherits from a base of the table bring their rules with them.
+        """
+        model, update = self.shape.model, schemas(self.shape.model).update
+        shared = [base for base in model.__mro__ if base in self.schema.__mro__]
+        known = {name for base in shared for name in getattr(base, "model_fields", ())}
+        extra = {name: value for name, value in values.items() if name not in known}
+        body = {
+            _json_name(name, update.model_fields[name]): value
+            for name, value in extra.items()
+            if name in update.model_fields
+        }
+        try:
+            instance = update.model_validate(body)
+        except ValidationError as error:
+            raise QueryError(error_entries(error, loc)) from None
+        return {name: getattr(instance, name) for name in instance.model_fields_set}
+
+    def validated(self, values: dict[str, Any], loc: tuple[Any, ...] = ("body",)) -> dict[str, Any]:
+        """The values, as validated by the model.
+
+        Raises:
+            QueryError: The model does not accept them.
+        """
+        fields = self.shape.model.model_fields
+        body = {_json_name(name, fields[name]): value for name, value in values.items()}
+        try:
+            row = self.shape.model.model_validate(body)
+        except ValidationError as error:
+            raise QueryError(error_entries(error, loc)) from None
+        return {name: getattr(row, name) for name in values}
+
+    def checked(self, values: dict[str, Any], loc: tuple[Any, ...] = ("body",)) -> dict[str, Any]:
+        """The values, checked and converted for their columns.
+
+        Raises:
+            QueryError: A column cannot store a value, such as text with a NUL character, a
+                datetime without an offset or an integer that is too large.
+        """
+        errors: list[dict[str, Any]] = []
+        for name, value in values.items():
+            check = self._checks.get(name)
+            field_loc = (*loc, self._json_names.get(name, name))
+            if value is None:
+                if not self.shape.columns[name].nullable:
+                    message = "Input should not be null"
+                    errors.append(error_entry("not_null", field_loc, message))
+                continue
+            if check is None:
+                continue
+            try:
+                values[name] = check(value)
+            except ValidationError as error:
+                errors += error_entries(error, field_loc)
+            except (ValueError, OverflowError, RecursionError) as error:
+                errors.append(error_entry("value_error", field_loc, str(error), None))
+        if errors:
+            raise QueryError(errors)
+        return values
+
+
+def check_batch_size(count: int, max_rows: int, loc: tuple[Any, ...]) -> None:
+    """Refuse a batch without rows, or with too many.
+
+    Raises:
+        QueryError: It does not have 1 to ``max_rows`` rows.
+    """
+    if not 1 <= count <= max_rows:
+        message = f"A batch must have 1 to {max_rows:,} rows, not {count:,}"
+        raise QueryError([error_entry("batch", loc, message)])
+
+
+def error_entries(error: ValidationError, loc: tuple[Any, ...]) -> list[dict[str, Any]]:
+    """Pydantic's errors as entries of a ``QueryError``, located in the request."""
+    if error.error_count() > MAX_PYDANTIC_ERRORS:
+        message = f"{error.error_count():,} values are not valid"
+        return [error_entry("invalid", loc, message)]
+    return [
+        error_entry(detail["type"], (*loc, *detail["loc"]), detail["msg"], detail.get("input"))
+        for detail in error.errors(include_url=False, include_context=False)[:MAX_ERRORS]
+    ]
+
+
+def _json_name(name: str, field: FieldInfo) -> str:
+    """The name of a field in a body."""
+    alias = field.validation_alias or field.alias
+    return alias if isinstance(alias, str) else name
+
+
+def _accepted_names(schema: type[BaseModel]) -> Iterator[str]:
+    """The names and aliases under which a body may contain the fields of a schema."""
+    for name, field in schema.model_fields.items():
+        yield name
+        for alias in (field.alias, field.validation_alias):
+            for choice in alias.choices if isinstance(alias, AliasChoices) else [alias]:
+                first = choice.path[0] if isinstance(choice, AliasPath) else choice
+                if isinstance(first, str):
+                    yield first
