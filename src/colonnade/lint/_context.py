@@ -202,7 +202,7 @@ class Context:
             node: The location.
             message: What is wrong.
             fix: The fix, if there is one.
-            advice: What to do if there is no fix.
+            advice: What to do about the problem.
             whole: Whether to underline the whole node; if not, only the name of a class or
                 function, or the first line.
             hidden: Whether the source text is a secret that must not be shown.

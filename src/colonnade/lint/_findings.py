@@ -46,7 +46,7 @@ class Finding:
         end_line: The last line.
         end_column: The column after the last character.
         cell: The notebook cell, counted from 1; lines then count from the start of the cell.
-        advice: What to do if there is no fix.
+        advice: What to do about the problem.
         fix: The fix, if there is one.
         hidden: Whether the source text is a secret that must not be shown.
     """

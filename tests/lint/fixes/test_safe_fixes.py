@@ -352,10 +352,10 @@ class Note(SQLModel, table=True):
         sa_relationship_kwargs={{"foreign_keys": "[Note.reader_id]"}})
 """
 UNCERTAIN = {
-    "a link table and a key": LINKED.format(options=""),
-    "a link table and a key that is named": LINKED.format(options="foreign_keys=[club_id]"),
-    "two keys": TWO_KEYS.format(written="writer_id"),
-    "two lists over one key": """
+    "a link table and a foreign key": LINKED.format(options=""),
+    "a link table and an explicit foreign key": LINKED.format(options="foreign_keys=[club_id]"),
+    "two foreign keys": TWO_KEYS.format(written="writer_id"),
+    "two lists over one foreign key": """
 class Owner(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
     pets: list["Pet"] = Relationship()
@@ -366,7 +366,7 @@ class Pet(SQLModel, table=True):
     owner_id: int | None = Field(default=None, foreign_key="owner.id")
     owner: Owner | None = Relationship()
 """,
-    "an overload that is sync": f"""{CLIENTS}
+    "a sync overload": f"""{CLIENTS}
 @overload
 def client(sync: Literal[False] = False) -> AsyncClient: ...
 @overload
@@ -379,12 +379,12 @@ async def forget(key: str) -> None:
         c.delete(key)
     client(sync=True).delete(key)
 """,
-    "a client that is entered as another": f"""{CLIENTS}
+    "a context manager that returns another client": f"""{CLIENTS}
 async def forget(key: str) -> None:
     with AsyncClient() as c:
         c.delete(key)
 """,
-    "a client that is one of two": f"""{CLIENTS}
+    "one of two clients": f"""{CLIENTS}
 async def forget(key: str, make) -> None:
     c = AsyncClient() if key else make()
     c.delete(key)
@@ -394,7 +394,7 @@ async def forget(key: str, make) -> None:
         d = make()
     d.delete(key)
 """,
-    "a client that a function may give": f"""{CLIENTS}
+    "a client that a function may return": f"""{CLIENTS}
 def client(sync: bool, make):
     if sync:
         return make()
@@ -417,7 +417,7 @@ class Cache:
     async def forget(self, key: str) -> None:
         self.client.delete(key)
 """,
-    "a client of the module that is one of two": f"""{CLIENTS}
+    "one of two global clients": f"""{CLIENTS}
 if TYPE_CHECKING:
     client = AsyncClient()
 else:
@@ -426,7 +426,7 @@ else:
 async def forget(key: str) -> None:
     client.delete(key)
 """,
-    "a method that is replaced in its class": """
+    "a method that the class redefines": """
 class Client:
     async def delete(self, key: str) -> None: ...
     delete = in_thread(delete)
@@ -434,14 +434,14 @@ class Client:
 async def forget(c: Client, key: str) -> None:
     c.delete(key)
 """,
-    "a method that an heir overrides": f"""{CLIENTS}
+    "a method that a subclass overrides": f"""{CLIENTS}
 class Recorder(AsyncClient):
     def delete(self, key: str) -> None: ...
 
 async def forget(c: AsyncClient, key: str) -> None:
     c.delete(key)
 """,
-    "a function that is imported where it can be": """
+    "a function with a fallback for a missing import": """
 try:
     from fast import send
 except ImportError:
@@ -450,7 +450,7 @@ except ImportError:
 async def forget(key: str) -> None:
     send(key)
 """,
-    "a function that is wrapped afterwards": """
+    "a function that is wrapped later": """
 async def send(key: str) -> None: ...
 
 send = run_in_thread(send)
@@ -458,12 +458,12 @@ send = run_in_thread(send)
 async def forget(key: str) -> None:
     send(key)
 """,
-    "a URL that a module may use for more": """
+    "a URL that the module may use for something else": """
 URL = "postgresql+asyncpg://db.example.com/tasks?sslmode=require"
 engine = create_async_engine(URL)
 sync_engine = create_engine(URL.replace("+asyncpg", "+psycopg"))
 """,
-    "a URL that another function is given": """
+    "a URL that is passed to another function": """
 def told(url: str) -> str:
     return url.partition("?")[2]
 
@@ -477,7 +477,7 @@ class Note(SQLModel):
 def notes(session: Session):
     return session.exec(select(Note)).all()
 """,
-    "a class that would have no key": """
+    "a class without a primary key": """
 class Note(SQLModel):
     text: str
 
@@ -488,11 +488,11 @@ def notes(session: Session):
 def tasks(session: Session, titles):
     return session.exec(select(Task).where(Task.title in titles)).all()
 """,
-    "a comparison with more than None, True and False": """
+    "a comparison with an unknown value": """
 def tasks(session: Session, title: str):
     return session.exec(select(Task).where(Task.title is title)).all()
 """,
-    "a comment within a condition": """
+    "a comment inside a condition": """
 def tasks(session: Session):
     return session.exec(select(Task).where(
         Task.title  # what it is called
@@ -506,14 +506,14 @@ def tasks(session: Session, other):
         statement = other()
     return session.execute(statement).scalars().all()
 """,
-    "a statement of text": """
+    "a text statement": """
 def tasks(session: Session, text):
     return session.execute(select(Task).from_statement(text)).scalars().all()
 """,
-    "a number of threads that have a database in memory": """
+    "a number of in-memory databases": """
 engine = create_engine("sqlite://", pool_size=20)
 """,
-    "a pool that SQLite is given on purpose": """
+    "an explicit pool class": """
 engine = create_engine("sqlite://", poolclass=QueuePool, pool_size=20)
 """,
 }
@@ -534,7 +534,7 @@ CERTAIN = {
             c = AsyncClient()
             c.delete('a')
     """,
-    "what is entered": """
+    "a context manager": """
         async def f():
             async with AsyncClient() as c:
                 c.delete('a')
@@ -553,7 +553,7 @@ CERTAIN = {
             async def f(self):
                 self.c.delete('a')
     """,
-    "a name of the module": """
+    "a global variable": """
         c = AsyncClient()
 
         async def f():

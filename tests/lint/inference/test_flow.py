@@ -70,7 +70,7 @@ async def one(session: SessionDep) -> str:
     await session.refresh(task)
     return task.title
 """,
-            id="refreshed between",
+            id="refreshed before the read",
         ),
         pytest.param(
             """
@@ -79,7 +79,7 @@ async def one(session: SessionDep) -> str:
     await session.commit()
     return task.title
 """,
-            id="a row that no session has",
+            id="a row outside sessions",
         ),
         pytest.param(
             """
@@ -89,7 +89,7 @@ async def one(session: SessionDep, really: bool) -> str:
         await session.commit()
     return task.title  # CLN205
 """,
-            id="on one of the ways",
+            id="committed in one branch",
         ),
         pytest.param(
             """
@@ -100,7 +100,7 @@ async def one(session: SessionDep, really: bool) -> str:
         return "done"
     return task.title
 """,
-            id="the way with the commit has ended",
+            id="the branch with the commit has returned",
         ),
         pytest.param(
             """
@@ -109,7 +109,7 @@ async def one(session: SessionDep) -> None:
         print(task.title)  # CLN205
         await session.commit()
 """,
-            id="the round of a loop before",
+            id="committed in the previous iteration",
         ),
         pytest.param(
             """
@@ -119,7 +119,7 @@ async def one(session: SessionDep) -> str:
     task = await session.get_one(Task, 1)
     return task.title
 """,
-            id="read again",
+            id="read again with a query",
         ),
         pytest.param(
             """
@@ -139,7 +139,7 @@ async def one(session: SessionDep) -> list[str]:
         await session.refresh(task)
     return [task.title for task in tasks]
 """,
-            id="each of a list refreshed",
+            id="every row of a list refreshed",
         ),
         pytest.param(
             """
@@ -151,7 +151,7 @@ async def one(session: SessionDep) -> str:
         return "no"
     return task.title  # CLN205
 """,
-            id="in a try",
+            id="committed in a try",
         ),
         pytest.param(
             """
@@ -185,7 +185,7 @@ async def one() -> str:
         task = await session.get_one(Task, 1)
     return task.title  # CLN205
 """,
-            id="a block that commits at its end",
+            id="a context manager that commits",
         ),
         pytest.param(
             """
@@ -193,7 +193,7 @@ async def one(session: SessionDep, task: Task) -> str:
     await session.commit()
     return task.title
 """,
-            id="a row from elsewhere",
+            id="a row from another function",
         ),
         pytest.param(
             """
@@ -203,7 +203,7 @@ async def one(session: SessionDep) -> list[str]:
     tasks = tasks[1:]
     return [task.title for task in tasks]  # CLN205
 """,
-            id="a part of what was expired",
+            id="a row of an expired list",
         ),
         pytest.param(
             """
@@ -215,7 +215,7 @@ async def one(session: SessionDep) -> str:
         pass
     return task.title  # CLN205
 """,
-            id="in a try of groups",
+            id="committed in a try with except*",
         ),
         pytest.param(
             """
@@ -225,7 +225,7 @@ async def one(session: SessionDep) -> int | None:
     await session.commit()
     return key
 """,
-            id="read before",
+            id="read before the commit",
         ),
     ],
 )

@@ -47,7 +47,7 @@ def valid(session: Session):
 
 
 UNCLEAR_USES = {
-    "a row, which has no zone on SQLite": "def f(one: Pass): return one.until > datetime.utcnow()",
+    "a row, naive on SQLite": "def f(one: Pass): return one.until > datetime.utcnow()",
     "a difference": "def f(one: Pass): return datetime.utcnow() - one.until",
     "a variable": """
         def f(one: Pass):
@@ -56,11 +56,11 @@ UNCLEAR_USES = {
     """,
     "a parameter": "def f(one: Pass, at: datetime): one.until = at",
     "a comparison with a parameter": "def f(at): return select(Pass).where(Pass.until > at)",
-    "a text": "def f(one: Pass): return one.until.isoformat()",
+    "formatted text": "def f(one: Pass): return one.until.isoformat()",
     "an argument": "def f(one: Pass): return print(one.until)",
-    "a row of who knows what": "def f(one): return one.until",
-    "a name": "def f(one: Pass, value): setattr(one, 'until', value)",
-    "another class's keyword": "def f(make, at): return make(until=at)",
+    "a row of an unknown class": "def f(one): return one.until",
+    "an attribute name": "def f(one: Pass, value): setattr(one, 'until', value)",
+    "a keyword argument of another class": "def f(make, at): return make(until=at)",
 }
 
 

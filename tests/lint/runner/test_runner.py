@@ -155,7 +155,7 @@ def test_files_that_share_a_module_name_are_all_checked(
     everything = run(project)
     engines = [name for name, code in everything if code == "CLN404"]
     assert sorted(engines) == sorted(Path(name).name for name in names)
-    assert everything == run(project), "the cache knows each of them"
+    assert everything == run(project), "the cache distinguishes them"
     assert run(project, names[0]) == [(Path(names[0]).name, "CLN404")]
     (project / names[0]).unlink()
     assert len(run(project)) == len(everything) - 1

@@ -101,16 +101,16 @@ def loop_source(source: ast.expr) -> str:
 def bind_parameters(flow: Flow, node: Function) -> None:
     """Infer each parameter from its annotation, its default or a pytest fixture."""
     owner = flow.scope.module.owning_class(node)
-    for number, (name, default) in enumerate(parameters(node)):
-        inferred = name_inference.infer_annotation(flow.inference, flow.scope, name.annotation)
+    for number, (parameter, default) in enumerate(parameters(node)):
+        inferred = name_inference.infer_annotation(flow.inference, flow.scope, parameter.annotation)
         if default is not None:
             depends = name_inference.infer_depends(flow.inference, flow.scope, default)
             inferred = inferred if depends is None else _prefer_dependency(inferred, depends)
-        if number == 0 and owner is not None and name.annotation is None:
+        if number == 0 and owner is not None and parameter.annotation is None:
             inferred = Value(Kind.INSTANCE, flow.scope.module.qualified_name(owner))
-        if inferred is None and name.annotation is None:
-            inferred = name_inference.infer_fixture(flow.inference, flow.scope, node, name.arg)
-        flow.state.names[name.arg] = inferred
+        if inferred is None and parameter.annotation is None:
+            inferred = name_inference.infer_fixture(flow.inference, flow.scope, node, parameter.arg)
+        flow.state.names[parameter.arg] = inferred
 
 
 def bind_imports(flow: Flow, node: ast.Import | ast.ImportFrom) -> None:

@@ -151,18 +151,18 @@ def _is_name_from_outside(context: Context, node: ast.Name, depth: int) -> bool:
     function = context.module.enclosing_function(node)
     if function is None or node.id.isupper():
         return False
-    for name, default in parameters(function):
-        if name.arg == node.id:
-            hint = context.hint(name.annotation)
+    for parameter, default in parameters(function):
+        if parameter.arg == node.id:
+            hint = context.hint(parameter.annotation)
             depends = isinstance(default, ast.Call) and context.resolve(default.func) in lib.DEPENDS
             may_be_text = (
-                hint.name in ("str", "builtins.str", "typing.Any") or name.annotation is None
+                hint.name in ("str", "builtins.str", "typing.Any") or parameter.annotation is None
             )
             return (
                 may_be_text
                 and not depends
                 and not hint.literals
-                and name.arg not in ("self", "cls")
+                and parameter.arg not in ("self", "cls")
             )
     values: list[ast.expr] = []
     for assignment in ast.walk(function):

@@ -63,18 +63,18 @@ def titles(
         for endpoint in context.endpoints:
             if endpoint.verb != "get":
                 continue
-            for name, default in parameters(endpoint.node):
-                hint = context.hint(name.annotation)
+            for parameter, default in parameters(endpoint.node):
+                hint = context.hint(parameter.annotation)
                 if hint.name not in ("int", "builtins.int") or not _is_statement_limit(
-                    context, endpoint.node, context.module, name.arg
+                    context, endpoint.node, context.module, parameter.arg
                 ):
                     continue
                 if self._has_maximum(context, default, hint.metadata):
                     continue
-                message = f"`{name.arg}` has no maximum: a client can request the whole table"
-                fix = self._add_maximum(context, name, default)
+                message = f"`{parameter.arg}` has no maximum: a client can request the whole table"
+                fix = self._add_maximum(context, default)
                 advice = "Set a maximum with `Query(le=...)`"
-                yield context.finding(self.code, name, message, fix=fix, advice=advice)
+                yield context.finding(self.code, parameter, message, fix=fix, advice=advice)
 
     def _has_maximum(
         self, context: Context, default: ast.expr | None, metadata: tuple[ast.expr, ...]
@@ -95,7 +95,7 @@ def titles(
                 return True
         return False
 
-    def _add_maximum(self, context: Context, name: ast.arg, default: ast.expr | None) -> Fix | None:
+    def _add_maximum(self, context: Context, default: ast.expr | None) -> Fix | None:
         if isinstance(default, ast.Call) and context.resolve(default.func) == lib.QUERY:
             edits = context.editor.add_argument(default, "le=100")
             return Fix("Allow at most 100", edits, safe=False)

@@ -119,8 +119,11 @@ def _needs_no_escape(context: Context, inner: ast.expr) -> bool:
         values = [value.value for value in inner.values if isinstance(value, ast.FormattedValue)]
         return all(_needs_no_escape(context, value) for value in values)
     function = context.module.enclosing_function(inner)
-    for name, _ in parameters(function) if function is not None else ():
-        if is_name(inner, name.arg) and context.hint(name.annotation).name not in TEXT_TYPES:
+    for parameter, _ in parameters(function) if function is not None else ():
+        if (
+            is_name(inner, parameter.arg)
+            and context.hint(parameter.annotation).name not in TEXT_TYPES
+        ):
             return True
     text = ast.unparse(inner).lower()
     return (

@@ -150,7 +150,7 @@ def _belongs_to_caller(context: Context, call: ast.Call, source: str) -> bool:
     function = context.module.enclosing_function(call)
     if function is None or function in context.request_functions or function.decorator_list:
         return False  # a decorator may end the transaction
-    return any(name.arg == source for name, _ in parameters(function))
+    return any(parameter.arg == source for parameter, _ in parameters(function))
 
 
 def _raises_after(context: Context, try_statement: ast.Try) -> bool:

@@ -54,7 +54,7 @@ class Task(SQLModel, table=True):
                     required = [column for column in key.columns if not column.nullable]
                     if required:
                         message = (
-                            f'`ondelete="SET NULL"` fails for {names(required)}: it is NOT NULL'
+                            f'`ondelete="SET NULL"` fails, because {names(required)} cannot be NULL'
                         )
                         advice = "Make the column nullable, or use another `ondelete`"
                         yield schema.finding(self.code, table, message, advice)
