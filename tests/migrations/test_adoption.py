@@ -122,7 +122,7 @@ def test_the_models_of_the_project_template_are_adopted(
 ) -> None:
     import colonnade.templates
 
-    models = Path(colonnade.templates.__file__).parent / "project/app/models.py"
+    models = Path(colonnade.templates.__file__).parent / "tasks/app/models.py"
 
     def template_models() -> None:
         exec(models.read_text(), {"__name__": "template"})
@@ -371,7 +371,7 @@ def test_the_adopted_template_has_the_same_columns_and_relationships(
 ) -> None:
     import colonnade.templates
 
-    models = Path(colonnade.templates.__file__).parent / "project/app/models.py"
+    models = Path(colonnade.templates.__file__).parent / "tasks/app/models.py"
     lab.models(lambda: exec(models.read_text(), {"__name__": "template"}))
     lab.db.create_all()
     expected = (columns(), relations())
