@@ -76,3 +76,12 @@ def test_links_exist(page: Path) -> None:
 def test_the_readme_links_every_page() -> None:
     linked = {target for target, _ in LINK.findall((ROOT / "README.md").read_text())}
     assert {f"docs/{page.name}" for page in PAGES[1:]} <= linked
+
+
+def test_the_code_of_the_documentation_has_no_findings(tmp_path: Path) -> None:
+    pages = [page for page in PAGES if page.name != "rules.md"]  # which shows mistakes
+    done = subprocess.run(
+        [sys.executable, "-m", "colonnade", "check", "--no-cache", *map(str, pages)],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -72,6 +72,27 @@ CASES = {
             class Note(SQLModel, table=False):
                 id: int = Field(primary_key=True)
         """,
+        """
+            from typing import Generic, TypeVar
+            import colonnade
+
+            T = TypeVar("T")
+
+            class Owned(colonnade.SQLModel, Generic[T]):
+                id: T = Field(primary_key=True)
+                task_id: int | None = Field(default=None, foreign_key="task.id")
+                task: Task | None = Relationship()
+
+            class Note(Owned[int], table=True):
+                text: str
+        """,
+        """
+            class Owned(SQLModel):  # CLN101
+                task: Task | None = Relationship()
+
+            class Note(Owned, table=True):
+                id: int = Field(primary_key=True)
+        """,
     ],
     "CLN102": [
         """
@@ -256,6 +277,26 @@ CASES = {
         """
             async def main(s: Session):
                 s.commit()
+        """,
+    ],
+    "CLN207": [
+        """
+            import colonnade
+
+            class Book(colonnade.SQLModel, table=True):
+                id: int | None = Field(default=None, primary_key=True)
+                task_id: int | None = Field(default=None, foreign_key="task.id")
+                task: Task | None = Relationship()
+
+            class BookRead(Book, schema="read"): ...
+
+            async def get_async_session():
+                async with AsyncSession(engine, expire_on_commit=False) as session:
+                    yield session
+
+            @app.get("/books/{key}", response_model=BookRead)
+            async def book(key: int, session: AsyncSession = Depends(get_async_session)) -> Book:
+                return await session.get_one(Book, key)
         """,
     ],
     "CLN212": [

@@ -204,7 +204,10 @@ class Model:
     @cached_property
     def bases(self) -> list["Model"]:
         """The direct bases that are models of the project."""
-        bases = (self.project.model(self.resolve(base)) for base in self.node.bases)
+        nodes = (
+            base.value if isinstance(base, ast.Subscript) else base for base in self.node.bases
+        )
+        bases = (self.project.model(self.resolve(node)) for node in nodes)
         return [base for base in bases if base is not None and base is not self]
 
     @cached_property

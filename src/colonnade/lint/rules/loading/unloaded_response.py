@@ -82,7 +82,7 @@ async def tasks(session: AsyncSession = Depends(get_session)):
                     continue
                 if context.module.enclosing_function(node) is endpoint.node:
                     yield from self._check_returned(
-                        context, endpoint, node.value, set(schema.members)
+                        context, endpoint, node.value, set(schema.fields)
                     )
 
     def _check_returned(

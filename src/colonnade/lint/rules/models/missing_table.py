@@ -114,7 +114,10 @@ def _table_use(model: Model) -> str:
     subclasses = names.subclasses.get(model.name, frozenset())
     if model.name in names.queried and not subclasses:
         return "is queried"
-    if any(relation.name in model.declared for relation in model.relations.values()):
+    declares_relations = any(name in model.declared for name in model.relations)
+    # The tables that inherit from one of Colonnade's models have its relations.
+    is_base = not model.is_stock_sqlmodel and not subclasses.isdisjoint(names.tables)
+    if declares_relations and not is_base:
         return "has relations"
     declared = [member for member in model.declared.values() if isinstance(member, ModelField)]
     if (
