@@ -9,6 +9,7 @@ from fastapi import Cookie, Depends, FastAPI, Header, Request, Response
 from fastapi.routing import APIRoute
 from fastapi.security import APIKeyCookie, APIKeyHeader, HTTPBearer
 from fastapi.testclient import TestClient
+from starlette.routing import Route
 
 from colonnade.resources import _fastapi_compat as compat
 
@@ -127,3 +128,22 @@ def test_a_request_accepts_another_receive() -> None:
         return (await other.body()).decode()
 
     assert TestClient(app).post("/", content=b"body").json() == "other"
+
+
+def test_the_query_parameters_of_an_endpoint_and_its_dependencies_are_found() -> None:
+    def tenant(tenant: int = 0) -> int:
+        return tenant
+
+    app = FastAPI()
+
+    @app.get("/")
+    async def read(
+        number: Annotated[int, Depends(tenant)], text: str = "", key: str = Header()
+    ) -> None: ...
+
+    (route,) = [route for route in app.routes if isinstance(route, APIRoute)]
+    assert compat.declared_query_names(route) == {"tenant", "text"}
+
+
+def test_a_route_of_starlette_declares_no_query_parameters() -> None:
+    assert compat.declared_query_names(Route("/", endpoint)) == frozenset()

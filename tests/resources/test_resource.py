@@ -5,8 +5,9 @@ from types import SimpleNamespace
 from typing import Annotated, Any
 
 import pytest
-from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Query, Request, Response
 from fastapi.testclient import TestClient
+from pydantic import BaseModel
 
 from colonnade import (
     Database,
@@ -128,6 +129,50 @@ class TestEndpoints:
             assert client.get(following).json() == [{"title": "c"}]
             assert client.get("/tasks/titles?order_by=-title&limit=2").json() == ["d", "c"]
             assert client.get("/tasks/titles?nope=1").status_code == 422
+
+    def test_endpoints_with_pages_have_query_parameters_of_their_own(
+        self, db: Database, models: SimpleNamespace, store: Any
+    ) -> None:
+        class Options(BaseModel):
+            loud: bool = False
+            voice: str = Field("low", alias="as")
+
+        def tenant(tenant: int = 0) -> int:
+            return tenant
+
+        store(*(models.Task(title=title) for title in "abc"))
+        tasks = Resource(models.Task, db, dependencies=[Depends(tenant)])
+
+        @tasks.get("/loud")
+        async def loud(
+            query: Annotated[Page, Depends(tasks.query)],
+            options: Annotated[Options, Query()],
+            number: Annotated[int, Depends(tenant)],
+        ) -> list[Any]:
+            page = await tasks.answer(query)
+            return [options.loud, options.voice, number, json.loads(bytes(page.body))]
+
+        app = FastAPI()
+
+        @app.get("/outside")
+        async def outside(
+            query: Annotated[Page, Depends(tasks.query)], title: str, loud: bool = False
+        ) -> list[Any]:
+            return [title, loud, json.loads(bytes((await tasks.answer(query)).body))]
+
+        app.include_router(tasks)
+        problems(app)
+        with TestClient(app) as client:
+            url = "/tasks/loud?loud=true&as=high&tenant=3&limit=1&fields=title"
+            assert client.get(url).json() == [True, "high", 3, [{"title": "a"}]]
+            assert client.get("/tasks/loud?louder=true").status_code == 422
+            url = "/outside?title=b&loud=true&fields=title"  # a filter and a parameter
+            assert client.get(url).json() == ["b", True, [{"title": "b"}]]
+            # The parameters of dependencies do not concern the generated routes either.
+            for url in ("/tasks?tenant=3", "/tasks/1?tenant=3"):
+                assert client.get(url).status_code == 200
+            assert client.delete("/tasks:batch?tenant=3&key=1").status_code == 200
+            assert client.get("/tasks?tenants=3").status_code == 422
 
     def test_a_table_may_have_two_resources(self, db: Database, models: SimpleNamespace) -> None:
         first = Resource(models.Task, db)

@@ -70,6 +70,10 @@ class PageReader:
         """The filter parameters, by name."""
         return dict(filter_parameters(self.queryable, OPTIONS)) if self._filters else {}
 
+    def knows(self, name: str) -> bool:
+        """Whether a query parameter is an option or a filter of this table."""
+        return name in self.options or name in self.parameters
+
     def read(
         self, query: Sequence[tuple[str, str]], scopes: Scopes = NO_SCOPES, url: str = ""
     ) -> Page:

@@ -141,7 +141,7 @@ class BatchOperations:
         context = context_of(request)
         scopes = self.table_context.scopes(request)
         segments = []
-        for name, value in query_of(request, max(MAX_PARAMETERS, self.max_rows)):
+        for name, value in query_of(request, "key".__eq__, max(MAX_PARAMETERS, self.max_rows)):
             if name != "key":
                 message = f"Unknown parameter {name}. Name the rows to delete: key=1&key=2"
                 raise QueryError([error_entry("batch", ("query", name), message)])

@@ -15,10 +15,14 @@ from fastapi.dependencies.utils import get_dependant, solve_dependencies
 from fastapi.openapi.models import APIKeyIn
 from fastapi.security.api_key import APIKeyBase
 from fastapi.security.base import SecurityBase
+from pydantic import BaseModel
 from starlette.types import Receive
 
 BODY_ERROR = "There was an error parsing the body"
 """The detail of FastAPI's 400 for a body that Python's JSON reader cannot read."""
+
+_QUERY_NAMES = "_colonnade_query_names"
+"""The attribute of a route that keeps the names of its query parameters."""
 
 _EXIT_STACK = "fastapi_inner_astack"
 """Where FastAPI keeps what it closes at the end of a request."""
@@ -42,6 +46,33 @@ def endpoint_without_dependencies(handler: Any) -> Callable[..., Awaitable[Respo
         return None
     endpoint: Callable[..., Awaitable[Response]] = dependant.call
     return endpoint
+
+
+def declared_query_names(route: Any) -> frozenset[str]:
+    """Return the names of the query parameters that an endpoint and its dependencies declare.
+
+    Args:
+        route: The route of a request; of any but FastAPI's, no names are known.
+    """
+    names: frozenset[str] | None = getattr(route, _QUERY_NAMES, None)
+    if names is None:
+        names = frozenset(_query_names(getattr(route, "dependant", None)))
+        setattr(route, _QUERY_NAMES, names)
+    return names
+
+
+def _query_names(dependant: Any) -> Iterator[str]:
+    if not isinstance(dependant, Dependant):
+        return
+    for parameter in dependant.query_params:
+        annotation = parameter.field_info.annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            for name, field in annotation.model_fields.items():
+                yield field.alias or name
+        else:
+            yield parameter.alias
+    for dependency in dependant.dependencies:
+        yield from _query_names(dependency)
 
 
 def with_receive(request: Request, receive: Receive, request_class: type[Request]) -> Request:

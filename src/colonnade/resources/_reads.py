@@ -1,6 +1,7 @@
 """Read operations: pages, single rows, relations of a row, trees."""
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any
@@ -25,6 +26,7 @@ from colonnade.query import (
     key_ordering,
     key_parameters,
 )
+from colonnade.resources._fastapi_compat import declared_query_names
 from colonnade.resources._plan_cache import Explain
 from colonnade.resources._table_context import TableContext, render_row, render_rows
 from colonnade.resources.responses._bodies import JSONBody
@@ -65,11 +67,15 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9" + re.escape(_URL_SIGNS) + "]")
 _POSITION_PARAMETERS = re.compile(r"(?:(?<=&)|^)(?:cursor|offset)=[^&]*&?")
 
 
-def query_of(request: Request, max_parameters: int = MAX_PARAMETERS) -> list[tuple[str, str]]:
+def query_of(
+    request: Request, knows: Callable[[str], bool], max_parameters: int = MAX_PARAMETERS
+) -> list[tuple[str, str]]:
     """Return the query parameters of a request, in order.
 
     Args:
         request: The request.
+        knows: Whether the operation has a parameter of this name. Other parameters that the
+            endpoint or a dependency of it declares are left out.
         max_parameters: The maximum number of parameters.
 
     Raises:
@@ -79,12 +85,14 @@ def query_of(request: Request, max_parameters: int = MAX_PARAMETERS) -> list[tup
     if not raw:
         return []
     try:
-        return parse_qsl(
+        query = parse_qsl(
             raw.decode("latin-1"), keep_blank_values=True, max_num_fields=max_parameters
         )
     except ValueError:
         message = f"Too many query parameters: the maximum is {max_parameters}"
         raise QueryError([error_entry("too_long", ("query",), message)]) from None
+    declared = declared_query_names(request.scope["route"])
+    return [pair for pair in query if pair[0] not in declared or knows(pair[0])]
 
 
 def path_of(request: Request) -> str:
@@ -121,7 +129,8 @@ def requested_page(reader: PageReader, table_context: TableContext, request: Req
         QueryError: Its query string is not valid.
         Problem: 403, the scope of the table denies access.
     """
-    return reader.read(query_of(request), table_context.scopes(request), url_of(request))
+    query = query_of(request, reader.knows)
+    return reader.read(query, table_context.scopes(request), url_of(request))
 
 
 class ReadOperations:
@@ -154,7 +163,7 @@ class ReadOperations:
         """Respond with one row, or with 304 if the client has its current version."""
         context, table_context = context_of(request), self.table_context
         scopes = table_context.scopes(request)
-        options = self.row_reader.read(query_of(request), scopes)
+        options = self.row_reader.read(query_of(request, self.row_reader.knows), scopes)
         view = table_context.views.get(options.fields, options.include)
         structure = ("row", view.fields, options.include, scopes.structure)
         plan = table_context.plans.get(
@@ -193,7 +202,9 @@ class ReadOperations:
         """Respond with the descendants of a row in a self-referential relation, parents first."""
         context, table_context = context_of(request), self.table_context
         scopes = table_context.scopes(request)
-        query = [(name, value) for name, value in query_of(request) if name != "depth"]
+        knows = self.tree_reader.knows
+        query = query_of(request, lambda name: name == "depth" or knows(name))
+        query = [pair for pair in query if pair[0] != "depth"]
         page = self.tree_reader.read(query, scopes, url_of(request))
         view = table_context.views.get(page.fields, page.include)
         within = ParentRow(table_context.shape, relation, key)

@@ -178,7 +178,8 @@ class Resource(APIRouter):
     def query(self, request: Request) -> Page:
         """Return the page that a request asks for: a dependency with filters, order and limits.
 
-        ``query: Page = Depends(tasks.query)``. It has the parameters of the generated list.
+        ``query: Page = Depends(tasks.query)``. It has the parameters of the generated list, and
+        ignores those that the endpoint declares.
 
         Raises:
             RequestValidationError: 422, the query string is not valid.
@@ -220,6 +221,7 @@ class Resource(APIRouter):
         if operation not in get_args(WriteKind):
             raise ModelError(
                 f"Unknown operation {operation!r} for a hook. Use create, update or delete."
+                f"{did_you_mean(str(operation), get_args(WriteKind))}"
             )
 
         def add(hook: HookT) -> HookT:
