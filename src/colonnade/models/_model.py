@@ -80,8 +80,10 @@ class ModelMetaclass(SQLModelMetaclass):
         try:
             cls: Any = super().__new__(mcs, name, bases, body, **kwargs)
         except PydanticSchemaGenerationError as error:
-            explained = explain_schema_error(name, get_annotations(body), error) if table else None
-            raise (explained or error) from error
+            explanation = (
+                explain_schema_error(name, get_annotations(body), error) if table else None
+            )
+            raise (explanation or error) from error
         if generic:
             cls.__pydantic_generic_metadata__ = generic  # sqlmodel drops it
         if not table:

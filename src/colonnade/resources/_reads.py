@@ -207,12 +207,12 @@ class ReadOperations:
         query = [pair for pair in query if pair[0] != "depth"]
         page = self.tree_reader.read(query, scopes, url_of(request))
         view = table_context.views.get(page.fields, page.include)
-        within = ParentRow(table_context.shape, relation, key)
-        statement = _tree_statement(within, view, page, table_context.backend)
+        parent = ParentRow(table_context.shape, relation, key)
+        statement = _tree_statement(parent, view, page, table_context.backend)
         plan = Plan(statement, max_bytes=MAX_ANSWER_BYTES)
         parameters = {
             **page.parameters(),
-            **within.parameters(),
+            **parent.parameters(),
             **_limit_parameters(page),
             "offset_": page.offset,
             "depth_": depth,
@@ -225,7 +225,7 @@ class ReadOperations:
                 raise too_large("This page")
             body = render_rows(view, row.body)
         except FAILURES as error:
-            rows = _tree_rows(within, view, page), parameters
+            rows = _tree_rows(parent, view, page), parameters
             await name_unreadable(context, error, table_context, view, scopes, lambda: rows)
             raise
         return JSONBody(body, 200, _offset_links(page, row.found > page.limit))
@@ -382,21 +382,21 @@ def _with_parameters(url: str, values: dict[str, str]) -> str:
     return f"{path}?{urlencode([*kept, *values.items()])}"
 
 
-def _tree_rows(within: ParentRow, view: View, page: Page) -> Any:
+def _tree_rows(parent: ParentRow, view: View, page: Page) -> Any:
     """Build the SELECT of the descendants of a row, level by level."""
-    shape = within.shape
+    shape = parent.shape
     table: SQLTable = shape.table
-    pairs = within.relation.pairs
+    pairs = parent.relation.pairs
     top = table.alias()
-    parent = table.alias()
+    root = table.alias()
     level = cast(literal_column("1"), BigInteger()).label("level_")
     tree = (
         select(*top.c, level)
-        .select_from(top, parent)
+        .select_from(top, root)
         .where(
-            key_clause(shape, parent),
-            *page.scopes.clauses(table, parent),
-            *(top.c[there] == parent.c[here] for here, there in pairs),
+            key_clause(shape, root),
+            *page.scopes.clauses(table, root),
+            *(top.c[there] == root.c[here] for here, there in pairs),
             *page.scopes.clauses(table, top),
         )
         .cte("colonnade_tree", recursive=True)
@@ -420,9 +420,9 @@ def _tree_rows(within: ParentRow, view: View, page: Page) -> Any:
     )
 
 
-def _tree_statement(within: ParentRow, view: View, page: Page, backend: Backend) -> Any:
+def _tree_statement(parent: ParentRow, view: View, page: Page, backend: Backend) -> Any:
     """Build the SELECT of a tree: ``body``, ``found`` rows, and whether the ``parent`` exists."""
-    rows = _tree_rows(within, view, page).subquery()
+    rows = _tree_rows(parent, view, page).subquery()
     numbered = select(
         view.text(rows, page.scopes, backend).label("j"), func.row_number().over().label("n")
     ).subquery()
@@ -430,5 +430,5 @@ def _tree_statement(within: ParentRow, view: View, page: Page, backend: Backend)
     return select(
         within_size_limit(json_array_agg(numbered.c.j, backend, only=shown), backend).label("body"),
         func.count().label("found"),
-        within.exists(page.scopes).label("parent"),
+        parent.exists(page.scopes).label("parent"),
     ).select_from(numbered)

@@ -162,8 +162,8 @@ class _RelationList:
 
     async def respond(self, request: Request, key: tuple[Any, ...]) -> Response:
         """Respond with the requested page of the relation."""
-        within = ParentRow(self.table_context.shape, self.relation, key)
-        page = replace(requested_page(self.reader, self.table_context, request), parent=within)
+        parent = ParentRow(self.table_context.shape, self.relation, key)
+        page = replace(requested_page(self.reader, self.table_context, request), parent=parent)
         view = self.views.get(page.fields, page.include)
         return await respond_with_page(context_of(request), self.table_context, page, view)
 
