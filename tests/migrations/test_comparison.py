@@ -369,7 +369,7 @@ def test_metadatas_with_tables_of_the_same_name_are_refused() -> None:
     metadatas = [sa.MetaData(), sa.MetaData()]
     for metadata in metadatas:
         sa.Table("task", metadata, sa.Column("id", sa.Integer))
-    with pytest.raises(ValueError, match="Two tables are called task"):
+    with pytest.raises(ValueError, match="Two models have a table named 'task'"):
         merged(metadatas)
 
 
