@@ -15,7 +15,7 @@ from colonnade.migrations import History, check, write_baseline
 from colonnade.project import Project
 from colonnade.testing._schema import make_schema
 from tests.migrations.lab import Lab
-from tests.migrations.test_files import first, second
+from tests.migrations.test_maintenance import first, second
 from tests.servers import packaged_postgresql
 
 

@@ -83,7 +83,7 @@ class ModelMetaclass(SQLModelMetaclass):
             explanation = (
                 explain_schema_error(name, get_annotations(body), error) if table else None
             )
-            raise (explanation or error) from error
+            raise (clearer or error) from error
         if generic:
             cls.__pydantic_generic_metadata__ = generic  # sqlmodel drops it
         if not table:
