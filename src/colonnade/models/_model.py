@@ -80,9 +80,7 @@ class ModelMetaclass(SQLModelMetaclass):
         try:
             cls: Any = super().__new__(mcs, name, bases, body, **kwargs)
         except PydanticSchemaGenerationError as error:
-            explanation = (
-                explain_schema_error(name, get_annotations(body), error) if table else None
-            )
+            clearer = explain_schema_error(name, get_annotations(body), error) if table else None
             raise (clearer or error) from error
         if generic:
             cls.__pydantic_generic_metadata__ = generic  # sqlmodel drops it
