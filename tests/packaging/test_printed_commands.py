@@ -1,14 +1,12 @@
 """The commands that a newcomer reads work as printed, from the built packages."""
 
 import subprocess
-import sys
-import tarfile
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from tests.packaging.shell import clean_environment, run_in_shell, sh_commands
+from tests.packaging.shell import run_in_shell, sh_commands
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
@@ -16,29 +14,6 @@ NOT_RUN = {
     "docker compose up --build": "needs Docker",
 }
 """Printed commands that this test does not run, and why."""
-
-
-@pytest.fixture(scope="module")
-def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with the built sdist, and the wheel that was built from it."""
-    directory = tmp_path_factory.mktemp("dist")
-    command = [sys.executable, "-m", "build", "-q", "--outdir", str(directory), str(ROOT)]
-    built = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert built.returncode == 0, built.stdout + built.stderr
-    return directory
-
-
-@pytest.fixture(scope="module")
-def home(packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with an environment ``.venv`` into which the wheel is installed."""
-    directory = tmp_path_factory.mktemp("home")
-    (wheel,) = packages.glob("*.whl")
-    run_in_shell(
-        ["python3 -m venv .venv", f".venv/bin/pip install -q '{wheel}'"],
-        directory,
-        PATH=f"{Path(sys.executable).parent}:{clean_environment()['PATH']}",
-    )
-    return directory
 
 
 def test_the_wheel_has_everything_that_it_needs(packages: Path) -> None:
@@ -51,11 +26,7 @@ def test_the_wheel_has_everything_that_it_needs(packages: Path) -> None:
     assert "colonnade/py.typed" in names
 
 
-def test_the_readmes_first_command_serves_the_demo(packages: Path, tmp_path: Path) -> None:
-    (sdist,) = packages.glob("*.tar.gz")
-    with tarfile.open(sdist) as archive:
-        archive.extractall(tmp_path, filter="data")
-    (checkout,) = tmp_path.iterdir()
+def test_the_readmes_first_command_serves_the_demo(checkout: Path) -> None:
     command = next(
         command
         for command in sh_commands((ROOT / "README.md").read_text())
