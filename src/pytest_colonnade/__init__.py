@@ -43,7 +43,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "from colonnade[test]), sqlite:// (in memory), or the URL of a PostgreSQL server, on which "
         "databases are created. Repeat it to run each test on several databases.",
     )
-    parser.addini("colonnade_database", "Default of --database.", type="args", default=[])
+    parser.addini("colonnade_database", "Default for --database.", type="args", default=[])
 
 
 def pytest_configure(config: pytest.Config) -> None:

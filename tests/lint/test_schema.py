@@ -184,4 +184,4 @@ def test_the_statistics_of_postgresql_are_read(db: Database) -> None:
         messages = {finding.code: finding.message for finding in findings}
         connection.exec_driver_sql("DROP TABLE big")
     assert messages["CLN511"].startswith("the index `big_name` (")
-    assert messages["CLN512"].startswith("`big` (2,000 rows) was read from end to end 1")
+    assert messages["CLN512"].startswith("`big` (2,000 rows) had 1")

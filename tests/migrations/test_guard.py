@@ -50,7 +50,7 @@ def refused(lab: Lab, body: str, down: str = "op.execute('SELECT 1')") -> list[F
         ("steps.add_check('ck', 'task', \"title <> 'a'\")", "fails:ck", "2 rows do not meet"),
         ("steps.add_unique('uq', 'task', ['title'])", "fails:uq", "2 rows have the same title"),
         ("steps.map_values('task', 'title', {'a': 'x', 'b': 'x'})", "cannot-undo:task.title",
-         "several values become the same one"),
+         "several values become the same value"),
     ],
 )  # fmt: skip
 def test_a_finding_has_a_name_and_counts_rows(filled: Lab, body: str, name: str, why: str) -> None:

@@ -163,7 +163,7 @@ def test_the_watcher_learns_who_blocks_the_run(lab: Lab) -> None:
     with lab.db.engine.connect() as other:
         pid = other.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
         other.execute(sa.text("LOCK TABLE task"))
-        with pytest.raises(MigrationError, match="did not get its locks"):
+        with pytest.raises(MigrationError, match="could not get its locks"):
             lab.upgrade(watcher=watcher, patience=Patience(1.5, 1, 1), guarded=False)
     assert any(f"add ck to task: process {pid} of" in reason for reason in watcher.reasons)
     lab.upgrade(guarded=False)

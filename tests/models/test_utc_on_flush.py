@@ -22,7 +22,9 @@ def test_a_naive_time_in_utc_causes_one_warning(db: Database) -> None:
     db.create_all()
     with db.session() as session:
         session.add(Log())
-        with pytest.warns(UserWarning, match=r"Log\.at was set to the time in UTC.*hours off"):
+        with pytest.warns(
+            UserWarning, match=r"Log\.at was set to a naive datetime in UTC.*local time"
+        ):
             session.commit()
     with serving(Resource(Log, db)) as client:
         assert client.post("/logs", json={}).status_code == 201  # no second warning

@@ -522,7 +522,7 @@ async def test_it(task, async_session):
 """
     result = run(tests)
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*FixtureError: async_session is used in another event loop*"])
+    result.stdout.fnmatch_lines(["*FixtureError: async_session is used in a different event loop*"])
 
 
 def test_the_plugin_can_be_disabled_and_does_not_import_colonnade_unless_used(

@@ -141,7 +141,9 @@ def test_make_explains_why_a_row_cannot_be_built() -> None:
         on: bool = Field(unique=True)
 
     assert {make(Switch).on for _ in range(2)} == {True, False}
-    with pytest.raises(FixtureError, match=r"No valid and unused value for Switch\.on"):
+    with pytest.raises(
+        FixtureError, match=r"Could not generate a valid and unused value for Switch\.on"
+    ):
         make(Switch)
 
 

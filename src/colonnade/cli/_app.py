@@ -61,7 +61,7 @@ def demo(
     """Serve an example API with a few hundred tasks. Nothing needs to be set up.
 
     It has projects, tasks with subtasks, the people and agents that work on them, and their roles.
-    Press Ctrl-C to stop it. Without --directory its files are deleted then.
+    Press Ctrl-C to stop it. Its files are then deleted, unless you pass --directory.
 
     Examples:
       colonnade demo
@@ -89,8 +89,8 @@ def serve(
         Optional[bool],  # noqa: UP045 - as above
         typer.Option(
             "--writable/--read-only",
-            help="Allow or refuse writes. By default, tables of a module can be written, those "
-            "of a URL cannot.",
+            help="Allow or refuse writes. By default, the tables of a module are writable, and "
+            "those of a database URL are read-only.",
             show_default=False,
         ),
     ] = None,
@@ -103,8 +103,8 @@ def serve(
 ) -> None:
     """Serve the tables of a module or of a database over HTTP.
 
-    The API has lists with filters, pages and includes, single rows and relations; if writable,
-    all operations of a Resource. Tables of a module that its database lacks are created.
+    The API lists rows with filters, pages and includes, and reads single rows and relations. If
+    writable, it has all operations of a Resource, and creates missing tables of a module.
 
     Examples:
       colonnade serve app.models
@@ -130,11 +130,11 @@ def new(
     ] = None,
     example: Annotated[
         Optional[str],  # noqa: UP045 - as above
-        typer.Option(help="Start from a complete application instead: tasks.", show_default=False),
+        typer.Option(help="Start from a complete example application: tasks.", show_default=False),
     ] = None,
     directory: Annotated[
         Optional[Path],  # noqa: UP045 - as above
-        typer.Option(help="Create the project in this directory instead.", show_default="NAME"),
+        typer.Option(help="Create the project in this directory.", show_default="NAME"),
     ] = None,
 ) -> None:
     """Create a project: a model, its API, settings, migrations, tests and a Dockerfile.

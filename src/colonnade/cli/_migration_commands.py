@@ -30,7 +30,8 @@ AllowOption = Annotated[
     Optional[list[str]],  # noqa: UP045 - as above
     typer.Option(
         "--allow", metavar="WHAT", show_default=False,
-        help="Allow a step that the guard stopped, by the name it printed: loses-data:task.title.",
+        help="Run a step that the guard stopped. Pass the name it printed, such as "
+             "loses-data:task.title.",
     ),
 ]  # fmt: skip
 SQLOption = Annotated[bool, typer.Option("--sql", help="Print the SQL without running it.")]
@@ -102,7 +103,9 @@ def migrate(
     merge: Annotated[bool, typer.Option("--merge", help="Merge the heads of the history.")] = False,
     eject: Annotated[
         bool,
-        typer.Option("--eject", help="Write Alembic's own files into the project, to edit them."),
+        typer.Option(
+            "--eject", help="Write Alembic's files into the project, so you can edit them."
+        ),
     ] = False,
     database_url: DatabaseURLOption = None,
     shadow_url: ShadowOption = None,
@@ -282,7 +285,8 @@ def baseline(database_url: DatabaseURLOption = None) -> None:
 def squash(
     message: MessageOption = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Squash even if revisions run their own SQL or Python.")
+        bool,
+        typer.Option("--force", help="Squash even if custom SQL or Python code is lost."),
     ] = False,
     database_url: DatabaseURLOption = None,
     shadow_url: ShadowOption = None,
@@ -314,10 +318,10 @@ def adopt(
         ),
     ] = None,
 ) -> None:
-    """Write models for an existing database, and a first revision that it is at.
+    """Write models and a first revision for an existing database.
 
     Relationships follow the foreign keys. The command overwrites no files, and changes the database
-    only to record its revision. It lists what it cannot keep. The default of --database-url is the
+    only to record its revision. It lists what it cannot keep. --database-url defaults to the
     environment variable DATABASE_URL.
 
     Example:

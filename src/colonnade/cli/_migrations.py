@@ -127,9 +127,9 @@ def _project() -> tuple[History, MetaData]:
     history = History(project)
     if history.has_alembic_env:
         raise CommandError(
-            f"{project.alembic_ini} has its own env.py, which these commands cannot run. Use "
-            "alembic's commands, or change it to connect as Colonnade's does: `colonnade migrate "
-            "--eject` in an empty project writes an example."
+            f"{project.alembic_ini} has a custom env.py, which Colonnade's commands cannot run. "
+            "Use Alembic's commands, or change env.py to connect as Colonnade's does: `colonnade "
+            "migrate --eject` in an empty project writes an example."
         )
     return history, metadata
 
@@ -208,7 +208,7 @@ def run_migrate(
         tables = "table" if count == 1 else "tables"
         _console.err.print(
             _console.escaped(
-                f"Not migrated: {count} {tables} of {label}, another MetaData. To migrate "
+                f"Not migrated: {count} {tables} of {label}, a separate MetaData. To migrate "
                 f'them too: [tool.colonnade] metadata = ["colonnade:SQLModel", "{label}"]'
             )
         )
@@ -358,13 +358,19 @@ def run_eject() -> None:
 def run_adopt(
     output: Path, url: str | None, shadow_url: str | None, schemas: Sequence[str] = ()
 ) -> None:
-    """Write models for an existing database, and a first revision that it is at."""
+    """Write models and a first revision for an existing database."""
     project = Project.find(Path.cwd())
     history = History(project)
     if output.exists():
-        raise CommandError(f"{output} already exists, and adopt does not overwrite files.")
+        raise CommandError(
+            f"{output} already exists, and adopt does not overwrite files. Choose another file "
+            "with --output."
+        )
     if not history.is_empty:
-        raise CommandError(f"{history.folder} contains revisions, and adopt writes the first one.")
+        raise CommandError(
+            f"{history.folder} already contains revisions, and adopt writes the first one. Run "
+            "adopt in a project without revisions."
+        )
     database = Database(url)
     adoption = adopt_database(database, schemas)
     output.parent.mkdir(parents=True, exist_ok=True)

@@ -57,9 +57,7 @@ def serve_target(
                 f"{len(tables)} {'table' if len(tables) == 1 else 'tables'}: "
                 + _console.escaped(", ".join(tables)),
                 *(f"left out: {_console.escaped(reason)}" for reason in app.state.skipped),
-                "rows can be written"
-                if app.state.writable
-                else "read only (--writable allows writes)",
+                "writable" if app.state.writable else "read-only (--writable allows writes)",
             ],
         )
         serve(app, listener)
@@ -81,7 +79,9 @@ def app_of_module(name: str, database_url: str | None, *, writable: bool) -> Fas
         ) from error
     tables = [value for value in vars(module).values() if _is_table(value)]
     if not tables:
-        raise CommandError(f"{name} has no tables (classes with table=True).")
+        raise CommandError(
+            f"{name} has no tables. Name a module that defines or imports classes with table=True."
+        )
     databases = [value for value in vars(module).values() if isinstance(value, Database)]
     db = databases[0] if databases and database_url is None else Database(database_url)
     db.ping()
@@ -116,7 +116,7 @@ def app_of_url(url: str, schemas: Sequence[str] = (), *, writable: bool) -> Fast
         where = f" in {', '.join(schemas)}" if schemas else ""
         other = f" There are tables in {', '.join(others)}: choose the schemas with --schema."
         raise CommandError(f"{db.url} has no tables{where}." + (other if others else ""))
-    skipped = [f"{name}, since {why}" for name, why in reflection.skipped.items()]
+    skipped = [f"{name}, because {why}" for name, why in reflection.skipped.items()]
     paths = dict(zip(reflection.models.values(), _paths(reflection.models), strict=True))
     return _app(str(db.url), db, paths, skipped, writable=writable)
 

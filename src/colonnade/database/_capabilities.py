@@ -47,7 +47,8 @@ COCKROACHDB = Capabilities(
     listen=False,
     log_positions=False,
     sequential_keys=False,
-    advice="Transactions are SERIALIZABLE: use db.transaction(), which retries them on 40001.",
+    advice="Transactions are SERIALIZABLE: use db.transaction(), which retries them after "
+    "serialization failures (40001).",
 )
 YUGABYTEDB = Capabilities(
     "YugabyteDB",

@@ -67,9 +67,9 @@ def migration_connection(database: Database) -> Iterator[Connection]:
         if direct_database.is_pooled:
             raise MigrationError(
                 f"{direct_database.url} is behind a pooler in transaction mode, which keeps "
-                "neither locks nor settings for the length of a migration. Specify the URL of the "
-                "server: Database(direct_url=...), DATABASE_URL_UNPOOLED beside DATABASE_URL, or "
-                "--database-url."
+                "neither locks nor settings for the duration of a migration. Specify the URL of "
+                "the server: Database(direct_url=...), DATABASE_URL_UNPOOLED beside DATABASE_URL, "
+                "or --database-url."
             )
         with direct_database.engine.connect() as connection, warnings.catch_warnings():
             ignore_reflection_warnings()

@@ -245,8 +245,8 @@ def _literal_type(kind: Any, field_path: str) -> TypeEngine[Any]:
     if len(enums) == 1 and issubclass(enum_class := enums.pop(), Enum):
         return enum_type(enum_class)
     raise ColumnTypeError(
-        f"{field_path}: the values of a Literal column must be all text or all integers, and this "
-        f"one has {', '.join(map(repr, values))}."
+        f"{field_path}: the values of a Literal column must be all strings or all integers, not "
+        f"{', '.join(map(repr, values))}."
     )
 
 
@@ -280,8 +280,8 @@ def _decimal_type(annotation: Annotation, field_path: str) -> TypeEngine[Any]:
     if precision > EXACT_DIGITS:
         raise ColumnTypeError(
             f"{field_path}: a Decimal of {precision} digits is not exact on SQLite, which keeps "
-            f"{EXACT_DIGITS}. Use max_digits={EXACT_DIGITS} or less, or, for PostgreSQL only, "
-            f"Field(sa_type=Numeric({precision}, {scale}))."
+            f"{EXACT_DIGITS} digits. Use max_digits={EXACT_DIGITS} or less, or, for PostgreSQL "
+            f"only, Field(sa_type=Numeric({precision}, {scale}))."
         )
     return ExactDecimal(precision, scale)
 

@@ -129,8 +129,8 @@ def _derived_bases(
     tables = [base for base in bases if getattr(base, "model_config", {}).get("table")]
     if len(tables) != 1 or not schema_only:
         raise ModelError(
-            f'{name}: schema="{kind}" needs exactly one table as a base, and neither table nor '
-            f'partial: class {name}(Task, schema="{kind}").'
+            f'{name}: schema="{kind}" needs exactly one table as a base, and cannot be combined '
+            f'with table or partial. Write class {name}(Task, schema="{kind}").'
         )
     derived = ModelMetaclass.derive_schema(tables[0], kind)
     return tuple(derived if base is tables[0] else base for base in bases)

@@ -59,7 +59,7 @@ def require_storable_json(value: Any) -> Any:
 
     Raises:
         ValueError: A text contains NUL or a lone surrogate, a number is not finite, the nesting is
-            too deep, or exponents stand for too many digits.
+            too deep, or exponents expand to too many digits.
     """
     try:
         plain = from_json(to_json(value, inf_nan_mode="constants"), allow_inf_nan=True)
@@ -77,7 +77,7 @@ def require_storable_json(value: Any) -> Any:
             exponent_digits += abs(int(log10(abs(part))))
     if exponent_digits > MAX_EXPONENT_DIGITS:
         raise ValueError(
-            f"The exponents in this JSON stand for {exponent_digits:,} digits, and at most "
+            f"The exponents in this JSON expand to {exponent_digits:,} digits, and at most "
             f"{MAX_EXPONENT_DIGITS:,} can be stored. Write such numbers as text"
         )
     return value

@@ -51,9 +51,9 @@ def local_as_utc(value: datetime, model: type[Any], name: str) -> datetime:
     if field_path not in _warned and _is_in_utc(value, utc_value, model.model_fields[name]):
         _warned.add(field_path)
         warnings.warn(
-            f"{field_path} was set to the time in UTC without an offset, as datetime.utcnow "
-            f"returns it. It is taken as local time, and stored hours off. Use "
-            f"lambda: datetime.now(UTC), or the Timestamps mixin.",
+            f"{field_path} was set to a naive datetime in UTC, such as datetime.utcnow() returns. "
+            f"Naive datetimes are treated as local time, so the stored time is off by the local UTC "
+            f"offset. Use lambda: datetime.now(UTC), or the Timestamps mixin.",
             stacklevel=2,
         )
     return utc_value

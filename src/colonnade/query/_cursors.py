@@ -71,7 +71,7 @@ def write_cursor(values: str, fingerprint: str, ordering: Ordering, *, backwards
 def _too_long_error(ordering: Ordering) -> dict[str, Any]:
     names = ", ".join(sort_column.column.name for sort_column in ordering)
     message = (
-        f"Cannot link to the next page: a row at the edge of this page has values in {names} "
+        f"Cannot link to the next page: the first or last row has values in {names} "
         f"that do not fit into a cursor of {MAX_CURSOR_LENGTH} characters. Sort by shorter columns"
     )
     return error_entry("cursor", ("query", "order_by"), message)

@@ -127,8 +127,8 @@ class PageReader:
         rows = limit * (1 + max_included_rows(include, self.queryable))
         if rows > MAX_ROWS:
             message = (
-                f"This request could return {rows:,} rows, and the maximum is {MAX_ROWS:,}. Ask "
-                f"for fewer with limit=10, or with include={include[0].name}:10"
+                f"This request could return {rows:,} rows, and the maximum is {MAX_ROWS:,}. "
+                f"Request fewer with limit=10, or with include={include[0].name}:10"
             )
             parser.add_error("include", "too_many", message, None)
         reader = FilterReader(self.queryable)

@@ -120,7 +120,10 @@ def _build(
             )
         nested_paths = [other[1:] for other in include_paths if other[0] == name and len(other) > 1]
         if len(path) > MAX_DEPTH:
-            raise ModelError(f"include follows more than {MAX_DEPTH} relations: {'.'.join(path)}")
+            raise ModelError(
+                f"include can follow at most {MAX_DEPTH} relations, not {'.'.join(path)}. Include "
+                "fewer levels."
+            )
         relations[name] = _relation_target(shape, name, nested_paths, None, depth + 1)
     shared_names = columns.keys() & relations.keys()
     if shared_names:
@@ -154,14 +157,14 @@ def _exposed_fields(
         elif name in inspect(shape.model).column_attrs and column is None:
             raise ModelError(
                 f"{schema.__name__}.{name} is a column_property of {shape.model.__name__}, and "
-                f"answers show columns and relations. Leave it out, or return it from a "
+                f"responses contain only columns and relations. Leave it out, or return it from a "
                 f"hand-written endpoint."
             )
         elif column is not None or field.is_required():
             raise ModelError(
                 f"{schema.__name__}.{name} is "
-                + ("secret" if column is not None else "neither a column nor a relation")
-                + f" of {shape.model.__name__}"
+                + ("a secret field" if column is not None else "neither a column nor a relation")
+                + f" of {shape.model.__name__}. Leave it out of the schema."
             )
     return columns, always_included
 

@@ -58,8 +58,8 @@ class Scope:
         if unknown or not answer:
             raise ModelError(
                 f"The scope of {shape.model.__name__} names "
-                f"{', '.join(map(repr, unknown)) or 'no field'}. Its fields: "
-                f"{', '.join(shape.columns)}."
+                + (f"unknown fields: {', '.join(map(repr, unknown))}" if unknown else "no fields")
+                + f". {shape.model.__name__} has the fields {', '.join(shape.columns)}."
             )
         if any(value is None for value in answer.values()):
             return cls(shape, refused=True)

@@ -201,7 +201,7 @@ class Link:
         scopes = _scoping.scopes_of(request, self.table_context.db, self.tables)
         scope = scopes.get(self.table)
         if scope is not None and scope.refused:
-            raise Problem(403, "Your scope allows no access to these links.", kind="scope")
+            raise Problem(403, "Your scope does not allow access to these links.", kind="scope")
         return scopes
 
     def _key(self, segment: str) -> tuple[Any, ...]:

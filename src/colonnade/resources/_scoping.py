@@ -67,8 +67,8 @@ def declare(db: Database, shape: Shape, scope: Any) -> None:
         )
     if known is None and shape.table in registry.used_by:
         raise ModelError(
-            f"{name} gets a scope after {registry.used_by[shape.table]} was built without it. "
-            f"Create the Resource with the scope before the other one is included."
+            f"{name} was given a scope after {registry.used_by[shape.table]} was built without it. "
+            f"Create the Resource with the scope before you include the other one."
         )
     registry.scopes[shape.table] = known or (dependency, _scope_dependency(shape, dependency))
 

@@ -161,7 +161,7 @@ class TableContext:
         scopes = _scoping.scopes_of(request, self.db, self.tables)
         scope = scopes.get(self.shape.table)
         if scope is not None and scope.refused:
-            raise Problem(403, f"Your scope allows no access to {self.name}.", kind="scope")
+            raise Problem(403, f"Your scope does not allow access to {self.name}.", kind="scope")
         return scopes
 
     def key(self, segment: str, loc: tuple[Any, ...] = ()) -> tuple[Any, ...]:

@@ -63,7 +63,7 @@ class Trees:
         """Refuse a new parent that is the row itself or one of its descendants; requires ``lock``.
 
         Raises:
-            Problem: 409, the parent would make a cycle.
+            Problem: 409, the parent would create a cycle.
         """
         parameters = key_parameters(key)
         columns = self.shape.columns
@@ -133,7 +133,7 @@ class Trees:
     def _cycle(self, reference: Reference) -> Problem:
         field = reference.body_names[-1]
         detail = (
-            f"{field} would make a cycle: this {self.shape.model.__name__} cannot be its own "
+            f"{field} would create a cycle: this {self.shape.model.__name__} cannot be its own "
             f"ancestor."
         )
         error = field_error(("body", field), field, "cycle", detail)

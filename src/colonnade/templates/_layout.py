@@ -47,7 +47,9 @@ def lay_out(
     if example is None:
         rename = _renamed(model or "Item")
     elif model is not None:
-        raise CommandError(f"--model does not apply to --example {example}, which has its models.")
+        raise CommandError(
+            f"--model does not apply to --example {example}, which defines its models."
+        )
     elif example in EXAMPLES:
         rename = {}
     else:
@@ -68,7 +70,7 @@ def _check_project_name(name: str) -> None:
             "starting with a letter."
         )
     if keyword.iskeyword(name.lower()):
-        raise CommandError(f"{name!r} is a keyword of Python. Choose another project name.")
+        raise CommandError(f"{name!r} is a Python keyword. Choose another project name.")
     dependencies = {
         re.split(r"[^\w-]", requirement)[0] for requirement in requires("colonnade") or ()
     }
@@ -90,9 +92,7 @@ def _renamed(model: str) -> dict[str, str]:
         )
     rows = plural(snake(model))
     if model in _USED_NAMES or keyword.iskeyword(rows):
-        raise CommandError(
-            f"{model!r} is a name that the project uses already. Choose another model name."
-        )
+        raise CommandError(f"{model!r} is already used in the project. Choose another model name.")
     if len(model) > _LONGEST_MODEL_NAME:
         raise CommandError(
             f"{model!r} has {len(model)} characters. Choose a model name with at most "

@@ -99,7 +99,7 @@ def _repetition(group: list[Statement]) -> str:
         if loop is not None and loop.line != first.site.line:
             lines.append(f"    in the loop at {loop}: {loop.text}")
     lines.append(
-        "Load the rows with the first query, by options(selectinload(...)) or a join. For a list "
-        "of keys, run one query with in_(...)."
+        "Load the rows with the first query, using options(selectinload(...)) or a join. For a "
+        "list of keys, run one query with in_(...)."
     )
     return "\n".join(lines)

@@ -65,7 +65,7 @@ def no_lazy_loads(database: Database) -> Iterator[None]:
         names = sorted({load.attribute for load in loads})
         raise AssertionError(
             "\n".join([f"{len(loads)} lazy load{'' if len(loads) == 1 else 's'}:", *lines])
-            + f"\nLoad them with the row, as by options(selectinload({names[0]})), or leave them "
+            + f"\nLoad them with the row, using options(selectinload({names[0]})), or leave them "
             "out of the response."
         )
 

@@ -43,7 +43,7 @@ class Lifespan:
         """Start the application, unless it is running.
 
         Raises:
-            FixtureError: It is running in another event loop.
+            FixtureError: It is running in a different event loop.
             Exception: Whatever the application raises at startup.
         """
         loop = asyncio.get_running_loop()
@@ -55,7 +55,7 @@ class Lifespan:
             self._task = loop.create_task(self._run(), name="lifespan")
         elif self.loop is not loop:
             raise FixtureError(
-                "The app was started in another event loop than the one of this request. Run "
+                "The app was started in a different event loop from this request. Run "
                 "the test and its fixtures in one loop: set the same loop_scope for both "
                 "(pytest-asyncio), or give anyio_backend their scope (anyio)."
             )

@@ -39,7 +39,7 @@ class LoopSession(Session):
             self.loop_end = OnLoopClose(partial(_end_transaction, self, invalidate=True))
         elif self.loop is not loop:
             raise FixtureError(
-                "async_session is used in another event loop than it was first used in. Run the "
+                "async_session is used in a different event loop from its first use. Run the "
                 "test and its fixtures in one loop: set the same loop_scope for both "
                 "(pytest-asyncio), or give anyio_backend their scope (anyio)."
             )

@@ -48,7 +48,8 @@ def random_value(shape: Shape, column: ColumnShape) -> Any:
             return value
     unique = " and unused" if column.unique or column.primary_key else ""
     raise FixtureError(
-        f"No valid{unique} value for {name} in {MAX_ATTEMPTS} attempts. Pass {column.name}=..."
+        f"Could not generate a valid{unique} value for {name} in {MAX_ATTEMPTS} attempts. "
+        f"Pass {column.name}=..."
     )
 
 

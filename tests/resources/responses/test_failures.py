@@ -49,7 +49,7 @@ def client(db: Database) -> Any:
         ({"first": 2, "last": 1}, 422, "The row violates the constraint ck_days.", None, None),
         ({"last": 100}, 422, "A year ends with day 99.", None, None),
         ({"theSlug": "a"}, 409,
-         "There is already a booking with this theSlug, by the constraint uq_live.",
+         "There is already a booking with this theSlug (constraint uq_live).",
          "theSlug", "uq_live"),
         ({"room": 1}, 409, "The room is taken.", "room", "uq_booking_room_first"),
         ({"theCode": "c"}, 409, "Code taken.", "theCode", "uq_booking_code"),

@@ -59,13 +59,11 @@ _FAILURES: tuple[tuple[str, ConnectFailure], ...] = (
     ),
     (
         r"does not support SSL|rejected SSL|SSL upgrade",
-        ConnectFailure("it does not support TLS: use sslmode=disable if it runs on this machine"),
+        ConnectFailure("it does not support TLS. Use sslmode=disable if it runs on this machine"),
     ),
     (
         r"channel binding required|channel_binding",
-        ConnectFailure(
-            "it does not support channel binding, which channel_binding=require demands"
-        ),
+        ConnectFailure("it does not support channel binding, which channel_binding=require needs"),
     ),
     (
         r"root certificate file .* does not exist",
@@ -74,7 +72,7 @@ _FAILURES: tuple[tuple[str, ConnectFailure], ...] = (
     (
         r"unsupported startup parameter",
         ConnectFailure(
-            "its pooler rejects a setting of the URL: add pool_mode=transaction to the URL"
+            "its pooler rejects a setting of the URL. Add pool_mode=transaction to the URL"
         ),
     ),
     (

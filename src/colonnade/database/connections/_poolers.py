@@ -77,7 +77,7 @@ class Pooler:
     def _mark_detected(self) -> None:
         self.is_detected = True
         logger.info(
-            "%s is behind a connection pooler, so statements are not prepared by name. Add "
+            "%s is behind a connection pooler, so named prepared statements are disabled. Add "
             "pool_mode=transaction to the URL to skip this check, or pool_mode=session if each "
             "client connection keeps one server connection.",
             self._url,

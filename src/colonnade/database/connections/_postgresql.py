@@ -204,7 +204,7 @@ def _number(name: str, value: str, kind: Callable[[str], N]) -> N:
     except ValueError:
         number = kind("-1")
     if number < 0:
-        raise DatabaseURLError(f"The URL parameter {name}={value} is not a number of 0 or more.")
+        raise DatabaseURLError(f"The URL parameter {name}={value} must be a number, 0 or greater.")
     return number
 
 

@@ -90,6 +90,4 @@ def _read_parameter(
     if name in _DROPPED:
         return Parameter(name, value, None, None, _DROPPED[name])
     known = ", ".join(sorted({*_URI_PARAMETERS, *_CONNECT_PARAMETERS}))
-    raise DatabaseURLError(
-        f"Unknown parameter {name!r} in an SQLite URL. The known ones are {known}."
-    )
+    raise DatabaseURLError(f"Unknown parameter {name!r} in an SQLite URL. Use one of {known}.")

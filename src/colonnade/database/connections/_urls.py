@@ -138,7 +138,7 @@ def with_database(text: str, name: str) -> str:
     backend, rest = _split_scheme(_cleaned(text))
     if backend != "postgresql":
         raise DatabaseURLError(
-            f"{DatabaseURL.parse(text)} has no server with other databases. Use a PostgreSQL URL."
+            f"{DatabaseURL.parse(text)} does not name a database server. Use a PostgreSQL URL."
         )
     at = rest.rfind("@", 0, _query_start(rest)) + 1
     location, _, query = rest[at:].partition("?")
@@ -155,7 +155,7 @@ def _split_scheme(text: str) -> tuple[Backend, str]:
     scheme, separator, rest = text.partition("://")
     if not separator:
         raise DatabaseURLError(
-            f"Not a database URL, since '://' is missing. Use one such as {_EXAMPLES}."
+            f"Not a database URL: '://' is missing. Use a URL such as {_EXAMPLES}."
         )
     name, _, driver = scheme.lower().partition("+")
     backend = _SCHEMES.get(name)

@@ -16,13 +16,15 @@ from colonnade.errors import StatementTimeoutError, UncertainCommitError, Unreac
 class ErrorKind(Enum):
     """What a database error means for the work that raised it."""
 
-    CONFLICT = "the work was rolled back, and a retry may succeed"
-    LOST = "the connection was lost before the answer: the work may or may not have been done"
+    CONFLICT = "the transaction was rolled back, and a retry may succeed"
+    LOST = "the connection was lost: the transaction may or may not have been committed"
     MOVED = "the server no longer accepts writes: nothing was done"
     UNREACHABLE = "no connection was available: nothing was done"
-    STALLED = "no answer arrived in time: the work may or may not have been done"
-    BUSY = "a time or memory limit was exceeded: the work was rolled back"
-    FULL = "the disk is full: the work was rolled back"
+    STALLED = (
+        "the server did not answer in time: the transaction may or may not have been committed"
+    )
+    BUSY = "a time or memory limit was exceeded: the transaction was rolled back"
+    FULL = "the disk is full: the transaction was rolled back"
 
 
 _SQLSTATES = {

@@ -76,7 +76,7 @@ class Attempts:
             raise UncertainCommitError(
                 "The connection was lost or timed out after the last statement was sent, so it is "
                 "not known whether the statement took effect. Check the data before you retry, "
-                "or pass idempotent=True if the work may safely run twice."
+                "or pass idempotent=True if it is safe to run twice."
             ) from error
         is_retryable = error_kind in {ErrorKind.CONFLICT, ErrorKind.LOST, ErrorKind.MOVED}
         if not is_retryable or self.committed or time.monotonic() > self._deadline:

@@ -81,10 +81,10 @@ class UnusedIndex(LiveRule):
 
 
 class MissingIndex(LiveRule):
-    """A foreign key in the database has no index, or a large table is read from end to end.
+    """A foreign key in the database has no index, or a large table is scanned sequentially.
 
-    On PostgreSQL, the rule reports tables with a thousand rows or more that are scanned more often
-    than searched by an index (`pg_stat_user_tables`). On both databases it reports foreign keys
+    On PostgreSQL, the rule reports tables with a thousand rows or more that have more sequential
+    scans than index scans (`pg_stat_user_tables`). On both databases it reports foreign keys
     without an index.
     """
 
@@ -113,8 +113,8 @@ class MissingIndex(LiveRule):
         if connection.dialect.name == "postgresql":
             for table, scans, by_index, rows in connection.execute(_SCANNED, {"rows": MIN_ROWS}):
                 message = (
-                    f"`{table}` ({rows:,} rows) was read from end to end {scans:,} times, "
-                    f"and searched by an index {by_index:,} times"
+                    f"`{table}` ({rows:,} rows) had {scans:,} sequential scans and "
+                    f"{by_index:,} index scans"
                 )
                 yield self.finding(table, message, "Check its queries with EXPLAIN")
 

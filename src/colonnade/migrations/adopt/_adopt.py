@@ -31,7 +31,7 @@ def adopt_database(database: Database, schemas: Sequence[str] = ()) -> Adoption:
 
     Raises:
         UnreachableError: The database cannot be reached.
-        MigrationError: None of the tables can have a model.
+        MigrationError: The database has no tables that models can map.
     """
     with migration_connection(database) as connection:
         adoption = models_source(connection, *schemas)
@@ -42,7 +42,7 @@ def adopt_database(database: Database, schemas: Sequence[str] = ()) -> Adoption:
     in_schemas = f" in {', '.join(schemas)}" if schemas else ""
     reasons = [hint] if others else adoption.notes
     raise MigrationError(
-        " ".join([f"None of the tables of {database.url}{in_schemas} can have a model.", *reasons])
+        " ".join([f"{database.url} has no tables{in_schemas} that models can map.", *reasons])
     )
 
 

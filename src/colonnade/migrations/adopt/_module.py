@@ -25,7 +25,7 @@ def module_of(classes: list[ClassSource]) -> str:
             used |= _used(tree, qualified_dates)
         used.add(base)
         bodies.append(_body(model, base, trees))
-    lines = ['"""The tables of the database, as they were found."""']
+    lines = ['"""Models of an existing database, written by ``colonnade adopt``."""']
     imports = list(_imports(used - {model.name for model in classes}, qualified_dates))
     lines += ["", *imports] if imports else []
     return "\n".join(lines) + "\n" + "".join(f"\n\n{body}\n" for body in bodies)

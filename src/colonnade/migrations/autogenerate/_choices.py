@@ -167,7 +167,7 @@ class Choices:
             return self.zone
         if self.asker is None:
             raise MigrationError(
-                f"{_names(columns)} stored without a time zone so far. Specify the time zone of "
+                f"{_names(columns)} currently stored without a time zone. Specify the time zone of "
                 "the stored values: --zone UTC, or --zone Europe/Berlin if the servers used local "
                 "time."
             )

@@ -330,7 +330,7 @@ class StepAssessor:
             yield self._finding(kind, self.revision, operation, why)
 
 
-_MERGED_VALUES = "several values become the same one, so that the old ones cannot be restored."
+_MERGED_VALUES = "several values become the same value, so the original values cannot be restored."
 
 
 def _duration(seconds: float) -> str:

@@ -70,7 +70,7 @@ def _not_assessable(revision: str, recording: Recording) -> Finding:
         "not-judged",
         revision,
         revision,
-        f"what follows {last}",
+        f"everything after {last}",
         "the revision queries the database itself, or raises an error without a connection.",
         "read the revision, or use steps.for_each_batch and op.execute instead of op.get_bind().",
     )

@@ -268,8 +268,8 @@ class RowChecks:
         if count:
             yield self._finding(
                 "loses-data", f"{step.table}.{step.column}", step,
-                f"{rows_that(count, 'has', 'have')} a value that {_type_name(step.type_)} holds "
-                f"only in part{self._example(step, str(lossy))}.",
+                f"{rows_that(count, 'has', 'have')} a value that {_type_name(step.type_)} cannot "
+                f"hold without loss{self._example(step, str(lossy))}.",
                 "add a column of the new type and put this one aside.",
             )  # fmt: skip
 

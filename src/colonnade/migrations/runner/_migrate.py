@@ -256,8 +256,8 @@ def _failure(
         blocked_by = f"; last blocked by {monitor.last_seen}" if monitor.last_seen else ""
         tried = "1 attempt" if attempts == 1 else f"{attempts} attempts"
         reason = (
-            f"{run.doing} did not get its locks in {tried} ({reason}{blocked_by}). Try again when "
-            "the database is less busy, or with a longer --lock-timeout"
+            f"{run.doing} could not get its locks in {tried} ({reason}{blocked_by}). Try again "
+            "when the database is less busy, or with a longer --lock-timeout"
         )
     elif sqlstate_of(error) == "42501":
         reason = f"the user lacks a permission ({reason}). Run it as the owner of the tables"
@@ -276,8 +276,8 @@ def _state(run: MigrationRun, database: Database) -> str:
             return _state_of(run, connection, database)
     except (DBAPIError, MigrationError, UnreachableError):
         return (
-            f"The connection to {database.url} is lost. Committed steps stay applied: `colonnade "
-            "current` shows them, `colonnade upgrade` continues."
+            f"The connection to {database.url} was lost. Committed steps stay applied. Run "
+            "`colonnade current` to see them, and `colonnade upgrade` to continue."
         )
 
 

@@ -173,7 +173,7 @@ def _problem_of_driver_error(
         row = with_article(snake(name).replace("_", " "))
         detail = f"There is already {row} with this {named}."
         if _is_partial(unique):
-            detail = f"There is already {row} with this {named}, by the constraint {constraint}."
+            detail = f"There is already {row} with this {named} (constraint {constraint})."
         return _conflict("unique", _custom_message(unique) or detail, fields, constraint)
     if state in {_FOREIGN, "23001"}:
         return _foreign_key_problem(driver_error, shape, deleting=deleting)

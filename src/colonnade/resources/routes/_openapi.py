@@ -43,7 +43,7 @@ _HEADERS: dict[str, dict[str, Any]] = {
     "Location": {"description": "The URL of the row", "schema": {"type": "string"}},
     "Link": {"description": "The next and previous pages", "schema": {"type": "string"}},
     "X-Total-Count": {
-        "description": "The number of all rows, if count is set",
+        "description": "The total number of rows, if count is set",
         "schema": {"type": "integer"},
     },
 }
@@ -286,19 +286,19 @@ def _option(name: str, reader: PageReader) -> tuple[dict[str, Any], str]:
         "cursor": ({"type": "string"}, "A cursor from the Link header of another page"),
         "count": (
             {"type": "string", "enum": ["none", "exact", "estimated"], "default": "none"},
-            "Count all rows, in X-Total-Count",
+            "Count all rows, and return the number in X-Total-Count",
         ),
         "order_by": (
             {"type": "array", "minItems": 1, "maxItems": 1, "items": {"enum": order}},
-            "Fields, separated by commas; - for descending. The key breaks ties",
+            "Fields to sort by, separated by commas; - for descending. The key breaks ties",
         ),
         "fields": (
             {**listed, "items": {"enum": list(queryable.columns)}},
-            "Only these fields, separated by commas",
+            "Fields to return, separated by commas",
         ),
         "include": (
             {**listed, "items": {"enum": include_paths(queryable)}},
-            "Relations, separated by commas; name:5 for at most five rows per parent, "
+            "Relations to include, separated by commas; name:5 for at most five rows per parent, "
             f"{ROWS_PER_PARENT} by default",
         ),
         "where": (
@@ -330,7 +330,9 @@ def depth_parameter(maximum: int) -> dict[str, Any]:
             {"type": "integer", "minimum": 1, "maximum": maximum},
         ]
     }
-    description = f"Number of levels below the row, in one array, parents first; all: {maximum}"
+    description = (
+        f"Number of levels below the row, in one array, parents first; all means {maximum}"
+    )
     return _query("depth", schema, description)
 
 

@@ -62,8 +62,7 @@ class Task(SQLModel, table=True):
             if member is not None:
                 name, value = member
                 message = (
-                    f"`{field.name}` is stored by the names of its members: "
-                    f"as {name!r} instead of {value!r}"
+                    f"`{field.name}` is stored by member name: as {name!r} instead of {value!r}"
                 )
                 advice = "Use `sa_type=Enum(..., values_callable=...)`, or SQLModel from colonnade"
                 yield context.finding(self.code, field.node, message, advice=advice)

@@ -71,7 +71,7 @@ class Project(Described, table=True):
                 if isinstance(column, ast.Call) and len(users) > 1:
                     message = (
                         f"`{field.name}` is a single Column for {len(users)} tables "
-                        f"({', '.join(users[:3])}): defining the second one raises"
+                        f"({', '.join(users[:3])}): defining the second one raises ArgumentError"
                     )
                     advice = "Use `sa_type=` and `sa_column_kwargs=` instead"
                     yield context.finding(self.code, column, message, advice=advice)

@@ -102,7 +102,8 @@ async def tasks(session: AsyncSession = Depends(get_session)):
                     "raises MissingGreenlet" if row.name == "async" else "runs a query for each row"
                 )
                 message = (
-                    f"the response has `{name}`, which was not loaded: reading it {consequence}"
+                    f"the response contains `{name}`, which was not loaded: reading it "
+                    f"{consequence}"
                 )
                 advice = (
                     f"Load it with the statement: `.options(selectinload({class_name}.{name}))`"

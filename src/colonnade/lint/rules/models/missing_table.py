@@ -56,7 +56,7 @@ def tasks(session: Session):
     def check(self, context: Context) -> Iterator[Finding]:
         stored = {model.name: call for call, model in _stored_models(context)}
         for model in context.models:
-            reason = _table_use(model) or ("is stored in a session" if model.name in stored else "")
+            reason = _table_use(model) or ("is added to a session" if model.name in stored else "")
             if reason and _lacks_table(model):
                 edits = context.editor.add_base_keyword(model.node, "table=True")
                 fix = Fix("Add `table=True`", edits, safe=_is_mappable(model)) if edits else None
@@ -68,7 +68,8 @@ def tasks(session: Session):
             if model.module is not context.module and _lacks_table(model):
                 location = f"{model.module.path}, line {model.node.lineno}"
                 message = (
-                    f"`{model.class_name}` is stored here, but has no `table=True` ({location})"
+                    f"`{model.class_name}` is used as a table here, but has no `table=True` "
+                    f"({location})"
                 )
                 yield context.finding(
                     self.code, call, message, advice="Add `table=True` to its class"

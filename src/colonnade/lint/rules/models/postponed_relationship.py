@@ -76,8 +76,8 @@ class Task(SQLModel, table=True):
                     continue
                 text = context.editor.text(annotation)
                 message = (
-                    f"the annotation of `{relation.name}` is postponed, so sqlmodel takes {text!r} "
-                    "for the name of a class"
+                    f"the annotation of `{relation.name}` is postponed, so sqlmodel uses {text!r} "
+                    "as a class name"
                 )
                 advice = "Remove `from __future__ import annotations` from this module"
                 yield context.finding(self.code, annotation, message, advice=advice)

@@ -9,11 +9,11 @@ from colonnade.lint.project._models import Model, Relation
 
 
 class WrongBackPopulates(Rule):
-    """`back_populates` names a missing attribute, or a relation that names another one.
+    """`back_populates` names a missing attribute, or a relation paired with another one.
 
     SQLAlchemy resolves relations when the first query runs, and raises then: every query of the
-    program fails, not only those of these two tables. Name the relation on the other side that
-    names this one.
+    program fails, not only those of these two tables. Use the relation on the other side whose
+    `back_populates` names this one.
     """
 
     code = "CLN103"
@@ -74,7 +74,7 @@ class Task(SQLModel, table=True):
         elif other is None:
             problem = f"`{target.class_name}` has no attribute `{named}`"
         elif other.back_populates in model.relations and other.back_populates != relation.name:
-            problem = f"`{target.class_name}.{named}` names `{other.back_populates}` instead"
+            problem = f"`{target.class_name}.{named}` is paired with `{other.back_populates}`"
         else:
             return
         value = relation.options["back_populates"]
@@ -92,5 +92,8 @@ class Task(SQLModel, table=True):
                 safe=False,
             )
         message = f'`back_populates="{named}"`: {problem}'
-        advice = f"Name the relation of `{target.class_name}` that names `{relation.name}`"
+        advice = (
+            f"Name the relation of `{target.class_name}` whose `back_populates` is "
+            f"`{relation.name}`"
+        )
         yield context.finding(self.code, value, message, fix=fix, advice=advice)

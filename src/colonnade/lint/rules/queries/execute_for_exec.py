@@ -14,8 +14,8 @@ from colonnade.lint.rules._examples import SYNC
 class ExecuteForExec(Rule):
     """A sqlmodel `Session` runs a select with `execute()` instead of `exec()`.
 
-    `execute` returns tuples, which is why sqlmodel deprecates it. `exec` returns the rows
-    themselves, with their types.
+    `execute` returns tuples, which is why sqlmodel deprecates it. `exec` returns the selected
+    objects or values, with their types.
     """
 
     code = "CLN307"
@@ -51,7 +51,7 @@ def tasks(session: Session):
                 if removed is not None and certain:
                     edits = (Edit(end - len("execute"), end, "exec"), removed)
                     fix = Fix("Use `exec()`", edits, safe=True)
-            message = "`execute()` returns tuples instead of the rows themselves"
+            message = "`execute()` returns tuples instead of the selected objects or values"
             yield context.finding(
                 self.code, call, message, fix=fix, advice="Use `exec()`", whole=False
             )

@@ -80,7 +80,7 @@ def open_tasks(session: Session, projects: list[int]):
             ):
                 word = "and" if isinstance(op, ast.And) else "or"
                 sign = "&" if word == "and" else "|"
-                message = f"Python evaluates `{word}`, so that only one of the conditions is used"
+                message = f"Python evaluates `{word}`, so only one of the conditions is used"
                 advice = f"Use `{word}_(...)`, or `{sign}` with each side in parentheses"
                 fix = _fix(context, node, f"Use `{sign}`")
                 yield context.finding(self.code, node, message, fix=fix, advice=advice)
@@ -99,7 +99,10 @@ def open_tasks(session: Session, projects: list[int]):
                     yield context.finding(self.code, node, message, fix=fix, advice=advice)
             case ast.Compare(left=left, comparators=others):
                 if any(_is_column(context, side) for side in (left, *others)):
-                    message = "Python evaluates this chain of comparisons with `and`, which raises"
+                    message = (
+                        "Python evaluates this chain of comparisons with `and`, which raises "
+                        "TypeError"
+                    )
                     yield context.finding(
                         self.code, node, message, advice="Use `between()`, or two conditions"
                     )

@@ -13,7 +13,7 @@ from colonnade.lint.rules._examples import SYNC
 class RelationInCondition(Rule):
     """A condition reads a column through a relation: `Task.project.name`.
 
-    The relation of a class has no columns, so this raises `AttributeError: Neither
+    A relation does not have the columns of its target, so this raises `AttributeError: Neither
     'InstrumentedAttribute' object nor 'Comparator' object associated with Task.project has an
     attribute 'name'`. Join the other table, or use `Task.project.has(...)` or
     `Project.tasks.any(...)`.
@@ -45,7 +45,10 @@ def of_project(session: Session, name: str):
                 and node.attr in target.members
             ):
                 text = context.editor.text(node)
-                message = f"`{text}` raises AttributeError: a relation of a class has no columns"
+                message = (
+                    f"`{text}` raises AttributeError: a relation does not have the columns of its "
+                    "target"
+                )
                 method = "any" if relation and relation.uselist else "has"
                 advice = f"Join `{target.class_name}`, or use `.{method}(...)`"
                 yield context.finding(self.code, node, message, advice=advice)

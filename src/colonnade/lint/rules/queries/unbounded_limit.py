@@ -20,8 +20,9 @@ MAX_CALLS = 3  # functions that a limit is followed through
 class UnboundedLimit(Rule):
     """A limit from the query string has no maximum.
 
-    `?limit=100000000` reads the whole table into memory, whoever sends it. Set a maximum: `limit:
-    Annotated[int, Query(ge=1, le=100)] = 100`. A Colonnade Resource has `max_limit`.
+    Any client that sends `?limit=100000000` makes the app read the whole table into memory. Set a
+    maximum: `limit: Annotated[int, Query(ge=1, le=100)] = 100`. A Colonnade Resource has
+    `max_limit`.
     """
 
     code = "CLN304"

@@ -11,7 +11,7 @@ from colonnade.lint.rules.schemas._update_schemas import update_schemas
 
 
 class NullInUpdate(Rule):
-    """An update schema accepts null for a column that does not.
+    """An update schema accepts null for a NOT NULL column.
 
     `title: Optional[str] = None` allows the field to be absent, but also to be null: `{"title":
     null}` passes validation, `exclude_unset` keeps it, and the database refuses it with an error

@@ -16,8 +16,8 @@ class BlockingCall(Rule):
     """An async endpoint calls a function of the project that waits for the database.
 
     The function is sync and uses a sync session: called from async code, it blocks the event loop
-    until its queries are done. Run it in a thread (`await run_in_threadpool(...)`), make the
-    endpoint `def`, or make the function async.
+    until its queries are done. Run it in a thread (`await run_in_threadpool(...)`), declare
+    the endpoint with `def`, or make the function async.
     """
 
     code = "CLN204"
@@ -85,7 +85,9 @@ def count() -> int:
                     message = (
                         f"`{called[0].name}` waits for the database, which blocks the event loop"
                     )
-                    advice = "Make this endpoint `def`, or use `await run_in_threadpool(...)`"
+                    advice = (
+                        "Declare this endpoint with `def`, or use `await run_in_threadpool(...)`"
+                    )
                     yield context.finding(self.code, node, message, advice=advice, whole=False)
 
 

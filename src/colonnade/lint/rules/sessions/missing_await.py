@@ -20,7 +20,7 @@ USES_OF_RESULT = frozenset(
 
 
 class MissingAwait(Rule):
-    """A call of an `AsyncSession` or of an async function is not awaited.
+    """A call to an `AsyncSession` method or to an async function is not awaited.
 
     Such a call only creates a coroutine and does nothing: a `commit()` that is not awaited stores
     nothing, and a row that is not awaited has none of its attributes. Python warns only if the

@@ -15,7 +15,7 @@ class CommitInHelper(Rule):
 
     The caller's work is no longer all or nothing: what it wrote before the call stays stored even
     if a later step fails. Let the function add and flush, and commit where the session was created.
-    The rule reports a call of a function that commits, if more writes to the same session follow.
+    The rule reports a call to a function that commits, if more writes to the same session follow.
     """
 
     code = "CLN213"
