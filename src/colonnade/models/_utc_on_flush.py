@@ -52,8 +52,8 @@ def local_as_utc(value: datetime, model: type[Any], name: str) -> datetime:
         _warned.add(field_path)
         warnings.warn(
             f"{field_path} was set to a naive datetime in UTC, such as datetime.utcnow() returns. "
-            f"Naive datetimes are treated as local time, so the stored time is off by the local UTC "
-            f"offset. Use lambda: datetime.now(UTC), or the Timestamps mixin.",
+            f"Naive datetimes are treated as local time, so the stored time is off by the local "
+            f"UTC offset. Use lambda: datetime.now(UTC), or the Timestamps mixin.",
             stacklevel=2,
         )
     return utc_value
