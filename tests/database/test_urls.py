@@ -242,7 +242,7 @@ INVALID: list[tuple[str, str]] = [
         "Unknown parameter 'ssl_mode'.*Did you mean sslmode",
     ),
     ("postgresql://u:secret@h/db?sslmode=on", "sslmode=on is not one of disable"),
-    ("postgresql://u:secret@h/db?connect_timeout=soon", "connect_timeout=soon is not a number"),
+    ("postgresql://u:secret@h/db?connect_timeout=soon", "connect_timeout=soon must be a number"),
     ("postgresql://u:secret@h/db?statement_cache_size=-1", "statement_cache_size=-1"),
     ("postgresql://u:secret@h/db?target_session_attrs=rw", "target_session_attrs=rw is not one of"),
     ("postgresql://u:secret@h/db?sslmode=verify-full&sslrootcert=/no/file", "sslrootcert"),

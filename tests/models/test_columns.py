@@ -129,8 +129,8 @@ def test_a_value_survives_a_round_trip(db: Database, annotation: Any, value: Any
 
 REFUSED: list[tuple[Any, str]] = [
     (Literal["a", 1], "must be all strings or all integers, not 'a', 1"),
-    (Literal[True], "all text or all integers"),
-    (Literal[b"a"], "all text or all integers"),
+    (Literal[True], "all strings or all integers"),
+    (Literal[b"a"], "all strings or all integers"),
     (int | str, "no column type for"),
     (list[type], "list.* cannot be written as JSON"),
     (list[asyncio.Future], "list.*Future.* cannot be stored, not even as JSON"),  # type: ignore[type-arg]  # a type that nothing can store

@@ -219,7 +219,7 @@ class TestDependency:
 
     def test_an_unknown_field_is_an_error(self, scoped: ScopedApp) -> None:
         scoped.app.dependency_overrides[owned] = lambda: {"owner": 1}
-        with pytest.raises(ModelError, match="names 'owner'"):
+        with pytest.raises(ModelError, match="names unknown fields: 'owner'"):
             scoped.request("GET", "/tasks")
 
     def test_an_endpoint_elsewhere_must_depend_on_the_scopes(self, scoped: ScopedApp) -> None:

@@ -93,9 +93,7 @@ def check(
     ] = False,
     stdin_filename: Annotated[
         _File,
-        typer.Option(
-            metavar="FILE", help="The file name of standard input, for rules and messages."
-        ),
+        typer.Option(metavar="FILE", help="The file name to assume for standard input."),
     ] = None,
     lsp: Annotated[
         bool, typer.Option("--lsp", help="Run as a language server on standard input and output.")

@@ -148,10 +148,10 @@ def upgrade(
 ) -> None:
     """Run the revisions that a database does not have.
 
-    Before anything runs, the guard assesses each step. It refuses a step that would block other
-    sessions for longer than the lock timeout, lose data, or could not be undone, unless you allow
-    it, and suggests a safe alternative. Only one process runs migrations at a time. An interrupted
-    upgrade can be run again.
+    Before anything runs, the guard assesses each step. Unless you allow it, the guard refuses a
+    step that would block other sessions for longer than the lock timeout, that would lose data, or
+    that could not be undone, and suggests a safe alternative. Only one process runs migrations at a
+    time. An interrupted upgrade can be run again.
 
     Examples:
       colonnade upgrade

@@ -12,7 +12,7 @@ from colonnade.lint.rules.datetimes._time_zones import (
     make_time_aware,
 )
 
-ADVICE = "Use `datetime.now(timezone.utc)`, also for every time that this one is compared with"
+ADVICE = "Use `datetime.now(timezone.utc)`, and for every time that it is compared with"
 
 
 class UTCNow(Rule):
