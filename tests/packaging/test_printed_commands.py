@@ -26,14 +26,27 @@ def test_the_wheel_has_everything_that_it_needs(packages: Path) -> None:
     assert "colonnade/py.typed" in names
 
 
-def test_the_readmes_first_command_serves_the_demo(checkout: Path) -> None:
+@pytest.fixture(scope="module")
+def demo_output(checkout: Path) -> str:
+    """What the README's first command and a request to it print; the checkout has a .venv then."""
     command = next(
         command
         for command in sh_commands((ROOT / "README.md").read_text())
         if "colonnade demo" in command
     )
-    output = run_in_shell([command, "curl -fs 'localhost:8000/tasks?limit=2'"], checkout)
-    assert output.count('"progress_percent":') == 2
+    return run_in_shell([command, "curl -fs 'localhost:8000/tasks?limit=2'"], checkout)
+
+
+def test_the_readmes_first_command_serves_the_demo(demo_output: str) -> None:
+    assert demo_output.count('"progress_percent":') == 2
+
+
+@pytest.mark.usefixtures("demo_output")
+def test_a_postgresql_url_without_the_extra_names_it(checkout: Path) -> None:
+    output = run_in_shell(
+        [".venv/bin/colonnade doctor postgresql://me@localhost/shop || test $? = 1"], checkout
+    )
+    assert "pip install 'colonnade[postgresql]'" in output
 
 
 def test_the_commands_that_new_prints_work(home: Path) -> None:
@@ -68,10 +81,3 @@ def test_the_commands_of_a_new_projects_readme_work(
     )
     assert " passed" in output
     assert "Traceback" not in output
-
-
-def test_a_postgresql_url_without_the_extra_names_it(home: Path) -> None:
-    output = run_in_shell(
-        [".venv/bin/colonnade doctor postgresql://me@localhost/shop || test $? = 1"], home
-    )
-    assert "pip install 'colonnade[postgresql]'" in output
