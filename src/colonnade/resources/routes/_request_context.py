@@ -33,6 +33,15 @@ def set_context(request: Request, context: RequestContext) -> None:
     request.scope[_KEY] = context
 
 
+def clear_context(request: Request) -> None:
+    """Remove the context of a request that has been answered.
+
+    The scope refers to the context, and the context to the request, which has the scope: without
+    this, each request would wait for the garbage collector.
+    """
+    request.scope.pop(_KEY, None)
+
+
 def context_of(request: Request) -> RequestContext:
     """Return the context of a request."""
     context: RequestContext = request.scope.get(_KEY, NO_CONTEXT)

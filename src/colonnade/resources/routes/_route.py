@@ -23,7 +23,11 @@ from colonnade.resources.responses._unreadable import unrenderable
 from colonnade.resources.routes._disconnect import ClientGoneError
 from colonnade.resources.routes._overrides import is_overridden, override_session
 from colonnade.resources.routes._read_your_writes import track_position
-from colonnade.resources.routes._request_context import RequestContext, set_context
+from colonnade.resources.routes._request_context import (
+    RequestContext,
+    clear_context,
+    set_context,
+)
 from colonnade.rows import UnreadableRowError
 
 LARGEST_BODY = 4 * 1024 * 1024
@@ -120,6 +124,8 @@ class ResourceRoute(APIRoute):
                 if unavailable is None:
                     raise
                 response = response_of(unavailable)
+            finally:
+                clear_context(request)
             if VARY_KEY in request.scope:
                 mark_private(request, response)
             return response
