@@ -14,7 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src"
-EXCLUDED = ("templates/tasks", "templates/starter")
+EXCLUDED = ("templates/tasks", "templates/starter", "templates/common")
 
 SENTENCE = re.compile(r"[A-Za-z{][^\n]*\s[^\n]*[a-z]")
 """A text with at least two words."""

@@ -49,7 +49,7 @@ class Resource(APIRouter):
         include: The relations that requests may include, filter across, and list, such as
             ``["project", "assignments.worker"]``.
         scope: A dependency that returns which rows a request may access: a mapping of fields to
-            values, which new rows are given; a condition; or None, which denies access. The scope
+            values, which new rows get; a condition; or None, which denies access. The scope
             applies to the table in every Resource of the database; ``Unscoped`` opts out here.
         operations: The enabled operations: ``list`` (with relations and trees), ``read``,
             ``create``, ``update``, ``delete``, ``batch`` (create, update and delete of many rows)

@@ -13,6 +13,7 @@ from colonnade.models import plural, snake
 EXAMPLES = ("tasks",)
 """The complete applications that ``colonnade new --example`` offers."""
 
+_COMMON = "common"
 _STARTER = "starter"
 _PROJECT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[-_][A-Za-z0-9]+)*")
 _MODEL_NAME = re.compile(r"[A-Z][A-Za-z0-9]*")
@@ -111,13 +112,14 @@ def _read_template(template: str, name: str, renamed: Mapping[str, str]) -> dict
         return text.replace("{{ name }}", name)
 
     contents: dict[Path, str] = {}
-    with as_file(files(__package__) / template) as source:
-        for path in sorted(source.rglob("*")):
-            relative = path.relative_to(source)
-            if path.is_dir() or _SKIPPED & set(relative.parts):
-                continue
-            target = relative.with_name(filled(relative.name).replace("dot_", "."))
-            contents[target] = filled(path.read_text(encoding="utf-8"))
+    for folder in (_COMMON, template):
+        with as_file(files(__package__) / folder) as source:
+            for path in sorted(source.rglob("*")):
+                relative = path.relative_to(source)
+                if path.is_dir() or _SKIPPED & set(relative.parts):
+                    continue
+                target = relative.with_name(filled(relative.name).replace("dot_", "."))
+                contents[target] = filled(path.read_text(encoding="utf-8"))
     return contents
 
 

@@ -17,7 +17,7 @@ _open_sessions: ContextVar[tuple["ReferenceType[TrackedSession]", ...]] = Contex
 
 
 class TrackedSession(Session):
-    """A session that can be told to load its rows again."""
+    """A session that can load its rows again."""
 
     def get(self, entity: Any, ident: Any, **options: Any) -> Any:
         """``Session.get``, which queries for a loaded row if others have committed."""

@@ -113,7 +113,7 @@ class Step(MigrateOperation):
         Only steps that run before the tables are compared implement it; for the others, the
         downgrade results from the comparison.
         """
-        raise NotImplementedError
+        raise NotImplementedError  # nothing asks the other steps for it
 
     def commits(self, dialect: str) -> bool:
         """Return whether the step takes several transactions on a database."""

@@ -1,6 +1,0 @@
-"""The database."""
-
-from app.settings import settings
-from colonnade import Database
-
-db = Database(settings.database_url, echo=settings.echo_sql)
