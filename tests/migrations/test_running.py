@@ -205,7 +205,9 @@ def test_a_run_gives_up_when_a_lock_is_not_available(on_postgresql: Lab) -> None
         reader.execute(sa.text("SELECT * FROM task"))
         with pytest.raises(MigrationError, match=r"2 attempts .*lock timeout.*rolled back"):
             lab.upgrade(patience=IMPATIENT, watcher=WaitWatcher())
-    assert len(waited) == 1
+    # A slow machine names the blocking session too.
+    assert waited
+    assert all(why.startswith("add task.one: ") for why in waited)
     assert columns(lab) == ["id", "title"]
     lab.upgrade(patience=IMPATIENT)
 
