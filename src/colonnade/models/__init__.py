@@ -33,7 +33,7 @@ from colonnade.models._stored_tables import (
 from colonnade.models._types import TextValue, UTCDateTime, UTCTimestamp
 from colonnade.models._utc_on_flush import local_as_utc
 from colonnade.models._uuids import uuid7
-from colonnade.models._words import plural, snake, with_article
+from colonnade.models._words import plural, singular, snake, with_article
 
 __all__ = [
     "Base64JSON",
@@ -72,6 +72,7 @@ __all__ = [
     "row_validator",
     "schemas",
     "schemas_with_tables",
+    "singular",
     "snake",
     "statement_time",
     "stop_clock",

@@ -1,9 +1,11 @@
 """The OpenAPI documentation of the generated routes."""
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler, TypeAdapter
 from pydantic.json_schema import JsonSchemaValue
@@ -16,6 +18,7 @@ from colonnade.query import (
     ROWS_PER_PARENT,
     Operator,
     PageReader,
+    Parameter,
     QueryableTable,
     RelationTarget,
     include_paths,
@@ -24,6 +27,7 @@ from colonnade.query import (
 )
 from colonnade.resources.responses._etags import ETAG_PATTERN
 from colonnade.resources.responses._problems import MEDIA_TYPE, ProblemDetails
+from colonnade.resources.routes._examples import NoExampleError, example_of, object_example
 
 PLAIN_TEXT = "^[^\\u0000]*$"
 """Text that databases can store; a lone surrogate cannot be encoded in UTF-8 in the first place."""
@@ -71,6 +75,12 @@ class LazyParameters(dict[str, Any]):
     def __getitem__(self, name: str) -> Any:
         # FastAPI reads this key if a dependency has parameters.
         return self._parameters() if name == "parameters" else super().__getitem__(name)
+
+
+class Deleted(BaseModel):
+    """The response to a deletion."""
+
+    ok: Literal[True] = True
 
 
 class DocumentedAs(ABC):
@@ -135,11 +145,17 @@ class Body(DocumentedAs):
 
     def document(self, refs: Refs, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         row = refs[self.schema]
+        whole = handler.resolve_ref_schema(row)
         if self.exclude or self.extra_columns:
-            row = _adjusted(handler.resolve_ref_schema(row), self.exclude, self.extra_columns)
+            row = whole = _adjusted(whole, self.exclude, self.extra_columns)
+        examples: dict[str, Any] = {}
+        with suppress(NoExampleError):
+            example = object_example(whole, lambda schema: handler.resolve_ref_schema(dict(schema)))
+            examples = {"examples": [example if self.max_items is None else [example]]}
         if self.max_items is None:
-            return row
-        return {"type": "array", "items": row, "minItems": 1, "maxItems": self.max_items}
+            return {**row, **examples}
+        items = {"type": "array", "items": row, "minItems": 1, "maxItems": self.max_items}
+        return {**items, **examples}
 
 
 class Rows(DocumentedAs):
@@ -248,19 +264,59 @@ def _value_schema(column: ColumnShape) -> dict[str, Any]:
 
 
 def page_parameters(reader: PageReader) -> list[dict[str, Any]]:
-    """Return the query parameters of a list."""
+    """Return the query parameters of a list.
+
+    Filters across relations are one parameter: published one by one, they would be most of the
+    document. Those of the table's own fields are published with the operators that they are
+    usually filtered by. All filters work, and all are checked.
+    """
     queryable = reader.queryable
-    parameters = [_query(name, *_option(name, reader)) for name in sorted(reader.options)]
+    parameters = [
+        _query(name, *_option(name, reader))
+        for name in sorted(reader.options)
+        if name != "include" or queryable.relations
+    ]
     for name, parameter in reader.parameters.items():
+        if parameter.relation is not None or not _is_published(parameter):
+            continue
         bare = name.removesuffix("__eq")
         if parameter.operator == "eq" and name != bare and bare not in OPTIONS:
             continue  # documented under its bare name
         parameters.append(_query(name, _operand(parameter.operator, parameter.shape)))
-    return [
-        parameter
-        for parameter in parameters
-        if parameter["name"] != "include" or queryable.relations
-    ]
+    if reader.parameters and queryable.relations:
+        parameters.append(_relation_filters(queryable))
+    return parameters
+
+
+def _is_published(parameter: Parameter) -> bool:
+    """Whether a filter of a field has a parameter of its own in the document."""
+    column = parameter.shape
+    if parameter.operator == "is_null":
+        return column.nullable
+    if parameter.operator in {"lt", "lte", "gt", "gte"}:
+        return column.foreign_key is None and column.kind not in {"text", "path"}
+    return True
+
+
+def _relation_filters(queryable: QueryableTable) -> dict[str, Any]:
+    """The parameter that stands for all filters across relations."""
+    relation, target = next(iter(queryable.relations.items()))
+    columns = target.queryable.columns
+    name = next((name for name, column in columns.items() if column.kind == "text"), None)
+    name = name or next(iter(columns))
+    return {
+        "name": "relation_filters",
+        "in": "query",
+        "style": "form",
+        "explode": True,
+        "description": (
+            f"Filters across relations, each a query parameter: {relation}__{name} or "
+            f"{relation}__{name}__in, with the same operators as the filters of a field. "
+            f"Relations: {', '.join(queryable.relations)}"
+        ),
+        "schema": {"type": "object", "additionalProperties": {"type": "string"}},
+        "example": {f"{relation}__{name}": "example"},
+    }
 
 
 def _operand(operator: Operator, column: ColumnShape) -> dict[str, Any]:
@@ -303,10 +359,24 @@ def _option(name: str, reader: PageReader) -> tuple[dict[str, Any], str]:
         ),
         "where": (
             {"type": "string"},
-            'Conditions as JSON, such as {"or": [{"status": "done"}, {"priority__in": ["high"]}]}',
+            "Conditions as JSON, with and, or and not: " + _example_conditions(queryable),
         ),
     }
     return options[name]
+
+
+def _example_conditions(queryable: QueryableTable) -> str:
+    """A value of ``where``, with fields of the table."""
+    by_choice = sorted(queryable.columns.items(), key=lambda item: item[1].choices is None)
+    conditions = [{name: _example_value(name, column)} for name, column in by_choice[:2]]
+    return json.dumps({"or": conditions})
+
+
+def _example_value(name: str, column: ColumnShape) -> Any:
+    try:
+        return example_of(value_schema(column), lambda schema: schema, name)
+    except NoExampleError:
+        return None
 
 
 def _integer(least: int, maximum: int, default: int) -> dict[str, Any]:
