@@ -7,6 +7,7 @@ An example is made from a JSON schema, so that it is valid. The ``examples`` of 
 import re
 from collections.abc import Callable, Iterator, Mapping
 from itertools import product
+from math import ceil, floor
 from typing import Any
 
 JsonSchema = Mapping[str, Any]
@@ -135,12 +136,18 @@ def _texts(name: str, least: int) -> Iterator[str]:
 
 
 def _number(schema: JsonSchema) -> float:
-    least = schema.get("minimum", schema.get("exclusiveMinimum"))
-    most = schema.get("maximum", schema.get("exclusiveMaximum"))
+    is_integer = schema.get("type") == "integer"
     step = schema.get("multipleOf", 1)
-    value = step if least is None or least < step else least
-    if value == schema.get("exclusiveMinimum"):
+    above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
+    least = schema.get("minimum", above)
+    most = schema.get("maximum", below)
+    value = step if least is None else step * ceil(least / step)
+    if least is None and most is not None:
+        value = min(value, step * floor(most / step))
+    if value == above:
         value += step
-    if most is not None and (value > most or value == schema.get("exclusiveMaximum")):
-        value = most if "maximum" in schema else most - step
-    return int(value) if schema.get("type") == "integer" else value
+    if value == below:
+        value -= step
+    if most is not None and value > most and least is not None:
+        value = (least + most) / 2  # a narrow range of fractions
+    return int(value) if is_integer else value

@@ -302,8 +302,11 @@ def _relation_filters(queryable: QueryableTable) -> dict[str, Any]:
     """The parameter that stands for all filters across relations."""
     relation, target = next(iter(queryable.relations.items()))
     columns = target.queryable.columns
-    name = next((name for name, column in columns.items() if column.kind == "text"), None)
-    name = name or next(iter(columns))
+    # Such as a slug, else a name: the first column is often the key.
+    by_use = sorted(
+        columns, key=lambda name: (columns[name].kind != "text", not columns[name].unique)
+    )
+    name = by_use[0]
     return {
         "name": "relation_filters",
         "in": "query",
