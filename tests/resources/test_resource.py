@@ -272,7 +272,11 @@ class TestOpenAPI:
         status = next(
             parameter for parameter in listed["parameters"] if parameter["name"] == "status"
         )
-        assert status["schema"]["enum"] == ["pending", "in_progress", "completed"]
+        assert status["schema"] == {"$ref": "#/components/schemas/TaskStatus"}
+        values = document["components"]["schemas"]["TaskStatus"]["enum"]
+        assert values == ["pending", "in_progress", "completed"]
+        for schema in ("TaskCreate", "TaskUpdate", "TaskRead"):
+            assert "TaskStatus" in json.dumps(document["components"]["schemas"][schema])
         body = paths["/tasks"]["post"]["requestBody"]["content"]["application/json"]["schema"]
         assert body["$ref"] == "#/components/schemas/TaskCreate"
         assert set(paths["/tasks/{id}"]) == {"get", "patch", "delete"}

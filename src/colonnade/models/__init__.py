@@ -15,7 +15,7 @@ from colonnade.models._reflection import (
     table_classes,
 )
 from colonnade.models._relation_shapes import LinkShape, RelationShape
-from colonnade.models._schemas import Schemas, row_validator, schemas
+from colonnade.models._schemas import NamedValues, Schemas, row_validator, schemas
 from colonnade.models._shape import ColumnShape, ForeignKeyShape, Shape
 from colonnade.models._storable import (
     Base64JSON,
@@ -45,6 +45,7 @@ __all__ = [
     "Idempotency",
     "LinkShape",
     "LooseText",
+    "NamedValues",
     "Reflection",
     "RelationShape",
     "SQLModel",

@@ -141,7 +141,7 @@ def _number(schema: JsonSchema) -> float:
     above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
     least = schema.get("minimum", above)
     most = schema.get("maximum", below)
-    value = step if least is None else step * ceil(least / step)
+    value = step if least is None or least <= step else step * ceil(least / step)
     if least is None and most is not None:
         value = min(value, step * floor(most / step))
     if value == above:

@@ -3,15 +3,21 @@
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
-from functools import lru_cache
-from typing import Any, Literal
+from enum import Enum
+from functools import cached_property, lru_cache
+from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler, TypeAdapter
+from pydantic import (
+    BaseModel,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    TypeAdapter,
+    create_model,
+)
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from colonnade.models import ColumnShape
+from colonnade.models import ColumnShape, NamedValues
 from colonnade.query import (
     MAX_LIST_VALUES,
     OPTIONS,
@@ -140,22 +146,57 @@ class Body(DocumentedAs):
         self.extra_columns = extra_columns or {}
         self.max_items = max_items
 
+    @cached_property
+    def model(self) -> type[BaseModel]:
+        """The model of the body or of an item; it is made with the document."""
+        name = self.schema.__name__
+        if self.exclude:
+            return _changed(self.schema, f"{name.removesuffix('Create')}Link", self.exclude)
+        if self.extra_columns:
+            return _changed(self.schema, f"{name}WithKey", extra=self.extra_columns)
+        return self.schema
+
     def models(self) -> list[type[BaseModel]]:
-        return [self.schema]
+        return [self.model]
 
     def document(self, refs: Refs, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        row = refs[self.schema]
-        whole = handler.resolve_ref_schema(row)
-        if self.exclude or self.extra_columns:
-            row = whole = _adjusted(whole, self.exclude, self.extra_columns)
-        examples: dict[str, Any] = {}
-        with suppress(NoExampleError):
-            example = object_example(whole, lambda schema: handler.resolve_ref_schema(dict(schema)))
-            examples = {"examples": [example if self.max_items is None else [example]]}
-        if self.max_items is None:
-            return {**row, **examples}
-        items = {"type": "array", "items": row, "minItems": 1, "maxItems": self.max_items}
-        return {**items, **examples}
+        row = refs[self.model]
+        if self.max_items is not None:
+            row = {"type": "array", "items": row, "minItems": 1, "maxItems": self.max_items}
+        return {**row, **self._examples()}
+
+    def _examples(self) -> dict[str, Any]:
+        schema = self.model.model_json_schema()
+        definitions = schema.get("$defs", {})
+
+        def resolve(part: Mapping[str, Any]) -> Mapping[str, Any]:
+            name = part.get("$ref", "").rpartition("/")[2]
+            return {**definitions[name], **part} if name else part
+
+        try:
+            example = object_example(schema, resolve)
+        except NoExampleError:
+            return {}
+        return {"examples": [example if self.max_items is None else [example]]}
+
+
+def _changed(
+    schema: type[BaseModel],
+    name: str,
+    exclude: frozenset[str] = frozenset(),
+    extra: Mapping[str, ColumnShape] | None = None,
+) -> type[BaseModel]:
+    """A model for the document alone: a schema without some fields, or with the key of a row."""
+    fields: dict[str, Any] = {
+        key: (value_type(column), ...) for key, column in (extra or {}).items()
+    }
+    for key, field in schema.model_fields.items():
+        if key not in exclude and key not in fields:
+            fields[key] = (field.annotation, field)
+    return create_model(
+        name, __config__=schema.model_config, __doc__=schema.__doc__, __module__=schema.__module__,
+        **fields,
+    )  # fmt: skip
 
 
 class Rows(DocumentedAs):
@@ -226,24 +267,6 @@ def _some_fields(
     }
 
 
-def _adjusted(
-    schema: JsonSchemaValue, exclude: frozenset[str], extra_columns: Mapping[str, ColumnShape]
-) -> JsonSchemaValue:
-    kept = {
-        name: property_schema
-        for name, property_schema in schema.get("properties", {}).items()
-        if name not in exclude
-    }
-    required = [name for name in schema.get("required", []) if name not in exclude]
-    keys = {name: value_schema(column) for name, column in extra_columns.items()}
-    changed = {**schema, "properties": {**keys, **kept}}
-    changed.pop("title", None)
-    changed.pop("required", None)
-    if required or keys:
-        changed["required"] = [*keys, *required]
-    return changed
-
-
 def value_schema(column: ColumnShape) -> dict[str, Any]:
     """Return the JSON schema of a value that a column is compared with."""
     return dict(_value_schema(column))
@@ -282,10 +305,35 @@ def page_parameters(reader: PageReader) -> list[dict[str, Any]]:
         bare = name.removesuffix("__eq")
         if parameter.operator == "eq" and name != bare and bare not in OPTIONS:
             continue  # documented under its bare name
-        parameters.append(_query(name, _operand(parameter.operator, parameter.shape)))
+        schema = _operand(parameter.operator, parameter.shape)
+        named = _named_values(queryable, parameter.column)
+        parameters.append(_query(name, _with_reference(schema, named) if named else schema))
     if reader.parameters and queryable.relations:
         parameters.append(_relation_filters(queryable))
     return parameters
+
+
+def _named_values(queryable: QueryableTable, name: str) -> str | None:
+    """The component for the values of a field, if the response schema refers to one."""
+    field = queryable.read.model_fields.get(name)
+    if field is None:
+        return None
+    for item in field.metadata:
+        if isinstance(item, NamedValues):
+            return item.name
+    types = [kind for kind in (field.annotation, *get_args(field.annotation)) if kind is not None]
+    enums = [kind for kind in types if isinstance(kind, type) and issubclass(kind, Enum)]
+    return enums[0].__name__ if enums else None
+
+
+def _with_reference(schema: dict[str, Any], name: str) -> dict[str, Any]:
+    """Replace the values in the schema of an operand by a reference."""
+    reference = {"$ref": f"#/components/schemas/{name}"}
+    if "enum" in schema:
+        return reference
+    if "enum" in schema.get("items", {}):
+        return {**schema, "items": reference}
+    return schema
 
 
 def _is_published(parameter: Parameter) -> bool:
