@@ -8,7 +8,9 @@ import type { components, paths } from "./api.d.ts";
 type Task = components["schemas"]["TaskRead"];
 type Problem = components["schemas"]["ProblemDetails"];
 
-const api = createClient<paths>({ baseUrl: process.argv[2] ?? "" });
+// Filters across relations are query parameters: `relation_filters` in the form style.
+const querySerializer = { object: { style: "form", explode: true } } as const;
+const api = createClient<paths>({ baseUrl: process.argv[2] ?? "", querySerializer });
 
 async function createsReadsPatchesAndDeletes(): Promise<void> {
   const made = await api.POST("/tasks", { body: { title: "From TypeScript", priority: "high" } });
@@ -42,7 +44,7 @@ async function filtersOrdersAndIncludes(): Promise<void> {
       query: {
         status__in: ["pending", "in_progress"],
         progress_percent__lt: 50,
-        project__slug: "web",
+        relation_filters: { project__slug: "web" },
         order_by: ["-progress_percent"],
         include: ["project", "assignments.worker"],
         count: "exact",

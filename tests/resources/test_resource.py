@@ -265,15 +265,20 @@ class TestOpenAPI:
         paths = document["paths"]
         listed = paths["/tasks"]["get"]
         names = {parameter["name"] for parameter in listed["parameters"]}
-        assert {"limit", "cursor", "status", "progress__gte", "project__slug__in"} <= names
+        assert {"limit", "cursor", "status", "progress__gte", "relation_filters"} <= names
+        assert not [name for name in names if name.startswith("project__")]
         assert "workers__token" not in names
-        assert listed["operationId"] == "list_tasks_tasks_get"
+        assert listed["operationId"] == "list_tasks"
         status = next(
             parameter for parameter in listed["parameters"] if parameter["name"] == "status"
         )
-        assert status["schema"]["enum"] == ["pending", "in_progress", "completed"]
+        assert status["schema"] == {"$ref": "#/components/schemas/TaskStatus"}
+        values = document["components"]["schemas"]["TaskStatus"]["enum"]
+        assert values == ["pending", "in_progress", "completed"]
+        for schema in ("TaskCreate", "TaskUpdate", "TaskRead"):
+            assert "TaskStatus" in json.dumps(document["components"]["schemas"][schema])
         body = paths["/tasks"]["post"]["requestBody"]["content"]["application/json"]["schema"]
-        assert body == {"$ref": "#/components/schemas/TaskCreate"}
+        assert body["$ref"] == "#/components/schemas/TaskCreate"
         assert set(paths["/tasks/{id}"]) == {"get", "patch", "delete"}
         problem = paths["/tasks/{id}"]["patch"]["responses"]["412"]["content"]
         assert list(problem) == ["application/problem+json"]
@@ -295,7 +300,7 @@ class TestOpenAPI:
             paths = client.get("/openapi.json").json()["paths"]
             for path in ("/tasks", "/tasks/mine"):
                 names = {parameter["name"] for parameter in paths[path]["get"]["parameters"]}
-                assert {"user", "limit", "status", "project__slug"} <= names
+                assert {"user", "limit", "status", "relation_filters"} <= names
             names = {parameter["name"] for parameter in paths["/tasks/{id}"]["patch"]["parameters"]}
             assert names == {"user", "id", "If-Match"}
             assert set(paths["/tasks"]["post"]["responses"]) & {"200", "201", "403"} == {
@@ -313,7 +318,42 @@ class TestOpenAPI:
             for operation in path.values()
         ]
         assert len(ids) == len(set(ids))
-        assert {"list_tasks", "create_task", "update_tasks", "link_task_workers"} <= set(ids)
+        assert {"list_tasks", "create_task", "update_tasks", "link_task_worker"} <= set(ids)
+
+    def test_operation_ids_are_short_and_unique(
+        self, db: Database, models: SimpleNamespace
+    ) -> None:
+        app = FastAPI()
+        for resource in all_resources(db, models):
+            app.include_router(resource)
+        app.include_router(Resource(models.Task, db, prefix="/admin/tasks"))
+        ids = [
+            operation["operationId"]
+            for path in app.openapi()["paths"].values()
+            for operation in path.values()
+        ]
+        assert len(ids) == len(set(ids))
+        assert {"list_tasks", "update_tasks", "unlink_task_worker"} <= set(ids)
+        assert {"admin_tasks_list_tasks", "admin_tasks_create_task"} <= set(ids)
+
+    def test_relation_filters_and_where_are_described_with_fields_of_the_table(
+        self, client: TestClient
+    ) -> None:
+        parameters = client.get("/openapi.json").json()["paths"]["/tasks"]["get"]["parameters"]
+        described = {parameter["name"]: parameter for parameter in parameters}
+        assert described["relation_filters"]["explode"]
+        assert "project__slug__in" in described["relation_filters"]["description"]
+        example = described["where"]["description"].partition(": ")[2]
+        assert client.get("/tasks", params={"where": example}).status_code == 200
+
+    def test_the_example_of_a_body_is_accepted(self, client: TestClient) -> None:
+        paths = client.get("/openapi.json").json()["paths"]
+        for path, methods in paths.items():
+            if "post" in methods and "{" not in path:
+                content = methods["post"]["requestBody"]["content"]["application/json"]
+                (example,) = content["schema"]["examples"]
+                response = client.post(path, json=example)
+                assert response.status_code in (201, 409), (path, example, response.text)
 
     def test_a_resource_has_tags_and_may_be_hidden(
         self, db: Database, models: SimpleNamespace

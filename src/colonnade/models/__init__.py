@@ -15,7 +15,7 @@ from colonnade.models._reflection import (
     table_classes,
 )
 from colonnade.models._relation_shapes import LinkShape, RelationShape
-from colonnade.models._schemas import Schemas, row_validator, schemas
+from colonnade.models._schemas import NamedValues, Schemas, row_validator, schemas
 from colonnade.models._shape import ColumnShape, ForeignKeyShape, Shape
 from colonnade.models._storable import (
     Base64JSON,
@@ -33,7 +33,7 @@ from colonnade.models._stored_tables import (
 from colonnade.models._types import TextValue, UTCDateTime, UTCTimestamp
 from colonnade.models._utc_on_flush import local_as_utc
 from colonnade.models._uuids import uuid7
-from colonnade.models._words import plural, snake, with_article
+from colonnade.models._words import plural, singular, snake, with_article
 
 __all__ = [
     "Base64JSON",
@@ -45,6 +45,7 @@ __all__ = [
     "Idempotency",
     "LinkShape",
     "LooseText",
+    "NamedValues",
     "Reflection",
     "RelationShape",
     "SQLModel",
@@ -72,6 +73,7 @@ __all__ = [
     "row_validator",
     "schemas",
     "schemas_with_tables",
+    "singular",
     "snake",
     "statement_time",
     "stop_clock",

@@ -15,6 +15,7 @@ from pydantic import (
     AwareDatetime,
     BaseModel,
     ConfigDict,
+    GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     PlainSerializer,
     SerializeAsAny,
@@ -99,8 +100,9 @@ ModelMetaclass.derive_schema = staticmethod(_derive_schema)
 
 def _create_schema(shape: Shape) -> type[SQLModel]:
     columns = [column for column in shape.columns.values() if not column.readonly]
+    model = shape.model
     return _build_schema(
-        shape, "create", {column.name: _create_field(column) for column in columns}
+        shape, "create", {column.name: _create_field(model, column) for column in columns}
     )
 
 
@@ -108,8 +110,9 @@ def _update_schema(shape: Shape) -> type[SQLModel]:
     columns = [
         column for column in shape.columns.values() if not (column.readonly or column.frozen)
     ]
+    model = shape.model
     return _build_schema(
-        shape, "update", {column.name: _update_field(column) for column in columns}
+        shape, "update", {column.name: _update_field(model, column) for column in columns}
     )
 
 
@@ -119,11 +122,11 @@ def _read_schema(shape: Shape) -> type[SQLModel]:
     ]
     # Keys come first, managed columns last.
     columns.sort(key=lambda column: (not column.primary_key, column.role is not None))
-    fields = {column.name: _read_field(column) for column in columns}
+    fields = {column.name: _read_field(shape.model, column) for column in columns}
     used_names = _names_used_by_serializers(shape.model)
     for candidate in shape.columns.values():
         if candidate.name not in fields and candidate.name in used_names:
-            fields[candidate.name] = _excluded_field(candidate)
+            fields[candidate.name] = _excluded_field(shape.model, candidate)
     return _build_schema(shape, "read", fields)
 
 
@@ -163,7 +166,7 @@ _DESCRIPTIONS: dict[SchemaKind, str] = {
 }
 
 
-def _create_field(column: ColumnShape) -> FieldDefinition:
+def _create_field(model: type[Any], column: ColumnShape) -> FieldDefinition:
     """A field of the create schema: as restricted as the column, optional if it has a default."""
     kind: Any = AwareDatetime if column.is_aware else column.annotation.type
     constraints = [
@@ -174,6 +177,8 @@ def _create_field(column: ColumnShape) -> FieldDefinition:
         constraints.append(WithoutNul())
     if column.field.discriminator is not None:
         constraints.append(pydantic.Field(discriminator=column.field.discriminator))
+    if column.kind == "literal":
+        constraints.append(NamedValues(model, column.name))
     if constraints:
         kind = Annotated[kind, *constraints]
     if column.nullable:
@@ -187,14 +192,14 @@ def _create_field(column: ColumnShape) -> FieldDefinition:
     return kind, info
 
 
-def _update_field(column: ColumnShape) -> FieldDefinition:
+def _update_field(model: type[Any], column: ColumnShape) -> FieldDefinition:
     """A field of the update schema: as in the create schema, but optional without a default."""
-    kind, info = _create_field(column)
+    kind, info = _create_field(model, column)
     field = FieldInfo.from_annotated_attribute(kind, info)
     return optional_field(field, nullable=column.nullable)
 
 
-def _read_field(column: ColumnShape) -> FieldDefinition:
+def _read_field(model: type[Any], column: ColumnShape) -> FieldDefinition:
     """A field of the read schema: required, and accepting every value that the column holds."""
     kind: Any = column.python_type
     serializers = [item for item in column.annotation.metadata if isinstance(item, _SERIALIZERS)]
@@ -203,6 +208,8 @@ def _read_field(column: ColumnShape) -> FieldDefinition:
         for item in column.annotation.metadata
         if isinstance(item, EncodedBytes | EncodedStr) and item.encoder is not Base64Encoder
     ]
+    if column.kind == "literal":
+        kind = Annotated[kind, NamedValues(model, column.name)]
     if serializers:
         kind = Annotated[kind, *serializers]
     if column.nullable:
@@ -210,9 +217,9 @@ def _read_field(column: ColumnShape) -> FieldDefinition:
     return kind, _field_info(column.field)
 
 
-def _excluded_field(column: ColumnShape) -> FieldDefinition:
+def _excluded_field(model: type[Any], column: ColumnShape) -> FieldDefinition:
     """A field that no response has, for computed fields and serializers that use it."""
-    kind, _ = _read_field(column)
+    kind, _ = _read_field(model, column)
     info: FieldInfo = pydantic.Field(exclude=True, repr=False)
     return kind, info
 
@@ -236,6 +243,30 @@ def _names_in_code(member: Any) -> tuple[str, ...]:
     function = getattr(member, "fget", None) or getattr(member, "__func__", None) or member
     code = getattr(function, "__code__", None)
     return code.co_names if code is not None else ()
+
+
+class NamedValues:
+    """Names the values of a ``Literal`` in JSON schemas: ``TaskStatus`` for ``Task.status``.
+
+    Every schema of the table refers to the same definition, as it does for an ``Enum``, so that
+    generated clients have one type for it.
+
+    Attributes:
+        name: The name of the definition.
+    """
+
+    def __init__(self, model: type[Any], field: str) -> None:
+        self.name = model.__name__ + "".join(word.capitalize() for word in field.split("_"))
+        # Pydantic tells definitions apart by the whole reference, and names them by its last part.
+        self._reference = f"{model.__module__}.{self.name}:{id(model)}"
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        schema: Any = handler(source)
+        if schema["type"] == "definition-ref":  # the field has a name already
+            return schema  # type: ignore[no-any-return]
+        return {**schema, "ref": self._reference}
 
 
 class WithoutNul:

@@ -1,10 +1,12 @@
 """``Resource``: the HTTP API of a table, as an APIRouter."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from enum import Enum
 from functools import cached_property
 from typing import Any, Literal, TypeVar, get_args
+from weakref import WeakValueDictionary
 
 from fastapi import APIRouter, Request, Response, params
 from fastapi.exceptions import RequestValidationError
@@ -27,6 +29,9 @@ from colonnade.resources.routes._operations import GeneratedRoutes
 from colonnade.resources.routes._request_context import NO_CONTEXT, RequestContext, context_of
 from colonnade.resources.routes._route import ResourceRoute, Routes, replaced_keys, route_keys
 from colonnade.resources.routes._route_builder import Guards, Operation, ResourceOptions
+
+_first_resources: WeakValueDictionary[type[Any], "Resource"] = WeakValueDictionary()
+"""The first Resource of each table, of those that exist."""
 
 OPERATIONS: frozenset[Operation] = frozenset(get_args(Operation))
 HookT = TypeVar("HookT", bound=Callable[..., Any])
@@ -111,6 +116,10 @@ class Resource(APIRouter):
             deprecated=deprecated,
             include_in_schema=include_in_schema,
         )
+        # The operation ids of a second Resource of the table would be those of the first.
+        is_first = _first_resources.setdefault(model, self) is self
+        words = re.sub(r"[^a-z0-9]+", "_", path.lower()).strip("_")
+        self._operation_prefix = "" if is_first else f"{words}_"
         self.routes: Routes = Routes(self._generate_routes, self._complete, self._replaced_keys)
         # Every path of this router contains it, wherever the router is included.
         self._path_prefix = path.partition("{")[0]
@@ -266,7 +275,13 @@ class Resource(APIRouter):
         scopes = _scoping.dependencies(self.db, tables)
         taken = {key for route in user_routes for key in self._replaced_keys(route)}
         options = ResourceOptions(
-            self._operations, self._guards, self._hooks, self._max_limit, scopes, self._idempotency
+            self._operations,
+            self._guards,
+            self._hooks,
+            self._max_limit,
+            scopes,
+            self._idempotency,
+            self._operation_prefix,
         )
         generated = GeneratedRoutes(self, table_context, self._reads, options)
         routes = generated.routes()

@@ -1,21 +1,30 @@
 """The OpenAPI documentation of the generated routes."""
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from functools import lru_cache
-from typing import Any
+from enum import Enum
+from functools import cached_property, lru_cache
+from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler, TypeAdapter
+from pydantic import (
+    BaseModel,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    TypeAdapter,
+    create_model,
+)
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from colonnade.models import ColumnShape
+from colonnade.models import ColumnShape, NamedValues
 from colonnade.query import (
     MAX_LIST_VALUES,
     OPTIONS,
     ROWS_PER_PARENT,
     Operator,
     PageReader,
+    Parameter,
     QueryableTable,
     RelationTarget,
     include_paths,
@@ -24,6 +33,7 @@ from colonnade.query import (
 )
 from colonnade.resources.responses._etags import ETAG_PATTERN
 from colonnade.resources.responses._problems import MEDIA_TYPE, ProblemDetails
+from colonnade.resources.routes._examples import NoExampleError, example_of, object_example
 
 PLAIN_TEXT = "^[^\\u0000]*$"
 """Text that databases can store; a lone surrogate cannot be encoded in UTF-8 in the first place."""
@@ -71,6 +81,12 @@ class LazyParameters(dict[str, Any]):
     def __getitem__(self, name: str) -> Any:
         # FastAPI reads this key if a dependency has parameters.
         return self._parameters() if name == "parameters" else super().__getitem__(name)
+
+
+class Deleted(BaseModel):
+    """The response to a deletion."""
+
+    ok: Literal[True] = True
 
 
 class DocumentedAs(ABC):
@@ -130,16 +146,57 @@ class Body(DocumentedAs):
         self.extra_columns = extra_columns or {}
         self.max_items = max_items
 
+    @cached_property
+    def model(self) -> type[BaseModel]:
+        """The model of the body or of an item; it is made with the document."""
+        name = self.schema.__name__
+        if self.exclude:
+            return _changed(self.schema, f"{name.removesuffix('Create')}Link", self.exclude)
+        if self.extra_columns:
+            return _changed(self.schema, f"{name}WithKey", extra=self.extra_columns)
+        return self.schema
+
     def models(self) -> list[type[BaseModel]]:
-        return [self.schema]
+        return [self.model]
 
     def document(self, refs: Refs, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        row = refs[self.schema]
-        if self.exclude or self.extra_columns:
-            row = _adjusted(handler.resolve_ref_schema(row), self.exclude, self.extra_columns)
-        if self.max_items is None:
-            return row
-        return {"type": "array", "items": row, "minItems": 1, "maxItems": self.max_items}
+        row = refs[self.model]
+        if self.max_items is not None:
+            row = {"type": "array", "items": row, "minItems": 1, "maxItems": self.max_items}
+        return {**row, **self._examples()}
+
+    def _examples(self) -> dict[str, Any]:
+        schema = self.model.model_json_schema()
+        definitions = schema.get("$defs", {})
+
+        def resolve(part: Mapping[str, Any]) -> Mapping[str, Any]:
+            name = part.get("$ref", "").rpartition("/")[2]
+            return {**definitions[name], **part} if name else part
+
+        try:
+            example = object_example(schema, resolve)
+        except NoExampleError:
+            return {}
+        return {"examples": [example if self.max_items is None else [example]]}
+
+
+def _changed(
+    schema: type[BaseModel],
+    name: str,
+    exclude: frozenset[str] = frozenset(),
+    extra: Mapping[str, ColumnShape] | None = None,
+) -> type[BaseModel]:
+    """A model for the document alone: a schema without some fields, or with the key of a row."""
+    fields: dict[str, Any] = {
+        key: (value_type(column), ...) for key, column in (extra or {}).items()
+    }
+    for key, field in schema.model_fields.items():
+        if key not in exclude and key not in fields:
+            fields[key] = (field.annotation, field)
+    return create_model(
+        name, __config__=schema.model_config, __doc__=schema.__doc__, __module__=schema.__module__,
+        **fields,
+    )  # fmt: skip
 
 
 class Rows(DocumentedAs):
@@ -210,24 +267,6 @@ def _some_fields(
     }
 
 
-def _adjusted(
-    schema: JsonSchemaValue, exclude: frozenset[str], extra_columns: Mapping[str, ColumnShape]
-) -> JsonSchemaValue:
-    kept = {
-        name: property_schema
-        for name, property_schema in schema.get("properties", {}).items()
-        if name not in exclude
-    }
-    required = [name for name in schema.get("required", []) if name not in exclude]
-    keys = {name: value_schema(column) for name, column in extra_columns.items()}
-    changed = {**schema, "properties": {**keys, **kept}}
-    changed.pop("title", None)
-    changed.pop("required", None)
-    if required or keys:
-        changed["required"] = [*keys, *required]
-    return changed
-
-
 def value_schema(column: ColumnShape) -> dict[str, Any]:
     """Return the JSON schema of a value that a column is compared with."""
     return dict(_value_schema(column))
@@ -248,19 +287,87 @@ def _value_schema(column: ColumnShape) -> dict[str, Any]:
 
 
 def page_parameters(reader: PageReader) -> list[dict[str, Any]]:
-    """Return the query parameters of a list."""
+    """Return the query parameters of a list.
+
+    Filters across relations are one parameter: published one by one, they would be most of the
+    document. Those of the table's own fields are published with the operators that they are
+    usually filtered by. All filters work, and all are checked.
+    """
     queryable = reader.queryable
-    parameters = [_query(name, *_option(name, reader)) for name in sorted(reader.options)]
+    parameters = [
+        _query(name, *_option(name, reader))
+        for name in sorted(reader.options)
+        if name != "include" or queryable.relations
+    ]
     for name, parameter in reader.parameters.items():
+        if parameter.relation is not None or not _is_published(parameter):
+            continue
         bare = name.removesuffix("__eq")
         if parameter.operator == "eq" and name != bare and bare not in OPTIONS:
             continue  # documented under its bare name
-        parameters.append(_query(name, _operand(parameter.operator, parameter.shape)))
-    return [
-        parameter
-        for parameter in parameters
-        if parameter["name"] != "include" or queryable.relations
-    ]
+        schema = _operand(parameter.operator, parameter.shape)
+        named = _named_values(queryable, parameter.column)
+        parameters.append(_query(name, _with_reference(schema, named) if named else schema))
+    if reader.parameters and queryable.relations:
+        parameters.append(_relation_filters(queryable))
+    return parameters
+
+
+def _named_values(queryable: QueryableTable, name: str) -> str | None:
+    """The component for the values of a field, if the response schema refers to one."""
+    field = queryable.read.model_fields.get(name)
+    if field is None:
+        return None
+    for item in field.metadata:
+        if isinstance(item, NamedValues):
+            return item.name
+    types = [kind for kind in (field.annotation, *get_args(field.annotation)) if kind is not None]
+    enums = [kind for kind in types if isinstance(kind, type) and issubclass(kind, Enum)]
+    return enums[0].__name__ if enums else None
+
+
+def _with_reference(schema: dict[str, Any], name: str) -> dict[str, Any]:
+    """Replace the values in the schema of an operand by a reference."""
+    reference = {"$ref": f"#/components/schemas/{name}"}
+    if "enum" in schema:
+        return reference
+    if "enum" in schema.get("items", {}):
+        return {**schema, "items": reference}
+    return schema
+
+
+def _is_published(parameter: Parameter) -> bool:
+    """Whether a filter of a field has a parameter of its own in the document."""
+    column = parameter.shape
+    if parameter.operator == "is_null":
+        return column.nullable
+    if parameter.operator in {"lt", "lte", "gt", "gte"}:
+        return column.foreign_key is None and column.kind not in {"text", "path"}
+    return True
+
+
+def _relation_filters(queryable: QueryableTable) -> dict[str, Any]:
+    """The parameter that stands for all filters across relations."""
+    relation, target = next(iter(queryable.relations.items()))
+    columns = target.queryable.columns
+    # Such as a slug, else a name: the first column is often the key.
+    by_use = sorted(
+        columns, key=lambda name: (columns[name].kind != "text", not columns[name].unique)
+    )
+    name = by_use[0]
+    return {
+        "name": "relation_filters",
+        "in": "query",
+        "style": "form",
+        "explode": True,
+        "description": (
+            f"Filters across relations, each a query parameter: {relation}__{name} or "
+            f"{relation}__{name}__in, with the same operators as the filters of a field. "
+            f"Relations: {', '.join(queryable.relations)}"
+        ),
+        "schema": {"type": "object", "additionalProperties": {"type": "string"}},
+        "example": {f"{relation}__{name}": "example"},
+    }
 
 
 def _operand(operator: Operator, column: ColumnShape) -> dict[str, Any]:
@@ -303,10 +410,24 @@ def _option(name: str, reader: PageReader) -> tuple[dict[str, Any], str]:
         ),
         "where": (
             {"type": "string"},
-            'Conditions as JSON, such as {"or": [{"status": "done"}, {"priority__in": ["high"]}]}',
+            "Conditions as JSON, with and, or and not: " + _example_conditions(queryable),
         ),
     }
     return options[name]
+
+
+def _example_conditions(queryable: QueryableTable) -> str:
+    """A value of ``where``, with fields of the table."""
+    by_choice = sorted(queryable.columns.items(), key=lambda item: item[1].choices is None)
+    conditions = [{name: _example_value(name, column)} for name, column in by_choice[:2]]
+    return json.dumps({"or": conditions})
+
+
+def _example_value(name: str, column: ColumnShape) -> Any:
+    try:
+        return example_of(value_schema(column), lambda schema: schema, name)
+    except NoExampleError:
+        return None
 
 
 def _integer(least: int, maximum: int, default: int) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The generated routes of a Resource: an endpoint for each operation, and its documentation."""
 
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import Request, Response
 from fastapi.routing import APIRouter
@@ -182,7 +182,7 @@ class GeneratedRoutes:
             "delete",
             name=f"delete_{self.builder.name}",
             summary=f"Delete {with_article(words_of(self.builder.name))}",
-            response_model=dict[Literal["ok"], Literal[True]],
+            response_model=openapi.Deleted,
             responses=openapi.responses(404, 409, 412),
             parameters=lambda: [
                 self.builder.key_parameter(),
@@ -248,7 +248,7 @@ class GeneratedRoutes:
                 ("batch", "delete"),
                 name=f"delete_{names}",
                 summary=f"Delete {words}, all or none",
-                response_model=dict[Literal["ok"], Literal[True]],
+                response_model=openapi.Deleted,
                 responses=openapi.responses(404, 409),
                 parameters=lambda: [
                     openapi.keys_parameter(max_rows, self.table_context.shape.primary_key)

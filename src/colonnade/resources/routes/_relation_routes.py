@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import Request, Response
 
 from colonnade.errors import QueryError, error_entry
-from colonnade.models import RelationShape, with_article
+from colonnade.models import RelationShape, singular, with_article
 from colonnade.query import PageReader, ParentRow, RelationTarget
 from colonnade.resources import _scoping
 from colonnade.resources._links import Link
@@ -108,7 +108,7 @@ class RelationRoutes:
             return await link.delete(request, row_key, request.path_params["target"])
 
         endpoint: Callable[..., Any] = put_link
-        response_model: Any = dict[Literal["ok"], Literal[True]]
+        response_model: Any = openapi.Deleted
         if link.view is not None:
             response_model = Annotated[Any, openapi.Rows(link.view.queryable, selectable=False)]
         if link.schema is not None:
@@ -128,7 +128,7 @@ class RelationRoutes:
             "PUT",
             endpoint,
             "link",
-            name=f"link_{self.builder.name}_{name}",
+            name=f"link_{self.builder.name}_{singular(name)}",
             summary=f"Add to {words}",
             response_model=response_model,
             responses=openapi.responses(404, 409, 413, description="The link"),
@@ -140,9 +140,9 @@ class RelationRoutes:
             "DELETE",
             delete_link,
             "link",
-            name=f"unlink_{self.builder.name}_{name}",
+            name=f"unlink_{self.builder.name}_{singular(name)}",
             summary=f"Remove from {words}",
-            response_model=dict[Literal["ok"], Literal[True]],
+            response_model=openapi.Deleted,
             responses=openapi.responses(404, 409),
             parameters=parameters,
             scopes=scopes,

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import Body as FastAPIBody
 from fastapi import params
+from fastapi.datastructures import Default, DefaultPlaceholder
 from fastapi.routing import APIRouter
 from starlette.routing import BaseRoute
 
@@ -32,6 +33,7 @@ class ResourceOptions:
         max_limit: The maximum number of rows in a page and in a batch.
         scopes: The dependencies that return the scopes.
         idempotency: The table of stored responses; None to ignore ``Idempotency-Key``.
+        operation_prefix: What the operation ids begin with, if the table has several Resources.
     """
 
     operations: frozenset[Operation]
@@ -40,6 +42,7 @@ class ResourceOptions:
     max_limit: int
     scopes: list[params.Depends]
     idempotency: type[Idempotency] | None
+    operation_prefix: str
 
 
 class RouteBuilder:
@@ -116,11 +119,22 @@ class RouteBuilder:
             include_in_schema=router.include_in_schema,
             dependency_overrides_provider=router.dependency_overrides_provider,
             openapi_extra=openapi.LazyParameters(parameters),
-            generate_unique_id_function=router.generate_unique_id_function,
+            generate_unique_id_function=self._unique_id(),
         )
         route.db = self.table_context.db
         route.siblings = router.routes
         self.routes.append(route)
+
+    def _unique_id(self) -> Any:
+        """The function for operation ids: the application's or Resource's, else the route's name.
+
+        FastAPI prefers every function to a ``Default``.
+        """
+        chosen = self.router.generate_unique_id_function
+        if not isinstance(chosen, DefaultPlaceholder):
+            return chosen
+        prefix = self.options.operation_prefix
+        return Default(lambda route: f"{prefix}{route.name}")
 
     def key_parameter(self) -> dict[str, Any]:
         """Return the documented path parameter for the key of a row."""
