@@ -337,7 +337,7 @@ def _with_reference(schema: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def _is_published(parameter: Parameter) -> bool:
-    """Whether a filter of a field has a parameter of its own in the document."""
+    """Whether the document lists a filter of a field as a separate parameter."""
     column = parameter.shape
     if parameter.operator == "is_null":
         return column.nullable
