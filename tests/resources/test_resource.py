@@ -1,8 +1,9 @@
 """A Resource is an APIRouter: endpoints, dependencies, operations, OpenAPI, problems."""
 
 import json
+import re
 from types import SimpleNamespace
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pytest
 from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Query, Request, Response
@@ -257,6 +258,10 @@ class TestOperations:
             Resource(SQLModel, db)
 
 
+def references(document: dict[str, Any]) -> set[str]:
+    return set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(document)))
+
+
 class TestOpenAPI:
     def test_every_operation_has_its_parameters_body_and_responses(
         self, client: TestClient
@@ -335,6 +340,54 @@ class TestOpenAPI:
         assert len(ids) == len(set(ids))
         assert {"list_tasks", "update_tasks", "unlink_task_worker"} <= set(ids)
         assert {"admin_tasks_list_tasks", "admin_tasks_create_task"} <= set(ids)
+
+    def test_references_of_an_endpoint_lead_to_components(
+        self, db: Database, models: SimpleNamespace
+    ) -> None:
+        tasks = Resource(models.Task, db, include=["project", "workers"], operations={"create"})
+
+        @tasks.get("/mine")
+        async def mine(query: Annotated[Page, Depends(tasks.query)]) -> int:
+            return query.limit
+
+        app = FastAPI()
+        app.include_router(tasks)
+        document = app.openapi()
+        names = references(document)
+        assert {"TaskStatus", "TaskOrderBy", "TaskInclude"} <= names
+        assert names <= document["components"]["schemas"].keys()
+
+    def test_parameters_list_the_values_if_two_tables_have_the_same_name(
+        self, db: Database
+    ) -> None:
+        app = FastAPI()
+        for table in ("item", "old_item"):
+
+            class Item(SQLModel, table=True):
+                __module__ = f"tests.{table}"
+                __tablename__ = table
+
+                id: int | None = Field(default=None, primary_key=True)
+                status: Literal["open", "closed"] = "open"
+
+            app.include_router(Resource(Item, db, prefix=f"/{table}"))
+        document = app.openapi()
+        assert references(document) <= document["components"]["schemas"].keys()
+        for table in ("item", "old_item"):
+            parameters = document["paths"][f"/{table}"]["get"]["parameters"]
+            (status,) = (item["schema"] for item in parameters if item["name"] == "status")
+            assert status["enum"] == ["open", "closed"]
+
+    def test_an_application_that_is_created_twice_has_the_same_document(
+        self, db: Database, models: SimpleNamespace
+    ) -> None:
+        def create_app() -> FastAPI:
+            app = FastAPI()
+            app.include_router(Resource(models.Task, db))
+            return app
+
+        first, second = create_app(), create_app()
+        assert first.openapi() == second.openapi()
 
     def test_relation_filters_and_where_are_described_with_fields_of_the_table(
         self, client: TestClient

@@ -178,7 +178,7 @@ def _create_field(model: type[Any], column: ColumnShape) -> FieldDefinition:
     if column.field.discriminator is not None:
         constraints.append(pydantic.Field(discriminator=column.field.discriminator))
     if column.kind == "literal":
-        constraints.append(NamedValues(model, column.name))
+        constraints.append(NamedValues.of(model, column.name))
     if constraints:
         kind = Annotated[kind, *constraints]
     if column.nullable:
@@ -209,7 +209,7 @@ def _read_field(model: type[Any], column: ColumnShape) -> FieldDefinition:
         if isinstance(item, EncodedBytes | EncodedStr) and item.encoder is not Base64Encoder
     ]
     if column.kind == "literal":
-        kind = Annotated[kind, NamedValues(model, column.name)]
+        kind = Annotated[kind, NamedValues.of(model, column.name)]
     if serializers:
         kind = Annotated[kind, *serializers]
     if column.nullable:
@@ -248,17 +248,24 @@ def _names_in_code(member: Any) -> tuple[str, ...]:
 class NamedValues:
     """Names the values of a ``Literal`` in JSON schemas: ``TaskStatus`` for ``Task.status``.
 
-    Every schema of the table refers to the same definition, as it does for an ``Enum``, so that
-    generated clients have one type for it.
+    Every schema refers to the same definition, as it does for an ``Enum``, so that generated
+    clients have one type for it.
 
-    Attributes:
+    Args:
         name: The name of the definition.
+        reference: Tells it apart from others of that name: Pydantic names a definition by what is
+            between the last dot and the colon.
     """
 
-    def __init__(self, model: type[Any], field: str) -> None:
-        self.name = model.__name__ + "".join(word.capitalize() for word in field.split("_"))
-        # Pydantic tells definitions apart by the whole reference, and names them by its last part.
-        self._reference = f"{model.__module__}.{self.name}:{id(model)}"
+    def __init__(self, name: str, reference: str) -> None:
+        self.name = name
+        self._reference = reference
+
+    @classmethod
+    def of(cls, model: type[Any], field: str) -> "NamedValues":
+        """Name the values of a field of a table."""
+        name = model.__name__ + "".join(word.capitalize() for word in field.split("_"))
+        return cls(name, f"{model.__module__}.{name}:{id(model)}")
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler

@@ -5,18 +5,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from enum import Enum
 from functools import cached_property
-from typing import Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 from weakref import WeakValueDictionary
 
 from fastapi import APIRouter, Request, Response, params
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
+from sqlalchemy import inspect
 from starlette.routing import BaseRoute, Match
 from starlette.types import Scope
 
 from colonnade.database import Database
 from colonnade.errors import ModelError, QueryError
-from colonnade.models import Idempotency, Shape, schemas
+from colonnade.models import Idempotency, Shape, schemas, snake
 from colonnade.query import Page, QueryableTable, did_you_mean
 from colonnade.resources import _scoping
 from colonnade.resources._hooks import Hooks, WriteKind
@@ -24,14 +25,15 @@ from colonnade.resources._reads import ReadOperations, requested_page
 from colonnade.resources._table_context import TableContext
 from colonnade.resources.routes import _openapi as openapi
 from colonnade.resources.routes._disconnect import DEADLINE
+from colonnade.resources.routes._named_values import component_name
 from colonnade.resources.routes._names import path_of
 from colonnade.resources.routes._operations import GeneratedRoutes
 from colonnade.resources.routes._request_context import NO_CONTEXT, RequestContext, context_of
 from colonnade.resources.routes._route import ResourceRoute, Routes, replaced_keys, route_keys
 from colonnade.resources.routes._route_builder import Guards, Operation, ResourceOptions
 
-_first_resources: WeakValueDictionary[type[Any], "Resource"] = WeakValueDictionary()
-"""The first Resource of each table, of those that exist."""
+_resources: WeakValueDictionary[tuple[str, str], "Resource"] = WeakValueDictionary()
+"""The Resources that exist, by the name in their operation ids, and the path."""
 
 OPERATIONS: frozenset[Operation] = frozenset(get_args(Operation))
 HookT = TypeVar("HookT", bound=Callable[..., Any])
@@ -116,10 +118,7 @@ class Resource(APIRouter):
             deprecated=deprecated,
             include_in_schema=include_in_schema,
         )
-        # The operation ids of a second Resource of the table would be those of the first.
-        is_first = _first_resources.setdefault(model, self) is self
-        words = re.sub(r"[^a-z0-9]+", "_", path.lower()).strip("_")
-        self._operation_prefix = "" if is_first else f"{words}_"
+        self._operation_prefix = self._choose_operation_prefix()
         self.routes: Routes = Routes(self._generate_routes, self._complete, self._replaced_keys)
         # Every path of this router contains it, wherever the router is included.
         self._path_prefix = path.partition("{")[0]
@@ -132,6 +131,22 @@ class Resource(APIRouter):
         self._max_limit = max_limit
         self._idempotency = idempotency
         self._hooks = Hooks()
+
+    def _choose_operation_prefix(self) -> str:
+        """What the operation ids begin with: the path, if they would be those of another Resource.
+
+        A Resource with the same path belongs to another application, as that of another test.
+        """
+        own_name = snake(self.model.__name__)
+        is_told_apart = any(
+            name == own_name
+            and path != self.prefix
+            and inspect(other.model, raiseerr=False) is not None
+            for (name, path), other in _resources.items()
+        )
+        _resources[own_name, self.prefix] = self
+        words = re.sub(r"[^a-z0-9]+", "_", self.prefix.lower()).strip("_")
+        return f"{words}_" if is_told_apart else ""
 
     @property
     def model(self) -> type[Any]:
@@ -258,9 +273,22 @@ class Resource(APIRouter):
         problems = openapi.responses()
         route.responses = {422: problems[422], **route.responses}
         if any(dependency.call == self.query for dependency in route.dependant.dependencies):
-            reader = self._reads.reader
-            known = openapi.LazyParameters(lambda: openapi.page_parameters(reader))
-            route.openapi_extra = route.openapi_extra or known
+            self._document_query(route)
+
+    def _document_query(self, route: ResourceRoute) -> None:
+        """Document the query parameters of ``Depends(resource.query)``."""
+        if route.openapi_extra:
+            return
+        reader = self._reads.reader
+        component = component_name(self._operation_prefix, snake(self.table_context.name))
+        route.openapi_extra = openapi.LazyParameters(
+            lambda: openapi.page_parameters(reader, component)
+        )
+        problem = openapi.ParameterProblem(openapi.Rows(reader.queryable, name=component))
+        route.responses = {
+            **route.responses,
+            422: {**route.responses[422], "model": Annotated[Any, problem]},
+        }
 
     def _replaced_keys(self, route: BaseRoute) -> set[tuple[str, str]]:
         return replaced_keys(route, self.prefix)

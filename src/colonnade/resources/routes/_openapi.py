@@ -2,10 +2,9 @@
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
-from enum import Enum
+from collections.abc import Callable, Mapping
 from functools import cached_property, lru_cache
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -17,7 +16,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from colonnade.models import ColumnShape, NamedValues
+from colonnade.models import ColumnShape
 from colonnade.query import (
     MAX_LIST_VALUES,
     OPTIONS,
@@ -28,12 +27,19 @@ from colonnade.query import (
     QueryableTable,
     RelationTarget,
     include_paths,
-    sortable_columns,
     value_type,
 )
 from colonnade.resources.responses._etags import ETAG_PATTERN
 from colonnade.resources.responses._problems import MEDIA_TYPE, ProblemDetails
 from colonnade.resources.routes._examples import NoExampleError, example_of, object_example
+from colonnade.resources.routes._named_values import (
+    COUNTS,
+    component_name,
+    name_of,
+    name_of_values,
+    named_options,
+    orderings,
+)
 
 PLAIN_TEXT = "^[^\\u0000]*$"
 """Text that databases can store; a lone surrogate cannot be encoded in UTF-8 in the first place."""
@@ -59,7 +65,8 @@ _HEADERS: dict[str, dict[str, Any]] = {
 }
 
 
-Refs = Mapping[type[BaseModel], JsonSchemaValue]
+Refs = Mapping[Any, JsonSchemaValue]
+"""References to components, by their types."""
 
 
 class LazyParameters(dict[str, Any]):
@@ -92,26 +99,39 @@ class Deleted(BaseModel):
 class DocumentedAs(ABC):
     """An annotation that accepts anything, with a custom JSON schema.
 
-    For Pydantic it is a tuple of models, so that each of them is in the document under its name
+    For Pydantic it is a tuple of types, so that each of them is in the document under its name
     and can be referenced.
     """
 
+    reference: str | None = None
+    """For a component: Pydantic names it by what is between the last dot and the colon."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        # FastAPI copies the responses of a route, and a table cannot be copied.
+        return self
+
     @abstractmethod
-    def models(self) -> list[type[BaseModel]]:
-        """Return the models that the schema refers to."""
+    def types(self) -> list[Any]:
+        """Return the types that the schema refers to."""
+
+    def parameter_types(self) -> list[Any]:
+        """Return the types that only the parameters of the route refer to."""
+        return []
 
     @abstractmethod
     def document(self, refs: Refs, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        """Build the JSON schema from the references to the models."""
+        """Build the JSON schema from the references to the types, by the type."""
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        # Each twice: Pydantic creates a definition for a model that is used more than once.
-        mentioned: Any = tuple[(*self.models(), *self.models())]  # type: ignore[misc]  # built at run time
+        # Each twice: Pydantic creates a definition for a type that is used more than once.
+        types = 2 * (*self.types(), *self.parameter_types())
+        mentioned: Any = tuple[types]  # type: ignore[valid-type]  # built at run time
         return core_schema.json_or_python_schema(
             json_schema=handler.generate_schema(mentioned),
             python_schema=core_schema.any_schema(),
+            ref=self.reference,
         )
 
     def __get_pydantic_json_schema__(
@@ -119,7 +139,7 @@ class DocumentedAs(ABC):
     ) -> JsonSchemaValue:
         whole: Any = core
         parts = whole["json_schema"]["items_schema"]
-        refs = {model: handler(part) for model, part in zip(self.models(), parts, strict=False)}
+        refs = {kind: handler(part) for kind, part in zip(self.types(), parts, strict=False)}
         return self.document(refs, handler)
 
 
@@ -156,7 +176,7 @@ class Body(DocumentedAs):
             return _changed(self.schema, f"{name}WithKey", extra=self.extra_columns)
         return self.schema
 
-    def models(self) -> list[type[BaseModel]]:
+    def types(self) -> list[Any]:
         return [self.model]
 
     def document(self, refs: Refs, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
@@ -205,66 +225,124 @@ class Rows(DocumentedAs):
     Args:
         queryable: The table.
         many: Whether the response is an array.
-        selectable: Whether the request may select fields and relations.
+        name: What the names of components for this route begin with; None if the request cannot
+            select fields and relations.
     """
 
     def __init__(
-        self, queryable: QueryableTable, *, many: bool = False, selectable: bool = True
+        self, queryable: QueryableTable, *, many: bool = False, name: str | None = None
     ) -> None:
         self.queryable = queryable
         self.many = many
-        self.selectable = selectable
+        self.name = name
 
-    def models(self) -> list[type[BaseModel]]:
-        queryables = _with_related(self.queryable) if self.selectable else [self.queryable]
-        return list(dict.fromkeys(queryable.read for queryable in queryables))
+    def types(self) -> list[Any]:
+        if self.name is None:
+            return [self.queryable.read]
+        return [_row_type(self.queryable, self.name), _PartialRow.type(self.queryable, self.name)]
+
+    def parameter_types(self) -> list[Any]:
+        return [] if self.name is None else list(named_options(self.queryable, self.name).values())
 
     def document(self, refs: Refs, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        row = refs[self.queryable.read]
-        if self.selectable:
-            some = _some_fields(self.queryable, refs, handler)
-            row = {"anyOf": [_row(self.queryable, refs), some]}
+        rows = list(refs.values())
+        row = rows[0] if len(rows) == 1 else {"anyOf": rows}
         return {"type": "array", "items": row} if self.many else row
 
 
-def _with_related(queryable: QueryableTable) -> Iterator[QueryableTable]:
-    yield queryable
-    for target in queryable.relations.values():
-        yield from _with_related(target.queryable)
+class ParameterProblem(DocumentedAs):
+    """The problem of a bad query parameter, with the components that the parameters refer to.
+
+    Args:
+        rows: The rows that the parameters select.
+    """
+
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
+
+    def types(self) -> list[Any]:
+        return [ProblemDetails]
+
+    def parameter_types(self) -> list[Any]:
+        return [*self.rows.types(), *self.rows.parameter_types()]
+
+    def document(self, refs: Refs, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return refs[ProblemDetails]
 
 
-def _row(queryable: QueryableTable, refs: Refs) -> JsonSchemaValue:
-    related = {
-        name: _related(target, refs)
-        for name, target in queryable.relations.items()
-        if name not in queryable.always_included
-    }
-    whole = refs[queryable.read]
-    return {"allOf": [whole, {"type": "object", "properties": related}]} if related else whole
+class _RowComponent(DocumentedAs):
+    """A component for a row with relations."""
+
+    suffix: str
+
+    def __init__(self, queryable: QueryableTable, name: str) -> None:
+        self.queryable = queryable
+        self.reference = f"colonnade.{name}{self.suffix}:{id(queryable)}"
+        self.related = {
+            relation: _row_type(target.queryable, f"{name}{component_name(relation)}")
+            for relation, target in queryable.relations.items()
+        }
+
+    @classmethod
+    def type(cls, queryable: QueryableTable, name: str) -> Any:
+        """Make the type: Pydantic gives a definition the JSON schema of a class alone."""
+        component = cls(queryable, name)
+        methods = ("__get_pydantic_core_schema__", "__get_pydantic_json_schema__")
+        return type(name, (), {method: getattr(component, method) for method in methods})
+
+    def types(self) -> list[Any]:
+        return [self.queryable.read, *self.related.values()]
+
+    def _related_schemas(self, refs: Refs) -> dict[str, JsonSchemaValue]:
+        return {
+            relation: _related(self.queryable.relations[relation], refs[row_type])
+            for relation, row_type in self.related.items()
+        }
 
 
-def _related(target: RelationTarget, refs: Refs) -> JsonSchemaValue:
-    row = _row(target.queryable, refs)
+class _RowWithRelations(_RowComponent):
+    """A row with the relations that a request may include."""
+
+    suffix = "WithRelations"
+
+    def document(self, refs: Refs, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        related = {
+            relation: schema
+            for relation, schema in self._related_schemas(refs).items()
+            if relation not in self.queryable.always_included
+        }
+        return {"allOf": [refs[self.queryable.read], {"type": "object", "properties": related}]}
+
+
+class _PartialRow(_RowComponent):
+    """A row with ``fields=``."""
+
+    suffix = "Partial"
+
+    def document(self, refs: Refs, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        whole = handler.resolve_ref_schema(refs[self.queryable.read])
+        properties = {
+            name: schema
+            for name, schema in whole["properties"].items()
+            if name in self.queryable.columns
+        }
+        return {
+            "description": "The requested fields and relations",
+            "type": "object",
+            "properties": {**properties, **self._related_schemas(refs)},
+        }
+
+
+def _row_type(queryable: QueryableTable, name: str) -> Any:
+    if queryable.relations.keys() <= queryable.always_included:
+        return queryable.read
+    return _RowWithRelations.type(queryable, name)
+
+
+def _related(target: RelationTarget, row: JsonSchemaValue) -> JsonSchemaValue:
     if target.relation.is_list:
         return {"type": "array", "items": row}
     return {"anyOf": [row, {"type": "null"}]}
-
-
-def _some_fields(
-    queryable: QueryableTable, refs: Refs, handler: GetJsonSchemaHandler
-) -> JsonSchemaValue:
-    """Build the schema of a row with ``fields=``."""
-    whole = handler.resolve_ref_schema(refs[queryable.read])
-    properties = {
-        name: schema for name, schema in whole["properties"].items() if name in queryable.columns
-    }
-    related = {name: _related(target, refs) for name, target in queryable.relations.items()}
-    return {
-        "title": f"{queryable.shape.model.__name__}Fields",
-        "description": "The requested fields",
-        "type": "object",
-        "properties": {**properties, **related},
-    }
 
 
 def value_schema(column: ColumnShape) -> dict[str, Any]:
@@ -286,53 +364,47 @@ def _value_schema(column: ColumnShape) -> dict[str, Any]:
     return schema
 
 
-def page_parameters(reader: PageReader) -> list[dict[str, Any]]:
+def page_parameters(reader: PageReader, name: str) -> list[dict[str, Any]]:
     """Return the query parameters of a list.
+
+    Args:
+        reader: Reads the parameters.
+        name: What the names of components for this route begin with.
 
     Filters across relations are one parameter: published one by one, they would be most of the
     document. Those of the table's own fields are published with the operators that they are
     usually filtered by. All filters work, and all are checked.
     """
     queryable = reader.queryable
+    named_types = named_options(queryable, name)
     parameters = [
-        _query(name, *_option(name, reader))
-        for name in sorted(reader.options)
-        if name != "include" or queryable.relations
+        _query(option, *_option(option, reader, named_types.get(option)))
+        for option in sorted(reader.options)
+        if option != "include" or queryable.relations
     ]
-    for name, parameter in reader.parameters.items():
+    for filter_name, parameter in reader.parameters.items():
         if parameter.relation is not None or not _is_published(parameter):
             continue
-        bare = name.removesuffix("__eq")
-        if parameter.operator == "eq" and name != bare and bare not in OPTIONS:
+        bare = filter_name.removesuffix("__eq")
+        if parameter.operator == "eq" and filter_name != bare and bare not in OPTIONS:
             continue  # documented under its bare name
         schema = _operand(parameter.operator, parameter.shape)
-        named = _named_values(queryable, parameter.column)
-        parameters.append(_query(name, _with_reference(schema, named) if named else schema))
+        values = name_of_values(queryable, parameter.column)
+        if values is not None:
+            schema = _with_reference(schema, values)
+        parameters.append(_query(filter_name, schema))
     if reader.parameters and queryable.relations:
         parameters.append(_relation_filters(queryable))
     return parameters
 
 
-def _named_values(queryable: QueryableTable, name: str) -> str | None:
-    """The component for the values of a field, if the response schema refers to one."""
-    field = queryable.read.model_fields.get(name)
-    if field is None:
-        return None
-    for item in field.metadata:
-        if isinstance(item, NamedValues):
-            return item.name
-    types = [kind for kind in (field.annotation, *get_args(field.annotation)) if kind is not None]
-    enums = [kind for kind in types if isinstance(kind, type) and issubclass(kind, Enum)]
-    return enums[0].__name__ if enums else None
-
-
 def _with_reference(schema: dict[str, Any], name: str) -> dict[str, Any]:
     """Replace the values in the schema of an operand by a reference."""
-    reference = {"$ref": f"#/components/schemas/{name}"}
     if "enum" in schema:
-        return reference
+        others = {key: value for key, value in schema.items() if key not in {"enum", "type"}}
+        return {"$ref": f"#/components/schemas/{name}", **others}
     if "enum" in schema.get("items", {}):
-        return {**schema, "items": reference}
+        return {**schema, "items": _with_reference(schema["items"], name)}
     return schema
 
 
@@ -383,20 +455,24 @@ def _operand(operator: Operator, column: ColumnShape) -> dict[str, Any]:
     return value_schema(column)
 
 
-def _option(name: str, reader: PageReader) -> tuple[dict[str, Any], str]:
+def _option(name: str, reader: PageReader, named_type: Any) -> tuple[dict[str, Any], str]:
     queryable = reader.queryable
     listed = {"type": "array", "minItems": 1}
-    order = [sign + column for column in sortable_columns(queryable) for sign in ("", "-")]
     options: dict[str, tuple[dict[str, Any], str]] = {
         "limit": (_integer(1, reader.max_limit, reader.default_limit), "Maximum number of rows"),
         "offset": (_integer(0, 2**63 - 1, 0), "Number of rows to skip; not with a cursor"),
         "cursor": ({"type": "string"}, "A cursor from the Link header of another page"),
         "count": (
-            {"type": "string", "enum": ["none", "exact", "estimated"], "default": "none"},
+            {"type": "string", "enum": list(COUNTS), "default": "none"},
             "Count all rows, and return the number in X-Total-Count",
         ),
         "order_by": (
-            {"type": "array", "minItems": 1, "maxItems": 1, "items": {"enum": order}},
+            {
+                "type": "array",
+                "minItems": 1,
+                "maxItems": 1,
+                "items": {"enum": orderings(queryable)},
+            },
             "Fields to sort by, separated by commas; - for descending. The key breaks ties",
         ),
         "fields": (
@@ -413,7 +489,10 @@ def _option(name: str, reader: PageReader) -> tuple[dict[str, Any], str]:
             "Conditions as JSON, with and, or and not: " + _example_conditions(queryable),
         ),
     }
-    return options[name]
+    schema, description = options[name]
+    if named_type is not None:
+        schema = _with_reference(schema, name_of(named_type))
+    return schema, description
 
 
 def _example_conditions(queryable: QueryableTable) -> str:
@@ -447,7 +526,7 @@ def depth_parameter(maximum: int) -> dict[str, Any]:
     """Return the parameter for the depth of a tree."""
     schema = {
         "anyOf": [
-            {"type": "string", "enum": ["all"]},
+            {"const": "all"},
             {"type": "integer", "minimum": 1, "maximum": maximum},
         ]
     }

@@ -80,6 +80,7 @@ class GeneratedRoutes:
 
     def _add_list(self) -> None:
         reads, table_context = self.reads, self.table_context
+        component = self.builder.component_name()
 
         async def list_rows(request: Request) -> Response:
             page = requested_page(reads.reader, table_context, request)
@@ -92,11 +93,13 @@ class GeneratedRoutes:
             "list",
             name=f"list_{self.names}",
             summary=f"List {words_of(self.names)}",
-            response_model=Annotated[Any, openapi.Rows(table_context.queryable, many=True)],
+            response_model=Annotated[
+                Any, openapi.Rows(table_context.queryable, many=True, name=component)
+            ],
             responses=openapi.responses(
                 409, headers=("Link", "X-Total-Count"), description="The rows"
             ),
-            parameters=lambda: openapi.page_parameters(reads.reader),
+            parameters=lambda: openapi.page_parameters(reads.reader, component),
         )
 
     def _add_create(self) -> None:
@@ -112,9 +115,7 @@ class GeneratedRoutes:
             "create",
             name=f"create_{self.builder.name}",
             summary=f"Create {with_article(words_of(self.builder.name))}",
-            response_model=Annotated[
-                Any, openapi.Rows(self.table_context.queryable, selectable=False)
-            ],
+            response_model=Annotated[Any, openapi.Rows(self.table_context.queryable)],
             responses=openapi.responses(
                 409, 413, success=201, headers=("Location", "ETag"), description="The row"
             ),
@@ -124,6 +125,7 @@ class GeneratedRoutes:
 
     def _add_read(self) -> None:
         reads, table_context, key = self.reads, self.table_context, self.builder.key
+        component = self.builder.component_name()
 
         async def read_row(request: Request) -> Response:
             return await reads.row(request, table_context.key(request.path_params[key]))
@@ -137,11 +139,11 @@ class GeneratedRoutes:
             "read",
             name=f"read_{self.builder.name}",
             summary=f"Read {with_article(words_of(self.builder.name))}",
-            response_model=Annotated[Any, openapi.Rows(table_context.queryable)],
+            response_model=Annotated[Any, openapi.Rows(table_context.queryable, name=component)],
             responses=responses,
             parameters=lambda: [
                 self.builder.key_parameter(),
-                *openapi.page_parameters(reads.row_reader),
+                *openapi.page_parameters(reads.row_reader, component),
                 openapi.etags_parameter("If-None-Match", "The ETag of an earlier response"),
             ],
         )
@@ -159,7 +161,7 @@ class GeneratedRoutes:
             "update",
             name=f"update_{self.builder.name}",
             summary=f"Update {with_article(words_of(self.builder.name))}",
-            response_model=Annotated[Any, openapi.Rows(table_context.queryable, selectable=False)],
+            response_model=Annotated[Any, openapi.Rows(table_context.queryable)],
             responses=openapi.responses(
                 404, 409, 412, 413, headers=("ETag",), description="The row"
             ),
@@ -193,9 +195,7 @@ class GeneratedRoutes:
     def _add_batch(self) -> None:
         operations = self.builder.options.operations
         batches, max_rows = self.batches, self.builder.options.max_limit
-        rows = Annotated[
-            Any, openapi.Rows(self.table_context.queryable, many=True, selectable=False)
-        ]
+        rows = Annotated[Any, openapi.Rows(self.table_context.queryable, many=True)]
         # If singular and plural are the same, the operations on single rows have the name already.
         names = f"many_{self.builder.name}" if self.names == self.builder.name else self.names
         words = words_of(self.names)

@@ -67,6 +67,7 @@ class RelationRoutes:
         relation = target.relation
         relation_list = _RelationList(table_context, target, reader)
         is_tree = relation.self_referential and relation.kind == "many"
+        component = self.builder.component_name(name)
 
         async def list_related(request: Request) -> Response:
             row_key = table_context.key(request.path_params[key])
@@ -76,7 +77,11 @@ class RelationRoutes:
 
         def parameters() -> list[dict[str, Any]]:
             depth = [openapi.depth_parameter(MAX_TREE_DEPTH)] if is_tree else []
-            return [self.builder.key_parameter(), *openapi.page_parameters(reader), *depth]
+            return [
+                self.builder.key_parameter(),
+                *openapi.page_parameters(reader, component),
+                *depth,
+            ]
 
         self.builder.add(
             f"{self.builder.row_path}/{name}",
@@ -85,7 +90,9 @@ class RelationRoutes:
             "list",
             name=f"list_{self.builder.name}_{name}",
             summary=f"List the {words_of(name)} of {with_article(words_of(self.builder.name))}",
-            response_model=Annotated[Any, openapi.Rows(target.queryable, many=True)],
+            response_model=Annotated[
+                Any, openapi.Rows(target.queryable, many=True, name=component)
+            ],
             responses=openapi.responses(
                 404, 409, headers=("Link", "X-Total-Count"), description="The rows"
             ),
@@ -110,7 +117,7 @@ class RelationRoutes:
         endpoint: Callable[..., Any] = put_link
         response_model: Any = openapi.Deleted
         if link.view is not None:
-            response_model = Annotated[Any, openapi.Rows(link.view.queryable, selectable=False)]
+            response_model = Annotated[Any, openapi.Rows(link.view.queryable)]
         if link.schema is not None:
             body = openapi.Body(link.schema, exclude=link.key_fields)
             endpoint = with_body(put_link, body, default=None)

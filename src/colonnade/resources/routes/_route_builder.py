@@ -14,6 +14,7 @@ from colonnade.models import Idempotency, snake
 from colonnade.resources._hooks import Hooks
 from colonnade.resources._table_context import TableContext
 from colonnade.resources.routes import _openapi as openapi
+from colonnade.resources.routes._named_values import component_name
 from colonnade.resources.routes._route import GeneratedRoute
 
 Operation = Literal["list", "read", "create", "update", "delete", "batch", "link"]
@@ -135,6 +136,10 @@ class RouteBuilder:
             return chosen
         prefix = self.options.operation_prefix
         return Default(lambda route: f"{prefix}{route.name}")
+
+    def component_name(self, *relation: str) -> str:
+        """Return what the names of components in the OpenAPI document begin with."""
+        return component_name(self.options.operation_prefix, self.name, *relation)
 
     def key_parameter(self) -> dict[str, Any]:
         """Return the documented path parameter for the key of a row."""
