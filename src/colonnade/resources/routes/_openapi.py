@@ -4,13 +4,15 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from functools import cached_property, lru_cache
-from typing import Any, Literal, Self
+from math import nextafter
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     TypeAdapter,
+    WithJsonSchema,
     create_model,
 )
 from pydantic.json_schema import JsonSchemaValue
@@ -200,6 +202,19 @@ class Body(DocumentedAs):
         return {"examples": [example if self.max_items is None else [example]]}
 
 
+def _float_bounds(schema: dict[str, Any]) -> dict[str, Any]:
+    """Move bounds of 64 bits to the next float inside them.
+
+    FastAPI writes the bounds in components as floats, which readers round to integers outside.
+    """
+    bounds = {
+        key: int(nextafter(schema[key], 0))
+        for key in ("minimum", "maximum")
+        if abs(schema.get(key, 0)) > 2**53
+    }
+    return {**schema, **bounds}
+
+
 def _changed(
     schema: type[BaseModel],
     name: str,
@@ -208,7 +223,11 @@ def _changed(
 ) -> type[BaseModel]:
     """A model for the document alone: a schema without some fields, or with the key of a row."""
     fields: dict[str, Any] = {
-        key: (value_type(column), ...) for key, column in (extra or {}).items()
+        key: (
+            Annotated[value_type(column), WithJsonSchema(_float_bounds(value_schema(column)))],
+            ...,
+        )
+        for key, column in (extra or {}).items()
     }
     for key, field in schema.model_fields.items():
         if key not in exclude and key not in fields:
