@@ -86,6 +86,33 @@ class Database:
 
     Raises:
         DatabaseURLError: The URL is invalid.
+
+    Examples:
+        ```python
+        import asyncio
+
+        from colonnade import Database, Field, SQLModel, select
+
+
+        class Task(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            title: str
+
+
+        db = Database("sqlite:///tasks.db")
+        db.create_all()
+        with db.session() as session:
+            session.add(Task(title="Write"))
+            session.commit()
+
+
+        async def titles() -> list[str]:
+            async with db.session() as session:
+                return [task.title for task in await session.exec(select(Task))]
+
+
+        print(asyncio.run(titles()))  # ['Write']
+        ```
     """
 
     def __init__(

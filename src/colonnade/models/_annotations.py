@@ -19,6 +19,19 @@ class Bounds:
     """The bounds of a field's value, however they were written.
 
     If a field has several bounds of one kind, the narrowest one counts, since Pydantic checks all.
+
+    Examples:
+        ```python
+        from colonnade import Field, Shape, SQLModel
+
+
+        class Task(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            progress: int = Field(default=0, ge=0, le=100)
+
+
+        print(dict(Shape.of(Task).columns["progress"].bounds.items()))  # {'ge': 0, 'le': 100}
+        ```
     """
 
     ge: Any = None

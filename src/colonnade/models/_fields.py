@@ -127,6 +127,22 @@ def Field(  # noqa: N802 - a class in all but name, as in Pydantic and sqlmodel
     Raises:
         RuntimeError: Arguments exclude each other, as in sqlmodel.
         ModelError: An argument has no effect in Pydantic 2.
+
+    Examples:
+        ```python
+        from colonnade import Field, SQLModel, schemas
+
+
+        class User(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            email: str = Field(unique=True, frozen=True, message="This address is already in use.")
+            password_hash: str = Field(secret=True)
+            age: int | None = Field(default=None, ge=18)
+
+
+        print(sorted(schemas(User).read.model_fields))  # ['age', 'email', 'id']
+        print(sorted(schemas(User).update.model_fields))  # ['age', 'password_hash']
+        ```
     """
     _refuse_ignored(const=const, unique_items=unique_items, include=include)
     if not allow_mutation:

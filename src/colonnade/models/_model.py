@@ -204,6 +204,26 @@ class SQLModel(sqlmodel.SQLModel, metaclass=ModelMetaclass):
     Raises:
         ColumnTypeError: A field of a table has a type that no column can hold.
         PartialError: The class cannot be partial.
+
+    Examples:
+        ```python
+        from colonnade import Field, SQLModel
+
+
+        class Task(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            title: str = Field(max_length=200)
+            tags: list[str] = Field(default_factory=list)  # a JSON column
+
+
+        class TaskUpdate(Task, schema="update"):
+            notify: bool = False
+
+
+        task = Task(title="Write")
+        task.sqlmodel_update(TaskUpdate(title="Read").model_dump(exclude={"notify"}))
+        print(task.title, task.tags)  # Read []
+        ```
     """
 
     __colonnade_managed__: ClassVar[frozenset[str]] = frozenset()

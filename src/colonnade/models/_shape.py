@@ -83,6 +83,23 @@ class ColumnShape:
             is none, or it has several columns.
         choices: The stored values of a ``Literal`` or ``Enum``.
         flags: Who may see and set it.
+
+    Examples:
+        ```python
+        from typing import Literal
+
+        from colonnade import Field, Shape, SQLModel
+
+
+        class Task(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            status: Literal["pending", "done"] = "pending"
+
+
+        status = Shape.of(Task).columns["status"]
+        print(status.kind, status.choices)  # literal ('pending', 'done')
+        print(status.nullable, status.has_default)  # False True
+        ```
     """
 
     name: str
@@ -180,6 +197,21 @@ class ForeignKeyShape:
         table: The referenced table.
         target_columns: The referenced columns, in the same order.
         ondelete: What the database does when the referenced row is deleted.
+
+    Examples:
+        ```python
+        from colonnade import Field, Shape, SQLModel
+
+
+        class Task(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            project_id: int = Field(foreign_key="project.id", ondelete="CASCADE")
+
+
+        (key,) = Shape.of(Task).foreign_keys
+        print(key.name, key.columns)  # fk_task_project_id_project ('project_id',)
+        print(key.table, key.target_columns, key.ondelete)  # project ('id',) CASCADE
+        ```
     """
 
     name: str | None
@@ -199,6 +231,23 @@ class Shape:
         model: The model.
         table: SQLAlchemy's table.
         columns: The columns by field name, in the order of the table.
+
+    Examples:
+        ```python
+        from colonnade import Field, Shape, SQLModel
+
+
+        class Task(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            title: str = Field(max_length=200, unique=True)
+            project_id: int | None = Field(default=None, foreign_key="project.id")
+
+
+        shape = Shape.of(Task)
+        print([column.name for column in shape.primary_key])  # ['id']
+        print([key.table for key in shape.foreign_keys])  # ['project']
+        print([name for name, column in shape.columns.items() if column.unique])  # ['id', 'title']
+        ```
     """
 
     def __init__(self, model: type[SQLModel]) -> None:

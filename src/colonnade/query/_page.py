@@ -113,6 +113,36 @@ class Page:
         parent: The row whose related rows are listed; None for the rows of the table.
         url: Path and query string of the request, for links to other pages.
         context: Data that the code which answers the request keeps with the page.
+
+    Examples:
+        ```python
+        from fastapi import Depends, FastAPI, Response
+        from fastapi.testclient import TestClient
+
+        from colonnade import Database, Field, Page, Resource, SQLModel
+
+
+        class Task(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            is_done: bool = False
+
+
+        db = Database("sqlite://")
+        db.create_all()
+        tasks = Resource(Task, db)
+
+
+        @tasks.get("/open")
+        async def open_tasks(query: Page = Depends(tasks.query)) -> Response:
+            return await tasks.answer(query.where(Task.is_done == False))  # noqa: E712
+
+
+        app = FastAPI()
+        app.include_router(tasks)
+        client = TestClient(app)
+        client.post("/tasks:batch", json=[{}, {}, {"is_done": True}])
+        print(client.get("/tasks/open?order_by=-id&fields=id").json())  # [{'id': 2}, {'id': 1}]
+        ```
     """
 
     queryable: QueryableTable

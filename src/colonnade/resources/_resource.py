@@ -74,6 +74,36 @@ class Resource(APIRouter):
 
     Raises:
         ModelError: The model is not a table, or an argument does not fit it.
+
+    Examples:
+        ```python
+        from fastapi import FastAPI
+        from fastapi.testclient import TestClient
+
+        from colonnade import Database, Field, Resource, Session, SQLModel
+
+
+        class Task(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            title: str = Field(min_length=1)
+
+
+        db = Database("sqlite://")
+        db.create_all()
+        tasks = Resource(Task, db, max_limit=100)
+
+
+        @tasks.before("create")
+        def strip_title(session: Session, values: dict[str, str]) -> None:
+            values["title"] = values["title"].strip()
+
+
+        app = FastAPI()
+        app.include_router(tasks)
+        client = TestClient(app)
+        print(client.post("/tasks", json={"title": " Write "}).status_code)  # 201
+        print(client.get("/tasks?title=Write").json())  # [{'id': 1, 'title': 'Write'}]
+        ```
     """
 
     def __init__(
