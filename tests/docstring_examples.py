@@ -33,7 +33,9 @@ PRELOADED = (alembic.command, testclient, colonnade.health, colonnade.testing._v
 
 PROCESSES = 2
 REVISION = 'from alembic import op\n\nrevision, down_revision = "{}", {!r}\n\n'
-FIRST_REVISION = REVISION.format("aaaa11112222", None) + '''
+FIRST_REVISION = (
+    REVISION.format("aaaa11112222", None)
+    + '''
 def upgrade() -> None:
     for statement in """
         CREATE TABLE project (
@@ -52,6 +54,10 @@ def upgrade() -> None:
             CONSTRAINT fk_task_owner_id FOREIGN KEY (owner_id) REFERENCES project (id)
         );
         CREATE INDEX ix_task_status ON task (status);
+        CREATE TABLE assignment (
+            task_id INTEGER NOT NULL, worker_id INTEGER NOT NULL,
+            CONSTRAINT pk_assignment PRIMARY KEY (task_id)
+        );
         INSERT INTO project (id, slug) VALUES (1, 'web');
         INSERT INTO task (id, title, status, progress, estimate)
         VALUES (1, 'Write', 'pending', 1, '3'), (2, 'Read', 'canceled', 2, '5')
@@ -60,9 +66,10 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for table in ("task", "project"):
+    for table in ("assignment", "task", "project"):
         op.drop_table(table)
 '''
+)
 """The tables that the examples of migration steps change."""
 
 

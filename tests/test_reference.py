@@ -23,13 +23,15 @@ REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
 RUNNER = Path(__file__).with_name("docstring_examples.py")
 
 PUBLIC_MODULES = (
-    "colonnade",
     "colonnade.errors",
+    "colonnade",
     "colonnade.health",
-    "colonnade.migrations",
     "colonnade.migrations.steps",
+    "colonnade.migrations",
     "colonnade.testing",
 )
+"""A name in several of them is documented as that of the first."""
+
 PUBLIC_PARTS = {
     "colonnade.database": (
         "DEFAULT_URL", "DatabaseURL", "Diagnosis", "DriverCheck", "ErrorKind", "Health",
@@ -85,12 +87,14 @@ def public_objects() -> dict[str, Any]:
     """The public names and their values; names for one value are listed once."""
     modules = {name: import_module(name) for name in (*PUBLIC_MODULES, *PUBLIC_PARTS)}
     names = {name: PUBLIC_PARTS.get(name) or own_names(module) for name, module in modules.items()}
-    return {
-        f"{module}.{name}": getattr(modules[module], name)
-        for module in modules
-        for name in names[module]
-        if name != "AsyncSession"  # of sqlmodel, in a module beside `sqlmodel`
-    }
+    objects: dict[str, Any] = {}
+    for module, exported in names.items():
+        for name in exported:
+            value = getattr(modules[module], name)
+            is_known = any(value is known for known in objects.values())
+            if not is_known and name != "AsyncSession":  # which sqlmodel has, in another module
+                objects[f"{module}.{name}"] = value
+    return objects
 
 
 OBJECTS = public_objects()
@@ -102,14 +106,15 @@ CALLABLES = {
 
 
 def defined_members(value: Any) -> dict[str, Any]:
-    """The public functions and properties that a class defines itself."""
+    """The public functions and properties that a class adds to those of its bases."""
     if not inspect.isclass(value):
         return {}
     members = {}
     for name, member in vars(value).items():
         function = getattr(member, "__func__", getattr(member, "func", member))
-        is_documented = inspect.isfunction(function) or isinstance(function, property)
-        if is_documented and not name.startswith("_"):
+        is_member = inspect.isfunction(function) or isinstance(function, property)
+        is_inherited = any(hasattr(base, name) for base in value.__mro__[1:])
+        if is_member and not is_inherited and not name.startswith("_"):
             members[name] = function
     return members
 
@@ -175,9 +180,7 @@ def test_the_reference_lists_the_names_of_sqlmodel() -> None:
 @pytest.mark.parametrize("name", OBJECTS)
 def test_a_public_name_is_documented(name: str) -> None:
     documented = {name: OBJECTS[name]} if name in CALLABLES else {}
-    documented |= {
-        f"{name}.{key}": value for key, value in defined_members(OBJECTS[name]).items()
-    }
+    documented |= {f"{name}.{key}": value for key, value in defined_members(OBJECTS[name]).items()}
     for path, value in documented.items():
         first_line = (value.__doc__ or "").strip().partition("\n\n")[0]
         assert re.search(r"[.:]$", first_line), f"{path} has no docstring with a first sentence"

@@ -46,7 +46,11 @@ class Bounds:
     pattern: str | None = None
 
     def items(self) -> Iterator[tuple[str, Any]]:
-        """The names and values of the bounds that are set."""
+        """The names and values of the bounds that are set.
+
+        Yields:
+            The name and the value of each bound.
+        """
         for field in fields(self):
             value = getattr(self, field.name)
             if value is not None:

@@ -124,6 +124,9 @@ def Field(  # noqa: N802 - a class in all but name, as in Pydantic and sqlmodel
 
     The other arguments are sqlmodel's.
 
+    Returns:
+        The field's definition, as the default in the class body.
+
     Raises:
         RuntimeError: Arguments exclude each other, as in sqlmodel.
         ModelError: An argument has no effect in Pydantic 2.

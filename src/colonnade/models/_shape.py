@@ -155,7 +155,14 @@ class ColumnShape:
         return self.kind == "datetime" and bool(getattr(self.column.type, "timezone", False))
 
     def accepts(self, field: FieldInfo) -> bool:
-        """Whether a schema's field has this column's type, without constraints and None."""
+        """Whether a schema's field has this column's type, without constraints and None.
+
+        Args:
+            field: The field of the schema.
+
+        Returns:
+            Whether its values can be stored without conversion.
+        """
         field_annotation = Annotation.of_field(field)
         if field_annotation.metadata and any(
             hasattr(item, "func") for item in field_annotation.metadata
@@ -266,6 +273,12 @@ class Shape:
     @classmethod
     def of(cls, model: type[Any]) -> "Shape":
         """The shape of a table, which may be a plain sqlmodel table.
+
+        Args:
+            model: The model of the table.
+
+        Returns:
+            The shape, which later calls return again.
 
         Raises:
             ModelError: ``model`` is not a table.

@@ -220,6 +220,12 @@ class Resource(APIRouter):
         ``query: Page = Depends(tasks.query)``. It has the parameters of the generated list, and
         ignores those that the endpoint declares.
 
+        Args:
+            request: The request.
+
+        Returns:
+            The page, for ``answer``, or for ``Page.apply`` with your own statement.
+
         Raises:
             RequestValidationError: 422, the query string is not valid.
         """
@@ -234,6 +240,9 @@ class Resource(APIRouter):
 
         Args:
             page: The page from ``query``, optionally narrowed by ``page.where(...)``.
+
+        Returns:
+            The response, with the headers of the generated list.
         """
         context = page.context if isinstance(page.context, RequestContext) else NO_CONTEXT
         return await self._reads.page(context, page)
@@ -241,16 +250,28 @@ class Resource(APIRouter):
     def before(self, operation: WriteKind) -> Callable[[HookT], HookT]:
         """Register a function to call before a write, in its transaction.
 
-        It is called with the session and the values by field, which it may change; before a
-        delete, with the session and the key as a tuple. See ``docs/resources.md``.
+        It is called with the session and the values by field, which it may change; before a delete,
+        with the session and the key as a tuple. See ``docs/resources.md``.
+
+        Args:
+            operation: ``create``, ``update`` or ``delete``.
+
+        Returns:
+            The decorator, which returns the function unchanged.
         """
         return self._hook("before", operation)
 
     def after(self, operation: WriteKind) -> Callable[[HookT], HookT]:
         """Register a function to call after a write, in its transaction.
 
-        It is called with the session and the row; after a delete, with the session and the key as
-        a tuple.
+        It is called with the session and the row; after a delete, with the session and the key as a
+        tuple.
+
+        Args:
+            operation: ``create``, ``update`` or ``delete``.
+
+        Returns:
+            The decorator, which returns the function unchanged.
         """
         return self._hook("after", operation)
 

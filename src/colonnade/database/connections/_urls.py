@@ -118,6 +118,9 @@ class DatabaseURL:
                 after ``psql`` or ``DATABASE_URL=``. A ``DatabaseURL`` is returned unchanged, so
                 that an in-memory database remains the same one.
 
+        Returns:
+            The parsed URL.
+
         Raises:
             DatabaseURLError: A part of the URL is invalid. The message names that part and never
                 contains the password.
