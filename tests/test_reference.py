@@ -173,7 +173,8 @@ def test_the_reference_renders_exactly_the_public_names() -> None:
 
 def test_the_reference_lists_the_names_of_sqlmodel() -> None:
     page = (REFERENCE / "api.md").read_text()
-    names = {name for name in colonnade.__all__ if f"colonnade.{name}" not in OBJECTS}
+    own_values = {id(value) for value in OBJECTS.values()}
+    names = {name for name in colonnade.__all__ if id(getattr(colonnade, name)) not in own_values}
     assert names == {name for name in names if f"`{name}`" in page}
 
 
