@@ -80,19 +80,21 @@ class ColumnTypeError(ModelError, ValueError):
 
     Examples:
         ```python
+        from typing import Literal
+
         from colonnade import Field, SQLModel
         from colonnade.errors import ColumnTypeError
 
         try:
 
-            class Invoice(SQLModel, table=True):
+            class Task(SQLModel, table=True):
                 id: int | None = Field(default=None, primary_key=True)
-                due: int | str
+                priority: Literal[1, 2, "urgent"] = 1
 
         except ColumnTypeError as error:
             print(error)
-            # Invoice.due: no column type for typing.Union[int, str]. Use a single type (and None),
-            # or set the column type with Field(sa_type=...).
+            # Task.priority: the values of a Literal column must be all strings or all integers,
+            # not 1, 2, 'urgent'.
         ```
     """
 
@@ -116,8 +118,8 @@ class PartialError(ModelError):
 
         except PartialError as error:
             print(error)
-            # Task: a table cannot be partial, since a row has every column. Remove table=True or
-            # partial=True.
+            # Task: a table cannot be partial, since a row has every column. Remove
+            # table=True or partial=True.
         ```
     """
 
@@ -144,7 +146,7 @@ class StoredValueError(ColonnadeError, ValueError):
         db = Database("sqlite://")
         db.create_all()
         with db.session() as session:
-            session.exec(text("INSERT INTO task (votes) VALUES (json_object('ann', 'yes'))"))
+            session.exec(text("INSERT INTO task (votes) SELECT json_object('ann', 'yes')"))
             try:
                 session.exec(select(Task)).all()
             except StoredValueError as error:
@@ -219,8 +221,8 @@ class DatabaseError(ColonnadeError):
             Database("sqlite://").async_engine
         except DatabaseError as error:
             print(error)
-            # The async engine needs a running event loop, and there is none. In sync code, use
-            # `with db.session()` or `db.engine`.
+            # The async engine needs a running event loop, and there is none. In sync code,
+            # use `with db.session()` or `db.engine`.
         ```
     """
 
@@ -285,7 +287,8 @@ class UnreachableError(DatabaseError, ConnectionError):
             db.ping()
         except UnreachableError as error:
             print(error)
-            # Cannot connect to sqlite:///missing/tasks.db: the directory missing does not exist.
+            # Cannot connect to sqlite:///missing/tasks.db: the directory missing does not
+            # exist.
         ```
     """
 
@@ -409,7 +412,7 @@ def error_entry(
         ```python
         from colonnade.errors import error_entry
 
-        entry = error_entry("less_than", ("query", "year"), "Pass a year before 2100.", 2500)
+        entry = error_entry("less_than", ("query", "year"), "Use a year before 2100.", 2500)
         print(entry["loc"], entry["input"])  # ('query', 'year') 2500
         ```
     """
@@ -492,8 +495,8 @@ class FixtureError(ColonnadeError):
             make(Task)
         except FixtureError as error:
             print(error)
-            # Task needs a row of project, and has no relation to it. Pass project_id=..., the key
-            # of a stored row.
+            # Task needs a row of project, and has no relation to it. Pass project_id=...,
+            # the key of a stored row.
         task = make(Task, project_id=1)
         ```
     """

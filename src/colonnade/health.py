@@ -47,7 +47,8 @@ def health_router(
         app.include_router(health_router(Database("sqlite://"), migrations=False))
         client = TestClient(app)
         print(client.get("/health/live").json())  # {'alive': True}
-        print(client.get("/health").json())  # {'alive': True, 'ready': True, 'database': 'reached'}
+        print(client.get("/health").json())
+        # {'alive': True, 'ready': True, 'database': 'reached'}
         ```
     """
     router = APIRouter(prefix=path, tags=["health"])

@@ -116,7 +116,8 @@ async def diagnose(url: str | Database | None = None) -> Diagnosis:
         diagnosis = asyncio.run(diagnose("sqlite:///missing/tasks.db"))
         print(diagnosis.healthy)  # False
         print(diagnosis.checks[0].error)
-        # Cannot connect to sqlite:///missing/tasks.db: the directory missing does not exist.
+        # Cannot connect to sqlite:///missing/tasks.db: the directory missing does not
+        # exist.
         ```
     """
     db = url if isinstance(url, Database) else Database(url)

@@ -38,7 +38,8 @@ class Health:
         health = Database("sqlite:///missing/tasks.db").health(timeout=1.0)
         print(health.reached)  # False
         print(health.reason)
-        # Cannot connect to sqlite:///missing/tasks.db: the directory missing does not exist.
+        # Cannot connect to sqlite:///missing/tasks.db: the directory missing does not
+        # exist.
         ```
     """
 

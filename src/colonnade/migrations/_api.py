@@ -64,7 +64,8 @@ async def upgrade_async(
         from colonnade import Database
         from colonnade.migrations import upgrade_async
 
-        print(asyncio.run(upgrade_async(Database("sqlite:///tracker.db"))))  # ['4edcb97abb17']
+        db = Database("sqlite:///tracker.db")
+        print(asyncio.run(upgrade_async(db)))  # ['4edcb97abb17']
         ```
     """
     return await asyncio.to_thread(upgrade, database, directory, allow=allow)

@@ -30,7 +30,8 @@ class Bounds:
             progress: int = Field(default=0, ge=0, le=100)
 
 
-        print(dict(Shape.of(Task).columns["progress"].bounds.items()))  # {'ge': 0, 'le': 100}
+        bounds = Shape.of(Task).columns["progress"].bounds
+        print(dict(bounds.items()))  # {'ge': 0, 'le': 100}
         ```
     """
 

@@ -78,7 +78,8 @@ class Timestamps(SQLModel):
             task = Task(title="Write")
             session.add(task)
             session.commit()
-            print(task.created_at == task.updated_at, task.created_at.tzinfo == UTC)  # True True
+            print(task.created_at == task.updated_at)  # True
+            print(task.created_at.tzinfo == UTC)  # True
         ```
     """
 
@@ -124,7 +125,7 @@ class Versioned(SQLModel):
                 session.commit()
             except StaleDataError:
                 session.rollback()
-                print("Someone else has changed the task.")  # Someone else has changed the task.
+                print("The task has changed.")  # The task has changed.
         ```
     """
 

@@ -193,15 +193,17 @@ def _finish_table(cls: Any) -> None:
 class SQLModel(sqlmodel.SQLModel, metaclass=ModelMetaclass):
     """The base of tables (``table=True``) and schemas: sqlmodel's, with more column types.
 
-    Class arguments:
-        table: The class is a table.
-        partial: Every inherited field may be absent, and is then unset. Constraints stay; None is
-            accepted only if the column is nullable.
-        schema: ``"create"``, ``"update"`` or ``"read"``: the class is this schema of its base,
-            which must be a table, as derived by ``schemas(Table)``, plus the fields in its own
-            body. An editor sees the fields of the table; at run time it is not a subclass of it.
+    A class definition takes three arguments beside the base:
+
+    - ``table=True``: the class is a table.
+    - ``partial=True``: every inherited field may be absent, and is then unset. Constraints stay;
+      None is accepted only if the column is nullable.
+    - ``schema="create"``, ``"update"`` or ``"read"``: the class is this schema of its base, which
+      must be a table, as derived by ``schemas(Table)``, plus the fields in its body. An editor sees
+      the fields of the table; at run time it is not a subclass of it.
 
     Raises:
+        ModelError: The class is not a valid model. The subclasses of the error say more.
         ColumnTypeError: A field of a table has a type that no column can hold.
         PartialError: The class cannot be partial.
 

@@ -24,8 +24,8 @@ class LinkShape:
 
 
         class TaskLabel(SQLModel, table=True):
-            task_id: int | None = Field(default=None, foreign_key="task.id", primary_key=True)
-            label_id: int | None = Field(default=None, foreign_key="label.id", primary_key=True)
+            task_id: int = Field(foreign_key="task.id", primary_key=True)
+            label_id: int = Field(foreign_key="label.id", primary_key=True)
             note: str = ""
 
 
@@ -84,7 +84,8 @@ class RelationShape:
             project: Optional["Project"] = Relationship(back_populates="tasks")
 
 
-        project, tasks = Shape.of(Task).relations["project"], Shape.of(Project).relations["tasks"]
+        project = Shape.of(Task).relations["project"]
+        tasks = Shape.of(Project).relations["tasks"]
         print(project.kind, tasks.kind)  # one many
         print(project.pairs)  # (('project_id', 'id'),)
         ```

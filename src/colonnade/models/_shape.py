@@ -253,7 +253,7 @@ class Shape:
         shape = Shape.of(Task)
         print([column.name for column in shape.primary_key])  # ['id']
         print([key.table for key in shape.foreign_keys])  # ['project']
-        print([name for name, column in shape.columns.items() if column.unique])  # ['id', 'title']
+        print(shape.columns["title"].unique)  # True
         ```
     """
 

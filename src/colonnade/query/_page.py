@@ -141,7 +141,7 @@ class Page:
         app.include_router(tasks)
         client = TestClient(app)
         client.post("/tasks:batch", json=[{}, {}, {"is_done": True}])
-        print(client.get("/tasks/open?order_by=-id&fields=id").json())  # [{'id': 2}, {'id': 1}]
+        print(client.get("/tasks/open?fields=id&offset=1").json())  # [{'id': 2}]
         ```
     """
 

@@ -34,6 +34,8 @@ _first_resources: WeakValueDictionary[type[Any], "Resource"] = WeakValueDictiona
 """The first Resource of each table, of those that exist."""
 
 OPERATIONS: frozenset[Operation] = frozenset(get_args(Operation))
+"""All operations of a Resource, for ``operations=OPERATIONS - {"delete"}``."""
+
 HookT = TypeVar("HookT", bound=Callable[..., Any])
 
 

@@ -53,7 +53,8 @@ class Unscoped:
         app = FastAPI()
         app.include_router(Resource(Task, db, scope=own_tasks))
         admin = [Depends(require_admin)]
-        app.include_router(Resource(Task, db, scope=Unscoped, prefix="/all", dependencies=admin))
+        all_tasks = Resource(Task, db, scope=Unscoped, prefix="/all-tasks", dependencies=admin)
+        app.include_router(all_tasks)
         ```
     """
 

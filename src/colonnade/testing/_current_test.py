@@ -40,7 +40,7 @@ class UncommittedWarning(UserWarning):
 
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", UncommittedWarning)
-            warnings.warn("The session has uncommitted rows.", UncommittedWarning, stacklevel=2)
+            warnings.warn("Commit the session.", UncommittedWarning, stacklevel=2)
         print(caught[0].category.__name__)  # UncommittedWarning
         ```
     """

@@ -40,17 +40,16 @@ class Run:
         from contextlib import ExitStack
         from pathlib import Path
 
-        from colonnade.testing import Project, Run, postgresql_server
+        from colonnade.testing import Project, Run
 
         project = Project.find(Path.cwd())
-        with ExitStack() as stack:
-            run = Run(project, Path.cwd(), "main", lambda: stack.enter_context(postgresql_server()))
-            with ExitStack() as test:
-                databases = run.databases(project.load_app())
-                run.redirect(databases, "sqlite", test)
-                print(databases[0].is_overridden)  # True
-                run.restore()
-            run.close()
+        run = Run(project, Path.cwd(), "main", server=lambda: "postgresql://localhost/test")
+        with ExitStack() as test:
+            databases = run.databases(project.load_app())
+            run.redirect(databases, "sqlite", test)
+            print(databases[0].is_overridden)  # True
+            run.restore()
+        run.close()
         ```
     """
 

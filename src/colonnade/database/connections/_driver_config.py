@@ -36,7 +36,7 @@ class Parameter:
         ```python
         from colonnade.database import DatabaseURL
 
-        url = DatabaseURL.parse("postgresql://localhost/tasks?connect_timeout=5&gssencmode=disable")
+        url = DatabaseURL.parse("postgresql://host/db?connect_timeout=5&gssencmode=disable")
         for parameter in url.parameters:
             print(parameter.name, parameter.sync, parameter.asynchronous)
             # connect_timeout connect_timeout timeout

@@ -58,10 +58,10 @@ class DatabaseURL:
         ```python
         from colonnade.database import DatabaseURL
 
-        url = DatabaseURL.parse("postgres://ann:secret@ep-dark-pooler.eu.aws.neon.tech/tasks")
-        print(url)  # postgresql://ann:***@ep-dark-pooler.eu.aws.neon.tech/tasks
+        url = DatabaseURL.parse("postgres://ann:secret@ep-sky-pooler.eu.neon.tech/tasks")
+        print(url)  # postgresql://ann:***@ep-sky-pooler.eu.neon.tech/tasks
         print(url.backend, url.neon, url.pooled)  # postgresql True True
-        print(url.direct)  # postgresql://ann:***@ep-dark.eu.aws.neon.tech/tasks
+        print(url.direct)  # postgresql://ann:***@ep-sky.eu.neon.tech/tasks
         ```
     """
 

@@ -43,7 +43,7 @@ def adopt_database(database: Database, schemas: Sequence[str] = ()) -> Adoption:
 
         db = Database("sqlite://")
         with db.session() as session:
-            session.exec(text("CREATE TABLE book (id INTEGER PRIMARY KEY, title TEXT NOT NULL)"))
+            session.exec(text("CREATE TABLE book (id INTEGER PRIMARY KEY, title TEXT)"))
             session.commit()
         adoption = adopt_database(db)
         print(adoption.models)  # ('Book',)
@@ -95,7 +95,7 @@ def write_adopted_history(
 
         db = Database("sqlite:///library.db")
         with db.session() as session:
-            session.exec(text("CREATE TABLE book (id INTEGER PRIMARY KEY, title TEXT NOT NULL)"))
+            session.exec(text("CREATE TABLE book (id INTEGER PRIMARY KEY, title TEXT)"))
             session.commit()
         adoption = adopt_database(db)
         Path("library.py").write_text(adoption.source)

@@ -53,7 +53,7 @@ class Adoption:
 
         db = Database("sqlite://")
         with db.session() as session:
-            session.exec(text("CREATE TABLE book (id INTEGER PRIMARY KEY, title TEXT NOT NULL)"))
+            session.exec(text("CREATE TABLE book (id INTEGER PRIMARY KEY, title TEXT)"))
             session.exec(text("CREATE VIEW titles AS SELECT title FROM book"))
             session.commit()
         for note in adopt_database(db).notes:

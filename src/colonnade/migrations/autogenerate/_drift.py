@@ -216,7 +216,7 @@ def database_drift(connection: Connection, metadata: MetaData) -> list[str]:
 
         db = Database("sqlite://")
         with db.engine.begin() as connection:
-            connection.exec_driver_sql("CREATE TABLE task (id INTEGER NOT NULL PRIMARY KEY)")
+            connection.exec_driver_sql("CREATE TABLE task (id INTEGER PRIMARY KEY)")
             print(database_drift(connection, SQLModel.metadata))
             # ['The database lacks the column task.title']
         ```

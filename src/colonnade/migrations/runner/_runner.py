@@ -29,6 +29,7 @@ from colonnade.migrations.operations import Step
 from colonnade.migrations.runner._journal import Journal, journal_name
 
 Direction = Literal["upgrade", "downgrade"]
+"""Whether revisions are applied or reverted."""
 
 
 class Watcher:

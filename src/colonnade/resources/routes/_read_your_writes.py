@@ -41,9 +41,8 @@ class ReadYourWrites:
 
         from colonnade import Database, ReadYourWrites
 
-        db = Database(
-            "postgresql://primary.example/tasks", replicas=["postgresql://replica.example/tasks"]
-        )
+        replica = "postgresql://replica.example/tasks"
+        db = Database("postgresql://primary.example/tasks", replicas=[replica])
         app = FastAPI()
         app.add_middleware(ReadYourWrites, db=db)
         ```

@@ -17,6 +17,8 @@ from colonnade.resources.routes import _openapi as openapi
 from colonnade.resources.routes._route import GeneratedRoute
 
 Operation = Literal["list", "read", "create", "update", "delete", "batch", "link"]
+"""A kind of route that a Resource generates, for ``operations`` and ``dependencies``."""
+
 Guards = Mapping[Operation, Sequence[params.Depends]]
 Endpoint = Callable[..., Any]
 Parameters = Callable[[], list[dict[str, Any]]]
