@@ -62,10 +62,6 @@ NOT_RUN: dict[str, str] = {
 }
 """Examples that are only compiled, and why."""
 
-WITHOUT_EXAMPLE = {
-    "colonnade.migrations.steps": "a module, whose functions have examples",
-}
-
 
 def own_names(module: ModuleType) -> list[str]:
     """The names that a module defines for users, without those of sqlmodel."""
@@ -154,10 +150,9 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> Examples:
 
 
 def test_every_module_with_public_names_is_in_the_reference_or_internal() -> None:
-    paths = [*colonnade.__path__]
     modules = {
         module.name
-        for module in pkgutil.walk_packages(paths, "colonnade.")
+        for module in pkgutil.walk_packages(colonnade.__path__, "colonnade.")
         if not any(part.startswith("_") for part in module.name.split("."))
         and not {"templates", "environment"} & set(module.name.split(".")[:-1])
         and hasattr(import_module(module.name), "__all__")

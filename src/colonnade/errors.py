@@ -1,26 +1,26 @@
 """Every error that Colonnade raises.
 
     ColonnadeError
-    ├── ModelError             a class whose options conflict  (TypeError)
-    │   ├── ColumnTypeError        a field that cannot be a column  (ValueError)
-    │   └── PartialError           a schema that cannot be partial
-    ├── StoredValueError       the database holds what the model cannot  (ValueError)
-    ├── LazyLoadError          an attribute async code had not loaded
-    ├── DatabaseError          a database that cannot be used
-    │   ├── DatabaseURLError       a URL that does not say which  (ValueError)
-    │   ├── MissingDriverError     its driver is not installed  (ImportError)
-    │   ├── UnreachableError       it does not answer  (ConnectionError)
-    │   ├── UncertainCommitError   it was lost before it said whether it committed
-    │   └── StatementTimeoutError  it did not answer a statement in time  (TimeoutError)
-    ├── QueryError             a request that asks for what cannot be asked  (ValueError)
-    ├── ProjectError           a project whose parts cannot be found
-    ├── MigrationError         a migration that cannot be written or run
-    ├── FixtureError           a test cannot have what it asks for
-    ├── CheckError             a check that cannot be made as it was asked for
-    └── CommandError           a command that cannot do what it was asked
+    ├── ModelError             a model or a Resource has contradictory options  (TypeError)
+    │   ├── ColumnTypeError        a field has a type that no column can hold  (ValueError)
+    │   └── PartialError           a class cannot be partial
+    ├── StoredValueError       a stored value does not fit the model  (ValueError)
+    ├── LazyLoadError          async code read an attribute that is not loaded
+    ├── DatabaseError          a database cannot be used
+    │   ├── DatabaseURLError       a part of the URL is invalid  (ValueError)
+    │   ├── MissingDriverError     the driver is not installed  (ImportError)
+    │   ├── UnreachableError       the database cannot be connected to  (ConnectionError)
+    │   ├── UncertainCommitError   it is not known whether a transaction was committed
+    │   └── StatementTimeoutError  the server did not answer in time  (TimeoutError)
+    ├── QueryError             the query string of a request is invalid  (ValueError)
+    ├── ProjectError           the settings of a project are incomplete or wrong
+    ├── MigrationError         a migration cannot be written or run
+    ├── FixtureError           a test cannot have what it requests
+    ├── CheckError             ``colonnade check`` cannot start
+    └── CommandError           a command cannot do what its arguments ask for
 
-The builtin in brackets is a base too, so that code which expects it keeps working.
-No message holds a password.
+A builtin class in brackets is a base class as well, so that code that expects it keeps working.
+No message contains a password.
 """
 
 from typing import Any
@@ -51,7 +51,8 @@ class ModelError(ColonnadeError, TypeError):
 
     It is raised when the class is defined or the ``Resource`` is created or included, so that a
     mistake stops the program at startup. The message names the class and the field, and says what
-    to write instead. Correct the definition; there is nothing to handle at run time.
+    to write instead. Correct the definition; there is nothing to handle at run time. Only a scope
+    with an invalid result raises the error during a request.
 
     Examples:
         ```python
@@ -420,7 +421,7 @@ def error_entry(
 
 
 class ProjectError(ColonnadeError):
-    """The settings in ``[tool.colonnade]`` are incomplete, or an import that they name fails.
+    """``[tool.colonnade]`` is incomplete, or names a module that cannot be imported.
 
     Commands and the pytest plugin raise it when they look for the app, the models or the database
     of a project. Complete ``[tool.colonnade]`` in pyproject.toml as the message shows. If an import

@@ -90,8 +90,8 @@ _schemas_by_model: dict[type[Any], Schemas] = {}
 def schemas(model: type[Any]) -> Schemas:
     """The create, update and read schemas of a table, Colonnade's or sqlmodel's, created once.
 
-    To name a schema, extend it, or use it in annotations, write the class form: ``class
-    TaskCreate(Task, schema="create"): ...``.
+    Write ``class TaskCreate(Task, schema="create"): ...`` instead to name a schema, to extend it,
+    or to use it in annotations.
 
     Args:
         model: The table.

@@ -66,7 +66,7 @@ def _virtual_tables(connection: Connection, names: set[str]) -> set[str]:
 
 
 class LooseText(sa.types.TypeDecorator[str]):
-    """Text in an SQLite column that turns numbers into integers.
+    """Text in a column for which SQLite converts digits into a number.
 
     SQLite stores ``'42'`` as the integer 42 in a column with numeric affinity, such as one that is
     declared as ``UUID`` or ``STRING``. This type returns it as text. ``colonnade adopt`` uses it in

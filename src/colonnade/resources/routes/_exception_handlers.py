@@ -18,7 +18,7 @@ def problems(app: FastAPI) -> None:
     and uncaught exceptions, whose details are not revealed (500).
 
     Args:
-        app: The app. Handlers that it adds later replace these.
+        app: The app. Exception handlers that you add to it later replace these.
 
     Examples:
         ```python
