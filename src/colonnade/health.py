@@ -34,6 +34,22 @@ def health_router(
 
     Returns:
         The router, to include in the app.
+
+    Examples:
+        ```python
+        from fastapi import FastAPI
+        from fastapi.testclient import TestClient
+
+        from colonnade import Database
+        from colonnade.health import health_router
+
+        app = FastAPI()
+        app.include_router(health_router(Database("sqlite://"), migrations=False))
+        client = TestClient(app)
+        print(client.get("/health/live").json())  # {'alive': True}
+        print(client.get("/health").json())
+        # {'alive': True, 'ready': True, 'database': 'reached'}
+        ```
     """
     router = APIRouter(prefix=path, tags=["health"])
 

@@ -36,6 +36,18 @@ class Project:
             ``module:name``. By default those of every SQLModel.
         baseline: The revision whose snapshot a replay of the history starts with, if the history
             cannot run in an empty database.
+
+    Examples:
+        ```python
+        from pathlib import Path
+
+        from colonnade.testing import Project
+
+        project = Project.find(Path.cwd() / "app")
+        print(project.root == Path.cwd(), project.app)  # True app.main:app
+        print(project.load_app().title)  # tracker
+        print(project.choose_database().url)  # sqlite:///tracker.db
+        ```
     """
 
     root: Path
@@ -49,6 +61,12 @@ class Project:
     @classmethod
     def read(cls, root: Path) -> "Project":
         """Read the pyproject.toml of a directory.
+
+        Args:
+            root: The directory. Without a pyproject.toml, every setting has its default.
+
+        Returns:
+            The project.
 
         Raises:
             ProjectError: It is not TOML, or one of its entries is not a string.
@@ -78,6 +96,12 @@ class Project:
     @classmethod
     def find(cls, directory: Path) -> "Project":
         """Read the nearest pyproject.toml, in a directory or above it.
+
+        Args:
+            directory: The directory.
+
+        Returns:
+            The project; without a pyproject.toml, one with ``directory`` as its root.
 
         Raises:
             ProjectError: It cannot be read, or has an invalid entry.
@@ -130,6 +154,9 @@ class Project:
     def load_app(self) -> Any:
         """Import the application, or call its factory.
 
+        Returns:
+            The application.
+
         Raises:
             ProjectError: The settings name no app, or it cannot be imported.
         """
@@ -163,6 +190,9 @@ class Project:
     def load_metadata(self) -> list[MetaData]:
         """Import the MetaDatas that the settings name.
 
+        Returns:
+            The MetaDatas, in the order of the settings.
+
         Raises:
             ProjectError: One of them does not exist, or is something else.
         """
@@ -183,6 +213,9 @@ class Project:
 
         Args:
             known: The MetaDatas to leave out.
+
+        Returns:
+            The MetaDatas by ``module:name``.
         """
         collected: dict[str, MetaData] = {}
         seen = {id(metadata) for metadata in known}
@@ -203,6 +236,9 @@ class Project:
     def load_database(self) -> Database | None:
         """Import the Database that the settings name; None if they name none.
 
+        Returns:
+            The Database.
+
         Raises:
             ProjectError: It cannot be imported, or is not a Database.
         """
@@ -220,6 +256,9 @@ class Project:
         """The Database that the settings name, else the only one of the project's modules.
 
         If they have none, it is the one of ``DATABASE_URL``.
+
+        Returns:
+            The Database.
 
         Raises:
             ProjectError: There is no Database and no ``DATABASE_URL``, or there are several.
@@ -246,7 +285,11 @@ class Project:
         )
 
     def databases(self) -> tuple[Database, ...]:
-        """The Databases that are attributes of the project's imported modules."""
+        """The Databases that are attributes of the project's imported modules.
+
+        Returns:
+            The Databases, each once.
+        """
         return _databases_in(self.packages, len(sys.modules))
 
     def _load(self, path: str) -> Any:

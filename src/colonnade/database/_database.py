@@ -86,6 +86,33 @@ class Database:
 
     Raises:
         DatabaseURLError: The URL is invalid.
+
+    Examples:
+        ```python
+        import asyncio
+
+        from colonnade import Database, Field, SQLModel, select
+
+
+        class Task(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            title: str
+
+
+        db = Database("sqlite:///tasks.db")
+        db.create_all()
+        with db.session() as session:
+            session.add(Task(title="Write"))
+            session.commit()
+
+
+        async def titles() -> list[str]:
+            async with db.session() as session:
+                return [task.title for task in await session.exec(select(Task))]
+
+
+        print(asyncio.run(titles()))  # ['Write']
+        ```
     """
 
     def __init__(
@@ -192,7 +219,14 @@ class Database:
         return self._engines.for_running_loop().engine
 
     def has(self, engine: Engine) -> bool:
-        """Whether an engine, or the sync side of an async one, belongs to this database."""
+        """Whether an engine, or the sync side of an async one, belongs to this database.
+
+        Args:
+            engine: The engine.
+
+        Returns:
+            Whether a session or connection of the engine uses this database.
+        """
         return any(
             engine.pool is existing.pool
             for engines in self._all_engines()
@@ -227,6 +261,9 @@ class Database:
 
         The position looks like ``0/3000148``. If the primary does not answer within a second, it is
         one that no replica reaches, with which later reads go to the primary.
+
+        Returns:
+            The position, for ``following``; None if the task wrote nothing.
         """
         position = await self._read_router.written_lsn_async()
         return None if position is None else format_lsn(position)
@@ -241,6 +278,9 @@ class Database:
 
         Args:
             url: The URL of the other database.
+
+        Yields:
+            This Database.
 
         Raises:
             DatabaseURLError: The URL is invalid.
@@ -272,6 +312,9 @@ class Database:
         Args:
             seconds: The timeout in seconds.
 
+        Returns:
+            The context manager.
+
         Raises:
             ValueError: ``seconds`` is not greater than 0.
         """
@@ -286,6 +329,9 @@ class Database:
         Args:
             read_only: Whether the session only reads. A replica may then serve it, and the database
                 refuses writes.
+
+        Returns:
+            The context manager, for a single use.
         """
         return SessionContext(self._engines, self._read_router, read_only=read_only)
 
@@ -294,6 +340,9 @@ class Database:
 
         A connection is reserved for the session before FastAPI gives the endpoint a worker thread.
         A request that waits for a connection therefore holds no thread that another one needs.
+
+        Yields:
+            The session, which is closed after the response has been sent.
         """
         async with self._engines.session_limit.slot():
             session = self.session().__enter__()
@@ -306,13 +355,20 @@ class Database:
                     session.close()
 
     async def get_async_session(self) -> AsyncIterator[AsyncSession]:
-        """A FastAPI dependency for async endpoints: ``Depends(db.get_async_session)``."""
+        """A FastAPI dependency for async endpoints: ``Depends(db.get_async_session)``.
+
+        Yields:
+            The session, which is closed after the response has been sent.
+        """
         async with self.session() as session:
             yield session
 
     @asynccontextmanager
     async def lifespan(self, app: object = None) -> AsyncIterator[None]:
         """Connect when the app starts and close when it stops: ``FastAPI(lifespan=db.lifespan)``.
+
+        Args:
+            app: The app, which is not used.
 
         Raises:
             UnreachableError: The database cannot be connected to; the message says why.
@@ -335,7 +391,11 @@ class Database:
             create_missing(_tables_to_create(metadata), connection)
 
     async def create_all_async(self, metadata: MetaData | None = None) -> None:
-        """``create_all`` for async code."""
+        """Create the tables that do not exist yet, from async code.
+
+        Args:
+            metadata: The tables, as in ``create_all``.
+        """
         if self.url.backend == "sqlite":
             await self._engines.threads.run(partial(self.create_all, metadata))
             return
@@ -380,7 +440,21 @@ class Database:
         isolation_level: IsolationLevel | None = None,
         idempotent: bool = False,
     ) -> T:
-        """``transaction`` for async code."""
+        """Run a unit of work in a transaction and retry it like ``transaction``, from async code.
+
+        Args:
+            work: Called with an ``AsyncSession``, possibly several times, as in ``transaction``.
+            isolation_level: The isolation level, as in ``transaction``.
+            idempotent: Whether running the unit twice has the same outcome as running it once.
+
+        Returns:
+            What ``work`` returned.
+
+        Raises:
+            sqlalchemy.exc.DBAPIError: It failed, or every attempt met a conflict.
+            UncertainCommitError: The connection was lost after COMMIT was sent.
+            UnreachableError: The database cannot be reached.
+        """
         attempts = Attempts(self._engines.outage, idempotent=idempotent)
         return await run_transaction_async(self.session, attempts, work, isolation_level)
 
@@ -456,7 +530,11 @@ class Database:
             connection.execute(text("SELECT 1"))
 
     async def ping_async(self) -> None:
-        """``ping`` for async code."""
+        """Check that the database can be reached, from async code.
+
+        Raises:
+            UnreachableError: The database cannot be connected to; the message says why.
+        """
         if self.url.backend == "sqlite":
             # The same library opens the file, and this takes one hop where aiosqlite takes four.
             await self._engines.threads.run(self.ping)
@@ -471,6 +549,9 @@ class Database:
 
         Args:
             timeout: Seconds to wait for the answer.
+
+        Returns:
+            The result. A database that does not answer is part of it and raises no error.
         """
         return _health.check(self._engines, timeout)
 
@@ -478,7 +559,14 @@ class Database:
         self,
         timeout: float = _health.TIMEOUT,  # noqa: ASYNC109 - the same name as in ``health``
     ) -> Health:
-        """``health`` for async code."""
+        """Check whether the database answers, and which migrations it has, from async code.
+
+        Args:
+            timeout: Seconds to wait for the answer.
+
+        Returns:
+            The result. A database that does not answer is part of it and raises no error.
+        """
         return await _health.check_async(self._engines, timeout)
 
     def dispose(self) -> None:

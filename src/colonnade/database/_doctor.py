@@ -35,6 +35,18 @@ class DriverCheck:
         tls: The TLS version and what was verified; empty for SQLite.
         connect_ms: Milliseconds to open the first connection.
         round_trip_ms: Milliseconds for a statement, the median of ``SAMPLES``.
+
+    Examples:
+        ```python
+        import asyncio
+
+        from colonnade.database import diagnose
+
+        for check in asyncio.run(diagnose("sqlite://")).checks:
+            print(check.name, check.driver, check.error or "connected")
+            # sync pysqlite connected
+            # async aiosqlite connected
+        ```
     """
 
     name: str
@@ -56,6 +68,17 @@ class Diagnosis:
         parameters: How each query parameter was translated.
         checks: The result for the sync and for the async driver.
         advice: What to change.
+
+    Examples:
+        ```python
+        import asyncio
+
+        from colonnade.database import diagnose
+
+        diagnosis = asyncio.run(diagnose("sqlite://"))
+        print(diagnosis.healthy, diagnosis.url)  # True sqlite://
+        print(diagnosis.kind)  # an in-memory SQLite database, lost when the process ends
+        ```
     """
 
     url: str
@@ -73,11 +96,29 @@ class Diagnosis:
 async def diagnose(url: str | Database | None = None) -> Diagnosis:
     """Parse a URL, connect with both drivers, and advise on what to change.
 
+    ``colonnade doctor`` prints the result.
+
     Args:
         url: The URL, or a Database; the environment variable ``DATABASE_URL`` if it is None.
 
+    Returns:
+        The diagnosis. A failed connection is part of it and raises no error.
+
     Raises:
         DatabaseURLError: The URL is invalid.
+
+    Examples:
+        ```python
+        import asyncio
+
+        from colonnade.database import diagnose
+
+        diagnosis = asyncio.run(diagnose("sqlite:///missing/tasks.db"))
+        print(diagnosis.healthy)  # False
+        print(diagnosis.checks[0].error)
+        # Cannot connect to sqlite:///missing/tasks.db: the directory missing does not
+        # exist.
+        ```
     """
     db = url if isinstance(url, Database) else Database(url)
     created = _files_to_be_created(db)

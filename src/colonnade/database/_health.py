@@ -30,6 +30,17 @@ class Health:
         milliseconds: How long the answer took.
         revisions: The current migrations; None if the database has no migration history.
         unfinished: The migrations that were interrupted and are partly applied.
+
+    Examples:
+        ```python
+        from colonnade import Database
+
+        health = Database("sqlite:///missing/tasks.db").health(timeout=1.0)
+        print(health.reached)  # False
+        print(health.reason)
+        # Cannot connect to sqlite:///missing/tasks.db: the directory missing does not
+        # exist.
+        ```
     """
 
     reached: bool

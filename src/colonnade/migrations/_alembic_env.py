@@ -13,7 +13,9 @@ from colonnade.errors import MigrationError
 
 
 def upgrade_with_alembic(settings: Path, text: str) -> None:
-    """Upgrade a database to the newest revision.
+    """Upgrade a database to the newest revision with the project's ``env.py``.
+
+    The pytest plugin uses it for a project whose ``env.py`` connects without Colonnade.
 
     Args:
         settings: The project's alembic.ini.
@@ -22,6 +24,21 @@ def upgrade_with_alembic(settings: Path, text: str) -> None:
 
     Raises:
         MigrationError: A migration failed; the message contains the error.
+
+    Examples:
+        ```python
+        from pathlib import Path
+
+        from colonnade import Database
+        from colonnade.migrations import eject, upgrade_with_alembic
+        from colonnade.testing import Project, environment
+
+        eject(Project.find(Path.cwd()))
+        db = Database("sqlite:///tracker.db")
+        with environment("sqlite:///tracker.db"):
+            upgrade_with_alembic(Path("alembic.ini"), "sqlite:///tracker.db")
+        print(db.health().revisions)  # ('4edcb97abb17',)
+        ```
     """
     config = Config(settings, stdout=io.StringIO())
     config.set_main_option("sqlalchemy.url", _url(config, text).replace("%", "%%"))

@@ -25,6 +25,16 @@ def upgrade(
     Raises:
         RefusedError: A step is dangerous and was not allowed; nothing was run.
         MigrationError: A revision failed or could not start.
+
+    Examples:
+        ```python
+        from colonnade import Database
+        from colonnade.migrations import upgrade
+
+        db = Database("sqlite:///tracker.db")
+        print(upgrade(db))  # ['4edcb97abb17']
+        print(upgrade(db))  # []
+        ```
     """
     history = History(Project.find(directory or Path.cwd()))
     return migrate_to(history, database, allow=allow)
@@ -33,5 +43,29 @@ def upgrade(
 async def upgrade_async(
     database: Database, directory: Path | None = None, *, allow: frozenset[str] = frozenset()
 ) -> list[str]:
-    """Run ``upgrade`` in a thread, for async code."""
+    """Run ``upgrade`` in a thread, for async code.
+
+    Args:
+        database: The database.
+        directory: The project, or a directory in it; None: the working directory.
+        allow: The findings of the guard to ignore, such as ``loses-data:task.title``.
+
+    Returns:
+        The ids of the revisions that were run.
+
+    Raises:
+        RefusedError: A step is dangerous and was not allowed; nothing was run.
+        MigrationError: A revision failed or could not start.
+
+    Examples:
+        ```python
+        import asyncio
+
+        from colonnade import Database
+        from colonnade.migrations import upgrade_async
+
+        db = Database("sqlite:///tracker.db")
+        print(asyncio.run(upgrade_async(db)))  # ['4edcb97abb17']
+        ```
+    """
     return await asyncio.to_thread(upgrade, database, directory, allow=allow)

@@ -30,6 +30,18 @@ def check(history: History, url: DatabaseURL, metadata: MetaData) -> None:
     Raises:
         MigrationError: The history has several heads, a revision fails in either direction, the
             downgrade leaves tables, or the history differs from the models.
+
+    Examples:
+        ```python
+        from pathlib import Path
+
+        from colonnade.migrations import History, check, models_of
+        from colonnade.testing import Project
+
+        project = Project.find(Path.cwd())
+        tables = models_of(project)
+        check(History(project), project.choose_database().url, tables)
+        ```
     """
     history.head()
     schema_history = SchemaHistory()

@@ -37,6 +37,22 @@ def connect(config: Config) -> Iterator[Connection]:
 
     Args:
         config: Alembic's settings.
+
+    Yields:
+        The connection.
+
+    Examples:
+        ```python
+        from pathlib import Path
+
+        from colonnade.migrations import History, connect
+        from colonnade.testing import Project
+
+        project = Project.find(Path.cwd())
+        project.load()
+        with connect(History(project).config) as connection:
+            print(connection.dialect.name)  # sqlite
+        ```
     """
     connection = config.attributes.get("connection")
     if connection is not None:
@@ -123,8 +139,22 @@ def options_for(config: Config) -> dict[str, Any]:
     Args:
         config: Alembic's settings.
 
+    Returns:
+        The keyword arguments: the tables, the rules of the comparison and the rendering of types.
+
     Raises:
         ProjectError: The project's models cannot be imported.
+
+    Examples:
+        ```python
+        from pathlib import Path
+
+        from colonnade.migrations import History, options_for
+        from colonnade.testing import Project
+
+        options = options_for(History(Project.find(Path.cwd())).config)
+        print(list(options["target_metadata"].tables))  # ['task']
+        ```
     """
     metadata = config.attributes.get("metadata")
     if metadata is None:
@@ -135,8 +165,24 @@ def options_for(config: Config) -> dict[str, Any]:
 def models_of(project: Project) -> MetaData:
     """The tables of a project's models: of the configured metadata, by default of every SQLModel.
 
+    Args:
+        project: The project, whose app and models are imported.
+
+    Returns:
+        The tables, in one MetaData.
+
     Raises:
         ProjectError: The models cannot be imported, or two of them have the same name.
+
+    Examples:
+        ```python
+        from pathlib import Path
+
+        from colonnade.migrations import models_of
+        from colonnade.testing import Project
+
+        print(list(models_of(Project.find(Path.cwd())).tables))  # ['task']
+        ```
     """
     project.load()
     migrated = project.load_metadata() or metadatas()
@@ -158,7 +204,29 @@ UNMANAGED_TABLES = "colonnade.others"
 
 
 def unmanaged_table_counts(metadata: MetaData) -> dict[str, int]:
-    """The number of tables in each metadata of the project that is not migrated."""
+    """The number of tables in each metadata of the project that is not migrated.
+
+    Args:
+        metadata: The tables from ``models_of``.
+
+    Returns:
+        The numbers by ``module:name`` of the metadata.
+
+    Examples:
+        ```python
+        from pathlib import Path
+
+        from colonnade.migrations import models_of, unmanaged_table_counts
+        from colonnade.testing import Project
+
+        with Path("app/models.py").open("a") as file:
+            print("from sqlalchemy import Column, Integer, MetaData, Table", file=file)
+            print("other = MetaData()", file=file)
+            print("Table('log', other, Column('id', Integer))", file=file)
+        tables = models_of(Project.find(Path.cwd()))
+        print(unmanaged_table_counts(tables))  # {'app.models:other': 1}
+        ```
+    """
     return dict(Counter(metadata.info.get(UNMANAGED_TABLES, {}).values()))
 
 

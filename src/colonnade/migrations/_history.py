@@ -49,6 +49,18 @@ class History:
 
     Args:
         project: The project.
+
+    Examples:
+        ```python
+        from pathlib import Path
+
+        from colonnade.migrations import History
+        from colonnade.testing import Project
+
+        history = History(Project.find(Path.cwd()))
+        print(history.head(), history.is_empty)  # 4edcb97abb17 False
+        print(history.name("4edcb97abb17"))  # 4edcb97abb17 (first)
+        ```
     """
 
     def __init__(self, project: Project) -> None:
@@ -113,6 +125,9 @@ class History:
     def head(self) -> str | None:
         """The newest revision; None if the history is empty.
 
+        Returns:
+            The id of the revision.
+
         Raises:
             MigrationError: The history has several heads.
         """
@@ -128,11 +143,25 @@ class History:
         return heads[0] if heads else None
 
     def has(self, revision: str) -> bool:
-        """Whether the history has a revision with this id."""
+        """Whether the history has a revision with this id.
+
+        Args:
+            revision: The id.
+
+        Returns:
+            Whether the history has it.
+        """
         return any(script.revision == revision for script in self.revisions)
 
     def name(self, revision: str) -> str:
-        """The id of a revision followed by its message, for messages to the user."""
+        """The id of a revision followed by its message, for messages to the user.
+
+        Args:
+            revision: The id.
+
+        Returns:
+            The id and the message, as ``4edcb97abb17 (first)``.
+        """
         script = next((script for script in self.revisions if script.revision == revision), None)
         return revision if script is None else f"{revision} ({script.doc})"
 

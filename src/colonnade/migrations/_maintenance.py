@@ -46,8 +46,8 @@ def squash(
 ) -> Written:
     """Replace all revisions by one.
 
-    The new revision has the id of the newest one: up-to-date databases stay up to date, others
-    must be upgraded first.
+    The new revision has the id of the newest one: up-to-date databases stay up to date, others must
+    be upgraded first.
 
     Args:
         history: The history.
@@ -57,9 +57,29 @@ def squash(
         force: Whether to leave out raw SQL and Python code of the revisions.
         watcher: Receives the progress of the replay.
 
+    Returns:
+        The new revision.
+
     Raises:
         MigrationError: The models differ from the history, a revision does more than change
             tables, or there is nothing to squash.
+
+    Examples:
+        ```python
+        from pathlib import Path
+
+        from colonnade.migrations import History, models_of, squash, write_revision
+        from colonnade.testing import Project
+
+        with Path("app/models.py").open("a") as file:
+            print("    weight: int | None = None", file=file)
+        project = Project.find(Path.cwd())
+        history, tables = History(project), models_of(project)
+        url = project.choose_database().url
+        write_revision(history, url, tables, "weights")
+        squash(history, url, tables, "all tables")
+        print(len(history.revisions))  # 1
+        ```
     """
     head = history.head()
     if head is None or len(history.revisions) < 2:
@@ -131,8 +151,31 @@ def _replaced_files(history: History) -> Iterator[None]:
 def merge(history: History, message: str | None = None) -> Path:
     """Write a revision that follows all heads.
 
+    Args:
+        history: The history.
+        message: The message of the revision; by default it names the heads.
+
+    Returns:
+        The file of the revision.
+
     Raises:
         MigrationError: The history has fewer than two heads.
+
+    Examples:
+        ```python
+        from pathlib import Path
+
+        from colonnade.migrations import History, merge
+        from colonnade.testing import Project
+
+        for name in ("left", "right"):
+            file = Path(f"migrations/versions/{name}.py")
+            file.write_text(f"revision, down_revision = '{name}', '4edcb97abb17'")
+        history = History(Project.find(Path.cwd()))
+        print(sorted(history.heads))  # ['left', 'right']
+        merge(history)
+        print(len(history.heads))  # 1
+        ```
     """
     if len(history.heads) < 2:
         raise MigrationError("There is nothing to merge: the history has fewer than 2 heads.")
@@ -153,6 +196,20 @@ def stamp(history: History, database: Database, revision: str) -> None:
 
     Raises:
         MigrationError: The history does not have this revision.
+
+    Examples:
+        ```python
+        from pathlib import Path
+
+        from colonnade import Database
+        from colonnade.migrations import History, current_revision, stamp
+        from colonnade.testing import Project
+
+        history = History(Project.find(Path.cwd()))
+        db = Database("sqlite:///tracker.db")
+        stamp(history, db, "head")
+        print(current_revision(history, db))  # (('4edcb97abb17',), 0)
+        ```
     """
     with migration_connection(database) as connection:
         unknown = [head for head in current_heads(connection) if not history.has(head)]
@@ -175,6 +232,17 @@ def eject(project: Project) -> list[Path]:
 
     Raises:
         MigrationError: One of the files already exists.
+
+    Examples:
+        ```python
+        from pathlib import Path
+
+        from colonnade.migrations import eject
+        from colonnade.testing import Project
+
+        files = eject(Project.find(Path.cwd()))
+        print([file.name for file in files])  # ['alembic.ini', 'env.py', 'script.py.mako']
+        ```
     """
     versions = project.versions
     script = versions.parent if versions.parent != project.root else project.root / "migrations"

@@ -23,9 +23,7 @@ def checked_lifespan(
     """Create a lifespan for an app whose tables come from migrations.
 
     It connects and closes like ``db.lifespan``, and stops the start of the app if tables are
-    missing or revisions have not been applied::
-
-        app = FastAPI(lifespan=checked_lifespan(db))
+    missing or revisions have not been applied.
 
     A database with revisions that the history does not have is accepted with a warning: during a
     deployment the previous version of an app may start after the next one has migrated. In tests,
@@ -38,6 +36,28 @@ def checked_lifespan(
     Returns:
         The lifespan. It raises ``MigrationError`` when the app starts, with the command to run, and
         ``UnreachableError`` if the database cannot be connected to.
+
+    Examples:
+        ```python
+        from app.models import Task
+        from fastapi import FastAPI
+        from fastapi.testclient import TestClient
+
+        from colonnade import Database, Resource
+        from colonnade.errors import MigrationError
+        from colonnade.migrations import checked_lifespan, upgrade
+
+        db = Database("sqlite:///tracker.db")
+        app = FastAPI(lifespan=checked_lifespan(db))
+        app.include_router(Resource(Task, db))
+        try:
+            with TestClient(app):
+                pass
+        except MigrationError:
+            print(upgrade(db))  # ['4edcb97abb17']
+        with TestClient(app) as client:
+            print(client.get("/tasks").json())  # []
+        ```
     """
 
     @asynccontextmanager

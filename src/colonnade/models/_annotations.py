@@ -19,6 +19,20 @@ class Bounds:
     """The bounds of a field's value, however they were written.
 
     If a field has several bounds of one kind, the narrowest one counts, since Pydantic checks all.
+
+    Examples:
+        ```python
+        from colonnade import Field, Shape, SQLModel
+
+
+        class Task(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            progress: int = Field(default=0, ge=0, le=100)
+
+
+        bounds = Shape.of(Task).columns["progress"].bounds
+        print(dict(bounds.items()))  # {'ge': 0, 'le': 100}
+        ```
     """
 
     ge: Any = None
@@ -33,7 +47,11 @@ class Bounds:
     pattern: str | None = None
 
     def items(self) -> Iterator[tuple[str, Any]]:
-        """The names and values of the bounds that are set."""
+        """The names and values of the bounds that are set.
+
+        Yields:
+            The name and the value of each bound.
+        """
         for field in fields(self):
             value = getattr(self, field.name)
             if value is not None:

@@ -100,33 +100,82 @@ def Field(  # noqa: N802 - a class in all but name, as in Pydantic and sqlmodel
     sa_column_kwargs: Mapping[str, Any] | UndefinedType = Undefined,
     schema_extra: dict[str, Any] | None = None,
 ) -> Any:
-    """A field of a model: sqlmodel's ``Field`` with additional arguments.
+    """Define a field of a model: sqlmodel's ``Field`` with additional arguments.
 
     Args:
-        default: The default value.
+        default: The default value. Without a default, the field is required.
         secret: The field is in no read schema and not in ``repr``, and requests cannot use it to
             filter or sort.
-        readonly: The field is in neither the create nor the update schema, so that only the
-            program sets it.
+        readonly: The field is in neither the create nor the update schema, so that only the program
+            sets it.
         frozen: The field is in the create schema but not in the update schema. On a class that is
             not a table, it has Pydantic's meaning.
-        message: The error message if the database refuses the value because of the field's CHECK
-            or unique constraints. For a constraint in ``__table_args__``, pass
+        message: The error message if the database refuses the value because of the field's CHECK or
+            unique constraints. For a constraint in ``__table_args__``, pass
             ``info={"message": ...}``.
+        default_factory: Returns the default value of each new object.
+        alias: The name in request bodies and responses.
+        validation_alias: The name in request bodies only.
+        serialization_alias: The name in responses only.
+        title: The title in the JSON schema.
+        description: The description in the JSON schema.
         examples: Examples for the OpenAPI document.
-        pattern: A regular expression that the text must match. Only schemas check it. ``regex`` is
-            its former name.
-        gt, ge, lt, le, min_length, max_length: Bounds, which every schema checks, and the database
-            with named CHECK constraints.
-        max_digits, decimal_places: The size of a ``Decimal``. With both, it is exact on every
-            database.
+        exclude: Whether to leave the field out of responses.
+        include: Refused: it has no effect in Pydantic 2.
+        const: Refused: it has no effect in Pydantic 2.
+        gt: The value must be greater. Every schema checks this bound and the following ones, and so
+            does the database, with named CHECK constraints.
+        ge: The value must be greater or equal.
+        lt: The value must be less.
+        le: The value must be less or equal.
+        multiple_of: The value must be a multiple of this number.
+        max_digits: The maximum number of digits of a ``Decimal``. With ``decimal_places`` as well,
+            it is exact on every database.
+        decimal_places: The number of digits of a ``Decimal`` after the point.
+        min_items: The deprecated name of ``min_length`` for lists.
+        max_items: The deprecated name of ``max_length`` for lists.
+        unique_items: Refused: it has no effect in Pydantic 2.
+        min_length: The minimum length, in characters or items.
+        max_length: The maximum length, in characters or items.
+        pattern: A regular expression that the text must match. Only schemas check it.
+        allow_mutation: False is refused: it has no effect in Pydantic 2. Use ``frozen``.
+        regex: The former name of ``pattern``.
+        discriminator: The field that tells the types of a union apart.
+        repr: Whether the field is in the ``repr`` of an object.
+        primary_key: Whether the column is in the primary key.
+        foreign_key: The referenced column, as ``project.id``.
+        ondelete: What the database does to the row when the referenced row is deleted.
+        unique: Whether the column has a unique constraint.
+        nullable: Whether the column allows NULL; by default if the type allows None.
+        index: Whether the column has an index.
+        sa_type: The type of the column, instead of that for the annotation.
+        sa_column: The column itself, instead of one for the annotation.
+        sa_column_args: Positional arguments of SQLAlchemy's ``Column``.
+        sa_column_kwargs: Keyword arguments of SQLAlchemy's ``Column``.
         schema_extra: Other arguments of Pydantic's ``Field``.
 
-    The other arguments are sqlmodel's.
+    Returns:
+        The definition of the field, for the class body.
 
     Raises:
         RuntimeError: Arguments exclude each other, as in sqlmodel.
         ModelError: An argument has no effect in Pydantic 2.
+
+    Examples:
+        ```python
+        from colonnade import Field, SQLModel, schemas
+
+
+        class User(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            email: str = Field(unique=True, frozen=True, message="Use another address.")
+            password_hash: str = Field(secret=True)
+            age: int | None = Field(default=None, ge=18)
+
+
+        print(sorted(schemas(User).read.model_fields))  # ['age', 'email', 'id']
+        print(sorted(schemas(User).update.model_fields))  # ['age', 'password_hash']
+        ```
     """
     _refuse_ignored(const=const, unique_items=unique_items, include=include)
     if not allow_mutation:

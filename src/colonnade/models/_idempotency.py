@@ -21,6 +21,33 @@ class Idempotency(SQLModel):
         headers: The headers of the response.
         body: The JSON body of the response.
         expires_at: When the response expires.
+
+    Examples:
+        ```python
+        from fastapi import FastAPI
+        from fastapi.testclient import TestClient
+
+        from colonnade import Database, Field, Idempotency, Resource, SQLModel
+
+
+        class RequestKey(Idempotency, table=True):
+            pass
+
+
+        class Order(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            product: str
+
+
+        db = Database("sqlite://")
+        db.create_all()
+        app = FastAPI()
+        app.include_router(Resource(Order, db, idempotency=RequestKey))
+        client = TestClient(app)
+        order = {"json": {"product": "Lamp"}, "headers": {"Idempotency-Key": "4f1c"}}
+        print(client.post("/orders", **order).json()["id"])  # 1
+        print(client.post("/orders", **order).json()["id"])  # 1
+        ```
     """
 
     keep_for: ClassVar[timedelta] = timedelta(days=1)

@@ -193,17 +193,39 @@ def _finish_table(cls: Any) -> None:
 class SQLModel(sqlmodel.SQLModel, metaclass=ModelMetaclass):
     """The base of tables (``table=True``) and schemas: sqlmodel's, with more column types.
 
-    Class arguments:
-        table: The class is a table.
-        partial: Every inherited field may be absent, and is then unset. Constraints stay; None is
-            accepted only if the column is nullable.
-        schema: ``"create"``, ``"update"`` or ``"read"``: the class is this schema of its base,
-            which must be a table, as derived by ``schemas(Table)``, plus the fields in its own
-            body. An editor sees the fields of the table; at run time it is not a subclass of it.
+    A class definition takes three arguments beside the base:
+
+    - ``table=True``: the class is a table.
+    - ``partial=True``: every inherited field may be absent, and is then unset. Constraints stay;
+      None is accepted only if the column is nullable.
+    - ``schema="create"``, ``"update"`` or ``"read"``: the class is this schema of its base, which
+      must be a table, as derived by ``schemas(Table)``, plus the fields in its body. An editor sees
+      the fields of the table; at run time it is not a subclass of it.
 
     Raises:
+        ModelError: The class is not a valid model. The subclasses of the error say more.
         ColumnTypeError: A field of a table has a type that no column can hold.
         PartialError: The class cannot be partial.
+
+    Examples:
+        ```python
+        from colonnade import Field, SQLModel
+
+
+        class Task(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            title: str = Field(max_length=200)
+            tags: list[str] = Field(default_factory=list)  # a JSON column
+
+
+        class TaskUpdate(Task, schema="update"):
+            notify: bool = False
+
+
+        task = Task(title="Write")
+        task.sqlmodel_update(TaskUpdate(title="Read").model_dump(exclude={"notify"}))
+        print(task.title, task.tags)  # Read []
+        ```
     """
 
     __colonnade_managed__: ClassVar[frozenset[str]] = frozenset()

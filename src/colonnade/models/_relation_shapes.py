@@ -17,6 +17,30 @@ class LinkShape:
         table: The link table.
         model: The model of the link table, if it has one.
         fields: The columns of the link table, besides its foreign keys.
+
+    Examples:
+        ```python
+        from colonnade import Field, Relationship, Shape, SQLModel
+
+
+        class TaskLabel(SQLModel, table=True):
+            task_id: int = Field(foreign_key="task.id", primary_key=True)
+            label_id: int = Field(foreign_key="label.id", primary_key=True)
+            note: str = ""
+
+
+        class Label(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+
+
+        class Task(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            labels: list[Label] = Relationship(link_model=TaskLabel)
+
+
+        link = Shape.of(Task).relations["labels"].link
+        print(link.table.name, link.fields)  # tasklabel ('note',)
+        ```
     """
 
     table: Table
@@ -41,6 +65,30 @@ class RelationShape:
         pairs: Keys of the joined columns, as (here, there); with a link table, the columns of
             this table and the link table.
         orm: SQLAlchemy's relationship.
+
+    Examples:
+        ```python
+        from typing import Optional
+
+        from colonnade import Field, Relationship, Shape, SQLModel
+
+
+        class Project(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            tasks: list["Task"] = Relationship(back_populates="project")
+
+
+        class Task(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            project_id: int | None = Field(default=None, foreign_key="project.id")
+            project: Optional["Project"] = Relationship(back_populates="tasks")
+
+
+        project = Shape.of(Task).relations["project"]
+        tasks = Shape.of(Project).relations["tasks"]
+        print(project.kind, tasks.kind)  # one many
+        print(project.pairs)  # (('project_id', 'id'),)
+        ```
     """
 
     name: str

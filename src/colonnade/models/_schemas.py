@@ -62,6 +62,21 @@ class Schemas:
         update: The body of a request that updates a row: the same with every field optional, and
             without the primary key and frozen fields.
         read: A row in a response, without secret fields.
+
+    Examples:
+        ```python
+        from colonnade import Field, SQLModel, schemas
+
+
+        class Task(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            title: str
+
+
+        task_schemas = schemas(Task)
+        print(list(task_schemas.create.model_fields))  # ['title']
+        print(list(task_schemas.read.model_fields))  # ['id', 'title']
+        ```
     """
 
     create: type[SQLModel]
@@ -73,13 +88,39 @@ _schemas_by_model: dict[type[Any], Schemas] = {}
 
 
 def schemas(model: type[Any]) -> Schemas:
-    """The schemas of a table, Colonnade's or sqlmodel's, created once.
+    """The create, update and read schemas of a table, Colonnade's or sqlmodel's, created once.
 
-    To name a schema, extend it, or use it in annotations, write the class form:
-    ``class TaskCreate(Task, schema="create"): ...``.
+    Write ``class TaskCreate(Task, schema="create"): ...`` instead to name a schema, to extend it,
+    or to use it in annotations.
+
+    Args:
+        model: The table.
+
+    Returns:
+        The schemas. A second call returns the same ones.
 
     Raises:
         ModelError: ``model`` is not a table.
+
+    Examples:
+        ```python
+        from pydantic import ValidationError
+
+        from colonnade import Field, SQLModel, schemas
+
+
+        class Task(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            progress: int = Field(default=0, ge=0, le=100)
+
+
+        TaskCreate = schemas(Task).create
+        print(TaskCreate().progress)  # 0
+        try:
+            TaskCreate(progress=101)
+        except ValidationError as error:
+            print(error.errors()[0]["msg"])  # Input should be less than or equal to 100
+        ```
     """
     model_schemas = _schemas_by_model.get(model)
     if model_schemas is None:

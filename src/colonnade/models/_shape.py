@@ -83,6 +83,23 @@ class ColumnShape:
             is none, or it has several columns.
         choices: The stored values of a ``Literal`` or ``Enum``.
         flags: Who may see and set it.
+
+    Examples:
+        ```python
+        from typing import Literal
+
+        from colonnade import Field, Shape, SQLModel
+
+
+        class Task(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            status: Literal["pending", "done"] = "pending"
+
+
+        status = Shape.of(Task).columns["status"]
+        print(status.kind, status.choices)  # literal ('pending', 'done')
+        print(status.nullable, status.has_default)  # False True
+        ```
     """
 
     name: str
@@ -138,7 +155,14 @@ class ColumnShape:
         return self.kind == "datetime" and bool(getattr(self.column.type, "timezone", False))
 
     def accepts(self, field: FieldInfo) -> bool:
-        """Whether a schema's field has this column's type, without constraints and None."""
+        """Whether a schema's field has this column's type, without constraints and None.
+
+        Args:
+            field: The field of the schema.
+
+        Returns:
+            Whether its values can be stored without conversion.
+        """
         field_annotation = Annotation.of_field(field)
         if field_annotation.metadata and any(
             hasattr(item, "func") for item in field_annotation.metadata
@@ -180,6 +204,21 @@ class ForeignKeyShape:
         table: The referenced table.
         target_columns: The referenced columns, in the same order.
         ondelete: What the database does when the referenced row is deleted.
+
+    Examples:
+        ```python
+        from colonnade import Field, Shape, SQLModel
+
+
+        class Task(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            project_id: int = Field(foreign_key="project.id", ondelete="CASCADE")
+
+
+        (key,) = Shape.of(Task).foreign_keys
+        print(key.name, key.columns)  # fk_task_project_id_project ('project_id',)
+        print(key.table, key.target_columns, key.ondelete)  # project ('id',) CASCADE
+        ```
     """
 
     name: str | None
@@ -199,6 +238,23 @@ class Shape:
         model: The model.
         table: SQLAlchemy's table.
         columns: The columns by field name, in the order of the table.
+
+    Examples:
+        ```python
+        from colonnade import Field, Shape, SQLModel
+
+
+        class Task(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            title: str = Field(max_length=200, unique=True)
+            project_id: int | None = Field(default=None, foreign_key="project.id")
+
+
+        shape = Shape.of(Task)
+        print([column.name for column in shape.primary_key])  # ['id']
+        print([key.table for key in shape.foreign_keys])  # ['project']
+        print(shape.columns["title"].unique)  # True
+        ```
     """
 
     def __init__(self, model: type[SQLModel]) -> None:
@@ -217,6 +273,12 @@ class Shape:
     @classmethod
     def of(cls, model: type[Any]) -> "Shape":
         """The shape of a table, which may be a plain sqlmodel table.
+
+        Args:
+            model: The model of the table.
+
+        Returns:
+            The shape, which later calls return again.
 
         Raises:
             ModelError: ``model`` is not a table.

@@ -66,7 +66,29 @@ def _virtual_tables(connection: Connection, names: set[str]) -> set[str]:
 
 
 class LooseText(sa.types.TypeDecorator[str]):
-    """Text in a column with numeric affinity, where SQLite stores ``'007'`` as 7."""
+    """Text in a column for which SQLite converts digits into a number.
+
+    SQLite stores ``'42'`` as the integer 42 in a column with numeric affinity, such as one that is
+    declared as ``UUID`` or ``STRING``. This type returns it as text. ``colonnade adopt`` uses it in
+    the models of such tables; new models do not need it.
+
+    Examples:
+        ```python
+        from colonnade import Database, Field, LooseText, SQLModel, select, text
+
+
+        class Product(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            code: str = Field(sa_type=LooseText)
+
+
+        db = Database("sqlite://")
+        with db.session() as session:
+            session.exec(text("CREATE TABLE product (id INTEGER PRIMARY KEY, code STRING)"))
+            session.exec(text("INSERT INTO product (code) VALUES ('42')"))
+            print(repr(session.exec(select(Product.code)).one()))  # '42'
+        ```
+    """
 
     impl = sa.String
     cache_ok = True

@@ -51,9 +51,32 @@ TEXT_TYPES: tuple[type[Any], ...] = (
 
 
 class UTCDateTime(sqlmodel.UTCDateTime):
-    """A datetime that is returned aware, in UTC. A naive datetime is taken as local time.
+    """The column type of datetimes: it stores them in UTC and returns them aware, in UTC.
 
-    sqlmodel's type of the same name refuses naive datetimes.
+    It takes a naive datetime as local time, where sqlmodel's type of the same name refuses it.
+    Every ``datetime`` field gets this type; name it only in a ``Column`` that you write yourself.
+
+    Examples:
+        ```python
+        from datetime import datetime, timedelta, timezone
+
+        from colonnade import Column, Database, Field, SQLModel, UTCDateTime
+
+
+        class Event(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            starts_at: datetime = Field(sa_column=Column(UTCDateTime(), nullable=False))
+
+
+        db = Database("sqlite://")
+        db.create_all()
+        with db.session() as session:
+            noon = datetime(2026, 7, 1, 12, tzinfo=timezone(timedelta(hours=2)))
+            session.add(Event(starts_at=noon))
+            session.commit()
+        with db.session() as session:
+            print(session.get_one(Event, 1).starts_at)  # 2026-07-01 10:00:00+00:00
+        ```
     """
 
     cache_ok = True
@@ -63,7 +86,27 @@ class UTCDateTime(sqlmodel.UTCDateTime):
 
 
 class UTCTimestamp(UTCDateTime):
-    """``UTCDateTime`` for columns that SQLite declares as TIMESTAMP, as other programs do."""
+    """``UTCDateTime`` for a column that SQLite declares as TIMESTAMP, as other programs do.
+
+    ``colonnade adopt`` uses it, so that the model of an existing table has the type of its column.
+
+    Examples:
+        ```python
+        from datetime import datetime
+
+        from colonnade import Database, Field, SQLModel, UTCTimestamp, inspect
+
+
+        class Event(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            starts_at: datetime = Field(sa_type=UTCTimestamp)
+
+
+        db = Database("sqlite://")
+        db.create_all()
+        print(inspect(db.engine).get_columns("event")[1]["type"])  # TIMESTAMP
+        ```
+    """
 
     cache_ok = True
 

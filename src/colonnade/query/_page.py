@@ -113,6 +113,36 @@ class Page:
         parent: The row whose related rows are listed; None for the rows of the table.
         url: Path and query string of the request, for links to other pages.
         context: Data that the code which answers the request keeps with the page.
+
+    Examples:
+        ```python
+        from fastapi import Depends, FastAPI, Response
+        from fastapi.testclient import TestClient
+
+        from colonnade import Database, Field, Page, Resource, SQLModel
+
+
+        class Task(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            is_done: bool = False
+
+
+        db = Database("sqlite://")
+        db.create_all()
+        tasks = Resource(Task, db)
+
+
+        @tasks.get("/open")
+        async def open_tasks(query: Page = Depends(tasks.query)) -> Response:
+            return await tasks.answer(query.where(Task.is_done == False))  # noqa: E712
+
+
+        app = FastAPI()
+        app.include_router(tasks)
+        client = TestClient(app)
+        client.post("/tasks:batch", json=[{}, {}, {"is_done": True}])
+        print(client.get("/tasks/open?fields=id&offset=1").json())  # [{'id': 2}]
+        ```
     """
 
     queryable: QueryableTable
@@ -136,6 +166,9 @@ class Page:
 
         Args:
             conditions: Conditions on the table's columns, such as ``Task.owner_id == 3``.
+
+        Returns:
+            The copy.
         """
         added: tuple[Any, ...] = conditions
         return replace(self, conditions=(*self.conditions, *added))
@@ -145,6 +178,9 @@ class Page:
 
         Args:
             statement: A statement such as ``select(Task)``, with your own joins and conditions.
+
+        Returns:
+            The extended statement.
         """
         table = self.queryable.shape.table
         filtered = statement.where(self._condition(table)).params(self.parameters())
@@ -157,6 +193,9 @@ class Page:
         """The SELECT of the page's rows with all columns, in reverse if the page goes backwards.
 
         Besides ``parameters()`` it has the parameters ``limit_`` and, with an offset, ``offset_``.
+
+        Returns:
+            The statement.
         """
         source = self.queryable.shape.table.alias()
         return (
@@ -174,7 +213,11 @@ class Page:
         return self.count == "exact" or (self.count == "estimated" and bool(self.scopes))
 
     def total(self) -> Select[Any]:
-        """The SELECT that counts all rows; for an estimate, up to ``MAX_COUNTED_ROWS``."""
+        """The SELECT that counts all rows; for an estimate, up to ``MAX_COUNTED_ROWS``.
+
+        Returns:
+            The statement.
+        """
         if self.count == "estimated":
             counted_rows = self.all_rows().limit(literal_column(str(MAX_COUNTED_ROWS))).subquery()
             return select(func.count()).select_from(counted_rows)
@@ -182,7 +225,11 @@ class Page:
         return self._select(select(func.count()), source, from_cursor=False)
 
     def all_rows(self) -> Select[Any]:
-        """The SELECT of a constant for each row of all pages, which a planner can estimate."""
+        """The SELECT of a constant for each row of all pages, which a planner can estimate.
+
+        Returns:
+            The statement.
+        """
         source = self.queryable.shape.table.alias()
         return self._select(select(literal_column("1")), source, from_cursor=False)
 
@@ -195,7 +242,11 @@ class Page:
         return statement if self.parent is None else self.parent.narrow(statement, source, self)
 
     def parameters(self) -> dict[str, Any]:
-        """The values of the parameters in the SELECTs, by name."""
+        """The values of the parameters in the SELECTs, by name.
+
+        Returns:
+            The values by name.
+        """
         parameters = {f"v{index}": value for index, value in enumerate(self.filter.values)}
         parameters.update(self.scopes.binds())
         if self.parent is not None:
@@ -213,6 +264,9 @@ class Page:
         Args:
             values: The row's sort values, as ``rows.page_statement`` selects them.
             backwards: Whether the cursor's page ends before the row instead of starting after it.
+
+        Returns:
+            The cursor, as text for a URL.
         """
         return write_cursor(values, self.fingerprint, self.ordering, backwards=backwards)
 

@@ -36,6 +36,8 @@ _resources: WeakValueDictionary[tuple[str, str], "Resource"] = WeakValueDictiona
 """The Resources that exist, by the name in their operation ids, and the path."""
 
 OPERATIONS: frozenset[Operation] = frozenset(get_args(Operation))
+"""All operations of a Resource, for ``operations=OPERATIONS - {"delete"}``."""
+
 HookT = TypeVar("HookT", bound=Callable[..., Any])
 
 
@@ -76,6 +78,36 @@ class Resource(APIRouter):
 
     Raises:
         ModelError: The model is not a table, or an argument does not fit it.
+
+    Examples:
+        ```python
+        from fastapi import FastAPI
+        from fastapi.testclient import TestClient
+
+        from colonnade import Database, Field, Resource, Session, SQLModel
+
+
+        class Task(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            title: str = Field(min_length=1)
+
+
+        db = Database("sqlite://")
+        db.create_all()
+        tasks = Resource(Task, db, max_limit=100)
+
+
+        @tasks.before("create")
+        def strip_title(session: Session, values: dict[str, str]) -> None:
+            values["title"] = values["title"].strip()
+
+
+        app = FastAPI()
+        app.include_router(tasks)
+        client = TestClient(app)
+        print(client.post("/tasks", json={"title": " Write "}).status_code)  # 201
+        print(client.get("/tasks?title=Write").json())  # [{'id': 1, 'title': 'Write'}]
+        ```
     """
 
     def __init__(
@@ -205,6 +237,12 @@ class Resource(APIRouter):
         ``query: Page = Depends(tasks.query)``. It has the parameters of the generated list, and
         ignores those that the endpoint declares.
 
+        Args:
+            request: The request.
+
+        Returns:
+            The page, for ``answer``, or for ``Page.apply`` with your own statement.
+
         Raises:
             RequestValidationError: 422, the query string is not valid.
         """
@@ -219,6 +257,9 @@ class Resource(APIRouter):
 
         Args:
             page: The page from ``query``, optionally narrowed by ``page.where(...)``.
+
+        Returns:
+            The response, with the headers of the generated list.
         """
         context = page.context if isinstance(page.context, RequestContext) else NO_CONTEXT
         return await self._reads.page(context, page)
@@ -226,16 +267,28 @@ class Resource(APIRouter):
     def before(self, operation: WriteKind) -> Callable[[HookT], HookT]:
         """Register a function to call before a write, in its transaction.
 
-        It is called with the session and the values by field, which it may change; before a
-        delete, with the session and the key as a tuple. See ``docs/resources.md``.
+        It is called with the session and the values by field, which it may change; before a delete,
+        with the session and the key as a tuple. See ``docs/resources.md``.
+
+        Args:
+            operation: ``create``, ``update`` or ``delete``.
+
+        Returns:
+            The decorator, which returns the function unchanged.
         """
         return self._hook("before", operation)
 
     def after(self, operation: WriteKind) -> Callable[[HookT], HookT]:
         """Register a function to call after a write, in its transaction.
 
-        It is called with the session and the row; after a delete, with the session and the key as
-        a tuple.
+        It is called with the session and the row; after a delete, with the session and the key as a
+        tuple.
+
+        Args:
+            operation: ``create``, ``update`` or ``delete``.
+
+        Returns:
+            The decorator, which returns the function unchanged.
         """
         return self._hook("after", operation)
 

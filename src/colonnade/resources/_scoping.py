@@ -24,7 +24,39 @@ VARY_KEY = "colonnade.vary"
 
 
 class Unscoped:
-    """``Resource(Task, db, scope=Unscoped)`` serves all rows, although the table has a scope."""
+    """The value of ``scope`` with which a Resource serves all rows, although the table has a scope.
+
+    Protect such a Resource with ``dependencies``, as for administrators.
+
+    Examples:
+        ```python
+        from fastapi import Depends, FastAPI, Header, HTTPException
+
+        from colonnade import Database, Field, Resource, SQLModel, Unscoped
+
+
+        class Task(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            owner: str
+
+
+        def own_tasks(x_user: str = Header()) -> dict[str, str]:
+            return {"owner": x_user}
+
+
+        def require_admin(x_user: str = Header()) -> None:
+            if x_user != "admin":
+                raise HTTPException(403)
+
+
+        db = Database("sqlite://")
+        app = FastAPI()
+        app.include_router(Resource(Task, db, scope=own_tasks))
+        admin = [Depends(require_admin)]
+        all_tasks = Resource(Task, db, scope=Unscoped, prefix="/all-tasks", dependencies=admin)
+        app.include_router(all_tasks)
+        ```
+    """
 
 
 class _Registry:

@@ -30,10 +30,21 @@ def counts(
         AssertionError: The number is another; the message lists the statements and the lines
             that they come from.
 
-    Example:
+    Examples:
         ```python
-        with counts(database, at_most=1):
-            client.get("/tasks?include=project")
+        from colonnade import Database, Field, SQLModel, select
+        from colonnade.testing import counts
+
+
+        class Task(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+
+
+        db = Database("sqlite://")
+        db.create_all()
+        with db.session() as session, counts(db, exactly=1) as statements:
+            session.exec(select(Task)).all()
+        print(statements[0].sql.split()[0])  # SELECT
         ```
     """
     with record_statements(database) as statements:
@@ -58,10 +69,24 @@ def no_n_plus_one(database: Database, *, at_most: int = 2) -> Iterator[list[Stat
     Raises:
         AssertionError: A line ran it more often; the message names the line, its loop and a fix.
 
-    Example:
+    Examples:
         ```python
-        with no_n_plus_one(database):
-            client.get("/report")
+        from colonnade import Database, Field, SQLModel
+        from colonnade.testing import no_n_plus_one
+
+
+        class Task(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+
+
+        db = Database("sqlite://")
+        db.create_all()
+        try:
+            with db.session() as session, no_n_plus_one(db):
+                for key in range(5):
+                    session.get(Task, key)
+        except AssertionError as error:
+            print(str(error).splitlines()[0])  # N+1: the same statement ran 5 times:
         ```
     """
     with record_statements(database) as statements:

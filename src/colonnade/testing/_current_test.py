@@ -27,11 +27,30 @@ _SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
 
 
 class UncommittedWarning(UserWarning):
-    """A request is sent while the test's session has uncommitted rows, which the app cannot see."""
+    """A request is sent while the test's session has uncommitted rows, which the app cannot see.
+
+    The ``client`` and ``async_client`` fixtures warn with it. Call ``session.commit()`` before the
+    request. pytest treats it like every warning: ``-W error`` turns it into a failure.
+
+    Examples:
+        ```python
+        import warnings
+
+        from colonnade.testing import UncommittedWarning
+
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", UncommittedWarning)
+            warnings.warn("Commit the session.", UncommittedWarning, stacklevel=2)
+        print(caught[0].category.__name__)  # UncommittedWarning
+        ```
+    """
 
 
 class CurrentTest:
     """The database of one test, with its sessions and clients.
+
+    The fixtures of the pytest plugin are made of it. Use it to build fixtures for another test
+    framework.
 
     Args:
         database: The project's Database, redirected to the test's database.
@@ -39,6 +58,18 @@ class CurrentTest:
 
     Attributes:
         leaks: What the test left running or open, one sentence each.
+
+    Examples:
+        ```python
+        from colonnade import Database, text
+        from colonnade.testing import CurrentTest
+
+        url = "sqlite:///test.db"
+        test = CurrentTest(Database(url), url)
+        with test.session() as session:
+            print(session.exec(text("SELECT 1")).scalar())  # 1
+        print(test.leaks)  # []
+        ```
     """
 
     def __init__(self, database: Database, url: str) -> None:
@@ -51,7 +82,11 @@ class CurrentTest:
 
     @contextmanager
     def session(self) -> Iterator[Session]:
-        """The sync session of the test."""
+        """The sync session of the test.
+
+        Yields:
+            The session.
+        """
         with self.database.session() as session:
             self._session = session
             _sessions.track_writes(session)
@@ -61,7 +96,11 @@ class CurrentTest:
 
     @contextmanager
     def async_session(self) -> Iterator[AsyncSession]:
-        """The async session of the test, on the event loop that uses it first."""
+        """The async session of the test, on the event loop that uses it first.
+
+        Yields:
+            The session.
+        """
         self._async_session = _sessions.async_session(self.database)
         _sessions.track_writes(self._async_session.sync_session, committed=self._expire_rows)
         yield self._async_session
@@ -75,6 +114,9 @@ class CurrentTest:
         Args:
             app: The app.
             portal: The event loop of the app.
+
+        Yields:
+            The client.
         """
         from colonnade.testing._clients import sync_client
 
@@ -88,7 +130,14 @@ class CurrentTest:
 
     @contextmanager
     def async_client(self, app: Any) -> Iterator["httpx2.AsyncClient"]:
-        """A client of an app for async tests; the app runs in the test's event loop."""
+        """A client of an app for async tests; the app runs in the test's event loop.
+
+        Args:
+            app: The app.
+
+        Yields:
+            The client.
+        """
         from colonnade.testing._clients import async_client
 
         self._lifespan = Lifespan(app)
@@ -97,7 +146,14 @@ class CurrentTest:
             self._close()
 
     async def run(self, test: Callable[[], Awaitable[T]]) -> T:
-        """Run an async test, then close its app and async session in the same event loop."""
+        """Run an async test, then close its app and async session in the same event loop.
+
+        Args:
+            test: The test.
+
+        Returns:
+            The value that the test returned.
+        """
         tasks = running_tasks()
         try:
             return await test()

@@ -41,10 +41,32 @@ def no_lazy_loads(database: Database) -> Iterator[None]:
     Raises:
         AssertionError: There were lazy loads; the message names the attributes and lines.
 
-    Example:
+    Examples:
         ```python
-        with no_lazy_loads(database):
-            client.get("/tasks/1/report")
+        from colonnade import Database, Field, Relationship, SQLModel
+        from colonnade.testing import no_lazy_loads
+
+
+        class Project(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            tasks: list["Task"] = Relationship()
+
+
+        class Task(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            project_id: int | None = Field(default=None, foreign_key="project.id")
+
+
+        db = Database("sqlite:///tasks.db")
+        db.create_all()
+        with db.session() as session:
+            session.add(Project(id=1))
+            session.commit()
+        try:
+            with db.session() as session, no_lazy_loads(db):
+                len(session.get_one(Project, 1).tasks)
+        except AssertionError as error:
+            print(str(error).splitlines()[0])  # 1 lazy load:
         ```
     """
     loads: list[_Load] = []

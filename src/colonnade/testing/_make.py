@@ -37,9 +37,20 @@ def make(model: type[T], /, **values: Any) -> T:
         FixtureError: The row needs a parent row, and the model has no relation to its table.
         ModelError: ``model`` is not a table.
 
-    Example:
+    Examples:
         ```python
-        session.add(make(Task, status="pending"))
+        from colonnade import Field, SQLModel
+        from colonnade.testing import make
+
+
+        class Task(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            title: str = Field(min_length=3, max_length=20)
+            progress: int = Field(ge=0, le=100)
+
+
+        task = make(Task, title="Write")
+        print(task.title, 0 <= task.progress <= 100)  # Write True
         ```
     """
     return _make(model, values, ())

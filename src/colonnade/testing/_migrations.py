@@ -16,6 +16,18 @@ def check_migrations(directory: Path | None = None) -> None:
 
     Raises:
         AssertionError: It does not; the message names the revision and the difference.
+
+    Examples:
+        ```python
+        from colonnade.testing import check_migrations
+
+
+        def test_migrations_match_the_models() -> None:
+            check_migrations()
+
+
+        test_migrations_match_the_models()
+        ```
     """
     from colonnade.migrations import History, check, models_of
 

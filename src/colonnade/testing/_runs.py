@@ -21,13 +21,36 @@ if TYPE_CHECKING:
 
 
 class Run:
-    """The databases and the event loop that the tests of one process share.
+    """The temporary databases and the event loop that the tests of one process share.
+
+    The pytest plugin creates one for each process. Use it to build fixtures for another test
+    framework, together with ``CurrentTest``.
 
     Args:
         project: The project under test.
         directory: The directory for files, the same for all processes of a run.
         process: The name of this process, unique in the run.
         server: Returns the URL of a PostgreSQL server. Called for ``--database postgresql``.
+
+    Attributes:
+        project: The project under test.
+
+    Examples:
+        ```python
+        from contextlib import ExitStack
+        from pathlib import Path
+
+        from colonnade.testing import Project, Run
+
+        project = Project.find(Path.cwd())
+        run = Run(project, Path.cwd(), "main", server=lambda: "postgresql://localhost/test")
+        with ExitStack() as test:
+            databases = run.databases(project.load_app())
+            run.redirect(databases, "sqlite", test)
+            print(databases[0].is_overridden)  # True
+            run.restore()
+        run.close()
+        ```
     """
 
     def __init__(
@@ -63,6 +86,9 @@ class Run:
 
         Args:
             app: The app; None if the project has none.
+
+        Returns:
+            The Databases. The fixtures use the first one.
 
         Raises:
             FixtureError: There are several, and the settings do not name the one of the fixtures.
@@ -131,6 +157,9 @@ class Run:
             option: A value of ``--database``: ``sqlite``, ``postgresql`` or a URL.
             until: Is closed at the end of the test.
             tables: Whether to create the project's tables.
+
+        Returns:
+            The temporary database of the first Database.
         """
         targets: dict[str, TemporaryDatabase] = {}
         until.callback(self.close_event_loop)  # which closes its connections to them
@@ -182,6 +211,9 @@ class Run:
 
         Args:
             option: ``sqlite``, ``postgresql`` or a URL.
+
+        Returns:
+            The backend.
 
         Raises:
             FixtureError: The option is invalid, or its server cannot be reached.

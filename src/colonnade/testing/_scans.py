@@ -53,12 +53,27 @@ def no_sequential_scans(database: Database, *, over: int = 1000) -> Iterator[lis
         AssertionError: A larger table was read whole; the message names the statement, the line
             of code, the table and the condition.
 
-    Example:
+    Examples:
         ```python
-        session.add_all(make(Task) for _ in range(2000))
-        session.commit()
-        with no_sequential_scans(database, over=1000):
-            client.get("/tasks?status=pending&order_by=-created_at")
+        from colonnade import Database, Field, SQLModel, select
+        from colonnade.testing import no_sequential_scans
+
+
+        class Task(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            status: str
+
+
+        db = Database("sqlite:///tasks.db")
+        db.create_all()
+        with db.session() as session:
+            session.add_all(Task(status="done") for _ in range(20))
+            session.commit()
+        try:
+            with db.session() as session, no_sequential_scans(db, over=10):
+                session.exec(select(Task).where(Task.status == "pending")).all()
+        except AssertionError as error:
+            print(str(error).splitlines()[0])  # reads all 20 rows of task:
         ```
     """
     with record_statements(database) as statements:

@@ -17,6 +17,20 @@ def make_schema(project: Project, url: str) -> None:
 
     Raises:
         FixtureError: A migration fails, or the migrations do not create every table.
+
+    Examples:
+        ```python
+        from pathlib import Path
+
+        from colonnade import Database, inspect
+        from colonnade.testing import Project, make_schema
+
+        project = Project.find(Path.cwd())
+        project.load()
+        make_schema(project, "sqlite:///empty.db")
+        tables = inspect(Database("sqlite:///empty.db").engine).get_table_names()
+        print("task" in tables)  # True
+        ```
     """
     database = Database(url)
     try:

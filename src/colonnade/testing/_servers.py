@@ -41,6 +41,20 @@ def fast_directory() -> Path:
     """Create a directory for temporary data, in memory if there is room.
 
     Cloning a database creates files, which takes 7 ms in memory and took 80 ms on a disk.
+
+    Returns:
+        The directory, which the caller deletes.
+
+    Examples:
+        ```python
+        import shutil
+
+        from colonnade.testing import fast_directory
+
+        directory = fast_directory()
+        print(directory.is_dir())  # True
+        shutil.rmtree(directory)
+        ```
     """
     base = _base_directory()
     _delete_orphans(base)
@@ -81,6 +95,15 @@ def postgresql_server() -> Iterator[str]:
 
     Raises:
         FixtureError: The package is not installed, or its server does not start.
+
+    Examples:
+        ```python
+        from colonnade import Database
+        from colonnade.testing import postgresql_server
+
+        with postgresql_server() as url:
+            Database(url).ping()
+        ```
     """
     directory = fast_directory()
     directory.chmod(0o755)  # if this process runs as root, the server runs as another user

@@ -22,6 +22,18 @@ class Statement:
         sql: The SQL, as the driver received it.
         parameters: The parameters, as the driver received them.
         site: The line of the user's program that it comes from; None for a Resource's own queries.
+
+    Examples:
+        ```python
+        from colonnade import Database, text
+        from colonnade.testing import counts
+
+        db = Database("sqlite://")
+        with db.session() as session, counts(db) as statements:
+            session.exec(text("SELECT 1"))
+        for statement in statements:
+            print(statement.sql)  # SELECT 1
+        ```
     """
 
     sql: str

@@ -31,6 +31,17 @@ class Parameter:
         sync: The sync driver's option for it; None if it was dropped.
         asynchronous: The async driver's option for it; None if it was dropped.
         why: Why it was dropped or changed.
+
+    Examples:
+        ```python
+        from colonnade.database import DatabaseURL
+
+        url = DatabaseURL.parse("postgresql://host/db?connect_timeout=5&gssencmode=disable")
+        for parameter in url.parameters:
+            print(parameter.name, parameter.sync, parameter.asynchronous)
+            # connect_timeout connect_timeout timeout
+            # gssencmode gssencmode None
+        ```
     """
 
     name: str

@@ -53,6 +53,16 @@ class DatabaseURL:
         neon: Whether the server is hosted by Neon.
         memory: Whether it is an in-memory SQLite database.
         shown: The URL without its password, as ``str()`` returns it.
+
+    Examples:
+        ```python
+        from colonnade.database import DatabaseURL
+
+        url = DatabaseURL.parse("postgres://ann:secret@ep-sky-pooler.eu.neon.tech/tasks")
+        print(url)  # postgresql://ann:***@ep-sky-pooler.eu.neon.tech/tasks
+        print(url.backend, url.neon, url.pooled)  # postgresql True True
+        print(url.direct)  # postgresql://ann:***@ep-sky.eu.neon.tech/tasks
+        ```
     """
 
     backend: Backend
@@ -108,6 +118,9 @@ class DatabaseURL:
                 after ``psql`` or ``DATABASE_URL=``. A ``DatabaseURL`` is returned unchanged, so
                 that an in-memory database remains the same one.
 
+        Returns:
+            The parsed URL.
+
         Raises:
             DatabaseURLError: A part of the URL is invalid. The message names that part and never
                 contains the password.
@@ -134,6 +147,14 @@ def with_database(text: str, name: str) -> str:
 
     Raises:
         DatabaseURLError: It is not a PostgreSQL URL.
+
+    Examples:
+        ```python
+        from colonnade.database import with_database
+
+        print(with_database("postgres://ann@localhost/tasks?sslmode=require", "tasks_test"))
+        # postgresql://ann@localhost/tasks_test?sslmode=require
+        ```
     """
     backend, rest = _split_scheme(_cleaned(text))
     if backend != "postgresql":

@@ -14,7 +14,27 @@ from colonnade.errors import StatementTimeoutError, UncertainCommitError, Unreac
 
 
 class ErrorKind(Enum):
-    """What a database error means for the work that raised it."""
+    """What a database error means for the work that raised it.
+
+    Attributes:
+        CONFLICT: Another transaction interfered. The transaction was rolled back; retry it.
+        LOST: The connection was lost. The transaction may or may not have been committed.
+        MOVED: The server no longer accepts writes, as after a failover. Nothing was done.
+        UNREACHABLE: No connection was available. Nothing was done.
+        STALLED: The server did not answer in time. The transaction may or may not have been
+            committed.
+        BUSY: A time or memory limit was exceeded. The transaction was rolled back.
+        FULL: The disk is full. The transaction was rolled back.
+
+    Examples:
+        ```python
+        from colonnade.database import ErrorKind, error_kind_of
+        from colonnade.errors import UnreachableError
+
+        kind = error_kind_of(UnreachableError("The server does not answer."))
+        print(kind is ErrorKind.UNREACHABLE)  # True
+        ```
+    """
 
     CONFLICT = "the transaction was rolled back, and a retry may succeed"
     LOST = "the connection was lost: the transaction may or may not have been committed"
@@ -58,6 +78,24 @@ def error_kind_of(error: BaseException) -> ErrorKind | None:
 
     Args:
         error: The error that SQLAlchemy or Colonnade raised.
+
+    Returns:
+        The kind of the error, which says whether the work was done and whether to retry it.
+
+    Examples:
+        ```python
+        from sqlalchemy.exc import DBAPIError
+
+        from colonnade import Database, text
+        from colonnade.database import error_kind_of
+
+        db = Database("sqlite://")
+        with db.session() as session:
+            try:
+                session.exec(text("SELECT * FROM missing"))
+            except DBAPIError as error:
+                print(error_kind_of(error))  # None
+        ```
     """
     if isinstance(error, UnreachableError | PoolTimeoutError):
         return ErrorKind.UNREACHABLE

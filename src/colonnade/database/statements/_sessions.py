@@ -14,12 +14,34 @@ from colonnade.database.statements._open_sessions import TrackedSession, note_op
 
 
 class SessionContext:
-    """Opens a ``Session`` in ``with`` and an ``AsyncSession`` in ``async with``. For a single use.
+    """Opens a ``Session`` in ``with`` and an ``AsyncSession`` in ``async with``.
+
+    ``Database.session()`` returns it, for a single use. Uncommitted changes are rolled back at the
+    end of the block.
 
     Args:
         engines: The database's engines.
         read_router: Chooses the server of a read-only session.
         read_only: Whether the session only reads, so that a replica may serve it.
+
+    Examples:
+        ```python
+        import asyncio
+
+        from colonnade import Database, text
+
+        db = Database("sqlite://")
+        with db.session() as session:
+            print(session.exec(text("SELECT 1")).scalar())  # 1
+
+
+        async def main() -> None:
+            async with db.session(read_only=True) as session:
+                print((await session.exec(text("SELECT 2"))).scalar())  # 2
+
+
+        asyncio.run(main())
+        ```
     """
 
     __slots__ = ("_async_session", "_engines", "_read_only", "_read_router", "_session")

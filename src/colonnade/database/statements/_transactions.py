@@ -18,6 +18,7 @@ from colonnade.errors import DatabaseError
 T = TypeVar("T")
 
 IsolationLevel = Literal["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"]
+"""The isolation level of a transaction. SQLite accepts only ``SERIALIZABLE``."""
 
 
 def run_transaction(

@@ -29,9 +29,26 @@ def adopt_database(database: Database, schemas: Sequence[str] = ()) -> Adoption:
         database: The database.
         schemas: The schemas of the tables; by default the default schema.
 
+    Returns:
+        The source of the models, and notes on everything that they cannot express.
+
     Raises:
         UnreachableError: The database cannot be reached.
         MigrationError: The database has no tables that models can map.
+
+    Examples:
+        ```python
+        from colonnade import Database, text
+        from colonnade.migrations import adopt_database
+
+        db = Database("sqlite://")
+        with db.session() as session:
+            session.exec(text("CREATE TABLE book (id INTEGER PRIMARY KEY, title TEXT)"))
+            session.commit()
+        adoption = adopt_database(db)
+        print(adoption.models)  # ('Book',)
+        print("class Book(SQLModel, table=True):" in adoption.source)  # True
+        ```
     """
     with migration_connection(database) as connection:
         adoption = models_source(connection, *schemas)
@@ -62,6 +79,30 @@ def write_adopted_history(
 
     Returns:
         The files of the revisions.
+
+    Examples:
+        ```python
+        from pathlib import Path
+
+        from colonnade import Database, text
+        from colonnade.migrations import (
+            History,
+            adopt_database,
+            load_models,
+            write_adopted_history,
+        )
+        from colonnade.testing import Project
+
+        db = Database("sqlite:///library.db")
+        with db.session() as session:
+            session.exec(text("CREATE TABLE book (id INTEGER PRIMARY KEY, title TEXT)"))
+            session.commit()
+        adoption = adopt_database(db)
+        Path("library.py").write_text(adoption.source)
+        history = History(Project(Path.cwd(), migrations="library_versions"))
+        tables = load_models(Path("library.py"))
+        print(len(write_adopted_history(history, db.url, tables, adoption)))  # 1
+        ```
     """
     paths = []
     written, _ = write_revision(
@@ -160,6 +201,18 @@ def load_models(path: Path) -> MetaData:
 
     Args:
         path: The file of the module.
+
+    Returns:
+        The tables.
+
+    Examples:
+        ```python
+        from pathlib import Path
+
+        from colonnade.migrations import load_models
+
+        print(list(load_models(Path("app/models.py")).tables))  # ['task']
+        ```
     """
     spec = spec_from_file_location(f"adopted_{path.stem}", path)
     assert spec is not None

@@ -45,6 +45,20 @@ class Adoption:
         models: The names of the model classes.
         notes: Sentences about everything that the models cannot express.
         objects: SQL of other objects that the tables need.
+
+    Examples:
+        ```python
+        from colonnade import Database, text
+        from colonnade.migrations import adopt_database
+
+        db = Database("sqlite://")
+        with db.session() as session:
+            session.exec(text("CREATE TABLE book (id INTEGER PRIMARY KEY, title TEXT)"))
+            session.exec(text("CREATE VIEW titles AS SELECT title FROM book"))
+            session.commit()
+        for note in adopt_database(db).notes:
+            print(note)  # Views are left out: titles.
+        ```
     """
 
     source: str
@@ -59,6 +73,20 @@ def models_source(connection: Connection, *schemas: str | None) -> Adoption:
     Args:
         connection: The database.
         schemas: The schemas; None, and no schema at all, mean the default one.
+
+    Returns:
+        The models. ``models`` is empty if there are no tables.
+
+    Examples:
+        ```python
+        from colonnade import Database
+        from colonnade.migrations import models_source
+
+        db = Database("sqlite://")
+        with db.engine.begin() as connection:
+            connection.exec_driver_sql("CREATE TABLE book (id INTEGER PRIMARY KEY, title TEXT)")
+            print(models_source(connection).models)  # ('Book',)
+        ```
     """
     default = sa.inspect(connection).default_schema_name
     chosen = dict.fromkeys(None if schema == default else schema for schema in schemas or (None,))

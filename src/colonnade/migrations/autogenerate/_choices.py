@@ -9,13 +9,50 @@ from colonnade.errors import MigrationError
 
 
 class Asker(Protocol):
-    """Prompts for missing answers, on a terminal for example."""
+    """Prompts for missing answers, on a terminal for example.
+
+    Examples:
+        ```python
+        from collections.abc import Sequence
+
+        from colonnade.migrations import Asker, Choices
+
+
+        class FirstAnswer:
+            def choose(self, question: str, answers: Sequence[str]) -> int:
+                return 0
+
+            def ask(self, question: str, default: str | None = None) -> str:
+                return default or ""
+
+
+        asker: Asker = FirstAnswer()
+        choices = Choices(asker=asker)
+        print(choices.renamed_to("column", "task.title", ["name"]))  # name
+        ```
+    """
 
     def choose(self, question: str, answers: Sequence[str]) -> int:
-        """Return the index of the chosen answer."""
+        """Return the index of the chosen answer.
+
+        Args:
+            question: The question.
+            answers: The possible answers.
+
+        Returns:
+            The index of the answer in ``answers``.
+        """
 
     def ask(self, question: str, default: str | None = None) -> str:
-        """Return a free-text answer."""
+        """Return a free-text answer.
+
+        Args:
+            question: The question.
+            default: The answer if the user enters nothing.
+
+        Returns:
+            The answer.
+        """
 
 
 @dataclass
@@ -31,6 +68,18 @@ class Choices:
             that no row has the value.
         zone: The time zone of naive datetimes.
         asker: Prompts for missing answers; None raises an error instead.
+
+    Examples:
+        ```python
+        from colonnade.migrations import Choices
+
+        choices = Choices(
+            renames={"task.title": "task.name"},
+            fills={"task.owner": "nobody"},
+            drops=frozenset({"task.legacy"}),
+        )
+        print(choices.fill("task.owner", "is new and NOT NULL"))  # nobody
+        ```
     """
 
     renames: Mapping[str, str] = field(default_factory=dict)
@@ -53,6 +102,9 @@ class Choices:
             kind: ``column`` or ``table``.
             old: The old name, for a column with its table: ``task.title``.
             candidates: The new columns or tables that it may have been renamed to.
+
+        Returns:
+            The new name.
 
         Raises:
             MigrationError: The answer is missing and ``asker`` is None.
@@ -83,6 +135,9 @@ class Choices:
             why: Why a value is needed: ``is new and NOT NULL``.
             default: The default answer at the prompt.
 
+        Returns:
+            The value, as text.
+
         Raises:
             MigrationError: The value is missing and ``asker`` is None.
         """
@@ -97,7 +152,14 @@ class Choices:
         return self.asker.ask(f"{column} {why}. Value for existing rows", default)
 
     def replacements_for(self, column: str) -> dict[str, str]:
-        """Return the replacements given for a column's values."""
+        """Return the replacements given for a column's values.
+
+        Args:
+            column: The column, as ``task.status``.
+
+        Returns:
+            The replacement for each value; an empty one says that no row has the value.
+        """
         if column in self.maps:
             self._used.add(f"--map {column}")
         return dict(self.maps.get(column, {}))
@@ -127,7 +189,13 @@ class Choices:
         return allowed[number] if number < len(allowed) else ""
 
     def remember(self, column: str, value: str, replacement: str) -> None:
-        """Record an answer, which the downgrade needs as well."""
+        """Record an answer, which the downgrade needs as well.
+
+        Args:
+            column: The column, as ``task.status``.
+            value: The value.
+            replacement: The replacement for the value.
+        """
         self.maps = {**self.maps, column: {**self.maps.get(column, {}), value: replacement}}
         self._used.add(f"--map {column}")
 
@@ -159,6 +227,12 @@ class Choices:
 
     def zone_of(self, columns: Sequence[str]) -> str:
         """Return the time zone of the naive datetimes in some columns.
+
+        Args:
+            columns: The columns, as ``task.due``.
+
+        Returns:
+            The IANA name of the time zone, such as ``Europe/Berlin``.
 
         Raises:
             MigrationError: The time zone is missing and ``asker`` is None, or it is unknown.

@@ -34,6 +34,24 @@ class Drift:
     Attributes:
         between: The side that differs from the history.
         what: A description of the difference.
+
+    Examples:
+        ```python
+        from pathlib import Path
+
+        from colonnade.migrations import History, find_drift, models_of, upgrade
+        from colonnade.testing import Project
+
+        project = Project.find(Path.cwd())
+        tables = models_of(project)
+        db = project.choose_database()
+        upgrade(db)
+        with db.engine.begin() as connection:
+            connection.exec_driver_sql("DROP INDEX ix_task_name")
+        for drift in find_drift(History(project), db, tables, url=db.url):
+            print(drift.between)  # database
+            print(drift.what)  # The database lacks the index ix_task_name of task
+        ```
     """
 
     between: Between
@@ -60,8 +78,27 @@ def find_drift(
         url: The database system to replay the history in, and on PostgreSQL the server.
         watcher: Receives the progress of the replay.
 
+    Returns:
+        The differences; an empty list if there are none.
+
     Raises:
         MigrationError: The history cannot be replayed, or the database is ahead of it.
+
+    Examples:
+        ```python
+        from pathlib import Path
+
+        from colonnade.migrations import History, find_drift, models_of
+        from colonnade.testing import Project
+
+        with Path("app/models.py").open("a") as file:
+            print("    weight: int | None = None", file=file)
+        project = Project.find(Path.cwd())
+        tables = models_of(project)
+        url = project.choose_database().url
+        for drift in find_drift(History(project), None, tables, url=url):
+            print(drift)  # The history lacks the column task.weight
+        ```
     """
     history.head()
     drifts: list[Drift] = []
@@ -162,6 +199,27 @@ def database_drift(connection: Connection, metadata: MetaData) -> list[str]:
     Args:
         connection: The database.
         metadata: The tables.
+
+    Returns:
+        The differences, one sentence each.
+
+    Examples:
+        ```python
+        from colonnade import Database, Field, SQLModel
+        from colonnade.migrations import database_drift
+
+
+        class Task(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            title: str
+
+
+        db = Database("sqlite://")
+        with db.engine.begin() as connection:
+            connection.exec_driver_sql("CREATE TABLE task (id INTEGER PRIMARY KEY)")
+            print(database_drift(connection, SQLModel.metadata))
+            # ['The database lacks the column task.title']
+        ```
     """
     return [
         _describe_difference(difference, "the database", "the models")

@@ -69,6 +69,20 @@ class Written:
         revision: The revision's id.
         message: The revision's message.
         steps: Descriptions of the upgrade's operations.
+
+    Examples:
+        ```python
+        from pathlib import Path
+
+        from colonnade.migrations import History, models_of, write_revision
+        from colonnade.testing import Project
+
+        project = Project.find(Path.cwd())
+        tables = models_of(project)
+        url = project.choose_database().url
+        written, _ = write_revision(History(project), url, tables, "by hand", empty=True)
+        print(written.revision in written.path.name, written.steps)  # True ()
+        ```
     """
 
     path: Path
@@ -250,6 +264,22 @@ def write_revision(
     Raises:
         MigrationError: The history has two heads or cannot be replayed, an answer is missing, the
             revision fails when it is tested, or its file cannot be written.
+
+    Examples:
+        ```python
+        from pathlib import Path
+
+        from colonnade.migrations import History, models_of, write_revision
+        from colonnade.testing import Project
+
+        with Path("app/models.py").open("a") as file:
+            print("    weight: int | None = None", file=file)
+        project = Project.find(Path.cwd())
+        tables = models_of(project)
+        url = project.choose_database().url
+        written, _ = write_revision(History(project), url, tables, "weights")
+        print(written.message, written.steps)  # weights ('add task.weight',)
+        ```
     """
     head = history.head()
     with throwaway_database(url) as connection:

@@ -25,6 +25,21 @@ class Finding:
         why: What would happen.
         instead: A safe alternative; empty if there is none.
         table: The current name of the table whose rows are affected; empty if there is none.
+
+    Examples:
+        ```python
+        from colonnade.migrations import Finding
+
+        finding = Finding(
+            kind="loses-data",
+            subject="task.title",
+            revision="4edcb97abb17",
+            step="drop column task.title",
+            why="its values are deleted",
+        )
+        print(finding.name)  # loses-data:task.title
+        print(finding.is_allowed(frozenset({"loses-data"})))  # True
+        ```
     """
 
     kind: Kind
@@ -41,7 +56,14 @@ class Finding:
         return f"{self.kind}:{self.subject}"
 
     def is_allowed(self, allow: frozenset[str]) -> bool:
-        """Whether the user has allowed the step. A step that would fail cannot be allowed."""
+        """Whether the user has allowed the step. A step that would fail cannot be allowed.
+
+        Args:
+            allow: The allowed findings, by name, and the allowed kinds.
+
+        Returns:
+            Whether the step may run.
+        """
         return self.kind != "fails" and (self.name in allow or self.kind in allow)
 
     def __str__(self) -> str:

@@ -69,6 +69,19 @@ class by_dialect(ColumnElement[bool]):  # noqa: N801 - it is written like a func
     Args:
         sqlite: The SQL for SQLite.
         postgresql: The SQL for PostgreSQL.
+
+    Examples:
+        ```python
+        from colonnade.migrations import steps
+
+
+        def upgrade() -> None:
+            condition = steps.by_dialect(
+                sqlite="title <> '' AND title NOT GLOB '*[0-9]*'",
+                postgresql="title ~ '^[^0-9]+$'",
+            )
+            steps.add_check("ck_task_title", "task", condition)
+        ```
     """
 
     inherit_cache = False

@@ -48,6 +48,21 @@ def write_baseline(history: History, database: Database) -> tuple[str, Path]:
     Raises:
         MigrationError: The database is not at exactly one revision of the history, or ``pg_dump``
             is not installed or fails.
+
+    Examples:
+        ```python
+        from pathlib import Path
+
+        from colonnade import Database
+        from colonnade.migrations import History, upgrade, write_baseline
+        from colonnade.testing import Project
+
+        history = History(Project.find(Path.cwd()))
+        db = Database("sqlite:///tracker.db")
+        upgrade(db)
+        revision, file = write_baseline(history, db)
+        print(revision, file.name)  # 4edcb97abb17 4edcb97abb17.sqlite.sql
+        ```
     """
     with migration_connection(database) as connection:
         heads = current_heads(connection)
@@ -122,7 +137,26 @@ def load_baseline(history: History, database: Database) -> None:
         database: The database.
 
     Raises:
-        MigrationError: As ``start_from_baseline``.
+        MigrationError: The baseline is not a revision of the history, or its snapshot is missing.
+
+    Examples:
+        ```python
+        from dataclasses import replace
+        from pathlib import Path
+
+        from colonnade import Database
+        from colonnade.migrations import History, load_baseline, upgrade, write_baseline
+        from colonnade.testing import Project
+
+        project = Project.find(Path.cwd())
+        db = Database("sqlite:///tracker.db")
+        upgrade(db)
+        revision, _ = write_baseline(History(project), db)
+
+        new = Database("sqlite:///new.db")
+        load_baseline(History(replace(project, baseline=revision)), new)
+        print(new.health().revisions)  # ('4edcb97abb17',)
+        ```
     """
     if history.project.baseline is not None:
         with migration_connection(database) as connection:

@@ -49,6 +49,19 @@ class Patience:
             the table later wait behind it.
         attempts: The maximum number of attempts to run a revision when a lock is not available.
         runner_timeout: Seconds to wait for another runner.
+
+    Examples:
+        ```python
+        from pathlib import Path
+
+        from colonnade import Database
+        from colonnade.migrations import History, Patience, migrate_to
+        from colonnade.testing import Project
+
+        history = History(Project.find(Path.cwd()))
+        patience = Patience(lock_timeout=0.2, attempts=100, runner_timeout=10.0)
+        migrate_to(history, Database("sqlite:///tracker.db"), patience=patience)
+        ```
     """
 
     lock_timeout: float = 1.0
@@ -57,10 +70,38 @@ class Patience:
 
 
 class RefusedError(MigrationError):
-    """The guard refused dangerous steps that were not allowed.
+    """The guard refused steps that are dangerous and were not allowed. Nothing was run.
+
+    A step is dangerous if it loses data, locks a table for long, cannot be undone, or would fail on
+    the existing rows. Read the findings. If you accept the danger, pass their names as ``allow``;
+    otherwise change the revision as the findings advise.
+
+    Args:
+        findings: The steps, with the reasons.
 
     Attributes:
         findings: The steps, with the reasons.
+
+    Examples:
+        ```python
+        from pathlib import Path
+
+        from app.models import Task
+        from colonnade import Database
+        from colonnade.migrations import History, RefusedError, migrate_to
+        from colonnade.testing import Project
+
+        history = History(Project.find(Path.cwd()))
+        db = Database("sqlite:///tracker.db")
+        migrate_to(history, db)
+        with db.session() as session:
+            session.add(Task(name="Write"))
+            session.commit()
+        try:
+            migrate_to(history, db, "downgrade", "base")
+        except RefusedError as error:
+            print([finding.name for finding in error.findings])  # ['loses-data:task']
+        ```
     """
 
     def __init__(self, findings: Sequence[Finding]) -> None:
@@ -101,6 +142,20 @@ def migrate_to(
     Raises:
         RefusedError: A step is dangerous and was not allowed; nothing was run.
         MigrationError: A revision failed or could not start; the message says what was completed.
+
+    Examples:
+        ```python
+        from pathlib import Path
+
+        from colonnade import Database
+        from colonnade.migrations import History, migrate_to
+        from colonnade.testing import Project
+
+        history = History(Project.find(Path.cwd()))
+        db = Database("sqlite:///tracker.db")
+        print(migrate_to(history, db))  # ['4edcb97abb17']
+        print(migrate_to(history, db, "downgrade", "-1"))  # ['4edcb97abb17']
+        ```
     """
     patience, watcher = patience or Patience(), watcher or Watcher()
     target = _resolve_target(history, direction, target)

@@ -32,8 +32,24 @@ def preview_sql(
         direction: ``upgrade`` or ``downgrade``.
         target: The target revision, as in ``migrate_to``.
 
+    Returns:
+        The statements, one after another.
+
     Raises:
         MigrationError: The history cannot be read, or does not have the database's revision.
+
+    Examples:
+        ```python
+        from pathlib import Path
+
+        from colonnade import Database
+        from colonnade.migrations import History, preview_sql
+        from colonnade.testing import Project
+
+        history = History(Project.find(Path.cwd()))
+        sql = preview_sql(history, Database("sqlite:///tracker.db"))
+        print("CREATE TABLE task" in sql)  # True
+        ```
     """
     with migration_connection(database) as connection:
         heads = known_heads(history, connection, database)
@@ -96,7 +112,29 @@ def _executed_sql(
 
 
 def unfinished_revisions(history: History, database: Database) -> list[UnfinishedRevision]:
-    """The revisions of which a database has only some steps, after an interruption."""
+    """The revisions of which a database has only some steps, after an interruption.
+
+    ``upgrade`` completes them.
+
+    Args:
+        history: The history.
+        database: The database.
+
+    Returns:
+        The interrupted revisions: their ids, directions and numbers of completed steps.
+
+    Examples:
+        ```python
+        from pathlib import Path
+
+        from colonnade import Database
+        from colonnade.migrations import History, unfinished_revisions
+        from colonnade.testing import Project
+
+        history = History(Project.find(Path.cwd()))
+        print(unfinished_revisions(history, Database("sqlite:///tracker.db")))  # []
+        ```
+    """
     with migration_connection(database) as connection:
         return find_unfinished(history, connection)
 
@@ -104,8 +142,30 @@ def unfinished_revisions(history: History, database: Database) -> list[Unfinishe
 def current_revision(history: History, database: Database) -> tuple[tuple[str, ...], int]:
     """The current revisions of a database, and the number of revisions to upgrade to.
 
+    Args:
+        history: The history.
+        database: The database.
+
+    Returns:
+        The ids of the current revisions, and how many revisions ``upgrade`` would run.
+
     Raises:
         MigrationError: The history does not have the database's revision.
+
+    Examples:
+        ```python
+        from pathlib import Path
+
+        from colonnade import Database
+        from colonnade.migrations import History, current_revision, upgrade
+        from colonnade.testing import Project
+
+        history = History(Project.find(Path.cwd()))
+        db = Database("sqlite:///tracker.db")
+        print(current_revision(history, db))  # ((), 1)
+        upgrade(db)
+        print(current_revision(history, db))  # (('4edcb97abb17',), 0)
+        ```
     """
     with migration_connection(database) as connection:
         heads = known_heads(history, connection, database)

@@ -29,22 +29,63 @@ from colonnade.migrations.operations import Step
 from colonnade.migrations.runner._journal import Journal, journal_name
 
 Direction = Literal["upgrade", "downgrade"]
+"""Whether revisions are applied or reverted."""
 
 
 class Watcher:
-    """Receives the progress of a run. Override its methods; they do nothing by default."""
+    """Receives the progress of a run. Override its methods; they do nothing by default.
+
+    Examples:
+        ```python
+        from pathlib import Path
+
+        from colonnade import Database
+        from colonnade.migrations import History, Watcher, migrate_to
+        from colonnade.testing import Project
+
+
+        class Printer(Watcher):
+            def began(self, revision: str, number: int, total: int) -> None:
+                print(f"{revision}: {number} of {total}")  # 4edcb97abb17: 1 of 1
+
+
+        history = History(Project.find(Path.cwd()))
+        migrate_to(history, Database("sqlite:///tracker.db"), watcher=Printer())
+        ```
+    """
 
     def began(self, revision: str, number: int, total: int) -> None:
-        """A revision starts, the ``number``-th of ``total``."""
+        """A revision starts.
+
+        Args:
+            revision: The id of the revision.
+            number: Its number in this run, starting at 1.
+            total: The number of revisions in this run.
+        """
 
     def progressed(self, what: str, done: int, total: int) -> None:
-        """A long step has processed ``done`` of ``total`` rows or pages."""
+        """A long step has made progress.
+
+        Args:
+            what: What the step processes.
+            done: The number of processed rows or pages.
+            total: The number of all rows or pages.
+        """
 
     def ended(self, revision: str, seconds: float) -> None:
-        """A revision is complete."""
+        """A revision is complete.
+
+        Args:
+            revision: The id of the revision.
+            seconds: How long it took.
+        """
 
     def waits(self, why: str) -> None:
-        """The run waits for a lock or for another process."""
+        """The run waits for a lock or for another process.
+
+        Args:
+            why: What it waits for.
+        """
 
 
 class AlreadyDoneError(Exception):

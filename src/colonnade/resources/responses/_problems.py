@@ -48,6 +48,26 @@ class Problem(HTTPException):
         kind: The kind of the problem, for programs: the last part of its ``type``.
         errors: The fields and constraints that the problem is about.
         headers: Additional headers of the response.
+
+    Examples:
+        ```python
+        from fastapi import FastAPI
+        from fastapi.testclient import TestClient
+
+        from colonnade import Problem, problems
+
+        app = FastAPI()
+        problems(app)
+
+
+        @app.post("/tasks/{key}/start")
+        def start(key: int) -> None:
+            raise Problem(409, "The task has already been started.", kind="started")
+
+
+        response = TestClient(app).post("/tasks/1/start")
+        print(response.status_code, response.json()["type"])  # 409 urn:colonnade:started
+        ```
     """
 
     def __init__(

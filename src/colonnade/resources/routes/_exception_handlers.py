@@ -12,10 +12,34 @@ from colonnade.resources.responses._problems import Problem, response_of
 
 
 def problems(app: FastAPI) -> None:
-    """Respond to every error of an app with a problem, not only to those of its Resources.
+    """Answer every error of an app with a problem (RFC 9457), not only those of its Resources.
 
-    Covers ``HTTPException``, request validation, a database that is busy or unavailable (503), and
-    uncaught exceptions, whose details are not revealed (500).
+    This covers ``HTTPException``, request validation, a database that is busy or unavailable (503),
+    and uncaught exceptions, whose details are not revealed (500).
+
+    Args:
+        app: The app. Exception handlers that you add to it later replace these.
+
+    Examples:
+        ```python
+        from fastapi import FastAPI, HTTPException
+        from fastapi.testclient import TestClient
+
+        from colonnade import problems
+
+        app = FastAPI()
+        problems(app)
+
+
+        @app.get("/report")
+        def report() -> None:
+            raise HTTPException(404, "There is no report yet.")
+
+
+        response = TestClient(app).get("/report")
+        print(response.headers["content-type"])  # application/problem+json
+        print(response.json()["detail"])  # There is no report yet.
+        ```
     """
 
     async def on_http(request: Request, error: Exception) -> Response:

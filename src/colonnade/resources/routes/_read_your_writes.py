@@ -26,12 +26,26 @@ MAX_AGE = 60
 class ReadYourWrites:
     """ASGI middleware that lets each client read its own writes from replicas.
 
-    ``app.add_middleware(ReadYourWrites, db=db)``. The routes of Resources do not need it; it is for
+    After a write, the response has a header and a cookie with the position of the write in the log
+    of the primary. The next request of the client is then served by a server that has reached it.
+    Without replicas the middleware does nothing. The routes of Resources do not need it; it is for
     endpoints that use ``db.session()`` and ``db.session(read_only=True)``.
 
     Args:
-        app: The ASGI app.
+        app: The ASGI app, which ``add_middleware`` passes.
         db: The database.
+
+    Examples:
+        ```python
+        from fastapi import FastAPI
+
+        from colonnade import Database, ReadYourWrites
+
+        replica = "postgresql://replica.example/tasks"
+        db = Database("postgresql://primary.example/tasks", replicas=[replica])
+        app = FastAPI()
+        app.add_middleware(ReadYourWrites, db=db)
+        ```
     """
 
     def __init__(self, app: ASGIApp, db: Database) -> None:

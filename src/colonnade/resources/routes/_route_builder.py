@@ -18,6 +18,8 @@ from colonnade.resources.routes._named_values import component_name
 from colonnade.resources.routes._route import GeneratedRoute
 
 Operation = Literal["list", "read", "create", "update", "delete", "batch", "link"]
+"""A kind of route that a Resource generates, for ``operations`` and ``dependencies``."""
+
 Guards = Mapping[Operation, Sequence[params.Depends]]
 Endpoint = Callable[..., Any]
 Parameters = Callable[[], list[dict[str, Any]]]
