@@ -76,6 +76,11 @@ def test_links_exist(page: Path) -> None:
             assert heading in headings(linked), f"{target}#{heading}"
 
 
+def test_the_release_notes_are_the_changelog_whose_links_work_in_both_places() -> None:
+    assert '--8<-- "CHANGELOG.md' in (ROOT / "docs/release-notes.md").read_text()
+    assert LINK.findall((ROOT / "CHANGELOG.md").read_text()) == []  # no relative links
+
+
 def test_the_navigation_of_the_site_has_every_page() -> None:
     navigation = re.findall(r": (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
     assert sorted(navigation) == sorted(str(page.relative_to(ROOT / "docs")) for page in SITE)

@@ -25,15 +25,6 @@ def test_help_of_a_command_has_an_example(command: str, tmp_path: Path) -> None:
         assert f"colonnade {command}" in completed.stdout.split("Usage:")[1].split("\n", 1)[1]
 
 
-def test_every_command_is_in_the_documentation(tmp_path: Path) -> None:
-    from colonnade.cli._app import app
-
-    page = Path(__file__).parents[2].joinpath("docs", "commands.md").read_text()
-    for command in app.registered_commands:
-        assert command.callback is not None
-        assert f"## colonnade {command.name or command.callback.__name__}" in page
-
-
 def test_the_version_is_printed(tmp_path: Path) -> None:
     assert colonnade("--version", cwd=tmp_path).stdout == f"colonnade {__version__}\n"
 
