@@ -1,4 +1,4 @@
-"""Tests of behaviour run on SQLite in a file, SQLite in memory and PostgreSQL.
+"""Tests of behaviour run on SQLite and PostgreSQL; in ``.ci/run``, on SQLite in memory too.
 
 The databases come from Colonnade's pytest plugin. Each test has an empty database to itself.
 """
@@ -34,6 +34,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="Use the installed PostgreSQL with an ICU locale, which sorts text linguistically.",
     )
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Say what the whole suite runs, and for how long, since ``-q`` hides pytest's header."""
+    config = session.config
+    if hasattr(config, "workerinput") or config.args_source is not config.ArgsSource.TESTPATHS:
+        return
+    if config.option.markexpr == "not slow" and not config.option.keyword:
+        config.get_terminal_writer().line(
+            "The tests that are not slow, on SQLite and PostgreSQL: about five minutes on two "
+            "cores. Run .ci/run for all tests."
+        )
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

@@ -62,6 +62,7 @@ def test_a_contender_that_does_not_start_is_an_error(contender: Any) -> None:
         pass
 
 
+@pytest.mark.slow
 def test_the_command_prints_no_table_after_an_error(
     contender: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -90,6 +91,7 @@ def busy() -> Iterator[None]:
     psutil.Process(int(started.stdout)).kill()
 
 
+@pytest.mark.slow
 def test_load_of_other_processes_is_an_error(busy: None) -> None:
     with pytest.raises(quiet.OtherLoadError, match=r"Other processes use \d+% of a processor"):
         quiet.check()

@@ -32,6 +32,7 @@ def headings(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "page",
     [page for page in PAGES if python_blocks(page) and not has_tests(page)],
@@ -50,6 +51,7 @@ def test_the_python_of_a_page_runs(page: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 @pytest.mark.parametrize(
     "page", [page for page in PAGES if has_tests(page)], ids=lambda page: page.name
@@ -86,6 +88,7 @@ def test_the_navigation_of_the_site_has_every_page() -> None:
     assert sorted(navigation) == sorted(str(page.relative_to(ROOT / "docs")) for page in SITE)
 
 
+@pytest.mark.slow
 def test_the_code_of_the_documentation_has_no_findings(tmp_path: Path) -> None:
     pages = [PAGES[0], *(page for page in SITE if page.name != "rules.md")]  # which shows mistakes
     done = subprocess.run(

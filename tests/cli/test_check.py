@@ -41,6 +41,7 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_findings_are_printed_and_exit_with_1(project: Path) -> None:
     completed = colonnade("check", cwd=project)
     assert completed.returncode == 1
@@ -94,6 +95,7 @@ def test_a_baseline_is_written_and_used(project: Path) -> None:
     assert check(cwd=project).returncode == 1
 
 
+@pytest.mark.slow
 def test_standard_input_is_checked_and_fixed(project: Path) -> None:
     completed = check("-", "--stdin-filename", "app/new.py", cwd=project, stdin=WRONG)
     assert (completed.returncode, completed.stdout[:18]) == (1, "app/new.py:3:37: C")
@@ -169,6 +171,7 @@ def test_no_password_is_printed(project: Path) -> None:
         assert "hunter" not in completed.stdout + completed.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("example", [["--model", "Book"], ["--example", "tasks"]], ids=" ".join)
 def test_a_new_project_has_no_findings(example: list[str], tmp_path: Path) -> None:
     colonnade("new", "tracker", *example, cwd=tmp_path)
@@ -192,6 +195,7 @@ class Task(SQLModel, table=True):
 """
 
 
+@pytest.mark.slow
 def test_tables_of_a_module_and_of_a_database_are_reviewed(
     tmp_path: Path, database_url: str
 ) -> None:
@@ -241,6 +245,7 @@ class Step(SQLModel, table=True):
 """
 
 
+@pytest.mark.slow
 def test_findings_of_other_models_are_reported_if_one_cannot_be_mapped(
     tmp_path: Path,
 ) -> None:
@@ -256,6 +261,7 @@ def test_findings_of_other_models_are_reported_if_one_cannot_be_mapped(
     assert [line.split()[1] for line in others] == ["CLN503", "CLN501", "CLN504"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("code", "message"),
     [

@@ -16,6 +16,7 @@ from tests.cli.running import ServedApp, colonnade
 from tests.servers import reset_sigint
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["", "demo", "serve", "new", "test-db", "doctor"])
 def test_help_of_a_command_has_an_example(command: str, tmp_path: Path) -> None:
     completed = colonnade(*command.split(), "--help", cwd=tmp_path)
@@ -25,10 +26,12 @@ def test_help_of_a_command_has_an_example(command: str, tmp_path: Path) -> None:
         assert f"colonnade {command}" in completed.stdout.split("Usage:")[1].split("\n", 1)[1]
 
 
+@pytest.mark.slow
 def test_the_version_is_printed(tmp_path: Path) -> None:
     assert colonnade("--version", cwd=tmp_path).stdout == f"colonnade {__version__}\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
@@ -65,6 +68,7 @@ def test_an_error_is_one_line_without_a_traceback(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_new_creates_a_project_with_a_model(tmp_path: Path) -> None:
     completed = colonnade("new", "library", "--model", "BookCopy", cwd=tmp_path)
     assert completed.returncode == 0, completed.stderr
@@ -88,6 +92,7 @@ def test_new_creates_a_project_with_a_model(tmp_path: Path) -> None:
     assert not re.search(r"\bitems?\b|_items?\b", everything)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["Item", "Order", "Class", "BookCopy", "B" * 40])
 def test_the_first_revision_creates_the_tables_of_the_model(model: str, tmp_path: Path) -> None:
     colonnade("new", "tracker", "--model", model, cwd=tmp_path)
@@ -95,6 +100,7 @@ def test_the_first_revision_creates_the_tables_of_the_model(model: str, tmp_path
     assert drift.returncode == 0, drift.stdout + drift.stderr
 
 
+@pytest.mark.slow
 def test_new_creates_an_example(tmp_path: Path) -> None:
     completed = colonnade("new", "tracker", "--example", "tasks", cwd=tmp_path)
     assert completed.returncode == 0, completed.stderr
@@ -111,6 +117,7 @@ def test_new_creates_an_example(tmp_path: Path) -> None:
     assert "332 tasks in sqlite:///tracker.db" in sample.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [["--database", "sqlite"], ["--database", "postgresql"], ["--database", "sqlite://"],
@@ -132,6 +139,7 @@ def test_the_tests_of_a_new_project_pass_on_any_database_in_any_order(
     assert not (project / "tracker.db").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("example", [["--model", "Book"], ["--example", "tasks"]], ids=" ".join)
 def test_a_new_project_passes_mypy(example: list[str], tmp_path: Path) -> None:
     colonnade("new", "tracker", *example, cwd=tmp_path)
@@ -142,6 +150,7 @@ def test_a_new_project_passes_mypy(example: list[str], tmp_path: Path) -> None:
     assert checked.returncode == 0, checked.stdout
 
 
+@pytest.mark.slow
 def test_new_refuses_a_directory_with_files(tmp_path: Path) -> None:
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "mine.txt").write_text("mine")
@@ -151,6 +160,7 @@ def test_new_refuses_a_directory_with_files(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "taken").iterdir()] == ["mine.txt"]
 
 
+@pytest.mark.slow
 def test_new_asks_for_the_name_on_a_terminal(tmp_path: Path) -> None:
     master, slave = pty.openpty()
     process = subprocess.Popen(
@@ -164,6 +174,7 @@ def test_new_asks_for_the_name_on_a_terminal(tmp_path: Path) -> None:
     assert (tmp_path / "tracker" / "app" / "models.py").exists()
 
 
+@pytest.mark.slow
 def test_the_demo_creates_lists_reads_patches_and_deletes_a_task(demo: ServedApp) -> None:
     status, task = demo.request("POST", "/tasks", {"title": "Try it"})
     assert (status, task["title"], task["status"]) == (201, "Try it", "pending")
@@ -192,6 +203,7 @@ def test_the_demo_creates_lists_reads_patches_and_deletes_a_task(demo: ServedApp
     assert {"TaskCreate", "TaskUpdate", "TaskRead"} <= set(schemas)
 
 
+@pytest.mark.slow
 def test_doctor_reports_a_healthy_database(database_url: str, tmp_path: Path) -> None:
     completed = colonnade("doctor", database_url, cwd=tmp_path)
     assert completed.returncode == 0, completed.stderr
@@ -201,6 +213,7 @@ def test_doctor_reports_a_healthy_database(database_url: str, tmp_path: Path) ->
     assert not (tmp_path / "test.db").exists()  # doctor does not create it
 
 
+@pytest.mark.slow
 def test_doctor_explains_each_url_parameter(tmp_path: Path) -> None:
     url = "postgresql://me:hunter2@127.0.0.1:1/db?pool_timeout=0.2&sslmode=require&channel_binding=require&password=hunter3"
     completed = colonnade("doctor", url, cwd=tmp_path)
@@ -212,6 +225,7 @@ def test_doctor_explains_each_url_parameter(tmp_path: Path) -> None:
     assert "nothing listens on that port" in completed.stdout
 
 
+@pytest.mark.slow
 def test_doctor_reads_database_url_from_the_environment(tmp_path: Path) -> None:
     completed = colonnade("doctor", cwd=tmp_path, DATABASE_URL="sqlite://")
     assert completed.returncode == 0
@@ -219,6 +233,7 @@ def test_doctor_reads_database_url_from_the_environment(tmp_path: Path) -> None:
     assert "sqlite:///FILE.db" in completed.stdout
 
 
+@pytest.mark.slow
 def test_doctor_checks_the_projects_database(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text('[tool.colonnade]\nmodels = "shop"\n')
     (tmp_path / "shop.py").write_text(
@@ -232,6 +247,7 @@ def test_doctor_checks_the_projects_database(tmp_path: Path) -> None:
     assert "other.db" in completed.stdout
 
 
+@pytest.mark.slow
 def test_test_db_runs_a_command_on_a_database_with_the_projects_tables(tmp_path: Path) -> None:
     colonnade("new", "tracker", "--example", "tasks", cwd=tmp_path)
     code = (
@@ -250,6 +266,7 @@ def test_test_db_runs_a_command_on_a_database_with_the_projects_tables(tmp_path:
     )
 
 
+@pytest.mark.slow
 def test_test_db_prints_its_url_and_stops_on_ctrl_c(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "colonnade", "test-db"],
@@ -266,6 +283,7 @@ def test_test_db_prints_its_url_and_stops_on_ctrl_c(tmp_path: Path) -> None:
         database.ping()
 
 
+@pytest.mark.slow
 def test_test_db_reports_a_project_that_cannot_be_imported(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text('[tool.colonnade]\napp = "nowhere:app"\n')
     completed = colonnade("test-db", cwd=tmp_path)

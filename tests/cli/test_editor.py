@@ -4,6 +4,7 @@ import asyncio
 import sys
 from pathlib import Path
 
+import pytest
 from lsprotocol import types
 from pygls.lsp.client import LanguageClient
 
@@ -68,6 +69,7 @@ async def edit_project(project: Path) -> None:
         await asyncio.wait_for(client.stop(), 20)  # type: ignore[no-untyped-call]  # nor there
 
 
+@pytest.mark.slow
 def test_an_editor_shows_findings_and_applies_fixes(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("")
     asyncio.run(edit_project(tmp_path))

@@ -51,6 +51,7 @@ def project(tmp_path: Path) -> Path:
     return tmp_path / "tasks"
 
 
+@pytest.mark.slow
 def test_changed_models_are_migrated_in_both_directions_with_their_rows(
     project: Path, url: str
 ) -> None:
@@ -104,6 +105,7 @@ def stop_upgrade(project: Path, url: str, stop_signal: signal.Signals) -> tuple[
     return process.returncode, out + err
 
 
+@pytest.mark.slow
 def test_an_interrupted_or_killed_upgrade_can_be_run_again(project: Path, url: str) -> None:
     run(project, url, "colonnade", "upgrade")
     run(project, url, "app.sample")
@@ -154,6 +156,7 @@ def test_an_interrupted_or_killed_upgrade_can_be_run_again(project: Path, url: s
     assert "agree" not in run(project, url, "colonnade", "drift", code=1)  # label.seen
 
 
+@pytest.mark.slow
 def test_an_existing_database_is_adopted(project: Path, url: str, tmp_path: Path) -> None:
     run(project, url, "colonnade", "upgrade")
     database = Database(url)
@@ -170,6 +173,7 @@ def test_an_existing_database_is_adopted(project: Path, url: str, tmp_path: Path
     database.dispose()
 
 
+@pytest.mark.slow
 def test_a_baseline_is_written_and_its_setting_printed(
     project: Path, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -183,11 +187,13 @@ def test_a_baseline_is_written_and_its_setting_printed(
     assert f'baseline = "{snapshot.name.partition(".")[0]}"' in output
 
 
+@pytest.mark.slow
 def test_a_project_without_an_app_or_models_is_told_what_to_configure(tmp_path: Path) -> None:
     output = run(tmp_path, "sqlite:///x.db", "colonnade", "migrate", code=1)
     assert 'app = "app.main:app"' in output
 
 
+@pytest.mark.slow
 def test_migrate_asks_about_a_rename_on_a_terminal(project: Path) -> None:
     models = project / "app" / "models.py"
     source = models.read_text()

@@ -88,6 +88,7 @@ def existing(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return url
 
 
+@pytest.mark.slow
 def test_a_database_is_served_read_only(serve: Serve, existing: str) -> None:
     served = serve(existing, path="/tasks")
     task = {"id": 1, "title": "Write", "project_id": 1}
@@ -109,6 +110,7 @@ def test_a_database_is_served_read_only(serve: Serve, existing: str) -> None:
     assert served.request("GET", "/journal")[0] == 404  # it has no primary key
 
 
+@pytest.mark.slow
 def test_writable_allows_writes(serve: Serve, existing: str) -> None:
     served = serve(existing, "--writable", path="/tasks")
     assert served.request("POST", "/tasks", {"title": "New", "project_id": 1})[0] == 201
@@ -119,6 +121,7 @@ def test_writable_allows_writes(serve: Serve, existing: str) -> None:
     assert served.request("DELETE", "/tasks/2") == (200, {"ok": True})
 
 
+@pytest.mark.slow
 def test_a_read_only_file_is_not_changed(serve: Serve, tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "shop.db")) as connection:
         connection.executescript(TABLES.format(serial="integer"))
@@ -161,6 +164,7 @@ def test_tables_with_unusual_names_are_served(tmp_path: Path) -> None:
         assert client.get("/below?include=my").json() == client.get("/lost").json() == []
 
 
+@pytest.mark.slow
 def test_the_tables_of_a_module_are_served(serve: Serve, tmp_path: Path) -> None:
     (tmp_path / "models.py").write_text(MODULE)
     served = serve("models", "--database-url", "sqlite:///made.db", path="/tasks")
@@ -174,6 +178,7 @@ def test_the_tables_of_a_module_are_served(serve: Serve, tmp_path: Path) -> None
     }
 
 
+@pytest.mark.slow
 def test_a_module_is_served_read_only(serve: Serve, tmp_path: Path) -> None:
     (tmp_path / "models.py").write_text(
         MODULE
@@ -185,6 +190,7 @@ def test_a_module_is_served_read_only(serve: Serve, tmp_path: Path) -> None:
     assert (tmp_path / "own.db").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [

@@ -290,6 +290,7 @@ def test_a_file_of_another_format_is_refused(tmp_path: Path) -> None:
         Database(f"sqlite:///{path}").ping()
 
 
+@pytest.mark.slow
 def test_a_silent_server_times_out() -> None:
     import socket
     import time

@@ -38,6 +38,7 @@ def start(url: str, asynchronous: bool, ready: Barrier) -> None:
         db.create_all(tables())
 
 
+@pytest.mark.slow
 def test_workers_that_start_together_create_the_tables_once(db: Database) -> None:
     if db.url.memory:
         pytest.skip("an in-memory database belongs to one process")

@@ -68,6 +68,7 @@ def test_the_health_routes_report_a_reachable_database(db: Database) -> None:
         assert answer.json() == {"alive": True, "ready": True, "database": "reached"}
 
 
+@pytest.mark.slow
 def test_the_health_route_hides_details_of_an_unreachable_database() -> None:
     db = Database("postgresql://me:hunter2@127.0.0.1:1/db")
     app = FastAPI()
@@ -216,6 +217,7 @@ print(json.dumps([[span.get("db.statement", span.get("db.query.text")) for span 
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("provider", ["set", "none"])
 def test_statements_are_traced_when_a_tracer_provider_is_set(db: Database, provider: str) -> None:
     if db.url.memory:

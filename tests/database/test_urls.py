@@ -57,6 +57,7 @@ def test_every_form_of_one_url_means_the_same(text: str) -> None:
     assert url.asynchronous.url.drivername == "postgresql+asyncpg"
 
 
+@pytest.mark.slow
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\x00%"), min_size=1, max_size=12))
 def test_an_escaped_password_is_decoded(password: str) -> None:
     url = DatabaseURL.parse(f"postgresql://u:{quote(password, safe='')}@h/db?sslmode=require")

@@ -135,6 +135,7 @@ def test_a_note_names_a_type_that_models_replace(lab: Lab) -> None:
     assert adoption.notes == ('Models cannot declare "char": VARCHAR is used for t.a.',)
 
 
+@pytest.mark.slow
 @pytest.mark.only_on("postgresql")
 def test_the_history_creates_other_objects_that_tables_need(lab: Lab, empty: Database) -> None:
     require_vector(lab)
@@ -165,6 +166,7 @@ def test_the_history_creates_other_objects_that_tables_need(lab: Lab, empty: Dat
     assert "id: int | None = Field(default=None, primary_key=True)\n    n: int" in adoption.source
 
 
+@pytest.mark.slow
 @pytest.mark.only_on("postgresql")
 def test_tables_of_several_schemas_are_adopted(lab: Lab, empty: Database) -> None:
     lab.run(

@@ -95,6 +95,7 @@ KINDS: dict[str, Any] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", ["aside", "drops"])
 @pytest.mark.parametrize("name", KINDS)
 def test_a_downgrade_gives_new_rows_a_value_that_the_column_accepts(

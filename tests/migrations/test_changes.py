@@ -67,6 +67,7 @@ def test_a_value_is_added_to_a_literal(started: Lab) -> None:
     check_round_trip(started)
 
 
+@pytest.mark.slow
 def test_a_bound_changes(started: Lab) -> None:
     def second() -> None:
         class Task(SQLModel, table=True):
@@ -91,6 +92,7 @@ def renamed() -> None:
         progress: int = Field(default=0, ge=0, le=100)
 
 
+@pytest.mark.slow
 def test_a_renamed_column_keeps_its_values(started: Lab) -> None:
     text = started.change(renamed, renames={"task.title": "name"})
     assert started.rows("SELECT name FROM task ORDER BY id") == [("a",), ("b",)]
@@ -122,6 +124,7 @@ def test_a_renamed_table_keeps_its_rows(started: Lab) -> None:
     check_round_trip(started)
 
 
+@pytest.mark.slow
 def test_existing_rows_get_a_value_in_a_required_column(started: Lab) -> None:
     def second() -> None:
         class Task(SQLModel, table=True):
@@ -156,6 +159,7 @@ def test_given_values_are_stored_unchanged_in_existing_rows(started: Lab) -> Non
     assert started.rows("SELECT owner, note FROM task") == [("100% :x", "50%: :x %(a)s")] * 2
 
 
+@pytest.mark.slow
 def test_added_timestamps_have_the_time_of_the_upgrade(started: Lab) -> None:
     def second() -> None:
         class Task(Timestamps, table=True):
@@ -169,6 +173,7 @@ def test_added_timestamps_have_the_time_of_the_upgrade(started: Lab) -> None:
     check_round_trip(started)
 
 
+@pytest.mark.slow
 def test_a_table_with_rows_gets_an_index_a_unique_and_a_foreign_key(started: Lab) -> None:
     def second() -> None:
         class Project(SQLModel, table=True):
@@ -189,6 +194,7 @@ def test_a_table_with_rows_gets_an_index_a_unique_and_a_foreign_key(started: Lab
     check_round_trip(started)
 
 
+@pytest.mark.slow
 def test_a_removed_column_is_put_aside_and_restored(started: Lab) -> None:
     def second() -> None:
         class Task(SQLModel, table=True):
@@ -213,6 +219,7 @@ def test_a_removed_column_is_put_aside_and_restored(started: Lab) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_removed_table_is_put_aside(
     started: Lab, postgresql_database: str, tmp_path: Path
 ) -> None:
@@ -288,6 +295,7 @@ def test_an_enum_stored_by_name_is_converted_to_its_values(lab: Lab) -> None:
     assert lab.drift() == []
 
 
+@pytest.mark.slow
 def test_a_type_changes_together_with_its_default(lab: Lab, postgresql_database: str) -> None:
     """The revision also runs on the database that it was not written on."""
 
@@ -316,6 +324,7 @@ def test_a_type_changes_together_with_its_default(lab: Lab, postgresql_database:
     lab.db.dispose()
 
 
+@pytest.mark.slow
 def test_server_defaults_and_comments_change(started: Lab) -> None:
     def second() -> None:
         class Task(SQLModel, table=True):

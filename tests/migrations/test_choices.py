@@ -111,6 +111,7 @@ def test_tables_swap_names_with_their_primary_keys(lab: Lab) -> None:
     assert lab.drift() == []
 
 
+@pytest.mark.slow
 def test_a_new_table_takes_the_name_of_a_renamed_one(lab: Lab) -> None:
     lab.change(table("item", a=str))
     lab.change(table("thing", a=str), renames={"item": "thing"})
@@ -118,6 +119,7 @@ def test_a_new_table_takes_the_name_of_a_renamed_one(lab: Lab) -> None:
     assert lab.drift() == []
 
 
+@pytest.mark.slow
 def test_a_column_is_put_aside_twice(lab: Lab) -> None:
     lab.change(table(old=int))
     for kind in (str, float):

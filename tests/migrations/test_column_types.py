@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
+import pytest
 import sqlalchemy as sa
 from pydantic import BaseModel, NaiveDatetime, StringConstraints
 from sqlalchemy.dialects import postgresql
@@ -97,12 +98,14 @@ def every_type() -> None:
         )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_same_models_give_no_second_revision(lab: Lab) -> None:
     lab.change(every_type)
     assert lab.maybe() is None
     assert lab.drift() == []
 
 
+@pytest.mark.slow
 def test_the_same_models_give_no_revision_on_the_other_database(
     lab: Lab, postgresql_database: str
 ) -> None:

@@ -96,6 +96,7 @@ ON_POSTGRESQL: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("old", "new"), CHANGES.values(), ids=CHANGES)
 def test_a_difference_is_detected_applied_and_undone(lab: Lab, old: Any, new: Any) -> None:
     lab.change(old)
@@ -111,6 +112,7 @@ def test_a_difference_is_detected_applied_and_undone(lab: Lab, old: Any, new: An
     assert lab.drift() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("old", "new"), ON_POSTGRESQL.values(), ids=ON_POSTGRESQL)
 def test_a_difference_on_postgresql_is_detected_applied_and_undone(
     lab: Lab, old: Any, new: Any
@@ -156,6 +158,7 @@ def test_a_type_of_postgresql_is_converted_to_text_and_back(lab: Lab) -> None:
     assert lab.rows("SELECT host(address) FROM host") == [("10.0.0.1",)]
 
 
+@pytest.mark.slow
 def test_tables_that_refer_to_each_other_need_one_revision(lab: Lab) -> None:
     def circle() -> None:
         class Team(SQLModel, table=True):
@@ -230,6 +233,7 @@ def test_a_json_column_changes(lab: Lab, options: dict[str, Any]) -> None:
     assert lab.drift() == []
 
 
+@pytest.mark.slow
 def test_a_referenced_unique_is_renamed_with_its_column(lab: Lab) -> None:
     def items(name: str) -> Callable[[], object]:
         def define() -> None:
@@ -274,6 +278,7 @@ def test_a_table_copy_keeps_a_computed_column(lab: Lab) -> None:
     lab.downgrade()
 
 
+@pytest.mark.slow
 def test_tables_in_schemas_are_compared_on_postgresql(lab: Lab) -> None:
     if lab.db.url.backend != "postgresql":
         pytest.skip("SQLite has no schemas")
@@ -345,6 +350,7 @@ def test_the_metadatas_of_a_project_are_found(
         models_of(Project(tmp_path, models="models_apart", metadata=("models_apart:db",)))
 
 
+@pytest.mark.slow
 def test_tables_of_another_metadata_are_ignored(lab: Lab) -> None:
     from colonnade.migrations._environment import UNMANAGED_TABLES
 
@@ -373,6 +379,7 @@ def test_metadatas_with_tables_of_the_same_name_are_refused() -> None:
         merged(metadatas)
 
 
+@pytest.mark.slow
 def test_an_index_of_the_other_database_is_ignored(lab: Lab) -> None:
     """An index with ``ddl_if`` exists on one database only."""
 
@@ -408,6 +415,7 @@ def test_an_index_created_by_sql_is_dropped_and_recreated(lab: Lab) -> None:
     assert lab.indexes() == stored
 
 
+@pytest.mark.slow
 def test_now_and_current_timestamp_are_the_same_default(lab: Lab) -> None:
     lab.change(table())
     lab.write(
@@ -444,6 +452,7 @@ def test_a_unique_constraint_is_compared_next_to_an_unnamed_key(lab: Lab) -> Non
         }
 
 
+@pytest.mark.slow
 def test_an_unnamed_foreign_key_gets_a_name(lab: Lab) -> None:
     """Models of other base classes may lack a naming convention."""
 
@@ -496,6 +505,7 @@ def test_an_unnamed_foreign_key_is_dropped(lab: Lab) -> None:
 NAMES = ("id", "a", "b")
 
 
+@pytest.mark.slow
 def test_an_unnamed_unique_constraint_gets_a_name(lab: Lab) -> None:
     def models(*constraints: Any) -> Callable[[], None]:
         def define() -> None:

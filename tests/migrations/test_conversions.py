@@ -77,6 +77,7 @@ CONVERTIBLE: dict[str, tuple[Callable[[], object], Any, Callable[[], object], An
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("old", "value", "new", "expected"), CONVERTIBLE.values(), ids=CONVERTIBLE)
 def test_a_value_is_converted_to_the_new_type_and_back(
     lab: Lab, old: Any, value: Any, new: Any, expected: Any
@@ -145,6 +146,7 @@ def test_an_impossible_conversion_is_refused_before_anything_runs(
     assert lab.drift() == []
 
 
+@pytest.mark.slow
 def test_a_referenced_integer_key_can_become_a_uuid_only_without_rows(lab: Lab) -> None:
     def define(kind: Any, **options: Any) -> Callable[[], object]:
         def tables() -> None:

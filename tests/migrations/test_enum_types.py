@@ -18,6 +18,8 @@ from colonnade.errors import MigrationError
 from colonnade.migrations import RefusedError, check, preview_sql
 from tests.migrations.lab import Lab
 
+pytestmark = pytest.mark.slow
+
 ON_POSTGRESQL = pytest.mark.only_on("postgresql")
 
 

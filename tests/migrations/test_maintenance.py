@@ -26,6 +26,7 @@ def second() -> None:
         done: bool = False
 
 
+@pytest.mark.slow
 def test_a_squashed_history_creates_the_same_tables_and_keeps_databases_up_to_date(
     lab: Lab,
 ) -> None:
@@ -118,6 +119,7 @@ def run(directory: Path, *command: str) -> str:
     return process.stdout
 
 
+@pytest.mark.slow
 def test_alembic_commands_work_on_ejected_files(tmp_path: Path, db: Database) -> None:
     if db.url.memory:
         pytest.skip("a database in memory belongs to one process")
@@ -142,6 +144,7 @@ def test_alembic_commands_work_on_ejected_files(tmp_path: Path, db: Database) ->
     assert "agree" in run(tmp_path, "colonnade", "drift")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("example", [None, "tasks"])
 def test_the_history_of_a_project_template_is_up_to_date(
     example: str | None, tmp_path: Path

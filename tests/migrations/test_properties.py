@@ -5,6 +5,8 @@ import pytest
 from tests.migrations.lab import Lab
 from tests.migrations.properties import check_history
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("seed", range(8))
 def test_a_random_history_matches_its_models_and_runs_both_ways(lab: Lab, seed: int) -> None:

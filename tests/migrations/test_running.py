@@ -225,6 +225,7 @@ def test_a_run_waits_for_another_runner_and_names_it(on_postgresql: Lab) -> None
     lab.upgrade()
 
 
+@pytest.mark.slow
 def test_several_runners_run_each_revision_once(started: Lab) -> None:
     if started.db.url.memory:
         pytest.skip("a database in memory belongs to one process")

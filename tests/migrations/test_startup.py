@@ -44,6 +44,7 @@ def start_app(project: Path) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_an_app_without_tables_does_not_start_and_names_the_command(project: Path) -> None:
     refused = start_app(project)
     assert refused.returncode == 3
@@ -54,6 +55,7 @@ def test_an_app_without_tables_does_not_start_and_names_the_command(project: Pat
     assert (started.returncode, started.stdout) == (0, "started\n"), started.stderr
 
 
+@pytest.mark.slow
 def test_an_app_whose_database_cannot_be_reached_does_not_start(tmp_path: Path) -> None:
     colonnade("new", "tracker", cwd=tmp_path)
     url = "postgresql://me:secret@127.0.0.1:1/tracker?pool_timeout=0.2"
@@ -66,6 +68,7 @@ def test_an_app_whose_database_cannot_be_reached_does_not_start(tmp_path: Path) 
     assert "secret" not in refused.stderr
 
 
+@pytest.mark.slow
 def test_an_app_whose_database_is_behind_does_not_start(project: Path) -> None:
     assert colonnade("upgrade", cwd=project).returncode == 0
     assert colonnade("migrate", "--empty", "-m", "second", cwd=project).returncode == 0
@@ -76,6 +79,7 @@ def test_an_app_whose_database_is_behind_does_not_start(project: Path) -> None:
     assert start_app(project).returncode == 0
 
 
+@pytest.mark.slow
 def test_an_app_starts_when_the_database_has_a_newer_revision(
     project: Path,
     database_url: str,

@@ -145,6 +145,7 @@ def test_a_failed_step_is_rolled_back(lab: Lab, step: str, query: str) -> None:
     assert unfinished_revisions(lab.history, lab.db) == []
 
 
+@pytest.mark.slow
 def test_the_watcher_learns_who_blocks_the_run(lab: Lab) -> None:
     if lab.db.url.backend != "postgresql":
         pytest.skip("SQLite has one lock")

@@ -28,6 +28,8 @@ from colonnade.errors import UncertainCommitError, UnreachableError
 from tests.reliability.proxy import Mode, Proxy
 from tests.servers import Server
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def db(proxy: Proxy) -> Iterator[Database]:

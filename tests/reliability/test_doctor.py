@@ -23,6 +23,8 @@ from tests.servers import (
     write_certificates,
 )
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def secured() -> Iterator[tuple[Server, Path]]:

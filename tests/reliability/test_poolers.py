@@ -16,6 +16,8 @@ from colonnade.errors import DatabaseError, UnreachableError
 from tests.database.test_limits import RUNNERS
 from tests.servers import PREPARED_STATEMENTS_SINCE, Bouncer, Server, bouncer_version
 
+pytestmark = pytest.mark.slow
+
 SAID = ["", "?pool_mode=transaction", "?pool_mode=transaction&prepared_statements=true"]
 
 

@@ -23,6 +23,8 @@ from colonnade import (
 from colonnade.errors import DatabaseURLError, UnreachableError
 from tests.servers import Server
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def note(servers: list[Server]) -> Iterator[Any]:

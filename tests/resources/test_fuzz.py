@@ -16,6 +16,8 @@ from hypothesis.errors import Unsatisfiable
 from colonnade import Database, SQLModel
 from colonnade.templates import lay_out
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = 6
 """Examples per operation, generation mode and set of parameters: about 1,200 requests in total."""
 

@@ -268,6 +268,7 @@ def test_a_value_that_does_not_fit_its_column_is_a_problem(client: TestClient) -
         )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_table_names_do_not_conflict_with_internal_names(db: Database) -> None:
     class Tree(SQLModel, table=True):  # a likely name for the CTE of a tree
         id: int | None = Field(default=None, primary_key=True)

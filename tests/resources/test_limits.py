@@ -69,6 +69,7 @@ def test_a_long_valid_body_is_stored(notes: TestClient) -> None:
     assert (created.status_code, created.json()["data"]) == (201, body["data"])
 
 
+@pytest.mark.slow
 def test_a_page_that_is_too_large_has_fewer_rows(db: Database, notes: TestClient) -> None:
     notes.post("/notes:batch", json=[{"text": "x" * 2**19}, {"text": "y" * 2**19}] * 2)
     size = 4 * 2**20
@@ -89,6 +90,7 @@ def test_a_page_that_is_too_large_has_fewer_rows(db: Database, notes: TestClient
     assert len(notes.get("/notes?fields=id").json()) == 24
 
 
+@pytest.mark.slow
 def test_a_row_that_is_too_large_for_a_response_is_named(db: Database, notes: TestClient) -> None:
     with db.session() as session:
         table = SQLModel.metadata.tables["note"]

@@ -17,6 +17,8 @@ from hypothesis.stateful import (
 from colonnade import Database, SQLModel
 from tests.resources.sample_app import all_resources, define_models, serving
 
+pytestmark = pytest.mark.slow
+
 titles = st.sampled_from(["", "a", "b", "B", "%", "_"])
 numbers = st.integers(1, 6)
 changes = st.fixed_dictionaries({}, optional={"title": titles, "progress": st.integers(0, 100)})

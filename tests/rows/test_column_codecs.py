@@ -177,6 +177,7 @@ def events(db: Database) -> Any:
     return Event
 
 
+@pytest.mark.slow
 @pytest.mark.only_on("sqlite")
 @given(
     moment=st.datetimes(datetime(2, 1, 1), datetime(9998, 1, 1), timezones=st.just(UTC)),

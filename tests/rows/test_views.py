@@ -36,6 +36,7 @@ def test_a_table_can_have_more_columns_than_a_function_has_arguments(db: Databas
     assert by_database(db, wide) == by_pydantic(db, wide)
 
 
+@pytest.mark.slow
 def test_a_table_can_have_hundreds_of_columns(db: Database) -> None:
     body: dict[str, Any] = {f"c{number}": number for number in range(600)}
     annotations = {"id": int | None, **dict.fromkeys(body, int)}

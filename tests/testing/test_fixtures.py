@@ -94,6 +94,7 @@ async def test_rows_written_without_fixtures_are_removed(async_session):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("database", DATABASES, ids=lambda parameters: parameters[1])
 def test_clients_and_sessions_share_a_database_that_is_restored(
     run: Run, database: tuple[str, str]
@@ -101,12 +102,14 @@ def test_clients_and_sessions_share_a_database_that_is_restored(
     run(TOGETHER, *database, "-W", "error").assert_outcomes(passed=8)
 
 
+@pytest.mark.slow
 def test_tests_run_in_any_order_on_several_workers_and_databases(run: Run) -> None:
     options = [word for database in DATABASES for word in database]
     result = run(TOGETHER, *options, "-n", "2", "-p", "randomly", "-p", "no:hypothesispytest")
     result.assert_outcomes(passed=7 * 3 + 1)  # one test uses no fixture
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["session", "function"])
 def test_pytest_asyncio_works_in_strict_mode_and_with_either_loop_scope(
     run: Run, mode: str
@@ -200,6 +203,7 @@ def test_a_commit_of_the_session_keeps_its_rows_loaded(task, session, database):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("database", DATABASES, ids=lambda parameters: parameters[1])
 def test_the_session_sees_the_commits_of_others(run: Run, database: tuple[str, str]) -> None:
     run(COMMITS, *database, "-W", "error").assert_outcomes(passed=4)
@@ -235,6 +239,7 @@ def test_ddl_without_the_marker_is_undone(client, session):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("database", DATABASES, ids=lambda parameters: parameters[1])
 def test_own_database_gives_a_test_a_separate_database(run: Run, database: tuple[str, str]) -> None:
     run(OWN_DATABASE, *database, "-W", "error").assert_outcomes(passed=4)
@@ -262,6 +267,7 @@ def test_the_task_is_cancelled():
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("database", DATABASES, ids=lambda parameters: parameters[1])
 def test_a_leak_fails_its_test_and_does_not_affect_the_next(
     run: Run, database: tuple[str, str]
@@ -275,6 +281,7 @@ def test_a_leak_fails_its_test_and_does_not_affect_the_next(
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_request_with_uncommitted_changes_in_the_session_warns(run: Run) -> None:
     tests = """
 def test_it(client, session):
@@ -291,6 +298,7 @@ def test_it(client, session):
     run(tests, "-W", "error").assert_outcomes(passed=1)
 
 
+@pytest.mark.slow
 def test_overrides_and_the_environment_are_restored(run: Run) -> None:
     tests = """
 import os
@@ -329,6 +337,7 @@ async def hello(request: Request):
 """
 
 
+@pytest.mark.slow
 def test_the_app_starts_and_stops_for_each_test(run: Run, project: pytest.Pytester) -> None:
     write(project, "app/main.py", LIFESPAN)
     tests = """
@@ -354,6 +363,7 @@ def test_four(session):
     run(tests, "-W", "error").assert_outcomes(passed=4)
 
 
+@pytest.mark.slow
 def test_the_app_fixture_may_create_its_database(run: Run, project: pytest.Pytester) -> None:
     write(project, "pyproject.toml", "[tool.pytest.ini_options]\npythonpath = ['.']\n")
     write(
@@ -384,6 +394,7 @@ def test_two(client, session):
     run(tests, "-p", "no:randomly").assert_outcomes(passed=2)
 
 
+@pytest.mark.slow
 def test_the_app_fixture_may_use_the_database_fixture(run: Run, project: pytest.Pytester) -> None:
     write(
         project,
@@ -409,6 +420,7 @@ def test_one(client, session):
     run(tests).assert_outcomes(passed=1)
 
 
+@pytest.mark.slow
 def test_a_project_without_an_app_has_sessions_but_no_client(
     run: Run, project: pytest.Pytester
 ) -> None:
@@ -430,6 +442,7 @@ def test_two(client):
     )
 
 
+@pytest.mark.slow
 def test_a_project_with_two_databases_must_name_the_one_of_the_fixtures(
     run: Run, project: pytest.Pytester
 ) -> None:
@@ -461,6 +474,7 @@ def test_two(database):
     assert not (project.path / "log.db").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("pyproject", "main", "message"),
     [
@@ -486,6 +500,7 @@ def test_an_app_that_cannot_be_loaded_is_explained_without_a_traceback(
     result.stdout.no_fnmatch_line("*pytest_colonnade*")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("database", "message"),
     [
@@ -507,6 +522,7 @@ def test_a_database_that_cannot_be_used_is_explained(run: Run, database: str, me
     result.stdout.no_fnmatch_line("*secret*")
 
 
+@pytest.mark.slow
 def test_async_session_in_another_event_loop_is_refused(run: Run) -> None:
     tests = """
 import pytest_asyncio
@@ -525,6 +541,7 @@ async def test_it(task, async_session):
     result.stdout.fnmatch_lines(["*FixtureError: async_session is used in a different event loop*"])
 
 
+@pytest.mark.slow
 def test_the_plugin_can_be_disabled_and_does_not_import_colonnade_unless_used(
     project: pytest.Pytester,
 ) -> None:
@@ -537,6 +554,7 @@ def test_the_plugin_can_be_disabled_and_does_not_import_colonnade_unless_used(
     project.runpytest_subprocess().assert_outcomes(passed=1)
 
 
+@pytest.mark.slow
 def test_the_server_of_a_url_is_left_clean(run: Run, postgresql_database: str) -> None:
     import psycopg
 
@@ -548,6 +566,7 @@ def test_the_server_of_a_url_is_left_clean(run: Run, postgresql_database: str) -
         assert connection.execute(query).fetchall() == before
 
 
+@pytest.mark.slow
 def test_session_scoped_fixtures_do_not_reach_the_real_database(run: Run) -> None:
     tests = """
 @pytest.fixture(scope="session", autouse=True)

@@ -70,6 +70,7 @@ def test_it(client, session, again):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("environment", [SYNC, ASYNC], ids=["sync", "async"])
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 def test_migrations_create_the_tables(
@@ -79,6 +80,7 @@ def test_migrations_create_the_tables(
     run(TESTS, "--database", database).assert_outcomes(passed=2)
 
 
+@pytest.mark.slow
 def test_a_table_that_no_revision_creates_is_an_error(project: pytest.Pytester, run: Run) -> None:
     lay_out(
         project,
@@ -94,6 +96,7 @@ def test_a_table_that_no_revision_creates_is_an_error(project: pytest.Pytester, 
     )
 
 
+@pytest.mark.slow
 def test_a_failing_migration_is_an_error(project: pytest.Pytester, run: Run) -> None:
     lay_out(project, SYNC, REVISION.replace("INSERT INTO project", "INSERT INTO nowhere"))
     result = run(TESTS)
@@ -103,6 +106,7 @@ def test_a_failing_migration_is_an_error(project: pytest.Pytester, run: Run) -> 
     )
 
 
+@pytest.mark.slow
 def test_the_settings_may_name_another_alembic_ini(project: pytest.Pytester, run: Run) -> None:
     lay_out(project, SYNC, REVISION)
     (project.path / "alembic.ini").rename(project.path / "other.ini")

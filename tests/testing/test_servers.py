@@ -36,6 +36,7 @@ def test_durability_is_off_and_the_data_is_deleted() -> None:
         psycopg.connect(url)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop_signal", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_the_server_ends_with_the_process_that_started_it(stop_signal: signal.Signals) -> None:
     with subprocess.Popen(

@@ -344,6 +344,7 @@ def test_a_rule_that_raises_is_reported_and_the_others_continue(
     assert "CLN404 failed here (KeyError: 'x'); please report this" in report.findings[0].message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("library", ["sqlmodel", "fastapi", "sqlalchemy/orm", "alembic"])
 def test_no_rule_raises_on_the_code_of_libraries(library: str) -> None:
     import sqlalchemy
@@ -352,6 +353,7 @@ def test_no_rule_raises_on_the_code_of_libraries(library: str) -> None:
     assert check(Settings(folder, select=("CLN001",)), cached=False).findings == []
 
 
+@pytest.mark.slow
 def test_unusual_annotations_are_read(project: Path) -> None:
     (project / "odd.py").write_text(
         "from typing import Tuple, Optional, Literal\n"

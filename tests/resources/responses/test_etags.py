@@ -167,6 +167,7 @@ def test_an_etag_is_not_an_unkeyed_digest(db: Database) -> None:
         assert tag.strip('"').partition("-")[0] != guess
 
 
+@pytest.mark.slow
 def test_if_match_accepts_any_of_several_etags(db: Database) -> None:
     class Doc(Versioned, table=True):
         id: int | None = Field(default=None, primary_key=True)

@@ -90,6 +90,7 @@ def test_a_key_may_be_an_integer(db: Database) -> None:
         assert client.get("/numbers/-1").status_code == 404
 
 
+@pytest.mark.slow
 def test_a_composite_key_is_joined_by_commas(db: Database) -> None:
     class Seat(SQLModel, table=True):
         row: str = Field(primary_key=True)
