@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from colonnade.resources.responses import _failures
 from colonnade.templates import lay_out
 
 ROOT = Path(__file__).parents[1]
@@ -79,6 +80,52 @@ def test_links_exist(page: Path) -> None:
 def test_the_navigation_of_the_site_has_every_page() -> None:
     navigation = re.findall(r": (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
     assert sorted(navigation) == sorted(str(page.relative_to(ROOT / "docs")) for page in SITE)
+
+
+SEND_REQUESTS_OF_TABLES = r"""
+import re, sys
+
+page = sys.stdin.read()
+errors = re.compile(r"^\| `([^`]+=[^`]*)` \| `(\w+)` \| (.+) \|$", re.MULTILINE)
+for query, constraint, message in errors.findall(page):
+    (error,) = client.get(f"/tasks?{query}").json()["errors"]
+    assert (error["constraint"], error["message"]) == (constraint, message), error
+filters = errors.sub("", page.partition("## Filters")[2].partition("### Filters across")[0])
+for row in re.findall(r"^\|.+", filters, re.MULTILINE):
+    for query in re.findall(r"`(\w+=[^`]+)`", row):
+        assert client.get(f"/tasks?{query}").status_code == 200, query
+for where in re.findall(r"^\| [^|]+ \| `({[^`|]+})` \|$", page, re.MULTILINE):
+    assert client.get("/tasks", params={"where": where}).status_code == 200, where
+"""
+"""Appended to the program of the page about query parameters."""
+
+
+def test_the_examples_and_errors_of_query_parameters_are_true(tmp_path: Path) -> None:
+    page = ROOT / "docs/reference/query-parameters.md"
+    done = subprocess.run(
+        [sys.executable, "-c", python_blocks(page) + SEND_REQUESTS_OF_TABLES],
+        cwd=tmp_path, input=page.read_text(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+def problem_types() -> set[str]:
+    """The last part of every problem type that the code defines."""
+    modules = sorted((ROOT / "src/colonnade/resources").rglob("*.py"))
+    source = "\n".join(module.read_text() for module in modules)
+    types = set(re.findall(r'\bkind ?= ?"(\w+)"|_conflict\(\s*"(\w+)"', source))
+    names = {name for match in types for name in match if name}
+    return names | {kind for kind, _ in _failures._UNAVAILABLE.values()} | {_failures.TOO_LARGE}
+
+
+def test_the_reference_has_every_problem_type() -> None:
+    page = (ROOT / "docs/reference/problem-types.md").read_text()
+    documented = re.findall(r"^### `(\w+)`$", page, re.MULTILINE)
+    assert sorted(documented) == sorted(problem_types())
+    examples = re.findall(r'"type": "urn:colonnade:(\w+)"', page)
+    assert set(examples) == set(documented)
+    in_overview = re.findall(r"^\| \[`(\w+)`\]", page, re.MULTILINE)
+    assert sorted(in_overview) == sorted(documented)
 
 
 def test_the_code_of_the_documentation_has_no_findings(tmp_path: Path) -> None:
