@@ -1,5 +1,6 @@
 """The Python blocks of the README and of docs/ run, page by page."""
 
+import ast
 import os
 import re
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from colonnade.resources.responses import _failures
 from colonnade.templates import lay_out
 
 ROOT = Path(__file__).parents[1]
@@ -86,6 +88,58 @@ def test_the_release_notes_are_the_changelog_whose_links_work_in_both_places() -
 def test_the_navigation_of_the_site_has_every_page() -> None:
     navigation = re.findall(r": (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
     assert sorted(navigation) == sorted(str(page.relative_to(ROOT / "docs")) for page in SITE)
+
+
+SEND_REQUESTS_OF_TABLES = r"""
+import re, sys
+
+page = sys.stdin.read()
+errors = re.compile(r"^\| `([^`]+=[^`]*)` \| `(\w+)` \| (.+) \|$", re.MULTILINE)
+for query, constraint, message in errors.findall(page):
+    (error,) = client.get(f"/tasks?{query}").json()["errors"]
+    assert (error["constraint"], error["message"]) == (constraint, message), error
+filters = errors.sub("", page.partition("## Filters")[2].partition("### Filters across")[0])
+for row in re.findall(r"^\|.+", filters, re.MULTILINE):
+    for query in re.findall(r"`(\w+=[^`]+)`", row):
+        assert client.get(f"/tasks?{query}").status_code == 200, query
+for where in re.findall(r"^\| [^|]+ \| `({[^`|]+})` \|$", page, re.MULTILINE):
+    assert client.get("/tasks", params={"where": where}).status_code == 200, where
+"""
+"""Appended to the program of the page about query parameters."""
+
+
+def test_the_examples_and_errors_of_query_parameters_are_true(tmp_path: Path) -> None:
+    page = ROOT / "docs/reference/query-parameters.md"
+    done = subprocess.run(
+        [sys.executable, "-c", python_blocks(page) + SEND_REQUESTS_OF_TABLES],
+        cwd=tmp_path, input=page.read_text(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+def problem_types() -> set[str]:
+    """The last part of every problem type that the code defines."""
+    names = {kind for kind, _ in _failures._UNAVAILABLE.values()} | {_failures.TOO_LARGE}
+    for module in (ROOT / "src/colonnade/resources").rglob("*.py"):
+        for node in ast.walk(ast.parse(module.read_text())):
+            match node:
+                case ast.keyword(arg="kind", value=ast.Constant(str(name))):
+                    names.add(name)
+                case ast.Assign([ast.Name("kind")], ast.Constant(str(name))):
+                    names.add(name)
+                case ast.Call(ast.Name("_conflict"), [ast.Constant(str(name)), *_]):
+                    names.add(name)
+    return names
+
+
+def test_the_reference_has_every_problem_type() -> None:
+    page = (ROOT / "docs/reference/problem-types.md").read_text()
+    documented = re.findall(r"^### `(\w+)`$", page, re.MULTILINE)
+    assert sorted(documented) == sorted(problem_types())
+    examples = re.findall(r'"type": "urn:colonnade:(\w+)"', page)
+    assert set(examples) == set(documented)
+    in_overview = re.findall(r"^\| \[`(\w+)`\]", page, re.MULTILINE)
+    assert sorted(in_overview) == sorted(documented)
 
 
 @pytest.mark.slow
