@@ -1,10 +1,12 @@
 """The settings of a project, and the modules that they name."""
 
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
+from colonnade.errors import ProjectError
 from colonnade.project import Project
 
 
@@ -26,3 +28,13 @@ def test_the_projects_package_wins_over_an_installed_one_of_the_same_name(
     finally:
         for name in ("same_name", "same_name.main"):
             sys.modules.pop(name, None)
+
+
+@pytest.mark.parametrize(
+    ("entry", "hint"),
+    [('databse = "app:db"', "Did you mean database?"), ("colour = 1", "The entries are app, ")],
+)
+def test_an_unknown_entry_is_refused(entry: str, hint: str, tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(f"[tool.colonnade]\n{entry}\n")
+    with pytest.raises(ProjectError, match=re.escape(hint)):
+        Project.read(tmp_path)

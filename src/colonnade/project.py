@@ -7,6 +7,7 @@ import tomllib
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
@@ -69,7 +70,7 @@ class Project:
             The project.
 
         Raises:
-            ProjectError: It is not TOML, or one of its entries is not a string.
+            ProjectError: It is not TOML, an entry is unknown, or one is not a string.
         """
         file = root / "pyproject.toml"
         try:
@@ -78,6 +79,7 @@ class Project:
             raise ProjectError(f"{file} cannot be read: {error}") from None
         table = settings.get("tool", {}).get("colonnade", {})
         names = ("app", "models", "database", "migrations", "baseline")
+        _refuse_unknown_entries(file, table, (*names, "metadata", "check"))
         entries = {name: table.get(name) for name in names}
         for name, value in entries.items():
             if not isinstance(value, str | None):
@@ -325,6 +327,13 @@ def _databases_in(packages: frozenset[str], _: int) -> tuple[Database, ...]:
     modules = [module for name, module in sys.modules.items() if name.partition(".")[0] in packages]
     values = [value for module in modules for value in list(vars(module).values())]
     return tuple(dict.fromkeys(value for value in values if isinstance(value, Database)))
+
+
+def _refuse_unknown_entries(file: Path, table: dict[str, Any], known: Sequence[str]) -> None:
+    for name in table.keys() - set(known):
+        near = get_close_matches(name, known, n=1)
+        hint = f"Did you mean {near[0]}?" if near else f"The entries are {', '.join(known)}."
+        raise ProjectError(f"{file}: unknown entry {name!r} in [tool.colonnade]. {hint}")
 
 
 def _format(error: Exception, root: Path) -> str:

@@ -233,7 +233,7 @@ INVALID: list[tuple[str, str]] = [
     ("", "Not a database URL"),
     ("tasks.db", "Not a database URL"),
     ("host=h dbname=db", "Not a database URL"),
-    ("mysql://u:p@h/db", "does not support mysql:// databases"),
+    ("mysql://u:p@h/db", r"does not support mysql:// databases.*(?<!\?)$"),
     ("postgrsql://u:p@h/db", "Did you mean postgresql://"),
     ("postgresql+pymysql://u:p@h/db", "does not use the driver 'pymysql'"),
     ("postgresql://u:secret@h:54x/db", "port is not a number"),

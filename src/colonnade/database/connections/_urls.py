@@ -186,7 +186,9 @@ def _split_scheme(text: str) -> tuple[Backend, str]:
             "sqlalchemy-cockroachdb 2.0 is for SQLAlchemy 2.0. See docs/distributed.md."
         )
     if backend is None:
-        matches = difflib.get_close_matches(name, _SCHEMES, n=1)
+        # A misspelt scheme begins like the right one: mysql is not a misspelt pgsql.
+        candidates = [scheme for scheme in _SCHEMES if scheme[0] == name[:1]]
+        matches = difflib.get_close_matches(name, candidates, n=1)
         suggestion = f" Did you mean {matches[0]}://?" if matches else ""
         raise DatabaseURLError(
             f"Colonnade does not support {name}:// databases. Use a URL such as {_EXAMPLES}."
