@@ -21,12 +21,13 @@ const listed = await listTasks({
   status__in: ["pending", "in_progress"],
   order_by: ["-progress_percent"],
   include: ["project", "assignments.worker"],
+  where: JSON.stringify({ project: { slug: "web" } }),
   limit: 5,
 });
 assert.equal(listed.status, 200);
 const rows = listed.data as TaskWithRelations[];
 assert.equal(rows.length, 5);
-assert.ok(rows.every((row) => row.project === null || row.project!.slug));
+assert.ok(rows.every((row) => row.project!.slug === "web"));
 
 // @ts-expect-error: no such status
 assert.equal((await createTask({ title: "x", status: "nonsense" })).status, 422);
