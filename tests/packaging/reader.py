@@ -116,7 +116,8 @@ class Reader:
 
 def commands_of(block: str) -> Iterator[str]:
     """The commands of a block; an assignment is joined with the commands that need it."""
-    lines = [line for line in block.splitlines() if line.strip() and not line.startswith("#")]
+    lines = block.replace("\\\n", " ").splitlines()
+    lines = [line for line in lines if line.strip() and not line.startswith("#")]
     assigned = ""
     for line in lines:
         if re.match(r"[A-Z]+=\$\(", line):

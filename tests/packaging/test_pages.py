@@ -25,8 +25,7 @@ def test_the_first_pages_and_the_tutorial_work_as_shown(checkout: Path, tmp_path
         for page in pages_of("get-started"):
             reader.read(page)
         reader.close()
-        reader.directory = tmp_path / "empty"
-        reader.directory.mkdir()
+        reader.directory = tmp_path
         for page in pages_of("tutorial"):
             reader.read(page)
     finally:
