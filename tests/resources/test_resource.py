@@ -407,6 +407,12 @@ class TestOpenAPI:
                 (example,) = content["schema"]["examples"]
                 response = client.post(path, json=example)
                 assert response.status_code in (201, 409), (path, example, response.text)
+            if "patch" in methods and path.endswith(":batch"):
+                content = methods["patch"]["requestBody"]["content"]["application/json"]
+                ((row,),) = content["schema"]["examples"]
+                assert len(row) > 1, path
+                response = client.patch(path, json=[row])
+                assert response.status_code in (200, 404, 409), (path, row, response.text)
 
     def test_a_resource_has_tags_and_may_be_hidden(
         self, db: Database, models: SimpleNamespace

@@ -119,7 +119,7 @@ def test_a_deadline_cancels_the_statement(
         sent = await request_then_disconnect(app, seconds=20)
         assert time.monotonic() - started < seconds + 2
         assert sent[0]["status"] == 503
-        assert f"did not respond within {seconds:g} seconds".encode() in sent[1]["body"]
+        assert f"did not respond within {seconds:g} s".encode() in sent[1]["body"]
         assert b"urn:colonnade:busy" in sent[1]["body"]
         await db.dispose_async()
 

@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import pytest
-from pydantic import AnyUrl, Field, TypeAdapter
+from pydantic import AnyUrl, BaseModel, Field, TypeAdapter
 
-from colonnade.resources.routes._examples import NoExampleError, example_of
+from colonnade.resources.routes._examples import NoExampleError, example_of, field_example
 
 TYPES: list[Any] = [
     str, int, float, bool, Decimal, date, datetime, time, UUID, AnyUrl, dict[str, int], list[int],
@@ -39,3 +39,16 @@ def test_a_pattern_that_no_common_text_matches_has_no_example() -> None:
     schema = TypeAdapter(Annotated[str, Field(pattern=r"^x{7}y{3}$")]).json_schema()
     with pytest.raises(NoExampleError):
         example_of(schema, lambda schema: schema)
+
+
+def test_the_example_of_an_update_has_the_first_field_that_is_not_nullable() -> None:
+    class TaskUpdate(BaseModel):
+        id: int
+        note: str | None = None
+        title: str = Field(default="", examples=["Write the report"])
+        status: Literal["open", "done"] = "open"
+
+    schema = TaskUpdate.model_json_schema()
+    example = field_example(schema, lambda part: part, exclude={"id"})
+    assert example == {"title": "Write the report"}
+    assert field_example({"type": "object"}, lambda part: part, exclude=()) == {}

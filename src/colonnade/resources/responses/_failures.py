@@ -144,9 +144,7 @@ def deadline_exceeded(seconds: float, *, wrote: bool) -> Problem:
         seconds: The deadline in seconds.
         wrote: Whether the request may have written something.
     """
-    detail = (
-        f"The database did not respond within {seconds:g} seconds, and the request was cancelled"
-    )
+    detail = f"The database did not respond within {seconds:g} s, and the request was cancelled"
     logger.warning("Responded with 503: %s.", detail)
     headers = {"Retry-After": RETRY_AFTER}
     if not wrote:
@@ -186,7 +184,7 @@ def _problem_of_driver_error(
     if state == "2200H":
         detail = f"Cannot create another {name}: the sequence of its key has reached its maximum."
         logger.error("Responded with 503: %s", detail)
-        return Problem(503, detail, kind="full")
+        return Problem(503, detail, kind="full", headers={"Retry-After": RETRY_AFTER})
     if state == _TOO_LARGE and "index row" in driver_error.message:
         return Problem(422, "A value is too long for an index on its column.", kind="invalid")
     if state == _TOO_LARGE:

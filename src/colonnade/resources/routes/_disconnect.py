@@ -28,7 +28,7 @@ class DeadlineError(Exception):
     """
 
     def __init__(self, seconds: float) -> None:
-        super().__init__(f"The database did not respond within {seconds:g} seconds.")
+        super().__init__(f"The database did not respond within {seconds:g} s.")
         self.seconds = seconds
 
 

@@ -5,7 +5,8 @@ An example is made from a JSON schema, so that it is valid. The ``examples`` of 
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
 from itertools import product
 from math import ceil, floor
 from typing import Any
@@ -111,6 +112,22 @@ def object_example(schema: JsonSchema, resolve: Resolve) -> dict[str, Any]:
         elif resolved.get("default") not in (None, [], {}):
             example[name] = resolved["default"]
     return example
+
+
+def field_example(schema: JsonSchema, resolve: Resolve, exclude: Collection[str]) -> dict[str, Any]:
+    """Return an example of one field of an object; empty if none is known.
+
+    Args:
+        schema: The schema of the object.
+        resolve: Resolves references.
+        exclude: Names of fields that are not used.
+    """
+    for name, field in schema.get("properties", {}).items():
+        is_nullable = any(resolve(part).get("type") == "null" for part in field.get("anyOf", ()))
+        if name not in exclude and not is_nullable:
+            with suppress(NoExampleError):
+                return {name: example_of(field, resolve, name)}
+    return {}
 
 
 def _text(schema: JsonSchema, name: str) -> str:

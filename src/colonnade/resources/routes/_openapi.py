@@ -33,7 +33,12 @@ from colonnade.query import (
 )
 from colonnade.resources.responses._etags import ETAG_PATTERN
 from colonnade.resources.responses._problems import MEDIA_TYPE, ProblemDetails
-from colonnade.resources.routes._examples import NoExampleError, example_of, object_example
+from colonnade.resources.routes._examples import (
+    NoExampleError,
+    example_of,
+    field_example,
+    object_example,
+)
 from colonnade.resources.routes._named_values import (
     COUNTS,
     component_name,
@@ -199,6 +204,8 @@ class Body(DocumentedAs):
             example = object_example(schema, resolve)
         except NoExampleError:
             return {}
+        if example.keys() <= self.extra_columns.keys():  # nothing is required in an update
+            example |= field_example(schema, resolve, self.extra_columns)
         return {"examples": [example if self.max_items is None else [example]]}
 
 
@@ -222,13 +229,12 @@ def _changed(
     extra: Mapping[str, ColumnShape] | None = None,
 ) -> type[BaseModel]:
     """A model for the document alone: a schema without some fields, or with the key of a row."""
-    fields: dict[str, Any] = {
-        key: (
-            Annotated[value_type(column), WithJsonSchema(_float_bounds(value_schema(column)))],
-            ...,
-        )
-        for key, column in (extra or {}).items()
-    }
+    fields: dict[str, Any] = {}
+    for key, column in (extra or {}).items():
+        documented = _float_bounds(value_schema(column))
+        if column.field.examples:
+            documented["examples"] = column.field.examples
+        fields[key] = (Annotated[value_type(column), WithJsonSchema(documented)], ...)
     for key, field in schema.model_fields.items():
         if key not in exclude and key not in fields:
             fields[key] = (field.annotation, field)

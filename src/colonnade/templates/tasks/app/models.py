@@ -12,8 +12,10 @@ Role = Literal["assignee", "reviewer", "observer"]
 
 
 class ProjectBase(SQLModel):
-    name: str = Field(min_length=1, max_length=200, index=True)
-    slug: str = Field(max_length=80, pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", unique=True)
+    name: str = Field(min_length=1, max_length=200, index=True, examples=["Annual report"])
+    slug: str = Field(
+        max_length=80, pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", unique=True, examples=["annual-report"]
+    )
     description: str | None = None
 
 
@@ -36,7 +38,7 @@ class TaskLabel(SQLModel, table=True):
 
 class Label(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
-    name: str = Field(max_length=40, unique=True)
+    name: str = Field(max_length=40, unique=True, examples=["waiting for review"])
 
     tasks: list["Task"] = Relationship(back_populates="labels", link_model=TaskLabel)
 
@@ -60,15 +62,20 @@ class TaskAssignment(SQLModel, table=True):
 class Worker(SQLModel, table=True):
     """A person, or an agent such as ``@claude-code``."""
 
-    id: str = Field(primary_key=True, max_length=60, pattern=r"^@[a-z0-9]+(-[a-z0-9]+)*$")
-    name: str = Field(min_length=1, max_length=200)
+    id: str = Field(
+        primary_key=True,
+        max_length=60,
+        pattern=r"^@[a-z0-9]+(-[a-z0-9]+)*$",
+        examples=["@grace"],
+    )
+    name: str = Field(min_length=1, max_length=200, examples=["Grace Okoye"])
     type: WorkerType
 
     assignments: list[TaskAssignment] = Relationship(back_populates="worker", passive_deletes="all")
 
 
 class TaskBase(SQLModel):
-    title: str = Field(min_length=1, max_length=200, index=True)
+    title: str = Field(min_length=1, max_length=200, index=True, examples=["Write the summary"])
     description: str | None = None
     status: Status = Field(default="pending", index=True)
     priority: Priority = "medium"
