@@ -215,6 +215,7 @@ def test_an_error_is_one_line_without_a_traceback(
     assert list(tmp_path.iterdir()) == []  # serve does not create files
 
 
+@pytest.mark.slow
 def test_only_this_machine_is_served_by_default(tmp_path: Path) -> None:
     help_text: Any = colonnade("serve", "--help", cwd=tmp_path).stdout
     assert "default: 127.0.0.1" in help_text

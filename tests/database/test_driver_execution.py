@@ -100,6 +100,7 @@ def test_a_batch_is_one_transaction(db: Database, notes: Any) -> None:
     assert kept == ["a", "b", "d"]
 
 
+@pytest.mark.slow
 @pytest.mark.only_on("sqlite")
 def test_a_batch_waits_for_the_write_lock_and_then_fails(db: Database, notes: Any) -> None:
     if db.url.memory:

@@ -108,6 +108,7 @@ def test_verify_ca_does_not_check_the_host_name(connect: Callable[..., list[bool
     assert connect("sslmode=verify-ca&sslrootcert={dir}/ca.pem", "127.0.0.1") == [True, True]
 
 
+@pytest.mark.slow
 def test_a_wrong_password_is_named_as_the_reason(server: tuple[str, Path]) -> None:
     url = server[0].replace("HOST", "localhost").replace("p@ss/w#rd", "wrong") + "?sslmode=require"
     with pytest.raises(UnreachableError, match="the user or password is wrong"):

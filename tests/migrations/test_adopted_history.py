@@ -86,6 +86,7 @@ def test_a_primary_key_keeps_its_order(lab: Lab, empty: Database) -> None:
         assert client.get(created.headers["Location"]).json()["a"] == 4
 
 
+@pytest.mark.slow
 def test_the_history_keeps_types(lab: Lab, empty: Database) -> None:
     lab.run(POSTGRESQL if lab.db.url.backend == "postgresql" else SQLITE)
     adoption, _ = adopt_with_history(lab, empty)
@@ -93,6 +94,7 @@ def test_the_history_keeps_types(lab: Lab, empty: Database) -> None:
 
 
 # Alembic sorts the tables of both sides, and ignores cyclic foreign keys.
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Cannot correctly sort tables")
 def test_tables_may_refer_to_each_other(lab: Lab, empty: Database) -> None:
     if lab.db.url.backend == "postgresql":
@@ -109,6 +111,7 @@ def test_tables_may_refer_to_each_other(lab: Lab, empty: Database) -> None:
     adopt_with_history(lab, empty)
 
 
+@pytest.mark.slow
 @pytest.mark.only_on("postgresql")
 @pytest.mark.filterwarnings("ignore:Did not recognize type")
 def test_the_history_keeps_a_type_that_models_cannot_declare(lab: Lab, empty: Database) -> None:

@@ -37,6 +37,7 @@ def use_baseline(lab: Lab, revision: str) -> None:
     lab.history.config.attributes["metadata"] = SQLModel.metadata
 
 
+@pytest.mark.slow
 def test_a_history_that_needs_rows_is_replayed_from_its_baseline(lab: Lab, baseline: str) -> None:
     lab.models(second)
     with pytest.raises(MigrationError, match=f"Revision {baseline} failed: NoResultFound"):

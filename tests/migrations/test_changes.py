@@ -50,6 +50,7 @@ def check_round_trip(lab: Lab) -> None:
     assert lab.drift() == []
 
 
+@pytest.mark.slow
 def test_a_value_is_added_to_a_literal(started: Lab) -> None:
     def second() -> None:
         class Task(SQLModel, table=True):
@@ -108,6 +109,7 @@ def test_a_rename_is_never_guessed(started: Lab) -> None:
         started.migrate()
 
 
+@pytest.mark.slow
 def test_a_renamed_table_keeps_its_rows(started: Lab) -> None:
     def second() -> None:
         class Job(SQLModel, table=True):
@@ -379,6 +381,7 @@ def test_revisions_need_no_formatting_by_ruff(started: Lab) -> None:
         assert linted.returncode == 0, linted.stdout
 
 
+@pytest.mark.slow
 def test_a_removed_literal_value_is_replaced(started: Lab) -> None:
     def second() -> None:
         class Task(SQLModel, table=True):

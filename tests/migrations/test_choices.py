@@ -48,6 +48,7 @@ def test_a_new_column_takes_the_name_of_a_renamed_one(lab: Lab) -> None:
     assert lab.rows("SELECT kind FROM task") == [("precious",)]
 
 
+@pytest.mark.slow
 def test_values_of_a_check_whose_name_is_shortened_are_mapped(lab: Lab) -> None:
     """PostgreSQL cuts names at 63 bytes: ``check_name`` ends a longer one with a hash."""
     title, column = "task_of_a_department_with_a_name", "state_in_the_approval_process_of_it"

@@ -120,6 +120,7 @@ def test_the_same_models_give_no_revision_on_the_other_database(
     other.dispose()
 
 
+@pytest.mark.slow
 def test_create_all_and_the_history_create_the_same_tables(lab: Lab) -> None:
     lab.models(every_type)
     lab.migrate()
@@ -132,6 +133,7 @@ def test_create_all_and_the_history_create_the_same_tables(lab: Lab) -> None:
     assert lab.drift() == []
 
 
+@pytest.mark.slow
 def test_the_downgrade_to_base_drops_all_tables(lab: Lab) -> None:
     lab.change(every_type)
     lab.downgrade("base")

@@ -189,6 +189,7 @@ def links(third: bool) -> Callable[[], object]:
     return define
 
 
+@pytest.mark.slow
 def test_a_primary_key_changes(lab: Lab) -> None:
     lab.change(links(False))
     lab.run("INSERT INTO link (a, b, c) VALUES (1, 1, 1)")
@@ -214,6 +215,7 @@ def test_a_quoted_default_needs_one_revision(lab: Lab) -> None:
     assert lab.rows("SELECT kind FROM note") == [("'quoted'",)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options", [{"server_default": "[]"}, {"comment": "x"}, {"server_default": sa.text("'{}'")}]
 )
@@ -258,6 +260,7 @@ def test_a_referenced_unique_is_renamed_with_its_column(lab: Lab) -> None:
     assert lab.drift() == []
 
 
+@pytest.mark.slow
 def test_a_table_copy_keeps_a_computed_column(lab: Lab) -> None:
     def bounded(**bound: Any) -> Callable[[], object]:
         def define() -> None:
@@ -535,6 +538,7 @@ def test_an_index_may_be_defined_twice(lab: Lab) -> None:
     assert lab.maybe() is None
 
 
+@pytest.mark.slow
 def test_a_collation_changes(lab: Lab) -> None:
     def models(collation: str | None) -> Callable[[], None]:
         def define() -> None:

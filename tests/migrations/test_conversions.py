@@ -102,6 +102,7 @@ LOSSY: dict[str, tuple[Callable[[], object], Any, Callable[[], object]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("old", "value", "new"), LOSSY.values(), ids=LOSSY)
 def test_a_lossy_conversion_must_be_allowed(lab: Lab, old: Any, value: Any, new: Any) -> None:
     insert_values(lab, old, value)
@@ -128,6 +129,7 @@ UNCONVERTIBLE: dict[str, tuple[Callable[[], object], Any, Callable[[], object]]]
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("old", "value", "new"), UNCONVERTIBLE.values(), ids=UNCONVERTIBLE)
 def test_an_impossible_conversion_is_refused_before_anything_runs(
     lab: Lab, old: Any, value: Any, new: Any

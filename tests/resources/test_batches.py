@@ -325,6 +325,7 @@ def test_clients_may_choose_the_keys_of_a_batch(db: Database) -> None:
         assert [row["name"] for row in client.get("/words").json()] == ["a", "b", "c"]
 
 
+@pytest.mark.slow
 def test_a_batch_may_delete_hundreds_of_rows(db: Database) -> None:
     class Row(SQLModel, table=True):
         id: int | None = Field(default=None, primary_key=True)

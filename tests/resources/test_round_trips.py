@@ -156,6 +156,7 @@ def test_a_conditional_write_is_one_round_trip(
     assert min(trips) == 1, trips
 
 
+@pytest.mark.slow
 def test_the_counter_counts_every_round_trip(counted: CountedDatabase, db: Database) -> None:
     with db.session() as session:
         connection = session.connection()

@@ -434,6 +434,7 @@ class TestSpecialCases:
                 assert client.patch(f"/rows/{key}", json={}).status_code == 404
         assert seen == []
 
+    @pytest.mark.slow
     def test_an_endpoint_added_later_is_scoped(self, db: Database, store: Any) -> None:
         class Row(SQLModel, table=True):
             id: int | None = Field(default=None, primary_key=True)

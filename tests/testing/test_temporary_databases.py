@@ -135,6 +135,7 @@ def test_a_large_table_is_emptied(temporary: TemporaryDatabase, db: Database) ->
     assert execute(db, "SELECT count(*) FROM task") == [(0,)]
 
 
+@pytest.mark.slow
 def test_an_open_transaction_is_reported_and_the_database_replaced(
     temporary: TemporaryDatabase, db: Database
 ) -> None:
@@ -232,6 +233,7 @@ def _as(url: str, user: str) -> str:
     return url.replace("postgres:@", f"{user}@").replace("me@", f"{user}@")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("url", "expected"),
     [

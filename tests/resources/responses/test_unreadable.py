@@ -181,6 +181,7 @@ class TestSQLite:
 
 @pytest.mark.only_on("postgresql")
 class TestPostgreSQL:
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("column", "stored"),
         [
