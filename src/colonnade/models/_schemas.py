@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from inspect import getattr_static
 from types import FunctionType, new_class
-from typing import Annotated, Any, ClassVar, Optional
+from typing import Annotated, Any, ClassVar, Optional, cast
 
 import pydantic
 import sqlmodel
@@ -311,10 +311,10 @@ class NamedValues:
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        schema: Any = handler(source)
+        schema = handler(source)
         if schema["type"] == "definition-ref":  # the field has a name already
-            return schema  # type: ignore[no-any-return]
-        return {**schema, "ref": self._reference}
+            return schema
+        return cast("CoreSchema", {**schema, "ref": self._reference})
 
 
 class WithoutNul:
