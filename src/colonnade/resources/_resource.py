@@ -20,7 +20,6 @@ from colonnade.errors import ModelError, QueryError
 from colonnade.models import Idempotency, Shape, schemas, snake
 from colonnade.query import Page, QueryableTable, did_you_mean
 from colonnade.resources import _scoping
-from colonnade.resources._hooks import Hooks, WriteKind
 from colonnade.resources._reads import ReadOperations, requested_page
 from colonnade.resources._table_context import TableContext
 from colonnade.resources.routes import _openapi as openapi
@@ -31,6 +30,7 @@ from colonnade.resources.routes._operations import GeneratedRoutes
 from colonnade.resources.routes._request_context import NO_CONTEXT, RequestContext, context_of
 from colonnade.resources.routes._route import ResourceRoute, Routes, replaced_keys, route_keys
 from colonnade.resources.routes._route_builder import Guards, Operation, ResourceOptions
+from colonnade.resources.writes._hooks import Hooks, WriteKind
 
 _resources: WeakValueDictionary[tuple[str, str], "Resource"] = WeakValueDictionary()
 """The Resources that exist, by the name in their operation ids, and the path."""

@@ -11,11 +11,11 @@ from fastapi.routing import APIRouter
 from starlette.routing import BaseRoute
 
 from colonnade.models import Idempotency, snake
-from colonnade.resources._hooks import Hooks
 from colonnade.resources._table_context import TableContext
 from colonnade.resources.routes import _openapi as openapi
 from colonnade.resources.routes._named_values import component_name
 from colonnade.resources.routes._route import GeneratedRoute
+from colonnade.resources.writes._hooks import Hooks
 
 Operation = Literal["list", "read", "create", "update", "delete", "batch", "link"]
 """A kind of route that a Resource generates, for ``operations`` and ``dependencies``."""
