@@ -21,6 +21,7 @@ class Change:
         scopes: The scopes of the request.
         key: The key of the row; empty for a create.
         expected: The versions that ``If-Match`` accepts; None for any.
+        body: The validated create or update schema; None for a delete.
     """
 
     kind: WriteKind
@@ -28,10 +29,12 @@ class Change:
     scopes: Scopes
     key: Key = ()
     expected: frozenset[str] | None = None
+    body: Any = None
 
     def copy(self) -> "Change":
         """Copy the change with its values, so that a retry starts from the original values."""
-        return Change(self.kind, dict(self.values), self.scopes, self.key, self.expected)
+        values = dict(self.values)
+        return Change(self.kind, values, self.scopes, self.key, self.expected, self.body)
 
 
 @dataclass(frozen=True, slots=True)

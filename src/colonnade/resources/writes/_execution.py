@@ -10,6 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from colonnade.database import StatementBatch
 from colonnade.models import Idempotency
+from colonnade.resources._hook_parameters import provided_of
 from colonnade.resources._table_context import TableContext
 from colonnade.resources.responses._bodies import json_body
 from colonnade.resources.responses._unreadable import (
@@ -25,12 +26,13 @@ from colonnade.resources.routes._idempotency import (
 )
 from colonnade.resources.routes._request_context import RequestContext, context_of
 from colonnade.resources.writes._changes import Change, ChangeSet
-from colonnade.resources.writes._hooks import Hooks, RunStatements
+from colonnade.resources.writes._hooks import Hooks, Moment, Provided, RunStatements
 from colonnade.resources.writes._row_writes import missing_reference
 from colonnade.resources.writes._rules import Values, name_foreign_key
 from colonnade.resources.writes._table_writer import TableWriter
 from colonnade.rows import UnreadableRowError
 
+WriteWithHooks = Callable[[AsyncSession, RunStatements], Awaitable[list[Any]]]
 Respond = Callable[[Sequence[Any]], Response]
 """Builds the response from the written rows."""
 
@@ -63,15 +65,20 @@ class WriteExecution:
             respond: Builds the response from the written rows.
         """
         context = context_of(request)
+        committed: list[dict[str, Any]] = []
+        provided = provided_of(request)
+        with_hooks = None
+        if self.hooks.any(changes.kind):
+            with_hooks = partial(self._write_with_hooks, changes, provided, committed)
         idempotent_request = await self._idempotent_request(request, changes)
         work: Awaitable[Any]
         if idempotent_request is None:
-            work = self._write(context, changes)
+            work = self._write(context, changes, with_hooks)
         else:
             work = idempotent_request.run(
                 context,
                 lambda connection: self.writer(connection, changes.copy()),
-                partial(self._write_with_hooks, changes) if self._has_hooks(changes) else None,
+                with_hooks,
                 respond,
             )
         try:
@@ -86,16 +93,18 @@ class WriteExecution:
         except FAILURES as error:
             await self._name_unreadable(context, changes, error)
             raise
+        for arguments in committed:
+            await self.hooks.run_committed(changes.kind, arguments, provided)
         return response
 
-    async def _write(self, context: RequestContext, changes: ChangeSet) -> Sequence[Any]:
+    async def _write(
+        self, context: RequestContext, changes: ChangeSet, with_hooks: WriteWithHooks | None
+    ) -> Sequence[Any]:
         """Execute changes in the cheapest way that has all checks, and return the rows."""
         table_context, writer = self.table_context, self.writer
         deleting = changes.kind == "delete"
-        if self._has_hooks(changes):
-            return await table_context.run_hooked(
-                context, partial(self._write_with_hooks, changes), deleting=deleting
-            )
+        if with_hooks is not None:
+            return await table_context.run_hooked(context, with_hooks, deleting=deleting)
         is_single = len(changes.changes) == 1
         if is_single and writer.rows.is_single_statement(changes.changes[0]):
             return [await self._run_statement(context, changes.changes[0].copy())]
@@ -133,56 +142,85 @@ class WriteExecution:
         )
 
     async def _write_with_hooks(
-        self, changes: ChangeSet, session: AsyncSession, run: RunStatements
+        self,
+        changes: ChangeSet,
+        provided: Provided,
+        committed: list[dict[str, Any]],
+        session: AsyncSession,
+        run: RunStatements,
     ) -> list[Any]:
-        """Execute changes with their hooks, in the session of the transaction."""
+        """Execute changes with their hooks, in the session of the transaction.
+
+        Args:
+            changes: The changes.
+            provided: The values of the hooks' parameters that FastAPI provides.
+            committed: Gets the arguments of the hooks after the commit, for each row.
+            session: The session.
+            run: Runs Core statements on it.
+        """
         changes = changes.copy()
+        committed.clear()  # of an attempt that was rolled back
         await run(partial(self.writer.lock, changes=changes))
         if changes.kind == "delete":
-            await self._delete_with_hooks(changes, session, run)
+            await self._delete_with_hooks(changes, provided, session, run)
+            committed += [{"key": change.key} for change in changes.changes]
             return []
-        return [
-            await self._write_row_with_hooks(change, session, run) for change in changes.changes
-        ]
+        written = []
+        for change in changes.changes:
+            row, arguments = await self._write_row_with_hooks(change, provided, session, run)
+            written.append(row)
+            committed.append(arguments)
+        return written
 
     async def _delete_with_hooks(
-        self, changes: ChangeSet, session: AsyncSession, run: RunStatements
+        self, changes: ChangeSet, provided: Provided, session: AsyncSession, run: RunStatements
     ) -> None:
         # One DELETE for all rows: those deleted by a cascade still exist for their hooks.
         for change in changes.changes:
             # Before the hooks, since their errors could reveal a row outside the scope.
             await run(partial(self.writer.rows.lock_current, change=change))
-            await self.hooks.run("before", "delete", session, change.key)
+            arguments = await self._arguments("before", change, session)
+            await self.hooks.run("before", "delete", session, arguments, provided)
         await session.flush()
         await run(partial(self.writer.delete, changes=changes))
         for change in changes.changes:
-            await self.hooks.run("after", "delete", session, change.key)
+            await self.hooks.run("after", "delete", session, {"key": change.key}, provided)
 
     async def _write_row_with_hooks(
-        self, change: Change, session: AsyncSession, run: RunStatements
-    ) -> Any:
+        self, change: Change, provided: Provided, session: AsyncSession, run: RunStatements
+    ) -> tuple[Any, dict[str, Any]]:
+        """Execute the write of one row, and return the row and the arguments of later hooks."""
         rows, kind = self.writer.rows, change.kind
         if kind == "update":
             # Before the hooks, since their errors could reveal a row outside the scope.
             await run(partial(rows.lock_current, change=change))
-        await self.hooks.run("before", kind, session, change.values)
+        arguments = await self._arguments("before", change, session)
+        await self.hooks.run("before", kind, session, arguments, provided)
         await session.flush()
         row = await run(lambda connection: rows(connection, change))
-        if not self.hooks.has("after", kind):
-            return row
-        identity = rows.key_of(row)
-        model = self.table_context.shape.model
-        instance = await session.get(model, identity, populate_existing=True)
-        await self.hooks.run("after", kind, session, instance)
+        change.key = rows.key_of(row)
+        arguments = await self._arguments("after", change, session)
+        if not self.hooks.at("after", kind):
+            return row, arguments
+        await self.hooks.run("after", kind, session, arguments, provided)
         await session.flush()
 
         def current(connection: Connection) -> Any:
-            return rows.render_if_may_fail(rows.current(connection, identity, change.scopes))
+            return rows.render_if_may_fail(rows.current(connection, change.key, change.scopes))
 
-        return await run(current) or row
+        return await run(current) or row, arguments
 
-    def _has_hooks(self, changes: ChangeSet) -> bool:
-        return self.hooks.any(changes.kind)
+    async def _arguments(
+        self, moment: Moment, change: Change, session: AsyncSession
+    ) -> dict[str, Any]:
+        """The arguments of hooks; the row is read if one of them asks for it."""
+        arguments = {"values": change.values, "key": change.key, "body": change.body}
+        later: tuple[Moment, ...] = ("before",) if moment == "before" else ("after", "committed")
+        hooks = [hook for name in later for hook in self.hooks.at(name, change.kind)]
+        if any(hook.asks_for("row") for hook in hooks):
+            model = self.table_context.shape.model
+            arguments["row"] = await session.get(model, change.key, populate_existing=True)
+        return arguments
 
     async def _idempotent_request(
         self, request: Request, changes: ChangeSet

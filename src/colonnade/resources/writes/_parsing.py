@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from fastapi import Request
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
 
 from colonnade.errors import QueryError, error_entry
@@ -16,7 +16,10 @@ from colonnade.resources.responses._bodies import json_body, read_body
 from colonnade.resources.responses._etags import expected_versions
 from colonnade.resources.writes._changes import Change, ChangeSet, Key
 from colonnade.resources.writes._rules import Values
-from colonnade.rows import MAX_ERRORS, check_batch_size
+from colonnade.rows import MAX_ERRORS, NO_VALUES, BodyReader, check_batch_size
+
+Parsed = tuple[Values, BaseModel]
+"""The values of a body by field, and the validated schema."""
 
 
 class RequestParser:
@@ -34,33 +37,35 @@ class RequestParser:
     async def create(self, request: Request) -> ChangeSet:
         """Parse the values of a new row."""
         scopes, scope_values = self._scopes(request)
-        read = partial(self.table_context.create.read, scope_values=scope_values)
-        change = Change("create", await read_body(await json_body(request), read), scopes)
+        read = partial(_read, self.table_context.create, scope_values=scope_values)
+        values, instance = await read_body(await json_body(request), read)
+        change = Change("create", values, scopes, body=instance)
         return ChangeSet("create", [change], scopes)
 
     async def create_many(self, request: Request) -> ChangeSet:
         """Parse the values of new rows."""
         scopes, scope_values = self._scopes(request)
         read = partial(self._read_rows, scope_values=scope_values)
-        changes = [
-            Change("create", values, scopes)
-            for values in await read_body(await json_body(request), read)
-        ]
+        rows = await read_body(await json_body(request), read)
+        changes = [Change("create", values, scopes, body=instance) for values, instance in rows]
         return ChangeSet("create", changes, scopes)
 
     async def update(self, request: Request, key: Key) -> ChangeSet:
         """Parse the changed values of a row."""
         scopes, _ = self._scopes(request)
-        values = await read_body(await json_body(request), self.table_context.update.read)
-        change = Change("update", values, scopes, key, _expected(request))
+        read = partial(_read, self.table_context.update)
+        values, instance = await read_body(await json_body(request), read)
+        change = Change("update", values, scopes, key, _expected(request), instance)
         return ChangeSet("update", [change], scopes)
 
     async def update_many(self, request: Request) -> ChangeSet:
         """Parse the keys and the changed values of rows."""
         scopes, _ = self._scopes(request)
         changes = [
-            Change("update", values, scopes, key)
-            for key, values in await read_body(await json_body(request), self._read_changes)
+            Change("update", values, scopes, key, body=instance)
+            for key, values, instance in await read_body(
+                await json_body(request), self._read_changes
+            )
         ]
         return ChangeSet("update", changes, scopes)
 
@@ -93,14 +98,15 @@ class RequestParser:
         scopes = self.table_context.scopes(request)
         return scopes, scopes.values(self.table_context.shape.table)
 
-    def _read_rows(self, body: bytes, scope_values: Mapping[str, Any]) -> list[Values]:
+    def _read_rows(self, body: bytes, scope_values: Mapping[str, Any]) -> list[Parsed]:
         inputs = self.table_context.create
         parsed = inputs.parse_list(body, self.max_rows, scope_values=scope_values)
         return [
-            inputs.values(row, ("body", index), scope_values) for index, row in enumerate(parsed)
+            (inputs.values(row, ("body", index), scope_values), row)
+            for index, row in enumerate(parsed)
         ]
 
-    def _read_changes(self, body: bytes) -> list[tuple[Key, Values]]:
+    def _read_changes(self, body: bytes) -> list[tuple[Key, Values, BaseModel]]:
         try:
             payload = self.table_context.update.parse_json(body or b"null")
         except ValueError as error:
@@ -121,7 +127,7 @@ class RequestParser:
             raise QueryError(errors)
         return changes
 
-    def _read_change(self, row: Any, loc: tuple[Any, ...]) -> tuple[Key, Values]:
+    def _read_change(self, row: Any, loc: tuple[Any, ...]) -> tuple[Key, Values, BaseModel]:
         if not isinstance(row, dict):
             raise _batch_error(loc, "Each row must be a JSON object")
         rest = dict(row)
@@ -135,7 +141,17 @@ class RequestParser:
                 key.append(read_value(column)(rest.pop(name)))
             except ValidationError as error:
                 raise _batch_error((*loc, name), error.errors()[0]["msg"]) from None
-        return tuple(key), table_context.update.read(to_json(rest), loc)
+        return (tuple(key), *_read(table_context.update, to_json(rest), loc))
+
+
+def _read(
+    inputs: BodyReader,
+    body: bytes,
+    loc: tuple[Any, ...] = ("body",),
+    scope_values: Mapping[str, Any] = NO_VALUES,
+) -> Parsed:
+    instance = inputs.parse(body, loc, scope_values)
+    return inputs.values(instance, loc, scope_values), instance
 
 
 def _expected(request: Request) -> frozenset[str] | None:
