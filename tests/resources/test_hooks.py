@@ -4,7 +4,7 @@ from types import SimpleNamespace
 from typing import Annotated, Any, Optional
 
 import pytest
-from fastapi import Depends, Header, HTTPException, Request
+from fastapi import Depends, FastAPI, Header, HTTPException, Request
 from pydantic import BaseModel
 
 from colonnade import (
@@ -16,6 +16,7 @@ from colonnade import (
     Resource,
     Session,
     SQLModel,
+    col,
     select,
 )
 from colonnade.errors import ModelError
@@ -212,7 +213,7 @@ class TestArguments:
         class User(SQLModel, table=True):
             id: int | None = Field(default=None, primary_key=True)
             name: str
-            password_hash: str = Field(default="", secret=True)
+            password_hash: str = Field(secret=True)
 
         db.create_all()
         users = Resource(User, db, create=Account)
@@ -227,6 +228,23 @@ class TestArguments:
             assert (created.status_code, created.json()) == (201, {"id": 1, "name": "Ana"})
         with db.session() as session:
             assert session.get_one(User, 1).password_hash == "hsifdrows"
+
+    def test_a_required_column_that_nothing_sets_is_refused(self, db: Database) -> None:
+        class User(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            name: str
+            password_hash: str = Field(secret=True)
+
+        db.create_all()
+        with pytest.raises(ModelError, match="password_hash is required and has no default"):
+            FastAPI().include_router(Resource(User, db, create=Account))
+        forgetful = Resource(User, db, create=Account)
+
+        @forgetful.before("create")
+        def forget(values: dict[str, Any]) -> None: ...
+
+        with serving(forgetful) as client, pytest.raises(ModelError, match="have not set"):
+            client.post("/users", json={"name": "Ana", "password": "swordfish"})
 
     def test_a_hook_that_asks_for_what_does_not_exist_is_refused(self, tasks: Resource) -> None:
         with pytest.raises(ModelError, match=r"asks for row, .* before a create.*session, values"):
@@ -285,3 +303,49 @@ class TestCommitted:
             client.post("/tasks", json={"title": "a"})
             assert client.patch("/tasks/1", json={"title": "b"}).json()["title"] == "b"
         assert "failed after the update of the row with the key (1,)" in caplog.text
+
+
+class TestScopes:
+    @pytest.fixture
+    def projects(self, db: Database) -> Resource:
+        class Project(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            name: str
+
+        class Membership(SQLModel, table=True):
+            project_id: int = Field(foreign_key="project.id", primary_key=True)
+            user: str = Field(primary_key=True)
+
+        def own_projects(user: Annotated[str, Depends(current_user)]) -> Any:
+            memberships = select(Membership.project_id).where(Membership.user == user)
+            return col(Project.id).in_(memberships)
+
+        db.create_all()
+        projects = Resource(Project, db, scope=own_projects)
+
+        @projects.after("create")
+        def join(
+            session: Session, row: Project, user: Annotated[str, Depends(current_user)]
+        ) -> None:
+            if row.name != "Secret":
+                assert row.id is not None
+                session.add(Membership(project_id=row.id, user=user))
+
+        return projects
+
+    def test_a_hook_may_bring_a_new_row_into_its_scope(self, projects: Resource) -> None:
+        with serving(projects) as client:
+            headers = {"X-User": "ana"}
+            created = client.post("/projects", json={"name": "Website"}, headers=headers)
+            assert (created.status_code, created.json()["name"]) == (201, "Website")
+            assert len(client.get("/projects", headers=headers).json()) == 1
+            assert client.get("/projects", headers={"X-User": "ben"}).json() == []
+
+    def test_a_row_that_is_outside_at_the_end_is_refused(
+        self, db: Database, projects: Resource
+    ) -> None:
+        with serving(projects) as client:
+            refused = client.post("/projects", json={"name": "Secret"})
+            assert (refused.status_code, refused.json()["type"]) == (422, "urn:colonnade:scope")
+        with db.session() as session:
+            assert session.exec(select(projects.model)).all() == []

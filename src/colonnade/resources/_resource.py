@@ -369,6 +369,21 @@ class Resource(APIRouter):
             422: {**route.responses[422], "model": Annotated[Any, problem]},
         }
 
+    def _refuse_unset_columns(self) -> None:
+        """Refuse required columns that neither a body, a hook nor a scope could set."""
+        unset = self.table_context.create.unset_columns
+        if not unset or not self._operations & {"create", "batch"}:
+            return
+        if self._hooks.at("before", "create") or _scoping.has_scope(self.db, self._shape.table):
+            return
+        name = unset[0]
+        raise ModelError(
+            f"No request could create a {self.model.__name__}: {name} is required and has no "
+            f"default, and {self.create.__name__} does not have it. Set it in a hook, which must "
+            f'be registered before the app includes the Resource (@tasks.before("create")), give '
+            f'it a default, or leave "create" and "batch" out of operations.'
+        )
+
     def _replaced_keys(self, route: BaseRoute) -> set[tuple[str, str]]:
         return replaced_keys(route, self.prefix)
 
@@ -377,6 +392,7 @@ class Resource(APIRouter):
         table_context = self.table_context
         _refuse_orm_cascades(self._shape, self._operations)
         _refuse_protected_fields(self._shape, self.create, self.update)
+        self._refuse_unset_columns()
         tables = table_context.tables()
         _scoping.mark_used(self.db, tables, by=f"the Resource of {self.model.__name__}")
         scopes = _scoping.dependencies(self.db, tables)

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from colonnade.database import StatementBatch
+from colonnade.errors import ModelError
 from colonnade.models import Idempotency
 from colonnade.resources._hook_parameters import provided_of
 from colonnade.resources._table_context import TableContext
@@ -197,18 +198,43 @@ class WriteExecution:
         arguments = await self._arguments("before", change, session)
         await self.hooks.run("before", kind, session, arguments, provided)
         await session.flush()
-        row = await run(lambda connection: rows(connection, change))
+        if kind == "create":
+            self._complete(change)
+        has_after_hooks = bool(self.hooks.at("after", kind))
+        row = await run(partial(rows, change=change, checks_scope=not has_after_hooks))
         change.key = rows.key_of(row)
         arguments = await self._arguments("after", change, session)
-        if not self.hooks.at("after", kind):
+        if not has_after_hooks:
             return row, arguments
         await self.hooks.run("after", kind, session, arguments, provided)
         await session.flush()
 
         def current(connection: Connection) -> Any:
+            # Only now: a hook may have brought the row into its scope, as by a membership.
+            rows.check_scope(connection, row, change.scopes)
             return rows.render_if_may_fail(rows.current(connection, change.key, change.scopes))
 
         return await run(current) or row, arguments
+
+    def _complete(self, change: Change) -> None:
+        """Validate a new row whose required columns the hooks have set.
+
+        Raises:
+            ModelError: The hooks have not set one of them.
+            QueryError: The model does not accept the row.
+        """
+        inputs = self.table_context.create
+        set_by_scope = change.scopes.values(self.table_context.shape.table)
+        unset = [name for name in inputs.unset_columns if name not in set_by_scope]
+        missing = [name for name in unset if change.values.get(name) is None]
+        if missing:
+            raise ModelError(
+                f"The hooks before a create have not set {missing[0]} of "
+                f"{self.table_context.name}, which is required and not in the body."
+            )
+        if unset:
+            validated = inputs.validated({**set_by_scope, **change.values})
+            change.values = inputs.checked({name: validated[name] for name in change.values})
 
     async def _arguments(
         self, moment: Moment, change: Change, session: AsyncSession

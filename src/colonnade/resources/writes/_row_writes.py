@@ -6,7 +6,7 @@ from pydantic_core import from_json
 from sqlalchemy import Connection, literal_column, select
 
 from colonnade.database import Bound, Plan
-from colonnade.query import VALUE_PREFIX, Scope, Scopes, key_clause, key_parameters
+from colonnade.query import VALUE_PREFIX, Scopes, key_clause, key_parameters
 from colonnade.resources._table_context import TableContext, render_row
 from colonnade.resources.responses._failures import missing_row
 from colonnade.resources.responses._problems import Problem
@@ -67,17 +67,27 @@ class RowWrites:
             return row
         return WrittenRow(render_row(self.table_context.view, row.body), row.state, row.key)
 
-    def __call__(self, connection: Connection, change: Change) -> Any:
+    def __call__(self, connection: Connection, change: Change, *, checks_scope: bool = True) -> Any:
         """Execute a write and return ``body``, ``state`` and ``key`` of the row; None for a delete.
 
+        Args:
+            connection: The connection of the transaction.
+            change: The write.
+            checks_scope: Whether to check the condition of the scope; if not, the caller does.
+
         Raises:
-            Problem: 404, 409 or 412.
+            Problem: 404, 409, 412 or 422.
         """
-        if change.kind == "create":
-            return self.render_if_may_fail(self._insert(connection, change))
-        if change.kind == "update":
-            return self.render_if_may_fail(self._update(connection, change))
-        return self._delete(connection, change)
+        if change.kind == "delete":
+            return self._delete(connection, change)
+        write = self._insert if change.kind == "create" else self._update
+        row = write(connection, change)
+        if checks_scope:
+            self.check_scope(connection, row, change.scopes)
+        if self.table_context.reread_after_write:
+            # The response includes rows of the same table, which RETURNING shows before the write.
+            row = self.current(connection, self.key_of(row), change.scopes) or row
+        return self.render_if_may_fail(row)
 
     def needs_transaction(self, change: Change) -> bool:
         """Whether a write takes several statements, and so needs a transaction."""
@@ -185,7 +195,7 @@ class RowWrites:
         row = statement(connection)
         if row is None:
             raise missing_reference(references)
-        return self._check_written(connection, row, change.scopes)
+        return row
 
     def _update(self, connection: Connection, change: Change) -> Any:
         refuse_values_outside_scope(
@@ -204,7 +214,7 @@ class RowWrites:
             references = self.foreign_keys.to_check(change.values, change.scopes, creating=False)
             self._require_references(connection, change, references)
             self.trees.refuse_cycle(connection, change.key, change.values, parents)
-        return self._check_written(connection, self._execute(connection, change), change.scopes)
+        return self._execute(connection, change)
 
     def _delete(self, connection: Connection, change: Change) -> None:
         if self._compares_state(change):
@@ -213,21 +223,19 @@ class RowWrites:
 
     # Checks
 
-    def _check_written(self, connection: Connection, row: Any, scopes: Scopes) -> Any:
-        """Check that a written row is inside its scope, and return it."""
-        self._check_scope(connection, row, scopes.get(self.table_context.shape.table))
-        if self.table_context.reread_after_write:
-            # The response includes rows of the same table, which RETURNING shows before the write.
-            return self.current(connection, self.key_of(row), scopes) or row
-        return row
+    def check_scope(self, connection: Connection, row: Any, scopes: Scopes) -> None:
+        """Check that a written row meets the condition of its scope.
 
-    def _check_scope(self, connection: Connection, row: Any, scope: Scope | None) -> None:
+        Raises:
+            Problem: 422, the row is outside the scope.
+        """
         shape = self.table_context.shape
+        scope = scopes.get(shape.table)
+        if scope is None or scope.condition is None:
+            return
         source = shape.table.alias()
-        if scope is not None and scope.condition is not None:
-            parameters = key_parameters(self.key_of(row))
-            where = key_clause(shape, source)
-            check_scope(connection, scope, shape, where, source, parameters)
+        where, parameters = key_clause(shape, source), key_parameters(self.key_of(row))
+        check_scope(connection, scope, shape, where, source, parameters)
 
     def _require_references(
         self, connection: Connection, change: Change, references: list[Reference]
