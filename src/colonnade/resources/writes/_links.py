@@ -13,6 +13,7 @@ from colonnade.errors import QueryError, error_entry
 from colonnade.models import ColumnShape, RelationShape, Shape, schemas
 from colonnade.query import VALUE_PREFIX, QueryableTable, Scopes, read_includes, value_parameter
 from colonnade.resources import _scoping
+from colonnade.resources._reads import refuse_query_parameters
 from colonnade.resources._table_context import TableContext, render_row
 from colonnade.resources.responses._bodies import JSONBody, json_body
 from colonnade.resources.responses._failures import missing_row
@@ -202,6 +203,7 @@ class Link:
         scope = scopes.get(self.table)
         if scope is not None and scope.refused:
             raise Problem(403, "Your scope does not allow access to these links.", kind="scope")
+        refuse_query_parameters(request)
         return scopes
 
     def _key(self, segment: str) -> tuple[Any, ...]:

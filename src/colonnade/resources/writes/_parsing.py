@@ -10,7 +10,7 @@ from pydantic_core import to_json
 
 from colonnade.errors import QueryError, error_entry
 from colonnade.query import Scopes, read_value
-from colonnade.resources._reads import MAX_PARAMETERS, query_of
+from colonnade.resources._reads import MAX_PARAMETERS, query_of, refuse_query_parameters
 from colonnade.resources._table_context import TableContext
 from colonnade.resources.responses._bodies import json_body, read_body
 from colonnade.resources.responses._etags import expected_versions
@@ -77,7 +77,7 @@ class RequestParser:
 
     def delete_many(self, request: Request) -> ChangeSet:
         """Parse the keys of rows to delete."""
-        scopes, _ = self._scopes(request)
+        scopes, _ = self._scopes(request, has_query=True)
         segments = []
         usage = "Name the rows to delete: key=1&key=2"
         for name, value in query_of(request, "key".__eq__, max(MAX_PARAMETERS, self.max_rows)):
@@ -93,9 +93,13 @@ class RequestParser:
         )
         return ChangeSet("delete", [Change("delete", {}, scopes, key) for key in keys], scopes)
 
-    def _scopes(self, request: Request) -> tuple[Scopes, Mapping[str, Any]]:
+    def _scopes(
+        self, request: Request, *, has_query: bool = False
+    ) -> tuple[Scopes, Mapping[str, Any]]:
         """The scopes of a request, and the values that they give a new row."""
         scopes = self.table_context.scopes(request)
+        if not has_query:
+            refuse_query_parameters(request)
         return scopes, scopes.values(self.table_context.shape.table)
 
     def _read_rows(self, body: bytes, scope_values: Mapping[str, Any]) -> list[Parsed]:
