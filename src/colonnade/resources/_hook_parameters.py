@@ -34,9 +34,9 @@ def _collector(hook: Hook) -> Any:
 
     # FastAPI passes the request itself to a single parameter, which may be one of the hook.
     annotation = Annotated[Request, Depends(_request)]
-    own = Parameter(_REQUEST, Parameter.KEYWORD_ONLY, annotation=annotation)
+    first = Parameter(_REQUEST, Parameter.KEYWORD_ONLY, annotation=annotation)
     others = [parameter.replace(kind=Parameter.KEYWORD_ONLY) for parameter in hook.other_parameters]
-    collect.__signature__ = Signature([own, *others])  # type: ignore[attr-defined]  # FastAPI reads it
+    collect.__signature__ = Signature([first, *others])  # type: ignore[attr-defined]  # FastAPI reads it
     return collect
 
 
