@@ -192,3 +192,26 @@ def test_urls_have_the_root_path_and_are_quoted(db: Database) -> None:
         assert created[0].headers["Location"] == f"{base}/1"
         link = client.get("/größe x?limit=1").links["next"]["url"]
         assert link.startswith(f"{base}?limit=1&cursor=")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/tasks", {"title": "x"}),
+        ("POST", "/tasks:batch", [{"title": "x"}]),
+        ("PATCH", "/tasks/1", {"title": "x"}),
+        ("PATCH", "/tasks:batch", [{"id": 1, "title": "x"}]),
+        ("DELETE", "/tasks/1", None),
+        ("PUT", "/tasks/1/labels/1", None),
+        ("DELETE", "/tasks/1/labels/1", None),
+    ],
+)
+def test_a_write_refuses_query_parameters(
+    client: TestClient, method: str, path: str, body: Any
+) -> None:
+    before = client.get("/tasks").json()
+    refused = client.request(method, path, params={"fields": "id"}, json=body)
+    assert refused.status_code == 422
+    (error,) = refused.json()["errors"]
+    assert (error["constraint"], error["field"]) == ("unknown_parameter", "fields")
+    assert client.get("/tasks").json() == before

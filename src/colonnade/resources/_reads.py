@@ -95,6 +95,27 @@ def query_of(
     return [pair for pair in query if pair[0] not in declared or knows(pair[0])]
 
 
+def refuse_query_parameters(request: Request) -> None:
+    """Refuse the query parameters of a write, except those that a dependency declares.
+
+    Raises:
+        QueryError: There are others.
+    """
+    if not request.scope["query_string"]:
+        return
+    names = dict.fromkeys(name for name, _ in query_of(request, ().__contains__))
+    errors = [
+        error_entry(
+            "unknown_parameter",
+            ("query", name),
+            f"Unknown parameter {name}. This request has no query parameters.",
+        )
+        for name in names
+    ]
+    if errors:
+        raise QueryError(errors[:MAX_PARAMETERS])
+
+
 def path_of(request: Request) -> str:
     """Return the path of a request as the client sees it, quoted for a URL."""
     path = str(request.scope["path"])

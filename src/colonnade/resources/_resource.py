@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from enum import Enum
 from functools import cached_property
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, get_args
 from weakref import WeakValueDictionary
 
 from fastapi import APIRouter, Request, Response, params
@@ -20,7 +20,6 @@ from colonnade.errors import ModelError, QueryError
 from colonnade.models import Idempotency, Shape, schemas, snake
 from colonnade.query import Page, QueryableTable, did_you_mean
 from colonnade.resources import _scoping
-from colonnade.resources._hooks import Hooks, WriteKind
 from colonnade.resources._reads import ReadOperations, requested_page
 from colonnade.resources._table_context import TableContext
 from colonnade.resources.routes import _openapi as openapi
@@ -31,6 +30,7 @@ from colonnade.resources.routes._operations import GeneratedRoutes
 from colonnade.resources.routes._request_context import NO_CONTEXT, RequestContext, context_of
 from colonnade.resources.routes._route import ResourceRoute, Routes, replaced_keys, route_keys
 from colonnade.resources.routes._route_builder import Guards, Operation, ResourceOptions
+from colonnade.resources.writes._hooks import Hooks, Moment, WriteKind
 
 _resources: WeakValueDictionary[tuple[str, str], "Resource"] = WeakValueDictionary()
 """The Resources that exist, by the name in their operation ids, and the path."""
@@ -267,34 +267,60 @@ class Resource(APIRouter):
     def before(self, operation: WriteKind) -> Callable[[HookT], HookT]:
         """Register a function to call before a write, in its transaction.
 
-        It is called with the session and the values by field, which it may change; before a delete,
-        with the session and the key as a tuple. See ``docs/resources.md``.
+        The function names what it needs: ``session``; ``values``, a dict by field, which it may
+        change; ``body``, the validated create or update schema; before an update or a delete also
+        ``key``, a tuple, and ``row``, the row as it is, locked. Other parameters are those of an
+        endpoint: a ``Request``, ``Header()``, ``Depends()``. If the transaction is retried, the
+        function runs again.
 
         Args:
             operation: ``create``, ``update`` or ``delete``.
 
         Returns:
             The decorator, which returns the function unchanged.
+
+        Raises:
+            ModelError: The function asks for something that does not exist before the write.
         """
         return self._hook("before", operation)
 
     def after(self, operation: WriteKind) -> Callable[[HookT], HookT]:
         """Register a function to call after a write, in its transaction.
 
-        It is called with the session and the row; after a delete, with the session and the key as a
-        tuple.
+        The function names what it needs, as before a write: ``session``, ``row``, ``key``,
+        ``values`` and ``body``; after a delete ``session`` and ``key``.
 
         Args:
             operation: ``create``, ``update`` or ``delete``.
 
         Returns:
             The decorator, which returns the function unchanged.
+
+        Raises:
+            ModelError: The function asks for something that does not exist after the write.
         """
         return self._hook("after", operation)
 
-    def _hook(
-        self, when: Literal["before", "after"], operation: WriteKind
-    ) -> Callable[[HookT], HookT]:
+    def committed(self, operation: WriteKind) -> Callable[[HookT], HookT]:
+        """Register a function to call once after the commit of a write, for mails and queues.
+
+        The function names what it needs: ``row``, ``key`` and ``body``, or ``key`` after a delete,
+        and parameters of an endpoint. Its failure is logged with the key of the row, and does not
+        change the response. If the process stops between the commit and the call, it is not called:
+        write a row to an outbox table in ``after`` if it must happen.
+
+        Args:
+            operation: ``create``, ``update`` or ``delete``.
+
+        Returns:
+            The decorator, which returns the function unchanged.
+
+        Raises:
+            ModelError: The function asks for something that does not exist after the commit.
+        """
+        return self._hook("committed", operation)
+
+    def _hook(self, moment: Moment, operation: WriteKind) -> Callable[[HookT], HookT]:
         if operation not in get_args(WriteKind):
             raise ModelError(
                 f"Unknown operation {operation!r} for a hook. Use create, update or delete."
@@ -302,7 +328,7 @@ class Resource(APIRouter):
             )
 
         def add(hook: HookT) -> HookT:
-            self._hooks.add(when, operation, hook)
+            self._hooks.add(moment, operation, hook)
             return hook
 
         return add
@@ -343,6 +369,21 @@ class Resource(APIRouter):
             422: {**route.responses[422], "model": Annotated[Any, problem]},
         }
 
+    def _refuse_unset_columns(self) -> None:
+        """Refuse required columns that neither a body, a hook nor a scope could set."""
+        unset = self.table_context.create.unset_columns
+        if not unset or not self._operations & {"create", "batch"}:
+            return
+        if self._hooks.at("before", "create") or _scoping.has_scope(self.db, self._shape.table):
+            return
+        name = unset[0]
+        raise ModelError(
+            f"No request could create a {self.model.__name__}: {name} is required and has no "
+            f"default, and {self.create.__name__} does not have it. Set it in a hook, which must "
+            f'be registered before the app includes the Resource (@tasks.before("create")), give '
+            f'it a default, or leave "create" and "batch" out of operations.'
+        )
+
     def _replaced_keys(self, route: BaseRoute) -> set[tuple[str, str]]:
         return replaced_keys(route, self.prefix)
 
@@ -351,6 +392,7 @@ class Resource(APIRouter):
         table_context = self.table_context
         _refuse_orm_cascades(self._shape, self._operations)
         _refuse_protected_fields(self._shape, self.create, self.update)
+        self._refuse_unset_columns()
         tables = table_context.tables()
         _scoping.mark_used(self.db, tables, by=f"the Resource of {self.model.__name__}")
         scopes = _scoping.dependencies(self.db, tables)

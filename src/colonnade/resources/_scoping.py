@@ -111,6 +111,11 @@ def mark_used(db: Database, tables: Iterable[Table], by: str) -> None:
         _registry(db).used_by.setdefault(table, by)
 
 
+def has_scope(db: Database, table: Table) -> bool:
+    """Whether a table has a scope."""
+    return table in _registry(db).scopes
+
+
 def dependencies(db: Database, tables: Iterable[Table]) -> list[params.Depends]:
     """Return the scope dependencies of a route that accesses these tables."""
     scopes = _registry(db).scopes

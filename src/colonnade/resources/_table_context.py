@@ -17,7 +17,6 @@ from colonnade.errors import DatabaseError, QueryError
 from colonnade.models import ColumnShape, Shape
 from colonnade.query import Includes, QueryableTable, Scopes, read_includes
 from colonnade.resources import _scoping
-from colonnade.resources._hooks import RunStatements, in_session
 from colonnade.resources._plan_cache import PlanCache
 from colonnade.resources.responses._etags import ETags
 from colonnade.resources.responses._failures import deadline_exceeded, problem_of
@@ -25,6 +24,7 @@ from colonnade.resources.responses._problems import Problem
 from colonnade.resources.routes._disconnect import DEADLINE, DeadlineError, cancel_on_disconnect
 from colonnade.resources.routes._keys import Keys
 from colonnade.resources.routes._request_context import RequestContext
+from colonnade.resources.writes._hooks import RunStatements, in_session
 from colonnade.rows import BodyReader, View
 
 T = TypeVar("T")

@@ -1,6 +1,12 @@
 """Rows as JSON: what the database writes, what Pydantic writes, and request bodies as values."""
 
-from colonnade.rows._body_reader import MAX_ERRORS, BodyReader, check_batch_size, error_entries
+from colonnade.rows._body_reader import (
+    MAX_ERRORS,
+    NO_VALUES,
+    BodyReader,
+    check_batch_size,
+    error_entries,
+)
 from colonnade.rows._column_codecs import ColumnCodec, codec_of
 from colonnade.rows._json_sql import json_array, json_array_agg
 from colonnade.rows._statements import (
@@ -17,6 +23,7 @@ from colonnade.rows._views import UnreadableRowError, View
 __all__ = [
     "MAX_ANSWER_BYTES",
     "MAX_ERRORS",
+    "NO_VALUES",
     "BodyReader",
     "ColumnCodec",
     "ReturnedRow",

@@ -46,6 +46,9 @@ class BodyReader:
         shape: The table.
         schema: The schema of a body.
         complete: Whether a body describes a complete row, which the model validates as well.
+
+    Attributes:
+        unset_columns: Required columns that no body has: a hook or the scope must set them.
     """
 
     def __init__(self, shape: Shape, schema: type[BaseModel], *, complete: bool) -> None:
@@ -65,6 +68,16 @@ class BodyReader:
             for name in schema.model_fields
             if name in shape.columns
         }
+        # Columns without a default that no body has: a hook or the scope sets them.
+        self.unset_columns = (
+            [
+                name
+                for name, column in shape.columns.items()
+                if not (column.nullable or column.has_default or name in schema.model_fields)
+            ]
+            if complete
+            else []
+        )
         self._generated_datetimes = [
             name
             for name in self._columns
@@ -291,7 +304,7 @@ class BodyReader:
         if not self._is_derived:
             values |= (
                 self.validated(values, loc)
-                if self._is_complete
+                if self._is_complete and not self.unset_columns
                 else self._validated_changes(values, loc)
             )
         return self.checked(values, loc)

@@ -19,13 +19,13 @@ from colonnade.database import Database, capabilities_of
 from colonnade.errors import ModelError, QueryError, error_entry
 from colonnade.models import Idempotency, Shape, now
 from colonnade.query import Scopes
-from colonnade.resources._hooks import RunStatements
 from colonnade.resources._reads import path_of
 from colonnade.resources._table_context import TableContext
-from colonnade.resources._upserts import upsert
 from colonnade.resources.responses._bodies import JSONBody
 from colonnade.resources.responses._problems import Problem
 from colonnade.resources.routes._request_context import RequestContext
+from colonnade.resources.writes._hooks import RunStatements
+from colonnade.resources.writes._upserts import upsert
 
 HEADER = "Idempotency-Key"
 

@@ -8,11 +8,8 @@ from fastapi.routing import APIRouter
 from starlette.routing import BaseRoute
 
 from colonnade.models import plural, with_article
-from colonnade.resources._batches import BatchOperations
-from colonnade.resources._links import Link
 from colonnade.resources._reads import ReadOperations, requested_page
 from colonnade.resources._table_context import TableContext
-from colonnade.resources._writes import WriteOperations
 from colonnade.resources.routes import _openapi as openapi
 from colonnade.resources.routes._idempotency import HEADER
 from colonnade.resources.routes._relation_routes import RelationRoutes
@@ -24,6 +21,8 @@ from colonnade.resources.routes._route_builder import (
     with_body,
     words_of,
 )
+from colonnade.resources.writes._links import Link
+from colonnade.resources.writes._operations import WriteOperations
 
 
 class GeneratedRoutes:
@@ -46,8 +45,9 @@ class GeneratedRoutes:
         self.builder = RouteBuilder(router, table_context, options)
         self.table_context = table_context
         self.reads = reads
-        self.writes = WriteOperations(table_context, options.hooks, options.idempotency)
-        self.batches = BatchOperations(self.writes, options.max_limit)
+        self.writes = WriteOperations(
+            table_context, options.hooks, options.idempotency, options.max_limit
+        )
         self.relations = RelationRoutes(self.builder, reads)
         self.names = plural(self.builder.name)
 
@@ -194,20 +194,20 @@ class GeneratedRoutes:
 
     def _add_batch(self) -> None:
         operations = self.builder.options.operations
-        batches, max_rows = self.batches, self.builder.options.max_limit
+        writes, max_rows = self.writes, self.builder.options.max_limit
         rows = Annotated[Any, openapi.Rows(self.table_context.queryable, many=True)]
         # If singular and plural are the same, the operations on single rows have the name already.
         names = f"many_{self.builder.name}" if self.names == self.builder.name else self.names
         words = words_of(self.names)
 
         async def create_rows(request: Request, body: Any) -> Response:
-            return await batches.create(request)
+            return await writes.create_many(request)
 
         async def update_rows(request: Request, body: Any) -> Response:
-            return await batches.update(request)
+            return await writes.update_many(request)
 
         async def delete_rows(request: Request) -> Response:
-            return await batches.delete(request)
+            return await writes.delete_many(request)
 
         if "create" in operations:
             self.builder.add(

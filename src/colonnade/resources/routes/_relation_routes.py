@@ -10,7 +10,6 @@ from colonnade.errors import QueryError, error_entry
 from colonnade.models import RelationShape, singular, with_article
 from colonnade.query import PageReader, ParentRow, RelationTarget
 from colonnade.resources import _scoping
-from colonnade.resources._links import Link
 from colonnade.resources._reads import (
     MAX_TREE_DEPTH,
     ReadOperations,
@@ -21,6 +20,7 @@ from colonnade.resources._table_context import TableContext, Views
 from colonnade.resources.routes import _openapi as openapi
 from colonnade.resources.routes._request_context import context_of
 from colonnade.resources.routes._route_builder import RouteBuilder, with_body, words_of
+from colonnade.resources.writes._links import Link
 
 
 class RelationRoutes:

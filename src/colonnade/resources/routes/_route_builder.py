@@ -11,11 +11,12 @@ from fastapi.routing import APIRouter
 from starlette.routing import BaseRoute
 
 from colonnade.models import Idempotency, snake
-from colonnade.resources._hooks import Hooks
+from colonnade.resources._hook_parameters import hook_dependencies
 from colonnade.resources._table_context import TableContext
 from colonnade.resources.routes import _openapi as openapi
 from colonnade.resources.routes._named_values import component_name
 from colonnade.resources.routes._route import GeneratedRoute
+from colonnade.resources.writes._hooks import Hooks
 
 Operation = Literal["list", "read", "create", "update", "delete", "batch", "link"]
 """A kind of route that a Resource generates, for ``operations`` and ``dependencies``."""
@@ -113,7 +114,12 @@ class RouteBuilder:
             response_model=response_model,
             status_code=status,
             tags=list(router.tags),
-            dependencies=[*router.dependencies, *guards, *needed],
+            dependencies=[
+                *router.dependencies,
+                *guards,
+                *needed,
+                *hook_dependencies(self.options.hooks.of_kinds(operations)),
+            ],
             summary=summary,
             responses={**router.responses, **responses},
             deprecated=router.deprecated,

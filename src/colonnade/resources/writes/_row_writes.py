@@ -1,53 +1,27 @@
 """Writes of single rows on a connection, with the checks that a write must pass."""
 
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from pydantic_core import from_json
 from sqlalchemy import Connection, literal_column, select
 
 from colonnade.database import Bound, Plan
-from colonnade.query import VALUE_PREFIX, Scope, Scopes, key_clause, key_parameters
-from colonnade.resources._foreign_keys import ForeignKeys, Reference
-from colonnade.resources._hooks import WriteKind
+from colonnade.query import VALUE_PREFIX, Scopes, key_clause, key_parameters
 from colonnade.resources._table_context import TableContext, render_row
-from colonnade.resources._trees import Trees
-from colonnade.resources._write_rules import (
+from colonnade.resources.responses._failures import missing_row
+from colonnade.resources.responses._problems import Problem
+from colonnade.resources.writes._changes import Change, Key
+from colonnade.resources.writes._foreign_keys import ForeignKeys, Reference
+from colonnade.resources.writes._rules import (
     RowValidator,
     Values,
     check_scope,
     refuse_values_outside_scope,
     stored_row,
 )
-from colonnade.resources._write_statements import WriteStatements
-from colonnade.resources.responses._failures import missing_row
-from colonnade.resources.responses._problems import Problem
+from colonnade.resources.writes._statements import WriteStatements
+from colonnade.resources.writes._trees import Trees
 from colonnade.rows import codec_of
-
-Key = tuple[Any, ...]
-
-
-@dataclass(slots=True)
-class Write:
-    """A requested write of one row.
-
-    Attributes:
-        operation: The kind of write.
-        values: The values, by field; hooks may change them.
-        scopes: The scopes of the request.
-        key: The key of the row; empty for a create.
-        expected: The versions that ``If-Match`` accepts; None for any.
-    """
-
-    operation: WriteKind
-    values: Values
-    scopes: Scopes
-    key: Key = ()
-    expected: frozenset[str] | None = None
-
-    def copy(self) -> "Write":
-        """Copy the write with its values, so that a retry starts from the original values."""
-        return Write(self.operation, dict(self.values), self.scopes, self.key, self.expected)
 
 
 class WrittenRow(NamedTuple):
@@ -93,49 +67,59 @@ class RowWrites:
             return row
         return WrittenRow(render_row(self.table_context.view, row.body), row.state, row.key)
 
-    def __call__(self, connection: Connection, write: Write) -> Any:
+    def __call__(self, connection: Connection, change: Change, *, checks_scope: bool = True) -> Any:
         """Execute a write and return ``body``, ``state`` and ``key`` of the row; None for a delete.
 
-        Raises:
-            Problem: 404, 409 or 412.
-        """
-        if write.operation == "create":
-            return self.render_if_may_fail(self._insert(connection, write))
-        if write.operation == "update":
-            return self.render_if_may_fail(self._update(connection, write))
-        return self._delete(connection, write)
+        Args:
+            connection: The connection of the transaction.
+            change: The write.
+            checks_scope: Whether to check the condition of the scope; if not, the caller does.
 
-    def needs_transaction(self, write: Write) -> bool:
+        Raises:
+            Problem: 404, 409, 412 or 422.
+        """
+        if change.kind == "delete":
+            return self._delete(connection, change)
+        write = self._insert if change.kind == "create" else self._update
+        row = write(connection, change)
+        if checks_scope:
+            self.check_scope(connection, row, change.scopes)
+        if self.table_context.reread_after_write:
+            # The response includes rows of the same table, which RETURNING shows before the write.
+            row = self.current(connection, self.key_of(row), change.scopes) or row
+        return self.render_if_may_fail(row)
+
+    def needs_transaction(self, change: Change) -> bool:
         """Whether a write takes several statements, and so needs a transaction."""
-        if write.operation == "delete":
-            return self._compares_state(write)
-        scope = write.scopes.get(self.table_context.shape.table)
+        if change.kind == "delete":
+            return self._compares_state(change)
+        scope = change.scopes.get(self.table_context.shape.table)
         needs_transaction = self.table_context.reread_after_write or (
             scope is not None and scope.condition is not None
         )
         needs_transaction = needs_transaction or self.renders_before_commit
-        if write.operation == "create":
+        if change.kind == "create":
             return needs_transaction
-        validates = self.has_row_validator and bool(write.values)
-        parents = self.trees.new_parents(write.values)
-        return self._compares_state(write) or needs_transaction or validates or bool(parents)
+        validates = self.has_row_validator and bool(change.values)
+        parents = self.trees.new_parents(change.values)
+        return self._compares_state(change) or needs_transaction or validates or bool(parents)
 
-    def is_single_statement(self, write: Write) -> bool:
+    def is_single_statement(self, change: Change) -> bool:
         """Whether a write is a single statement."""
-        return not self.needs_transaction(write) and (
-            bool(write.values) or write.operation != "update"
+        return not self.needs_transaction(change) and (
+            bool(change.values) or change.kind != "update"
         )
 
-    def statement(self, write: Write) -> tuple[Bound[Any], list[Reference]]:
+    def statement(self, change: Change) -> tuple[Bound[Any], list[Reference]]:
         """Build the statement of a write, and return it with the foreign keys that it checks."""
-        if write.operation == "create":
-            return self.statements.insert(write.values, write.scopes)
-        if write.operation == "update":
+        if change.kind == "create":
+            return self.statements.insert(change.values, change.scopes)
+        if change.kind == "update":
             refuse_values_outside_scope(
-                write.values, write.scopes.get(self.table_context.shape.table)
+                change.values, change.scopes.get(self.table_context.shape.table)
             )
-            return self.statements.update(write.key, write.values, write.scopes, write.expected)
-        return self.statements.delete(write.key, write.scopes, write.expected), []
+            return self.statements.update(change.key, change.values, change.scopes, change.expected)
+        return self.statements.delete(change.key, change.scopes, change.expected), []
 
     def key_of(self, row: Any) -> Key:
         """Return the key of a written row."""
@@ -163,24 +147,24 @@ class RowWrites:
             statement = statement.with_for_update(of=source)
         return Plan(statement).run(connection, key_parameters(key) | dict(scopes.binds())).first()
 
-    def lock_current(self, connection: Connection, write: Write) -> Any:
+    def lock_current(self, connection: Connection, change: Change) -> Any:
         """Lock and return the row of a write.
 
         Raises:
             Problem: 404, no row in scope has the key; 412, the row has changed.
         """
-        row = self.current(connection, write.key, write.scopes, lock=True)
+        row = self.current(connection, change.key, change.scopes, lock=True)
         if row is None:
             raise self.table_context.not_found()
-        if not self._is_expected(row, write):
+        if not self._is_expected(row, change):
             raise self._precondition_failed()
         return row
 
-    def no_row_means_not_found(self, write: Write, references: list[Reference]) -> bool:
+    def no_row_means_not_found(self, change: Change, references: list[Reference]) -> bool:
         """Whether a write that returns no row can only mean that the row does not exist."""
-        return write.expected is None and not references
+        return change.expected is None and not references
 
-    def retry_locked(self, connection: Connection, write: Write) -> Any:
+    def retry_locked(self, connection: Connection, change: Change) -> Any:
         """Repeat a write that returned no row, with the row locked, to find out why.
 
         Other transactions may have changed the row since, so reading it would not be reliable.
@@ -189,72 +173,72 @@ class RowWrites:
             Problem: 404, no row in scope has the key; 412, the row has changed; 409, a foreign key
                 refers to a missing row.
         """
-        self.lock_current(connection, write)
-        statement, references = self.statement(write)
+        self.lock_current(connection, change)
+        statement, references = self.statement(change)
         row = statement(connection)
         if row is None:
             raise missing_reference(references) if references else self.table_context.not_found()
         return row
 
-    def _execute(self, connection: Connection, write: Write) -> Any:
+    def _execute(self, connection: Connection, change: Change) -> Any:
         """Execute the statement of a write and return its row."""
-        statement, references = self.statement(write)
+        statement, references = self.statement(change)
         row = statement(connection)
         if row is not None:
             return row
-        if self.no_row_means_not_found(write, references):
+        if self.no_row_means_not_found(change, references):
             raise self.table_context.not_found()
-        return self.retry_locked(connection, write)
+        return self.retry_locked(connection, change)
 
-    def _insert(self, connection: Connection, write: Write) -> Any:
-        statement, references = self.statements.insert(write.values, write.scopes)
+    def _insert(self, connection: Connection, change: Change) -> Any:
+        statement, references = self.statements.insert(change.values, change.scopes)
         row = statement(connection)
         if row is None:
             raise missing_reference(references)
-        return self._check_written(connection, row, write.scopes)
+        return row
 
-    def _update(self, connection: Connection, write: Write) -> Any:
-        refuse_values_outside_scope(write.values, write.scopes.get(self.table_context.shape.table))
-        parents = self.trees.new_parents(write.values)
+    def _update(self, connection: Connection, change: Change) -> Any:
+        refuse_values_outside_scope(
+            change.values, change.scopes.get(self.table_context.shape.table)
+        )
+        parents = self.trees.new_parents(change.values)
         self.trees.lock(connection, parents)
-        validates = self.has_row_validator and bool(write.values)
-        if parents or validates or self._compares_state(write) or not write.values:
-            row = self.lock_current(connection, write)
-            if not write.values:
+        validates = self.has_row_validator and bool(change.values)
+        if parents or validates or self._compares_state(change) or not change.values:
+            row = self.lock_current(connection, change)
+            if not change.values:
                 return row
         if validates:
-            write.values = self._validated_changes(connection, write)
+            change.values = self._validated_changes(connection, change)
         if parents:
-            references = self.foreign_keys.to_check(write.values, write.scopes, creating=False)
-            self._require_references(connection, write, references)
-            self.trees.refuse_cycle(connection, write.key, write.values, parents)
-        return self._check_written(connection, self._execute(connection, write), write.scopes)
+            references = self.foreign_keys.to_check(change.values, change.scopes, creating=False)
+            self._require_references(connection, change, references)
+            self.trees.refuse_cycle(connection, change.key, change.values, parents)
+        return self._execute(connection, change)
 
-    def _delete(self, connection: Connection, write: Write) -> None:
-        if self._compares_state(write):
-            self.lock_current(connection, write)
-        self._execute(connection, write)
+    def _delete(self, connection: Connection, change: Change) -> None:
+        if self._compares_state(change):
+            self.lock_current(connection, change)
+        self._execute(connection, change)
 
     # Checks
 
-    def _check_written(self, connection: Connection, row: Any, scopes: Scopes) -> Any:
-        """Check that a written row is inside its scope, and return it."""
-        self._check_scope(connection, row, scopes.get(self.table_context.shape.table))
-        if self.table_context.reread_after_write:
-            # The response includes rows of the same table, which RETURNING shows before the write.
-            return self.current(connection, self.key_of(row), scopes) or row
-        return row
+    def check_scope(self, connection: Connection, row: Any, scopes: Scopes) -> None:
+        """Check that a written row meets the condition of its scope.
 
-    def _check_scope(self, connection: Connection, row: Any, scope: Scope | None) -> None:
+        Raises:
+            Problem: 422, the row is outside the scope.
+        """
         shape = self.table_context.shape
+        scope = scopes.get(shape.table)
+        if scope is None or scope.condition is None:
+            return
         source = shape.table.alias()
-        if scope is not None and scope.condition is not None:
-            parameters = key_parameters(self.key_of(row))
-            where = key_clause(shape, source)
-            check_scope(connection, scope, shape, where, source, parameters)
+        where, parameters = key_clause(shape, source), key_parameters(self.key_of(row))
+        check_scope(connection, scope, shape, where, source, parameters)
 
     def _require_references(
-        self, connection: Connection, write: Write, references: list[Reference]
+        self, connection: Connection, change: Change, references: list[Reference]
     ) -> None:
         """Refuse foreign keys to rows outside the scope before another error reveals such a row."""
         if not references:
@@ -262,34 +246,35 @@ class RowWrites:
         shape = self.table_context.shape
         row = shape.table.alias()
         reachable_clauses = self.foreign_keys.reachable_clauses(
-            references, write.values, write.scopes, VALUE_PREFIX, row
+            references, change.values, change.scopes, VALUE_PREFIX, row
         )
         statement: Any = select(literal_column("1")).where(
             key_clause(shape, row), *reachable_clauses
         )
-        parameters = self.statements.parameters(write.values, write.scopes, prefix=VALUE_PREFIX)
-        parameters |= key_parameters(write.key)
+        parameters = self.statements.parameters(change.values, change.scopes, prefix=VALUE_PREFIX)
+        parameters |= key_parameters(change.key)
         if Plan(statement).run(connection, parameters).first() is None:
             raise missing_reference(references)
 
-    def _validated_changes(self, connection: Connection, write: Write) -> Values:
+    def _validated_changes(self, connection: Connection, change: Change) -> Values:
         """Validate the whole row with its new values, and return the resulting changes."""
         shape = self.table_context.shape
         source = shape.table.alias()
         stored = stored_row(
-            connection, shape, key_clause(shape, source), source, key_parameters(write.key)
+            connection, shape, key_clause(shape, source), source, key_parameters(change.key)
         )
         if stored is None:
             raise self.table_context.not_found()
-        return self._row_validator.changes(stored, write.values)
+        return self._row_validator.changes(stored, change.values)
 
-    def _compares_state(self, write: Write) -> bool:
+    def _compares_state(self, change: Change) -> bool:
         """Whether ``If-Match`` must be compared with a digest of the stored row."""
-        return write.expected is not None and not self.table_context.versioned
+        return change.expected is not None and not self.table_context.versioned
 
-    def _is_expected(self, row: Any, write: Write) -> bool:
+    def _is_expected(self, row: Any, change: Change) -> bool:
         return (
-            write.expected is None or self.table_context.etags.version(row.state) in write.expected
+            change.expected is None
+            or self.table_context.etags.version(row.state) in change.expected
         )
 
     def _precondition_failed(self) -> Problem:

@@ -6,10 +6,10 @@ from sqlalchemy import bindparam, delete, insert, literal_column, select, update
 
 from colonnade.database import Bound, Plan
 from colonnade.query import VALUE_PREFIX, Scopes, key_clause, key_parameters, value_parameter
-from colonnade.resources._foreign_keys import ForeignKeys, Reference
 from colonnade.resources._table_context import TableContext
-from colonnade.resources._trees import Trees
-from colonnade.resources._write_rules import Values, apply_scope_values
+from colonnade.resources.writes._foreign_keys import ForeignKeys, Reference
+from colonnade.resources.writes._rules import Values, apply_scope_values
+from colonnade.resources.writes._trees import Trees
 from colonnade.rows import ReturnedRow, codec_of, json_array, row_columns
 
 

@@ -24,9 +24,9 @@ from sqlalchemy.schema import ColumnCollectionConstraint
 from colonnade._sqlalchemy_compat import has_bind_expression, variants_of
 from colonnade.database import Bound, Plan, StatementBatch
 from colonnade.query import Scopes, compared_type, key_parameter, value_parameter
-from colonnade.resources._row_locks import after_locking, lock_in_order
-from colonnade.resources._write_rules import Values
-from colonnade.resources._write_statements import WriteStatements
+from colonnade.resources.writes._row_locks import after_locking, lock_in_order
+from colonnade.resources.writes._rules import Values
+from colonnade.resources.writes._statements import WriteStatements
 from colonnade.rows import ReturnedRow
 
 Key = tuple[Any, ...]

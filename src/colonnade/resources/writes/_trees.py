@@ -6,8 +6,8 @@ from sqlalchemy import ColumnElement, Connection, and_, exists, func, literal_co
 
 from colonnade.models import Shape
 from colonnade.query import VALUE_PREFIX, key_clause, key_parameters, value_parameter
-from colonnade.resources._foreign_keys import ForeignKeys, Reference, Values
 from colonnade.resources.responses._problems import Problem, field_error
+from colonnade.resources.writes._foreign_keys import ForeignKeys, Reference, Values
 
 
 class Trees:

@@ -10,11 +10,11 @@ from colonnade.database import Plan
 from colonnade.errors import QueryError, error_entry
 from colonnade.models import Shape, row_validator
 from colonnade.query import Scope
-from colonnade.resources._foreign_keys import ForeignKeys
 from colonnade.resources._table_context import TableContext
 from colonnade.resources.responses._failures import referenced
 from colonnade.resources.responses._problems import Problem
 from colonnade.resources.routes._request_context import RequestContext
+from colonnade.resources.writes._foreign_keys import ForeignKeys
 from colonnade.rows import BodyReader, error_entries
 
 Values = dict[str, Any]

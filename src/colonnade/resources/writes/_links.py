@@ -13,16 +13,22 @@ from colonnade.errors import QueryError, error_entry
 from colonnade.models import ColumnShape, RelationShape, Shape, schemas
 from colonnade.query import VALUE_PREFIX, QueryableTable, Scopes, read_includes, value_parameter
 from colonnade.resources import _scoping
-from colonnade.resources._foreign_keys import ForeignKeys
-from colonnade.resources._link_sides import (
+from colonnade.resources._reads import refuse_query_parameters
+from colonnade.resources._table_context import TableContext, render_row
+from colonnade.resources.responses._bodies import JSONBody, json_body
+from colonnade.resources.responses._failures import missing_row
+from colonnade.resources.responses._problems import Problem
+from colonnade.resources.routes._keys import OUT_OF_RANGE, Keys
+from colonnade.resources.routes._request_context import context_of
+from colonnade.resources.writes._foreign_keys import ForeignKeys
+from colonnade.resources.writes._link_sides import (
     column_keys,
     joins_by_equality,
     sides_of,
     target_key_columns,
 )
-from colonnade.resources._table_context import TableContext, render_row
-from colonnade.resources._upserts import upsert
-from colonnade.resources._write_rules import (
+from colonnade.resources.writes._operations import OK_BODY
+from colonnade.resources.writes._rules import (
     RowValidator,
     Values,
     check_scope,
@@ -30,12 +36,7 @@ from colonnade.resources._write_rules import (
     refuse_values_outside_scope,
     stored_row,
 )
-from colonnade.resources._writes import OK_BODY
-from colonnade.resources.responses._bodies import JSONBody, json_body
-from colonnade.resources.responses._failures import missing_row
-from colonnade.resources.responses._problems import Problem
-from colonnade.resources.routes._keys import OUT_OF_RANGE, Keys
-from colonnade.resources.routes._request_context import context_of
+from colonnade.resources.writes._upserts import upsert
 from colonnade.rows import BodyReader, ReturnedRow, View
 
 
@@ -202,6 +203,7 @@ class Link:
         scope = scopes.get(self.table)
         if scope is not None and scope.refused:
             raise Problem(403, "Your scope does not allow access to these links.", kind="scope")
+        refuse_query_parameters(request)
         return scopes
 
     def _key(self, segment: str) -> tuple[Any, ...]:

@@ -1,0 +1,1 @@
+"""Writes of rows: changes, the rules that they must pass, and their statements."""

@@ -1,0 +1,61 @@
+"""What a request asks to write, before any rule or statement."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from colonnade.query import Scopes
+from colonnade.resources.writes._hooks import WriteKind
+from colonnade.resources.writes._rules import Values
+
+Key = tuple[Any, ...]
+
+
+@dataclass(slots=True)
+class Change:
+    """The requested write of one row.
+
+    Attributes:
+        kind: What happens to the row.
+        values: The values, by field; hooks may change them.
+        scopes: The scopes of the request.
+        key: The key of the row; empty for a create.
+        expected: The versions that ``If-Match`` accepts; None for any.
+        body: The validated create or update schema; None for a delete.
+    """
+
+    kind: WriteKind
+    values: Values
+    scopes: Scopes
+    key: Key = ()
+    expected: frozenset[str] | None = None
+    body: Any = None
+
+    def copy(self) -> "Change":
+        """Copy the change with its values, so that a retry starts from the original values."""
+        values = dict(self.values)
+        return Change(self.kind, values, self.scopes, self.key, self.expected, self.body)
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeSet:
+    """The requested writes of rows of one table, all of them or none.
+
+    Attributes:
+        kind: What happens to each row.
+        changes: The rows, in the order of the request.
+        scopes: The scopes of the request.
+    """
+
+    kind: WriteKind
+    changes: Sequence[Change]
+    scopes: Scopes
+
+    def copy(self) -> "ChangeSet":
+        """Copy the changes, so that a retry starts from the original values."""
+        return ChangeSet(self.kind, [change.copy() for change in self.changes], self.scopes)
+
+    @property
+    def keys(self) -> list[Key]:
+        """The keys of the rows."""
+        return [change.key for change in self.changes]

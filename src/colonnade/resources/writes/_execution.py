@@ -1,0 +1,281 @@
+"""The last step of a write: its statements and hooks run in a transaction, or as one statement."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Any
+
+from fastapi import Request, Response
+from sqlalchemy import Connection
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from colonnade.database import StatementBatch
+from colonnade.errors import ModelError
+from colonnade.models import Idempotency
+from colonnade.resources._hook_parameters import provided_of
+from colonnade.resources._table_context import TableContext
+from colonnade.resources.responses._bodies import json_body
+from colonnade.resources.responses._unreadable import (
+    FAILURES,
+    name_unreadable,
+    row_of_key,
+    rows_of_keys,
+)
+from colonnade.resources.routes._idempotency import (
+    IdempotentRequest,
+    RequestFingerprint,
+    ResponseStore,
+)
+from colonnade.resources.routes._request_context import RequestContext, context_of
+from colonnade.resources.writes._changes import Change, ChangeSet
+from colonnade.resources.writes._hooks import Hooks, Moment, Provided, RunStatements
+from colonnade.resources.writes._row_writes import missing_reference
+from colonnade.resources.writes._rules import Values, name_foreign_key
+from colonnade.resources.writes._table_writer import TableWriter
+from colonnade.rows import UnreadableRowError
+
+WriteWithHooks = Callable[[AsyncSession, RunStatements], Awaitable[list[Any]]]
+Respond = Callable[[Sequence[Any]], Response]
+"""Builds the response from the written rows."""
+
+
+class WriteExecution:
+    """Executes the changes of one table, with hooks and ``Idempotency-Key``.
+
+    Args:
+        table_context: The table.
+        hooks: The hooks of the Resource.
+        idempotency: The table of stored responses; None to ignore ``Idempotency-Key``.
+    """
+
+    def __init__(
+        self, table_context: TableContext, hooks: Hooks, idempotency: type[Idempotency] | None
+    ) -> None:
+        self.table_context = table_context
+        self.hooks = hooks
+        self.writer = TableWriter(table_context)
+        self._response_store = (
+            ResponseStore(table_context, idempotency) if idempotency is not None else None
+        )
+
+    async def run(self, request: Request, changes: ChangeSet, respond: Respond) -> Response:
+        """Execute changes, and return the response.
+
+        Args:
+            request: The request.
+            changes: The changes.
+            respond: Builds the response from the written rows.
+        """
+        context = context_of(request)
+        committed: list[dict[str, Any]] = []
+        provided = provided_of(request)
+        with_hooks = None
+        if self.hooks.any(changes.kind):
+            with_hooks = partial(self._write_with_hooks, changes, provided, committed)
+        idempotent_request = await self._idempotent_request(request, changes)
+        work: Awaitable[Any]
+        if idempotent_request is None:
+            work = self._write(context, changes, with_hooks)
+        else:
+            work = idempotent_request.run(
+                context,
+                lambda connection: self.writer(connection, changes.copy()),
+                with_hooks,
+                respond,
+            )
+        try:
+            written: Any = await name_foreign_key(
+                context,
+                self.table_context,
+                work,
+                self.writer.rows.foreign_keys,
+                self._written_values(changes),
+            )
+            response: Response = written if idempotent_request else respond(written)
+        except FAILURES as error:
+            await self._name_unreadable(context, changes, error)
+            raise
+        for arguments in committed:
+            await self.hooks.run_committed(changes.kind, arguments, provided)
+        return response
+
+    async def _write(
+        self, context: RequestContext, changes: ChangeSet, with_hooks: WriteWithHooks | None
+    ) -> Sequence[Any]:
+        """Execute changes in the cheapest way that has all checks, and return the rows."""
+        table_context, writer = self.table_context, self.writer
+        deleting = changes.kind == "delete"
+        if with_hooks is not None:
+            return await table_context.run_hooked(context, with_hooks, deleting=deleting)
+        is_single = len(changes.changes) == 1
+        if is_single and writer.rows.is_single_statement(changes.changes[0]):
+            return [await self._run_statement(context, changes.changes[0].copy())]
+        bulk = None
+        if not is_single and not writer.rows.renders_before_commit:
+            bulk = writer.bulk(changes)
+        if bulk is not None:
+            begin = changes.kind == "update" or isinstance(bulk, StatementBatch)
+            return await table_context.run(context, bulk, begin=begin)
+        return await table_context.run(
+            context,
+            lambda connection: writer(connection, changes.copy()),
+            begin=not is_single or writer.rows.needs_transaction(changes.changes[0]),
+            deleting=deleting,
+        )
+
+    async def _run_statement(self, context: RequestContext, change: Change) -> Any:
+        """Run a single-statement write; a second one finds out why it returned no row."""
+        table_context, rows = self.table_context, self.writer.rows
+        original = change.copy()
+        statement, references = rows.statement(change)
+        deleting = change.kind == "delete"
+        row = await table_context.run(context, statement, deleting=deleting)
+        if row is not None:
+            return row
+        if change.kind == "create":
+            raise missing_reference(references)
+        if rows.no_row_means_not_found(change, references):
+            raise table_context.not_found()
+        return await table_context.run(
+            context,
+            lambda connection: rows.retry_locked(connection, original.copy()),
+            begin=True,
+            deleting=deleting,
+        )
+
+    async def _write_with_hooks(
+        self,
+        changes: ChangeSet,
+        provided: Provided,
+        committed: list[dict[str, Any]],
+        session: AsyncSession,
+        run: RunStatements,
+    ) -> list[Any]:
+        """Execute changes with their hooks, in the session of the transaction.
+
+        Args:
+            changes: The changes.
+            provided: The values of the hooks' parameters that FastAPI provides.
+            committed: Gets the arguments of the hooks after the commit, for each row.
+            session: The session.
+            run: Runs Core statements on it.
+        """
+        changes = changes.copy()
+        committed.clear()  # of an attempt that was rolled back
+        await run(partial(self.writer.lock, changes=changes))
+        if changes.kind == "delete":
+            await self._delete_with_hooks(changes, provided, session, run)
+            committed += [{"key": change.key} for change in changes.changes]
+            return []
+        written = []
+        for change in changes.changes:
+            row, arguments = await self._write_row_with_hooks(change, provided, session, run)
+            written.append(row)
+            committed.append(arguments)
+        return written
+
+    async def _delete_with_hooks(
+        self, changes: ChangeSet, provided: Provided, session: AsyncSession, run: RunStatements
+    ) -> None:
+        # One DELETE for all rows: those deleted by a cascade still exist for their hooks.
+        for change in changes.changes:
+            # Before the hooks, since their errors could reveal a row outside the scope.
+            await run(partial(self.writer.rows.lock_current, change=change))
+            arguments = await self._arguments("before", change, session)
+            await self.hooks.run("before", "delete", session, arguments, provided)
+        await session.flush()
+        await run(partial(self.writer.delete, changes=changes))
+        for change in changes.changes:
+            await self.hooks.run("after", "delete", session, {"key": change.key}, provided)
+
+    async def _write_row_with_hooks(
+        self, change: Change, provided: Provided, session: AsyncSession, run: RunStatements
+    ) -> tuple[Any, dict[str, Any]]:
+        """Execute the write of one row, and return the row and the arguments of later hooks."""
+        rows, kind = self.writer.rows, change.kind
+        if kind == "update":
+            # Before the hooks, since their errors could reveal a row outside the scope.
+            await run(partial(rows.lock_current, change=change))
+        arguments = await self._arguments("before", change, session)
+        await self.hooks.run("before", kind, session, arguments, provided)
+        await session.flush()
+        if kind == "create":
+            self._complete(change)
+        has_after_hooks = bool(self.hooks.at("after", kind))
+        row = await run(partial(rows, change=change, checks_scope=not has_after_hooks))
+        change.key = rows.key_of(row)
+        arguments = await self._arguments("after", change, session)
+        if not has_after_hooks:
+            return row, arguments
+        await self.hooks.run("after", kind, session, arguments, provided)
+        await session.flush()
+
+        def current(connection: Connection) -> Any:
+            # Only now: a hook may have brought the row into its scope, as by a membership.
+            rows.check_scope(connection, row, change.scopes)
+            return rows.render_if_may_fail(rows.current(connection, change.key, change.scopes))
+
+        return await run(current) or row, arguments
+
+    def _complete(self, change: Change) -> None:
+        """Validate a new row whose required columns the hooks have set.
+
+        Raises:
+            ModelError: The hooks have not set one of them.
+            QueryError: The model does not accept the row.
+        """
+        inputs = self.table_context.create
+        set_by_scope = change.scopes.values(self.table_context.shape.table)
+        unset = [name for name in inputs.unset_columns if name not in set_by_scope]
+        missing = [name for name in unset if change.values.get(name) is None]
+        if missing:
+            raise ModelError(
+                f"The hooks before a create have not set {missing[0]} of "
+                f"{self.table_context.name}, which is required and not in the body."
+            )
+        if unset:
+            validated = inputs.validated({**set_by_scope, **change.values})
+            change.values = inputs.checked({name: validated[name] for name in change.values})
+
+    async def _arguments(
+        self, moment: Moment, change: Change, session: AsyncSession
+    ) -> dict[str, Any]:
+        """The arguments of hooks; the row is read if one of them asks for it."""
+        arguments = {"values": change.values, "key": change.key, "body": change.body}
+        later: tuple[Moment, ...] = ("before",) if moment == "before" else ("after", "committed")
+        hooks = [hook for name in later for hook in self.hooks.at(name, change.kind)]
+        if any(hook.asks_for("row") for hook in hooks):
+            model = self.table_context.shape.model
+            arguments["row"] = await session.get(model, change.key, populate_existing=True)
+        return arguments
+
+    async def _idempotent_request(
+        self, request: Request, changes: ChangeSet
+    ) -> IdempotentRequest | None:
+        """Return the idempotent form of a POST; None if it has no ``Idempotency-Key``."""
+        if self._response_store is None or changes.kind != "create":
+            return None
+        fingerprint = RequestFingerprint.of(request, await json_body(request), changes.scopes)
+        return None if fingerprint is None else IdempotentRequest(self._response_store, fingerprint)
+
+    def _written_values(self, changes: ChangeSet) -> list[Values]:
+        """The values of each row, its key included, by field."""
+        names = [column.name for column in self.table_context.shape.primary_key]
+        return [
+            {**dict(zip(names, change.key, strict=False)), **change.values}
+            for change in changes.changes
+        ]
+
+    async def _name_unreadable(
+        self, context: RequestContext, changes: ChangeSet, error: Exception
+    ) -> None:
+        """Raise the problem that names the unreadable row of an update or a deletion."""
+        if changes.kind == "create":
+            return
+        table_context, scopes, keys = self.table_context, changes.scopes, changes.keys
+        if len(keys) == 1:
+            chosen = partial(row_of_key, table_context, keys[0], scopes)
+        elif isinstance(error, UnreadableRowError):  # which names its row already
+            return
+        else:
+            chosen = partial(rows_of_keys, table_context, keys, scopes)
+        await name_unreadable(context, error, table_context, table_context.view, scopes, chosen)
