@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import cached_property
 from itertools import islice
-from types import MappingProxyType
+from types import MappingProxyType, new_class
 from typing import Any
 
 from pydantic import MISSING, AliasChoices, AliasPath, BaseModel, TypeAdapter, ValidationError
@@ -46,14 +46,23 @@ class BodyReader:
         shape: The table.
         schema: The schema of a body.
         complete: Whether a body describes a complete row, which the model validates as well.
+        omitted: Columns that no body has because the relation it is nested in sets them.
 
     Attributes:
         unset_columns: Required columns that no body has: a hook or the scope must set them.
     """
 
-    def __init__(self, shape: Shape, schema: type[BaseModel], *, complete: bool) -> None:
+    def __init__(
+        self,
+        shape: Shape,
+        schema: type[BaseModel],
+        *,
+        complete: bool,
+        omitted: frozenset[str] = frozenset(),
+    ) -> None:
         self.shape = shape
-        self.schema = schema
+        self.omitted = omitted & schema.model_fields.keys()
+        self.schema = _with_optional(schema, self.omitted) if self.omitted else schema
         self._is_derived = schema in (schemas(shape.model).create, schemas(shape.model).update)
         self._is_complete = complete
         self._json_types = dict(self._documented_types())
@@ -66,7 +75,7 @@ class BodyReader:
         self._columns = {
             name: not shape.columns[name].nullable and shape.columns[name].has_default
             for name in schema.model_fields
-            if name in shape.columns
+            if name in shape.columns and name not in self.omitted
         }
         # Columns without a default that no body has: a hook or the scope sets them.
         self.unset_columns = (
@@ -74,6 +83,7 @@ class BodyReader:
                 name
                 for name, column in shape.columns.items()
                 if not (column.nullable or column.has_default or name in schema.model_fields)
+                and name not in omitted
             ]
             if complete
             else []
@@ -88,7 +98,9 @@ class BodyReader:
         }
         # Unknown fields are refused, unless the schema configures ``extra``.
         self._accepted_names = (
-            None if schema.model_config.get("extra") else set(_accepted_names(schema))
+            None
+            if schema.model_config.get("extra")
+            else set(_accepted_names(schema)) - {self._json_names[name] for name in self.omitted}
         )
         self._checks = {
             name: check
@@ -186,7 +198,7 @@ class BodyReader:
             raise QueryError([error_entry("too_deep", loc, "JSON is nested too deeply")]) from None
         if max_rows is not None and isinstance(raw, list):
             check_batch_size(len(raw), max_rows, loc)  # before validating each row
-        if raw is not _NOT_JSON and self._has_long_number(body):
+        if raw is not _NOT_JSON and self.has_long_number(body):
             body = to_json(raw)
         try:
             parsed = parse(self._with_scope_values(body, raw, scope_values))
@@ -217,17 +229,14 @@ class BodyReader:
         Raises:
             ValueError: It is not JSON.
         """
-        if not self._has_long_number(body):
+        if not self.has_long_number(body):
             return from_json(body, allow_inf_nan=False)
         raw = load_json(body)
         for row in raw if isinstance(raw, list) else [raw]:
-            for name in self._decimals if isinstance(row, dict) else ():
-                value = row.get(name)
-                if isinstance(value, LongNumber):
-                    row[name] = value.text
+            self.with_exact_decimals(row)
         return raw
 
-    def _has_long_number(self, body: bytes) -> bool:
+    def has_long_number(self, body: bytes) -> bool:
         """Whether a decimal may have more digits than a float keeps."""
         for pattern in self._decimals.values():  # noqa: SIM110 - half the time of any()
             if pattern.search(body) is not None:
@@ -261,8 +270,11 @@ class BodyReader:
                 message = PydanticKnownError(kind).message()  # type: ignore[arg-type]  # from _JSON_TYPES
                 yield error_entry(kind, (*loc, name), message)
         if self._accepted_names is not None and not row.keys() <= self._accepted_names:
+            omitted = {self._json_names[name] for name in self.omitted}
             for name in row.keys() - self._accepted_names:
                 message = "Extra inputs are not permitted"
+                if name in omitted:
+                    message = f"The relation sets {name}: leave it out of the body"
                 yield error_entry("extra_forbidden", (*loc, name), message)
 
     def values(
@@ -304,10 +316,23 @@ class BodyReader:
         if not self._is_derived:
             values |= (
                 self.validated(values, loc)
-                if self._is_complete and not self.unset_columns
+                if self._is_complete and not self.is_validated_later
                 else self._validated_changes(values, loc)
             )
         return self.checked(values, loc)
+
+    @property
+    def is_validated_later(self) -> bool:
+        """Whether the model validates a row only once its remaining columns are set."""
+        return bool(self.unset_columns) or bool(self.omitted and not self._is_derived)
+
+    def with_exact_decimals(self, row: Any) -> Any:
+        """A parsed row, with decimals as text where they have more digits than a float keeps."""
+        for name in self._decimals if isinstance(row, dict) else ():
+            value = row.get(name)
+            if isinstance(value, LongNumber):
+                row[name] = value.text
+        return row
 
     def _validated_changes(self, values: dict[str, Any], loc: tuple[Any, ...]) -> dict[str, Any]:
         """The changes of a custom schema, as the table's update schema validates them.
@@ -392,6 +417,16 @@ def error_entries(error: ValidationError, loc: tuple[Any, ...]) -> list[dict[str
         error_entry(detail["type"], (*loc, *detail["loc"]), detail["msg"], detail.get("input"))
         for detail in error.errors(include_url=False, include_context=False)[:MAX_ERRORS]
     ]
+
+
+def _with_optional(schema: type[BaseModel], names: frozenset[str]) -> type[BaseModel]:
+    """The schema with fields that a body does not have, and whose None is not validated."""
+    namespace: dict[str, Any] = {
+        "__module__": schema.__module__,
+        "__annotations__": dict.fromkeys(names, Any),
+        **dict.fromkeys(names),
+    }
+    return new_class(schema.__name__, (schema,), {}, lambda body: body.update(namespace))
 
 
 def _json_name(name: str, field: FieldInfo) -> str:

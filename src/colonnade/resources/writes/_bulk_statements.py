@@ -1,6 +1,6 @@
 """Bulk writes: one statement on PostgreSQL, one trip to the worker thread on SQLite."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pydantic_core import from_json
@@ -23,11 +23,23 @@ from sqlalchemy.schema import ColumnCollectionConstraint
 
 from colonnade._sqlalchemy_compat import has_bind_expression, variants_of
 from colonnade.database import Bound, Plan, StatementBatch
-from colonnade.query import Scopes, compared_type, key_parameter, value_parameter
+from colonnade.query import (
+    VALUE_PREFIX,
+    Scopes,
+    compared_type,
+    key_parameter,
+    value_parameter,
+)
+from colonnade.resources.writes._changes import Change
+from colonnade.resources.writes._foreign_keys import Reference, missing_reference
 from colonnade.resources.writes._row_locks import after_locking, lock_in_order
-from colonnade.resources.writes._rules import Values
+from colonnade.resources.writes._rules import (
+    Values,
+    apply_scope_values,
+    refuse_values_outside_scope,
+)
 from colonnade.resources.writes._statements import WriteStatements
-from colonnade.rows import ReturnedRow
+from colonnade.rows import ReturnedRow, codec_of
 
 Key = tuple[Any, ...]
 
@@ -50,34 +62,58 @@ class BulkStatements:
         self._table_context = statements.table_context
 
     def insert(
-        self, rows: list[Values], scopes: Scopes
+        self, rows: list[Values], scopes: Scopes, checked: frozenset[str] = frozenset()
     ) -> Bound[list[Any]] | StatementBatch[Any] | None:
         """Build the bulk insert of rows; None if some row needs an individual check.
 
-        The statement returns the rows in the given order.
+        The statement returns the rows in the given order. The caller checks the condition of the
+        scope.
 
         Args:
             rows: The values of each row, by field.
             scopes: The scopes of the request.
+            checked: Foreign key fields that refer to rows known to exist in scope.
         """
-        if self._needs_row_checks(rows, scopes):
+        if any(self._new_parents(row, checked) for row in rows):
             return None
         if self._table_context.backend == "sqlite":
-            return self._insert_batch(rows, scopes)
+            return None if scopes else self._insert_batch(rows, scopes)
+        scope = scopes.get(self._table_context.shape.table)
+        for row in rows:
+            apply_scope_values(row, scope)
         names = _common_names(rows)
         if (
             not self._can_use_arrays(names)
-            or not self._has_database_keys(names)
+            or not self._has_known_order(names)
             or self._has_row_defaults(names)
         ):
             return None
-        plan = self._table_context.plans.get(
-            ("insert many", names), lambda: self._insert_plan(names, scopes)
+        references = self._references(rows, scopes, checked, creating=True)
+        plan = self._plan(
+            "insert many",
+            names,
+            references,
+            scopes,
+            lambda: self._insert_plan(names, references, rows[0], scopes),
         )
-        return plan.bound(self._arrays(names, rows), _sorted_by_key)
+        order = self._order_of(rows) if self._has_given_keys(names) else _generated_key
+        parameters = self._arrays(names, rows) | dict(scopes.binds())
+
+        def read(result: Any) -> list[Any]:
+            written = result.all()
+            if len(written) < len(rows):
+                raise missing_reference(references)
+            return sorted(written, key=order)
+
+        return plan.bound(parameters, read)
 
     def update(
-        self, changes: list[tuple[Key, Values]], scopes: Scopes
+        self,
+        changes: list[tuple[Key, Values]],
+        scopes: Scopes,
+        checked: frozenset[str] = frozenset(),
+        *,
+        locked: bool = False,
     ) -> Bound[list[Any]] | StatementBatch[Any] | None:
         """Build the bulk update of rows, to be run in a transaction; None as for ``insert``.
 
@@ -86,33 +122,91 @@ class BulkStatements:
         Args:
             changes: The key and the new values of each row.
             scopes: The scopes of the request.
+            checked: Foreign key fields that refer to rows known to exist in scope.
+            locked: Whether the rows are known to exist in scope, and are locked.
         """
         rows = [values for _, values in changes]
         keys = [key for key, _ in changes]
-        if self._needs_row_checks(rows, scopes) or not all(rows):
+        if any(self._new_parents(row, checked) for row in rows) or not all(rows):
             return None
+        scope = scopes.get(self._table_context.shape.table)
+        for row in rows:
+            refuse_values_outside_scope(row, scope)
         if self._table_context.backend == "sqlite":
+            if scopes:
+                return None
             return StatementBatch([self._update_one(key, row, scopes) for key, row in changes])
         names = _common_names(rows)
+        references = self._references(rows, scopes, checked, creating=False)
         if (
             not self._can_use_arrays(names)
             or self._changes_unique_columns(names)
             or len(set(keys)) < len(keys)
+            # It could not tell a missing row from a missing reference.
+            or (references and not locked)
         ):
             return None
-        plan = self._table_context.plans.get(
-            ("update many", names), lambda: self._update_plan(names, scopes)
+        plan = self._plan(
+            "update many",
+            names,
+            references,
+            scopes,
+            lambda: self._update_plan(names, references, rows[0], scopes),
         )
-        parameters = self._arrays(names, rows)
+        parameters = self._arrays(names, rows) | dict(scopes.binds())
         parameters |= {
             key_parameter(index): list(part) for index, part in enumerate(zip(*keys, strict=True))
         }
-        return plan.bound(parameters, lambda result: self._require_all(result.all(), len(keys)))
 
-    def _needs_row_checks(self, rows: list[Values], scopes: Scopes) -> bool:
-        """Whether rows need a check of a scope or a parent, or must be read again."""
-        new_parents = self._statements.trees.new_parents
-        return bool(scopes) or self._table_context.reread_after_write or any(map(new_parents, rows))
+        def read(result: Any) -> list[Any]:
+            written = result.all()
+            if references and len(written) < len(keys):
+                raise missing_reference(references)
+            return self._require_all(written, len(keys))
+
+        return plan.bound(parameters, read)
+
+    @property
+    def is_available(self) -> bool:
+        """Whether one statement can write several rows."""
+        return self._table_context.backend == "postgresql"
+
+    def changes_unique_columns(self, changes: Sequence[Change]) -> bool:
+        """Whether one of the changes sets a unique column."""
+        return any(self._changes_unique_columns(tuple(change.values)) for change in changes)
+
+    def _new_parents(self, row: Values, checked: frozenset[str]) -> bool:
+        """Whether a row gets a parent in its own table that must be checked for cycles."""
+        trees = self._statements.trees
+        return bool(trees) and any(
+            not checked.issuperset(reference.names) for reference in trees.new_parents(row)
+        )
+
+    def _references(
+        self, rows: list[Values], scopes: Scopes, checked: frozenset[str], *, creating: bool
+    ) -> list[Reference]:
+        """The foreign keys of any of the rows that the statement must check."""
+        if not scopes:
+            return []
+        to_check = self._statements.foreign_keys.to_check
+        references = (
+            reference
+            for row in rows
+            for reference in to_check(row, scopes, creating=creating, already_checked=checked)
+        )
+        return list(dict.fromkeys(references))
+
+    def _plan(
+        self,
+        kind: str,
+        names: tuple[str, ...],
+        references: list[Reference],
+        scopes: Scopes,
+        make: Callable[[], Plan],
+    ) -> Plan:
+        checks = tuple(reference.names for reference in references)
+        structure = None if scopes.structure is None else (kind, names, checks, scopes.structure)
+        return self._table_context.plans.get(structure, make)
 
     def _insert_batch(self, rows: list[Values], scopes: Scopes) -> StatementBatch[Any]:
         plans: dict[frozenset[str], Plan] = {}
@@ -184,6 +278,28 @@ class BulkStatements:
             return False
         return not any(column is generated for column in self._columns(names))
 
+    def _has_given_keys(self, names: tuple[str, ...]) -> bool:
+        """Whether the rows have their keys before they are inserted."""
+        return {column.name for column in self._table_context.shape.primary_key} <= set(names)
+
+    def _has_known_order(self, names: tuple[str, ...]) -> bool:
+        """Whether the inserted rows can be told apart: by generated keys, or by given ones."""
+        return self._has_given_keys(names) or self._has_database_keys(names)
+
+    def _order_of(self, rows: list[Values]) -> Callable[[Any], int]:
+        """Return the position of a returned row among those that have their keys."""
+        key = self._table_context.shape.primary_key
+        codecs = [codec_of(column) for column in key]
+        positions = {
+            tuple(row[column.name] for column in key): index for index, row in enumerate(rows)
+        }
+
+        def position(row: Any) -> int:
+            parts = zip(codecs, from_json(row.key), strict=True)
+            return positions.get(tuple(codec.from_json(part) for codec, part in parts), 0)
+
+        return position
+
     def _has_row_defaults(self, names: tuple[str, ...]) -> bool:
         """Whether an omitted column has a default that Python computes for each row."""
         written = {column.key for column in self._columns(names)}
@@ -198,17 +314,26 @@ class BulkStatements:
         columns = zip(self._columns(names), names, strict=True)
         return {value_parameter(column): [row[name] for row in rows] for column, name in columns}
 
-    def _insert_plan(self, names: tuple[str, ...], scopes: Scopes) -> Plan:
+    def _insert_plan(
+        self, names: tuple[str, ...], references: list[Reference], values: Values, scopes: Scopes
+    ) -> Plan:
         table = self._table_context.shape.table
         columns = self._columns(names)
         input_rows = _unnested({value_parameter(column): column.type for column in columns})
-        chosen = select(*(input_rows.c[value_parameter(column)] for column in columns)).order_by(
-            input_rows.c.position
+        reachable = self._statements.foreign_keys.reachable_clauses(
+            references, values, scopes, VALUE_PREFIX, input_rows=input_rows
+        )
+        chosen = (
+            select(*(input_rows.c[value_parameter(column)] for column in columns))
+            .where(*reachable)
+            .order_by(input_rows.c.position)
         )
         returned = self._statements.returning_columns(ReturnedRow(table), scopes)
         return Plan(insert(table).from_select(columns, chosen).returning(*returned))
 
-    def _update_plan(self, names: tuple[str, ...], scopes: Scopes) -> Plan:
+    def _update_plan(
+        self, names: tuple[str, ...], references: list[Reference], values: Values, scopes: Scopes
+    ) -> Plan:
         shape = self._table_context.shape
         columns = self._columns(names)
         keys = {
@@ -221,7 +346,13 @@ class BulkStatements:
         input_rows = _unnested(types | {value_parameter(column): column.type for column in columns})
         key_rows = _unnested(types, name="key_rows")
         rows = shape.table.alias()
-        chosen = and_(*(rows.c[column.key] == key_rows.c[name] for name, column in keys.items()))
+        chosen = and_(
+            *(rows.c[column.key] == key_rows.c[name] for name, column in keys.items()),
+            *scopes.clauses(shape.table, rows),
+        )
+        reachable = self._statements.foreign_keys.reachable_clauses(
+            references, values, scopes, VALUE_PREFIX, shape.table, input_rows
+        )
         locked = lock_in_order(shape, rows, chosen, key_share=True).select_from(rows, key_rows)
         returned = self._statements.returning_columns(ReturnedRow(shape.table), scopes)
         return Plan(
@@ -229,6 +360,8 @@ class BulkStatements:
             .where(
                 *(column == input_rows.c[name] for name, column in keys.items()),
                 after_locking(locked),
+                *scopes.clauses(shape.table, shape.table),
+                *reachable,
             )
             .values({column: input_rows.c[value_parameter(column)] for column in columns})
             .returning(*returned, input_rows.c.position)
@@ -268,6 +401,6 @@ def _has_plain_array(kind: Any) -> bool:
     return isinstance(kind, ARRAY_TYPES) and not (isinstance(kind, Enum) and kind.native_enum)
 
 
-def _sorted_by_key(rows: Any) -> list[Any]:
-    """The rows in the order of their keys, which is the order of insertion."""
-    return sorted(rows.all(), key=lambda row: from_json(row.key))
+def _generated_key(row: Any) -> Any:
+    """The generated key of a returned row, which is in the order of insertion."""
+    return from_json(row.key)

@@ -1,7 +1,7 @@
 """What a request asks to write, before any rule or statement."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from colonnade.query import Scopes
@@ -22,6 +22,7 @@ class Change:
         key: The key of the row; empty for a create.
         expected: The versions that ``If-Match`` accepts; None for any.
         body: The validated create or update schema; None for a delete.
+        checked: Foreign key fields that refer to rows known to exist in scope.
     """
 
     kind: WriteKind
@@ -30,11 +31,11 @@ class Change:
     key: Key = ()
     expected: frozenset[str] | None = None
     body: Any = None
+    checked: frozenset[str] = frozenset()
 
     def copy(self) -> "Change":
         """Copy the change with its values, so that a retry starts from the original values."""
-        values = dict(self.values)
-        return Change(self.kind, values, self.scopes, self.key, self.expected, self.body)
+        return replace(self, values=dict(self.values))
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,8 +27,8 @@ from colonnade.resources.routes._idempotency import (
 )
 from colonnade.resources.routes._request_context import RequestContext, context_of
 from colonnade.resources.writes._changes import Change, ChangeSet
+from colonnade.resources.writes._foreign_keys import missing_reference
 from colonnade.resources.writes._hooks import Hooks, Moment, Provided, RunStatements
-from colonnade.resources.writes._row_writes import missing_reference
 from colonnade.resources.writes._rules import Values, name_foreign_key
 from colonnade.resources.writes._table_writer import TableWriter
 from colonnade.rows import UnreadableRowError

@@ -122,6 +122,7 @@ class ForeignKeys:
         scopes: Scopes,
         prefix: str,
         row: FromClause | None = None,
+        input_rows: FromClause | None = None,
     ) -> list[ColumnElement[bool]]:
         """Build the conditions that each foreign key refers to a row inside its table's scope.
 
@@ -131,21 +132,27 @@ class ForeignKeys:
             scopes: The scopes of the request.
             prefix: The prefix of the parameter names.
             row: The stored row, for the columns that are not written.
+            input_rows: The written rows of a bulk statement, with columns named like the
+                parameters; None if the values are parameters.
         """
         clauses: list[ColumnElement[bool]] = []
         for reference in references:
             target = reference.target.alias()
             matches, nulls = [], []
             for field, column in zip(reference.fields, reference.columns, strict=True):
-                value = reference.bind(field, prefix)
+                value: ColumnElement[Any] = reference.bind(field, prefix)
                 if field.name not in values and row is not None:
                     value = row.c[field.column.key]
                     nulls.append(value.is_(None))  # a foreign key with a null refers to nothing
+                elif input_rows is not None:
+                    value = input_rows.c[value_parameter(field.column, prefix)]
+                    nulls.append(value.is_(None))
                 matches.append(target.c[column.key] == value)
             inner: Select[Any] = select(literal_column("1")).select_from(target)
             inner = inner.where(and_(*matches, *scopes.clauses(reference.target, target)))
-            if row is not None:
-                inner = inner.correlate(row)
+            outer = [source for source in (row, input_rows) if source is not None]
+            if outer:
+                inner = inner.correlate(*outer)
             clauses.append(or_(*nulls, exists(inner)) if nulls else exists(inner))
         return clauses
 
@@ -166,6 +173,11 @@ class ForeignKeys:
                 ):
                     return missing_row(reference.body_names, reference.name)
         return None
+
+
+def missing_reference(references: list[Reference]) -> Problem:
+    """Build the problem of foreign keys that refer to rows outside the scope."""
+    return missing_row((name for reference in references for name in reference.body_names), None)
 
 
 def _exists(reference: Reference, values: Values) -> Select[Any]:

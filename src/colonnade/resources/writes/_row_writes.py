@@ -8,10 +8,9 @@ from sqlalchemy import Connection, literal_column, select
 from colonnade.database import Bound, Plan
 from colonnade.query import VALUE_PREFIX, Scopes, key_clause, key_parameters
 from colonnade.resources._table_context import TableContext, render_row
-from colonnade.resources.responses._failures import missing_row
 from colonnade.resources.responses._problems import Problem
 from colonnade.resources.writes._changes import Change, Key
-from colonnade.resources.writes._foreign_keys import ForeignKeys, Reference
+from colonnade.resources.writes._foreign_keys import ForeignKeys, Reference, missing_reference
 from colonnade.resources.writes._rules import (
     RowValidator,
     Values,
@@ -113,12 +112,14 @@ class RowWrites:
     def statement(self, change: Change) -> tuple[Bound[Any], list[Reference]]:
         """Build the statement of a write, and return it with the foreign keys that it checks."""
         if change.kind == "create":
-            return self.statements.insert(change.values, change.scopes)
+            return self.statements.insert(change.values, change.scopes, change.checked)
         if change.kind == "update":
             refuse_values_outside_scope(
                 change.values, change.scopes.get(self.table_context.shape.table)
             )
-            return self.statements.update(change.key, change.values, change.scopes, change.expected)
+            return self.statements.update(
+                change.key, change.values, change.scopes, change.expected, change.checked
+            )
         return self.statements.delete(change.key, change.scopes, change.expected), []
 
     def key_of(self, row: Any) -> Key:
@@ -191,7 +192,7 @@ class RowWrites:
         return self.retry_locked(connection, change)
 
     def _insert(self, connection: Connection, change: Change) -> Any:
-        statement, references = self.statements.insert(change.values, change.scopes)
+        statement, references = self.statement(change)
         row = statement(connection)
         if row is None:
             raise missing_reference(references)
@@ -209,9 +210,11 @@ class RowWrites:
             if not change.values:
                 return row
         if validates:
-            change.values = self._validated_changes(connection, change)
+            change.values = self.validated_changes(connection, change)
         if parents:
-            references = self.foreign_keys.to_check(change.values, change.scopes, creating=False)
+            references = self.foreign_keys.to_check(
+                change.values, change.scopes, creating=False, already_checked=change.checked
+            )
             self._require_references(connection, change, references)
             self.trees.refuse_cycle(connection, change.key, change.values, parents)
         return self._execute(connection, change)
@@ -256,8 +259,12 @@ class RowWrites:
         if Plan(statement).run(connection, parameters).first() is None:
             raise missing_reference(references)
 
-    def _validated_changes(self, connection: Connection, change: Change) -> Values:
-        """Validate the whole row with its new values, and return the resulting changes."""
+    def validated_changes(self, connection: Connection, change: Change) -> Values:
+        """Lock and validate the whole row with its new values; return the resulting changes.
+
+        Raises:
+            QueryError: The model does not accept the row.
+        """
         shape = self.table_context.shape
         source = shape.table.alias()
         stored = stored_row(
@@ -265,7 +272,15 @@ class RowWrites:
         )
         if stored is None:
             raise self.table_context.not_found()
-        return self._row_validator.changes(stored, change.values)
+        return self.validated(stored, change)
+
+    def validated(self, stored: Values, change: Change) -> Values:
+        """Validate a stored row with its new values, and return the resulting changes.
+
+        Raises:
+            QueryError: The model does not accept the row.
+        """
+        return self._row_validator.changes(stored, change.values) if change.values else {}
 
     def _compares_state(self, change: Change) -> bool:
         """Whether ``If-Match`` must be compared with a digest of the stored row."""
@@ -281,8 +296,3 @@ class RowWrites:
         """Build the 412 for a row that ``If-Match`` does not accept."""
         detail = f"This {self.table_context.name} has changed since it was read. Read it again."
         return Problem(412, detail, kind="changed")
-
-
-def missing_reference(references: list[Reference]) -> Problem:
-    """Build the problem of foreign keys that refer to rows outside the scope."""
-    return missing_row((name for reference in references for name in reference.body_names), None)

@@ -74,11 +74,13 @@ def check_scope(
         return
     statement = select(func.count()).select_from(source).where(where, scope.clause(source))
     if not Plan(statement).run(connection, parameters).scalar_one():
-        raise Problem(
-            422,
-            f"This change would move the {shape.model.__name__} outside your scope.",
-            kind="scope",
-        )
+        raise outside_scope(shape)
+
+
+def outside_scope(shape: Shape) -> Problem:
+    """Build the problem of a written row that does not meet the condition of its scope."""
+    detail = f"This change would move the {shape.model.__name__} outside your scope."
+    return Problem(422, detail, kind="scope")
 
 
 class RowValidator:

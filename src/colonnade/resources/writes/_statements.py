@@ -29,12 +29,16 @@ class WriteStatements:
         self.foreign_keys = foreign_keys
         self.trees = trees
 
-    def insert(self, values: Values, scopes: Scopes) -> tuple[Bound[Any], list[Reference]]:
+    def insert(
+        self, values: Values, scopes: Scopes, checked: frozenset[str] = frozenset()
+    ) -> tuple[Bound[Any], list[Reference]]:
         """Build the INSERT of a row, and return it with the foreign keys that it checks."""
         table_context = self.table_context
         apply_scope_values(values, scopes.get(table_context.shape.table))
         self.trees.refuse_self(values)
-        references = self.foreign_keys.to_check(values, scopes, creating=True)
+        references = self.foreign_keys.to_check(
+            values, scopes, creating=True, already_checked=checked
+        )
         names = tuple(sorted(values))
         structure = (
             "insert",
@@ -69,10 +73,13 @@ class WriteStatements:
         values: Values,
         scopes: Scopes,
         expected: frozenset[str] | None,
+        checked: frozenset[str] = frozenset(),
     ) -> tuple[Bound[Any], list[Reference]]:
         """Build the UPDATE of a row, and return it with the foreign keys that it checks."""
         table_context = self.table_context
-        references = self.foreign_keys.to_check(values, scopes, creating=False)
+        references = self.foreign_keys.to_check(
+            values, scopes, creating=False, already_checked=checked
+        )
         match = expected if table_context.versioned else None
         names = tuple(sorted(values))
         structure = (

@@ -1,5 +1,7 @@
 """The writes of one table, in as few statements as the checks of its rows allow."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import (
@@ -18,9 +20,10 @@ from colonnade.database import Bound, StatementBatch
 from colonnade.query import Scopes, compared_type
 from colonnade.resources._table_context import TableContext
 from colonnade.resources.writes._bulk_statements import BulkStatements
-from colonnade.resources.writes._changes import ChangeSet, Key
+from colonnade.resources.writes._changes import Change, ChangeSet, Key
 from colonnade.resources.writes._row_locks import after_locking, lock_in_order
 from colonnade.resources.writes._row_writes import RowWrites
+from colonnade.resources.writes._rules import outside_scope
 
 
 class TableWriter:
@@ -46,26 +49,152 @@ class TableWriter:
         Raises:
             Problem: 404, 409 or 412.
         """
-        if len(changes.changes) == 1:
-            row = self.rows(connection, changes.changes[0])
-            return [] if changes.kind == "delete" else [row]
         if changes.kind == "delete":
             self.delete(connection, changes)
             return []
-        bulk = self.bulk(changes)
-        if bulk is not None:
-            return [self.rows.render_if_may_fail(row) for row in bulk(connection)]
+        if len(changes.changes) == 1:
+            return [self.rows(connection, changes.changes[0])]
         self.lock(connection, changes)
-        return [self.rows(connection, change) for change in changes.changes]
+        return self.write(connection, changes.changes)
+
+    def write(
+        self,
+        connection: Connection,
+        changes: Sequence[Change],
+        *,
+        locked: bool = False,
+        checks_scope: bool = True,
+    ) -> list[Any]:
+        """Create or update rows, and return ``body``, ``state`` and ``key`` of each.
+
+        Args:
+            connection: The connection of the transaction.
+            changes: The rows, all of one kind.
+            locked: Whether the rows of an update are known to exist in scope, and are locked.
+            checks_scope: Whether to check the condition of the scope; if not, the caller does.
+
+        Raises:
+            Problem: 404, 409, 412 or 422.
+        """
+        if len(changes) == 1 or not self._bulk.is_available:
+            return [self.rows(connection, change, checks_scope=checks_scope) for change in changes]
+        scopes = changes[0].scopes
+        written: list[Any] = [None] * len(changes)
+        for indexes in self._groups(changes):
+            rows = self._write_group(connection, [changes[index] for index in indexes], locked)
+            for index, row in zip(indexes, rows, strict=True):
+                written[index] = row
+        if checks_scope:
+            self.check_scope(connection, [self.rows.key_of(row) for row in written], scopes)
+        if self.table_context.reread_after_write:
+            keys = [self.rows.key_of(row) for row in written]
+            written = self.current(connection, keys, scopes)
+        return [self.rows.render_if_may_fail(row) for row in written]
 
     def bulk(self, changes: ChangeSet) -> Bound[list[Any]] | StatementBatch[Any] | None:
-        """Build the statements for rows that need no individual checks; None for others."""
-        if changes.kind == "create":
-            return self._bulk.insert([change.values for change in changes.changes], changes.scopes)
-        if changes.kind == "update" and not self.rows.has_row_validator:
-            keyed = [(change.key, change.values) for change in changes.changes]
-            return self._bulk.update(keyed, changes.scopes)
-        return None
+        """Build the statements for rows that need no other checks; None for others."""
+        if changes.kind == "delete" or self.table_context.reread_after_write:
+            return None
+        scope = changes.scopes.get(self.table_context.shape.table)
+        if scope is not None and scope.condition is not None:
+            return None
+        if changes.kind == "update" and self.rows.has_row_validator:
+            return None
+        return self._statement(changes.changes)
+
+    def _statement(
+        self, changes: Sequence[Change], *, locked: bool = False
+    ) -> Bound[list[Any]] | StatementBatch[Any] | None:
+        scopes, checked = changes[0].scopes, changes[0].checked
+        if changes[0].kind == "create":
+            return self._bulk.insert([change.values for change in changes], scopes, checked)
+        if any(change.expected is not None for change in changes):
+            return None
+        keyed = [(change.key, change.values) for change in changes]
+        return self._bulk.update(keyed, scopes, checked, locked=locked)
+
+    def _groups(self, changes: Sequence[Change]) -> list[list[int]]:
+        """The indexes of the rows that one statement can write: those with the same fields.
+
+        Only neighbours are created together, in the order of their keys.
+        """
+        is_update = changes[0].kind == "update"
+        if is_update and len({change.key for change in changes}) < len(changes):
+            return [[index] for index in range(len(changes))]
+        groups: dict[Any, list[int]] = {}
+        run = 0
+        for index, change in enumerate(changes):
+            names = frozenset(change.values)
+            if change.kind == "create" and index and names != frozenset(changes[index - 1].values):
+                run += 1
+            groups.setdefault((run, names), []).append(index)
+        if is_update and len(groups) > 1 and self._bulk.changes_unique_columns(changes):
+            return [[index] for index in range(len(changes))]
+        return list(groups.values())
+
+    def _write_group(
+        self, connection: Connection, changes: list[Change], locked: bool
+    ) -> list[Any]:
+        """Write rows with the same fields, in one statement if they need no individual checks."""
+        prepared = changes
+        if changes[0].kind == "update" and self.rows.has_row_validator:
+            prepared = self._validated(connection, changes)
+            locked = True
+        bulk = self._statement(prepared, locked=locked) if len(changes) > 1 else None
+        if bulk is not None:
+            return bulk(connection)
+        return [self.rows(connection, change, checks_scope=False) for change in changes]
+
+    def _validated(self, connection: Connection, changes: list[Change]) -> list[Change]:
+        """Lock and validate the whole rows with their new values; return the resulting changes.
+
+        Raises:
+            Problem: 404, a row does not exist.
+            QueryError: The model does not accept a row.
+        """
+        shape = self.table_context.shape
+        rows = shape.table.alias()
+        scopes = changes[0].scopes
+        columns = [rows.c[column.column.key] for column in shape.columns.values()]
+        keys = [rows.c[column.column.key] for column in shape.primary_key]
+        chosen = self._rows_clause(rows, [change.key for change in changes], scopes)
+        statement = select(*columns).where(chosen).order_by(*keys).with_for_update(of=rows)
+        stored = {}
+        for row in connection.execute(statement, dict(scopes.binds())):
+            values = dict(zip(shape.columns, row, strict=True))
+            stored[tuple(values[column.name] for column in shape.primary_key)] = values
+        if len(stored) < len(changes):
+            raise self.table_context.not_found()
+        return [
+            replace(change, values=self.rows.validated(stored[change.key], change))
+            for change in changes
+        ]
+
+    def check_scope(self, connection: Connection, keys: Sequence[Key], scopes: Scopes) -> None:
+        """Check that written rows meet the condition of their scope.
+
+        Raises:
+            Problem: 422, a row is outside the scope.
+        """
+        shape = self.table_context.shape
+        scope = scopes.get(shape.table)
+        if scope is None or scope.condition is None or not keys:
+            return
+        rows = shape.table.alias()
+        distinct = list(dict.fromkeys(keys))
+        count = select(func.count()).where(self._rows_clause(rows, distinct, scopes))
+        if connection.execute(count, dict(scopes.binds())).scalar_one() < len(distinct):
+            raise outside_scope(shape)
+
+    def current(self, connection: Connection, keys: Sequence[Key], scopes: Scopes) -> list[Any]:
+        """Return ``body``, ``state`` and ``key`` of stored rows; None for a row out of scope."""
+        rows = self.table_context.shape.table.alias()
+        statement = select(*self.rows.statements.returning_columns(rows, scopes)).where(
+            self._rows_clause(rows, list(dict.fromkeys(keys)), scopes)
+        )
+        found = connection.execute(statement, dict(scopes.binds())).all()
+        by_key = {self.rows.key_of(row): row for row in found}
+        return [by_key.get(key) for key in keys]
 
     def delete(self, connection: Connection, changes: ChangeSet) -> None:
         """Delete rows in one statement.
