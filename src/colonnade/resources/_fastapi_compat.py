@@ -9,9 +9,10 @@ from collections.abc import Awaitable, Callable, Iterator
 from inspect import getclosurevars, isfunction
 from typing import Any
 
-from fastapi import Depends, Request, Response
+from fastapi import Request, Response, params
 from fastapi.dependencies.models import Dependant
 from fastapi.dependencies.utils import get_dependant, solve_dependencies
+from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.models import APIKeyIn
 from fastapi.security.api_key import APIKeyBase
 from fastapi.security.base import SecurityBase
@@ -85,9 +86,17 @@ async def solve(dependency: Callable[..., Any], request: Request) -> Any:
 
     A dependency that yields is closed with those of the request.
     """
+    return await solve_dependency(params.Depends(dependency), request)
 
-    def endpoint(solved: Any = Depends(dependency)) -> None:  # noqa: B008 - as FastAPI has it
-        ...
+
+async def solve_dependency(dependency: params.Depends, request: Request) -> Any:
+    """Return what FastAPI solves ``Depends(...)`` to: see ``solve``.
+
+    Raises:
+        RequestValidationError: The request lacks what the dependency needs.
+    """
+
+    def endpoint(solved: Any = dependency) -> None: ...
 
     solved = await solve_dependencies(
         request=request,
@@ -96,6 +105,8 @@ async def solve(dependency: Callable[..., Any], request: Request) -> Any:
         async_exit_stack=request.scope[_EXIT_STACK],
         embed_body_fields=False,
     )
+    if solved.errors:
+        raise RequestValidationError(solved.errors)
     return solved.values.get("solved")
 
 

@@ -28,9 +28,17 @@ from colonnade.resources.routes._named_values import component_name
 from colonnade.resources.routes._names import path_of
 from colonnade.resources.routes._operations import GeneratedRoutes
 from colonnade.resources.routes._request_context import NO_CONTEXT, RequestContext, context_of
-from colonnade.resources.routes._route import ResourceRoute, Routes, replaced_keys, route_keys
+from colonnade.resources.routes._route import (
+    GeneratedRoute,
+    ResourceRoute,
+    Routes,
+    replaced_keys,
+    route_keys,
+)
 from colonnade.resources.routes._route_builder import Guards, Operation, ResourceOptions
 from colonnade.resources.writes._hooks import Hooks, Moment, WriteKind
+from colonnade.resources.writes._table_writer import TableWriter
+from colonnade.resources.writes.nested._tables import WritableTable
 
 _resources: WeakValueDictionary[tuple[str, str], "Resource"] = WeakValueDictionary()
 """The Resources that exist, by the name in their operation ids, and the path."""
@@ -39,6 +47,8 @@ OPERATIONS: frozenset[Operation] = frozenset(get_args(Operation))
 """All operations of a Resource, for ``operations=OPERATIONS - {"delete"}``."""
 
 HookT = TypeVar("HookT", bound=Callable[..., Any])
+Nested = Mapping[str, "Resource | Callable[[], Resource]"]
+"""The Resources of relations, by the names of the relations."""
 
 
 class Resource(APIRouter):
@@ -57,6 +67,10 @@ class Resource(APIRouter):
             are part of every response.
         include: The relations that requests may include, filter across, and list, such as
             ``["project", "assignments.worker"]``.
+        nested: The relations that a body may write with its row, each with the Resource of the
+            related table, whose operations, dependencies, schemas and hooks apply, such as
+            ``{"tasks": tasks}``. A function returns a Resource that does not exist yet:
+            ``{"subtasks": lambda: tasks}``.
         scope: A dependency that returns which rows a request may access: a mapping of fields to
             values, which new rows get; a condition; or None, which denies access. The scope
             applies to the table in every Resource of the database; ``Unscoped`` opts out here.
@@ -119,6 +133,7 @@ class Resource(APIRouter):
         update: type[BaseModel] | None = None,
         read: type[BaseModel] | None = None,
         include: Sequence[str] = (),
+        nested: Nested | None = None,
         scope: Any = None,
         operations: set[Operation] | frozenset[Operation] = OPERATIONS,
         dependencies: Sequence[params.Depends] | Guards = (),
@@ -163,6 +178,7 @@ class Resource(APIRouter):
         self._max_limit = max_limit
         self._idempotency = idempotency
         self._hooks = Hooks()
+        self._nested = dict(nested or {})
 
     def _choose_operation_prefix(self) -> str:
         """What the operation ids begin with: the path, if they would be those of another Resource.
@@ -221,6 +237,65 @@ class Resource(APIRouter):
             scoped=self._scoped,
             deadline=self._deadline,
         )
+
+    @cached_property
+    def _writable_table(self) -> WritableTable:
+        """The table as writes reach it, also those of Resources that nest this one."""
+        guards: dict[str, list[params.Depends]] = {
+            operation: [*self.dependencies, *self._guards.get(operation, ())]
+            for operation in OPERATIONS
+        }
+        return WritableTable(
+            self.table_context,
+            TableWriter(self.table_context),
+            self._hooks,
+            self._nestable_operations,
+            guards,
+            self._nested_tables,
+        )
+
+    def _nestable_operations(self) -> frozenset[str]:
+        """The operations that nested writes may do: none that a user endpoint replaces."""
+        taken = {
+            key
+            for route in list.__iter__(self.routes)
+            if not isinstance(route, GeneratedRoute)
+            for key in self._replaced_keys(route)
+        }
+        base = re.sub(r"\{[^}]*\}", "{}", self.prefix)
+        paths = {
+            "create": (base, "POST"),
+            "update": (f"{base}/{{}}", "PATCH"),
+            "delete": (f"{base}/{{}}", "DELETE"),
+        }
+        return frozenset(
+            operation for operation in self._operations if paths.get(operation) not in taken
+        )
+
+    def _nested_tables(self) -> dict[str, WritableTable]:
+        """The tables that relations nest.
+
+        Raises:
+            ModelError: ``nested`` names something that is not a relation, or a Resource of another
+                table.
+        """
+        tables = {}
+        for name, resource in self._nested.items():
+            nested = resource if isinstance(resource, Resource) else resource()
+            relation = self._shape.relations.get(name)
+            if relation is None:
+                raise ModelError(
+                    f"nested names {name!r}, which is not a relation of {self.model.__name__}. Its "
+                    f"relations: {', '.join(self._shape.relations) or 'none'}."
+                    f"{did_you_mean(name, self._shape.relations)}"
+                )
+            if nested.model is not relation.target or nested.db is not self.db:
+                raise ModelError(
+                    f"nested gives {name} the Resource of {nested.model.__name__}. It needs a "
+                    f"Resource of {relation.target.__name__} with the same Database."
+                )
+            tables[name] = nested._writable_table
+        return tables
 
     @cached_property
     def _reads(self) -> ReadOperations:
@@ -396,13 +471,20 @@ class Resource(APIRouter):
         tables = table_context.tables()
         _scoping.mark_used(self.db, tables, by=f"the Resource of {self.model.__name__}")
         scopes = _scoping.dependencies(self.db, tables)
+        nested_tables = self._writable_table.all_reached()
+        _scoping.mark_used(self.db, nested_tables, by=f"the Resource of {self.model.__name__}")
+        nested_scopes = _scoping.dependencies(
+            self.db, [table for table in nested_tables if table not in tables]
+        )
         taken = {key for route in user_routes for key in self._replaced_keys(route)}
         options = ResourceOptions(
             self._operations,
             self._guards,
             self._hooks,
+            self._writable_table,
             self._max_limit,
             scopes,
+            nested_scopes,
             self._idempotency,
             self._operation_prefix,
         )

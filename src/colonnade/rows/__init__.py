@@ -9,6 +9,7 @@ from colonnade.rows._body_reader import (
 )
 from colonnade.rows._column_codecs import ColumnCodec, codec_of
 from colonnade.rows._json_sql import json_array, json_array_agg
+from colonnade.rows._long_numbers import load_json
 from colonnade.rows._statements import (
     MAX_ANSWER_BYTES,
     ReturnedRow,
@@ -34,6 +35,7 @@ __all__ = [
     "error_entries",
     "json_array",
     "json_array_agg",
+    "load_json",
     "page_statement",
     "row_columns",
     "size_statement",

@@ -322,6 +322,11 @@ class BodyReader:
         return self.checked(values, loc)
 
     @property
+    def is_complete(self) -> bool:
+        """Whether a body describes a complete row."""
+        return self._is_complete
+
+    @property
     def is_validated_later(self) -> bool:
         """Whether the model validates a row only once its remaining columns are set."""
         return bool(self.unset_columns) or bool(self.omitted and not self._is_derived)

@@ -10,6 +10,9 @@ from colonnade.errors import QueryError, error_entry
 
 T = TypeVar("T")
 
+OK_BODY = b'{"ok":true}'
+"""The body of a response that has no row."""
+
 LONG_BODY = 256 * 1024
 """Size in bytes from which a body is parsed in a thread: parsing takes tens of milliseconds, which
 would block the event loop."""

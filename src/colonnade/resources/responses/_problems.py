@@ -110,11 +110,19 @@ def _truncate(part: Any) -> Any:
     return part
 
 
+def path_text(loc: Iterable[str | int]) -> str:
+    """Return a location as text: ``body.tasks[3].title``."""
+    text = ""
+    for part in loc:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
 def _invalid(errors: Iterable[Mapping[str, Any]]) -> Response:
     all_errors = list(errors)
     entries = [_error_entry(error) for error in all_errors[:MAX_ERRORS]]
     first = entries[0] if entries else {"message": "The request is not valid"}
-    where = ".".join(str(part) for part in first.get("loc", ()))
+    where = path_text(first.get("loc", ()))
     detail = f"{where}: {first['message']}" if where else first["message"]
     if len(all_errors) > 1:
         detail += (

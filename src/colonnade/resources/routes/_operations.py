@@ -45,9 +45,7 @@ class GeneratedRoutes:
         self.builder = RouteBuilder(router, table_context, options)
         self.table_context = table_context
         self.reads = reads
-        self.writes = WriteOperations(
-            table_context, options.hooks, options.idempotency, options.max_limit
-        )
+        self.writes = WriteOperations(options.table, options.idempotency, options.max_limit)
         self.relations = RelationRoutes(self.builder, reads)
         self.names = plural(self.builder.name)
 
@@ -120,6 +118,7 @@ class GeneratedRoutes:
                 409, 413, success=201, headers=("Location", "ETag"), description="The row"
             ),
             parameters=self._key_header,
+            scopes=self.builder.options.nested_scopes,
             status=201,
         )
 
@@ -165,6 +164,7 @@ class GeneratedRoutes:
             responses=openapi.responses(
                 404, 409, 412, 413, headers=("ETag",), description="The row"
             ),
+            scopes=self.builder.options.nested_scopes,
             parameters=lambda: [
                 self.builder.key_parameter(),
                 openapi.etags_parameter("If-Match", "The ETag of the row when it was read"),
@@ -222,6 +222,7 @@ class GeneratedRoutes:
                 response_model=rows,
                 responses=openapi.responses(409, 413, success=201, description="The rows"),
                 parameters=self._key_header,
+                scopes=self.builder.options.nested_scopes,
                 status=201,
             )
         if "update" in operations:

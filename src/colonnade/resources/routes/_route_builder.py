@@ -17,6 +17,7 @@ from colonnade.resources.routes import _openapi as openapi
 from colonnade.resources.routes._named_values import component_name
 from colonnade.resources.routes._route import GeneratedRoute
 from colonnade.resources.writes._hooks import Hooks
+from colonnade.resources.writes.nested._tables import WritableTable
 
 Operation = Literal["list", "read", "create", "update", "delete", "batch", "link"]
 """A kind of route that a Resource generates, for ``operations`` and ``dependencies``."""
@@ -34,8 +35,10 @@ class ResourceOptions:
         operations: The enabled operations.
         guards: The dependencies of each operation.
         hooks: The hooks before and after writes.
+        table: The table as writes reach it, with the tables that its relations nest.
         max_limit: The maximum number of rows in a page and in a batch.
         scopes: The dependencies that return the scopes.
+        nested_scopes: Those of the tables that only nested writes reach.
         idempotency: The table of stored responses; None to ignore ``Idempotency-Key``.
         operation_prefix: What the operation ids begin with, if the table has several Resources.
     """
@@ -43,8 +46,10 @@ class ResourceOptions:
     operations: frozenset[Operation]
     guards: Guards
     hooks: Hooks
+    table: WritableTable
     max_limit: int
     scopes: list[params.Depends]
+    nested_scopes: list[params.Depends]
     idempotency: type[Idempotency] | None
     operation_prefix: str
 

@@ -244,7 +244,7 @@ class BulkStatements:
         """Whether there are values, and they and the keys can be passed as arrays."""
         keys = [column.column for column in self._table_context.shape.primary_key]
         columns = [*keys, *self._columns(names)]
-        return bool(names) and all(_has_plain_array(column.type) for column in columns)
+        return bool(names) and all(has_plain_array(column.type) for column in columns)
 
     def _changes_unique_columns(self, names: tuple[str, ...]) -> bool:
         """Whether a unique column changes, so that rows can conflict with each other."""
@@ -319,7 +319,7 @@ class BulkStatements:
     ) -> Plan:
         table = self._table_context.shape.table
         columns = self._columns(names)
-        input_rows = _unnested({value_parameter(column): column.type for column in columns})
+        input_rows = unnested({value_parameter(column): column.type for column in columns})
         reachable = self._statements.foreign_keys.reachable_clauses(
             references, values, scopes, VALUE_PREFIX, input_rows=input_rows
         )
@@ -343,8 +343,8 @@ class BulkStatements:
             key_parameter(index): compared_type(column)
             for index, column in enumerate(shape.primary_key)
         }
-        input_rows = _unnested(types | {value_parameter(column): column.type for column in columns})
-        key_rows = _unnested(types, name="key_rows")
+        input_rows = unnested(types | {value_parameter(column): column.type for column in columns})
+        key_rows = unnested(types, name="key_rows")
         rows = shape.table.alias()
         chosen = and_(
             *(rows.c[column.key] == key_rows.c[name] for name, column in keys.items()),
@@ -368,7 +368,7 @@ class BulkStatements:
         )
 
 
-def _unnested(columns: dict[str, Any], name: str = "input_rows") -> Any:
+def unnested(columns: dict[str, Any], name: str = "input_rows") -> Any:
     """Build ``unnest()`` of array parameters: one column for each, and ``position``."""
     arrays = [bindparam(name, type_=ARRAY(kind, dimensions=1)) for name, kind in columns.items()]
     table = func.unnest(*arrays).table_valued(*columns, with_ordinality="position")
@@ -388,7 +388,7 @@ def _is_row_default(default: Any) -> bool:
     return bool(getattr(default.arg, "needs_context", True))
 
 
-def _has_plain_array(kind: Any) -> bool:
+def has_plain_array(kind: Any) -> bool:
     """Whether arrays of a type store the same values as the type itself.
 
     Excluded are arrays, which ``unnest()`` would flatten, types with a bind expression, and

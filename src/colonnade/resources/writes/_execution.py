@@ -5,14 +5,11 @@ from functools import partial
 from typing import Any
 
 from fastapi import Request, Response
-from sqlalchemy import Connection
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from colonnade.database import StatementBatch
-from colonnade.errors import ModelError
 from colonnade.models import Idempotency
 from colonnade.resources._hook_parameters import provided_of
-from colonnade.resources._table_context import TableContext
 from colonnade.resources.responses._bodies import json_body
 from colonnade.resources.responses._unreadable import (
     FAILURES,
@@ -28,9 +25,11 @@ from colonnade.resources.routes._idempotency import (
 from colonnade.resources.routes._request_context import RequestContext, context_of
 from colonnade.resources.writes._changes import Change, ChangeSet
 from colonnade.resources.writes._foreign_keys import missing_reference
-from colonnade.resources.writes._hooks import Hooks, Moment, Provided, RunStatements
+from colonnade.resources.writes._hooks import Provided, RunStatements
 from colonnade.resources.writes._rules import Values, name_foreign_key
-from colonnade.resources.writes._table_writer import TableWriter
+from colonnade.resources.writes.nested._execution import run_nested
+from colonnade.resources.writes.nested._rows import NestedChanges
+from colonnade.resources.writes.nested._tables import WritableTable
 from colonnade.rows import UnreadableRowError
 
 WriteWithHooks = Callable[[AsyncSession, RunStatements], Awaitable[list[Any]]]
@@ -42,22 +41,23 @@ class WriteExecution:
     """Executes the changes of one table, with hooks and ``Idempotency-Key``.
 
     Args:
-        table_context: The table.
-        hooks: The hooks of the Resource.
+        table: The table.
         idempotency: The table of stored responses; None to ignore ``Idempotency-Key``.
     """
 
-    def __init__(
-        self, table_context: TableContext, hooks: Hooks, idempotency: type[Idempotency] | None
-    ) -> None:
+    def __init__(self, table: WritableTable, idempotency: type[Idempotency] | None) -> None:
+        table_context = table.table_context
         self.table_context = table_context
-        self.hooks = hooks
-        self.writer = TableWriter(table_context)
+        self.hooks = table.hooks
+        self.writer = table.writer
+        self.hooked = table.hooked
         self._response_store = (
             ResponseStore(table_context, idempotency) if idempotency is not None else None
         )
 
-    async def run(self, request: Request, changes: ChangeSet, respond: Respond) -> Response:
+    async def run(
+        self, request: Request, changes: ChangeSet | NestedChanges, respond: Respond
+    ) -> Response:
         """Execute changes, and return the response.
 
         Args:
@@ -68,10 +68,14 @@ class WriteExecution:
         context = context_of(request)
         committed: list[dict[str, Any]] = []
         provided = provided_of(request)
+        idempotent_request = await self._idempotent_request(request, changes)
+        if isinstance(changes, NestedChanges):
+            return await run_nested(
+                self.table_context, request, changes, idempotent_request, respond
+            )
         with_hooks = None
         if self.hooks.any(changes.kind):
             with_hooks = partial(self._write_with_hooks, changes, provided, committed)
-        idempotent_request = await self._idempotent_request(request, changes)
         work: Awaitable[Any]
         if idempotent_request is None:
             work = self._write(context, changes, with_hooks)
@@ -159,97 +163,13 @@ class WriteExecution:
             session: The session.
             run: Runs Core statements on it.
         """
-        changes = changes.copy()
         committed.clear()  # of an attempt that was rolled back
-        await run(partial(self.writer.lock, changes=changes))
-        if changes.kind == "delete":
-            await self._delete_with_hooks(changes, provided, session, run)
-            committed += [{"key": change.key} for change in changes.changes]
-            return []
-        written = []
-        for change in changes.changes:
-            row, arguments = await self._write_row_with_hooks(change, provided, session, run)
-            written.append(row)
-            committed.append(arguments)
-        return written
-
-    async def _delete_with_hooks(
-        self, changes: ChangeSet, provided: Provided, session: AsyncSession, run: RunStatements
-    ) -> None:
-        # One DELETE for all rows: those deleted by a cascade still exist for their hooks.
-        for change in changes.changes:
-            # Before the hooks, since their errors could reveal a row outside the scope.
-            await run(partial(self.writer.rows.lock_current, change=change))
-            arguments = await self._arguments("before", change, session)
-            await self.hooks.run("before", "delete", session, arguments, provided)
-        await session.flush()
-        await run(partial(self.writer.delete, changes=changes))
-        for change in changes.changes:
-            await self.hooks.run("after", "delete", session, {"key": change.key}, provided)
-
-    async def _write_row_with_hooks(
-        self, change: Change, provided: Provided, session: AsyncSession, run: RunStatements
-    ) -> tuple[Any, dict[str, Any]]:
-        """Execute the write of one row, and return the row and the arguments of later hooks."""
-        rows, kind = self.writer.rows, change.kind
-        if kind == "update":
-            # Before the hooks, since their errors could reveal a row outside the scope.
-            await run(partial(rows.lock_current, change=change))
-        arguments = await self._arguments("before", change, session)
-        await self.hooks.run("before", kind, session, arguments, provided)
-        await session.flush()
-        if kind == "create":
-            self._complete(change)
-        has_after_hooks = bool(self.hooks.at("after", kind))
-        row = await run(partial(rows, change=change, checks_scope=not has_after_hooks))
-        change.key = rows.key_of(row)
-        arguments = await self._arguments("after", change, session)
-        if not has_after_hooks:
-            return row, arguments
-        await self.hooks.run("after", kind, session, arguments, provided)
-        await session.flush()
-
-        def current(connection: Connection) -> Any:
-            # Only now: a hook may have brought the row into its scope, as by a membership.
-            rows.check_scope(connection, row, change.scopes)
-            return rows.render_if_may_fail(rows.current(connection, change.key, change.scopes))
-
-        return await run(current) or row, arguments
-
-    def _complete(self, change: Change) -> None:
-        """Validate a new row whose required columns the hooks have set.
-
-        Raises:
-            ModelError: The hooks have not set one of them.
-            QueryError: The model does not accept the row.
-        """
-        inputs = self.table_context.create
-        set_by_scope = change.scopes.values(self.table_context.shape.table)
-        unset = [name for name in inputs.unset_columns if name not in set_by_scope]
-        missing = [name for name in unset if change.values.get(name) is None]
-        if missing:
-            raise ModelError(
-                f"The hooks before a create have not set {missing[0]} of "
-                f"{self.table_context.name}, which is required and not in the body."
-            )
-        if unset:
-            validated = inputs.validated({**set_by_scope, **change.values})
-            change.values = inputs.checked({name: validated[name] for name in change.values})
-
-    async def _arguments(
-        self, moment: Moment, change: Change, session: AsyncSession
-    ) -> dict[str, Any]:
-        """The arguments of hooks; the row is read if one of them asks for it."""
-        arguments = {"values": change.values, "key": change.key, "body": change.body}
-        later: tuple[Moment, ...] = ("before",) if moment == "before" else ("after", "committed")
-        hooks = [hook for name in later for hook in self.hooks.at(name, change.kind)]
-        if any(hook.asks_for("row") for hook in hooks):
-            model = self.table_context.shape.model
-            arguments["row"] = await session.get(model, change.key, populate_existing=True)
-        return arguments
+        rows, arguments = await self.hooked.write(changes.copy(), provided, session, run)
+        committed += arguments
+        return rows
 
     async def _idempotent_request(
-        self, request: Request, changes: ChangeSet
+        self, request: Request, changes: ChangeSet | NestedChanges
     ) -> IdempotentRequest | None:
         """Return the idempotent form of a POST; None if it has no ``Idempotency-Key``."""
         if self._response_store is None or changes.kind != "create":

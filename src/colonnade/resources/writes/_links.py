@@ -15,7 +15,7 @@ from colonnade.query import VALUE_PREFIX, QueryableTable, Scopes, read_includes,
 from colonnade.resources import _scoping
 from colonnade.resources._reads import refuse_query_parameters
 from colonnade.resources._table_context import TableContext, render_row
-from colonnade.resources.responses._bodies import JSONBody, json_body
+from colonnade.resources.responses._bodies import OK_BODY, JSONBody, json_body
 from colonnade.resources.responses._failures import missing_row
 from colonnade.resources.responses._problems import Problem
 from colonnade.resources.routes._keys import OUT_OF_RANGE, Keys
@@ -27,7 +27,6 @@ from colonnade.resources.writes._link_sides import (
     sides_of,
     target_key_columns,
 )
-from colonnade.resources.writes._operations import OK_BODY
 from colonnade.resources.writes._rules import (
     RowValidator,
     Values,
@@ -120,8 +119,8 @@ class Link:
         target_key = self._key(segment)
         self._refuse_conflicting_keys(key, target_key)
         keys = {**self.source_side.parameters(key), **self.target_side.parameters(target_key)}
-        path_values = self._path_values(key, target_key)
-        values, body_fields = self._read(await json_body(request), path_values, scopes)
+        path_values = self.path_values(key, target_key)
+        values, body_fields = self.read(await json_body(request), path_values, scopes)
         scope = scopes.get(self.table)
         validates_row = bool(self._row_validator) and bool(body_fields)
         needs_transaction = validates_row or (scope is not None and scope.condition is not None)
@@ -238,7 +237,7 @@ class Link:
             )
             raise Problem(409, detail, kind="foreign_key")
 
-    def _path_values(self, key: tuple[Any, ...], target_key: tuple[Any, ...]) -> Values:
+    def path_values(self, key: tuple[Any, ...], target_key: tuple[Any, ...]) -> Values:
         """The values of the link's fields that are in the path, by field."""
         if self.shape is None:
             return {}
@@ -259,7 +258,7 @@ class Link:
         binds = [*self.source_side.binds(), *self.target_side.binds()]
         return and_(*(column == bind for column, bind in zip(columns, binds, strict=True)))
 
-    def _read(
+    def read(
         self, body: bytes, path_values: Values, scopes: Scopes
     ) -> tuple[Values, frozenset[str]]:
         """Return the values of the link by field, and the names of the fields in the body."""

@@ -4,40 +4,36 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastapi import Request, Response
-from pydantic_core import from_json, to_json
+from pydantic_core import from_json
 
 from colonnade.models import Idempotency
 from colonnade.resources._reads import path_of
-from colonnade.resources._table_context import TableContext, render_row
-from colonnade.resources.responses._bodies import JSONBody
+from colonnade.resources._table_context import render_row
+from colonnade.resources.responses._bodies import OK_BODY, JSONBody
 from colonnade.resources.writes._changes import Key
 from colonnade.resources.writes._execution import WriteExecution
-from colonnade.resources.writes._hooks import Hooks
 from colonnade.resources.writes._parsing import RequestParser
-
-OK_BODY = to_json({"ok": True})
+from colonnade.resources.writes.nested._tables import WritableTable
 
 
 class WriteOperations:
     """The write operations of one table.
 
     Args:
-        table_context: The table.
-        hooks: The hooks of the Resource.
+        table: The table.
         idempotency: The table of stored responses; None to ignore ``Idempotency-Key``.
         max_rows: The maximum number of rows in a batch.
     """
 
     def __init__(
         self,
-        table_context: TableContext,
-        hooks: Hooks,
+        table: WritableTable,
         idempotency: type[Idempotency] | None,
         max_rows: int,
     ) -> None:
-        self.table_context = table_context
-        self._parser = RequestParser(table_context, max_rows)
-        self._execution = WriteExecution(table_context, hooks, idempotency)
+        self.table_context = table.table_context
+        self._parser = RequestParser(table, max_rows)
+        self._execution = WriteExecution(table, idempotency)
 
     async def create(self, request: Request) -> Response:
         """Create a row; respond with 201."""

@@ -11,11 +11,13 @@ from pydantic_core import to_json
 from colonnade.errors import QueryError, error_entry
 from colonnade.query import Scopes, read_value
 from colonnade.resources._reads import MAX_PARAMETERS, query_of, refuse_query_parameters
-from colonnade.resources._table_context import TableContext
 from colonnade.resources.responses._bodies import json_body, read_body
 from colonnade.resources.responses._etags import expected_versions
 from colonnade.resources.writes._changes import Change, ChangeSet, Key
 from colonnade.resources.writes._rules import Values
+from colonnade.resources.writes.nested._requests import NestedParser
+from colonnade.resources.writes.nested._rows import NestedChanges
+from colonnade.resources.writes.nested._tables import WritableTable
 from colonnade.rows import MAX_ERRORS, NO_VALUES, BodyReader, check_batch_size
 
 Parsed = tuple[Values, BaseModel]
@@ -26,33 +28,40 @@ class RequestParser:
     """Parses the write requests of one table.
 
     Args:
-        table_context: The table.
-        max_rows: The maximum number of rows in a batch.
+        table: The table.
+        max_rows: The maximum number of rows in a batch, and nested in a row.
     """
 
-    def __init__(self, table_context: TableContext, max_rows: int) -> None:
-        self.table_context = table_context
+    def __init__(self, table: WritableTable, max_rows: int) -> None:
+        self.table_context = table.table_context
         self.max_rows = max_rows
+        self._nested = NestedParser(table, max_rows)
 
-    async def create(self, request: Request) -> ChangeSet:
+    async def create(self, request: Request) -> ChangeSet | NestedChanges:
         """Parse the values of a new row."""
         scopes, scope_values = self._scopes(request)
+        if (body := await self._nested.body(request)) is not None:
+            return await self._nested.create(request, body, scopes)
         read = partial(_read, self.table_context.create, scope_values=scope_values)
         values, instance = await read_body(await json_body(request), read)
         change = Change("create", values, scopes, body=instance)
         return ChangeSet("create", [change], scopes)
 
-    async def create_many(self, request: Request) -> ChangeSet:
+    async def create_many(self, request: Request) -> ChangeSet | NestedChanges:
         """Parse the values of new rows."""
         scopes, scope_values = self._scopes(request)
+        if (body := await self._nested.body(request)) is not None:
+            return await self._nested.create_many(request, body, scopes)
         read = partial(self._read_rows, scope_values=scope_values)
         rows = await read_body(await json_body(request), read)
         changes = [Change("create", values, scopes, body=instance) for values, instance in rows]
         return ChangeSet("create", changes, scopes)
 
-    async def update(self, request: Request, key: Key) -> ChangeSet:
+    async def update(self, request: Request, key: Key) -> ChangeSet | NestedChanges:
         """Parse the changed values of a row."""
         scopes, _ = self._scopes(request)
+        if (body := await self._nested.body(request)) is not None:
+            return await self._nested.update(request, body, scopes, key, _expected(request))
         read = partial(_read, self.table_context.update)
         values, instance = await read_body(await json_body(request), read)
         change = Change("update", values, scopes, key, _expected(request), instance)

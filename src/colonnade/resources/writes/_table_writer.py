@@ -49,11 +49,12 @@ class TableWriter:
         Raises:
             Problem: 404, 409 or 412.
         """
+        if len(changes.changes) == 1:
+            row = self.rows(connection, changes.changes[0])
+            return [] if changes.kind == "delete" else [row]
         if changes.kind == "delete":
             self.delete(connection, changes)
             return []
-        if len(changes.changes) == 1:
-            return [self.rows(connection, changes.changes[0])]
         self.lock(connection, changes)
         return self.write(connection, changes.changes)
 

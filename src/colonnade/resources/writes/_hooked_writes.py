@@ -1,0 +1,159 @@
+"""Writes of rows with their hooks, in the session of the transaction."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from colonnade.errors import ModelError
+from colonnade.resources._table_context import TableContext
+from colonnade.resources.writes._changes import Change, ChangeSet
+from colonnade.resources.writes._hooks import Hooks, Moment, Provided, RunStatements
+from colonnade.resources.writes._table_writer import TableWriter
+from colonnade.rows import BodyReader
+
+Arguments = dict[str, Any]
+"""The arguments of hooks, by name."""
+
+
+class HookedWrites:
+    """Executes writes of one table with their hooks.
+
+    Args:
+        table_context: The table.
+        hooks: The hooks of the Resource.
+        writer: The writes of the table.
+    """
+
+    def __init__(self, table_context: TableContext, hooks: Hooks, writer: TableWriter) -> None:
+        self.table_context = table_context
+        self.hooks = hooks
+        self.writer = writer
+
+    async def write(
+        self, changes: ChangeSet, provided: Provided, session: AsyncSession, run: RunStatements
+    ) -> tuple[list[Any], list[Arguments]]:
+        """Execute changes, and return the rows and the arguments of hooks after the commit.
+
+        Args:
+            changes: The changes.
+            provided: The values of the hooks' parameters that FastAPI provides.
+            session: The session.
+            run: Runs Core statements on it.
+        """
+        await run(partial(self.writer.lock, changes=changes))
+        if changes.kind == "delete":
+            return [], await self.delete(changes.changes, provided, session, run)
+        rows: list[Any] = []
+        committed: list[Arguments] = []
+        for change in changes.changes:
+            row, arguments = await self.write_row(change, provided, session, run)
+            rows.append(row)
+            committed.append(arguments)
+        return rows, committed
+
+    async def delete(
+        self,
+        changes: Sequence[Change],
+        provided: Provided,
+        session: AsyncSession,
+        run: RunStatements,
+    ) -> list[Arguments]:
+        """Delete rows, and return the arguments of hooks after the commit."""
+        # One DELETE for all rows: those deleted by a cascade still exist for their hooks.
+        for change in changes:
+            # Before the hooks, since their errors could reveal a row outside the scope.
+            await run(partial(self.writer.rows.lock_current, change=change))
+            arguments = await self._arguments("before", change, session)
+            await self.hooks.run("before", "delete", session, arguments, provided)
+        await session.flush()
+        await run(
+            partial(self.writer.delete, changes=ChangeSet("delete", changes, changes[0].scopes))
+        )
+        for change in changes:
+            await self.hooks.run("after", "delete", session, {"key": change.key}, provided)
+        return [{"key": change.key} for change in changes]
+
+    async def write_row(
+        self,
+        change: Change,
+        provided: Provided,
+        session: AsyncSession,
+        run: RunStatements,
+        *,
+        reader: BodyReader | None = None,
+        checks_scope: bool = True,
+    ) -> tuple[Any, Arguments]:
+        """Create or update a row, and return it and the arguments of hooks after the commit.
+
+        Args:
+            change: The write.
+            provided: The values of the hooks' parameters that FastAPI provides.
+            session: The session.
+            run: Runs Core statements on it.
+            reader: The reader of the body; that of a create by default.
+            checks_scope: Whether to check the condition of the scope; if not, the caller does.
+        """
+        rows, kind = self.writer.rows, change.kind
+        if kind == "update":
+            # Before the hooks, since their errors could reveal a row outside the scope.
+            await run(partial(rows.lock_current, change=change))
+        arguments = await self._arguments("before", change, session)
+        await self.hooks.run("before", kind, session, arguments, provided)
+        await session.flush()
+        if kind == "create":
+            complete(change, reader or self.table_context.create, self.table_context.name)
+        has_after_hooks = bool(self.hooks.at("after", kind))
+        checks_now = checks_scope and not has_after_hooks
+        row = await run(partial(rows, change=change, checks_scope=checks_now))
+        change.key = rows.key_of(row)
+        arguments = await self._arguments("after", change, session)
+        if not has_after_hooks:
+            return row, arguments
+        await self.hooks.run("after", kind, session, arguments, provided)
+        await session.flush()
+
+        def current(connection: Connection) -> Any:
+            # Only now: a hook may have brought the row into its scope, as by a membership.
+            if checks_scope:
+                rows.check_scope(connection, row, change.scopes)
+            return rows.render_if_may_fail(rows.current(connection, change.key, change.scopes))
+
+        return await run(current) or row, arguments
+
+    async def _arguments(self, moment: Moment, change: Change, session: AsyncSession) -> Arguments:
+        """The arguments of hooks; the row is read if one of them asks for it."""
+        arguments = {"values": change.values, "key": change.key, "body": change.body}
+        later: tuple[Moment, ...] = ("before",) if moment == "before" else ("after", "committed")
+        hooks = [hook for name in later for hook in self.hooks.at(name, change.kind)]
+        if any(hook.asks_for("row") for hook in hooks):
+            model = self.table_context.shape.model
+            arguments["row"] = await session.get(model, change.key, populate_existing=True)
+        return arguments
+
+
+def complete(change: Change, reader: BodyReader, name: str) -> None:
+    """Validate a new row whose remaining columns hooks or a relation have set.
+
+    Args:
+        change: The create.
+        reader: The reader of its body.
+        name: The name of the model.
+
+    Raises:
+        ModelError: The hooks have not set a required column.
+        QueryError: The model does not accept the row.
+    """
+    set_by_scope = change.scopes.values(reader.shape.table)
+    unset = [column for column in reader.unset_columns if column not in set_by_scope]
+    missing = [column for column in unset if change.values.get(column) is None]
+    if missing:
+        raise ModelError(
+            f"The hooks before a create have not set {missing[0]} of {name}, which is required "
+            f"and not in the body."
+        )
+    if unset or (reader.omitted and reader.is_validated_later):
+        validated = reader.validated({**set_by_scope, **change.values})
+        change.values = reader.checked({column: validated[column] for column in change.values})

@@ -1,0 +1,1 @@
+"""Nested writes: rows with their related rows, created and changed in one request."""

@@ -1,0 +1,56 @@
+"""Hooks of nested rows, called from inside the transaction of the body."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy.util import await_only
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from colonnade.resources.writes._changes import Change
+from colonnade.resources.writes._hooked_writes import Arguments
+from colonnade.resources.writes._hooks import Hooks, Provided, RunStatements, WriteKind
+from colonnade.resources.writes.nested._rows import NestedRow
+from colonnade.resources.writes.nested._tables import WritableTable
+
+Committed = tuple[Hooks, WriteKind, Arguments]
+"""The hooks to call after the commit, and their arguments."""
+
+
+class HookCalls:
+    """Writes rows with their hooks, for synchronous code in the greenlet of the session.
+
+    Args:
+        session: The session.
+        run: Runs Core statements on it.
+        provided: The values of the hooks' parameters that FastAPI provides.
+
+    Attributes:
+        committed: The calls to make after the commit.
+    """
+
+    def __init__(self, session: AsyncSession, run: RunStatements, provided: Provided) -> None:
+        self._session = session
+        self._run = run
+        self._provided = provided
+        self.committed: list[Committed] = []
+
+    def write_row(self, row: NestedRow) -> Any:
+        """Create or update a row, and return its ``body``, ``state`` and ``key``."""
+        table, change = row.table, row.change
+        written, arguments = await_only(
+            table.hooked.write_row(
+                change,
+                self._provided,
+                self._session,
+                self._run,
+                reader=row.reader,
+                checks_scope=False,
+            )
+        )
+        self.committed.append((table.hooks, change.kind, arguments))
+        return written
+
+    def delete(self, table: WritableTable, changes: Sequence[Change]) -> None:
+        """Delete rows."""
+        deleted = await_only(table.hooked.delete(changes, self._provided, self._session, self._run))
+        self.committed += [(table.hooks, "delete", arguments) for arguments in deleted]

@@ -1,0 +1,136 @@
+"""The statements that link and unlink many pairs of rows."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    delete,
+    func,
+    select,
+    tuple_,
+)
+
+from colonnade.query import Scopes, value_parameter
+from colonnade.resources.writes._bulk_statements import has_plain_array, unnested
+from colonnade.resources.writes._changes import Key
+from colonnade.resources.writes._links import Link
+from colonnade.resources.writes._rules import Values, outside_scope
+from colonnade.resources.writes._upserts import upsert
+
+Pair = tuple[Key, Key]
+"""The keys of two linked rows."""
+
+
+class LinkStatements:
+    """Links and unlinks rows that are known to exist in scope.
+
+    Args:
+        connection: The connection of the transaction.
+        link: The link table.
+        scopes: The scopes of the request.
+    """
+
+    def __init__(self, connection: Connection, link: Link, scopes: Scopes) -> None:
+        self._connection = connection
+        self._link = link
+        self._scopes = scopes
+        self._table = link.table
+        self._source: list[Any] = link.source_side.columns
+        self._target: list[Any] = link.target_side.columns
+
+    def linked(self, keys: Sequence[Key]) -> dict[Key, list[Key]]:
+        """Return the keys of the rows that are linked to rows, by the key of each."""
+        if not keys:
+            return {}
+        count = len(self._source)
+        statement = (
+            select(*self._source, *self._target)
+            .where(_any_of(self._source, keys), *self._scopes.clauses(self._table, self._table))
+            .order_by(*self._table.primary_key)
+        )
+        found: dict[Key, list[Key]] = {}
+        for row in self._connection.execute(statement, dict(self._scopes.binds())):
+            found.setdefault(tuple(row[:count]), []).append(tuple(row[count:]))
+        return found
+
+    def delete(self, pairs: Sequence[Pair]) -> None:
+        """Unlink rows; rows that are not linked are left alone."""
+        if not pairs:
+            return
+        statement = delete(self._table).where(
+            _any_of(
+                [*self._source, *self._target], [(*source, *target) for source, target in pairs]
+            ),
+            *self._scopes.clauses(self._table, self._table),
+        )
+        self._connection.execute(statement, dict(self._scopes.binds()))
+
+    def insert(self, pairs: Sequence[Pair]) -> None:
+        """Link rows; rows that are linked are left alone.
+
+        Raises:
+            Problem: 422, a link would be outside its scope.
+        """
+        if not pairs:
+            return
+        rows = [self._values(source, target) for source, target in pairs]
+        columns = [self._table.c[name] for name in rows[0]]
+        if self._link.table_context.backend == "postgresql" and all(
+            has_plain_array(column.type) for column in columns
+        ):
+            self._insert_arrays(columns, rows)
+        else:
+            insert = upsert(self._table, self._link.table_context.backend)
+            self._connection.execute(insert.on_conflict_do_nothing(), rows)
+        self._check_scope(pairs)
+
+    def _values(self, source: Key, target: Key) -> Values:
+        """The values of a link, by column."""
+        link = self._link
+        keys = dict(zip((column.key for column in self._target), target, strict=True))
+        keys |= dict(zip((column.key for column in self._source), source, strict=True))
+        if link.shape is None:
+            return keys
+        values, _ = link.read(b"", link.path_values(source, target), self._scopes)
+        return {link.shape.columns[name].column.key: value for name, value in values.items()} | keys
+
+    def _insert_arrays(self, columns: list[Column[Any]], rows: list[Values]) -> None:
+        names = [value_parameter(column) for column in columns]
+        input_rows = unnested(
+            {name: column.type for name, column in zip(names, columns, strict=True)}
+        )
+        chosen = select(*(input_rows.c[name] for name in names)).order_by(input_rows.c.position)
+        insert = upsert(self._table, "postgresql").from_select(columns, chosen)
+        parameters = {
+            name: [row[column.key] for row in rows]
+            for name, column in zip(names, columns, strict=True)
+        }
+        self._connection.execute(insert.on_conflict_do_nothing(), parameters)
+
+    def _check_scope(self, pairs: Sequence[Pair]) -> None:
+        """Refuse links that are outside the condition of their scope."""
+        scope = self._scopes.get(self._table)
+        if scope is None or self._link.shape is None:
+            return
+        keys = [(*source, *target) for source, target in pairs]
+        count = (
+            select(func.count())
+            .select_from(self._table)
+            .where(
+                _any_of([*self._source, *self._target], keys),
+                *self._scopes.clauses(self._table, self._table),
+            )
+        )
+        found = self._connection.execute(count, dict(self._scopes.binds())).scalar_one()
+        if found < len(set(keys)):
+            raise outside_scope(self._link.shape)
+
+
+def _any_of(columns: Sequence[Any], keys: Sequence[Key]) -> ColumnElement[bool]:
+    if len(columns) == 1:
+        single: ColumnElement[bool] = columns[0].in_([key[0] for key in keys])
+        return single
+    return tuple_(*columns).in_(list(keys))

@@ -1,0 +1,119 @@
+"""Relations whose foreign key is in the row itself: a task's project."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from colonnade.resources.writes._changes import Key
+from colonnade.resources.writes._rules import Values
+from colonnade.resources.writes.nested._related_rows import RelatedRowsBase
+from colonnade.resources.writes.nested._rows import Loc, NestedRow, RelationChanges
+
+
+class ParentRows(RelatedRowsBase):
+    """The changes of the rows that rows refer to."""
+
+    _deleted: Sequence[tuple[Key, Loc]] = ()
+
+    def before(self) -> None:
+        """Write the parents, and set the foreign keys that refer to them."""
+        current = self._current()
+        self._disconnect(current)
+        self._connect()
+        self._update(current)
+        self._create(current)
+
+    def after(self) -> None:
+        """Delete the parents that the rows no longer refer to."""
+        self.writer.delete(self.target, self._deleted, self.scopes)
+
+    def _current(self) -> dict[NestedRow, Key]:
+        """The keys of the parents before the changes, of rows that need them."""
+        needing = [
+            row
+            for row, changes in self.changes
+            if changes.update or changes.upsert or changes.deletes_one
+        ]
+        existing = [row for row in needing if row.change.kind == "update"]
+        if not existing:
+            return {}
+        table = existing[0].table
+        scopes = existing[0].change.scopes
+        fields = [field for field, _ in self.relation.pairs]
+        referenced = [name for _, name in self.relation.pairs]
+        stored = self.writer.stored(table, scopes)
+        rows = stored.by_key([row.change.key for row in existing], fields)
+        values = {
+            row: tuple(found[field] for field in fields)
+            for row in existing
+            if (found := rows.get(row.change.key)) is not None
+        }
+        wanted = [value for value in values.values() if None not in value]
+        parents = self.writer.stored(self.target, self.scopes)
+        by_value = {
+            tuple(found[name] for name in referenced): key
+            for key, found in parents.by_fields(referenced, wanted, referenced).items()
+        }
+        return {row: by_value[value] for row, value in values.items() if value in by_value}
+
+    def _disconnect(self, current: dict[NestedRow, Key]) -> None:
+        deleted = []
+        for row, changes in self.changes:
+            if not (changes.disconnects_one or changes.deletes_one):
+                continue
+            if changes.deletes_one:
+                if row not in current:
+                    raise self.not_found(changes.loc)
+                deleted.append((current[row], changes.loc))
+            if changes.disconnects_one or self.relation.is_nullable:
+                row.change.values |= dict.fromkeys(self.relation.fields)
+        self._deleted = deleted
+
+    def _connect(self) -> None:
+        connecting = [(row, c) for row, c in self.changes if c.connect]
+        names = [name for _, name in self.relation.pairs]
+        keys = [changes.connect[0].key for _, changes in connecting]
+        found = self.writer.stored(self.target, self.scopes).by_key(keys, names)
+        shown: list[tuple[RelationChanges, Key, Loc]] = []
+        for row, changes in connecting:
+            (reference,) = changes.connect
+            if reference.key not in found:
+                raise self.not_found(reference.loc)
+            self._refer(row, found[reference.key])
+            shown.append((changes, reference.key, reference.loc))
+        self.show_stored(shown)
+
+    def _update(self, current: dict[NestedRow, Key]) -> None:
+        updates = []
+        for row, changes in self.changes:
+            upserted = [u.update for u in changes.upsert if u.update is not None]
+            for parent in [*changes.update, *upserted]:
+                if row not in current:
+                    if parent in changes.update:
+                        raise self.not_found(parent.loc)
+                    continue
+                parent.change.key, parent.is_locked = current[row], True
+                self.show(changes, [parent])
+                updates.append(parent)
+        self.writer.write(updates)
+
+    def _create(self, current: dict[NestedRow, Key]) -> None:
+        created: list[NestedRow] = []
+        owners: list[NestedRow] = []
+        for row, changes in self.changes:
+            rows = list(changes.create)
+            if row not in current:
+                rows += [u.create for u in changes.upsert if u.create is not None]
+            self.show(changes, rows)
+            created += rows
+            owners += [row] * len(rows)
+        if not created:
+            return
+        self.writer.write(created)
+        names = [name for _, name in self.relation.pairs]
+        for row, values in zip(owners, self.writer.values_of(created, names), strict=True):
+            self._refer(row, values)
+
+    def _refer(self, row: NestedRow, parent: Values) -> None:
+        values: dict[str, Any] = {field: parent[name] for field, name in self.relation.pairs}
+        row.change.values |= values
+        row.change.checked |= frozenset(values)

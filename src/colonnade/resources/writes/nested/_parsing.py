@@ -1,0 +1,517 @@
+"""The first step of a nested write: a body becomes rows with the changes of their relations."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+from fastapi import Request
+from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json, to_json
+
+from colonnade.errors import QueryError, error_entry
+from colonnade.query import NO_SCOPES, Scopes, did_you_mean, read_value
+from colonnade.resources.responses._problems import Problem, path_text
+from colonnade.resources.writes._changes import Change, Key
+from colonnade.resources.writes.nested._rows import (
+    KeyReference,
+    Loc,
+    NestedRow,
+    RelationChanges,
+    UpsertedRow,
+)
+from colonnade.resources.writes.nested._tables import (
+    MAX_DEPTH,
+    NestedOperation,
+    NestedRelation,
+    Verb,
+    WritableTable,
+)
+from colonnade.rows import MAX_ERRORS, NO_VALUES, BodyReader, load_json
+
+Kind = Literal["create", "update"]
+RawRow = tuple[dict[str, Any], Loc]
+"""A JSON object of the body, and its location."""
+
+_VERBS: dict[Kind, tuple[Verb, ...]] = {
+    "create": ("create", "connect"),
+    "update": ("create", "connect", "disconnect", "set", "update", "upsert", "delete"),
+}
+_OPERATIONS: dict[Verb, tuple[NestedOperation, ...]] = {
+    "create": ("create",),
+    "connect": ("update",),
+    "disconnect": ("update",),
+    "set": ("update",),
+    "update": ("update",),
+    "upsert": ("create", "update"),
+    "delete": ("delete",),
+}
+"""The operations of the target's Resource; a relation with a link table links instead."""
+
+
+class NestedBody:
+    """Parses one body with nested rows.
+
+    Args:
+        request: The request.
+        root: The table of the Resource.
+        max_rows: The maximum number of rows, nested ones included.
+
+    Attributes:
+        errors: What is wrong with the body.
+        uses: The operations that the body needs of each table, and where it first needs them.
+    """
+
+    def __init__(self, request: Request, root: WritableTable, max_rows: int) -> None:
+        self.root = root
+        self.errors: list[dict[str, Any]] = []
+        self.uses: dict[tuple[WritableTable, NestedOperation], Loc] = {}
+        self._request = request
+        self._max_rows = max_rows
+        self._count = 0
+        self._scopes: dict[WritableTable, Scopes] = {}
+        self._named: dict[Any, Loc] = {}
+        self._refusal: Problem | None = None
+
+    def raise_errors(self) -> None:
+        """Refuse a body that is not valid.
+
+        Raises:
+            Problem: 403, the scope of a nested table denies access.
+            QueryError: Anything else.
+        """
+        if self._refusal is not None:
+            raise self._refusal
+        if self.errors:
+            raise QueryError(self.errors[:MAX_ERRORS])
+
+    def load(self, body: bytes) -> Any:
+        """Parse the JSON of a body.
+
+        Raises:
+            QueryError: It is not JSON.
+        """
+        tables = self.root.all_tables()
+        readers = [table.reader(kind) for table in tables for kind in ("create", "update")]
+        exact = any(reader.has_long_number(body) for reader in readers)
+        try:
+            return load_json(body) if exact else from_json(body, allow_inf_nan=False)
+        except ValueError as error:
+            message = f"The body is not valid JSON: {error}"
+            raise QueryError([error_entry("json_invalid", ("body",), message)]) from None
+        except RecursionError:
+            message = "JSON is nested too deeply"
+            raise QueryError([error_entry("too_deep", ("body",), message)]) from None
+
+    def create(self, raw_rows: list[RawRow]) -> list[NestedRow]:
+        """Parse rows to create, with what is nested in them."""
+        return self._rows(self.root, "create", raw_rows, frozenset(), depth=0)
+
+    def update(
+        self, raw: dict[str, Any], loc: Loc, key: Key, expected: frozenset[str] | None
+    ) -> list[NestedRow]:
+        """Parse the changes of a row, with what is nested in them."""
+        self._name((self.root.shape.table, key), loc)
+        rows = self._rows(self.root, "update", [(raw, loc)], frozenset(), depth=0)
+        for row in rows:
+            row.change.key, row.change.expected = key, expected
+        return rows
+
+    # Rows
+
+    def _rows(
+        self,
+        table: WritableTable,
+        kind: Kind,
+        raw_rows: list[RawRow],
+        omitted: frozenset[str],
+        depth: int,
+    ) -> list[NestedRow]:
+        """Parse rows of one table; empty if one of them is not valid."""
+        split = [self._split(table, raw) for raw, _ in raw_rows]
+        readers = [
+            table.reader(kind, omitted | _set_by_relations(table, nested)) for _, nested in split
+        ]
+        instances = self._instances(table, readers, [fields for fields, _ in split], raw_rows)
+        scopes = self._scopes_of(table)
+        scope_values = self._scope_values(table, kind)
+        rows = []
+        for (_, loc), (_, nested), reader, instance in zip(
+            raw_rows, split, readers, instances, strict=False
+        ):
+            try:
+                values = reader.values(instance, loc, scope_values)
+            except QueryError as error:
+                self.errors += error.errors
+                continue
+            change = Change(kind, values, scopes, body=instance)
+            row = NestedRow(table, change, reader, loc)
+            row.relations = self._relations(row, nested, depth)
+            rows.append(row)
+        return rows
+
+    def _split(
+        self, table: WritableTable, raw: dict[str, Any]
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Split an object into its fields and its relations."""
+        relations = table.relations
+        nested = {name: raw[name] for name in relations if name in raw}
+        if not nested:
+            return raw, nested
+        return {name: value for name, value in raw.items() if name not in nested}, nested
+
+    def _instances(
+        self,
+        table: WritableTable,
+        readers: list[BodyReader],
+        fields: list[dict[str, Any]],
+        raw_rows: list[RawRow],
+    ) -> list[BaseModel]:
+        """Validate rows with the schema of their reader; empty if one of them is not valid."""
+        for reader, row in zip(readers, fields, strict=True):
+            reader.with_exact_decimals(row)
+        kind: Kind = "create" if readers and readers[0].is_complete else "update"
+        scope_values = self._scope_values(table, kind)
+        count = len(fields)
+        try:
+            if count > 1 and all(reader is readers[0] for reader in readers):
+                return readers[0].parse_list(to_json(fields), count, (), scope_values)
+            return [
+                self._instance(reader, row, loc, scope_values)
+                for reader, row, (_, loc) in zip(readers, fields, raw_rows, strict=True)
+            ]
+        except QueryError as error:
+            self.errors += [_located(entry, raw_rows) for entry in error.errors]
+            return []
+
+    def _instance(
+        self, reader: BodyReader, row: dict[str, Any], loc: Loc, scope_values: Mapping[str, Any]
+    ) -> BaseModel:
+        return reader.parse(to_json(row), loc, scope_values)
+
+    def _objects(self, value: Any, loc: Loc) -> list[RawRow]:
+        """The items of a list that are objects, with their locations."""
+        rows = []
+        for index, item in enumerate(self._list(value, loc)):
+            if isinstance(item, dict):
+                rows.append((item, (*loc, index)))
+            else:
+                self._refuse("dict_type", (*loc, index), "Input should be a JSON object")
+        return rows
+
+    def _list(self, value: Any, loc: Loc) -> list[Any]:
+        if not isinstance(value, list):
+            self._refuse("list_type", loc, "Input should be a JSON array")
+            return []
+        self._add(len(value), loc)
+        return value
+
+    def _add(self, count: int, loc: Loc) -> None:
+        """Count rows.
+
+        Raises:
+            QueryError: The body has more than the maximum.
+        """
+        self._count += count
+        if self._count > self._max_rows:
+            message = f"A body can contain at most {self._max_rows:,} nested rows"
+            raise QueryError([error_entry("too_long", loc, message)])
+
+    # Relations
+
+    def _relations(
+        self, row: NestedRow, nested: Mapping[str, Any], depth: int
+    ) -> list[RelationChanges]:
+        if nested and depth >= MAX_DEPTH:
+            name = next(iter(nested))
+            message = f"Rows can be nested at most {MAX_DEPTH} levels deep"
+            self._refuse("too_deep", (*row.loc, name), message)
+            return []
+        return [
+            self._relation(row, row.table.relations[name], value, (*row.loc, name), depth + 1)
+            for name, value in nested.items()
+        ]
+
+    def _relation(
+        self, row: NestedRow, relation: NestedRelation, value: Any, loc: Loc, depth: int
+    ) -> RelationChanges:
+        changes = RelationChanges(relation, loc, self._scopes_of(relation.target))
+        kind: Kind = "create" if row.change.kind == "create" else "update"
+        verbs = self._verbs(relation, kind, value, loc)
+        for verb, (argument, verb_loc) in verbs.items():
+            self._use(relation, verb, verb_loc)
+            if not self._is_possible(relation, kind, verb, verb_loc):
+                continue
+            if relation.relation.is_list:
+                self._read_many(changes, row, verb, argument, verb_loc, depth)
+            else:
+                self._read_one(changes, verb, argument, verb_loc, depth)
+        return changes
+
+    def _verbs(
+        self, relation: NestedRelation, kind: Kind, value: Any, loc: Loc
+    ) -> dict[Verb, tuple[Any, Loc]]:
+        """What a body asks of a relation, by verb, with its location."""
+        is_list = relation.relation.is_list
+        known = [verb for verb in _VERBS[kind] if is_list or verb != "set"]
+        if isinstance(value, list) and is_list and kind == "create":
+            return {"create": (value, loc)}
+        if value is None and not is_list and kind == "update":
+            return {"disconnect": (True, loc)}
+        if isinstance(value, dict):
+            if not is_list and kind == "create" and not (value and value.keys() <= set(known)):
+                return {"create": (value, loc)}
+            for name in value.keys() - set(known):
+                message = f"Unknown operation {name}. Use {', '.join(known)}."
+                hint = did_you_mean(name, known)
+                self._refuse("unknown_operation", (*loc, name), message + hint)
+            return {verb: (value[verb], (*loc, verb)) for verb in known if verb in value}
+        operations = f"an object with {', '.join(known)}"
+        plain = "an array of objects, or " if is_list else "an object, or "
+        message = f"{relation.name} must be {plain if kind == 'create' else ''}{operations}"
+        self._refuse("relation", loc, message)
+        return {}
+
+    def _use(self, relation: NestedRelation, verb: Verb, loc: Loc) -> None:
+        """Record the operations that a verb needs, and refuse those that a Resource lacks."""
+        target = relation.target
+        needed = [(target, operation) for operation in _OPERATIONS[verb]]
+        if relation.side == "links":
+            by_link: list[tuple[WritableTable, NestedOperation]] = [(relation.source, "link")]
+            linked = verb in {"connect", "disconnect", "set"}
+            needed = by_link if linked else needed
+            if verb in {"create", "upsert"}:
+                needed = needed + by_link
+        elif relation.side == "parent" and verb in {"connect", "disconnect"}:
+            needed = []  # it changes a field of the row itself
+        for table, operation in needed:
+            if operation not in table.operations:
+                message = (
+                    f"The Resource of {table.table_context.name} does not allow {operation}, "
+                    f"which {verb} needs"
+                )
+                self._refuse("operation", loc, message)
+            else:
+                self.uses.setdefault((table, operation), loc)
+
+    def _is_possible(self, relation: NestedRelation, kind: Kind, verb: Verb, loc: Loc) -> bool:
+        """Refuse what the foreign key of a relation does not allow."""
+        if relation.side == "links":
+            return True
+        names = " and ".join(sorted(relation.fields))
+        owner = relation.referring.model.__name__
+        is_new = relation.side == "parent" and kind == "create"
+        if verb in {"connect", "disconnect", "set"} and not relation.can_move and not is_new:
+            self._refuse("frozen", loc, f"{names} of {owner} cannot be changed")
+            return False
+        if verb == "disconnect" and not relation.is_nullable:
+            message = f"{names} of {owner} is required, so its rows cannot be disconnected"
+            self._refuse("required", loc, message)
+            return False
+        return True
+
+    def _read_many(
+        self,
+        changes: RelationChanges,
+        row: NestedRow,
+        verb: Verb,
+        value: Any,
+        loc: Loc,
+        depth: int,
+    ) -> None:
+        relation = changes.relation
+        if verb == "create":
+            changes.create = self._created(relation, self._objects(value, loc), depth)
+        elif verb == "update":
+            changes.update = self._updated(changes, row, self._objects(value, loc), depth)
+        elif verb == "upsert":
+            changes.upsert = self._upserted(changes, row, self._objects(value, loc), depth)
+        else:
+            items = enumerate(self._list(value, loc))
+            keys = [self._key(relation, item, (*loc, index)) for index, item in items]
+            references = [key for key in keys if key is not None]
+            for reference in references:
+                self._name(self._identity(changes, row, verb, reference.key), reference.loc)
+            setattr(changes, verb, references)
+
+    def _read_one(
+        self, changes: RelationChanges, verb: Verb, value: Any, loc: Loc, depth: int
+    ) -> None:
+        relation = changes.relation
+        if verb in {"disconnect", "delete"}:
+            if value is not True:
+                self._refuse("bool_type", loc, f"{verb} of one row must be true")
+            setattr(changes, f"{verb}s_one", True)
+            return
+        self._add(1, loc)
+        if verb == "connect":
+            reference = self._key(relation, value, loc)
+            if reference is not None:
+                self._name((relation.target.shape.table, reference.key), loc)
+                changes.connect = [reference]
+            return
+        if not isinstance(value, dict):
+            self._refuse("dict_type", loc, "Input should be a JSON object")
+            return
+        if verb == "create":
+            changes.create = self._created(relation, [(value, loc)], depth)
+            return
+        omitted = _omitted(relation)
+        update = self._rows(relation.target, "update", [(value, loc)], omitted, depth)
+        if verb == "update":
+            changes.update = update
+        else:
+            create = self._created(relation, [(value, loc)], depth)
+            changes.upsert = [UpsertedRow(next(iter(update), None), next(iter(create), None))]
+
+    def _created(
+        self, relation: NestedRelation, raw_rows: list[RawRow], depth: int
+    ) -> list[NestedRow]:
+        return self._rows(relation.target, "create", raw_rows, _omitted(relation), depth)
+
+    def _updated(
+        self, changes: RelationChanges, row: NestedRow, raw_rows: list[RawRow], depth: int
+    ) -> list[NestedRow]:
+        relation = changes.relation
+        prepared: list[RawRow] = []
+        keys: list[tuple[Key, frozenset[str] | None]] = []
+        for raw, loc in raw_rows:
+            rest = dict(raw)
+            key = self._pop_key(relation, rest, loc)
+            if key is None:
+                continue
+            self._name(self._identity(changes, row, "update", key), loc)
+            keys.append((key, self._pop_version(relation, rest, loc)))
+            prepared.append((rest, loc))
+        rows = self._rows(relation.target, "update", prepared, _omitted(relation), depth)
+        if len(rows) < len(keys):
+            return []
+        for nested, (key, expected) in zip(rows, keys, strict=True):
+            nested.change.key, nested.change.expected = key, expected
+        return rows
+
+    def _upserted(
+        self, changes: RelationChanges, row: NestedRow, raw_rows: list[RawRow], depth: int
+    ) -> list[UpsertedRow]:
+        relation = changes.relation
+        upserted: list[UpsertedRow] = []
+        for raw, loc in raw_rows:
+            if not all(self._key_name(relation, c.name) in raw for c in relation.key_columns):
+                created = self._created(relation, [(raw, loc)], depth)
+                upserted.extend(UpsertedRow(None, row) for row in created)
+                continue
+            updated = self._updated(changes, row, [(raw, loc)], depth)
+            creatable = relation.target.table_context.create.schema.model_fields
+            has_key = all(column.name in creatable for column in relation.key_columns)
+            create = self._created(relation, [(raw, loc)], depth) if has_key else []
+            if updated:
+                upserted.append(UpsertedRow(updated[0], next(iter(create), None)))
+        return upserted
+
+    # Keys
+
+    def _key_name(self, relation: NestedRelation, name: str) -> str:
+        context = relation.target.table_context
+        index = [column.name for column in context.shape.primary_key].index(name)
+        return context.key_names[index]
+
+    def _key(self, relation: NestedRelation, value: Any, loc: Loc) -> KeyReference | None:
+        """Read the key of an existing row: a value, or an object with the columns of the key."""
+        columns = relation.key_columns
+        names = [self._key_name(relation, column.name) for column in columns]
+        if not isinstance(value, dict):
+            if len(columns) != 1:
+                message = f"Name the row by an object with {', '.join(names) or 'its key'}"
+                self._refuse("key", loc, message)
+                return None
+            value = {names[0]: value}
+        elif value.keys() != set(names):
+            self._refuse("key", loc, f"Name the row by an object with {', '.join(names)} alone")
+            return None
+        rest = dict(value)
+        key = self._pop_key(relation, rest, loc)
+        return None if key is None else KeyReference(key, loc)
+
+    def _pop_key(self, relation: NestedRelation, raw: dict[str, Any], loc: Loc) -> Key | None:
+        """Remove the key from an object; None if it is not valid."""
+        key = []
+        for column in relation.key_columns:
+            name = self._key_name(relation, column.name)
+            if name not in raw:
+                self._refuse("missing", (*loc, name), "The key of the row is required")
+                return None
+            try:
+                key.append(read_value(column)(raw.pop(name)))
+            except ValidationError as error:
+                self._refuse("key", (*loc, name), error.errors()[0]["msg"])
+                return None
+        return tuple(key)
+
+    def _pop_version(
+        self, relation: NestedRelation, raw: dict[str, Any], loc: Loc
+    ) -> frozenset[str] | None:
+        """Remove the expected version from an object; None if it has none."""
+        version = relation.target.shape.version
+        if version is None or version.body_name not in raw:
+            return None
+        value = raw.pop(version.body_name)
+        if not isinstance(value, int) or isinstance(value, bool):
+            self._refuse("int_type", (*loc, version.body_name), "Input should be a valid integer")
+            return None
+        return frozenset([str(value)])
+
+    def _identity(
+        self, changes: RelationChanges, row: NestedRow, verb: Verb, key: Key
+    ) -> tuple[Any, ...]:
+        """What must be named only once: a row, or a row among those of one parent."""
+        relation = changes.relation
+        is_whole = len(relation.key_columns) == len(relation.target.shape.primary_key)
+        if is_whole and (relation.side != "links" or verb in {"update", "delete", "upsert"}):
+            return (relation.target.shape.table, key)
+        return (relation, id(row), key)
+
+    def _name(self, identity: Any, loc: Loc) -> None:
+        """Refuse a row that the body names twice."""
+        first = self._named.setdefault(identity, loc)
+        if first != loc:
+            self._refuse("duplicate", loc, f"This row is also at {path_text(first)}")
+
+    def _refuse(self, kind: str, loc: Loc, message: str) -> None:
+        self.errors.append(error_entry(kind, loc, message))
+
+    # Scopes
+
+    def _scopes_of(self, table: WritableTable) -> Scopes:
+        scopes = self._scopes.get(table)
+        if scopes is None:
+            try:
+                scopes = table.table_context.scopes(self._request)
+            except Problem as problem:
+                self._refusal = self._refusal or problem
+                scopes = NO_SCOPES
+            self._scopes[table] = scopes
+        return scopes
+
+    def _scope_values(self, table: WritableTable, kind: Kind) -> Mapping[str, Any]:
+        if kind == "update":
+            return NO_VALUES
+        return self._scopes_of(table).values(table.shape.table)
+
+
+def _omitted(relation: NestedRelation) -> frozenset[str]:
+    """The fields of the target that the relation sets."""
+    return relation.fields if relation.side == "children" else frozenset()
+
+
+def _set_by_relations(table: WritableTable, nested: Iterable[str]) -> frozenset[str]:
+    """The fields of a row that its own relations in the body set."""
+    relations = (table.relations[name] for name in nested)
+    return frozenset(
+        name for relation in relations if relation.side == "parent" for name in relation.fields
+    )
+
+
+def _located(entry: dict[str, Any], raw_rows: list[RawRow]) -> dict[str, Any]:
+    """An error of a list of rows, with the location of the row in the body."""
+    loc = entry["loc"]
+    if not loc or not isinstance(loc[0], int):
+        return entry
+    return {**entry, "loc": (*raw_rows[loc[0]][1], *loc[1:])}

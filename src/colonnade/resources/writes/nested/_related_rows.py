@@ -1,0 +1,111 @@
+"""What the three kinds of relations share: how they find rows, and what they return."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+
+from pydantic_core import to_json
+from sqlalchemy import Connection
+
+from colonnade.errors import QueryError
+from colonnade.query import Scopes
+from colonnade.resources.responses._problems import Problem
+from colonnade.resources.writes._changes import Change, Key
+from colonnade.resources.writes._rules import Values
+from colonnade.resources.writes.nested._located_errors import relocated
+from colonnade.resources.writes.nested._rows import Loc, NestedRow, RelationChanges
+from colonnade.resources.writes.nested._stored_rows import StoredRows
+from colonnade.resources.writes.nested._tables import NestedRelation, WritableTable
+
+
+class RowWriter(Protocol):
+    """What writes the related rows: see ``NestedWriter``."""
+
+    connection: Connection
+
+    def write(self, rows: list[NestedRow]) -> None: ...
+
+    def delete(
+        self, table: WritableTable, keys: Sequence[tuple[Key, Loc]], scopes: Scopes
+    ) -> None: ...
+
+    def stored(self, table: WritableTable, scopes: Scopes) -> StoredRows: ...
+
+    def values_of(self, rows: Sequence[NestedRow], names: Sequence[str]) -> list[Values]: ...
+
+    def render(self, row: NestedRow) -> None: ...
+
+
+class RelatedRowsBase:
+    """The changes of one relation, of all rows that have some.
+
+    Args:
+        writer: Writes the related rows.
+        relation: The relation.
+        changes: The changes of each row.
+    """
+
+    def __init__(
+        self,
+        writer: RowWriter,
+        relation: NestedRelation,
+        changes: list[tuple[NestedRow, RelationChanges]],
+    ) -> None:
+        self.writer = writer
+        self.relation = relation
+        self.changes = changes
+        self.target = relation.target
+        self.scopes = changes[0][1].scopes
+
+    def before(self) -> None:
+        """Write what must exist before the rows that have the relation."""
+
+    def after(self) -> None:
+        """Write what refers to the rows that have the relation."""
+
+    def show(self, changes: RelationChanges, rows: Iterable[NestedRow]) -> None:
+        """Add rows to the response."""
+        changes.results.extend(rows)
+
+    def show_stored(self, items: list[tuple[RelationChanges, Key, Loc]]) -> None:
+        """Add stored rows to the response."""
+        if not items:
+            return
+        context, writer = self.target.table_context, self.target.writer
+        keys = [key for _, key, _ in items]
+        current = writer.current(self.writer.connection, keys, self.scopes)
+        for (changes, key, loc), row in zip(items, current, strict=True):
+            change = Change("update", {}, self.scopes, key)
+            shown = NestedRow(self.target, change, context.update, loc, written=row)
+            self.writer.render(shown)
+            self.show(changes, [shown])
+
+    def changed(self, key: Key, values: Values, loc: Loc) -> NestedRow:
+        """Build the update that changes the foreign key of a related row."""
+        reader = self.target.table_context.update
+        body: Any = None
+        if values.keys() <= reader.schema.model_fields.keys():
+            try:
+                body = reader.parse(to_json(values))
+            except QueryError as error:
+                raise QueryError([{**entry, "loc": loc} for entry in error.errors]) from None
+        change = Change("update", values, self.scopes, key, body=body, checked=frozenset(values))
+        return NestedRow(self.target, change, reader, loc, is_locked=True)
+
+    def not_found(self, loc: Loc, *, related: bool = False) -> Problem:
+        """Build the 404 of a row that the body names.
+
+        Args:
+            loc: Where the body names it.
+            related: Whether the row exists, but not in the relation.
+        """
+        problem = self.target.table_context.not_found()
+        if related:
+            name = self.target.table_context.name
+            problem.detail = f"This {name} is not in {self.relation.name}."
+        return relocated(problem, loc)
+
+    def precondition_failed(self, loc: Loc) -> Problem:
+        """Build the 412 of a row that has another version than the body expects."""
+        name = self.target.table_context.name
+        detail = f"This {name} has changed since it was read. Read it again."
+        return relocated(Problem(412, detail, kind="changed"), loc)

@@ -1,0 +1,195 @@
+"""Executes a nested body: each table with all its rows at once, parents before their children."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection
+
+from colonnade.query import Scopes
+from colonnade.resources._table_context import render_row
+from colonnade.resources.writes._changes import Change, ChangeSet, Key
+from colonnade.resources.writes._hooked_writes import complete
+from colonnade.resources.writes._row_writes import WrittenRow
+from colonnade.resources.writes._rules import Values
+from colonnade.resources.writes.nested._children import ChildRows
+from colonnade.resources.writes.nested._hook_calls import HookCalls
+from colonnade.resources.writes.nested._link_rows import LinkedRows
+from colonnade.resources.writes.nested._located_errors import located
+from colonnade.resources.writes.nested._parents import ParentRows
+from colonnade.resources.writes.nested._response import body_of
+from colonnade.resources.writes.nested._rows import Loc, NestedRow, RelationChanges
+from colonnade.resources.writes.nested._stored_rows import StoredRows
+from colonnade.resources.writes.nested._tables import NestedRelation, WritableTable
+
+RelatedRows = ChildRows | LinkedRows | ParentRows
+
+
+class NestedWriter:
+    """Executes the rows of one nested body in a transaction.
+
+    Args:
+        connection: The connection of the transaction.
+        hooks: Calls the hooks; None if no table of the body has one.
+        one_by_one: Whether each row is a statement of its own, so that an error has its location.
+    """
+
+    def __init__(
+        self, connection: Connection, hooks: HookCalls | None = None, *, one_by_one: bool = False
+    ) -> None:
+        self.connection = connection
+        self._hooks = hooks
+        self._one_by_one = one_by_one
+        self._written: dict[WritableTable, list[NestedRow]] = {}
+
+    def write_all(self, rows: list[NestedRow]) -> list[WrittenRow]:
+        """Execute a body, and return its rows with what was written below them.
+
+        Raises:
+            Problem: 404, 409, 412 or 422.
+            QueryError: A model does not accept a row.
+        """
+        self.write(rows)
+        for table, written in self._written.items():
+            self._finish(table, written)
+        return [WrittenRow(body_of(row), row.written.state, row.written.key) for row in rows]
+
+    def write(self, rows: list[NestedRow]) -> None:
+        """Create or update rows of one table, all of one kind, with what is nested in them."""
+        if not rows:
+            return
+        handlers: list[RelatedRows] = [
+            self._handler(relation, changes)
+            for relation in rows[0].table.relations.values()
+            if (changes := _changes_of(rows, relation))
+        ]
+        for handler in handlers:
+            handler.before()
+        self._write_rows(rows)
+        for handler in handlers:
+            handler.after()
+
+    def _handler(
+        self, relation: NestedRelation, changes: list[tuple[NestedRow, RelationChanges]]
+    ) -> RelatedRows:
+        if relation.side == "parent":
+            return ParentRows(self, relation, changes)
+        if relation.side == "children":
+            return ChildRows(self, relation, changes)
+        return LinkedRows(self, relation, changes)
+
+    def _write_rows(self, rows: list[NestedRow]) -> None:
+        table = rows[0].table
+        self._written.setdefault(table, []).extend(rows)
+        kind = rows[0].change.kind
+        if self._hooks is not None and table.hooks.any(kind):
+            for row in rows:
+                with self._located(row):
+                    row.written = self._hooks.write_row(row)
+        elif self._one_by_one:
+            for row in rows:
+                with self._located(row):
+                    self._complete(row)
+                    (row.written,) = table.writer.write(
+                        self.connection, [row.change], checks_scope=False
+                    )
+        else:
+            for row in rows:
+                self._complete(row)
+            written = table.writer.write(
+                self.connection,
+                [row.change for row in rows],
+                locked=all(row.is_locked for row in rows),
+                checks_scope=False,
+            )
+            for row, written_row in zip(rows, written, strict=True):
+                row.written = written_row
+        for row in rows:
+            row.change.key = table.writer.rows.key_of(row.written)
+
+    def _complete(self, row: NestedRow) -> None:
+        if row.change.kind == "create" and row.reader.is_validated_later:
+            complete(row.change, row.reader, row.table.table_context.name)
+
+    def _located(self, row: NestedRow) -> Any:
+        table = row.table
+        names = [column.name for column in table.shape.primary_key]
+        values = {**dict(zip(names, row.change.key, strict=False)), **row.change.values}
+        return located(
+            row.loc,
+            table.shape,
+            missing_reference=lambda: table.writer.rows.foreign_keys.first_missing(
+                self.connection, [values]
+            ),
+        )
+
+    def delete(self, table: WritableTable, keys: Sequence[tuple[Key, Loc]], scopes: Scopes) -> None:
+        """Delete rows that are locked.
+
+        Args:
+            table: The table.
+            keys: The keys of the rows, with their locations in the body.
+            scopes: The scopes of the request.
+        """
+        if not keys:
+            return
+        changes = [Change("delete", {}, scopes, key) for key, _ in keys]
+        if self._hooks is not None and table.hooks.any("delete"):
+            with located(keys[0][1], table.shape, deleting=True):
+                self._hooks.delete(table, changes)
+        elif self._one_by_one:
+            for change, (_, loc) in zip(changes, keys, strict=True):
+                with located(loc, table.shape, deleting=True):
+                    table.writer.delete(self.connection, ChangeSet("delete", [change], scopes))
+        else:
+            table.writer.delete(self.connection, ChangeSet("delete", changes, scopes))
+
+    def stored(self, table: WritableTable, scopes: Scopes) -> StoredRows:
+        """Return the reader of stored rows of a table."""
+        return StoredRows(self.connection, table, scopes)
+
+    def values_of(self, rows: Sequence[NestedRow], names: Sequence[str]) -> list[Values]:
+        """Return fields of written rows."""
+        table = rows[0].table
+        key_names = [column.name for column in table.shape.primary_key]
+        if set(names) <= set(key_names):
+            return [dict(zip(key_names, row.change.key, strict=True)) for row in rows]
+        keys = [row.change.key for row in rows]
+        found = self.stored(table, rows[0].change.scopes).by_key(keys, names)
+        return [found[key] for key in keys]
+
+    def _finish(self, table: WritableTable, rows: list[NestedRow]) -> None:
+        """Check the condition of the scope, and read rows that show what was written after them."""
+        writer = table.writer
+        scopes = rows[0].change.scopes
+        keys = [row.change.key for row in rows]
+        if self._one_by_one:
+            for row in rows:
+                with self._located(row):
+                    writer.check_scope(self.connection, [row.change.key], scopes)
+        else:
+            writer.check_scope(self.connection, keys, scopes)
+        context = table.table_context
+        if context.view.relations:
+            for row, current in zip(
+                rows, writer.current(self.connection, keys, scopes), strict=True
+            ):
+                row.written = current or row.written
+        for row in rows:
+            self.render(row)
+
+    def render(self, row: NestedRow) -> None:
+        """Render the body of a written row.
+
+        Raises:
+            UnreadableRowError: The row cannot be rendered.
+        """
+        body = render_row(row.table.table_context.view, row.written.body)
+        row.written = WrittenRow(body, row.written.state, row.written.key)
+
+
+def _changes_of(
+    rows: list[NestedRow], relation: NestedRelation
+) -> list[tuple[NestedRow, RelationChanges]]:
+    return [
+        (row, changes) for row in rows for changes in row.relations if changes.relation is relation
+    ]
