@@ -98,9 +98,7 @@ class BodyReader:
         }
         # Unknown fields are refused, unless the schema configures ``extra``.
         self._accepted_names = (
-            None
-            if schema.model_config.get("extra")
-            else set(_accepted_names(schema)) - {self._json_names[name] for name in self.omitted}
+            None if schema.model_config.get("extra") else set(_accepted_names(schema))
         )
         self._checks = {
             name: check
@@ -269,12 +267,14 @@ class BodyReader:
             if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
                 message = PydanticKnownError(kind).message()  # type: ignore[arg-type]  # from _JSON_TYPES
                 yield error_entry(kind, (*loc, name), message)
+        for field in self.omitted:
+            name = self._json_names[field]
+            if name in row:
+                message = f"The relation sets {name}: leave it out of the body"
+                yield error_entry("extra_forbidden", (*loc, name), message)
         if self._accepted_names is not None and not row.keys() <= self._accepted_names:
-            omitted = {self._json_names[name] for name in self.omitted}
             for name in row.keys() - self._accepted_names:
                 message = "Extra inputs are not permitted"
-                if name in omitted:
-                    message = f"The relation sets {name}: leave it out of the body"
                 yield error_entry("extra_forbidden", (*loc, name), message)
 
     def values(
