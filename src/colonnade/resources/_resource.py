@@ -252,6 +252,8 @@ class Resource(APIRouter):
             self._nestable_operations,
             guards,
             self._nested_tables,
+            self.prefix,
+            self._operations,
         )
 
     def _nestable_operations(self) -> frozenset[str]:

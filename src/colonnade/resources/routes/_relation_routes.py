@@ -10,6 +10,7 @@ from colonnade.errors import QueryError, error_entry
 from colonnade.models import RelationShape, singular, with_article
 from colonnade.query import PageReader, ParentRow, RelationTarget
 from colonnade.resources import _scoping
+from colonnade.resources._hook_parameters import hook_dependencies
 from colonnade.resources._reads import (
     MAX_TREE_DEPTH,
     ReadOperations,
@@ -21,6 +22,8 @@ from colonnade.resources.routes import _openapi as openapi
 from colonnade.resources.routes._request_context import context_of
 from colonnade.resources.routes._route_builder import RouteBuilder, with_body, words_of
 from colonnade.resources.writes._links import Link
+from colonnade.resources.writes.nested._relation_create import RelationCreate
+from colonnade.resources.writes.nested._tables import NestedRelation
 
 
 class RelationRoutes:
@@ -43,11 +46,22 @@ class RelationRoutes:
     def add_all(self) -> None:
         """Add the routes of all relations."""
         operations = self.builder.options.operations
-        for name, target in self._list_relations().items():
-            if "list" in operations:
+        listed = self._list_relations()
+        for name, target in {**listed, **self._nested_relations()}.items():
+            if "list" in operations and name in listed:
                 self._add_list(name, target)
+            if (nested := self.builder.options.table.relations.get(name)) is not None:
+                self._add_create(nested)
             if "link" in operations and Link.is_supported(self.table_context, target.relation):
                 self._add_links(name, Link(self.table_context, target.relation))
+
+    def _nested_relations(self) -> dict[str, RelationTarget]:
+        """The to-many relations in ``nested``."""
+        return {
+            name: RelationTarget(nested.relation, nested.target.table_context.queryable)
+            for name, nested in self.builder.options.table.relations.items()
+            if nested.relation.is_list
+        }
 
     def _list_relations(self) -> dict[str, RelationTarget]:
         """The to-many relations in ``include``, and those to the table itself."""
@@ -97,6 +111,40 @@ class RelationRoutes:
                 404, 409, headers=("Link", "X-Total-Count"), description="The rows"
             ),
             parameters=parameters,
+        )
+
+    def _add_create(self, nested: NestedRelation) -> None:
+        """Add the route that creates a row in a relation, if its Resource creates rows."""
+        target, options, key = nested.target, self.builder.options, self.builder.key
+        needs_link = nested.side == "links"
+        if "create" not in target.enabled or (needs_link and "link" not in options.operations):
+            return
+        create = RelationCreate(nested, options.idempotency, options.max_limit)
+        name, words = nested.name, words_of(self.builder.name)
+
+        async def create_related(request: Request, body: Any) -> Response:
+            row_key = self.table_context.key(request.path_params[key])
+            return await create.respond(request, row_key)
+
+        body = openapi.Body(target.table_context.create.schema, exclude=nested.omitted)
+        self.builder.add(
+            f"{self.builder.row_path}/{name}",
+            "POST",
+            with_body(create_related, body),
+            ("link",) if needs_link else (),
+            name=f"create_{self.builder.name}_{singular(name)}",
+            summary=f"Create one of the {words_of(name)} of {with_article(words)}",
+            response_model=Annotated[Any, openapi.Rows(target.table_context.queryable)],
+            responses=openapi.responses(
+                404, 409, 413, success=201, headers=("Location", "ETag"), description="The row"
+            ),
+            parameters=lambda: [self.builder.key_parameter()],
+            scopes=options.nested_scopes,
+            dependencies=[
+                *target.guards.get("create", ()),
+                *hook_dependencies(target.hooks.of_kinds(("create",))),
+            ],
+            status=201,
         )
 
     def _add_links(self, name: str, link: Link) -> None:

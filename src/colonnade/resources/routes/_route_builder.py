@@ -90,6 +90,7 @@ class RouteBuilder:
         responses: dict[int | str, dict[str, Any]],
         parameters: Parameters = list,
         scopes: Sequence[params.Depends] = (),
+        dependencies: Sequence[params.Depends] = (),
         status: int = 200,
     ) -> None:
         """Add a route.
@@ -105,6 +106,7 @@ class RouteBuilder:
             responses: The documented responses by status.
             parameters: Builds the documented parameters.
             scopes: The dependencies that return scopes, besides those of the Resource.
+            dependencies: The guards of another Resource whose rows the route writes.
             status: The status of a successful response.
         """
         operations = (operation,) if isinstance(operation, str) else operation
@@ -122,6 +124,7 @@ class RouteBuilder:
             dependencies=[
                 *router.dependencies,
                 *guards,
+                *dependencies,
                 *needed,
                 *hook_dependencies(self.options.hooks.of_kinds(operations)),
             ],

@@ -7,6 +7,7 @@ from typing import Any
 from colonnade.query import Scopes
 from colonnade.resources.writes._hooks import WriteKind
 from colonnade.resources.writes._rules import Values
+from colonnade.rows import BodyReader
 
 Key = tuple[Any, ...]
 
@@ -23,6 +24,7 @@ class Change:
         expected: The versions that ``If-Match`` accepts; None for any.
         body: The validated create or update schema; None for a delete.
         checked: Foreign key fields that refer to rows known to exist in scope.
+        reader: The reader of the body, if it is not that of the Resource.
     """
 
     kind: WriteKind
@@ -32,6 +34,7 @@ class Change:
     expected: frozenset[str] | None = None
     body: Any = None
     checked: frozenset[str] = frozenset()
+    reader: BodyReader | None = None
 
     def copy(self) -> "Change":
         """Copy the change with its values, so that a retry starts from the original values."""

@@ -104,7 +104,11 @@ class HookedWrites:
         await self.hooks.run("before", kind, session, arguments, provided)
         await session.flush()
         if kind == "create":
-            complete(change, reader or self.table_context.create, self.table_context.name)
+            complete(
+                change,
+                reader or change.reader or self.table_context.create,
+                self.table_context.name,
+            )
         has_after_hooks = bool(self.hooks.at("after", kind))
         checks_now = checks_scope and not has_after_hooks
         row = await run(partial(rows, change=change, checks_scope=checks_now))

@@ -17,7 +17,7 @@ from colonnade.resources.writes._changes import Change, ChangeSet, Key
 from colonnade.resources.writes._rules import Values
 from colonnade.resources.writes.nested._requests import NestedParser
 from colonnade.resources.writes.nested._rows import NestedChanges
-from colonnade.resources.writes.nested._tables import WritableTable
+from colonnade.resources.writes.nested._tables import NestedRelation, WritableTable
 from colonnade.rows import MAX_ERRORS, NO_VALUES, BodyReader, check_batch_size
 
 Parsed = tuple[Values, BaseModel]
@@ -45,6 +45,19 @@ class RequestParser:
         read = partial(_read, self.table_context.create, scope_values=scope_values)
         values, instance = await read_body(await json_body(request), read)
         change = Change("create", values, scopes, body=instance)
+        return ChangeSet("create", [change], scopes)
+
+    async def create_in(
+        self, request: Request, relation: NestedRelation
+    ) -> ChangeSet | NestedChanges:
+        """Parse the values of a new row in a relation, which sets its foreign key."""
+        scopes, scope_values = self._scopes(request)
+        if (body := await self._nested.body(request)) is not None:
+            return await self._nested.create(request, body, scopes, relation.omitted)
+        reader = relation.target.reader("create", relation.omitted)
+        read = partial(_read, reader, scope_values=scope_values)
+        values, instance = await read_body(await json_body(request), read)
+        change = Change("create", values, scopes, body=instance, reader=reader)
         return ChangeSet("create", [change], scopes)
 
     async def create_many(self, request: Request) -> ChangeSet | NestedChanges:

@@ -101,9 +101,11 @@ class NestedBody:
             message = "JSON is nested too deeply"
             raise QueryError([error_entry("too_deep", ("body",), message)]) from None
 
-    def create(self, raw_rows: list[RawRow]) -> list[NestedRow]:
+    def create(
+        self, raw_rows: list[RawRow], omitted: frozenset[str] = frozenset()
+    ) -> list[NestedRow]:
         """Parse rows to create, with what is nested in them."""
-        return self._rows(self.root, "create", raw_rows, frozenset(), depth=0)
+        return self._rows(self.root, "create", raw_rows, omitted, depth=0)
 
     def update(
         self, raw: dict[str, Any], loc: Loc, key: Key, expected: frozenset[str] | None
@@ -354,7 +356,7 @@ class NestedBody:
         if verb == "create":
             changes.create = self._created(relation, [(value, loc)], depth)
             return
-        omitted = _omitted(relation)
+        omitted = relation.omitted
         update = self._rows(relation.target, "update", [(value, loc)], omitted, depth)
         if verb == "update":
             changes.update = update
@@ -365,7 +367,7 @@ class NestedBody:
     def _created(
         self, relation: NestedRelation, raw_rows: list[RawRow], depth: int
     ) -> list[NestedRow]:
-        return self._rows(relation.target, "create", raw_rows, _omitted(relation), depth)
+        return self._rows(relation.target, "create", raw_rows, relation.omitted, depth)
 
     def _updated(
         self, changes: RelationChanges, row: NestedRow, raw_rows: list[RawRow], depth: int
@@ -381,7 +383,7 @@ class NestedBody:
             self._name(self._identity(changes, row, "update", key), loc)
             keys.append((key, self._pop_version(relation, rest, loc)))
             prepared.append((rest, loc))
-        rows = self._rows(relation.target, "update", prepared, _omitted(relation), depth)
+        rows = self._rows(relation.target, "update", prepared, relation.omitted, depth)
         if len(rows) < len(keys):
             return []
         for nested, (key, expected) in zip(rows, keys, strict=True):
@@ -494,11 +496,6 @@ class NestedBody:
         if kind == "update":
             return NO_VALUES
         return self._scopes_of(table).values(table.shape.table)
-
-
-def _omitted(relation: NestedRelation) -> frozenset[str]:
-    """The fields of the target that the relation sets."""
-    return relation.fields if relation.side == "children" else frozenset()
 
 
 def _set_by_relations(table: WritableTable, nested: Iterable[str]) -> frozenset[str]:

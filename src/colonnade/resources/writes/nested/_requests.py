@@ -38,12 +38,19 @@ class NestedParser:
         is_nested = b"\\u" in body or any(to_json(name) in body for name in relations)
         return body if is_nested else None
 
-    async def create(self, request: Request, body: bytes, scopes: Scopes) -> NestedChanges:
-        """Parse a new row."""
+    async def create(
+        self,
+        request: Request,
+        body: bytes,
+        scopes: Scopes,
+        omitted: frozenset[str] = frozenset(),
+    ) -> NestedChanges:
+        """Parse a new row, without fields that the relation of the path sets."""
         parsed = NestedBody(request, self._table, self._max_rows)
 
         def read(text: bytes) -> list[NestedRow]:
-            return parsed.create([(_object(parsed.load(text), ("body",)), ("body",))])
+            raw = _object(parsed.load(text), ("body",))
+            return parsed.create([(raw, ("body",))], omitted)
 
         return await self._changes(request, parsed, "create", await read_body(body, read), scopes)
 

@@ -36,6 +36,8 @@ class NestedRow:
         loc: Where the body has it.
         relations: The changes of its relations.
         is_locked: Whether the row is known to exist in scope, and is locked.
+        is_given: Whether the row is only the parent of new rows, and is not written itself; the
+            response then consists of its related rows.
         written: ``body``, ``state`` and ``key`` of the row, once it is written.
     """
 
@@ -45,6 +47,7 @@ class NestedRow:
     loc: Loc
     relations: list["RelationChanges"] = field(default_factory=list)
     is_locked: bool = False
+    is_given: bool = False
     written: Any = None
 
     def copy(self) -> "NestedRow":

@@ -36,6 +36,8 @@ class WritableTable:
         operations: The operations that the Resource has, and that no user endpoint replaces.
         guards: The dependencies of each operation.
         nested: Returns the tables that its relations lead to, by relation.
+        prefix: The path of the Resource.
+        enabled: The operations that the Resource has, also those that a user endpoint replaces.
     """
 
     def __init__(
@@ -46,7 +48,11 @@ class WritableTable:
         operations: Callable[[], frozenset[str]],
         guards: Mapping[str, Sequence[params.Depends]],
         nested: Callable[[], Mapping[str, "WritableTable"]],
+        prefix: str,
+        enabled: frozenset[str],
     ) -> None:
+        self.enabled = enabled
+        self.prefix = prefix
         self.table_context = table_context
         self.writer = writer
         self.hooks = hooks
@@ -175,6 +181,11 @@ class NestedRelation:
         return frozenset(name for name, _ in self.pairs)
 
     @property
+    def omitted(self) -> frozenset[str]:
+        """The fields of the related rows that the relation sets, and that no body has."""
+        return self.fields if self.side == "children" else frozenset()
+
+    @property
     def referring(self) -> Shape:
         """The table that has the foreign key."""
         return self.source.shape if self.side == "parent" else self.target.shape
@@ -182,9 +193,8 @@ class NestedRelation:
     @cached_property
     def key_columns(self) -> tuple[ColumnShape, ...]:
         """The columns of the target's key that a body names; the relation sets the others."""
-        set_by_relation = self.fields if self.side == "children" else frozenset()
         key = self.target.shape.primary_key
-        return tuple(column for column in key if column.name not in set_by_relation)
+        return tuple(column for column in key if column.name not in self.omitted)
 
     @property
     def is_nullable(self) -> bool:

@@ -51,7 +51,10 @@ class NestedWriter:
         self.write(rows)
         for table, written in self._written.items():
             self._finish(table, written)
-        return [WrittenRow(body_of(row), row.written.state, row.written.key) for row in rows]
+        shown = [
+            below for row in rows for below in (row.relations[0].results if row.is_given else [row])
+        ]
+        return [WrittenRow(body_of(row), row.written.state, row.written.key) for row in shown]
 
     def write(self, rows: list[NestedRow]) -> None:
         """Create or update rows of one table, all of one kind, with what is nested in them."""
@@ -79,6 +82,9 @@ class NestedWriter:
 
     def _write_rows(self, rows: list[NestedRow]) -> None:
         table = rows[0].table
+        if rows[0].is_given:
+            self._lock(rows)
+            return
         self._written.setdefault(table, []).extend(rows)
         kind = rows[0].change.kind
         if self._hooks is not None and table.hooks.any(kind):
@@ -105,6 +111,18 @@ class NestedWriter:
                 row.written = written_row
         for row in rows:
             row.change.key = table.writer.rows.key_of(row.written)
+
+    def _lock(self, rows: list[NestedRow]) -> None:
+        """Lock rows that are not written.
+
+        Raises:
+            Problem: 404, a row does not exist.
+        """
+        table = rows[0].table
+        keys = [row.change.key for row in rows]
+        found = self.stored(table, rows[0].change.scopes).by_key(keys, [])
+        if len(found) < len(keys):
+            raise table.table_context.not_found()
 
     def _complete(self, row: NestedRow) -> None:
         if row.change.kind == "create" and row.reader.is_validated_later:

@@ -1,0 +1,142 @@
+"""``POST /projects/1/tasks``: a row created in a relation of an existing row."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from fastapi import Request, Response
+from pydantic_core import from_json
+from sqlalchemy import Connection
+
+from colonnade.errors import QueryError, error_entry
+from colonnade.models import Idempotency
+from colonnade.query import Scopes
+from colonnade.resources._reads import path_of
+from colonnade.resources._table_context import render_row
+from colonnade.resources.responses._bodies import JSONBody
+from colonnade.resources.responses._problems import Problem
+from colonnade.resources.routes._request_context import context_of
+from colonnade.resources.writes._changes import Change, ChangeSet, Key
+from colonnade.resources.writes._execution import WriteExecution
+from colonnade.resources.writes._hooked_writes import complete
+from colonnade.resources.writes._parsing import RequestParser
+from colonnade.resources.writes.nested._rows import NestedChanges, NestedRow, RelationChanges
+from colonnade.resources.writes.nested._stored_rows import StoredRows
+from colonnade.resources.writes.nested._tables import NestedRelation
+
+
+class RelationCreate:
+    """Creates rows in one relation.
+
+    Args:
+        relation: The relation.
+        idempotency: The table of stored responses; None to ignore ``Idempotency-Key``.
+        max_rows: The maximum number of rows in a body.
+    """
+
+    def __init__(
+        self, relation: NestedRelation, idempotency: type[Idempotency] | None, max_rows: int
+    ) -> None:
+        self.relation = relation
+        self.source = relation.source
+        self.target = relation.target
+        self._parser = RequestParser(relation.target, max_rows)
+        self._execution = WriteExecution(relation.target, idempotency)
+        self._source_execution = WriteExecution(relation.source, idempotency)
+
+    async def respond(self, request: Request, key: Key) -> Response:
+        """Create a row in the relation of the row with a key; respond with 201.
+
+        Raises:
+            Problem: 404, no row in scope has the key; or as for a plain create.
+        """
+        self._require_operation()
+        source_scopes = self.source.table_context.scopes(request)
+        changes = await self._parser.create_in(request, self.relation)
+        respond = partial(self._respond, request)
+        values = self._key_values(key)
+        if isinstance(changes, ChangeSet) and values is not None:
+            (change,) = changes.changes
+            change.values |= values
+            if change.reader and change.reader.is_validated_later and not self._has_hooks:
+                complete(change, change.reader, self.target.table_context.name)
+            try:
+                return await self._execution.run(request, changes, respond)
+            except Problem as problem:
+                if problem.kind == "foreign_key":
+                    await self._require_parent(request, key, source_scopes)
+                raise
+        nested = self._nested(changes, key, source_scopes)
+        return await self._source_execution.run(request, nested, respond)
+
+    @property
+    def _has_hooks(self) -> bool:
+        """Whether hooks may set columns, so that the row is validated after them."""
+        return self.target.hooks.any("create")
+
+    def _require_operation(self) -> None:
+        """Refuse to create rows that only a user endpoint of their Resource may create."""
+        if "create" not in self.target.operations:
+            name = self.target.table_context.name
+            message = f"The Resource of {name} does not allow create"
+            raise QueryError([error_entry("operation", ("body",), message)])
+
+    def _key_values(self, key: Key) -> dict[str, Any] | None:
+        """The foreign key that refers to the row; None if that takes more than its key."""
+        names = [column.name for column in self.source.shape.primary_key]
+        values = dict(zip(names, key, strict=True))
+        if self.relation.side != "children" or any(
+            referenced not in values for _, referenced in self.relation.pairs
+        ):
+            return None
+        return {field: values[referenced] for field, referenced in self.relation.pairs}
+
+    async def _require_parent(self, request: Request, key: Key, scopes: Scopes) -> None:
+        context = self.source.table_context
+
+        def find(connection: Connection) -> bool:
+            return bool(StoredRows(connection, self.source, scopes).by_key([key], []))
+
+        if not await context.run(context_of(request), find, begin=True, idempotent=True):
+            raise context.not_found()
+
+    def _nested(
+        self, changes: ChangeSet | NestedChanges, key: Key, scopes: Scopes
+    ) -> NestedChanges:
+        """The same as a nested body of a row that is not changed itself."""
+        parent = NestedRow(
+            self.source,
+            Change("update", {}, scopes, key),
+            self.source.table_context.update,
+            ("body",),
+            is_given=True,
+        )
+        related = RelationChanges(self.relation, ("body",), changes.scopes)
+        if isinstance(changes, NestedChanges):
+            related.create = changes.rows
+            tables = changes.tables
+        else:
+            reader = self.target.reader("create", self.relation.omitted)
+            related.create = [
+                NestedRow(self.target, change, reader, ("body",)) for change in changes.changes
+            ]
+            tables = frozenset({(self.target, changes.kind)})
+        parent.relations = [related]
+        return NestedChanges("create", [parent], tables, scopes)
+
+    def _respond(self, request: Request, rows: Sequence[Any]) -> Response:
+        (row,) = rows
+        context = self.target.table_context
+        body = render_row(context.view, row.body)
+        headers = {"ETag": context.etags.of(row.state, body)}
+        location = self._location(request, context.keys.write(from_json(row.key)))
+        if location is not None:
+            headers["Location"] = location
+        return JSONBody(body, 201, headers)
+
+    def _location(self, request: Request, key: str) -> str | None:
+        """The path of the new row in its own Resource, if both are in the same place."""
+        above = path_of(request).rstrip("/").rsplit("/", 2)[0]
+        if not above.endswith(self.source.prefix) or "{" in self.target.prefix:
+            return None
+        return f"{above.removesuffix(self.source.prefix)}{self.target.prefix}/{key}"
