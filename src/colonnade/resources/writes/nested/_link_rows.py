@@ -59,7 +59,7 @@ class LinkedRows(RelatedRowsBase):
     def _linked(self) -> dict[Key, list[Key]]:
         """The keys of the rows that are linked now, by the key of the row that has the relation."""
         needing = [
-            row.change.key
+            row.key
             for row, changes in self.changes
             if changes.set is not None or changes.update or changes.upsert or changes.delete
         ]
@@ -68,7 +68,7 @@ class LinkedRows(RelatedRowsBase):
     def _unlink(self, linked: dict[Key, list[Key]]) -> None:
         pairs: list[Pair] = []
         for row, changes in self.changes:
-            key = row.change.key
+            key = row.key
             pairs += [(key, reference.key) for reference in changes.disconnect]
             if changes.set is not None:
                 kept = {reference.key for reference in changes.set}
@@ -82,25 +82,25 @@ class LinkedRows(RelatedRowsBase):
             for reference in changes.delete:
                 self._require_link(row, reference.key, reference.loc, linked)
                 deleted.append((reference.key, reference.loc))
-                pairs.append((row.change.key, reference.key))
+                pairs.append((row.key, reference.key))
         self.links.delete(pairs)
         self.writer.delete(self.target, deleted, self.scopes)
 
     def _require_link(
         self, row: NestedRow, key: Key, loc: Loc, linked: dict[Key, list[Key]]
     ) -> None:
-        if key not in linked.get(row.change.key, []):
+        if key not in linked.get(row.key, []):
             raise self.not_found(loc, related=True)
 
     def _link(self, linked: dict[Key, list[Key]]) -> None:
         pairs: list[Pair] = []
         shown: list[tuple[RelationChanges, Key, Loc]] = []
         for row, changes in self.changes:
-            present = linked.get(row.change.key, [])
+            present = linked.get(row.key, [])
             for reference in [*changes.connect, *(changes.set or ())]:
                 shown.append((changes, reference.key, reference.loc))
                 if reference.key not in present:
-                    pairs.append((row.change.key, reference.key))
+                    pairs.append((row.key, reference.key))
         self.links.insert(pairs)
         self.show_stored(shown)
 
@@ -133,5 +133,5 @@ class LinkedRows(RelatedRowsBase):
             owners += [row] * len(rows)
         self.writer.write(created)
         self.links.insert(
-            [(o.change.key, row.change.key) for o, row in zip(owners, created, strict=True)]
+            [(owner.key, row.key) for owner, row in zip(owners, created, strict=True)]
         )

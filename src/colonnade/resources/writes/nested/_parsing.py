@@ -129,8 +129,10 @@ class NestedBody:
     ) -> list[NestedRow]:
         """Parse rows of one table; empty if one of them is not valid."""
         split = [self._split(table, raw) for raw, _ in raw_rows]
+        plain = table.reader(kind, omitted)
         readers = [
-            table.reader(kind, omitted | _set_by_relations(table, nested)) for _, nested in split
+            table.reader(kind, omitted | _set_by_relations(table, nested)) if nested else plain
+            for _, nested in split
         ]
         instances = self._instances(table, readers, [fields for fields, _ in split], raw_rows)
         scopes = self._scopes_of(table)
@@ -146,7 +148,8 @@ class NestedBody:
                 continue
             change = Change(kind, values, scopes, body=instance)
             row = NestedRow(table, change, reader, loc)
-            row.relations = self._relations(row, nested, depth)
+            if nested:
+                row.relations = self._relations(row, nested, depth)
             rows.append(row)
         return rows
 

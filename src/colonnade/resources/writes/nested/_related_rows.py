@@ -32,8 +32,6 @@ class RowWriter(Protocol):
 
     def values_of(self, rows: Sequence[NestedRow], names: Sequence[str]) -> list[Values]: ...
 
-    def render(self, row: NestedRow) -> None: ...
-
 
 class RelatedRowsBase:
     """The changes of one relation, of all rows that have some.
@@ -76,7 +74,6 @@ class RelatedRowsBase:
         for (changes, key, loc), row in zip(items, current, strict=True):
             change = Change("update", {}, self.scopes, key)
             shown = NestedRow(self.target, change, context.update, loc, written=row)
-            self.writer.render(shown)
             self.show(changes, [shown])
 
     def changed(self, key: Key, values: Values, loc: Loc) -> NestedRow:

@@ -52,8 +52,23 @@ class NestedRow:
 
     def copy(self) -> "NestedRow":
         """Copy the row with all nested rows, so that a retry starts from the original values."""
-        relations = [changes.copy() for changes in self.relations]
-        return replace(self, change=self.change.copy(), relations=relations)
+        relations = [changes.copy() for changes in self.relations] if self.relations else []
+        return NestedRow(
+            self.table,
+            self.change.copy(),
+            self.reader,
+            self.loc,
+            relations,
+            self.is_locked,
+            self.is_given,
+        )
+
+    @property
+    def key(self) -> Key:
+        """The key of the row; that of a new row exists once it is written."""
+        if not self.change.key:
+            self.change.key = self.table.writer.rows.key_of(self.written)
+        return self.change.key
 
 
 @dataclass(slots=True, eq=False)

@@ -6,7 +6,6 @@ from typing import Any
 from sqlalchemy import Connection
 
 from colonnade.query import Scopes
-from colonnade.resources._table_context import render_row
 from colonnade.resources.writes._changes import Change, ChangeSet, Key
 from colonnade.resources.writes._hooked_writes import complete
 from colonnade.resources.writes._row_writes import WrittenRow
@@ -54,7 +53,9 @@ class NestedWriter:
         shown = [
             below for row in rows for below in (row.relations[0].results if row.is_given else [row])
         ]
-        return [WrittenRow(body_of(row), row.written.state, row.written.key) for row in shown]
+        return [
+            WrittenRow(body_of(row).encode(), row.written.state, row.written.key) for row in shown
+        ]
 
     def write(self, rows: list[NestedRow]) -> None:
         """Create or update rows of one table, all of one kind, with what is nested in them."""
@@ -109,8 +110,6 @@ class NestedWriter:
             )
             for row, written_row in zip(rows, written, strict=True):
                 row.written = written_row
-        for row in rows:
-            row.change.key = table.writer.rows.key_of(row.written)
 
     def _lock(self, rows: list[NestedRow]) -> None:
         """Lock rows that are not written.
@@ -170,39 +169,26 @@ class NestedWriter:
         table = rows[0].table
         key_names = [column.name for column in table.shape.primary_key]
         if set(names) <= set(key_names):
-            return [dict(zip(key_names, row.change.key, strict=True)) for row in rows]
-        keys = [row.change.key for row in rows]
+            return [dict(zip(key_names, row.key, strict=True)) for row in rows]
+        keys = [row.key for row in rows]
         found = self.stored(table, rows[0].change.scopes).by_key(keys, names)
         return [found[key] for key in keys]
 
     def _finish(self, table: WritableTable, rows: list[NestedRow]) -> None:
         """Check the condition of the scope, and read rows that show what was written after them."""
-        writer = table.writer
-        scopes = rows[0].change.scopes
-        keys = [row.change.key for row in rows]
-        if self._one_by_one:
-            for row in rows:
-                with self._located(row):
-                    writer.check_scope(self.connection, [row.change.key], scopes)
-        else:
-            writer.check_scope(self.connection, keys, scopes)
-        context = table.table_context
-        if context.view.relations:
-            for row, current in zip(
-                rows, writer.current(self.connection, keys, scopes), strict=True
-            ):
-                row.written = current or row.written
-        for row in rows:
-            self.render(row)
-
-    def render(self, row: NestedRow) -> None:
-        """Render the body of a written row.
-
-        Raises:
-            UnreadableRowError: The row cannot be rendered.
-        """
-        body = render_row(row.table.table_context.view, row.written.body)
-        row.written = WrittenRow(body, row.written.state, row.written.key)
+        writer, scopes = table.writer, rows[0].change.scopes
+        scope = scopes.get(table.shape.table)
+        if scope is not None and scope.condition is not None:
+            if self._one_by_one:
+                for row in rows:
+                    with self._located(row):
+                        writer.check_scope(self.connection, [row.key], scopes)
+            else:
+                writer.check_scope(self.connection, [row.key for row in rows], scopes)
+        if table.table_context.view.relations:
+            current = writer.current(self.connection, [row.key for row in rows], scopes)
+            for row, found in zip(rows, current, strict=True):
+                row.written = found or row.written
 
 
 def _changes_of(
