@@ -142,6 +142,14 @@ class Scopes:
         scope = self._scopes.get(table)
         return {} if scope is None else scope.values
 
+    def merged(self, other: "Scopes") -> "Scopes | None":
+        """The scopes of both; None if they differ for a table of both."""
+        if other is self or not (self or other):
+            return self
+        scopes = {**self._scopes, **other._scopes}
+        same = all(scopes[table] is scope for table, scope in self._scopes.items())
+        return Scopes(scopes) if same else None
+
     def clauses(self, table: Table, source: FromClause) -> Iterator[ColumnElement[bool]]:
         """The condition on ``source``, rows of ``table``, if the table has a scope."""
         scope = self._scopes.get(table)

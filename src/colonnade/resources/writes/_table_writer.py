@@ -34,12 +34,13 @@ class TableWriter:
 
     Attributes:
         rows: The writes of single rows.
+        bulk_statements: The statements for many rows.
     """
 
     def __init__(self, table_context: TableContext) -> None:
         self.table_context = table_context
         self.rows = RowWrites(table_context)
-        self._bulk = BulkStatements(self.rows.statements)
+        self.bulk_statements = BulkStatements(self.rows.statements)
 
     def __call__(self, connection: Connection, changes: ChangeSet) -> list[Any]:
         """Execute changes, and return ``body``, ``state`` and ``key`` of each row.
@@ -77,7 +78,7 @@ class TableWriter:
         Raises:
             Problem: 404, 409, 412 or 422.
         """
-        if len(changes) == 1 or not self._bulk.is_available:
+        if len(changes) == 1 or not self.bulk_statements.is_available:
             return [self.rows(connection, change, checks_scope=checks_scope) for change in changes]
         scopes = changes[0].scopes
         written: list[Any] = [None] * len(changes)
@@ -108,11 +109,13 @@ class TableWriter:
     ) -> Bound[list[Any]] | StatementBatch[Any] | None:
         scopes, checked = changes[0].scopes, changes[0].checked
         if changes[0].kind == "create":
-            return self._bulk.insert([change.values for change in changes], scopes, checked)
+            return self.bulk_statements.insert(
+                [change.values for change in changes], scopes, checked
+            )
         if any(change.expected is not None for change in changes):
             return None
         keyed = [(change.key, change.values) for change in changes]
-        return self._bulk.update(keyed, scopes, checked, locked=locked)
+        return self.bulk_statements.update(keyed, scopes, checked, locked=locked)
 
     def _groups(self, changes: Sequence[Change]) -> list[list[int]]:
         """The indexes of the rows that one statement can write: those with the same fields.
@@ -129,7 +132,7 @@ class TableWriter:
             if change.kind == "create" and index and names != frozenset(changes[index - 1].values):
                 run += 1
             groups.setdefault((run, names), []).append(index)
-        if is_update and len(groups) > 1 and self._bulk.changes_unique_columns(changes):
+        if is_update and len(groups) > 1 and self.bulk_statements.changes_unique_columns(changes):
             return [[index] for index in range(len(changes))]
         return list(groups.values())
 
