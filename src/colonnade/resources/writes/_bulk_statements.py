@@ -326,7 +326,7 @@ class BulkStatements:
             for column in self._table_context.shape.table.columns
             if column.key not in written
         ]
-        return any(_is_row_default(column.default) for column in omitted)
+        return any(is_row_default(column.default) for column in omitted)
 
     def _arrays(self, names: tuple[str, ...], rows: list[Values]) -> Values:
         columns = zip(self._columns(names), names, strict=True)
@@ -393,7 +393,7 @@ def unnested(columns: dict[str, Any], name: str = "input_rows") -> Any:
     return table.render_derived(name)
 
 
-def _is_row_default(default: Any) -> bool:
+def is_row_default(default: Any) -> bool:
     """Whether a default is a function that must be called for each row."""
     if default is None or not default.is_callable:
         return False

@@ -28,8 +28,10 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from colonnade.database import Bound, Plan
+from colonnade.models import Shape
 from colonnade.query import Scopes, compared_type, key_parameters, value_parameter
-from colonnade.resources.writes._bulk_statements import unnested
+from colonnade.resources.writes._bulk_statements import is_row_default, unnested
+from colonnade.resources.writes._changes import Change
 from colonnade.resources.writes._row_locks import after_locking, lock_in_order
 from colonnade.resources.writes._row_writes import WrittenRow
 from colonnade.resources.writes._rules import (
@@ -116,22 +118,33 @@ def _is_simple_root(root: NestedRow, scopes: Scopes) -> bool:
         return False
     if context.view.relations or rows.needs_transaction(change) or root.reader.is_validated_later:
         return False
-    if change.kind == "create":
-        if not change.values:
+    return _set_automatic_values([change], root.table.shape) and bool(
+        change.values or change.kind == "update"
+    )
+
+
+def _set_automatic_values(changes: Sequence[Change], shape: Shape) -> bool:
+    """Set the defaults that Python computes, which SQLAlchemy does not do for a CTE.
+
+    Returns:
+        Whether that is possible: not for a default that depends on the row.
+    """
+    is_create = changes[0].kind == "create"
+    automatic: Values = {}
+    for name, column_shape in shape.columns.items():
+        column = column_shape.column
+        default: Any = column.default if is_create else column.onupdate
+        if default is None or default.is_clause_element or default.is_sequence:
+            continue
+        if all(name in change.values for change in changes):
+            continue
+        if is_row_default(default):
             return False
-        omitted = [c for c in context.shape.table.columns if c.key not in _written(root)]
-        return not any(_has_python_value(column.default) for column in omitted)
-    columns = context.shape.table.columns
-    return not any(_has_python_value(column.onupdate) for column in columns)
-
-
-def _written(row: NestedRow) -> set[str]:
-    return {row.table.shape.columns[name].column.key for name in row.change.values}
-
-
-def _has_python_value(default: Any) -> bool:
-    """Whether Python computes a default, which it does not do in a CTE."""
-    return default is not None and not default.is_clause_element
+        automatic[name] = default.arg(None) if default.is_callable else default.arg
+    for change in changes:
+        if is_create or change.values:
+            change.values = {**automatic, **change.values}
+    return True
 
 
 def _children_of(changes: RelationChanges, scopes: Scopes, first: int) -> list[_Children] | None:
@@ -176,6 +189,8 @@ def _group(
             apply_scope_values(row.change.values, scope)
         else:
             refuse_values_outside_scope(row.change.values, scope)
+    if not _set_automatic_values([row.change for row in rows], table.shape):
+        return None
     names = bulk.common_names([row.change.values for row in rows])
     key_names = {column.name for column in relation.key_columns}
     writable = (
@@ -187,10 +202,6 @@ def _group(
     if not names or not writable or not has_order:
         return None
     if any(bulk.sets_parent(row.change.values, relation.fields) for row in rows):
-        return None
-    if kind == "update" and any(
-        _has_python_value(column.onupdate) for column in table.shape.table.columns
-    ):
         return None
     return _Children(relation, kind, rows, names, relation.fields, prefix)
 
