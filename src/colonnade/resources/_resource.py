@@ -29,7 +29,7 @@ from colonnade.resources.routes._names import path_of
 from colonnade.resources.routes._operations import GeneratedRoutes
 from colonnade.resources.routes._request_context import NO_CONTEXT, RequestContext, context_of
 from colonnade.resources.routes._route import ResourceRoute, Routes, replaced_keys, route_keys
-from colonnade.resources.routes._route_builder import Guards, Operation, ResourceOptions
+from colonnade.resources.routes._route_builder import WRITES, Guards, Operation, ResourceOptions
 from colonnade.resources.writes._hooks import Hooks, Moment, WriteKind
 
 _resources: WeakValueDictionary[tuple[str, str], "Resource"] = WeakValueDictionary()
@@ -60,6 +60,9 @@ class Resource(APIRouter):
         scope: A dependency that returns which rows a request may access: a mapping of fields to
             values, which new rows get; a condition; or None, which denies access. The scope
             applies to the table in every Resource of the database; ``Unscoped`` opts out here.
+        write_scope: A dependency that returns which of these rows a request may write, in the same
+            form. A row that may only be read is a 403. It applies to the table in every Resource of
+            the database; ``Unscoped`` opts out here.
         operations: The enabled operations: ``list`` (with relations and trees), ``read``,
             ``create``, ``update``, ``delete``, ``batch`` (create, update and delete of many rows)
             and ``link``.
@@ -120,6 +123,7 @@ class Resource(APIRouter):
         read: type[BaseModel] | None = None,
         include: Sequence[str] = (),
         scope: Any = None,
+        write_scope: Any = None,
         operations: set[Operation] | frozenset[Operation] = OPERATIONS,
         dependencies: Sequence[params.Depends] | Guards = (),
         max_limit: int = 1000,
@@ -158,11 +162,23 @@ class Resource(APIRouter):
         self._schemas = (create, update, read)
         self._include = tuple(include)
         self._scoped = scope is not _scoping.Unscoped
-        if scope is not None and self._scoped:
-            _scoping.declare(db, self._shape, scope)
+        self._write_scoped = self._scoped and write_scope is not _scoping.Unscoped
+        self._declare_scopes(scope, write_scope)
         self._max_limit = max_limit
         self._idempotency = idempotency
         self._hooks = Hooks()
+
+    def _declare_scopes(self, scope: Any, write_scope: Any) -> None:
+        if scope is not None and self._scoped:
+            _scoping.declare(self.db, self._shape, scope)
+        if write_scope is None or write_scope is _scoping.Unscoped:
+            return
+        if not self._scoped:
+            raise ModelError(
+                f"scope=Unscoped lets requests read and write every {self.model.__name__}, so that "
+                f"write_scope= has no effect. Leave one of them out."
+            )
+        _scoping.declare(self.db, self._shape, write_scope, "write")
 
     def _choose_operation_prefix(self) -> str:
         """What the operation ids begin with: the path, if they would be those of another Resource.
@@ -219,6 +235,7 @@ class Resource(APIRouter):
             self.create,
             self.update,
             scoped=self._scoped,
+            write_scoped=self._write_scoped,
             deadline=self._deadline,
         )
 
@@ -396,6 +413,8 @@ class Resource(APIRouter):
         tables = table_context.tables()
         _scoping.mark_used(self.db, tables, by=f"the Resource of {self.model.__name__}")
         scopes = _scoping.dependencies(self.db, tables)
+        written = table_context.written_tables if self._operations & WRITES else ()
+        _scoping.mark_used(self.db, written, f"the Resource of {self.model.__name__}", "write")
         taken = {key for route in user_routes for key in self._replaced_keys(route)}
         options = ResourceOptions(
             self._operations,
@@ -403,6 +422,7 @@ class Resource(APIRouter):
             self._hooks,
             self._max_limit,
             scopes,
+            _scoping.dependencies(self.db, written, "write"),
             self._idempotency,
             self._operation_prefix,
         )
@@ -410,6 +430,8 @@ class Resource(APIRouter):
         routes = generated.routes()
         linked = [table for link in generated.links for table in link.tables()]
         _scoping.mark_used(self.db, linked, by=f"the Resource of {self.model.__name__}")
+        links = [link.table for link in generated.links]
+        _scoping.mark_used(self.db, links, f"the Resource of {self.model.__name__}", "write")
         return [route for route in routes if not route_keys(route) & taken]
 
 

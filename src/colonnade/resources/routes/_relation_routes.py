@@ -105,6 +105,7 @@ class RelationRoutes:
         known = {scope.dependency for scope in self.builder.options.scopes}
         dependencies = _scoping.dependencies(table_context.db, link.tables())
         scopes = [dependency for dependency in dependencies if dependency.dependency not in known]
+        scopes += _scoping.dependencies(table_context.db, (link.table,), "write")
 
         async def put_link(request: Request, body: Any = None) -> Response:
             row_key = table_context.key(request.path_params[key])

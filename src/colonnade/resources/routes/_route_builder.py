@@ -21,6 +21,9 @@ from colonnade.resources.writes._hooks import Hooks
 Operation = Literal["list", "read", "create", "update", "delete", "batch", "link"]
 """A kind of route that a Resource generates, for ``operations`` and ``dependencies``."""
 
+WRITES: frozenset[Operation] = frozenset(("create", "update", "delete"))
+"""The operations that write rows of the table itself."""
+
 Guards = Mapping[Operation, Sequence[params.Depends]]
 Endpoint = Callable[..., Any]
 Parameters = Callable[[], list[dict[str, Any]]]
@@ -36,6 +39,7 @@ class ResourceOptions:
         hooks: The hooks before and after writes.
         max_limit: The maximum number of rows in a page and in a batch.
         scopes: The dependencies that return the scopes.
+        write_scopes: The dependencies that return the write scope of the table.
         idempotency: The table of stored responses; None to ignore ``Idempotency-Key``.
         operation_prefix: What the operation ids begin with, if the table has several Resources.
     """
@@ -45,6 +49,7 @@ class ResourceOptions:
     hooks: Hooks
     max_limit: int
     scopes: list[params.Depends]
+    write_scopes: list[params.Depends]
     idempotency: type[Idempotency] | None
     operation_prefix: str
 
@@ -105,6 +110,8 @@ class RouteBuilder:
         operations = (operation,) if isinstance(operation, str) else operation
         guards = [guard for name in operations for guard in self.options.guards.get(name, ())]
         needed = [*self.options.scopes, *scopes]
+        if not WRITES.isdisjoint(operations):
+            needed += self.options.write_scopes
         if needed:
             responses = {403: openapi.responses(403)[403], **responses}
         router = self.router

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import bindparam, delete, insert, literal_column, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, insert, literal_column, select, update
 
 from colonnade.database import Bound, Plan
 from colonnade.query import VALUE_PREFIX, Scopes, key_clause, key_parameters, value_parameter
@@ -32,7 +32,7 @@ class WriteStatements:
     def insert(self, values: Values, scopes: Scopes) -> tuple[Bound[Any], list[Reference]]:
         """Build the INSERT of a row, and return it with the foreign keys that it checks."""
         table_context = self.table_context
-        apply_scope_values(values, scopes.get(table_context.shape.table))
+        apply_scope_values(values, scopes.written(table_context.shape.table))
         self.trees.refuse_self(values)
         references = self.foreign_keys.to_check(values, scopes, creating=True)
         names = tuple(sorted(values))
@@ -112,7 +112,7 @@ class WriteStatements:
             update(table)
             .where(
                 key_clause(shape, table),
-                *scopes.clauses(table, table),
+                *scopes.write_clauses(table, table),
                 *self._versions_clause(match),
                 *self.foreign_keys.reachable_clauses(
                     references, values, scopes, VALUE_PREFIX, table
@@ -138,7 +138,7 @@ class WriteStatements:
                 delete(table)
                 .where(
                     key_clause(shape, table),
-                    *scopes.clauses(table, table),
+                    *scopes.write_clauses(table, table),
                     *self._versions_clause(match),
                 )
                 .returning(literal_column("1"))
@@ -153,11 +153,16 @@ class WriteStatements:
         columns = row_columns(
             table_context.view, source, scopes, table_context.backend, table_context.state_columns
         )
+        return [*columns, self.key_column(source)]
+
+    def key_column(self, source: Any) -> ColumnElement[Any]:
+        """Build the column ``key``: the key of a row as a JSON array."""
+        backend = self.table_context.backend
         key = [
-            codec_of(column).json_text(column, source, table_context.backend)
-            for column in table_context.shape.primary_key
+            codec_of(column).json_text(column, source, backend)
+            for column in self.table_context.shape.primary_key
         ]
-        return [*columns, json_array(key, table_context.backend).label("key")]
+        return json_array(key, backend).label("key")
 
     def parameters(self, values: Values, scopes: Scopes, *, prefix: str) -> Values:
         """Return the parameter values of a statement, those of the scopes included.

@@ -9,7 +9,9 @@ from sqlalchemy import (
     and_,
     delete,
     func,
+    not_,
     select,
+    true,
     tuple_,
     type_coerce,
 )
@@ -71,12 +73,14 @@ class TableWriter:
         """Delete rows in one statement.
 
         Raises:
-            Problem: 404, a row does not exist.
+            Problem: 404, a row does not exist; 403, the request may not delete it.
         """
         keys, scopes = changes.keys, changes.scopes
         shape, table = self.table_context.shape, self.table_context.shape.table
+        if scopes.narrows_writes(table):
+            self._refuse_unwritable(connection, changes)
         columns = [column.column for column in shape.primary_key]
-        is_selected = self._rows_clause(table, keys, scopes)
+        is_selected = and_(self._keys_clause(table, keys), *scopes.write_clauses(table, table))
         count = select(func.count()).select_from(table).where(is_selected)
         parameters = dict(scopes.binds())
         # RETURNING omits a row that SQLite deletes by ON DELETE CASCADE from another of them.
@@ -85,7 +89,8 @@ class TableWriter:
         statement = delete(table).where(is_selected).returning(*columns)
         if not counts_first and len(keys) > 1:
             rows = table.alias()
-            locked = lock_in_order(shape, rows, self._rows_clause(rows, keys, scopes))
+            chosen = and_(self._keys_clause(rows, keys), *scopes.write_clauses(table, rows))
+            locked = lock_in_order(shape, rows, chosen)
             statement = statement.where(after_locking(locked))
         deleted = connection.execute(statement, parameters).all()
         if max(existing, len(deleted)) < len(keys):
@@ -101,18 +106,40 @@ class TableWriter:
         locked = lock_in_order(shape, rows, self._rows_clause(rows, keys, changes.scopes))
         connection.execute(locked, dict(changes.scopes.binds()))
 
+    def _refuse_unwritable(self, connection: Connection, changes: ChangeSet) -> None:
+        """Lock the rows in the order of their keys, and refuse those that may only be read.
+
+        Raises:
+            Problem: 403, the request may not write a row.
+        """
+        self.lock(connection, changes)
+        scopes, table = changes.scopes, self.table_context.shape.table
+        rows = table.alias()
+        writable = and_(*scopes.write_clauses(table, rows))
+        unwritable = select(self.rows.statements.key_column(rows)).where(
+            self._rows_clause(rows, changes.keys, scopes), func.coalesce(not_(writable), true())
+        )
+        keys = connection.execute(unwritable, dict(scopes.binds())).scalars().all()
+        if keys:
+            raise self.table_context.not_writable(keys)
+
     def _rows_clause(
         self, rows: FromClause, keys: list[Key], scopes: Scopes
     ) -> ColumnElement[bool]:
-        """The condition that selects the rows with these keys inside the scope."""
+        """The condition that selects the rows with these keys that the request may read."""
+        table = self.table_context.shape.table
+        return and_(self._keys_clause(rows, keys), *scopes.clauses(table, rows))
+
+    def _keys_clause(self, rows: FromClause, keys: list[Key]) -> ColumnElement[bool]:
+        """The condition that selects the rows with these keys."""
         shape = self.table_context.shape
         columns = [
             type_coerce(rows.c[column.column.key], compared_type(column))
             for column in shape.primary_key
         ]
-        chosen: Any = (
+        chosen: ColumnElement[bool] = (
             columns[0].in_([key[0] for key in keys])
             if len(columns) == 1
             else tuple_(*columns).in_(keys)
         )
-        return and_(chosen, *scopes.clauses(shape.table, rows))
+        return chosen
