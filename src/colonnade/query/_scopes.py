@@ -24,12 +24,14 @@ class Scope:
         values: The required value of each scoped column; created rows get these values.
         condition: A condition on the columns of the table.
         refused: Whether the request may access no rows.
+        error: The error of the scope dependency that refused; None if it returned.
     """
 
     shape: Shape
     values: Mapping[str, Any] = field(default_factory=dict)
     condition: ColumnElement[bool] | None = None
     refused: bool = False
+    error: Exception | None = None
 
     @classmethod
     def of(cls, shape: Shape, answer: Any) -> "Scope":
@@ -168,6 +170,12 @@ class Scopes:
     def get(self, table: Table) -> Scope | None:
         """The scope of a table; None if it has none."""
         return self._scopes.get(table)
+
+    def errors(self) -> dict[Table, Exception]:
+        """The errors of scope dependencies, by table."""
+        return {
+            table: scope.error for table, scope in self._scopes.items() if scope.error is not None
+        }
 
     def written(self, table: Table) -> Scope | None:
         """The scope of the rows of a table that the request may write; None if it has none."""

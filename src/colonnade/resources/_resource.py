@@ -246,7 +246,7 @@ class Resource(APIRouter):
     @property
     def scopes(self) -> list[params.Depends]:
         """The dependencies that an endpoint outside of the Resource needs for ``query``."""
-        return _scoping.dependencies(self.db, self.table_context.tables())
+        return _scoping.dependencies(self.db, self.table_context.tables(), self._shape.table)
 
     def query(self, request: Request) -> Page:
         """Return the page that a request asks for: a dependency with filters, order and limits.
@@ -412,7 +412,7 @@ class Resource(APIRouter):
         self._refuse_unset_columns()
         tables = table_context.tables()
         _scoping.mark_used(self.db, tables, by=f"the Resource of {self.model.__name__}")
-        scopes = _scoping.dependencies(self.db, tables)
+        scopes = _scoping.dependencies(self.db, tables, self._shape.table)
         written = table_context.written_tables if self._operations & WRITES else ()
         _scoping.mark_used(self.db, written, f"the Resource of {self.model.__name__}", "write")
         taken = {key for route in user_routes for key in self._replaced_keys(route)}
@@ -422,7 +422,7 @@ class Resource(APIRouter):
             self._hooks,
             self._max_limit,
             scopes,
-            _scoping.dependencies(self.db, written, "write"),
+            _scoping.write_dependencies(self.db, written),
             self._idempotency,
             self._operation_prefix,
         )

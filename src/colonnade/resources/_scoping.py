@@ -5,17 +5,19 @@ work as usual; a wrapper stores their results in the request's ASGI scope.
 """
 
 from collections.abc import Callable, Iterable
+from inspect import Parameter, Signature
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
 from fastapi import Depends, Request, Response, params
 from sqlalchemy import Table
+from starlette.exceptions import HTTPException
 
 from colonnade.database import Database
 from colonnade.errors import ModelError
 from colonnade.models import Shape
 from colonnade.query import NO_SCOPES, Scope, Scopes
-from colonnade.resources._fastapi_compat import headers_of
+from colonnade.resources._fastapi_compat import OptionalDependency, headers_of
 
 Access = Literal["read", "write"]
 """What a scope restricts: which rows exist for a request, or which of these it may write."""
@@ -67,6 +69,56 @@ class Unscoped:
     """
 
 
+class _ScopeDependency:
+    """The dependency of a route that stores a scope in the request's ASGI scope.
+
+    Args:
+        shape: The table.
+        dependency: The dependency that returns the scope.
+        access: What the scope restricts.
+    """
+
+    def __init__(self, shape: Shape, dependency: Callable[..., Any], access: Access) -> None:
+        self._shape = shape
+        self._key = _SCOPES_KEYS[access]
+        self._headers = headers_of(dependency)
+        keyword = Parameter.KEYWORD_ONLY
+        self.__signature__ = Signature([
+            Parameter("request", keyword, annotation=Request),
+            Parameter("result", keyword, annotation=Any, default=Depends(dependency)),
+        ])  # fmt: skip
+
+    async def __call__(self, request: Request, result: Any) -> None:
+        self._store(request, Scope.of(self._shape, result))
+
+    def _store(self, request: Request, scope: Scope) -> None:
+        request.scope.setdefault(self._key, {})[self._shape.table] = scope
+        request.scope.setdefault(VARY_KEY, set()).update(self._headers)
+
+
+class _OptionalScopeDependency(_ScopeDependency, OptionalDependency):
+    """The same for a table that a route reaches through another one."""
+
+    def failed(self, request: Request, error: HTTPException) -> None:
+        """Store that the request may access no rows, and why."""
+        self._store(request, Scope(self._shape, refused=True, error=error))
+
+
+class _DeclaredScope:
+    """The scope of a table, with its dependencies of routes.
+
+    Attributes:
+        dependency: The dependency that returns the scope.
+        required: For routes of the table.
+        optional: For routes that reach the table through another one.
+    """
+
+    def __init__(self, shape: Shape, dependency: Callable[..., Any], access: Access) -> None:
+        self.dependency = dependency
+        self.required = _ScopeDependency(shape, dependency, access)
+        self.optional = _OptionalScopeDependency(shape, dependency, access)
+
+
 class _Registry:
     """The scopes of the tables of a database, and the Resource that first used each table.
 
@@ -74,7 +126,7 @@ class _Registry:
     """
 
     def __init__(self) -> None:
-        self.scopes: dict[Table, tuple[Any, Callable[..., Any]]] = {}
+        self.scopes: dict[Table, _DeclaredScope] = {}
         self.used_by: dict[Table, str] = {}
 
 
@@ -104,7 +156,7 @@ def declare(db: Database, shape: Shape, scope: Any, access: Access = "read") -> 
     registry = _registry(db, access)
     name, argument = shape.model.__name__, _ARGUMENTS[access]
     known = registry.scopes.get(shape.table)
-    if known is not None and known[0] is not dependency:
+    if known is not None and known.dependency is not dependency:
         raise ModelError(
             f"{name} already has a {argument}, and a table has only one. Omit {argument}= to share "
             f"it, or pass {argument}=Unscoped."
@@ -114,10 +166,7 @@ def declare(db: Database, shape: Shape, scope: Any, access: Access = "read") -> 
             f"{name} was given a {argument} after {registry.used_by[shape.table]} was built "
             f"without it. Create the Resource with the {argument} before you include the other one."
         )
-    registry.scopes[shape.table] = known or (
-        dependency,
-        _scope_dependency(shape, dependency, access),
-    )
+    registry.scopes[shape.table] = known or _DeclaredScope(shape, dependency, access)
 
 
 def mark_used(db: Database, tables: Iterable[Table], by: str, access: Access = "read") -> None:
@@ -131,12 +180,26 @@ def has_scope(db: Database, table: Table) -> bool:
     return table in _registry(db).scopes or table in _registry(db, "write").scopes
 
 
-def dependencies(
-    db: Database, tables: Iterable[Table], access: Access = "read"
-) -> list[params.Depends]:
-    """Return the scope dependencies of a route that accesses these tables."""
-    scopes = _registry(db, access).scopes
-    return [Depends(scopes[table][1]) for table in dict.fromkeys(tables) if table in scopes]
+def dependencies(db: Database, tables: Iterable[Table], own: Table) -> list[params.Depends]:
+    """Return the scope dependencies of a route that accesses these tables.
+
+    Args:
+        db: The database of the tables.
+        tables: The tables.
+        own: The table of the Resource. A 401 or 403 of another scope is not that of the route.
+    """
+    scopes = _registry(db).scopes
+    return [
+        Depends(scopes[table].required if table is own else scopes[table].optional)
+        for table in dict.fromkeys(tables)
+        if table in scopes
+    ]
+
+
+def write_dependencies(db: Database, tables: Iterable[Table]) -> list[params.Depends]:
+    """Return the write scope dependencies of a route that writes these tables."""
+    scopes = _registry(db, "write").scopes
+    return [Depends(scopes[table].required) for table in tables if table in scopes]
 
 
 def scopes_of(
@@ -178,21 +241,6 @@ def _scopes_of(
                 f"endpoint to the Resource, or give it dependencies=tasks.scopes."
             )
     return scopes
-
-
-def _scope_dependency(
-    shape: Shape, dependency: Callable[..., Any], access: Access
-) -> Callable[..., Any]:
-    headers = headers_of(dependency)
-
-    async def store_scope(
-        request: Request,
-        result: Any = Depends(dependency),  # noqa: B008 - FastAPI's syntax
-    ) -> None:
-        request.scope.setdefault(_SCOPES_KEYS[access], {})[shape.table] = Scope.of(shape, result)
-        request.scope.setdefault(VARY_KEY, set()).update(headers)
-
-    return store_scope
 
 
 def mark_private(request: Request, response: Response) -> None:

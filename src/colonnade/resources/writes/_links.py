@@ -203,6 +203,10 @@ class Link:
     def _scopes(self, request: Request) -> Scopes:
         self.table_context.scopes(request)
         scopes = _scoping.scopes_of(request, self.table_context.db, self.tables, (self.table,))
+        errors = scopes.errors()
+        for table in (self.table, self.target_side.table):
+            if table in errors:
+                raise errors[table]
         scope = scopes.get(self.table)
         if scope is not None and scope.refused:
             raise Problem(403, "Your scope does not allow access to these links.", kind="scope")
