@@ -131,13 +131,20 @@ class TestWriting:
         assert outcome(response) == MAY_ONLY_READ
         assert response.json()["errors"] == [
             {
-                "loc": [],
+                "loc": ["row", "2"],
                 "field": "id",
                 "constraint": "scope",
-                "message": "Review 2 is outside your write scope",
+                "message": "Review 2 is outside your write scope.",
             }
         ]
         assert reviews.texts() == ["x", "x", "x"]
+
+    def test_a_batch_of_deletions_names_all_rows_that_may_only_be_read(
+        self, reviews: Reviews
+    ) -> None:
+        refused = reviews.request("DELETE", ":batch?key=3&key=2&key=1", user=2).json()
+        assert refused["detail"] == "You may read 2 of these rows of Review, but not change them."
+        assert [error["loc"] for error in refused["errors"]] == [["row", "1"], ["row", "3"]]
 
     @pytest.mark.parametrize(
         ("method", "path", "body"),

@@ -210,15 +210,19 @@ class TableContext:
             keys: The keys of the rows, each as a JSON array.
         """
         field = ",".join(self.key_names)
-        messages = (
-            f"{self.name} {self.keys.write(from_json(key))} is outside your write scope"
-            for key in keys
+        names = [self.keys.write(from_json(key)) for key in keys]
+        errors = [
+            field_error(
+                ("row", name), field, "scope", f"{self.name} {name} is outside your write scope."
+            )
+            for name in names[:MAX_ERRORS]
+        ]
+        detail = (
+            f"You may read this {self.name}, but not change it."
+            if len(names) == 1
+            else f"You may read {len(names)} of these rows of {self.name}, but not change them."
         )
-        errors = [field_error((), field, "scope", message) for message in messages]
-        detail = f"You may read this {self.name}, but not change it."
-        if len(errors) > 1:
-            detail = f"You may read these rows of {self.name}, but not change them."
-        return Problem(403, detail, kind="scope", errors=errors[:MAX_ERRORS])
+        return Problem(403, detail, kind="scope", errors=errors)
 
     async def run(
         self,

@@ -116,8 +116,14 @@ class TableWriter:
         scopes, table = changes.scopes, self.table_context.shape.table
         rows = table.alias()
         writable = and_(*scopes.write_clauses(table, rows))
-        unwritable = select(self.rows.statements.key_column(rows)).where(
-            self._rows_clause(rows, changes.keys, scopes), func.coalesce(not_(writable), true())
+        order = [rows.c[column.column.key] for column in self.table_context.shape.primary_key]
+        unwritable = (
+            select(self.rows.statements.key_column(rows))
+            .where(
+                self._rows_clause(rows, changes.keys, scopes),
+                func.coalesce(not_(writable), true()),
+            )
+            .order_by(*order)
         )
         keys = connection.execute(unwritable, dict(scopes.binds())).scalars().all()
         if keys:
