@@ -4,7 +4,7 @@ FastAPI solves the dependencies with all others, so that overrides, caching and 
 work as usual; a wrapper stores their results in the request's ASGI scope.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from inspect import Parameter, Signature
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
@@ -133,11 +133,15 @@ class _Registry:
 _registries: WeakKeyDictionary[Database, dict[Access, _Registry]] = WeakKeyDictionary()
 
 
-def _registry(db: Database, access: Access = "read") -> _Registry:
+def _registries_of(db: Database) -> dict[Access, _Registry]:
     registries = _registries.get(db)
     if registries is None:
         registries = _registries[db] = {"read": _Registry(), "write": _Registry()}
-    return registries[access]
+    return registries
+
+
+def _registry(db: Database, access: Access = "read") -> _Registry:
+    return _registries_of(db)[access]
 
 
 def declare(db: Database, shape: Shape, scope: Any, access: Access = "read") -> None:
@@ -219,20 +223,24 @@ def scopes_of(
     Raises:
         ModelError: The route does not depend on one of the scopes.
     """
-    scopes = _scopes_of(request, db, tables, "read")
-    write_scopes = _scopes_of(request, db, lambda: written, "write")
+    declared = _registries_of(db)
+    read, write = declared["read"].scopes, declared["write"].scopes
+    if not read and not write:
+        return NO_SCOPES
+    scopes = _scopes_of(request, read, tables(), "read") if read else {}
+    write_scopes = _scopes_of(request, write, written, "write") if write else {}
     return Scopes(scopes, write_scopes) if scopes or write_scopes else NO_SCOPES
 
 
 def _scopes_of(
-    request: Request, db: Database, tables: Callable[[], Iterable[Table]], access: Access
+    request: Request,
+    declared: Mapping[Table, _DeclaredScope],
+    tables: Iterable[Table],
+    access: Access,
 ) -> dict[Table, Scope]:
-    scopes: dict[Table, Scope] = {}
-    declared = _registry(db, access).scopes
-    if not declared:
-        return scopes
     request_scopes: dict[Table, Scope] = request.scope.get(_SCOPES_KEYS[access], {})
-    for table in tables():
+    scopes: dict[Table, Scope] = {}
+    for table in tables:
         if table in request_scopes:
             scopes[table] = request_scopes[table]
         elif table in declared:
