@@ -435,6 +435,28 @@ class TestSpecialCases:
                 assert client.patch(f"/rows/{key}", json={}).status_code == 404
         assert seen == []
 
+    def test_a_hook_after_a_write_cannot_leave_the_scope(self, db: Database, store: Any) -> None:
+        class Row(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            owner_id: int = 1
+
+        db.create_all()
+        store(Row(id=1))
+        rows = Resource(Row, db, scope=lambda: {"owner_id": 1})
+
+        @rows.after("create")
+        @rows.after("update")
+        def give_away(session: Session, row: Any) -> None:
+            row.owner_id = 2
+
+        with serving(rows) as client:
+            for response in (client.post("/rows", json={}), client.patch("/rows/1", json={})):
+                assert (response.status_code, response.json()["type"]) == (
+                    422,
+                    "urn:colonnade:scope",
+                )
+            assert client.get("/rows").json() == [{"id": 1, "owner_id": 1}]
+
     @pytest.mark.slow
     def test_an_endpoint_added_later_is_scoped(self, db: Database, store: Any) -> None:
         class Row(SQLModel, table=True):
@@ -558,6 +580,27 @@ class TestErrors:
         for method in ("PUT", "DELETE"):
             assert public.client.request(method, "/tasks/2/labels/1").status_code == 401
             assert public.request(method, "/tasks/2/labels/1").status_code == 200
+
+    def test_a_link_table_is_named_by_the_path_of_its_relation(
+        self, db: Database, models: SimpleNamespace, store: Any
+    ) -> None:
+        store(models.Task(id=1, title="x"), models.Worker(id="@ana"))
+        store(models.Assignment(task_id=1, worker_id="@ana"))
+
+        def own_assignments(user: Annotated[int, Depends(logged_in)]) -> dict[str, str]:
+            return {"role": "assignee"}
+
+        Resource(models.Assignment, db, scope=own_assignments)
+        with serving(Resource(models.Task, db, include=["workers"])) as client:
+            assert client.get("/tasks").status_code == 200
+            for method, url in (
+                ("GET", "/tasks?include=workers"),
+                ("GET", "/tasks/1/workers"),
+                ("PUT", "/tasks/1/workers/@ana"),
+                ("DELETE", "/tasks/1/workers/@ana"),
+            ):
+                assert client.request(method, url).status_code == 401
+                assert client.request(method, url, headers={"User": "1"}).status_code == 200
 
     def test_a_foreign_key_to_the_table_refers_to_no_row(self, public: ScopedApp) -> None:
         for method, url in (("POST", "/tasks"), ("PATCH", "/tasks/2")):

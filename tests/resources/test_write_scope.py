@@ -95,6 +95,9 @@ class TestReading:
         }
         assert "User" not in names["get"]
         assert "User" in names["patch"] & names["delete"]
+        responses = {method: paths["/reviews/{id}"][method]["responses"] for method in names}
+        assert "403" not in responses["get"]
+        assert "403" in responses["patch"]
 
 
 class TestWriting:
@@ -482,6 +485,21 @@ class TestOtherTables:
             outside = client.put("/tasks/1/workers/@ana", json={"role": "reviewer"})
             assert outcome(outside) == (422, "urn:colonnade:scope")
             assert client.put("/tasks/1/workers/@ana").status_code == 200
+
+    def test_an_error_of_the_dependency_is_the_answer_of_links(
+        self, db: Database, models: SimpleNamespace, store: Any
+    ) -> None:
+        store(models.Task(id=1, title="x"), models.Worker(id="@ana"))
+
+        def refuse() -> None:
+            raise HTTPException(401, "Log in first")
+
+        assignments = Resource(models.Assignment, db, write_scope=refuse, prefix="/assignments")
+        with serving(assignments, Resource(models.Task, db, include=["workers"])) as client:
+            assert client.get("/tasks/1/workers").json() == []
+            for method in ("PUT", "DELETE"):
+                response = client.request(method, "/tasks/1/workers/@ana")
+                assert (response.status_code, response.json()) == (401, {"detail": "Log in first"})
 
     def test_none_refuses_links(self, db: Database, models: SimpleNamespace, store: Any) -> None:
         store(models.Task(id=1, title="x"), models.Worker(id="@ana"))
