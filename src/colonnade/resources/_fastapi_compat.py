@@ -1,8 +1,8 @@
 """Everything that Colonnade uses of FastAPI's and Starlette's internals.
 
 FastAPI may change what it does not document in any release: ``tests/resources/
-test_fastapi_compat.py`` fails then. What makes requests faster falls back to FastAPI's own way;
-``solve`` has no other way, and only overridden sessions need it.
+test_fastapi_compat.py`` fails then. What makes requests faster falls back to FastAPI's own way, and
+so does ``solve_optional_apart``; ``solve`` has no other way, and only overridden sessions need it.
 """
 
 from collections.abc import Awaitable, Callable, Iterator

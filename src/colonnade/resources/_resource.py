@@ -58,8 +58,9 @@ class Resource(APIRouter):
         include: The relations that requests may include, filter across, and list, such as
             ``["project", "assignments.worker"]``.
         scope: A dependency that returns which rows a request may access: a mapping of fields to
-            values, which new rows get; a condition; or None, which denies access. The scope
-            applies to the table in every Resource of the database; ``Unscoped`` opts out here.
+            values, which new rows get; a condition; or None, which denies access. It may raise 401
+            or 403, which answers requests of this table and those that name it. The scope applies
+            to the table in every Resource of the database; ``Unscoped`` opts out here.
         write_scope: A dependency that returns which of these rows a request may write, in the same
             form. A row that may only be read is a 403. It applies to the table in every Resource of
             the database; ``Unscoped`` opts out here.

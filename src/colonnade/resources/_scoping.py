@@ -1,7 +1,8 @@
 """Scopes: the dependency of each table that decides which rows a request may access.
 
 FastAPI solves the dependencies with all others, so that overrides, caching and sub-dependencies
-work as usual; a wrapper stores their results in the request's ASGI scope.
+work as usual; a wrapper stores their results in the request's ASGI scope. A 401 or 403 of the scope
+of another table than that of the route is stored as well, instead of failing the request.
 """
 
 from collections.abc import Callable, Iterable, Mapping

@@ -194,7 +194,7 @@ class Link:
         def work(connection: Connection) -> None:
             if Plan(statement).run(connection, parameters).first() is None:
                 self._require_both(connection, parameters, scopes)
-                if self._is_readable(connection, parameters, scopes):
+                if self._may_only_be_read(connection, parameters, scopes):
                     raise self._not_writable()
 
         await self.table_context.run(context, work, deleting=True, shape=self.shape)
@@ -391,12 +391,14 @@ class Link:
                 )
                 if not connection.execute(is_reachable, parameters).scalar_one():
                     return missing_row(reference.body_names, None)
-        if self._is_readable(connection, parameters, scopes):
+        if self._may_only_be_read(connection, parameters, scopes):
             return self._not_writable()
         return Problem(409, "The link exists but is outside your scope.", kind="scope")
 
-    def _is_readable(self, connection: Connection, parameters: Values, scopes: Scopes) -> bool:
-        """Whether the link exists inside its scope."""
+    def _may_only_be_read(self, connection: Connection, parameters: Values, scopes: Scopes) -> bool:
+        """Whether a link that a write did not find exists inside its scope."""
+        if not scopes.narrows_writes(self.table):
+            return False
         link: Select[Any] = select(literal_column("1")).select_from(self.table)
         link = link.where(self._link_clause(), *scopes.clauses(self.table, self.table))
         return connection.execute(link, parameters).first() is not None
