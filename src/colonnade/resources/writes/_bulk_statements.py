@@ -78,7 +78,7 @@ class BulkStatements:
             return None
         if self._table_context.backend == "sqlite":
             return None if scopes else self._insert_batch(rows, scopes)
-        scope = scopes.get(self._table_context.shape.table)
+        scope = scopes.written(self._table_context.shape.table)
         for row in rows:
             apply_scope_values(row, scope)
         names = self.common_names(rows)
@@ -125,7 +125,7 @@ class BulkStatements:
         keys = [key for key, _ in changes]
         if any(self.sets_parent(row, checked) for row in rows) or not all(rows):
             return None
-        scope = scopes.get(self._table_context.shape.table)
+        scope = scopes.written(self._table_context.shape.table)
         for row in rows:
             refuse_values_outside_scope(row, scope)
         if self._table_context.backend == "sqlite":
@@ -378,7 +378,7 @@ class BulkStatements:
             .where(
                 *(column == input_rows.c[name] for name, column in keys.items()),
                 after_locking(locked),
-                *scopes.clauses(shape.table, shape.table),
+                *scopes.write_clauses(shape.table, shape.table),
                 *reachable,
             )
             .values({column: input_rows.c[value_parameter(column)] for column in columns})

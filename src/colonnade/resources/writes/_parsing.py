@@ -119,7 +119,7 @@ class RequestParser:
         self, request: Request, *, has_query: bool = False
     ) -> tuple[Scopes, Mapping[str, Any]]:
         """The scopes of a request, and the values that they give a new row."""
-        scopes = self.table_context.scopes(request)
+        scopes = self.table_context.scopes(request, writing=True)
         if not has_query:
             refuse_query_parameters(request)
         return scopes, scopes.values(self.table_context.shape.table)

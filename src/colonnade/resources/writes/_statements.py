@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import (
+    ColumnElement,
     FromClause,
     Select,
     bindparam,
@@ -45,7 +46,7 @@ class WriteStatements:
     ) -> tuple[Bound[Any], list[Reference]]:
         """Build the INSERT of a row, and return it with the foreign keys that it checks."""
         table_context = self.table_context
-        apply_scope_values(values, scopes.get(table_context.shape.table))
+        apply_scope_values(values, scopes.written(table_context.shape.table))
         self.trees.refuse_self(values)
         references = self.foreign_keys.to_check(
             values, scopes, creating=True, already_checked=checked
@@ -148,7 +149,7 @@ class WriteStatements:
             update(table)
             .where(
                 key_clause(shape, table),
-                *scopes.clauses(table, table),
+                *scopes.write_clauses(table, table),
                 *self._versions_clause(match),
                 *self.foreign_keys.reachable_clauses(
                     references, values, scopes, VALUE_PREFIX, table
@@ -172,7 +173,7 @@ class WriteStatements:
                 delete(table)
                 .where(
                     key_clause(shape, table),
-                    *scopes.clauses(table, table),
+                    *scopes.write_clauses(table, table),
                     *self._versions_clause(match),
                 )
                 .returning(literal_column("1"))
@@ -208,11 +209,16 @@ class WriteStatements:
         columns = row_columns(
             table_context.view, source, scopes, table_context.backend, table_context.state_columns
         )
+        return [*columns, self.key_column(source)]
+
+    def key_column(self, source: Any) -> ColumnElement[Any]:
+        """Build the column ``key``: the key of a row as a JSON array."""
+        backend = self.table_context.backend
         key = [
-            codec_of(column).json_text(column, source, table_context.backend)
-            for column in table_context.shape.primary_key
+            codec_of(column).json_text(column, source, backend)
+            for column in self.table_context.shape.primary_key
         ]
-        return [*columns, json_array(key, table_context.backend).label("key")]
+        return json_array(key, backend).label("key")
 
     def parameters(self, values: Values, scopes: Scopes, *, prefix: str) -> Values:
         """Return the parameter values of a statement, those of the scopes included.

@@ -48,7 +48,9 @@ class LinkStatements:
         count = len(self._source)
         statement = (
             select(*self._source, *self._target)
-            .where(_any_of(self._source, keys), *self._scopes.clauses(self._table, self._table))
+            .where(
+                _any_of(self._source, keys), *self._scopes.write_clauses(self._table, self._table)
+            )
             .order_by(*self._table.primary_key)
         )
         found: dict[Key, list[Key]] = {}
@@ -64,7 +66,7 @@ class LinkStatements:
             _any_of(
                 [*self._source, *self._target], [(*source, *target) for source, target in pairs]
             ),
-            *self._scopes.clauses(self._table, self._table),
+            *self._scopes.write_clauses(self._table, self._table),
         )
         self._connection.execute(statement, dict(self._scopes.binds()))
 
@@ -112,7 +114,7 @@ class LinkStatements:
 
     def _check_scope(self, pairs: Sequence[Pair]) -> None:
         """Refuse links that are outside the condition of their scope."""
-        scope = self._scopes.get(self._table)
+        scope = self._scopes.written(self._table)
         if scope is None or self._link.shape is None:
             return
         keys = [(*source, *target) for source, target in pairs]
@@ -121,7 +123,7 @@ class LinkStatements:
             .select_from(self._table)
             .where(
                 _any_of([*self._source, *self._target], keys),
-                *self._scopes.clauses(self._table, self._table),
+                *self._scopes.write_clauses(self._table, self._table),
             )
         )
         found = self._connection.execute(count, dict(self._scopes.binds())).scalar_one()

@@ -6,10 +6,11 @@ from typing import Any, Literal
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json, to_json
+from starlette.exceptions import HTTPException
 
 from colonnade.errors import QueryError, error_entry
 from colonnade.query import NO_SCOPES, Scopes, did_you_mean, read_value
-from colonnade.resources.responses._problems import Problem, path_text
+from colonnade.resources.responses._problems import path_text
 from colonnade.resources.writes._changes import Change, Key
 from colonnade.resources.writes.nested._rows import (
     KeyReference,
@@ -69,13 +70,13 @@ class NestedBody:
         self._count = 0
         self._scopes: dict[WritableTable, Scopes] = {}
         self._named: dict[Any, Loc] = {}
-        self._refusal: Problem | None = None
+        self._refusal: HTTPException | None = None
 
     def raise_errors(self) -> None:
         """Refuse a body that is not valid.
 
         Raises:
-            Problem: 403, the scope of a nested table denies access.
+            HTTPException: 401 or 403, the scope of a nested table denies access.
             QueryError: Anything else.
         """
         if self._refusal is not None:
@@ -238,7 +239,7 @@ class NestedBody:
     def _relation(
         self, row: NestedRow, relation: NestedRelation, value: Any, loc: Loc, depth: int
     ) -> RelationChanges:
-        changes = RelationChanges(relation, loc, self._scopes_of(relation.target))
+        changes = RelationChanges(relation, loc, self._relation_scopes(relation))
         kind: Kind = "create" if row.change.kind == "create" else "update"
         verbs = self._verbs(relation, kind, value, loc)
         for verb, (argument, verb_loc) in verbs.items():
@@ -488,12 +489,24 @@ class NestedBody:
         scopes = self._scopes.get(table)
         if scopes is None:
             try:
-                scopes = table.table_context.scopes(self._request)
-            except Problem as problem:
-                self._refusal = self._refusal or problem
+                scopes = table.table_context.scopes(self._request, writing=True)
+            except HTTPException as error:
+                self._refusal = self._refusal or error
                 scopes = NO_SCOPES
             self._scopes[table] = scopes
         return scopes
+
+    def _relation_scopes(self, relation: NestedRelation) -> Scopes:
+        """The scopes of the related table, and of the link table if there is one."""
+        scopes = self._scopes_of(relation.target)
+        if relation.link is None:
+            return scopes
+        try:
+            links = relation.link.scopes(self._request)
+        except HTTPException as error:
+            self._refusal = self._refusal or error
+            return scopes
+        return links.merged(scopes) or links
 
     def _scope_values(self, table: WritableTable, kind: Kind) -> Mapping[str, Any]:
         if kind == "update":

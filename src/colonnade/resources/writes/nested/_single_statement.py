@@ -94,7 +94,7 @@ def single_statement(changes: NestedChanges) -> Bound[WrittenRow | None] | None:
 
 def _apply_rules(root: NestedRow) -> None:
     """Apply the rules of a row that need no statement."""
-    change, scope = root.change, root.change.scopes.get(root.table.shape.table)
+    change, scope = root.change, root.change.scopes.written(root.table.shape.table)
     if change.kind == "create":
         apply_scope_values(change.values, scope)
         root.table.writer.rows.trees.refuse_self(change.values)
@@ -173,7 +173,7 @@ def _group(
     table = relation.target
     context, bulk = table.table_context, table.writer.bulk_statements
     view = context.view
-    scope = scopes.get(table.shape.table)
+    scope = scopes.written(table.shape.table)
     if (
         not view.is_exact
         or view.relations
@@ -328,7 +328,7 @@ class _Builder:
                     for field, name in group.relation.pairs
                 ),
                 after_locking(locked, f"{group.prefix}locked"),
-                *self.scopes.clauses(table, table),
+                *self.scopes.write_clauses(table, table),
                 *self._reachable(group, references, input_rows, table),
             )
             .values(

@@ -110,6 +110,18 @@ class WritableTable:
         reached = [name for table in tables for name in table.table_context.tables()]
         return list(dict.fromkeys([*reached, *(name for link in links for name in link.tables())]))
 
+    def all_written(self) -> list[Table]:
+        """Return the database tables that nested writes write, whose write scopes apply."""
+        tables = self.all_tables()
+        written = [name for table in tables for name in table.table_context.written_tables]
+        links = [
+            relation.link.table
+            for table in tables
+            for relation in table.relations.values()
+            if relation.link is not None
+        ]
+        return list(dict.fromkeys([*written, *links]))
+
     def reader(
         self, kind: Literal["create", "update"], omitted: frozenset[str] = frozenset()
     ) -> BodyReader:

@@ -177,8 +177,9 @@ class NestedWriter:
     def _finish(self, table: WritableTable, rows: list[NestedRow]) -> None:
         """Check the condition of the scope, and read rows that show what was written after them."""
         writer, scopes = table.writer, rows[0].change.scopes
-        scope = scopes.get(table.shape.table)
-        if scope is not None and scope.condition is not None:
+        scope = scopes.written(table.shape.table)
+        # The statements themselves keep the values of a scope; hooks may not.
+        if scope is not None and (scope.condition is not None or self._hooks is not None):
             if self._one_by_one:
                 for row in rows:
                     with self._located(row):
