@@ -5,16 +5,18 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from colonnade.query import Scopes
+from colonnade.errors import QueryError, error_entry
+from colonnade.query import NO_SCOPES, Scopes
 from colonnade.resources._table_context import render_row
+from colonnade.resources.responses._problems import path_text
 from colonnade.resources.writes._changes import Change, ChangeSet, Key
 from colonnade.resources.writes._hooked_writes import complete
 from colonnade.resources.writes._row_writes import WrittenRow
-from colonnade.resources.writes._rules import Values
+from colonnade.resources.writes._rules import Values, outside_scope
 from colonnade.resources.writes.nested._children import ChildRows
 from colonnade.resources.writes.nested._hook_calls import HookCalls
 from colonnade.resources.writes.nested._link_rows import LinkedRows
-from colonnade.resources.writes.nested._located_errors import located
+from colonnade.resources.writes.nested._located_errors import located, relocated
 from colonnade.resources.writes.nested._parents import ParentRows
 from colonnade.resources.writes.nested._response import body_of
 from colonnade.resources.writes.nested._rows import Loc, NestedRow, RelationChanges
@@ -40,6 +42,8 @@ class NestedWriter:
         self._hooks = hooks
         self._one_by_one = one_by_one
         self._written: dict[WritableTable, list[NestedRow]] = {}
+        self._shown: dict[WritableTable, list[NestedRow]] = {}
+        self._updated: dict[tuple[Any, Key], Loc] = {}
 
     def write_all(self, rows: list[NestedRow]) -> list[WrittenRow]:
         """Execute a body, and return its rows with what was written below them.
@@ -51,12 +55,20 @@ class NestedWriter:
         self.write(rows)
         for table, written in self._written.items():
             self._finish(table, written)
+        for table, shown in self._shown.items():
+            self._read(table, shown)
         return [WrittenRow(body_of(row), row.written.state, row.written.key) for row in rows]
 
     def write(self, rows: list[NestedRow]) -> None:
-        """Create or update rows of one table, all of one kind, with what is nested in them."""
+        """Create or update rows of one table, all of one kind, with what is nested in them.
+
+        Raises:
+            QueryError: A row is updated twice.
+        """
         if not rows:
             return
+        for row in rows:
+            self._refuse_second_update(row)
         handlers: list[RelatedRows] = [
             self._handler(relation, changes)
             for relation in rows[0].table.relations.values()
@@ -67,6 +79,15 @@ class NestedWriter:
         self._write_rows(rows)
         for handler in handlers:
             handler.after()
+
+    def _refuse_second_update(self, row: NestedRow) -> None:
+        """Refuse a row that the body reaches twice, as through two related rows."""
+        if row.change.kind != "update":
+            return
+        first = self._updated.setdefault((row.table.shape.table, row.change.key), row.loc)
+        if first is not row.loc:
+            message = f"This row is also at {path_text(first)}"
+            raise QueryError([error_entry("duplicate", row.loc, message)])
 
     def _handler(
         self, relation: NestedRelation, changes: list[tuple[NestedRow, RelationChanges]]
@@ -117,6 +138,7 @@ class NestedWriter:
         return located(
             row.loc,
             table.shape,
+            fields=row.fields_of_relations,
             missing_reference=lambda: table.writer.rows.foreign_keys.first_missing(
                 self.connection, [values]
             ),
@@ -134,8 +156,13 @@ class NestedWriter:
             return
         changes = [Change("delete", {}, scopes, key) for key, _ in keys]
         if self._hooks is not None and table.hooks.any("delete"):
-            with located(keys[0][1], table.shape, deleting=True):
-                self._hooks.delete(table, changes)
+            locs = dict(keys)
+
+            def at(key: Key) -> Any:
+                return located(locs[key], table.shape, deleting=True)
+
+            with at(keys[0][0]):
+                self._hooks.delete(table, changes, at)
         elif self._one_by_one:
             for change, (_, loc) in zip(changes, keys, strict=True):
                 with located(loc, table.shape, deleting=True):
@@ -154,7 +181,8 @@ class NestedWriter:
         if set(names) <= set(key_names):
             return [dict(zip(key_names, row.change.key, strict=True)) for row in rows]
         keys = [row.change.key for row in rows]
-        found = self.stored(table, rows[0].change.scopes).by_key(keys, names)
+        # Rows that a hook or a membership is yet to bring into the scope have values too.
+        found = self.stored(table, NO_SCOPES).by_key(keys, names)
         return [found[key] for key in keys]
 
     def _finish(self, table: WritableTable, rows: list[NestedRow]) -> None:
@@ -175,6 +203,21 @@ class NestedWriter:
             ):
                 row.written = current or row.written
         for row in rows:
+            self.render(row)
+
+    def show_later(self, row: NestedRow) -> None:
+        """Read a stored row for the response, after everything is written."""
+        self._shown.setdefault(row.table, []).append(row)
+
+    def _read(self, table: WritableTable, rows: list[NestedRow]) -> None:
+        scopes = rows[0].change.scopes
+        keys = [row.change.key for row in rows]
+        for row, stored in zip(
+            rows, table.writer.current(self.connection, keys, scopes), strict=True
+        ):
+            if stored is None:
+                raise relocated(outside_scope(table.shape), row.loc)
+            row.written = stored
             self.render(row)
 
     def render(self, row: NestedRow) -> None:
