@@ -115,7 +115,7 @@ class Link:
 
     async def put(self, request: Request, key: tuple[Any, ...], segment: str) -> Response:
         """Link two rows; an existing link is updated with the fields in the body."""
-        context, scopes = context_of(request), self._scopes(request)
+        context, scopes = context_of(request), self._route_scopes(request)
         target_key = self._key(segment)
         self._refuse_conflicting_keys(key, target_key)
         keys = {**self.source_side.parameters(key), **self.target_side.parameters(target_key)}
@@ -176,7 +176,7 @@ class Link:
 
     async def delete(self, request: Request, key: tuple[Any, ...], segment: str) -> Response:
         """Unlink two rows; succeeds if they are not linked."""
-        context, scopes = context_of(request), self._scopes(request)
+        context, scopes = context_of(request), self._route_scopes(request)
         target_key = self._key(segment)
         both_exist = [
             self.source_side.exists_clause(scopes),
@@ -199,18 +199,13 @@ class Link:
         await self.table_context.run(context, work, deleting=True, shape=self.shape)
         return JSONBody(OK_BODY)
 
-    def _scopes(self, request: Request) -> Scopes:
-        self.table_context.scopes(request)
-        scopes = self.scopes(request)
-        refuse_query_parameters(request)
-        return scopes
-
     def scopes(self, request: Request) -> Scopes:
         """Return the scopes of a request that links or unlinks rows.
 
         Raises:
-            Problem: 403, a scope denies access.
+            HTTPException: 401 or 403, the scope of the rows or of the links denies access.
         """
+        self.table_context.scopes(request)
         scopes = _scoping.scopes_of(request, self.table_context.db, self.tables, (self.table,))
         errors = scopes.errors()
         for table in (self.table, self.target_side.table):
@@ -222,6 +217,11 @@ class Link:
         scope = scopes.written(self.table)
         if scope is not None and scope.refused:
             raise Problem(403, "Your scope does not allow changes to these links.", kind="scope")
+        return scopes
+
+    def _route_scopes(self, request: Request) -> Scopes:
+        scopes = self.scopes(request)
+        refuse_query_parameters(request)
         return scopes
 
     def _key(self, segment: str) -> tuple[Any, ...]:

@@ -148,12 +148,15 @@ class TableWriter:
         prepared = changes
         if self._may_be_unwritable(changes, locked):
             return [self.rows(connection, change, checks_scope=False) for change in changes]
+        if locked and not changes[0].values:
+            keys = [change.key for change in changes]
+            return self.current(connection, keys, changes[0].scopes)
         if changes[0].kind == "update" and self.rows.has_row_validator:
             prepared = self._validated(connection, changes)
             locked = True
         bulk = self._statement(prepared, locked=locked) if len(changes) > 1 else None
         if bulk is not None:
-            return bulk(connection)
+            return self._write_bulk(connection, prepared, bulk)
         return [self.rows(connection, change, checks_scope=False) for change in changes]
 
     def _may_be_unwritable(self, changes: Sequence[Change], locked: bool) -> bool:
@@ -162,6 +165,23 @@ class TableWriter:
         return (
             changes[0].kind == "update" and not locked and changes[0].scopes.narrows_writes(table)
         )
+
+    def _write_bulk(
+        self,
+        connection: Connection,
+        changes: Sequence[Change],
+        bulk: Bound[list[Any]] | StatementBatch[Any],
+    ) -> list[Any]:
+        trees = self.rows.trees
+        moved = [reference for change in changes for reference in trees.new_parents(change.values)]
+        if not moved or changes[0].kind == "create":
+            return bulk(connection)
+        # The parents are known to exist, but not whether one of them is below the row.
+        references = list(dict.fromkeys(moved))
+        trees.lock(connection, references)
+        written = bulk(connection)
+        trees.refuse_cycles(connection, [change.key for change in changes], references)
+        return written
 
     def _validated(self, connection: Connection, changes: list[Change]) -> list[Change]:
         """Lock and validate the whole rows with their new values; return the resulting changes.

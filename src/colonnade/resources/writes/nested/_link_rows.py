@@ -1,12 +1,9 @@
 """Relations through a link table: a task's labels."""
 
 from colonnade.resources.writes._changes import Key
-from colonnade.resources.writes.nested._link_statements import LinkStatements
+from colonnade.resources.writes.nested._link_statements import LinkStatements, NewLink, Pair
 from colonnade.resources.writes.nested._related_rows import RelatedRowsBase
 from colonnade.resources.writes.nested._rows import Loc, NestedRow, RelationChanges
-
-Pair = tuple[Key, Key]
-"""The keys of two linked rows."""
 
 
 class LinkedRows(RelatedRowsBase):
@@ -16,7 +13,8 @@ class LinkedRows(RelatedRowsBase):
         """Unlink, delete, link, update, upsert and create, in this order."""
         link = self.relation.link
         assert link is not None
-        self.links = LinkStatements(self.writer.connection, link, self.scopes)
+        scopes = self.changes[0][1].link_scopes
+        self.links = LinkStatements(self.writer.connection, link, scopes)
         stored = self._require_targets()
         linked = self._linked()
         self._unlink(linked)
@@ -93,15 +91,15 @@ class LinkedRows(RelatedRowsBase):
             raise self.not_found(loc, related=True)
 
     def _link(self, linked: dict[Key, list[Key]]) -> None:
-        pairs: list[Pair] = []
+        new_links: list[NewLink] = []
         shown: list[tuple[RelationChanges, Key, Loc]] = []
         for row, changes in self.changes:
             present = linked.get(row.key, [])
             for reference in [*changes.connect, *(changes.set or ())]:
                 shown.append((changes, reference.key, reference.loc))
                 if reference.key not in present:
-                    pairs.append((row.key, reference.key))
-        self.links.insert(pairs)
+                    new_links.append(NewLink(row.key, reference.key, reference.loc))
+        self.links.insert(new_links)
         self.show_stored(shown)
 
     def _update(self, linked: dict[Key, list[Key]], stored: set[Key]) -> None:
@@ -133,5 +131,8 @@ class LinkedRows(RelatedRowsBase):
             owners += [row] * len(rows)
         self.writer.write(created)
         self.links.insert(
-            [(owner.key, row.key) for owner, row in zip(owners, created, strict=True)]
+            [
+                NewLink(owner.key, row.key, row.loc)
+                for owner, row in zip(owners, created, strict=True)
+            ]
         )

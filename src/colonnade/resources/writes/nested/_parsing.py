@@ -82,7 +82,9 @@ class NestedBody:
         if self._refusal is not None:
             raise self._refusal
         if self.errors:
-            raise QueryError(self.errors[:MAX_ERRORS])
+            # An upsert is parsed as an update and as a create, which have errors in common.
+            distinct = {(entry["loc"], entry["msg"]): entry for entry in self.errors}
+            raise QueryError(list(distinct.values())[:MAX_ERRORS])
 
     def load(self, body: bytes) -> Any:
         """Parse the JSON of a body.
@@ -137,6 +139,11 @@ class NestedBody:
         ]
         instances = self._instances(table, readers, [fields for fields, _ in split], raw_rows)
         scopes = self._scopes_of(table)
+        if not instances:  # the errors below them are listed too
+            for (_, loc), (_, nested), reader in zip(raw_rows, split, readers, strict=True):
+                self._relations(
+                    NestedRow(table, Change(kind, {}, scopes), reader, loc), nested, depth
+                )
         scope_values = self._scope_values(table, kind)
         rows = []
         for (_, loc), (_, nested), reader, instance in zip(
@@ -239,9 +246,12 @@ class NestedBody:
     def _relation(
         self, row: NestedRow, relation: NestedRelation, value: Any, loc: Loc, depth: int
     ) -> RelationChanges:
-        changes = RelationChanges(relation, loc, self._relation_scopes(relation))
+        changes = RelationChanges(
+            relation, loc, self._scopes_of(relation.target), self._link_scopes(relation)
+        )
         kind: Kind = "create" if row.change.kind == "create" else "update"
         verbs = self._verbs(relation, kind, value, loc)
+        self._refuse_several_rows(relation, verbs, loc)
         for verb, (argument, verb_loc) in verbs.items():
             self._use(relation, verb, verb_loc)
             if not self._is_possible(relation, kind, verb, verb_loc):
@@ -276,6 +286,22 @@ class NestedBody:
         self._refuse("relation", loc, message)
         return {}
 
+    def _refuse_several_rows(
+        self, relation: NestedRelation, verbs: Iterable[Verb], loc: Loc
+    ) -> None:
+        """Refuse verbs that would give a relation to one row several rows, or none and one."""
+        if relation.relation.is_list:
+            return
+        removing = [verb for verb in verbs if verb in {"disconnect", "delete"}]
+        others = [verb for verb in verbs if verb not in removing]
+        replaces = not removing or {"create", "connect"}.issuperset(others)
+        if len(removing) > 1 or len(others) > 1 or not replaces:
+            names = " and ".join([*removing, *others])
+            message = f"{relation.name} is one row, so {names} cannot be combined"
+            self._refuse("relation", loc, message)
+        if relation.side == "parent" and removing == ["delete"] and not others:
+            self._require_nullable(relation, "delete", (*loc, "delete"))
+
     def _use(self, relation: NestedRelation, verb: Verb, loc: Loc) -> None:
         """Record the operations that a verb needs, and refuse those that a Resource lacks."""
         target = relation.target
@@ -305,14 +331,24 @@ class NestedBody:
         names = " and ".join(sorted(relation.fields))
         owner = relation.referring.model.__name__
         is_new = relation.side == "parent" and kind == "create"
-        if verb in {"connect", "disconnect", "set"} and not relation.can_move and not is_new:
+        moves = {"connect", "disconnect", "set"}
+        if relation.side == "parent":
+            moves |= {"create", "delete"}
+        if verb in moves and not relation.can_move and not is_new:
             self._refuse("frozen", loc, f"{names} of {owner} cannot be changed")
             return False
-        if verb == "disconnect" and not relation.is_nullable:
-            message = f"{names} of {owner} is required, so its rows cannot be disconnected"
-            self._refuse("required", loc, message)
-            return False
+        if verb == "disconnect":
+            return self._require_nullable(relation, verb, loc)
         return True
+
+    def _require_nullable(self, relation: NestedRelation, verb: Verb, loc: Loc) -> bool:
+        """Refuse a verb that leaves a row without a required foreign key."""
+        if not relation.is_nullable:
+            names = " and ".join(sorted(relation.fields))
+            owner = relation.referring.model.__name__
+            message = f"{names} of {owner} is required, so {verb} is not possible"
+            self._refuse("required", loc, message)
+        return relation.is_nullable
 
     def _read_many(
         self,
@@ -351,7 +387,8 @@ class NestedBody:
         if verb == "connect":
             reference = self._key(relation, value, loc)
             if reference is not None:
-                self._name((relation.target.shape.table, reference.key), loc)
+                if relation.side == "children":  # many rows may refer to one parent
+                    self._name((relation.target.shape.table, reference.key), loc)
                 changes.connect = [reference]
             return
         if not isinstance(value, dict):
@@ -407,7 +444,9 @@ class NestedBody:
             updated = self._updated(changes, row, [(raw, loc)], depth)
             creatable = relation.target.table_context.create.schema.model_fields
             has_key = all(column.name in creatable for column in relation.key_columns)
-            create = self._created(relation, [(raw, loc)], depth) if has_key else []
+            new = dict(raw)
+            self._pop_version(relation, new, loc)
+            create = self._created(relation, [(new, loc)], depth) if has_key else []
             if updated:
                 upserted.append(UpsertedRow(updated[0], next(iter(create), None)))
         return upserted
@@ -496,17 +535,14 @@ class NestedBody:
             self._scopes[table] = scopes
         return scopes
 
-    def _relation_scopes(self, relation: NestedRelation) -> Scopes:
-        """The scopes of the related table, and of the link table if there is one."""
-        scopes = self._scopes_of(relation.target)
+    def _link_scopes(self, relation: NestedRelation) -> Scopes:
         if relation.link is None:
-            return scopes
+            return NO_SCOPES
         try:
-            links = relation.link.scopes(self._request)
+            return relation.link.scopes(self._request)
         except HTTPException as error:
             self._refusal = self._refusal or error
-            return scopes
-        return links.merged(scopes) or links
+            return NO_SCOPES
 
     def _scope_values(self, table: WritableTable, kind: Kind) -> Mapping[str, Any]:
         if kind == "update":

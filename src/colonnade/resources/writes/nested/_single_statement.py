@@ -309,16 +309,23 @@ class _Builder:
     def _updated(self, group: _Children, root: CTE, references: list[Any]) -> CTE:
         shape = group.relation.target.shape
         table = shape.table
-        keys = {f"{group.prefix}key_{index}": c for index, c in enumerate(shape.primary_key)}
+        keys = {
+            f"{group.prefix}key_{index}": c for index, c in enumerate(group.relation.key_columns)
+        }
         types = {name: compared_type(column) for name, column in keys.items()}
         input_rows = self._input_rows(group, types)
         key_rows = unnested(types, name=f"{group.prefix}key_rows")
         rows = table.alias()
         chosen = and_(
             *(rows.c[column.column.key] == key_rows.c[name] for name, column in keys.items()),
+            *(
+                rows.c[shape.columns[field].column.key] == root.c[f"ref_{name}"]
+                for field, name in group.relation.pairs
+            ),
             *self.scopes.clauses(table, rows),
         )
-        locked = lock_in_order(shape, rows, chosen, key_share=True).select_from(rows, key_rows)
+        locked = lock_in_order(shape, rows, chosen, key_share=True)
+        locked = locked.select_from(rows, key_rows, root)
         written = (
             update(table)
             .where(
@@ -404,9 +411,9 @@ class _Builder:
         row = result.first()
         if row is None:
             return None
-        texts: dict[str, list[str]] = {}
+        texts: dict[str, list[str]] = {changes.relation.name: [] for changes in self.root.relations}
         for group, text in zip(self.groups, row[3:], strict=True):
-            texts.setdefault(group.relation.name, []).append(text)
+            texts[group.relation.name].append(text)
         view = self.context.view
         body = row.body if view.is_exact else view.render_all([from_json(row.body)])[1:-1].decode()
         parts = [

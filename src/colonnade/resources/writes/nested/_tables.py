@@ -216,9 +216,17 @@ class NestedRelation:
 
     @property
     def can_move(self) -> bool:
-        """Whether an update may change the foreign key."""
-        columns = self.referring.columns
-        return not any(columns[name].frozen for name in self.fields)
+        """Whether an update may change the foreign key.
+
+        The Resource of the related rows decides whether they can be moved; a row that has the
+        foreign key itself is moved because its own Resource nests the relation.
+        """
+        columns = [self.referring.columns[name] for name in self.fields]
+        fields = self.target.table_context.update.schema.model_fields
+        is_moved_here = self.side == "parent"
+        return not any(column.frozen for column in columns) and all(
+            is_moved_here or column.primary_key or column.name in fields for column in columns
+        )
 
     def _refusal(self, why: str) -> ModelError:
         return ModelError(
