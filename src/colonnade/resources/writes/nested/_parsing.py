@@ -1,7 +1,7 @@
 """The first step of a nested write: a body becomes rows with the changes of their relations."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Any
 
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
@@ -25,26 +25,16 @@ from colonnade.resources.writes.nested._tables import (
     Verb,
     WritableTable,
 )
+from colonnade.resources.writes.nested._verbs import (
+    Kind,
+    known_verbs,
+    needed_operations,
+    why_impossible,
+)
 from colonnade.rows import MAX_ERRORS, NO_VALUES, BodyReader, load_json
 
-Kind = Literal["create", "update"]
 RawRow = tuple[dict[str, Any], Loc]
 """A JSON object of the body, and its location."""
-
-_VERBS: dict[Kind, tuple[Verb, ...]] = {
-    "create": ("create", "connect"),
-    "update": ("create", "connect", "disconnect", "set", "update", "upsert", "delete"),
-}
-_OPERATIONS: dict[Verb, tuple[NestedOperation, ...]] = {
-    "create": ("create",),
-    "connect": ("update",),
-    "disconnect": ("update",),
-    "set": ("update",),
-    "update": ("update",),
-    "upsert": ("create", "update"),
-    "delete": ("delete",),
-}
-"""The operations of the target's Resource; a relation with a link table links instead."""
 
 
 class NestedBody:
@@ -253,7 +243,7 @@ class NestedBody:
     ) -> dict[Verb, tuple[Any, Loc]]:
         """What a body asks of a relation, by verb, with its location."""
         is_list = relation.relation.is_list
-        known = [verb for verb in _VERBS[kind] if is_list or verb != "set"]
+        known = known_verbs(relation, kind)
         if isinstance(value, list) and is_list and kind == "create":
             return {"create": (value, loc)}
         if value is None and not is_list and kind == "update":
@@ -274,17 +264,7 @@ class NestedBody:
 
     def _use(self, relation: NestedRelation, verb: Verb, loc: Loc) -> None:
         """Record the operations that a verb needs, and refuse those that a Resource lacks."""
-        target = relation.target
-        needed = [(target, operation) for operation in _OPERATIONS[verb]]
-        if relation.side == "links":
-            by_link: list[tuple[WritableTable, NestedOperation]] = [(relation.source, "link")]
-            linked = verb in {"connect", "disconnect", "set"}
-            needed = by_link if linked else needed
-            if verb in {"create", "upsert"}:
-                needed = needed + by_link
-        elif relation.side == "parent" and verb in {"connect", "disconnect"}:
-            needed = []  # it changes a field of the row itself
-        for table, operation in needed:
+        for table, operation in needed_operations(relation, verb):
             if operation not in table.operations:
                 message = (
                     f"The Resource of {table.table_context.name} does not allow {operation}, "
@@ -296,19 +276,10 @@ class NestedBody:
 
     def _is_possible(self, relation: NestedRelation, kind: Kind, verb: Verb, loc: Loc) -> bool:
         """Refuse what the foreign key of a relation does not allow."""
-        if relation.side == "links":
-            return True
-        names = " and ".join(sorted(relation.fields))
-        owner = relation.referring.model.__name__
-        is_new = relation.side == "parent" and kind == "create"
-        if verb in {"connect", "disconnect", "set"} and not relation.can_move and not is_new:
-            self._refuse("frozen", loc, f"{names} of {owner} cannot be changed")
-            return False
-        if verb == "disconnect" and not relation.is_nullable:
-            message = f"{names} of {owner} is required, so its rows cannot be disconnected"
-            self._refuse("required", loc, message)
-            return False
-        return True
+        impossible = why_impossible(relation, kind, verb)
+        if impossible is not None:
+            self._refuse(impossible.kind, loc, impossible.message)
+        return impossible is None
 
     def _read_many(
         self,
