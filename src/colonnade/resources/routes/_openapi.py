@@ -231,10 +231,7 @@ def _changed(
     """A model for the document alone: a schema without some fields, or with the key of a row."""
     fields: dict[str, Any] = {}
     for key, column in (extra or {}).items():
-        documented = _float_bounds(value_schema(column))
-        if column.field.examples:
-            documented["examples"] = column.field.examples
-        fields[key] = (Annotated[value_type(column), WithJsonSchema(documented)], ...)
+        fields[key] = key_field(column)
     for key, field in schema.model_fields.items():
         if key not in exclude and key not in fields:
             fields[key] = (field.annotation, field)
@@ -242,6 +239,14 @@ def _changed(
         name, __config__=schema.model_config, __doc__=schema.__doc__, __module__=schema.__module__,
         **fields,
     )  # fmt: skip
+
+
+def key_field(column: ColumnShape) -> tuple[Any, Any]:
+    """Return the required field of a model for the value of a key column."""
+    documented = _float_bounds(value_schema(column))
+    if column.field.examples:
+        documented["examples"] = column.field.examples
+    return Annotated[value_type(column), WithJsonSchema(documented)], ...
 
 
 class Rows(DocumentedAs):

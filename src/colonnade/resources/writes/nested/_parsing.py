@@ -136,6 +136,7 @@ class NestedBody:
                 continue
             change = Change(kind, values, scopes, body=instance)
             row = NestedRow(table, change, reader, loc)
+            self._refuse_inverse(row, nested, omitted)
             row.relations = self._relations(row, nested, depth)
             rows.append(row)
         return rows
@@ -208,6 +209,17 @@ class NestedBody:
             raise QueryError([error_entry("too_long", loc, message)])
 
     # Relations
+
+    def _refuse_inverse(
+        self, row: NestedRow, nested: Iterable[str], omitted: frozenset[str]
+    ) -> None:
+        """Refuse relations that would set what the relation around the row sets already."""
+        for name in nested:
+            relation = row.table.relations[name]
+            if relation.side == "parent" and relation.fields & omitted:
+                fields = " and ".join(sorted(relation.fields & omitted))
+                message = f"The relation around this row sets {fields}: leave {name} out of it"
+                self._refuse("extra_forbidden", (*row.loc, name), message)
 
     def _relations(
         self, row: NestedRow, nested: Mapping[str, Any], depth: int
