@@ -97,9 +97,8 @@ class _Models:
         name = self._name(owner, suffix)
         for model in self._incomplete:
             model.model_rebuild(_types_namespace=self._named)
-        model = self._named[name]
-        assert issubclass(model, BaseModel)
-        return model
+        completed: type[BaseModel] = self._named[name]
+        return completed
 
     def _name(self, owner: WritableTable | NestedRelation, suffix: str) -> str:
         """The name by which annotations refer to a model, which is made if necessary."""
@@ -145,7 +144,7 @@ class _Models:
         """A body of a row, with its relations."""
         schema: type[BaseModel] = getattr(table.table_context, kind).schema
         fields: _Fields = dict(extra or {})
-        by_relation = fields_set_by_relations(table) if kind == "create" else frozenset()
+        by_relation = _set_by_relations(table) if kind == "create" else frozenset()
         for field_name, field in schema.model_fields.items():
             if field_name in omitted or field_name in fields:
                 continue
@@ -167,9 +166,7 @@ class _Models:
             schema: type[BaseModel] = target.table_context.create.schema
             return schema
         doc = f"{_a_row(relation)}, to create."
-        return self._row(
-            target, "create", f"{_component(relation)}Create", doc, relation.omitted
-        )
+        return self._row(target, "create", f"{_component(relation)}Create", doc, relation.omitted)
 
     def _updated(self, relation: NestedRelation) -> type[BaseModel]:
         target = relation.target
@@ -201,7 +198,7 @@ class _Models:
 
     def _relation(self, relation: NestedRelation, kind: Kind) -> _Fields:
         """The field of a relation in a body; none if the Resources allow no verb."""
-        verbs = _enabled(relation, kind)
+        verbs = enabled_verbs(relation, kind)
         if not verbs:
             return {}
         is_list = relation.relation.is_list
@@ -222,7 +219,7 @@ class _Models:
         descriptions = _DESCRIPTIONS if is_list else _DESCRIPTIONS_OF_ONE
         fields: _Fields = {
             verb: (self._argument(relation, verb), Field(MISSING, description=descriptions[verb]))
-            for verb in _enabled(relation, kind)
+            for verb in enabled_verbs(relation, kind)
         }
         source = relation.source.table_context.name
         model = create_model(
@@ -261,17 +258,18 @@ class _Models:
         return f"{value} | {key}"
 
 
-def fields_set_by_relations(table: WritableTable) -> frozenset[str]:
-    """Return the fields of a new row that relations in its body can set."""
+def _set_by_relations(table: WritableTable) -> frozenset[str]:
+    """The fields of a new row that relations in its body can set."""
     return frozenset(
         name
         for relation in table.relations.values()
-        if relation.side == "parent" and _enabled(relation, "create")
+        if relation.side == "parent" and enabled_verbs(relation, "create")
         for name in relation.fields
     )
 
 
-def _enabled(relation: NestedRelation, kind: Kind) -> list[Verb]:
+def enabled_verbs(relation: NestedRelation, kind: Kind) -> list[Verb]:
+    """Return the verbs of a relation in the document."""
     return allowed_verbs(relation, kind, lambda table: table.enabled)
 
 
