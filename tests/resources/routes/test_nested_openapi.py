@@ -114,6 +114,7 @@ class TestBodies:
             "connect": {
                 "type": "array",
                 "items": {"anyOf": [{"type": "integer"}, ref("ProjectTasksKey")]},
+                "uniqueItems": True,
             },
         }
 
@@ -142,6 +143,7 @@ class TestBodies:
         keys = {
             "type": "array",
             "items": {"anyOf": [{"type": "integer"}, ref("TaskAssignmentsKey")]},
+            "uniqueItems": True,
         }
         # The foreign key is required and part of the key: a row cannot leave or move.
         assert properties_of(components["TaskAssignmentsChanges"]) == {
@@ -205,7 +207,7 @@ class TestBodies:
         books = Resource(Book, db)
         components = components_of(Resource(Shelf, db, nested={"books": books}), books)
         changes = properties_of(components["ShelfBooksChanges"])
-        assert changes["set"] == array_of("ShelfBooksKey")
+        assert changes["set"] == {**array_of("ShelfBooksKey"), "uniqueItems": True}
         assert components["ShelfBooksKey"]["required"] == ["library", "number"]
 
     def test_verbs_that_a_resource_does_not_allow_are_left_out(self, db: Database) -> None:

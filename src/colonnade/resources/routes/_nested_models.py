@@ -44,6 +44,9 @@ _DESCRIPTIONS_OF_ONE: dict[Verb, str] = {
     "delete": "Delete the connected row",
 }
 
+_BY_KEY: frozenset[Verb] = frozenset({"connect", "disconnect", "set", "delete"})
+"""The verbs that name rows by their keys, each once."""
+
 
 class _Verbs(BaseModel):
     """An object with the verbs of a relation."""
@@ -218,7 +221,16 @@ class _Models:
         is_list = relation.relation.is_list
         descriptions = _DESCRIPTIONS if is_list else _DESCRIPTIONS_OF_ONE
         fields: _Fields = {
-            verb: (self._argument(relation, verb), Field(MISSING, description=descriptions[verb]))
+            verb: (
+                self._argument(relation, verb),
+                Field(
+                    MISSING,
+                    description=descriptions[verb],
+                    json_schema_extra={"uniqueItems": True}
+                    if is_list and verb in _BY_KEY
+                    else None,
+                ),
+            )
             for verb in enabled_verbs(relation, kind)
         }
         source = relation.source.table_context.name

@@ -12,7 +12,7 @@ from colonnade.resources._reads import ReadOperations, requested_page
 from colonnade.resources._table_context import TableContext
 from colonnade.resources.routes import _openapi as openapi
 from colonnade.resources.routes._idempotency import HEADER
-from colonnade.resources.routes._nested_openapi import row_body, written_rows
+from colonnade.resources.routes._nested_openapi import row_body, statuses_of, written_rows
 from colonnade.resources.routes._relation_routes import RelationRoutes
 from colonnade.resources.routes._request_context import context_of
 from colonnade.resources.routes._route_builder import (
@@ -116,7 +116,12 @@ class GeneratedRoutes:
             summary=f"Create {with_article(words_of(self.builder.name))}",
             response_model=Annotated[Any, written_rows(self.builder.options.table)],
             responses=openapi.responses(
-                409, 413, success=201, headers=("Location", "ETag"), description="The row"
+                *statuses_of(self.builder.options.table),
+                409,
+                413,
+                success=201,
+                headers=("Location", "ETag"),
+                description="The row",
             ),
             parameters=self._key_header,
             scopes=self.builder.options.nested_scopes,
@@ -220,7 +225,9 @@ class GeneratedRoutes:
                 name=f"create_{names}",
                 summary=f"Create {words}, all or none",
                 response_model=Annotated[Any, written_rows(table, many=True)],
-                responses=openapi.responses(409, 413, success=201, description="The rows"),
+                responses=openapi.responses(
+                    *statuses_of(table), 409, 413, success=201, description="The rows"
+                ),
                 parameters=self._key_header,
                 scopes=self.builder.options.nested_scopes,
                 status=201,
