@@ -24,6 +24,8 @@ EXAMPLES = 6
 ALLOWED = ["2xx", "304", "401", "403", "404", "409", "412"]
 # Parameters whose valid values no schema can describe: 422 is a documented response.
 UNCHECKED_PARAMETERS = {"cursor", "where", "order_by"}  # `id,-id` names a field twice
+UNDESCRIBED = {"too_deep", "duplicate"}
+"""What is wrong with nested bodies that no schema can describe: a tree refers to itself."""
 
 
 @pytest.fixture
@@ -78,6 +80,13 @@ def send(strategy: Any, check: Callable[[Any], None]) -> None:
         run()
 
 
+def constraints_of(response: Any) -> set[str]:
+    """What a body violates."""
+    if response.status_code != 422:
+        return set()
+    return {error.get("constraint") for error in response.json().get("errors", ())}
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("seed", [1, 2])
 def test_every_response_is_documented(demo: Any, seed: int) -> None:
@@ -100,7 +109,11 @@ def test_every_response_is_documented(demo: Any, seed: int) -> None:
         published = {parameter.name for parameter in case.operation.query}
         # A name that is not published comes from `relation_filters`, which stands for many.
         unchecked = (UNCHECKED_PARAMETERS & query) | (query - published)
-        case.call_and_validate(excluded_checks=[acceptance] if unchecked else [])
+        response = case.call()
+        if unchecked or constraints_of(response) & UNDESCRIBED:
+            case.validate_response(response, excluded_checks=[acceptance])
+        else:
+            case.validate_response(response)
 
     for operation_result in schema.get_all_operations():
         for mode in (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE):

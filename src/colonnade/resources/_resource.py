@@ -272,6 +272,7 @@ class Resource(APIRouter):
             self._nested_tables,
             self.prefix,
             self._operations,
+            component_name(self._operation_prefix, snake(self.table_context.name)),
         )
 
     def _nestable_operations(self) -> frozenset[str]:

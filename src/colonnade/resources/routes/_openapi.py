@@ -2,7 +2,7 @@
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property, lru_cache
 from math import nextafter
 from typing import Annotated, Any, Literal, Self
@@ -18,7 +18,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from colonnade.models import ColumnShape
+from colonnade.models import ColumnShape, RelationShape
 from colonnade.query import (
     MAX_LIST_VALUES,
     OPTIONS,
@@ -27,7 +27,6 @@ from colonnade.query import (
     PageReader,
     Parameter,
     QueryableTable,
-    RelationTarget,
     include_paths,
     value_type,
 )
@@ -117,6 +116,11 @@ class DocumentedAs(ABC):
         # FastAPI copies the responses of a route, and a table cannot be copied.
         return self
 
+    def as_type(self, name: str) -> Any:
+        """Return it as a type: Pydantic gives a definition the JSON schema of a class alone."""
+        methods = ("__get_pydantic_core_schema__", "__get_pydantic_json_schema__")
+        return type(name, (), {method: getattr(self, method) for method in methods})
+
     @abstractmethod
     def types(self) -> list[Any]:
         """Return the types that the schema refers to."""
@@ -190,23 +194,43 @@ class Body(DocumentedAs):
         row = refs[self.model]
         if self.max_items is not None:
             row = {"type": "array", "items": row, "minItems": 1, "maxItems": self.max_items}
-        return {**row, **self._examples()}
-
-    def _examples(self) -> dict[str, Any]:
-        schema = self.model.model_json_schema()
-        definitions = schema.get("$defs", {})
-
-        def resolve(part: Mapping[str, Any]) -> Mapping[str, Any]:
-            name = part.get("$ref", "").rpartition("/")[2]
-            return {**definitions[name], **part} if name else part
-
         try:
-            example = object_example(schema, resolve)
+            example = self.example()
         except NoExampleError:
-            return {}
-        if example.keys() <= self.extra_columns.keys():  # nothing is required in an update
-            example |= field_example(schema, resolve, self.extra_columns)
-        return {"examples": [example if self.max_items is None else [example]]}
+            return row
+        return {**row, "examples": [example if self.max_items is None else [example]]}
+
+    def example(self) -> dict[str, Any]:
+        """Return an example of the body, or of an item.
+
+        Raises:
+            NoExampleError: No example is known for a required field.
+        """
+        return body_example(self.model, self.extra_columns)
+
+
+def body_example(model: type[BaseModel], key: Collection[str] = ()) -> dict[str, Any]:
+    """Return an example of a body.
+
+    Args:
+        model: The model of the body.
+        key: The fields that name the row, and are not an example of a change.
+
+    Raises:
+        NoExampleError: No example is known for a required field.
+    """
+    whole = model.model_json_schema()
+    definitions = whole.get("$defs", {})
+
+    def resolve(part: Mapping[str, Any]) -> Mapping[str, Any]:
+        name = part.get("$ref", "").rpartition("/")[2]
+        return {**definitions[name], **part} if name else part
+
+    schema = resolve(whole)  # that of a tree is a reference
+    example = object_example(schema, resolve)
+    if example.keys() <= set(key):  # nothing is required in an update
+        example |= field_example(schema, resolve, key)
+    return example
 
 
 def _float_bounds(schema: dict[str, Any]) -> dict[str, Any]:
@@ -231,10 +255,7 @@ def _changed(
     """A model for the document alone: a schema without some fields, or with the key of a row."""
     fields: dict[str, Any] = {}
     for key, column in (extra or {}).items():
-        documented = _float_bounds(value_schema(column))
-        if column.field.examples:
-            documented["examples"] = column.field.examples
-        fields[key] = (Annotated[value_type(column), WithJsonSchema(documented)], ...)
+        fields[key] = key_field(column)
     for key, field in schema.model_fields.items():
         if key not in exclude and key not in fields:
             fields[key] = (field.annotation, field)
@@ -242,6 +263,14 @@ def _changed(
         name, __config__=schema.model_config, __doc__=schema.__doc__, __module__=schema.__module__,
         **fields,
     )  # fmt: skip
+
+
+def key_field(column: ColumnShape) -> tuple[Any, Any]:
+    """Return the required field of a model for the value of a key column."""
+    documented = _float_bounds(value_schema(column))
+    if column.field.examples:
+        documented["examples"] = column.field.examples
+    return Annotated[value_type(column), WithJsonSchema(documented)], ...
 
 
 class Rows(DocumentedAs):
@@ -310,17 +339,15 @@ class _RowComponent(DocumentedAs):
 
     @classmethod
     def type(cls, queryable: QueryableTable, name: str) -> Any:
-        """Make the type: Pydantic gives a definition the JSON schema of a class alone."""
-        component = cls(queryable, name)
-        methods = ("__get_pydantic_core_schema__", "__get_pydantic_json_schema__")
-        return type(name, (), {method: getattr(component, method) for method in methods})
+        """Make the type of the component."""
+        return cls(queryable, name).as_type(name)
 
     def types(self) -> list[Any]:
         return [self.queryable.read, *self.related.values()]
 
     def _related_schemas(self, refs: Refs) -> dict[str, JsonSchemaValue]:
         return {
-            relation: _related(self.queryable.relations[relation], refs[row_type])
+            relation: related_schema(self.queryable.relations[relation].relation, refs[row_type])
             for relation, row_type in self.related.items()
         }
 
@@ -364,8 +391,14 @@ def _row_type(queryable: QueryableTable, name: str) -> Any:
     return _RowWithRelations.type(queryable, name)
 
 
-def _related(target: RelationTarget, row: JsonSchemaValue) -> JsonSchemaValue:
-    if target.relation.is_list:
+def related_schema(relation: RelationShape, row: JsonSchemaValue) -> JsonSchemaValue:
+    """Return the JSON schema of a relation of a row.
+
+    Args:
+        relation: The relation.
+        row: The schema of a related row.
+    """
+    if relation.is_list:
         return {"type": "array", "items": row}
     return {"anyOf": [row, {"type": "null"}]}
 

@@ -12,6 +12,7 @@ from colonnade.resources._reads import ReadOperations, requested_page
 from colonnade.resources._table_context import TableContext
 from colonnade.resources.routes import _openapi as openapi
 from colonnade.resources.routes._idempotency import HEADER
+from colonnade.resources.routes._nested_openapi import row_body, statuses_of, written_rows
 from colonnade.resources.routes._relation_routes import RelationRoutes
 from colonnade.resources.routes._request_context import context_of
 from colonnade.resources.routes._route_builder import (
@@ -109,13 +110,18 @@ class GeneratedRoutes:
         self.builder.add(
             "",
             "POST",
-            with_body(create_row, openapi.Body(self.table_context.create.schema)),
+            with_body(create_row, row_body(self.builder.options.table, "create")),
             "create",
             name=f"create_{self.builder.name}",
             summary=f"Create {with_article(words_of(self.builder.name))}",
-            response_model=Annotated[Any, openapi.Rows(self.table_context.queryable)],
+            response_model=Annotated[Any, written_rows(self.builder.options.table)],
             responses=openapi.responses(
-                409, 413, success=201, headers=("Location", "ETag"), description="The row"
+                *statuses_of(self.builder.options.table),
+                409,
+                413,
+                success=201,
+                headers=("Location", "ETag"),
+                description="The row",
             ),
             parameters=self._key_header,
             scopes=self.builder.options.nested_scopes,
@@ -156,11 +162,11 @@ class GeneratedRoutes:
         self.builder.add(
             self.builder.row_path,
             "PATCH",
-            with_body(update_row, openapi.Body(self.table_context.update.schema)),
+            with_body(update_row, row_body(self.builder.options.table, "update")),
             "update",
             name=f"update_{self.builder.name}",
             summary=f"Update {with_article(words_of(self.builder.name))}",
-            response_model=Annotated[Any, openapi.Rows(table_context.queryable)],
+            response_model=Annotated[Any, written_rows(self.builder.options.table)],
             responses=openapi.responses(
                 404, 409, 412, 413, headers=("ETag",), description="The row"
             ),
@@ -210,17 +216,18 @@ class GeneratedRoutes:
             return await writes.delete_many(request)
 
         if "create" in operations:
+            table = self.builder.options.table
             self.builder.add(
                 ":batch",
                 "POST",
-                with_body(
-                    create_rows, openapi.Body(self.table_context.create.schema, max_items=max_rows)
-                ),
+                with_body(create_rows, row_body(table, "create", max_items=max_rows)),
                 ("batch", "create"),
                 name=f"create_{names}",
                 summary=f"Create {words}, all or none",
-                response_model=rows,
-                responses=openapi.responses(409, 413, success=201, description="The rows"),
+                response_model=Annotated[Any, written_rows(table, many=True)],
+                responses=openapi.responses(
+                    *statuses_of(table), 409, 413, success=201, description="The rows"
+                ),
                 parameters=self._key_header,
                 scopes=self.builder.options.nested_scopes,
                 status=201,

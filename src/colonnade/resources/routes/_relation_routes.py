@@ -19,6 +19,7 @@ from colonnade.resources._reads import (
 )
 from colonnade.resources._table_context import TableContext, Views
 from colonnade.resources.routes import _openapi as openapi
+from colonnade.resources.routes._nested_openapi import related_body, written_rows
 from colonnade.resources.routes._request_context import context_of
 from colonnade.resources.routes._route_builder import RouteBuilder, with_body, words_of
 from colonnade.resources.writes._links import Link
@@ -126,15 +127,14 @@ class RelationRoutes:
             row_key = self.table_context.key(request.path_params[key])
             return await create.respond(request, row_key)
 
-        body = openapi.Body(target.table_context.create.schema, exclude=nested.omitted)
         self.builder.add(
             f"{self.builder.row_path}/{name}",
             "POST",
-            with_body(create_related, body),
+            with_body(create_related, related_body(nested)),
             ("link",) if needs_link else (),
             name=f"create_{self.builder.name}_{singular(name)}",
             summary=f"Create one of the {words_of(name)} of {with_article(words)}",
-            response_model=Annotated[Any, openapi.Rows(target.table_context.queryable)],
+            response_model=Annotated[Any, written_rows(target)],
             responses=openapi.responses(
                 404, 409, 413, success=201, headers=("Location", "ETag"), description="The row"
             ),

@@ -1,7 +1,7 @@
 """The first step of a nested write: a body becomes rows with the changes of their relations."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Any
 
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
@@ -26,26 +26,17 @@ from colonnade.resources.writes.nested._tables import (
     Verb,
     WritableTable,
 )
+from colonnade.resources.writes.nested._verbs import (
+    Kind,
+    known_verbs,
+    needed_operations,
+    why_impossible,
+    why_required,
+)
 from colonnade.rows import MAX_ERRORS, NO_VALUES, BodyReader, load_json
 
-Kind = Literal["create", "update"]
 RawRow = tuple[dict[str, Any], Loc]
 """A JSON object of the body, and its location."""
-
-_VERBS: dict[Kind, tuple[Verb, ...]] = {
-    "create": ("create", "connect"),
-    "update": ("create", "connect", "disconnect", "set", "update", "upsert", "delete"),
-}
-_OPERATIONS: dict[Verb, tuple[NestedOperation, ...]] = {
-    "create": ("create",),
-    "connect": ("update",),
-    "disconnect": ("update",),
-    "set": ("update",),
-    "update": ("update",),
-    "upsert": ("create", "update"),
-    "delete": ("delete",),
-}
-"""The operations of the target's Resource; a relation with a link table links instead."""
 
 
 class NestedBody:
@@ -157,6 +148,7 @@ class NestedBody:
             change = Change(kind, values, scopes, body=instance)
             row = NestedRow(table, change, reader, loc)
             if nested:
+                self._refuse_inverse(row, nested, omitted)
                 row.relations = self._relations(row, nested, depth)
             rows.append(row)
         return rows
@@ -230,6 +222,17 @@ class NestedBody:
 
     # Relations
 
+    def _refuse_inverse(
+        self, row: NestedRow, nested: Iterable[str], omitted: frozenset[str]
+    ) -> None:
+        """Refuse relations that would set what the relation around the row sets already."""
+        for name in nested:
+            relation = row.table.relations[name]
+            if relation.side == "parent" and relation.fields & omitted:
+                fields = " and ".join(sorted(relation.fields & omitted))
+                message = f"The relation around this row sets {fields}: leave {name} out of it"
+                self._refuse("extra_forbidden", (*row.loc, name), message)
+
     def _relations(
         self, row: NestedRow, nested: Mapping[str, Any], depth: int
     ) -> list[RelationChanges]:
@@ -267,7 +270,7 @@ class NestedBody:
     ) -> dict[Verb, tuple[Any, Loc]]:
         """What a body asks of a relation, by verb, with its location."""
         is_list = relation.relation.is_list
-        known = [verb for verb in _VERBS[kind] if is_list or verb != "set"]
+        known = known_verbs(relation, kind)
         if isinstance(value, list) and is_list and kind == "create":
             return {"create": (value, loc)}
         if value is None and not is_list and kind == "update":
@@ -300,21 +303,13 @@ class NestedBody:
             message = f"{relation.name} is one row, so {names} cannot be combined"
             self._refuse("relation", loc, message)
         if relation.side == "parent" and removing == ["delete"] and not others:
-            self._require_nullable(relation, "delete", (*loc, "delete"))
+            required = why_required(relation, "delete")
+            if required is not None:
+                self._refuse(required.kind, (*loc, "delete"), required.message)
 
     def _use(self, relation: NestedRelation, verb: Verb, loc: Loc) -> None:
         """Record the operations that a verb needs, and refuse those that a Resource lacks."""
-        target = relation.target
-        needed = [(target, operation) for operation in _OPERATIONS[verb]]
-        if relation.side == "links":
-            by_link: list[tuple[WritableTable, NestedOperation]] = [(relation.source, "link")]
-            linked = verb in {"connect", "disconnect", "set"}
-            needed = by_link if linked else needed
-            if verb in {"create", "upsert"}:
-                needed = needed + by_link
-        elif relation.side == "parent" and verb in {"connect", "disconnect"}:
-            needed = []  # it changes a field of the row itself
-        for table, operation in needed:
+        for table, operation in needed_operations(relation, verb):
             if operation not in table.operations:
                 message = (
                     f"The Resource of {table.table_context.name} does not allow {operation}, "
@@ -326,29 +321,10 @@ class NestedBody:
 
     def _is_possible(self, relation: NestedRelation, kind: Kind, verb: Verb, loc: Loc) -> bool:
         """Refuse what the foreign key of a relation does not allow."""
-        if relation.side == "links":
-            return True
-        names = " and ".join(sorted(relation.fields))
-        owner = relation.referring.model.__name__
-        is_new = relation.side == "parent" and kind == "create"
-        moves = {"connect", "disconnect", "set"}
-        if relation.side == "parent":
-            moves |= {"create", "delete"}
-        if verb in moves and not relation.can_move and not is_new:
-            self._refuse("frozen", loc, f"{names} of {owner} cannot be changed")
-            return False
-        if verb == "disconnect":
-            return self._require_nullable(relation, verb, loc)
-        return True
-
-    def _require_nullable(self, relation: NestedRelation, verb: Verb, loc: Loc) -> bool:
-        """Refuse a verb that leaves a row without a required foreign key."""
-        if not relation.is_nullable:
-            names = " and ".join(sorted(relation.fields))
-            owner = relation.referring.model.__name__
-            message = f"{names} of {owner} is required, so {verb} is not possible"
-            self._refuse("required", loc, message)
-        return relation.is_nullable
+        impossible = why_impossible(relation, kind, verb)
+        if impossible is not None:
+            self._refuse(impossible.kind, loc, impossible.message)
+        return impossible is None
 
     def _read_many(
         self,

@@ -38,6 +38,7 @@ class WritableTable:
         nested: Returns the tables that its relations lead to, by relation.
         prefix: The path of the Resource.
         enabled: The operations that the Resource has, also those that a user endpoint replaces.
+        component: What the names of its components in the OpenAPI document begin with.
     """
 
     def __init__(
@@ -50,7 +51,9 @@ class WritableTable:
         nested: Callable[[], Mapping[str, "WritableTable"]],
         prefix: str,
         enabled: frozenset[str],
+        component: str,
     ) -> None:
+        self.component = component
         self.enabled = enabled
         self.prefix = prefix
         self.table_context = table_context

@@ -6,14 +6,15 @@ from app.database import db
 from app.models import Label, Project, Task, Worker
 from colonnade import Page, Resource, col
 
-projects = Resource(Project, db, include=["tasks"])
 workers = Resource(Worker, db, include=["assignments.task"])
 labels = Resource(Label, db, include=["tasks"])
 tasks = Resource(
     Task,
     db,
     include=["project", "parent", "subtasks", "labels", "workers", "assignments.worker"],
+    nested={"subtasks": lambda: tasks, "labels": labels},
 )
+projects = Resource(Project, db, include=["tasks"], nested={"tasks": tasks})
 
 
 @tasks.get("/open")

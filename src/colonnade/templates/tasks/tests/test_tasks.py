@@ -70,6 +70,21 @@ def test_subtasks_are_deleted_with_their_parent_and_cycles_are_refused(client: T
     assert client.get("/tasks").json() == []
 
 
+def test_a_project_is_created_with_its_tasks(client: TestClient) -> None:
+    tasks = [{"title": "Plan", "labels": [{"name": "urgent"}]}, {"title": "Write"}]
+    body = {"name": "Report", "slug": "report", "tasks": tasks}
+    project = client.post("/projects", json=body).json()
+    assert [task["title"] for task in project["tasks"]] == ["Plan", "Write"]
+    plan, write = project["tasks"]
+    assert plan["labels"][0]["name"] == "urgent"
+
+    changes = {"delete": [write["id"]], "update": [{"id": plan["id"], "status": "completed"}]}
+    response = client.patch(f"/projects/{project['id']}", json={"tasks": changes})
+    assert response.status_code == 200
+    (task,) = client.get(f"/projects/{project['id']}/tasks").json()
+    assert (task["title"], task["status"]) == ("Plan", "completed")
+
+
 def test_a_patch_changes_the_given_fields(client: TestClient, session: Session) -> None:
     task = make(Task, priority="low")
     session.add(task)
