@@ -64,7 +64,7 @@ class BulkStatements:
             return None
         if self._table_context.backend == "sqlite":
             return self._insert_batch(rows, scopes)
-        names = _common_names(rows)
+        names = common_names(rows)
         if (
             not self._can_use_arrays(names)
             or not self._has_database_keys(names)
@@ -93,7 +93,7 @@ class BulkStatements:
             return None
         if self._table_context.backend == "sqlite":
             return StatementBatch([self._update_one(key, row, scopes) for key, row in changes])
-        names = _common_names(rows)
+        names = common_names(rows)
         if (
             not self._can_use_arrays(names)
             or self._changes_unique_columns(names)
@@ -201,7 +201,7 @@ class BulkStatements:
     def _insert_plan(self, names: tuple[str, ...], scopes: Scopes) -> Plan:
         table = self._table_context.shape.table
         columns = self._columns(names)
-        input_rows = _unnested({value_parameter(column): column.type for column in columns})
+        input_rows = unnested({value_parameter(column): column.type for column in columns})
         chosen = select(*(input_rows.c[value_parameter(column)] for column in columns)).order_by(
             input_rows.c.position
         )
@@ -218,8 +218,8 @@ class BulkStatements:
             key_parameter(index): compared_type(column)
             for index, column in enumerate(shape.primary_key)
         }
-        input_rows = _unnested(types | {value_parameter(column): column.type for column in columns})
-        key_rows = _unnested(types, name="key_rows")
+        input_rows = unnested(types | {value_parameter(column): column.type for column in columns})
+        key_rows = unnested(types, name="key_rows")
         rows = shape.table.alias()
         chosen = and_(*(rows.c[column.key] == key_rows.c[name] for name, column in keys.items()))
         locked = lock_in_order(shape, rows, chosen, key_share=True).select_from(rows, key_rows)
@@ -235,14 +235,14 @@ class BulkStatements:
         )
 
 
-def _unnested(columns: dict[str, Any], name: str = "input_rows") -> Any:
+def unnested(columns: dict[str, Any], name: str = "input_rows") -> Any:
     """Build ``unnest()`` of array parameters: one column for each, and ``position``."""
     arrays = [bindparam(name, type_=ARRAY(kind, dimensions=1)) for name, kind in columns.items()]
     table = func.unnest(*arrays).table_valued(*columns, with_ordinality="position")
     return table.render_derived(name)
 
 
-def _common_names(rows: list[Values]) -> tuple[str, ...]:
+def common_names(rows: list[Values]) -> tuple[str, ...]:
     """The fields that every row has; empty if the rows have different fields."""
     first = rows[0].keys()
     return tuple(sorted(first)) if all(row.keys() == first for row in rows) else ()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from colonnade.query import Scopes
+from colonnade.resources.writes._conflicts import Conflict
 from colonnade.resources.writes._hooks import WriteKind
 from colonnade.resources.writes._rules import Values
 
@@ -22,6 +23,8 @@ class Change:
         key: The key of the row; empty for a create.
         expected: The versions that ``If-Match`` accepts; None for any.
         body: The validated create or update schema; None for a delete.
+        conflict: What happens to a stored row with the same unique key, if a create is an upsert.
+        defaults: Fields that an update gives the defaults of the database.
     """
 
     kind: WriteKind
@@ -30,11 +33,44 @@ class Change:
     key: Key = ()
     expected: frozenset[str] | None = None
     body: Any = None
+    conflict: Conflict | None = None
+    defaults: tuple[str, ...] = ()
 
     def copy(self) -> "Change":
         """Copy the change with its values, so that a retry starts from the original values."""
-        values = dict(self.values)
-        return Change(self.kind, values, self.scopes, self.key, self.expected, self.body)
+        return Change(
+            self.kind,
+            dict(self.values),
+            self.scopes,
+            self.key,
+            self.expected,
+            self.body,
+            None if self.conflict is None else self.conflict.copy(),
+            self.defaults,
+        )
+
+    def as_update(self, key: Key) -> "Change":
+        """Return what an upsert does to the stored row that it conflicts with.
+
+        Args:
+            key: The key of the row.
+
+        Raises:
+            QueryError: The update schema does not accept the values.
+        """
+        conflict = self.conflict
+        assert conflict is not None
+        if conflict.error is not None:
+            raise conflict.error
+        return Change(
+            "update",
+            conflict.values,
+            self.scopes,
+            key,
+            self.expected,
+            self.body,
+            defaults=conflict.defaults,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +90,11 @@ class ChangeSet:
     def copy(self) -> "ChangeSet":
         """Copy the changes, so that a retry starts from the original values."""
         return ChangeSet(self.kind, [change.copy() for change in self.changes], self.scopes)
+
+    @property
+    def is_upsert(self) -> bool:
+        """Whether the rows are created, or update the stored rows that they conflict with."""
+        return self.changes[0].conflict is not None
 
     @property
     def keys(self) -> list[Key]:

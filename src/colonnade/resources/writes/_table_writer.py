@@ -18,9 +18,11 @@ from colonnade.database import Bound, StatementBatch
 from colonnade.query import Scopes, compared_type
 from colonnade.resources._table_context import TableContext
 from colonnade.resources.writes._bulk_statements import BulkStatements
+from colonnade.resources.writes._bulk_upserts import BulkUpserts
 from colonnade.resources.writes._changes import ChangeSet, Key
 from colonnade.resources.writes._row_locks import after_locking, lock_in_order
 from colonnade.resources.writes._row_writes import RowWrites
+from colonnade.resources.writes._upsert_writes import UpsertWrites
 
 
 class TableWriter:
@@ -31,12 +33,15 @@ class TableWriter:
 
     Attributes:
         rows: The writes of single rows.
+        upserts: The upserts of single rows.
     """
 
     def __init__(self, table_context: TableContext) -> None:
         self.table_context = table_context
         self.rows = RowWrites(table_context)
+        self.upserts = UpsertWrites(self.rows)
         self._bulk = BulkStatements(self.rows.statements)
+        self._bulk_upserts = BulkUpserts(self.rows.statements, self.upserts)
 
     def __call__(self, connection: Connection, changes: ChangeSet) -> list[Any]:
         """Execute changes, and return ``body``, ``state`` and ``key`` of each row.
@@ -46,6 +51,8 @@ class TableWriter:
         Raises:
             Problem: 404, 409 or 412.
         """
+        if changes.is_upsert:
+            return [self.upserts(connection, change) for change in changes.changes]
         if len(changes.changes) == 1:
             row = self.rows(connection, changes.changes[0])
             return [] if changes.kind == "delete" else [row]
@@ -60,6 +67,8 @@ class TableWriter:
 
     def bulk(self, changes: ChangeSet) -> Bound[list[Any]] | StatementBatch[Any] | None:
         """Build the statements for rows that need no individual checks; None for others."""
+        if changes.is_upsert:
+            return self._bulk_upserts.upsert(changes.changes, changes.scopes)
         if changes.kind == "create":
             return self._bulk.insert([change.values for change in changes.changes], changes.scopes)
         if changes.kind == "update" and not self.rows.has_row_validator:
