@@ -22,6 +22,7 @@ from colonnade.resources.writes._bulk_upserts import BulkUpserts
 from colonnade.resources.writes._changes import ChangeSet, Key
 from colonnade.resources.writes._row_locks import after_locking, lock_in_order
 from colonnade.resources.writes._row_writes import RowWrites
+from colonnade.resources.writes._upsert_locks import lock_keys
 from colonnade.resources.writes._upsert_writes import UpsertWrites
 
 
@@ -52,7 +53,7 @@ class TableWriter:
             Problem: 404, 409 or 412.
         """
         if changes.is_upsert:
-            return [self.upserts(connection, change) for change in changes.changes]
+            return self.upserts.write_all(connection, changes.changes)
         if len(changes.changes) == 1:
             row = self.rows(connection, changes.changes[0])
             return [] if changes.kind == "delete" else [row]
@@ -101,7 +102,10 @@ class TableWriter:
             raise self.table_context.not_found()
 
     def lock(self, connection: Connection, changes: ChangeSet) -> None:
-        """Lock existing rows in the order of their keys before any of them is changed."""
+        """Lock existing rows, or keys, in the order of the keys before any of them is changed."""
+        if changes.is_upsert:
+            lock_keys(connection, changes.changes, self.table_context.shape)
+            return
         keys = changes.keys
         if changes.kind == "create" or self.table_context.backend != "postgresql" or len(keys) == 1:
             return

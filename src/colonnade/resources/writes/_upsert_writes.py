@@ -1,5 +1,6 @@
 """Upserts of single rows on a connection: one statement, or a lookup and a create or an update."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
@@ -8,6 +9,7 @@ from colonnade.database import Bound
 from colonnade.resources.writes._changes import Change
 from colonnade.resources.writes._conflicts import Conflict
 from colonnade.resources.writes._row_writes import RowWrites
+from colonnade.resources.writes._upsert_locks import lock_keys
 from colonnade.resources.writes._upsert_statements import UpsertStatements, has_row_defaults
 
 
@@ -44,13 +46,19 @@ class UpsertWrites:
         self._table_context = rows.table_context
         self.statements = UpsertStatements(rows.statements)
 
-    def __call__(self, connection: Connection, change: Change) -> UpsertedRow:
-        """Create a row, or change or keep the row that it conflicts with.
+    def write_all(self, connection: Connection, changes: Sequence[Change]) -> list[UpsertedRow]:
+        """Create rows, or change or keep the rows that they conflict with, one after another.
 
         Raises:
             Problem: 409 or 422.
-            QueryError: The update schema or the model does not accept the change.
+            QueryError: The update schema or the model does not accept a change.
         """
+        is_one_statement = len(changes) == 1 and self.is_statement(changes[0])
+        if not is_one_statement:
+            lock_keys(connection, changes, self._table_context.shape)
+        return [self._write(connection, change) for change in changes]
+
+    def _write(self, connection: Connection, change: Change) -> UpsertedRow:
         if self.is_statement(change):
             row = self.statement(change.copy())(connection)
             if row is not None:
