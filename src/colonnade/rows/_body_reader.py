@@ -108,6 +108,15 @@ class BodyReader:
             and (check := column_check(column)) is not None
         }
 
+    @property
+    def is_derived(self) -> bool:
+        """Whether the schema is the one that ``schemas(model)`` derives from the table."""
+        return self._is_derived
+
+    def json_name(self, name: str) -> str:
+        """The name of a field of the schema in a body."""
+        return self._json_names[name]
+
     def _documented_types(self) -> Iterator[tuple[str, tuple[tuple[type, ...], str]]]:
         """The JSON types of each field, and Pydantic's error type for others, by name in JSON.
 

@@ -11,12 +11,15 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from colonnade.errors import ModelError
 from colonnade.resources._table_context import TableContext
 from colonnade.resources.writes._changes import Change, ChangeSet, Key
-from colonnade.resources.writes._hooks import Hooks, Moment, Provided, RunStatements
+from colonnade.resources.writes._hooks import Hooks, Moment, Provided, RunStatements, WriteKind
 from colonnade.resources.writes._table_writer import TableWriter
+from colonnade.resources.writes._upsert_writes import UpsertedRow
 from colonnade.rows import BodyReader
 
 Arguments = dict[str, Any]
 """The arguments of hooks, by name."""
+Committed = tuple[WriteKind, Arguments]
+"""What happened to a row, and the arguments of the hooks after the commit."""
 Located = Callable[[Key], AbstractContextManager[Any]]
 
 
@@ -36,7 +39,7 @@ class HookedWrites:
 
     async def write(
         self, changes: ChangeSet, provided: Provided, session: AsyncSession, run: RunStatements
-    ) -> tuple[list[Any], list[Arguments]]:
+    ) -> tuple[list[Any], list[Committed]]:
         """Execute changes, and return the rows and the arguments of hooks after the commit.
 
         Args:
@@ -47,13 +50,22 @@ class HookedWrites:
         """
         await run(partial(self.writer.lock, changes=changes))
         if changes.kind == "delete":
-            return [], await self.delete(changes.changes, provided, session, run)
+            deleted = await self.delete(changes.changes, provided, session, run)
+            return [], [("delete", arguments) for arguments in deleted]
         rows: list[Any] = []
-        committed: list[Arguments] = []
+        committed: list[Committed] = []
         for change in changes.changes:
-            row, arguments = await self.write_row(change, provided, session, run)
+            resolved: Change | UpsertedRow = change
+            if change.conflict is not None:
+                resolved = await run(partial(self.writer.upserts.resolve, change=change))
+            if isinstance(resolved, UpsertedRow):  # kept as it is
+                rows.append(resolved)
+                continue
+            row, arguments = await self.write_row(resolved, provided, session, run)
+            if changes.is_upsert:
+                row = UpsertedRow.of(row, created=resolved.kind == "create")
             rows.append(row)
-            committed.append(arguments)
+            committed.append((resolved.kind, arguments))
         return rows, committed
 
     async def delete(
