@@ -233,7 +233,7 @@ class TestValidators:
     @pytest.fixture
     def trips(self, db: Database) -> Iterator[TestClient]:
         class Trip(SQLModel, table=True):
-            id: int | None = Field(default=None, primary_key=True)
+            id: int = Field(primary_key=True)
             legs: list["Leg"] = Relationship(back_populates="trip", passive_deletes="all")
 
         class Leg(SQLModel, table=True):
@@ -254,19 +254,21 @@ class TestValidators:
         db.create_all()
         legs = Resource(Leg, db)
         with serving(legs, Resource(Trip, db, nested={"legs": legs})) as client:
-            client.post("/trips", json={"legs": [{"start": 1, "end": 2}, {"start": 7, "end": 9}]})
+            client.post(
+                "/trips", json={"id": 1, "legs": [{"start": 1, "end": 2}, {"start": 7, "end": 9}]}
+            )
             yield client
 
     def test_a_new_row_is_validated(self, trips: TestClient) -> None:
         legs = [{"start": 1, "end": 2}, {"start": 3, "end": 1}]
-        response = trips.post("/trips", json={"legs": legs})
+        response = trips.post("/trips", json={"id": 2, "legs": legs})
         assert refusal(response) == (422, ["body", "legs", 1])
         assert "ends before it starts" in response.json()["detail"]
         assert len(trips.get("/trips").json()) == 1
 
     def test_a_new_row_is_validated_with_its_foreign_key(self, trips: TestClient) -> None:
         legs = [{"start": 1, "end": 2}, {"start": 6, "end": 7}]
-        response = trips.post("/trips", json={"legs": legs})
+        response = trips.post("/trips", json={"id": 2, "legs": legs})
         assert refusal(response) == (422, ["body", "legs", 1])
         assert "trip 2 starts early" in response.json()["detail"]
         response = trips.patch("/trips/1", json={"legs": {"create": legs}})
@@ -284,7 +286,7 @@ class TestValidators:
     def test_a_row_that_moves_is_validated_with_its_new_foreign_key(
         self, trips: TestClient
     ) -> None:
-        response = trips.post("/trips", json={"legs": {"connect": [1, 2]}})
+        response = trips.post("/trips", json={"id": 2, "legs": {"connect": [1, 2]}})
         assert refusal(response) == (422, ["body", "legs", "connect", 1])
         assert [leg["trip_id"] for leg in trips.get("/legs").json()] == [1, 1]
 
@@ -702,7 +704,7 @@ class TestHooks:
             values["name"] = values["name"].upper()
 
         with serving(labels, tasks) as client:
-            body = {"title": "X", "labels": [{"name": "a"}, {"name": "b"}]}
+            body: dict[str, Any] = {"title": "X", "labels": [{"name": "a"}, {"name": "b"}]}
             task = client.post("/tasks", json=body).json()
             assert [label["name"] for label in task["labels"]] == ["A", "B"]
             response = client.post("/tasks", json={"title": "", "labels": []})
@@ -725,7 +727,7 @@ class TestSessions:
         with db.session() as session, TestClient(app) as client:
             app.dependency_overrides[db.get_session] = lambda: session
             session.add(models.Label(id=1, name="unflushed"))
-            task = {"title": "A", "labels": {"connect": [1]}}
+            task: dict[str, Any] = {"title": "A", "labels": {"connect": [1]}}
             body: dict[str, Any] = {"name": "X", "slug": "x", "tasks": [task]}
             response = client.post("/projects", json=body)
             assert response.status_code == 201, response.text
