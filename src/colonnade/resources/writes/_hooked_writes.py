@@ -12,6 +12,7 @@ from colonnade.errors import ModelError
 from colonnade.resources._table_context import TableContext
 from colonnade.resources.writes._changes import Change, ChangeSet, Key
 from colonnade.resources.writes._hooks import Hooks, Moment, Provided, RunStatements, WriteKind
+from colonnade.resources.writes._rules import RowValidator, Values
 from colonnade.resources.writes._table_writer import TableWriter
 from colonnade.resources.writes._upsert_writes import UpsertedRow
 from colonnade.rows import BodyReader
@@ -93,9 +94,10 @@ class HookedWrites:
                 arguments = await self._arguments("before", change, session)
                 await self.hooks.run("before", "delete", session, arguments, provided)
         await session.flush()
-        await run(
-            partial(self.writer.delete, changes=ChangeSet("delete", changes, changes[0].scopes))
-        )
+        with located(changes[0].key):
+            await run(
+                partial(self.writer.delete, changes=ChangeSet("delete", changes, changes[0].scopes))
+            )
         for change in changes:
             with located(change.key):
                 await self.hooks.run("after", "delete", session, {"key": change.key}, provided)
@@ -183,6 +185,11 @@ def complete(change: Change, reader: BodyReader, name: str) -> None:
             f"The hooks before a create have not set {missing[0]} of {name}, which is required "
             f"and not in the body."
         )
-    if unset or (reader.omitted and reader.is_validated_later):
-        validated = reader.validated({**set_by_scope, **change.values})
+    values = {**set_by_scope, **change.values}
+    if unset or (reader.omitted and not reader.has_model_rules):
+        validated = reader.validated(values)
         change.values = reader.checked({column: validated[column] for column in change.values})
+    elif reader.omitted:
+        # Its schema has validated each value, and must not do so twice.
+        empty: Values = dict.fromkeys(reader.shape.columns)
+        change.values = RowValidator(reader).changes(empty, values)

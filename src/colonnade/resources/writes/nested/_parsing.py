@@ -443,8 +443,12 @@ class NestedBody:
                 message = f"Name the row by an object with {', '.join(names) or 'its key'}"
                 self._refuse("key", loc, message)
                 return None
-            value = {names[0]: value}
-        elif value.keys() != set(names):
+            try:
+                return KeyReference((read_value(columns[0])(value),), loc)
+            except ValidationError as error:
+                self._refuse("key", loc, error.errors()[0]["msg"])
+                return None
+        if value.keys() != set(names):
             self._refuse("key", loc, f"Name the row by an object with {', '.join(names)} alone")
             return None
         rest = dict(value)
