@@ -107,9 +107,15 @@ class TestBodies:
         body = components["ProjectCreateWithRelations"]
         assert body["required"] == ["name"]
         assert properties_of(body)["tasks"] == {
-            "anyOf": [array_of("ProjectTasksCreate"), ref("ProjectTasksCreateOrConnect")]
+            "anyOf": [
+                array_of("ProjectTasksCreate"),
+                ref("ProjectTasksToCreate"),
+                ref("ProjectTasksToConnect"),
+            ]
         }
-        assert properties_of(components["ProjectTasksCreateOrConnect"]) == {
+        assert components["ProjectTasksToCreate"]["required"] == ["create"]
+        assert components["ProjectTasksToConnect"]["required"] == ["connect"]
+        assert properties_of(components["ProjectTasksToConnect"]) == {
             "create": array_of("ProjectTasksCreate"),
             "connect": {
                 "type": "array",
@@ -181,7 +187,14 @@ class TestBodies:
         profiles = Resource(Profile, db)
         components = components_of(Resource(Author, db, nested={"profile": profiles}), profiles)
         created = properties_of(components["AuthorCreateWithRelations"])["profile"]
-        assert created == {"anyOf": [ref("ProfileCreate"), ref("AuthorProfileCreateOrConnect")]}
+        assert created == {
+            "anyOf": [
+                ref("ProfileCreate"),
+                ref("AuthorProfileToCreate"),
+                ref("AuthorProfileToConnect"),
+            ]
+        }
+        assert properties_of(components["AuthorProfileToConnect"]).keys() == {"connect"}
         changed = properties_of(components["AuthorUpdateWithRelations"])["profile"]
         assert changed == {"anyOf": [ref("AuthorProfileChanges"), {"type": "null"}]}
         assert properties_of(components["AuthorProfileChanges"]) == {

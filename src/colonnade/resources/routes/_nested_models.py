@@ -1,7 +1,8 @@
 """The models of nested bodies, for the OpenAPI document alone: ``ProjectTasksCreate``.
 
 A relation has its models once, however many bodies have it, so that a tree is a component that
-refers to itself.
+refers to itself. An object that stands beside an array has a required verb: TypeScript assigns an
+array to an object without required properties, and would not notice a wrong row in it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -131,7 +132,7 @@ class _Models:
             return self._updated(owner)
         if suffix == "Key":
             return self._key(owner)
-        return self._verbs(owner, "create" if suffix == "CreateOrConnect" else "update", suffix)
+        return self._verbs(owner, suffix)
 
     # Rows
 
@@ -205,11 +206,15 @@ class _Models:
         if not verbs:
             return {}
         is_list = relation.relation.is_list
-        suffix = "CreateOrConnect" if kind == "create" else "Changes"
-        forms = [self._name(relation, suffix)]
+        forms = []
+        if kind == "update":
+            forms.append(self._name(relation, "Changes"))
         if kind == "create" and "create" in verbs:
             created = self._name(relation, "Create")
-            forms.insert(0, f"list[{created}]" if is_list else created)
+            forms += [f"list[{created}]" if is_list else created]
+            forms += [self._name(relation, "ToCreate")]
+        if kind == "create" and "connect" in verbs:
+            forms.append(self._name(relation, "ToConnect"))
         if kind == "update" and not is_list and "disconnect" in verbs:
             forms.append("None")
         description = f"The changes of the {relation.name}"
@@ -217,21 +222,28 @@ class _Models:
             description = f"The {relation.name} to create, or an object with {' and '.join(verbs)}"
         return {relation.name: (" | ".join(forms), Field(MISSING, description=description))}
 
-    def _verbs(self, relation: NestedRelation, kind: Kind, suffix: str) -> type[BaseModel]:
+    def _verbs(self, relation: NestedRelation, suffix: str) -> type[BaseModel]:
         is_list = relation.relation.is_list
+        kind: Kind = "update" if suffix == "Changes" else "create"
+        required = {"ToCreate": "create", "ToConnect": "connect"}.get(suffix)
+        verbs = [
+            verb
+            for verb in enabled_verbs(relation, kind)
+            if required in {None, verb} or (is_list and suffix == "ToConnect")
+        ]
         descriptions = _DESCRIPTIONS if is_list else _DESCRIPTIONS_OF_ONE
         fields: _Fields = {
             verb: (
                 self._argument(relation, verb),
                 Field(
-                    MISSING,
+                    ... if verb == required else MISSING,
                     description=descriptions[verb],
                     json_schema_extra={"uniqueItems": True}
                     if is_list and verb in _BY_KEY
                     else None,
                 ),
             )
-            for verb in enabled_verbs(relation, kind)
+            for verb in verbs
         }
         source = relation.source.table_context.name
         model = create_model(

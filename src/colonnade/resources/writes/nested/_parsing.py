@@ -260,9 +260,12 @@ class NestedBody:
             return {"create": (value, loc)}
         if value is None and not is_list and kind == "update":
             return {"disconnect": (True, loc)}
-        if isinstance(value, dict):
+        if isinstance(value, dict) and (value or not is_list or kind == "update"):
             if not is_list and kind == "create" and not (value and value.keys() <= set(known)):
                 return {"create": (value, loc)}
+            if not is_list and kind == "create" and len(value) > 1:
+                message = f"{relation.name} is one row: use either create or connect"
+                self._refuse("relation", loc, message)
             for name in value.keys() - set(known):
                 message = f"Unknown operation {name}. Use {', '.join(known)}."
                 hint = did_you_mean(name, known)
