@@ -5,10 +5,11 @@ from contextlib import AsyncExitStack
 from typing import Annotated, Any
 
 import pytest
-from fastapi import Cookie, Depends, FastAPI, Header, Request, Response
+from fastapi import Cookie, Depends, FastAPI, Header, Request, Response, Security
 from fastapi.routing import APIRoute
-from fastapi.security import APIKeyCookie, APIKeyHeader, HTTPBearer
+from fastapi.security import APIKeyCookie, APIKeyHeader, HTTPBearer, SecurityScopes
 from fastapi.testclient import TestClient
+from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from colonnade.resources import _fastapi_compat as compat
@@ -147,3 +148,69 @@ def test_the_query_parameters_of_an_endpoint_and_its_dependencies_are_found() ->
 
 def test_a_route_of_starlette_declares_no_query_parameters() -> None:
     assert compat.declared_query_names(Route("/", endpoint)) == frozenset()
+
+
+class TestOptionalDependencies:
+    """``solve_optional_apart``: dependencies whose 401 or 403 does not fail the request."""
+
+    @staticmethod
+    def client(optional: Any, *required: Any) -> TestClient:
+        class Optional(compat.OptionalDependency):
+            async def __call__(self, request: Request, result: Annotated[Any, optional]) -> None:
+                request.state.result = result
+
+            def failed(self, request: Request, error: HTTPException) -> None:
+                request.state.result = error.detail
+
+        class OptionalRoute(APIRoute):
+            def get_route_handler(self) -> Any:
+                handler = super().get_route_handler()
+                compat.solve_optional_apart(handler)
+                return handler
+
+        app = FastAPI()
+        app.router.route_class = OptionalRoute
+
+        @app.get("/", dependencies=[*required, Depends(Optional())])
+        async def read(request: Request) -> Any:
+            return request.state.result
+
+        return TestClient(app)
+
+    def test_a_401_or_403_is_recorded(self) -> None:
+        def refuse(status: int) -> int:
+            if status != 200:
+                raise HTTPException(status, "No")
+            return status
+
+        client = self.client(Depends(refuse))
+        for status in (401, 403):
+            assert client.get(f"/?status={status}").json() == "No"
+        assert client.get("/?status=200").json() == 200
+        assert client.get("/?status=404").status_code == 404
+        assert client.get("/?status=x").status_code == 422
+
+    def test_dependencies_of_others_are_solved_once(self) -> None:
+        calls: list[Any] = []
+
+        def token() -> str:
+            calls.append("token")
+            return "t"
+
+        def user(scopes: SecurityScopes, token: Annotated[str, Depends(token)]) -> list[str]:
+            calls.append(scopes.scopes)
+            return scopes.scopes
+
+        def refuse(user: Annotated[list[str], Security(user, scopes=["a"])]) -> str:
+            return user[0]
+
+        client = self.client(Depends(refuse), Security(user, scopes=["a"]))
+        for overrides in ({}, {number: number}):
+            calls.clear()
+            client.app.dependency_overrides = overrides  # type: ignore[attr-defined]  # of FastAPI
+            assert client.get("/").json() == "a"
+            assert calls == ["token", ["a"]]
+
+    @pytest.mark.parametrize("handler", [endpoint, None, FastAPI()])
+    def test_a_handler_that_looks_different_stays_as_it_is(self, handler: Any) -> None:
+        compat.solve_optional_apart(handler)

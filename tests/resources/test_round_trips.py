@@ -9,7 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import event
 
-from colonnade import Database
+from colonnade import Database, Resource
 from tests.resources.sample_app import all_resources, define_models, serving, statements
 from tests.wire import wire
 
@@ -153,6 +153,31 @@ def test_a_conditional_write_is_one_round_trip(
         changed = client.patch("/projects/1", json={"name": name}, headers={"If-Match": tag})
         assert changed.status_code == 200
         trips.append(counted.trips() - before)
+    assert min(trips) == 1, trips
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "body"),
+    [
+        ("POST", "/tasks", {"title": "New"}),
+        ("PATCH", "/tasks/{n}", {"progress": 5}),
+        ("DELETE", "/tasks/{n}", None),
+    ],
+)
+def test_a_write_under_a_write_scope_is_one_round_trip(
+    counted: CountedDatabase, db: Database, method: str, url: str, body: Any
+) -> None:
+    models = define_models()
+    db.create_all()
+    own = {"owner_id": 1}
+    trips = []
+    with serving(Resource(models.Task, db, write_scope=lambda: own)) as client:
+        client.post("/tasks:batch", json=[{"title": title} for title in "ABC"])
+        for n in (1, 2, 3):
+            before = counted.trips()
+            response = client.request(method, url.replace("{n}", str(n)), json=body)
+            assert response.status_code < 300
+            trips.append(counted.trips() - before)
     assert min(trips) == 1, trips
 
 

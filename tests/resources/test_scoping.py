@@ -1,11 +1,11 @@
 """Scopes: which rows a request may access, through any table (DESIGN, 2)."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from types import SimpleNamespace
-from typing import Annotated, Any
+from typing import Annotated, Any, Optional
 
 import pytest
-from fastapi import Depends, FastAPI, Header, HTTPException, Response
+from fastapi import BackgroundTasks, Depends, FastAPI, Header, HTTPException, Response
 from fastapi.testclient import TestClient
 from sqlalchemy import ForeignKeyConstraint
 
@@ -13,6 +13,7 @@ from colonnade import (
     Database,
     Field,
     Page,
+    Problem,
     Relationship,
     Resource,
     Session,
@@ -434,6 +435,28 @@ class TestSpecialCases:
                 assert client.patch(f"/rows/{key}", json={}).status_code == 404
         assert seen == []
 
+    def test_a_hook_after_a_write_cannot_leave_the_scope(self, db: Database, store: Any) -> None:
+        class Row(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            owner_id: int = 1
+
+        db.create_all()
+        store(Row(id=1))
+        rows = Resource(Row, db, scope=lambda: {"owner_id": 1})
+
+        @rows.after("create")
+        @rows.after("update")
+        def give_away(session: Session, row: Any) -> None:
+            row.owner_id = 2
+
+        with serving(rows) as client:
+            for response in (client.post("/rows", json={}), client.patch("/rows/1", json={})):
+                assert (response.status_code, response.json()["type"]) == (
+                    422,
+                    "urn:colonnade:scope",
+                )
+            assert client.get("/rows").json() == [{"id": 1, "owner_id": 1}]
+
     @pytest.mark.slow
     def test_an_endpoint_added_later_is_scoped(self, db: Database, store: Any) -> None:
         class Row(SQLModel, table=True):
@@ -452,3 +475,266 @@ class TestSpecialCases:
 
         with TestClient(app) as client:
             assert [row["id"] for row in client.get("/rows/late").json()] == [1]
+
+
+def logged_in(user: User = None) -> int:
+    """Require a user; user 9 is banned, and user 8 sends a bad request."""
+    if user is None:
+        raise HTTPException(401, "Log in first", {"WWW-Authenticate": "Bearer"})
+    if user == 9:
+        raise Problem(403, "You are banned", kind="banned")
+    if user == 8:
+        raise HTTPException(400, "Bad user")
+    return user
+
+
+def own_rows(user: Annotated[int, Depends(logged_in)]) -> dict[str, int]:
+    return {"owner_id": user}
+
+
+class TestErrors:
+    """Tasks are public; their projects and labels belong to users, who must log in."""
+
+    @pytest.fixture
+    def public(self, db: Database, models: SimpleNamespace, store: Any) -> Iterator[ScopedApp]:
+        store(models.Project(id=1, name="A", slug="a", owner_id=1))
+        store(models.Label(id=1, name="A", owner_id=1))
+        store(models.Task(id=1, title="x", project_id=1), models.Task(id=2, title="y", parent_id=1))
+        store(models.TaskLabel(task_id=1, label_id=1))
+
+        class TaskWithProject(models.Task, schema="read"):  # type: ignore[name-defined, misc, call-arg]
+            project: Optional[models.Project]  # type: ignore[name-defined]
+
+        tasks = Resource(models.Task, db, include=INCLUDE)
+        detailed = Resource(models.Task, db, read=TaskWithProject, prefix="/detailed")
+        projects = Resource(models.Project, db, include=["tasks"], scope=own_rows)
+        labels = Resource(models.Label, db, scope=own_rows)
+        app = FastAPI()
+
+        @tasks.get("/titles")
+        async def titles(query: Annotated[Page, Depends(tasks.query)]) -> Response:
+            return await tasks.answer(query)
+
+        for resource in (tasks, detailed, projects, labels):
+            app.include_router(resource)
+        with TestClient(app) as client:
+            yield ScopedApp(client=client, app=app, models=models)
+
+    def test_the_own_resource_answers_with_the_error(self, public: ScopedApp) -> None:
+        for method, url, body in (
+            ("GET", "/projects", None),
+            ("GET", "/projects/1", None),
+            ("GET", "/projects/1/tasks", None),
+            ("POST", "/projects", {"name": "B", "slug": "b"}),
+            ("PATCH", "/projects/1", {"name": "B"}),
+            ("DELETE", "/projects/1", None),
+        ):
+            response = public.client.request(method, url, json=body)
+            assert (response.status_code, response.json()["detail"]) == (401, "Log in first")
+            assert response.headers["WWW-Authenticate"] == "Bearer"
+        banned = public.request("GET", "/projects", user=9)
+        assert (banned.status_code, banned.json()["type"]) == (403, "urn:colonnade:banned")
+
+    @pytest.mark.parametrize("user", [None, 9])
+    def test_other_resources_have_no_rows_of_the_table(
+        self, public: ScopedApp, user: int | None
+    ) -> None:
+        headers = {} if user is None else {"User": str(user)}
+        for url in ("/tasks", "/tasks/titles", "/tasks?include=subtasks&title=x"):
+            response = public.client.get(url, headers=headers)
+            assert (response.status_code, response.json()[0]["id"]) == (200, 1)
+        assert public.client.get("/tasks/1", headers=headers).status_code == 200
+        assert public.client.get("/tasks/1/subtasks?depth=all", headers=headers).status_code == 200
+        for url in ("/detailed/1", "/detailed?id=1"):
+            response = public.client.get(url, headers=headers).json()
+            row = response if isinstance(response, dict) else response[0]
+            assert row["project"] is None
+        assert public.request("GET", "/detailed/1", user=1).json()["project"]["id"] == 1
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "/tasks?include=project",
+            "/tasks?include=subtasks,labels:5",
+            "/tasks?include=subtasks&include=project",
+            "/tasks/1?include=project",
+            "/tasks/1/subtasks?depth=all&include=labels",
+            "/tasks/1/labels",
+            "/tasks?project__name=A",
+            '/tasks?where={"or":[{"title":"x"},{"not":{"labels":{}}}]}',
+            "/tasks/titles?include=project",
+            "/detailed?include=project",
+        ],
+    )
+    def test_a_request_that_names_the_table_answers_with_the_error(
+        self, public: ScopedApp, url: str
+    ) -> None:
+        response = public.client.get(url)
+        assert (response.status_code, response.json()["detail"]) == (401, "Log in first")
+        assert response.headers["WWW-Authenticate"] == "Bearer"
+        banned = public.request("GET", url, user=9)
+        assert (banned.status_code, banned.json()["type"]) == (403, "urn:colonnade:banned")
+        assert public.request("GET", url, user=1).status_code == 200
+
+    def test_a_link_to_the_table_answers_with_the_error(self, public: ScopedApp) -> None:
+        for method in ("PUT", "DELETE"):
+            assert public.client.request(method, "/tasks/2/labels/1").status_code == 401
+            assert public.request(method, "/tasks/2/labels/1").status_code == 200
+
+    def test_a_link_table_is_named_by_the_path_of_its_relation(
+        self, db: Database, models: SimpleNamespace, store: Any
+    ) -> None:
+        store(models.Task(id=1, title="x"), models.Worker(id="@ana"))
+        store(models.Assignment(task_id=1, worker_id="@ana"))
+
+        def own_assignments(user: Annotated[int, Depends(logged_in)]) -> dict[str, str]:
+            return {"role": "assignee"}
+
+        Resource(models.Assignment, db, scope=own_assignments)
+        with serving(Resource(models.Task, db, include=["workers"])) as client:
+            assert client.get("/tasks").status_code == 200
+            for method, url in (
+                ("GET", "/tasks?include=workers"),
+                ("GET", "/tasks/1/workers"),
+                ("PUT", "/tasks/1/workers/@ana"),
+                ("DELETE", "/tasks/1/workers/@ana"),
+            ):
+                assert client.request(method, url).status_code == 401
+                assert client.request(method, url, headers={"User": "1"}).status_code == 200
+
+    def test_a_foreign_key_to_the_table_refers_to_no_row(self, public: ScopedApp) -> None:
+        for method, url in (("POST", "/tasks"), ("PATCH", "/tasks/2")):
+            body = {"title": "z", "project_id": 1}
+            refused = public.client.request(method, url, json=body)
+            assert (refused.status_code, refused.json()["type"]) == (
+                409,
+                "urn:colonnade:foreign_key",
+            )
+            assert public.request(method, url, body).is_success
+        assert public.client.post("/tasks", json={"title": "z"}).status_code == 201
+
+    def test_other_errors_pass_through(self, public: ScopedApp) -> None:
+        assert public.request("GET", "/tasks", user=8).status_code == 400
+        assert public.client.get("/tasks", headers={"User": "x"}).status_code == 422
+
+        def fail() -> None:
+            raise RuntimeError("broken")
+
+        public.app.dependency_overrides[logged_in] = fail
+        with pytest.raises(RuntimeError, match="broken"):
+            public.client.get("/tasks")
+
+    def test_an_override_may_raise(self, public: ScopedApp) -> None:
+        def refuse() -> None:
+            raise HTTPException(403, "No")
+
+        for dependency in (own_rows, logged_in):
+            public.app.dependency_overrides = {dependency: refuse}
+            assert public.request("GET", "/tasks").status_code == 200
+            assert public.request("GET", "/tasks?include=project").json() == {"detail": "No"}
+            assert public.request("GET", "/projects").status_code == 403
+        public.app.dependency_overrides = {logged_in: lambda: 1}
+        assert public.client.get("/tasks?include=project").json()[0]["project"]["id"] == 1
+
+    def test_a_response_without_the_rows_is_private(self, public: ScopedApp) -> None:
+        response = public.client.get("/tasks")
+        assert response.headers["Cache-Control"] == "private"
+        assert "user" in response.headers["Vary"].lower()
+
+    def test_the_parameters_of_the_scope_are_documented(self, public: ScopedApp) -> None:
+        operation = public.app.openapi()["paths"]["/tasks"]["get"]
+        assert "User" in {parameter.get("name") for parameter in operation["parameters"]}
+
+
+class TestSharedDependencies:
+    """Dependencies that a scope has in common with others of a route."""
+
+    def test_a_dependency_is_solved_once_for_all(
+        self, db: Database, models: SimpleNamespace
+    ) -> None:
+        calls: list[str] = []
+
+        def session() -> Iterator[str]:
+            calls.append("opened")
+            yield "session"
+            calls.append("closed")
+
+        def member(session: Annotated[str, Depends(session)]) -> int:
+            calls.append("member")
+            return 1
+
+        def of_project(member: Annotated[int, Depends(member)]) -> dict[str, int]:
+            return {"owner_id": member}
+
+        def of_label(
+            member: Annotated[int, Depends(member)], team: Annotated[str, Depends(lambda: "")]
+        ) -> dict[str, int]:
+            return {"owner_id": member}
+
+        tasks = Resource(models.Task, db, include=INCLUDE)
+        app = FastAPI()
+
+        @tasks.get("/mine")
+        async def mine(
+            query: Annotated[Page, Depends(tasks.query)], member: Annotated[int, Depends(member)]
+        ) -> Response:
+            return await tasks.answer(query)
+
+        Resource(models.Project, db, scope=of_project)
+        Resource(models.Label, db, scope=of_label)
+        app.include_router(tasks, dependencies=[Depends(member)])
+        with TestClient(app) as client:
+            for url in ("/tasks", "/tasks/mine", "/tasks?include=project"):
+                calls.clear()
+                assert client.get(url).status_code == 200
+                assert calls == ["opened", "member", "closed"], url
+
+    def test_a_scope_that_yields_is_closed_after_the_request(
+        self, db: Database, models: SimpleNamespace
+    ) -> None:
+        events: list[str] = []
+
+        def connection() -> Iterator[None]:
+            events.append("opened")
+            yield
+            events.append("closed")
+
+        async def refused(
+            connection: Annotated[None, Depends(connection)],
+        ) -> AsyncIterator[None]:
+            raise HTTPException(403)
+            yield
+
+        Resource(models.Project, db, scope=refused)
+        with serving(Resource(models.Task, db, include=["project"])) as client:
+            assert client.get("/tasks").status_code == 200
+        assert events == ["opened", "closed"]
+
+    def test_a_scope_may_set_headers_and_add_background_tasks(
+        self, db: Database, models: SimpleNamespace
+    ) -> None:
+        events: list[str] = []
+
+        def refused(response: Response, background: BackgroundTasks) -> None:
+            response.headers["X-Scope"] = "refused"
+            background.add_task(events.append, "done")
+            raise HTTPException(403)
+
+        Resource(models.Project, db, scope=refused)
+        tasks = Resource(models.Task, db, include=["project"])
+
+        @tasks.get("/count")
+        async def count() -> int:
+            return 0
+
+        with serving(tasks) as client:
+            assert client.get("/tasks/count").headers["X-Scope"] == "refused"
+        assert events == ["done"]
+
+    def test_a_guard_that_raises_is_the_answer(self, db: Database, models: SimpleNamespace) -> None:
+        Resource(models.Project, db, scope=own_rows)
+        guarded = [Depends(logged_in)]
+        with serving(
+            Resource(models.Task, db, include=["project"], dependencies=guarded)
+        ) as client:
+            assert client.get("/tasks").status_code == 401

@@ -17,6 +17,7 @@ from colonnade.query._key_parameters import (
     key_parameters,
     value_parameter,
 )
+from colonnade.query._named_tables import named_tables, tables_of
 from colonnade.query._ordering import (
     Ordering,
     SortColumn,
@@ -77,6 +78,7 @@ __all__ = [
     "key_ordering",
     "key_parameter",
     "key_parameters",
+    "named_tables",
     "operators_of",
     "public_name",
     "read_includes",
@@ -85,6 +87,7 @@ __all__ = [
     "sort_value",
     "sortable_columns",
     "stored_json",
+    "tables_of",
     "value_adapter",
     "value_parameter",
     "value_type",

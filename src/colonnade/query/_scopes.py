@@ -22,14 +22,16 @@ class Scope:
     Attributes:
         shape: The table.
         values: The required value of each scoped column; created rows get these values.
-        condition: A condition on the columns of the table, instead of ``values``.
+        condition: A condition on the columns of the table.
         refused: Whether the request may access no rows.
+        error: The error of the scope dependency that refused; None if it returned.
     """
 
     shape: Shape
     values: Mapping[str, Any] = field(default_factory=dict)
     condition: ColumnElement[bool] | None = None
     refused: bool = False
+    error: Exception | None = None
 
     @classmethod
     def of(cls, shape: Shape, answer: Any) -> "Scope":
@@ -77,6 +79,20 @@ class Scope:
             return None
         return "refused" if self.refused else tuple(self.values)
 
+    def narrowed(self, other: "Scope") -> "Scope":
+        """The rows that are inside this scope and another one of the same table."""
+        is_contradictory = any(
+            name in self.values and self.values[name] != value
+            for name, value in other.values.items()
+        )
+        conditions = [scope.condition for scope in (self, other) if scope.condition is not None]
+        return Scope(
+            self.shape,
+            {**self.values, **other.values},
+            and_(*conditions) if conditions else None,
+            refused=self.refused or other.refused or is_contradictory,
+        )
+
     def clause(self, source: FromClause, prefix: str = "scope_") -> ColumnElement[bool]:
         """The condition on ``source``.
 
@@ -86,26 +102,28 @@ class Scope:
         """
         if self.refused:
             return false()
-        if self.condition is not None:
-            return adapt_to_source(self.condition, self.table, source)
         columns = [self.shape.columns[name].column for name in self.values]
-        return and_(
-            *(
-                source.c[column.key] == bindparam(f"{prefix}{index}", type_=column.type)
-                for index, column in enumerate(columns)
-            )
-        )
+        clauses: list[ColumnElement[bool]] = [
+            source.c[column.key] == bindparam(f"{prefix}{index}", type_=column.type)
+            for index, column in enumerate(columns)
+        ]
+        if self.condition is not None:
+            clauses.append(adapt_to_source(self.condition, self.table, source))
+        return and_(*clauses)
 
     def fingerprint(self) -> str:
         """The scope as text, different for different scopes."""
-        if self.condition is not None:
-            compiled = self.condition.compile()
-            values = {
-                name: "now" if _is_current_time(value) else value
-                for name, value in compiled.params.items()
-            }
-            return repr((str(compiled), sorted(values.items(), key=str)))
-        return "refused" if self.refused else repr(sorted(self.values.items(), key=str))
+        if self.refused:
+            return "refused"
+        required = sorted(self.values.items(), key=str)
+        if self.condition is None:
+            return repr(required)
+        compiled = self.condition.compile()
+        values = {
+            name: "now" if _is_current_time(value) else value
+            for name, value in compiled.params.items()
+        }
+        return repr((required, str(compiled), sorted(values.items(), key=str)))
 
     def binds(self, prefix: str) -> Iterator[tuple[str, Any]]:
         """The names and values of the parameters in ``clause``."""
@@ -123,24 +141,66 @@ def _is_current_time(value: object) -> bool:
 
 
 class Scopes:
-    """The scopes of a request, by table."""
+    """The scopes of a request, by table.
 
-    def __init__(self, scopes: Mapping[Table, Scope] | None = None) -> None:
+    Args:
+        scopes: The rows of each table that the request may read.
+        write_scopes: The rows that it may write, of tables where these are fewer.
+    """
+
+    def __init__(
+        self,
+        scopes: Mapping[Table, Scope] | None = None,
+        write_scopes: Mapping[Table, Scope] | None = None,
+    ) -> None:
         self._scopes = dict(scopes or {})
         # Prefixes are numbered, since names built from tables and columns could collide.
         self._prefixes = {table: f"scope_{index}_" for index, table in enumerate(self._scopes)}
+        self._narrowing = dict(write_scopes or {})
+        self._write_scopes = {
+            table: self._scopes[table].narrowed(scope) if table in self._scopes else scope
+            for table, scope in (write_scopes or {}).items()
+        }
+        self._write_prefixes = {
+            table: f"write_scope_{index}_" for index, table in enumerate(self._write_scopes)
+        }
 
     def __bool__(self) -> bool:
-        return bool(self._scopes)
+        return bool(self._scopes or self._write_scopes)
 
     def get(self, table: Table) -> Scope | None:
         """The scope of a table; None if it has none."""
         return self._scopes.get(table)
 
+    def errors(self) -> dict[Table, Exception]:
+        """The errors of scope dependencies, by table."""
+        return {
+            table: scope.error for table, scope in self._scopes.items() if scope.error is not None
+        }
+
+    def written(self, table: Table) -> Scope | None:
+        """The scope of the rows of a table that the request may write; None if it has none."""
+        return self._write_scopes.get(table) or self._scopes.get(table)
+
+    def narrows_writes(self, table: Table) -> bool:
+        """Whether the request may read rows of a table that it may not write."""
+        return table in self._write_scopes
+
     def values(self, table: Table) -> Mapping[str, Any]:
-        """The field values that the scope of a table requires."""
-        scope = self._scopes.get(table)
+        """The field values that the scope of a table requires of written rows."""
+        scope = self.written(table)
         return {} if scope is None else scope.values
+
+    def merged(self, other: "Scopes") -> "Scopes | None":
+        """The scopes of both; None if they differ for a table of both."""
+        if other is self or not (self or other):
+            return self
+        scopes = {**self._scopes, **other._scopes}
+        narrowing = {**self._narrowing, **other._narrowing}
+        is_same = all(scopes[table] is scope for table, scope in self._scopes.items()) and all(
+            narrowing[table] is scope for table, scope in self._narrowing.items()
+        )
+        return Scopes(scopes, narrowing) if is_same else None
 
     def clauses(self, table: Table, source: FromClause) -> Iterator[ColumnElement[bool]]:
         """The condition on ``source``, rows of ``table``, if the table has a scope."""
@@ -148,14 +208,23 @@ class Scopes:
         if scope is not None:
             yield scope.clause(source, self._prefixes[table])
 
+    def write_clauses(self, table: Table, source: FromClause) -> Iterator[ColumnElement[bool]]:
+        """The condition on ``source``, rows of ``table`` that the request may write."""
+        if table in self._write_scopes:
+            yield self._write_scopes[table].clause(source, self._write_prefixes[table])
+        else:
+            yield from self.clauses(table, source)
+
     def binds(self) -> Iterator[tuple[str, Any]]:
         """The names and values of the parameters in all clauses."""
         for table, scope in self._scopes.items():
             yield from scope.binds(self._prefixes[table])
+        for table, scope in self._write_scopes.items():
+            yield from scope.binds(self._write_prefixes[table])
 
     def fingerprints(self) -> Iterator[str]:
         """The scopes as text, equal for requests that may access the same rows."""
-        for table, scope in self._scopes.items():
+        for table, scope in (*self._scopes.items(), *self._write_scopes.items()):
             yield table.fullname
             yield scope.fingerprint()
 
@@ -163,6 +232,11 @@ class Scopes:
     def structure(self) -> object | None:
         """A key that scopes with the same SQL share; None if that cannot be determined."""
         parts = [(table.fullname, scope.structure) for table, scope in self._scopes.items()]
+        if self._write_scopes:
+            parts.append(("", "written"))
+            parts += [
+                (table.fullname, scope.structure) for table, scope in self._write_scopes.items()
+            ]
         return None if any(part is None for _, part in parts) else tuple(parts)
 
 

@@ -1,22 +1,24 @@
 """Everything that Colonnade uses of FastAPI's and Starlette's internals.
 
 FastAPI may change what it does not document in any release: ``tests/resources/
-test_fastapi_compat.py`` fails then. What makes requests faster falls back to FastAPI's own way;
-``solve`` has no other way, and only overridden sessions need it.
+test_fastapi_compat.py`` fails then. What makes requests faster falls back to FastAPI's own way, and
+so does ``solve_optional_apart``; ``solve`` has no other way, and only overridden sessions need it.
 """
 
 from collections.abc import Awaitable, Callable, Iterator
-from inspect import getclosurevars, isfunction
+from dataclasses import replace
+from inspect import Parameter, Signature, getclosurevars, isfunction, signature
 from typing import Any
 
-from fastapi import Request, Response, params
-from fastapi.dependencies.models import Dependant
+from fastapi import BackgroundTasks, Request, Response, params
+from fastapi.dependencies.models import Dependant, _get_cache_key, _get_oauth_scopes
 from fastapi.dependencies.utils import get_dependant, solve_dependencies
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.models import APIKeyIn
 from fastapi.security.api_key import APIKeyBase
 from fastapi.security.base import SecurityBase
 from pydantic import BaseModel
+from starlette.exceptions import HTTPException
 from starlette.types import Receive
 
 BODY_ERROR = "There was an error parsing the body"
@@ -108,6 +110,122 @@ async def solve_dependency(dependency: params.Depends, request: Request) -> Any:
     if solved.errors:
         raise RequestValidationError(solved.errors)
     return solved.values.get("solved")
+
+
+class OptionalDependency:
+    """A dependency whose 401 or 403 does not fail the request: see ``solve_optional_apart``."""
+
+    def failed(self, request: Request, error: HTTPException) -> None:
+        """Record that the dependency, or one that it depends on, raised a 401 or 403."""
+        raise NotImplementedError
+
+
+def solve_optional_apart(handler: Any) -> None:
+    """Make a route's handler solve each ``OptionalDependency`` apart from the others.
+
+    FastAPI solves all dependencies of a request together, and the first error is the answer. The
+    handler gets a copy of them in which a single dependency solves the optional ones; the
+    documentation keeps the original. A handler that does not look as expected stays as it is.
+    """
+    cell = _dependant_cell(handler)
+    if cell is None:
+        return
+    dependant: Dependant = cell.cell_contents
+    required = {
+        _key(needed)
+        for below in dependant.dependencies
+        if not isinstance(below.call, OptionalDependency)
+        for needed in _all([below])
+    }
+    is_apart = [_may_fail_alone(below, required) for below in dependant.dependencies]
+    if not any(is_apart):
+        return
+    sorted_out = list(zip(dependant.dependencies, is_apart, strict=True))
+    optional = [below for below, apart in sorted_out if apart]
+    others = [below for below, apart in sorted_out if not apart]
+    first = is_apart.index(True)
+    others.insert(first, _solver(optional, required))
+    cell.cell_contents = replace(dependant, dependencies=others)
+
+
+def _dependant_cell(handler: Any) -> Any:
+    """The variable of FastAPI's handler with the dependencies; None if there is none."""
+    if not isfunction(handler) or handler.__closure__ is None:
+        return None
+    cells = dict(zip(handler.__code__.co_freevars, handler.__closure__, strict=True))
+    cell = cells.get("dependant")
+    return cell if cell is not None and isinstance(cell.cell_contents, Dependant) else None
+
+
+def _may_fail_alone(dependant: Dependant, required: set[Any]) -> bool:
+    """Whether an optional dependency depends on something that no other one of the route does."""
+    return isinstance(dependant.call, OptionalDependency) and any(
+        not below.use_cache or _key(below) not in required for below in _all(dependant.dependencies)
+    )
+
+
+def _solver(optional: list[Dependant], required: set[Any]) -> Dependant:
+    """The dependency that solves the optional ones, and shares what others need as well."""
+    shared = {
+        _key(below): below
+        for below in _all(optional)
+        if below.use_cache and _key(below) in required
+    }
+    names = {key: f"shared_{index}" for index, key in enumerate(shared)}
+
+    async def solve_optional(
+        request: Request, response: Response, background_tasks: BackgroundTasks, **values: Any
+    ) -> None:
+        cache = {key: values[name] for key, name in names.items()}
+        for below in optional:
+            try:
+                solved = await solve_dependencies(
+                    request=request,
+                    dependant=Dependant(dependencies=[below], path=below.path),
+                    background_tasks=background_tasks,
+                    response=response,
+                    dependency_overrides_provider=request.scope["app"],
+                    dependency_cache=cache,
+                    async_exit_stack=request.scope[_EXIT_STACK],
+                    embed_body_fields=False,
+                )
+            except HTTPException as error:
+                if error.status_code not in {401, 403}:
+                    raise
+                below.call.failed(request, error)  # type: ignore[union-attr]  # see _may_fail_alone
+            else:
+                if solved.errors:
+                    raise RequestValidationError(solved.errors)
+
+    parameters = [
+        *list(signature(solve_optional).parameters.values())[:3],
+        *(
+            Parameter(names[key], Parameter.KEYWORD_ONLY, default=_depends(below))
+            for key, below in shared.items()
+        ),
+    ]
+    # With overrides, FastAPI reads the signature again for each request.
+    solve_optional.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    return get_dependant(path=optional[0].path or "", call=solve_optional)
+
+
+def _depends(dependant: Dependant) -> params.Depends:
+    """What a parameter that needs the same dependency has as its default."""
+    _, depends_on_oauth_scopes, _ = _key(dependant)
+    if depends_on_oauth_scopes:
+        return params.Security(dependant.call, scopes=_get_oauth_scopes(dependant=dependant))
+    return params.Depends(dependant.call, scope=dependant.scope)
+
+
+def _all(dependants: list[Dependant]) -> Iterator[Dependant]:
+    for dependant in dependants:
+        yield dependant
+        yield from _all(dependant.dependencies)
+
+
+def _key(dependant: Dependant) -> Any:
+    """The key under which FastAPI caches the result of a dependency during a request."""
+    return _get_cache_key(dependant=dependant)
 
 
 def headers_of(dependency: Callable[..., Any]) -> list[str]:

@@ -25,6 +25,8 @@ from colonnade.query import (
     key_clause,
     key_ordering,
     key_parameters,
+    named_tables,
+    tables_of,
 )
 from colonnade.resources._fastapi_compat import declared_query_names
 from colonnade.resources._plan_cache import Explain
@@ -143,15 +145,46 @@ def url_of(request: Request) -> str:
     return f"{path}?{query}"
 
 
-def requested_page(reader: PageReader, table_context: TableContext, request: Request) -> Page:
+def requested_page(
+    reader: PageReader,
+    table_context: TableContext,
+    request: Request,
+    relation: RelationShape | None = None,
+) -> Page:
     """Return the page that a request asks for.
+
+    Args:
+        reader: Parses the query string.
+        table_context: The table of the route.
+        request: The request.
+        relation: The relation in the path, whose rows the page has.
 
     Raises:
         QueryError: Its query string is not valid.
         Problem: 403, the scope of the table denies access.
+        HTTPException: 401 or 403, the error of the scope of another table that the request names.
     """
     query = query_of(request, reader.knows)
-    return reader.read(query, table_context.scopes(request), url_of(request))
+    scopes = table_context.scopes(request)
+    return read_page(reader, query, scopes, url_of(request), relation)
+
+
+def read_page(
+    reader: PageReader,
+    query: list[tuple[str, str]],
+    scopes: Scopes,
+    url: str = "",
+    relation: RelationShape | None = None,
+) -> Page:
+    """Parse a query string: see ``requested_page``."""
+    page = reader.read(query, scopes, url)
+    errors = scopes.errors()
+    if errors:
+        named = named_tables(reader.queryable, query, page.filter.node)
+        for table in (*(tables_of(relation) if relation is not None else ()), *named):
+            if table in errors:
+                raise errors[table]
+    return page
 
 
 class ReadOperations:
@@ -184,7 +217,7 @@ class ReadOperations:
         """Respond with one row, or with 304 if the client has its current version."""
         context, table_context = context_of(request), self.table_context
         scopes = table_context.scopes(request)
-        options = self.row_reader.read(query_of(request, self.row_reader.knows), scopes)
+        options = read_page(self.row_reader, query_of(request, self.row_reader.knows), scopes)
         view = table_context.views.get(options.fields, options.include)
         structure = ("row", view.fields, options.include, scopes.structure)
         plan = table_context.plans.get(
@@ -226,7 +259,7 @@ class ReadOperations:
         knows = self.tree_reader.knows
         query = query_of(request, lambda name: name == "depth" or knows(name))
         query = [pair for pair in query if pair[0] != "depth"]
-        page = self.tree_reader.read(query, scopes, url_of(request))
+        page = read_page(self.tree_reader, query, scopes, url_of(request))
         view = table_context.views.get(page.fields, page.include)
         parent = ParentRow(table_context.shape, relation, key)
         statement = _tree_statement(parent, view, page, table_context.backend)

@@ -35,7 +35,7 @@ from colonnade.resources.routes._route import (
     replaced_keys,
     route_keys,
 )
-from colonnade.resources.routes._route_builder import Guards, Operation, ResourceOptions
+from colonnade.resources.routes._route_builder import WRITES, Guards, Operation, ResourceOptions
 from colonnade.resources.writes._hooks import Hooks, Moment, WriteKind
 from colonnade.resources.writes._table_writer import TableWriter
 from colonnade.resources.writes.nested._tables import WritableTable
@@ -72,8 +72,12 @@ class Resource(APIRouter):
             ``{"tasks": tasks}``. A function returns a Resource that does not exist yet:
             ``{"subtasks": lambda: tasks}``.
         scope: A dependency that returns which rows a request may access: a mapping of fields to
-            values, which new rows get; a condition; or None, which denies access. The scope
-            applies to the table in every Resource of the database; ``Unscoped`` opts out here.
+            values, which new rows get; a condition; or None, which denies access. It may raise 401
+            or 403, which answers requests of this table and those that name it. The scope applies
+            to the table in every Resource of the database; ``Unscoped`` opts out here.
+        write_scope: A dependency that returns which of these rows a request may write, in the same
+            form. A row that may only be read is a 403. It applies to the table in every Resource of
+            the database; ``Unscoped`` opts out here.
         operations: The enabled operations: ``list`` (with relations and trees), ``read``,
             ``create``, ``update``, ``delete``, ``batch`` (create, update and delete of many rows)
             and ``link``.
@@ -135,6 +139,7 @@ class Resource(APIRouter):
         include: Sequence[str] = (),
         nested: Nested | None = None,
         scope: Any = None,
+        write_scope: Any = None,
         operations: set[Operation] | frozenset[Operation] = OPERATIONS,
         dependencies: Sequence[params.Depends] | Guards = (),
         max_limit: int = 1000,
@@ -173,12 +178,24 @@ class Resource(APIRouter):
         self._schemas = (create, update, read)
         self._include = tuple(include)
         self._scoped = scope is not _scoping.Unscoped
-        if scope is not None and self._scoped:
-            _scoping.declare(db, self._shape, scope)
+        self._write_scoped = self._scoped and write_scope is not _scoping.Unscoped
+        self._declare_scopes(scope, write_scope)
         self._max_limit = max_limit
         self._idempotency = idempotency
         self._hooks = Hooks()
         self._nested = dict(nested or {})
+
+    def _declare_scopes(self, scope: Any, write_scope: Any) -> None:
+        if scope is not None and self._scoped:
+            _scoping.declare(self.db, self._shape, scope)
+        if write_scope is None or write_scope is _scoping.Unscoped:
+            return
+        if not self._scoped:
+            raise ModelError(
+                f"scope=Unscoped lets requests read and write every {self.model.__name__}, so that "
+                f"write_scope= has no effect. Leave one of them out."
+            )
+        _scoping.declare(self.db, self._shape, write_scope, "write")
 
     def _choose_operation_prefix(self) -> str:
         """What the operation ids begin with: the path, if they would be those of another Resource.
@@ -235,6 +252,7 @@ class Resource(APIRouter):
             self.create,
             self.update,
             scoped=self._scoped,
+            write_scoped=self._write_scoped,
             deadline=self._deadline,
         )
 
@@ -307,7 +325,7 @@ class Resource(APIRouter):
     @property
     def scopes(self) -> list[params.Depends]:
         """The dependencies that an endpoint outside of the Resource needs for ``query``."""
-        return _scoping.dependencies(self.db, self.table_context.tables())
+        return _scoping.dependencies(self.db, self.table_context.tables(), self._shape.table)
 
     def query(self, request: Request) -> Page:
         """Return the page that a request asks for: a dependency with filters, order and limits.
@@ -473,12 +491,14 @@ class Resource(APIRouter):
         self._refuse_unset_columns()
         tables = table_context.tables()
         _scoping.mark_used(self.db, tables, by=f"the Resource of {self.model.__name__}")
-        scopes = _scoping.dependencies(self.db, tables)
-        nested_tables = self._writable_table.all_reached()
-        _scoping.mark_used(self.db, nested_tables, by=f"the Resource of {self.model.__name__}")
-        nested_scopes = _scoping.dependencies(
-            self.db, [table for table in nested_tables if table not in tables]
-        )
+        scopes = _scoping.dependencies(self.db, tables, self._shape.table)
+        by = f"the Resource of {self.model.__name__}"
+        nested = self._writable_table
+        nested_tables = [table for table in nested.all_reached() if table not in tables]
+        _scoping.mark_used(self.db, nested_tables, by)
+        written = table_context.written_tables if self._operations & WRITES else ()
+        nested_written = [table for table in nested.all_written() if table not in written]
+        _scoping.mark_used(self.db, (*written, *nested_written), by, "write")
         taken = {key for route in user_routes for key in self._replaced_keys(route)}
         options = ResourceOptions(
             self._operations,
@@ -487,7 +507,11 @@ class Resource(APIRouter):
             self._writable_table,
             self._max_limit,
             scopes,
-            nested_scopes,
+            [
+                *_scoping.dependencies(self.db, nested_tables, self._shape.table),
+                *_scoping.write_dependencies(self.db, nested_written, optional=True),
+            ],
+            _scoping.write_dependencies(self.db, written),
             self._idempotency,
             self._operation_prefix,
         )
@@ -495,6 +519,8 @@ class Resource(APIRouter):
         routes = generated.routes()
         linked = [table for link in generated.links for table in link.tables()]
         _scoping.mark_used(self.db, linked, by=f"the Resource of {self.model.__name__}")
+        links = [link.table for link in generated.links]
+        _scoping.mark_used(self.db, links, f"the Resource of {self.model.__name__}", "write")
         return [route for route in routes if not route_keys(route) & taken]
 
 

@@ -1,23 +1,33 @@
 """Scopes: the dependency of each table that decides which rows a request may access.
 
 FastAPI solves the dependencies with all others, so that overrides, caching and sub-dependencies
-work as usual; a wrapper stores their results in the request's ASGI scope.
+work as usual; a wrapper stores their results in the request's ASGI scope. A 401 or 403 of the scope
+of another table than that of the route is stored as well, instead of failing the request.
 """
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from inspect import Parameter, Signature
+from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
 from fastapi import Depends, Request, Response, params
 from sqlalchemy import Table
+from starlette.exceptions import HTTPException
 
 from colonnade.database import Database
 from colonnade.errors import ModelError
 from colonnade.models import Shape
 from colonnade.query import NO_SCOPES, Scope, Scopes
-from colonnade.resources._fastapi_compat import headers_of
+from colonnade.resources._fastapi_compat import OptionalDependency, headers_of
 
-_SCOPES_KEY = "colonnade.scopes"
+Access = Literal["read", "write"]
+"""What a scope restricts: which rows exist for a request, or which of these it may write."""
+
+_SCOPES_KEYS: dict[Access, str] = {"read": "colonnade.scopes", "write": "colonnade.write_scopes"}
+"""Keys in the ASGI scope: the scopes of the request by table."""
+
+_ARGUMENTS: dict[Access, str] = {"read": "scope", "write": "write_scope"}
+"""The arguments of a Resource."""
 
 VARY_KEY = "colonnade.vary"
 """Key in the ASGI scope: the headers that the request's scopes depend on."""
@@ -26,6 +36,7 @@ VARY_KEY = "colonnade.vary"
 class Unscoped:
     """The value of ``scope`` with which a Resource serves all rows, although the table has a scope.
 
+    ``write_scope=Unscoped`` keeps the scope, and lets requests write all rows that they may read.
     Protect such a Resource with ``dependencies``, as for administrators.
 
     Examples:
@@ -59,107 +70,199 @@ class Unscoped:
     """
 
 
+class _ScopeDependency:
+    """The dependency of a route that stores a scope in the request's ASGI scope.
+
+    Args:
+        shape: The table.
+        dependency: The dependency that returns the scope.
+        access: What the scope restricts.
+    """
+
+    def __init__(self, shape: Shape, dependency: Callable[..., Any], access: Access) -> None:
+        self._shape = shape
+        self._key = _SCOPES_KEYS[access]
+        self._headers = headers_of(dependency)
+        keyword = Parameter.KEYWORD_ONLY
+        self.__signature__ = Signature([
+            Parameter("request", keyword, annotation=Request),
+            Parameter("result", keyword, annotation=Any, default=Depends(dependency)),
+        ])  # fmt: skip
+
+    async def __call__(self, request: Request, result: Any) -> None:
+        self._store(request, Scope.of(self._shape, result))
+
+    def _store(self, request: Request, scope: Scope) -> None:
+        request.scope.setdefault(self._key, {})[self._shape.table] = scope
+        request.scope.setdefault(VARY_KEY, set()).update(self._headers)
+
+
+class _OptionalScopeDependency(_ScopeDependency, OptionalDependency):
+    """The same for a table that a route reaches through another one."""
+
+    def failed(self, request: Request, error: HTTPException) -> None:
+        """Store that the request may access no rows, and why."""
+        self._store(request, Scope(self._shape, refused=True, error=error))
+
+
+class _DeclaredScope:
+    """The scope of a table, with its dependencies of routes.
+
+    Attributes:
+        dependency: The dependency that returns the scope.
+        required: For routes of the table.
+        optional: For routes that reach the table through another one.
+    """
+
+    def __init__(self, shape: Shape, dependency: Callable[..., Any], access: Access) -> None:
+        self.dependency = dependency
+        self.required = _ScopeDependency(shape, dependency, access)
+        self.optional = _OptionalScopeDependency(shape, dependency, access)
+
+
 class _Registry:
-    """The scopes of the tables of a database, and the Resource that first used each table."""
+    """The scopes of the tables of a database, and the Resource that first used each table.
+
+    There is one for reads, and one for writes.
+    """
 
     def __init__(self) -> None:
-        self.scopes: dict[Table, tuple[Any, Callable[..., Any]]] = {}
+        self.scopes: dict[Table, _DeclaredScope] = {}
         self.used_by: dict[Table, str] = {}
 
 
-_registries: WeakKeyDictionary[Database, _Registry] = WeakKeyDictionary()
+_registries: WeakKeyDictionary[Database, dict[Access, _Registry]] = WeakKeyDictionary()
 
 
-def _registry(db: Database) -> _Registry:
-    registry = _registries.get(db)
-    if registry is None:
-        registry = _registries[db] = _Registry()
-    return registry
+def _registries_of(db: Database) -> dict[Access, _Registry]:
+    registries = _registries.get(db)
+    if registries is None:
+        registries = _registries[db] = {"read": _Registry(), "write": _Registry()}
+    return registries
 
 
-def declare(db: Database, shape: Shape, scope: Any) -> None:
+def _registry(db: Database, access: Access = "read") -> _Registry:
+    return _registries_of(db)[access]
+
+
+def declare(db: Database, shape: Shape, scope: Any, access: Access = "read") -> None:
     """Register a dependency as the scope of a table.
 
     Args:
         db: The database.
         shape: The table.
         scope: The dependency, with or without ``Depends()`` around it.
+        access: What the scope restricts.
 
     Raises:
         ModelError: The table has another scope, or a Resource was built without its scope.
     """
     dependency: Any = scope.dependency if isinstance(scope, params.Depends) else scope
-    registry = _registry(db)
-    name = shape.model.__name__
+    registry = _registry(db, access)
+    name, argument = shape.model.__name__, _ARGUMENTS[access]
     known = registry.scopes.get(shape.table)
-    if known is not None and known[0] is not dependency:
+    if known is not None and known.dependency is not dependency:
         raise ModelError(
-            f"{name} already has a scope, and a table has only one. Omit scope= to share it, or "
-            f"pass scope=Unscoped."
+            f"{name} already has a {argument}, and a table has only one. Omit {argument}= to share "
+            f"it, or pass {argument}=Unscoped."
         )
     if known is None and shape.table in registry.used_by:
         raise ModelError(
-            f"{name} was given a scope after {registry.used_by[shape.table]} was built without it. "
-            f"Create the Resource with the scope before you include the other one."
+            f"{name} was given a {argument} after {registry.used_by[shape.table]} was built "
+            f"without it. Create the Resource with the {argument} before you include the other one."
         )
-    registry.scopes[shape.table] = known or (dependency, _scope_dependency(shape, dependency))
+    registry.scopes[shape.table] = known or _DeclaredScope(shape, dependency, access)
 
 
-def mark_used(db: Database, tables: Iterable[Table], by: str) -> None:
+def mark_used(db: Database, tables: Iterable[Table], by: str, access: Access = "read") -> None:
     """Record that a Resource that was built uses these tables."""
     for table in tables:
-        _registry(db).used_by.setdefault(table, by)
+        _registry(db, access).used_by.setdefault(table, by)
 
 
 def has_scope(db: Database, table: Table) -> bool:
-    """Whether a table has a scope."""
-    return table in _registry(db).scopes
+    """Whether a table has a scope, for reads or for writes."""
+    return table in _registry(db).scopes or table in _registry(db, "write").scopes
 
 
-def dependencies(db: Database, tables: Iterable[Table]) -> list[params.Depends]:
-    """Return the scope dependencies of a route that accesses these tables."""
+def dependencies(db: Database, tables: Iterable[Table], own: Table) -> list[params.Depends]:
+    """Return the scope dependencies of a route that accesses these tables.
+
+    Args:
+        db: The database of the tables.
+        tables: The tables.
+        own: The table of the Resource. A 401 or 403 of another scope is not that of the route.
+    """
     scopes = _registry(db).scopes
-    return [Depends(scopes[table][1]) for table in dict.fromkeys(tables) if table in scopes]
+    return [
+        Depends(scopes[table].required if table is own else scopes[table].optional)
+        for table in dict.fromkeys(tables)
+        if table in scopes
+    ]
 
 
-def scopes_of(request: Request, db: Database, tables: Callable[[], Iterable[Table]]) -> Scopes:
+def write_dependencies(
+    db: Database, tables: Iterable[Table], *, optional: bool = False
+) -> list[params.Depends]:
+    """Return the write scope dependencies of a route that writes these tables.
+
+    Args:
+        db: The database of the tables.
+        tables: The tables.
+        optional: Whether a request may write none of them, so that a 401 or 403 is not that of the
+            route.
+    """
+    scopes = _registry(db, "write").scopes
+    return [
+        Depends(scopes[table].optional if optional else scopes[table].required)
+        for table in tables
+        if table in scopes
+    ]
+
+
+def scopes_of(
+    request: Request,
+    db: Database,
+    tables: Callable[[], Iterable[Table]],
+    written: Iterable[Table] = (),
+) -> Scopes:
     """Return the scopes of a request for these tables.
 
     Args:
         request: The request.
         db: The database of the tables.
         tables: Returns the tables; called only if the database has scopes.
+        written: The tables that the request writes, whose write scopes apply as well.
 
     Raises:
         ModelError: The route does not depend on one of the scopes.
     """
-    declared = _registry(db).scopes
-    if not declared:
+    declared = _registries_of(db)
+    read, write = declared["read"].scopes, declared["write"].scopes
+    if not read and not write:
         return NO_SCOPES
-    request_scopes: dict[Table, Scope] = request.scope.get(_SCOPES_KEY, {})
+    scopes = _scopes_of(request, read, tables(), "read") if read else {}
+    write_scopes = _scopes_of(request, write, written, "write") if write else {}
+    return Scopes(scopes, write_scopes) if scopes or write_scopes else NO_SCOPES
+
+
+def _scopes_of(
+    request: Request,
+    declared: Mapping[Table, _DeclaredScope],
+    tables: Iterable[Table],
+    access: Access,
+) -> dict[Table, Scope]:
+    request_scopes: dict[Table, Scope] = request.scope.get(_SCOPES_KEYS[access], {})
     scopes: dict[Table, Scope] = {}
-    for table in tables():
+    for table in tables:
         if table in request_scopes:
             scopes[table] = request_scopes[table]
         elif table in declared:
             raise ModelError(
-                f"The route does not depend on the scope of {table.name}. Add the endpoint to the "
-                f"Resource, or give it dependencies=tasks.scopes."
+                f"The route does not depend on the {_ARGUMENTS[access]} of {table.name}. Add the "
+                f"endpoint to the Resource, or give it dependencies=tasks.scopes."
             )
-    return Scopes(scopes) if scopes else NO_SCOPES
-
-
-def _scope_dependency(shape: Shape, dependency: Callable[..., Any]) -> Callable[..., Any]:
-    headers = headers_of(dependency)
-
-    async def store_scope(
-        request: Request,
-        result: Any = Depends(dependency),  # noqa: B008 - FastAPI's syntax
-    ) -> None:
-        request.scope.setdefault(_SCOPES_KEY, {})[shape.table] = Scope.of(shape, result)
-        request.scope.setdefault(VARY_KEY, set()).update(headers)
-
-    return store_scope
+    return scopes
 
 
 def mark_private(request: Request, response: Response) -> None:

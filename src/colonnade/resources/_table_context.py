@@ -1,6 +1,6 @@
 """``TableContext``: the table of a Resource, and what its operations share."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -20,12 +20,12 @@ from colonnade.resources import _scoping
 from colonnade.resources._plan_cache import PlanCache
 from colonnade.resources.responses._etags import ETags
 from colonnade.resources.responses._failures import deadline_exceeded, problem_of
-from colonnade.resources.responses._problems import Problem
+from colonnade.resources.responses._problems import Problem, field_error
 from colonnade.resources.routes._disconnect import DEADLINE, DeadlineError, cancel_on_disconnect
 from colonnade.resources.routes._keys import Keys
 from colonnade.resources.routes._request_context import RequestContext
 from colonnade.resources.writes._hooks import RunStatements, in_session
-from colonnade.rows import BodyReader, View
+from colonnade.rows import MAX_ERRORS, BodyReader, View
 
 T = TypeVar("T")
 
@@ -64,6 +64,7 @@ class TableContext:
         create: The schema of a create.
         update: The schema of an update.
         scoped: Whether the scope of the table applies.
+        write_scoped: Whether its write scope applies.
         deadline: Maximum time in seconds that a request waits for the database; None for no limit.
     """
 
@@ -75,6 +76,7 @@ class TableContext:
         update: type[BaseModel],
         *,
         scoped: bool = True,
+        write_scoped: bool = True,
         deadline: float | None = DEADLINE,
     ) -> None:
         self.db = db
@@ -91,6 +93,7 @@ class TableContext:
         self.reread_after_write = _includes_table(self.view, self.shape.table)
         self.etags = ETags(lambda: db.secret, versioned=self.versioned)
         self._scoped = scoped
+        self._write_scoped = write_scoped
 
     @property
     def backend(self) -> Backend:
@@ -152,16 +155,32 @@ class TableContext:
             dict.fromkeys(table for table in tables if self._scoped or table is not own_table)
         )
 
-    def scopes(self, request: Request) -> Scopes:
+    @property
+    def written_tables(self) -> tuple[Table, ...]:
+        """The tables whose write scopes apply to a write of this table."""
+        return (self.shape.table,) if self._write_scoped else ()
+
+    def scopes(self, request: Request, *, writing: bool = False) -> Scopes:
         """Return the scopes of a request.
+
+        Args:
+            request: The request.
+            writing: Whether the request writes rows of the table.
 
         Raises:
             Problem: 403, the scope of the table denies access.
         """
-        scopes = _scoping.scopes_of(request, self.db, self.tables)
-        scope = scopes.get(self.shape.table)
+        table = self.shape.table
+        written = self.written_tables if writing else ()
+        scopes = _scoping.scopes_of(request, self.db, self.tables, written)
+        scope = scopes.get(table)
         if scope is not None and scope.refused:
-            raise Problem(403, f"Your scope does not allow access to {self.name}.", kind="scope")
+            detail = f"Your scope does not allow access to {self.name}."
+            raise scope.error or Problem(403, detail, kind="scope")
+        scope = scopes.written(table)
+        if scope is not None and scope.refused:
+            detail = f"Your scope does not allow changes to {self.name}."
+            raise scope.error or Problem(403, detail, kind="scope")
         return scopes
 
     def key(self, segment: str, loc: tuple[Any, ...] = ()) -> tuple[Any, ...]:
@@ -184,6 +203,27 @@ class TableContext:
     def not_found(self) -> Problem:
         """Build the 404 for a key that no row in scope has."""
         return Problem(404, f"{self.name} not found.", kind="not_found")
+
+    def not_writable(self, keys: Iterable[Any]) -> Problem:
+        """Build the 403 for rows that the request may read, but not write.
+
+        Args:
+            keys: The keys of the rows, each as a JSON array.
+        """
+        field = ",".join(self.key_names)
+        names = [self.keys.write(from_json(key)) for key in keys]
+        errors = [
+            field_error(
+                ("row", name), field, "scope", f"{self.name} {name} is outside your write scope."
+            )
+            for name in names[:MAX_ERRORS]
+        ]
+        detail = (
+            f"You may read this {self.name}, but not change it."
+            if len(names) == 1
+            else f"You may read {len(names)} of these rows of {self.name}, but not change them."
+        )
+        return Problem(403, detail, kind="scope", errors=errors)
 
     async def run(
         self,

@@ -150,6 +150,19 @@ class BodyReader:
         instance: BaseModel = self._parse(self.schema.model_validate_json, body, loc, scope_values)
         return instance
 
+    def parse_values(self, values: Mapping[str, Any]) -> BaseModel:
+        """Parse values by field as if a body had them.
+
+        Args:
+            values: The values.
+
+        Raises:
+            QueryError: The schema does not accept them.
+        """
+        return self.parse(
+            to_json({self._json_names[name]: value for name, value in values.items()})
+        )
+
     def parse_list(
         self,
         body: bytes,

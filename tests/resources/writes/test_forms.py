@@ -15,7 +15,7 @@ from colonnade import Database, Field, Relationship, Resource, SQLModel
         ("/projects", {"tasks": {}},
          "tasks must be an array of objects, or an object with create, connect"),
         ("/tasks", {"project": {"create": {}, "connect": 1}},
-         "project is one row: use either create or connect"),
+         "project is one row, so create and connect cannot be combined"),
     ],
 )  # fmt: skip
 def test_a_new_row_says_what_becomes_of_its_relation(

@@ -130,6 +130,8 @@ class _Models:
             return self._created(owner)
         if suffix == "Update":
             return self._updated(owner)
+        if suffix == "Upsert":
+            return self._upserted(owner)
         if suffix == "Key":
             return self._key(owner)
         return self._verbs(owner, suffix)
@@ -177,10 +179,7 @@ class _Models:
         extra: _Fields = {}
         if relation.relation.is_list:
             extra = {name: key_field(column) for name, column in _key(relation)}
-            version = target.shape.version
-            if version is not None:
-                description = "The expected version: 412 if the row has another one"
-                extra[version.body_name] = (int, Field(MISSING, description=description))
+            extra |= _expected_version(relation)
         elif not relation.omitted and not target.relations:
             schema: type[BaseModel] = target.table_context.update.schema
             return schema
@@ -188,6 +187,12 @@ class _Models:
         return self._row(
             target, "update", f"{_component(relation)}Update", doc, relation.omitted, extra
         )
+
+    def _upserted(self, relation: NestedRelation) -> type[BaseModel]:
+        """A complete row with its key, and the version that it may have if it exists."""
+        name, doc = f"{_component(relation)}Upsert", f"{_a_row(relation)}, which may exist."
+        extra = _expected_version(relation)
+        return self._row(relation.target, "create", name, doc, relation.omitted, extra)
 
     def _key(self, relation: NestedRelation) -> type[BaseModel]:
         fields: _Fields = {name: key_field(column) for name, column in _key(relation)}
@@ -264,14 +269,19 @@ class _Models:
             item = self._name(relation, "Create")
         elif verb == "update":
             item = self._name(relation, "Update")
+        elif verb == "upsert" and is_list:
+            item = self._upsert_annotation(relation)
         elif verb == "upsert":
-            forms = [self._name(relation, "Create")]
-            if is_list and not _is_key_creatable(relation):
-                forms.append(self._name(relation, "Update"))
-            item = " | ".join(forms)
+            item = self._name(relation, "Create")
         else:
             item = self._key_annotation(relation)
         return f"list[{item}]" if is_list else item
+
+    def _upsert_annotation(self, relation: NestedRelation) -> str:
+        create = self._name(relation, "Create")
+        if not _is_key_creatable(relation):
+            return f"{create} | {self._name(relation, 'Update')}"
+        return self._name(relation, "Upsert") if _expected_version(relation) else create
 
     def _key_annotation(self, relation: NestedRelation) -> str:
         key = self._name(relation, "Key")
@@ -314,6 +324,15 @@ def _key(relation: NestedRelation) -> Iterator[tuple[str, ColumnShape]]:
     context = relation.target.table_context
     named = zip(context.key_names, context.shape.primary_key, strict=True)
     return ((name, column) for name, column in named if column in relation.key_columns)
+
+
+def _expected_version(relation: NestedRelation) -> _Fields:
+    """The field for the version of a row that is updated; none if it has no version."""
+    version = relation.target.shape.version
+    if version is None:
+        return {}
+    description = "The expected version: 412 if the row has another one"
+    return {version.body_name: (int, Field(MISSING, description=description))}
 
 
 def _is_key_creatable(relation: NestedRelation) -> bool:

@@ -151,8 +151,10 @@ class RelationRoutes:
         table_context, key = self.table_context, self.builder.key
         self.links.append(link)
         known = {scope.dependency for scope in self.builder.options.scopes}
-        dependencies = _scoping.dependencies(table_context.db, link.tables())
+        own_table = table_context.shape.table
+        dependencies = _scoping.dependencies(table_context.db, link.tables(), own_table)
         scopes = [dependency for dependency in dependencies if dependency.dependency not in known]
+        scopes += _scoping.write_dependencies(table_context.db, (link.table,))
 
         async def put_link(request: Request, body: Any = None) -> Response:
             row_key = table_context.key(request.path_params[key])
@@ -218,7 +220,8 @@ class _RelationList:
     async def respond(self, request: Request, key: tuple[Any, ...]) -> Response:
         """Respond with the requested page of the relation."""
         parent = ParentRow(self.table_context.shape, self.relation, key)
-        page = replace(requested_page(self.reader, self.table_context, request), parent=parent)
+        page = requested_page(self.reader, self.table_context, request, self.relation)
+        page = replace(page, parent=parent)
         view = self.views.get(page.fields, page.include)
         return await respond_with_page(context_of(request), self.table_context, page, view)
 

@@ -15,7 +15,11 @@ from starlette.types import Message, Receive, Scope, Send
 
 from colonnade.database import Database
 from colonnade.errors import DatabaseError, QueryError
-from colonnade.resources._fastapi_compat import endpoint_without_dependencies, with_receive
+from colonnade.resources._fastapi_compat import (
+    endpoint_without_dependencies,
+    solve_optional_apart,
+    with_receive,
+)
 from colonnade.resources._scoping import VARY_KEY, mark_private
 from colonnade.resources.responses._failures import unavailable_of
 from colonnade.resources.responses._problems import Problem, response_of
@@ -90,6 +94,7 @@ class ResourceRoute(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
+        solve_optional_apart(handle)
 
         async def limit_body(request: Request) -> Response:
             return await handle(self.limit_body(request))

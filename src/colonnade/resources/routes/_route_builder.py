@@ -22,6 +22,9 @@ from colonnade.resources.writes.nested._tables import WritableTable
 Operation = Literal["list", "read", "create", "update", "delete", "batch", "link"]
 """A kind of route that a Resource generates, for ``operations`` and ``dependencies``."""
 
+WRITES: frozenset[Operation] = frozenset(("create", "update", "delete"))
+"""The operations that write rows of the table itself."""
+
 Guards = Mapping[Operation, Sequence[params.Depends]]
 Endpoint = Callable[..., Any]
 Parameters = Callable[[], list[dict[str, Any]]]
@@ -39,6 +42,7 @@ class ResourceOptions:
         max_limit: The maximum number of rows in a page and in a batch.
         scopes: The dependencies that return the scopes.
         nested_scopes: Those of the tables that only nested writes reach.
+        write_scopes: The dependencies that return the write scope of the table.
         idempotency: The table of stored responses; None to ignore ``Idempotency-Key``.
         operation_prefix: What the operation ids begin with, if the table has several Resources.
     """
@@ -50,6 +54,7 @@ class ResourceOptions:
     max_limit: int
     scopes: list[params.Depends]
     nested_scopes: list[params.Depends]
+    write_scopes: list[params.Depends]
     idempotency: type[Idempotency] | None
     operation_prefix: str
 
@@ -112,6 +117,8 @@ class RouteBuilder:
         operations = (operation,) if isinstance(operation, str) else operation
         guards = [guard for name in operations for guard in self.options.guards.get(name, ())]
         needed = [*self.options.scopes, *scopes]
+        if not WRITES.isdisjoint(operations):
+            needed += self.options.write_scopes
         if needed:
             responses = {403: openapi.responses(403)[403], **responses}
         router = self.router

@@ -74,21 +74,17 @@ class BulkStatements:
             scopes: The scopes of the request.
             checked: Foreign key fields that refer to rows known to exist in scope.
         """
-        if any(self._new_parents(row, checked) for row in rows):
+        if any(self.sets_parent(row, checked) for row in rows):
             return None
         if self._table_context.backend == "sqlite":
             return None if scopes else self._insert_batch(rows, scopes)
-        scope = scopes.get(self._table_context.shape.table)
+        scope = scopes.written(self._table_context.shape.table)
         for row in rows:
             apply_scope_values(row, scope)
-        names = _common_names(rows)
-        if (
-            not self._can_use_arrays(names)
-            or not self._has_known_order(names)
-            or self._has_row_defaults(names)
-        ):
+        names = self.common_names(rows)
+        if not self.can_insert(names, checked):
             return None
-        references = self._references(rows, scopes, checked, creating=True)
+        references = self.references(rows, scopes, checked, creating=True)
         plan = self._plan(
             "insert many",
             names,
@@ -127,20 +123,19 @@ class BulkStatements:
         """
         rows = [values for _, values in changes]
         keys = [key for key, _ in changes]
-        if any(self._new_parents(row, checked) for row in rows) or not all(rows):
+        if any(self.sets_parent(row, checked) for row in rows) or not all(rows):
             return None
-        scope = scopes.get(self._table_context.shape.table)
+        scope = scopes.written(self._table_context.shape.table)
         for row in rows:
             refuse_values_outside_scope(row, scope)
         if self._table_context.backend == "sqlite":
             if scopes:
                 return None
             return StatementBatch([self._update_one(key, row, scopes) for key, row in changes])
-        names = _common_names(rows)
-        references = self._references(rows, scopes, checked, creating=False)
+        names = self.common_names(rows)
+        references = self.references(rows, scopes, checked, creating=False)
         if (
-            not self._can_use_arrays(names)
-            or self._changes_unique_columns(names)
+            not self.can_update(names, checked)
             or len(set(keys)) < len(keys)
             # It could not tell a missing row from a missing reference.
             or (references and not locked)
@@ -171,18 +166,41 @@ class BulkStatements:
         """Whether one statement can write several rows."""
         return self._table_context.backend == "postgresql"
 
+    def can_insert(self, names: tuple[str, ...], set_elsewhere: frozenset[str]) -> bool:
+        """Whether one statement on PostgreSQL can insert rows with these fields.
+
+        Args:
+            names: The fields whose values are passed.
+            set_elsewhere: Other fields that the statement sets.
+        """
+        return (
+            self._can_use_arrays(names)
+            and self._has_known_order((*names, *set_elsewhere))
+            and not self._has_row_defaults((*names, *set_elsewhere))
+        )
+
+    def can_update(self, names: tuple[str, ...], set_elsewhere: frozenset[str]) -> bool:
+        """Whether one statement on PostgreSQL can update rows with these fields."""
+        return self._can_use_arrays(names) and not self._changes_unique_columns(names)
+
     def changes_unique_columns(self, changes: Sequence[Change]) -> bool:
         """Whether one of the changes sets a unique column."""
         return any(self._changes_unique_columns(tuple(change.values)) for change in changes)
 
-    def _new_parents(self, row: Values, checked: frozenset[str]) -> bool:
+    @staticmethod
+    def common_names(rows: list[Values]) -> tuple[str, ...]:
+        """The fields that every row has; empty if the rows have different fields."""
+        first = rows[0].keys()
+        return tuple(sorted(first)) if all(row.keys() == first for row in rows) else ()
+
+    def sets_parent(self, row: Values, checked: frozenset[str]) -> bool:
         """Whether a row gets a parent in its own table that must be checked for cycles."""
         trees = self._statements.trees
         return bool(trees) and any(
             not checked.issuperset(reference.names) for reference in trees.new_parents(row)
         )
 
-    def _references(
+    def references(
         self, rows: list[Values], scopes: Scopes, checked: frozenset[str], *, creating: bool
     ) -> list[Reference]:
         """The foreign keys of any of the rows that the statement must check."""
@@ -308,7 +326,7 @@ class BulkStatements:
             for column in self._table_context.shape.table.columns
             if column.key not in written
         ]
-        return any(_is_row_default(column.default) for column in omitted)
+        return any(is_row_default(column.default) for column in omitted)
 
     def _arrays(self, names: tuple[str, ...], rows: list[Values]) -> Values:
         columns = zip(self._columns(names), names, strict=True)
@@ -360,7 +378,7 @@ class BulkStatements:
             .where(
                 *(column == input_rows.c[name] for name, column in keys.items()),
                 after_locking(locked),
-                *scopes.clauses(shape.table, shape.table),
+                *scopes.write_clauses(shape.table, shape.table),
                 *reachable,
             )
             .values({column: input_rows.c[value_parameter(column)] for column in columns})
@@ -375,13 +393,7 @@ def unnested(columns: dict[str, Any], name: str = "input_rows") -> Any:
     return table.render_derived(name)
 
 
-def _common_names(rows: list[Values]) -> tuple[str, ...]:
-    """The fields that every row has; empty if the rows have different fields."""
-    first = rows[0].keys()
-    return tuple(sorted(first)) if all(row.keys() == first for row in rows) else ()
-
-
-def _is_row_default(default: Any) -> bool:
+def is_row_default(default: Any) -> bool:
     """Whether a default is a function that must be called for each row."""
     if default is None or not default.is_callable:
         return False

@@ -1,7 +1,7 @@
 """What a request asks to write, before any rule or statement."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from colonnade.query import Scopes
@@ -38,7 +38,17 @@ class Change:
 
     def copy(self) -> "Change":
         """Copy the change with its values, so that a retry starts from the original values."""
-        return replace(self, values=dict(self.values))
+        # Not by ``replace``, which takes a millisecond for three hundred rows.
+        return Change(
+            self.kind,
+            dict(self.values),
+            self.scopes,
+            self.key,
+            self.expected,
+            self.body,
+            self.checked,
+            self.reader,
+        )
 
 
 @dataclass(frozen=True, slots=True)

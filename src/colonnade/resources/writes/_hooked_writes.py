@@ -1,6 +1,7 @@
 """Writes of rows with their hooks, in the session of the transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -9,13 +10,14 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from colonnade.errors import ModelError
 from colonnade.resources._table_context import TableContext
-from colonnade.resources.writes._changes import Change, ChangeSet
+from colonnade.resources.writes._changes import Change, ChangeSet, Key
 from colonnade.resources.writes._hooks import Hooks, Moment, Provided, RunStatements
 from colonnade.resources.writes._table_writer import TableWriter
 from colonnade.rows import BodyReader
 
 Arguments = dict[str, Any]
 """The arguments of hooks, by name."""
+Located = Callable[[Key], AbstractContextManager[Any]]
 
 
 class HookedWrites:
@@ -60,20 +62,31 @@ class HookedWrites:
         provided: Provided,
         session: AsyncSession,
         run: RunStatements,
+        located: Located = nullcontext,
     ) -> list[Arguments]:
-        """Delete rows, and return the arguments of hooks after the commit."""
+        """Delete rows, and return the arguments of hooks after the commit.
+
+        Args:
+            changes: The rows.
+            provided: The values of the hooks' parameters that FastAPI provides.
+            session: The session.
+            run: Runs Core statements on it.
+            located: Gives the errors of a row its location, by its key.
+        """
         # One DELETE for all rows: those deleted by a cascade still exist for their hooks.
         for change in changes:
-            # Before the hooks, since their errors could reveal a row outside the scope.
-            await run(partial(self.writer.rows.lock_current, change=change))
-            arguments = await self._arguments("before", change, session)
-            await self.hooks.run("before", "delete", session, arguments, provided)
+            with located(change.key):
+                # Before the hooks, since their errors could reveal a row outside the scope.
+                await run(partial(self.writer.rows.lock_current, change=change))
+                arguments = await self._arguments("before", change, session)
+                await self.hooks.run("before", "delete", session, arguments, provided)
         await session.flush()
         await run(
             partial(self.writer.delete, changes=ChangeSet("delete", changes, changes[0].scopes))
         )
         for change in changes:
-            await self.hooks.run("after", "delete", session, {"key": change.key}, provided)
+            with located(change.key):
+                await self.hooks.run("after", "delete", session, {"key": change.key}, provided)
         return [{"key": change.key} for change in changes]
 
     async def write_row(

@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import Request, Response
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json, to_json
-from sqlalchemy import Connection, Table, and_, bindparam, delete, literal_column, select
+from sqlalchemy import Connection, Select, Table, and_, bindparam, delete, literal_column, select
 
 from colonnade.database import Plan
 from colonnade.errors import QueryError, error_entry
@@ -115,13 +115,13 @@ class Link:
 
     async def put(self, request: Request, key: tuple[Any, ...], segment: str) -> Response:
         """Link two rows; an existing link is updated with the fields in the body."""
-        context, scopes = context_of(request), self._scopes(request)
+        context, scopes = context_of(request), self._route_scopes(request)
         target_key = self._key(segment)
         self._refuse_conflicting_keys(key, target_key)
         keys = {**self.source_side.parameters(key), **self.target_side.parameters(target_key)}
         path_values = self.path_values(key, target_key)
         values, body_fields = self.read(await json_body(request), path_values, scopes)
-        scope = scopes.get(self.table)
+        scope = scopes.written(self.table)
         validates_row = bool(self._row_validator) and bool(body_fields)
         needs_transaction = validates_row or (scope is not None and scope.condition is not None)
         work = self.table_context.run(
@@ -169,13 +169,14 @@ class Link:
         if row is None:
             raise self._cause(connection, {**values, **path_values}, parameters, scopes)
         if self.shape is not None:
-            scope = scopes.get(self.table)
-            check_scope(connection, scope, self.shape, self._link_clause(), self.table, keys)
+            scope = scopes.written(self.table)
+            if scope is not None and scope.condition is not None:
+                check_scope(connection, scope, self.shape, self._link_clause(), self.table, keys)
         return row
 
     async def delete(self, request: Request, key: tuple[Any, ...], segment: str) -> Response:
         """Unlink two rows; succeeds if they are not linked."""
-        context, scopes = context_of(request), self._scopes(request)
+        context, scopes = context_of(request), self._route_scopes(request)
         target_key = self._key(segment)
         both_exist = [
             self.source_side.exists_clause(scopes),
@@ -183,7 +184,7 @@ class Link:
         ]
         statement: Any = (
             delete(self.table)
-            .where(self._link_clause(), *both_exist, *scopes.clauses(self.table, self.table))
+            .where(self._link_clause(), *both_exist, *scopes.write_clauses(self.table, self.table))
             .returning(literal_column("1"))
         )
         parameters = {**self.source_side.parameters(key), **self.target_side.parameters(target_key)}
@@ -192,16 +193,34 @@ class Link:
         def work(connection: Connection) -> None:
             if Plan(statement).run(connection, parameters).first() is None:
                 self._require_both(connection, parameters, scopes)
+                if self._may_only_be_read(connection, parameters, scopes):
+                    raise self._not_writable()
 
         await self.table_context.run(context, work, deleting=True, shape=self.shape)
         return JSONBody(OK_BODY)
 
-    def _scopes(self, request: Request) -> Scopes:
+    def scopes(self, request: Request) -> Scopes:
+        """Return the scopes of a request that links or unlinks rows.
+
+        Raises:
+            HTTPException: 401 or 403, the scope of the rows or of the links denies access.
+        """
         self.table_context.scopes(request)
-        scopes = _scoping.scopes_of(request, self.table_context.db, self.tables)
+        scopes = _scoping.scopes_of(request, self.table_context.db, self.tables, (self.table,))
+        errors = scopes.errors()
+        for table in (self.table, self.target_side.table):
+            if table in errors:
+                raise errors[table]
         scope = scopes.get(self.table)
         if scope is not None and scope.refused:
             raise Problem(403, "Your scope does not allow access to these links.", kind="scope")
+        scope = scopes.written(self.table)
+        if scope is not None and scope.refused:
+            raise Problem(403, "Your scope does not allow changes to these links.", kind="scope")
+        return scopes
+
+    def _route_scopes(self, request: Request) -> Scopes:
+        scopes = self.scopes(request)
         refuse_query_parameters(request)
         return scopes
 
@@ -283,7 +302,7 @@ class Link:
                     for name in in_path
                 ]
             )
-        scope = scopes.get(self.table)
+        scope = scopes.written(self.table)
         refuse_values_outside_scope(path_values, scope)
         scope_values = {} if scope is None else {**scope.values}
         try:
@@ -353,7 +372,7 @@ class Link:
         statement = statement.on_conflict_do_update(
             index_elements=[column.name for column in self.table.primary_key],
             set_=changes,
-            where=next(scopes.clauses(self.table, self.table), None),
+            where=next(scopes.write_clauses(self.table, self.table), None),
         )
         if self.view is None:
             return statement.returning(literal_column("1"))
@@ -380,7 +399,20 @@ class Link:
                 )
                 if not connection.execute(is_reachable, parameters).scalar_one():
                     return missing_row(reference.body_names, None)
+        if self._may_only_be_read(connection, parameters, scopes):
+            return self._not_writable()
         return Problem(409, "The link exists but is outside your scope.", kind="scope")
+
+    def _may_only_be_read(self, connection: Connection, parameters: Values, scopes: Scopes) -> bool:
+        """Whether a link that a write did not find exists inside its scope."""
+        if not scopes.narrows_writes(self.table):
+            return False
+        link: Select[Any] = select(literal_column("1")).select_from(self.table)
+        link = link.where(self._link_clause(), *scopes.clauses(self.table, self.table))
+        return connection.execute(link, parameters).first() is not None
+
+    def _not_writable(self) -> Problem:
+        return Problem(403, "You may read this link, but not change it.", kind="scope")
 
     def _require_both(self, connection: Connection, parameters: Values, scopes: Scopes) -> None:
         """Raise a 404 if one of the two rows does not exist."""

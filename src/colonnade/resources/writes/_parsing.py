@@ -41,7 +41,7 @@ class RequestParser:
         """Parse the values of a new row."""
         scopes, scope_values = self._scopes(request)
         if (body := await self._nested.body(request)) is not None:
-            return await self._nested.create(request, body, scopes)
+            return await self._nested.create(request, body)
         read = partial(_read, self.table_context.create, scope_values=scope_values)
         values, instance = await read_body(await json_body(request), read)
         change = Change("create", values, scopes, body=instance)
@@ -53,7 +53,7 @@ class RequestParser:
         """Parse the values of a new row in a relation, which sets its foreign key."""
         scopes, scope_values = self._scopes(request)
         if (body := await self._nested.body(request)) is not None:
-            return await self._nested.create(request, body, scopes, relation.omitted)
+            return await self._nested.create(request, body, relation.omitted)
         reader = relation.target.reader("create", relation.omitted)
         read = partial(_read, reader, scope_values=scope_values)
         values, instance = await read_body(await json_body(request), read)
@@ -64,7 +64,7 @@ class RequestParser:
         """Parse the values of new rows."""
         scopes, scope_values = self._scopes(request)
         if (body := await self._nested.body(request)) is not None:
-            return await self._nested.create_many(request, body, scopes)
+            return await self._nested.create_many(request, body)
         read = partial(self._read_rows, scope_values=scope_values)
         rows = await read_body(await json_body(request), read)
         changes = [Change("create", values, scopes, body=instance) for values, instance in rows]
@@ -74,7 +74,7 @@ class RequestParser:
         """Parse the changed values of a row."""
         scopes, _ = self._scopes(request)
         if (body := await self._nested.body(request)) is not None:
-            return await self._nested.update(request, body, scopes, key, _expected(request))
+            return await self._nested.update(request, body, key, _expected(request))
         read = partial(_read, self.table_context.update)
         values, instance = await read_body(await json_body(request), read)
         change = Change("update", values, scopes, key, _expected(request), instance)
@@ -119,7 +119,7 @@ class RequestParser:
         self, request: Request, *, has_query: bool = False
     ) -> tuple[Scopes, Mapping[str, Any]]:
         """The scopes of a request, and the values that they give a new row."""
-        scopes = self.table_context.scopes(request)
+        scopes = self.table_context.scopes(request, writing=True)
         if not has_query:
             refuse_query_parameters(request)
         return scopes, scopes.values(self.table_context.shape.table)

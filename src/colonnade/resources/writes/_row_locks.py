@@ -27,7 +27,12 @@ def lock_in_order(
     return locked.with_for_update(of=rows, key_share=key_share)
 
 
-def after_locking(locked: Select[Any]) -> ColumnElement[bool]:
-    """Build an always-true condition that makes a statement lock all rows before it writes any."""
-    first = locked.cte("colonnade_locked").prefix_with("MATERIALIZED")
+def after_locking(locked: Select[Any], name: str = "colonnade_locked") -> ColumnElement[bool]:
+    """Build an always-true condition that makes a statement lock all rows before it writes any.
+
+    Args:
+        locked: The SELECT that locks the rows.
+        name: The name of its CTE.
+    """
+    first = locked.cte(name).prefix_with("MATERIALIZED")
     return select(func.count()).select_from(first).scalar_subquery() >= 0

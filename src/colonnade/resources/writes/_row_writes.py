@@ -72,7 +72,7 @@ class RowWrites:
         Args:
             connection: The connection of the transaction.
             change: The write.
-            checks_scope: Whether to check the condition of the scope; if not, the caller does.
+            checks_scope: Whether to check the scope of the written row; if not, the caller does.
 
         Raises:
             Problem: 404, 409, 412 or 422.
@@ -81,7 +81,9 @@ class RowWrites:
             return self._delete(connection, change)
         write = self._insert if change.kind == "create" else self._update
         row = write(connection, change)
-        if checks_scope:
+        scope = change.scopes.written(self.table_context.shape.table)
+        if checks_scope and scope is not None and scope.condition is not None:
+            # The statement itself keeps the values of a scope.
             self.check_scope(connection, row, change.scopes)
         if self.table_context.reread_after_write:
             # The response includes rows of the same table, which RETURNING shows before the write.
@@ -92,7 +94,7 @@ class RowWrites:
         """Whether a write takes several statements, and so needs a transaction."""
         if change.kind == "delete":
             return self._compares_state(change)
-        scope = change.scopes.get(self.table_context.shape.table)
+        scope = change.scopes.written(self.table_context.shape.table)
         needs_transaction = self.table_context.reread_after_write or (
             scope is not None and scope.condition is not None
         )
@@ -115,7 +117,7 @@ class RowWrites:
             return self.statements.insert(change.values, change.scopes, change.checked)
         if change.kind == "update":
             refuse_values_outside_scope(
-                change.values, change.scopes.get(self.table_context.shape.table)
+                change.values, change.scopes.written(self.table_context.shape.table)
             )
             return self.statements.update(
                 change.key, change.values, change.scopes, change.expected, change.checked
@@ -133,6 +135,8 @@ class RowWrites:
     ) -> Any:
         """Return ``body``, ``state`` and ``key`` of the stored row; None if none is in scope.
 
+        Under a write scope, a locked row also has ``writable``: whether the request may write it.
+
         Args:
             connection: The connection to query.
             key: The key of the row.
@@ -141,7 +145,12 @@ class RowWrites:
         """
         shape = self.table_context.shape
         source = shape.table.alias()
-        statement = select(*self.statements.returning_columns(source, scopes)).where(
+        columns = self.statements.returning_columns(source, scopes)
+        if lock and scopes.narrows_writes(shape.table):
+            columns += [
+                clause.label("writable") for clause in scopes.write_clauses(shape.table, source)
+            ]
+        statement = select(*columns).where(
             key_clause(shape, source), *scopes.clauses(shape.table, source)
         )
         if lock:
@@ -152,18 +161,21 @@ class RowWrites:
         """Lock and return the row of a write.
 
         Raises:
-            Problem: 404, no row in scope has the key; 412, the row has changed.
+            Problem: 404, no row in scope has the key; 403, the request may not write it; 412, the
+                row has changed.
         """
         row = self.current(connection, change.key, change.scopes, lock=True)
         if row is None:
             raise self.table_context.not_found()
+        if self._is_narrowed(change) and not row.writable:
+            raise self.table_context.not_writable([row.key])
         if not self._is_expected(row, change):
             raise self._precondition_failed()
         return row
 
     def no_row_means_not_found(self, change: Change, references: list[Reference]) -> bool:
         """Whether a write that returns no row can only mean that the row does not exist."""
-        return change.expected is None and not references
+        return change.expected is None and not references and not self._is_narrowed(change)
 
     def retry_locked(self, connection: Connection, change: Change) -> Any:
         """Repeat a write that returned no row, with the row locked, to find out why.
@@ -171,8 +183,8 @@ class RowWrites:
         Other transactions may have changed the row since, so reading it would not be reliable.
 
         Raises:
-            Problem: 404, no row in scope has the key; 412, the row has changed; 409, a foreign key
-                refers to a missing row.
+            Problem: 404, no row in scope has the key; 403, the request may not write it; 412, the
+                row has changed; 409, a foreign key refers to a missing row.
         """
         self.lock_current(connection, change)
         statement, references = self.statement(change)
@@ -200,7 +212,7 @@ class RowWrites:
 
     def _update(self, connection: Connection, change: Change) -> Any:
         refuse_values_outside_scope(
-            change.values, change.scopes.get(self.table_context.shape.table)
+            change.values, change.scopes.written(self.table_context.shape.table)
         )
         parents = self.trees.new_parents(change.values)
         self.trees.lock(connection, parents)
@@ -227,18 +239,15 @@ class RowWrites:
     # Checks
 
     def check_scope(self, connection: Connection, row: Any, scopes: Scopes) -> None:
-        """Check that a written row meets the condition of its scope.
+        """Check that a written row is inside its scope.
 
         Raises:
             Problem: 422, the row is outside the scope.
         """
         shape = self.table_context.shape
-        scope = scopes.get(shape.table)
-        if scope is None or scope.condition is None:
-            return
         source = shape.table.alias()
         where, parameters = key_clause(shape, source), key_parameters(self.key_of(row))
-        check_scope(connection, scope, shape, where, source, parameters)
+        check_scope(connection, scopes.written(shape.table), shape, where, source, parameters)
 
     def _require_references(
         self, connection: Connection, change: Change, references: list[Reference]
@@ -281,6 +290,10 @@ class RowWrites:
             QueryError: The model does not accept the row.
         """
         return self._row_validator.changes(stored, change.values) if change.values else {}
+
+    def _is_narrowed(self, change: Change) -> bool:
+        """Whether the request may read rows that it may not write."""
+        return change.scopes.narrows_writes(self.table_context.shape.table)
 
     def _compares_state(self, change: Change) -> bool:
         """Whether ``If-Match`` must be compared with a digest of the stored row."""

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Mapping
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
-from sqlalchemy import ColumnElement, Connection, FromClause, func, select
+from sqlalchemy import ColumnElement, Connection, FromClause, select
 
 from colonnade.database import Plan
 from colonnade.errors import QueryError, error_entry
@@ -57,7 +57,7 @@ def check_scope(
     source: FromClause,
     parameters: Values,
 ) -> None:
-    """Roll back a write whose row does not meet the condition of its scope.
+    """Roll back a write whose row is outside its scope; a row that no longer exists is not.
 
     Args:
         connection: The connection of the write.
@@ -70,15 +70,19 @@ def check_scope(
     Raises:
         Problem: 422, the row would be outside the scope.
     """
-    if scope is None or scope.condition is None:
+    if scope is None:
         return
-    statement = select(func.count()).select_from(source).where(where, scope.clause(source))
-    if not Plan(statement).run(connection, parameters).scalar_one():
+    prefix = "scope_"
+    statement = (
+        select(scope.clause(source, prefix).label("in_scope")).select_from(source).where(where)
+    )
+    row = Plan(statement).run(connection, parameters | dict(scope.binds(prefix))).first()
+    if row is not None and not row.in_scope:
         raise outside_scope(shape)
 
 
 def outside_scope(shape: Shape) -> Problem:
-    """Build the problem of a written row that does not meet the condition of its scope."""
+    """Build the problem of a written row that does not meet its scope."""
     detail = f"This change would move the {shape.model.__name__} outside your scope."
     return Problem(422, detail, kind="scope")
 

@@ -1,12 +1,24 @@
 """The statements that write one row, cached for all requests of the same structure."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import bindparam, delete, insert, literal_column, select, update
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Select,
+    bindparam,
+    delete,
+    insert,
+    literal_column,
+    select,
+    update,
+)
 
 from colonnade.database import Bound, Plan
 from colonnade.query import VALUE_PREFIX, Scopes, key_clause, key_parameters, value_parameter
 from colonnade.resources._table_context import TableContext
+from colonnade.resources.writes._changes import Change
 from colonnade.resources.writes._foreign_keys import ForeignKeys, Reference
 from colonnade.resources.writes._rules import Values, apply_scope_values
 from colonnade.resources.writes._trees import Trees
@@ -34,7 +46,7 @@ class WriteStatements:
     ) -> tuple[Bound[Any], list[Reference]]:
         """Build the INSERT of a row, and return it with the foreign keys that it checks."""
         table_context = self.table_context
-        apply_scope_values(values, scopes.get(table_context.shape.table))
+        apply_scope_values(values, scopes.written(table_context.shape.table))
         self.trees.refuse_self(values)
         references = self.foreign_keys.to_check(
             values, scopes, creating=True, already_checked=checked
@@ -55,17 +67,23 @@ class WriteStatements:
     def _insert_plan(
         self, names: tuple[str, ...], references: list[Reference], values: Values, scopes: Scopes
     ) -> Plan:
+        statement: Any = insert(self.table_context.shape.table)
+        if references:
+            statement = self._insert(names, references, values, scopes)
+        source = ReturnedRow(self.table_context.shape.table)
+        return Plan(statement.returning(*self.returning_columns(source, scopes)))
+
+    def _insert(
+        self, names: tuple[str, ...], references: list[Reference], values: Values, scopes: Scopes
+    ) -> Any:
         shape = self.table_context.shape
         table = shape.table
         columns = [shape.columns[name].column for name in names]
-        statement: Any = insert(table)
-        if references:
-            binds = [bindparam(column.key, type_=column.type) for column in columns]
-            chosen = select(*binds).where(
-                *self.foreign_keys.reachable_clauses(references, values, scopes, "")
-            )
-            statement = statement.from_select(columns, chosen)
-        return Plan(statement.returning(*self.returning_columns(ReturnedRow(table), scopes)))
+        binds = [bindparam(column.key, type_=column.type) for column in columns]
+        chosen = select(*binds).where(
+            *self.foreign_keys.reachable_clauses(references, values, scopes, "")
+        )
+        return insert(table).from_select(columns, chosen)
 
     def update(
         self,
@@ -109,26 +127,36 @@ class WriteStatements:
         scopes: Scopes,
         match: frozenset[str] | None,
     ) -> Plan:
+        statement = self._update(names, references, values, scopes, match)
+        source = ReturnedRow(self.table_context.shape.table)
+        return Plan(statement.returning(*self.returning_columns(source, scopes)))
+
+    def _update(
+        self,
+        names: tuple[str, ...],
+        references: list[Reference],
+        values: Values,
+        scopes: Scopes,
+        match: frozenset[str] | None,
+    ) -> Any:
         shape = self.table_context.shape
         table = shape.table
         columns = [shape.columns[name].column for name in names]
         changes = {
             column: bindparam(value_parameter(column), type_=column.type) for column in columns
         }
-        statement = (
+        return (
             update(table)
             .where(
                 key_clause(shape, table),
-                *scopes.clauses(table, table),
+                *scopes.write_clauses(table, table),
                 *self._versions_clause(match),
                 *self.foreign_keys.reachable_clauses(
                     references, values, scopes, VALUE_PREFIX, table
                 ),
             )
             .values(changes)
-            .returning(*self.returning_columns(ReturnedRow(table), scopes))
         )
-        return Plan(statement)
 
     def delete(
         self, key: tuple[Any, ...], scopes: Scopes, expected: frozenset[str] | None
@@ -145,7 +173,7 @@ class WriteStatements:
                 delete(table)
                 .where(
                     key_clause(shape, table),
-                    *scopes.clauses(table, table),
+                    *scopes.write_clauses(table, table),
                     *self._versions_clause(match),
                 )
                 .returning(literal_column("1"))
@@ -154,17 +182,43 @@ class WriteStatements:
         parameters = {**key_parameters(key), **dict(scopes.binds()), **_versions(match)}
         return plan.first(parameters)
 
+    def references(self, change: Change, scopes: Scopes) -> list[Reference]:
+        """Return the foreign keys that the statement of a create or an update checks."""
+        creating = change.kind == "create"
+        return self.foreign_keys.to_check(
+            change.values, scopes, creating=creating, already_checked=change.checked
+        )
+
+    def write(self, change: Change, references: list[Reference], scopes: Scopes) -> Any:
+        """Build the INSERT or UPDATE of a row without RETURNING, for a CTE."""
+        names = tuple(sorted(change.values))
+        if change.kind == "create":
+            return self._insert(names, references, change.values, scopes)
+        return self._update(names, references, change.values, scopes, None)
+
+    def select_one(self, rows: FromClause, scopes: Scopes, columns: Sequence[Any]) -> Select[Any]:
+        """Build the SELECT of a stored row: what a write returns, and other columns."""
+        shape = self.table_context.shape
+        return select(*self.returning_columns(rows, scopes), *columns).where(
+            key_clause(shape, rows), *scopes.clauses(shape.table, rows)
+        )
+
     def returning_columns(self, source: Any, scopes: Scopes) -> list[Any]:
         """Build the columns that a write returns: ``body``, ``state`` and ``key``."""
         table_context = self.table_context
         columns = row_columns(
             table_context.view, source, scopes, table_context.backend, table_context.state_columns
         )
+        return [*columns, self.key_column(source)]
+
+    def key_column(self, source: Any) -> ColumnElement[Any]:
+        """Build the column ``key``: the key of a row as a JSON array."""
+        backend = self.table_context.backend
         key = [
-            codec_of(column).json_text(column, source, table_context.backend)
-            for column in table_context.shape.primary_key
+            codec_of(column).json_text(column, source, backend)
+            for column in self.table_context.shape.primary_key
         ]
-        return [*columns, json_array(key, table_context.backend).label("key")]
+        return json_array(key, backend).label("key")
 
     def parameters(self, values: Values, scopes: Scopes, *, prefix: str) -> Values:
         """Return the parameter values of a statement, those of the scopes included.

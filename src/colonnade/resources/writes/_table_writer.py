@@ -11,7 +11,9 @@ from sqlalchemy import (
     and_,
     delete,
     func,
+    not_,
     select,
+    true,
     tuple_,
     type_coerce,
 )
@@ -34,12 +36,13 @@ class TableWriter:
 
     Attributes:
         rows: The writes of single rows.
+        bulk_statements: The statements for many rows.
     """
 
     def __init__(self, table_context: TableContext) -> None:
         self.table_context = table_context
         self.rows = RowWrites(table_context)
-        self._bulk = BulkStatements(self.rows.statements)
+        self.bulk_statements = BulkStatements(self.rows.statements)
 
     def __call__(self, connection: Connection, changes: ChangeSet) -> list[Any]:
         """Execute changes, and return ``body``, ``state`` and ``key`` of each row.
@@ -77,7 +80,7 @@ class TableWriter:
         Raises:
             Problem: 404, 409, 412 or 422.
         """
-        if len(changes) == 1 or not self._bulk.is_available:
+        if len(changes) == 1 or not self.bulk_statements.is_available:
             return [self.rows(connection, change, checks_scope=checks_scope) for change in changes]
         scopes = changes[0].scopes
         written: list[Any] = [None] * len(changes)
@@ -85,7 +88,8 @@ class TableWriter:
             rows = self._write_group(connection, [changes[index] for index in indexes], locked)
             for index, row in zip(indexes, rows, strict=True):
                 written[index] = row
-        if checks_scope:
+        scope = scopes.written(self.table_context.shape.table)
+        if checks_scope and scope is not None and scope.condition is not None:
             self.check_scope(connection, [self.rows.key_of(row) for row in written], scopes)
         if self.table_context.reread_after_write:
             keys = [self.rows.key_of(row) for row in written]
@@ -96,7 +100,7 @@ class TableWriter:
         """Build the statements for rows that need no other checks; None for others."""
         if changes.kind == "delete" or self.table_context.reread_after_write:
             return None
-        scope = changes.scopes.get(self.table_context.shape.table)
+        scope = changes.scopes.written(self.table_context.shape.table)
         if scope is not None and scope.condition is not None:
             return None
         if changes.kind == "update" and self.rows.has_row_validator:
@@ -108,11 +112,15 @@ class TableWriter:
     ) -> Bound[list[Any]] | StatementBatch[Any] | None:
         scopes, checked = changes[0].scopes, changes[0].checked
         if changes[0].kind == "create":
-            return self._bulk.insert([change.values for change in changes], scopes, checked)
+            return self.bulk_statements.insert(
+                [change.values for change in changes], scopes, checked
+            )
         if any(change.expected is not None for change in changes):
             return None
+        if self._may_be_unwritable(changes, locked):
+            return None
         keyed = [(change.key, change.values) for change in changes]
-        return self._bulk.update(keyed, scopes, checked, locked=locked)
+        return self.bulk_statements.update(keyed, scopes, checked, locked=locked)
 
     def _groups(self, changes: Sequence[Change]) -> list[list[int]]:
         """The indexes of the rows that one statement can write: those with the same fields.
@@ -129,7 +137,7 @@ class TableWriter:
             if change.kind == "create" and index and names != frozenset(changes[index - 1].values):
                 run += 1
             groups.setdefault((run, names), []).append(index)
-        if is_update and len(groups) > 1 and self._bulk.changes_unique_columns(changes):
+        if is_update and len(groups) > 1 and self.bulk_statements.changes_unique_columns(changes):
             return [[index] for index in range(len(changes))]
         return list(groups.values())
 
@@ -138,13 +146,42 @@ class TableWriter:
     ) -> list[Any]:
         """Write rows with the same fields, in one statement if they need no individual checks."""
         prepared = changes
+        if self._may_be_unwritable(changes, locked):
+            return [self.rows(connection, change, checks_scope=False) for change in changes]
+        if locked and not changes[0].values:
+            keys = [change.key for change in changes]
+            return self.current(connection, keys, changes[0].scopes)
         if changes[0].kind == "update" and self.rows.has_row_validator:
             prepared = self._validated(connection, changes)
             locked = True
         bulk = self._statement(prepared, locked=locked) if len(changes) > 1 else None
         if bulk is not None:
-            return bulk(connection)
+            return self._write_bulk(connection, prepared, bulk)
         return [self.rows(connection, change, checks_scope=False) for change in changes]
+
+    def _may_be_unwritable(self, changes: Sequence[Change], locked: bool) -> bool:
+        """Whether an update must tell rows that may only be read from missing ones."""
+        table = self.table_context.shape.table
+        return (
+            changes[0].kind == "update" and not locked and changes[0].scopes.narrows_writes(table)
+        )
+
+    def _write_bulk(
+        self,
+        connection: Connection,
+        changes: Sequence[Change],
+        bulk: Bound[list[Any]] | StatementBatch[Any],
+    ) -> list[Any]:
+        trees = self.rows.trees
+        moved = [reference for change in changes for reference in trees.new_parents(change.values)]
+        if not moved or changes[0].kind == "create":
+            return bulk(connection)
+        # The parents are known to exist, but not whether one of them is below the row.
+        references = list(dict.fromkeys(moved))
+        trees.lock(connection, references)
+        written = bulk(connection)
+        trees.refuse_cycles(connection, [change.key for change in changes], references)
+        return written
 
     def _validated(self, connection: Connection, changes: list[Change]) -> list[Change]:
         """Lock and validate the whole rows with their new values; return the resulting changes.
@@ -172,19 +209,25 @@ class TableWriter:
         ]
 
     def check_scope(self, connection: Connection, keys: Sequence[Key], scopes: Scopes) -> None:
-        """Check that written rows meet the condition of their scope.
+        """Check that written rows are inside their scope.
 
         Raises:
             Problem: 422, a row is outside the scope.
         """
         shape = self.table_context.shape
-        scope = scopes.get(shape.table)
-        if scope is None or scope.condition is None or not keys:
+        if scopes.written(shape.table) is None or not keys:
             return
         rows = shape.table.alias()
-        distinct = list(dict.fromkeys(keys))
-        count = select(func.count()).where(self._rows_clause(rows, distinct, scopes))
-        if connection.execute(count, dict(scopes.binds())).scalar_one() < len(distinct):
+        in_scope = and_(*scopes.write_clauses(shape.table, rows))
+        outside = (
+            select(func.count())
+            .select_from(rows)
+            .where(
+                self._keys_clause(rows, list(dict.fromkeys(keys))),
+                func.coalesce(not_(in_scope), true()),
+            )
+        )
+        if connection.execute(outside, dict(scopes.binds())).scalar_one():
             raise outside_scope(shape)
 
     def current(self, connection: Connection, keys: Sequence[Key], scopes: Scopes) -> list[Any]:
@@ -201,12 +244,14 @@ class TableWriter:
         """Delete rows in one statement.
 
         Raises:
-            Problem: 404, a row does not exist.
+            Problem: 404, a row does not exist; 403, the request may not delete it.
         """
         keys, scopes = changes.keys, changes.scopes
         shape, table = self.table_context.shape, self.table_context.shape.table
+        if scopes.narrows_writes(table):
+            self._refuse_unwritable(connection, changes)
         columns = [column.column for column in shape.primary_key]
-        is_selected = self._rows_clause(table, keys, scopes)
+        is_selected = and_(self._keys_clause(table, keys), *scopes.write_clauses(table, table))
         count = select(func.count()).select_from(table).where(is_selected)
         parameters = dict(scopes.binds())
         # RETURNING omits a row that SQLite deletes by ON DELETE CASCADE from another of them.
@@ -215,7 +260,8 @@ class TableWriter:
         statement = delete(table).where(is_selected).returning(*columns)
         if not counts_first and len(keys) > 1:
             rows = table.alias()
-            locked = lock_in_order(shape, rows, self._rows_clause(rows, keys, scopes))
+            chosen = and_(self._keys_clause(rows, keys), *scopes.write_clauses(table, rows))
+            locked = lock_in_order(shape, rows, chosen)
             statement = statement.where(after_locking(locked))
         deleted = connection.execute(statement, parameters).all()
         if max(existing, len(deleted)) < len(keys):
@@ -231,18 +277,46 @@ class TableWriter:
         locked = lock_in_order(shape, rows, self._rows_clause(rows, keys, changes.scopes))
         connection.execute(locked, dict(changes.scopes.binds()))
 
+    def _refuse_unwritable(self, connection: Connection, changes: ChangeSet) -> None:
+        """Lock the rows in the order of their keys, and refuse those that may only be read.
+
+        Raises:
+            Problem: 403, the request may not write a row.
+        """
+        self.lock(connection, changes)
+        scopes, table = changes.scopes, self.table_context.shape.table
+        rows = table.alias()
+        writable = and_(*scopes.write_clauses(table, rows))
+        order = [rows.c[column.column.key] for column in self.table_context.shape.primary_key]
+        unwritable = (
+            select(self.rows.statements.key_column(rows))
+            .where(
+                self._rows_clause(rows, changes.keys, scopes),
+                func.coalesce(not_(writable), true()),
+            )
+            .order_by(*order)
+        )
+        keys = connection.execute(unwritable, dict(scopes.binds())).scalars().all()
+        if keys:
+            raise self.table_context.not_writable(keys)
+
     def _rows_clause(
         self, rows: FromClause, keys: list[Key], scopes: Scopes
     ) -> ColumnElement[bool]:
-        """The condition that selects the rows with these keys inside the scope."""
+        """The condition that selects the rows with these keys that the request may read."""
+        table = self.table_context.shape.table
+        return and_(self._keys_clause(rows, keys), *scopes.clauses(table, rows))
+
+    def _keys_clause(self, rows: FromClause, keys: list[Key]) -> ColumnElement[bool]:
+        """The condition that selects the rows with these keys."""
         shape = self.table_context.shape
         columns = [
             type_coerce(rows.c[column.column.key], compared_type(column))
             for column in shape.primary_key
         ]
-        chosen: Any = (
+        chosen: ColumnElement[bool] = (
             columns[0].in_([key[0] for key in keys])
             if len(columns) == 1
             else tuple_(*columns).in_(keys)
         )
-        return and_(chosen, *scopes.clauses(shape.table, rows))
+        return chosen

@@ -1,8 +1,20 @@
 """Trees: rows that refer to a parent in the same table, without cycles."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, func, literal_column, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+)
 
 from colonnade.models import Shape
 from colonnade.query import VALUE_PREFIX, key_clause, key_parameters, value_parameter
@@ -75,6 +87,50 @@ class Trees:
                 self._is_below_itself(reference, values), parameters
             ).scalar_one():
                 raise self._cycle(reference)
+
+    def refuse_cycles(
+        self, connection: Connection, keys: Sequence[tuple[Any, ...]], references: list[Reference]
+    ) -> None:
+        """Refuse new parents of many rows that were written already; requires ``lock``.
+
+        Raises:
+            Problem: 409, one of the rows is its own ancestor.
+        """
+        for reference in references:
+            if connection.execute(self._count_own_ancestors(keys, reference)).scalar_one():
+                raise self._cycle(reference)
+
+    def _count_own_ancestors(
+        self, keys: Sequence[tuple[Any, ...]], reference: Reference
+    ) -> Select[Any]:
+        """Build the SELECT that counts those of several rows that are their own ancestors."""
+        start, step = self.shape.table.alias(), self.shape.table.alias()
+        key_names = [column.key for column in reference.columns]
+        parent_names = [field.column.key for field in reference.fields]
+        primary_key = [start.c[column.column.key] for column in self.shape.primary_key]
+        is_chosen = (
+            primary_key[0].in_([key[0] for key in keys])
+            if len(primary_key) == 1
+            else tuple_(*primary_key).in_(keys)
+        )
+        above = (
+            select(
+                *(start.c[name].label(f"key{index}") for index, name in enumerate(key_names)),
+                *(start.c[name].label(f"parent{index}") for index, name in enumerate(parent_names)),
+            )
+            .where(is_chosen)
+            .cte("above", recursive=True)
+        )
+        origins = [above.c[f"key{index}"] for index in range(len(key_names))]
+        parents = [above.c[f"parent{index}"] for index in range(len(parent_names))]
+        above = above.union(
+            select(*origins, *(step.c[name] for name in parent_names))
+            .select_from(step, above)
+            .where(_same([step.c[name] for name in key_names], parents))
+        )
+        origins = [above.c[f"key{index}"] for index in range(len(key_names))]
+        parents = [above.c[f"parent{index}"] for index in range(len(parent_names))]
+        return select(func.count()).select_from(above).where(_same(origins, parents))
 
     def _is_below_itself(self, reference: Reference, values: Values) -> Any:
         """Build the SELECT that counts the row among its future ancestors."""

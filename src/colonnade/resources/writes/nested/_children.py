@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from fastapi import HTTPException
+
 from colonnade.resources.responses._problems import Problem
 from colonnade.resources.writes._changes import Key
 from colonnade.resources.writes._rules import Values
@@ -47,7 +49,10 @@ class ChildRows(RelatedRowsBase):
         self._disconnect(parents)
         deleted = [(self._key(p, r.key), r.loc) for p in parents for r in p.changes.delete]
         deleted += [
-            (key, p.changes.loc) for p in parents if p.changes.deletes_one for key in p.current
+            (key, (*p.changes.loc, "delete"))
+            for p in parents
+            if p.changes.deletes_one
+            for key in p.current
         ]
         self.writer.delete(self.target, deleted, self.scopes)
         self._connect(parents)
@@ -106,7 +111,10 @@ class ChildRows(RelatedRowsBase):
             changes.set is not None
             or changes.disconnects_one
             or changes.deletes_one
-            or (is_one and bool(changes.update or changes.upsert))
+            or (
+                is_one
+                and bool(changes.update or changes.upsert or changes.create or changes.connect)
+            )
         )
 
     def _name_only_child(self, parent: _Parent) -> None:
@@ -132,6 +140,7 @@ class ChildRows(RelatedRowsBase):
         """
         for parent in parents:
             changes = parent.changes
+            self._check_only_child(parent)
             for reference in [*changes.connect, *(changes.set or ())]:
                 if self._key(parent, reference.key) not in stored:
                     raise self.not_found(reference.loc)
@@ -144,6 +153,28 @@ class ChildRows(RelatedRowsBase):
                 if upserted.update is not None and upserted.update.change.key in stored:
                     self._require(parent, upserted.update.change.key, upserted.update.loc, stored)
                     self._require_version(upserted.update, stored)
+
+    def _check_only_child(self, parent: _Parent) -> None:
+        """Refuse to delete a child that does not exist, or to add a second one.
+
+        Raises:
+            Problem: 404 or 409.
+        """
+        changes = parent.changes
+        if self.relation.relation.is_list:
+            return
+        if changes.deletes_one and not parent.current:
+            raise self.not_found((*changes.loc, "delete"))
+        added = [(self._key(parent, reference.key), reference.loc) for reference in changes.connect]
+        added += [((), row.loc) for row in changes.create]
+        is_removed = changes.disconnects_one or changes.deletes_one
+        for key, loc in added:
+            if parent.current and key not in parent.current and not is_removed:
+                detail = (
+                    f"There is another {self.relation.name}. Disconnect or delete it in the same "
+                    f"request, or update it."
+                )
+                raise relocated(Problem(409, detail, kind="unique"), loc)
 
     def _require(self, parent: _Parent, key: Key, loc: Loc, stored: dict[Key, Values]) -> None:
         values = stored.get(key)
@@ -177,7 +208,7 @@ class ChildRows(RelatedRowsBase):
             rows += [self.changed(key, dict(cleared), loc) for key, loc in leaving]
         self.writer.write(rows)
 
-    def _orphans(self, count: int, loc: Loc) -> Problem:
+    def _orphans(self, count: int, loc: Loc) -> HTTPException:
         names = " and ".join(sorted(self.relation.fields))
         detail = (
             f"{count} rows that are not in the list would lose their {names}, which is required. "

@@ -18,6 +18,7 @@ from colonnade.resources.writes._hooks import Provided, RunStatements
 from colonnade.resources.writes._row_writes import WrittenRow
 from colonnade.resources.writes.nested._hook_calls import Committed, HookCalls
 from colonnade.resources.writes.nested._rows import NestedChanges
+from colonnade.resources.writes.nested._single_statement import single_statement
 from colonnade.resources.writes.nested._writer import NestedWriter
 
 Respond = Callable[[Sequence[Any]], Response]
@@ -64,6 +65,11 @@ async def run_nested(
             return await idempotent_request.run(context, work, with_hooks, respond)
         if with_hooks is not None:
             return respond(await table_context.run_hooked(context, with_hooks))
+        statement = None if one_by_one else single_statement(changes)
+        if statement is not None:
+            row = await table_context.run(context, statement)
+            if row is not None:
+                return respond([row])
         return respond(await table_context.run(context, work, begin=True))
 
     try:

@@ -1,12 +1,9 @@
 """The dependencies that guard what a nested body does to the tables of other Resources."""
 
-from typing import Any
-
 from fastapi import HTTPException, Request, params
 
 from colonnade.resources._fastapi_compat import solve_dependency
 from colonnade.resources._hook_parameters import hook_dependencies
-from colonnade.resources.responses._problems import Problem
 from colonnade.resources.writes.nested._located_errors import relocated
 from colonnade.resources.writes.nested._parsing import NestedBody
 
@@ -20,7 +17,7 @@ async def run_guards(request: Request, body: NestedBody, operation: str) -> None
         operation: The operation of the route, whose guards have run.
 
     Raises:
-        Problem: A guard refuses; the problem has the path that needed it.
+        HTTPException: A guard refuses; the error has the path that needed it.
     """
     for (table, needed), loc in body.uses.items():
         if table is body.root and needed == operation:
@@ -33,12 +30,5 @@ async def run_guards(request: Request, body: NestedBody, operation: str) -> None
         for dependency in dependencies:
             try:
                 await solve_dependency(dependency, request)
-            except Problem as problem:
-                raise relocated(problem, loc) from None
             except HTTPException as error:
-                raise relocated(_problem(error), loc) from error
-
-
-def _problem(error: HTTPException) -> Problem:
-    detail: Any = error.detail
-    return Problem(error.status_code, str(detail), headers=error.headers)
+                raise relocated(error, loc) from error

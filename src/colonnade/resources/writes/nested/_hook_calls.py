@@ -7,7 +7,7 @@ from sqlalchemy.util import await_only
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from colonnade.resources.writes._changes import Change
-from colonnade.resources.writes._hooked_writes import Arguments
+from colonnade.resources.writes._hooked_writes import Arguments, Located
 from colonnade.resources.writes._hooks import Hooks, Provided, RunStatements, WriteKind
 from colonnade.resources.writes.nested._rows import NestedRow
 from colonnade.resources.writes.nested._tables import WritableTable
@@ -50,7 +50,9 @@ class HookCalls:
         self.committed.append((table.hooks, change.kind, arguments))
         return written
 
-    def delete(self, table: WritableTable, changes: Sequence[Change]) -> None:
+    def delete(self, table: WritableTable, changes: Sequence[Change], located: Located) -> None:
         """Delete rows."""
-        deleted = await_only(table.hooked.delete(changes, self._provided, self._session, self._run))
+        deleted = await_only(
+            table.hooked.delete(changes, self._provided, self._session, self._run, located)
+        )
         self.committed += [(table.hooks, "delete", arguments) for arguments in deleted]

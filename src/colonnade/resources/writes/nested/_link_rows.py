@@ -1,12 +1,9 @@
 """Relations through a link table: a task's labels."""
 
 from colonnade.resources.writes._changes import Key
-from colonnade.resources.writes.nested._link_statements import LinkStatements
+from colonnade.resources.writes.nested._link_statements import LinkStatements, NewLink, Pair
 from colonnade.resources.writes.nested._related_rows import RelatedRowsBase
 from colonnade.resources.writes.nested._rows import Loc, NestedRow, RelationChanges
-
-Pair = tuple[Key, Key]
-"""The keys of two linked rows."""
 
 
 class LinkedRows(RelatedRowsBase):
@@ -16,7 +13,8 @@ class LinkedRows(RelatedRowsBase):
         """Unlink, delete, link, update, upsert and create, in this order."""
         link = self.relation.link
         assert link is not None
-        self.links = LinkStatements(self.writer.connection, link, self.scopes)
+        scopes = self.changes[0][1].link_scopes
+        self.links = LinkStatements(self.writer.connection, link, scopes)
         stored = self._require_targets()
         linked = self._linked()
         self._unlink(linked)
@@ -59,7 +57,7 @@ class LinkedRows(RelatedRowsBase):
     def _linked(self) -> dict[Key, list[Key]]:
         """The keys of the rows that are linked now, by the key of the row that has the relation."""
         needing = [
-            row.change.key
+            row.key
             for row, changes in self.changes
             if changes.set is not None or changes.update or changes.upsert or changes.delete
         ]
@@ -68,7 +66,7 @@ class LinkedRows(RelatedRowsBase):
     def _unlink(self, linked: dict[Key, list[Key]]) -> None:
         pairs: list[Pair] = []
         for row, changes in self.changes:
-            key = row.change.key
+            key = row.key
             pairs += [(key, reference.key) for reference in changes.disconnect]
             if changes.set is not None:
                 kept = {reference.key for reference in changes.set}
@@ -82,26 +80,26 @@ class LinkedRows(RelatedRowsBase):
             for reference in changes.delete:
                 self._require_link(row, reference.key, reference.loc, linked)
                 deleted.append((reference.key, reference.loc))
-                pairs.append((row.change.key, reference.key))
+                pairs.append((row.key, reference.key))
         self.links.delete(pairs)
         self.writer.delete(self.target, deleted, self.scopes)
 
     def _require_link(
         self, row: NestedRow, key: Key, loc: Loc, linked: dict[Key, list[Key]]
     ) -> None:
-        if key not in linked.get(row.change.key, []):
+        if key not in linked.get(row.key, []):
             raise self.not_found(loc, related=True)
 
     def _link(self, linked: dict[Key, list[Key]]) -> None:
-        pairs: list[Pair] = []
+        new_links: list[NewLink] = []
         shown: list[tuple[RelationChanges, Key, Loc]] = []
         for row, changes in self.changes:
-            present = linked.get(row.change.key, [])
+            present = linked.get(row.key, [])
             for reference in [*changes.connect, *(changes.set or ())]:
                 shown.append((changes, reference.key, reference.loc))
                 if reference.key not in present:
-                    pairs.append((row.change.key, reference.key))
-        self.links.insert(pairs)
+                    new_links.append(NewLink(row.key, reference.key, reference.loc))
+        self.links.insert(new_links)
         self.show_stored(shown)
 
     def _update(self, linked: dict[Key, list[Key]], stored: set[Key]) -> None:
@@ -133,5 +131,8 @@ class LinkedRows(RelatedRowsBase):
             owners += [row] * len(rows)
         self.writer.write(created)
         self.links.insert(
-            [(o.change.key, row.change.key) for o, row in zip(owners, created, strict=True)]
+            [
+                NewLink(owner.key, row.key, row.loc)
+                for owner, row in zip(owners, created, strict=True)
+            ]
         )

@@ -1,27 +1,43 @@
 """The statements that link and unlink many pairs of rows."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
     delete,
-    func,
     select,
     tuple_,
 )
 
+from colonnade.errors import QueryError
 from colonnade.query import Scopes, value_parameter
 from colonnade.resources.writes._bulk_statements import has_plain_array, unnested
 from colonnade.resources.writes._changes import Key
 from colonnade.resources.writes._links import Link
 from colonnade.resources.writes._rules import Values, outside_scope
 from colonnade.resources.writes._upserts import upsert
+from colonnade.resources.writes.nested._located_errors import relocated
+from colonnade.resources.writes.nested._rows import Loc
 
 Pair = tuple[Key, Key]
 """The keys of two linked rows."""
+
+
+class NewLink(NamedTuple):
+    """A link to create.
+
+    Attributes:
+        source: The key of the row that has the relation.
+        target: The key of the related row.
+        loc: Where the body names the related row.
+    """
+
+    source: Key
+    target: Key
+    loc: Loc
 
 
 class LinkStatements:
@@ -48,7 +64,9 @@ class LinkStatements:
         count = len(self._source)
         statement = (
             select(*self._source, *self._target)
-            .where(_any_of(self._source, keys), *self._scopes.clauses(self._table, self._table))
+            .where(
+                _any_of(self._source, keys), *self._scopes.write_clauses(self._table, self._table)
+            )
             .order_by(*self._table.primary_key)
         )
         found: dict[Key, list[Key]] = {}
@@ -64,19 +82,20 @@ class LinkStatements:
             _any_of(
                 [*self._source, *self._target], [(*source, *target) for source, target in pairs]
             ),
-            *self._scopes.clauses(self._table, self._table),
+            *self._scopes.write_clauses(self._table, self._table),
         )
         self._connection.execute(statement, dict(self._scopes.binds()))
 
-    def insert(self, pairs: Sequence[Pair]) -> None:
+    def insert(self, links: Sequence[NewLink]) -> None:
         """Link rows; rows that are linked are left alone.
 
         Raises:
             Problem: 422, a link would be outside its scope.
+            QueryError: The link table has required fields, or its model refuses a link.
         """
-        if not pairs:
+        if not links:
             return
-        rows = [self._values(source, target) for source, target in pairs]
+        rows = [self._values(link) for link in links]
         columns = [self._table.c[name] for name in rows[0]]
         if self._link.table_context.backend == "postgresql" and all(
             has_plain_array(column.type) for column in columns
@@ -85,16 +104,20 @@ class LinkStatements:
         else:
             insert = upsert(self._table, self._link.table_context.backend)
             self._connection.execute(insert.on_conflict_do_nothing(), rows)
-        self._check_scope(pairs)
+        self._check_scope(links)
 
-    def _values(self, source: Key, target: Key) -> Values:
+    def _values(self, new: NewLink) -> Values:
         """The values of a link, by column."""
-        link = self._link
+        link, source, target = self._link, new.source, new.target
         keys = dict(zip((column.key for column in self._target), target, strict=True))
         keys |= dict(zip((column.key for column in self._source), source, strict=True))
         if link.shape is None:
             return keys
-        values, _ = link.read(b"", link.path_values(source, target), self._scopes)
+        try:
+            values, _ = link.read(b"", link.path_values(source, target), self._scopes)
+        except QueryError as error:
+            entries = [{**entry, "loc": (*new.loc, *entry["loc"][1:])} for entry in error.errors]
+            raise QueryError(entries) from None
         return {link.shape.columns[name].column.key: value for name, value in values.items()} | keys
 
     def _insert_arrays(self, columns: list[Column[Any]], rows: list[Values]) -> None:
@@ -110,23 +133,21 @@ class LinkStatements:
         }
         self._connection.execute(insert.on_conflict_do_nothing(), parameters)
 
-    def _check_scope(self, pairs: Sequence[Pair]) -> None:
+    def _check_scope(self, links: Sequence[NewLink]) -> None:
         """Refuse links that are outside the condition of their scope."""
-        scope = self._scopes.get(self._table)
+        scope = self._scopes.written(self._table)
         if scope is None or self._link.shape is None:
             return
-        keys = [(*source, *target) for source, target in pairs]
-        count = (
-            select(func.count())
-            .select_from(self._table)
-            .where(
-                _any_of([*self._source, *self._target], keys),
-                *self._scopes.clauses(self._table, self._table),
-            )
+        columns = [*self._source, *self._target]
+        statement = select(*columns).where(
+            _any_of(columns, [(*link.source, *link.target) for link in links]),
+            *self._scopes.write_clauses(self._table, self._table),
         )
-        found = self._connection.execute(count, dict(self._scopes.binds())).scalar_one()
-        if found < len(set(keys)):
-            raise outside_scope(self._link.shape)
+        reachable = self._connection.execute(statement, dict(self._scopes.binds())).all()
+        keys = {tuple(row) for row in reachable}
+        for link in links:
+            if (*link.source, *link.target) not in keys:
+                raise relocated(outside_scope(self._link.shape), link.loc)
 
 
 def _any_of(columns: Sequence[Any], keys: Sequence[Key]) -> ColumnElement[bool]:

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
+from colonnade.resources.responses._problems import Problem
 from colonnade.resources.writes._changes import Key
 from colonnade.resources.writes._rules import Values
+from colonnade.resources.writes.nested._located_errors import relocated
 from colonnade.resources.writes.nested._related_rows import RelatedRowsBase
 from colonnade.resources.writes.nested._rows import Loc, NestedRow, RelationChanges
 
@@ -42,11 +44,10 @@ class ParentRows(RelatedRowsBase):
         referenced = [name for _, name in self.relation.pairs]
         stored = self.writer.stored(table, scopes)
         rows = stored.by_key([row.change.key for row in existing], fields)
-        values = {
-            row: tuple(found[field] for field in fields)
-            for row in existing
-            if (found := rows.get(row.change.key)) is not None
-        }
+        for row in existing:
+            if row.change.key not in rows:
+                raise relocated(row.table.table_context.not_found(), row.loc)
+        values = {row: tuple(rows[row.change.key][field] for field in fields) for row in existing}
         wanted = [value for value in values.values() if None not in value]
         parents = self.writer.stored(self.target, self.scopes)
         by_value = {
@@ -61,9 +62,10 @@ class ParentRows(RelatedRowsBase):
             if not (changes.disconnects_one or changes.deletes_one):
                 continue
             if changes.deletes_one:
+                loc = (*changes.loc, "delete")
                 if row not in current:
-                    raise self.not_found(changes.loc)
-                deleted.append((current[row], changes.loc))
+                    raise self.not_found(loc)
+                deleted.append((current[row], loc))
             if changes.disconnects_one or self.relation.is_nullable:
                 row.change.values |= dict.fromkeys(self.relation.fields)
         self._deleted = deleted
@@ -103,6 +105,8 @@ class ParentRows(RelatedRowsBase):
             rows = list(changes.create)
             if row not in current:
                 rows += [u.create for u in changes.upsert if u.create is not None]
+            if rows and row.change.kind == "update" and not self.relation.can_move:
+                raise relocated(self._frozen(), changes.loc)
             self.show(changes, rows)
             created += rows
             owners += [row] * len(rows)
@@ -112,6 +116,11 @@ class ParentRows(RelatedRowsBase):
         names = [name for _, name in self.relation.pairs]
         for row, values in zip(owners, self.writer.values_of(created, names), strict=True):
             self._refer(row, values)
+
+    def _frozen(self) -> Problem:
+        names = " and ".join(sorted(self.relation.fields))
+        detail = f"{names} of {self.relation.source.table_context.name} cannot be changed."
+        return Problem(422, detail, kind="frozen")
 
     def _refer(self, row: NestedRow, parent: Values) -> None:
         values: dict[str, Any] = {field: parent[name] for field, name in self.relation.pairs}

@@ -6,10 +6,11 @@ from typing import Any
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json, to_json
+from starlette.exceptions import HTTPException
 
 from colonnade.errors import QueryError, error_entry
 from colonnade.query import NO_SCOPES, Scopes, did_you_mean, read_value
-from colonnade.resources.responses._problems import Problem, path_text
+from colonnade.resources.responses._problems import path_text
 from colonnade.resources.writes._changes import Change, Key
 from colonnade.resources.writes.nested._rows import (
     KeyReference,
@@ -26,8 +27,10 @@ from colonnade.resources.writes.nested._tables import (
     WritableTable,
 )
 from colonnade.resources.writes.nested._verbs import (
+    Impossible,
     Kind,
     known_verbs,
+    missing_parent,
     needed_operations,
     why_impossible,
 )
@@ -59,19 +62,21 @@ class NestedBody:
         self._count = 0
         self._scopes: dict[WritableTable, Scopes] = {}
         self._named: dict[Any, Loc] = {}
-        self._refusal: Problem | None = None
+        self._refusal: HTTPException | None = None
 
     def raise_errors(self) -> None:
         """Refuse a body that is not valid.
 
         Raises:
-            Problem: 403, the scope of a nested table denies access.
+            HTTPException: 401 or 403, the scope of a nested table denies access.
             QueryError: Anything else.
         """
         if self._refusal is not None:
             raise self._refusal
         if self.errors:
-            raise QueryError(self.errors[:MAX_ERRORS])
+            # An upsert is parsed as an update and as a create, which have errors in common.
+            distinct = {(entry["loc"], entry["msg"]): entry for entry in self.errors}
+            raise QueryError(list(distinct.values())[:MAX_ERRORS])
 
     def load(self, body: bytes) -> Any:
         """Parse the JSON of a body.
@@ -119,11 +124,18 @@ class NestedBody:
     ) -> list[NestedRow]:
         """Parse rows of one table; empty if one of them is not valid."""
         split = [self._split(table, raw) for raw, _ in raw_rows]
+        plain = table.reader(kind, omitted)
         readers = [
-            table.reader(kind, omitted | _set_by_relations(table, nested)) for _, nested in split
+            table.reader(kind, omitted | _set_by_relations(table, nested)) if nested else plain
+            for _, nested in split
         ]
         instances = self._instances(table, readers, [fields for fields, _ in split], raw_rows)
         scopes = self._scopes_of(table)
+        if not instances:  # the errors below them are listed too
+            for (_, loc), (_, nested), reader in zip(raw_rows, split, readers, strict=True):
+                self._relations(
+                    NestedRow(table, Change(kind, {}, scopes), reader, loc), nested, depth
+                )
         scope_values = self._scope_values(table, kind)
         rows = []
         for (_, loc), (_, nested), reader, instance in zip(
@@ -136,8 +148,9 @@ class NestedBody:
                 continue
             change = Change(kind, values, scopes, body=instance)
             row = NestedRow(table, change, reader, loc)
-            self._refuse_inverse(row, nested, omitted)
-            row.relations = self._relations(row, nested, depth)
+            if nested:
+                self._refuse_inverse(row, nested, omitted)
+                row.relations = self._relations(row, nested, depth)
             rows.append(row)
         return rows
 
@@ -237,9 +250,12 @@ class NestedBody:
     def _relation(
         self, row: NestedRow, relation: NestedRelation, value: Any, loc: Loc, depth: int
     ) -> RelationChanges:
-        changes = RelationChanges(relation, loc, self._scopes_of(relation.target))
+        changes = RelationChanges(
+            relation, loc, self._scopes_of(relation.target), self._link_scopes(relation)
+        )
         kind: Kind = "create" if row.change.kind == "create" else "update"
         verbs = self._verbs(relation, kind, value, loc)
+        self._refuse_several_rows(relation, verbs, loc)
         for verb, (argument, verb_loc) in verbs.items():
             self._use(relation, verb, verb_loc)
             if not self._is_possible(relation, kind, verb, verb_loc):
@@ -263,9 +279,6 @@ class NestedBody:
         if isinstance(value, dict) and (value or not is_list or kind == "update"):
             if not is_list and kind == "create" and not (value and value.keys() <= set(known)):
                 return {"create": (value, loc)}
-            if not is_list and kind == "create" and len(value) > 1:
-                message = f"{relation.name} is one row: use either create or connect"
-                self._refuse("relation", loc, message)
             for name in value.keys() - set(known):
                 message = f"Unknown operation {name}. Use {', '.join(known)}."
                 hint = did_you_mean(name, known)
@@ -276,6 +289,22 @@ class NestedBody:
         message = f"{relation.name} must be {plain if kind == 'create' else ''}{operations}"
         self._refuse("relation", loc, message)
         return {}
+
+    def _refuse_several_rows(
+        self, relation: NestedRelation, verbs: Iterable[Verb], loc: Loc
+    ) -> None:
+        """Refuse verbs that would give a relation to one row several rows, or none and one."""
+        if relation.relation.is_list:
+            return
+        removing = [verb for verb in verbs if verb in {"disconnect", "delete"}]
+        others = [verb for verb in verbs if verb not in removing]
+        replaces = not removing or {"create", "connect"}.issuperset(others)
+        if len(removing) > 1 or len(others) > 1 or not replaces:
+            names = " and ".join([*removing, *others])
+            message = f"{relation.name} is one row, so {names} cannot be combined"
+            self._refuse("relation", loc, message)
+        if relation.side == "parent" and removing == ["delete"] and not others:
+            self._refuse_if(missing_parent(relation, "delete"), (*loc, "delete"))
 
     def _use(self, relation: NestedRelation, verb: Verb, loc: Loc) -> None:
         """Record the operations that a verb needs, and refuse those that a Resource lacks."""
@@ -292,9 +321,12 @@ class NestedBody:
     def _is_possible(self, relation: NestedRelation, kind: Kind, verb: Verb, loc: Loc) -> bool:
         """Refuse what the foreign key of a relation does not allow."""
         impossible = why_impossible(relation, kind, verb)
+        self._refuse_if(impossible, loc)
+        return impossible is None
+
+    def _refuse_if(self, impossible: Impossible | None, loc: Loc) -> None:
         if impossible is not None:
             self._refuse(impossible.kind, loc, impossible.message)
-        return impossible is None
 
     def _read_many(
         self,
@@ -333,7 +365,8 @@ class NestedBody:
         if verb == "connect":
             reference = self._key(relation, value, loc)
             if reference is not None:
-                self._name((relation.target.shape.table, reference.key), loc)
+                if relation.side == "children":  # many rows may refer to one parent
+                    self._name((relation.target.shape.table, reference.key), loc)
                 changes.connect = [reference]
             return
         if not isinstance(value, dict):
@@ -389,7 +422,9 @@ class NestedBody:
             updated = self._updated(changes, row, [(raw, loc)], depth)
             creatable = relation.target.table_context.create.schema.model_fields
             has_key = all(column.name in creatable for column in relation.key_columns)
-            create = self._created(relation, [(raw, loc)], depth) if has_key else []
+            new = dict(raw)
+            self._pop_version(relation, new, loc)
+            create = self._created(relation, [(new, loc)], depth) if has_key else []
             if updated:
                 upserted.append(UpsertedRow(updated[0], next(iter(create), None)))
         return upserted
@@ -471,12 +506,21 @@ class NestedBody:
         scopes = self._scopes.get(table)
         if scopes is None:
             try:
-                scopes = table.table_context.scopes(self._request)
-            except Problem as problem:
-                self._refusal = self._refusal or problem
+                scopes = table.table_context.scopes(self._request, writing=True)
+            except HTTPException as error:
+                self._refusal = self._refusal or error
                 scopes = NO_SCOPES
             self._scopes[table] = scopes
         return scopes
+
+    def _link_scopes(self, relation: NestedRelation) -> Scopes:
+        if relation.link is None:
+            return NO_SCOPES
+        try:
+            return relation.link.scopes(self._request)
+        except HTTPException as error:
+            self._refusal = self._refusal or error
+            return NO_SCOPES
 
     def _scope_values(self, table: WritableTable, kind: Kind) -> Mapping[str, Any]:
         if kind == "update":

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
-from pydantic_core import to_json
+from fastapi import HTTPException
 from sqlalchemy import Connection
 
 from colonnade.errors import QueryError
@@ -32,7 +32,7 @@ class RowWriter(Protocol):
 
     def values_of(self, rows: Sequence[NestedRow], names: Sequence[str]) -> list[Values]: ...
 
-    def render(self, row: NestedRow) -> None: ...
+    def show_later(self, row: NestedRow) -> None: ...
 
 
 class RelatedRowsBase:
@@ -68,15 +68,10 @@ class RelatedRowsBase:
 
     def show_stored(self, items: list[tuple[RelationChanges, Key, Loc]]) -> None:
         """Add stored rows to the response."""
-        if not items:
-            return
-        context, writer = self.target.table_context, self.target.writer
-        keys = [key for _, key, _ in items]
-        current = writer.current(self.writer.connection, keys, self.scopes)
-        for (changes, key, loc), row in zip(items, current, strict=True):
+        for changes, key, loc in items:
             change = Change("update", {}, self.scopes, key)
-            shown = NestedRow(self.target, change, context.update, loc, written=row)
-            self.writer.render(shown)
+            shown = NestedRow(self.target, change, self.target.table_context.update, loc)
+            self.writer.show_later(shown)
             self.show(changes, [shown])
 
     def changed(self, key: Key, values: Values, loc: Loc) -> NestedRow:
@@ -85,13 +80,13 @@ class RelatedRowsBase:
         body: Any = None
         if values.keys() <= reader.schema.model_fields.keys():
             try:
-                body = reader.parse(to_json(values))
+                body = reader.parse_values(values)
             except QueryError as error:
                 raise QueryError([{**entry, "loc": loc} for entry in error.errors]) from None
         change = Change("update", values, self.scopes, key, body=body, checked=frozenset(values))
         return NestedRow(self.target, change, reader, loc, is_locked=True)
 
-    def not_found(self, loc: Loc, *, related: bool = False) -> Problem:
+    def not_found(self, loc: Loc, *, related: bool = False) -> HTTPException:
         """Build the 404 of a row that the body names.
 
         Args:
@@ -104,7 +99,7 @@ class RelatedRowsBase:
             problem.detail = f"This {name} is not in {self.relation.name}."
         return relocated(problem, loc)
 
-    def precondition_failed(self, loc: Loc) -> Problem:
+    def precondition_failed(self, loc: Loc) -> HTTPException:
         """Build the 412 of a row that has another version than the body expects."""
         name = self.target.table_context.name
         detail = f"This {name} has changed since it was read. Read it again."

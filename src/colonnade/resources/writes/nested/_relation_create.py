@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from colonnade.errors import QueryError, error_entry
 from colonnade.models import Idempotency
-from colonnade.query import Scopes
+from colonnade.query import NO_SCOPES, Scopes
 from colonnade.resources._reads import path_of
 from colonnade.resources._table_context import render_row
 from colonnade.resources.responses._bodies import JSONBody
@@ -66,7 +66,9 @@ class RelationCreate:
                 if problem.kind == "foreign_key":
                     await self._require_parent(request, key, source_scopes)
                 raise
-        nested = self._nested(changes, key, source_scopes)
+        link = self.relation.link
+        link_scopes = NO_SCOPES if link is None else link.scopes(request)
+        nested = self._nested(changes, key, source_scopes, link_scopes)
         return await self._source_execution.run(request, nested, respond)
 
     @property
@@ -101,7 +103,7 @@ class RelationCreate:
             raise context.not_found()
 
     def _nested(
-        self, changes: ChangeSet | NestedChanges, key: Key, scopes: Scopes
+        self, changes: ChangeSet | NestedChanges, key: Key, scopes: Scopes, link_scopes: Scopes
     ) -> NestedChanges:
         """The same as a nested body of a row that is not changed itself."""
         parent = NestedRow(
@@ -111,7 +113,7 @@ class RelationCreate:
             ("body",),
             is_given=True,
         )
-        related = RelationChanges(self.relation, ("body",), changes.scopes)
+        related = RelationChanges(self.relation, ("body",), changes.scopes, link_scopes)
         if isinstance(changes, NestedChanges):
             related.create = changes.rows
             tables = changes.tables

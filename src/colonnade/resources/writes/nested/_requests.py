@@ -7,6 +7,7 @@ from pydantic_core import to_json
 
 from colonnade.errors import QueryError, error_entry
 from colonnade.query import Scopes
+from colonnade.resources._scoping import scopes_of
 from colonnade.resources.responses._bodies import json_body, read_body
 from colonnade.resources.writes._changes import Key
 from colonnade.resources.writes._hooks import WriteKind
@@ -39,11 +40,7 @@ class NestedParser:
         return body if is_nested else None
 
     async def create(
-        self,
-        request: Request,
-        body: bytes,
-        scopes: Scopes,
-        omitted: frozenset[str] = frozenset(),
+        self, request: Request, body: bytes, omitted: frozenset[str] = frozenset()
     ) -> NestedChanges:
         """Parse a new row, without fields that the relation of the path sets."""
         parsed = NestedBody(request, self._table, self._max_rows)
@@ -52,9 +49,9 @@ class NestedParser:
             raw = _object(parsed.load(text), ("body",))
             return parsed.create([(raw, ("body",))], omitted)
 
-        return await self._changes(request, parsed, "create", await read_body(body, read), scopes)
+        return await self._changes(request, parsed, "create", await read_body(body, read))
 
-    async def create_many(self, request: Request, body: bytes, scopes: Scopes) -> NestedChanges:
+    async def create_many(self, request: Request, body: bytes) -> NestedChanges:
         """Parse new rows."""
         parsed = NestedBody(request, self._table, self._max_rows)
 
@@ -70,13 +67,12 @@ class NestedParser:
                 raw_rows.append((_object(item, loc), loc))
             return parsed.create(raw_rows)
 
-        return await self._changes(request, parsed, "create", await read_body(body, read), scopes)
+        return await self._changes(request, parsed, "create", await read_body(body, read))
 
     async def update(
         self,
         request: Request,
         body: bytes,
-        scopes: Scopes,
         key: Key,
         expected: frozenset[str] | None,
     ) -> NestedChanges:
@@ -87,7 +83,7 @@ class NestedParser:
             raw = _object(parsed.load(text), ("body",))
             return parsed.update(raw, ("body",), key, expected)
 
-        return await self._changes(request, parsed, "update", await read_body(body, read), scopes)
+        return await self._changes(request, parsed, "update", await read_body(body, read))
 
     async def _changes(
         self,
@@ -95,13 +91,19 @@ class NestedParser:
         parsed: NestedBody,
         kind: WriteKind,
         rows: list[NestedRow],
-        scopes: Scopes,
     ) -> NestedChanges:
         await run_guards(request, parsed, kind)
         parsed.raise_errors()
         written: set[tuple[WritableTable, WriteKind]] = {(self._table, kind)}
         written |= {(table, used) for table, used in parsed.uses if used != "link"}
-        return NestedChanges(kind, rows, frozenset(written), scopes)
+        return NestedChanges(kind, rows, frozenset(written), self._all_scopes(request))
+
+    def _all_scopes(self, request: Request) -> Scopes:
+        """The scopes of all tables that nested writes reach: they decide what a response shows."""
+        context = self._table.table_context
+        return scopes_of(
+            request, context.db, lambda: [*context.tables(), *self._table.all_reached()]
+        )
 
 
 def _object(value: Any, loc: tuple[str | int, ...]) -> dict[str, Any]:

@@ -2,28 +2,37 @@
 
 from pydantic_core import to_json
 
+from colonnade.resources._table_context import render_row
 from colonnade.resources.writes.nested._rows import NestedRow, RelationChanges
 
 
-def body_of(row: NestedRow) -> bytes:
+def body_of(row: NestedRow) -> str:
     """Return the JSON of a row, with the related rows that the request wrote.
 
     Args:
-        row: The row, whose ``written`` is rendered.
+        row: The row.
+
+    Raises:
+        UnreadableRowError: A row cannot be rendered.
     """
-    body: bytes = row.written.body
+    view = row.table.table_context.view
+    body = row.written.body
+    if not (isinstance(body, str) and view.is_exact):
+        body = render_row(view, body).decode()
+    if not row.relations:
+        return str(body)
     always_included = row.table.table_context.queryable.always_included
     parts = [body[1:-1]] if len(body) > 2 else []
     parts += [
-        to_json(changes.relation.name) + b":" + _related(changes)
+        f"{to_json(changes.relation.name).decode()}:{_related(changes)}"
         for changes in row.relations
         if changes.relation.name not in always_included
     ]
-    return b"{" + b",".join(parts) + b"}"
+    return f"{{{','.join(parts)}}}"
 
 
-def _related(changes: RelationChanges) -> bytes:
+def _related(changes: RelationChanges) -> str:
     bodies = [body_of(row) for row in changes.results]
     if changes.relation.relation.is_list:
-        return b"[" + b",".join(bodies) + b"]"
-    return bodies[0] if bodies else b"null"
+        return f"[{','.join(bodies)}]"
+    return bodies[0] if bodies else "null"

@@ -50,10 +50,36 @@ class NestedRow:
     is_given: bool = False
     written: Any = None
 
+    @property
+    def fields_of_relations(self) -> dict[str, Loc]:
+        """Where the body has the fields that relations set, by their names in a body."""
+        columns = self.table.shape.columns
+        found = {columns[name].body_name: self.loc for name in self.change.checked}
+        for changes in self.relations:
+            if changes.relation.side == "parent":
+                loc = changes.connect[0].loc if changes.connect else changes.loc
+                found |= {columns[name].body_name: loc for name in changes.relation.fields}
+        return found
+
     def copy(self) -> "NestedRow":
         """Copy the row with all nested rows, so that a retry starts from the original values."""
-        relations = [changes.copy() for changes in self.relations]
-        return replace(self, change=self.change.copy(), relations=relations)
+        relations = [changes.copy() for changes in self.relations] if self.relations else []
+        return NestedRow(
+            self.table,
+            self.change.copy(),
+            self.reader,
+            self.loc,
+            relations,
+            self.is_locked,
+            self.is_given,
+        )
+
+    @property
+    def key(self) -> Key:
+        """The key of the row; that of a new row exists once it is written."""
+        if not self.change.key:
+            self.change.key = self.table.writer.rows.key_of(self.written)
+        return self.change.key
 
 
 @dataclass(slots=True, eq=False)
@@ -84,7 +110,7 @@ class NestedChanges:
         kind: What happens to the rows of the Resource.
         rows: These rows.
         tables: The tables that the body writes, with what it does to them.
-        scopes: The scopes of the request, for the table of the Resource.
+        scopes: The scopes of the request, for all tables that nested writes reach.
     """
 
     kind: WriteKind
@@ -110,6 +136,7 @@ class RelationChanges:
         relation: The relation.
         loc: Where the body has them.
         scopes: The scopes of the request, for the related table.
+        link_scopes: The scopes of the request, for the link table.
         create: The rows to create.
         connect: The existing rows to connect.
         disconnect: The rows to disconnect.
@@ -125,6 +152,7 @@ class RelationChanges:
     relation: NestedRelation
     loc: Loc
     scopes: Scopes
+    link_scopes: Scopes
     create: list[NestedRow] = field(default_factory=list)
     connect: list[KeyReference] = field(default_factory=list)
     disconnect: list[KeyReference] = field(default_factory=list)

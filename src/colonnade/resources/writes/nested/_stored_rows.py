@@ -3,9 +3,20 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, FromClause, select, tuple_, type_coerce
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    Select,
+    and_,
+    select,
+    tuple_,
+    type_coerce,
+)
 
+from colonnade.database import Plan
 from colonnade.query import Scopes, compared_type
+from colonnade.resources.writes._bulk_statements import has_plain_array, unnested
 from colonnade.resources.writes._changes import Key
 from colonnade.resources.writes._rules import Values
 from colonnade.resources.writes.nested._tables import WritableTable
@@ -22,6 +33,7 @@ class StoredRows:
 
     def __init__(self, connection: Connection, table: WritableTable, scopes: Scopes) -> None:
         self._connection = connection
+        self._context = table.table_context
         self._shape = table.shape
         self._scopes = scopes
 
@@ -47,24 +59,66 @@ class StoredRows:
         """
         if not values:
             return {}
-        rows = self._shape.table.alias()
         key_names = [column.name for column in self._shape.primary_key]
-        returned = list(dict.fromkeys([*key_names, *fields]))
-        columns = [self._column(rows, name) for name in returned]
-        statement = (
-            select(*columns)
-            .where(
-                _any_of([self._compared(rows, name) for name in names], values),
-                *self._scopes.clauses(self._shape.table, rows),
+        returned = tuple(dict.fromkeys([*key_names, *fields]))
+        structure = ("stored", tuple(names), returned, self._scopes.structure)
+        parameters = dict(self._scopes.binds())
+        if self._has_arrays(names):
+            plan = self._context.plans.get(
+                None if self._scopes.structure is None else structure,
+                lambda: Plan(self._statement_of_arrays(names, returned, key_names)),
             )
+            parts = zip(*values, strict=True)
+            parameters |= {f"any_{index}": list(part) for index, part in enumerate(parts)}
+            result = plan.run(self._connection, parameters)
+        else:
+            rows = self._shape.table.alias()
+            chosen = _any_of([self._compared(rows, name) for name in names], values)
+            statement = self._statement(rows, chosen, returned, key_names)
+            result = self._connection.execute(statement, parameters)
+        found: dict[Key, Values] = {}
+        for row in result.all():
+            row_values = dict(zip(returned, row, strict=True))
+            found[tuple(row[: len(key_names)])] = row_values
+        return found
+
+    def _has_arrays(self, names: Sequence[str]) -> bool:
+        """Whether the values can be passed as arrays, in a statement that is built once."""
+        columns = (self._shape.columns[name].column for name in names)
+        return self._context.backend == "postgresql" and all(
+            has_plain_array(column.type) for column in columns
+        )
+
+    def _statement_of_arrays(
+        self, names: Sequence[str], returned: Sequence[str], key_names: Sequence[str]
+    ) -> Select[Any]:
+        rows = self._shape.table.alias()
+        types = {
+            f"any_{index}": compared_type(self._shape.columns[name])
+            for index, name in enumerate(names)
+        }
+        input_rows = unnested(types)
+        chosen = and_(
+            *(
+                self._column(rows, name) == input_rows.c[f"any_{index}"]
+                for index, name in enumerate(names)
+            )
+        )
+        return self._statement(rows, chosen, returned, key_names).select_from(rows, input_rows)
+
+    def _statement(
+        self,
+        rows: FromClause,
+        chosen: ColumnElement[bool],
+        returned: Sequence[str],
+        key_names: Sequence[str],
+    ) -> Select[Any]:
+        return (
+            select(*(self._column(rows, name) for name in returned))
+            .where(chosen, *self._scopes.clauses(self._shape.table, rows))
             .order_by(*(self._column(rows, name) for name in key_names))
             .with_for_update(of=rows)
         )
-        found: dict[Key, Values] = {}
-        for row in self._connection.execute(statement, dict(self._scopes.binds())):
-            row_values = dict(zip(returned, row, strict=True))
-            found[tuple(row_values[name] for name in key_names)] = row_values
-        return found
 
     def _column(self, rows: FromClause, name: str) -> Any:
         return rows.c[self._shape.columns[name].column.key]

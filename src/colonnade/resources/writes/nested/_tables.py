@@ -113,6 +113,18 @@ class WritableTable:
         reached = [name for table in tables for name in table.table_context.tables()]
         return list(dict.fromkeys([*reached, *(name for link in links for name in link.tables())]))
 
+    def all_written(self) -> list[Table]:
+        """Return the database tables that nested writes write, whose write scopes apply."""
+        tables = self.all_tables()
+        written = [name for table in tables for name in table.table_context.written_tables]
+        links = [
+            relation.link.table
+            for table in tables
+            for relation in table.relations.values()
+            if relation.link is not None
+        ]
+        return list(dict.fromkeys([*written, *links]))
+
     def reader(
         self, kind: Literal["create", "update"], omitted: frozenset[str] = frozenset()
     ) -> BodyReader:
@@ -207,9 +219,17 @@ class NestedRelation:
 
     @property
     def can_move(self) -> bool:
-        """Whether an update may change the foreign key."""
-        columns = self.referring.columns
-        return not any(columns[name].frozen for name in self.fields)
+        """Whether an update may change the foreign key.
+
+        The Resource of the related rows decides whether they can be moved; a row that has the
+        foreign key itself is moved because its own Resource nests the relation.
+        """
+        columns = [self.referring.columns[name] for name in self.fields]
+        fields = self.target.table_context.update.schema.model_fields
+        is_moved_here = self.side == "parent"
+        return not any(column.frozen for column in columns) and all(
+            is_moved_here or column.primary_key or column.name in fields for column in columns
+        )
 
     def _refusal(self, why: str) -> ModelError:
         return ModelError(

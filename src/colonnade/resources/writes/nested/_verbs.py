@@ -70,12 +70,21 @@ def why_impossible(relation: NestedRelation, kind: Kind, verb: Verb) -> Impossib
     names = " and ".join(sorted(relation.fields))
     owner = relation.referring.model.__name__
     is_new = relation.side == "parent" and kind == "create"
-    if verb in {"connect", "disconnect", "set"} and not relation.can_move and not is_new:
+    moves = {"connect", "disconnect", "set"}
+    if relation.side == "parent":
+        moves |= {"create", "delete"}
+    if verb in moves and not relation.can_move and not is_new:
         return Impossible("frozen", f"{names} of {owner} cannot be changed")
-    if verb == "disconnect" and not relation.is_nullable:
-        message = f"{names} of {owner} is required, so its rows cannot be disconnected"
-        return Impossible("required", message)
-    return None
+    return missing_parent(relation, verb) if verb == "disconnect" else None
+
+
+def missing_parent(relation: NestedRelation, verb: Verb) -> Impossible | None:
+    """Return that a verb would leave a row without a required foreign key; None if it may."""
+    if relation.is_nullable:
+        return None
+    names = " and ".join(sorted(relation.fields))
+    owner = relation.referring.model.__name__
+    return Impossible("required", f"{names} of {owner} is required, so {verb} is not possible")
 
 
 def allowed_verbs(

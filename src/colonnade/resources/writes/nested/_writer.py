@@ -5,16 +5,17 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from colonnade.query import Scopes
-from colonnade.resources._table_context import render_row
+from colonnade.errors import QueryError, error_entry
+from colonnade.query import NO_SCOPES, Scopes
+from colonnade.resources.responses._problems import path_text
 from colonnade.resources.writes._changes import Change, ChangeSet, Key
 from colonnade.resources.writes._hooked_writes import complete
 from colonnade.resources.writes._row_writes import WrittenRow
-from colonnade.resources.writes._rules import Values
+from colonnade.resources.writes._rules import Values, outside_scope
 from colonnade.resources.writes.nested._children import ChildRows
 from colonnade.resources.writes.nested._hook_calls import HookCalls
 from colonnade.resources.writes.nested._link_rows import LinkedRows
-from colonnade.resources.writes.nested._located_errors import located
+from colonnade.resources.writes.nested._located_errors import located, relocated
 from colonnade.resources.writes.nested._parents import ParentRows
 from colonnade.resources.writes.nested._response import body_of
 from colonnade.resources.writes.nested._rows import Loc, NestedRow, RelationChanges
@@ -40,6 +41,8 @@ class NestedWriter:
         self._hooks = hooks
         self._one_by_one = one_by_one
         self._written: dict[WritableTable, list[NestedRow]] = {}
+        self._shown: dict[WritableTable, list[NestedRow]] = {}
+        self._updated: dict[tuple[Any, Key], Loc] = {}
 
     def write_all(self, rows: list[NestedRow]) -> list[WrittenRow]:
         """Execute a body, and return its rows with what was written below them.
@@ -51,15 +54,25 @@ class NestedWriter:
         self.write(rows)
         for table, written in self._written.items():
             self._finish(table, written)
+        for table, shown in self._shown.items():
+            self._read(table, shown)
         shown = [
             below for row in rows for below in (row.relations[0].results if row.is_given else [row])
         ]
-        return [WrittenRow(body_of(row), row.written.state, row.written.key) for row in shown]
+        return [
+            WrittenRow(body_of(row).encode(), row.written.state, row.written.key) for row in shown
+        ]
 
     def write(self, rows: list[NestedRow]) -> None:
-        """Create or update rows of one table, all of one kind, with what is nested in them."""
+        """Create or update rows of one table, all of one kind, with what is nested in them.
+
+        Raises:
+            QueryError: A row is updated twice.
+        """
         if not rows:
             return
+        for row in rows:
+            self._refuse_second_update(row)
         handlers: list[RelatedRows] = [
             self._handler(relation, changes)
             for relation in rows[0].table.relations.values()
@@ -70,6 +83,15 @@ class NestedWriter:
         self._write_rows(rows)
         for handler in handlers:
             handler.after()
+
+    def _refuse_second_update(self, row: NestedRow) -> None:
+        """Refuse a row that the body reaches twice, as through two related rows."""
+        if row.change.kind != "update":
+            return
+        first = self._updated.setdefault((row.table.shape.table, row.change.key), row.loc)
+        if first is not row.loc:
+            message = f"This row is also at {path_text(first)}"
+            raise QueryError([error_entry("duplicate", row.loc, message)])
 
     def _handler(
         self, relation: NestedRelation, changes: list[tuple[NestedRow, RelationChanges]]
@@ -109,8 +131,6 @@ class NestedWriter:
             )
             for row, written_row in zip(rows, written, strict=True):
                 row.written = written_row
-        for row in rows:
-            row.change.key = table.writer.rows.key_of(row.written)
 
     def _lock(self, rows: list[NestedRow]) -> None:
         """Lock rows that are not written.
@@ -135,6 +155,7 @@ class NestedWriter:
         return located(
             row.loc,
             table.shape,
+            fields=row.fields_of_relations,
             missing_reference=lambda: table.writer.rows.foreign_keys.first_missing(
                 self.connection, [values]
             ),
@@ -152,8 +173,13 @@ class NestedWriter:
             return
         changes = [Change("delete", {}, scopes, key) for key, _ in keys]
         if self._hooks is not None and table.hooks.any("delete"):
-            with located(keys[0][1], table.shape, deleting=True):
-                self._hooks.delete(table, changes)
+            locs = dict(keys)
+
+            def at(key: Key) -> Any:
+                return located(locs[key], table.shape, deleting=True)
+
+            with at(keys[0][0]):
+                self._hooks.delete(table, changes, at)
         elif self._one_by_one:
             for change, (_, loc) in zip(changes, keys, strict=True):
                 with located(loc, table.shape, deleting=True):
@@ -170,39 +196,40 @@ class NestedWriter:
         table = rows[0].table
         key_names = [column.name for column in table.shape.primary_key]
         if set(names) <= set(key_names):
-            return [dict(zip(key_names, row.change.key, strict=True)) for row in rows]
-        keys = [row.change.key for row in rows]
-        found = self.stored(table, rows[0].change.scopes).by_key(keys, names)
+            return [dict(zip(key_names, row.key, strict=True)) for row in rows]
+        keys = [row.key for row in rows]
+        # Rows that a hook or a membership is yet to bring into the scope have values too.
+        found = self.stored(table, NO_SCOPES).by_key(keys, names)
         return [found[key] for key in keys]
 
     def _finish(self, table: WritableTable, rows: list[NestedRow]) -> None:
         """Check the condition of the scope, and read rows that show what was written after them."""
-        writer = table.writer
-        scopes = rows[0].change.scopes
-        keys = [row.change.key for row in rows]
-        if self._one_by_one:
-            for row in rows:
-                with self._located(row):
-                    writer.check_scope(self.connection, [row.change.key], scopes)
-        else:
-            writer.check_scope(self.connection, keys, scopes)
-        context = table.table_context
-        if context.view.relations:
-            for row, current in zip(
-                rows, writer.current(self.connection, keys, scopes), strict=True
-            ):
-                row.written = current or row.written
-        for row in rows:
-            self.render(row)
+        writer, scopes = table.writer, rows[0].change.scopes
+        scope = scopes.written(table.shape.table)
+        # The statements themselves keep the values of a scope; hooks may not.
+        if scope is not None and (scope.condition is not None or self._hooks is not None):
+            if self._one_by_one:
+                for row in rows:
+                    with self._located(row):
+                        writer.check_scope(self.connection, [row.key], scopes)
+            else:
+                writer.check_scope(self.connection, [row.key for row in rows], scopes)
+        if table.table_context.view.relations:
+            current = writer.current(self.connection, [row.key for row in rows], scopes)
+            for row, found in zip(rows, current, strict=True):
+                row.written = found or row.written
 
-    def render(self, row: NestedRow) -> None:
-        """Render the body of a written row.
+    def show_later(self, row: NestedRow) -> None:
+        """Read a stored row for the response, after everything is written."""
+        self._shown.setdefault(row.table, []).append(row)
 
-        Raises:
-            UnreadableRowError: The row cannot be rendered.
-        """
-        body = render_row(row.table.table_context.view, row.written.body)
-        row.written = WrittenRow(body, row.written.state, row.written.key)
+    def _read(self, table: WritableTable, rows: list[NestedRow]) -> None:
+        keys = [row.key for row in rows]
+        found = table.writer.current(self.connection, keys, rows[0].change.scopes)
+        for row, stored in zip(rows, found, strict=True):
+            if stored is None:
+                raise relocated(outside_scope(table.shape), row.loc)
+            row.written = stored
 
 
 def _changes_of(
