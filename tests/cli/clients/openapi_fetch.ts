@@ -136,17 +136,14 @@ async function writesProjectsWithTheirTasks(): Promise<void> {
     body: { name: "Wrong", slug: "wrong", tasks: [{ priority: "low" }] },
   });
   assert.deepEqual(wrong.error!.errors?.[0]?.loc, ["body", "tasks", 0, "title"]);
-  const unknown = await api.PATCH("/projects/{id}", {
-    params: { path },
-    // @ts-expect-error: no such verb
-    body: { tasks: { remove: [write!.id] } },
-  });
+  // @ts-expect-error: no such verb
+  const remove: components["schemas"]["ProjectTasksChanges"] = { remove: [write!.id] };
+  const unknown = await api.PATCH("/projects/{id}", { params: { path }, body: { tasks: remove } });
   assert.equal(unknown.error!.status, 422);
-  const moved = await api.POST("/projects", {
-    // @ts-expect-error: the relation sets the project
-    body: { name: "Wrong", slug: "wrong", tasks: [{ title: "x", project_id: 1 }] },
-  });
-  assert.equal(moved.error!.status, 422);
+  // @ts-expect-error: the relation sets the project
+  const moved: components["schemas"]["ProjectTasksCreate"] = { title: "x", project_id: 1 };
+  const body = { name: "Wrong", slug: "wrong", tasks: [moved] };
+  assert.equal((await api.POST("/projects", { body })).error!.status, 422);
   await api.DELETE("/projects/{id}", { params: { path } });
 }
 

@@ -33,17 +33,17 @@ from tracker_client.models import (
     TaskInclude,
     TaskOrderBy,
     TaskPriority,
-    TaskRead,
     TaskStatus,
     TaskSubtasksCreate,
     TaskUpdateWithRelations,
+    TaskWritten,
 )
 
 client = Client(base_url=sys.argv[1])
 
 body = TaskCreateWithRelations(title="From Python", priority=TaskPriority.HIGH)
 task = create_task.sync(client=client, body=body)
-assert isinstance(task, TaskRead), task
+assert isinstance(task, TaskWritten), task
 assert task.status is TaskStatus.PENDING
 
 link = TaskAssignmentLink(role=TaskAssignmentRole.REVIEWER)
@@ -51,7 +51,7 @@ link_task_worker.sync(task.id, "@claude-code", client=client, body=link)
 changed = update_task.sync(
     task.id, client=client, body=TaskUpdateWithRelations(progress_percent=50)
 )
-assert isinstance(changed, TaskRead)
+assert isinstance(changed, TaskWritten)
 assert changed.progress_percent == 50
 
 web = ListTasksRelationFilters.from_dict({"project__slug": "web"})

@@ -223,6 +223,27 @@ class TestBodies:
         assert changes["set"] == {**array_of("ShelfBooksKey"), "uniqueItems": True}
         assert components["ShelfBooksKey"]["required"] == ["library", "number"]
 
+    def test_an_upsert_has_the_key_and_the_version_of_a_row_that_may_exist(
+        self, db: Database
+    ) -> None:
+        class Team(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            workers: list["Worker"] = Relationship()
+
+        class Worker(Versioned, table=True):
+            id: str = Field(primary_key=True)
+            name: str
+            team_id: int | None = Field(default=None, foreign_key="team.id")
+
+        db.create_all()
+        workers = Resource(Worker, db)
+        components = components_of(Resource(Team, db, nested={"workers": workers}), workers)
+        changes = properties_of(components["TeamWorkersChanges"])
+        assert changes["upsert"] == array_of("TeamWorkersUpsert")
+        upsert = components["TeamWorkersUpsert"]
+        assert properties_of(upsert).keys() == {"id", "name", "version"}
+        assert sorted(upsert["required"]) == ["id", "name"]
+
     def test_verbs_that_a_resource_does_not_allow_are_left_out(self, db: Database) -> None:
         class Project(SQLModel, table=True):
             id: int | None = Field(default=None, primary_key=True)
