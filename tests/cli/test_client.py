@@ -112,10 +112,13 @@ def test_the_example_of_each_body_creates_a_row(demo: ServedApp) -> None:
 
 def test_the_document_is_short_and_names_its_enums(demo: ServedApp) -> None:
     document = document_of(demo)
-    assert len(json.dumps(document)) < 200 * 1024
+    assert len(json.dumps(document)) < 240 * 1024
     for path, operations in document["paths"].items():
         for operation in operations.values():
             assert len(operation.get("parameters", ())) <= 90, path
     assert '"enum"' not in json.dumps(document["paths"])
-    names = {"TaskStatus", "TaskOrderBy", "Deleted", "TaskAssignmentLink", "TaskWithRelations"}
+    names = {
+        "TaskStatus", "TaskOrderBy", "Deleted", "TaskAssignmentLink", "TaskWithRelations",
+        "ProjectCreateWithRelations", "ProjectTasksCreate", "ProjectTasksChanges", "ProjectWritten",
+    }  # fmt: skip
     assert names <= document["components"]["schemas"].keys()

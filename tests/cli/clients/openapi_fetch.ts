@@ -97,6 +97,56 @@ async function linksAndReadsTrees(): Promise<void> {
   assert.ok((await api.DELETE("/tasks:batch", { params: { query: { key } } })).data);
 }
 
+async function writesProjectsWithTheirTasks(): Promise<void> {
+  const made = await api.POST("/projects", {
+    body: {
+      name: "From TypeScript",
+      slug: "from-typescript",
+      tasks: [
+        { title: "Plan", subtasks: [{ title: "Read" }], labels: [{ name: "typescript" }] },
+        { title: "Write" },
+      ],
+    },
+  });
+  assert.equal(made.response.status, 201);
+  const project: components["schemas"]["ProjectWritten"] = made.data!;
+  const [plan, write] = project.tasks!;
+  assert.equal(plan!.project_id, project.id);
+  assert.equal(plan!.subtasks![0]!.title, "Read");
+
+  const label = plan!.labels![0]!;
+  const changes: components["schemas"]["ProjectTasksChanges"] = {
+    create: [{ title: "Check" }],
+    update: [{ id: write!.id, status: "completed", labels: { connect: [label.id] } }],
+    delete: [{ id: plan!.id }],
+  };
+  const path = { id: project.id };
+  const changed = await api.PATCH("/projects/{id}", {
+    params: { path },
+    body: { name: "Changed", tasks: changes },
+  });
+  assert.equal(changed.data!.name, "Changed");
+  assert.deepEqual(changed.data!.tasks!.map((task) => task.title), ["Write", "Check"]);
+
+  const added = await api.POST("/projects/{id}/tasks", { params: { path }, body: { title: "Add" } });
+  assert.equal(added.data!.project_id, project.id);
+
+  const wrong = await api.POST("/projects", {
+    // @ts-expect-error: a nested task needs a title
+    body: { name: "Wrong", slug: "wrong", tasks: [{ priority: "low" }] },
+  });
+  assert.deepEqual(wrong.error!.errors?.[0]?.loc, ["body", "tasks", 0, "title"]);
+  // @ts-expect-error: no such verb
+  const remove: components["schemas"]["ProjectTasksChanges"] = { remove: [write!.id] };
+  const unknown = await api.PATCH("/projects/{id}", { params: { path }, body: { tasks: remove } });
+  assert.equal(unknown.error!.status, 422);
+  // @ts-expect-error: the relation sets the project
+  const moved: components["schemas"]["ProjectTasksCreate"] = { title: "x", project_id: 1 };
+  const body = { name: "Wrong", slug: "wrong", tasks: [moved] };
+  assert.equal((await api.POST("/projects", { body })).error!.status, 422);
+  await api.DELETE("/projects/{id}", { params: { path } });
+}
+
 async function isToldWhatIsWrong(): Promise<void> {
   // @ts-expect-error: no such status, which the server says as well
   const wrong = await api.POST("/tasks", { body: { title: "x", status: "nonsense" } });
@@ -114,5 +164,6 @@ async function isToldWhatIsWrong(): Promise<void> {
 await createsReadsPatchesAndDeletes();
 await filtersOrdersAndIncludes();
 await linksAndReadsTrees();
+await writesProjectsWithTheirTasks();
 await isToldWhatIsWrong();
 console.log("done");

@@ -7,6 +7,7 @@ import sys
 
 from tracker_client import Client
 from tracker_client.api.labels import list_labels
+from tracker_client.api.projects import create_project, delete_project, update_project
 from tracker_client.api.tasks import (
     create_task,
     delete_task,
@@ -19,29 +20,38 @@ from tracker_client.models import (
     Deleted,
     ListTasksRelationFilters,
     ProblemDetails,
+    ProjectCreateWithRelations,
+    ProjectTasksChanges,
+    ProjectTasksCreate,
+    ProjectTasksUpdate,
+    ProjectUpdateWithRelations,
+    ProjectWritten,
     TaskAssignmentLink,
     TaskAssignmentRole,
-    TaskCreate,
+    TaskCreateWithRelations,
     TaskField,
     TaskInclude,
     TaskOrderBy,
     TaskPriority,
-    TaskRead,
     TaskStatus,
-    TaskUpdate,
+    TaskSubtasksCreate,
+    TaskUpdateWithRelations,
+    TaskWritten,
 )
 
 client = Client(base_url=sys.argv[1])
 
-body = TaskCreate(title="From Python", priority=TaskPriority.HIGH)
+body = TaskCreateWithRelations(title="From Python", priority=TaskPriority.HIGH)
 task = create_task.sync(client=client, body=body)
-assert isinstance(task, TaskRead), task
+assert isinstance(task, TaskWritten), task
 assert task.status is TaskStatus.PENDING
 
 link = TaskAssignmentLink(role=TaskAssignmentRole.REVIEWER)
 link_task_worker.sync(task.id, "@claude-code", client=client, body=link)
-changed = update_task.sync(task.id, client=client, body=TaskUpdate(progress_percent=50))
-assert isinstance(changed, TaskRead)
+changed = update_task.sync(
+    task.id, client=client, body=TaskUpdateWithRelations(progress_percent=50)
+)
+assert isinstance(changed, TaskWritten)
 assert changed.progress_percent == 50
 
 web = ListTasksRelationFilters.from_dict({"project__slug": "web"})
@@ -59,6 +69,21 @@ assert all(row.project.slug == "web" for row in listed)
 
 titles = list_tasks.sync(client=client, fields=[TaskField.ID, TaskField.TITLE], limit=1)
 assert [set(row.to_dict()) for row in titles] == [{"id", "title"}]
+
+plan = ProjectTasksCreate(title="Plan", subtasks=[TaskSubtasksCreate(title="Read")])
+report = ProjectCreateWithRelations(name="From Python", slug="from-python", tasks=[plan])
+project = create_project.sync(client=client, body=report)
+assert isinstance(project, ProjectWritten), project
+assert project.tasks[0].subtasks[0].title == "Read"
+changes = ProjectTasksChanges(
+    update=[ProjectTasksUpdate(id=project.tasks[0].id, status=TaskStatus.COMPLETED)],
+    create=[ProjectTasksCreate(title="Write")],
+)
+project_changes = ProjectUpdateWithRelations(tasks=changes)
+project = update_project.sync(project.id, client=client, body=project_changes)
+assert isinstance(project, ProjectWritten), project
+assert [task.title for task in project.tasks] == ["Plan", "Write"]
+delete_project.sync(project.id, client=client)
 
 labels = list_labels.sync(client=client)
 assert labels

@@ -107,9 +107,15 @@ class TestBodies:
         body = components["ProjectCreateWithRelations"]
         assert body["required"] == ["name"]
         assert properties_of(body)["tasks"] == {
-            "anyOf": [array_of("ProjectTasksCreate"), ref("ProjectTasksCreateOrConnect")]
+            "anyOf": [
+                array_of("ProjectTasksCreate"),
+                ref("ProjectTasksToCreate"),
+                ref("ProjectTasksToConnect"),
+            ]
         }
-        assert properties_of(components["ProjectTasksCreateOrConnect"]) == {
+        assert components["ProjectTasksToCreate"]["required"] == ["create"]
+        assert components["ProjectTasksToConnect"]["required"] == ["connect"]
+        assert properties_of(components["ProjectTasksToConnect"]) == {
             "create": array_of("ProjectTasksCreate"),
             "connect": {
                 "type": "array",
@@ -181,7 +187,14 @@ class TestBodies:
         profiles = Resource(Profile, db)
         components = components_of(Resource(Author, db, nested={"profile": profiles}), profiles)
         created = properties_of(components["AuthorCreateWithRelations"])["profile"]
-        assert created == {"anyOf": [ref("ProfileCreate"), ref("AuthorProfileCreateOrConnect")]}
+        assert created == {
+            "anyOf": [
+                ref("ProfileCreate"),
+                ref("AuthorProfileToCreate"),
+                ref("AuthorProfileToConnect"),
+            ]
+        }
+        assert properties_of(components["AuthorProfileToConnect"]).keys() == {"connect"}
         changed = properties_of(components["AuthorUpdateWithRelations"])["profile"]
         assert changed == {"anyOf": [ref("AuthorProfileChanges"), {"type": "null"}]}
         assert properties_of(components["AuthorProfileChanges"]) == {
@@ -209,6 +222,27 @@ class TestBodies:
         changes = properties_of(components["ShelfBooksChanges"])
         assert changes["set"] == {**array_of("ShelfBooksKey"), "uniqueItems": True}
         assert components["ShelfBooksKey"]["required"] == ["library", "number"]
+
+    def test_an_upsert_has_the_key_and_the_version_of_a_row_that_may_exist(
+        self, db: Database
+    ) -> None:
+        class Team(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            workers: list["Worker"] = Relationship()
+
+        class Worker(Versioned, table=True):
+            id: str = Field(primary_key=True)
+            name: str
+            team_id: int | None = Field(default=None, foreign_key="team.id")
+
+        db.create_all()
+        workers = Resource(Worker, db)
+        components = components_of(Resource(Team, db, nested={"workers": workers}), workers)
+        changes = properties_of(components["TeamWorkersChanges"])
+        assert changes["upsert"] == array_of("TeamWorkersUpsert")
+        upsert = components["TeamWorkersUpsert"]
+        assert properties_of(upsert).keys() == {"id", "name", "version"}
+        assert sorted(upsert["required"]) == ["id", "name"]
 
     def test_verbs_that_a_resource_does_not_allow_are_left_out(self, db: Database) -> None:
         class Project(SQLModel, table=True):

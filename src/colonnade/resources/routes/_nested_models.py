@@ -1,7 +1,8 @@
 """The models of nested bodies, for the OpenAPI document alone: ``ProjectTasksCreate``.
 
 A relation has its models once, however many bodies have it, so that a tree is a component that
-refers to itself.
+refers to itself. An object that stands beside an array has a required verb: TypeScript assigns an
+array to an object without required properties, and would not notice a wrong row in it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -129,9 +130,11 @@ class _Models:
             return self._created(owner)
         if suffix == "Update":
             return self._updated(owner)
+        if suffix == "Upsert":
+            return self._upserted(owner)
         if suffix == "Key":
             return self._key(owner)
-        return self._verbs(owner, "create" if suffix == "CreateOrConnect" else "update", suffix)
+        return self._verbs(owner, suffix)
 
     # Rows
 
@@ -176,10 +179,7 @@ class _Models:
         extra: _Fields = {}
         if relation.relation.is_list:
             extra = {name: key_field(column) for name, column in _key(relation)}
-            version = target.shape.version
-            if version is not None:
-                description = "The expected version: 412 if the row has another one"
-                extra[version.body_name] = (int, Field(MISSING, description=description))
+            extra |= _expected_version(relation)
         elif not relation.omitted and not target.relations:
             schema: type[BaseModel] = target.table_context.update.schema
             return schema
@@ -187,6 +187,12 @@ class _Models:
         return self._row(
             target, "update", f"{_component(relation)}Update", doc, relation.omitted, extra
         )
+
+    def _upserted(self, relation: NestedRelation) -> type[BaseModel]:
+        """A complete row with its key, and the version that it may have if it exists."""
+        name, doc = f"{_component(relation)}Upsert", f"{_a_row(relation)}, which may exist."
+        extra = _expected_version(relation)
+        return self._row(relation.target, "create", name, doc, relation.omitted, extra)
 
     def _key(self, relation: NestedRelation) -> type[BaseModel]:
         fields: _Fields = {name: key_field(column) for name, column in _key(relation)}
@@ -205,11 +211,15 @@ class _Models:
         if not verbs:
             return {}
         is_list = relation.relation.is_list
-        suffix = "CreateOrConnect" if kind == "create" else "Changes"
-        forms = [self._name(relation, suffix)]
+        forms = []
+        if kind == "update":
+            forms.append(self._name(relation, "Changes"))
         if kind == "create" and "create" in verbs:
             created = self._name(relation, "Create")
-            forms.insert(0, f"list[{created}]" if is_list else created)
+            forms += [f"list[{created}]" if is_list else created]
+            forms += [self._name(relation, "ToCreate")]
+        if kind == "create" and "connect" in verbs:
+            forms.append(self._name(relation, "ToConnect"))
         if kind == "update" and not is_list and "disconnect" in verbs:
             forms.append("None")
         description = f"The changes of the {relation.name}"
@@ -217,21 +227,28 @@ class _Models:
             description = f"The {relation.name} to create, or an object with {' and '.join(verbs)}"
         return {relation.name: (" | ".join(forms), Field(MISSING, description=description))}
 
-    def _verbs(self, relation: NestedRelation, kind: Kind, suffix: str) -> type[BaseModel]:
+    def _verbs(self, relation: NestedRelation, suffix: str) -> type[BaseModel]:
         is_list = relation.relation.is_list
+        kind: Kind = "update" if suffix == "Changes" else "create"
+        required = {"ToCreate": "create", "ToConnect": "connect"}.get(suffix)
+        verbs = [
+            verb
+            for verb in enabled_verbs(relation, kind)
+            if required in {None, verb} or (is_list and suffix == "ToConnect")
+        ]
         descriptions = _DESCRIPTIONS if is_list else _DESCRIPTIONS_OF_ONE
         fields: _Fields = {
             verb: (
                 self._argument(relation, verb),
                 Field(
-                    MISSING,
+                    ... if verb == required else MISSING,
                     description=descriptions[verb],
                     json_schema_extra={"uniqueItems": True}
                     if is_list and verb in _BY_KEY
                     else None,
                 ),
             )
-            for verb in enabled_verbs(relation, kind)
+            for verb in verbs
         }
         source = relation.source.table_context.name
         model = create_model(
@@ -252,14 +269,19 @@ class _Models:
             item = self._name(relation, "Create")
         elif verb == "update":
             item = self._name(relation, "Update")
+        elif verb == "upsert" and is_list:
+            item = self._upsert_annotation(relation)
         elif verb == "upsert":
-            forms = [self._name(relation, "Create")]
-            if is_list and not _is_key_creatable(relation):
-                forms.append(self._name(relation, "Update"))
-            item = " | ".join(forms)
+            item = self._name(relation, "Create")
         else:
             item = self._key_annotation(relation)
         return f"list[{item}]" if is_list else item
+
+    def _upsert_annotation(self, relation: NestedRelation) -> str:
+        create = self._name(relation, "Create")
+        if not _is_key_creatable(relation):
+            return f"{create} | {self._name(relation, 'Update')}"
+        return self._name(relation, "Upsert") if _expected_version(relation) else create
 
     def _key_annotation(self, relation: NestedRelation) -> str:
         key = self._name(relation, "Key")
@@ -302,6 +324,15 @@ def _key(relation: NestedRelation) -> Iterator[tuple[str, ColumnShape]]:
     context = relation.target.table_context
     named = zip(context.key_names, context.shape.primary_key, strict=True)
     return ((name, column) for name, column in named if column in relation.key_columns)
+
+
+def _expected_version(relation: NestedRelation) -> _Fields:
+    """The field for the version of a row that is updated; none if it has no version."""
+    version = relation.target.shape.version
+    if version is None:
+        return {}
+    description = "The expected version: 412 if the row has another one"
+    return {version.body_name: (int, Field(MISSING, description=description))}
 
 
 def _is_key_creatable(relation: NestedRelation) -> bool:
