@@ -309,7 +309,8 @@ class NestedBody:
         elif relation.side == "parent" and verb in {"connect", "disconnect"}:
             needed = []  # it changes a field of the row itself
         for table, operation in needed:
-            if operation not in table.operations:
+            is_replaced = operation == "link" and relation.name in table.replaced_links
+            if operation not in table.operations or is_replaced:
                 message = (
                     f"The Resource of {table.table_context.name} does not allow {operation}, "
                     f"which {verb} needs"

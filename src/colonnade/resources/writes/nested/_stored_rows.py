@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, FromClause, select, tuple_, type_coerce
+from sqlalchemy import Connection, FromClause, select, type_coerce
 
 from colonnade.query import Scopes, compared_type
 from colonnade.resources.writes._changes import Key
+from colonnade.resources.writes._key_clauses import has_key
 from colonnade.resources.writes._rules import Values
 from colonnade.resources.writes.nested._tables import WritableTable
 
@@ -23,6 +24,7 @@ class StoredRows:
     def __init__(self, connection: Connection, table: WritableTable, scopes: Scopes) -> None:
         self._connection = connection
         self._shape = table.shape
+        self._backend = table.table_context.backend
         self._scopes = scopes
 
     def by_key(self, keys: Iterable[Key], fields: Iterable[str]) -> dict[Key, Values]:
@@ -54,7 +56,7 @@ class StoredRows:
         statement = (
             select(*columns)
             .where(
-                _any_of([self._compared(rows, name) for name in names], values),
+                has_key([self._compared(rows, name) for name in names], values, self._backend),
                 *self._scopes.clauses(self._shape.table, rows),
             )
             .order_by(*(self._column(rows, name) for name in key_names))
@@ -71,9 +73,3 @@ class StoredRows:
 
     def _compared(self, rows: FromClause, name: str) -> Any:
         return type_coerce(self._column(rows, name), compared_type(self._shape.columns[name]))
-
-
-def _any_of(columns: list[Any], values: Sequence[tuple[Any, ...]]) -> Any:
-    if len(columns) == 1:
-        return columns[0].in_([value for (value,) in values])
-    return tuple_(*columns).in_(values)
