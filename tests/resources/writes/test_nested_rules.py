@@ -304,6 +304,36 @@ class TestValidators:
         update[1]["end"] = 10
         assert trips.patch("/trips/1", json={"legs": {"update": update}}).status_code == 200
 
+    def test_a_rule_may_require_the_foreign_key_that_the_relation_sets(self, db: Database) -> None:
+        class Owner(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            pets: list["Pet"] = Relationship(back_populates="owner")
+
+        class Pet(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            chip: str | None = None
+            owner_id: int | None = Field(default=None, foreign_key="owner.id")
+            owner: Owner | None = Relationship(back_populates="pets")
+
+            @model_validator(mode="after")
+            def is_known(self) -> "Pet":
+                if self.owner_id is None and self.chip is None:
+                    raise ValueError("a pet without a chip needs an owner")
+                return self
+
+        db.create_all()
+        pets = Resource(Pet, db, nested={"owner": lambda: owners})
+        owners = Resource(Owner, db, nested={"pets": pets})
+        with serving(owners, pets) as client:
+            assert client.post("/pets", json={}).status_code == 422
+            response = client.post("/owners", json={"pets": [{}, {"chip": "x"}]})
+            assert response.status_code == 201, response.text
+            assert client.post("/pets", json={"owner": {}}).status_code == 201
+            response = client.patch("/owners/1", json={"pets": {"disconnect": [2, 1]}})
+            assert refusal(response) == (422, ["body", "pets", "disconnect", 1])
+            response = client.patch("/pets/1", json={"owner": None})
+            assert refusal(response)[0] == 422
+
     def test_a_row_that_moves_is_validated_with_its_new_foreign_key(
         self, trips: TestClient
     ) -> None:
@@ -780,6 +810,30 @@ class TestHooks:
             assert attempts == ["A!", "B!", "A!", "B!"]
             assert committed == ["A!", "B!"]
             assert [task["title"] for task in client.get("/tasks").json()] == ["A!", "B!"]
+
+    def test_hooks_see_the_parents_of_their_rows_in_a_batch(
+        self, db: Database, models: SimpleNamespace
+    ) -> None:
+        tasks = Resource(models.Task, db)
+        projects = Resource(models.Project, db, nested={"tasks": tasks})
+        seen: list[Any] = []
+
+        @projects.after("create")
+        def project(row: Any) -> None:
+            seen.append(row.name)
+
+        @tasks.before("create")
+        async def task(values: dict[str, Any]) -> None:
+            seen.append((values["title"], values["project_id"]))
+
+        with serving(tasks, projects) as client:
+            body = [{"name": n, "slug": n, "tasks": [{"title": n}, {"title": n}]} for n in "ab"]
+            response = client.post("/projects:batch", json=body)
+            assert response.status_code == 201, response.text
+            assert seen == ["a", "b", ("a", 1), ("a", 1), ("b", 2), ("b", 2)]
+            response = client.post("/projects:batch", json=body[1:] * 2)
+            assert refusal(response) == (409, ["body", 0, "slug"])
+            assert len(client.get("/tasks").json()) == 4
 
     def test_rows_without_hooks_beside_rows_with_hooks_are_written(
         self, db: Database, models: SimpleNamespace

@@ -17,9 +17,15 @@ def body_of(row: NestedRow) -> bytes:
     parts += [
         to_json(changes.relation.name) + b":" + _related(changes)
         for changes in row.relations
-        if changes.relation.name not in always_included
+        if changes.relation.name not in always_included and _says_something(changes)
     ]
     return b"{" + b",".join(parts) + b"}"
+
+
+def _says_something(changes: RelationChanges) -> bool:
+    """Whether a response can show what was done: null would say that there is no related row."""
+    is_removed = changes.disconnects_one or changes.deletes_one
+    return bool(changes.relation.relation.is_list or changes.results or is_removed)
 
 
 def _related(changes: RelationChanges) -> bytes:
