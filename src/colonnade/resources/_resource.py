@@ -283,16 +283,31 @@ class Resource(APIRouter):
             self.prefix,
             self._operations,
             component_name(self._operation_prefix, snake(self.table_context.name)),
+            self._replaced_links,
         )
 
-    def _nestable_operations(self) -> frozenset[str]:
-        """The operations that nested writes may do: none that a user endpoint replaces."""
-        taken = {
+    def _user_keys(self) -> set[tuple[str, str]]:
+        """The keys of the generated routes that user endpoints replace."""
+        return {
             key
             for route in list.__iter__(self.routes)
             if not isinstance(route, GeneratedRoute)
             for key in self._replaced_keys(route)
         }
+
+    def _replaced_links(self) -> frozenset[str]:
+        """The relations that nested writes may not link, since a user endpoint does."""
+        taken = self._user_keys()
+        base = re.sub(r"\{[^}]*\}", "{}", self.prefix)
+        return frozenset(
+            name
+            for name in self._nested
+            if taken & {(f"{base}/{{}}/{name}/{{}}", method) for method in ("PUT", "DELETE")}
+        )
+
+    def _nestable_operations(self) -> frozenset[str]:
+        """The operations that nested writes may do: none that a user endpoint replaces."""
+        taken = self._user_keys()
         base = re.sub(r"\{[^}]*\}", "{}", self.prefix)
         paths = {
             "create": (base, "POST"),

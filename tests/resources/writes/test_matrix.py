@@ -7,7 +7,6 @@ from typing import Any, Literal, Optional
 import pytest
 from fastapi import FastAPI, Header, HTTPException
 from fastapi.testclient import TestClient
-from httpx import Response
 from pydantic import model_validator
 
 from colonnade import (
@@ -60,7 +59,7 @@ class Write:
 
     name: str
     kind: Kind
-    send: Callable[[TestClient, str, Values, dict[str, str]], Response]
+    send: Callable[[TestClient, str, Values, dict[str, str]], Any]
     is_single: bool = False
 
     def __str__(self) -> str:
@@ -172,8 +171,6 @@ UPDATES = [write for write in WRITES if write.kind == "update"]
 CHANGES = [write for write in WRITES if write.kind != "create"]
 WITH_VALUES = [write for write in WRITES if write.kind != "delete"]
 
-by_name = {"ids": str}
-
 
 @pytest.fixture
 def app(db: Database) -> Iterator[App]:
@@ -266,13 +263,13 @@ def key_of(write: Write) -> str:
 
 def send(
     app: App, write: Write, key: str = "", values: Values | None = None, **headers: str
-) -> Response:
+) -> Any:
     """Send the request of a write."""
     names = {name.replace("_", "-"): value for name, value in headers.items()}
     return write.send(app.client, key or key_of(write), values or {}, names)
 
 
-@pytest.mark.parametrize("write", WRITES, **by_name)
+@pytest.mark.parametrize("write", WRITES, ids=str)
 def test_a_write_does_what_it_says(app: App, write: Write) -> None:
     before = app.tasks()
 
@@ -286,14 +283,14 @@ def test_a_write_does_what_it_says(app: App, write: Write) -> None:
         assert after[key_of(write)]["title"] == "New"
 
 
-@pytest.mark.parametrize("write", WRITES, **by_name)
+@pytest.mark.parametrize("write", WRITES, ids=str)
 def test_hooks_run_in_order(app: App, write: Write) -> None:
     send(app, write)
 
     assert app.calls == [f"{moment} {write.kind}" for moment in ("before", "after", "committed")]
 
 
-@pytest.mark.parametrize("write", WRITES, **by_name)
+@pytest.mark.parametrize("write", WRITES, ids=str)
 def test_a_hook_that_raises_halfway_undoes_the_write(app: App, write: Write) -> None:
     before = app.tasks()
     app.refusing = {write.kind}
@@ -305,7 +302,7 @@ def test_a_hook_that_raises_halfway_undoes_the_write(app: App, write: Write) -> 
     assert f"committed {write.kind}" not in app.calls
 
 
-@pytest.mark.parametrize("write", CHANGES, **by_name)
+@pytest.mark.parametrize("write", CHANGES, ids=str)
 def test_a_row_outside_the_scope_is_not_found(app: App, write: Write) -> None:
     before = app.tasks()
 
@@ -318,7 +315,7 @@ def test_a_row_outside_the_scope_is_not_found(app: App, write: Write) -> None:
     assert "bo" not in response.text
 
 
-@pytest.mark.parametrize("write", CREATES, **by_name)
+@pytest.mark.parametrize("write", CREATES, ids=str)
 def test_a_new_row_gets_the_values_of_the_scopes(app: App, write: Write) -> None:
     send(app, write)
 
@@ -327,7 +324,7 @@ def test_a_new_row_gets_the_values_of_the_scopes(app: App, write: Write) -> None
 
 
 @pytest.mark.parametrize("name", ["tenant", "author"])
-@pytest.mark.parametrize("write", WITH_VALUES, **by_name)
+@pytest.mark.parametrize("write", WITH_VALUES, ids=str)
 def test_no_write_leaves_its_scope(app: App, write: Write, name: str) -> None:
     before = app.tasks()
 
@@ -337,7 +334,7 @@ def test_no_write_leaves_its_scope(app: App, write: Write, name: str) -> None:
     assert app.tasks() == before
 
 
-@pytest.mark.parametrize("write", CHANGES, **by_name)
+@pytest.mark.parametrize("write", CHANGES, ids=str)
 def test_a_row_that_may_only_be_read_is_a_403(app: App, write: Write) -> None:
     before = app.tasks()
 
@@ -347,7 +344,7 @@ def test_a_row_that_may_only_be_read_is_a_403(app: App, write: Write) -> None:
     assert app.tasks() == before
 
 
-@pytest.mark.parametrize("write", WITH_VALUES, **by_name)
+@pytest.mark.parametrize("write", WITH_VALUES, ids=str)
 def test_a_foreign_key_refers_to_a_row_inside_its_scope(app: App, write: Write) -> None:
     before = app.tasks()
 
@@ -359,7 +356,7 @@ def test_a_foreign_key_refers_to_a_row_inside_its_scope(app: App, write: Write) 
     assert app.tasks() == before
 
 
-@pytest.mark.parametrize("write", WITH_VALUES, **by_name)
+@pytest.mark.parametrize("write", WITH_VALUES, ids=str)
 def test_the_validators_of_the_model_see_the_whole_row(app: App, write: Write) -> None:
     before = app.tasks()
 
@@ -370,7 +367,7 @@ def test_the_validators_of_the_model_see_the_whole_row(app: App, write: Write) -
     assert app.tasks() == before
 
 
-@pytest.mark.parametrize("write", WITH_VALUES, **by_name)
+@pytest.mark.parametrize("write", WITH_VALUES, ids=str)
 def test_a_readonly_field_is_refused(app: App, write: Write) -> None:
     response = send(app, write, values={"note": "x"})
 
@@ -378,14 +375,14 @@ def test_a_readonly_field_is_refused(app: App, write: Write) -> None:
     assert response.json()["errors"][0]["loc"][-1] == "note"
 
 
-@pytest.mark.parametrize("write", UPDATES, **by_name)
+@pytest.mark.parametrize("write", UPDATES, ids=str)
 def test_a_frozen_field_does_not_change(app: App, write: Write) -> None:
     send(app, write, values={"code": "x"})
 
     assert app.tasks()["t1"]["code"] == ""
 
 
-@pytest.mark.parametrize("write", UPDATES, **by_name)
+@pytest.mark.parametrize("write", UPDATES, ids=str)
 def test_an_update_has_a_new_version_and_time(app: App, write: Write) -> None:
     before = app.tasks()["t1"]
 
@@ -397,7 +394,7 @@ def test_an_update_has_a_new_version_and_time(app: App, write: Write) -> None:
     assert after["created_at"] == before["created_at"]
 
 
-@pytest.mark.parametrize("write", [write for write in CHANGES if write.is_single], **by_name)
+@pytest.mark.parametrize("write", [write for write in CHANGES if write.is_single], ids=str)
 def test_if_match_refuses_another_version(app: App, write: Write) -> None:
     before = app.tasks()
     tag = app.client.get("/tasks/t1").headers["etag"]
@@ -421,7 +418,7 @@ def test_if_match_refuses_another_version(app: App, write: Write) -> None:
         )
         or w.name.startswith("upsert")
     ],
-    **by_name,
+    ids=str,
 )
 def test_a_repeated_post_is_done_once(app: App, write: Write) -> None:
     first = send(app, write, idempotency_key="k")
@@ -432,7 +429,7 @@ def test_a_repeated_post_is_done_once(app: App, write: Write) -> None:
     assert app.calls == calls
 
 
-@pytest.mark.parametrize("write", WRITES, **by_name)
+@pytest.mark.parametrize("write", WRITES, ids=str)
 def test_an_overridden_session_has_the_write(app: App, write: Write) -> None:
     before = app.tasks()
 

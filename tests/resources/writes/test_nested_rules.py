@@ -9,6 +9,7 @@ from fastapi import Depends, FastAPI, Header, HTTPException, Query
 from fastapi.testclient import TestClient
 from httpx2 import ASGITransport, AsyncClient
 from pydantic import model_validator
+from sqlalchemy import ForeignKeyConstraint
 from sqlalchemy.exc import DBAPIError
 
 from colonnade import (
@@ -101,6 +102,26 @@ class TestOperations:
             response = client.post("/tasks", json={"title": "X", "labels": [{"name": "y"}]})
             assert refusal(response) == (422, ["body", "labels"])
             assert len(client.get("/labels").json()) == 1
+
+    @pytest.mark.usefixtures("sample_rows")
+    @pytest.mark.parametrize("method", ["PUT", "DELETE"])
+    def test_an_endpoint_that_replaces_a_link_is_not_bypassed(
+        self, db: Database, models: SimpleNamespace, method: str
+    ) -> None:
+        labels, workers = Resource(models.Label, db), Resource(models.Worker, db)
+        nested = {"labels": labels, "workers": workers}
+        tasks = Resource(models.Task, db, nested=nested, include=["labels"])
+
+        @tasks.api_route("/{number}/labels/{label}", methods=[method])
+        def link(number: int, label: int) -> str:
+            return "mine"
+
+        with serving(tasks, labels, workers) as client:
+            for verb in "connect", "disconnect", "set":
+                response = client.patch("/tasks/1", json={"labels": {verb: [1]}})
+                assert refusal(response) == (422, ["body", "labels", verb])
+            response = client.patch("/tasks/1", json={"workers": {"connect": ["@ana"]}})
+            assert response.status_code == 200
 
     def test_a_parent_is_connected_without_an_operation_of_its_own(
         self, db: Database, models: SimpleNamespace
@@ -283,6 +304,36 @@ class TestValidators:
         update[1]["end"] = 10
         assert trips.patch("/trips/1", json={"legs": {"update": update}}).status_code == 200
 
+    def test_a_rule_may_require_the_foreign_key_that_the_relation_sets(self, db: Database) -> None:
+        class Owner(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            pets: list["Pet"] = Relationship(back_populates="owner")
+
+        class Pet(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            chip: str | None = None
+            owner_id: int | None = Field(default=None, foreign_key="owner.id")
+            owner: Owner | None = Relationship(back_populates="pets")
+
+            @model_validator(mode="after")
+            def is_known(self) -> "Pet":
+                if self.owner_id is None and self.chip is None:
+                    raise ValueError("a pet without a chip needs an owner")
+                return self
+
+        db.create_all()
+        pets = Resource(Pet, db, nested={"owner": lambda: owners})
+        owners = Resource(Owner, db, nested={"pets": pets})
+        with serving(owners, pets) as client:
+            assert client.post("/pets", json={}).status_code == 422
+            response = client.post("/owners", json={"pets": [{}, {"chip": "x"}]})
+            assert response.status_code == 201, response.text
+            assert client.post("/pets", json={"owner": {}}).status_code == 201
+            response = client.patch("/owners/1", json={"pets": {"disconnect": [2, 1]}})
+            assert refusal(response) == (422, ["body", "pets", "disconnect", 1])
+            response = client.patch("/pets/1", json={"owner": None})
+            assert refusal(response)[0] == 422
+
     def test_a_row_that_moves_is_validated_with_its_new_foreign_key(
         self, trips: TestClient
     ) -> None:
@@ -418,6 +469,73 @@ class TestScopes:
             response = client.patch("/projects/2", json={"tasks": {"create": [{"title": "Z"}]}})
             assert refusal(response) == (422, ["body", "tasks", "create", 0])
             assert [task["project_id"] for task in client.get("/tasks").json()] == [1, 1]
+
+
+class TestTenants:
+    """A tenant is part of the key of projects, and of the foreign key of their tasks."""
+
+    @pytest.fixture(params=["frozen", "changeable"])
+    def tenants(self, db: Database, request: pytest.FixtureRequest) -> Iterator[TestClient]:
+        class Project(SQLModel, table=True):
+            tenant: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+            number: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+            tasks: list["Task"] = Relationship(back_populates="project", passive_deletes="all")
+
+        class Task(SQLModel, table=True):
+            __table_args__ = (
+                ForeignKeyConstraint(
+                    ["tenant", "project_number"], ["project.tenant", "project.number"]
+                ),
+            )
+            id: int | None = Field(default=None, primary_key=True)
+            tenant: int = Field(frozen=request.param == "frozen")
+            project_number: int | None = None
+            project: Project | None = Relationship(back_populates="tasks")
+
+        db.create_all()
+        tasks = Resource(Task, db, nested={"project": lambda: projects})
+        projects = Resource(Project, db, nested={"tasks": tasks})
+        with serving(tasks, projects) as client:
+            for tenant in 1, 2:
+                client.post("/projects", json={"tenant": tenant, "number": 1, "tasks": [{}, {}]})
+            client.post("/projects", json={"tenant": 1, "number": 2})
+            yield client
+
+    def rows(self, client: TestClient) -> list[tuple[int, int | None]]:
+        return [(row["tenant"], row["project_number"]) for row in client.get("/tasks").json()]
+
+    def test_rows_that_are_disconnected_keep_their_tenant(self, tenants: TestClient) -> None:
+        for path, body in (
+            ("/projects/1,1", {"tasks": {"disconnect": [1]}}),
+            ("/projects/2,1", {"tasks": {"set": [3]}}),
+            ("/tasks/2", {"project": None}),
+        ):
+            response = tenants.patch(path, json=body)
+            assert response.status_code == 200, response.text
+        assert self.rows(tenants) == [(1, None), (1, None), (2, 1), (2, None)]
+
+    def test_rows_move_within_their_tenant(self, tenants: TestClient) -> None:
+        response = tenants.patch("/projects/1,2", json={"tasks": {"connect": [1]}})
+        assert response.status_code == 200, response.text
+        connect = {"project": {"connect": {"tenant": 1, "number": 2}}}
+        response = tenants.patch("/tasks/2", json=connect)
+        assert response.status_code == 200, response.text
+        assert self.rows(tenants) == [(1, 2), (1, 2), (2, 1), (2, 1)]
+
+    def test_a_frozen_tenant_cannot_be_changed(
+        self, tenants: TestClient, request: pytest.FixtureRequest
+    ) -> None:
+        is_frozen = "frozen" in request.node.callspec.id
+        before = self.rows(tenants)
+        response = tenants.patch("/projects/1,2", json={"tasks": {"connect": [1, 3]}})
+        connect = {"project": {"connect": {"tenant": 1, "number": 1}}}
+        response_of_child = tenants.patch("/tasks/4", json=connect)
+        if is_frozen:
+            assert refusal(response) == (422, ["body", "tasks", "connect", 1])
+            assert refusal(response_of_child) == (422, ["body", "project", "connect"])
+            assert self.rows(tenants) == before
+        else:
+            assert self.rows(tenants) == [(1, 2), (1, 1), (1, 2), (1, 1)]
 
 
 class TestMembership:
@@ -692,6 +810,30 @@ class TestHooks:
             assert attempts == ["A!", "B!", "A!", "B!"]
             assert committed == ["A!", "B!"]
             assert [task["title"] for task in client.get("/tasks").json()] == ["A!", "B!"]
+
+    def test_hooks_see_the_parents_of_their_rows_in_a_batch(
+        self, db: Database, models: SimpleNamespace
+    ) -> None:
+        tasks = Resource(models.Task, db)
+        projects = Resource(models.Project, db, nested={"tasks": tasks})
+        seen: list[Any] = []
+
+        @projects.after("create")
+        def project(row: Any) -> None:
+            seen.append(row.name)
+
+        @tasks.before("create")
+        async def task(values: dict[str, Any]) -> None:
+            seen.append((values["title"], values["project_id"]))
+
+        with serving(tasks, projects) as client:
+            body = [{"name": n, "slug": n, "tasks": [{"title": n}, {"title": n}]} for n in "ab"]
+            response = client.post("/projects:batch", json=body)
+            assert response.status_code == 201, response.text
+            assert seen == ["a", "b", ("a", 1), ("a", 1), ("b", 2), ("b", 2)]
+            response = client.post("/projects:batch", json=body[1:] * 2)
+            assert refusal(response) == (409, ["body", 0, "slug"])
+            assert len(client.get("/tasks").json()) == 4
 
     def test_rows_without_hooks_beside_rows_with_hooks_are_written(
         self, db: Database, models: SimpleNamespace

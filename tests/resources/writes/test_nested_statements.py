@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 
 from colonnade import Database, Resource, col
 from tests.resources.sample_app import serving, statements
-from tests.resources.writes.nested_app import nested_resources
+from tests.resources.writes.nested_app import nested_resources, refusal
 
 FEW, MANY = 3, 300
 
@@ -247,3 +247,13 @@ def test_a_plain_body_takes_one_statement_as_without_nested(
             with statements(db, client) as seen:
                 assert client.request(method, path, json=body).status_code in {200, 201}
             assert len(seen) == 1, seen
+
+
+def test_a_body_can_name_more_keys_than_a_statement_has_parameters(
+    db: Database, models: SimpleNamespace
+) -> None:
+    resources = nested_resources(db, models, max_limit=100_000)
+    with serving(resources.projects, resources.tasks) as client:
+        tasks = {"connect": list(range(1, 40_000))}
+        response = client.post("/projects", json={"name": "X", "slug": "x", "tasks": tasks})
+        assert refusal(response) == (404, ["body", "tasks", "connect", 0])

@@ -6,7 +6,7 @@ from typing import Any, Optional
 import pytest
 from fastapi.testclient import TestClient
 
-from colonnade import Database, Field, Relationship, Resource, SQLModel, Versioned
+from colonnade import Database, Field, Relationship, Resource, SQLModel, Versioned, schemas
 from tests.resources.sample_app import serving
 from tests.resources.writes.nested_app import everything, refusal
 
@@ -297,6 +297,10 @@ class TestToOne:
             assert found_loc == ["body", "project", *loc]
         assert everything(nested, *PATHS) == before
 
+    def test_an_empty_object_changes_nothing(self, nested: TestClient) -> None:
+        task = patched(nested, "/tasks/1", {"project": {}})
+        assert task == nested.get("/tasks/1").json()
+
     def test_a_field_that_a_relation_sets_cannot_be_in_the_body(self, nested: TestClient) -> None:
         response = nested.patch("/tasks/1", json={"project_id": 1, "project": None})
         assert refusal(response) == (422, ["body", "project_id"])
@@ -493,3 +497,38 @@ def test_a_row_that_two_rows_refer_to_cannot_be_changed_through_both(
     response = nested.patch("/projects/1", json={"tasks": {"update": update}})
     assert refusal(response) == (422, ["body", "tasks", "update", 1, "parent", "update"])
     assert everything(nested, *PATHS) == before
+
+
+@pytest.mark.usefixtures("sample_rows")
+def test_a_row_with_a_composite_key_cannot_be_changed_by_two_paths(nested: TestClient) -> None:
+    patched(nested, "/tasks/1", {"assignments": {"create": [{"worker_id": "@ana"}]}})
+    by_task = {"update": {"assignments": {"update": [{"worker_id": "@ana", "role": "reviewer"}]}}}
+    by_worker = {"update": [{"task_id": 1, "role": "assignee", "task": by_task}]}
+    response = nested.patch("/workers/@ana", json={"assignments": by_worker})
+    path = ["assignments", "update", 0]
+    assert refusal(response) == (422, ["body", *path, "task", "update", *path])
+    back = {"update": [{"task_id": 1, "worker": {"update": {"type": "agent"}}}]}
+    response = nested.patch("/workers/@ana", json={"assignments": back})
+    assert refusal(response) == (422, ["body", *path, "worker", "update"])
+    assert nested.get("/assignments").json()[0]["role"] == "assignee"
+
+
+def test_relations_of_the_read_schema_show_all_that_was_written(
+    db: Database, models: SimpleNamespace
+) -> None:
+    class ProjectRead(models.Project, schema="read"):  # type: ignore[misc, name-defined, call-arg]
+        tasks: list[schemas(models.Task).read] = []  # type: ignore[valid-type]
+
+    tasks = Resource(models.Task, db, nested={"project": lambda: projects})
+    projects = Resource(models.Project, db, read=ProjectRead, nested={"tasks": tasks})
+    with serving(tasks, projects) as client:
+        body: dict[str, Any] = {"name": "A", "slug": "a", "tasks": [{"title": "1"}, {"title": "2"}]}
+        assert len(client.post("/projects", json=body).json()["tasks"]) == 2
+        created = client.post("/tasks", json={"title": "3", "project": {"connect": 1}}).json()
+        assert [task["title"] for task in created["project"]["tasks"]] == ["1", "2", "3"]
+        project = patched(client, "/projects/1", {"tasks": {"delete": [1]}})
+        assert [task["title"] for task in project["tasks"]] == ["2", "3"]
+        body = {"title": "4", "project": {"update": {"name": "B"}}}
+        changed = patched(client, "/tasks/2", body)
+        assert changed["project"]["name"] == "B"
+        assert [task["title"] for task in changed["project"]["tasks"]] == ["4", "3"]

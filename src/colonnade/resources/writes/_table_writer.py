@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from sqlalchemy import (
@@ -14,7 +15,6 @@ from sqlalchemy import (
     not_,
     select,
     true,
-    tuple_,
     type_coerce,
 )
 
@@ -24,6 +24,7 @@ from colonnade.resources._table_context import TableContext
 from colonnade.resources.writes._bulk_statements import BulkStatements
 from colonnade.resources.writes._bulk_upserts import BulkUpserts
 from colonnade.resources.writes._changes import Change, ChangeSet, Key
+from colonnade.resources.writes._key_clauses import has_key
 from colonnade.resources.writes._row_locks import after_locking, lock_in_order
 from colonnade.resources.writes._row_writes import RowWrites
 from colonnade.resources.writes._rules import outside_scope
@@ -190,7 +191,9 @@ class TableWriter:
         references = list(dict.fromkeys(moved))
         trees.lock(connection, references)
         written = bulk(connection)
-        trees.refuse_cycles(connection, [change.key for change in changes], references)
+        keys = [change.key for change in changes]
+        chosen = partial(has_key, keys=keys, backend=self.table_context.backend)
+        trees.refuse_cycles(connection, chosen, references)
         return written
 
     def _validated(self, connection: Connection, changes: list[Change]) -> list[Change]:
@@ -327,9 +330,4 @@ class TableWriter:
             type_coerce(rows.c[column.column.key], compared_type(column))
             for column in shape.primary_key
         ]
-        chosen: ColumnElement[bool] = (
-            columns[0].in_([key[0] for key in keys])
-            if len(columns) == 1
-            else tuple_(*columns).in_(keys)
-        )
-        return chosen
+        return has_key(columns, keys, self.table_context.backend)

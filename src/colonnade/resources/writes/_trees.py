@@ -1,6 +1,6 @@
 """Trees: rows that refer to a parent in the same table, without cycles."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -13,13 +13,14 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
-    tuple_,
 )
 
 from colonnade.models import Shape
 from colonnade.query import VALUE_PREFIX, key_clause, key_parameters, value_parameter
 from colonnade.resources.responses._problems import Problem, field_error
 from colonnade.resources.writes._foreign_keys import ForeignKeys, Reference, Values
+
+ChosenRows = Callable[[Sequence[Any]], ColumnElement[bool]]
 
 
 class Trees:
@@ -89,36 +90,34 @@ class Trees:
                 raise self._cycle(reference)
 
     def refuse_cycles(
-        self, connection: Connection, keys: Sequence[tuple[Any, ...]], references: list[Reference]
+        self, connection: Connection, chosen: ChosenRows, references: list[Reference]
     ) -> None:
         """Refuse new parents of many rows that were written already; requires ``lock``.
+
+        Args:
+            connection: The connection of the transaction.
+            chosen: Builds the condition that selects the rows by the columns of their key.
+            references: The foreign keys to their parents.
 
         Raises:
             Problem: 409, one of the rows is its own ancestor.
         """
         for reference in references:
-            if connection.execute(self._count_own_ancestors(keys, reference)).scalar_one():
+            if connection.execute(self._count_own_ancestors(chosen, reference)).scalar_one():
                 raise self._cycle(reference)
 
-    def _count_own_ancestors(
-        self, keys: Sequence[tuple[Any, ...]], reference: Reference
-    ) -> Select[Any]:
+    def _count_own_ancestors(self, chosen: ChosenRows, reference: Reference) -> Select[Any]:
         """Build the SELECT that counts those of several rows that are their own ancestors."""
         start, step = self.shape.table.alias(), self.shape.table.alias()
         key_names = [column.key for column in reference.columns]
         parent_names = [field.column.key for field in reference.fields]
         primary_key = [start.c[column.column.key] for column in self.shape.primary_key]
-        is_chosen = (
-            primary_key[0].in_([key[0] for key in keys])
-            if len(primary_key) == 1
-            else tuple_(*primary_key).in_(keys)
-        )
         above = (
             select(
                 *(start.c[name].label(f"key{index}") for index, name in enumerate(key_names)),
                 *(start.c[name].label(f"parent{index}") for index, name in enumerate(parent_names)),
             )
-            .where(is_chosen)
+            .where(chosen(primary_key))
             .cte("above", recursive=True)
         )
         origins = [above.c[f"key{index}"] for index in range(len(key_names))]

@@ -55,7 +55,7 @@ class ChildRows(RelatedRowsBase):
             for key in p.current
         ]
         self.writer.delete(self.target, deleted, self.scopes)
-        self._connect(parents)
+        self._connect(parents, stored)
         self._update(parents, stored)
         self._create(parents, stored)
 
@@ -192,7 +192,7 @@ class ChildRows(RelatedRowsBase):
         row.change.expected = None
 
     def _disconnect(self, parents: list[_Parent]) -> None:
-        cleared = dict.fromkeys(self.relation.fields)
+        cleared = dict.fromkeys(self.relation.nullable_fields)
         rows = []
         for parent in parents:
             changes = parent.changes
@@ -210,13 +210,14 @@ class ChildRows(RelatedRowsBase):
 
     def _orphans(self, count: int, loc: Loc) -> HTTPException:
         names = " and ".join(sorted(self.relation.fields))
+        rows = "1 row that is" if count == 1 else f"{count:,} rows that are"
         detail = (
-            f"{count} rows that are not in the list would lose their {names}, which is required. "
-            f"Delete them, or keep them in the list."
+            f"{rows} not in the list would lose their {names}, which is required. Delete them, or "
+            f"keep them in the list."
         )
         return relocated(Problem(409, detail, kind="required"), loc)
 
-    def _connect(self, parents: list[_Parent]) -> None:
+    def _connect(self, parents: list[_Parent], stored: dict[Key, Values]) -> None:
         moved: list[NestedRow] = []
         kept: list[tuple[RelationChanges, Key, Loc]] = []
         for parent in parents:
@@ -226,7 +227,9 @@ class ChildRows(RelatedRowsBase):
                 if key in current:
                     kept.append((changes, key, reference.loc))
                     continue
-                row = self.changed(key, dict(parent.values), reference.loc)
+                self.require_fixed(stored[key], parent.values, reference.loc)
+                values = {name: parent.values[name] for name in self.relation.movable_fields}
+                row = self.changed(key, values, reference.loc)
                 moved.append(row)
                 self.show(changes, [row])
         self.writer.write(moved)

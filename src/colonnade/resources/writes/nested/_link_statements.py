@@ -5,17 +5,16 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import (
     Column,
-    ColumnElement,
     Connection,
     delete,
     select,
-    tuple_,
 )
 
 from colonnade.errors import QueryError
 from colonnade.query import Scopes, value_parameter
 from colonnade.resources.writes._bulk_statements import has_plain_array, unnested
 from colonnade.resources.writes._changes import Key
+from colonnade.resources.writes._key_clauses import has_key
 from colonnade.resources.writes._links import Link
 from colonnade.resources.writes._rules import Values, outside_scope
 from colonnade.resources.writes._upserts import upsert
@@ -54,6 +53,7 @@ class LinkStatements:
         self._link = link
         self._scopes = scopes
         self._table = link.table
+        self._backend = link.table_context.backend
         self._source: list[Any] = link.source_side.columns
         self._target: list[Any] = link.target_side.columns
 
@@ -65,7 +65,8 @@ class LinkStatements:
         statement = (
             select(*self._source, *self._target)
             .where(
-                _any_of(self._source, keys), *self._scopes.write_clauses(self._table, self._table)
+                has_key(self._source, keys, self._backend),
+                *self._scopes.write_clauses(self._table, self._table),
             )
             .order_by(*self._table.primary_key)
         )
@@ -79,8 +80,10 @@ class LinkStatements:
         if not pairs:
             return
         statement = delete(self._table).where(
-            _any_of(
-                [*self._source, *self._target], [(*source, *target) for source, target in pairs]
+            has_key(
+                [*self._source, *self._target],
+                [(*source, *target) for source, target in pairs],
+                self._backend,
             ),
             *self._scopes.write_clauses(self._table, self._table),
         )
@@ -97,12 +100,12 @@ class LinkStatements:
             return
         rows = [self._values(link) for link in links]
         columns = [self._table.c[name] for name in rows[0]]
-        if self._link.table_context.backend == "postgresql" and all(
+        if self._backend == "postgresql" and all(
             has_plain_array(column.type) for column in columns
         ):
             self._insert_arrays(columns, rows)
         else:
-            insert = upsert(self._table, self._link.table_context.backend)
+            insert = upsert(self._table, self._backend)
             self._connection.execute(insert.on_conflict_do_nothing(), rows)
         self._check_scope(links)
 
@@ -140,7 +143,7 @@ class LinkStatements:
             return
         columns = [*self._source, *self._target]
         statement = select(*columns).where(
-            _any_of(columns, [(*link.source, *link.target) for link in links]),
+            has_key(columns, [(*link.source, *link.target) for link in links], self._backend),
             *self._scopes.write_clauses(self._table, self._table),
         )
         reachable = self._connection.execute(statement, dict(self._scopes.binds())).all()
@@ -148,10 +151,3 @@ class LinkStatements:
         for link in links:
             if (*link.source, *link.target) not in keys:
                 raise relocated(outside_scope(self._link.shape), link.loc)
-
-
-def _any_of(columns: Sequence[Any], keys: Sequence[Key]) -> ColumnElement[bool]:
-    if len(columns) == 1:
-        single: ColumnElement[bool] = columns[0].in_([key[0] for key in keys])
-        return single
-    return tuple_(*columns).in_(list(keys))

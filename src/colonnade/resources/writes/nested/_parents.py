@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-from colonnade.resources.responses._problems import Problem
 from colonnade.resources.writes._changes import Key
 from colonnade.resources.writes._rules import Values
 from colonnade.resources.writes.nested._located_errors import relocated
@@ -19,6 +18,7 @@ class ParentRows(RelatedRowsBase):
     def before(self) -> None:
         """Write the parents, and set the foreign keys that refer to them."""
         current = self._current()
+        self._fixed = self._fixed_values()
         self._disconnect(current)
         self._connect()
         self._update(current)
@@ -67,7 +67,7 @@ class ParentRows(RelatedRowsBase):
                     raise self.not_found(loc)
                 deleted.append((current[row], loc))
             if changes.disconnects_one or self.relation.is_nullable:
-                row.change.values |= dict.fromkeys(self.relation.fields)
+                row.change.values |= dict.fromkeys(self.relation.nullable_fields)
         self._deleted = deleted
 
     def _connect(self) -> None:
@@ -80,7 +80,7 @@ class ParentRows(RelatedRowsBase):
             (reference,) = changes.connect
             if reference.key not in found:
                 raise self.not_found(reference.loc)
-            self._refer(row, found[reference.key])
+            self._refer(row, found[reference.key], reference.loc)
             shown.append((changes, reference.key, reference.loc))
         self.show_stored(shown)
 
@@ -106,7 +106,7 @@ class ParentRows(RelatedRowsBase):
             if row not in current:
                 rows += [u.create for u in changes.upsert if u.create is not None]
             if rows and row.change.kind == "update" and not self.relation.can_move:
-                raise relocated(self._frozen(), changes.loc)
+                raise self.frozen(" and ".join(sorted(self.relation.fields)), changes.loc)
             self.show(changes, rows)
             created += rows
             owners += [row] * len(rows)
@@ -114,15 +114,24 @@ class ParentRows(RelatedRowsBase):
             return
         self.writer.write(created)
         names = [name for _, name in self.relation.pairs]
-        for row, values in zip(owners, self.writer.values_of(created, names), strict=True):
-            self._refer(row, values)
+        parents = self.writer.values_of(created, names)
+        for row, parent, values in zip(owners, created, parents, strict=True):
+            self._refer(row, values, parent.loc)
 
-    def _frozen(self) -> Problem:
-        names = " and ".join(sorted(self.relation.fields))
-        detail = f"{names} of {self.relation.source.table_context.name} cannot be changed."
-        return Problem(422, detail, kind="frozen")
+    def _fixed_values(self) -> dict[NestedRow, Values]:
+        """The fields of the foreign keys that the update of a row cannot change."""
+        updated = [row for row, _ in self.changes if row.change.kind == "update"]
+        fixed = self.relation.fixed_fields
+        if not fixed or not updated:
+            return {}
+        rows = self.writer.stored(updated[0].table, updated[0].change.scopes)
+        found = rows.by_key([row.change.key for row in updated], fixed)
+        return {row: found[row.change.key] for row in updated if row.change.key in found}
 
-    def _refer(self, row: NestedRow, parent: Values) -> None:
+    def _refer(self, row: NestedRow, parent: Values, loc: Loc) -> None:
         values: dict[str, Any] = {field: parent[name] for field, name in self.relation.pairs}
+        if row in self._fixed:
+            self.require_fixed(self._fixed[row], values, loc)
+            values = {name: values[name] for name in self.relation.movable_fields}
         row.change.values |= values
         row.change.checked |= frozenset(values)

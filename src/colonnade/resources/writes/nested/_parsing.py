@@ -309,7 +309,8 @@ class NestedBody:
     def _use(self, relation: NestedRelation, verb: Verb, loc: Loc) -> None:
         """Record the operations that a verb needs, and refuse those that a Resource lacks."""
         for table, operation in needed_operations(relation, verb):
-            if operation not in table.operations:
+            is_replaced = operation == "link" and relation.name in table.replaced_links
+            if operation not in table.operations or is_replaced:
                 message = (
                     f"The Resource of {table.table_context.name} does not allow {operation}, "
                     f"which {verb} needs"

@@ -86,6 +86,26 @@ class RelatedRowsBase:
         change = Change("update", values, self.scopes, key, body=body, checked=frozenset(values))
         return NestedRow(self.target, change, reader, loc, is_locked=True)
 
+    def require_fixed(self, stored: Values, values: Values, loc: Loc) -> None:
+        """Refuse to change a field of the foreign key that no update can change.
+
+        Args:
+            stored: The fields of the row that has the foreign key.
+            values: The values that refer to the other row.
+            loc: Where the body connects the rows.
+
+        Raises:
+            HTTPException: 422, a field would change.
+        """
+        for name in sorted(self.relation.fixed_fields):
+            if stored[name] != values[name]:
+                raise self.frozen(name, loc)
+
+    def frozen(self, names: str, loc: Loc) -> HTTPException:
+        """Build the 422 of a foreign key that cannot be changed."""
+        detail = f"{names} of {self.relation.referring.model.__name__} cannot be changed."
+        return relocated(Problem(422, detail, kind="frozen"), loc)
+
     def not_found(self, loc: Loc, *, related: bool = False) -> HTTPException:
         """Build the 404 of a row that the body names.
 

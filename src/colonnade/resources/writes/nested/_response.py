@@ -26,9 +26,15 @@ def body_of(row: NestedRow) -> str:
     parts += [
         f"{to_json(changes.relation.name).decode()}:{_related(changes)}"
         for changes in row.relations
-        if changes.relation.name not in always_included
+        if changes.relation.name not in always_included and _says_something(changes)
     ]
     return f"{{{','.join(parts)}}}"
+
+
+def _says_something(changes: RelationChanges) -> bool:
+    """Whether a response can show what was done: null would say that there is no related row."""
+    is_removed = changes.disconnects_one or changes.deletes_one
+    return bool(changes.relation.relation.is_list or changes.results or is_removed)
 
 
 def _related(changes: RelationChanges) -> str:

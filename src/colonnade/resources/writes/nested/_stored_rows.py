@@ -10,7 +10,6 @@ from sqlalchemy import (
     Select,
     and_,
     select,
-    tuple_,
     type_coerce,
 )
 
@@ -18,6 +17,7 @@ from colonnade.database import Plan
 from colonnade.query import Scopes, compared_type
 from colonnade.resources.writes._bulk_statements import has_plain_array, unnested
 from colonnade.resources.writes._changes import Key
+from colonnade.resources.writes._key_clauses import has_key
 from colonnade.resources.writes._rules import Values
 from colonnade.resources.writes.nested._tables import WritableTable
 
@@ -35,6 +35,7 @@ class StoredRows:
         self._connection = connection
         self._context = table.table_context
         self._shape = table.shape
+        self._backend = table.table_context.backend
         self._scopes = scopes
 
     def by_key(self, keys: Iterable[Key], fields: Iterable[str]) -> dict[Key, Values]:
@@ -73,7 +74,7 @@ class StoredRows:
             result = plan.run(self._connection, parameters)
         else:
             rows = self._shape.table.alias()
-            chosen = _any_of([self._compared(rows, name) for name in names], values)
+            chosen = has_key([self._compared(rows, name) for name in names], values, self._backend)
             statement = self._statement(rows, chosen, returned, key_names)
             result = self._connection.execute(statement, parameters)
         found: dict[Key, Values] = {}
@@ -125,9 +126,3 @@ class StoredRows:
 
     def _compared(self, rows: FromClause, name: str) -> Any:
         return type_coerce(self._column(rows, name), compared_type(self._shape.columns[name]))
-
-
-def _any_of(columns: list[Any], values: Sequence[tuple[Any, ...]]) -> Any:
-    if len(columns) == 1:
-        return columns[0].in_([value for (value,) in values])
-    return tuple_(*columns).in_(values)

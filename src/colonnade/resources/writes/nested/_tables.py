@@ -39,6 +39,7 @@ class WritableTable:
         prefix: The path of the Resource.
         enabled: The operations that the Resource has, also those that a user endpoint replaces.
         component: What the names of its components in the OpenAPI document begin with.
+        replaced_links: Returns the relations whose links a user endpoint makes or removes.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class WritableTable:
         prefix: str,
         enabled: frozenset[str],
         component: str,
+        replaced_links: Callable[[], frozenset[str]] = frozenset,
     ) -> None:
         self.component = component
         self.enabled = enabled
@@ -63,6 +65,7 @@ class WritableTable:
         self.guards = guards
         self._operations = operations
         self._nested = nested
+        self._replaced_links = replaced_links
         self._readers: dict[tuple[str, frozenset[str]], BodyReader] = {}
 
     @property
@@ -74,6 +77,11 @@ class WritableTable:
     def operations(self) -> frozenset[str]:
         """The operations that the Resource has, and that no user endpoint replaces."""
         return self._operations()
+
+    @cached_property
+    def replaced_links(self) -> frozenset[str]:
+        """The relations whose links a user endpoint makes or removes."""
+        return self._replaced_links()
 
     @cached_property
     def relations(self) -> Mapping[str, "NestedRelation"]:
@@ -212,24 +220,45 @@ class NestedRelation:
         return tuple(column for column in key if column.name not in self.omitted)
 
     @property
+    def nullable_fields(self) -> frozenset[str]:
+        """The fields of the foreign key that are null in a row that is disconnected.
+
+        One null suffices: a row keeps the tenant that is part of its foreign key.
+        """
+        columns = self.referring.columns
+        return frozenset(name for name in self.movable_fields if columns[name].nullable)
+
+    @property
     def is_nullable(self) -> bool:
         """Whether rows can be disconnected."""
         columns = self.referring.columns
-        return all(columns[name].nullable for name in self.fields)
+        return any(columns[name].nullable for name in self.movable_fields or self.fields)
 
-    @property
-    def can_move(self) -> bool:
-        """Whether an update may change the foreign key.
+    @cached_property
+    def movable_fields(self) -> frozenset[str]:
+        """The fields of the foreign key that an update may change; others keep their values.
 
         The Resource of the related rows decides whether they can be moved; a row that has the
         foreign key itself is moved because its own Resource nests the relation.
         """
         columns = [self.referring.columns[name] for name in self.fields]
         fields = self.target.table_context.update.schema.model_fields
-        is_moved_here = self.side == "parent"
-        return not any(column.frozen for column in columns) and all(
-            is_moved_here or column.primary_key or column.name in fields for column in columns
+        return frozenset(
+            column.name
+            for column in columns
+            if not (column.frozen or column.primary_key)
+            and (self.side == "parent" or column.name in fields)
         )
+
+    @property
+    def can_move(self) -> bool:
+        """Whether an update may change the foreign key."""
+        return bool(self.movable_fields)
+
+    @property
+    def fixed_fields(self) -> frozenset[str]:
+        """The fields of the foreign key that an update cannot change, such as a tenant."""
+        return self.fields - self.movable_fields
 
     def _refusal(self, why: str) -> ModelError:
         return ModelError(
