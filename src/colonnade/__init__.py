@@ -159,7 +159,7 @@ from colonnade.models import (
     schemas,
 )
 from colonnade.query import Page
-from colonnade.resources import Problem, ReadYourWrites, Resource, Unscoped, problems
+from colonnade.resources import STANDARD, Problem, ReadYourWrites, Resource, Unscoped, problems
 
 __version__ = "0.1.0"
 
@@ -191,6 +191,7 @@ __all__ = [
     "NVARCHAR",
     "REAL",
     "SMALLINT",
+    "STANDARD",
     "TEXT",
     "TIME",
     "TIMESTAMP",

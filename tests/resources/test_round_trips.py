@@ -9,7 +9,8 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import event
 
-from colonnade import Database, Resource
+from colonnade import Database, Field, Resource, Timestamps, Versioned
+from colonnade.resources import OPERATIONS
 from tests.resources.sample_app import all_resources, define_models, serving, statements
 from tests.wire import wire
 
@@ -141,6 +142,116 @@ def test_a_batch_of_updates_is_one_statement_in_a_transaction(
         assert client.patch("/tasks:batch", json=changes).status_code == 200
         trips.append(counted.trips() - before)
     assert min(trips) == (3 if db.url.backend == "postgresql" else 6), trips
+
+
+UPSERTS: tuple[tuple[str, str, Any], ...] = (
+    ("POST", "/pages?on_conflict=slug", {"slug": "{n}", "title": "x"}),
+    ("POST", "/pages?on_conflict=slug", {"slug": "a", "title": "{n}"}),
+    ("POST", "/pages?on_conflict=slug&update=title", {"slug": "a", "title": "{n}"}),
+    ("POST", "/pages?on_conflict=slug&keep=true", {"slug": "{n}"}),
+    ("POST", "/pages?on_conflict=slug&keep=true", {"slug": "a"}),
+    ("POST", "/pages?on_conflict=slug", {"slug": "a", "folder": "a"}),
+    ("POST", "/scoped?on_conflict=slug", {"slug": "a", "folder": "a"}),
+    ("POST", "/scoped?on_conflict=slug&keep=true", {"slug": "a"}),
+    ("PUT", "/folders/{n}", {"name": "x"}),
+    ("PUT", "/folders/a", {"name": "{n}"}),
+    ("PUT", "/scoped-folders/a", {"name": "{n}"}),
+)
+
+
+@pytest.fixture
+def upserting(db: Database) -> Iterator[TestClient]:
+    """A client of tables that are upserted and replaced, with and without scopes of values."""
+
+    class Folder(Timestamps, Versioned, table=True):
+        id: str = Field(primary_key=True)
+        name: str = ""
+        owner: str = "ana"
+
+    class Page(Timestamps, Versioned, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        slug: str = Field(unique=True)
+        title: str = ""
+        owner: str = "ana"
+        folder: str | None = Field(default=None, foreign_key="folder.id")
+
+    db.create_all()
+    scoped = Database(db.url)
+
+    def own() -> dict[str, str]:
+        return {"owner": "ana"}
+
+    pages = [Resource(Page, db, operations=OPERATIONS - {"replace"})]
+    pages += [
+        Resource(Page, scoped, scope=own, operations=OPERATIONS - {"replace"}, prefix="/scoped")
+    ]
+    folders = [Resource(Folder, db, operations=OPERATIONS)]
+    folders += [
+        Resource(Folder, scoped, scope=own, operations=OPERATIONS, prefix="/scoped-folders")
+    ]
+    with serving(*pages, *folders) as client:
+        client.put("/folders/a", json={})
+        client.post("/pages", json={"slug": "a"})
+        yield client
+    scoped.dispose()
+
+
+@pytest.mark.parametrize(("method", "url", "body"), UPSERTS)
+def test_an_upsert_is_one_round_trip(
+    counted: CountedDatabase, upserting: TestClient, method: str, url: str, body: Any
+) -> None:
+    if counted.db.url.backend == "sqlite":
+        pytest.skip("SQLite looks the row up in the same trip to the thread")
+    trips = []
+    for n in "1234":
+        values = {name: value.replace("{n}", n) for name, value in body.items()}
+        before = counted.trips()
+        response = upserting.request(method, url.replace("{n}", n), json=values)
+        assert response.status_code in {200, 201}
+        trips.append(counted.trips() - before)
+    assert min(trips) == 1, trips
+
+
+@pytest.mark.parametrize(("method", "url", "body"), UPSERTS)
+def test_an_upsert_is_one_trip_to_the_thread_of_sqlite(
+    counted: CountedDatabase,
+    upserting: TestClient,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    url: str,
+    body: Any,
+) -> None:
+    if counted.db.url.backend == "postgresql":
+        pytest.skip("PostgreSQL has no thread")
+    trips: list[object] = []
+    run_async = Database.run_async
+
+    async def count(db: Database, work: Any, **options: Any) -> Any:
+        trips.append(work)
+        return await run_async(db, work, **options)
+
+    monkeypatch.setattr(Database, "run_async", count)
+    for n in "12":
+        values = {name: value.replace("{n}", n) for name, value in body.items()}
+        response = upserting.request(method, url.replace("{n}", n), json=values)
+        assert response.status_code in {200, 201}
+    assert len(trips) == 2
+
+
+@pytest.mark.parametrize("keep", ["", "&keep=true"])
+def test_a_batch_of_upserts_is_one_statement_in_a_transaction(
+    counted: CountedDatabase, upserting: TestClient, keep: str
+) -> None:
+    if counted.db.url.backend == "sqlite":
+        pytest.skip("SQLite writes row by row")
+    trips = []
+    for n in "1234":
+        rows = [{"slug": slug, "title": n} for slug in ("a", "b", n)]
+        before = counted.trips()
+        response = upserting.post(f"/pages:batch?on_conflict=slug{keep}", json=rows)
+        assert response.status_code == 200
+        trips.append(counted.trips() - before)
+    assert min(trips) == 3, trips
 
 
 def test_a_conditional_write_is_one_round_trip(

@@ -16,7 +16,7 @@ from colonnade.cli._server import listen, serve, url_of
 from colonnade.database import Database
 from colonnade.errors import CommandError, ModelError
 from colonnade.models import Shape, reflect_models, schemas_with_tables
-from colonnade.resources import OPERATIONS, Operation, Resource, problems
+from colonnade.resources import STANDARD, Operation, Resource, problems
 
 READ_OPERATIONS: frozenset[Operation] = frozenset(("list", "read"))
 
@@ -150,7 +150,7 @@ def _app(
     tables = _served([Shape.of(model) for model in paths])
     for shape in tables:
         options: dict[str, Any] = {"prefix": paths[shape.model], "include": list(shape.relations)}
-        operations = OPERATIONS if writable else READ_OPERATIONS
+        operations = STANDARD if writable else READ_OPERATIONS
         try:
             app.include_router(Resource(shape.model, db, operations=operations, **options))
         except ModelError as error:

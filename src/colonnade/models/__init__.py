@@ -15,7 +15,13 @@ from colonnade.models._reflection import (
     table_classes,
 )
 from colonnade.models._relation_shapes import LinkShape, RelationShape
-from colonnade.models._schemas import NamedValues, Schemas, row_validator, schemas
+from colonnade.models._schemas import (
+    NamedValues,
+    Schemas,
+    row_validator,
+    schemas,
+    with_absent_fields,
+)
 from colonnade.models._shape import ColumnShape, ForeignKeyShape, Shape
 from colonnade.models._storable import (
     Base64JSON,
@@ -80,5 +86,6 @@ __all__ = [
     "table_classes",
     "to_base64",
     "uuid7",
+    "with_absent_fields",
     "with_article",
 ]

@@ -438,6 +438,31 @@ def _copied_decorators(
         yield name, validate(validator)
 
 
+def with_absent_fields(schema: type[BaseModel], names: frozenset[str]) -> type[BaseModel]:
+    """The schema of a body that does not have some of the fields.
+
+    Rules that read one of them are skipped: see ``row_validator``.
+
+    Args:
+        schema: The schema.
+        names: The names of the fields.
+    """
+    validate: Any = model_validator
+    rules: dict[str, Any] = {
+        decorator.cls_var_name: validate(mode="after")(deferred(validator, names))
+        for decorator in schema.__pydantic_decorators__.model_validators.values()
+        if decorator.info.mode == "after"
+        and callable(validator := _declared_member(schema, decorator))
+    }
+    namespace: dict[str, Any] = {
+        "__module__": schema.__module__,
+        "__annotations__": dict.fromkeys(names, Any),
+        **dict.fromkeys(names, MISSING),
+        **rules,
+    }
+    return new_class(schema.__name__, (schema,), {}, lambda body: body.update(namespace))
+
+
 def row_validator(model: type[Any]) -> type[BaseModel] | None:
     """The schema that validates a partially updated row: the rules on several fields.
 

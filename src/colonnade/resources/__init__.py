@@ -1,6 +1,6 @@
 """The HTTP API: ``Resource``, its routes, links, trees, scopes, problems."""
 
-from colonnade.resources._resource import OPERATIONS, Resource
+from colonnade.resources._resource import OPERATIONS, STANDARD, Resource
 from colonnade.resources._scoping import Unscoped
 from colonnade.resources.responses._problems import Problem
 from colonnade.resources.routes._exception_handlers import problems
@@ -9,6 +9,7 @@ from colonnade.resources.routes._route_builder import Operation
 
 __all__ = [
     "OPERATIONS",
+    "STANDARD",
     "Operation",
     "Problem",
     "ReadYourWrites",

@@ -44,7 +44,15 @@ _resources: WeakValueDictionary[tuple[str, str], "Resource"] = WeakValueDictiona
 """The Resources that exist, by the name in their operation ids, and the path."""
 
 OPERATIONS: frozenset[Operation] = frozenset(get_args(Operation))
-"""All operations of a Resource, for ``operations=OPERATIONS - {"delete"}``."""
+"""All operations of a Resource, those of later releases included: prefer ``STANDARD``."""
+
+STANDARD: frozenset[Operation] = frozenset(
+    ("list", "read", "create", "update", "delete", "batch", "link")
+)
+"""The default operations of a Resource, for ``operations=STANDARD | {"upsert"}``.
+
+A new release adds none, so that an upgrade opens nothing.
+"""
 
 HookT = TypeVar("HookT", bound=Callable[..., Any])
 Nested = Mapping[str, "Resource | Callable[[], Resource]"]
@@ -80,9 +88,11 @@ class Resource(APIRouter):
             the database; ``Unscoped`` opts out here.
         operations: The enabled operations: ``list`` (with relations and trees), ``read``,
             ``create``, ``update``, ``delete``, ``batch`` (create, update and delete of many rows)
-            and ``link``.
+            and ``link``. ``STANDARD`` has these; ``upsert`` (POST with ``on_conflict``) and
+            ``replace`` (PUT) are off until you name them: ``STANDARD | {"upsert"}``.
         dependencies: Dependencies of all routes, or a mapping of operations to dependencies; those
-            of ``create``, ``update`` and ``delete`` apply to batches as well.
+            of ``create``, ``update`` and ``delete`` apply to batches as well, and those of
+            ``create`` and ``update`` to upserts and replacements.
         max_limit: The maximum number of rows in a page and in a batch.
         idempotency: A table of responses, ``class RequestKey(Idempotency, table=True)``: a repeated
             POST with the same ``Idempotency-Key`` gets the same response. Without it, the header is
@@ -140,7 +150,7 @@ class Resource(APIRouter):
         nested: Nested | None = None,
         scope: Any = None,
         write_scope: Any = None,
-        operations: set[Operation] | frozenset[Operation] = OPERATIONS,
+        operations: set[Operation] | frozenset[Operation] = STANDARD,
         dependencies: Sequence[params.Depends] | Guards = (),
         max_limit: int = 1000,
         idempotency: type[Idempotency] | None = None,
@@ -468,7 +478,7 @@ class Resource(APIRouter):
     def _refuse_unset_columns(self) -> None:
         """Refuse required columns that neither a body, a hook nor a scope could set."""
         unset = self.table_context.create.unset_columns
-        if not unset or not self._operations & {"create", "batch"}:
+        if not unset or not self._operations & {"create", "batch", "upsert", "replace"}:
             return
         if self._hooks.at("before", "create") or _scoping.has_scope(self.db, self._shape.table):
             return
@@ -477,7 +487,7 @@ class Resource(APIRouter):
             f"No request could create a {self.model.__name__}: {name} is required and has no "
             f"default, and {self.create.__name__} does not have it. Set it in a hook, which must "
             f'be registered before the app includes the Resource (@tasks.before("create")), give '
-            f'it a default, or leave "create" and "batch" out of operations.'
+            f"it a default, or leave the operations that create rows out of operations."
         )
 
     def _replaced_keys(self, route: BaseRoute) -> set[tuple[str, str]]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import cached_property
 from itertools import islice
-from types import MappingProxyType, new_class
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import MISSING, AliasChoices, AliasPath, BaseModel, TypeAdapter, ValidationError
@@ -12,7 +12,13 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticKnownError, from_json, to_json
 
 from colonnade.errors import QueryError, error_entry
-from colonnade.models import Shape, local_as_utc, schemas
+from colonnade.models import (
+    Shape,
+    local_as_utc,
+    row_validator,
+    schemas,
+    with_absent_fields,
+)
 from colonnade.rows._column_checks import column_check
 from colonnade.rows._long_numbers import LongNumber, load_json, long_number_pattern
 
@@ -62,7 +68,7 @@ class BodyReader:
     ) -> None:
         self.shape = shape
         self.omitted = omitted & schema.model_fields.keys()
-        self.schema = _with_optional(schema, self.omitted) if self.omitted else schema
+        self.schema = with_absent_fields(schema, self.omitted) if self.omitted else schema
         self._is_derived = schema in (schemas(shape.model).create, schemas(shape.model).update)
         self._is_complete = complete
         self._json_types = dict(self._documented_types())
@@ -107,6 +113,15 @@ class BodyReader:
             if not (self._is_derived and column.kind == "text")
             and (check := column_check(column)) is not None
         }
+
+    @property
+    def is_derived(self) -> bool:
+        """Whether the schema is the one that ``schemas(model)`` derives from the table."""
+        return self._is_derived
+
+    def json_name(self, name: str) -> str:
+        """The name of a field of the schema in a body."""
+        return self._json_names[name]
 
     def _documented_types(self) -> Iterator[tuple[str, tuple[tuple[type, ...], str]]]:
         """The JSON types of each field, and Pydantic's error type for others, by name in JSON.
@@ -342,7 +357,14 @@ class BodyReader:
     @property
     def is_validated_later(self) -> bool:
         """Whether the model validates a row only once its remaining columns are set."""
-        return bool(self.unset_columns) or bool(self.omitted and not self._is_derived)
+        return bool(self.unset_columns) or bool(
+            self.omitted and (not self._is_derived or row_validator(self.shape.model))
+        )
+
+    @property
+    def has_model_rules(self) -> bool:
+        """Whether a body is validated by the model's own rules, which its schema has."""
+        return self._is_derived
 
     def with_exact_decimals(self, row: Any) -> Any:
         """A parsed row, with decimals as text where they have more digits than a float keeps."""
@@ -435,16 +457,6 @@ def error_entries(error: ValidationError, loc: tuple[Any, ...]) -> list[dict[str
         error_entry(detail["type"], (*loc, *detail["loc"]), detail["msg"], detail.get("input"))
         for detail in error.errors(include_url=False, include_context=False)[:MAX_ERRORS]
     ]
-
-
-def _with_optional(schema: type[BaseModel], names: frozenset[str]) -> type[BaseModel]:
-    """The schema with fields that a body does not have, and whose None is not validated."""
-    namespace: dict[str, Any] = {
-        "__module__": schema.__module__,
-        "__annotations__": dict.fromkeys(names, Any),
-        **dict.fromkeys(names),
-    }
-    return new_class(schema.__name__, (schema,), {}, lambda body: body.update(namespace))
 
 
 def _json_name(name: str, field: FieldInfo) -> str:

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from types import SimpleNamespace
 from typing import Annotated, Any, Optional
 from uuid import UUID
@@ -190,7 +191,7 @@ class TestOneToOne:
 class TestColumns:
     def test_a_required_foreign_key_is_left_out_of_the_body(self, db: Database) -> None:
         digits = 15 if db.url.backend == "sqlite" else 30  # SQLite keeps 15
-        stored: dict[str, Any] = {} if digits == 15 else {"sa_type": Numeric(30, 6)}
+        make_field: Any = Field if digits == 15 else partial(Field, sa_type=Numeric(30, 6))
 
         class Order(SQLModel, table=True):
             id: int | None = Field(default=None, primary_key=True)
@@ -198,7 +199,7 @@ class TestColumns:
 
         class Item(SQLModel, table=True):
             id: int | None = Field(default=None, primary_key=True)
-            price: Decimal = Field(max_digits=digits, decimal_places=6, **stored)
+            price: Decimal = make_field(max_digits=digits, decimal_places=6)
             order_id: int = Field(foreign_key="order.id")
             order: Order | None = Relationship(back_populates="items")
 
@@ -399,7 +400,7 @@ class TestRepeatedRequests:
         tasks = Resource(models.Task, db)
         projects = Resource(models.Project, db, nested={"tasks": tasks}, idempotency=RequestKey)
         with serving(projects, tasks) as client:
-            body = {"name": "Web", "slug": "web", "tasks": [{"title": "One"}]}
+            body: dict[str, Any] = {"name": "Web", "slug": "web", "tasks": [{"title": "One"}]}
             headers = {"Idempotency-Key": "a"}
             first = client.post("/projects", json=body, headers=headers)
             assert first.status_code == 201, first.text
@@ -450,7 +451,7 @@ class TestErrors:
         ("tasks", "status", "loc"),
         [
             ([{"title": "One"}, {"title": ""}], 422, [1, "title"]),
-            ([{"title": "One"}, {"tittle": "Two"}], 422, [1]),
+            ([{"title": "One"}, {"tittle": "Two"}], 422, [1, "title"]),
             ([{"title": "One", "progress": 101}], 422, [0, "progress"]),
             ([{"title": "One", "progress": True}], 422, [0, "progress"]),
             ([{"title": "One", "project_id": 1}], 422, [0, "project_id"]),
@@ -466,11 +467,12 @@ class TestErrors:
             ({"connect": 1}, 422, ["connect"]),
             ({"connect": [99]}, 404, ["connect", 0]),
             ({"connect": [1, 2**40]}, 404, ["connect", 1]),
-            ({"connect": [10**30]}, 422, ["connect", 0, "id"]),
+            ({"connect": [10**30]}, 422, ["connect", 0]),
             ({"connect": [1, 1]}, 422, ["connect", 1]),
             ({"connect": [1, {"id": 1}]}, 422, ["connect", 1]),
-            ({"connect": ["x"]}, 422, ["connect", 0, "id"]),
-            ({"connect": [None]}, 422, ["connect", 0, "id"]),
+            ({"connect": ["x"]}, 422, ["connect", 0]),
+            ({"connect": [None]}, 422, ["connect", 0]),
+            ({"connect": [{"id": "x"}]}, 422, ["connect", 0, "id"]),
             ({"connect": [{"key": 1}]}, 422, ["connect", 0]),
             ({"connect": [{"id": 1, "title": "x"}]}, 422, ["connect", 0]),
             ([{"title": "A", "labels": [{"name": "x"}, {}]}], 422, [0, "labels", 1, "name"]),
@@ -488,9 +490,9 @@ class TestErrors:
             (
                 [{"title": "A", "workers": {"connect": ["@a\0"]}}],
                 422,
-                [0, "workers", "connect", 0, "id"],
+                [0, "workers", "connect", 0],
             ),
-            ([{"title": "A", "project": {"name": "x"}}], 422, [0, "project"]),
+            ([{"title": "A", "project": {"name": "x"}}], 422, [0, "project", "slug"]),
         ],
     )  # fmt: skip
     def test_an_error_is_located_and_nothing_is_created(
@@ -499,8 +501,7 @@ class TestErrors:
         paths = "/projects", "/tasks", "/workers", "/labels", "/assignments"
         before = everything(nested, *paths)
         response = nested.post("/projects", json={"name": "App", "slug": "app", "tasks": tasks})
-        found_status, found_loc = refusal(response)
-        assert (found_status, found_loc[: len(loc) + 2]) == (status, ["body", "tasks", *loc])
+        assert refusal(response) == (status, ["body", "tasks", *loc])
         assert response.headers["Content-Type"] == "application/problem+json"
         assert response.json()["detail"].startswith("body.tasks")
         assert everything(nested, *paths) == before

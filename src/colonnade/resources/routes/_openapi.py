@@ -2,7 +2,7 @@
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cached_property, lru_cache
 from math import nextafter
 from typing import Annotated, Any, Literal, Self
@@ -162,6 +162,7 @@ class Body(DocumentedAs):
         exclude: Fields of the schema that the body does not have.
         extra_columns: Columns that the body has besides the fields of the schema, by name.
         max_items: The maximum length of the array; None if the body is a single object.
+        changed_name: What the name of a schema without some fields ends with.
     """
 
     def __init__(
@@ -171,8 +172,10 @@ class Body(DocumentedAs):
         exclude: frozenset[str] = frozenset(),
         extra_columns: Mapping[str, ColumnShape] | None = None,
         max_items: int | None = None,
+        changed_name: str = "Link",
     ) -> None:
         self.schema = schema
+        self.changed_name = changed_name
         self.exclude = exclude
         self.extra_columns = extra_columns or {}
         self.max_items = max_items
@@ -182,7 +185,8 @@ class Body(DocumentedAs):
         """The model of the body or of an item; it is made with the document."""
         name = self.schema.__name__
         if self.exclude:
-            return _changed(self.schema, f"{name.removesuffix('Create')}Link", self.exclude)
+            changed_name = name.removesuffix("Create") + self.changed_name
+            return _changed(self.schema, changed_name, self.exclude)
         if self.extra_columns:
             return _changed(self.schema, f"{name}WithKey", extra=self.extra_columns)
         return self.schema
@@ -635,6 +639,39 @@ def etags_parameter(name: str, description: str) -> dict[str, Any]:
     return parameter
 
 
+def create_only_parameter() -> dict[str, Any]:
+    """Return the parameter for an ``If-None-Match`` that forbids a stored row."""
+    parameter = header_parameter("If-None-Match", "* to create the row only")
+    parameter["schema"] = {"type": "string", "const": "*"}
+    return parameter
+
+
+def upsert_parameters(keys: Iterable[str], fields: Iterable[str]) -> list[dict[str, Any]]:
+    """Return the query parameters of an upsert.
+
+    Args:
+        keys: The names of the unique keys.
+        fields: The fields that a conflict can change.
+    """
+    parameters = [
+        _query(
+            "on_conflict",
+            {"type": "string", "enum": list(keys)},
+            "A unique key: if a row has the same values in it, that row is changed, or kept",
+        ),
+        _query("keep", {"type": "boolean"}, "Keep that row as it is; only with on_conflict"),
+    ]
+    names = list(fields)
+    if names:
+        schema = {"type": "array", "minItems": 1, "items": {"enum": names}}
+        description = (
+            "The fields of that row that change, separated by commas; by default those in the "
+            "body. Only with on_conflict, and without keep"
+        )
+        parameters.append(_query("update", schema, description))
+    return parameters
+
+
 def header_parameter(name: str, description: str) -> dict[str, Any]:
     """Return the parameter for an optional header."""
     schema = {"type": "string", "pattern": "^[\\x21-\\x7e]*$"}
@@ -665,3 +702,22 @@ def responses(
         "headers": {name: _HEADERS[name] for name in headers},
     }
     return documented
+
+
+def created_response(rows: Any) -> dict[int | str, dict[str, Any]]:
+    """Return the response with a created row, besides that with a changed one."""
+    headers = {name: _HEADERS[name] for name in ("Location", "ETag")}
+    return {201: {"description": "The created row", "headers": headers, "model": rows}}
+
+
+def changed_response(rows: Any, *, many: bool = False) -> dict[int | str, dict[str, Any]]:
+    """Return the response of an upsert that changed or kept a row, besides that of a create.
+
+    Args:
+        rows: The documented row or rows.
+        many: Whether it is the response of a batch.
+    """
+    if many:
+        return {200: {"description": "The rows, some of them changed or kept", "model": rows}}
+    headers = {"ETag": _HEADERS["ETag"]}
+    return {200: {"description": "The changed or kept row", "headers": headers, "model": rows}}

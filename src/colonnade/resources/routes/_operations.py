@@ -22,6 +22,7 @@ from colonnade.resources.routes._route_builder import (
     with_body,
     words_of,
 )
+from colonnade.resources.routes._upsert_routes import UpsertRoutes
 from colonnade.resources.writes._links import Link
 from colonnade.resources.writes._operations import WriteOperations
 
@@ -47,16 +48,19 @@ class GeneratedRoutes:
         self.table_context = table_context
         self.reads = reads
         self.writes = WriteOperations(options.table, options.idempotency, options.max_limit)
+        self.upserts = UpsertRoutes(self.builder, self.writes)
         self.relations = RelationRoutes(self.builder, reads)
         self.names = plural(self.builder.name)
 
     def routes(self) -> list[BaseRoute]:
         """Build the routes; call it only once."""
         add_operation: dict[Operation, Callable[[], None]] = {
+            "upsert": self.upserts.add_upsert,  # before the creates, whose paths it has
             "list": self._add_list,
             "create": self._add_create,
             "read": self._add_read,
             "update": self._add_update,
+            "replace": self.upserts.add_replace,
             "delete": self._add_delete,
             "batch": self._add_batch,
         }
@@ -76,6 +80,19 @@ class GeneratedRoutes:
             return []
         description = "A unique key: a repeated request with the same key gets the same response"
         return [openapi.header_parameter(HEADER, description)]
+
+    def _create_parameters(self) -> list[dict[str, Any]]:
+        parameters = self._key_header()
+        if "upsert" in self.builder.options.operations:
+            options = self.writes.upserts.options
+            parameters += openapi.upsert_parameters(options.keys, options.changeable)
+        return parameters
+
+    def _upsert_responses(self, rows: Any, *, many: bool = False) -> dict[int | str, Any]:
+        """The responses of a create with ``on_conflict``, besides those of others."""
+        if "upsert" not in self.builder.options.operations:
+            return {}
+        return openapi.changed_response(rows, many=many)
 
     def _add_list(self) -> None:
         reads, table_context = self.reads, self.table_context
@@ -103,6 +120,7 @@ class GeneratedRoutes:
 
     def _add_create(self) -> None:
         writes = self.writes
+        row = Annotated[Any, openapi.Rows(self.table_context.queryable)]
 
         async def create_row(request: Request, body: Any) -> Response:
             return await writes.create(request)
@@ -122,8 +140,9 @@ class GeneratedRoutes:
                 success=201,
                 headers=("Location", "ETag"),
                 description="The row",
-            ),
-            parameters=self._key_header,
+            )
+            | self._upsert_responses(row),
+            parameters=self._create_parameters,
             scopes=self.builder.options.nested_scopes,
             status=201,
         )
@@ -227,8 +246,9 @@ class GeneratedRoutes:
                 response_model=Annotated[Any, written_rows(table, many=True)],
                 responses=openapi.responses(
                     *statuses_of(table), 409, 413, success=201, description="The rows"
-                ),
-                parameters=self._key_header,
+                )
+                | self._upsert_responses(rows, many=True),
+                parameters=self._create_parameters,
                 scopes=self.builder.options.nested_scopes,
                 status=201,
             )

@@ -149,6 +149,8 @@ class GeneratedRoute(ResourceRoute):
     """A generated route, whose endpoint parses the bytes of the body itself."""
 
     request_class = RawBodyRequest
+    replaced_with: frozenset[tuple[str, str]] = frozenset()
+    """The keys of routes whose rules apply here too: who replaces one of them replaces this."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Match a request to this route, with a quick exit by the end of the path.
@@ -269,9 +271,18 @@ class Routes(list[BaseRoute]):
 
 
 def route_keys(route: BaseRoute) -> set[tuple[str, str]]:
-    """Return the keys of a route: its path without parameter names, with each of its methods."""
-    path = re.sub(r"\{[^}]*\}", "{}", getattr(route, "path", ""))
-    return {(path, method) for method in getattr(route, "methods", None) or ()}
+    """Return the keys of a route: its path without parameter names, with each of its methods.
+
+    A generated route that does the same as others also has their keys.
+    """
+    path = without_names(getattr(route, "path", ""))
+    keys = {(path, method) for method in getattr(route, "methods", None) or ()}
+    return keys | getattr(route, "replaced_with", frozenset())
+
+
+def without_names(path: str) -> str:
+    """Return a path without the names of its parameters."""
+    return re.sub(r"\{[^}]*\}", "{}", path)
 
 
 def replaced_keys(route: BaseRoute, prefix: str) -> set[tuple[str, str]]:
@@ -284,6 +295,6 @@ def replaced_keys(route: BaseRoute, prefix: str) -> set[tuple[str, str]]:
         prefix: The path of the Resource.
     """
     keys = route_keys(route)
-    base = re.sub(r"\{[^}]*\}", "{}", prefix)
+    base = without_names(prefix)
     twins = {(base, "POST"), (f"{base}/{{}}", "PATCH"), (f"{base}/{{}}", "DELETE")}
     return keys | {(f"{base}:batch", method) for _, method in keys & twins}

@@ -19,7 +19,9 @@ from colonnade.resources.routes._route import GeneratedRoute
 from colonnade.resources.writes._hooks import Hooks
 from colonnade.resources.writes.nested._tables import WritableTable
 
-Operation = Literal["list", "read", "create", "update", "delete", "batch", "link"]
+Operation = Literal[
+    "list", "read", "create", "update", "delete", "batch", "link", "upsert", "replace"
+]
 """A kind of route that a Resource generates, for ``operations`` and ``dependencies``."""
 
 WRITES: frozenset[Operation] = frozenset(("create", "update", "delete"))
@@ -97,6 +99,8 @@ class RouteBuilder:
         scopes: Sequence[params.Depends] = (),
         dependencies: Sequence[params.Depends] = (),
         status: int = 200,
+        route_class: type[GeneratedRoute] = GeneratedRoute,
+        include_in_schema: bool = True,
     ) -> None:
         """Add a route.
 
@@ -113,6 +117,8 @@ class RouteBuilder:
             scopes: The dependencies that return scopes, besides those of the Resource.
             dependencies: The guards of another Resource whose rows the route writes.
             status: The status of a successful response.
+            route_class: The class of the route.
+            include_in_schema: Whether the route is in the OpenAPI document.
         """
         operations = (operation,) if isinstance(operation, str) else operation
         guards = [guard for name in operations for guard in self.options.guards.get(name, ())]
@@ -122,7 +128,7 @@ class RouteBuilder:
         if needed:
             responses = {403: openapi.responses(403)[403], **responses}
         router = self.router
-        route = GeneratedRoute(
+        route = route_class(
             router.prefix + path,
             endpoint,
             response_model=response_model,
@@ -140,7 +146,7 @@ class RouteBuilder:
             deprecated=router.deprecated,
             methods=[method],
             name=name,
-            include_in_schema=router.include_in_schema,
+            include_in_schema=router.include_in_schema and include_in_schema,
             dependency_overrides_provider=router.dependency_overrides_provider,
             openapi_extra=openapi.LazyParameters(parameters),
             generate_unique_id_function=self._unique_id(),

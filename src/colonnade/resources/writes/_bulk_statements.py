@@ -81,7 +81,7 @@ class BulkStatements:
         scope = scopes.written(self._table_context.shape.table)
         for row in rows:
             apply_scope_values(row, scope)
-        names = self.common_names(rows)
+        names = common_names(rows)
         if not self.can_insert(names, checked):
             return None
         references = self.references(rows, scopes, checked, creating=True)
@@ -132,7 +132,7 @@ class BulkStatements:
             if scopes:
                 return None
             return StatementBatch([self._update_one(key, row, scopes) for key, row in changes])
-        names = self.common_names(rows)
+        names = common_names(rows)
         references = self.references(rows, scopes, checked, creating=False)
         if (
             not self.can_update(names, checked)
@@ -186,12 +186,6 @@ class BulkStatements:
     def changes_unique_columns(self, changes: Sequence[Change]) -> bool:
         """Whether one of the changes sets a unique column."""
         return any(self._changes_unique_columns(tuple(change.values)) for change in changes)
-
-    @staticmethod
-    def common_names(rows: list[Values]) -> tuple[str, ...]:
-        """The fields that every row has; empty if the rows have different fields."""
-        first = rows[0].keys()
-        return tuple(sorted(first)) if all(row.keys() == first for row in rows) else ()
 
     def sets_parent(self, row: Values, checked: frozenset[str]) -> bool:
         """Whether a row gets a parent in its own table that must be checked for cycles."""
@@ -391,6 +385,12 @@ def unnested(columns: dict[str, Any], name: str = "input_rows") -> Any:
     arrays = [bindparam(name, type_=ARRAY(kind, dimensions=1)) for name, kind in columns.items()]
     table = func.unnest(*arrays).table_valued(*columns, with_ordinality="position")
     return table.render_derived(name)
+
+
+def common_names(rows: list[Values]) -> tuple[str, ...]:
+    """The fields that every row has; empty if the rows have different fields."""
+    first = rows[0].keys()
+    return tuple(sorted(first)) if all(row.keys() == first for row in rows) else ()
 
 
 def is_row_default(default: Any) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from colonnade.query import Scopes
+from colonnade.resources.writes._conflicts import Conflict
 from colonnade.resources.writes._hooks import WriteKind
 from colonnade.resources.writes._rules import Values
 from colonnade.rows import BodyReader
@@ -25,6 +26,8 @@ class Change:
         body: The validated create or update schema; None for a delete.
         checked: Foreign key fields that refer to rows known to exist in scope.
         reader: The reader of the body, if it is not that of the Resource.
+        conflict: What happens to a stored row with the same unique key, if a create is an upsert.
+        defaults: Fields that an update gives the defaults of the database.
     """
 
     kind: WriteKind
@@ -35,6 +38,8 @@ class Change:
     body: Any = None
     checked: frozenset[str] = frozenset()
     reader: BodyReader | None = None
+    conflict: Conflict | None = None
+    defaults: tuple[str, ...] = ()
 
     def copy(self) -> "Change":
         """Copy the change with its values, so that a retry starts from the original values."""
@@ -48,6 +53,31 @@ class Change:
             self.body,
             self.checked,
             self.reader,
+            None if self.conflict is None else self.conflict.copy(),
+            self.defaults,
+        )
+
+    def as_update(self, key: Key) -> "Change":
+        """Return what an upsert does to the stored row that it conflicts with.
+
+        Args:
+            key: The key of the row.
+
+        Raises:
+            QueryError: The update schema does not accept the values.
+        """
+        conflict = self.conflict
+        assert conflict is not None
+        if conflict.error is not None:
+            raise conflict.error
+        return Change(
+            "update",
+            conflict.values,
+            self.scopes,
+            key,
+            self.expected,
+            self.body,
+            defaults=conflict.defaults,
         )
 
 
@@ -68,6 +98,11 @@ class ChangeSet:
     def copy(self) -> "ChangeSet":
         """Copy the changes, so that a retry starts from the original values."""
         return ChangeSet(self.kind, [change.copy() for change in self.changes], self.scopes)
+
+    @property
+    def is_upsert(self) -> bool:
+        """Whether the rows are created, or update the stored rows that they conflict with."""
+        return self.changes[0].conflict is not None
 
     @property
     def keys(self) -> list[Key]:

@@ -25,8 +25,10 @@ from colonnade.resources.routes._idempotency import (
 from colonnade.resources.routes._request_context import RequestContext, context_of
 from colonnade.resources.writes._changes import Change, ChangeSet
 from colonnade.resources.writes._foreign_keys import missing_reference
+from colonnade.resources.writes._hooked_writes import Committed
 from colonnade.resources.writes._hooks import Provided, RunStatements
 from colonnade.resources.writes._rules import Values, name_foreign_key
+from colonnade.resources.writes._upsert_execution import retry_lost_create, run_upserts
 from colonnade.resources.writes.nested._execution import run_nested
 from colonnade.resources.writes.nested._rows import NestedChanges
 from colonnade.resources.writes.nested._tables import WritableTable
@@ -66,7 +68,7 @@ class WriteExecution:
             respond: Builds the response from the written rows.
         """
         context = context_of(request)
-        committed: list[dict[str, Any]] = []
+        committed: list[Committed] = []
         provided = provided_of(request)
         idempotent_request = await self._idempotent_request(request, changes)
         if isinstance(changes, NestedChanges):
@@ -74,18 +76,22 @@ class WriteExecution:
                 self.table_context, request, changes, idempotent_request, respond
             )
         with_hooks = None
-        if self.hooks.any(changes.kind):
+        if self.hooks.any(changes.kind) or (changes.is_upsert and self.hooks.any("update")):
             with_hooks = partial(self._write_with_hooks, changes, provided, committed)
-        work: Awaitable[Any]
-        if idempotent_request is None:
-            work = self._write(context, changes, with_hooks)
-        else:
-            work = idempotent_request.run(
+
+        def execute() -> Awaitable[Any]:
+            if idempotent_request is None:
+                return self._write(context, changes, with_hooks)
+            return idempotent_request.run(
                 context,
                 lambda connection: self.writer(connection, changes.copy()),
                 with_hooks,
                 respond,
             )
+
+        work = execute()
+        if changes.is_upsert:
+            work = retry_lost_create(self.table_context, execute, work)
         try:
             written: Any = await name_foreign_key(
                 context,
@@ -98,8 +104,8 @@ class WriteExecution:
         except FAILURES as error:
             await self._name_unreadable(context, changes, error)
             raise
-        for arguments in committed:
-            await self.hooks.run_committed(changes.kind, arguments, provided)
+        for kind, arguments in committed:
+            await self.hooks.run_committed(kind, arguments, provided)
         return response
 
     async def _write(
@@ -110,6 +116,8 @@ class WriteExecution:
         deleting = changes.kind == "delete"
         if with_hooks is not None:
             return await table_context.run_hooked(context, with_hooks, deleting=deleting)
+        if changes.is_upsert:
+            return await run_upserts(context, table_context, writer, changes)
         is_single = len(changes.changes) == 1
         if is_single and writer.rows.is_single_statement(changes.changes[0]):
             return [await self._run_statement(context, changes.changes[0].copy())]
@@ -150,7 +158,7 @@ class WriteExecution:
         self,
         changes: ChangeSet,
         provided: Provided,
-        committed: list[dict[str, Any]],
+        committed: list[Committed],
         session: AsyncSession,
         run: RunStatements,
     ) -> list[Any]:
@@ -172,9 +180,12 @@ class WriteExecution:
         self, request: Request, changes: ChangeSet | NestedChanges
     ) -> IdempotentRequest | None:
         """Return the idempotent form of a POST; None if it has no ``Idempotency-Key``."""
-        if self._response_store is None or changes.kind != "create":
+        if self._response_store is None or request.method != "POST":
             return None
-        fingerprint = RequestFingerprint.of(request, await json_body(request), changes.scopes)
+        body = await json_body(request)
+        if isinstance(changes, ChangeSet) and changes.is_upsert:
+            body += b"\0" + request.scope["query_string"]
+        fingerprint = RequestFingerprint.of(request, body, changes.scopes)
         return None if fingerprint is None else IdempotentRequest(self._response_store, fingerprint)
 
     def _written_values(self, changes: ChangeSet) -> list[Values]:

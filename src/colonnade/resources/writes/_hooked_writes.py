@@ -11,12 +11,16 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from colonnade.errors import ModelError
 from colonnade.resources._table_context import TableContext
 from colonnade.resources.writes._changes import Change, ChangeSet, Key
-from colonnade.resources.writes._hooks import Hooks, Moment, Provided, RunStatements
+from colonnade.resources.writes._hooks import Hooks, Moment, Provided, RunStatements, WriteKind
+from colonnade.resources.writes._rules import RowValidator, Values
 from colonnade.resources.writes._table_writer import TableWriter
+from colonnade.resources.writes._upsert_writes import UpsertedRow
 from colonnade.rows import BodyReader
 
 Arguments = dict[str, Any]
 """The arguments of hooks, by name."""
+Committed = tuple[WriteKind, Arguments]
+"""What happened to a row, and the arguments of the hooks after the commit."""
 Located = Callable[[Key], AbstractContextManager[Any]]
 
 
@@ -36,7 +40,7 @@ class HookedWrites:
 
     async def write(
         self, changes: ChangeSet, provided: Provided, session: AsyncSession, run: RunStatements
-    ) -> tuple[list[Any], list[Arguments]]:
+    ) -> tuple[list[Any], list[Committed]]:
         """Execute changes, and return the rows and the arguments of hooks after the commit.
 
         Args:
@@ -47,13 +51,22 @@ class HookedWrites:
         """
         await run(partial(self.writer.lock, changes=changes))
         if changes.kind == "delete":
-            return [], await self.delete(changes.changes, provided, session, run)
+            deleted = await self.delete(changes.changes, provided, session, run)
+            return [], [("delete", arguments) for arguments in deleted]
         rows: list[Any] = []
-        committed: list[Arguments] = []
+        committed: list[Committed] = []
         for change in changes.changes:
-            row, arguments = await self.write_row(change, provided, session, run)
+            resolved: Change | UpsertedRow = change
+            if change.conflict is not None:
+                resolved = await run(partial(self.writer.upserts.resolve, change=change))
+            if isinstance(resolved, UpsertedRow):  # kept as it is
+                rows.append(resolved)
+                continue
+            row, arguments = await self.write_row(resolved, provided, session, run)
+            if changes.is_upsert:
+                row = UpsertedRow.of(row, created=resolved.kind == "create")
             rows.append(row)
-            committed.append(arguments)
+            committed.append((resolved.kind, arguments))
         return rows, committed
 
     async def delete(
@@ -81,9 +94,10 @@ class HookedWrites:
                 arguments = await self._arguments("before", change, session)
                 await self.hooks.run("before", "delete", session, arguments, provided)
         await session.flush()
-        await run(
-            partial(self.writer.delete, changes=ChangeSet("delete", changes, changes[0].scopes))
-        )
+        with located(changes[0].key):
+            await run(
+                partial(self.writer.delete, changes=ChangeSet("delete", changes, changes[0].scopes))
+            )
         for change in changes:
             with located(change.key):
                 await self.hooks.run("after", "delete", session, {"key": change.key}, provided)
@@ -171,6 +185,11 @@ def complete(change: Change, reader: BodyReader, name: str) -> None:
             f"The hooks before a create have not set {missing[0]} of {name}, which is required "
             f"and not in the body."
         )
-    if unset or (reader.omitted and reader.is_validated_later):
-        validated = reader.validated({**set_by_scope, **change.values})
+    values = {**set_by_scope, **change.values}
+    if unset or (reader.omitted and not reader.has_model_rules):
+        validated = reader.validated(values)
         change.values = reader.checked({column: validated[column] for column in change.values})
+    elif reader.omitted:
+        # Its schema has validated each value, and must not do so twice.
+        empty: Values = dict.fromkeys(reader.shape.columns)
+        change.values = RowValidator(reader).changes(empty, values)

@@ -10,9 +10,12 @@ from colonnade.models import Idempotency
 from colonnade.resources._reads import path_of
 from colonnade.resources._table_context import render_row
 from colonnade.resources.responses._bodies import OK_BODY, JSONBody
-from colonnade.resources.writes._changes import Key
+from colonnade.resources.responses._problems import Problem
+from colonnade.resources.routes._request_context import context_of
+from colonnade.resources.writes._changes import ChangeSet, Key
 from colonnade.resources.writes._execution import WriteExecution
 from colonnade.resources.writes._parsing import RequestParser
+from colonnade.resources.writes._upsert_parsing import UpsertParser
 from colonnade.resources.writes.nested._tables import WritableTable
 
 
@@ -23,6 +26,9 @@ class WriteOperations:
         table: The table.
         idempotency: The table of stored responses; None to ignore ``Idempotency-Key``.
         max_rows: The maximum number of rows in a batch.
+
+    Attributes:
+        upserts: Parses upserts and replacements.
     """
 
     def __init__(
@@ -33,19 +39,84 @@ class WriteOperations:
     ) -> None:
         self.table_context = table.table_context
         self._parser = RequestParser(table, max_rows)
+        self.upserts = UpsertParser(table, max_rows)
         self._execution = WriteExecution(table, idempotency)
 
     async def create(self, request: Request) -> Response:
         """Create a row; respond with 201."""
         changes = await self._parser.create(request)
         path = path_of(request).rstrip("/")
+        return await self._execution.run(
+            request, changes, lambda rows: self._created_response(rows[0], path)
+        )
+
+    async def upsert(self, request: Request) -> Response:
+        """Create a row, or change or keep the row that it conflicts with; respond with 201 or 200.
+
+        Raises:
+            Problem: 409, the row conflicts with one outside the scope, or by another unique key.
+        """
+        changes = await self.upserts.upsert(request)
+        path = path_of(request).rstrip("/")
+        return await self._execution.run(
+            request, changes, lambda rows: self._upserted_response(rows[0], path)
+        )
+
+    async def upsert_many(self, request: Request) -> Response:
+        """Upsert rows; respond with 201 if all are new, else with 200, in the order of the body."""
+        changes = await self.upserts.upsert_many(request)
 
         def respond(rows: Sequence[Any]) -> Response:
-            (row,) = rows
-            key = self.table_context.keys.write(from_json(row.key))
-            return self._row_response(row, 201, {"Location": f"{path}/{key}"})
+            return self._rows_response(rows, 201 if all(row.created for row in rows) else 200)
 
         return await self._execution.run(request, changes, respond)
+
+    async def replace(self, request: Request, key: Key) -> Response:
+        """Create the row with a key, or replace it; respond with 201 or 200.
+
+        Raises:
+            Problem: 409 as an upsert; 412, ``If-Match`` or ``If-None-Match`` does not hold.
+        """
+        changes = await self.upserts.replace(request, key)
+        path = path_of(request).rpartition("/")[0]
+
+        def respond(rows: Sequence[Any]) -> Response:
+            if changes.is_upsert:
+                return self._upserted_response(rows[0], path)
+            if changes.kind == "create":
+                return self._created_response(rows[0], path)
+            return self._row_response(rows[0], 200, {})
+
+        try:
+            return await self._execution.run(request, changes, respond)
+        except Problem as problem:
+            failed = await self._failed_precondition(request, changes, problem)
+            if failed is None:
+                raise
+            raise failed from problem
+
+    async def _failed_precondition(
+        self, request: Request, changes: ChangeSet, problem: Problem
+    ) -> Problem | None:
+        """Return the 412 of a replacement that failed because of its header; None for others."""
+        name = self.table_context.name
+        if changes.kind == "update" and problem.kind == "not_found":
+            detail = f"There is no {name} with this key, and If-Match requires one."
+            return Problem(412, detail, kind="changed")
+        if changes.is_upsert or changes.kind == "update" or problem.kind != "unique":
+            return None
+        (change,) = changes.changes
+        stored = await self.table_context.run(
+            context_of(request),
+            lambda connection: self._execution.writer.rows.current(
+                connection, change.key, change.scopes
+            ),
+            idempotent=True,
+        )
+        if stored is None:
+            return None
+        detail = f"There is a {name} with this key already, and If-None-Match forbids one."
+        return Problem(412, detail, kind="changed")
 
     async def update(self, request: Request, key: Key) -> Response:
         """Update the fields in the body; respond with 200."""
@@ -75,6 +146,15 @@ class WriteOperations:
     async def delete_many(self, request: Request) -> Response:
         """Delete the rows with the given keys; respond with 200."""
         return await self._execution.run(request, self._parser.delete_many(request), _deleted)
+
+    def _created_response(self, row: Any, path: str) -> Response:
+        key = self.table_context.keys.write(from_json(row.key))
+        return self._row_response(row, 201, {"Location": f"{path}/{key}"})
+
+    def _upserted_response(self, row: Any, path: str) -> Response:
+        if row.created:
+            return self._created_response(row, path)
+        return self._row_response(row, 200, {})
 
     def _row_response(self, row: Any, status: int, headers: dict[str, str]) -> Response:
         body = render_row(self.table_context.view, row.body)

@@ -103,6 +103,7 @@ class RowWrites:
             return needs_transaction
         validates = self.has_row_validator and bool(change.values)
         parents = self.trees.new_parents(change.values)
+        needs_transaction = needs_transaction or bool(change.defaults)
         return self._compares_state(change) or needs_transaction or validates or bool(parents)
 
     def is_single_statement(self, change: Change) -> bool:
@@ -211,6 +212,10 @@ class RowWrites:
         return row
 
     def _update(self, connection: Connection, change: Change) -> Any:
+        if change.defaults:
+            self.lock_current(connection, change)
+            change.expected = None  # compared now; the next statement changes the row
+            self.statements.set_defaults(change.key, change.defaults)(connection)
         refuse_values_outside_scope(
             change.values, change.scopes.written(self.table_context.shape.table)
         )

@@ -20,6 +20,7 @@ from colonnade.query import VALUE_PREFIX, Scopes, key_clause, key_parameters, va
 from colonnade.resources._table_context import TableContext
 from colonnade.resources.writes._changes import Change
 from colonnade.resources.writes._foreign_keys import ForeignKeys, Reference
+from colonnade.resources.writes._new_rows import new_value
 from colonnade.resources.writes._rules import Values, apply_scope_values
 from colonnade.resources.writes._trees import Trees
 from colonnade.rows import ReturnedRow, codec_of, json_array, row_columns
@@ -156,6 +157,20 @@ class WriteStatements:
                 ),
             )
             .values(changes)
+        )
+
+    def set_defaults(self, key: tuple[Any, ...], names: tuple[str, ...]) -> Bound[Any]:
+        """Build the UPDATE that gives fields of a row the defaults of the database."""
+        shape, backend = self.table_context.shape, self.table_context.backend
+
+        def make() -> Plan:
+            columns = [shape.columns[name].column for name in names]
+            defaults = {column: new_value(shape, column, (), backend) for column in columns}
+            statement = update(shape.table).where(key_clause(shape, shape.table)).values(defaults)
+            return Plan(statement.returning(literal_column("1")))
+
+        return self.table_context.plans.get(("set defaults", names), make).first(
+            key_parameters(key)
         )
 
     def delete(

@@ -22,10 +22,13 @@ from colonnade.database import Bound, StatementBatch
 from colonnade.query import Scopes, compared_type
 from colonnade.resources._table_context import TableContext
 from colonnade.resources.writes._bulk_statements import BulkStatements
+from colonnade.resources.writes._bulk_upserts import BulkUpserts
 from colonnade.resources.writes._changes import Change, ChangeSet, Key
 from colonnade.resources.writes._row_locks import after_locking, lock_in_order
 from colonnade.resources.writes._row_writes import RowWrites
 from colonnade.resources.writes._rules import outside_scope
+from colonnade.resources.writes._upsert_locks import lock_keys
+from colonnade.resources.writes._upsert_writes import UpsertWrites
 
 
 class TableWriter:
@@ -37,12 +40,15 @@ class TableWriter:
     Attributes:
         rows: The writes of single rows.
         bulk_statements: The statements for many rows.
+        upserts: The upserts of single rows.
     """
 
     def __init__(self, table_context: TableContext) -> None:
         self.table_context = table_context
         self.rows = RowWrites(table_context)
         self.bulk_statements = BulkStatements(self.rows.statements)
+        self.upserts = UpsertWrites(self.rows)
+        self._bulk_upserts = BulkUpserts(self.rows.statements, self.upserts)
 
     def __call__(self, connection: Connection, changes: ChangeSet) -> list[Any]:
         """Execute changes, and return ``body``, ``state`` and ``key`` of each row.
@@ -52,6 +58,8 @@ class TableWriter:
         Raises:
             Problem: 404, 409 or 412.
         """
+        if changes.is_upsert:
+            return self.upserts.write_all(connection, changes.changes)
         if len(changes.changes) == 1:
             row = self.rows(connection, changes.changes[0])
             return [] if changes.kind == "delete" else [row]
@@ -98,6 +106,8 @@ class TableWriter:
 
     def bulk(self, changes: ChangeSet) -> Bound[list[Any]] | StatementBatch[Any] | None:
         """Build the statements for rows that need no other checks; None for others."""
+        if changes.is_upsert:
+            return self._bulk_upserts.upsert(changes.changes, changes.scopes)
         if changes.kind == "delete" or self.table_context.reread_after_write:
             return None
         scope = changes.scopes.written(self.table_context.shape.table)
@@ -268,7 +278,10 @@ class TableWriter:
             raise self.table_context.not_found()
 
     def lock(self, connection: Connection, changes: ChangeSet) -> None:
-        """Lock existing rows in the order of their keys before any of them is changed."""
+        """Lock existing rows, or keys, in the order of the keys before any of them is changed."""
+        if changes.is_upsert:
+            lock_keys(connection, changes.changes, self.table_context.shape)
+            return
         keys = changes.keys
         if changes.kind == "create" or self.table_context.backend != "postgresql" or len(keys) == 1:
             return

@@ -27,12 +27,11 @@ from colonnade.resources.writes.nested._tables import (
     WritableTable,
 )
 from colonnade.resources.writes.nested._verbs import (
-    Impossible,
     Kind,
     known_verbs,
-    missing_parent,
     needed_operations,
     why_impossible,
+    why_required,
 )
 from colonnade.rows import MAX_ERRORS, NO_VALUES, BodyReader, load_json
 
@@ -304,7 +303,9 @@ class NestedBody:
             message = f"{relation.name} is one row, so {names} cannot be combined"
             self._refuse("relation", loc, message)
         if relation.side == "parent" and removing == ["delete"] and not others:
-            self._refuse_if(missing_parent(relation, "delete"), (*loc, "delete"))
+            required = why_required(relation, "delete")
+            if required is not None:
+                self._refuse(required.kind, (*loc, "delete"), required.message)
 
     def _use(self, relation: NestedRelation, verb: Verb, loc: Loc) -> None:
         """Record the operations that a verb needs, and refuse those that a Resource lacks."""
@@ -321,12 +322,9 @@ class NestedBody:
     def _is_possible(self, relation: NestedRelation, kind: Kind, verb: Verb, loc: Loc) -> bool:
         """Refuse what the foreign key of a relation does not allow."""
         impossible = why_impossible(relation, kind, verb)
-        self._refuse_if(impossible, loc)
-        return impossible is None
-
-    def _refuse_if(self, impossible: Impossible | None, loc: Loc) -> None:
         if impossible is not None:
             self._refuse(impossible.kind, loc, impossible.message)
+        return impossible is None
 
     def _read_many(
         self,
@@ -445,8 +443,12 @@ class NestedBody:
                 message = f"Name the row by an object with {', '.join(names) or 'its key'}"
                 self._refuse("key", loc, message)
                 return None
-            value = {names[0]: value}
-        elif value.keys() != set(names):
+            try:
+                return KeyReference((read_value(columns[0])(value),), loc)
+            except ValidationError as error:
+                self._refuse("key", loc, error.errors()[0]["msg"])
+                return None
+        if value.keys() != set(names):
             self._refuse("key", loc, f"Name the row by an object with {', '.join(names)} alone")
             return None
         rest = dict(value)

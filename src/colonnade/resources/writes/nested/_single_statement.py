@@ -30,7 +30,7 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 from colonnade.database import Bound, Plan
 from colonnade.models import Shape
 from colonnade.query import Scopes, compared_type, key_parameters, value_parameter
-from colonnade.resources.writes._bulk_statements import is_row_default, unnested
+from colonnade.resources.writes._bulk_statements import common_names, is_row_default, unnested
 from colonnade.resources.writes._changes import Change
 from colonnade.resources.writes._row_locks import after_locking, lock_in_order
 from colonnade.resources.writes._row_writes import WrittenRow
@@ -191,7 +191,7 @@ def _group(
             refuse_values_outside_scope(row.change.values, scope)
     if not _set_automatic_values([row.change for row in rows], table.shape):
         return None
-    names = bulk.common_names([row.change.values for row in rows])
+    names = common_names([row.change.values for row in rows])
     key_names = {column.name for column in relation.key_columns}
     writable = (
         bulk.can_insert(names, relation.fields)

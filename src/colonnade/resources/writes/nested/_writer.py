@@ -178,8 +178,7 @@ class NestedWriter:
             def at(key: Key) -> Any:
                 return located(locs[key], table.shape, deleting=True)
 
-            with at(keys[0][0]):
-                self._hooks.delete(table, changes, at)
+            self._hooks.delete(table, changes, at)
         elif self._one_by_one:
             for change, (_, loc) in zip(changes, keys, strict=True):
                 with located(loc, table.shape, deleting=True):

@@ -1,0 +1,83 @@
+"""How upserts run without hooks: as one statement, or in a transaction."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+from sqlalchemy.exc import DBAPIError
+
+from colonnade.resources._table_context import TableContext
+from colonnade.resources.responses._failures import DriverError
+from colonnade.resources.responses._problems import Problem
+from colonnade.resources.routes._request_context import RequestContext
+from colonnade.resources.writes._bulk_upserts import RowByRowError
+from colonnade.resources.writes._changes import ChangeSet
+from colonnade.resources.writes._table_writer import TableWriter
+
+T = TypeVar("T")
+
+MAX_ATTEMPTS = 3
+"""How often an upsert is tried: a second time, it finds the row that another request created. Only
+if that one has been deleted in between can it lose again."""
+
+_SAME_ROW_TWICE = "21000"
+"""The SQLSTATE of PostgreSQL for two rows of a statement with the same key."""
+
+
+async def run_upserts(
+    context: RequestContext, table_context: TableContext, writer: TableWriter, changes: ChangeSet
+) -> Sequence[Any]:
+    """Execute upserts in the cheapest way that has all checks, and return the rows."""
+    if len(changes.changes) == 1 and writer.upserts.is_single_statement(changes.changes[0]):
+        statement = writer.upserts.statement(changes.changes[0].copy())
+        row = await table_context.run(context, statement)
+        if row is not None:
+            return [row]
+    elif len(changes.changes) > 1 and not writer.rows.renders_before_commit:
+        rows = await _run_bulk(context, table_context, writer, changes)
+        if rows is not None:
+            return rows
+    return await table_context.run(
+        context, lambda connection: writer(connection, changes.copy()), begin=True
+    )
+
+
+async def _run_bulk(
+    context: RequestContext, table_context: TableContext, writer: TableWriter, changes: ChangeSet
+) -> list[Any] | None:
+    """Execute upserts in one statement; None if they must be executed one by one."""
+    bulk = writer.bulk(changes)
+    if bulk is None:
+        return None
+    try:
+        rows: list[Any] = await table_context.run(context, bulk, begin=True)
+    except RowByRowError:
+        return None
+    except DBAPIError as error:
+        # Keys that differ for Python and not for the database, such as those without case.
+        if DriverError(error).state != _SAME_ROW_TWICE:
+            raise
+        return None
+    return rows
+
+
+async def retry_lost_create(
+    table_context: TableContext, execute: Callable[[], Awaitable[T]], work: Awaitable[T]
+) -> T:
+    """Await ``work``; repeat it if another request created the row after the lookup.
+
+    On SQLite, the transaction that looks the row up excludes other writers.
+
+    Args:
+        table_context: The table.
+        execute: Begins the work again.
+        work: The work, begun.
+    """
+    attempts = MAX_ATTEMPTS if table_context.backend == "postgresql" else 1
+    for _ in range(attempts - 1):
+        try:
+            return await work
+        except Problem as problem:
+            if problem.kind != "unique":
+                raise
+            work = execute()
+    return await work
