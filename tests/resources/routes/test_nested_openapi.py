@@ -7,7 +7,6 @@ import pytest
 from fastapi import FastAPI
 
 from colonnade import Database, Field, Relationship, Resource, SQLModel, Versioned
-from colonnade.resources._resource import OPERATIONS
 from tests.resources.sample_app import serving
 
 
@@ -410,7 +409,7 @@ def test_a_resource_without_nested_has_no_components_for_relations(db: Database)
         project_id: int | None = Field(default=None, foreign_key="project.id")
 
     db.create_all()
-    projects = Resource(Project, db, operations=OPERATIONS)
+    projects = Resource(Project, db)
     components = components_of(projects, Resource(Task, db))
     assert "ProjectCreate" in components
     assert not [name for name in components if "WithRelations" in name or "Written" in name]

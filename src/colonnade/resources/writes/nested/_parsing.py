@@ -27,11 +27,12 @@ from colonnade.resources.writes.nested._tables import (
     WritableTable,
 )
 from colonnade.resources.writes.nested._verbs import (
+    Impossible,
     Kind,
     known_verbs,
+    missing_parent,
     needed_operations,
     why_impossible,
-    why_required,
 )
 from colonnade.rows import MAX_ERRORS, NO_VALUES, BodyReader, load_json
 
@@ -303,9 +304,7 @@ class NestedBody:
             message = f"{relation.name} is one row, so {names} cannot be combined"
             self._refuse("relation", loc, message)
         if relation.side == "parent" and removing == ["delete"] and not others:
-            required = why_required(relation, "delete")
-            if required is not None:
-                self._refuse(required.kind, (*loc, "delete"), required.message)
+            self._refuse_if(missing_parent(relation, "delete"), (*loc, "delete"))
 
     def _use(self, relation: NestedRelation, verb: Verb, loc: Loc) -> None:
         """Record the operations that a verb needs, and refuse those that a Resource lacks."""
@@ -322,9 +321,12 @@ class NestedBody:
     def _is_possible(self, relation: NestedRelation, kind: Kind, verb: Verb, loc: Loc) -> bool:
         """Refuse what the foreign key of a relation does not allow."""
         impossible = why_impossible(relation, kind, verb)
+        self._refuse_if(impossible, loc)
+        return impossible is None
+
+    def _refuse_if(self, impossible: Impossible | None, loc: Loc) -> None:
         if impossible is not None:
             self._refuse(impossible.kind, loc, impossible.message)
-        return impossible is None
 
     def _read_many(
         self,

@@ -23,6 +23,7 @@ from sqlalchemy import (
     insert,
     literal_column,
     select,
+    true,
     update,
 )
 from sqlalchemy.dialects.postgresql import aggregate_order_by
@@ -299,7 +300,7 @@ class _Builder:
         values = [input_rows.c[value_parameter(column, group.prefix)] for column in columns]
         chosen = (
             select(*fields.values(), *values)
-            .select_from(root, input_rows)
+            .select_from(root.join(input_rows, true()))  # each child has the same parent
             .where(*reachable)
             .order_by(input_rows.c.position)
         )

@@ -75,17 +75,16 @@ def why_impossible(relation: NestedRelation, kind: Kind, verb: Verb) -> Impossib
         moves |= {"create", "delete"}
     if verb in moves and not relation.can_move and not is_new:
         return Impossible("frozen", f"{names} of {owner} cannot be changed")
-    return why_required(relation, verb) if verb == "disconnect" else None
+    return missing_parent(relation, verb) if verb == "disconnect" else None
 
 
-def why_required(relation: NestedRelation, verb: Verb) -> Impossible | None:
-    """Return why a verb must not leave a row without its foreign key; None if it may."""
+def missing_parent(relation: NestedRelation, verb: Verb) -> Impossible | None:
+    """Return that a verb would leave a row without a required foreign key; None if it may."""
     if relation.is_nullable:
         return None
     names = " and ".join(sorted(relation.fields))
     owner = relation.referring.model.__name__
-    message = f"{names} of {owner} is required, so {verb} is not possible"
-    return Impossible("required", message)
+    return Impossible("required", f"{names} of {owner} is required, so {verb} is not possible")
 
 
 def allowed_verbs(
