@@ -258,15 +258,15 @@ class TestBodies:
             tasks = Resource(Task, db, operations={"list", *operations})
             return components_of(Resource(Project, db, nested={"tasks": tasks}), tasks)
 
-        found = components("create")
-        assert properties_of(found["ProjectTasksChanges"]).keys() == {"create"}
-        assert "ProjectTasksUpdate" not in found
-        found = components("update")
-        assert properties_of(found["ProjectTasksChanges"]).keys() == {
+        offered = components("create")
+        assert properties_of(offered["ProjectTasksChanges"]).keys() == {"create"}
+        assert "ProjectTasksUpdate" not in offered
+        offered = components("update")
+        assert properties_of(offered["ProjectTasksChanges"]).keys() == {
             "connect", "disconnect", "set", "update",
         }  # fmt: skip
-        found = components("read")
-        assert properties_of(found["ProjectCreateWithRelations"]).keys() == set()
+        offered = components("read")
+        assert properties_of(offered["ProjectCreateWithRelations"]).keys() == set()
 
     def test_verbs_whose_operation_an_endpoint_replaces_are_left_out(self, db: Database) -> None:
         class Project(SQLModel, table=True):
