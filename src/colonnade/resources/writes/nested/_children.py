@@ -211,7 +211,7 @@ class ChildRows(RelatedRowsBase):
     def _orphans(self, count: int, loc: Loc) -> HTTPException:
         names = " and ".join(sorted(self.relation.fields))
         detail = (
-            f"{count} rows that are not in the list would lose their {names}, which is required. "
+            f"Rows that are not in the list ({count}) would lose their {names}, which is required. "
             f"Delete them, or keep them in the list."
         )
         return relocated(Problem(409, detail, kind="required"), loc)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from colonnade.resources.responses._problems import Problem
+from colonnade.errors import QueryError, error_entry
 from colonnade.resources.writes._changes import Key
 from colonnade.resources.writes._rules import Values
 from colonnade.resources.writes.nested._located_errors import relocated
@@ -106,7 +106,7 @@ class ParentRows(RelatedRowsBase):
             if row not in current:
                 rows += [u.create for u in changes.upsert if u.create is not None]
             if rows and row.change.kind == "update" and not self.relation.can_move:
-                raise relocated(self._frozen(), changes.loc)
+                raise self._frozen(changes.loc)
             self.show(changes, rows)
             created += rows
             owners += [row] * len(rows)
@@ -117,10 +117,10 @@ class ParentRows(RelatedRowsBase):
         for row, values in zip(owners, self.writer.values_of(created, names), strict=True):
             self._refer(row, values)
 
-    def _frozen(self) -> Problem:
+    def _frozen(self, loc: Loc) -> QueryError:
         names = " and ".join(sorted(self.relation.fields))
-        detail = f"{names} of {self.relation.source.table_context.name} cannot be changed."
-        return Problem(422, detail, kind="frozen")
+        message = f"{names} of {self.relation.source.table_context.name} cannot be changed"
+        return QueryError([error_entry("frozen", loc, message)])
 
     def _refer(self, row: NestedRow, parent: Values) -> None:
         values: dict[str, Any] = {field: parent[name] for field, name in self.relation.pairs}

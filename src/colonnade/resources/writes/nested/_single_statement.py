@@ -26,7 +26,6 @@ from sqlalchemy import (
     true,
     update,
 )
-from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from colonnade.database import Bound, Plan
 from colonnade.models import Shape
@@ -388,10 +387,8 @@ class _Builder:
         count = func.count(written.c.body) == bindparam(f"{group.prefix}count")
         # A division by zero rolls the statement back.
         complete = 1 / case((count, 1), else_=0)
-        text = func.string_agg(
-            cast(written.c.body, Text()),
-            aggregate_order_by(literal_column("','"), *self._order(group, written)),
-        )
+        rows = func.string_agg(cast(written.c.body, Text()), literal_column("','"))
+        text = rows.aggregate_order_by(*self._order(group, written))
         return select(case((complete == 1, text))).scalar_subquery().label(f"{group.prefix}text")
 
     def _order(self, group: _Children, written: CTE) -> list[Any]:
