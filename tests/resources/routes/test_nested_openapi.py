@@ -7,7 +7,6 @@ import pytest
 from fastapi import FastAPI
 
 from colonnade import Database, Field, Relationship, Resource, SQLModel, Versioned
-from colonnade.resources._resource import OPERATIONS
 from tests.resources.sample_app import serving
 
 
@@ -259,15 +258,15 @@ class TestBodies:
             tasks = Resource(Task, db, operations={"list", *operations})
             return components_of(Resource(Project, db, nested={"tasks": tasks}), tasks)
 
-        found = components("create")
-        assert properties_of(found["ProjectTasksChanges"]).keys() == {"create"}
-        assert "ProjectTasksUpdate" not in found
-        found = components("update")
-        assert properties_of(found["ProjectTasksChanges"]).keys() == {
+        offered = components("create")
+        assert properties_of(offered["ProjectTasksChanges"]).keys() == {"create"}
+        assert "ProjectTasksUpdate" not in offered
+        offered = components("update")
+        assert properties_of(offered["ProjectTasksChanges"]).keys() == {
             "connect", "disconnect", "set", "update",
         }  # fmt: skip
-        found = components("read")
-        assert properties_of(found["ProjectCreateWithRelations"]).keys() == set()
+        offered = components("read")
+        assert properties_of(offered["ProjectCreateWithRelations"]).keys() == set()
 
     def test_verbs_whose_operation_an_endpoint_replaces_are_left_out(self, db: Database) -> None:
         class Project(SQLModel, table=True):
@@ -410,7 +409,7 @@ def test_a_resource_without_nested_has_no_components_for_relations(db: Database)
         project_id: int | None = Field(default=None, foreign_key="project.id")
 
     db.create_all()
-    projects = Resource(Project, db, operations=OPERATIONS)
+    projects = Resource(Project, db)
     components = components_of(projects, Resource(Task, db))
     assert "ProjectCreate" in components
     assert not [name for name in components if "WithRelations" in name or "Written" in name]

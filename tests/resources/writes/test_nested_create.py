@@ -492,7 +492,7 @@ class TestErrors:
                 422,
                 [0, "workers", "connect", 0],
             ),
-            ([{"title": "A", "project": {"name": "x"}}], 422, [0, "project", "slug"]),
+            ([{"title": "A", "project": {"name": "x"}}], 422, [0, "project"]),
         ],
     )  # fmt: skip
     def test_an_error_is_located_and_nothing_is_created(

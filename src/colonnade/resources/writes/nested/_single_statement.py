@@ -23,9 +23,9 @@ from sqlalchemy import (
     insert,
     literal_column,
     select,
+    true,
     update,
 )
-from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from colonnade.database import Bound, Plan
 from colonnade.models import Shape
@@ -299,7 +299,7 @@ class _Builder:
         values = [input_rows.c[value_parameter(column, group.prefix)] for column in columns]
         chosen = (
             select(*fields.values(), *values)
-            .select_from(root, input_rows)
+            .select_from(root.join(input_rows, true()))  # each child has the same parent
             .where(*reachable)
             .order_by(input_rows.c.position)
         )
@@ -387,10 +387,8 @@ class _Builder:
         count = func.count(written.c.body) == bindparam(f"{group.prefix}count")
         # A division by zero rolls the statement back.
         complete = 1 / case((count, 1), else_=0)
-        text = func.string_agg(
-            cast(written.c.body, Text()),
-            aggregate_order_by(literal_column("','"), *self._order(group, written)),
-        )
+        rows = func.string_agg(cast(written.c.body, Text()), literal_column("','"))
+        text = rows.aggregate_order_by(*self._order(group, written))
         return select(case((complete == 1, text))).scalar_subquery().label(f"{group.prefix}text")
 
     def _order(self, group: _Children, written: CTE) -> list[Any]:
