@@ -115,7 +115,7 @@ class TestSingleRow:
             ("on_conflict=title", "on_conflict", "must name a unique key"),
             ("on_conflict=id", "on_conflict", "must name a unique key"),
             ("on_conflict=token", "on_conflict", "must name a unique key"),
-            ("on_conflict=slug&on_conflict=slug", "on_conflict", "only once"),
+            ("on_conflict=slug&on_conflict=slug", "on_conflict", "used only once"),
             ("on_conflict=slug&upadte=title", "upadte", "Did you mean update?"),
             ("keep=true", "keep", "Unknown parameter keep"),
         ],
