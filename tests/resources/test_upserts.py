@@ -711,15 +711,18 @@ class TestRoutes:
             plain = client.post("/items", json={"code": "c"})
             assert plain.status_code == (403 if refusing == "create" else 201)
 
+    @pytest.mark.parametrize("late", [False, True])
     @pytest.mark.parametrize(("method", "path"), [("POST", ""), ("PATCH", "/{code}")])
-    def test_an_endpoint_for_creates_or_updates_replaces_the_upsert(
-        self, db: Database, item: Any, method: str, path: str
+    def test_an_endpoint_for_creates_or_updates_replaces_upserts_and_puts(
+        self, db: Database, item: Any, method: str, path: str, late: bool
     ) -> None:
         items = Resource(item, db, operations=OPERATIONS)
 
         async def endpoint() -> str:
             return "mine"
 
+        if late:
+            list(items.routes)  # builds the routes
         items.add_api_route(path, endpoint, methods=[method])
         with serving(items) as client:
             response = client.post("/items?on_conflict=code", json={"code": "a"})
@@ -727,22 +730,40 @@ class TestRoutes:
             batch = client.post("/items:batch?on_conflict=code", json=[{"code": "a"}])
             assert batch.status_code in {405, 422}
             assert client.put("/items/a", json={}).status_code == 405
+            if not late:
+                assert "on_conflict" not in client.get("/openapi.json").text
 
     def test_the_parameters_are_in_the_document_of_the_create(
         self, db: Database, item: Any
     ) -> None:
         with serving(Resource(item, db, operations=UPSERT)) as client:
-            paths = client.get("/openapi.json").json()["paths"]
+            document = client.get("/openapi.json").json()
+            paths, components = document["paths"], document["components"]["schemas"]
+            assert components["ItemUniqueKey"]["const"] == "code"
+            assert components["ItemUpsertField"]["const"] == "name"
             for path in ("/items", "/items:batch"):
                 create = paths[path]["post"]
                 parameters = {
                     parameter["name"]: parameter["schema"] for parameter in create["parameters"]
                 }
-                assert parameters["on_conflict"]["enum"] == ["code"]
-                assert parameters["update"]["items"]["enum"] == ["name"]
+                assert parameters["on_conflict"] == {"$ref": "#/components/schemas/ItemUniqueKey"}
+                items = parameters["update"]["items"]
+                assert items == {"$ref": "#/components/schemas/ItemUpsertField"}
                 assert parameters["keep"] == {"type": "boolean"}
                 assert {"200", "201"} <= create["responses"].keys()
             assert "put" not in paths["/items/{code}"]
+
+    def test_the_document_of_schemas_of_yours_has_the_values_in_the_parameters(
+        self, db: Database, item: Any
+    ) -> None:
+        class Named(SQLModel):
+            code: str
+            name: str
+
+        with serving(Resource(item, db, create=Named, operations=UPSERT)) as client:
+            create = client.get("/openapi.json").json()["paths"]["/items"]["post"]
+            schemas = [parameter["schema"] for parameter in create["parameters"]]
+            assert [schema.get("enum") for schema in schemas] == [["code"], None, None]
 
     def test_the_session_of_an_override_upserts(self, db: Database, item: Any) -> None:
         app = FastAPI()

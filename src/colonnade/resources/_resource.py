@@ -28,8 +28,14 @@ from colonnade.resources.routes._named_values import component_name
 from colonnade.resources.routes._names import path_of
 from colonnade.resources.routes._operations import GeneratedRoutes
 from colonnade.resources.routes._request_context import NO_CONTEXT, RequestContext, context_of
-from colonnade.resources.routes._route import ResourceRoute, Routes, replaced_keys, route_keys
+from colonnade.resources.routes._route import (
+    ResourceRoute,
+    Routes,
+    replaced_keys,
+    route_keys,
+)
 from colonnade.resources.routes._route_builder import Guards, Operation, ResourceOptions
+from colonnade.resources.routes._upsert_routes import bypassing_operations
 from colonnade.resources.writes._hooks import Hooks, Moment, WriteKind
 
 _resources: WeakValueDictionary[tuple[str, str], "Resource"] = WeakValueDictionary()
@@ -408,7 +414,7 @@ class Resource(APIRouter):
         scopes = _scoping.dependencies(self.db, tables)
         taken = {key for route in user_routes for key in self._replaced_keys(route)}
         options = ResourceOptions(
-            self._operations,
+            self._operations - bypassing_operations(taken, self.prefix),
             self._guards,
             self._hooks,
             self._max_limit,

@@ -85,8 +85,7 @@ class GeneratedRoutes:
     def _create_parameters(self) -> list[dict[str, Any]]:
         parameters = self._key_header()
         if "upsert" in self.builder.options.operations:
-            options = self.writes.upserts.options
-            parameters += openapi.upsert_parameters(options.keys, options.changeable)
+            parameters += self.upserts.parameters()
         return parameters
 
     def _upsert_responses(self, rows: Any, *, many: bool = False) -> dict[int | str, Any]:
@@ -129,7 +128,12 @@ class GeneratedRoutes:
         self.builder.add(
             "",
             "POST",
-            with_body(create_row, openapi.Body(self.table_context.create.schema)),
+            with_body(
+                create_row,
+                openapi.Body(
+                    self.table_context.create.schema, mentioned=self.upserts.mentioned_types()
+                ),
+            ),
             "create",
             name=f"create_{self.builder.name}",
             summary=f"Create {with_article(words_of(self.builder.name))}",
@@ -233,7 +237,12 @@ class GeneratedRoutes:
                 ":batch",
                 "POST",
                 with_body(
-                    create_rows, openapi.Body(self.table_context.create.schema, max_items=max_rows)
+                    create_rows,
+                    openapi.Body(
+                        self.table_context.create.schema,
+                        max_items=max_rows,
+                        mentioned=self.upserts.mentioned_types(),
+                    ),
                 ),
                 ("batch", "create"),
                 name=f"create_{names}",

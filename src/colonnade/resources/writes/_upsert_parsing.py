@@ -14,6 +14,7 @@ from colonnade.query import Scopes
 from colonnade.resources._table_context import TableContext
 from colonnade.resources.responses._bodies import json_body, read_body
 from colonnade.resources.responses._etags import expected_versions
+from colonnade.resources.responses._problems import Problem
 from colonnade.resources.writes._changes import Change, ChangeSet, Key
 from colonnade.resources.writes._conflicts import Conflict
 from colonnade.resources.writes._parsing import Parsed, RequestParser
@@ -60,6 +61,9 @@ class UpsertParser(RequestParser):
         """Parse the whole row with a key.
 
         ``If-Match`` makes it an update, since the row must exist; ``If-None-Match: *`` a create.
+
+        Raises:
+            Problem: 412, both headers contradict each other.
         """
         scopes, scope_values = self._scopes(request)
         expected = expected_versions(request.headers.getlist("if-match"))
@@ -68,6 +72,9 @@ class UpsertParser(RequestParser):
         values, instance = await read_body(await json_body(request), read)
         scope = scopes.get(self.table_context.shape.table)
         refuse_values_outside_scope(values, scope)
+        if must_exist and must_not_exist:
+            detail = "If-Match requires a stored row, and If-None-Match: * forbids it. Send one."
+            raise Problem(412, detail, kind="changed")
         create = Change("create", values, scopes, key, expected, instance)
         if must_not_exist:
             return ChangeSet("create", [create], scopes)
@@ -189,7 +196,7 @@ def _creates_only(request: Request) -> bool:
     """Whether ``If-None-Match: *`` forbids a stored row.
 
     Raises:
-        QueryError: The header has ETags, or ``If-Match`` contradicts it.
+        QueryError: The header has ETags.
     """
     lines = request.headers.getlist("if-none-match")
     if not lines:
@@ -197,9 +204,6 @@ def _creates_only(request: Request) -> bool:
     loc = ("header", "if-none-match")
     if [line.strip() for line in lines] != ["*"]:
         message = "A PUT accepts If-None-Match: * only, to create a row; use If-Match for ETags"
-        raise QueryError([error_entry("etag", loc, message)])
-    if "if-match" in request.headers:
-        message = "If-Match requires a stored row, and If-None-Match: * forbids it. Send one"
         raise QueryError([error_entry("etag", loc, message)])
     return True
 
