@@ -11,6 +11,7 @@ from colonnade import (
     CHAR,
     STANDARD,
     AsyncSession,
+    CheckConstraint,
     Column,
     Database,
     Field,
@@ -575,6 +576,30 @@ class TestRules:
             assert "start is after end" in refused.json()["detail"]
             changed = client.post(url, json={"code": "a", "start": 2})
             assert (changed.status_code, changed.json()["end"]) == (200, 3)
+
+    @pytest.mark.parametrize("path", ["/spans", "/spans:batch"])
+    def test_a_check_of_the_database_sees_the_resulting_row(self, db: Database, path: str) -> None:
+        class Span(SQLModel, table=True):
+            __table_args__ = (CheckConstraint('"from" <= "to"', name="ck_span_order"),)
+            id: int | None = Field(default=None, primary_key=True)
+            code: str = Field(unique=True)
+            start: int = Field(default=0, sa_column_kwargs={"name": "from"})
+            end: int = Field(default=10, sa_column_kwargs={"name": "to"})
+
+        def body(**values: Any) -> Any:
+            row = {"code": "a", **values}
+            return [row, {"code": "b", **values}] if "batch" in path else row
+
+        db.create_all()
+        with serving(Resource(Span, db, operations=UPSERT)) as client:
+            url = f"{path}?on_conflict=code"
+            assert client.post(url, json=body(start=20)).status_code == 422
+            assert client.post(url, json=body(end=50)).status_code == 201
+            assert client.post(url, json=body(start=20)).status_code == 200
+            kept = client.post(f"{url}&keep=true", json=body(start=30))
+            assert kept.status_code == 200
+            assert client.post(url, json=body(start=60)).status_code == 422
+            assert client.get("/spans?fields=start,end").json()[0] == {"start": 20, "end": 50}
 
     @pytest.mark.parametrize("hooked", [False, True])
     def test_the_update_schema_applies_to_a_conflict(self, db: Database, hooked: bool) -> None:

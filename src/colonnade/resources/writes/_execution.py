@@ -31,7 +31,7 @@ from colonnade.resources.writes._hooks import Hooks, Moment, Provided, RunStatem
 from colonnade.resources.writes._row_writes import missing_reference
 from colonnade.resources.writes._rules import Values, name_foreign_key
 from colonnade.resources.writes._table_writer import TableWriter
-from colonnade.resources.writes._upsert_execution import retry_lost_create, run_upserts
+from colonnade.resources.writes._upsert_execution import retry_upserts, run_upserts
 from colonnade.resources.writes._upsert_writes import UpsertedRow
 from colonnade.rows import UnreadableRowError
 
@@ -87,9 +87,11 @@ class WriteExecution:
                 respond,
             )
 
-        work = execute()
-        if changes.is_upsert:
-            work = retry_lost_create(self.table_context, execute, work)
+        work = (
+            retry_upserts(self.table_context, changes, execute, hooked=with_hooks is not None)
+            if changes.is_upsert
+            else execute()
+        )
         try:
             written: Any = await name_foreign_key(
                 context,

@@ -138,9 +138,9 @@ class UpsertParser(RequestParser):
         except QueryError as error:
             conflict.error = error
         else:
-            conflict.differs = values != conflict.values
+            conflict.needs_lookup = values != conflict.values
             conflict.values = values
-        conflict.differs = conflict.differs or conflict.error is not None
+        conflict.needs_lookup = conflict.needs_lookup or conflict.error is not None
 
     # The key in the path
 
