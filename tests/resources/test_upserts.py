@@ -11,6 +11,7 @@ from colonnade import (
     CHAR,
     STANDARD,
     AsyncSession,
+    CheckConstraint,
     Column,
     Database,
     Field,
@@ -115,7 +116,7 @@ class TestSingleRow:
             ("on_conflict=title", "on_conflict", "must name a unique key"),
             ("on_conflict=id", "on_conflict", "must name a unique key"),
             ("on_conflict=token", "on_conflict", "must name a unique key"),
-            ("on_conflict=slug&on_conflict=slug", "on_conflict", "only once"),
+            ("on_conflict=slug&on_conflict=slug", "on_conflict", "used only once"),
             ("on_conflict=slug&upadte=title", "upadte", "Did you mean update?"),
             ("keep=true", "keep", "Unknown parameter keep"),
         ],
@@ -576,6 +577,30 @@ class TestRules:
             changed = client.post(url, json={"code": "a", "start": 2})
             assert (changed.status_code, changed.json()["end"]) == (200, 3)
 
+    @pytest.mark.parametrize("path", ["/spans", "/spans:batch"])
+    def test_a_check_of_the_database_sees_the_resulting_row(self, db: Database, path: str) -> None:
+        class Span(SQLModel, table=True):
+            __table_args__ = (CheckConstraint('"from" <= "to"', name="ck_span_order"),)
+            id: int | None = Field(default=None, primary_key=True)
+            code: str = Field(unique=True)
+            start: int = Field(default=0, sa_column_kwargs={"name": "from"})
+            end: int = Field(default=10, sa_column_kwargs={"name": "to"})
+
+        def body(**values: Any) -> Any:
+            row = {"code": "a", **values}
+            return [row, {"code": "b", **values}] if "batch" in path else row
+
+        db.create_all()
+        with serving(Resource(Span, db, operations=UPSERT)) as client:
+            url = f"{path}?on_conflict=code"
+            assert client.post(url, json=body(start=20)).status_code == 422
+            assert client.post(url, json=body(end=50)).status_code == 201
+            assert client.post(url, json=body(start=20)).status_code == 200
+            kept = client.post(f"{url}&keep=true", json=body(start=30))
+            assert kept.status_code == 200
+            assert client.post(url, json=body(start=60)).status_code == 422
+            assert client.get("/spans?fields=start,end").json()[0] == {"start": 20, "end": 50}
+
     @pytest.mark.parametrize("hooked", [False, True])
     def test_the_update_schema_applies_to_a_conflict(self, db: Database, hooked: bool) -> None:
         class Job(SQLModel, table=True):
@@ -711,15 +736,18 @@ class TestRoutes:
             plain = client.post("/items", json={"code": "c"})
             assert plain.status_code == (403 if refusing == "create" else 201)
 
+    @pytest.mark.parametrize("late", [False, True])
     @pytest.mark.parametrize(("method", "path"), [("POST", ""), ("PATCH", "/{code}")])
-    def test_an_endpoint_for_creates_or_updates_replaces_the_upsert(
-        self, db: Database, item: Any, method: str, path: str
+    def test_an_endpoint_for_creates_or_updates_replaces_upserts_and_puts(
+        self, db: Database, item: Any, method: str, path: str, late: bool
     ) -> None:
         items = Resource(item, db, operations=OPERATIONS)
 
         async def endpoint() -> str:
             return "mine"
 
+        if late:
+            list(items.routes)  # builds the routes
         items.add_api_route(path, endpoint, methods=[method])
         with serving(items) as client:
             response = client.post("/items?on_conflict=code", json={"code": "a"})
@@ -727,22 +755,40 @@ class TestRoutes:
             batch = client.post("/items:batch?on_conflict=code", json=[{"code": "a"}])
             assert batch.status_code in {405, 422}
             assert client.put("/items/a", json={}).status_code == 405
+            if not late:
+                assert "on_conflict" not in client.get("/openapi.json").text
 
     def test_the_parameters_are_in_the_document_of_the_create(
         self, db: Database, item: Any
     ) -> None:
         with serving(Resource(item, db, operations=UPSERT)) as client:
-            paths = client.get("/openapi.json").json()["paths"]
+            document = client.get("/openapi.json").json()
+            paths, components = document["paths"], document["components"]["schemas"]
+            assert components["ItemUniqueKey"]["const"] == "code"
+            assert components["ItemUpsertField"]["const"] == "name"
             for path in ("/items", "/items:batch"):
                 create = paths[path]["post"]
                 parameters = {
                     parameter["name"]: parameter["schema"] for parameter in create["parameters"]
                 }
-                assert parameters["on_conflict"]["enum"] == ["code"]
-                assert parameters["update"]["items"]["enum"] == ["name"]
+                assert parameters["on_conflict"] == {"$ref": "#/components/schemas/ItemUniqueKey"}
+                items = parameters["update"]["items"]
+                assert items == {"$ref": "#/components/schemas/ItemUpsertField"}
                 assert parameters["keep"] == {"type": "boolean"}
                 assert {"200", "201"} <= create["responses"].keys()
             assert "put" not in paths["/items/{code}"]
+
+    def test_the_document_of_schemas_of_yours_has_the_values_in_the_parameters(
+        self, db: Database, item: Any
+    ) -> None:
+        class Named(SQLModel):
+            code: str
+            name: str
+
+        with serving(Resource(item, db, create=Named, operations=UPSERT)) as client:
+            create = client.get("/openapi.json").json()["paths"]["/items"]["post"]
+            schemas = [parameter["schema"] for parameter in create["parameters"]]
+            assert [schema.get("enum") for schema in schemas] == [["code"], None, None]
 
     def test_the_session_of_an_override_upserts(self, db: Database, item: Any) -> None:
         app = FastAPI()

@@ -36,6 +36,7 @@ from colonnade.resources.routes._route import (
     route_keys,
 )
 from colonnade.resources.routes._route_builder import WRITES, Guards, Operation, ResourceOptions
+from colonnade.resources.routes._upsert_routes import bypassing_operations
 from colonnade.resources.writes._hooks import Hooks, Moment, WriteKind
 from colonnade.resources.writes._table_writer import TableWriter
 from colonnade.resources.writes.nested._tables import WritableTable
@@ -526,7 +527,7 @@ class Resource(APIRouter):
         _scoping.mark_used(self.db, (*written, *nested_written), by, "write")
         taken = {key for route in user_routes for key in self._replaced_keys(route)}
         options = ResourceOptions(
-            self._operations,
+            self._operations - bypassing_operations(taken, self.prefix),
             self._guards,
             self._hooks,
             self._writable_table,

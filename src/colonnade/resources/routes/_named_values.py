@@ -43,6 +43,28 @@ def named_options(queryable: QueryableTable, name: str) -> Mapping[str, Any]:
     return types
 
 
+def named_upsert_options(
+    queryable: QueryableTable, keys: Iterable[str], fields: Iterable[str]
+) -> dict[str, Any]:
+    """The types of the query parameters of an upsert, by the parameter.
+
+    Args:
+        queryable: The table, whose derived schemas are those of the bodies: others could give the
+            same name to other values.
+        keys: The names of the unique keys.
+        fields: The fields that a conflict can change.
+    """
+    if not _is_unambiguous(queryable):
+        return {}
+    table, owner = queryable.shape.model.__name__, schemas(queryable.shape.model).create
+    named = {"on_conflict": ("UniqueKey", list(keys)), "update": ("UpsertField", list(fields))}
+    return {
+        parameter: _named(f"{table}{name}", values, owner=owner)
+        for parameter, (name, values) in named.items()
+        if values
+    }
+
+
 def orderings(queryable: QueryableTable) -> list[str]:
     """The fields to sort by, ascending and descending."""
     return [sign + column for column in sortable_columns(queryable) for sign in ("", "-")]

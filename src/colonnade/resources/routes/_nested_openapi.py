@@ -1,5 +1,6 @@
 """The OpenAPI documentation of nested writes: bodies with relations, and what they return."""
 
+from collections.abc import Iterable
 from contextlib import suppress
 from functools import cached_property
 from typing import Any
@@ -27,17 +28,25 @@ from colonnade.resources.writes.nested._tables import MAX_DEPTH, NestedRelation,
 from colonnade.resources.writes.nested._verbs import Kind
 
 
-def row_body(table: WritableTable, kind: Kind, *, max_items: int | None = None) -> Body:
+def row_body(
+    table: WritableTable,
+    kind: Kind,
+    *,
+    max_items: int | None = None,
+    mentioned: Iterable[Any] = (),
+) -> Body:
     """Return the documentation of a body that creates or updates rows.
 
     Args:
         table: The table of the Resource.
         kind: Whether the body creates or updates rows.
         max_items: The maximum length of the array; None if the body is a single object.
+        mentioned: Types that the parameters of the route refer to.
     """
     if table.relations:
-        return _NestedBody(table, kind, max_items)
-    return Body(getattr(table.table_context, kind).schema, max_items=max_items)
+        return _NestedBody(table, kind, max_items, mentioned)
+    schema = getattr(table.table_context, kind).schema
+    return Body(schema, max_items=max_items, mentioned=mentioned)
 
 
 def related_body(relation: NestedRelation) -> Body:
@@ -65,8 +74,11 @@ def statuses_of(table: WritableTable) -> tuple[int, ...]:
 class _NestedBody(Body):
     """A body with relations."""
 
-    def __init__(self, table: WritableTable, kind: Kind, max_items: int | None) -> None:
-        super().__init__(getattr(table.table_context, kind).schema, max_items=max_items)
+    def __init__(
+        self, table: WritableTable, kind: Kind, max_items: int | None, mentioned: Iterable[Any]
+    ) -> None:
+        schema = getattr(table.table_context, kind).schema
+        super().__init__(schema, max_items=max_items, mentioned=mentioned)
         self.table = table
         self.kind = kind
 

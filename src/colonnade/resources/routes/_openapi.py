@@ -163,6 +163,7 @@ class Body(DocumentedAs):
         extra_columns: Columns that the body has besides the fields of the schema, by name.
         max_items: The maximum length of the array; None if the body is a single object.
         changed_name: What the name of a schema without some fields ends with.
+        mentioned: Types that the parameters of the route refer to.
     """
 
     def __init__(
@@ -173,7 +174,9 @@ class Body(DocumentedAs):
         extra_columns: Mapping[str, ColumnShape] | None = None,
         max_items: int | None = None,
         changed_name: str = "Link",
+        mentioned: Iterable[Any] = (),
     ) -> None:
+        self._mentioned = list(mentioned)
         self.schema = schema
         self.changed_name = changed_name
         self.exclude = exclude
@@ -193,6 +196,9 @@ class Body(DocumentedAs):
 
     def types(self) -> list[Any]:
         return [self.model]
+
+    def parameter_types(self) -> list[Any]:
+        return self._mentioned
 
     def document(self, refs: Refs, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         row = refs[self.model]
@@ -642,34 +648,42 @@ def etags_parameter(name: str, description: str) -> dict[str, Any]:
 def create_only_parameter() -> dict[str, Any]:
     """Return the parameter for an ``If-None-Match`` that forbids a stored row."""
     parameter = header_parameter("If-None-Match", "* to create the row only")
-    parameter["schema"] = {"type": "string", "const": "*"}
+    parameter["schema"] = {"type": "string", "pattern": "^\\*$", "examples": ["*"]}
     return parameter
 
 
-def upsert_parameters(keys: Iterable[str], fields: Iterable[str]) -> list[dict[str, Any]]:
+def upsert_parameters(
+    keys: Iterable[str], fields: Iterable[str], named_types: Mapping[str, Any]
+) -> list[dict[str, Any]]:
     """Return the query parameters of an upsert.
 
     Args:
         keys: The names of the unique keys.
         fields: The fields that a conflict can change.
+        named_types: The types of the parameters whose values are a component.
     """
-    parameters = [
-        _query(
-            "on_conflict",
+    options: dict[str, tuple[dict[str, Any], str]] = {
+        "on_conflict": (
             {"type": "string", "enum": list(keys)},
             "A unique key: if a row has the same values in it, that row is changed, or kept",
         ),
-        _query("keep", {"type": "boolean"}, "Keep that row as it is; only with on_conflict"),
-    ]
-    names = list(fields)
-    if names:
-        schema = {"type": "array", "minItems": 1, "items": {"enum": names}}
-        description = (
+        "update": (
+            {"type": "array", "minItems": 1, "items": {"enum": list(fields)}},
             "The fields of that row that change, separated by commas; by default those in the "
-            "body. Only with on_conflict, and without keep"
+            "body. Only with on_conflict, and without keep",
+        ),
+        "keep": ({"type": "boolean"}, "Keep that row as it is; only with on_conflict"),
+    }
+    if not list(fields):
+        del options["update"]
+    return [
+        _query(
+            name,
+            _with_reference(schema, name_of(named_types[name])) if name in named_types else schema,
+            description,
         )
-        parameters.append(_query("update", schema, description))
-    return parameters
+        for name, (schema, description) in options.items()
+    ]
 
 
 def header_parameter(name: str, description: str) -> dict[str, Any]:

@@ -84,8 +84,7 @@ class GeneratedRoutes:
     def _create_parameters(self) -> list[dict[str, Any]]:
         parameters = self._key_header()
         if "upsert" in self.builder.options.operations:
-            options = self.writes.upserts.options
-            parameters += openapi.upsert_parameters(options.keys, options.changeable)
+            parameters += self.upserts.parameters()
         return parameters
 
     def _upsert_responses(self, rows: Any, *, many: bool = False) -> dict[int | str, Any]:
@@ -128,7 +127,14 @@ class GeneratedRoutes:
         self.builder.add(
             "",
             "POST",
-            with_body(create_row, row_body(self.builder.options.table, "create")),
+            with_body(
+                create_row,
+                row_body(
+                    self.builder.options.table,
+                    "create",
+                    mentioned=self.upserts.mentioned_types(),
+                ),
+            ),
             "create",
             name=f"create_{self.builder.name}",
             summary=f"Create {with_article(words_of(self.builder.name))}",
@@ -239,7 +245,15 @@ class GeneratedRoutes:
             self.builder.add(
                 ":batch",
                 "POST",
-                with_body(create_rows, row_body(table, "create", max_items=max_rows)),
+                with_body(
+                    create_rows,
+                    row_body(
+                        table,
+                        "create",
+                        max_items=max_rows,
+                        mentioned=self.upserts.mentioned_types(),
+                    ),
+                ),
                 ("batch", "create"),
                 name=f"create_{names}",
                 summary=f"Create {words}, all or none",

@@ -1,5 +1,6 @@
 """The generated routes of upserts and replacements."""
 
+from collections.abc import Collection
 from typing import Annotated, Any
 from urllib.parse import parse_qsl
 
@@ -7,12 +8,15 @@ from fastapi import Request, Response
 from starlette.routing import Match
 from starlette.types import Scope
 
-from colonnade.errors import ModelError
+from colonnade.errors import ModelError, QueryError, error_entry
 from colonnade.models import with_article
 from colonnade.resources._reads import MAX_PARAMETERS
+from colonnade.resources.responses._problems import Problem
 from colonnade.resources.routes import _openapi as openapi
+from colonnade.resources.routes._named_values import named_upsert_options
 from colonnade.resources.routes._route import GeneratedRoute, without_names
-from colonnade.resources.routes._route_builder import RouteBuilder, with_body, words_of
+from colonnade.resources.routes._route_builder import Operation, RouteBuilder, with_body, words_of
+from colonnade.resources.writes._changes import Key
 from colonnade.resources.writes._operations import WriteOperations
 from colonnade.resources.writes._upsert_options import ON_CONFLICT
 
@@ -69,6 +73,23 @@ class UpsertRoutes:
         if "batch" in operations:
             self._add_upsert(":batch", upsert_rows, name=f"upsert_many_{self.builder.name}")
 
+    def parameters(self) -> list[dict[str, Any]]:
+        """Return the query parameters of an upsert, for the document of the create."""
+        options = self.writes.upserts.options
+        return openapi.upsert_parameters(options.keys, options.changeable, self._named_types())
+
+    def mentioned_types(self) -> list[Any]:
+        """Return the types that the parameters refer to."""
+        if "upsert" not in self.builder.options.operations:
+            return []
+        return list(self._named_types().values())
+
+    def _named_types(self) -> dict[str, Any]:
+        table_context, options = self.table_context, self.writes.upserts.options
+        if not (table_context.create.is_derived and table_context.update.is_derived):
+            return {}
+        return named_upsert_options(table_context.queryable, options.keys, options.changeable)
+
     def _require_create(self) -> None:
         if "create" not in self.builder.options.operations:
             raise ModelError(
@@ -102,7 +123,7 @@ class UpsertRoutes:
         self._require_key()
 
         async def replace_row(request: Request, body: Any) -> Response:
-            return await writes.replace(request, table_context.key(request.path_params[key]))
+            return await writes.replace(request, self._new_key(request.path_params[key]))
 
         key_names = frozenset(column.name for column in table_context.shape.primary_key)
         body = openapi.Body(table_context.create.schema, exclude=key_names, changed_name="Replace")
@@ -125,6 +146,18 @@ class UpsertRoutes:
         )
         self._share_replacement()
 
+    def _new_key(self, segment: str) -> Key:
+        """Parse the key of a row that may not exist yet.
+
+        Raises:
+            QueryError: 422, no row can have the key.
+        """
+        try:
+            return self.table_context.key(segment)
+        except Problem:
+            message = f"No {self.table_context.name} can have this key"
+            raise QueryError([error_entry("key", ("path", self.builder.key), message)]) from None
+
     def _require_key(self) -> None:
         shape, create = self.table_context.shape, self.table_context.create.schema
         for column in shape.primary_key:
@@ -138,13 +171,25 @@ class UpsertRoutes:
             )
 
     def _share_replacement(self) -> None:
-        """Let an endpoint that replaces the create or the update replace the last route as well.
-
-        The rules of the endpoint could be bypassed otherwise.
-        """
+        """Let an endpoint that is added later and replaces a create replace the last route, too."""
         route: Any = self.builder.routes[-1]
-        path = without_names(self.builder.router.prefix)
-        route.replaced_with = frozenset(((path, "POST"), (f"{path}/{{}}", "PATCH")))
+        route.replaced_with = _ruling_keys(self.builder.router.prefix)
+
+
+def bypassing_operations(taken: Collection[tuple[str, str]], prefix: str) -> frozenset[Operation]:
+    """Return the operations that would bypass the rules of endpoints of the user.
+
+    Args:
+        taken: The keys of the routes that those endpoints replace.
+        prefix: The path of the Resource.
+    """
+    return frozenset(("upsert", "replace")) if _ruling_keys(prefix) & set(taken) else frozenset()
+
+
+def _ruling_keys(prefix: str) -> frozenset[tuple[str, str]]:
+    """The keys of the create and the update, whose rules apply to upserts and replacements."""
+    path = without_names(prefix)
+    return frozenset(((path, "POST"), (f"{path}/{{}}", "PATCH")))
 
 
 def _has_on_conflict(query_string: bytes) -> bool:

@@ -16,8 +16,8 @@ class Conflict:
         keeps: Whether the stored row stays as it is.
         values: What the stored row gets, by field; hooks may change it.
         defaults: The fields of the stored row that get the default of the database.
-        differs: Whether ``values`` are not those of the new row, since the update schema changed
-            them.
+        needs_lookup: Whether the stored row must be found before it is known what to write, since
+            it does not get the values of the new row.
         error: Why the update schema does not accept the values; None if it does.
     """
 
@@ -25,13 +25,13 @@ class Conflict:
     keeps: bool
     values: dict[str, Any]
     defaults: tuple[str, ...] = ()
-    differs: bool = False
+    needs_lookup: bool = False
     error: QueryError | None = None
 
     def copy(self) -> "Conflict":
         """Copy the conflict with its values, so that a retry starts from the original values."""
         values = dict(self.values)
-        return Conflict(self.key, self.keeps, values, self.defaults, self.differs, self.error)
+        return Conflict(self.key, self.keeps, values, self.defaults, self.needs_lookup, self.error)
 
     @property
     def changes(self) -> tuple[str, ...]:

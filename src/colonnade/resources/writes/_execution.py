@@ -28,7 +28,7 @@ from colonnade.resources.writes._foreign_keys import missing_reference
 from colonnade.resources.writes._hooked_writes import Committed
 from colonnade.resources.writes._hooks import Provided, RunStatements
 from colonnade.resources.writes._rules import Values, name_foreign_key
-from colonnade.resources.writes._upsert_execution import retry_lost_create, run_upserts
+from colonnade.resources.writes._upsert_execution import retry_upserts, run_upserts
 from colonnade.resources.writes.nested._execution import run_nested
 from colonnade.resources.writes.nested._rows import NestedChanges
 from colonnade.resources.writes.nested._tables import WritableTable
@@ -89,9 +89,11 @@ class WriteExecution:
                 respond,
             )
 
-        work = execute()
-        if changes.is_upsert:
-            work = retry_lost_create(self.table_context, execute, work)
+        work = (
+            retry_upserts(self.table_context, changes, execute, hooked=with_hooks is not None)
+            if changes.is_upsert
+            else execute()
+        )
         try:
             written: Any = await name_foreign_key(
                 context,

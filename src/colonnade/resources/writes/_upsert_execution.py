@@ -60,24 +60,46 @@ async def _run_bulk(
     return rows
 
 
-async def retry_lost_create(
-    table_context: TableContext, execute: Callable[[], Awaitable[T]], work: Awaitable[T]
+async def retry_upserts(
+    table_context: TableContext,
+    changes: ChangeSet,
+    execute: Callable[[], Awaitable[T]],
+    *,
+    hooked: bool,
 ) -> T:
-    """Await ``work``; repeat it if another request created the row after the lookup.
+    """Execute upserts, and repeat them if their failure does not count.
 
-    On SQLite, the transaction that looks the row up excludes other writers.
+    On SQLite, the transaction looks each row up first, and excludes other writers.
 
     Args:
         table_context: The table.
-        execute: Begins the work again.
-        work: The work, begun.
+        changes: The upserts.
+        execute: Executes them.
+        hooked: Whether they have hooks.
     """
     attempts = MAX_ATTEMPTS if table_context.backend == "postgresql" else 1
     for _ in range(attempts - 1):
         try:
-            return await work
+            return await execute()
         except Problem as problem:
-            if problem.kind != "unique":
+            # Another request created the row after the lookup.
+            lost = problem.kind == "unique"
+            # PostgreSQL checks the new row even if its values are not those that are stored.
+            checked_new_row = _is_invalid_row(problem) and not hooked
+            if not lost and not (checked_new_row and _look_up_all(changes)):
                 raise
-            work = execute()
-    return await work
+    return await execute()
+
+
+def _look_up_all(changes: ChangeSet) -> bool:
+    """Look all rows up before they are written; return whether that is new for one of them."""
+    conflicts = [change.conflict for change in changes.changes if change.conflict is not None]
+    is_new = not all(conflict.needs_lookup for conflict in conflicts)
+    for conflict in conflicts:
+        conflict.needs_lookup = True
+    return is_new
+
+
+def _is_invalid_row(problem: Problem) -> bool:
+    """Whether the database refused the values of a row: a CHECK or NOT NULL constraint."""
+    return problem.kind == "invalid" and isinstance(problem.__cause__, DBAPIError)

@@ -78,9 +78,10 @@ class UpsertOptionsReader:
             if name not in PARAMETERS:
                 known = ", ".join(PARAMETERS)
                 message = f"Unknown parameter {name}. An upsert has the parameters {known}."
-                raise _invalid(name, f"{message}{did_you_mean(name, PARAMETERS)}", value)
+                message += did_you_mean(name, PARAMETERS)
+                raise _invalid(name, message, value, constraint="unknown_parameter")
             if name in parameters:
-                raise _invalid(name, f"Send {name} only once", value)
+                raise _invalid(name, f"{name} can be used only once", value, constraint="repeated")
             parameters[name] = value
         return parameters
 
@@ -128,5 +129,5 @@ class UpsertOptionsReader:
         return f"{update.schema.__name__} has no field {name!r}"
 
 
-def _invalid(name: str, message: str, value: str) -> QueryError:
-    return QueryError([error_entry(ON_CONFLICT, ("query", name), message, value)])
+def _invalid(name: str, message: str, value: str, *, constraint: str = "") -> QueryError:
+    return QueryError([error_entry(constraint or name, ("query", name), message, value)])

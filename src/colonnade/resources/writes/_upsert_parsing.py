@@ -13,6 +13,7 @@ from colonnade.models import to_base64
 from colonnade.query import Scopes
 from colonnade.resources.responses._bodies import json_body, read_body
 from colonnade.resources.responses._etags import expected_versions
+from colonnade.resources.responses._problems import Problem
 from colonnade.resources.writes._changes import Change, ChangeSet, Key
 from colonnade.resources.writes._conflicts import Conflict
 from colonnade.resources.writes._parsing import Parsed, RequestParser
@@ -61,6 +62,9 @@ class UpsertParser(RequestParser):
         """Parse the whole row with a key.
 
         ``If-Match`` makes it an update, since the row must exist; ``If-None-Match: *`` a create.
+
+        Raises:
+            Problem: 412, both headers contradict each other.
         """
         scopes, scope_values = self._scopes(request)
         expected = expected_versions(request.headers.getlist("if-match"))
@@ -69,6 +73,9 @@ class UpsertParser(RequestParser):
         values, instance = await read_body(await json_body(request), read)
         scope = scopes.written(self.table_context.shape.table)
         refuse_values_outside_scope(values, scope)
+        if must_exist and must_not_exist:
+            detail = "If-Match requires a stored row, and If-None-Match: * forbids it. Send one."
+            raise Problem(412, detail, kind="changed")
         create = Change("create", values, scopes, key, expected, instance)
         if must_not_exist:
             return ChangeSet("create", [create], scopes)
@@ -132,9 +139,9 @@ class UpsertParser(RequestParser):
         except QueryError as error:
             conflict.error = error
         else:
-            conflict.differs = values != conflict.values
+            conflict.needs_lookup = values != conflict.values
             conflict.values = values
-        conflict.differs = conflict.differs or conflict.error is not None
+        conflict.needs_lookup = conflict.needs_lookup or conflict.error is not None
 
     # The key in the path
 
@@ -190,7 +197,7 @@ def _creates_only(request: Request) -> bool:
     """Whether ``If-None-Match: *`` forbids a stored row.
 
     Raises:
-        QueryError: The header has ETags, or ``If-Match`` contradicts it.
+        QueryError: The header has ETags.
     """
     lines = request.headers.getlist("if-none-match")
     if not lines:
@@ -198,9 +205,6 @@ def _creates_only(request: Request) -> bool:
     loc = ("header", "if-none-match")
     if [line.strip() for line in lines] != ["*"]:
         message = "A PUT accepts If-None-Match: * only, to create a row; use If-Match for ETags"
-        raise QueryError([error_entry("etag", loc, message)])
-    if "if-match" in request.headers:
-        message = "If-Match requires a stored row, and If-None-Match: * forbids it. Send one"
         raise QueryError([error_entry("etag", loc, message)])
     return True
 

@@ -75,7 +75,7 @@ class UpsertWrites:
         SQLite cannot tell a created row from a changed one.
         """
         conflict, rows = _conflict_of(change), self._rows
-        if self._table_context.backend != "postgresql" or conflict.differs:
+        if self._table_context.backend != "postgresql" or conflict.needs_lookup:
             return False
         if rows.trees.new_parents(change.values):
             return False
