@@ -1,6 +1,6 @@
 """Upserts: ``POST ?on_conflict=`` creates a row, or changes or keeps the row it conflicts with."""
 
-from typing import Any, Literal, Self
+from typing import Any, Literal, Optional, Self
 
 import pytest
 from fastapi import Depends, FastAPI, Header, HTTPException
@@ -18,6 +18,7 @@ from colonnade import (
     Idempotency,
     Index,
     Problem,
+    Relationship,
     Resource,
     SQLModel,
     Timestamps,
@@ -802,3 +803,68 @@ class TestRoutes:
             assert session.exec(select(item)).one().name == "B"
             session.rollback()
             assert session.exec(select(item)).all() == []
+
+
+def test_an_upsert_whose_response_cannot_be_rendered_stores_nothing(db: Database) -> None:
+    class Item(SQLModel, table=True):
+        code: str = Field(primary_key=True)
+        name: str = ""
+
+    class ItemRead(SQLModel):
+        code: str
+        name: str
+
+        @field_validator("name")
+        @classmethod
+        def short(cls, name: str) -> str:
+            if len(name) > 3:
+                raise ValueError("too long to show")
+            return name.upper()
+
+    db.create_all()
+    items = Resource(Item, db, read=ItemRead, operations=OPERATIONS)
+    with serving(items) as client:
+        for name, status in (("abc", 201), ("x", 200)):
+            response = client.post("/items?on_conflict=code", json={"code": "a", "name": name})
+            assert (response.status_code, response.json()["name"]) == (status, name.upper())
+        body = {"code": "a", "name": "long"}
+        for method, path, content in (
+            ("POST", "/items?on_conflict=code", body),
+            ("POST", "/items:batch?on_conflict=code", [body, {"code": "b"}]),
+            ("PUT", "/items/a", body),
+        ):
+            refused = client.request(method, path, json=content)
+            assert (refused.status_code, refused.json()["type"]) == (
+                409, "urn:colonnade:unreadable",
+            )  # fmt: skip
+        assert client.get("/items").json() == [{"code": "a", "name": "X"}]
+
+
+def test_an_upsert_responds_with_relations_that_lead_back_to_the_table(db: Database) -> None:
+    class Node(SQLModel, table=True):
+        name: str = Field(primary_key=True)
+        note: str = ""
+        parent_name: str | None = Field(default=None, foreign_key="node.name")
+        parent: Optional["Node"] = Relationship(
+            back_populates="children", sa_relationship_kwargs={"remote_side": "Node.name"}
+        )
+        children: list["Node"] = Relationship(back_populates="parent")
+
+    class NodeBrief(SQLModel):
+        name: str
+        note: str
+
+    class NodeRead(NodeBrief):
+        parent: NodeBrief | None
+
+    db.create_all()
+    nodes = Resource(Node, db, include=["parent"], read=NodeRead, operations=OPERATIONS)
+    with serving(nodes) as client:
+        node = {"name": "a", "parent_name": "a"}
+        assert client.put("/nodes/a", json={"note": "old"}).status_code == 201
+        assert client.put("/nodes/b", json={"parent_name": "a"}).json()["parent"]["note"] == "old"
+        changed = client.post("/nodes?on_conflict=name", json={"name": "a", "note": "new"})
+        assert changed.json() == {"name": "a", "note": "new", "parent": None}
+        again = client.post("/nodes?on_conflict=name", json={"name": "b", "note": "b"})
+        assert again.json()["parent"] == {"name": "a", "note": "new"}
+        assert client.put("/nodes/a", json=node).json()["type"] == "urn:colonnade:cycle"
