@@ -24,6 +24,8 @@ from colonnade import (
 )
 from colonnade.resources import STANDARD
 
+pytestmark = pytest.mark.slow  # hundreds of tests, which take minutes together
+
 Kind = Literal["create", "update", "delete"]
 Values = dict[str, Any]
 
