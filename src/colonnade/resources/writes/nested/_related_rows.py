@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from fastapi import HTTPException
 from sqlalchemy import Connection
 
-from colonnade.errors import QueryError
+from colonnade.errors import QueryError, error_entry
 from colonnade.query import Scopes
 from colonnade.resources.responses._problems import Problem
 from colonnade.resources.writes._changes import Change, Key
@@ -101,10 +101,10 @@ class RelatedRowsBase:
             if stored[name] != values[name]:
                 raise self.frozen(name, loc)
 
-    def frozen(self, names: str, loc: Loc) -> HTTPException:
-        """Build the 422 of a foreign key that cannot be changed."""
-        detail = f"{names} of {self.relation.referring.model.__name__} cannot be changed."
-        return relocated(Problem(422, detail, kind="frozen"), loc)
+    def frozen(self, names: str, loc: Loc) -> QueryError:
+        """Build the error of a foreign key that cannot be changed."""
+        message = f"{names} of {self.relation.referring.model.__name__} cannot be changed"
+        return QueryError([error_entry("frozen", loc, message)])
 
     def not_found(self, loc: Loc, *, related: bool = False) -> HTTPException:
         """Build the 404 of a row that the body names.
