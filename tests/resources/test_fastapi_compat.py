@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 from typing import Annotated, Any
 
 import pytest
-from fastapi import Cookie, Depends, FastAPI, Header, Request, Response, Security
+from fastapi import APIRouter, Cookie, Depends, FastAPI, Header, Request, Response, Security
 from fastapi.routing import APIRoute
 from fastapi.security import APIKeyCookie, APIKeyHeader, HTTPBearer, SecurityScopes
 from fastapi.testclient import TestClient
@@ -214,3 +214,16 @@ class TestOptionalDependencies:
     @pytest.mark.parametrize("handler", [endpoint, None, FastAPI()])
     def test_a_handler_that_looks_different_stays_as_it_is(self, handler: Any) -> None:
         compat.solve_optional_apart(handler)
+
+
+def test_the_dependencies_of_an_inclusion_are_found() -> None:
+    inner, outer = APIRouter(), APIRouter(dependencies=[Depends(number)])
+    outer.include_router(inner, dependencies=[Security(number, scopes=["a"])])
+    app = FastAPI()
+    app.include_router(outer)
+    app.include_router(inner, prefix="/again")
+
+    (nested, plain) = compat.inclusion_dependencies(app, inner)
+
+    assert [dependency.dependency for dependency in nested] == [number, number]
+    assert plain == []

@@ -5,7 +5,7 @@ test_fastapi_compat.py`` fails then. What makes requests faster falls back to Fa
 so does ``solve_optional_apart``; ``solve`` has no other way, and only overridden sessions need it.
 """
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import replace
 from inspect import Parameter, Signature, getclosurevars, isfunction, signature
 from typing import Any
@@ -15,10 +15,12 @@ from fastapi.dependencies.models import Dependant, _get_cache_key, _get_oauth_sc
 from fastapi.dependencies.utils import get_dependant, solve_dependencies
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.models import APIKeyIn
+from fastapi.routing import APIRouter, _IncludedRouter
 from fastapi.security.api_key import APIKeyBase
 from fastapi.security.base import SecurityBase
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute
 from starlette.types import Receive
 
 BODY_ERROR = "There was an error parsing the body"
@@ -81,6 +83,27 @@ def _query_names(dependant: Any) -> Iterator[str]:
 def with_receive(request: Request, receive: Receive, request_class: type[Request]) -> Request:
     """Return the request with another ``receive``, as another class of request."""
     return request_class(request.scope, receive, request._send)
+
+
+def inclusion_dependencies(app: Any, router: APIRouter) -> list[list[params.Depends]]:
+    """Return the dependencies of each inclusion of a router in an app.
+
+    ``app.include_router(router, dependencies=[...])`` gives them to no route of the router.
+    """
+    return [
+        list(context.dependencies)
+        for included, context in _inclusions(app.router.routes, None)
+        if included is router
+    ]
+
+
+def _inclusions(routes: Iterable[BaseRoute], around: Any) -> Iterator[tuple[APIRouter, Any]]:
+    for route in routes:
+        if isinstance(route, _IncludedRouter):
+            own = route.include_context
+            context = own if around is None else around.combine(own)
+            yield route.original_router, context
+            yield from _inclusions(route.original_router.routes, context)
 
 
 async def solve(dependency: Callable[..., Any], request: Request) -> Any:

@@ -281,7 +281,7 @@ class Resource(APIRouter):
             self._nestable_operations,
             guards,
             self._nested_tables,
-            self.prefix,
+            self,
             self._operations,
             component_name(self._operation_prefix, snake(self.table_context.name)),
             self._replaced_links,

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from typing import Annotated, Any
 
 import pytest
-from fastapi import Depends, FastAPI, Header, HTTPException, Query
+from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Query
 from fastapi.testclient import TestClient
 from httpx2 import ASGITransport, AsyncClient
 from pydantic import model_validator
@@ -911,3 +911,62 @@ class TestSessions:
             assert sessions == [session]
             await session.rollback()
             assert (await session.exec(select(models.Project))).all() == []
+
+
+class TestInclusion:
+    """Dependencies of ``app.include_router(tasks, dependencies=[...])``."""
+
+    @pytest.fixture
+    def calls(self) -> list[str]:
+        return []
+
+    @pytest.fixture
+    def app(self, db: Database, models: SimpleNamespace, calls: list[str]) -> FastAPI:
+        def require_token(x_token: str = Header("")) -> None:
+            calls.append(x_token)
+            if not x_token:
+                raise HTTPException(401, "No token")
+
+        tasks = Resource(models.Task, db)
+        projects = Resource(models.Project, db, nested={"tasks": tasks})
+        app = FastAPI()
+        app.include_router(projects)
+        app.include_router(tasks, dependencies=[Depends(require_token)])
+        return app
+
+    def test_they_guard_the_nested_rows_of_the_resource(
+        self, app: FastAPI, calls: list[str]
+    ) -> None:
+        client = TestClient(app)
+        body = {"name": "Web", "slug": "web", "tasks": [{"title": "One"}]}
+
+        refused = client.post("/projects", json=body)
+
+        assert refused.status_code == client.get("/tasks").status_code == 401
+        assert refused.json()["errors"][0]["loc"] == ["body", "tasks"]
+        assert client.post("/projects", json=body, headers={"x-token": "a"}).status_code == 201
+        assert client.post("/projects/1/tasks", json={"title": "Two"}).status_code == 401
+
+    def test_a_body_without_such_rows_does_not_run_them(
+        self, app: FastAPI, calls: list[str]
+    ) -> None:
+        response = TestClient(app).post("/projects", json={"name": "Web", "slug": "web"})
+
+        assert response.status_code == 201
+        assert calls == []
+
+    def test_those_of_the_resource_that_is_called_run_once(
+        self, db: Database, models: SimpleNamespace
+    ) -> None:
+        calls = []
+        tasks = Resource(models.Task, db)
+        projects = Resource(models.Project, db, nested={"tasks": tasks})
+        api = APIRouter(prefix="/api", dependencies=[Depends(lambda: calls.append("api"))])
+        api.include_router(projects)
+        api.include_router(tasks)
+        app = FastAPI()
+        app.include_router(api)
+        body = {"name": "Web", "slug": "web", "tasks": [{"title": "One"}]}
+
+        assert TestClient(app).post("/api/projects", json=body).status_code == 201
+        assert calls == ["api"]

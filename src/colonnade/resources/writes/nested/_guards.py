@@ -1,11 +1,14 @@
 """The dependencies that guard what a nested body does to the tables of other Resources."""
 
+from typing import Any
+
 from fastapi import HTTPException, Request, params
 
-from colonnade.resources._fastapi_compat import solve_dependency
+from colonnade.resources._fastapi_compat import inclusion_dependencies, solve_dependency
 from colonnade.resources._hook_parameters import hook_dependencies
 from colonnade.resources.writes.nested._located_errors import relocated
 from colonnade.resources.writes.nested._parsing import NestedBody
+from colonnade.resources.writes.nested._tables import WritableTable
 
 
 async def run_guards(request: Request, body: NestedBody, operation: str) -> None:
@@ -23,7 +26,8 @@ async def run_guards(request: Request, body: NestedBody, operation: str) -> None
         if table is body.root and needed == operation:
             continue
         hooks = () if needed == "link" else table.hooks.of_kinds((needed,))
-        dependencies: list[params.Depends] = [
+        dependencies = [
+            *inclusion_guards(request, body.root, table),
             *table.guards.get(needed, ()),
             *hook_dependencies(hooks),
         ]
@@ -32,3 +36,33 @@ async def run_guards(request: Request, body: NestedBody, operation: str) -> None
                 await solve_dependency(dependency, request)
             except HTTPException as error:
                 raise relocated(error, loc) from error
+
+
+def inclusion_guards(
+    request: Request, root: WritableTable, table: WritableTable
+) -> list[params.Depends]:
+    """Return the dependencies with which the app includes the Resource of a nested table.
+
+    Those of the Resource that the request calls have run. If the app includes a Resource several
+    times, a client may call any of them, so that the fewest suffice.
+
+    Args:
+        request: The request.
+        root: The table of the Resource that the request calls.
+        table: The nested table.
+    """
+    app = request.scope["app"]
+    own = [{_identity(d) for d in found} for found in inclusion_dependencies(app, root.router)]
+    have_run = set.intersection(*own) if own else set()
+    return min(
+        (
+            [dependency for dependency in found if _identity(dependency) not in have_run]
+            for found in inclusion_dependencies(app, table.router)
+        ),
+        key=len,
+        default=[],
+    )
+
+
+def _identity(dependency: params.Depends) -> tuple[Any, ...]:
+    return dependency.dependency, *(getattr(dependency, "scopes", None) or ())

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from colonnade.errors import QueryError, error_entry
 from colonnade.models import Idempotency
 from colonnade.query import NO_SCOPES, Scopes
+from colonnade.resources._fastapi_compat import solve_dependency
 from colonnade.resources._reads import path_of
 from colonnade.resources._table_context import render_row
 from colonnade.resources.responses._bodies import JSONBody
@@ -20,6 +21,7 @@ from colonnade.resources.writes._changes import Change, ChangeSet, Key
 from colonnade.resources.writes._execution import WriteExecution
 from colonnade.resources.writes._hooked_writes import complete
 from colonnade.resources.writes._parsing import RequestParser
+from colonnade.resources.writes.nested._guards import inclusion_guards
 from colonnade.resources.writes.nested._rows import NestedChanges, NestedRow, RelationChanges
 from colonnade.resources.writes.nested._stored_rows import StoredRows
 from colonnade.resources.writes.nested._tables import NestedRelation
@@ -51,6 +53,8 @@ class RelationCreate:
             Problem: 404, no row in scope has the key; or as for a plain create.
         """
         self._require_operation()
+        for guard in inclusion_guards(request, self.source, self.target):
+            await solve_dependency(guard, request)
         source_scopes = self.source.table_context.scopes(request)
         changes = await self._parser.create_in(request, self.relation)
         respond = partial(self._respond, request)
@@ -139,6 +143,6 @@ class RelationCreate:
     def _location(self, request: Request, key: str) -> str | None:
         """The path of the new row in its own Resource, if both are in the same place."""
         above = path_of(request).rstrip("/").rsplit("/", 2)[0]
-        if not above.endswith(self.source.prefix) or "{" in self.target.prefix:
+        if not above.endswith(self.source.router.prefix) or "{" in self.target.router.prefix:
             return None
-        return f"{above.removesuffix(self.source.prefix)}{self.target.prefix}/{key}"
+        return f"{above.removesuffix(self.source.router.prefix)}{self.target.router.prefix}/{key}"

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Literal
 
-from fastapi import params
+from fastapi import APIRouter, params
 from sqlalchemy import Table
 from sqlalchemy.orm import RelationshipDirection
 
@@ -36,7 +36,7 @@ class WritableTable:
         operations: The operations that the Resource has, and that no user endpoint replaces.
         guards: The dependencies of each operation.
         nested: Returns the tables that its relations lead to, by relation.
-        prefix: The path of the Resource.
+        router: The Resource.
         enabled: The operations that the Resource has, also those that a user endpoint replaces.
         component: What the names of its components in the OpenAPI document begin with.
         replaced_links: Returns the relations whose links a user endpoint makes or removes.
@@ -50,14 +50,14 @@ class WritableTable:
         operations: Callable[[], frozenset[str]],
         guards: Mapping[str, Sequence[params.Depends]],
         nested: Callable[[], Mapping[str, "WritableTable"]],
-        prefix: str,
+        router: APIRouter,
         enabled: frozenset[str],
         component: str,
         replaced_links: Callable[[], frozenset[str]] = frozenset,
     ) -> None:
         self.component = component
         self.enabled = enabled
-        self.prefix = prefix
+        self.router = router
         self.table_context = table_context
         self.writer = writer
         self.hooks = hooks
