@@ -155,7 +155,7 @@ class TableContext:
             dict.fromkeys(table for table in tables if self._scoped or table is not own_table)
         )
 
-    @property
+    @cached_property
     def written_tables(self) -> tuple[Table, ...]:
         """The tables whose write scopes apply to a write of this table."""
         return (self.shape.table,) if self._write_scoped else ()

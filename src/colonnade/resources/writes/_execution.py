@@ -69,14 +69,17 @@ class WriteExecution:
         """
         context = context_of(request)
         committed: list[Committed] = []
-        provided = provided_of(request)
-        idempotent_request = await self._idempotent_request(request, changes)
+        provided: Provided = {}
+        idempotent_request = None
+        if self._response_store is not None:
+            idempotent_request = await self._idempotent_request(request, changes)
         if isinstance(changes, NestedChanges):
             return await run_nested(
                 self.table_context, request, changes, idempotent_request, respond
             )
-        with_hooks = None
-        if self.hooks.any(changes.kind) or (changes.is_upsert and self.hooks.any("update")):
+        with_hooks, is_upsert = None, changes.is_upsert
+        if self.hooks.any(changes.kind) or (is_upsert and self.hooks.any("update")):
+            provided = provided_of(request)
             with_hooks = partial(self._write_with_hooks, changes, provided, committed)
 
         def execute() -> Awaitable[Any]:
@@ -91,7 +94,7 @@ class WriteExecution:
 
         work = (
             retry_upserts(self.table_context, changes, execute, hooked=with_hooks is not None)
-            if changes.is_upsert
+            if is_upsert
             else execute()
         )
         try:
@@ -100,7 +103,7 @@ class WriteExecution:
                 self.table_context,
                 work,
                 self.writer.rows.foreign_keys,
-                self._written_values(changes),
+                lambda: self._written_values(changes),
             )
             response: Response = written if idempotent_request else respond(written)
         except FAILURES as error:
@@ -122,7 +125,7 @@ class WriteExecution:
             return await run_upserts(context, table_context, writer, changes)
         is_single = len(changes.changes) == 1
         if is_single and writer.rows.is_single_statement(changes.changes[0]):
-            return [await self._run_statement(context, changes.changes[0].copy())]
+            return [await self._run_statement(context, changes.changes[0])]
         bulk = None
         if not is_single and not writer.rows.renders_before_commit:
             bulk = writer.bulk(changes)
@@ -139,8 +142,7 @@ class WriteExecution:
     async def _run_statement(self, context: RequestContext, change: Change) -> Any:
         """Run a single-statement write; a second one finds out why it returned no row."""
         table_context, rows = self.table_context, self.writer.rows
-        original = change.copy()
-        statement, references = rows.statement(change)
+        statement, references = rows.statement(change.copy())
         deleting = change.kind == "delete"
         row = await table_context.run(context, statement, deleting=deleting)
         if row is not None:
@@ -151,7 +153,7 @@ class WriteExecution:
             raise table_context.not_found()
         return await table_context.run(
             context,
-            lambda connection: rows.retry_locked(connection, original.copy()),
+            lambda connection: rows.retry_locked(connection, change.copy()),
             begin=True,
             deleting=deleting,
         )

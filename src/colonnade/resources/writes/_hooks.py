@@ -120,6 +120,7 @@ class Hooks:
 
     def __init__(self) -> None:
         self._hooks: dict[tuple[Moment, WriteKind], list[Hook]] = {}
+        self._kinds: set[WriteKind] = set()
 
     def add(self, moment: Moment, kind: WriteKind, function: Callable[..., Any]) -> None:
         """Register a hook; hooks run in the order of registration.
@@ -128,10 +129,11 @@ class Hooks:
             ModelError: The hook asks for something that does not exist at its moment.
         """
         self._hooks.setdefault((moment, kind), []).append(Hook.of(function, moment, kind))
+        self._kinds.add(kind)
 
     def any(self, kind: WriteKind) -> bool:
         """Whether writes of a kind have hooks."""
-        return any((moment, kind) in self._hooks for moment in ("before", "after", "committed"))
+        return kind in self._kinds
 
     def at(self, moment: Moment, kind: WriteKind) -> list[Hook]:
         """The hooks of a moment."""

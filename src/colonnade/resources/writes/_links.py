@@ -134,7 +134,11 @@ class Link:
         )
         if self._foreign_keys is not None:
             row = await name_foreign_key(
-                context, self.table_context, work, self._foreign_keys, [{**values, **path_values}]
+                context,
+                self.table_context,
+                work,
+                self._foreign_keys,
+                lambda: [{**values, **path_values}],
             )
         else:
             row = await work

@@ -35,12 +35,13 @@ class RequestParser:
     def __init__(self, table: WritableTable, max_rows: int) -> None:
         self.table_context = table.table_context
         self.max_rows = max_rows
+        self._table = table
         self._nested = NestedParser(table, max_rows)
 
     async def create(self, request: Request) -> ChangeSet | NestedChanges:
         """Parse the values of a new row."""
         scopes, scope_values = self._scopes(request)
-        if (body := await self._nested.body(request)) is not None:
+        if self._table.relations and (body := await self._nested.body(request)):
             return await self._nested.create(request, body)
         read = partial(_read, self.table_context.create, scope_values=scope_values)
         values, instance = await read_body(await json_body(request), read)
@@ -52,7 +53,7 @@ class RequestParser:
     ) -> ChangeSet | NestedChanges:
         """Parse the values of a new row in a relation, which sets its foreign key."""
         scopes, scope_values = self._scopes(request)
-        if (body := await self._nested.body(request)) is not None:
+        if self._table.relations and (body := await self._nested.body(request)):
             return await self._nested.create(request, body, relation.omitted)
         reader = relation.target.reader("create", relation.omitted)
         read = partial(_read, reader, scope_values=scope_values)
@@ -63,7 +64,7 @@ class RequestParser:
     async def create_many(self, request: Request) -> ChangeSet | NestedChanges:
         """Parse the values of new rows."""
         scopes, scope_values = self._scopes(request)
-        if (body := await self._nested.body(request)) is not None:
+        if self._table.relations and (body := await self._nested.body(request)):
             return await self._nested.create_many(request, body)
         read = partial(self._read_rows, scope_values=scope_values)
         rows = await read_body(await json_body(request), read)
@@ -73,7 +74,7 @@ class RequestParser:
     async def update(self, request: Request, key: Key) -> ChangeSet | NestedChanges:
         """Parse the changed values of a row."""
         scopes, _ = self._scopes(request)
-        if (body := await self._nested.body(request)) is not None:
+        if self._table.relations and (body := await self._nested.body(request)):
             return await self._nested.update(request, body, key, _expected(request))
         read = partial(_read, self.table_context.update)
         values, instance = await read_body(await json_body(request), read)

@@ -1,6 +1,6 @@
 """The rules of all writes: scopes, foreign keys, and the model's validators."""
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -145,9 +145,20 @@ async def name_foreign_key(
     table_context: TableContext,
     work: Awaitable[T],
     foreign_keys: ForeignKeys,
-    rows: list[Values],
+    rows: Callable[[], list[Values]],
 ) -> T:
-    """Await ``work``; name the foreign key in a problem of SQLite, which does not name it."""
+    """Await ``work``; name the foreign key in a problem of SQLite, which does not name it.
+
+    Args:
+        context: The context of the request.
+        table_context: The table of the Resource.
+        work: The write.
+        foreign_keys: The foreign keys of the written table.
+        rows: Returns the values of each written row, its key included, by field.
+
+    Raises:
+        Problem: As ``work`` does; a 409 has the fields of the foreign key.
+    """
     try:
         return await work
     except Problem as problem:
@@ -155,7 +166,7 @@ async def name_foreign_key(
             raise
         missing = await table_context.run(
             context,
-            lambda connection: foreign_keys.first_missing(connection, rows),
+            lambda connection: foreign_keys.first_missing(connection, rows()),
             idempotent=True,
         )
         # No foreign key refers to a missing row, so other rows must refer to this one.

@@ -32,11 +32,9 @@ class NestedParser:
 
     async def body(self, request: Request) -> bytes | None:
         """Return the body of a request if it may have nested rows; None for a plain one."""
-        relations = self._table.relations
-        if not relations:
-            return None
         body = await json_body(request)
-        is_nested = b"\\u" in body or any(to_json(name) in body for name in relations)
+        names = map(to_json, self._table.relations)
+        is_nested = b"\\u" in body or any(name in body for name in names)
         return body if is_nested else None
 
     async def create(
