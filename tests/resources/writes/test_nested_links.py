@@ -16,6 +16,9 @@ from tests.resources.sample_app import serving
 from tests.resources.writes.nested_app import everything, nested_resources, refusal
 
 
+pytestmark = pytest.mark.slow  # hundreds of apps, which take minutes together
+
+
 def patched(client: TestClient, path: str, body: Any, **headers: str) -> Any:
     """Return the response to a PATCH that succeeds."""
     response = client.patch(path, json=body, headers=headers)

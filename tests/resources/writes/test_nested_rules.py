@@ -28,6 +28,8 @@ from colonnade.errors import ModelError
 from tests.resources.sample_app import serving
 from tests.resources.writes.nested_app import everything, refusal
 
+pytestmark = pytest.mark.slow  # hundreds of apps, which take minutes together
+
 User = Annotated[int, Header()]
 
 

@@ -10,6 +10,8 @@ from colonnade import Database, Field, Relationship, Resource, SQLModel, Version
 from tests.resources.sample_app import serving
 from tests.resources.writes.nested_app import everything, refusal
 
+pytestmark = pytest.mark.slow  # hundreds of apps, which take minutes together
+
 PATHS = "/projects", "/tasks", "/labels", "/workers", "/assignments"
 
 
