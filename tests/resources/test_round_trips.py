@@ -280,9 +280,9 @@ def test_a_write_under_a_write_scope_is_one_round_trip(
 ) -> None:
     models = define_models()
     db.create_all()
-    own = {"owner_id": 1}
+    writable = {"owner_id": 1}
     trips = []
-    with serving(Resource(models.Task, db, write_scope=lambda: own)) as client:
+    with serving(Resource(models.Task, db, write_scope=lambda: writable)) as client:
         client.post("/tasks:batch", json=[{"title": title} for title in "ABC"])
         for n in (1, 2, 3):
             before = counted.trips()

@@ -58,8 +58,8 @@ def clients(postgresql_database: str, tmp_path: Path) -> Iterator[Any]:
     databases = [Database(f"sqlite:///{tmp_path / 'a.db'}"), Database(postgresql_database)]
     for db in databases:
         db.create_all()
-    one, other = (Resource(item, db, operations=OPERATIONS) for db in databases)
-    with serving(one) as first, serving(other) as second:
+    sqlite, postgresql = (Resource(item, db, operations=OPERATIONS) for db in databases)
+    with serving(sqlite) as first, serving(postgresql) as second:
         yield first, second
     for db in databases:
         db.dispose()

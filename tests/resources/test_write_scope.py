@@ -429,8 +429,8 @@ class TestOtherTables:
         self, db: Database, models: SimpleNamespace, store: Any
     ) -> None:
         store(models.Project(id=1, name="A", slug="a", owner_id=2))
-        own = {"owner_id": 1}
-        projects = Resource(models.Project, db, include=["tasks"], write_scope=lambda: own)
+        writable = {"owner_id": 1}
+        projects = Resource(models.Project, db, include=["tasks"], write_scope=lambda: writable)
         with serving(projects, Resource(models.Task, db, include=["project"])) as client:
             created = client.post("/tasks", json={"title": "x", "project_id": 1})
             assert created.status_code == 201

@@ -100,8 +100,8 @@ def inclusion_dependencies(app: Any, router: APIRouter) -> list[list[params.Depe
 def _inclusions(routes: Iterable[BaseRoute], around: Any) -> Iterator[tuple[APIRouter, Any]]:
     for route in routes:
         if isinstance(route, _IncludedRouter):
-            own = route.include_context
-            context = own if around is None else around.combine(own)
+            inner = route.include_context
+            context = inner if around is None else around.combine(inner)
             yield route.original_router, context
             yield from _inclusions(route.original_router.routes, context)
 

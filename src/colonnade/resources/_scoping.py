@@ -123,7 +123,7 @@ class _DeclaredScope:
 class _Registry:
     """The scopes of the tables of a database, and the Resource that first used each table.
 
-    There is one for reads, and one for writes.
+    Reads and writes have different registries.
     """
 
     def __init__(self) -> None:
@@ -185,17 +185,17 @@ def has_scope(db: Database, table: Table) -> bool:
     return table in _registry(db).scopes or table in _registry(db, "write").scopes
 
 
-def dependencies(db: Database, tables: Iterable[Table], own: Table) -> list[params.Depends]:
+def dependencies(db: Database, tables: Iterable[Table], route_table: Table) -> list[params.Depends]:
     """Return the scope dependencies of a route that accesses these tables.
 
     Args:
         db: The database of the tables.
         tables: The tables.
-        own: The table of the Resource. A 401 or 403 of another scope is not that of the route.
+        route_table: The table of the Resource. A 401 or 403 of another scope does not fail the route.
     """
     scopes = _registry(db).scopes
     return [
-        Depends(scopes[table].required if table is own else scopes[table].optional)
+        Depends(scopes[table].required if table is route_table else scopes[table].optional)
         for table in dict.fromkeys(tables)
         if table in scopes
     ]

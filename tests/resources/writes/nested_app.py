@@ -15,32 +15,36 @@ Refusal = tuple[int, list[str | int]]
 
 def nested_resources(db: Database, models: SimpleNamespace, **options: Any) -> SimpleNamespace:
     """Create a Resource for each table; all relations can be written."""
-    found = SimpleNamespace()
-    found.workers = Resource(
-        models.Worker, db, nested={"assignments": lambda: found.assignments}, **options
+    resources = SimpleNamespace()
+    resources.workers = Resource(
+        models.Worker, db, nested={"assignments": lambda: resources.assignments}, **options
     )
-    found.labels = Resource(models.Label, db, nested={"tasks": lambda: found.tasks}, **options)
-    found.assignments = Resource(
+    resources.labels = Resource(
+        models.Label, db, nested={"tasks": lambda: resources.tasks}, **options
+    )
+    resources.assignments = Resource(
         models.Assignment,
         db,
-        nested={"worker": lambda: found.workers, "task": lambda: found.tasks},
+        nested={"worker": lambda: resources.workers, "task": lambda: resources.tasks},
         **options,
     )
-    found.projects = Resource(models.Project, db, nested={"tasks": lambda: found.tasks}, **options)
-    found.tasks = Resource(
+    resources.projects = Resource(
+        models.Project, db, nested={"tasks": lambda: resources.tasks}, **options
+    )
+    resources.tasks = Resource(
         models.Task,
         db,
         nested={
-            "project": lambda: found.projects,
-            "parent": lambda: found.tasks,
-            "subtasks": lambda: found.tasks,
-            "assignments": lambda: found.assignments,
-            "labels": lambda: found.labels,
-            "workers": lambda: found.workers,
+            "project": lambda: resources.projects,
+            "parent": lambda: resources.tasks,
+            "subtasks": lambda: resources.tasks,
+            "assignments": lambda: resources.assignments,
+            "labels": lambda: resources.labels,
+            "workers": lambda: resources.workers,
         },
         **options,
     )
-    return found
+    return resources
 
 
 def refusal(response: Any) -> Refusal:

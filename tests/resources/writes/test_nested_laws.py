@@ -174,22 +174,22 @@ IMPOSSIBLE: Part = ("GET", "/books/not-there", None)
 
 def book_parts(body: dict[str, Any]) -> Iterator[Part]:
     """The requests that do what a body asks for its books."""
-    own = [key for key, owner in BOOKS.items() if owner == "A"]
+    books_of_a = [key for key, owner in BOOKS.items() if owner == "A"]
     wanted = body.get("set")
     leaving = body.get("disconnect", [])
     if wanted is not None:
-        leaving = [*leaving, *(key for key in own if key not in wanted)]
+        leaving = [*leaving, *(key for key in books_of_a if key not in wanted)]
     for key in leaving:
-        yield ("PATCH", f"/books/{key}", {"author_id": None}) if key in own else IMPOSSIBLE
+        yield ("PATCH", f"/books/{key}", {"author_id": None}) if key in books_of_a else IMPOSSIBLE
     for key in body.get("delete", []):
-        yield ("DELETE", f"/books/{key}", None) if key in own else IMPOSSIBLE
+        yield ("DELETE", f"/books/{key}", None) if key in books_of_a else IMPOSSIBLE
     for key in wanted if wanted is not None else body.get("connect", []):
         yield "PATCH", f"/books/{key}", {"author_id": "A"}
     for row in body.get("update", []):
-        is_own = row["id"] in own
+        is_own = row["id"] in books_of_a
         yield ("PATCH", f"/books/{row['id']}", {"title": row["title"]}) if is_own else IMPOSSIBLE
     for row in body.get("upsert", []):
-        if row["id"] in own:
+        if row["id"] in books_of_a:
             yield "PATCH", f"/books/{row['id']}", {"title": row["title"]}
         else:  # that of another author is a conflict
             yield "POST", "/books", {**row, "author_id": "A"}
@@ -199,23 +199,23 @@ def book_parts(body: dict[str, Any]) -> Iterator[Part]:
 
 def tag_parts(body: dict[str, Any]) -> Iterator[Part]:
     """The requests that do what a body asks for its tags."""
-    own = [key for key, owner in TAGS.items() if owner == "A"]
+    tags_of_a = [key for key, owner in TAGS.items() if owner == "A"]
     wanted = body.get("set")
     for key in body.get("disconnect", []):
         yield "DELETE", f"/authors/A/tags/{key}", None
     if wanted is not None:
-        for key in own:
+        for key in tags_of_a:
             if key not in wanted:
                 yield "DELETE", f"/authors/A/tags/{key}", None
     for key in body.get("delete", []):
-        yield ("DELETE", f"/tags/{key}", None) if key in own else IMPOSSIBLE
+        yield ("DELETE", f"/tags/{key}", None) if key in tags_of_a else IMPOSSIBLE
     for key in wanted if wanted is not None else body.get("connect", []):
         yield "PUT", f"/authors/A/tags/{key}", None
     for row in body.get("update", []):
-        is_own = row["id"] in own
+        is_own = row["id"] in tags_of_a
         yield ("PATCH", f"/tags/{row['id']}", {"name": row["name"]}) if is_own else IMPOSSIBLE
     for row in body.get("upsert", []):
-        if row["id"] in own:
+        if row["id"] in tags_of_a:
             yield "PATCH", f"/tags/{row['id']}", {"name": row["name"]}
         else:
             yield "POST", "/tags", row

@@ -15,7 +15,6 @@ from colonnade.errors import ModelError
 from tests.resources.sample_app import serving
 from tests.resources.writes.nested_app import everything, nested_resources, refusal
 
-
 pytestmark = pytest.mark.slow  # hundreds of apps, which take minutes together
 
 
@@ -309,7 +308,7 @@ class TestKeys:
 
 
 class TestScopes:
-    """Users 1 and 2 have labels and links of their own."""
+    """Users 1 and 2 each have labels and links."""
 
     @pytest.fixture(params=["mapping", "condition"])
     def scoped(self, db: Database, request: pytest.FixtureRequest) -> Iterator[TestClient]:

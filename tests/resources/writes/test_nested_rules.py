@@ -345,7 +345,7 @@ class TestValidators:
 
 
 class TestScopes:
-    """Users 1 and 2 have projects and tasks of their own."""
+    """Users 1 and 2 each have projects and tasks."""
 
     @pytest.fixture(params=["mapping", "condition"])
     def scoped(

@@ -130,12 +130,14 @@ class TestCreate:
 class TestUpdate:
     """A project with few children, and one with many, are changed by the same statements."""
 
-    def changed(self, counter: Counter, verb: str, argument: Any, *, own: bool = True) -> list[int]:
+    def changed(
+        self, counter: Counter, verb: str, argument: Any, *, is_child: bool = True
+    ) -> list[int]:
         counts = []
         for width in FEW, MANY:
             project = counter.project([task(n) for n in range(width)])
             keys = [row["id"] for row in project["tasks"]]
-            if not own:
+            if not is_child:
                 project = counter.project([])
             body = {"name": "Y", "tasks": {verb: argument(keys)}}
             path = f"/projects/{project['id']}"
@@ -169,11 +171,11 @@ class TestUpdate:
     def test_set(self, counter: Counter) -> None:
         few, many = self.changed(counter, "set", lambda keys: keys[:1])
         assert few == many
-        few, many = self.changed(counter, "set", lambda keys: keys, own=False)
+        few, many = self.changed(counter, "set", lambda keys: keys, is_child=False)
         assert few == many
 
     def test_connect(self, counter: Counter) -> None:
-        few, many = self.changed(counter, "connect", lambda keys: keys, own=False)
+        few, many = self.changed(counter, "connect", lambda keys: keys, is_child=False)
         assert few == many
 
     def test_disconnect(self, counter: Counter) -> None:

@@ -403,10 +403,10 @@ class TestVersions:
             yield client
 
     def test_an_update_can_expect_the_version_of_a_child(self, boards: TestClient) -> None:
-        one, two = boards.get("/cards").json()
+        first, second = boards.get("/cards").json()
         update = [
-            {"id": "1", "title": "One", "version": one["version"]},
-            {"id": "2", "title": "Two", "version": two["version"]},
+            {"id": "1", "title": "One", "version": first["version"]},
+            {"id": "2", "title": "Two", "version": second["version"]},
         ]
         board = patched(boards, "/boards/b", {"cards": {"update": update}})
         assert [card["title"] for card in board["cards"]] == ["One", "Two"]
@@ -471,8 +471,8 @@ class TestTrees:
         self, nested: TestClient, path: str, body: Any, loc: list[Any]
     ) -> None:
         before = everything(nested, *PATHS)
-        status, found = refusal(nested.patch(path, json=body))
-        assert (status in {409, 422}, found) == (True, ["body", *loc])
+        status, loc_of_error = refusal(nested.patch(path, json=body))
+        assert (status in {409, 422}, loc_of_error) == (True, ["body", *loc])
         assert everything(nested, *PATHS) == before
 
     def test_a_new_row_cannot_close_a_cycle(self, nested: TestClient) -> None:

@@ -22,7 +22,7 @@ from colonnade.resources.writes._upsert_options import ON_CONFLICT
 
 
 class UpsertRoute(GeneratedRoute):
-    """The part of a POST route that has ``on_conflict``, with dependencies of its own.
+    """The part of a POST route that has ``on_conflict``, with other dependencies than the create.
 
     The dependencies of the update guard it too, and not a plain create.
     """

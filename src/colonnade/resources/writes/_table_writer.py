@@ -249,8 +249,8 @@ class TableWriter:
         statement = select(*self.rows.statements.returning_columns(rows, scopes)).where(
             self._rows_clause(rows, list(dict.fromkeys(keys)), scopes)
         )
-        found = connection.execute(statement, dict(scopes.binds())).all()
-        by_key = {self.rows.key_of(row): row for row in found}
+        selected = connection.execute(statement, dict(scopes.binds())).all()
+        by_key = {self.rows.key_of(row): row for row in selected}
         return [by_key.get(key) for key in keys]
 
     def delete(self, connection: Connection, changes: ChangeSet) -> None:

@@ -112,12 +112,12 @@ class UpsertWrites:
             QueryError: The update schema does not accept the values.
         """
         conflict = _conflict_of(change)
-        found = self.statements.find(change, conflict, lock=not conflict.keeps)(connection)
-        if found is None:
+        key_row = self.statements.find(change, conflict, lock=not conflict.keeps)(connection)
+        if key_row is None:
             create = change.copy()
             create.conflict = None
             return create
-        key = tuple(found)
+        key = tuple(key_row)
         if conflict.keeps:
             row = self._rows.current(connection, key, change.scopes)
             if row is None:  # deleted since

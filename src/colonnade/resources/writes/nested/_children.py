@@ -85,7 +85,7 @@ class ChildRows(RelatedRowsBase):
         if version is not None:
             fields.append(version.name)
         rows = self.writer.stored(self.target, self.scopes)
-        found = rows.by_key(keys, fields)
+        named_rows = rows.by_key(keys, fields)
         needing = [parent for parent in parents if self._needs_current(parent.changes)]
         names = [name for name, _ in self.relation.pairs]
         current = rows.by_fields(names, [tuple(p.values.values()) for p in needing], fields)
@@ -95,7 +95,7 @@ class ChildRows(RelatedRowsBase):
         for parent in needing:
             parent.current = by_parent.get(tuple(parent.values.values()), [])
             self._name_only_child(parent)
-        return {**current, **found}
+        return {**current, **named_rows}
 
     def _named(self, parent: _Parent) -> list[KeyReference]:
         changes = parent.changes

@@ -52,12 +52,15 @@ def inclusion_guards(
         table: The nested table.
     """
     app = request.scope["app"]
-    own = [{_identity(d) for d in found} for found in inclusion_dependencies(app, root.router)]
-    have_run = set.intersection(*own) if own else set()
+    called = [
+        {_identity(dependency) for dependency in inclusion}
+        for inclusion in inclusion_dependencies(app, root.router)
+    ]
+    have_run = set.intersection(*called) if called else set()
     return min(
         (
-            [dependency for dependency in found if _identity(dependency) not in have_run]
-            for found in inclusion_dependencies(app, table.router)
+            [dependency for dependency in inclusion if _identity(dependency) not in have_run]
+            for inclusion in inclusion_dependencies(app, table.router)
         ),
         key=len,
         default=[],

@@ -42,17 +42,17 @@ class LinkedRows(RelatedRowsBase):
         keys = [key for key, _ in named] + [row.change.key for row in upserts]
         version = self.target.shape.version
         fields = [] if version is None else [version.name]
-        found = self.writer.stored(self.target, self.scopes).by_key(keys, fields)
+        stored_rows = self.writer.stored(self.target, self.scopes).by_key(keys, fields)
         for key, loc in named:
-            if key not in found:
+            if key not in stored_rows:
                 raise self.not_found(loc)
         for row in [*updates, *upserts]:
-            if version is None or row.change.expected is None or row.change.key not in found:
+            if version is None or row.change.expected is None or row.change.key not in stored_rows:
                 continue
-            if str(found[row.change.key][version.name]) not in row.change.expected:
+            if str(stored_rows[row.change.key][version.name]) not in row.change.expected:
                 raise self.precondition_failed(row.loc)
             row.change.expected = None
-        return set(found)
+        return set(stored_rows)
 
     def _linked(self) -> dict[Key, list[Key]]:
         """The keys of the rows that are linked now, by the key of the row that has the relation."""

@@ -70,10 +70,10 @@ class LinkStatements:
             )
             .order_by(*self._table.primary_key)
         )
-        found: dict[Key, list[Key]] = {}
+        linked: dict[Key, list[Key]] = {}
         for row in self._connection.execute(statement, dict(self._scopes.binds())):
-            found.setdefault(tuple(row[:count]), []).append(tuple(row[count:]))
-        return found
+            linked.setdefault(tuple(row[:count]), []).append(tuple(row[count:]))
+        return linked
 
     def delete(self, pairs: Sequence[Pair]) -> None:
         """Unlink rows; rows that are not linked are left alone."""

@@ -51,8 +51,8 @@ class ParentRows(RelatedRowsBase):
         wanted = [value for value in values.values() if None not in value]
         parents = self.writer.stored(self.target, self.scopes)
         by_value = {
-            tuple(found[name] for name in referenced): key
-            for key, found in parents.by_fields(referenced, wanted, referenced).items()
+            tuple(stored_row[name] for name in referenced): key
+            for key, stored_row in parents.by_fields(referenced, wanted, referenced).items()
         }
         return {row: by_value[value] for row, value in values.items() if value in by_value}
 
@@ -74,13 +74,13 @@ class ParentRows(RelatedRowsBase):
         connecting = [(row, c) for row, c in self.changes if c.connect]
         names = [name for _, name in self.relation.pairs]
         keys = [changes.connect[0].key for _, changes in connecting]
-        found = self.writer.stored(self.target, self.scopes).by_key(keys, names)
+        stored_row = self.writer.stored(self.target, self.scopes).by_key(keys, names)
         shown: list[tuple[RelationChanges, Key, Loc]] = []
         for row, changes in connecting:
             (reference,) = changes.connect
-            if reference.key not in found:
+            if reference.key not in stored_row:
                 raise self.not_found(reference.loc)
-            self._refer(row, found[reference.key], reference.loc)
+            self._refer(row, stored_row[reference.key], reference.loc)
             shown.append((changes, reference.key, reference.loc))
         self.show_stored(shown)
 
@@ -125,8 +125,8 @@ class ParentRows(RelatedRowsBase):
         if not fixed or not updated:
             return {}
         rows = self.writer.stored(updated[0].table, updated[0].change.scopes)
-        found = rows.by_key([row.change.key for row in updated], fixed)
-        return {row: found[row.change.key] for row in updated if row.change.key in found}
+        stored_row = rows.by_key([row.change.key for row in updated], fixed)
+        return {row: stored_row[row.change.key] for row in updated if row.change.key in stored_row}
 
     def _refer(self, row: NestedRow, parent: Values, loc: Loc) -> None:
         values: dict[str, Any] = {field: parent[name] for field, name in self.relation.pairs}

@@ -32,7 +32,7 @@ def body_of(row: NestedRow) -> str:
 
 
 def _says_something(changes: RelationChanges) -> bool:
-    """Whether a response can show what was done: null would say that there is no related row."""
+    """Whether a response can show what was done: null would mean no related row."""
     is_removed = changes.disconnects_one or changes.deletes_one
     return bool(changes.relation.relation.is_list or changes.results or is_removed)
 

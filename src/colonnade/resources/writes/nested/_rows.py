@@ -54,12 +54,12 @@ class NestedRow:
     def fields_of_relations(self) -> dict[str, Loc]:
         """Where the body has the fields that relations set, by their names in a body."""
         columns = self.table.shape.columns
-        found = {columns[name].body_name: self.loc for name in self.change.checked}
+        locations = {columns[name].body_name: self.loc for name in self.change.checked}
         for changes in self.relations:
             if changes.relation.side == "parent":
                 loc = changes.connect[0].loc if changes.connect else changes.loc
-                found |= {columns[name].body_name: loc for name in changes.relation.fields}
-        return found
+                locations |= {columns[name].body_name: loc for name in changes.relation.fields}
+        return locations
 
     def copy(self) -> "NestedRow":
         """Copy the row with all nested rows, so that a retry starts from the original values."""

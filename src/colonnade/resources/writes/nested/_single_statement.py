@@ -85,10 +85,10 @@ def single_statement(changes: NestedChanges) -> Bound[WrittenRow | None] | None:
     _apply_rules(root)
     groups: list[_Children] = []
     for relation_changes in root.relations:
-        found = _children_of(relation_changes, scopes, len(groups))
-        if found is None:
+        relation_groups = _children_of(relation_changes, scopes, len(groups))
+        if relation_groups is None:
             return None
-        groups += found
+        groups += relation_groups
     return _Builder(root, groups, scopes).bound()
 
 
@@ -227,8 +227,13 @@ class _Builder:
             tuple(sorted(change.values)),
             tuple(reference.names for reference in root_references),
             tuple(
-                (group.relation.name, group.kind, group.names, tuple(r.names for r in found))
-                for group, found in zip(self.groups, references, strict=True)
+                (
+                    group.relation.name,
+                    group.kind,
+                    group.names,
+                    tuple(r.names for r in group_references),
+                )
+                for group, group_references in zip(self.groups, references, strict=True)
             ),
             self.scopes.structure,
         )
@@ -264,9 +269,9 @@ class _Builder:
     def _statement(self, root_references: list[Any], references: list[list[Any]]) -> Any:
         root = self._root(root_references)
         texts = []
-        for group, found in zip(self.groups, references, strict=True):
+        for group, group_references in zip(self.groups, references, strict=True):
             build = self._created if group.kind == "create" else self._updated
-            texts.append(self._text(group, build(group, root, found)))
+            texts.append(self._text(group, build(group, root, group_references)))
         return select(root.c.body, root.c.state, root.c.key, *texts)
 
     def _root(self, references: list[Any]) -> CTE:
@@ -396,10 +401,12 @@ class _Builder:
         if group.kind == "update":
             return [written.c.position]
         key = group.relation.target.shape.primary_key
-        given = [(index, column) for index, column in enumerate(key) if column.name in group.names]
-        if not given:
+        in_body = [
+            (index, column) for index, column in enumerate(key) if column.name in group.names
+        ]
+        if not in_body:
             return [written.c[f"key_{index}"] for index in range(len(key))]
-        ((index, column),) = given
+        ((index, column),) = in_body
         array = bindparam(
             value_parameter(column.column, group.prefix), type_=ARRAY(column.column.type)
         )
@@ -416,6 +423,9 @@ class _Builder:
         body = row.body if view.is_exact else view.render_all([from_json(row.body)])[1:-1].decode()
         parts = [
             body[1:-1],
-            *(f"{to_json(name).decode()}:[{','.join(found)}]" for name, found in texts.items()),
+            *(
+                f"{to_json(name).decode()}:[{','.join(row_texts)}]"
+                for name, row_texts in texts.items()
+            ),
         ]
         return WrittenRow(f"{{{','.join(parts)}}}".encode(), row.state, row.key)

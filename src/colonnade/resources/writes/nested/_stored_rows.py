@@ -77,11 +77,11 @@ class StoredRows:
             chosen = has_key([self._compared(rows, name) for name in names], values, self._backend)
             statement = self._statement(rows, chosen, returned, key_names)
             result = self._connection.execute(statement, parameters)
-        found: dict[Key, Values] = {}
+        values_by_key: dict[Key, Values] = {}
         for row in result.all():
             row_values = dict(zip(returned, row, strict=True))
-            found[tuple(row[: len(key_names)])] = row_values
-        return found
+            values_by_key[tuple(row[: len(key_names)])] = row_values
+        return values_by_key
 
     def _has_arrays(self, names: Sequence[str]) -> bool:
         """Whether the values can be passed as arrays, in a statement that is built once."""

@@ -97,17 +97,17 @@ class WritableTable:
 
     def all_tables(self) -> list["WritableTable"]:
         """Return this table and all that nested writes reach from it."""
-        found: dict[WritableTable, None] = {self: None}
+        reached: dict[WritableTable, None] = {self: None}
         level = [self]
         for _ in range(MAX_DEPTH):
             level = [
                 relation.target
                 for table in level
                 for relation in table.relations.values()
-                if relation.target not in found
+                if relation.target not in reached
             ]
-            found.update(dict.fromkeys(level))
-        return list(found)
+            reached.update(dict.fromkeys(level))
+        return list(reached)
 
     def all_reached(self) -> list[Table]:
         """Return the database tables that nested writes reach, whose scopes apply."""

@@ -31,7 +31,7 @@ class NestedWriter:
     Args:
         connection: The connection of the transaction.
         hooks: Calls the hooks; None if no table of the body has one.
-        one_by_one: Whether each row is a statement of its own, so that an error has its location.
+        one_by_one: Whether each row takes a separate statement, so that an error has its location.
     """
 
     def __init__(
@@ -140,8 +140,8 @@ class NestedWriter:
         """
         table = rows[0].table
         keys = [row.change.key for row in rows]
-        found = self.stored(table, rows[0].change.scopes).by_key(keys, [])
-        if len(found) < len(keys):
+        stored_rows = self.stored(table, rows[0].change.scopes).by_key(keys, [])
+        if len(stored_rows) < len(keys):
             raise table.table_context.not_found()
 
     def _complete(self, row: NestedRow) -> None:
@@ -198,8 +198,8 @@ class NestedWriter:
             return [dict(zip(key_names, row.key, strict=True)) for row in rows]
         keys = [row.key for row in rows]
         # Rows that a hook or a membership is yet to bring into the scope have values too.
-        found = self.stored(table, NO_SCOPES).by_key(keys, names)
-        return [found[key] for key in keys]
+        stored_rows = self.stored(table, NO_SCOPES).by_key(keys, names)
+        return [stored_rows[key] for key in keys]
 
     def _finish(self, table: WritableTable, rows: list[NestedRow]) -> None:
         """Check the condition of the scope, and read rows that show what was written after them."""
@@ -215,8 +215,8 @@ class NestedWriter:
                 writer.check_scope(self.connection, [row.key for row in rows], scopes)
         if table.table_context.view.relations:
             current = writer.current(self.connection, [row.key for row in rows], scopes)
-            for row, found in zip(rows, current, strict=True):
-                row.written = found or row.written
+            for row, stored_row in zip(rows, current, strict=True):
+                row.written = stored_row or row.written
 
     def show_later(self, row: NestedRow) -> None:
         """Read a stored row for the response, after everything is written."""
@@ -224,8 +224,8 @@ class NestedWriter:
 
     def _read(self, table: WritableTable, rows: list[NestedRow]) -> None:
         keys = [row.key for row in rows]
-        found = table.writer.current(self.connection, keys, rows[0].change.scopes)
-        for row, stored in zip(rows, found, strict=True):
+        stored_rows = table.writer.current(self.connection, keys, rows[0].change.scopes)
+        for row, stored in zip(rows, stored_rows, strict=True):
             if stored is None:
                 raise relocated(outside_scope(table.shape), row.loc)
             row.written = stored
