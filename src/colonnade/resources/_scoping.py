@@ -191,7 +191,8 @@ def dependencies(db: Database, tables: Iterable[Table], route_table: Table) -> l
     Args:
         db: The database of the tables.
         tables: The tables.
-        route_table: The table of the Resource. A 401 or 403 of another scope does not fail the route.
+        route_table: The table of the Resource. A 401 or 403 of another scope does not fail the
+            route.
     """
     scopes = _registry(db).scopes
     return [
