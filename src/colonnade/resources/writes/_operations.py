@@ -1,6 +1,7 @@
 """The write operations of a Resource: parse, execute, respond."""
 
 from collections.abc import Sequence
+from functools import cached_property, partial
 from typing import Any
 
 from fastapi import Request, Response
@@ -26,9 +27,6 @@ class WriteOperations:
         table: The table.
         idempotency: The table of stored responses; None to ignore ``Idempotency-Key``.
         max_rows: The maximum number of rows in a batch.
-
-    Attributes:
-        upserts: Parses upserts and replacements.
     """
 
     def __init__(
@@ -39,8 +37,13 @@ class WriteOperations:
     ) -> None:
         self.table_context = table.table_context
         self._parser = RequestParser(table, max_rows)
-        self.upserts = UpsertParser(table, max_rows)
+        self._upsert_parser = partial(UpsertParser, table, max_rows)
         self._execution = WriteExecution(table, idempotency)
+
+    @cached_property
+    def upserts(self) -> UpsertParser:
+        """The parser of upserts and replacements, which most Resources do not have."""
+        return self._upsert_parser()
 
     async def create(self, request: Request) -> Response:
         """Create a row; respond with 201."""
