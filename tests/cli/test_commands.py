@@ -200,7 +200,7 @@ def test_the_demo_creates_lists_reads_patches_and_deletes_a_task(demo: ServedApp
     }
     assert demo.request("GET", f"/tasks/{nested.pop()}/subtasks")[1]  # a subtask with subtasks
     schemas = demo.request("GET", "/openapi.json")[1]["components"]["schemas"]
-    assert {"TaskCreate", "TaskUpdate", "TaskRead"} <= set(schemas)
+    assert {"TaskCreateWithRelations", "TaskUpdateWithRelations", "TaskRead"} <= set(schemas)
 
 
 @pytest.mark.slow

@@ -48,6 +48,11 @@ def test_a_missing_parent_is_a_404(client: TestClient) -> None:
     assert client.get("/tasks?title=New").json() == []
 
 
+def test_a_key_that_no_row_can_have_is_a_404(client: TestClient) -> None:
+    for path in "/projects/3836914639/tasks", "/tasks/3836914639/subtasks":
+        assert client.post(path, json={"title": "New"}).status_code == 404
+
+
 def test_another_missing_reference_is_a_409(client: TestClient) -> None:
     response = client.post("/projects/1/tasks", json={"title": "New", "parent_id": 99})
 

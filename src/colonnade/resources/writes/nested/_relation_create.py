@@ -61,7 +61,7 @@ class RelationCreate:
         values = self._key_values(key)
         if isinstance(changes, ChangeSet) and values is not None:
             (change,) = changes.changes
-            change.values |= values
+            change.values |= self._storable(values)
             if change.reader and change.reader.is_validated_later and not self._has_hooks:
                 complete(change, change.reader, self.target.table_context.name)
             try:
@@ -96,6 +96,17 @@ class RelationCreate:
         ):
             return None
         return {field: values[referenced] for field, referenced in self.relation.pairs}
+
+    def _storable(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Check that the foreign key can be stored.
+
+        Raises:
+            Problem: 404, it is out of range, so that no row has the key.
+        """
+        try:
+            return self.target.table_context.create.checked(values)
+        except QueryError:
+            raise self.source.table_context.not_found() from None
 
     async def _require_parent(self, request: Request, key: Key, scopes: Scopes) -> None:
         context = self.source.table_context

@@ -8,7 +8,7 @@ from colonnade import Page, Resource, col
 
 workers = Resource(Worker, db, include=["assignments.task"])
 labels = Resource(Label, db, include=["tasks"])
-tasks = Resource(
+tasks: Resource = Resource(
     Task,
     db,
     include=["project", "parent", "subtasks", "labels", "workers", "assignments.worker"],
