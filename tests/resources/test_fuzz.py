@@ -87,6 +87,12 @@ def constraints_of(response: Any) -> set[str]:
     return {error.get("constraint") for error in response.json().get("errors", ())}
 
 
+def has_comma_as_value(query: dict[str, Any]) -> bool:
+    """Whether a list has a comma as a value, which no URL can tell from two empty values."""
+    values = (str(value) for name, value in query.items() if name.endswith("__in"))
+    return any("" in value.split(",") for value in values)
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("seed", [1, 2])
 def test_every_response_is_documented(demo: Any, seed: int) -> None:
@@ -100,6 +106,7 @@ def test_every_response_is_documented(demo: Any, seed: int) -> None:
         "/openapi.json", demo, config=SchemathesisConfig.from_dict(accepted)
     )
     acceptance = CHECKS.get_one("positive_data_acceptance")
+    rejection = CHECKS.get_one("negative_data_rejection")
     sent = 0
 
     def check(case: Any) -> None:
@@ -112,6 +119,8 @@ def test_every_response_is_documented(demo: Any, seed: int) -> None:
         response = case.call()
         if unchecked or constraints_of(response) & UNDESCRIBED:
             case.validate_response(response, excluded_checks=[acceptance])
+        elif has_comma_as_value(case.query or {}):
+            case.validate_response(response, excluded_checks=[rejection])
         else:
             case.validate_response(response)
 
