@@ -502,8 +502,9 @@ class TestErrors:
         store(models.Task(id=1, title="x", project_id=1), models.Task(id=2, title="y", parent_id=1))
         store(models.TaskLabel(task_id=1, label_id=1))
 
+        # The models are variables, which mypy does not accept as types.
         class TaskWithProject(models.Task, schema="read"):  # type: ignore[name-defined, misc, call-arg]
-            project: Optional[models.Project]  # type: ignore[name-defined]
+            project: Optional[models.Project]  # type: ignore[name-defined]  # a variable
 
         tasks = Resource(models.Task, db, include=INCLUDE)
         detailed = Resource(models.Task, db, read=TaskWithProject, prefix="/detailed")

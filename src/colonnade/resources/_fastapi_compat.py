@@ -140,7 +140,7 @@ class OptionalDependency:
 
     def failed(self, request: Request, error: HTTPException) -> None:
         """Record that the dependency, or one that it depends on, raised a 401 or 403."""
-        raise NotImplementedError
+        raise NotImplementedError  # implemented by every optional dependency
 
 
 def solve_optional_apart(handler: Any) -> None:
@@ -228,7 +228,7 @@ def _solver(optional: list[Dependant], required: set[Any]) -> Dependant:
         ),
     ]
     # With overrides, FastAPI reads the signature again for each request.
-    solve_optional.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    solve_optional.__signature__ = Signature(parameters)  # type: ignore[attr-defined]  # FastAPI reads it
     return get_dependant(path=optional[0].path or "", call=solve_optional)
 
 

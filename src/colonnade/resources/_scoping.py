@@ -168,7 +168,7 @@ def declare(db: Database, shape: Shape, scope: Any, access: Access = "read") -> 
         )
     if known is None and shape.table in registry.used_by:
         raise ModelError(
-            f"{name} was given a {argument} after {registry.used_by[shape.table]} was built "
+            f"{name} got its {argument} after {registry.used_by[shape.table]} was built "
             f"without it. Create the Resource with the {argument} before you include the other one."
         )
     registry.scopes[shape.table] = known or _DeclaredScope(shape, dependency, access)

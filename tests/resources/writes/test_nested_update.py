@@ -518,8 +518,9 @@ def test_a_row_with_a_composite_key_cannot_be_changed_by_two_paths(nested: TestC
 def test_relations_of_the_read_schema_show_all_that_was_written(
     db: Database, models: SimpleNamespace
 ) -> None:
+    # The models are variables, which mypy does not accept as types.
     class ProjectRead(models.Project, schema="read"):  # type: ignore[misc, name-defined, call-arg]
-        tasks: list[schemas(models.Task).read] = []  # type: ignore[valid-type]
+        tasks: list[schemas(models.Task).read] = []  # type: ignore[valid-type]  # a variable
 
     tasks = Resource(models.Task, db, nested={"project": lambda: projects})
     projects = Resource(models.Project, db, read=ProjectRead, nested={"tasks": tasks})

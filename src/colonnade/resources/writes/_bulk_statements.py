@@ -295,7 +295,7 @@ class BulkStatements:
         return {column.name for column in self._table_context.shape.primary_key} <= set(names)
 
     def _has_known_order(self, names: tuple[str, ...]) -> bool:
-        """Whether the inserted rows can be told apart: by generated keys, or by given ones."""
+        """Whether the order of the inserted rows is known: from generated or from supplied keys."""
         return self._has_given_keys(names) or self._has_database_keys(names)
 
     def _order_of(self, rows: list[Values]) -> Callable[[Any], int]:

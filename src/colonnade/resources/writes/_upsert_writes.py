@@ -106,7 +106,8 @@ class UpsertWrites:
             change: The upsert.
 
         Returns:
-            The create if there is no such row in the scope; its update; or the row, if it is kept.
+            The create if no row in the scope has the key; the update of that row; or the row,
+            if it is kept.
 
         Raises:
             QueryError: The update schema does not accept the values.
